@@ -1,0 +1,50 @@
+/**
+ * Every code a {@link ParticleError} can carry. Codes are stable; messages may be reworded.
+ *
+ * - `INVALID_OPTION`: an option of the server, the client or a source is unknown, contradictory or of the wrong type.
+ * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
+ * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
+ * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
+ * - `INVALID_MESSAGE`: a request's body or an event is not of the documented shape (HTTP 400).
+ * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
+ * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
+ * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
+ * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
+ * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
+ * - `TOO_MANY_HANDSHAKES`: more handshakes wait for `identityLookup` than are allowed at once (HTTP 429).
+ * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
+ * - `CALLBACK_FAILED`: a function that the application gave threw, rejected, never answered or answered twice.
+ * - `SOURCE_FAILED`: a data source could not be read or followed.
+ * - `NO_REPLICA_SET`: MongoDB runs standalone, where there are no change streams.
+ * - `DUPLICATE_KEY`: a document with this `_id` is there already (the memory source).
+ * - `CLOSED`: the server, client or source was closed.
+ */
+export type ErrorCode =
+  | 'INVALID_OPTION'
+  | 'INVALID_MANIFEST'
+  | 'INVALID_PATH'
+  | 'INVALID_OPERATION'
+  | 'INVALID_MESSAGE'
+  | 'INVALID_QUERY'
+  | 'DOCUMENT_NEEDED'
+  | 'BODY_TOO_LARGE'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'UNAUTHORIZED'
+  | 'TOO_MANY_HANDSHAKES'
+  | 'UNAVAILABLE'
+  | 'CALLBACK_FAILED'
+  | 'SOURCE_FAILED'
+  | 'NO_REPLICA_SET'
+  | 'DUPLICATE_KEY'
+  | 'CLOSED'
+
+/** The one class of error that Particle throws, rejects with or hands to `onError`. `code` tells which; `cause` holds what led to it. */
+export class ParticleError extends Error {
+  override readonly name = 'ParticleError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}

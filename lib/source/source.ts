@@ -1,0 +1,90 @@
+import type { Document, Id } from '../model/document.ts'
+import type { Operation } from '../model/operation.ts'
+
+/** A Mongo-style query with all values in JSON form; `{}` matches every document. */
+export type Query = Record<string, unknown>
+
+/**
+ * One change at one place in an adapter's order.
+ *
+ * Contract: a write that creates missing parents is reported at the topmost parent it created (as MongoDB's change streams do), so that
+ * operations can be filtered without the document. All values are JSON.
+ */
+export interface DocumentChange {
+  kind: 'insert' | 'update' | 'replace' | 'delete'
+  /** The adapter's own position of this change; unique, ascending by {@link Adapter.compare}. */
+  position: string
+  /** When the change was made: ISO 8601. */
+  timestamp: string
+  collection: string
+  id: Id
+  /** `insert` and `replace`: one `set` of `.`; `delete`: one `unset` of `.`; `update`: what changed. */
+  operations: Operation[]
+  /** The document as it was right after this change, where the source knows it exactly. Treat it as immutable. */
+  document?: Document
+  /** The document as it was right before, where the source knows it exactly. Treat it as immutable. */
+  before?: Document
+}
+
+/** The whole collection is gone (`clear`), or has become another one and must be read again (`reload`). */
+export interface CollectionChange {
+  kind: 'clear' | 'reload'
+  position: string
+  timestamp: string
+  collection: string
+}
+
+export type Change = DocumentChange | CollectionChange
+
+/** What an adapter calls while it is open. All calls are synchronous and must not be made before `open` was called. */
+export interface ChangeListener {
+  /** Changes in order; `position` is how far the source has come with them (it may be past the last one). */
+  changes(changes: readonly Change[], position: string): void
+  /** The source has come to `position` with nothing to tell. */
+  progress(position: string): void
+  /** The history between the last position and `position` is lost: all collections must be read again. */
+  lost(reason: string, position: string): void
+  /** Following failed for now; the adapter goes on trying by itself, with back-off. */
+  error(error: unknown): void
+}
+
+/** A running subscription of an adapter. */
+export interface Subscription {
+  /** Where the changes begin: everything after this position is reported. */
+  readonly position: string
+  close(): Promise<void>
+}
+
+/**
+ * A store of documents in collections and the one stream of its changes: what `memory()`, `mongo(db)` and so on return.
+ * The server opens it once a process, whatever the number of clients, and closes it when the last one left.
+ */
+export interface Adapter {
+  /** Which kind of adapter this is: `memory`, `mongo`, ... */
+  readonly name: string
+  /**
+   * Starts to report changes: all after `from` where that is given and still within the source's history, else all from now on
+   * (the returned `position` tells which). Rejects only where trying again can't help (say, a standalone MongoDB).
+   */
+  open(listener: ChangeListener, from?: string): Promise<Subscription>
+  /** Negative, zero or positive by the order of two positions; `NaN` where they can't be compared (another epoch, malformed). */
+  compare(a: string, b: string): number
+  /**
+   * Reads the documents of a collection that match the query, in batches; awaits `each` before it reads on (backpressure).
+   * What changed after `from` may be in the documents already or not; nothing after `to` is in them.
+   * Where reading is atomic, `from` equals `to`. Documents are handed over: the source won't change them later.
+   */
+  read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+  ): Promise<{ from: string; to: string }>
+  /** The documents with these ids as they are now, in any order; those that are gone are left out. */
+  lookup(collection: string, ids: readonly Id[]): Promise<Document[]>
+}
+
+/** What `adapter.collection(name)` returns, as far as the server needs it. */
+export interface CollectionHandle {
+  readonly adapter: Adapter
+  readonly collectionName: string
+}
