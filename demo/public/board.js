@@ -1,0 +1,83 @@
+// The page of the sample application: two clients side by side, each with its own identity, status and log.
+import { Client } from '/particle/client.js'
+import { Log } from './log.js'
+import { People } from './people.js'
+import { Wire } from './wire.js'
+
+const STATUS = {
+  connecting: 'Connecting…',
+  waiting: 'Loading…',
+  ready: 'Live',
+  reconnecting: 'Reconnecting…',
+  refused: 'Refused',
+  closed: 'Closed',
+}
+
+for (const pane of document.querySelectorAll('.pane')) open(pane)
+
+function open(pane) {
+  const { user, root } = pane.dataset
+  pane.append(document.querySelector('#pane').content.cloneNode(true))
+
+  const log = new Log(pane.querySelector('.log'), user)
+  const wire = new Wire((name, data) => log.add(name, data))
+  const people = new People(pane.querySelector('.people'), { manages: 'manager' in pane.dataset, call })
+  if ('manager' in pane.dataset) addPersonForm(pane, call)
+
+  // All that it takes to keep a model current. `EventSource` and `fetch` are given only to show the wire, and to unplug it.
+  const client = new Client({
+    identity: { user },
+    onData: () => people.show(client.data[root] ?? [], client.manifest?.[root] ?? {}),
+    onStatus: (status) => showStatus(pane, status),
+    EventSource: wire.EventSource,
+    fetch: wire.fetch,
+  })
+  showStatus(pane, client.status)
+
+  pane.querySelector('.plug').addEventListener('click', ({ currentTarget: button }) => {
+    wire.toggle()
+    button.textContent = wire.plugged ? 'Disconnect' : 'Reconnect'
+  })
+
+  /** A plain REST call as this pane's user. What it changes comes back over the stream, to every pane. */
+  async function call(method, path, body) {
+    try {
+      const response = await fetch(`/api/${path}`, {
+        method,
+        headers: { 'X-User': user, ...(body && { 'Content-Type': 'application/json' }) },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+      const problem = response.ok
+        ? ''
+        : ((await response.json().catch(() => ({}))).error ?? 'That did not work.')
+      showProblem(pane, problem)
+      return response.ok
+    } catch {
+      showProblem(pane, 'The server cannot be reached.')
+      return false
+    }
+  }
+}
+
+function showStatus(pane, status) {
+  const text = STATUS[status] ?? status
+  const line = pane.querySelector('.status-text')
+  if (line.textContent !== text) line.textContent = text
+  pane.dataset.status = status
+}
+
+function showProblem(pane, text) {
+  const line = pane.querySelector('.problem')
+  line.textContent = text
+  line.hidden = text === ''
+}
+
+function addPersonForm(pane, call) {
+  pane.querySelector('.people').after(document.querySelector('#add-person').content.cloneNode(true))
+  const form = pane.querySelector('.add-person')
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const name = form.elements.name.value.trim()
+    if (name && (await call('POST', 'people', { name }))) form.reset()
+  })
+}

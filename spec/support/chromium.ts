@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type Browser, chromium } from 'playwright-core'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
+
+/**
+ * A headless Chromium: the one of `CHROMIUM_PATH`, else one on the PATH, else Debian's, which it installs where it may.
+ * Where there is none, it gives the reason instead, for a spec to skip with; in CI (`CI` is set) it throws.
+ */
+export async function launchChromium(): Promise<Browser | { missing: string }> {
+  const executablePath = findChromium() ?? installChromium()
+  if (executablePath === undefined) {
+    const missing = 'There is no Chromium: set CHROMIUM_PATH, or install the package chromium.'
+    if (process.env.CI) throw new Error(missing)
+    return { missing }
+  }
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+function findChromium(): string | undefined {
+  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH
+  return NAMES.map(onPath).find((path) => path !== undefined)
+}
+
+function installChromium(): string | undefined {
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) return undefined
+  console.log("      No Chromium found: installing Debian's with apt-get install chromium.")
+  try {
+    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
+    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
+      stdio: 'ignore',
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  } catch (error) {
+    console.log(`      That failed: ${error instanceof Error ? error.message : error}`)
+  }
+  return findChromium()
+}
+
+function onPath(name: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
