@@ -1,0 +1,81 @@
+import { ParticleError } from '../errors.ts'
+import { compare, equal } from './compare.ts'
+import { condition, isOperators, matcher } from './condition.ts'
+import type { Json } from './document.ts'
+import { field, isObject, type JsonObject } from './json.ts'
+
+/** `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by `$slice`. */
+export function push(array: readonly Json[], data: Json): Json[] {
+  if (!isObject(data) || !Object.hasOwn(data, '$each')) return [...array, data]
+  const { $each, $position, $slice, $sort, ...rest } = data
+  if (!Array.isArray($each)) return refuse('push needs an array as $each')
+  known('push', rest)
+  const at = integer('$position', $position) ?? array.length
+  const slice = integer('$slice', $slice)
+  const result = array.toSpliced(at, 0, ...$each)
+  if ($sort !== undefined) result.sort(sorter($sort))
+  if (slice === undefined) return result
+  return slice < 0 ? result.slice(slice) : result.slice(0, slice)
+}
+
+/** `$addToSet`: the array with those values that it does not hold. */
+export function addToSet(array: readonly Json[], data: Json): Json[] {
+  const result = [...array]
+  for (const value of each(data)) if (!result.some((item) => equal(item, value))) result.push(value)
+  return result
+}
+
+/** `$pull`: the array without the values that equal `data`, or that meet the condition which it is. */
+export function pull(array: readonly Json[], data: Json): Json[] {
+  if (!isObject(data)) return pullAll(array, [data])
+  const test = isOperators(data) ? condition(data) : matcher(data)
+  return array.filter((item) => !test(item))
+}
+
+/** `$pullAll`: the array without the values that are in `data`. */
+export function pullAll(array: readonly Json[], data: readonly Json[]): Json[] {
+  return array.filter((item) => !data.some((value) => equal(item, value)))
+}
+
+function each(data: Json): Json[] {
+  if (!isObject(data) || !Object.hasOwn(data, '$each')) return [data]
+  const { $each, ...rest } = data
+  known('addToSet', rest)
+  return Array.isArray($each) ? $each : refuse('addToSet needs an array as $each')
+}
+
+function known(operation: string, rest: JsonObject): void {
+  const name = Object.keys(rest)[0]
+  if (name !== undefined) refuse(`${operation} does not know ${JSON.stringify(name)} beside $each`)
+}
+
+function integer(name: string, value: Json | undefined): number | undefined {
+  if (value === undefined || Number.isInteger(value)) return value as number | undefined
+  return refuse(`push needs an integer as ${name}`)
+}
+
+function sorter(sort: Json): (a: Json, b: Json) => number {
+  if (sort === 1 || sort === -1) return (a, b) => sort * compare(a, b)
+  const fields = isObject(sort) ? Object.entries(sort) : []
+  if (fields.length === 0 || fields.some(([, order]) => order !== 1 && order !== -1)) {
+    refuse('push needs 1, -1 or an object of them as $sort')
+  }
+  const keys = fields.map(([path, order]) => ({ path: path.split('.'), order: Number(order) }))
+  return (a, b) => {
+    for (const { path, order } of keys) {
+      const result = order * compare(reach(a, path), reach(b, path))
+      if (result !== 0) return result
+    }
+    return 0
+  }
+}
+
+function reach(value: Json, path: string[]): Json | undefined {
+  let found: Json | undefined = value
+  for (const name of path) found = isObject(found) ? field(found, name) : undefined
+  return found
+}
+
+function refuse(reason: string): never {
+  throw new ParticleError('INVALID_OPERATION', `The operation is invalid: ${reason}.`)
+}

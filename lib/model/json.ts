@@ -1,0 +1,35 @@
+import type { Json } from './document.ts'
+
+/** A JSON object. */
+export type JsonObject = { [key: string]: Json }
+
+/** Whether a value is an object of JSON: neither null, nor an array, nor a scalar. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The own field of an object, so that names such as `toString` never find what was inherited. */
+export function field(object: object, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? (object as JsonObject)[key] : undefined
+}
+
+/**
+ * A value as JSON would carry it: `toJSON` is honoured, `undefined` is dropped (and is `null` in an array or by itself).
+ * The result shares nothing with the value.
+ *
+ * @throws TypeError for what JSON can't hold: a BigInt, or an object that contains itself.
+ */
+export function toJson(value: unknown): Json {
+  return JSON.parse(JSON.stringify(value) ?? 'null')
+}
+
+/** JSON with sorted keys, so that two values are equal (whatever the order of their fields) where their texts are. */
+export function canonical(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
+  if (!isObject(value)) return JSON.stringify(value ?? null)
+  const fields = Object.keys(value)
+    .filter((key) => value[key] !== undefined)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
+  return `{${fields.join()}}`
+}

@@ -1,0 +1,44 @@
+import { ParticleError } from '../errors.ts'
+
+/** One step of a path: a field's name or an array position as it was written, or the `_id` of an array's element. */
+export type PathSegment = string | { id: string }
+
+const REFUSED: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+const PART = /([^.[\]]+)((?:\[[^\]]+\])*)(?:\.(?=.)|$)/suy
+
+/** Whether a name may not stand in a path, since assigning to it could reach an object's prototype. */
+export function isRefusedName(name: string): boolean {
+  return REFUSED.has(name)
+}
+
+/** Whether a field of this name can be a segment of a path. */
+export function isPathName(name: string): boolean {
+  return name !== '' && !/[.[\]]/.test(name) && !REFUSED.has(name)
+}
+
+/**
+ * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done` gives
+ * `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
+ *
+ * @throws ParticleError `INVALID_PATH` for an empty or malformed path, and for `__proto__`, `constructor` and `prototype`.
+ */
+export function parsePath(path: string): PathSegment[] {
+  if (path === '.') return []
+  const segments: PathSegment[] = []
+  const refuse = (reason: string) => {
+    throw new ParticleError('INVALID_PATH', `The path ${JSON.stringify(path)} ${reason}.`)
+  }
+  if (typeof path !== 'string' || path === '') refuse('must be a string that is not empty')
+  PART.lastIndex = 0
+  for (let at = 0; at < path.length; at = PART.lastIndex) {
+    const [whole, name = '', ids = ''] = PART.exec(path) ?? []
+    if (whole === undefined) refuse('is malformed')
+    segments.push(name)
+    for (const id of ids.slice(1, -1).split('][')) if (id) segments.push({ id })
+  }
+  for (const segment of segments) {
+    const name = typeof segment === 'string' ? segment : segment.id
+    if (REFUSED.has(name)) refuse(`holds the refused name ${name}`)
+  }
+  return segments
+}
