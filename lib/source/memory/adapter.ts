@@ -1,0 +1,103 @@
+import { ParticleError } from '../../errors.ts'
+import type { Document, Id } from '../../model/document.ts'
+import type { Adapter, ChangeListener, Query, Subscription } from '../source.ts'
+import { MemoryCollection } from './collection.ts'
+import { checkHistory, Feed } from './feed.ts'
+import { compile } from './query.ts'
+import { Store } from './store.ts'
+import { isObject } from './value.ts'
+
+const BATCH = 1000
+
+/** What `memory()` takes. */
+export interface MemoryOptions {
+  /** How many of the last changes are kept for those who were away for a moment. Default: 1000. */
+  history?: number
+}
+
+interface Entry {
+  store: Store
+  collection: MemoryCollection
+}
+
+/** Collections in this process's memory: the embedded default, for development, tests and data that need not outlive the process. */
+export class MemoryAdapter implements Adapter {
+  readonly name = 'memory'
+  readonly #feed: Feed
+  readonly #collections = new Map<string, Entry>()
+
+  /** Use `memory(options)`. */
+  constructor(options: MemoryOptions = {}) {
+    const unknown = isObject(options) ? Object.keys(options).find((name) => name !== 'history') : ''
+    if (unknown !== undefined) {
+      const what = unknown ? `no option '${unknown}'` : 'an object of options'
+      throw new ParticleError('INVALID_OPTION', `memory() takes ${what}; it takes { history?: number }.`)
+    }
+    this.#feed = new Feed(checkHistory(options.history ?? 1000))
+  }
+
+  /** The collection of this name, which there always is: the same object for the same name. */
+  collection(name: string): MemoryCollection {
+    return this.#entry(name).collection
+  }
+
+  /**
+   * Reports the changes to `listener` at the moment of each write, before the write's promise resolves; those of the history after `from` at
+   * once. Any number of listeners may be open at the same time.
+   */
+  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+    return this.#feed.follow(listener, from)
+  }
+
+  /** The order of two positions of this adapter; `NaN` for those of another one, also of one in an earlier process. */
+  compare(a: string, b: string): number {
+    return this.#feed.compare(a, b)
+  }
+
+  /** Reads in batches of 1000, all as of the moment of the call. */
+  async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+  ): Promise<{ from: string; to: string }> {
+    const matches = compile(query)
+    const position = this.#feed.position
+    const candidates = [...(this.#collections.get(collection)?.store.candidates(query) ?? [])]
+    for (let start = 0; start < candidates.length; start += BATCH) {
+      const batch = candidates.slice(start, start + BATCH).filter(matches)
+      if (batch.length > 0) await each(batch)
+    }
+    return { from: position, to: position }
+  }
+
+  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
+    const store = this.#collections.get(collection)?.store
+    return ids.map((id) => store?.get(id)).filter((document) => document !== undefined)
+  }
+
+  #entry(name: string): Entry {
+    const known = this.#collections.get(name)
+    if (known) return known
+    if (typeof name !== 'string' || name === '') {
+      throw new ParticleError('INVALID_OPTION', "A collection's name must be a string that is not empty.")
+    }
+    const store = new Store()
+    const collection = new MemoryCollection(this, name, store, (changes) => this.#feed.add(changes))
+    const entry = { store, collection }
+    this.#collections.set(name, entry)
+    return entry
+  }
+}
+
+/**
+ * An empty store of documents in this process's memory.
+ *
+ *     const db = memory()
+ *     const users = db.collection('users')
+ *     await users.insertOne({ name: 'Ann' })
+ *
+ * Throws `INVALID_OPTION` for options that it doesn't know.
+ */
+export function memory(options?: MemoryOptions): MemoryAdapter {
+  return new MemoryAdapter(options)
+}

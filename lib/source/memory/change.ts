@@ -1,0 +1,145 @@
+import { applyOp } from '../../model/apply.ts'
+import type { Document, Json } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Operation } from '../../model/operation.ts'
+import { expand, type Positions } from './positional.ts'
+import { invalid, type Step } from './update.ts'
+import { copy, isObject, same, valueAt } from './value.ts'
+
+/** How far MongoDB fills an array up with `null` to reach a position. */
+const PADDING_LIMIT = 1_500_000
+
+type Keys = readonly (string | number)[]
+
+/** An updated document and the operations that lead to it. */
+export interface Updated {
+  document: Document
+  /** Empty where nothing changed. */
+  operations: Operation[]
+}
+
+/**
+ * Applies an update to a copy of a document. The operations are those of the update where they say all there is to say; one that creates
+ * missing parents or fills up an array is given as a `set` of the topmost that was created, so that nobody needs the document to understand it.
+ * Throws `INVALID_OPERATION` where MongoDB would refuse the update for this document; the document itself never changes.
+ */
+export function update(before: Document, steps: readonly Step[], positions: Positions): Updated {
+  const document = copy(before)
+  const operations: Operation[] = []
+  const created: Keys[] = []
+  for (const step of steps) {
+    for (const segments of expand(document, step.segments, positions)) {
+      const { operation, data } = step
+      if (operation === 'rename') {
+        operations.push(...rename(document, segments, String(data), created))
+      } else {
+        const reported = write(document, { operation, path: segments.join('.'), data }, segments, created)
+        if (reported) operations.push(reported)
+      }
+    }
+  }
+  if (idKey(before._id ?? null) !== idKey(document._id ?? null))
+    throw invalid("An update can't change `_id`.")
+  const effective = operations.filter(
+    ({ keys = [] }) => !same(valueAt(before, keys), valueAt(document, keys)),
+  )
+  return { document, operations: effective.map((operation) => complete(operation, document, created)) }
+}
+
+/** Does one operation and returns how it is reported: `undefined` where there is nothing to do, or an earlier report covers it. */
+function write(
+  document: Document,
+  operation: Operation,
+  segments: readonly string[],
+  created: Keys[],
+): Operation | undefined {
+  const { keys, missing, pads, blocked } = locate(document, segments)
+  const last = segments.length - 1
+  const creates = CREATING.has(operation.operation)
+  if (!creates && (blocked || missing >= 0)) return undefined
+  if (blocked) {
+    const parent = segments.slice(0, keys.length).join('.')
+    throw invalid(`'${segments[keys.length]}' can't be a field of '${parent}', which is no object.`)
+  }
+  applyOp(document, payload(operation))
+  if (created.some((parent) => isWithin(keys, parent))) return undefined
+  if (missing < 0 || (missing === last && !pads)) return { ...operation, keys }
+  const top = keys.slice(0, pads ? missing : missing + 1)
+  created.push(top)
+  return { operation: 'set', path: top.join('.'), keys: top }
+}
+
+function rename(document: Document, source: readonly string[], target: string, created: Keys[]): Operation[] {
+  const from = locate(document, source)
+  if (from.keys.some((key) => typeof key === 'number')) throw invalid("$rename can't reach into arrays.")
+  if (from.blocked || from.missing >= 0) return []
+  const segments = target.split('.')
+  const to = locate(document, segments)
+  if (to.keys.some((key) => typeof key === 'number')) throw invalid("$rename can't reach into arrays.")
+  const data = copy(valueAt(document, from.keys) ?? null)
+  const removed = write(document, { operation: 'unset', path: source.join('.') }, source, created)
+  const set = write(document, { operation: 'set', path: target, data }, segments, created)
+  // One `rename` can't say that it created parents, nor which of its target's names are numbers.
+  const plain = set?.path === target && removed && !/(^|\.)\d+(\.|$)/.test(target)
+  if (plain) return [{ operation: 'rename', path: removed.path, data: target, keys: from.keys }]
+  return [removed, set].filter((operation) => operation !== undefined)
+}
+
+/** A `set` of what was created says it as it is in the end: later steps may have added to it. */
+function complete(operation: Operation, document: Document, created: readonly Keys[]): Operation {
+  const { keys = [] } = operation
+  if (!created.includes(keys)) return operation
+  return { ...operation, data: copy(valueAt(document, keys) ?? null) }
+}
+
+// The document must share nothing with what is reported, and `unset` has no data.
+function payload({ operation, path, data }: Operation): Operation {
+  if (operation === 'unset' || data === undefined) return { operation, path }
+  return { operation, path, data: copy(data) }
+}
+
+const CREATING: ReadonlySet<string> = new Set(['set', 'inc', 'mul', 'min', 'max', 'push', 'addToSet'])
+
+interface Location {
+  /** The path's segments as far as they can be followed or created: numbers are positions in arrays. */
+  keys: (string | number)[]
+  /** The index of the first segment that isn't there; -1 where all are. */
+  missing: number
+  /** Whether that segment is a position beyond the end of its array. */
+  pads: boolean
+  /** Whether the path leads through a value that can't have such a field. */
+  blocked: boolean
+}
+
+function locate(document: Document, segments: readonly string[]): Location {
+  const keys: (string | number)[] = []
+  let node: Json | Document | undefined = document
+  let missing = -1
+  let pads = false
+  for (const [index, segment] of segments.entries()) {
+    if (Array.isArray(node)) {
+      if (!/^(0|[1-9]\d*)$/.test(segment)) return { keys, missing, pads, blocked: true }
+      const position = Number(segment)
+      if (position >= node.length) {
+        if (position - node.length > PADDING_LIMIT)
+          throw invalid(`An array can't be filled up to ${segment}.`)
+        missing = index
+        pads = position > node.length
+      }
+      keys.push(position)
+      node = node[position]
+    } else if (isObject(node)) {
+      if (!Object.hasOwn(node, segment)) missing = index
+      keys.push(segment)
+      node = missing < 0 ? (node[segment] as Json) : undefined
+    } else {
+      return { keys, missing, pads, blocked: true }
+    }
+    if (missing >= 0) return { keys: [...keys, ...segments.slice(index + 1)], missing, pads, blocked: false }
+  }
+  return { keys, missing, pads, blocked: false }
+}
+
+function isWithin(keys: Keys, parent: Keys): boolean {
+  return parent.every((key, index) => key === keys[index])
+}

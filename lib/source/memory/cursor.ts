@@ -1,0 +1,141 @@
+import { Query as Compiled } from 'mingo/query'
+import { ParticleError } from '../../errors.ts'
+import type { Document } from '../../model/document.ts'
+import { invalidQuery } from './query.ts'
+import { copy } from './value.ts'
+
+/** What `find` and `findOne` take besides the query; each has a method of the same meaning on the cursor. */
+export interface FindOptions {
+  /** `{ field: 1 }` or `{ field: -1 }`, or a list of such pairs as the driver takes them. Default: the order of insertion. */
+  sort?: Sort
+  /** How many documents to leave out at the start. Default: 0. */
+  skip?: number
+  /** How many documents at most; 0 is no limit. Default: 0. */
+  limit?: number
+  /** Fields to give (`{ name: 1 }`) or to leave out (`{ secret: 0 }`). Default: the whole documents. */
+  projection?: Record<string, unknown>
+}
+
+/** An order of documents. */
+export type Sort =
+  | string
+  | Record<string, SortDirection>
+  | [string, SortDirection][]
+  | Map<string, SortDirection>
+
+type SortDirection = 1 | -1 | 'asc' | 'desc' | 'ascending' | 'descending'
+
+/** The documents that `find` found: read when they are asked for, not before. Each is a copy that is the caller's own. */
+export class MemoryCursor implements AsyncIterable<Document> {
+  readonly #read: () => Document[]
+  readonly #options: FindOptions
+  #rest: Document[] | undefined
+
+  constructor(read: () => Document[], options: FindOptions = {}) {
+    this.#read = read
+    this.#options = { ...options }
+  }
+
+  /** Orders the documents; `sort('name', -1)` is short for `sort({ name: -1 })`. */
+  sort(sort: Sort, direction: SortDirection = 1): this {
+    this.#options.sort = typeof sort === 'string' ? { [sort]: direction } : sort
+    return this
+  }
+
+  /** Leaves out the first `count` documents. */
+  skip(count: number): this {
+    this.#options.skip = count
+    return this
+  }
+
+  /** Gives at most `count` documents; 0 is no limit. */
+  limit(count: number): this {
+    this.#options.limit = count
+    return this
+  }
+
+  /** Gives only these fields, or all but these. */
+  project(projection: Record<string, unknown>): this {
+    this.#options.projection = projection
+    return this
+  }
+
+  /** All documents that are left. */
+  async toArray(): Promise<Document[]> {
+    const documents = this.#remaining()
+    this.#rest = []
+    return documents
+  }
+
+  /** The next document, or `null` after the last one. */
+  async next(): Promise<Document | null> {
+    return this.#remaining().shift() ?? null
+  }
+
+  /** Whether there is a next document. */
+  async hasNext(): Promise<boolean> {
+    return this.#remaining().length > 0
+  }
+
+  /** Calls `each` with one document after the other. */
+  async forEach(each: (document: Document) => void): Promise<void> {
+    for await (const document of this) each(document)
+  }
+
+  /** Lets the rest of the documents go. */
+  async close(): Promise<void> {
+    this.#rest = []
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Document> {
+    for (let next = await this.next(); next !== null; next = await this.next()) yield next
+  }
+
+  #remaining(): Document[] {
+    this.#rest ??= this.#run()
+    return this.#rest
+  }
+
+  #run(): Document[] {
+    const { sort, projection } = this.#options
+    const skip = count('skip', this.#options.skip)
+    const limit = Math.abs(count('limit', this.#options.limit))
+    const end = limit === 0 ? undefined : skip + limit
+    let documents = this.#read()
+    try {
+      if (sort !== undefined) documents = everything.find<Document>(documents).sort(sortSpec(sort)).all()
+      documents = documents.slice(skip, end)
+      if (projection !== undefined && Object.keys(projection).length > 0) {
+        documents = everything.find<Document>(documents, projection).all()
+      }
+    } catch (cause) {
+      throw invalidQuery(cause)
+    }
+    return documents.map((document) => copy(document))
+  }
+}
+
+const everything = new Compiled<Document>({}, { scriptEnabled: false })
+
+function count(name: string, value = 0): number {
+  if (!Number.isInteger(value) || (name === 'skip' && value < 0)) {
+    throw new ParticleError('INVALID_QUERY', `The ${name} of a query must be a whole number, not ${value}.`)
+  }
+  return value
+}
+
+function sortSpec(sort: Sort): Record<string, 1 | -1> {
+  const entries = typeof sort === 'string' ? [[sort, 1] as const] : pairs(sort)
+  return Object.fromEntries(
+    entries.map(([field, direction]) => {
+      if (direction === 1 || direction === 'asc' || direction === 'ascending') return [field, 1]
+      if (direction === -1 || direction === 'desc' || direction === 'descending') return [field, -1]
+      throw new ParticleError('INVALID_QUERY', `The sort order of '${field}' must be 1 or -1.`)
+    }),
+  )
+}
+
+function pairs(sort: Exclude<Sort, string>): (readonly [string, SortDirection])[] {
+  if (Array.isArray(sort)) return sort
+  return sort instanceof Map ? [...sort] : Object.entries(sort)
+}

@@ -1,0 +1,113 @@
+import { ParticleError } from '../../errors.ts'
+import type { Change, ChangeListener, CollectionChange, DocumentChange, Subscription } from '../source.ts'
+import { History } from './history.ts'
+import { random } from './identifier.ts'
+
+/** A change before it has its place in the adapter's order. */
+export type Unplaced =
+  | Omit<DocumentChange, 'position' | 'timestamp'>
+  | Omit<CollectionChange, 'position' | 'timestamp'>
+
+interface Follower {
+  listener: ChangeListener
+  /** The number of the last change that this listener was told. */
+  told: number
+}
+
+/** The one order of an adapter's changes, and those who follow it. */
+export class Feed {
+  readonly #epoch = random(8)
+  readonly #history: History
+  readonly #followers = new Set<Follower>()
+  readonly #waiting: Change[][] = []
+  #delivering = false
+
+  constructor(history: number) {
+    this.#history = new History(history)
+  }
+
+  /** The position of the last change. */
+  get position(): string {
+    return this.#format(this.#history.last)
+  }
+
+  compare(a: string, b: string): number {
+    return this.#parse(a) - this.#parse(b)
+  }
+
+  /** Gives changes their places and tells everyone who follows. */
+  add(unplaced: readonly Unplaced[]): void {
+    if (unplaced.length === 0) return
+    const timestamp = new Date().toISOString()
+    const changes = unplaced.map((change): Change => {
+      const placed = { ...change, position: this.#format(this.#history.last + 1), timestamp }
+      this.#history.add(placed)
+      return placed
+    })
+    this.#waiting.push(changes)
+    this.#deliver()
+  }
+
+  follow(listener: ChangeListener, from?: string): Subscription {
+    const start = from === undefined ? Number.NaN : this.#parse(from)
+    const honoured = this.#history.reaches(start)
+    const follower: Follower = { listener, told: honoured ? start : this.#history.last }
+    const position = this.#format(follower.told)
+    this.#followers.add(follower)
+    if (honoured) this.#tell(follower, this.#history.since(start))
+    return {
+      position,
+      close: async () => {
+        this.#followers.delete(follower)
+      },
+    }
+  }
+
+  // A listener that writes must not make the others hear of its write before the one that it answers to.
+  #deliver(): void {
+    if (this.#delivering) return
+    this.#delivering = true
+    try {
+      for (let changes = this.#waiting.shift(); changes; changes = this.#waiting.shift()) {
+        for (const follower of [...this.#followers]) this.#tell(follower, changes)
+      }
+    } finally {
+      this.#delivering = false
+    }
+  }
+
+  #tell(follower: Follower, changes: readonly Change[]): void {
+    if (!this.#followers.has(follower)) return
+    const news = changes.filter((change) => this.#parse(change.position) > follower.told)
+    const position = news.at(-1)?.position
+    if (position === undefined) return
+    follower.told = this.#parse(position)
+    try {
+      follower.listener.changes(news, position)
+    } catch (error) {
+      // The write is done and the others must hear of it; the error still must not go unseen.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+
+  #format(sequence: number): string {
+    return `${this.#epoch}-${sequence}`
+  }
+
+  #parse(position: string): number {
+    const [epoch, digits = '', ...rest] = typeof position === 'string' ? position.split('-') : []
+    const known = epoch === this.#epoch && rest.length === 0 && /^(0|[1-9]\d{0,14})$/.test(digits)
+    return known ? Number(digits) : Number.NaN
+  }
+}
+
+/** Checks the `history` option. Throws `INVALID_OPTION`. */
+export function checkHistory(history: unknown): number {
+  if (typeof history === 'number' && Number.isInteger(history) && history >= 0) return history
+  throw new ParticleError(
+    'INVALID_OPTION',
+    "memory()'s option 'history' must be a whole number of changes, from 0.",
+  )
+}

@@ -1,0 +1,23 @@
+const COUNTER_LIMIT = 0x1000000
+
+const process = random(5)
+let counter = Number.parseInt(random(3), 16)
+
+/** `bytes` random bytes as lower-case hex. */
+export function random(bytes: number): string {
+  return hex(crypto.getRandomValues(new Uint8Array(bytes)))
+}
+
+/**
+ * A new identifier in the shape of an ObjectId: 24 lower-case hex digits, of which the first eight are the time in seconds,
+ * so that ids sort roughly by age, as MongoDB's do.
+ */
+export function createId(now = Date.now()): string {
+  counter = (counter + 1) % COUNTER_LIMIT
+  const seconds = Math.floor(now / 1000)
+  return seconds.toString(16).padStart(8, '0') + process + counter.toString(16).padStart(6, '0')
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,96 @@
+import { ParticleError } from '../../errors.ts'
+import type { Document, Json } from '../../model/document.ts'
+import type { Query } from '../source.ts'
+import { compile, type Match } from './query.ts'
+import { invalid } from './update.ts'
+import { child, isObject } from './value.ts'
+
+/** What the positions in an update's paths mean: `$` by the query, `$[name]` by the array filters. */
+export interface Positions {
+  query: Query
+  filters: ReadonlyMap<string, Match>
+}
+
+/**
+ * Reads the `arrayFilters` of an update that uses them as `names` says: `[{ 't.done': false }]` is about `$[t]`. Throws `INVALID_QUERY` for
+ * a filter that is about several names or about one that the update doesn't use, and for a name without a filter.
+ */
+export function parseFilters(
+  arrayFilters: unknown,
+  paths: readonly (readonly string[])[],
+): Map<string, Match> {
+  const used = new Set(paths.flat().filter((segment) => /^\$\[\w+\]$/.test(segment)))
+  const filters = new Map<string, Match>()
+  if (arrayFilters !== undefined && !Array.isArray(arrayFilters)) {
+    throw new ParticleError('INVALID_QUERY', 'arrayFilters must be an array.')
+  }
+  for (const filter of arrayFilters ?? []) {
+    const names = new Set(isObject(filter) ? namesOf(filter) : [])
+    const [name] = names
+    if (name === undefined || names.size > 1 || filters.has(`$[${name}]`) || !used.has(`$[${name}]`)) {
+      throw new ParticleError(
+        'INVALID_QUERY',
+        'Each of arrayFilters must be about one $[name] of the update.',
+      )
+    }
+    filters.set(`$[${name}]`, compile(filter))
+  }
+  for (const name of used) {
+    if (!filters.has(name))
+      throw new ParticleError('INVALID_QUERY', `arrayFilters says nothing about ${name}.`)
+  }
+  return filters
+}
+
+/** The paths that a path with positions means in this document. Throws `INVALID_OPERATION` where MongoDB would. */
+export function expand(
+  document: Document,
+  segments: readonly string[],
+  positions: Positions,
+): (readonly string[])[] {
+  const at = segments.findIndex((segment) => segment.startsWith('$'))
+  const position = segments[at]
+  if (position === undefined) return [segments]
+  const path = segments.slice(0, at)
+  const array = path.reduce<Json | Document | undefined>(child, document)
+  if (!Array.isArray(array)) {
+    throw invalid(`'${path.join('.')}' must be an array for ${position} to name elements of it.`)
+  }
+  const indices = position === '$' ? [matched(path, array, positions.query)] : [...array.keys()]
+  const filter = positions.filters.get(position)
+  const name = position.slice(2, -1)
+  return indices
+    .filter((index) => filter?.({ [name]: array[index] }) ?? true)
+    .flatMap((index) => expand(document, [...path, String(index), ...segments.slice(at + 1)], positions))
+}
+
+function matched(path: readonly string[], array: readonly Json[], query: Query): number {
+  const conditions = conditionsOn(path.join('.'), query).map(compile)
+  const holds = (element: Json, match: Match) => match(within(path, element))
+  // With several conditions MongoDB leaves open which one counts; an element for which all hold is what is meant.
+  const all = array.findIndex((element) => conditions.every((match) => holds(element, match)))
+  const first = conditions[0]
+  const index = all < 0 && first ? array.findIndex((element) => holds(element, first)) : all
+  if (conditions.length > 0 && index >= 0) return index
+  throw invalid(`The query holds no condition on '${path.join('.')}' that tells which element $ is.`)
+}
+
+function conditionsOn(path: string, query: Query): Query[] {
+  return Object.entries(query).flatMap(([name, condition]) => {
+    if (name === '$and' && Array.isArray(condition))
+      return condition.flatMap((part) => conditionsOn(path, part))
+    return name === path || name.startsWith(`${path}.`) ? [{ [name]: condition }] : []
+  })
+}
+
+/** A document that holds nothing but an array of this one element. */
+function within(path: readonly string[], element: Json): Document {
+  return path.reduceRight<Json>((value, name) => ({ [name]: value }), [element]) as Document
+}
+
+function namesOf(filter: Record<string, unknown>): string[] {
+  return Object.entries(filter).flatMap(([name, condition]) => {
+    if (!name.startsWith('$')) return [name.split('.', 1)[0] ?? name]
+    return Array.isArray(condition) ? condition.filter(isObject).flatMap(namesOf) : []
+  })
+}

@@ -1,0 +1,51 @@
+import type { Document, Json } from '../../model/document.ts'
+
+type JsonObject = { [key: string]: Json }
+
+/** A deep copy: what is stored, reported and handed out share nothing that could be changed in place. */
+export function copy<T extends Json | Document>(value: T): T
+export function copy(value: Json): Json {
+  if (Array.isArray(value)) return value.map((element) => copy(element))
+  if (value === null || typeof value !== 'object') return value
+  const result: JsonObject = {}
+  for (const [name, field] of Object.entries(value)) {
+    if (field !== undefined) result[name] = copy(field)
+  }
+  return result
+}
+
+/** Whether two values are the same to MongoDB: also the order of an object's fields counts. */
+export function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true
+  if (a === undefined || b === undefined || a === null || b === null) return false
+  if (typeof a !== 'object' || typeof b !== 'object') return false
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false
+    return a.every((element, index) => same(element, b[index]))
+  }
+  const names = Object.keys(a)
+  const others = Object.keys(b)
+  return (
+    names.length === others.length &&
+    names.every((name, index) => name === others[index] && same(a[name], b[name]))
+  )
+}
+
+/** The value of an object's own field or of an array's position; `undefined` where there is none. */
+export function child(container: Json | Document | undefined, segment: string | number): Json | undefined {
+  if (container === null || typeof container !== 'object') return undefined
+  if (!Object.hasOwn(container, segment)) return undefined
+  return (container as JsonObject)[segment]
+}
+
+/** The value at `keys`; `undefined` where there is none. */
+export function valueAt(document: Document, keys: readonly (string | number)[]): Json | undefined {
+  let node: Json | Document | undefined = document
+  for (const key of keys) node = child(node, key)
+  return node as Json | undefined
+}
+
+/** Whether a value is an object, and not an array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
