@@ -1,0 +1,57 @@
+import type { Document, Json } from '../model/document.ts'
+
+/**
+ * Which fields of a root's documents leave the server: `true` for all of a value, or an object that lists the fields which do.
+ * A field that isn't listed is hidden. `_id` always passes at the document's root. An array reads through to its elements.
+ */
+export type Manifest = true | { [field: string]: Manifest }
+
+/** Whether a value is an object with fields, that is, neither an array nor null. */
+export function isFields(value: unknown): value is Record<string, Json | undefined> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** An object's own field; `undefined` for what it inherits, so that no name reaches a prototype. */
+export function own<T>(fields: { [name: string]: T }, name: string): T | undefined {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined
+}
+
+/** The manifest of a field; `undefined` where the field is hidden. */
+export function below(manifest: Manifest, name: string, atRoot: boolean): Manifest | undefined {
+  if (manifest === true || (atRoot && name === '_id')) return true
+  return own(manifest, name)
+}
+
+/**
+ * A value's visible image. Below a partial manifest an object keeps its listed fields, an array its length (an element that
+ * is neither object nor array becomes null), and anything else has no image: `undefined`.
+ */
+export function filterValue(manifest: Manifest, value: Json | undefined): Json | undefined {
+  if (manifest === true) return value
+  if (Array.isArray(value)) return value.map((element) => filterElement(manifest, element))
+  return isFields(value) ? filterFields(manifest, value, false) : undefined
+}
+
+/** An array element's visible image: it keeps its place, so null stands for what has no image. */
+export function filterElement(manifest: Manifest, value: Json): Json {
+  return filterValue(manifest, value) ?? null
+}
+
+/** A document's visible image; the document itself where the manifest is `true`. */
+export function filterDocument(manifest: Manifest, document: Document): Document {
+  return manifest === true ? document : filterFields(manifest, document, true)
+}
+
+function filterFields(
+  manifest: Manifest,
+  fields: { [name: string]: Json | undefined },
+  atRoot: boolean,
+): { [name: string]: Json } {
+  const image: { [name: string]: Json } = {}
+  for (const name of Object.keys(fields)) {
+    const node = below(manifest, name, atRoot)
+    const value = node === undefined ? undefined : filterValue(node, fields[name])
+    if (value !== undefined) image[name] = value
+  }
+  return image
+}

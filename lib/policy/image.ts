@@ -1,0 +1,113 @@
+import type { Document, Id, Json } from '../model/document.ts'
+import type { DocumentOperation } from '../model/operation.ts'
+import { below, filterDocument, filterValue, isFields, type Manifest, own } from './fields.ts'
+import { elementAt, isAddressable, type Place, stepsOf } from './target.ts'
+
+/** Names that lead through objects only, from the document's root: what a client can follow whatever it holds in its arrays. */
+type Trail = readonly string[]
+
+/**
+ * The `set` and `unset` operations that make the image of a document at these places what it is in `document`.
+ * They can be applied to any earlier image that differs only there.
+ */
+export function imageOf(
+  manifest: Manifest,
+  document: Document,
+  id: Id,
+  trails: Iterable<Trail>,
+): DocumentOperation[] {
+  const kept: Trail[] = []
+  for (const trail of [...trails].sort((a, b) => a.length - b.length)) {
+    if (!kept.some((other) => other.every((name, index) => name === trail[index]))) kept.push(trail)
+  }
+  const operations = new Map<string, DocumentOperation>()
+  for (const trail of kept) {
+    const operation = imageAt(manifest, document, id, trail)
+    operations.set(operation.path, operation)
+  }
+  return [...operations.values()]
+}
+
+/** Where an operation at this place changed the image: the deepest trail that holds all of the change; `undefined` if it can't have. */
+export function touched(manifest: Manifest, document: Document, place: Place): Trail | undefined {
+  const trail: string[] = []
+  let node = manifest
+  let value: Json | undefined = document as Json
+  for (const step of stepsOf(place).steps) {
+    if (!isFields(value) || step.kind === 'id') return trail
+    const next = below(node, step.name, trail.length === 0)
+    if (next === undefined) return trail.length > 0 && isEmptyImage(node, value) ? trail : undefined
+    if (!isAddressable(step.name)) return trail
+    trail.push(step.name)
+    node = next
+    value = own(value, step.name)
+  }
+  return trail
+}
+
+/**
+ * Where a write of something invisible shows nevertheless, in the parents it created or the array it padded with nulls.
+ * `still` says that no other operation moved elements of arrays meanwhile, so that the positions in the path still hold.
+ */
+export function created(
+  manifest: Manifest,
+  document: Document,
+  place: Place & { last?: boolean },
+  still: boolean,
+): Trail | undefined {
+  const trail: string[] = []
+  const { steps } = stepsOf(place)
+  let inArray = false
+  let node = manifest
+  let value: Json | undefined = document as Json
+  for (const [index, step] of steps.entries()) {
+    if (Array.isArray(value)) {
+      inArray = true
+      if (!still) return trail
+      value = elementAt(value, step)
+      continue
+    }
+    if (!isFields(value) || step.kind === 'id') return trail
+    const next = below(node, step.name, trail.length === 0)
+    if (next === undefined || (place.last && index === steps.length - 1)) {
+      return trail.length > 0 && isEmptyImage(node, value) ? trail : undefined
+    }
+    if (!inArray) {
+      if (!isAddressable(step.name)) return trail
+      trail.push(step.name)
+    }
+    node = next
+    value = own(value, step.name)
+  }
+  return trail
+}
+
+function isEmptyImage(node: Manifest, value: Json): boolean {
+  const image = filterValue(node, value)
+  return isFields(image) && Object.keys(image).length === 0
+}
+
+function imageAt(manifest: Manifest, document: Document, id: Id, trail: Trail): DocumentOperation {
+  if (trail.length === 0) {
+    return { operation: 'set', id, path: '.', data: filterDocument(manifest, document) as Json }
+  }
+  const image = lookAt(manifest, document, trail)
+  if (image !== undefined) return { operation: 'set', id, path: trail.join('.'), data: image }
+  // A removal doesn't create the parent that is left empty.
+  const parent = trail.slice(0, -1)
+  const around = parent.length > 0 ? lookAt(manifest, document, parent) : undefined
+  if (isFields(around) && Object.keys(around).length === 0) {
+    return { operation: 'set', id, path: parent.join('.'), data: {} }
+  }
+  return { operation: 'unset', id, path: trail.join('.') }
+}
+
+function lookAt(manifest: Manifest, document: Document, trail: Trail): Json | undefined {
+  let node: Manifest | undefined = manifest
+  let value: Json | undefined = document as Json
+  for (const [index, name] of trail.entries()) {
+    node = node === undefined ? undefined : below(node, name, index === 0)
+    value = isFields(value) ? own(value, name) : undefined
+  }
+  return node === undefined ? undefined : filterValue(node, value)
+}

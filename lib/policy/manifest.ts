@@ -1,0 +1,213 @@
+import { ParticleError } from '../errors.ts'
+import type { Document, Id } from '../model/document.ts'
+import { idKey } from '../model/id.ts'
+import type { DocumentOperation, Operation, OperationName } from '../model/operation.ts'
+import { filterDocument, isFields, type Manifest } from './fields.ts'
+import { created, imageOf, touched } from './image.ts'
+import { type Filtered, filterOperation } from './step.ts'
+import { isAddressable, type Place } from './target.ts'
+
+export type { Manifest } from './fields.ts'
+
+/** Finds a document, whole, as it is after the operations that are being filtered; `undefined` if it is gone. */
+export type DocumentLookup = (id: Id) => Document | undefined
+
+/**
+ * Checks a manifest and copies it; the copy is frozen in depth.
+ *
+ * @param where what the manifest belongs to, for messages: say, `dataSources.users.manifest`
+ * @throws ParticleError `INVALID_MANIFEST` if it is neither `true` nor a nested object of `true`
+ */
+export function parseManifest(value: unknown, where: string): Manifest {
+  return parseNode(value, where, [])
+}
+
+function parseNode(value: unknown, where: string, parents: readonly object[]): Manifest {
+  if (value === true) return true
+  if (value === false || value === 0 || value === null || value === undefined) {
+    const instead =
+      parents.length === 0 ? 'write {} to show no field but _id' : 'leave the field out to hide it'
+    throw invalid(where, `is ${String(value)}: a manifest lists what is visible; ${instead}`)
+  }
+  if (value === 1) throw invalid(where, 'is 1: write true')
+  if (Array.isArray(value)) {
+    throw invalid(where, 'is an array: write the manifest of one element, which holds for all of them')
+  }
+  if (typeof value === 'string') {
+    throw invalid(
+      where,
+      'is a string: write true for all of a value, or an object such as { address: { street: true } }',
+    )
+  }
+  const prototype: unknown = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined
+  if (typeof value !== 'object' || (prototype !== Object.prototype && prototype !== null)) {
+    throw invalid(where, 'must be true, or a plain object such as { address: { street: true } }')
+  }
+  if (parents.includes(value)) throw invalid(where, 'refers to itself')
+  const manifest: { [field: string]: Manifest } = {}
+  for (const [name, node] of Object.entries(value)) {
+    checkName(name, where)
+    if (parents.length === 0 && name === '_id' && node !== true) {
+      throw invalid(`${where}._id`, 'is not true: the _id of a document always passes whole; leave it out')
+    }
+    manifest[name] = parseNode(node, `${where}.${name}`, [...parents, value])
+  }
+  return Object.freeze(manifest)
+}
+
+function checkName(name: string, where: string): void {
+  if (name === '') throw invalid(where, 'has an empty field name')
+  if (name === '__proto__' || name === 'constructor' || name === 'prototype') {
+    throw invalid(where, `lists ${name}, which is never sent: leave it out`)
+  }
+  if (name.includes('.')) {
+    const nested = name
+      .split('.')
+      .filter((part) => part !== '')
+      .reduceRight((inner, part) => `{ ${part}: ${inner} }`, 'true')
+    throw invalid(where, `lists "${name}": nest the fields instead, as in ${nested}`)
+  }
+  if (!isAddressable(name)) throw invalid(where, `lists "${name}", which no path can name: leave it out`)
+}
+
+function invalid(where: string, what: string): ParticleError {
+  return new ParticleError('INVALID_MANIFEST', `${where} ${what}`)
+}
+
+/**
+ * The visible image of one document, or of an array of them. Never changes them; shares with them what passes whole.
+ *
+ * @throws ParticleError `INVALID_OPERATION` if there is anything but objects
+ */
+export function filterPayload(manifest: Manifest, data: Document[]): Document[]
+export function filterPayload(manifest: Manifest, data: Document): Document
+export function filterPayload(manifest: Manifest, data: Document | Document[]): Document | Document[]
+export function filterPayload(manifest: Manifest, data: Document | Document[]): Document | Document[] {
+  if (Array.isArray(data)) return data.map((document) => filterOne(manifest, document))
+  return filterOne(manifest, data)
+}
+
+function filterOne(manifest: Manifest, document: Document): Document {
+  if (!isFields(document)) throw new ParticleError('INVALID_OPERATION', 'A document must be an object')
+  return filterDocument(manifest, document)
+}
+
+/**
+ * What a list of operations becomes for a manifest, so that
+ * `filter(apply(document, oplist)) == apply(filter(document), filterDelta(manifest, oplist, lookup))`.
+ *
+ * With `lookup` this holds for every list. Without, it holds for operations for which {@link needsDocument} is false, if, as sources promise,
+ * a write that creates missing parents is reported at the topmost of them. An integer in a path, with neither `keys` nor `lookup` to tell what it is,
+ * is taken for the name of a field if the manifest lists a field of that name there, else for an array's position.
+ *
+ * Changes nothing that it is given; shares with it what passes whole.
+ *
+ * @throws ParticleError `DOCUMENT_NEEDED` if an operation can't be filtered without the document and there is no `lookup`;
+ *   `INVALID_PATH`, `INVALID_OPERATION` on malformed operations
+ */
+export function filterDelta(
+  manifest: Manifest,
+  oplist: readonly DocumentOperation[],
+  lookup?: DocumentLookup,
+): DocumentOperation[] {
+  if (lookup === undefined) return oplist.flatMap((op) => filterAlone(manifest, op))
+  const groups = new Map<string, DocumentOperation[]>()
+  for (const op of oplist) {
+    const key = idKey(op.id)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [op])
+    else group.push(op)
+  }
+  return [...groups.values()].flatMap((group) => filterGroup(manifest, group, lookup))
+}
+
+/** Whether {@link filterDelta} can't do, or would have to guess, without the document that an operation is about. */
+export function needsDocument(manifest: Manifest, op: Operation): boolean {
+  const { needs, guessed } = filterOperation(manifest, op)
+  return needs !== undefined || guessed
+}
+
+function filterAlone(manifest: Manifest, op: DocumentOperation): DocumentOperation[] {
+  const { operation, needs } = filterOperation(manifest, op)
+  if (needs !== undefined) {
+    throw new ParticleError(
+      'DOCUMENT_NEEDED',
+      `A ${op.operation} of ${needs} can't be filtered without the document`,
+    )
+  }
+  return operation === undefined ? [] : [about(op.id, operation)]
+}
+
+function about(id: Id, { operation, path, data }: Operation): DocumentOperation {
+  return data === undefined ? { operation, id, path } : { operation, id, path, data }
+}
+
+/** All operations on one document. Those that can be filtered as they are stay; if only one can't, all become images of what they led to. */
+function filterGroup(
+  manifest: Manifest,
+  group: readonly DocumentOperation[],
+  lookup: DocumentLookup,
+): DocumentOperation[] {
+  const id = group[0]?.id ?? null
+  let steps = group.map((op) => filterOperation(manifest, op))
+  if (steps.every(isSettled)) return told(id, steps)
+  const document = lookup(id)
+  if (document === undefined) return [{ operation: 'unset', id, path: '.' }]
+  if (steps.some((step) => step.guessed) && isStable(group)) {
+    steps = group.map((op) => filterOperation(manifest, op, document))
+    for (const step of steps) step.guessed = false
+  }
+  if (steps.some((step) => step.guessed || step.needs !== undefined)) {
+    const trails = group.flatMap(placesOf).map((place) => touched(manifest, document, place))
+    return imageOf(
+      manifest,
+      document,
+      id,
+      trails.filter((trail) => trail !== undefined),
+    )
+  }
+  const still = group.length === 1 || group.every((op) => STILL.has(op.operation))
+  const trails = steps.map((step) =>
+    step.loose ? created(manifest, document, step.loose, still) : undefined,
+  )
+  return [
+    ...told(id, steps),
+    ...imageOf(
+      manifest,
+      document,
+      id,
+      trails.filter((trail) => trail !== undefined),
+    ),
+  ]
+}
+
+function isSettled(step: Filtered): boolean {
+  return (
+    step.needs === undefined && !step.guessed && (step.loose === undefined || !step.loose.path.includes('.'))
+  )
+}
+
+function told(id: Id, steps: readonly Filtered[]): DocumentOperation[] {
+  return steps.flatMap((step) => (step.operation === undefined ? [] : [about(id, step.operation)]))
+}
+
+function placesOf(op: DocumentOperation): Place[] {
+  if (op.operation === 'noop') return []
+  const place: Place = { path: op.path, keys: op.keys }
+  return op.operation === 'rename' && typeof op.data === 'string' ? [place, { path: op.data }] : [place]
+}
+
+/** Operations that neither move the elements of an array nor make another type of it, unless they replace it. */
+const STILL: ReadonlySet<OperationName> = new Set(['set', 'unset', 'inc', 'mul', 'min', 'max', 'noop'])
+
+/** Whether what a path meets in the document afterwards is what its operation met. */
+function isStable(group: readonly DocumentOperation[]): boolean {
+  if (group.length === 1) return true
+  return group.every(
+    (op) =>
+      STILL.has(op.operation) &&
+      op.path !== '.' &&
+      !op.path.includes('[') &&
+      !group.some((other) => op.path.startsWith(`${other.path}.`)),
+  )
+}
