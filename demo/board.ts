@@ -24,15 +24,14 @@ export interface Person {
 /** What the server knows of a user. A real application has this in its session or its database. */
 export interface User {
   name: string
-  /** The team that this user manages: sees all of it, edits people. */
-  manages?: string
-  /** The team that this user works in: sees names, roles and to-dos, edits to-dos. */
-  worksIn?: string
+  team: string
+  /** A manager sees all of the team and edits its people; the others see names, roles and to-dos, and edit to-dos. */
+  manager?: boolean
 }
 
 export const users = new Map<unknown, User>([
-  ['ada', { name: 'Ada', manages: 'apollo' }],
-  ['ben', { name: 'Ben', worksIn: 'apollo' }],
+  ['ada', { name: 'Ada', team: 'apollo', manager: true }],
+  ['ben', { name: 'Ben', team: 'apollo' }],
 ])
 
 /** As much of a collection as the board needs: a memory collection and one of the MongoDB driver both have it. */
@@ -116,7 +115,10 @@ export function api(people: People): Router {
     const { title } = fields(request.body, { title: text(1, 120) }, ['title'])
     const added = todo(title)
     found(
-      await people.updateOne({ _id: request.params.id, team: team(request) }, { $push: { todos: added } }),
+      await people.updateOne(
+        { _id: request.params.id, team: caller(request).team },
+        { $push: { todos: added } },
+      ),
     )
     response.status(201).json({ _id: added._id })
   })
@@ -126,13 +128,13 @@ export function api(people: People): Router {
     const $set = Object.fromEntries(
       Object.entries(changes).map(([field, value]) => [`todos.$.${field}`, value]),
     )
-    const query = { _id: request.params.id, team: team(request), 'todos._id': request.params.todo }
+    const query = { _id: request.params.id, team: caller(request).team, 'todos._id': request.params.todo }
     found(await people.updateOne(query, { $set }))
     response.sendStatus(204)
   })
 
   router.delete('/people/:id/todos/:todo', async (request, response) => {
-    const query = { _id: request.params.id, team: team(request), 'todos._id': request.params.todo }
+    const query = { _id: request.params.id, team: caller(request).team, 'todos._id': request.params.todo }
     found(await people.updateOne(query, { $pull: { todos: { _id: request.params.todo } } }))
     response.sendStatus(204)
   })
@@ -161,17 +163,11 @@ function caller(request: Request): User {
   return user
 }
 
-function team(request: Request): string {
-  const { manages, worksIn } = caller(request)
-  const team = manages ?? worksIn
-  if (team === undefined) throw new Refusal(403, 'You are in no team.')
-  return team
-}
-
+/** The caller's team, if the caller manages it. */
 function managed(request: Request): string {
-  const { manages } = caller(request)
-  if (manages === undefined) throw new Refusal(403, 'Only a manager can change people.')
-  return manages
+  const { manager, team } = caller(request)
+  if (!manager) throw new Refusal(403, 'Only a manager can change people.')
+  return team
 }
 
 function found({ matchedCount }: { matchedCount: number }): void {

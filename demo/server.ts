@@ -8,29 +8,40 @@ import particle from 'particle'
 import { api, seed, users } from './board.ts'
 import { open } from './store.ts'
 
+/** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
+type Claim = { user?: unknown } | null
+
 const { people, collection, close, name } = await open(process.env.MONGODB_URL)
 await seed(people)
 
-const live = particle.middleware({
-  // The client claims to be someone; the server looks up what that means. Nothing else a client says is believed.
-  identityLookup: (identity) => users.get((identity as { user?: unknown } | null)?.user),
-
-  // Two views of one collection. `criteria` picks the documents: '@manages' is taken from the identity, and whoever has no
-  // such field matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
+// Two views of one collection. `criteria` picks the documents: '@team' is taken from what the server knows of the user, and who
+// is in no team matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
+const board = particle.middleware({
+  path: '/particle',
+  identityLookup: (identity: Claim) => users.get(identity?.user),
   dataSources: {
-    staff: {
+    people: {
       collection,
-      criteria: { team: '@manages' },
-      manifest: { name: true, role: true, email: true, salary: true, notes: true, todos: true },
-    },
-    board: {
-      collection,
-      criteria: { team: '@worksIn' },
+      criteria: { team: '@team' },
       manifest: { name: true, role: true, todos: { _id: true, title: true, done: true } },
     },
   },
+})
 
-  onError: (error) => console.error(error),
+// The same for managers, at its own address: others are refused, and don't even learn the names of the fields.
+const staff = particle.middleware({
+  path: '/staff',
+  identityLookup: (identity: Claim) => {
+    const user = users.get(identity?.user)
+    return user?.manager ? user : null
+  },
+  dataSources: {
+    people: {
+      collection,
+      criteria: { team: '@team' },
+      manifest: { name: true, role: true, todos: true, email: true, salary: true, notes: true },
+    },
+  },
 })
 
 const app = express()
@@ -39,7 +50,7 @@ app.use((_request, response, next) => {
   response.set('Content-Security-Policy', "default-src 'self'; base-uri 'none'; frame-ancestors 'none'")
   next()
 })
-app.use(live)
+app.use(board, staff)
 app.use('/api', api(people))
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 
@@ -63,7 +74,7 @@ console.log(
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
     server.close()
-    await live.server.disconnect()
+    await Promise.all([board.server.disconnect(), staff.server.disconnect()])
     server.closeAllConnections()
     await close()
     process.exit(0)

@@ -16,7 +16,7 @@ const STATUS = {
 for (const pane of document.querySelectorAll('.pane')) open(pane)
 
 function open(pane) {
-  const { user, root } = pane.dataset
+  const { user, url } = pane.dataset
   pane.append(document.querySelector('#pane').content.cloneNode(true))
 
   const log = new Log(pane.querySelector('.log'), user)
@@ -26,8 +26,9 @@ function open(pane) {
 
   // All that it takes to keep a model current. `EventSource` and `fetch` are given only to show the wire, and to unplug it.
   const client = new Client({
+    url,
     identity: { user },
-    onData: () => people.show(client.data[root] ?? [], client.manifest?.[root] ?? {}),
+    onData: () => people.show(client.data.people ?? [], client.manifest?.people ?? {}),
     onStatus: (status) => showStatus(pane, status),
     EventSource: wire.EventSource,
     fetch: wire.fetch,
