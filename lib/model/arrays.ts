@@ -4,9 +4,11 @@ import { condition, isOperators, matcher } from './condition.ts'
 import type { Json } from './document.ts'
 import { field, isObject, type JsonObject } from './json.ts'
 
+const MODIFIERS = ['$each', '$position', '$slice', '$sort']
+
 /** `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by `$slice`. */
 export function push(array: readonly Json[], data: Json): Json[] {
-  if (!isObject(data) || !Object.hasOwn(data, '$each')) return [...array, data]
+  if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) return [...array, data]
   const { $each, $position, $slice, $sort, ...rest } = data
   if (!Array.isArray($each)) return refuse('push needs an array as $each')
   known('push', rest)

@@ -1,0 +1,102 @@
+import type { Document, Json } from './document.ts'
+import { idKey } from './id.ts'
+import { field, isObject, type JsonObject } from './json.ts'
+import type { DocumentOperation, Operation } from './operation.ts'
+import { isPathName } from './path.ts'
+
+/**
+ * The `set` and `unset` operations that turn one document into another: `applyOp` of all of them to `before` gives `after` (but
+ * for the order of fields, which does not count). A field that is new is set as a whole at the topmost parent that is new;
+ * an array whose length or kinds of elements changed is set as a whole. What stands under a name that no path can hold is set with its parent,
+ * at the top by a `set` of `.`; so is a document whose `_id` changed.
+ *
+ * The operations share parts with `after`.
+ */
+export function diff(before: Document, after: Document): Operation[] {
+  const operations: Operation[] = []
+  const sameId = idKey(before._id ?? null) === idKey(after._id ?? null)
+  if (sameId && diffObjects(before as JsonObject, after as JsonObject, '', operations)) return operations
+  return [{ operation: 'set', path: '.', data: after as JsonObject }]
+}
+
+/**
+ * The operations that turn one set of documents into another: {@link diff} for those in both, `set` of `.` for the new, `unset` of
+ * `.` for those gone (they come first). Documents that are the same object are taken to be equal. The order of the list
+ * is not part of it, and documents without an `_id` are left out.
+ */
+export function diffDocuments(before: readonly Document[], after: readonly Document[]): DocumentOperation[] {
+  const old = byId(before)
+  const fresh = byId(after)
+  const operations: DocumentOperation[] = []
+  for (const [key, document] of old) {
+    if (!fresh.has(key)) operations.push({ operation: 'unset', id: document._id ?? null, path: '.' })
+  }
+  for (const [key, document] of fresh) {
+    const id = document._id ?? null
+    const known = old.get(key)
+    if (known === undefined) {
+      operations.push({ operation: 'set', id, path: '.', data: document as JsonObject })
+    } else if (known !== document) {
+      for (const operation of diff(known, document)) operations.push({ ...operation, id })
+    }
+  }
+  return operations
+}
+
+function byId(documents: readonly Document[]): Map<string, Document> {
+  const found = new Map<string, Document>()
+  for (const document of documents) if (document._id !== undefined) found.set(idKey(document._id), document)
+  return found
+}
+
+/** Adds the operations of two objects; `false` where a name that differs can't stand in a path. */
+function diffObjects(
+  before: JsonObject,
+  after: JsonObject,
+  prefix: string,
+  operations: Operation[],
+): boolean {
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const old = field(before, name)
+    const value = field(after, name)
+    if (same(old, value)) continue
+    if (!isPathName(name)) return false
+    const path = prefix + name
+    if (value === undefined) operations.push({ operation: 'unset', path })
+    else diffValues(old, value, path, operations)
+  }
+  return true
+}
+
+function diffValues(old: Json | undefined, value: Json, path: string, operations: Operation[]): void {
+  const start = operations.length
+  if (isObject(old) && isObject(value)) {
+    if (diffObjects(old, value, `${path}.`, operations)) return
+    operations.length = start
+  } else if (Array.isArray(old) && Array.isArray(value) && alike(old, value)) {
+    for (const [index, item] of value.entries()) {
+      if (!same(old[index], item)) diffValues(old[index], item, `${path}.${index}`, operations)
+    }
+    return
+  }
+  operations.push({ operation: 'set', path, data: value })
+}
+
+function alike(old: readonly Json[], value: readonly Json[]): boolean {
+  return old.length === value.length && value.every((item, index) => kind(item) === kind(old[index] ?? null))
+}
+
+function kind(value: Json): string {
+  return Array.isArray(value) ? 'array' : isObject(value) ? 'object' : 'scalar'
+}
+
+/** Equal whatever the order of fields. */
+function same(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, index) => same(item, b[index]))
+  }
+  if (!isObject(a) || !isObject(b)) return false
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return [...names].every((name) => same(field(a, name), field(b, name)))
+}

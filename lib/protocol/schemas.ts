@@ -1,0 +1,105 @@
+import { OPERATIONS } from '../model/operation.ts'
+import { type EventName, PROTOCOL } from './messages.ts'
+
+/** A JSON Schema, as data. */
+export type Schema = { readonly [keyword: string]: unknown }
+
+const DRAFT = 'http://json-schema.org/draft-07/schema#'
+const text: Schema = { type: 'string' }
+const name: Schema = {
+  type: 'string',
+  minLength: 1,
+  not: { enum: ['__proto__', 'constructor', 'prototype'] },
+}
+const time: Schema = {
+  type: 'string',
+  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[+-]\\d\\d:\\d\\d)$',
+}
+const protocol: Schema = { const: PROTOCOL }
+const manifest: Schema = {
+  anyOf: [{ const: true }, { type: 'object', additionalProperties: { $ref: '#/definitions/manifest' } }],
+}
+const operation: Schema = {
+  type: 'object',
+  required: ['operation', 'id', 'path'],
+  properties: {
+    operation: { enum: OPERATIONS },
+    id: {},
+    path: { type: 'string', minLength: 1 },
+    data: {},
+    // Known to the server only: it would tell clients of array positions that their manifest hides.
+    keys: false,
+  },
+}
+
+/** An object with these fields. Others are let pass, so that the protocol can grow. */
+function message(
+  title: string,
+  required: Record<string, Schema>,
+  optional: Record<string, Schema> = {},
+): Schema {
+  return {
+    $schema: DRAFT,
+    title,
+    type: 'object',
+    required: Object.keys(required),
+    properties: { ...required, ...optional },
+  }
+}
+
+/** The JSON Schemas (draft-07) of each event's data, by the event's name. */
+export const eventSchemas: Readonly<Record<EventName, Schema>> = {
+  manifest: {
+    ...message(
+      'manifest',
+      {
+        protocol,
+        timestamp: time,
+        resumed: { type: 'boolean' },
+        sources: {
+          type: 'object',
+          propertyNames: name,
+          additionalProperties: { $ref: '#/definitions/manifest' },
+        },
+      },
+      { reason: text },
+    ),
+    definitions: { manifest },
+  },
+  payload: message('payload', {
+    root: name,
+    timestamp: time,
+    data: { type: 'array', items: { type: 'object', required: ['_id'] } },
+    part: { type: 'integer', minimum: 0 },
+    last: { type: 'boolean' },
+  }),
+  delta: message('delta', { root: name, timestamp: time, oplist: { type: 'array', items: operation } }),
+  ready: message('ready', { timestamp: time }),
+  reset: message('reset', { root: name, reason: text }),
+  revoked: message('revoked', { reason: text }),
+  error: message('error', { code: text, message: text }, { root: name }),
+  session: message('session', { token: text, expiresAt: time }),
+  ping: message('ping', { timestamp: time }),
+}
+
+/** The JSON Schema (draft-07) of a handshake's body. */
+export const handshakeRequestSchema: Schema = message(
+  'handshake request',
+  { identity: {} },
+  { previous: text },
+)
+
+/** The JSON Schema (draft-07) of the answer to a handshake. */
+export const handshakeAnswerSchema: Schema = message('handshake answer', {
+  token: text,
+  session: text,
+  stream: { type: 'string', pattern: '^/' },
+  expiresAt: time,
+  protocol,
+  heartbeat: { type: 'integer', minimum: 1 },
+})
+
+/** The JSON Schema (draft-07) of the body of every answer that is not a success. */
+export const errorAnswerSchema: Schema = message('error answer', {
+  error: { type: 'object', required: ['code', 'message'], properties: { code: text, message: text } },
+})
