@@ -1,7 +1,8 @@
 import type { Document, Id, Json } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
+import { isPathName } from '../model/path.ts'
 import { below, filterDocument, filterValue, isFields, type Manifest, own } from './fields.ts'
-import { elementAt, isAddressable, type Place, stepsOf } from './target.ts'
+import { elementAt, type Place, stepsOf } from './target.ts'
 
 /** Names that lead through objects only, from the document's root: what a client can follow whatever it holds in its arrays. */
 type Trail = readonly string[]
@@ -37,7 +38,7 @@ export function touched(manifest: Manifest, document: Document, place: Place): T
     if (!isFields(value) || step.kind === 'id') return trail
     const next = below(node, step.name, trail.length === 0)
     if (next === undefined) return trail.length > 0 && isEmptyImage(node, value) ? trail : undefined
-    if (!isAddressable(step.name)) return trail
+    if (!isPathName(step.name)) return trail
     trail.push(step.name)
     node = next
     value = own(value, step.name)
@@ -73,7 +74,7 @@ export function created(
       return trail.length > 0 && isEmptyImage(node, value) ? trail : undefined
     }
     if (!inArray) {
-      if (!isAddressable(step.name)) return trail
+      if (!isPathName(step.name)) return trail
       trail.push(step.name)
     }
     node = next

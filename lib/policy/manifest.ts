@@ -2,10 +2,11 @@ import { ParticleError } from '../errors.ts'
 import type { Document, Id } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { DocumentOperation, Operation, OperationName } from '../model/operation.ts'
+import { isPathName } from '../model/path.ts'
 import { filterDocument, isFields, type Manifest } from './fields.ts'
 import { created, imageOf, touched } from './image.ts'
 import { type Filtered, filterOperation } from './step.ts'
-import { isAddressable, type Place } from './target.ts'
+import type { Place } from './target.ts'
 
 export type { Manifest } from './fields.ts'
 
@@ -67,7 +68,7 @@ function checkName(name: string, where: string): void {
       .reduceRight((inner, part) => `{ ${part}: ${inner} }`, 'true')
     throw invalid(where, `lists "${name}": nest the fields instead, as in ${nested}`)
   }
-  if (!isAddressable(name)) throw invalid(where, `lists "${name}", which no path can name: leave it out`)
+  if (!isPathName(name)) throw invalid(where, `lists "${name}", which no path can name: leave it out`)
 }
 
 function invalid(where: string, what: string): ParticleError {

@@ -1,6 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
-import { idKey } from '../model/id.ts'
-import { parsePath } from '../model/path.ts'
+import { canonical } from '../model/json.ts'
+import { isPathName, parsePath } from '../model/path.ts'
 import { below, isFields, type Manifest, own } from './fields.ts'
 
 /** A path and, where the source knows them, its keys: see `Operation.keys`. */
@@ -14,7 +14,7 @@ export type Step =
   | { kind: 'name'; name: string }
   | { kind: 'position'; name: string }
   | { kind: 'either'; name: string }
-  | { kind: 'id'; id: Json }
+  | { kind: 'id'; id: string }
 
 /** Where a path leads in a manifest. */
 export interface Target {
@@ -42,26 +42,21 @@ export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
   const steps = place.keys.map((key): Step => {
     return { kind: typeof key === 'number' ? 'position' : 'name', name: String(key) }
   })
-  const exact = place.keys.every((key) => isAddressable(String(key)))
+  const exact = place.keys.every((key) => isPathName(String(key)))
   return { steps, exact: exact && place.path === (place.keys.join('.') || '.') }
-}
-
-/** Whether a path can name this field. */
-export function isAddressable(name: string): boolean {
-  try {
-    const segments = parsePath(name)
-    return segments.length === 1 && segments[0] === name
-  } catch {
-    return false
-  }
 }
 
 /** The element of an array that a step leads to, if the step leads to one. */
 export function elementAt(list: readonly Json[], step: Step): Json | undefined {
   if (step.kind === 'name') return undefined
   if (step.kind !== 'id') return list[Number(step.name)]
-  const key = idKey(step.id)
-  return list.find((element) => isFields(element) && element._id !== undefined && idKey(element._id) === key)
+  return list.find((element) => isFields(element) && idText(own(element, '_id')) === step.id)
+}
+
+/** How a path writes an id: the type of a scalar doesn't count, as when `applyOp` reads one. */
+function idText(id: Json | undefined): string | undefined {
+  if (id === undefined) return undefined
+  return typeof id === 'object' && id !== null ? canonical(id) : String(id)
 }
 
 /** Follows a path through a manifest; a document, if given, tells positions from names. */

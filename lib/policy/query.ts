@@ -1,0 +1,127 @@
+import { Query as Compiled } from 'mingo/query'
+import { ParticleError } from '../errors.ts'
+import type { Document } from '../model/document.ts'
+import { toJson } from '../model/json.ts'
+
+/** A Mongo-style query; `{}` matches every document. */
+export type Query = Record<string, unknown>
+
+/** Operators that hold queries. */
+const NESTING: ReadonlySet<string> = new Set(['$and', '$or', '$nor', '$not', '$elemMatch'])
+
+/** Operators that run code, or evaluate expressions that no index and no other source understands. */
+const REFUSED: ReadonlySet<string> = new Set(['$where', '$function', '$accumulator', '$expr', '$jsonSchema'])
+
+/** Whether a value is an object made by `{}` or `JSON.parse`: not an array, a Date, a RegExp, an ObjectId, a promise. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/**
+ * Checks that a value has the shape of a query that every source can answer.
+ *
+ * @param where what the query belongs to, for messages
+ * @throws ParticleError `INVALID_QUERY`
+ */
+export function checkQuery(value: unknown, where: string): asserts value is Query {
+  if (!isPlain(value)) throw invalid(where, 'must be a query: an object such as { accountId: 1 }')
+  for (const key of Object.keys(value)) {
+    if (!key.startsWith('$')) continue
+    if (key === '$and' || key === '$or' || key === '$nor') {
+      const queries = value[key]
+      if (!Array.isArray(queries) || queries.length === 0) {
+        throw invalid(where, `has a ${key} that is not a list of queries`)
+      }
+      for (const query of queries) checkQuery(query, where)
+    } else if (!REFUSED.has(key) && key !== '$comment') {
+      throw invalid(where, `has ${key} where a field's name must stand`)
+    }
+  }
+  checkOperators(value, where, [])
+}
+
+function checkOperators(value: unknown, where: string, parents: readonly unknown[]): void {
+  if (parents.includes(value)) throw invalid(where, 'refers to itself')
+  if (!isPlain(value) && !Array.isArray(value)) {
+    if (typeof value === 'function' || typeof value === 'symbol')
+      throw invalid(where, `holds a ${typeof value}`)
+    return
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    if (REFUSED.has(key)) throw invalid(where, `uses ${key}, which is not supported`)
+    checkOperators(inner, where, [...parents, value])
+  }
+}
+
+/**
+ * Compiles a query into a test of documents. Documents are JSON, so values of other types are compared in their JSON form.
+ *
+ * @throws ParticleError `INVALID_QUERY` if it uses an operator that is not known, or uses one wrongly
+ */
+export function matcher(query: Query): (document: Document) => boolean {
+  const compiled = compile(query, 'A query')
+  return (document) => compiled.test(document)
+}
+
+/** Compiles a query; errors name what it belongs to, and never a value. */
+export function compile(query: Query, where: string): Compiled<Document> {
+  try {
+    return new Compiled<Document>(inJson(query) as Query, { scriptEnabled: false })
+  } catch (cause) {
+    throw new ParticleError(
+      'INVALID_QUERY',
+      `${where} uses an operator that is not known, or uses one wrongly`,
+      { cause },
+    )
+  }
+}
+
+function inJson(value: unknown): unknown {
+  // A RegExp with `g` or `y` remembers where it stopped: the next document would be tested from there.
+  if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))
+  if (Array.isArray(value)) return value.map(inJson)
+  if (!isPlain(value)) return value === undefined ? null : toJson(value)
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inJson(inner)]))
+}
+
+/** A text that is the same for queries that mean the same by their form: whatever the order of fields and operators. */
+export function canonicalQuery(query: Query): string {
+  return canonicalConditions(query)
+}
+
+function canonicalConditions(conditions: Record<string, unknown>): string {
+  const keys = Object.keys(conditions).sort()
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalCondition(key, conditions[key])}`).join()}}`
+}
+
+function canonicalCondition(key: string, value: unknown): string {
+  if (NESTING.has(key) && Array.isArray(value)) {
+    return `[${value.map((inner) => (isPlain(inner) ? canonicalConditions(inner) : canonicalValue(inner))).join()}]`
+  }
+  const first = isPlain(value) ? Object.keys(value)[0] : undefined
+  const conditions = NESTING.has(key) || (!key.startsWith('$') && first?.startsWith('$'))
+  return isPlain(value) && conditions ? canonicalConditions(value) : canonicalValue(value)
+}
+
+/** Within a value that is compared as a whole, the order of fields counts, as it does for MongoDB. */
+function canonicalValue(value: unknown): string {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number' || value === undefined) return String(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalValue).join()}]`
+  if (isPlain(value)) {
+    const fields = Object.entries(value).map(
+      ([key, inner]) => `${JSON.stringify(key)}:${canonicalValue(inner)}`,
+    )
+    return `{${fields.join()}}`
+  }
+  if (value instanceof RegExp) return `RegExp(${JSON.stringify(value.source)},${value.flags})`
+  if (typeof value === 'bigint') return `${value}n`
+  const type = typeof value === 'object' ? value.constructor.name : typeof value
+  return `${type}(${JSON.stringify(toJson(value))})`
+}
+
+function invalid(where: string, what: string): ParticleError {
+  return new ParticleError('INVALID_QUERY', `${where} ${what}`)
+}
