@@ -1,0 +1,273 @@
+import { ParticleError } from '../errors.ts'
+import type { Document, Model } from '../model/document.ts'
+import type { EventData, ServerEvent } from '../protocol/messages.ts'
+import { HttpTransport, type OpenStream } from './http.ts'
+import { Link } from './link.ts'
+import { type ClientOptions, checkOptions, invalid } from './options.ts'
+import { matcher, parsePattern } from './pattern.ts'
+import { RegisterTransport } from './register.ts'
+import type { Status } from './state.ts'
+import { Store } from './store.ts'
+import { CLOCK, type Clock, type Transport } from './transport.ts'
+
+/** Hears of changes that touch a pattern: the root's documents as they are now, and the event that changed them. */
+export type Listener = (data: Document[], event: ServerEvent) => void
+
+/** What only the entry points and the specs set. */
+export interface Internals {
+  /** Opens a stream with the token in a header. */
+  openStream?: OpenStream
+  clock?: Clock
+  random?: () => number
+  /** The page's address; `undefined` where there is no page. */
+  base?: string | undefined
+}
+
+interface Subscription {
+  pattern: string
+  segments: string[]
+  listener: Listener
+}
+
+interface Waiter {
+  resolve: () => void
+  reject: (error: ParticleError) => void
+}
+
+/**
+ * Holds a local model that the server keeps current. It connects by itself, right after it was constructed, and goes on
+ * until it is closed or refused.
+ *
+ * `T` is the shape of the model: `new Client<{ users: User[] }>(...)`.
+ */
+export class Client<T = Model> {
+  /**
+   * The model: an array of documents for each root, changed in place by deltas (the documents themselves never are: a changed one
+   * is a new object). A root appears when all of its documents are there; a new load puts a new array in its place.
+   */
+  readonly data: T
+  readonly #options: ClientOptions<T>
+  readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #link: Link
+  readonly #subscriptions = new Set<Subscription>()
+  readonly #subscribers = new Set<{ listener: () => void }>()
+  readonly #waiters = new Set<Waiter>()
+  readonly #online = () => this.#link.retry()
+  #lastUpdated: Date | undefined
+
+  /**
+   * @param internals not for applications
+   * @throws ParticleError `INVALID_OPTION`
+   */
+  constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
+    checkOptions(options)
+    this.#options = options
+    this.data = this.#store.data as T
+    const clock = internals.clock ?? CLOCK
+    this.#link = new Link({
+      transport: transportFor(options, { base: globalThis.location?.href, ...internals, clock }),
+      clock,
+      random: internals.random ?? Math.random,
+      identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
+      apply: (event) => this.#apply(event),
+      onStatus: (status) => this.#changed(status),
+      onError: (error) => this.#report(error),
+      onDebug: (message) => this.#call(options.onDebug, message),
+    })
+    globalThis.addEventListener?.('online', this.#online)
+    queueMicrotask(() => this.#link.start())
+  }
+
+  /** How the client stands. */
+  get status(): Status {
+    return this.#link.status
+  }
+
+  /** What the server says this identity may see, of each root; `undefined` until it did. */
+  get manifest(): EventData['manifest']['sources'] | undefined {
+    return this.#store.manifest
+  }
+
+  /** When the model's last change was made, by the server's clock; `undefined` before the first. */
+  get lastUpdated(): Date | undefined {
+    return this.#lastUpdated
+  }
+
+  /**
+   * Resolves to the data once (or if already) the model is complete and the connection is up. Rejects with a ParticleError when
+   * the server refuses (`UNAUTHORIZED`) or the client is closed (`CLOSED`). `callback` is called at the same time.
+   */
+  ready(callback?: (error?: ParticleError) => void): Promise<T> {
+    const promise = new Promise<T>((resolve, reject) => {
+      this.#waiters.add({ resolve: () => resolve(this.data), reject })
+    })
+    // Whoever takes the callback, or neither, must not be punished for a rejection that nobody awaits.
+    promise.then(
+      () => this.#call(callback),
+      (error) => this.#call(callback, error),
+    )
+    this.#answer()
+    return promise
+  }
+
+  /**
+   * Calls the listener after each change that touches the pattern, once for each event: `users` for whatever happens to that root,
+   * `users.*` for the fields right under it, `users.address.*`, `users.todos.*.done` (an array position or an id in brackets
+   * counts as one `*`), `users.**` at any depth. What replaces a parent touches all that is under it.
+   *
+   * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
+   */
+  on(pattern: string, listener: Listener): this {
+    if (typeof listener !== 'function') invalid('The listener must be a function.')
+    this.#subscriptions.add({ pattern, segments: parsePattern(pattern), listener })
+    return this
+  }
+
+  /**
+   * Ends what `on` began: for that listener, or for all of that pattern.
+   *
+   * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
+   */
+  off(pattern: string, listener?: Listener): this {
+    parsePattern(pattern)
+    for (const subscription of this.#subscriptions) {
+      if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
+        this.#subscriptions.delete(subscription)
+      }
+    }
+    return this
+  }
+
+  /** Calls back after every change of the model; for what renders it. Returns what ends that. */
+  subscribe(listener: () => void): () => void {
+    const entry = { listener }
+    this.#subscribers.add(entry)
+    return () => {
+      this.#subscribers.delete(entry)
+    }
+  }
+
+  /** The whole model as it is now, frozen, and the same object as long as nothing changes. */
+  getSnapshot(): { readonly [R in keyof T]: Readonly<T[R]> }
+  /** A root's documents as they are now, frozen, and the same array as long as they don't change; empty if there is no such root. */
+  getSnapshot<R extends keyof T & string>(root: R): Readonly<T[R]>
+  getSnapshot(root?: string): unknown {
+    return root === undefined ? this.#store.getModel() : this.#store.getRoot(root)
+  }
+
+  /** Ends the connection for good; the data stays as it is. */
+  close(): void {
+    this.#link.close()
+  }
+
+  #apply(event: ServerEvent): boolean {
+    const store = this.#store
+    switch (event.event) {
+      case 'manifest': {
+        const { sources, resumed } = event.data
+        const removed = store.begin(sources, resumed)
+        for (const root of removed) this.#tell(root, event)
+        if (removed.length) this.#notify(event)
+        break
+      }
+      case 'reset':
+        store.reset(event.data.root)
+        break
+      case 'payload':
+        if (store.payload(event.data)) this.#updated(event)
+        break
+      case 'delta':
+        if (store.delta(event.data)) this.#updated(event)
+        break
+      default:
+        if (store.settle()) this.#notify(event)
+    }
+    return !store.incomplete
+  }
+
+  #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
+    this.#lastUpdated = new Date(event.data.timestamp)
+    this.#tell(event.data.root, event)
+    this.#notify(event)
+  }
+
+  #tell(root: string, event: ServerEvent): void {
+    if (this.#subscriptions.size === 0) return
+    const touched = matcher(root, event.event === 'delta' ? event.data.oplist : undefined)
+    for (const { segments, listener } of [...this.#subscriptions]) {
+      if (touched(segments)) this.#call(listener, this.#store.data[root] ?? [], event)
+    }
+  }
+
+  #notify(event: ServerEvent): void {
+    this.#call(this.#options.onData, this.data, event)
+    for (const { listener } of [...this.#subscribers]) this.#call(listener)
+  }
+
+  #changed(status: Status): void {
+    if (status === 'closed' || status === 'refused') globalThis.removeEventListener?.('online', this.#online)
+    this.#call(this.#options.onStatus, status)
+    this.#answer()
+  }
+
+  #answer(): void {
+    const { status } = this
+    const over = status === 'closed' || status === 'refused'
+    if (!over && status !== 'ready') return
+    const waiters = [...this.#waiters]
+    this.#waiters.clear()
+    for (const { resolve, reject } of waiters) {
+      if (!over) resolve()
+      else reject(this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.'))
+    }
+  }
+
+  #report(error: ParticleError): void {
+    this.#call(this.#options.onError, error)
+  }
+
+  /** Calls what the application gave, so that nothing it throws gets into the client's way. */
+  #call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
+    try {
+      callback?.(...args)
+    } catch (cause) {
+      const { onError } = this.#options
+      const error = new ParticleError('CALLBACK_FAILED', `A callback of the client threw: ${cause}`, {
+        cause,
+      })
+      if (onError && callback !== (onError as unknown)) this.#report(error)
+      else console.error(error)
+    }
+  }
+}
+
+function transportFor(
+  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
+  { base, openStream, clock }: Internals & { clock: Clock },
+): Transport {
+  const { onRegister, EventSource = globalThis.EventSource, fetch = globalThis.fetch } = options
+  if (onRegister) return new RegisterTransport(onRegister)
+  let url: URL
+  try {
+    url = new URL(options.url ?? '/particle', base)
+  } catch {
+    return invalid(
+      'Outside of a browser the option url must be absolute, such as https://example.com/particle.',
+    )
+  }
+  const header = openStream && !options.EventSource ? openStream : undefined
+  if (!header && !EventSource) {
+    invalid(
+      'There is no EventSource here: give one as the option EventSource, or load particle/client for Node.',
+    )
+  }
+  const withCredentials = base !== undefined && url.origin !== new URL(base).origin
+  return new HttpTransport({
+    url,
+    // Called as a method of something else, the browser's own would throw.
+    fetch: (...args) => fetch(...args),
+    openStream: header ?? ((address) => new EventSource(address, { withCredentials })),
+    carrier: header ? 'header' : base === undefined ? 'url' : 'cookie',
+    clock,
+  })
+}

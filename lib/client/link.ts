@@ -1,0 +1,234 @@
+import { type ErrorCode, ParticleError } from '../errors.ts'
+import { decode } from '../protocol/decode.ts'
+import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
+import { backoff } from './backoff.ts'
+import { type Happening, INITIAL, next, type State, type Status, statusOf } from './state.ts'
+import { type Clock, type Failure, failure, type Transport } from './transport.ts'
+
+/** What a server may say of its own troubles; any other is that of a source. */
+const SERVER_CODES: readonly ErrorCode[] = ['CALLBACK_FAILED', 'DOCUMENT_NEEDED', 'UNAVAILABLE', 'CLOSED']
+
+/** What a link needs, and whom it tells. None of the callbacks may throw but `apply`. */
+export interface LinkOptions {
+  transport: Transport
+  clock: Clock
+  random: () => number
+  /** The identity to present, asked for at every handshake. */
+  identity: () => unknown
+  /** Takes an event into the model and returns whether the model is complete; throws where the event can't be applied. */
+  apply: (event: ServerEvent) => boolean
+  onStatus: (status: Status) => void
+  onError: (error: ParticleError) => void
+  onDebug: (message: string) => void
+}
+
+/** The connection with a server, kept up: runs what the state machine decides. */
+export class Link {
+  /** Why the server refused, once it did. */
+  refusal: ParticleError | undefined
+  readonly #options: LinkOptions
+  #state: State = INITIAL
+  /** Where the stream ended that was lost: after this event the model was complete. */
+  #position = ''
+  /** Whether the server has said on this stream that the model is complete. */
+  #settled = false
+  #heard = 0
+  /** The least delay that the server asked for, in milliseconds. */
+  #wait = 0
+  #end: () => void = () => {}
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  get status(): Status {
+    return statusOf(this.#state)
+  }
+
+  start(): void {
+    this.#step({ type: 'start' })
+  }
+
+  /** Tries again now if it is waiting to. */
+  retry(): void {
+    if (this.#state.phase === 'delaying') {
+      this.#step({ type: 'retry', expired: this.#options.transport.expired })
+    }
+  }
+
+  close(): void {
+    this.#step({ type: 'close' })
+  }
+
+  #step(happening: Happening): void {
+    const before = this.status
+    const [state, action] = next(this.#state, happening)
+    this.#state = state
+    if (action !== 'none' && action !== 'apply') {
+      const end = this.#end
+      this.#end = () => {}
+      end()
+    }
+    const { status } = this
+    if (status !== before) {
+      this.#options.onDebug(`${before} -> ${status}`)
+      this.#options.onStatus(status)
+    }
+    // Whoever heard of the status may have closed the client.
+    if (this.#state !== state) return
+    if (action === 'handshake') this.#handshake()
+    if (action === 'open') this.#open()
+    if (action === 'delay') this.#delay()
+  }
+
+  #delay(): void {
+    const { clock, random, onDebug } = this.#options
+    const delay = Math.max(this.#wait, backoff(this.#state.attempt, random))
+    this.#wait = 0
+    onDebug(`next try in ${Math.round(delay)} ms`)
+    this.#end = clock.after(delay, () => this.retry())
+  }
+
+  async #handshake(): Promise<void> {
+    const { transport, identity } = this.#options
+    const controller = new AbortController()
+    const { signal } = controller
+    this.#end = () => controller.abort()
+    let failed: Failure | undefined
+    try {
+      const presented = await identity()
+      if (!signal.aborted) failed = await transport.handshake(presented, signal)
+    } catch (cause) {
+      const error = new ParticleError('CALLBACK_FAILED', `The function given as identity failed: ${cause}`, {
+        cause,
+      })
+      failed = failure(error)
+    }
+    if (signal.aborted) return
+    if (failed) this.#fail(failed, 'failed')
+    else this.#step({ type: 'answered' })
+  }
+
+  #open(): void {
+    const { transport, clock } = this.#options
+    let live = true
+    let cancel = () => {}
+    let close = () => {}
+    this.#settled = false
+    this.#end = () => {
+      live = false
+      cancel()
+      close()
+    }
+    const lose = (failed?: Failure) => {
+      if (!live) return
+      if (failed) this.#fail(failed, 'lost')
+      else this.#step({ type: 'lost' })
+    }
+    const opened = () => {
+      this.#heard = clock.now()
+      if (live && this.#state.phase === 'opening') this.#step({ type: 'opened' })
+    }
+    const watch = (silence: number) => {
+      const left = this.#heard + silence - clock.now()
+      if (left > 0) cancel = clock.after(left, () => watch(silence))
+      else {
+        this.#options.onDebug('nothing heard for too long')
+        lose()
+      }
+    }
+    this.#heard = clock.now()
+    if (transport.heartbeat) watch(transport.heartbeat * 2.5)
+    try {
+      const stop = transport.open(this.#position, {
+        opened,
+        event: (name, data, id) => {
+          opened()
+          if (live) this.#receive(name, data, id)
+        },
+        lost: lose,
+      })
+      // It may be over before it has begun to return.
+      if (live) close = stop
+      else stop()
+    } catch (error) {
+      lose(failure(error))
+    }
+  }
+
+  #fail({ error, denied, report, wait = 0 }: Failure, type: 'failed' | 'lost'): void {
+    this.#options.onDebug(error.message)
+    if (denied) this.refusal = error
+    this.#wait = wait
+    if (report) this.#options.onError(error)
+    this.#step({ type: denied ? 'denied' : type })
+  }
+
+  #receive(name: string, data: string, id: string): void {
+    let event: ServerEvent | undefined
+    try {
+      event = decode(name, data, id)
+      if (event) this.#take(event, id)
+    } catch (error) {
+      // What is here may be wrong by now, or would be after the next event: only a clean start helps.
+      this.#position = ''
+      this.#options.onError(failure(error).error)
+      this.#step({ type: 'broken' })
+    }
+  }
+
+  #take(event: ServerEvent, id: string): void {
+    const { transport, apply, onError } = this.#options
+    switch (event.event) {
+      case 'session':
+        transport.renew(event.data.token, event.data.expiresAt)
+        break
+      case 'error': {
+        const { root, code, message } = event.data
+        const known = SERVER_CODES.find((name) => name === code)
+        onError(
+          new ParticleError(known ?? 'SOURCE_FAILED', root === undefined ? message : `${root}: ${message}`),
+        )
+        break
+      }
+      case 'revoked':
+        this.refusal = new ParticleError(
+          'UNAUTHORIZED',
+          `The server took the rights away: ${event.data.reason}`,
+        )
+        this.#step({ type: 'revoked' })
+        return
+      case 'ready':
+        apply(event)
+        this.#settled = true
+        this.#step({ type: 'complete' })
+        break
+      case 'ping':
+        break
+      default:
+        this.#apply(event)
+    }
+    if (id) this.#position = id
+  }
+
+  #apply(event: ServerEvent): void {
+    if (event.event === 'manifest') {
+      this.#settled = false
+      const { protocol } = event.data
+      if (protocol !== PROTOCOL) {
+        const error = new ParticleError(
+          'INVALID_MESSAGE',
+          `The server speaks version ${protocol} of the protocol, this client version ${PROTOCOL}: load the client that comes with the server.`,
+        )
+        this.#fail({ error, denied: true, report: true }, 'lost')
+        return
+      }
+    }
+    // Until the new data is here, the old position says too much.
+    if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) this.#position = ''
+    if (next(this.#state, { type: 'data' })[1] !== 'apply') return
+    const complete = this.#options.apply(event)
+    if (!complete || !this.#settled) this.#step({ type: 'incomplete' })
+    else this.#step({ type: 'complete' })
+  }
+}

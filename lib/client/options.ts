@@ -1,0 +1,71 @@
+import { ParticleError } from '../errors.ts'
+import type { ServerEvent } from '../protocol/messages.ts'
+import type { EventSourceConstructor } from './http.ts'
+import type { Register } from './register.ts'
+import type { Status } from './state.ts'
+
+/** What a client can be told. All of it is optional. */
+export interface ClientOptions<T = Record<string, unknown[]>> {
+  /**
+   * Where the server's middleware is. Default: `/particle` on the page's own origin; outside of a browser it must be
+   * absolute (`https://example.com/particle`).
+   */
+  url?: string | URL
+  /** Who the user is: any JSON for the server's `identityLookup`, or a function that gives it (or a promise of it), called at every handshake. */
+  identity?: unknown
+  /** Called once for each event that changed the model, after the change; never while a root is half there. */
+  onData?: (data: T, event: ServerEvent) => void
+  /** Called when the status has changed. */
+  onStatus?: (status: Status) => void
+  /** Called with what is good to know when something does not work. */
+  onDebug?: (message: string) => void
+  /**
+   * Called with what went wrong on the way; the client goes on by itself where that can help. Default: only what a callback
+   * threw is printed, by `console.error`.
+   */
+  onError?: (error: ParticleError) => void
+  /** An own way to the server, or a mock of one, in place of `url`: `(identity, receiver, done) => server.register(identity, receiver, done)`. */
+  onRegister?: Register
+  /** An EventSource to use instead of the platform's. Where there are no cookies, the token is then sent in the stream's URL. */
+  EventSource?: EventSourceConstructor
+  /** A `fetch` to use for the handshake instead of the platform's. */
+  fetch?: typeof globalThis.fetch
+}
+
+const TYPES: Record<keyof ClientOptions, (value: unknown) => boolean> = {
+  url: (value) => typeof value === 'string' || value instanceof URL,
+  identity: () => true,
+  onData: isFunction,
+  onStatus: isFunction,
+  onDebug: isFunction,
+  onError: isFunction,
+  onRegister: isFunction,
+  EventSource: isFunction,
+  fetch: isFunction,
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+/** @throws ParticleError `INVALID_OPTION` with a sentence that says what was meant */
+export function checkOptions(options: object): void {
+  for (const [name, value] of Object.entries(options)) {
+    const fits = Object.hasOwn(TYPES, name) ? TYPES[name as keyof ClientOptions] : undefined
+    if (!fits) {
+      invalid(`There is no option "${name}"; there are ${Object.keys(TYPES).join(', ')}.`)
+    }
+    if (value !== undefined && !fits(value)) {
+      invalid(`The option ${name} must be ${name === 'url' ? 'a text or a URL' : 'a function'}.`)
+    }
+  }
+  const { onRegister, url, EventSource, fetch } = options as ClientOptions
+  if (onRegister && (url ?? EventSource ?? fetch)) {
+    invalid('The option onRegister replaces url, EventSource and fetch: give one or the other.')
+  }
+}
+
+/** @throws ParticleError `INVALID_OPTION`, always */
+export function invalid(message: string): never {
+  throw new ParticleError('INVALID_OPTION', message)
+}
