@@ -17,6 +17,8 @@ export interface DocumentChange {
   /** When the change was made: ISO 8601. */
   timestamp: string
   collection: string
+  /** Changes that follow each other with the same value were made at once and are shown at once. */
+  transaction?: string
   id: Id
   /** `insert` and `replace`: one `set` of `.`; `delete`: one `unset` of `.`; `update`: what changed. */
   operations: Operation[]
@@ -27,12 +29,15 @@ export interface DocumentChange {
 }
 
 /** The whole collection is gone (`clear`), or has become another one and must be read again (`reload`). */
-export interface CollectionChange {
-  kind: 'clear' | 'reload'
+interface WholeChange<Kind> {
+  kind: Kind
   position: string
   timestamp: string
   collection: string
+  transaction?: string
 }
+
+export type CollectionChange = WholeChange<'clear'> | WholeChange<'reload'>
 
 export type Change = DocumentChange | CollectionChange
 
@@ -46,6 +51,13 @@ export interface ChangeListener {
   lost(reason: string, position: string): void
   /** Following failed for now; the adapter goes on trying by itself, with back-off. */
   error(error: unknown): void
+}
+
+/** Between which positions a reading took place, and when its data was current (ISO 8601), where the source says so. */
+export interface Reading {
+  from: string
+  to: string
+  timestamp?: string
 }
 
 /** A running subscription of an adapter. */
@@ -78,9 +90,12 @@ export interface Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
-  ): Promise<{ from: string; to: string }>
-  /** The documents with these ids as they are now, in any order; those that are gone are left out. */
-  lookup(collection: string, ids: readonly Id[]): Promise<Document[]>
+  ): Promise<Reading>
+  /**
+   * The documents with these ids as they are now, in any order; those that are gone are left out. A source that can't do it leaves it out:
+   * where an operation can't be filtered without the document, the root is then read again.
+   */
+  lookup?(collection: string, ids: readonly Id[]): Promise<Document[]>
 }
 
 /** What `adapter.collection(name)` returns, as far as the server needs it. */

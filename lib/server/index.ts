@@ -1,0 +1,10 @@
+export { createHandler, type Handler } from './middleware.ts'
+export type {
+  CallbacksOptions,
+  CollectionOptions,
+  DataSource,
+  IdentityLookup,
+  ServerOptions,
+} from './options.ts'
+export type { Receiver } from './receiver.ts'
+export { Server, type Stats } from './server.ts'

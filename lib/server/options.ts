@@ -1,0 +1,204 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../errors.ts'
+import type { Criteria } from '../policy/criteria.ts'
+import type { Manifest } from '../policy/manifest.ts'
+import type { CallbackSource } from '../source/callbacks/index.ts'
+import type { CollectionHandle } from '../source/source.ts'
+import type { Replay } from './log.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: an application's identity is of its own type, which functions of its own name.
+type Identity = any
+
+/**
+ * Finds out who a client is. `identity` is what the client presented, which proves nothing by itself; `request` is the handshake's request (undefined
+ * for `server.register`). Answer with what the sources need to know of the user, as JSON; `null`, `false` or `undefined` refuses the client
+ * (401). An error means that it couldn't be found out (503, the client tries again), unless it has `status: 401` or `403`.
+ */
+export type IdentityLookup = (
+  identity: Identity,
+  done: (error?: unknown, identity?: unknown) => void,
+  request: IncomingMessage | undefined,
+) => unknown
+
+/** A source whose data the application reads and follows by functions of its own. */
+export interface CallbacksOptions extends CallbackSource<Identity> {
+  /** The fields that clients may see. */
+  manifest: Manifest
+}
+
+/** A source that is a collection of an adapter: `memory()`, `mongo(db)`. */
+export interface CollectionOptions {
+  /** The fields that clients may see. */
+  manifest: Manifest
+  /** `adapter.collection(name)`. */
+  collection: CollectionHandle
+  /** Which documents a client may see: a query whose strings that start with `@` come from the identity, or a function of it. Default: all. */
+  criteria?: Criteria | undefined
+}
+
+export type DataSource = CallbacksOptions | CollectionOptions
+
+/** What a server is made of. */
+export interface ServerOptions {
+  /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
+  identityLookup?: IdentityLookup | undefined
+  /** What clients see, by root. */
+  dataSources: Record<string, DataSource>
+  /** Called once by `server.disconnect()`. */
+  disconnect?: (() => unknown) | undefined
+  /** Told what goes on, a sentence at a time. */
+  onDebug?: ((message: string) => void) | undefined
+  /** Told of every error that no caller is told of: of sources, and of the application's own functions. Default: `console.error`. */
+  onError?: ((error: Error) => void) | undefined
+  /** Where the routes are, below the mount point. Default: `/particle`. */
+  path?: string | undefined
+  /** Seals tokens and names positions; the same on all nodes. At least 16 characters. Default: a random one for this process. */
+  secret?: string | undefined
+  /** How long a token is valid, in milliseconds. Default: 1 hour. */
+  sessionTtl?: number | undefined
+  /** Milliseconds between two pings. Default: 15,000. */
+  heartbeat?: number | undefined
+  /** How long a bare EventSource waits before it comes back, in milliseconds. Default: 1,000. */
+  retry?: number | undefined
+  /** How much may wait for a slow client, in bytes, counted with what its socket holds. Default: 1 MiB. */
+  maxBufferedBytes?: number | undefined
+  /** What is kept for clients that come back. Default: 16 MiB and 120,000 ms. */
+  replay?: Partial<Replay> | undefined
+  /** How many streams may be open at once. Default: no limit of Particle's. */
+  maxConnections?: number | undefined
+  /** Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default: none. */
+  allowOrigin?: string | readonly string[] | undefined
+}
+
+const DEFAULTS = {
+  path: '/particle',
+  sessionTtl: 3_600_000,
+  heartbeat: 15_000,
+  retry: 1_000,
+  maxBufferedBytes: 1_048_576,
+  replay: { bytes: 16_777_216, ms: 120_000 },
+  maxConnections: Number.POSITIVE_INFINITY,
+}
+
+/** Options with every default in its place. */
+export interface ResolvedOptions {
+  identityLookup: IdentityLookup | undefined
+  dataSources: Record<string, DataSource>
+  disconnect: (() => unknown) | undefined
+  onDebug: (message: string) => void
+  onError: (error: Error) => void
+  path: string
+  secret: string | undefined
+  sessionTtl: number
+  heartbeat: number
+  retry: number
+  maxBufferedBytes: number
+  replay: Replay
+  maxConnections: number
+  allowOrigin: readonly string[]
+}
+
+const KNOWN = [
+  'identityLookup',
+  'dataSources',
+  'disconnect',
+  'onDebug',
+  'onError',
+  'path',
+  'secret',
+  'sessionTtl',
+  'heartbeat',
+  'retry',
+  'maxBufferedBytes',
+  'replay',
+  'maxConnections',
+  'allowOrigin',
+]
+
+function refuse(sentence: string): never {
+  throw new ParticleError('INVALID_OPTION', sentence)
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what was meant.
+ */
+export function resolveOptions(options: ServerOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null)
+    refuse('particle.Server takes an object of options with dataSources')
+  refuseUnknown('option', options, KNOWN)
+  const { dataSources } = options
+  if (typeof dataSources !== 'object' || dataSources === null || Array.isArray(dataSources)) {
+    refuse('dataSources must be an object of sources by root, such as { users: { manifest, collection } }')
+  }
+  for (const name of ['identityLookup', 'disconnect', 'onDebug', 'onError'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
+  }
+  const replay = options.replay ?? {}
+  if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
+  refuseUnknown('option replay', replay, ['bytes', 'ms'])
+  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10)
+  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000)
+  return {
+    identityLookup: options.identityLookup,
+    dataSources,
+    disconnect: options.disconnect,
+    onDebug: options.onDebug ?? (() => {}),
+    onError: options.onError ?? ((error) => console.error(error)),
+    path: pathOf(options.path ?? DEFAULTS.path),
+    secret: secretOf(options.secret),
+    sessionTtl,
+    heartbeat,
+    retry: number('retry', options.retry, DEFAULTS.retry, 0),
+    maxBufferedBytes: number('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, 1_024),
+    replay: {
+      bytes: number('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
+      ms: number('replay.ms', replay.ms, DEFAULTS.replay.ms, 0),
+    },
+    maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
+    allowOrigin: origins(options.allowOrigin),
+  }
+}
+
+/** @throws ParticleError `INVALID_OPTION` that names a key which isn't known, and the one that was perhaps meant. */
+export function refuseUnknown(what: string, value: object, known: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (known.includes(key)) continue
+    const meant = known.find((name) => name.toLowerCase() === key.toLowerCase())
+    refuse(
+      `${what} "${key}" is not known; ${meant ? `"${meant}" was perhaps meant` : `known are ${known.join(', ')}`}`,
+    )
+  }
+}
+
+function number(name: string, value: unknown, standard: number, least: number): number {
+  if (value === undefined) return standard
+  if (typeof value !== 'number' || Number.isNaN(value) || value < least)
+    refuse(`${name} must be a number of at least ${least}`)
+  return value
+}
+
+function pathOf(path: unknown): string {
+  if (typeof path !== 'string' || !/^(\/[\w.~-]+)+$/.test(path))
+    refuse('path must be such as "/particle": it starts with a slash and does not end with one')
+  return path
+}
+
+function secretOf(secret: unknown): string | undefined {
+  if (secret === undefined) return undefined
+  if (typeof secret !== 'string' || secret.length < 16)
+    refuse('secret must be a string of at least 16 characters')
+  return secret
+}
+
+function origins(value: unknown): readonly string[] {
+  if (value === undefined) return []
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  return list.map((origin) => {
+    if (typeof origin !== 'string' || (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin))) {
+      refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
+    }
+    return origin
+  })
+}

@@ -1,0 +1,62 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
+import { toJson } from '../model/json.ts'
+import { callback } from '../source/callbacks/index.ts'
+import type { IdentityLookup } from './options.ts'
+
+/** How many handshakes may wait for `identityLookup` at once. */
+const MOST_PENDING = 10_000
+
+/** Runs the application's `identityLookup`, guarded: it answers once, in time, with JSON. */
+export class Identification {
+  readonly #lookup: IdentityLookup | undefined
+  readonly #onError: (error: Error) => void
+  readonly #most: number
+  #pending = 0
+
+  constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
+    this.#lookup = lookup
+    this.#onError = onError
+    this.#most = Math.min(MOST_PENDING, maxConnections)
+  }
+
+  /** Whether clients must present themselves. */
+  get required(): boolean {
+    return this.#lookup !== undefined
+  }
+
+  /**
+   * What the application knows of a client.
+   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES` when too many wait.
+   */
+  async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
+    const lookup = this.#lookup
+    if (!lookup) return {}
+    if (this.#pending >= this.#most)
+      throw new ParticleError('TOO_MANY_HANDSHAKES', 'Too many handshakes wait at once; try again later')
+    this.#pending++
+    let found: unknown
+    try {
+      found = await callback('identityLookup', lookup, (done) => [given, done, request], {
+        arity: 2,
+        onError: this.#onError,
+      })
+    } catch (error) {
+      const { cause } = error as ParticleError
+      const status =
+        typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
+      if (status === 401 || status === 403) throw refusal()
+      this.#onError(error as ParticleError)
+      throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
+    } finally {
+      this.#pending--
+    }
+    if (found === undefined || found === null || found === false) throw refusal()
+    return toJson(found)
+  }
+}
+
+function refusal(): ParticleError {
+  return new ParticleError('UNAUTHORIZED', 'The identity was refused')
+}

@@ -1,0 +1,133 @@
+import { DocumentList } from '../model/collection.ts'
+import type { Document } from '../model/document.ts'
+import { idKey } from '../model/id.ts'
+import type { Operation } from '../model/operation.ts'
+import { filterPayload } from '../policy/manifest.ts'
+import type { DocumentChange } from '../source/source.ts'
+import type { Log } from './log.ts'
+import { yieldTurn } from './pause.ts'
+import type { View } from './view.ts'
+
+/** A view's documents at one point of the process's order, filtered and encoded. */
+export interface Snapshot {
+  /** All entries up to here are in the documents, none after it. */
+  readonly sequence: number
+  /** The `payload` events, ready to be written. */
+  readonly parts: readonly Buffer[]
+  /** How many documents there are. */
+  readonly documents: number
+  /** The keys of their ids, where the view has a criteria. */
+  readonly ids: readonly string[]
+}
+
+/** A payload event ends when it has grown to so many characters. */
+const PART_SIZE = 64 * 1024
+/** Work goes on for so many milliseconds before others get their turn. */
+const SLICE = 6
+
+/**
+ * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
+ * was read, by values, before anything is shown. `pinned` is the sequence from which on the log keeps everything meanwhile.
+ *
+ * Resolves to undefined when the view was reloaded meanwhile, or its collection replaced: the caller reads again.
+ */
+export async function loadSnapshot(
+  view: View,
+  log: Log,
+  pinned: number,
+  stale: () => boolean,
+): Promise<Snapshot | undefined> {
+  const { feed } = view
+  const list = new DocumentList()
+  const reading = await feed.adapter.read(view.collection, view.query, async (documents) => {
+    const turn = slicer()
+    for (const document of documents) {
+      put(list, document)
+      await turn()
+    }
+  })
+  await feed.reached(reading.to)
+  if (stale()) return undefined
+
+  let sequence = log.head
+  for (let at = pinned + 1; at <= log.head; at++) {
+    const entry = log.at(at)
+    if (!entry || entry.feed !== feed) continue
+    const last = entry.changes.at(-1)
+    if (last && feed.adapter.compare(last.position, reading.to) > 0) {
+      sequence = at - 1
+      break
+    }
+    for (const change of entry.changes) {
+      if (change.collection !== view.collection) continue
+      if (change.kind === 'clear' || change.kind === 'reload') return undefined
+      if (feed.adapter.compare(change.position, reading.from) > 0) fold(list, change, view)
+    }
+  }
+  return {
+    sequence,
+    documents: list.size,
+    ids: view.matches ? list.list.map((document) => idKey(document._id ?? null)) : [],
+    parts: await encodeParts(view, list.list, reading.timestamp ?? new Date().toISOString()),
+  }
+}
+
+function put(list: DocumentList, document: Document): void {
+  list.apply([
+    { operation: 'set', id: document._id ?? null, path: '.', data: document as Operation['data'] & object },
+  ])
+}
+
+function fold(list: DocumentList, change: DocumentChange, view: View): void {
+  const { id, document } = change
+  const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
+  const whole =
+    document ?? (change.kind === 'update' ? undefined : (change.operations[0]?.data as Document | undefined))
+  if (change.kind === 'delete') remove()
+  else if (whole) {
+    if (view.matches && !view.matches(whole)) remove()
+    else put(list, whole)
+  } else {
+    for (const operation of change.operations) {
+      try {
+        list.apply([{ ...operation, id }])
+      } catch {
+        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it that shape is folded after it.
+      }
+    }
+  }
+}
+
+async function encodeParts(view: View, documents: readonly Document[], timestamp: string): Promise<Buffer[]> {
+  const parts: Buffer[] = []
+  const head = `event: payload\ndata: {"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"data":[`
+  let texts: string[] = []
+  let size = 0
+  const close = (last: boolean) => {
+    parts.push(Buffer.from(`${head}${texts.join(',')}],"part":${parts.length},"last":${last}}\n\n`))
+    texts = []
+    size = 0
+  }
+  const turn = slicer()
+  for (const document of documents) {
+    if (size >= PART_SIZE) close(false)
+    const text = JSON.stringify(filterPayload(view.manifest, document))
+    texts.push(text)
+    size += text.length
+    await turn()
+  }
+  close(true)
+  return parts
+}
+
+/** Yields the event loop whenever a slice of time is used up. */
+function slicer(): () => Promise<void> | undefined {
+  let count = 0
+  let began = performance.now()
+  return () => {
+    if (++count % 16 !== 0 || performance.now() - began < SLICE) return undefined
+    return yieldTurn().then(() => {
+      began = performance.now()
+    })
+  }
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto'
+import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
+import { type Criteria, canonicalQuery, matcher, parseCriteria, resolveCriteria } from '../policy/criteria.ts'
+import { identityKey } from '../policy/identity.ts'
+import { type Manifest, parseManifest } from '../policy/manifest.ts'
+import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
+import type { CollectionHandle } from '../source/source.ts'
+import { Feed, type FeedHost } from './feed.ts'
+import { type DataSource, refuseUnknown, type ServerOptions } from './options.ts'
+import type { ViewSpec } from './view.ts'
+
+interface Source {
+  root: string
+  manifest: Manifest
+  /** The text of the manifest, as part of views' keys. */
+  text: string
+}
+
+interface CallbacksSource extends Source {
+  kind: 'callbacks'
+  callbacks: CallbackSource
+}
+
+interface CollectionSource extends Source {
+  kind: 'collection'
+  feed: Feed
+  collection: CollectionHandle
+  criteria: Criteria | undefined
+}
+
+const ROOT = /^[A-Za-z_][\w-]*$/
+const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
+
+/** The server's sources, checked at construction, and the views they give to an identity. */
+export class Sources {
+  /** The feeds of adapters, in the order in which the sources name them: positions hold theirs in this order. */
+  readonly feeds: readonly Feed[]
+  readonly #sources: readonly (CallbacksSource | CollectionSource)[]
+  readonly #host: FeedHost
+  readonly #onError: (error: ParticleError) => void
+
+  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
+  constructor(dataSources: ServerOptions['dataSources'], host: FeedHost) {
+    this.#host = host
+    this.#onError = (error) => host.onError(error, 'source')
+    const feeds = new Map<unknown, Feed>()
+    this.#sources = Object.entries(dataSources).map(([root, source]) =>
+      parseSource(root, source, (collection) => {
+        const known = feeds.get(collection.adapter)
+        if (known) return known
+        const feed = new Feed(collection.adapter, host)
+        feeds.set(collection.adapter, feed)
+        return feed
+      }),
+    )
+    this.feeds = [...feeds.values()]
+  }
+
+  /**
+   * What an identity may see, by root. A criteria that resolves to nothing gives a view of no documents.
+   * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
+   */
+  viewsOf(identity: Json): (Omit<ViewSpec, 'feed'> & { makeFeed: () => Feed })[] {
+    return this.#sources.map((source) => {
+      const { root, manifest, text } = source
+      if (source.kind === 'callbacks') {
+        return {
+          key: JSON.stringify([root, text, 'callbacks', identityKey(identity)]),
+          root,
+          manifest,
+          collection: '',
+          query: {},
+          matches: undefined,
+          makeFeed: () =>
+            new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
+        }
+      }
+      const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity)
+      const all = query !== null && Object.keys(query).length === 0
+      return {
+        key: JSON.stringify([
+          root,
+          text,
+          source.collection.collectionName,
+          query === null ? null : canonicalQuery(query),
+        ]),
+        root,
+        manifest,
+        collection: source.collection.collectionName,
+        query: query ?? { _id: { $in: [] } },
+        matches: all ? undefined : query === null ? () => false : matcher(query),
+        makeFeed: () => source.feed,
+      }
+    })
+  }
+}
+
+/** A short text that is the same for equal views and tells nothing of them. */
+export function fingerprint(key: string): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, 12)
+}
+
+function parseSource(
+  root: string,
+  source: DataSource,
+  feedOf: (collection: CollectionHandle) => Feed,
+): CallbacksSource | CollectionSource {
+  const where = `dataSources.${root}`
+  const refuse = (sentence: string): never => {
+    throw new ParticleError('INVALID_OPTION', `${where} ${sentence}`)
+  }
+  if (!ROOT.test(root) || REFUSED_ROOTS.has(root))
+    refuse('is not a name of letters, digits, - and _ that starts with a letter')
+  if (typeof source !== 'object' || source === null)
+    refuse('must be { manifest, collection } or { manifest, payload, delta }')
+  refuseUnknown(`${where}: option`, source, ['manifest', 'collection', 'criteria', 'payload', 'delta'])
+  const given: { payload?: unknown; delta?: unknown; collection?: unknown; criteria?: unknown } =
+    source as never
+  if (source.manifest === undefined)
+    refuse('has no manifest: the fields that clients may see, or true for all')
+  const manifest = parseManifest(source.manifest, `${where}.manifest`)
+  const common = { root, manifest, text: JSON.stringify(manifest) }
+  if (given.collection !== undefined) {
+    if (given.payload !== undefined || given.delta !== undefined)
+      refuse('has a collection and callbacks; it is one or the other')
+    const collection = given.collection as CollectionHandle
+    if (typeof collection.adapter?.open !== 'function' || typeof collection.collectionName !== 'string') {
+      refuse(
+        'collection must be adapter.collection(name), with an adapter such as memory() or mongo(db) (a collection of the MongoDB driver is not one)',
+      )
+    }
+    const criteria =
+      given.criteria === undefined ? undefined : parseCriteria(given.criteria, `${where}.criteria`)
+    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria }
+  }
+  if (typeof given.payload !== 'function')
+    refuse('needs a collection, or the function payload(identity, done)')
+  if (given.delta !== undefined && typeof given.delta !== 'function')
+    refuse('delta must be a function (identity, listener)')
+  if (given.criteria !== undefined)
+    refuse('criteria goes with a collection; callbacks get the identity themselves')
+  return { kind: 'callbacks', ...common, callbacks: source as CallbackSource }
+}

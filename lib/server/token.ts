@@ -1,0 +1,71 @@
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { EncryptJWT, jwtDecrypt } from 'jose'
+import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
+
+/** What a token seals. */
+export interface Claims {
+  /** The session's id, as it stands in the stream's URL. */
+  session: string
+  /** What the client presented. */
+  given: Json
+  /** What `identityLookup` found. */
+  identity: Json
+  /** For each root, the fingerprint of the view that was granted. */
+  views: Record<string, string>
+  /** The views of the token that the handshake named as its previous one. */
+  previous?: Record<string, string>
+  /** Where the process's order was at the handshake: its epoch and sequence. */
+  since: string
+}
+
+/** Seals and opens tokens: JWE, `dir` with A256GCM, so that what `identityLookup` found is unreadable to the client (RFC 7516). */
+export class TokenSeal {
+  readonly #key: Uint8Array
+  /** Names the secret without telling it: positions of servers with another secret are told apart by it. */
+  readonly tag: string
+
+  constructor(secret: string | Uint8Array | undefined) {
+    const material = secret ?? randomBytes(32)
+    this.#key = new Uint8Array(hkdfSync('sha256', material, 'particle', 'token', 32))
+    this.tag = createHash('sha256')
+      .update(new Uint8Array(hkdfSync('sha256', material, 'particle', 'tag', 32)))
+      .digest('base64url')
+      .slice(0, 6)
+  }
+
+  async seal(claims: Claims, expiresAt: Date): Promise<string> {
+    return new EncryptJWT({ ...claims })
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .setIssuedAt()
+      .setExpirationTime(expiresAt)
+      .encrypt(this.#key)
+  }
+
+  /**
+   * What the token seals; `expired` lets one that has expired pass.
+   * @throws ParticleError `UNAUTHORIZED` when it is forged, expired or sealed with another secret.
+   */
+  async open(token: string, expired = false): Promise<Claims & { expiresAt: Date }> {
+    try {
+      const { payload } = await jwtDecrypt(token, this.#key, {
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+        requiredClaims: ['exp', 'session', 'identity'],
+        ...(expired ? { currentDate: new Date(0) } : {}),
+      })
+      return { ...(payload as unknown as Claims), expiresAt: new Date((payload.exp ?? 0) * 1000) }
+    } catch (cause) {
+      throw new ParticleError(
+        'UNAUTHORIZED',
+        'The token is not valid: it has expired, or this server did not seal it',
+        { cause },
+      )
+    }
+  }
+}
+
+/** A new session id: 96 random bits. */
+export function sessionId(): string {
+  return randomBytes(12).toString('base64url')
+}

@@ -1,0 +1,74 @@
+import { ParticleError } from '../../errors.ts'
+
+/** How long a function that the application gave may take to answer, in milliseconds. */
+export const CALLBACK_TIMEOUT = 30_000
+
+type Done<T> = (error?: unknown, value?: T) => void
+
+/**
+ * Calls a function of the application's that may return a value or a promise, or call `done(error, value)`; whichever comes first counts.
+ *
+ * `undefined`, returned or resolved, is no answer from a function that declares `done` as its parameter number `arity`: it may yet call it.
+ * What comes after the first answer is the function's bug: it is named through `onError` and changes nothing.
+ *
+ * @throws ParticleError `CALLBACK_FAILED`, with the cause, when the function throws, rejects, answers with an error or doesn't answer in time.
+ */
+export function callback<T>(
+  name: string,
+  fn: (...args: never[]) => unknown,
+  args: (done: Done<T>) => unknown[],
+  options: { arity: number; onError: (error: ParticleError) => void; timeout?: number },
+): Promise<T | undefined> {
+  const timeout = options.timeout ?? CALLBACK_TIMEOUT
+  return new Promise((resolve, reject) => {
+    let answered = false
+    let doneCalled = false
+    const timer = setTimeout(
+      () => settle(new ParticleError('CALLBACK_FAILED', `${name} did not answer within ${timeout} ms`)),
+      timeout,
+    )
+    const settle = (error: ParticleError | undefined, value?: T) => {
+      if (answered) {
+        if (error) options.onError(error)
+        return
+      }
+      answered = true
+      clearTimeout(timer)
+      if (error) reject(error)
+      else resolve(value)
+    }
+    const failed = (cause: unknown, how: string) =>
+      settle(new ParticleError('CALLBACK_FAILED', `${name} ${how}${describe(cause)}`, { cause }))
+    const done: Done<T> = (error, value) => {
+      if (doneCalled) {
+        options.onError(new ParticleError('CALLBACK_FAILED', `${name} called done more than once`))
+        return
+      }
+      doneCalled = true
+      if (error !== null && error !== undefined && error !== false) failed(error, 'failed')
+      else settle(undefined, value)
+    }
+    const answer = (value: unknown) => {
+      if (value !== undefined || fn.length < options.arity) {
+        if (!doneCalled) settle(undefined, value as T)
+      }
+    }
+    try {
+      const returned = fn(...(args(done) as never[]))
+      if (isThenable(returned)) returned.then(answer, (cause: unknown) => failed(cause, 'rejected'))
+      else answer(returned)
+    } catch (cause) {
+      failed(cause, 'threw')
+    }
+  })
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? `: ${cause.message}` : ''
+}
