@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import type { Adapter, ChangeListener, Query, Subscription } from '../source.ts'
+import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'
 import { compile } from './query.ts'
@@ -59,15 +59,16 @@ export class MemoryAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
-  ): Promise<{ from: string; to: string }> {
+  ): Promise<Reading> {
     const matches = compile(query)
     const position = this.#feed.position
+    const timestamp = new Date().toISOString()
     const candidates = [...(this.#collections.get(collection)?.store.candidates(query) ?? [])]
     for (let start = 0; start < candidates.length; start += BATCH) {
       const batch = candidates.slice(start, start + BATCH).filter(matches)
       if (batch.length > 0) await each(batch)
     }
-    return { from: position, to: position }
+    return { from: position, to: position, timestamp }
   }
 
   async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {

@@ -62,6 +62,12 @@ function write(
     throw invalid(`'${segments[keys.length]}' can't be a field of '${parent}', which is no object.`)
   }
   applyOp(document, payload(operation))
+  const result = valueAt(document, keys)
+  if (typeof result === 'number' && !Number.isFinite(result)) {
+    throw invalid(
+      `The result of ${operation.operation} of '${operation.path}' is out of the range of numbers.`,
+    )
+  }
   if (created.some((parent) => isWithin(keys, parent))) return undefined
   if (missing < 0 || (missing === last && !pads)) return { ...operation, keys }
   const top = keys.slice(0, pads ? missing : missing + 1)

@@ -1,6 +1,5 @@
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import { toJson } from '../../model/json.ts'
 import type { CollectionHandle, Query } from '../source.ts'
 import type { MemoryAdapter } from './adapter.ts'
 import { update as updated } from './change.ts'
@@ -11,7 +10,7 @@ import { type Positions, parseFilters } from './positional.ts'
 import { compile, equalities } from './query.ts'
 import type { Store } from './store.ts'
 import { checkReplacement, invalid, parseUpdate, type Step, segmentsOf } from './update.ts'
-import { copy, isObject, same } from './value.ts'
+import { copy, isObject, same, stored } from './value.ts'
 
 export interface InsertOneResult {
   acknowledged: true
@@ -257,7 +256,7 @@ function whole(document: Document): { operation: 'set'; path: '.'; data: Json } 
 }
 
 function documentOf(value: unknown): Document {
-  const document = toJson(value)
+  const document = stored(value)
   if (!isObject(document)) throw invalid('A document must be an object.')
   return document as Document
 }

@@ -1,7 +1,6 @@
-import { Query as Compiled } from 'mingo/query'
+import { Query as Compiled } from 'mingo'
 import { ParticleError } from '../../errors.ts'
 import type { Document } from '../../model/document.ts'
-import { invalidQuery } from './query.ts'
 import { copy } from './value.ts'
 
 /** What `find` and `findOne` take besides the query; each has a method of the same meaning on the cursor. */
@@ -109,7 +108,9 @@ export class MemoryCursor implements AsyncIterable<Document> {
         documents = everything.find<Document>(documents, projection).all()
       }
     } catch (cause) {
-      throw invalidQuery(cause)
+      throw new ParticleError('INVALID_QUERY', 'The sort order or the projection of a query is not valid.', {
+        cause,
+      })
     }
     return documents.map((document) => copy(document))
   }

@@ -1,8 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { toJson } from '../../model/json.ts'
 import type { OperationName } from '../../model/operation.ts'
-import { isObject } from './value.ts'
+import { isObject, stored } from './value.ts'
 
 /** One field of an update document: `{ $inc: { 'a.b': 1 } }` is the step `{ operation: 'inc', segments: ['a', 'b'], data: 1 }`. */
 export interface Step {
@@ -89,7 +88,7 @@ export function segmentsOf(path: string): string[] {
 }
 
 function argument(operator: string, path: string, value: unknown): Json {
-  const data = toJson(value instanceof RegExp ? expression(value) : value)
+  const data = stored(value instanceof RegExp ? expression(value) : value)
   const bad = (what: string) => invalid(`${operator} of '${path}' needs ${what}.`)
   switch (operator) {
     case '$inc':
@@ -126,14 +125,21 @@ function now(value: unknown, path: string): Json {
 // A condition may hold regular expressions, of which JSON would leave nothing.
 function conditionJson(value: unknown): Json {
   if (value instanceof RegExp) return expression(value)
-  if (Array.isArray(value)) return value.map(conditionJson)
-  if (!isObject(value) || Object.getPrototypeOf(value) !== Object.prototype) return toJson(value)
+  if (Array.isArray(value)) {
+    if (value.some((element) => element instanceof RegExp)) {
+      throw invalid('$pull does not support regular expressions in lists.')
+    }
+    return value.map(conditionJson)
+  }
+  if (!isObject(value) || Object.getPrototypeOf(value) !== Object.prototype) return stored(value)
   const fields = Object.entries(value).filter(([, field]) => field !== undefined)
   return Object.fromEntries(fields.map(([name, field]) => [name, conditionJson(field)]))
 }
 
-function expression(value: RegExp): Json {
-  return value.flags ? { $regex: value.source, $options: value.flags } : { $regex: value.source }
+function expression({ source, flags }: RegExp): Json {
+  // With these it would remember where it stopped, and start from there in the next text.
+  const options = flags.replace(/[dgy]/g, '')
+  return options ? { $regex: source, $options: options } : { $regex: source }
 }
 
 function refuseConflicts(steps: readonly Step[]): void {

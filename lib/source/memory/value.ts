@@ -1,6 +1,32 @@
+import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
+import { toJson } from '../../model/json.ts'
 
 type JsonObject = { [key: string]: Json }
+
+/**
+ * A value as it is stored. Throws `INVALID_OPERATION` for what JSON can't hold (a BigInt, an object within itself) and for a field named
+ * `__proto__`, which no client could take safely.
+ */
+export function stored(value: unknown): Json {
+  let json: Json
+  try {
+    json = toJson(value)
+  } catch (cause) {
+    throw new ParticleError('INVALID_OPERATION', "A value can't be stored, since it has no JSON form.", {
+      cause,
+    })
+  }
+  if (holdsPrototype(json))
+    throw new ParticleError('INVALID_OPERATION', "A field can't be named '__proto__'.")
+  return json
+}
+
+function holdsPrototype(value: Json): boolean {
+  if (Array.isArray(value)) return value.some(holdsPrototype)
+  if (value === null || typeof value !== 'object') return false
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(holdsPrototype)
+}
 
 /** A deep copy: what is stored, reported and handed out share nothing that could be changed in place. */
 export function copy<T extends Json | Document>(value: T): T
