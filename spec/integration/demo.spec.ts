@@ -143,7 +143,7 @@ describe('the demo', function () {
       await input.fill(value)
       await input.press('Enter')
     }
-    await pane('ben').getByText('Captain').waitFor()
+    await pane('ben').getByText('Captain', { exact: true }).waitFor()
     await callApi(demo.url, 'ada', 'POST', 'people', { name: 'Eve Moreau' })
     await person('ben', 'Eve Moreau').waitFor()
     await until('the recorded stream has it too', () => recorded.text().includes('Eve Moreau'))
