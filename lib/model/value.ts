@@ -26,7 +26,8 @@ export function nextValue(op: Operation, value: Json | undefined): Json | undefi
     case 'inc':
       return number(op, value === undefined ? 0 : value) + operand(op)
     case 'mul':
-      return number(op, value === undefined ? 0 : value) * operand(op)
+      // Adding zero makes -0 a 0, which is what JSON makes of it.
+      return number(op, value === undefined ? 0 : value) * operand(op) + 0
     case 'min':
       return value === undefined || compare(given(op), value) < 0 ? given(op) : UNCHANGED
     case 'max':

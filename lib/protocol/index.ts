@@ -22,6 +22,7 @@ export {
   type HandshakeRequest,
   PROTOCOL,
   type ServerEvent,
+  type WireManifest,
   type WireOperation,
   wireOperation,
 } from './messages.ts'

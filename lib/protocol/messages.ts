@@ -1,6 +1,5 @@
 import type { Document, Json } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
-import type { Manifest } from '../policy/manifest.ts'
 
 /** The version of the protocol. A client refuses to talk to a server of another one. */
 export const PROTOCOL = 1
@@ -23,6 +22,9 @@ export type EventName = (typeof EVENTS)[number]
 /** An operation as it is sent: `{ operation, id, path, data? }`. */
 export type WireOperation = Omit<DocumentOperation, 'keys'>
 
+/** A manifest as it is sent: `true` for all of a value, or the fields that may be seen. */
+export type WireManifest = true | { [field: string]: WireManifest }
+
 /** What each event carries. All times are ISO 8601 texts. */
 export interface EventData {
   /** First of all: what the client may see. `resumed` tells whether its position held; where it did not, `reason` tells why. */
@@ -31,7 +33,7 @@ export interface EventData {
     timestamp: string
     resumed: boolean
     reason?: string
-    sources: Record<string, Manifest>
+    sources: Record<string, WireManifest>
   }
   /** A part (counted from 0) of a root's documents. The client shows the root when the `last` part is there. */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
