@@ -1,4 +1,4 @@
-import { Query as Compiled } from 'mingo/query'
+import { Query as Compiled } from 'mingo'
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import { toJson } from '../model/json.ts'

@@ -70,11 +70,11 @@ export class Feed {
   }
 
   /** Takes a view away; the last one closes the adapter. */
-  release(view: View): void {
+  async release(view: View): Promise<void> {
     const views = this.#views.get(view.collection)
     if (!views?.delete(view)) return
     if (views.size === 0) this.#views.delete(view.collection)
-    if (--this.#users === 0) void this.close()
+    if (--this.#users === 0) await this.close()
   }
 
   /** Resolves once all changes up to the position are in the log. */
@@ -85,7 +85,7 @@ export class Feed {
 
   async close(): Promise<void> {
     const opening = this.#opening
-    if (!opening) return
+    if (!opening) return this.#closing
     this.#opening = undefined
     this.#closing = (async () => {
       await opening.catch(() => {})
@@ -159,7 +159,9 @@ export class Feed {
       const needed = this.#needed(message.changes)
       if (needed.length > 0) {
         this.#working = true
+        const generation = this.#generation
         void this.#lookUp(message.changes, message.position, needed).finally(() => {
+          if (generation !== this.#generation) return
           this.#working = false
           this.#drain()
         })

@@ -48,6 +48,7 @@ export class Server {
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #views = new Map<string, View>()
   readonly #streams = new Set<Stream>()
+  readonly #closings = new Set<Promise<void>>()
   readonly #host: ConnectionHost
   readonly #retry: Buffer
   #timer: NodeJS.Timeout | undefined
@@ -233,7 +234,8 @@ export class Server {
     for (const view of stream.connection.views) {
       if (view.viewers.size > 0 || this.#views.get(view.key) !== view) continue
       this.#views.delete(view.key)
-      view.close()
+      const closing = view.close().finally(() => this.#closings.delete(closing))
+      this.#closings.add(closing)
     }
     if (this.#streams.size > 0) return
     clearInterval(this.#timer)
@@ -289,7 +291,7 @@ export class Server {
     // One turn later, so that this promise is known as the closing one before any stream's end can ask for it.
     await Promise.resolve()
     for (const stream of [...this.#streams]) stream.connection.end()
-    await Promise.all(this.#sources.feeds.map((feed) => feed.close()))
+    await Promise.all(this.#closings)
     this.#log.clear()
     try {
       await this.options.disconnect?.()

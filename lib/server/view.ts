@@ -133,10 +133,10 @@ export class View {
   }
 
   /** The last viewer has left. */
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
     this.#forget()
-    this.feed.release(this)
+    await this.feed.release(this)
   }
 
   /** What was known is void: all viewers are reset. */

@@ -1,0 +1,179 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import { Server, type ServerOptions } from '../../lib/server/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import { until } from '../support/local.ts'
+
+interface Event {
+  name: string
+  // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
+  data: any
+  id: string | undefined
+}
+
+/** Reads a stream by hand, so that its headers are the spec's own. */
+async function read(url: string, headers: Record<string, string> = {}) {
+  const events: Event[] = []
+  const abort = new AbortController()
+  const response = await fetch(url, { headers, signal: abort.signal })
+  let rest = ''
+  void (async () => {
+    for await (const chunk of response.body ?? []) {
+      const blocks = (rest + Buffer.from(chunk as Uint8Array).toString()).split('\n\n')
+      rest = blocks.pop() ?? ''
+      for (const block of blocks) {
+        const fields = new Map(
+          block
+            .split('\n')
+            .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+        )
+        if (fields.has('data')) {
+          events.push({
+            name: fields.get('event') ?? '',
+            data: JSON.parse(fields.get('data') ?? ''),
+            id: fields.get('id'),
+          })
+        }
+      }
+    }
+  })().catch(() => {})
+  return {
+    events,
+    status: response.status,
+    names: () => events.map((event) => event.name),
+    close: () => abort.abort(),
+  }
+}
+
+describe('Coming back to a stream', () => {
+  let server: Server
+  let listening: http.Server
+  let url: string
+  const store = memory()
+  const users = store.collection('users')
+
+  const start = async (options: Partial<ServerOptions> = {}) => {
+    server = new Server({
+      dataSources: { users: { manifest: { name: true }, collection: users } },
+      ...options,
+    })
+    listening = http.createServer(server.middleware()).listen(0)
+    await once(listening, 'listening')
+    url = `http://localhost:${(listening.address() as AddressInfo).port}/particle`
+  }
+  const handshake = async (body: object) =>
+    (await (
+      await fetch(`${url}/handshake`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    ).json()) as { token: string }
+  const ready = async (headers: Record<string, string> = {}) => {
+    const stream = await read(`${url}/stream`, headers)
+    await until(() => stream.names().includes('ready'))
+    return stream
+  }
+
+  beforeEach(async () => {
+    await users.deleteMany({})
+    await users.insertOne({ _id: 1, name: 'one', n: 0 })
+  })
+  afterEach(async () => {
+    await server.disconnect()
+    listening.close()
+  })
+
+  it('resumes from Last-Event-ID with what came meanwhile and no payload', async () => {
+    await start()
+    const [first, other] = [await ready(), await ready()]
+    first.close()
+    await users.updateOne({ _id: 1 }, { $set: { name: 'two' } })
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    expect(back.names()).to.deep.equal(['manifest', 'delta', 'ready'])
+    expect(back.events[0]?.data.resumed).to.equal(true)
+    expect(back.events[1]?.id).to.equal(other.events.at(-1)?.id)
+    back.close()
+    other.close()
+  })
+
+  it('resumes though everybody had left meanwhile, where the source kept its history', async () => {
+    await start()
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    await users.updateOne({ _id: 1 }, { $set: { name: 'two' } })
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    await until(() => back.names().includes('delta'))
+    expect(back.names()).not.to.include('payload')
+    back.close()
+  })
+
+  for (const [what, id] of [
+    ['a forged one', 'x:y:z:'],
+    ['one that is no position', '%%%'],
+    ['one of another server', 'aaaaaa:bbbbbbbb:1:c-1'],
+  ] as const) {
+    it(`resets cleanly from ${what}`, async () => {
+      await start()
+      const back = await ready({ 'Last-Event-ID': id })
+      expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+      expect(back.events[0]?.data).to.include({ resumed: false, reason: 'position-unknown' })
+      expect(back.events[1]?.id).to.equal('')
+      back.close()
+    })
+  }
+
+  it('resets cleanly from a position of the future', async () => {
+    await start()
+    const first = await ready()
+    const id = (first.events.at(-1)?.id ?? '').split(':')
+    id[2] = 'zzz'
+    const back = await ready({ 'Last-Event-ID': id.join(':') })
+    expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+    first.close()
+    back.close()
+  })
+
+  it('resets when the log no longer reaches back', async () => {
+    await start({ replay: { bytes: 0 } })
+    const [first, other] = [await ready(), await ready()]
+    first.close()
+    await users.updateOne({ _id: 1 }, { $set: { name: 'two' } })
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+    expect(back.events[0]?.data.reason).to.equal('history-lost')
+    back.close()
+    other.close()
+  })
+
+  it('does not honour a position under another view, unless it was given for the same one', async () => {
+    await users.insertOne({ _id: 2, name: 'b', team: 'b' })
+    await start({
+      identityLookup: (identity) => identity,
+      dataSources: {
+        all: { manifest: { name: true }, collection: users },
+        own: { manifest: { name: true }, collection: users, criteria: { team: '@team' } },
+      },
+    })
+    const a = await handshake({ identity: { team: 'a' } })
+    const first = await ready({ Authorization: `Bearer ${a.token}` })
+    const position = first.events.at(-1)?.id ?? ''
+    const b = await handshake({ identity: { team: 'b' }, previous: a.token })
+    const back = await ready({ Authorization: `Bearer ${b.token}`, 'Last-Event-ID': position })
+    expect(back.events.map((event) => [event.name, event.data.root])).to.deep.equal([
+      ['manifest', undefined],
+      ['reset', 'own'],
+      ['payload', 'own'],
+      ['ready', undefined],
+    ])
+    const stranger = await handshake({ identity: { team: 'b' } })
+    const third = await ready({ Authorization: `Bearer ${stranger.token}`, 'Last-Event-ID': position })
+    expect(third.events[0]?.data.resumed).to.equal(false)
+    const again = await ready({ Authorization: `Bearer ${a.token}`, 'Last-Event-ID': position })
+    expect(again.names()).to.deep.equal(['manifest', 'ready'])
+    for (const stream of [first, back, third, again]) stream.close()
+  })
+})
