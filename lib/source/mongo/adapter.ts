@@ -1,0 +1,157 @@
+import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
+import { ParticleError } from '../../errors.ts'
+import type { Document, Id } from '../../model/document.ts'
+import type { Adapter, ChangeListener, CollectionHandle, Query, Subscription } from '../source.ts'
+import { Following } from './following.ts'
+import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
+import { lookupDocuments, readDocuments } from './read.ts'
+import { askServer, isHopeless, type ServerFacts, serverTime } from './server.ts'
+import { clusterTime } from './time.ts'
+
+/** Options of {@link mongo}. */
+export interface MongoOptions {
+  /** Further stages of the change stream, say a `$match` that leaves out busy collections of no interest. They must keep `_id` and whole events. */
+  pipeline?: BsonDocument[]
+  /** How long the server waits for a change before it says that there is none, in milliseconds. Default 200. */
+  maxAwaitTimeMS?: number
+}
+
+/**
+ * A MongoDB database as a source: one change stream for the whole database, whatever the number of collections and clients.
+ * Made by {@link mongo}.
+ *
+ * Positions are `<seconds>.<increment>.<ordinal>`: a cluster time, and which of that time's events (a transaction has many).
+ * They are the same on every process that follows the database with the same pipeline.
+ */
+export class MongoAdapter implements Adapter {
+  readonly name = 'mongo'
+  /** The database. */
+  readonly db: Db
+  readonly #client: MongoClient
+  readonly #options: Required<MongoOptions>
+  readonly #following = new Set<Following>()
+  readonly #collections = new Set<string>()
+
+  constructor(client: MongoClient, db: Db, options: Required<MongoOptions>) {
+    this.#client = client
+    this.db = db
+    this.#options = options
+  }
+
+  /** A collection of the database, for a data source's `collection`. */
+  collection(name: string): CollectionHandle {
+    this.#collections.add(name)
+    return { adapter: this, collectionName: name }
+  }
+
+  /**
+   * Starts to follow the database. Rejects with `NO_REPLICA_SET` on a standalone server, and with the driver's error when the user may not
+   * do so; other failures are reported to `listener.error` and tried again.
+   */
+  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+    const facts = await this.#facts(listener)
+    const place = from === undefined ? undefined : parsePosition(from)
+    const { Timestamp } = await import('mongodb')
+    const start = place ? new Timestamp(place.time) : facts.now
+    const position = from !== undefined && place ? from : formatPosition(clusterTime(facts.now), ALL)
+    const following = new Following(
+      {
+        client: this.#client,
+        db: this.db,
+        ...this.#options,
+        start,
+        position,
+        expanded: facts.expanded,
+        sharded: facts.sharded,
+        collections: () => [...this.#collections],
+        now: () => serverTime(this.db),
+      },
+      listener,
+    )
+    this.#following.add(following)
+    // Whether the history reaches back to `from` is known when the server has accepted the stream.
+    if (place) await following.opened
+    following.announce()
+    return {
+      position: following.startPosition,
+      close: async () => {
+        this.#following.delete(following)
+        await following.close()
+      },
+    }
+  }
+
+  compare(a: string, b: string): number {
+    return comparePositions(a, b)
+  }
+
+  async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+  ): Promise<{ from: string; to: string }> {
+    this.#collections.add(collection)
+    // What the open stream has come to is known to be committed by a majority, where a ping's time may not be yet.
+    const [following] = this.#following
+    const from = following?.position ?? formatPosition(clusterTime(await serverTime(this.db)), ALL)
+    const place = parsePosition(from)
+    const { Timestamp } = await import('mongodb')
+    const after: Timestamp | undefined = place && new Timestamp(place.time)
+    const time = await readDocuments({ client: this.#client, db: this.db, collection, query, after }, each)
+    const to = time ? formatPosition(clusterTime(time), ALL) : from
+    if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
+    return { from, to: comparePositions(to, from) < 0 ? from : to }
+  }
+
+  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
+    return await lookupDocuments(this.db.collection(collection), ids)
+  }
+
+  async #facts(listener: ChangeListener): Promise<ServerFacts> {
+    for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
+      try {
+        return await askServer(this.db)
+      } catch (error) {
+        if (isHopeless(error)) throw error
+        listener.error(error)
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+}
+
+const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
+
+/**
+ * A database as a source. The same database of the same client gives the same adapter, so that a process has one change stream of it;
+ * the options of the first call hold.
+ *
+ *     const db = mongo(client.db('app'))
+ *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
+ */
+export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
+  const client: unknown = (db as { client?: unknown } | undefined)?.client
+  if (typeof client !== 'object' || client === null) {
+    throw new ParticleError(
+      'INVALID_OPTION',
+      'mongo(db) takes a database of the MongoDB driver, as client.db() returns it',
+    )
+  }
+  const known = Object.keys(options).find((name) => name !== 'pipeline' && name !== 'maxAwaitTimeMS')
+  if (known !== undefined) {
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `mongo(db, options) knows pipeline and maxAwaitTimeMS, but not ${known}`,
+    )
+  }
+  const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()
+  adapters.set(db.client, ofClient)
+  const adapter =
+    ofClient.get(db.databaseName) ??
+    new MongoAdapter(db.client, db, {
+      pipeline: options.pipeline ?? [],
+      maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
+    })
+  ofClient.set(db.databaseName, adapter)
+  return adapter
+}

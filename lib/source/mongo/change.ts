@@ -1,0 +1,161 @@
+import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
+import type { Operation } from '../../model/operation.ts'
+import type { Change, DocumentChange } from '../source.ts'
+import { bsonToJson, documentToJson } from './bson.ts'
+import { clusterTime } from './time.ts'
+import { tokenTime } from './token.ts'
+
+/** How to read events. */
+export interface TranslateOptions {
+  /** Whether the stream was opened with `showExpandedEvents` (MongoDB 6.0 and later), which tells field names from array positions. */
+  expanded: boolean
+  /** The collections that `dropDatabase` clears. */
+  collections?: readonly string[]
+  /** The position of the change number `index` (0, 1, ...) of this event. */
+  position: (index: number) => string
+}
+
+/** What an event means. */
+export interface Translation {
+  changes: Change[]
+  /**
+   * Set when no operation can say what changed (a field's name with a dot or a bracket in it): the one change has no operations yet,
+   * the document must be looked up and become a `set` of `.`.
+   */
+  needsDocument: boolean
+}
+
+/** A field path of an update, by its segments where they are known. */
+interface FieldPath {
+  path: string
+  keys: (string | number)[] | undefined
+}
+
+const POSITION = /^(?:0|[1-9]\d*)$/
+const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
+
+/**
+ * What a change event means, as changes of the source contract. Pure.
+ *
+ * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each truncated array, removed field and
+ * updated field, in this order (they never overlap: MongoDB reports no element past an array's new end); `drop` a `clear`, `dropDatabase`
+ * one for each known collection, `rename` a `clear` of the old name and a `reload` of the new one. All others mean nothing.
+ */
+export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {
+  const timestamp = eventTimestamp(event)
+  const whole = (kind: 'clear' | 'reload', collection: string, index = 0): Change => ({
+    kind,
+    position: options.position(index),
+    timestamp,
+    collection,
+  })
+  switch (event.operationType) {
+    case 'insert':
+    case 'replace': {
+      const document = documentToJson(event.fullDocument)
+      const operations: Operation[] = [
+        { operation: 'set', path: '.', data: document as Operation['data'] & object },
+      ]
+      return found({ ...start(event, options, timestamp, event.operationType), operations, document })
+    }
+    case 'update': {
+      const operations = updateOperations(event.updateDescription, options.expanded)
+      const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
+      return { changes: [change], needsDocument: operations === undefined }
+    }
+    case 'delete':
+      return found({
+        ...start(event, options, timestamp, 'delete'),
+        operations: [{ operation: 'unset', path: '.' }],
+      })
+    case 'drop':
+      return found(whole('clear', event.ns.coll))
+    case 'rename':
+      return found(whole('clear', event.ns.coll), ...renamedTo(event, (name) => whole('reload', name, 1)))
+    case 'dropDatabase':
+      return found(...(options.collections ?? []).map((name, index) => whole('clear', name, index)))
+    default:
+      return found()
+  }
+}
+
+/** When an event happened, as ISO 8601: its `wallTime` (MongoDB 6.0 and later), else its cluster time's second. */
+export function eventTimestamp(event: ChangeStreamDocument): string {
+  if ('wallTime' in event && event.wallTime instanceof Date) return event.wallTime.toISOString()
+  const time = event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
+  return new Date(time ? time.t * 1000 : Date.now()).toISOString()
+}
+
+/** The operations of an update; `undefined` when a path can't be expressed. */
+export function updateOperations(
+  description: UpdateDescription | undefined,
+  expanded: boolean,
+): Operation[] | undefined {
+  const operations: Operation[] = []
+  const known = (description as { disambiguatedPaths?: Record<string, unknown> } | undefined)
+    ?.disambiguatedPaths
+  const add = (field: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
+    const { path, keys } = fieldPath(field, known, expanded)
+    if (!(keys ?? path.split('.')).every(expressible)) return false
+    operations.push({ ...operation, path, ...(keys ? { keys } : {}) })
+    return true
+  }
+  for (const { field, newSize } of description?.truncatedArrays ?? []) {
+    if (!add(field, { operation: 'truncate', data: Number(newSize) })) return undefined
+  }
+  for (const field of description?.removedFields ?? []) {
+    if (!add(field, { operation: 'unset' })) return undefined
+  }
+  for (const [field, value] of Object.entries(description?.updatedFields ?? {})) {
+    if (!add(field, { operation: 'set', data: bsonToJson(value) })) return undefined
+  }
+  return operations
+}
+
+/**
+ * The segments of a field's path. MongoDB lists a path in `disambiguatedPaths` when a field's name in it has a dot or is numeric; with
+ * `showExpandedEvents` a numeric segment of a path that is not listed is hence an array position. Without, one can't tell.
+ */
+function fieldPath(field: string, known: Record<string, unknown> | undefined, expanded: boolean): FieldPath {
+  const listed = known && Object.hasOwn(known, field) ? known[field] : undefined
+  if (Array.isArray(listed)) {
+    return { path: field, keys: listed.map((key) => (typeof key === 'string' ? key : Number(key))) }
+  }
+  const segments = field.split('.')
+  const isPosition = (segment: string, index: number) => index > 0 && POSITION.test(segment)
+  if (!expanded && segments.some(isPosition)) return { path: field, keys: undefined }
+  return { path: field, keys: segments.map((key, index) => (isPosition(key, index) ? Number(key) : key)) }
+}
+
+function expressible(segment: string | number): boolean {
+  return typeof segment === 'number' || !(REFUSED.has(segment) || /[.[\]]/.test(segment))
+}
+
+function found(...changes: Change[]): Translation {
+  return { changes, needsDocument: false }
+}
+
+type KeyedEvent = Extract<ChangeStreamDocument, { operationType: 'insert' | 'replace' | 'update' | 'delete' }>
+
+function start(
+  event: KeyedEvent,
+  options: TranslateOptions,
+  timestamp: string,
+  kind: DocumentChange['kind'],
+): Omit<DocumentChange, 'operations'> {
+  return {
+    kind,
+    position: options.position(0),
+    timestamp,
+    collection: event.ns.coll,
+    id: bsonToJson(event.documentKey?._id),
+  }
+}
+
+/** A rename into another database leaves this one. */
+function renamedTo(
+  event: Extract<ChangeStreamDocument, { operationType: 'rename' }>,
+  reload: (name: string) => Change,
+): Change[] {
+  return event.to.db === event.ns.db ? [reload(event.to.coll)] : []
+}

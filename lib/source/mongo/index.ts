@@ -1,0 +1,1 @@
+export { MongoAdapter, type MongoOptions, mongo } from './adapter.ts'

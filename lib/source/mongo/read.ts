@@ -1,0 +1,87 @@
+import type { Collection, Db, MongoClient, Timestamp } from 'mongodb'
+import type { Document, Id } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Query } from '../source.ts'
+import { documentToJson } from './bson.ts'
+import { toFilter } from './query.ts'
+import { READ_OPTIONS } from './stream.ts'
+import { idCandidates } from './value.ts'
+
+/** What to read. */
+export interface ReadRequest {
+  client: MongoClient
+  db: Db
+  collection: string
+  query: Query
+  /** The documents hold at least what was written up to this cluster time. */
+  after: Timestamp | undefined
+}
+
+const BATCH = 1000
+
+/** ReadConcernMajorityNotEnabled; InvalidOptions, which some servers of the wire protocol say to it. */
+const NO_MAJORITY = new Set([148, 72])
+
+/**
+ * Reads documents in batches of 1,000, each handed over before the next is asked for. Returns a cluster time after all that was read.
+ *
+ * Reads with the concern "majority" in a causal session: change streams tell only of what a majority has, and a read of less would
+ * miss what the stream has told already, a read of more would show what may be rolled back.
+ */
+export async function readDocuments(
+  request: ReadRequest,
+  each: (documents: Document[]) => void | Promise<void>,
+): Promise<Timestamp | undefined> {
+  let handed = false
+  try {
+    return await readWith('majority', request, (documents) => {
+      handed = true
+      return each(documents)
+    })
+  } catch (error) {
+    const code: unknown = (error as { code?: unknown } | null)?.code
+    if (handed || typeof code !== 'number' || !NO_MAJORITY.has(code)) throw error
+    return await readWith('local', request, each)
+  }
+}
+
+async function readWith(
+  level: 'majority' | 'local',
+  request: ReadRequest,
+  each: (documents: Document[]) => void | Promise<void>,
+): Promise<Timestamp | undefined> {
+  const filter = toFilter(request.query, await import('mongodb'))
+  const session = request.client.startSession({ causalConsistency: true })
+  try {
+    if (request.after) session.advanceOperationTime(request.after)
+    const cursor = request.db.collection(request.collection).find(filter, {
+      ...READ_OPTIONS,
+      session,
+      readConcern: { level },
+      readPreference: 'primary',
+      batchSize: BATCH,
+    })
+    let batch: Document[] = []
+    for await (const document of cursor) {
+      batch.push(documentToJson(document))
+      if (batch.length < BATCH) continue
+      await each(batch)
+      batch = []
+    }
+    if (batch.length > 0) await each(batch)
+    return session.operationTime
+  } finally {
+    await session.endSession()
+  }
+}
+
+/** The documents with these ids (in JSON form) as they are now. */
+export async function lookupDocuments(collection: Collection, ids: readonly Id[]): Promise<Document[]> {
+  if (ids.length === 0) return []
+  const candidates = idCandidates(ids, await import('mongodb')) as never[]
+  const documents = await collection
+    .find({ _id: { $in: candidates } }, { ...READ_OPTIONS, readPreference: 'primary' })
+    .toArray()
+  const wanted = new Set(ids.map(idKey))
+  return documents.map(documentToJson).filter(({ _id }) => _id !== undefined && wanted.has(idKey(_id)))
+}

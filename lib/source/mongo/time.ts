@@ -1,0 +1,22 @@
+import type { Timestamp } from 'mongodb'
+
+/** A MongoDB cluster time: seconds since 1970 and an increment within that second. */
+export interface ClusterTime {
+  readonly t: number
+  readonly i: number
+}
+
+/** The cluster time that a BSON Timestamp holds. */
+export function clusterTime(timestamp: Timestamp): ClusterTime {
+  return { t: timestamp.getHighBitsUnsigned(), i: timestamp.getLowBitsUnsigned() }
+}
+
+/** Negative, zero or positive by the order of two cluster times. */
+export function compareTimes(a: ClusterTime, b: ClusterTime): number {
+  return a.t - b.t || a.i - b.i
+}
+
+/** The later of two cluster times. */
+export function laterTime(a: ClusterTime, b: ClusterTime): ClusterTime {
+  return compareTimes(a, b) < 0 ? b : a
+}

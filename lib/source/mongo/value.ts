@@ -1,0 +1,84 @@
+import type { Json } from '../../model/document.ts'
+
+/** The classes of the driver that are needed to go from JSON back to BSON: `await import('mongodb')` has them all. */
+export type BsonClasses = Pick<typeof import('mongodb'), 'Binary' | 'Decimal128' | 'Long' | 'ObjectId'>
+
+const OBJECT_ID = /^[0-9a-f]{24}$/
+const ISO_DATE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const INTEGER = /^-?[1-9]\d{15,18}$/
+const DECIMAL = /^-?(?:\d+(?:\.\d+)?(?:E[+-]?\d+)?|Infinity|NaN)$/
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+/**
+ * The BSON values that a JSON value of a query may stand for, the value itself first: the JSON form doesn't tell the string
+ * `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past the safe integers. In objects and arrays
+ * either no string is converted or each that can be.
+ */
+export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
+  if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
+  if (typeof value !== 'object' || value === null || !isPlain(value)) return [value]
+  const converted = convertAll(value, classes)
+  return converted === value ? [value] : [value, converted]
+}
+
+/** The documents' `_id`s, in any BSON form, that may stand behind ids in JSON form: as in queries, and Decimal128 and Binary. */
+export function idCandidates(ids: readonly Json[], classes: BsonClasses): unknown[] {
+  return ids.flatMap((id) => [
+    ...bsonCandidates(id, classes),
+    ...(typeof id === 'string' ? rare(id, classes) : []),
+  ])
+}
+
+/** Not for queries, where they would double the look-up of every number and every fourth word. */
+function rare(text: string, classes: BsonClasses): unknown[] {
+  const found: unknown[] = text.length <= 43 && DECIMAL.test(text) ? decimals(text, classes) : []
+  if (text.length > 0 && BASE64.test(text)) found.push(new classes.Binary(Buffer.from(text, 'base64'), 0))
+  return found
+}
+
+function stringCandidates(text: string, classes: BsonClasses): unknown[] {
+  if (OBJECT_ID.test(text)) return [new classes.ObjectId(text)]
+  if (UUID.test(text)) return [new classes.Binary(Buffer.from(text.replaceAll('-', ''), 'hex'), 4)]
+  if (ISO_DATE.test(text)) return dates(text)
+  return INTEGER.test(text) ? longs(text, classes) : []
+}
+
+function dates(text: string): unknown[] {
+  const date = new Date(text)
+  return Number.isNaN(date.getTime()) || date.toISOString() !== text ? [] : [date]
+}
+
+function longs(text: string, classes: BsonClasses): unknown[] {
+  const value = BigInt(text)
+  if (BigInt.asIntN(64, value) !== value || Number.isSafeInteger(Number(value))) return []
+  return [classes.Long.fromBigInt(value)]
+}
+
+function decimals(text: string, classes: BsonClasses): unknown[] {
+  try {
+    return [classes.Decimal128.fromString(text)]
+  } catch {
+    return []
+  }
+}
+
+function isPlain(value: object): boolean {
+  if (Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+function convertAll(value: unknown, classes: BsonClasses): unknown {
+  if (typeof value === 'string') return stringCandidates(value, classes)[0] ?? value
+  if (typeof value !== 'object' || value === null || !isPlain(value)) return value
+  if (Array.isArray(value)) {
+    const items = value.map((item) => convertAll(item, classes))
+    return items.some((item, index) => item !== value[index]) ? items : value
+  }
+  const entries = Object.entries(value)
+  const converted = entries.map(([key, item]) => [key, convertAll(item, classes)] as const)
+  return converted.some(([, item], index) => item !== entries[index]?.[1])
+    ? Object.fromEntries(converted)
+    : value
+}

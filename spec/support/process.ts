@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** A program that was started, and how to end it. */
+export interface Program {
+  child: ChildProcess
+  /** What it wrote last, for error messages. */
+  output(): string
+  /** Ends it (SIGTERM, after 5 s SIGKILL) and waits for its end. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+/** Starts a program that ends with this process at the latest. */
+export function startProgram(command: string, args: readonly string[]): Program {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  children.add(child)
+  let output = ''
+  const keep = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-4000)
+  }
+  child.stdout.on('data', keep)
+  child.stderr.on('data', keep)
+  child.on('error', (error) => keep(Buffer.from(String(error))))
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      children.delete(child)
+      resolve()
+    })
+    child.once('error', () => resolve())
+  })
+  return {
+    child,
+    output: () => output,
+    stop: async (signal = 'SIGTERM') => {
+      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+      child.kill(signal)
+      const timer = setTimeout(() => child.kill('SIGKILL'), 5000)
+      await ended
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** Runs a program to its end; rejects with what it wrote when it fails or takes too long. */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+  timeoutMs: number,
+): Promise<string> {
+  const program = startProgram(command, args)
+  const timer = setTimeout(() => program.child.kill('SIGKILL'), timeoutMs)
+  const code = await new Promise<number | null>((resolve) => {
+    program.child.once('close', resolve)
+    program.child.once('error', () => resolve(null))
+  })
+  clearTimeout(timer)
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${program.output()}`)
+  return program.output()
+}
+
+/** A TCP port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (typeof address !== 'object' || address === null) throw new Error('No free port')
+  return address.port
+}
