@@ -11,7 +11,10 @@ import { open } from './store.ts'
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
 
-const { people, collection, close, name } = await open(process.env.MONGODB_URL)
+const { people, collection, close, name } = await open(process.env.MONGODB_URL).catch((error: Error) => {
+  console.error(`The MongoDB of MONGODB_URL cannot be reached: ${error.message}`)
+  process.exit(1)
+})
 await seed(people)
 
 // Two views of one collection. `criteria` picks the documents: '@team' is taken from what the server knows of the user, and who

@@ -11,7 +11,7 @@ export async function open(url?: string) {
   }
   const { MongoClient } = await import('mongodb')
   const { mongo } = await import('particle/mongo')
-  const client = await MongoClient.connect(url)
+  const client = await MongoClient.connect(url, { serverSelectionTimeoutMS: 5000 })
   const db = client.db('particle_demo')
   return {
     name: 'MongoDB, database particle_demo',
