@@ -61,7 +61,7 @@ function write(
     const parent = segments.slice(0, keys.length).join('.')
     throw invalid(`'${segments[keys.length]}' can't be a field of '${parent}', which is no object.`)
   }
-  applyOp(document, payload(operation))
+  applyOp(document, detached(operation))
   const result = valueAt(document, keys)
   if (typeof result === 'number' && !Number.isFinite(result)) {
     throw invalid(
@@ -69,7 +69,7 @@ function write(
     )
   }
   if (created.some((parent) => isWithin(keys, parent))) return undefined
-  if (missing < 0 || (missing === last && !pads)) return { ...operation, keys }
+  if (missing < 0 || (missing === last && !pads)) return { ...detached(operation), keys }
   const top = keys.slice(0, pads ? missing : missing + 1)
   created.push(top)
   return { operation: 'set', path: top.join('.'), keys: top }
@@ -98,8 +98,8 @@ function complete(operation: Operation, document: Document, created: readonly Ke
   return { ...operation, data: copy(valueAt(document, keys) ?? null) }
 }
 
-// The document must share nothing with what is reported, and `unset` has no data.
-function payload({ operation, path, data }: Operation): Operation {
+// The document must share nothing with what is reported, nor that with the update, which may be of many documents.
+function detached({ operation, path, data }: Operation): Operation {
   if (operation === 'unset' || data === undefined) return { operation, path }
   return { operation, path, data: copy(data) }
 }
