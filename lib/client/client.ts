@@ -29,11 +29,6 @@ interface Subscription {
   listener: Listener
 }
 
-interface Waiter {
-  resolve: () => void
-  reject: (error: ParticleError) => void
-}
-
 /**
  * Holds a local model that the server keeps current. It connects by itself, right after it was constructed, and goes on
  * until it is closed or refused.
@@ -50,8 +45,8 @@ export class Client<T = Model> {
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
   readonly #link: Link
   readonly #subscriptions = new Set<Subscription>()
-  readonly #subscribers = new Set<{ listener: () => void }>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #subscribers = new Set<() => void>()
+  readonly #waiters = new Set<(error?: ParticleError) => void>()
   readonly #online = () => this.#link.retry()
   #lastUpdated: Date | undefined
 
@@ -60,7 +55,7 @@ export class Client<T = Model> {
    * @throws ParticleError `INVALID_OPTION`
    */
   constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
-    checkOptions(options)
+    checkOptions(options as ClientOptions)
     this.#options = options
     this.data = this.#store.data as T
     const clock = internals.clock ?? CLOCK
@@ -71,7 +66,7 @@ export class Client<T = Model> {
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
       apply: (event) => this.#apply(event),
       onStatus: (status) => this.#changed(status),
-      onError: (error) => this.#report(error),
+      onError: (error) => this.#call(options.onError, error),
       onDebug: (message) => this.#call(options.onDebug, message),
     })
     globalThis.addEventListener?.('online', this.#online)
@@ -99,7 +94,7 @@ export class Client<T = Model> {
    */
   ready(callback?: (error?: ParticleError) => void): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
-      this.#waiters.add({ resolve: () => resolve(this.data), reject })
+      this.#waiters.add((error) => (error ? reject(error) : resolve(this.data)))
     })
     // Whoever takes the callback, or neither, must not be punished for a rejection that nobody awaits.
     promise.then(
@@ -125,11 +120,8 @@ export class Client<T = Model> {
 
   /**
    * Ends what `on` began: for that listener, or for all of that pattern.
-   *
-   * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
   off(pattern: string, listener?: Listener): this {
-    parsePattern(pattern)
     for (const subscription of this.#subscriptions) {
       if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
         this.#subscriptions.delete(subscription)
@@ -140,7 +132,8 @@ export class Client<T = Model> {
 
   /** Calls back after every change of the model; for what renders it. Returns what ends that. */
   subscribe(listener: () => void): () => void {
-    const entry = { listener }
+    // A function of its own: whoever subscribes twice must unsubscribe twice.
+    const entry = () => listener()
     this.#subscribers.add(entry)
     return () => {
       this.#subscribers.delete(entry)
@@ -201,7 +194,7 @@ export class Client<T = Model> {
 
   #notify(event: ServerEvent): void {
     this.#call(this.#options.onData, this.data, event)
-    for (const { listener } of [...this.#subscribers]) this.#call(listener)
+    for (const listener of [...this.#subscribers]) this.#call(listener)
   }
 
   #changed(status: Status): void {
@@ -216,14 +209,8 @@ export class Client<T = Model> {
     if (!over && status !== 'ready') return
     const waiters = [...this.#waiters]
     this.#waiters.clear()
-    for (const { resolve, reject } of waiters) {
-      if (!over) resolve()
-      else reject(this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.'))
-    }
-  }
-
-  #report(error: ParticleError): void {
-    this.#call(this.#options.onError, error)
+    const error = this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
+    for (const answer of waiters) answer(over ? error : undefined)
   }
 
   /** Calls what the application gave, so that nothing it throws gets into the client's way. */
@@ -235,7 +222,7 @@ export class Client<T = Model> {
       const error = new ParticleError('CALLBACK_FAILED', `A callback of the client threw: ${cause}`, {
         cause,
       })
-      if (onError && callback !== (onError as unknown)) this.#report(error)
+      if (onError && callback !== (onError as unknown)) this.#call(onError, error)
       else console.error(error)
     }
   }
@@ -251,15 +238,11 @@ function transportFor(
   try {
     url = new URL(options.url ?? '/particle', base)
   } catch {
-    return invalid(
-      'Outside of a browser the option url must be absolute, such as https://example.com/particle.',
-    )
+    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
   }
   const header = openStream && !options.EventSource ? openStream : undefined
   if (!header && !EventSource) {
-    invalid(
-      'There is no EventSource here: give one as the option EventSource, or load particle/client for Node.',
-    )
+    invalid('There is no EventSource here: give one as an option.')
   }
   const withCredentials = base !== undefined && url.origin !== new URL(base).origin
   return new HttpTransport({

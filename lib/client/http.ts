@@ -27,8 +27,6 @@ export interface HttpOptions {
   clock: Clock
 }
 
-const PATIENCE = 30_000
-
 const CODES: Record<number, ErrorCode> = {
   400: 'INVALID_MESSAGE',
   401: 'UNAUTHORIZED',
@@ -36,6 +34,7 @@ const CODES: Record<number, ErrorCode> = {
   413: 'BODY_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
   429: 'TOO_MANY_HANDSHAKES',
+  503: 'UNAVAILABLE',
 }
 
 /** The default transport: a handshake by `fetch`, then an EventSource, which is never left to reconnect by itself. */
@@ -54,65 +53,37 @@ export class HttpTransport implements Transport {
     return this.#options.clock.now() >= this.#expires
   }
 
-  async handshake(identity: unknown, signal: AbortSignal): Promise<Failure | undefined> {
+  async handshake(identity: unknown, signal: AbortSignal): Promise<void> {
     const { clock, fetch, url } = this.#options
     const address = new URL(url)
     address.pathname = `${url.pathname.replace(/\/$/, '')}/handshake`
-    const controller = new AbortController()
-    const abort = () => controller.abort()
-    const cancel = clock.after(PATIENCE, abort)
-    signal.addEventListener('abort', abort)
-    try {
-      const response = await fetch(address.href, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
-        body: JSON.stringify({ identity: identity ?? null, previous: this.#token }),
-        credentials: 'include',
-        cache: 'no-store',
-        signal: controller.signal,
-      })
-      const body = await response.json().catch(() => undefined)
-      return response.ok ? this.#accept(body) : this.#refusal(response, body?.error?.message)
-    } catch (cause) {
-      const error = new ParticleError('UNAVAILABLE', `No answer from ${address.href}: ${cause}`, { cause })
-      return { error, denied: false, report: false }
-    } finally {
-      cancel()
-      signal.removeEventListener('abort', abort)
+    const response = await fetch(address.href, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ identity: identity ?? null, previous: this.#token }),
+      credentials: 'include',
+      signal,
+    }).catch((cause) => {
+      throw new ParticleError('UNAVAILABLE', `Handshake: ${cause}`, { cause })
+    })
+    const { status, headers } = response
+    const { token, stream, expiresAt, heartbeat, error } = Object(await response.json().catch(() => {}))
+    if (typeof token === 'string' && typeof stream === 'string') {
+      this.#token = token
+      this.#stream = stream
+      this.#expires = Date.parse(expiresAt)
+      this.heartbeat = heartbeat
+      return
     }
-  }
-
-  #accept(body: unknown): Failure | undefined {
-    const { token, stream, expiresAt, heartbeat } = Object(body) as Record<string, unknown>
-    const expires = Date.parse(String(expiresAt))
-    if (typeof token !== 'string' || typeof stream !== 'string' || Number.isNaN(expires)) {
-      const error = new ParticleError(
-        'INVALID_MESSAGE',
-        `${this.#options.url.href} does not answer as Particle's handshake does.`,
-      )
-      return { error, denied: false, report: true }
-    }
-    this.#token = token
-    this.#stream = stream
-    this.#expires = expires
-    this.heartbeat = Number(heartbeat) || undefined
-    return undefined
-  }
-
-  #refusal(response: Response, message: unknown): Failure {
-    const { status } = response
     const code = CODES[status]
-    const after = response.headers.get('Retry-After') ?? ''
-    return {
-      error: new ParticleError(
-        code ?? 'UNAVAILABLE',
-        `The handshake was answered with ${status}${typeof message === 'string' ? `: ${message}` : ''}`,
-      ),
-      denied: code !== undefined && status !== 429,
-      // A 404 or a 500 may be over soon (a server that is being replaced), but someone should know.
-      report: status !== 401 && status !== 403 && status !== 429 && status !== 503,
-      wait: Number(after) * 1000 || Date.parse(after) - this.#options.clock.now() || 0,
+    const after = headers.get('Retry-After') ?? ''
+    const failure: Failure = {
+      // A 404 or a 500 may be over soon (a server that is being replaced), but it is not Particle's.
+      error: new ParticleError(code ?? 'INVALID_MESSAGE', `Handshake: ${status} ${error?.message ?? ''}`),
+      denied: code !== undefined && status !== 429 && status !== 503,
+      wait: Number(after) * 1000 || Date.parse(after) - clock.now() || 0,
     }
+    throw failure
   }
 
   open(position: string, sink: Sink): () => void {
@@ -149,7 +120,7 @@ export class HttpTransport implements Transport {
       if (typeof (event as MessageEvent).data === 'string') receive(event)
       else {
         close()
-        sink.lost()
+        sink.lost(new ParticleError('UNAVAILABLE', 'The stream ended.'))
       }
     })
     return close

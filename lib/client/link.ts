@@ -3,10 +3,12 @@ import { decode } from '../protocol/decode.ts'
 import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
 import { type Happening, INITIAL, next, type State, type Status, statusOf } from './state.ts'
-import { type Clock, type Failure, failure, type Transport } from './transport.ts'
+import { type Clock, failure, type Transport } from './transport.ts'
 
-/** What a server may say of its own troubles; any other is that of a source. */
-const SERVER_CODES: readonly ErrorCode[] = ['CALLBACK_FAILED', 'DOCUMENT_NEEDED', 'UNAVAILABLE', 'CLOSED']
+/** For how long a handshake may take, in milliseconds. */
+const PATIENCE = 30_000
+
+const QUIET: readonly ErrorCode[] = ['UNAUTHORIZED', 'UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
 
 /** What a link needs, and whom it tells. None of the callbacks may throw but `apply`. */
 export interface LinkOptions {
@@ -90,23 +92,21 @@ export class Link {
   }
 
   async #handshake(): Promise<void> {
-    const { transport, identity } = this.#options
+    const { transport, identity, clock } = this.#options
     const controller = new AbortController()
     const { signal } = controller
-    this.#end = () => controller.abort()
-    let failed: Failure | undefined
+    const cancel = clock.after(PATIENCE, () => this.#step({ type: 'failed' }))
+    this.#end = () => {
+      cancel()
+      controller.abort()
+    }
     try {
       const presented = await identity()
-      if (!signal.aborted) failed = await transport.handshake(presented, signal)
-    } catch (cause) {
-      const error = new ParticleError('CALLBACK_FAILED', `The function given as identity failed: ${cause}`, {
-        cause,
-      })
-      failed = failure(error)
+      if (!signal.aborted) await transport.handshake(presented, signal)
+      if (!signal.aborted) this.#step({ type: 'answered' })
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error, 'failed')
     }
-    if (signal.aborted) return
-    if (failed) this.#fail(failed, 'failed')
-    else this.#step({ type: 'answered' })
   }
 
   #open(): void {
@@ -120,10 +120,8 @@ export class Link {
       cancel()
       close()
     }
-    const lose = (failed?: Failure) => {
-      if (!live) return
-      if (failed) this.#fail(failed, 'lost')
-      else this.#step({ type: 'lost' })
+    const lost = (error: unknown) => {
+      if (live) this.#fail(error, 'lost')
     }
     const opened = () => {
       this.#heard = clock.now()
@@ -132,10 +130,7 @@ export class Link {
     const watch = (silence: number) => {
       const left = this.#heard + silence - clock.now()
       if (left > 0) cancel = clock.after(left, () => watch(silence))
-      else {
-        this.#options.onDebug('nothing heard for too long')
-        lose()
-      }
+      else lost(new ParticleError('UNAVAILABLE', 'Nothing was heard for too long.'))
     }
     this.#heard = clock.now()
     if (transport.heartbeat) watch(transport.heartbeat * 2.5)
@@ -146,21 +141,24 @@ export class Link {
           opened()
           if (live) this.#receive(name, data, id)
         },
-        lost: lose,
+        lost,
       })
       // It may be over before it has begun to return.
       if (live) close = stop
       else stop()
     } catch (error) {
-      lose(failure(error))
+      lost(error)
     }
   }
 
-  #fail({ error, denied, report, wait = 0 }: Failure, type: 'failed' | 'lost'): void {
-    this.#options.onDebug(error.message)
+  #fail(cause: unknown, type: 'failed' | 'lost'): void {
+    const { onDebug, onError } = this.#options
+    const { error, denied, wait = 0 } = failure(cause)
+    onDebug(error.message)
     if (denied) this.refusal = error
     this.#wait = wait
-    if (report) this.#options.onError(error)
+    // A refusal is told by the status; a server or a network that is away for a while is no news.
+    if (!QUIET.includes(error.code)) onError(error)
     this.#step({ type: denied ? 'denied' : type })
   }
 
@@ -183,14 +181,10 @@ export class Link {
       case 'session':
         transport.renew(event.data.token, event.data.expiresAt)
         break
-      case 'error': {
-        const { root, code, message } = event.data
-        const known = SERVER_CODES.find((name) => name === code)
-        onError(
-          new ParticleError(known ?? 'SOURCE_FAILED', root === undefined ? message : `${root}: ${message}`),
-        )
+      case 'error':
+        // A newer server may have codes that this client does not know of; they are still the best that can be said.
+        onError(new ParticleError(event.data.code as ErrorCode, event.data.message))
         break
-      }
       case 'revoked':
         this.refusal = new ParticleError(
           'UNAUTHORIZED',
@@ -216,11 +210,13 @@ export class Link {
       this.#settled = false
       const { protocol } = event.data
       if (protocol !== PROTOCOL) {
-        const error = new ParticleError(
-          'INVALID_MESSAGE',
-          `The server speaks version ${protocol} of the protocol, this client version ${PROTOCOL}: load the client that comes with the server.`,
+        this.#fail(
+          new ParticleError(
+            'INVALID_OPTION',
+            `The server speaks version ${protocol} of the protocol, this client ${PROTOCOL}.`,
+          ),
+          'lost',
         )
-        this.#fail({ error, denied: true, report: true }, 'lost')
         return
       }
     }
@@ -228,7 +224,6 @@ export class Link {
     if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) this.#position = ''
     if (next(this.#state, { type: 'data' })[1] !== 'apply') return
     const complete = this.#options.apply(event)
-    if (!complete || !this.#settled) this.#step({ type: 'incomplete' })
-    else this.#step({ type: 'complete' })
+    this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
   }
 }

@@ -32,36 +32,31 @@ export interface ClientOptions<T = Record<string, unknown[]>> {
   fetch?: typeof globalThis.fetch
 }
 
-const TYPES: Record<keyof ClientOptions, (value: unknown) => boolean> = {
-  url: (value) => typeof value === 'string' || value instanceof URL,
-  identity: () => true,
-  onData: isFunction,
-  onStatus: isFunction,
-  onDebug: isFunction,
-  onError: isFunction,
-  onRegister: isFunction,
-  EventSource: isFunction,
-  fetch: isFunction,
-}
-
-function isFunction(value: unknown): boolean {
-  return typeof value === 'function'
-}
+const NAMES: readonly string[] = [
+  'url',
+  'identity',
+  'onData',
+  'onStatus',
+  'onDebug',
+  'onError',
+  'onRegister',
+  'EventSource',
+  'fetch',
+]
 
 /** @throws ParticleError `INVALID_OPTION` with a sentence that says what was meant */
-export function checkOptions(options: object): void {
+export function checkOptions(options: ClientOptions): void {
   for (const [name, value] of Object.entries(options)) {
-    const fits = Object.hasOwn(TYPES, name) ? TYPES[name as keyof ClientOptions] : undefined
-    if (!fits) {
-      invalid(`There is no option "${name}"; there are ${Object.keys(TYPES).join(', ')}.`)
-    }
-    if (value !== undefined && !fits(value)) {
-      invalid(`The option ${name} must be ${name === 'url' ? 'a text or a URL' : 'a function'}.`)
+    const index = NAMES.indexOf(name)
+    if (index < 0) invalid(`There is no option ${name}, only ${NAMES.join(', ')}.`)
+    // All but the first two are functions.
+    if (index > 1 && value !== undefined && typeof value !== 'function') {
+      invalid(`The option ${name} must be a function.`)
     }
   }
-  const { onRegister, url, EventSource, fetch } = options as ClientOptions
+  const { onRegister, url, EventSource, fetch } = options
   if (onRegister && (url ?? EventSource ?? fetch)) {
-    invalid('The option onRegister replaces url, EventSource and fetch: give one or the other.')
+    invalid('onRegister replaces url, EventSource and fetch: give one or the other.')
   }
 }
 

@@ -12,7 +12,7 @@ export function parsePattern(pattern: string): string[] {
   if (segments.some((segment) => segment === '' || (segment.includes('*') && !/^\*\*?$/.test(segment)))) {
     throw new ParticleError(
       'INVALID_OPTION',
-      `"${pattern}" is not a pattern: write a root and field names with dots between them, * for one of them, ** for any number.`,
+      `${pattern} is not a pattern, such as users, users.*.name or users.**`,
     )
   }
   return segments

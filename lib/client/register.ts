@@ -1,4 +1,4 @@
-import { type Failure, failure, type Sink, type Transport } from './transport.ts'
+import type { Sink, Transport } from './transport.ts'
 
 /** Takes one event: its name, its data (never changed by the client) and the position after it. */
 export type Receiver = (name: string, data: object, id?: string) => void
@@ -30,9 +30,8 @@ export class RegisterTransport implements Transport {
     this.#register = register
   }
 
-  async handshake(identity: unknown): Promise<Failure | undefined> {
+  async handshake(identity: unknown): Promise<void> {
     this.#identity = identity
-    return undefined
   }
 
   open(_position: string, sink: Sink): () => void {
@@ -51,7 +50,7 @@ export class RegisterTransport implements Transport {
     const fail = (error: unknown) => {
       if (!live) return
       end()
-      sink.lost(failure(error))
+      sink.lost(error)
     }
     const receiver: Receiver = (name, data, id = '') => {
       if (live) sink.event(name, JSON.stringify(data), id)

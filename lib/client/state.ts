@@ -77,10 +77,12 @@ const broken: Step = (state) => [
   { phase: 'delaying', attempt: Math.max(state.attempt, state.faults) + 1, faults: state.faults + 1 },
   'delay',
 ]
-const refuse: Step = () => [{ phase: 'refused', token: false }, 'stop']
-const close: Step = () => [{ phase: 'closed', token: false }, 'stop']
-const opened: Step = () => [{ phase: 'waiting', opened: true }, 'none']
+const refuse: Step = () => [{ phase: 'refused' }, 'stop']
+const close: Step = () => [{ phase: 'closed' }, 'stop']
 const apply: Step = () => [{}, 'apply']
+
+/** What ends a stream, or the client. */
+const ENDS = { lost, denied: refuse, revoked: refuse, broken, close }
 
 /** What is not in the table does nothing in that phase. */
 const TABLE: Record<Phase, Partial<Record<Happening['type'], Step>>> = {
@@ -91,32 +93,9 @@ const TABLE: Record<Phase, Partial<Record<Happening['type'], Step>>> = {
     denied: refuse,
     close,
   },
-  opening: {
-    opened,
-    lost: unopened,
-    denied: refuse,
-    revoked: refuse,
-    broken,
-    close,
-  },
-  waiting: {
-    data: apply,
-    complete: () => [{ phase: 'ready', attempt: 0 }, 'none'],
-    lost,
-    denied: refuse,
-    revoked: refuse,
-    broken,
-    close,
-  },
-  ready: {
-    data: apply,
-    incomplete: () => [{ phase: 'waiting' }, 'none'],
-    lost,
-    denied: refuse,
-    revoked: refuse,
-    broken,
-    close,
-  },
+  opening: { ...ENDS, opened: () => [{ phase: 'waiting', opened: true }, 'none'], lost: unopened },
+  waiting: { ...ENDS, data: apply, complete: () => [{ phase: 'ready', attempt: 0 }, 'none'] },
+  ready: { ...ENDS, data: apply, incomplete: () => [{ phase: 'waiting' }, 'none'] },
   delaying: {
     retry: (state, happening) =>
       state.token && happening.type === 'retry' && !happening.expired

@@ -17,13 +17,11 @@ export const CLOCK: Clock = {
   },
 }
 
-/** Why a handshake or a stream came to nothing. */
+/** A failure with more to say than its error. */
 export interface Failure {
   error: ParticleError
   /** Trying again can't help. */
   denied: boolean
-  /** It is more than the network's or the server's bad day: the application must hear of it. */
-  report: boolean
   /** The least time to wait before the next try, in milliseconds. */
   wait?: number
 }
@@ -33,8 +31,8 @@ export interface Sink {
   opened(): void
   /** `data` is JSON; `id` is the position after the event, empty where there is none. */
   event(name: string, data: string, id: string): void
-  /** Without a failure: the stream ended or could not be opened, which happens. */
-  lost(failure?: Failure): void
+  /** The stream ended, or could not be opened; `error` may be a {@link Failure}. */
+  lost(error: unknown): void
 }
 
 /** The way to a server. */
@@ -43,23 +41,19 @@ export interface Transport {
   readonly heartbeat: number | undefined
   /** Whether a stream can't be opened any more without another handshake. */
   readonly expired: boolean
-  /** Presents the identity. Never rejects. */
-  handshake(identity: unknown, signal: AbortSignal): Promise<Failure | undefined>
+  /** Presents the identity; rejects with a {@link Failure} or an error. */
+  handshake(identity: unknown, signal: AbortSignal): Promise<void>
   /** Opens a stream that goes on after this position, or from scratch where it is empty. Returns what closes it. */
   open(position: string, sink: Sink): () => void
   /** The server gave a new token. */
   renew(token: string, expiresAt: string): void
 }
 
-/** The failure that an error of the given code is. */
-export function failure(error: unknown): Failure {
-  const known = error instanceof ParticleError ? error : undefined
-  const message = error instanceof Error ? error.message : String(error)
-  // An own transport may have its own errors, as long as they say `code: 'UNAUTHORIZED'`.
-  const code = known?.code ?? (Object(error).code === 'UNAUTHORIZED' ? 'UNAUTHORIZED' : 'CALLBACK_FAILED')
-  return {
-    error: known ?? new ParticleError(code, message, { cause: error }),
-    denied: code === 'UNAUTHORIZED' || code.startsWith('INVALID'),
-    report: !['UNAUTHORIZED', 'UNAVAILABLE', 'TOO_MANY_HANDSHAKES', 'CLOSED'].includes(code),
-  }
+/** The failure that an error is. An own transport may have its own errors, as long as they say `code: 'UNAUTHORIZED'`. */
+export function failure(cause: unknown): Failure {
+  const { code, error, message = cause } = Object(cause)
+  if (error instanceof ParticleError) return cause as Failure
+  const denied = code === 'UNAUTHORIZED' || String(code).startsWith('INVALID')
+  if (cause instanceof ParticleError) return { error: cause, denied }
+  return { error: new ParticleError(denied ? code : 'CALLBACK_FAILED', String(message), { cause }), denied }
 }

@@ -1,0 +1,46 @@
+import { expect } from 'chai'
+import { matcher, parsePattern } from '../../lib/client/pattern.ts'
+import type { DocumentOperation } from '../../lib/model/operation.ts'
+
+const touches = (pattern: string, path?: string, more: Partial<DocumentOperation> = {}) =>
+  matcher(
+    'users',
+    path === undefined ? undefined : [{ operation: 'set', id: 1, path, data: 1, ...more }],
+  )(parsePattern(pattern))
+
+describe('pattern', () => {
+  const cases: [pattern: string, touched: string[], untouched: string[]][] = [
+    ['users', ['.', 'name', 'address.street', 'todos[5].done'], []],
+    ['users.*', ['.', 'name', 'address'], ['address.street', 'todos.0']],
+    ['users.**', ['.', 'name', 'address.street', 'todos[5].done'], []],
+    ['users.address.*', ['.', 'address', 'address.street'], ['name', 'address.street.number', 'addresses.street']],
+    ['users.address', ['.', 'address'], ['address.street', 'name']],
+    ['users.todos.*.done', ['.', 'todos', 'todos.0', 'todos.0.done', 'todos[5].done', 'todos["a.b"].done'], ['todos.0.text', 'name']],
+    ['users.**.done', ['.', 'done', 'todos.0.done', 'todos'], []],
+    ['**', ['.', 'name', 'address.street'], []],
+    ['*.name', ['.', 'name'], ['email']],
+    ['people', [], ['.', 'name']],
+    ['people.**', [], ['.', 'name']],
+  ]
+  for (const [pattern, touched, untouched] of cases) {
+    for (const path of touched) it(`${pattern} is touched by ${path}`, () => expect(touches(pattern, path)).to.equal(true))
+    for (const path of untouched) it(`${pattern} is not touched by ${path}`, () => expect(touches(pattern, path)).to.equal(false))
+  }
+
+  it('is touched wherever its root is replaced as a whole', () => {
+    for (const pattern of ['users', 'users.a.b.c', 'users.*', 'users.**', '*.a']) expect(touches(pattern)).to.equal(true)
+    expect(touches('people.a')).to.equal(false)
+  })
+
+  it('is touched by both ends of a rename, and by nothing that a noop names', () => {
+    expect(touches('users.a', 'a', { operation: 'rename', data: 'b' })).to.equal(true)
+    expect(touches('users.b', 'a', { operation: 'rename', data: 'b' })).to.equal(true)
+    expect(touches('users.a', 'a', { operation: 'noop' })).to.equal(false)
+  })
+
+  it('is refused when it is malformed', () => {
+    for (const pattern of ['', '.', 'users.', '.users', 'users..a', 'users.a*', 'users.***', 5, undefined]) {
+      expect(() => parsePattern(pattern as string), String(pattern)).to.throw().with.property('code', 'INVALID_OPTION')
+    }
+  })
+})

@@ -1,0 +1,119 @@
+import { expect } from 'chai'
+import {
+  type Action,
+  type Happening,
+  INITIAL,
+  next,
+  type Phase,
+  type State,
+  statusOf,
+} from '../../lib/client/state.ts'
+
+const PHASES: Phase[] = ['idle', 'handshaking', 'opening', 'waiting', 'ready', 'delaying', 'refused', 'closed']
+const TYPES = [
+  'start',
+  'answered',
+  'failed',
+  'denied',
+  'opened',
+  'lost',
+  'revoked',
+  'data',
+  'broken',
+  'complete',
+  'incomplete',
+  'retry',
+  'close',
+] as const
+
+/** Every cell that does something: all others leave the state alone and ask for nothing. */
+const CELLS: Record<Phase, Partial<Record<(typeof TYPES)[number], [Phase, Action]>>> = {
+  idle: { start: ['handshaking', 'handshake'], close: ['closed', 'stop'] },
+  handshaking: {
+    answered: ['opening', 'open'],
+    failed: ['delaying', 'delay'],
+    denied: ['refused', 'stop'],
+    close: ['closed', 'stop'],
+  },
+  opening: {
+    opened: ['waiting', 'none'],
+    lost: ['delaying', 'delay'],
+    broken: ['delaying', 'delay'],
+    denied: ['refused', 'stop'],
+    revoked: ['refused', 'stop'],
+    close: ['closed', 'stop'],
+  },
+  waiting: {
+    data: ['waiting', 'apply'],
+    complete: ['ready', 'none'],
+    lost: ['delaying', 'delay'],
+    broken: ['delaying', 'delay'],
+    denied: ['refused', 'stop'],
+    revoked: ['refused', 'stop'],
+    close: ['closed', 'stop'],
+  },
+  ready: {
+    data: ['ready', 'apply'],
+    incomplete: ['waiting', 'none'],
+    lost: ['delaying', 'delay'],
+    broken: ['delaying', 'delay'],
+    denied: ['refused', 'stop'],
+    revoked: ['refused', 'stop'],
+    close: ['closed', 'stop'],
+  },
+  delaying: { retry: ['opening', 'open'], close: ['closed', 'stop'] },
+  refused: { close: ['closed', 'stop'] },
+  closed: {},
+}
+
+const happening = (type: (typeof TYPES)[number], expired = false): Happening =>
+  type === 'retry' ? { type, expired } : { type }
+
+describe('state of a client', () => {
+  for (const phase of PHASES) {
+    for (const type of TYPES) {
+      const [to, action] = CELLS[phase][type] ?? [phase, 'none']
+      it(`goes from ${phase} by ${type} to ${to}, and does ${action}`, () => {
+        const state: State = { ...INITIAL, phase, token: true }
+        const [after, done] = next(state, happening(type))
+        expect([after.phase, done]).to.deep.equal([to, action])
+        if (!CELLS[phase][type]) expect(after).to.equal(state)
+      })
+    }
+  }
+
+  it('opens a stream again with the token in hand, but not with one that failed or is expired', () => {
+    const lost: State = { ...INITIAL, phase: 'delaying', opened: true, token: true }
+    expect(next(lost, happening('retry'))[1]).to.equal('open')
+    expect(next(lost, happening('retry', true))[1]).to.equal('handshake')
+    const [unopened] = next({ ...lost, phase: 'opening' }, { type: 'lost' })
+    expect(next(unopened, happening('retry'))[1]).to.equal('handshake')
+  })
+
+  it('counts failed tries until the model is complete', () => {
+    let state: State = { ...INITIAL, phase: 'handshaking' }
+    for (const attempt of [1, 2, 3]) {
+      state = next({ ...state, phase: 'handshaking' }, { type: 'failed' })[0]
+      expect(state.attempt).to.equal(attempt)
+    }
+    expect(next({ ...state, phase: 'waiting' }, { type: 'complete' })[0].attempt).to.equal(0)
+  })
+
+  it('never forgives an event that made no sense, so that it does not come back in a tight loop', () => {
+    let state: State = { ...INITIAL, phase: 'ready' }
+    for (const attempt of [1, 2, 3]) {
+      state = next({ ...state, phase: 'ready', attempt: 0 }, { type: 'broken' })[0]
+      expect(state.attempt).to.equal(attempt)
+    }
+  })
+
+  it('is connecting until a stream was open, and reconnecting after', () => {
+    for (const phase of ['idle', 'handshaking', 'opening', 'delaying'] as const) {
+      expect(statusOf({ ...INITIAL, phase })).to.equal('connecting')
+      expect(statusOf({ ...INITIAL, phase, opened: true })).to.equal('reconnecting')
+    }
+    for (const phase of ['waiting', 'ready', 'refused', 'closed'] as const) {
+      expect(statusOf({ ...INITIAL, phase, opened: true })).to.equal(phase)
+    }
+  })
+})
