@@ -53,7 +53,10 @@ export class Identification {
       this.#pending--
     }
     if (found === undefined || found === null || found === false) throw refusal()
-    return toJson(found)
+    // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
+    const identity = toJson(found)
+    if (identity === null) throw refusal()
+    return identity
   }
 }
 
