@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-/** Whether the request comes from a page of another origin, as far as its headers tell. */
-export function isCrossOrigin(request: IncomingMessage): boolean {
+/**
+ * Whether the request comes from a page of another origin that is let in with its cookies. Where `Host` is not what the browser
+ * sent (a proxy's doing), the own pages look foreign too; but those need not be allowed.
+ */
+export function isCrossOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin, host } = request.headers
-  if (!origin) return false
+  if (!origin || !allowed.includes(origin)) return false
   try {
     return new URL(origin).host !== host
   } catch {
@@ -18,17 +21,20 @@ export function allowCors(
   allowed: readonly string[],
 ): boolean {
   const { origin } = request.headers
-  if (origin && allowed.length > 0) {
-    response.setHeader('Vary', 'Origin')
-    if (allowed.includes(origin)) {
-      response.setHeader('Access-Control-Allow-Origin', origin)
-      response.setHeader('Access-Control-Allow-Credentials', 'true')
-    } else if (allowed.includes('*')) response.setHeader('Access-Control-Allow-Origin', '*')
+  const preflight = request.method === 'OPTIONS'
+  if (allowed.length > 0) response.appendHeader('Vary', 'Origin')
+  const named = origin !== undefined && allowed.includes(origin)
+  if (origin !== undefined && (named || allowed.includes('*'))) {
+    response.setHeader('Access-Control-Allow-Origin', named ? origin : '*')
+    if (named) response.setHeader('Access-Control-Allow-Credentials', 'true')
+    response.setHeader('Access-Control-Expose-Headers', 'Retry-After')
+    if (preflight) {
+      response.setHeader('Access-Control-Allow-Methods', 'GET, POST')
+      response.setHeader('Access-Control-Allow-Headers', 'Authorization, Content-Type, Last-Event-ID')
+      response.setHeader('Access-Control-Max-Age', '600')
+    }
   }
-  if (request.method !== 'OPTIONS') return false
-  response.setHeader('Access-Control-Allow-Methods', 'GET, POST')
-  response.setHeader('Access-Control-Allow-Headers', 'Authorization, Content-Type, Last-Event-ID')
-  response.setHeader('Access-Control-Max-Age', '600')
+  if (!preflight) return false
   response.writeHead(204).end()
   return true
 }

@@ -6,6 +6,7 @@ import type { Json } from '../model/document.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
 import { allowCors, isCrossOrigin } from './cors.ts'
+import type { ResolvedOptions } from './options.ts'
 import type { Server } from './server.ts'
 import { ResponseSink } from './sink.ts'
 
@@ -90,7 +91,7 @@ async function handshake({ server, request, response, base }: Exchange): Promise
   }
   const granted = await server.grant(identity, request, previous ?? undefined)
   const { token, session, expiresAt } = granted
-  const cookie = cookieOf(request, base, session, token, server.options.sessionTtl)
+  const cookie = cookieOf(request, base, session, token, server.options)
   if (cookie.length <= MOST_COOKIE) response.setHeader('Set-Cookie', cookie)
   else {
     server.options.onError(
@@ -155,7 +156,7 @@ async function clientScript({ request, response }: Exchange): Promise<void> {
   })
   response.setHeader('ETag', etag)
   response.setHeader('Cache-Control', 'no-cache')
-  if (request.headers['if-none-match'] === etag) {
+  if (isKnown(request.headers['if-none-match'], etag)) {
     response.writeHead(304).end()
     return
   }
@@ -164,6 +165,11 @@ async function clientScript({ request, response }: Exchange): Promise<void> {
     'Content-Length': bytes.length,
   })
   response.end(request.method === 'HEAD' ? undefined : bytes)
+}
+
+/** The weak comparison of RFC 9110, 13.1.2: a proxy that compresses makes tags weak. */
+function isKnown(tags: string | undefined, etag: string): boolean {
+  return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
 }
 
 function fail({ server, request, response }: Exchange, error: unknown): void {
@@ -220,7 +226,7 @@ function cookieOf(
   path: string,
   session: string,
   token: string,
-  ttl: number,
+  { sessionTtl, allowOrigin }: Pick<ResolvedOptions, 'sessionTtl' | 'allowOrigin'>,
 ): string {
   const secure =
     'encrypted' in request.socket ||
@@ -228,6 +234,8 @@ function cookieOf(
       .split(',')[0]
       ?.trim() === 'https'
   // A page of another site sends the cookie only with SameSite=None, which browsers take only when it is Secure as well.
-  const site = isCrossOrigin(request) ? 'SameSite=None; Secure' : `SameSite=Strict${secure ? '; Secure' : ''}`
-  return `${cookieName(session)}=${token}; Path=${path}; Max-Age=${Math.ceil(ttl / 1000)}; HttpOnly; ${site}`
+  const site = isCrossOrigin(request, allowOrigin)
+    ? 'SameSite=None; Secure'
+    : `SameSite=Strict${secure ? '; Secure' : ''}`
+  return `${cookieName(session)}=${token}; Path=${path}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
 }
