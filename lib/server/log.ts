@@ -22,7 +22,7 @@ export interface Replay {
 /** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
 export class Log {
   readonly #replay: Replay
-  #entries: Entry[] = []
+  #entries: (Entry | undefined)[] = []
   #start = 0
   #bytes = 0
   #head = 0
@@ -75,7 +75,8 @@ export class Log {
       if (!oldest || oldest.sequence > keep) break
       if (this.#bytes <= this.#replay.bytes && now - oldest.time <= this.#replay.ms) break
       this.#bytes -= oldest.bytes
-      this.#start++
+      // The array is cut from time to time only; what is over the bounds goes at once.
+      this.#entries[this.#start++] = undefined
     }
     if (this.#start > 1024 && this.#start * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#start)

@@ -24,7 +24,8 @@ export class ResponseSink implements Sink {
   }
 
   buffered(): number {
-    return this.#response.writableLength + (this.#response.socket?.writableLength ?? 0)
+    // What the socket holds is counted in it.
+    return this.#response.writableLength
   }
 
   onDrain(listener: () => void): void {
