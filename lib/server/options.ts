@@ -98,6 +98,11 @@ export interface ResolvedOptions {
   allowOrigin: readonly string[]
 }
 
+/** What a timer can wait at most, in milliseconds; one that is set for longer ends at once. */
+const MOST_TIMER = 2_147_483_647
+/** A hundred years, in milliseconds. */
+const MOST_TTL = 3_155_760_000_000
+
 const KNOWN = [
   'identityLookup',
   'dataSources',
@@ -138,8 +143,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
-  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10)
-  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000)
+  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MOST_TIMER)
+  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
   return {
     identityLookup: options.identityLookup,
     dataSources,
@@ -150,7 +155,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     secret: secretOf(options.secret),
     sessionTtl,
     heartbeat,
-    retry: number('retry', options.retry, DEFAULTS.retry, 0),
+    retry: number('retry', options.retry, DEFAULTS.retry, 0, MOST_TIMER),
     maxBufferedBytes: number('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, 1_024),
     replay: {
       bytes: number('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
@@ -172,10 +177,17 @@ export function refuseUnknown(what: string, value: object, known: readonly strin
   }
 }
 
-function number(name: string, value: unknown, standard: number, least: number): number {
+function number(
+  name: string,
+  value: unknown,
+  standard: number,
+  least: number,
+  most = Number.POSITIVE_INFINITY,
+): number {
   if (value === undefined) return standard
   if (typeof value !== 'number' || Number.isNaN(value) || value < least)
     refuse(`${name} must be a number of at least ${least}`)
+  if (value > most) refuse(`${name} must be at most ${most}`)
   return value
 }
 
@@ -199,6 +211,7 @@ function origins(value: unknown): readonly string[] {
     if (typeof origin !== 'string' || (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin))) {
       refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
     }
-    return origin
+    // As browsers write it: in lower case, and without a port that goes without saying.
+    return /^https?:/i.test(origin) ? new URL(origin).origin : origin
   })
 }
