@@ -1,8 +1,9 @@
 import { ParticleError } from '../errors.ts'
 import type { Document, Json } from '../model/document.ts'
 import type { Operation, OperationName } from '../model/operation.ts'
+import { parsePath } from '../model/path.ts'
 import { filterDocument, filterElement, filterValue, isFields, type Manifest } from './fields.ts'
-import { type Place, resolve, type Target } from './target.ts'
+import { type Place, resolve } from './target.ts'
 
 /** What one operation becomes for a manifest. */
 export interface Filtered {
@@ -30,9 +31,9 @@ const CREATES: ReadonlySet<OperationName> = new Set([
 /** Filters one operation; `document`, if given, is only used to tell array positions from names in its path. */
 export function filterOperation(manifest: Manifest, op: Operation, document?: Document): Filtered {
   if (op.path === '.') return filterWhole(manifest, op)
+  if (op.operation === 'rename') return filterRename(manifest, op)
   const place: Place = { path: op.path, keys: op.keys }
   const target = resolve(manifest, place, document)
-  if (op.operation === 'rename') return filterRename(manifest, op, target, document)
   const { node, guessed, pattern } = target
   if (node === undefined) return CREATES.has(op.operation) ? { loose: place, guessed } : { guessed }
   if (target.blind) return op.operation === 'noop' ? { guessed } : { needs: pattern, guessed }
@@ -98,13 +99,14 @@ function filterPushed(node: Manifest, data: Json): Json | undefined {
   return pushed
 }
 
-function filterRename(manifest: Manifest, op: Operation, from: Target, document?: Document): Filtered {
+function filterRename(manifest: Manifest, op: Operation): Filtered {
   if (typeof op.data !== 'string') {
     throw new ParticleError('INVALID_OPERATION', 'A rename takes the new path, a string, as its data')
   }
-  const place: Place = { path: op.data }
-  const to = resolve(manifest, place, document)
-  const guessed = from.guessed || to.guessed
+  const place: Place = { path: op.data, keys: namesOf(op.data) }
+  const from = resolve(manifest, { path: op.path, keys: op.keys ?? namesOf(op.path) })
+  const to = resolve(manifest, place)
+  const guessed = false
   if (to.node === undefined) {
     if (from.node === undefined) return { loose: place, guessed }
     if (from.blind) return { needs: from.pattern, guessed }
@@ -112,4 +114,12 @@ function filterRename(manifest: Manifest, op: Operation, from: Target, document?
   }
   const whole = from.node === true && to.node === true && !from.blind && !to.blind
   return whole ? { operation: pass(op, op.data), guessed } : { needs: from.pattern, guessed }
+}
+
+/** A rename never leads through an array, so that all of its path are names. */
+function namesOf(path: string): string[] {
+  return parsePath(path).map((segment) => {
+    if (typeof segment === 'string') return segment
+    throw new ParticleError('INVALID_OPERATION', 'A rename can not lead through an array')
+  })
 }

@@ -179,17 +179,26 @@ function elementOf(value: Json | undefined, choose: Chooser): Json {
   return Array.isArray(value) && value.length > 0 ? clone(choose.of(value)) : choose.scalar()
 }
 
-/** The keys of a path, as a source that knows the document tells them; `undefined` for a path by id. */
-export function keysOf(document: Document, path: string): (string | number)[] | undefined {
+/** What a path meets in a document: a number for an array's element, a string for a field. */
+export function walkOf(document: Document, path: string): (string | number)[] {
   const keys: (string | number)[] = []
   let value: Json | undefined = document as Json
   for (const segment of parsePath(path)) {
-    if (typeof segment !== 'string') return undefined
-    keys.push(Array.isArray(value) ? Number(segment) : segment)
-    if (Array.isArray(value)) value = value[Number(segment)]
-    else value = isFields(value) && Object.hasOwn(value, segment) ? value[segment] : undefined
+    let key: string | number
+    if (typeof segment !== 'string') {
+      key = Array.isArray(value)
+        ? value.findIndex((item) => isFields(item) && String(item._id) === segment.id)
+        : -1
+    } else key = Array.isArray(value) ? Number(segment) : segment
+    keys.push(key)
+    value = valueAt(value, String(key))
   }
   return keys
+}
+
+/** The keys of a path, as a source that knows the document tells them; `undefined` for a path by id. */
+export function keysOf(document: Document, path: string): (string | number)[] | undefined {
+  return path.includes('[') ? undefined : walkOf(document, path)
 }
 
 /** The operation as sources promise to report it: a write that creates parents is a `set` of the topmost of them. */
