@@ -5,9 +5,13 @@ import { backoff } from '../../lib/client/backoff.ts'
 describe('backoff', () => {
   it('stays between 1 s and 30 s, whatever the try', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 5000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
-        expect(backoff(attempt, () => random)).to.be.within(1000, 30_000)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (attempt, random) => {
+          expect(backoff(attempt, () => random)).to.be.within(1000, 30_000)
+        },
+      ),
     )
   })
 

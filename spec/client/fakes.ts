@@ -110,6 +110,8 @@ export const welcome = (token = 'token-1', more: object = {}): Answer => [
   },
 ]
 
+type BenchModel = Record<string, { _id: unknown; [field: string]: unknown }[]>
+
 /** A client whose network and clock are in the spec's hands. */
 export class Bench {
   readonly clock = new FakeClock()
@@ -118,9 +120,9 @@ export class Bench {
   readonly statuses: string[] = []
   readonly errors: { code: string; message: string }[] = []
   readonly events: string[] = []
-  readonly client: Client<Record<string, { _id: unknown; [field: string]: unknown }[]>>
+  readonly client: Client<BenchModel>
 
-  constructor(options: ClientOptions<never> = {}, internals: Internals = {}) {
+  constructor(options: ClientOptions<BenchModel> = {}, internals: Internals = {}) {
     FakeEventSource.all = []
     this.client = new Client(
       {

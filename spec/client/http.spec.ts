@@ -12,9 +12,7 @@ describe('http transport', () => {
     expect(request?.url).to.equal('http://localhost:3000/particle/handshake')
     expect(request?.init).to.include({ method: 'POST', credentials: 'include' })
     expect(request?.body).to.deep.equal({ identity: { user: 'ann' } })
-    expect(bench.stream.url.href).to.equal(
-      'http://localhost:3000/particle/stream?session=s&token=token-1',
-    )
+    expect(bench.stream.url.href).to.equal('http://localhost:3000/particle/stream?session=s&token=token-1')
     bench.client.close()
   })
 
@@ -330,7 +328,9 @@ describe('http transport', () => {
 
   it('needs an absolute url and an EventSource outside of a browser', () => {
     for (const options of [{}, { url: '/particle' }, { url: 'http://localhost:3000' }]) {
-      expect(() => new Client(options)).to.throw().with.property('code', 'INVALID_OPTION')
+      expect(() => new Client(options))
+        .to.throw()
+        .with.property('code', 'INVALID_OPTION')
     }
   })
 })

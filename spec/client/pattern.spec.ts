@@ -13,9 +13,17 @@ describe('pattern', () => {
     ['users', ['.', 'name', 'address.street', 'todos[5].done'], []],
     ['users.*', ['.', 'name', 'address'], ['address.street', 'todos.0']],
     ['users.**', ['.', 'name', 'address.street', 'todos[5].done'], []],
-    ['users.address.*', ['.', 'address', 'address.street'], ['name', 'address.street.number', 'addresses.street']],
+    [
+      'users.address.*',
+      ['.', 'address', 'address.street'],
+      ['name', 'address.street.number', 'addresses.street'],
+    ],
     ['users.address', ['.', 'address'], ['address.street', 'name']],
-    ['users.todos.*.done', ['.', 'todos', 'todos.0', 'todos.0.done', 'todos[5].done', 'todos["a.b"].done'], ['todos.0.text', 'name']],
+    [
+      'users.todos.*.done',
+      ['.', 'todos', 'todos.0', 'todos.0.done', 'todos[5].done', 'todos["a.b"].done'],
+      ['todos.0.text', 'name'],
+    ],
     ['users.**.done', ['.', 'done', 'todos.0.done', 'todos'], []],
     ['**', ['.', 'name', 'address.street'], []],
     ['*.name', ['.', 'name'], ['email']],
@@ -23,12 +31,15 @@ describe('pattern', () => {
     ['people.**', [], ['.', 'name']],
   ]
   for (const [pattern, touched, untouched] of cases) {
-    for (const path of touched) it(`${pattern} is touched by ${path}`, () => expect(touches(pattern, path)).to.equal(true))
-    for (const path of untouched) it(`${pattern} is not touched by ${path}`, () => expect(touches(pattern, path)).to.equal(false))
+    for (const path of touched)
+      it(`${pattern} is touched by ${path}`, () => expect(touches(pattern, path)).to.equal(true))
+    for (const path of untouched)
+      it(`${pattern} is not touched by ${path}`, () => expect(touches(pattern, path)).to.equal(false))
   }
 
   it('is touched wherever its root is replaced as a whole', () => {
-    for (const pattern of ['users', 'users.a.b.c', 'users.*', 'users.**', '*.a']) expect(touches(pattern)).to.equal(true)
+    for (const pattern of ['users', 'users.a.b.c', 'users.*', 'users.**', '*.a'])
+      expect(touches(pattern)).to.equal(true)
     expect(touches('people.a')).to.equal(false)
   })
 
@@ -40,7 +51,9 @@ describe('pattern', () => {
 
   it('is refused when it is malformed', () => {
     for (const pattern of ['', '.', 'users.', '.users', 'users..a', 'users.a*', 'users.***', 5, undefined]) {
-      expect(() => parsePattern(pattern as string), String(pattern)).to.throw().with.property('code', 'INVALID_OPTION')
+      expect(() => parsePattern(pattern as string), String(pattern))
+        .to.throw()
+        .with.property('code', 'INVALID_OPTION')
     }
   })
 })

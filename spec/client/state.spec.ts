@@ -9,7 +9,16 @@ import {
   statusOf,
 } from '../../lib/client/state.ts'
 
-const PHASES: Phase[] = ['idle', 'handshaking', 'opening', 'waiting', 'ready', 'delaying', 'refused', 'closed']
+const PHASES: Phase[] = [
+  'idle',
+  'handshaking',
+  'opening',
+  'waiting',
+  'ready',
+  'delaying',
+  'refused',
+  'closed',
+]
 const TYPES = [
   'start',
   'answered',

@@ -12,7 +12,12 @@ const set = (id: number, path: string, data: Document | string | number): Docume
   data: data as never,
 })
 
-function loaded(documents: Document[] = [{ _id: 1, name: 'Ann' }, { _id: 2, name: 'Bob' }]): Store {
+function loaded(
+  documents: Document[] = [
+    { _id: 1, name: 'Ann' },
+    { _id: 2, name: 'Bob' },
+  ],
+): Store {
   const store = new Store()
   store.begin({ users: true }, false)
   store.payload(whole(documents))
@@ -38,7 +43,11 @@ describe('store', () => {
         fc.array(fc.nat(30), { maxLength: 5 }),
         (ids, cuts) => {
           const documents = ids.map((id) => ({ _id: id, name: `n${id}` }))
-          const bounds = [0, ...cuts.map((cut) => Math.min(cut, ids.length)).sort((a, b) => a - b), ids.length]
+          const bounds = [
+            0,
+            ...cuts.map((cut) => Math.min(cut, ids.length)).sort((a, b) => a - b),
+            ids.length,
+          ]
           const store = loaded()
           const before = structuredClone(store.data)
           for (let part = 0; part < bounds.length - 1; part++) {
@@ -60,7 +69,9 @@ describe('store', () => {
   it('refuses a part that comes out of turn', () => {
     const store = new Store()
     store.begin({ users: true }, false)
-    expect(() => store.payload({ root: 'users', data: [], part: 1, last: true })).to.throw().with.property('code', 'INVALID_MESSAGE')
+    expect(() => store.payload({ root: 'users', data: [], part: 1, last: true }))
+      .to.throw()
+      .with.property('code', 'INVALID_MESSAGE')
   })
 
   it('starts over when a payload does', () => {
@@ -148,7 +159,9 @@ describe('store', () => {
       set(1, '.', { _id: 1, name: 'Zoe' }),
       { operation: 'inc', id: 2, path: 'name', data: 1 },
     ]
-    expect(() => store.delta({ root: 'users', oplist })).to.throw().with.property('code', 'INVALID_OPERATION')
+    expect(() => store.delta({ root: 'users', oplist }))
+      .to.throw()
+      .with.property('code', 'INVALID_OPERATION')
     expect(store.data).to.deep.equal(before)
   })
 

@@ -1,0 +1,40 @@
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import { build } from 'esbuild'
+
+const MOST = 8192
+
+async function bundle(): Promise<{ code: Uint8Array; inputs: string[]; imports: string[] }> {
+  const { outputFiles, metafile } = await build({
+    entryPoints: ['lib/client/index.ts'],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    metafile: true,
+  })
+  const [file] = outputFiles
+  if (!file) throw new Error('esbuild wrote nothing')
+  const [output] = Object.values(metafile.outputs)
+  return {
+    code: file.contents,
+    inputs: Object.keys(metafile.inputs),
+    imports: output?.imports.map(({ path }) => path) ?? [],
+  }
+}
+
+describe('the bundle for browsers', () => {
+  it(`is at most ${MOST} bytes, minified and gzipped`, async () => {
+    const { code } = await bundle()
+    expect(gzipSync(code, { level: 9 }).length).to.be.at.most(MOST)
+  })
+
+  it('holds nothing of Node, of the server or of a package', async () => {
+    const { code, inputs, imports } = await bundle()
+    expect(imports).to.deep.equal([])
+    expect(inputs.filter((path) => !/^lib\/(client|model|protocol|errors\.ts)/.test(path))).to.deep.equal([])
+    expect(new TextDecoder().decode(code)).not.to.match(/node:|\brequire\(|\bprocess\./)
+  })
+})
