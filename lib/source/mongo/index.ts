@@ -1,1 +1,9 @@
 export { MongoAdapter, type MongoOptions, mongo } from './adapter.ts'
+export type { NormalEvent, PrettyEvent } from './format.ts'
+export {
+  MongoWatch,
+  type MongoWatchOptions,
+  type StopWatching,
+  type WatchEvents,
+  type WatchFormat,
+} from './watch.ts'

@@ -52,15 +52,18 @@ type Resume = { startAtOperationTime: Timestamp } | { resumeAfter: unknown } | {
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-/** ChangeStreamHistoryLost; also what a server says to a token of before a rollback, or of another cluster. */
-const HISTORY_LOST = new Set([286, 280, 260])
+/**
+ * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another cluster;
+ * BSONObjectTooLarge: an event over 16 MB, which would come again for ever.
+ */
+const HISTORY_LOST = new Set([286, 280, 260, 10334])
 
 /**
  * One change stream that is kept open: it is opened again after an error (after a pause of 0.5 s that doubles up to 30 s) and after an
  * `invalidate` event, from the place to which its events were handled.
  */
 export class EventStream {
-  /** Resolves when the server first accepted the stream; rejects when it was closed before. */
+  /** Resolves when the server first accepted the stream, or when it was closed before. */
   readonly opened: Promise<void>
   readonly #options: EventStreamOptions
   readonly #handler: EventStreamHandler
@@ -68,10 +71,11 @@ export class EventStream {
   #known: ClusterTime
   #closed = false
   #running: Promise<void>
-  #stream: ChangeStream | undefined
   #pause = FIRST_PAUSE_MS
   #wake: (() => void) | undefined
   #accept: () => void = () => {}
+  #end: () => void = () => {}
+  readonly #ended: Promise<null>
 
   constructor(options: EventStreamOptions, handler: EventStreamHandler) {
     this.#options = options
@@ -80,6 +84,9 @@ export class EventStream {
     this.#known = clusterTime(options.start)
     this.opened = new Promise((resolve) => {
       this.#accept = resolve
+    })
+    this.#ended = new Promise((resolve) => {
+      this.#end = () => resolve(null)
     })
     this.#running = this.#run()
   }
@@ -93,7 +100,8 @@ export class EventStream {
   async close(): Promise<void> {
     this.#closed = true
     this.#wake?.()
-    await this.#stream?.close().catch(() => {})
+    this.#end()
+    this.#accept()
     await this.#running
   }
 
@@ -112,6 +120,9 @@ export class EventStream {
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
         this.#resume = { startAtOperationTime: await this.#handler.lost(errorMessage(error)) }
+        // At once, but not twice in a row.
+        if (this.#pause > FIRST_PAUSE_MS) await this.#sleep()
+        this.#pause *= 2
         return
       }
       this.#handler.error(error)
@@ -145,12 +156,10 @@ export class EventStream {
       maxAwaitTimeMS,
       ...(expanded ? { showExpandedEvents: true } : {}),
     })
-    this.#stream = stream
     stream.once('resumeTokenChanged', this.#accept)
     try {
       await this.#pump(stream, session)
     } finally {
-      this.#stream = undefined
       await stream.close().catch(() => {})
       await session.endSession().catch(() => {})
     }
@@ -161,12 +170,15 @@ export class EventStream {
     while (!this.#closed) {
       const asked = this.#known
       const next = stream.tryNext()
+      next.catch(() => {})
       // What has come already is there before this turn ends; then the batch is handed over while the server is asked for more.
       if (batch.length > 0 && (await isLater(next))) {
         await this.#hand(batch)
         batch = []
       }
-      const event = await next
+      // A question to the server that is still open must not hold up close().
+      const event = await Promise.race([next, this.#ended])
+      if (this.#closed) return
       this.#accept()
       this.#pause = FIRST_PAUSE_MS
       if (session.operationTime) this.know(clusterTime(session.operationTime))
@@ -177,7 +189,6 @@ export class EventStream {
         this.#resume = { startAfter: event._id }
         return
       }
-      if (this.#closed) return
       if (batch.length > 0) {
         await this.#hand(batch)
         batch = []

@@ -1,0 +1,181 @@
+import type { ChangeStreamDocument, Collection, MongoClient, Timestamp } from 'mongodb'
+import { ParticleError } from '../../errors.ts'
+import { normalEvents, prettyEvent, resetEvent } from './format.ts'
+import type { Namespace } from './namespace.ts'
+import { lookupDocuments } from './read.ts'
+import { anyDatabase, askServer, isHopeless, serverTime } from './server.ts'
+import { EventStream } from './stream.ts'
+import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
+
+/** A listener of a {@link Channel}. */
+export interface Watcher {
+  readonly listener: (event: unknown) => unknown
+  /** It gets events of after this time; not known until the server was asked. */
+  since?: ClusterTime
+  /** Events that came before `since` was known. */
+  held: { time: ClusterTime | undefined; event: unknown }[]
+}
+
+/** Where a channel reports to. */
+export interface ChannelReports {
+  error(error: unknown): void
+  debug(message: string): void
+}
+
+/** How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are told at once. */
+const MAX_AWAIT_MS = 1000
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+
+/** One namespace's change stream and its listeners. */
+export class Channel {
+  readonly #namespace: Namespace
+  readonly #format: string
+  readonly #connect: () => Promise<MongoClient>
+  readonly #reports: ChannelReports
+  readonly #watchers = new Set<Watcher>()
+  readonly #closing = new AbortController()
+  #stream: EventStream | undefined
+
+  constructor(
+    namespace: Namespace,
+    format: string,
+    connect: () => Promise<MongoClient>,
+    reports: ChannelReports,
+  ) {
+    this.#namespace = namespace
+    this.#format = format
+    this.#connect = connect
+    this.#reports = reports
+  }
+
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0
+  }
+
+  /** Adds a listener; resolves when it misses nothing from here on. */
+  async add(watcher: Watcher): Promise<void> {
+    this.#watchers.add(watcher)
+    try {
+      for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+        try {
+          return await this.#start(watcher)
+        } catch (error) {
+          this.#check(watcher)
+          this.#reports.error(error)
+          if (isHopeless(error)) throw error
+          await this.#wait(pause)
+          this.#check(watcher)
+        }
+      }
+    } catch (error) {
+      this.#watchers.delete(watcher)
+      throw error
+    }
+  }
+
+  remove(watcher: Watcher): void {
+    this.#watchers.delete(watcher)
+  }
+
+  async close(): Promise<void> {
+    this.#watchers.clear()
+    this.#closing.abort()
+    await this.#stream?.close()
+    this.#reports.debug(`Stopped watching ${this.#namespace.text}`)
+  }
+
+  async #start(watcher: Watcher): Promise<void> {
+    const client = await this.#connect()
+    // The time comes first, so that the least is missed between the call and the stream's start.
+    const now = await serverTime(anyDatabase(client))
+    const { expanded } = await askServer(anyDatabase(client))
+    this.#check(watcher)
+    this.#stream ??= this.#open(client, now, expanded)
+    watcher.since = clusterTime(now)
+    for (const { time, event } of watcher.held.splice(0)) this.#tell(watcher, time, event)
+  }
+
+  #check(watcher: Watcher): void {
+    if (this.#closing.signal.aborted || !this.#watchers.has(watcher)) {
+      throw new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`)
+    }
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    const { signal } = this.#closing
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, milliseconds)
+      function done() {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      signal.addEventListener('abort', done)
+    })
+  }
+
+  #open(client: MongoClient, start: Timestamp, expanded: boolean): EventStream {
+    const { text } = this.#namespace
+    this.#reports.debug(`Watching ${text}`)
+    const source = this.#namespace.source(client)
+    return new EventStream(
+      { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, start },
+      {
+        events: (events) => this.#events(events, client, expanded),
+        quiet: () => {},
+        error: (error) => this.#reports.error(error),
+        lost: async (reason) => {
+          const now = await serverTime(anyDatabase(client))
+          this.#reports.error(new ParticleError('SOURCE_FAILED', `The history of ${text} is lost: ${reason}`))
+          if (this.#format === 'normal') this.#tellAll(undefined, resetEvent(text, new Date()))
+          return now
+        },
+      },
+    )
+  }
+
+  async #events(
+    events: readonly ChangeStreamDocument[],
+    client: MongoClient,
+    expanded: boolean,
+  ): Promise<void> {
+    const told: { time: ClusterTime | undefined; event: unknown }[] = []
+    for (const event of events) {
+      const time = event.clusterTime && clusterTime(event.clusterTime)
+      for (const formatted of await this.#formatted(event, client, expanded))
+        told.push({ time, event: formatted })
+    }
+    // Only now: had one of them failed, all would come again.
+    for (const { time, event } of told) this.#tellAll(time, event)
+  }
+
+  async #formatted(event: ChangeStreamDocument, client: MongoClient, expanded: boolean): Promise<unknown[]> {
+    if (this.#format === 'raw') return [event]
+    if (this.#format === 'pretty') return [prettyEvent(event)]
+    const lookup = (database: string) => (name: string, ids: Parameters<typeof lookupDocuments>[1]) => {
+      const collection: Collection = client.db(database).collection(name)
+      return lookupDocuments(collection, ids)
+    }
+    const formatted = await normalEvents(event, expanded, lookup)
+    return formatted.filter(({ namespace }) => this.#namespace.holds(namespace))
+  }
+
+  #tellAll(time: ClusterTime | undefined, event: unknown): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.since) this.#tell(watcher, time, event)
+      else watcher.held.push({ time, event })
+    }
+  }
+
+  #tell(watcher: Watcher, time: ClusterTime | undefined, event: unknown): void {
+    if (!this.#watchers.has(watcher)) return
+    if (time && watcher.since && compareTimes(time, watcher.since) <= 0) return
+    try {
+      const result = watcher.listener(event)
+      if (result instanceof Promise) result.catch((error: unknown) => this.#reports.error(error))
+    } catch (error) {
+      this.#reports.error(error)
+    }
+  }
+}

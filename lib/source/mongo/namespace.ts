@@ -1,0 +1,39 @@
+import type { MongoClient } from 'mongodb'
+import { ParticleError } from '../../errors.ts'
+import type { Watchable } from './stream.ts'
+
+/** What a namespace's text means: everything, a database (`test.*`), or a collection (`test.users`). */
+export interface Namespace {
+  readonly text: string
+  /** What to open the change stream on. */
+  source(client: MongoClient): Watchable
+  /** Whether it holds `<database>.<collection>`. */
+  holds(name: string): boolean
+}
+
+/** Reads `'*'`, `'test.*'` or `'test.users'`. Throws `INVALID_OPTION`. */
+export function parseNamespace(text: string): Namespace {
+  if (text === '*') return { text, source: (client) => client, holds: () => true }
+  const dot = typeof text === 'string' ? text.indexOf('.') : -1
+  const database = dot > 0 ? text.slice(0, dot) : ''
+  const collection = dot > 0 ? text.slice(dot + 1) : ''
+  if (
+    !database ||
+    database.includes('*') ||
+    !collection ||
+    (collection !== '*' && collection.includes('*'))
+  ) {
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `A namespace is 'database.collection', 'database.*' or '*', but not ${JSON.stringify(text)}`,
+    )
+  }
+  if (collection === '*') {
+    return { text, source: (client) => client.db(database), holds: (name) => name.startsWith(`${database}.`) }
+  }
+  return {
+    text,
+    source: (client) => client.db(database).collection(collection),
+    holds: (name) => name === text,
+  }
+}

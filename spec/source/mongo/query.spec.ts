@@ -1,0 +1,69 @@
+import { expect } from 'chai'
+import * as classes from 'mongodb'
+import { toFilter } from '../../../lib/source/mongo/query.ts'
+import { idCandidates } from '../../../lib/source/mongo/value.ts'
+
+const hex = '5f0c3a1b2c3d4e5f60718293'
+const oid = new classes.ObjectId(hex)
+const iso = '2024-05-06T07:08:09.010Z'
+const date = new Date(iso)
+const uuid = '01234567-89ab-4def-8123-456789abcdef'
+const binary = new classes.Binary(Buffer.from(uuid.replaceAll('-', ''), 'hex'), 4)
+const long = classes.Long.fromString('9007199254740993')
+
+const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
+  ['nothing', {}, {}],
+  ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
+  ['one plain value', { a: null }, { a: null }],
+  ['an ObjectId', { owner: hex }, { owner: { $in: [hex, oid] } }],
+  ['a date', { at: iso }, { at: { $in: [iso, date] } }],
+  ['a UUID', { key: uuid }, { key: { $in: [uuid, binary] } }],
+  ['a large integer', { n: '9007199254740993' }, { n: { $in: ['9007199254740993', long] } }],
+  ['a safe integer as text', { n: '123' }, { n: '123' }],
+  ['upper-case hex', { owner: hex.toUpperCase() }, { owner: hex.toUpperCase() }],
+  ['an impossible date', { at: '2024-13-45T00:00:00.000Z' }, { at: '2024-13-45T00:00:00.000Z' }],
+  ['$eq', { a: { $eq: hex } }, { a: { $in: [hex, oid] } }],
+  ['$in', { a: { $in: [1, hex] } }, { a: { $in: [1, hex, oid] } }],
+  ['$ne', { a: { $ne: hex } }, { a: { $nin: [hex, oid] } }],
+  ['$ne of an array', { a: { $ne: [1] } }, { a: { $nin: [[1]] } }],
+  ['$nin', { a: { $nin: [hex] } }, { a: { $nin: [hex, oid] } }],
+  ['$gte of a date', { a: { $gte: iso } }, { $or: [{ a: { $gte: iso } }, { a: { $gte: date } }] }],
+  ['two bounds', { a: { $gt: 1, $lt: 5 } }, { $and: [{ a: { $gt: 1 } }, { a: { $lt: 5 } }] }],
+  ['$not', { a: { $not: { $eq: hex } } }, { $nor: [{ a: { $in: [hex, oid] } }] }],
+  ['$all', { a: { $all: ['x', hex] } }, { $and: [{ a: 'x' }, { a: { $in: [hex, oid] } }] }],
+  ['$exists', { a: { $exists: false } }, { a: { $exists: false } }],
+  ['$regex', { a: { $regex: '^x', $options: 'i' } }, { a: { $regex: '^x', $options: 'i' } }],
+  ['$or', { $or: [{ a: hex }, { b: 1 }] }, { $or: [{ a: { $in: [hex, oid] } }, { b: 1 }] }],
+  ['$elemMatch', { a: { $elemMatch: { x: hex } } }, { a: { $elemMatch: { x: { $in: [hex, oid] } } } }],
+  ['bare $elemMatch', { a: { $elemMatch: { $in: [hex] } } }, { a: { $elemMatch: { $in: [hex, oid] } } }],
+  [
+    'an object',
+    { a: { x: hex, y: 1 } },
+    {
+      a: {
+        $in: [
+          { x: hex, y: 1 },
+          { x: oid, y: 1 },
+        ],
+      },
+    },
+  ],
+  ['an array', { a: [hex] }, { a: { $in: [[hex], [oid]] } }],
+]
+
+describe('toFilter', () => {
+  for (const [what, query, filter] of TABLE) {
+    it(`converts ${what}`, () => {
+      expect(toFilter(query, classes)).to.deep.equal(filter)
+    })
+  }
+})
+
+describe('idCandidates', () => {
+  it('finds what may stand behind an id in JSON form', () => {
+    expect(idCandidates([1, hex, iso], classes)).to.deep.include.members([1, hex, oid, iso, date])
+    expect(idCandidates(['0.10'], classes)).to.deep.include(classes.Decimal128.fromString('0.10'))
+    expect(idCandidates(['aGVsbG8='], classes)).to.deep.include(new classes.Binary(Buffer.from('hello'), 0))
+    expect(idCandidates([{ a: hex }], classes)).to.deep.equal([{ a: hex }, { a: oid }])
+  })
+})
