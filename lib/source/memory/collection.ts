@@ -5,12 +5,12 @@ import type { MemoryAdapter } from './adapter.ts'
 import { update as updated } from './change.ts'
 import { type FindOptions, MemoryCursor } from './cursor.ts'
 import type { Unplaced } from './feed.ts'
-import { createId } from './identifier.ts'
+import { documentOf, identified, prepare, upserted } from './insertion.ts'
 import { type Positions, parseFilters } from './positional.ts'
-import { compile, equalities } from './query.ts'
+import { equalities } from './query.ts'
 import type { Store } from './store.ts'
-import { checkReplacement, invalid, parseUpdate, type Step, segmentsOf } from './update.ts'
-import { copy, isObject, same, stored } from './value.ts'
+import { checkReplacement, invalid, parseUpdate } from './update.ts'
+import { copy, same } from './value.ts'
 
 export interface InsertOneResult {
   acknowledged: true
@@ -253,48 +253,4 @@ function updateResult(matchedCount: number, modifiedCount: number): UpdateResult
 
 function whole(document: Document): { operation: 'set'; path: '.'; data: Json } {
   return { operation: 'set', path: '.', data: copy(document) as Json }
-}
-
-function documentOf(value: unknown): Document {
-  const document = stored(value)
-  if (!isObject(document)) throw invalid('A document must be an object.')
-  return document as Document
-}
-
-function prepare(given: unknown): Document {
-  const document = identified(documentOf(given), {})
-  const field = Object.keys(document).find((name) => name.startsWith('$'))
-  if (field) throw invalid(`A document can't have a field '${field}': names that begin with $ are operators.`)
-  // The driver does so as well, and applications count on it.
-  if (isObject(given) && given._id === undefined && Object.isExtensible(given)) given._id = document._id
-  return document
-}
-
-/** A document with its `_id` first, and a new one where it has none. `other` may hold the `_id` that it must not differ from. */
-function identified({ _id, ...fields }: Document, other: Document): Document {
-  const id = _id ?? createId()
-  if (Array.isArray(id)) throw invalid("An `_id` can't be an array.")
-  if (other._id !== undefined && idKey(other._id) !== idKey(id))
-    throw invalid("A replacement can't change `_id`.")
-  return { _id: id, ...fields }
-}
-
-/** The document that an upsert inserts: what the query says by equality, then the update. */
-function upserted(query: Query, steps: readonly Step[], positions: Positions): Document {
-  // Checks the query, which no document may have been held against.
-  compile(query)
-  const asked = equalities(query).map(([path, data]): Step => {
-    return { operation: 'set', segments: segmentsOf(path), data, onInsert: false }
-  })
-  const base = updated(
-    {},
-    asked.filter(({ segments }) => segments[0] !== '_id'),
-    positions,
-  ).document
-  const fixed = asked.find(({ segments }) => segments.length === 1 && segments[0] === '_id')?.data
-  const given = steps.find(
-    ({ segments, operation }) => operation === 'set' && segments.join('.') === '_id',
-  )?.data
-  const _id = fixed ?? given ?? createId()
-  return identified(updated({ _id, ...base }, steps, positions).document, {})
 }

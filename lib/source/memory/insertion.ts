@@ -1,0 +1,55 @@
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Query } from '../source.ts'
+import { update as updated } from './change.ts'
+import { createId } from './identifier.ts'
+import type { Positions } from './positional.ts'
+import { compile, equalities } from './query.ts'
+import { invalid, type Step, segmentsOf } from './update.ts'
+import { isObject, stored } from './value.ts'
+
+/** What an application gave, as a document. Throws `INVALID_OPERATION`. */
+export function documentOf(value: unknown): Document {
+  const document = stored(value)
+  if (!isObject(document)) throw invalid('A document must be an object.')
+  return document as Document
+}
+
+/** What an application inserts, with its `_id`. Throws `INVALID_OPERATION`. */
+export function prepare(given: unknown): Document {
+  const document = identified(documentOf(given), {})
+  const field = Object.keys(document).find((name) => name.startsWith('$'))
+  if (field) throw invalid(`A document can't have a field '${field}': names that begin with $ are operators.`)
+  // The driver does so as well, and applications count on it.
+  if (isObject(given) && given._id === undefined && Object.isExtensible(given)) given._id = document._id
+  return document
+}
+
+/** A document with its `_id` first, and a new one where it has none. `other` may hold the `_id` that it must not differ from. */
+export function identified({ _id, ...fields }: Document, other: Document): Document {
+  const id = _id ?? createId()
+  if (Array.isArray(id)) throw invalid("An `_id` can't be an array.")
+  if (other._id !== undefined && idKey(other._id) !== idKey(id))
+    throw invalid("A replacement can't change `_id`.")
+  return { _id: id, ...fields }
+}
+
+/** The document that an upsert inserts: what the query says by equality, then the update. */
+export function upserted(query: Query, steps: readonly Step[], positions: Positions): Document {
+  // Checks the query, which no document may have been held against.
+  compile(query)
+  const asked = equalities(query).map(([path, data]): Step => {
+    return { operation: 'set', segments: segmentsOf(path), data, onInsert: false }
+  })
+  const base = updated(
+    {},
+    asked.filter(({ segments }) => segments[0] !== '_id'),
+    positions,
+  ).document
+  const fixed = asked.find(({ segments }) => segments.length === 1 && segments[0] === '_id')?.data
+  const given = steps.find(
+    ({ segments, operation }) => operation === 'set' && segments.join('.') === '_id',
+  )?.data
+  const _id = fixed ?? given ?? createId()
+  return identified(updated({ _id, ...base }, steps, positions).document, {})
+}
