@@ -1,6 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import { toJson } from '../model/json.ts'
-import { checkQuery, compile, isPlain, type Query } from './query.ts'
+import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
 
@@ -13,7 +13,6 @@ export type Criteria = Query | ((identity: unknown) => Query | null | undefined 
 
 /** Operators whose value can be taken from the identity. In all others it could become a pattern or a condition. */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
-const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
 
 /** A path into the identity that leads nowhere, or something that is not there at all. */
 const NOTHING = Symbol('nothing')

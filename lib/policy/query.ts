@@ -9,6 +9,9 @@ export type Query = Record<string, unknown>
 /** Operators that hold queries. */
 const NESTING: ReadonlySet<string> = new Set(['$and', '$or', '$nor', '$not', '$elemMatch'])
 
+/** Operators that take a list of values. */
+export const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
+
 /** Operators that run code, or evaluate expressions that no index and no other source understands. */
 const REFUSED: ReadonlySet<string> = new Set(['$where', '$function', '$accumulator', '$expr', '$jsonSchema'])
 
@@ -26,6 +29,11 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
  * @throws ParticleError `INVALID_QUERY`
  */
 export function checkQuery(value: unknown, where: string): asserts value is Query {
+  checkOperators(value, where, [])
+  checkShape(value, where)
+}
+
+function checkShape(value: unknown, where: string): void {
   if (!isPlain(value)) throw invalid(where, 'must be a query: an object such as { accountId: 1 }')
   for (const key of Object.keys(value)) {
     if (!key.startsWith('$')) continue
@@ -34,12 +42,11 @@ export function checkQuery(value: unknown, where: string): asserts value is Quer
       if (!Array.isArray(queries) || queries.length === 0) {
         throw invalid(where, `has a ${key} that is not a list of queries`)
       }
-      for (const query of queries) checkQuery(query, where)
+      for (const query of queries) checkShape(query, where)
     } else if (!REFUSED.has(key) && key !== '$comment') {
       throw invalid(where, `has ${key} where a field's name must stand`)
     }
   }
-  checkOperators(value, where, [])
 }
 
 function checkOperators(value: unknown, where: string, parents: readonly unknown[]): void {
@@ -83,7 +90,11 @@ function inJson(value: unknown): unknown {
   if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))
   if (Array.isArray(value)) return value.map(inJson)
   if (!isPlain(value)) return value === undefined ? null : toJson(value)
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inJson(inner)]))
+  const entries = Object.entries(value).map(([key, inner]) => {
+    if (LISTING.has(key) && !Array.isArray(inner)) throw new TypeError(`${key} takes a list`)
+    return [key, inJson(inner)]
+  })
+  return Object.fromEntries(entries)
 }
 
 /** A text that is the same for queries that mean the same by their form: whatever the order of fields and operators. */
