@@ -13,6 +13,8 @@
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
  * - `TOO_MANY_HANDSHAKES`: more handshakes wait for `identityLookup` than are allowed at once (HTTP 429).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
+ * - `NOT_FOUND`: there is no such route (HTTP 404; only where no other handler follows).
+ * - `METHOD_NOT_ALLOWED`: the route takes another method (HTTP 405).
  * - `CALLBACK_FAILED`: a function that the application gave threw, rejected, never answered or answered twice.
  * - `SOURCE_FAILED`: a data source could not be read or followed.
  * - `NO_REPLICA_SET`: MongoDB runs standalone, where there are no change streams.
@@ -32,6 +34,8 @@ export type ErrorCode =
   | 'UNAUTHORIZED'
   | 'TOO_MANY_HANDSHAKES'
   | 'UNAVAILABLE'
+  | 'NOT_FOUND'
+  | 'METHOD_NOT_ALLOWED'
   | 'CALLBACK_FAILED'
   | 'SOURCE_FAILED'
   | 'NO_REPLICA_SET'

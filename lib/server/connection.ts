@@ -2,9 +2,10 @@ import { ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
-import type { Flushable, Flusher } from './flusher.ts'
+import type { Flusher } from './flusher.ts'
 import type { Entry, Log } from './log.ts'
-import { pause, yieldTurn } from './pause.ts'
+import { pause } from './pause.ts'
+import { WriteQueue } from './queue.ts'
 import type { Sink } from './sink.ts'
 import { BARRIER, type Frame, type View, type Viewer } from './view.ts'
 
@@ -36,24 +37,21 @@ const RETRY_FIRST = 500
 const RETRY_LAST = 30_000
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
-export class Connection implements Viewer, Flushable {
-  pending: Buffer[] = []
+export class Connection implements Viewer {
   readonly views: readonly View[]
-  readonly #sink: Sink
+  readonly #queue: WriteQueue
   readonly #host: ConnectionHost
   readonly #states = new Map<View, RootState>()
   #unready = 0
-  #pendingBytes = 0
   #lastEntry: Entry | undefined
   #lastFrame: Frame | undefined
   #stalled = false
   #closed = false
   #epochs = new Map<View, number>()
   readonly #onClose: () => void
-  #drained: (() => void) | undefined
 
   constructor(sink: Sink, views: readonly View[], host: ConnectionHost, onClose: () => void) {
-    this.#sink = sink
+    this.#queue = new WriteQueue(sink, host.flusher)
     this.views = views
     this.#host = host
     this.#onClose = onClose
@@ -106,22 +104,20 @@ export class Connection implements Viewer, Flushable {
   /** Queues bytes for the end of this turn. */
   push(bytes: Buffer): void {
     if (this.#closed || this.#stalled) return
-    this.pending.push(bytes)
-    this.#pendingBytes += bytes.length
+    this.#queue.push(bytes)
     this.#lastEntry = undefined
-    if (this.pending.length === 1) this.#host.flusher.add(this)
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || this.#states.get(view) !== 'live') return
     // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
-    const previous = this.#lastEntry === entry ? this.#lastFrame : undefined
-    if (previous && this.pending.at(-1) === previous.live)
-      this.pending[this.pending.length - 1] = previous.body
+    if (this.#lastEntry === entry && this.#lastFrame) {
+      this.#queue.replaceLast(this.#lastFrame.live, this.#lastFrame.body)
+    }
     this.push(this.#unready === 0 ? frame.live : frame.body)
     this.#lastEntry = entry
     this.#lastFrame = frame
-    if (this.#pendingBytes + this.#sink.buffered() > this.#host.maxBufferedBytes) this.#stall()
+    if (this.#queue.buffered > this.#host.maxBufferedBytes) this.#stall()
   }
 
   reset(view: View, reason: string): void {
@@ -142,12 +138,6 @@ export class Connection implements Viewer, Flushable {
     })
   }
 
-  write(bytes: Buffer): void {
-    this.#pendingBytes = 0
-    this.#lastEntry = undefined
-    if (!this.#closed) this.#sink.write(bytes)
-  }
-
   /** Ends the stream after a last event. */
   end(event?: ServerEvent): void {
     if (this.#closed) return
@@ -155,8 +145,7 @@ export class Connection implements Viewer, Flushable {
       this.#stalled = false
       this.send(event)
     }
-    this.#flush()
-    this.#sink.end()
+    this.#queue.end()
     this.close()
   }
 
@@ -164,17 +153,9 @@ export class Connection implements Viewer, Flushable {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.pending = []
+    this.#queue.close()
     for (const view of this.views) view.viewers.delete(this)
-    this.#drained?.()
     this.#onClose()
-  }
-
-  #flush(): void {
-    if (this.pending.length === 0) return
-    const bytes = Buffer.concat(this.pending)
-    this.pending = []
-    this.write(bytes)
   }
 
   #readyNow(): void {
@@ -204,7 +185,7 @@ export class Connection implements Viewer, Flushable {
         if (!current()) return
         for (const part of snapshot.parts) {
           this.push(part)
-          await this.#room()
+          await this.#queue.room()
           if (!current()) return
         }
         await this.#catchUp([view], snapshot.sequence, current, false)
@@ -257,8 +238,8 @@ export class Connection implements Viewer, Flushable {
   ): Promise<boolean> {
     const { log } = this.#host
     for (let at = after + 1; ; at++) {
-      if (this.#sinkIsBehind()) {
-        await this.#room()
+      if (this.#queue.behind) {
+        await this.#queue.room()
         if (!current()) return false
       }
       if (at > log.head) {
@@ -290,30 +271,10 @@ export class Connection implements Viewer, Flushable {
     return frames
   }
 
-  #sinkIsBehind(): boolean {
-    return this.#pendingBytes > 64 * 1024 || this.#sink.buffered() > 64 * 1024
-  }
-
-  /** Resolves when the reader has taken what was written. */
-  async #room(): Promise<void> {
-    this.#flush()
-    if (this.#sink.buffered() > 64 * 1024) {
-      await new Promise<void>((resolve) => {
-        this.#drained = resolve
-        this.#sink.onDrain(resolve)
-      })
-    }
-    // A drain that is awaited may come in the same turn: others get theirs in any case.
-    await yieldTurn()
-  }
-
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
-    this.pending = []
-    this.#pendingBytes = 0
-    this.#sink.onDrain(() => {
-      if (this.#closed) return
+    this.#queue.drop(() => {
       this.#stalled = false
       this.#unready = this.views.length
       for (const view of this.views) this.#load(view, 'slow-client')

@@ -191,7 +191,7 @@ function fail({ server, request, response }: Exchange, error: unknown): void {
   else sendError(response, status, 'UNAVAILABLE', 'Something went wrong; try again later')
 }
 
-function sendError(response: ServerResponse, status: number, code: string, message: string): void {
+function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
   sendJson(response, status, { error: { code, message } })
 }
 

@@ -208,7 +208,10 @@ function origins(value: unknown): readonly string[] {
   if (value === undefined) return []
   const list: unknown[] = Array.isArray(value) ? value : [value]
   return list.map((origin) => {
-    if (typeof origin !== 'string' || (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/i.test(origin))) {
+    if (
+      typeof origin !== 'string' ||
+      (origin !== '*' && !(/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/i.test(origin) && URL.canParse(origin)))
+    ) {
       refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
     }
     // As browsers write it: in lower case, and without a port that goes without saying.

@@ -4,13 +4,14 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { encode } from '../protocol/encode.ts'
-import { formatPosition, parsePosition } from '../protocol/position.ts'
-import { Connection, type ConnectionHost, type Start } from './connection.ts'
+import { formatPosition } from '../protocol/position.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
 import { Flusher } from './flusher.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
+import { formatSince, resumeFrom } from './resume.ts'
 import { Identification } from './session.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { fingerprint, Sources } from './sources.ts'
@@ -164,7 +165,10 @@ export class Server {
     this.#timer ??= setInterval(() => this.#beat(), this.options.heartbeat).unref()
     onClose(() => stream.connection.close())
     stream.connection.push(this.#retry)
-    stream.connection.start(this.#startOf(views, claims, position))
+    const { head, floor } = this.#log
+    stream.connection.start(
+      resumeFrom(position, views, claims, { tag: this.#seal.tag, epoch: this.#epoch, head, floor }),
+    )
     return () => stream.connection.close()
   }
 
@@ -183,7 +187,7 @@ export class Server {
       identity,
       views,
       ...(before ? { previous: before.views } : {}),
-      since: `${this.#epoch}:${this.#mark()}`,
+      since: formatSince(this.#epoch, this.#mark()),
     }
     return { claims, expiresAt }
   }
@@ -204,29 +208,6 @@ export class Server {
       }
       return view
     })
-  }
-
-  /** Whether and from where the position that the client presents can be resumed. */
-  #startOf(views: readonly View[], claims: Admission | undefined, text: string | undefined): Start {
-    if (text === undefined) return { presented: false, holds: () => false }
-    const position = parsePosition(text)
-    const refuse = (reason: string): Start => ({ presented: true, reason, holds: () => false })
-    if (!position || position.tag !== this.#seal.tag || position.epoch !== this.#epoch)
-      return refuse('position-unknown')
-    if (position.sequence > this.#log.head) return refuse('position-unknown')
-    if (position.sequence < this.#log.floor) return refuse('history-lost')
-    const [epoch, mark] = (claims?.since ?? '').split(':')
-    const before = epoch === this.#epoch && position.sequence < Number(mark)
-    const given = before ? claims?.previous : claims?.views
-    const now = new Map(views.map((view) => [view.root, fingerprint(view.key)]))
-    const holds = (root: string) => {
-      if (!claims) return true
-      const same = given?.[root] === now.get(root)
-      return before || !claims.previous ? same : same && claims.views[root] === now.get(root)
-    }
-    if (views.length > 0 && !views.some((view) => holds(view.root) && view.resumes(position.sequence)))
-      return refuse('history-lost')
-    return { presented: true, sequence: position.sequence, holds }
   }
 
   #left(stream: Stream): void {
