@@ -94,36 +94,26 @@ export class HttpTransport implements Transport {
     if (position) address.searchParams.set('lastEventId', position)
     if (carrier === 'url') address.searchParams.set('token', token)
     const source = openStream(address.href, token, fetch)
-    let live = true
     let last = ''
-    const close = () => {
-      live = false
-      source.close()
-      // Some set their timer for a reconnect right after they told of the loss.
-      queueMicrotask(() => source.close())
-    }
-    const listen = (name: string, listener: (event: Event) => void) =>
-      source.addEventListener(name, (event) => {
-        if (live) listener(event)
-      })
     const receive = (event: Event) => {
       const { type, data, lastEventId } = event as MessageEvent
+      // The server's `error` event goes by the same name as a lost connection.
+      if (typeof data !== 'string') {
+        sink.lost(new ParticleError('UNAVAILABLE', 'The stream ended.'))
+        return
+      }
       // By the standard, an event without an id carries that of the one before; that would outlive the position it was.
       const id = lastEventId === last ? '' : lastEventId
       last = lastEventId
       sink.event(type, data, id)
     }
-    listen('open', () => sink.opened())
-    for (const name of EVENTS) if (name !== 'error') listen(name, receive)
-    listen('error', (event) => {
-      // The server's `error` event goes by the same name as a lost connection.
-      if (typeof (event as MessageEvent).data === 'string') receive(event)
-      else {
-        close()
-        sink.lost(new ParticleError('UNAVAILABLE', 'The stream ended.'))
-      }
-    })
-    return close
+    source.addEventListener('open', () => sink.opened())
+    for (const name of EVENTS) source.addEventListener(name, receive)
+    return () => {
+      source.close()
+      // Some set their timer for a reconnect right after they told of the loss.
+      queueMicrotask(() => source.close())
+    }
   }
 
   renew(token: string, expiresAt: string): void {

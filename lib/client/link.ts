@@ -66,7 +66,7 @@ export class Link {
     const before = this.status
     const [state, action] = next(this.#state, happening)
     this.#state = state
-    if (action !== 'none' && action !== 'apply') {
+    if (action !== 'none') {
       const end = this.#end
       this.#end = () => {}
       end()
@@ -124,8 +124,9 @@ export class Link {
       if (live) this.#fail(error, 'lost')
     }
     const opened = () => {
+      if (!live) return
       this.#heard = clock.now()
-      if (live && this.#state.phase === 'opening') this.#step({ type: 'opened' })
+      this.#step({ type: 'opened' })
     }
     const watch = (silence: number) => {
       const left = this.#heard + silence - clock.now()
@@ -186,11 +187,7 @@ export class Link {
         onError(new ParticleError(event.data.code as ErrorCode, event.data.message))
         break
       case 'revoked':
-        this.refusal = new ParticleError(
-          'UNAUTHORIZED',
-          `The server took the rights away: ${event.data.reason}`,
-        )
-        this.#step({ type: 'revoked' })
+        this.#fail(new ParticleError('UNAUTHORIZED', `Revoked: ${event.data.reason}`), 'lost')
         return
       case 'ready':
         apply(event)
@@ -222,7 +219,6 @@ export class Link {
     }
     // Until the new data is here, the old position says too much.
     if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) this.#position = ''
-    if (next(this.#state, { type: 'data' })[1] !== 'apply') return
     const complete = this.#options.apply(event)
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
   }

@@ -35,35 +35,14 @@ export class RegisterTransport implements Transport {
   }
 
   open(_position: string, sink: Sink): () => void {
-    let live = true
-    let stop: unknown
-    const end = () => {
-      live = false
-      if (typeof stop === 'function') {
-        // What the other side has to say about its end is of no interest any more.
-        Promise.resolve(stop)
-          .then((ending) => ending())
-          .catch(() => {})
-        stop = undefined
-      }
+    const receiver: Receiver = (name, data, id = '') => sink.event(name, JSON.stringify(data), id)
+    const done: Done = (error) => (error ? sink.lost(error) : sink.opened())
+    const registered = new Promise((resolve) => resolve(this.#register(this.#identity, receiver, done)))
+    registered.catch(sink.lost)
+    return () => {
+      // What the other side has to say about its end is of no interest any more.
+      registered.then((stop) => typeof stop === 'function' && stop()).catch(() => {})
     }
-    const fail = (error: unknown) => {
-      if (!live) return
-      end()
-      sink.lost(error)
-    }
-    const receiver: Receiver = (name, data, id = '') => {
-      if (live) sink.event(name, JSON.stringify(data), id)
-    }
-    const done: Done = (error) => {
-      if (error !== undefined && error !== null) fail(error)
-      else if (live) sink.opened()
-    }
-    new Promise((resolve) => resolve(this.#register(this.#identity, receiver, done))).then((result) => {
-      stop = result
-      if (!live) end()
-    }, fail)
-    return end
   }
 
   renew(): void {}

@@ -39,8 +39,8 @@ export interface State {
  *
  * - `start`: the client was constructed.
  * - `answered`, `failed`, `denied`: the handshake succeeded, failed for now, or was refused for good.
- * - `opened`, `lost`: the stream. `revoked`: the server took the rights away.
- * - `data`: an event that is to be applied. `broken`: one that can't be.
+ * - `opened`, `lost`: the stream; `denied` as well, when the server takes the rights away.
+ * - `broken`: an event can't be applied.
  * - `complete`, `incomplete`: the model.
  * - `retry`: the delay is over (or the browser came online); `expired` tells that the token's time is up.
  * - `close`: the user had enough.
@@ -54,8 +54,6 @@ export type Happening =
         | 'denied'
         | 'opened'
         | 'lost'
-        | 'revoked'
-        | 'data'
         | 'broken'
         | 'complete'
         | 'incomplete'
@@ -64,7 +62,7 @@ export type Happening =
   | { type: 'retry'; expired: boolean }
 
 /** What is to be done next. `delay` and `stop` end whatever connection there is. */
-export type Action = 'handshake' | 'open' | 'apply' | 'delay' | 'stop' | 'none'
+export type Action = 'handshake' | 'open' | 'delay' | 'stop' | 'none'
 
 export const INITIAL: State = { phase: 'idle', opened: false, token: false, attempt: 0, faults: 0 }
 
@@ -79,10 +77,9 @@ const broken: Step = (state) => [
 ]
 const refuse: Step = () => [{ phase: 'refused' }, 'stop']
 const close: Step = () => [{ phase: 'closed' }, 'stop']
-const apply: Step = () => [{}, 'apply']
 
 /** What ends a stream, or the client. */
-const ENDS = { lost, denied: refuse, revoked: refuse, broken, close }
+const ENDS = { lost, denied: refuse, broken, close }
 
 /** What is not in the table does nothing in that phase. */
 const TABLE: Record<Phase, Partial<Record<Happening['type'], Step>>> = {
@@ -94,8 +91,8 @@ const TABLE: Record<Phase, Partial<Record<Happening['type'], Step>>> = {
     close,
   },
   opening: { ...ENDS, opened: () => [{ phase: 'waiting', opened: true }, 'none'], lost: unopened },
-  waiting: { ...ENDS, data: apply, complete: () => [{ phase: 'ready', attempt: 0 }, 'none'] },
-  ready: { ...ENDS, data: apply, incomplete: () => [{ phase: 'waiting' }, 'none'] },
+  waiting: { ...ENDS, complete: () => [{ phase: 'ready', attempt: 0 }, 'none'] },
+  ready: { ...ENDS, incomplete: () => [{ phase: 'waiting' }, 'none'] },
   delaying: {
     retry: (state, happening) =>
       state.token && happening.type === 'retry' && !happening.expired
