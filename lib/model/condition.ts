@@ -6,18 +6,9 @@ import { field, isObject, type JsonObject } from './json.ts'
 /** Tells whether a value (`undefined` where there is none) meets a condition. */
 type Test = (value: Json | undefined) => boolean
 
-const TYPES: Record<string, Test> = {
-  double: (value) => typeof value === 'number' && !Number.isInteger(value),
-  int: (value) => Number.isInteger(value) && value === (Number(value) | 0),
-  long: (value) => Number.isInteger(value) && value !== (Number(value) | 0),
-  number: (value) => typeof value === 'number',
-  string: (value) => typeof value === 'string',
-  object: isObject,
-  array: Array.isArray,
-  bool: (value) => typeof value === 'boolean',
-  null: (value) => value === null,
-}
-const TYPE_NUMBERS: Record<string, string> = {
+/** What `$type` calls the types, by their place in BSON's order. */
+const TYPES = ['null', 'number', 'string', 'object', 'array', 'bool']
+const TYPE_NUMBERS: JsonObject = {
   1: 'double',
   2: 'string',
   3: 'object',
@@ -28,90 +19,90 @@ const TYPE_NUMBERS: Record<string, string> = {
   18: 'long',
 }
 
-/** Operators that ask about one value; on an array, they hold where they hold for it or for one of its elements. */
-const SINGLE: Record<string, (operand: Json, all: JsonObject) => Test> = {
-  $eq: (operand) => (value) => equal(value, operand),
-  $gt: (operand) => (value) => alike(value, operand) && compare(value, operand) > 0,
-  $gte: (operand) => (value) => alike(value, operand) && compare(value, operand) >= 0,
-  $lt: (operand) => (value) => alike(value, operand) && compare(value, operand) < 0,
-  $lte: (operand) => (value) => alike(value, operand) && compare(value, operand) <= 0,
-  $in: (operand) => {
-    const options = list('$in', operand)
-    return (value) => options.some((option) => equal(value, option))
-  },
-  $regex: (operand, all) => {
-    const pattern = regex(operand, all.$options)
-    return (value) => typeof value === 'string' && pattern.test(value)
-  },
-  $mod: (operand) => {
-    const [divisor, remainder] = list('$mod', operand).map((number) => Math.trunc(Number(number)))
-    if (!divisor || remainder === undefined) refuse('$mod needs a divisor and a remainder')
-    // Adding zero makes -0 a 0: both are the same remainder.
-    return (value) => typeof value === 'number' && (Math.trunc(value) % (divisor as number)) + 0 === remainder
-  },
-  $type: (operand) => {
-    const tests = (Array.isArray(operand) ? operand : [operand]).map((name) => {
-      const known = TYPE_NUMBERS[String(name)] ?? String(name)
-      return (Object.hasOwn(TYPES, known) && TYPES[known]) || (() => false)
-    })
-    return (value) => tests.some((test) => test(value))
-  },
+/** Comparisons hold between values of one type only. */
+function ordered(holds: (order: number) => boolean): (operand: Json) => Test {
+  return (operand) =>
+    anyOf((value) => typeOrder(value) === typeOrder(operand) && holds(compare(value, operand)))
 }
 
-/** Operators that ask about a value as a whole. */
-const WHOLE: Record<string, (operand: Json) => Test> = {
-  $ne: (operand) => not(anyOf(equalTo(operand))),
-  $nin: (operand) => not(condition({ $in: operand })),
-  $not: (operand) =>
-    isObject(operand) ? not(condition(operand)) : refuse('$not needs an object of operators'),
-  $exists: (operand) => (value) => (value !== undefined) === Boolean(operand),
+/** What each operator makes of its operand (and of the operators beside it); what a negation opposes stands in {@link OPPOSITES}. */
+const OPERATORS: Record<string, (operand: Json, beside: JsonObject) => Test> = {
+  $eq: (operand) => anyOf((value) => equal(value, operand)),
+  $gt: ordered((order) => order > 0),
+  $gte: ordered((order) => order >= 0),
+  $lt: ordered((order) => order < 0),
+  $lte: ordered((order) => order <= 0),
+  $in: (operand) => {
+    const options = list(operand)
+    return anyOf((value) => options.some((option) => equal(value, option)))
+  },
+  $exists: () => (value) => value !== undefined,
   $size: (operand) => (value) => Array.isArray(value) && value.length === operand,
   $all: (operand) => {
-    const tests = list('$all', operand).map((item) =>
-      isObject(item) && field(item, '$elemMatch') !== undefined ? condition(item) : anyOf(equalTo(item)),
-    )
+    const tests = list(operand).map((item) => condition(isOperators(item) ? item : { $eq: item }))
     return (value) => tests.length > 0 && tests.every((test) => test(value))
   },
   $elemMatch: (operand) => {
-    const test = isOperators(operand) ? condition(operand) : matcher(operand)
-    return (value) => Array.isArray(value) && value.some((item) => test(item))
+    const test = anyQuery(operand)
+    return (value) => Array.isArray(value) && value.some(test)
+  },
+  $regex: (operand, { $options = '' }) => {
+    const pattern = new RegExp(text(operand), text($options))
+    return anyOf((value) => typeof value === 'string' && pattern.test(value))
+  },
+  $mod: (operand) => {
+    const [divisor = 0, remainder = Number.NaN] = list(operand).map((number) => Math.trunc(Number(number)))
+    if (!divisor || Number.isNaN(remainder)) throw new TypeError('a divisor and a remainder are needed')
+    // Two equals, unlike Object.is, take the remainder -0 for 0.
+    return anyOf((value) => typeof value === 'number' && Math.trunc(value) % divisor === remainder)
+  },
+  $type: (operand) => {
+    const names = (Array.isArray(operand) ? operand : [operand]).map(
+      (name) => TYPE_NUMBERS[`${name}`] ?? name,
+    )
+    return anyOf((value) => value !== undefined && typeNames(value).some((name) => names.includes(name)))
   },
 }
 
-const LOGIC: Record<string, (operand: Json) => Test> = {
-  $and: (operand) => {
-    const tests = queries('$and', operand)
-    return (value) => tests.every((test) => test(value))
-  },
-  $or: (operand) => {
-    const tests = queries('$or', operand)
-    return (value) => tests.some((test) => test(value))
-  },
-  $nor: (operand) => {
-    const tests = queries('$nor', operand)
-    return (value) => !tests.some((test) => test(value))
-  },
+/** A negation is met where its opposite is met nowhere, not even by one of several elements. */
+const OPPOSITES: Record<string, (operand: Json) => Json> = {
+  $ne: (operand) => ({ $eq: operand }),
+  $nin: (operand) => ({ $in: operand }),
+  $not: (operand) => operand,
+}
+
+/** Whether a query's tests are met together, from how many of them are met. */
+const LOGIC: Record<string, (met: number, all: number) => boolean> = {
+  $and: (met, all) => met === all,
+  $or: (met) => met > 0,
+  $nor: (met) => met === 0,
 }
 
 /** Whether a value is an object of operators (`{ $gt: 3 }`), in contrast to a value or a query by fields. */
 export function isOperators(value: Json): value is JsonObject {
-  if (!isObject(value)) return false
-  const first = Object.keys(value)[0]
-  return first?.startsWith('$') === true && !Object.hasOwn(LOGIC, first)
+  const first = isObject(value) ? Object.keys(value)[0] : undefined
+  return first !== undefined && first[0] === '$' && !Object.hasOwn(LOGIC, first)
 }
 
 /**
- * The test that an object of operators stands for. All of them must hold.
+ * The test that an object of operators stands for. All of them must hold for the value that `path` leads to; where it leads
+ * through an array to several, each operator by itself may hold for any of them.
  *
  * @throws ParticleError `INVALID_OPERATION` for an operator that is unknown, or whose operand does not fit it.
  */
-export function condition(operators: JsonObject): Test {
+export function condition(operators: JsonObject, path: readonly string[] = []): Test {
   const tests = Object.entries(operators).map(([name, operand]): Test => {
     if (name === '$options' && '$regex' in operators) return () => true
-    const single = Object.hasOwn(SINGLE, name) && SINGLE[name]
-    if (single) return anyOf(single(operand, operators))
-    const whole = (Object.hasOwn(WHOLE, name) && WHOLE[name]) || (Object.hasOwn(LOGIC, name) && LOGIC[name])
-    return whole ? whole(operand) : refuse(`the operator ${name} is not supported`)
+    if (name === '$exists' && !operand) return not(condition({ $exists: true }, path))
+    try {
+      const opposite = Object.hasOwn(OPPOSITES, name) && OPPOSITES[name]?.(operand)
+      if (opposite) return not(condition(object(opposite), path))
+      const test = Object.hasOwn(OPERATORS, name) ? OPERATORS[name]?.(operand, operators) : undefined
+      if (test) return (value) => reach(value, path).some(test)
+    } catch (cause) {
+      throw refusal(name, cause)
+    }
+    throw refusal(name)
   })
   return (value) => tests.every((test) => test(value))
 }
@@ -122,36 +113,23 @@ export function condition(operators: JsonObject): Test {
  * @throws ParticleError `INVALID_OPERATION` as {@link condition} does, and for a query that is no object.
  */
 export function matcher(query: Json): Test {
-  if (!isObject(query)) return refuse('a condition must be an object')
+  if (!isObject(query)) throw refusal('a query')
   const tests = Object.entries(query).map(([name, operand]): Test => {
-    const logic = Object.hasOwn(LOGIC, name) && LOGIC[name]
-    if (logic) return logic(operand)
-    if (name.startsWith('$')) return refuse(`the operator ${name} is not supported here`)
-    return atPath(name.split('.'), operand)
+    if (name[0] !== '$') return condition(isOperators(operand) ? operand : { $eq: operand }, name.split('.'))
+    const together = Object.hasOwn(LOGIC, name) ? LOGIC[name] : undefined
+    if (!together || !Array.isArray(operand)) throw refusal(name)
+    const parts = operand.map(anyQuery)
+    return (value) => together(parts.filter((test) => test(value)).length, parts.length)
   })
   return (value) => isObject(value) && tests.every((test) => test(value))
 }
 
-function atPath(path: string[], operand: Json): Test {
-  if (!isOperators(operand)) {
-    const test = anyOf(equalTo(operand))
-    return (value) => reach(value, path).some(test)
-  }
-  // Each operator is met by itself, maybe by different elements; a negation is met where its opposite is met nowhere.
-  const tests = Object.entries(operand).map(([name, argument]): Test => {
-    if (name === '$options') return () => true
-    if (name === '$ne') return not(atPath(path, { $eq: argument }))
-    if (name === '$nin') return not(atPath(path, { $in: argument }))
-    if (name === '$not' && isObject(argument)) return not(atPath(path, argument))
-    if (name === '$exists' && !argument) return not(atPath(path, { $exists: true }))
-    const test = condition(name === '$regex' ? operand : { [name]: argument })
-    return (value) => reach(value, path).some(test)
-  })
-  return (value) => tests.every((test) => test(value))
+function anyQuery(query: Json): Test {
+  return isOperators(query) ? condition(query) : matcher(query)
 }
 
 /** All that a dotted path leads to, through the elements of arrays too; `undefined` where it leads nowhere. */
-function reach(value: Json | undefined, path: string[]): (Json | undefined)[] {
+function reach(value: Json | undefined, path: readonly string[]): (Json | undefined)[] {
   const [name, ...rest] = path
   if (name === undefined) return [value]
   if (!Array.isArray(value)) return isObject(value) ? reach(field(value, name), rest) : [undefined]
@@ -161,6 +139,13 @@ function reach(value: Json | undefined, path: string[]): (Json | undefined)[] {
     : found
 }
 
+function typeNames(value: Json): Json[] {
+  const name = TYPES[typeOrder(value)] ?? ''
+  if (typeof value !== 'number') return [name]
+  return [name, !Number.isInteger(value) ? 'double' : value === (value | 0) ? 'int' : 'long']
+}
+
+/** A test of an array holds where it holds for the array itself or for one of its elements. */
 function anyOf(test: Test): Test {
   return (value) => test(value) || (Array.isArray(value) && value.some(test))
 }
@@ -169,29 +154,28 @@ function not(test: Test): Test {
   return (value) => !test(value)
 }
 
-function equalTo(operand: Json): Test {
-  return (value) => equal(value, operand)
+function list(operand: Json): Json[] {
+  if (Array.isArray(operand)) return operand
+  throw new TypeError('an array is needed')
 }
 
-function alike(a: Json | undefined, b: Json): boolean {
-  return typeOrder(a) === typeOrder(b)
+function text(operand: Json): string {
+  if (typeof operand === 'string') return operand
+  throw new TypeError('a text is needed')
 }
 
-function list(name: string, operand: Json): Json[] {
-  return Array.isArray(operand) ? operand : refuse(`${name} needs an array`)
+function object(operand: Json): JsonObject {
+  if (isOperators(operand)) return operand
+  throw new TypeError('an object of operators is needed')
 }
 
-function queries(name: string, operand: Json): Test[] {
-  return list(name, operand).map((query) => (isOperators(query) ? condition(query) : matcher(query)))
-}
-
-function regex(pattern: Json, options: Json | undefined): RegExp {
-  try {
-    if (typeof pattern === 'string') return new RegExp(pattern, String(options ?? ''))
-  } catch {}
-  return refuse('$regex needs a regular expression, and options of i, m and s')
-}
-
-function refuse(reason: string): never {
-  throw new ParticleError('INVALID_OPERATION', `The condition of pull is invalid: ${reason}.`)
+function refusal(name: string, cause?: unknown): ParticleError {
+  if (cause instanceof ParticleError) return cause
+  return new ParticleError(
+    'INVALID_OPERATION',
+    `The condition of pull has ${name} in a way it does not know.`,
+    {
+      cause,
+    },
+  )
 }

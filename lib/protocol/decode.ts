@@ -3,25 +3,25 @@ import { isObject } from '../model/json.ts'
 import { isRefusedName } from '../model/path.ts'
 import type { EventName, ServerEvent } from './messages.ts'
 
-/** A field's kind: what `typeof` says, or an array of objects; a trailing `?` lets it be missing. */
-type Kind = 'string' | 'string?' | 'number' | 'boolean' | 'objects' | 'sources'
+/** The fields that each event needs. */
+const FIELDS: Record<EventName, string> = {
+  manifest: 'protocol timestamp resumed sources',
+  payload: 'root timestamp data part last',
+  delta: 'root timestamp oplist',
+  ready: 'timestamp',
+  reset: 'root reason',
+  revoked: 'reason',
+  error: 'code message',
+  session: 'token expiresAt',
+  ping: 'timestamp',
+}
 
-const SHAPES: Record<EventName, Record<string, Kind>> = {
-  manifest: {
-    protocol: 'number',
-    timestamp: 'string',
-    resumed: 'boolean',
-    reason: 'string?',
-    sources: 'sources',
-  },
-  payload: { root: 'string', timestamp: 'string', data: 'objects', part: 'number', last: 'boolean' },
-  delta: { root: 'string', timestamp: 'string', oplist: 'objects' },
-  ready: { timestamp: 'string' },
-  reset: { root: 'string', reason: 'string' },
-  revoked: { reason: 'string' },
-  error: { root: 'string?', code: 'string', message: 'string' },
-  session: { token: 'string', expiresAt: 'string' },
-  ping: { timestamp: 'string' },
+/** What `typeof` says of the fields that are no texts. A field is of one kind in all events, so that one table does. */
+const KINDS: Record<string, string> = {
+  protocol: 'number',
+  part: 'number',
+  resumed: 'boolean',
+  last: 'boolean',
 }
 
 /**
@@ -31,15 +31,13 @@ const SHAPES: Record<EventName, Record<string, Kind>> = {
  * @throws ParticleError `INVALID_MESSAGE` where the data is not JSON of the event's shape.
  */
 export function decode(name: string, data: string, id?: string): ServerEvent | undefined {
-  if (!Object.hasOwn(SHAPES, name)) return undefined
+  if (!Object.hasOwn(FIELDS, name)) return undefined
   const value = parse(name, data)
-  for (const [field, kind] of Object.entries(SHAPES[name as EventName])) {
-    if (!fits(value[field], kind)) throw invalid(name, field)
-  }
-  const roots = [value.root, ...Object.keys(value.sources ?? {})]
-  if (roots.some((root) => isRefusedName(String(root)))) throw invalid(name, 'root')
-  if (name === 'delta' && !(value.oplist as Record<string, unknown>[]).every(isOperation)) {
-    throw invalid(name, 'oplist')
+  for (const field of FIELDS[name as EventName].split(' '))
+    if (!fits(field, value[field])) throw invalid(name, field)
+  // Some events may leave these out.
+  for (const field of ['root', 'reason']) {
+    if (value[field] !== undefined && !fits(field, value[field])) throw invalid(name, field)
   }
   return { event: name, data: value, ...(id === undefined ? {} : { id }) } as unknown as ServerEvent
 }
@@ -52,16 +50,23 @@ function parse(name: string, data: string): Record<string, unknown> {
   throw invalid(name, 'data')
 }
 
-function fits(value: unknown, kind: Kind): boolean {
-  if (kind === 'objects') return Array.isArray(value) && value.every(isObject)
-  if (kind === 'sources') {
-    return isObject(value) && Object.values(value).every((source) => source === true || isObject(source))
-  }
-  return kind.endsWith('?') ? value === undefined || typeof value === 'string' : typeof value === kind
+function fits(field: string, value: unknown): boolean {
+  if (field === 'root') return typeof value === 'string' && !isRefusedName(value)
+  if (field === 'data') return Array.isArray(value) && value.every(isObject)
+  if (field === 'oplist') return Array.isArray(value) && value.every(isOperation)
+  if (field !== 'sources') return typeof value === (KINDS[field] ?? 'string')
+  return (
+    isObject(value) &&
+    Object.entries(value).every(
+      ([root, fields]) => !isRefusedName(root) && (fields === true || isObject(fields)),
+    )
+  )
 }
 
-function isOperation(op: Record<string, unknown>): boolean {
-  return typeof op.operation === 'string' && typeof op.path === 'string' && op.id !== undefined
+function isOperation(op: unknown): boolean {
+  return (
+    isObject(op) && typeof op.operation === 'string' && typeof op.path === 'string' && op.id !== undefined
+  )
 }
 
 function invalid(name: string, field: string): ParticleError {
