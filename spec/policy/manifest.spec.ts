@@ -106,6 +106,11 @@ describe('filterPayload', () => {
     })
   }
 
+  it('does not take a field that only a prototype has', () => {
+    const heir: Document = Object.assign(Object.create({ email: 'SECRET' }), { _id: 1 })
+    expect(filterPayload({ email: true }, heir)).to.deep.equal({ _id: 1 })
+  })
+
   it('gives the documents themselves for true', () => {
     expect(filterPayload(true, document)).to.equal(document)
   })
@@ -420,6 +425,12 @@ describe('filterDelta with the document', () => {
       )
     })
   }
+
+  it('does not take a hidden name for a position because an array came in its place later', () => {
+    const ops = [op('set', 'address.0.street', 'SECRET'), op('set', 'address', [{ street: 's', zip: 1 }])]
+    const final = replay(ops)
+    expect(filterDelta(MANIFEST, ops, () => final)).to.deep.equal([op('set', 'address', [{ street: 's' }])])
+  })
 
   it('sends a parent where a path can not say what its keys say', () => {
     const final: Document = { _id: 1, a: { 'b.c': 2 } }
