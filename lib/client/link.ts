@@ -64,9 +64,11 @@ export class Link {
 
   #step(happening: Happening): void {
     const before = this.status
-    const [state, action] = next(this.#state, happening)
+    const state = next(this.#state, happening)
+    if (state === this.#state) return
     this.#state = state
-    if (action !== 'none') {
+    const { phase } = state
+    if (phase !== 'waiting' && phase !== 'ready') {
       const end = this.#end
       this.#end = () => {}
       end()
@@ -78,9 +80,9 @@ export class Link {
     }
     // Whoever heard of the status may have closed the client.
     if (this.#state !== state) return
-    if (action === 'handshake') this.#handshake()
-    if (action === 'open') this.#open()
-    if (action === 'delay') this.#delay()
+    if (phase === 'handshaking') this.#handshake()
+    if (phase === 'opening') this.#open()
+    if (phase === 'delaying') this.#delay()
   }
 
   #delay(): void {

@@ -61,55 +61,41 @@ export type Happening =
     }
   | { type: 'retry'; expired: boolean }
 
-/** What is to be done next. `delay` and `stop` end whatever connection there is. */
-export type Action = 'handshake' | 'open' | 'delay' | 'stop' | 'none'
-
 export const INITIAL: State = { phase: 'idle', opened: false, token: false, attempt: 0, faults: 0 }
 
-type Step = (state: State, happening: Happening) => [Partial<State>, Action]
-
-const lost: Step = (state) => [{ phase: 'delaying', attempt: state.attempt + 1 }, 'delay']
-// A stream that can't be opened may well be a token that is not valid any more: an EventSource does not tell.
-const unopened: Step = (state) => [{ phase: 'delaying', attempt: state.attempt + 1, token: false }, 'delay']
-const broken: Step = (state) => [
-  { phase: 'delaying', attempt: Math.max(state.attempt, state.faults) + 1, faults: state.faults + 1 },
-  'delay',
-]
-const refuse: Step = () => [{ phase: 'refused' }, 'stop']
-const close: Step = () => [{ phase: 'closed' }, 'stop']
-
 /** What ends a stream, or the client. */
-const ENDS = { lost, denied: refuse, broken, close }
+const ENDS = { lost: 'delaying', broken: 'delaying', denied: 'refused', close: 'closed' } as const
 
-/** What is not in the table does nothing in that phase. */
-const TABLE: Record<Phase, Partial<Record<Happening['type'], Step>>> = {
-  idle: { start: () => [{ phase: 'handshaking' }, 'handshake'], close },
-  handshaking: {
-    answered: () => [{ phase: 'opening', token: true }, 'open'],
-    failed: lost,
-    denied: refuse,
-    close,
-  },
-  opening: { ...ENDS, opened: () => [{ phase: 'waiting', opened: true }, 'none'], lost: unopened },
-  waiting: { ...ENDS, complete: () => [{ phase: 'ready', attempt: 0 }, 'none'] },
-  ready: { ...ENDS, incomplete: () => [{ phase: 'waiting' }, 'none'] },
-  delaying: {
-    retry: (state, happening) =>
-      state.token && happening.type === 'retry' && !happening.expired
-        ? [{ phase: 'opening' }, 'open']
-        : [{ phase: 'handshaking', token: false }, 'handshake'],
-    close,
-  },
-  refused: { close },
+/** Where each happening leads; what is not in the table does nothing in that phase. */
+const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
+  idle: { start: 'handshaking', close: 'closed' },
+  handshaking: { answered: 'opening', failed: 'delaying', denied: 'refused', close: 'closed' },
+  opening: { ...ENDS, opened: 'waiting' },
+  waiting: { ...ENDS, complete: 'ready' },
+  ready: { ...ENDS, incomplete: 'waiting' },
+  delaying: { retry: 'opening', close: 'closed' },
+  refused: { close: 'closed' },
   closed: {},
 }
 
-/** The next state and what is to be done. Does nothing by itself. */
-export function next(state: State, happening: Happening): [State, Action] {
-  const step = TABLE[state.phase][happening.type]
-  if (!step) return [state, 'none']
-  const [changes, action] = step(state, happening)
-  return [{ ...state, ...changes }, action]
+/**
+ * The next state: the same object where nothing changes, else one whose phase tells what is to be done now: present the identity
+ * (`handshaking`), open the stream, take events in (`waiting`, `ready`), wait with a delay by `attempt`, or give up. Does nothing by itself.
+ */
+export function next(state: State, happening: Happening): State {
+  const { type } = happening
+  let phase = TABLE[state.phase][type]
+  if (!phase) return state
+  let { opened, token, attempt, faults } = state
+  if (type === 'answered') token = true
+  // A stream that can't be opened may well be a token that is not valid any more: an EventSource does not tell.
+  if (state.phase === 'opening' && type === 'lost') token = false
+  if (type === 'retry' && (happening.expired || !token)) phase = 'handshaking'
+  if (type === 'opened') opened = true
+  if (type === 'complete') attempt = 0
+  if (type === 'broken') attempt = Math.max(attempt, faults++)
+  if (phase === 'delaying') attempt++
+  return { phase, opened, token, attempt, faults }
 }
 
 /** What the user sees of a state. */
