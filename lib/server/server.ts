@@ -203,7 +203,9 @@ export class Server {
     return this.#sources.viewsOf(identity).map(({ makeFeed, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
-        view = new View({ ...spec, feed: makeFeed() }, this.#log)
+        view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) =>
+          this.#host.onError(error, spec.root),
+        )
         this.#views.set(spec.key, view)
       }
       return view

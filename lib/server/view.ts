@@ -64,7 +64,9 @@ export class View {
   #generation = 0
   #closed = false
 
-  constructor(spec: ViewSpec, log: Log) {
+  readonly #onError: (error: unknown) => void
+
+  constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
     this.key = spec.key
     this.root = spec.root
     this.manifest = spec.manifest
@@ -73,6 +75,7 @@ export class View {
     this.query = spec.query
     this.matches = spec.matches
     this.#log = log
+    this.#onError = onError
   }
 
   /** Whether the change can be shown only with the document at hand. */
@@ -106,7 +109,14 @@ export class View {
   frame(entry: Entry): Frame | typeof BARRIER | null {
     const known = this.#frames.get(entry)
     if (known !== undefined) return known
-    const frame = this.#encode(entry)
+    let frame: Frame | typeof BARRIER | null
+    try {
+      frame = this.#encode(entry)
+    } catch (error) {
+      // What a source reports wrongly must not leave its clients wrong, nor stop the others.
+      this.#onError(error)
+      frame = BARRIER
+    }
     this.#frames.set(entry, frame)
     return frame
   }
