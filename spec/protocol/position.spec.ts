@@ -1,0 +1,84 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { encode } from '../../lib/protocol/encode.ts'
+import { formatPosition, type Position, parsePosition } from '../../lib/protocol/position.ts'
+
+const letters = (alphabet: string, minLength: number, maxLength: number) =>
+  fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength })
+const BASE64URL = 'ABCXYZabcxyz0189-_'
+
+const positions: fc.Arbitrary<Position> = fc.record({
+  tag: letters(BASE64URL, 1, 32),
+  epoch: letters(BASE64URL, 1, 32),
+  sequence: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+  // A server without adapters reads its own empty list as one adapter without a position: it has none to look up either way.
+  adapters: fc.array(letters(`${BASE64URL}.~`, 0, 40), { minLength: 1, maxLength: 8 }),
+})
+
+describe('protocol/position', () => {
+  it('comes back from its text as it was', () => {
+    fc.assert(
+      fc.property(positions, (position) => {
+        expect(parsePosition(formatPosition(position))).to.deep.equal(position)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('is fit for an id: line and for a header', () => {
+    fc.assert(
+      fc.property(positions, (position) => {
+        const text = formatPosition(position)
+        expect(text).to.match(/^[\x21-\x7e]+$/)
+        expect(encode({ event: 'ready', data: {}, id: text })).to.contain(`id: ${text}\n`)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('is not made of any other text', () => {
+    const good = formatPosition({ tag: 't', epoch: 'e', sequence: 35, adapters: ['1.2'] })
+    expect(good).to.equal('t:e:z:1.2')
+    for (const text of [
+      '',
+      '0',
+      'a:b:c',
+      ':e:z:1',
+      't::z:1',
+      't:e::1',
+      't:e:-1:1',
+      't:e:1.5:1',
+      't:e:Z:1',
+      't:e:zzzzzzzzzzz:1',
+      't:e:zzzzzzzzzzzz:1',
+      `${good}\n`,
+      `\n${good}`,
+      ` ${good}`,
+      `${good} `,
+      't:e:z:1:2',
+      't:e:z:<script>',
+      't:e:z:a\0b',
+      't:é:z:1',
+      `${'t'.repeat(33)}:e:z:1`,
+      `t:e:z:${'1'.repeat(2001)}`,
+      'undefined',
+      '__proto__',
+      '{"sequence":1}',
+    ])
+      expect(parsePosition(text), JSON.stringify(text)).to.equal(undefined)
+  })
+
+  it('is what it says, or nothing, of whatever text', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), letters('te:z01|.~-\n ', 0, 20)), (text) => {
+        const position = parsePosition(text)
+        if (!position) return
+        expect(Number.isSafeInteger(position.sequence)).to.equal(true)
+        expect(position.sequence).to.be.at.least(0)
+        // Leading zeros apart, there is one text for a position.
+        expect(parsePosition(formatPosition(position))).to.deep.equal(position)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})

@@ -1,0 +1,7 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+setFlagsFromString('--expose-gc')
+
+/** Collects the garbage now, where the engine lets us. */
+export const collect: (() => void) | undefined = runInNewContext('globalThis.gc')
