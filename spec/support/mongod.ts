@@ -59,7 +59,11 @@ export async function startMongo(options: MongoServerOptions = {}): Promise<Mong
 
 let shared: Promise<MongoServer> | undefined
 
-/** The one server that all specs of this process share. It ends with the process. */
+// At the top of a spec file this is a hook of the root suite.
+if (typeof after === 'function')
+  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
+
+/** The one server that all specs of this process share. It ends after the last spec. */
 export async function sharedMongo(): Promise<MongoServer> {
   shared ??= startMongo()
   return await shared

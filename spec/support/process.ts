@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 
 const children = new Set<ChildProcess>()
 process.once('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
+  // Not SIGKILL: a server clears up its temporary folder.
+  for (const child of children) child.kill('SIGTERM')
 })
 
 /** A program that was started, and how to end it. */

@@ -114,7 +114,7 @@ export class MongoAdapter implements Adapter {
       } catch (error) {
         if (isHopeless(error)) throw error
         listener.error(error)
-        await new Promise((resolve) => setTimeout(resolve, pause))
+        await new Promise((resolve) => setTimeout(resolve, pause).unref())
       }
     }
   }

@@ -105,7 +105,7 @@ export class Channel {
   async #wait(milliseconds: number): Promise<void> {
     const { signal } = this.#closing
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, milliseconds)
+      const timer = setTimeout(done, milliseconds).unref()
       function done() {
         clearTimeout(timer)
         signal.removeEventListener('abort', done)

@@ -94,7 +94,8 @@ export class Following {
       cursor: {},
     })
     const { id, firstBatch, ns } = reply.cursor
-    await db.command({ killCursors: String(ns).slice(db.databaseName.length + 1), cursors: [id] })
+    const collection = String(ns).slice(db.databaseName.length + 1)
+    db.command({ killCursors: collection, cursors: [id] }).catch(() => {})
     const later = (firstBatch as ChangeStreamDocument[]).filter((event) => {
       const time = eventTime(event)
       return !time || compareTimes(time, place.time) > 0

@@ -135,7 +135,8 @@ export class EventStream {
   async #sleep(): Promise<void> {
     if (this.#closed) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#pause)
+      // Not a reason for the process to live on, once the client was closed.
+      const timer = setTimeout(resolve, this.#pause).unref()
       this.#wake = () => {
         clearTimeout(timer)
         resolve()
@@ -147,8 +148,8 @@ export class EventStream {
 
   async #follow(): Promise<void> {
     const { client, source, pipeline, maxAwaitTimeMS, expanded } = this.#options
-    // An own session tells the server's time with each reply.
-    const session = client.startSession({ causalConsistency: false })
+    // Only a causal session keeps the server's time that comes with each reply.
+    const session = client.startSession({ causalConsistency: true })
     const stream = source.watch(pipeline, {
       ...READ_OPTIONS,
       ...this.#resume,
