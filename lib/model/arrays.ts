@@ -10,8 +10,8 @@ const MODIFIERS = ['$each', '$position', '$slice', '$sort']
 export function push(array: readonly Json[], data: Json): Json[] {
   if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) return [...array, data]
   const { $each, $position, $slice, $sort, ...rest } = data
-  if (!Array.isArray($each)) return refuse('push needs an array as $each')
-  known('push', rest)
+  if (!Array.isArray($each)) return refuse('an array as $each')
+  known(rest)
   const at = integer('$position', $position) ?? array.length
   const slice = integer('$slice', $slice)
   const result = array.toSpliced(at, 0, ...$each)
@@ -29,38 +29,33 @@ export function addToSet(array: readonly Json[], data: Json): Json[] {
 
 /** `$pull`: the array without the values that equal `data`, or that meet the condition which it is. */
 export function pull(array: readonly Json[], data: Json): Json[] {
-  if (!isObject(data)) return pullAll(array, [data])
+  if (!isObject(data)) return array.filter((item) => !equal(item, data))
   const test = isOperators(data) ? condition(data) : matcher(data)
   return array.filter((item) => !test(item))
-}
-
-/** `$pullAll`: the array without the values that are in `data`. */
-export function pullAll(array: readonly Json[], data: readonly Json[]): Json[] {
-  return array.filter((item) => !data.some((value) => equal(item, value)))
 }
 
 function each(data: Json): Json[] {
   if (!isObject(data) || !Object.hasOwn(data, '$each')) return [data]
   const { $each, ...rest } = data
-  known('addToSet', rest)
-  return Array.isArray($each) ? $each : refuse('addToSet needs an array as $each')
+  known(rest)
+  return Array.isArray($each) ? $each : refuse('an array as $each')
 }
 
-function known(operation: string, rest: JsonObject): void {
+function known(rest: JsonObject): void {
   const name = Object.keys(rest)[0]
-  if (name !== undefined) refuse(`${operation} does not know ${JSON.stringify(name)} beside $each`)
+  if (name !== undefined) refuse(`no ${name} beside $each`)
 }
 
 function integer(name: string, value: Json | undefined): number | undefined {
   if (value === undefined || Number.isInteger(value)) return value as number | undefined
-  return refuse(`push needs an integer as ${name}`)
+  return refuse(`an integer as ${name}`)
 }
 
 function sorter(sort: Json): (a: Json, b: Json) => number {
   if (sort === 1 || sort === -1) return (a, b) => sort * compare(a, b)
   const fields = isObject(sort) ? Object.entries(sort) : []
   if (fields.length === 0 || fields.some(([, order]) => order !== 1 && order !== -1)) {
-    refuse('push needs 1, -1 or an object of them as $sort')
+    refuse('1, -1 or an object of them as $sort')
   }
   const keys = fields.map(([path, order]) => ({ path: path.split('.'), order: Number(order) }))
   return (a, b) => {
@@ -78,6 +73,6 @@ function reach(value: Json, path: string[]): Json | undefined {
   return found
 }
 
-function refuse(reason: string): never {
-  throw new ParticleError('INVALID_OPERATION', `The operation is invalid: ${reason}.`)
+function refuse(need: string): never {
+  throw new ParticleError('INVALID_OPERATION', `The operation needs ${need}.`)
 }

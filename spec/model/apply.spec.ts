@@ -66,7 +66,7 @@ const ROWS: Row[] = [
   ['refuses to rename into a scalar', 'rename', 'a', 'b.c', { a: 1, b: 2 }, 'error'],
   ['refuses to rename into itself', 'rename', 'a', 'a.b', { a: {} }, 'error'],
   ['refuses to rename to the same name', 'rename', 'a', 'a', { a: 1 }, 'error'],
-  ['refuses to rename to the _id', 'rename', 'a', '_id', { _id: 1, a: 1 }, 'error'],
+  ['refuses to rename to the _id', 'rename', 'a', '_id', { _id: 1, a: 2 }, 'error'],
   ['refuses to rename to no path', 'rename', 'a', 5, { a: 1 }, 'error'],
   ['pushes', 'push', 'a', 3, { a: [1] }, { a: [1, 3] }],
   ['pushes an array as one value', 'push', 'a', [3], { a: [1] }, { a: [1, [3]] }],
