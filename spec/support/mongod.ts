@@ -29,7 +29,7 @@ export interface MongoServerOptions {
 }
 
 /** Thrown when there is no server to be had. */
-export class NoMongo extends Error {}
+class NoMongo extends Error {}
 
 const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache')
 const DAY_MS = 86_400_000

@@ -1,11 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 
-const children = new Set<ChildProcess>()
-process.once('exit', () => {
-  // Not SIGKILL: a server clears up its temporary folder.
-  for (const child of children) child.kill('SIGTERM')
-})
+/**
+ * Ends a program when this process is gone, however it went: a shell that waits for the end of its input, which this process holds open.
+ * SIGTERM, so that a server can clear up its temporary folder.
+ */
+function watchOver(pid: number): () => void {
+  const script = 'cat >/dev/null; kill -TERM "$1"'
+  const watch = spawn('sh', ['-c', script, 'sh', String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  watch.on('error', () => {})
+  watch.stdin.on('error', () => {})
+  watch.unref()
+  return () => {
+    try {
+      if (watch.pid !== undefined && watch.exitCode === null) process.kill(-watch.pid, 'SIGKILL')
+    } catch {
+      // It is gone already.
+    }
+  }
+}
 
 /** A program that was started, and how to end it. */
 export interface Program {
@@ -19,7 +35,7 @@ export interface Program {
 /** Starts a program that ends with this process at the latest. */
 export function startProgram(command: string, args: readonly string[]): Program {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  children.add(child)
+  const unwatch = child.pid === undefined ? () => {} : watchOver(child.pid)
   let output = ''
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-4000)
@@ -29,7 +45,7 @@ export function startProgram(command: string, args: readonly string[]): Program 
   child.on('error', (error) => keep(Buffer.from(String(error))))
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => {
-      children.delete(child)
+      unwatch()
       resolve()
     })
     child.once('error', () => resolve())

@@ -75,7 +75,6 @@ export class EventStream {
   #wake: (() => void) | undefined
   #accept: () => void = () => {}
   #end: () => void = () => {}
-  readonly #ended: Promise<null>
 
   constructor(options: EventStreamOptions, handler: EventStreamHandler) {
     this.#options = options
@@ -84,9 +83,6 @@ export class EventStream {
     this.#known = clusterTime(options.start)
     this.opened = new Promise((resolve) => {
       this.#accept = resolve
-    })
-    this.#ended = new Promise((resolve) => {
-      this.#end = () => resolve(null)
     })
     this.#running = this.#run()
   }
@@ -177,8 +173,7 @@ export class EventStream {
         await this.#hand(batch)
         batch = []
       }
-      // A question to the server that is still open must not hold up close().
-      const event = await Promise.race([next, this.#ended])
+      const event = await this.#unlessClosed(next)
       if (this.#closed) return
       this.#accept()
       this.#pause = FIRST_PAUSE_MS
@@ -198,6 +193,15 @@ export class EventStream {
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
+  }
+
+  /** A question to the server that is still open must not hold up close(). (A race with one lasting promise would keep all of its losers.) */
+  async #unlessClosed<T>(promise: Promise<T>): Promise<T | null> {
+    if (this.#closed) return null
+    return await new Promise((resolve, reject) => {
+      this.#end = () => resolve(null)
+      promise.then(resolve, reject)
+    })
   }
 
   async #hand(batch: readonly ChangeStreamDocument[]): Promise<void> {

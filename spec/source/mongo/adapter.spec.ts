@@ -259,6 +259,17 @@ describe('source/mongo/adapter on a real server', () => {
     expect(await read({ at: { $gt: '2024-01-01T00:00:00.000Z' } })).to.have.lengthOf(6)
   })
 
+  it('follows by a pipeline that leaves collections out', async () => {
+    const adapter = mongo(db, { pipeline: [{ $match: { 'ns.coll': 'users' } }] })
+    const recorder = new Recorder()
+    open.push(await adapter.open(recorder))
+    await db.collection('noise').insertOne({ x: 1 })
+    await db.collection('users').insertOne({ x: 1 })
+    const { to } = await readAll(adapter, 'users')
+    await recorder.reached(adapter, to)
+    expect(recorder.changesSeen.map(({ collection }) => collection)).to.deep.equal(['users'])
+  })
+
   it('is the same for the same database of the same client', () => {
     expect(mongo(client.db(db.databaseName))).to.equal(mongo(db))
     expect(mongo(client.db(`${db.databaseName}_2`))).to.not.equal(mongo(db))

@@ -95,7 +95,7 @@ export class Copy {
 }
 
 /** Documents in the order of their ids. */
-export function sorted(documents: readonly Document[]): Document[] {
+function sorted(documents: readonly Document[]): Document[] {
   const key = (document: Document) => idKey(document._id ?? null)
   return [...documents].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
