@@ -1,6 +1,7 @@
 import { ParticleError } from '../errors.ts'
-import { DocumentList } from '../model/collection.ts'
+import { changed } from '../model/change.ts'
 import type { Document, Json, Model } from '../model/document.ts'
+import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 
 /** What the store needs of a `payload` event: one part of a root's documents. */
@@ -28,7 +29,7 @@ export class Store<M = unknown> {
   readonly data: Model = {}
   /** What the server says may be seen, of each root; `undefined` until it did. */
   manifest: Record<string, M> | undefined
-  readonly #lists = new Map<string, DocumentList>()
+  readonly #lists = new Map<string, IndexedList>()
   readonly #loading = new Map<string, Loading>()
   readonly #snapshots = new Map<string, readonly Document[]>()
   #snapshot: Readonly<Record<string, readonly Document[]>> | undefined
@@ -78,7 +79,7 @@ export class Store<M = unknown> {
     for (const document of data) loading.documents.push(document)
     loading.parts++
     if (!last) return false
-    const list = new DocumentList(loading.documents)
+    const list = new IndexedList(loading.documents, changed)
     list.apply(loading.oplist)
     this.#loading.delete(root)
     this.#show(root, list)
@@ -97,7 +98,7 @@ export class Store<M = unknown> {
       return false
     }
     if (!this.#knows(root)) return false
-    const list = this.#lists.get(root) ?? new DocumentList()
+    const list = this.#lists.get(root) ?? new IndexedList([], changed)
     // One operation by itself is applied or it isn't; of many, those before the one that fails would stay.
     const before = oplist.length > 1 ? oplist.map(({ id }) => [id, list.get(id)] as const) : []
     try {
@@ -125,7 +126,7 @@ export class Store<M = unknown> {
     const missing = Object.keys(this.manifest ?? {}).filter(
       (root) => !this.#lists.has(root) && this.#knows(root),
     )
-    for (const root of missing) this.#show(root, new DocumentList())
+    for (const root of missing) this.#show(root, new IndexedList([], changed))
     return missing.length > 0
   }
 
@@ -153,7 +154,7 @@ export class Store<M = unknown> {
     return root !== '__proto__' && (!this.manifest || Object.hasOwn(this.manifest, root))
   }
 
-  #show(root: string, list: DocumentList): void {
+  #show(root: string, list: IndexedList): void {
     this.#lists.set(root, list)
     this.data[root] = list.list
     this.#forget(root)

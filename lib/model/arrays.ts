@@ -1,6 +1,5 @@
 import { ParticleError } from '../errors.ts'
 import { compare, equal } from './compare.ts'
-import { condition, isOperators, matcher } from './condition.ts'
 import type { Json } from './document.ts'
 import { field, isObject, type JsonObject } from './json.ts'
 
@@ -27,10 +26,13 @@ export function addToSet(array: readonly Json[], data: Json): Json[] {
   return result
 }
 
+/** What tells the values that a `pull` by a condition (an object) takes out. */
+export type Conditions = (condition: JsonObject) => (value: Json | undefined) => boolean
+
 /** `$pull`: the array without the values that equal `data`, or that meet the condition which it is. */
-export function pull(array: readonly Json[], data: Json): Json[] {
+export function pull(array: readonly Json[], data: Json, conditions: Conditions | undefined): Json[] {
   if (!isObject(data)) return array.filter((item) => !equal(item, data))
-  const test = isOperators(data) ? condition(data) : matcher(data)
+  const test = conditions ? conditions(data) : refuse('a plain value')
   return array.filter((item) => !test(item))
 }
 

@@ -78,8 +78,13 @@ const LOGIC: Record<string, (met: number, all: number) => boolean> = {
   $nor: (met) => met === 0,
 }
 
+/** The test of the values that a `pull` by this condition takes out. */
+export function pullTest(data: JsonObject): Test {
+  return isOperators(data) ? condition(data) : matcher(data)
+}
+
 /** Whether a value is an object of operators (`{ $gt: 3 }`), in contrast to a value or a query by fields. */
-export function isOperators(value: Json): value is JsonObject {
+function isOperators(value: Json): value is JsonObject {
   const first = isObject(value) ? Object.keys(value)[0] : undefined
   return first !== undefined && first[0] === '$' && !Object.hasOwn(LOGIC, first)
 }

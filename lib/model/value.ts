@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import { addToSet, pull, push } from './arrays.ts'
+import { addToSet, type Conditions, pull, push } from './arrays.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
 import type { Operation } from './operation.ts'
@@ -16,7 +16,11 @@ export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'p
  *
  * @throws ParticleError `INVALID_OPERATION` where the operation's data or the value does not fit it.
  */
-export function nextValue(op: Operation, value: Json | undefined): Json | undefined | typeof UNCHANGED {
+export function nextValue(
+  op: Operation,
+  value: Json | undefined,
+  conditions?: Conditions,
+): Json | undefined | typeof UNCHANGED {
   const { operation, data } = op
   if (operation === 'unset') return value === undefined ? UNCHANGED : undefined
   if (data === undefined) return refuse(op, 'data')
@@ -39,18 +43,18 @@ export function nextValue(op: Operation, value: Json | undefined): Json | undefi
   const array = value === undefined ? [] : value
   if (!Array.isArray(array)) return refuse(op, 'an array there')
   // Done to no array too, for the errors: data that does not fit is refused whether there is an array or not.
-  const next = nextArray(op, array, data)
+  const next = nextArray(op, array, data, conditions)
   return value === undefined && REMOVALS.has(operation) ? UNCHANGED : next
 }
 
-function nextArray(op: Operation, array: Json[], data: Json): Json[] {
+function nextArray(op: Operation, array: Json[], data: Json, conditions?: Conditions): Json[] {
   switch (op.operation) {
     case 'push':
       return push(array, data)
     case 'addToSet':
       return addToSet(array, data)
     case 'pull':
-      return pull(array, data)
+      return pull(array, data, conditions)
     case 'pop':
       if (data !== 1 && data !== -1) return refuse(op, '1 or -1 as data')
       return data === 1 ? array.slice(0, -1) : array.slice(1)

@@ -1,4 +1,4 @@
-export { createHandler, type Handler } from './middleware.ts'
+export type { Handler } from './middleware.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,

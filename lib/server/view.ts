@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import type { Document } from '../model/document.ts'
+import type { Document, Id, Json } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
 import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
@@ -82,7 +82,9 @@ export class View {
   needsDocument(change: DocumentChange): boolean {
     if (change.document) return false
     if (this.matches) return true
-    return change.operations.some((operation) => needsDocument(this.manifest, operation))
+    return change.operations.some(
+      (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
+    )
   }
 
   /** Whether what follows a sequence can be replayed to a client that held the view there. */
@@ -240,8 +242,21 @@ export class View {
   #filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
     const { id, document } = change
     const oplist = operations.map((operation) => ({ ...operation, id }))
-    if (document) return filterDelta(this.manifest, oplist, () => document)
+    if (document) {
+      const shown = filterDelta(this.manifest, oplist, () => document)
+      return shown.some(isConditional) ? filterDelta(this.manifest, [replacement(id, document)]) : shown
+    }
     if (oplist.some((operation) => needsDocument(this.manifest, operation))) return BARRIER
-    return filterDelta(this.manifest, oplist)
+    const shown = filterDelta(this.manifest, oplist)
+    return shown.some(isConditional) ? BARRIER : shown
   }
+}
+
+/** A `pull` by a condition never goes on the wire: browsers would need the whole query language for it. */
+function isConditional({ operation, data }: Operation): boolean {
+  return operation === 'pull' && typeof data === 'object' && data !== null && !Array.isArray(data)
+}
+
+function replacement(id: Id, document: Document): DocumentOperation {
+  return { operation: 'set', id, path: '.', data: document as Json }
 }

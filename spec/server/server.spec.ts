@@ -159,6 +159,20 @@ describe('Server', () => {
     expect(nobody.model).to.deep.equal({ users: [] })
   })
 
+  it('sends a document whole where a pull goes by a condition, which browsers can not judge', async () => {
+    const { users, adapter } = await setUp()
+    const server = make({
+      dataSources: { users: { manifest: { tags: true }, collection: adapter.handle('users') } },
+    })
+    const client = await LocalClient.connect(server)
+    await until(() => client.ready)
+    await users.updateOne({ _id: 1 }, { $pull: { tags: { $in: ['a'] } }, $set: { secret: 'x' } })
+    await until(() => client.of('delta').length === 1)
+    expect(client.of('delta')[0]?.data.oplist).to.deep.equal([
+      { operation: 'set', id: 1, path: '.', data: { _id: 1, tags: [] } },
+    ])
+  })
+
   it('resets the root when its collection is dropped', async () => {
     const { users, adapter } = await setUp()
     const server = make({ dataSources: { users: { manifest: true, collection: adapter.handle('users') } } })
