@@ -11,7 +11,7 @@ function plain<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) {
 const name = fc.constantFrom('a', 'b', 'c')
 
 /** Scalars, with numbers more often than others. */
-export const scalar: fc.Arbitrary<Json> = fc.oneof(
+const scalar: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: -3, max: 5 }) },
   fc.constantFrom<Json>('x', 'y', 'Z', '', null, true, false, 1.5),
 )
@@ -47,7 +47,7 @@ export const lists: fc.Arbitrary<Document> = fc
   )
   .map((fields) => ({ _id: 1, ...fields }))
 
-export const path: fc.Arbitrary<string> = fc
+const path: fc.Arbitrary<string> = fc
   .tuple(name, fc.array(fc.oneof(name, fc.constantFrom('0', '1', '4')), { maxLength: 2 }))
   .map(([first, rest]) => [first, ...rest].join('.'))
 

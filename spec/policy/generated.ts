@@ -6,7 +6,7 @@ import { parsePath } from '../../lib/model/path.ts'
 import type { Manifest } from '../../lib/policy/manifest.ts'
 
 /** Names of fields, numeric-looking ones too. A manifest never lists the last one. */
-export const NAMES = ['a', 'b', 'a', 'b', '0', '1', '17', 'secret1', '2fa', '01', 'SECRET1'] as const
+const NAMES = ['a', 'b', 'a', 'b', '0', '1', '17', 'secret1', '2fa', '01', 'SECRET1'] as const
 
 type Fields = { [name: string]: Json }
 

@@ -64,7 +64,7 @@ if (typeof after === 'function')
   after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
 
 /** The one server that all specs of this process share. It ends after the last spec. */
-export async function sharedMongo(): Promise<MongoServer> {
+async function sharedMongo(): Promise<MongoServer> {
   shared ??= startMongo()
   return await shared
 }
