@@ -42,7 +42,10 @@ export function resumeFrom(
   const before = epoch === here.epoch && sequence < Number(mark)
   const given = before ? claims?.previous : claims?.views
   const now = new Map(views.map((view) => [view.root, fingerprint(view.key)]))
-  const holds = (root: string) => !claims || given?.[root] === now.get(root)
+  // A token of another process doesn't tell on which side of it the position is: the view must have been the same on both.
+  const unsure = epoch === here.epoch ? undefined : claims?.previous
+  const holds = (root: string) =>
+    !claims || (given?.[root] === now.get(root) && (!unsure || unsure[root] === now.get(root)))
   if (views.length > 0 && !views.some((view) => holds(view.root) && view.resumes(sequence)))
     return refuse('history-lost')
   return { presented: true, sequence, holds }
