@@ -3,17 +3,26 @@ import { type BsonClasses, bsonCandidates } from './value.ts'
 
 type Clause = Record<string, unknown>
 
+const ORDERING = new Set(['$gt', '$gte', '$lt', '$lte'])
+const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
+
 /**
  * A query with its values in JSON form as a MongoDB filter that also finds the BSON values behind them:
  * a string that may be an ObjectId (24 hex digits), a Date, a UUID or an Int64 is looked for as that, too.
  *
- * Equality, `$eq` and `$in` become one `$in`; `$ne` and `$nin` one `$nin`; `$gt $gte $lt $lte` an `$or`; `$all` an `$and`;
- * `$not` a `$nor`; `$and $or $nor $elemMatch` are converted within. Other operators pass as they are.
+ * Equality, `$eq` and `$in` become one `$in`; `$ne` and `$nin` one `$nin`; `$all` an `$and`; `$not` a `$nor`;
+ * `$and $or $nor $elemMatch` are converted within. Other operators pass as they are.
+ *
+ * `$gt $gte $lt $lte` of the text of a date (`2024`, `2024-05-06`, up to the millisecond) also find Dates, a second more than asked for, since
+ * texts are in another order than times at the edges: the filter may find too much, never too little, and what it found must be matched again
+ * in its JSON form. Ordering by any other text finds strings only.
  */
 export function toFilter(query: Query, classes: BsonClasses): Clause {
   const clauses: Clause[] = []
   for (const [field, condition] of Object.entries(query)) {
-    if (field === '$and' || field === '$or' || field === '$nor') {
+    if (field === '$nor' && ordersDates(condition)) {
+      // The negation of too much would be too little.
+    } else if (field === '$and' || field === '$or' || field === '$nor') {
       clauses.push({ [field]: (condition as Query[]).map((part) => toFilter(part, classes)) })
     } else if (field.startsWith('$')) {
       clauses.push({ [field]: condition })
@@ -69,23 +78,43 @@ function operator(field: string, name: string, value: unknown, classes: BsonClas
     case '$gte':
     case '$lt':
     case '$lte': {
-      const values = bsonCandidates(value, classes)
-      const either = values.map((item) => ({ [field]: { [name]: item } }))
-      return either.length === 1 ? { [field]: { [name]: value } } : { $or: either }
+      const date = dateBound(name, value)
+      return date
+        ? { $or: [{ [field]: { [name]: value } }, { [field]: date }] }
+        : { [field]: { [name]: value } }
     }
     case '$all':
       return Array.isArray(value) && value.length > 0 && !value.some(isOperators)
         ? join(value.map((item) => equal(field, item, classes)))
         : { [field]: { $all: value } }
     case '$not':
+      if (ordersDates(value)) return {}
       return isOperators(value)
         ? { $nor: [join(operators(field, value, classes))] }
         : { [field]: { $not: value } }
     case '$elemMatch':
+      // An order of bare elements can't be two orders at once.
+      if (isOperators(value) && ordersDates(value)) return {}
       return { [field]: { $elemMatch: elementFilter(value, classes) } }
     default:
       return { [field]: { [name]: value } }
   }
+}
+
+/** The bound of the Dates whose text may be in this order to a text. */
+function dateBound(name: string, text: unknown): Clause | undefined {
+  if (typeof text !== 'string' || !DATE_LIKE.test(text)) return undefined
+  const time = Date.parse(text.includes('T') && !text.endsWith('Z') ? `${text}Z` : text)
+  if (Number.isNaN(time)) return undefined
+  return name.startsWith('$gt') ? { $gte: new Date(time - 1000) } : { $lte: new Date(time + 1000) }
+}
+
+/** Whether there is an order by the text of a date anywhere within. */
+function ordersDates(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([name, item]) =>
+    ORDERING.has(name) ? dateBound(name, item) !== undefined : ordersDates(item),
+  )
 }
 
 /** `$elemMatch` holds either a query or bare operators; of the latter only those that stay a single operator can be converted. */

@@ -1,6 +1,7 @@
 import type { Collection, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { matcher } from '../../policy/criteria.ts'
 import type { Query } from '../source.ts'
 import { documentToJson } from './bson.ts'
 import { toFilter } from './query.ts'
@@ -61,9 +62,13 @@ async function readWith(
       readPreference: 'primary',
       batchSize: BATCH,
     })
+    // The filter may find too much, and the server's idea of equality (5 and Decimal128 5) is not that of the JSON forms.
+    const matches = Object.keys(request.query).length === 0 ? () => true : matcher(request.query)
     let batch: Document[] = []
-    for await (const document of cursor) {
-      batch.push(documentToJson(document))
+    for await (const bson of cursor) {
+      const document = documentToJson(bson)
+      if (!matches(document)) continue
+      batch.push(document)
       if (batch.length < BATCH) continue
       await each(batch)
       batch = []

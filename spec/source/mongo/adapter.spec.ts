@@ -257,6 +257,9 @@ describe('source/mongo/adapter on a real server', () => {
     expect(await read({ at: at.toISOString(), n: { $gte: 3 } })).to.have.members([3, 4, 5])
     expect(await read({ owner: { $ne: owner.toHexString() } })).to.deep.equal([])
     expect(await read({ at: { $gt: '2024-01-01T00:00:00.000Z' } })).to.have.lengthOf(6)
+    expect(await read({ at: { $gt: '2024-05-06', $lt: '2024-05-07' } })).to.have.lengthOf(6)
+    expect(await read({ at: { $gt: at.toISOString() } })).to.deep.equal([])
+    expect(await read({ at: { $not: { $lt: '2025' } } })).to.deep.equal([])
   })
 
   it('follows by a pipeline that leaves collections out', async () => {

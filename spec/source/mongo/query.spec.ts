@@ -11,6 +11,8 @@ const uuid = '01234567-89ab-4def-8123-456789abcdef'
 const binary = new classes.Binary(Buffer.from(uuid.replaceAll('-', ''), 'hex'), 4)
 const long = classes.Long.fromString('9007199254740993')
 
+const around = (text: string, milliseconds: number) => new Date(Date.parse(text) + milliseconds)
+
 const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['nothing', {}, {}],
   ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
@@ -27,7 +29,24 @@ const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['$ne', { a: { $ne: hex } }, { a: { $nin: [hex, oid] } }],
   ['$ne of an array', { a: { $ne: [1] } }, { a: { $nin: [[1]] } }],
   ['$nin', { a: { $nin: [hex] } }, { a: { $nin: [hex, oid] } }],
-  ['$gte of a date', { a: { $gte: iso } }, { $or: [{ a: { $gte: iso } }, { a: { $gte: date } }] }],
+  [
+    '$gte of a date',
+    { a: { $gte: iso } },
+    { $or: [{ a: { $gte: iso } }, { a: { $gte: around(iso, -1000) } }] },
+  ],
+  [
+    '$lt of a day',
+    { a: { $lt: '2024-05-06' } },
+    { $or: [{ a: { $lt: '2024-05-06' } }, { a: { $lte: around('2024-05-06', 1000) } }] },
+  ],
+  [
+    '$gt of a time without zone',
+    { a: { $gt: '2024-05-06T07:08' } },
+    { $or: [{ a: { $gt: '2024-05-06T07:08' } }, { a: { $gte: around('2024-05-06T07:08Z', -1000) } }] },
+  ],
+  ['$gt of another text', { a: { $gt: 'x' } }, { a: { $gt: 'x' } }],
+  ['$not of an order of dates', { a: { $not: { $gt: iso } }, b: 1 }, { $and: [{}, { b: 1 }] }],
+  ['$nor of an order of dates', { $nor: [{ a: { $gt: iso } }], b: 1 }, { b: 1 }],
   ['two bounds', { a: { $gt: 1, $lt: 5 } }, { $and: [{ a: { $gt: 1 } }, { a: { $lt: 5 } }] }],
   ['$not', { a: { $not: { $eq: hex } } }, { $nor: [{ a: { $in: [hex, oid] } }] }],
   ['$all', { a: { $all: ['x', hex] } }, { $and: [{ a: 'x' }, { a: { $in: [hex, oid] } }] }],
