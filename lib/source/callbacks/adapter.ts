@@ -1,48 +1,26 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
-import { idKey } from '../../model/id.ts'
 import { toJson } from '../../model/json.ts'
-import { type DocumentOperation, OPERATIONS, type Operation } from '../../model/operation.ts'
-import { parsePath } from '../../model/path.ts'
 import type { Adapter, Change, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { callback } from './call.ts'
-
-/** A position of the application's own: compared as numbers (dates too) or as strings. */
-type OwnPosition = number | string | Date
-
-/** What `payload` answers with. */
-export interface CallbackPayload {
-  /** The documents, each with its `_id`. */
-  data: readonly unknown[]
-  /** When the data was current. */
-  timestamp?: Date | string | number
-  /** Everything up to this position is in the data; deltas that name a position then meet it exactly. */
-  position?: OwnPosition
-}
-
-/** What `delta` hands to its listener. */
-export interface CallbackDelta {
-  timestamp?: Date | string | number
-  oplist: readonly {
-    operation: string
-    id: unknown
-    path: string
-    data?: unknown
-    keys?: readonly (string | number)[]
-  }[]
-  position?: OwnPosition
-  /** The operations can't tell what happened (a collection was dropped): the payload is to be read again. */
-  reset?: boolean
-}
-
-/** The 2013 form of a data source: two functions of the application's. */
-export interface CallbackSource<Identity = never> {
-  payload: (identity: Identity, done: (error?: unknown, payload?: CallbackPayload) => void) => unknown
-  delta?: ((identity: Identity, listener: (delta: CallbackDelta) => void) => unknown) | undefined
-}
+import {
+  byDocument,
+  type CallbackDelta,
+  type CallbackPayload,
+  type CallbackSource,
+  type OwnPosition,
+  parseOplist,
+} from './form.ts'
 
 /** How often a payload is read again because of deltas that can't be repeated. */
 const MOST_READINGS = 6
+/**
+ * How long a payload waits for `delta` to listen, in milliseconds. It may be short (a server that closes waits for it too): where `delta` listens
+ * later, the payload is read again then.
+ */
+const START_TIMEOUT = 5_000
+/** Half of how long to wait before the second reading, in milliseconds; it doubles each time. */
+const READ_AGAIN = 5
 
 /** Operations that leave the same when a document that has them already gets them, and all that followed, once more. */
 const REPEATABLE = new Set(['set', 'unset', 'truncate', 'min', 'max', 'noop'])
@@ -59,16 +37,25 @@ export class CallbackAdapter implements Adapter {
   readonly #source: CallbackSource
   readonly #identity: Json
   readonly #onError: (error: ParticleError) => void
+  readonly #startTimeout: number
   readonly #epoch = Math.random().toString(36).slice(2, 10)
   #sequence = 0
   #readings = new Set<Seen[]>()
   #lastOwn: OwnPosition | undefined
 
-  constructor(root: string, source: CallbackSource, identity: Json, onError: (error: ParticleError) => void) {
+  /** `startTimeout` is how long `delta` may take until it listens, in milliseconds. */
+  constructor(
+    root: string,
+    source: CallbackSource,
+    identity: Json,
+    onError: (error: ParticleError) => void,
+    startTimeout = START_TIMEOUT,
+  ) {
     this.name = root
     this.#source = source
     this.#identity = identity
     this.#onError = onError
+    this.#startTimeout = startTimeout
   }
 
   async open(listener: ChangeListener): Promise<Subscription> {
@@ -79,13 +66,26 @@ export class CallbackAdapter implements Adapter {
     const emit = (event: CallbackDelta) => {
       if (open) this.#take(event, listener)
     }
-    let stop: unknown
+    let starting: Promise<unknown>
     try {
-      stop = delta(this.#identity as never, emit)
+      starting = started(delta(this.#identity as never, emit))
     } catch (cause) {
+      open = false
       throw this.#failed('delta', 'threw', cause)
     }
-    const stopping = Promise.resolve(stop).catch((cause: unknown) => {
+    // A payload that is read before the application listens could miss what came in between.
+    try {
+      const inTime = await this.#inTime(starting)
+      if (!inTime)
+        void starting.then(
+          () => emit({ oplist: [], reset: true }),
+          () => {},
+        )
+    } catch (cause) {
+      open = false
+      throw this.#failed('delta', 'rejected', cause)
+    }
+    const stopping = starting.catch((cause: unknown) => {
       this.#onError(this.#failed('delta', 'rejected', cause))
     })
     return {
@@ -129,12 +129,15 @@ export class CallbackAdapter implements Adapter {
         )
         const documents = this.#documents(payload)
         const span = this.#span(payload, start, lastOwn, seen)
-        if (!span && reading < MOST_READINGS) continue
+        if (!span && reading < MOST_READINGS) {
+          await new Promise((resolve) => setTimeout(resolve, READ_AGAIN * 2 ** reading))
+          continue
+        }
         if (!span) {
           this.#onError(
             new ParticleError(
               'SOURCE_FAILED',
-              `payload of ${this.name}: each of ${MOST_READINGS} readings was overtaken by deltas that can't be repeated; the data may hold some of them twice. Give payload and delta a position`,
+              `payload of ${this.name}: each of ${MOST_READINGS} readings was overtaken by deltas that can't be repeated, or was older than a delta before it; the data may be wrong. Give payload and delta a position`,
             ),
           )
         }
@@ -144,6 +147,23 @@ export class CallbackAdapter implements Adapter {
       }
     } finally {
       this.#readings.delete(seen)
+    }
+  }
+
+  /** Whether the promise resolves within the timeout; rejects with it. */
+  async #inTime(starting: Promise<unknown>): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => {
+        const how = `gave a promise that did not resolve within ${this.#startTimeout} ms; it should, once changes are listened to`
+        this.#onError(this.#failed('delta', how, undefined))
+        resolve(false)
+      }, this.#startTimeout)
+    })
+    try {
+      return await Promise.race([starting.then(() => true), late])
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -159,11 +179,9 @@ export class CallbackAdapter implements Adapter {
     seen: readonly Seen[],
   ): { from: number; to: number } | undefined {
     const own = payload?.position
-    if (
-      own !== undefined &&
-      (lastOwn === undefined || order(own, lastOwn) >= 0) &&
-      seen.every((change) => change.position !== undefined)
-    ) {
+    // Read from a replica that lags: it lacks what was sent already, and is not sent again.
+    if (own !== undefined && lastOwn !== undefined && order(own, lastOwn) < 0) return undefined
+    if (own !== undefined && seen.every((change) => change.position !== undefined)) {
       let to = start
       for (const change of seen) {
         if (change.position !== undefined && order(change.position, own) <= 0) to = change.sequence
@@ -203,14 +221,19 @@ export class CallbackAdapter implements Adapter {
     let changes: Change[]
     let repeatable = true
     try {
-      const oplist = event.reset ? [] : parseOplist(event, this.name)
+      const reset = event?.reset === true
+      const oplist = reset ? [] : parseOplist(event, this.name)
       repeatable = oplist.every((operation) => REPEATABLE.has(operation.operation))
       const common = { position, timestamp: isoTime(event.timestamp), collection: '', transaction: position }
-      changes = event.reset
+      changes = reset
         ? [{ kind: 'reload', ...common }]
         : byDocument(oplist).map((operations) => ({ kind: 'update', ...common, ...operations }))
     } catch (error) {
-      this.#onError(error as ParticleError)
+      this.#onError(
+        error instanceof ParticleError
+          ? error
+          : new ParticleError('INVALID_OPERATION', `delta of ${this.name}: ${error}`, { cause: error }),
+      )
       changes = [{ kind: 'reload', position, timestamp: isoTime(undefined), collection: '' }]
     }
     if (event?.position !== undefined) this.#lastOwn = event.position
@@ -222,6 +245,19 @@ export class CallbackAdapter implements Adapter {
     const message = cause instanceof Error ? `: ${cause.message}` : ''
     return new ParticleError('CALLBACK_FAILED', `${what} of ${this.name} ${how}${message}`, { cause })
   }
+}
+
+/** Resolves to the function that stops, once the application listens. */
+async function started(given: unknown): Promise<unknown> {
+  const stop = await given
+  if (typeof stop !== 'function') return stop
+  try {
+    await (stop as { ready?: unknown }).ready
+  } catch (error) {
+    stop()
+    throw error
+  }
+  return stop
 }
 
 function split(position: string): [string, number] {
@@ -241,41 +277,4 @@ function isoTime(value: unknown): string {
         ? new Date(value)
         : new Date()
   return (Number.isNaN(date.getTime()) ? new Date() : date).toISOString()
-}
-
-function parseOplist(event: CallbackDelta, root: string): DocumentOperation[] {
-  if (typeof event !== 'object' || event === null || !Array.isArray(event.oplist)) {
-    throw new ParticleError('INVALID_OPERATION', `delta of ${root} must give { timestamp, oplist: [...] }`)
-  }
-  return event.oplist.map((given: CallbackDelta['oplist'][number], index) => {
-    const where = `delta of ${root}: oplist[${index}]`
-    const operation = OPERATIONS.find((name) => name === given?.operation)
-    if (!operation)
-      throw new ParticleError(
-        'INVALID_OPERATION',
-        `${where} has no known operation; known are ${OPERATIONS.join(', ')}`,
-      )
-    if (given.id === undefined || given.id === null)
-      throw new ParticleError('INVALID_OPERATION', `${where} has no id`)
-    if (typeof given.path !== 'string') throw new ParticleError('INVALID_PATH', `${where} has no path`)
-    parsePath(given.path)
-    return {
-      operation,
-      id: toJson(given.id),
-      path: given.path,
-      ...(given.data === undefined ? {} : { data: toJson(given.data) }),
-      ...(given.keys ? { keys: given.keys } : {}),
-    }
-  })
-}
-
-function byDocument(oplist: readonly DocumentOperation[]): { id: Json; operations: Operation[] }[] {
-  const documents = new Map<string, { id: Json; operations: Operation[] }>()
-  for (const { id, ...operation } of oplist) {
-    const key = idKey(id)
-    const known = documents.get(key)
-    if (known) known.operations.push(operation)
-    else documents.set(key, { id, operations: [operation] })
-  }
-  return [...documents.values()]
 }

@@ -23,8 +23,15 @@ export function callback<T>(
   return new Promise((resolve, reject) => {
     let answered = false
     let doneCalled = false
+    let silent = false
     const timer = setTimeout(
-      () => settle(new ParticleError('CALLBACK_FAILED', `${name} did not answer within ${timeout} ms`)),
+      () =>
+        settle(
+          new ParticleError(
+            'CALLBACK_FAILED',
+            `${name} did not answer within ${timeout} ms${silent ? ': it returned undefined, and has not called done' : ''}`,
+          ),
+        ),
       timeout,
     )
     const settle = (error: ParticleError | undefined, value?: T) => {
@@ -51,7 +58,7 @@ export function callback<T>(
     const answer = (value: unknown) => {
       if (value !== undefined || fn.length < options.arity) {
         if (!doneCalled) settle(undefined, value as T)
-      }
+      } else silent = true
     }
     try {
       const returned = fn(...(args(done) as never[]))

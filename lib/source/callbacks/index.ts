@@ -1,2 +1,3 @@
-export { CallbackAdapter, type CallbackSource } from './adapter.ts'
+export { CallbackAdapter } from './adapter.ts'
 export { CALLBACK_TIMEOUT, callback } from './call.ts'
+export type { CallbackSource } from './form.ts'
