@@ -61,10 +61,11 @@ export class Feed {
       this.#users++
     }
     this.#opening ??= this.#open()
+    const opening = this.#opening
     try {
-      await this.#opening
+      await opening
     } catch (error) {
-      this.#opening = undefined
+      if (this.#opening === opening) this.#opening = undefined
       throw error
     }
   }
@@ -106,11 +107,8 @@ export class Feed {
   }
 
   async #open(): Promise<void> {
-    while (this.#closing) {
-      const closing = this.#closing
-      await closing
-      if (this.#closing === closing) this.#closing = undefined
-    }
+    // Only the closing that is under way now: one that begins later waits for this opening.
+    await this.#closing
     const from = this.position
     const generation = ++this.#generation
     const current = () => generation === this.#generation
