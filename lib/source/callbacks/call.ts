@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 
 /** How long a function that the application gave may take to answer, in milliseconds. */
-export const CALLBACK_TIMEOUT = 30_000
+const CALLBACK_TIMEOUT = 30_000
 
 type Done<T> = (error?: unknown, value?: T) => void
 

@@ -1,3 +1,3 @@
 export { CallbackAdapter } from './adapter.ts'
-export { CALLBACK_TIMEOUT, callback } from './call.ts'
+export { callback } from './call.ts'
 export type { CallbackSource } from './form.ts'
