@@ -61,7 +61,8 @@ export async function loadSnapshot(
     for (const change of entry.changes) {
       if (change.collection !== view.collection) continue
       if (change.kind === 'clear' || change.kind === 'reload') return undefined
-      if (feed.adapter.compare(change.position, reading.from) > 0) fold(list, change, view)
+      if (feed.adapter.compare(change.position, reading.from) > 0 && !fold(list, change, view))
+        return undefined
     }
   }
   return {
@@ -78,7 +79,8 @@ function put(list: DocumentList, document: Document): void {
   ])
 }
 
-function fold(list: DocumentList, change: DocumentChange, view: View): void {
+/** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
+function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
   const { id, document } = change
   const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
   const whole =
@@ -87,7 +89,8 @@ function fold(list: DocumentList, change: DocumentChange, view: View): void {
   else if (whole) {
     if (view.matches && !view.matches(whole)) remove()
     else put(list, whole)
-  } else {
+  } else if (view.matches) return false
+  else {
     for (const operation of change.operations) {
       try {
         list.apply([{ ...operation, id }])
@@ -96,6 +99,7 @@ function fold(list: DocumentList, change: DocumentChange, view: View): void {
       }
     }
   }
+  return true
 }
 
 async function encodeParts(view: View, documents: readonly Document[], timestamp: string): Promise<Buffer[]> {

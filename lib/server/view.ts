@@ -133,10 +133,12 @@ export class View {
     ) {
       return Promise.resolve(snapshot)
     }
-    this.#loading ??= this.#load().finally(() => {
-      this.#loading = undefined
+    if (this.#loading) return this.#loading
+    const loading = this.#load().finally(() => {
+      if (this.#loading === loading) this.#loading = undefined
     })
-    return this.#loading
+    this.#loading = loading
+    return loading
   }
 
   /** Begins to follow the source; rejects when it can't be opened. */
@@ -170,33 +172,38 @@ export class View {
   }
 
   async #load(): Promise<Snapshot> {
+    if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
+    const generation = this.#generation
+    const stale = () => generation !== this.#generation
     for (;;) {
-      const generation = this.#generation
-      if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
       const pin = this.#log.pin()
       try {
-        const snapshot = await loadSnapshot(
-          this,
-          this.#log,
-          pin.sequence,
-          () => generation !== this.#generation,
-        )
-        if (!snapshot || generation !== this.#generation) continue
+        const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale)
+        // Who waits for what is void by now joins those who wait for the reading that took its place.
+        if (stale()) return this.snapshot()
+        if (!snapshot || !this.#follow(snapshot)) continue
         this.#snapshot = snapshot
-        if (this.matches && !this.#members) {
-          this.#members = new Set(snapshot.ids)
-          this.#since = snapshot.sequence
-          for (let at = snapshot.sequence + 1; at <= this.#log.head; at++) {
-            const entry = this.#log.at(at)
-            if (entry && entry.feed === this.feed && this.frame(entry) === BARRIER) break
-          }
-        }
         return snapshot
       } finally {
         pin.release()
       }
     }
+  }
+
+  /** Learns the members from a snapshot and works off what came after it; false when that can't be told as deltas. */
+  #follow(snapshot: Snapshot): boolean {
+    if (!this.matches || this.#members) return true
+    this.#members = new Set(snapshot.ids)
+    this.#since = snapshot.sequence
+    for (let at = snapshot.sequence + 1; at <= this.#log.head; at++) {
+      const entry = this.#log.at(at)
+      if (!entry || entry.feed !== this.feed || this.frame(entry) !== BARRIER) continue
+      this.#members = undefined
+      this.#since = Number.POSITIVE_INFINITY
+      return false
+    }
+    return true
   }
 
   #encode(entry: Entry): Frame | typeof BARRIER | null {
