@@ -82,9 +82,14 @@ export class View {
   needsDocument(change: DocumentChange): boolean {
     if (change.document) return false
     if (this.matches) return true
-    return change.operations.some(
-      (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
-    )
+    try {
+      return change.operations.some(
+        (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
+      )
+    } catch {
+      // A malformed change: its frame reports it, and a document wouldn't help.
+      return false
+    }
   }
 
   /** Whether what follows a sequence can be replayed to a client that held the view there. */
