@@ -146,4 +146,35 @@ describe('The sample of 2013, on the real server', function () {
     await agrees(reader)
     await server.disconnect()
   })
+
+  it('shows a transaction at once, or not at all', async () => {
+    const server = new particle.Server({
+      dataSources: { users: { manifest, collection: mongo(db).collection('users') } },
+    })
+    const reader = await listen(server)
+    await users.insertMany([{ _id: 901 }, { _id: 902 }])
+    await until(() => reader.data.users?.some((user) => user._id === 902) === true)
+    const seen = new Set<string>()
+    reader.subscribe(() => {
+      const emails = [901, 902].map((id) => reader.data.users?.find((user) => user._id === id)?.email)
+      seen.add(JSON.stringify(emails))
+    })
+    for (let i = 0; i < 5; i++) {
+      await client.withSession((session) =>
+        session.withTransaction(async () => {
+          await users.updateOne({ _id: 901 }, { $set: { email: `t${i}` } }, { session })
+          await users.updateOne({ _id: 902 }, { $set: { email: `t${i}` } }, { session })
+        }),
+      )
+    }
+    await until(() => seen.has('["t4","t4"]'))
+    expect([...seen]).to.deep.equal([
+      '["t0","t0"]',
+      '["t1","t1"]',
+      '["t2","t2"]',
+      '["t3","t3"]',
+      '["t4","t4"]',
+    ])
+    await server.disconnect()
+  })
 })

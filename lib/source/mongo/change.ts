@@ -148,6 +148,8 @@ function start(
     position: options.position(0),
     timestamp,
     collection: event.ns.coll,
+    // All of a transaction happens at one cluster time, which no other write shares.
+    ...(event.txnNumber === undefined ? {} : { transaction: `${event.clusterTime ?? timestamp}` }),
     id: bsonToJson(event.documentKey?._id),
   }
 }
