@@ -123,6 +123,8 @@ export class Connection implements Viewer {
   reset(view: View, reason: string): void {
     if (this.#closed || this.#stalled) return
     if (this.#states.get(view) === 'live') this.#unready++
+    // What the same entry showed in another root must not tell the client that it holds the entry.
+    if (this.#lastFrame) this.#queue.replaceLast(this.#lastFrame.live, this.#lastFrame.body)
     this.#load(view, reason)
   }
 
@@ -254,8 +256,8 @@ export class Connection implements Viewer {
       }
       frames.forEach((frame, index) => {
         const last = index === frames.length - 1
-        // With all roots in the replay, and none being loaded, the client holds everything up to the entry.
-        this.push(ids && last && this.#unready === views.length ? frame.live : frame.body)
+        // Only with all roots in the replay does the client hold everything up to the entry, and nothing after it.
+        this.push(ids && last && views.length === this.views.length ? frame.live : frame.body)
       })
     }
   }

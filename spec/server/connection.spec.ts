@@ -1,0 +1,612 @@
+import { expect } from 'chai'
+import { applyDelta } from '../../lib/model/delta.ts'
+import type { Document, Model } from '../../lib/model/document.ts'
+import { matcher } from '../../lib/policy/criteria.ts'
+import { parseManifest } from '../../lib/policy/manifest.ts'
+import { decode } from '../../lib/protocol/decode.ts'
+import { Connection, type Start } from '../../lib/server/connection.ts'
+import { Feed } from '../../lib/server/feed.ts'
+import { Flusher } from '../../lib/server/flusher.ts'
+import { Log } from '../../lib/server/log.ts'
+import { yieldTurn } from '../../lib/server/pause.ts'
+import { eventReceiver } from '../../lib/server/receiver.ts'
+import type { Sink } from '../../lib/server/sink.ts'
+import { View } from '../../lib/server/view.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import type { Query } from '../../lib/source/source.ts'
+import { CountingAdapter } from '../support/counting.ts'
+import { until } from '../support/local.ts'
+
+/** A client that reads when the spec lets it, and applies what it reads. */
+class Client implements Sink {
+  // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
+  readonly events: { name: string; data: any; id: string | undefined }[] = []
+  readonly model: Model = {}
+  /** The position that it would come back with. */
+  position = ''
+  ended = 0
+  /** Whether it leaves all in the socket. */
+  stopped = false
+  readonly #socket: string[] = []
+  readonly #parts: Document[] = []
+  #listeners: (() => void)[] = []
+
+  write(bytes: Buffer): boolean {
+    this.#socket.push(bytes.toString())
+    if (!this.stopped) this.read()
+    return !this.stopped
+  }
+  buffered(): number {
+    return this.#socket.join('').length
+  }
+  onDrain(listener: () => void): void {
+    if (this.buffered() === 0) setImmediate(listener)
+    else this.#listeners.push(listener)
+  }
+  end(): void {
+    this.ended++
+  }
+  read(): void {
+    for (const text of this.#socket.splice(0)) this.#receive(text)
+    for (const listener of this.#listeners.splice(0)) listener()
+  }
+  get names(): string[] {
+    return this.events.map((event) => event.name)
+  }
+  of(name: string) {
+    return this.events.filter((event) => event.name === name)
+  }
+  get ready(): boolean {
+    return this.names.lastIndexOf('ready') > this.names.lastIndexOf('reset')
+  }
+
+  readonly #receive = eventReceiver(
+    (name, data, id) => {
+      expect(decode(name, JSON.stringify(data), id), name).not.to.equal(undefined)
+      this.events.push({ name, data, id })
+      if (id !== undefined) this.position = id
+      if (name === 'delta') applyDelta(this.model, data as never)
+      if (name !== 'payload') return
+      const part = data as { root: string; data: Document[]; part: number; last: boolean }
+      if (part.part === 0) this.#parts.length = 0
+      this.#parts.push(...part.data)
+      if (part.last) this.model[part.root] = [...this.#parts]
+    },
+    (error) => {
+      throw error
+    },
+  )
+}
+
+const NEW: Start = { presented: false, holds: () => false }
+
+describe('server/connection', () => {
+  const setUp = async ({ maxBufferedBytes = 1e6, count = 3, size = 0, bytes = 1e7 } = {}) => {
+    const store = memory()
+    const adapter = new CountingAdapter(store)
+    const users = store.collection('users')
+    const text = 'x'.repeat(size)
+    await users.insertMany(Array.from({ length: count }, (_, _id) => ({ _id, name: `user ${_id}`, text })))
+    const log = new Log({ bytes, ms: 1e6 })
+    const errors: [string, string][] = []
+    const feed = new Feed(adapter, {
+      log,
+      positionId: (at) => `id${at}`,
+      onError: () => {},
+      onDebug: () => {},
+    })
+    const host = {
+      log,
+      flusher: new Flusher(),
+      maxBufferedBytes,
+      currentId: () => `id${log.head}`,
+      onError: (error: unknown, root: string) => errors.push([root, (error as Error).message]),
+    }
+    const viewOf = (
+      root: string,
+      { query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {},
+    ) =>
+      new View(
+        {
+          key: root,
+          root,
+          manifest: parseManifest(manifest, 'manifest'),
+          feed,
+          collection: 'users',
+          query,
+          matches: Object.keys(query).length > 0 ? matcher(query) : undefined,
+        },
+        log,
+        () => {},
+      )
+    let closed = 0
+    const connect = (views: readonly View[], start: Start = NEW, client = new Client()) => {
+      const connection = new Connection(client, views, host, () => closed++)
+      connection.start(start)
+      return { client, connection }
+    }
+    const connected = async (...views: View[]) => {
+      const both = connect(views)
+      await until(() => both.client.ready)
+      return both
+    }
+    const update = (n: number, id = 1) => users.updateOne({ _id: id }, { $set: { n } })
+    /** Holds readings up until the returned function is called. */
+    const hold = () => {
+      let open = () => {}
+      const gate = new Promise<void>((resolve) => {
+        open = resolve
+      })
+      adapter.gate = () => gate
+      return () => {
+        adapter.gate = undefined
+        open()
+      }
+    }
+    const truth = () => users.find().toArray()
+    const closes = () => closed
+    return { adapter, users, log, feed, errors, viewOf, connect, connected, update, hold, truth, closes }
+  }
+
+  describe('a new client', () => {
+    it('gets the manifest first, then the roots, then ready', async () => {
+      const { viewOf, connected, truth } = await setUp()
+      const { client } = await connected(viewOf('one', { manifest: { name: true } }), viewOf('two'))
+      expect(client.names).to.deep.equal(['manifest', 'payload', 'payload', 'ready'])
+      expect(client.events[0]?.data).to.deep.include({
+        protocol: 1,
+        resumed: false,
+        sources: { one: { name: true }, two: true },
+      })
+      expect(client.events[0]?.data).not.to.have.property('reason')
+      expect(client.model.two).to.deep.equal(await truth())
+    })
+
+    it('is ready at once when it sees nothing', async () => {
+      const { connect } = await setUp()
+      const { client, connection } = connect([])
+      expect(connection.ready).to.equal(true)
+      await yieldTurn()
+      expect(client.names).to.deep.equal(['manifest', 'ready'])
+    })
+
+    it('gets no id while a root is loading, and is ready after the last one', async () => {
+      const { viewOf, connect, update, hold, adapter } = await setUp()
+      const [fast, slow] = [viewOf('fast'), viewOf('slow')]
+      await fast.snapshot()
+      const release = hold()
+      const { client, connection } = connect([fast, slow])
+      await until(() => client.of('payload').length === 1 && adapter.reads === 2)
+      await yieldTurn()
+      await update(1)
+      await until(() => client.of('delta').length === 1)
+      expect(client.events.map((event) => event.id)).to.deep.equal([undefined, undefined, undefined])
+      expect(connection.ready).to.equal(false)
+      release()
+      await until(() => client.ready)
+      expect(client.events.at(-1)).to.deep.include({ name: 'ready', id: 'id1' })
+      expect(connection.ready).to.equal(true)
+    })
+
+    it('gets an id with every delta once it is ready', async () => {
+      const { viewOf, connected, update } = await setUp()
+      const { client } = await connected(viewOf('users'))
+      await update(1)
+      await update(2)
+      await yieldTurn()
+      expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id1', 'id2'])
+    })
+
+    it('gets the snapshot at hand and what came after it', async () => {
+      const { viewOf, connected, update, adapter, truth } = await setUp()
+      const view = viewOf('users')
+      await connected(view)
+      await update(1)
+      const { client } = await connected(view)
+      expect(client.names).to.deep.equal(['manifest', 'payload', 'delta', 'ready'])
+      expect(client.events.map((event) => event.id)).to.deep.equal([undefined, undefined, undefined, 'id1'])
+      expect([client.model.users, adapter.reads]).to.deep.equal([await truth(), 1])
+    })
+
+    it('misses nothing that is written between the parts of a payload', async () => {
+      const { users, viewOf, connect, truth } = await setUp({ count: 200, size: 2000 })
+      const { client } = connect([viewOf('users')])
+      let writes = 0
+      while (!client.ready) {
+        await users.updateOne({ _id: writes % 200 }, { $inc: { n: 1 } })
+        writes++
+        await yieldTurn()
+      }
+      expect(client.of('payload').length).to.be.above(5)
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+  })
+
+  describe('a change', () => {
+    it('that touches two roots gives the id with the last frame only', async () => {
+      const { viewOf, connected, update } = await setUp()
+      const { client } = await connected(viewOf('one'), viewOf('two'))
+      await update(1)
+      await update(2)
+      await yieldTurn()
+      expect(client.of('delta').map((event) => [event.data.root, event.id])).to.deep.equal([
+        ['one', undefined],
+        ['two', 'id1'],
+        ['one', undefined],
+        ['two', 'id2'],
+      ])
+    })
+
+    it('that shows in one root and resets the other gives no id at all', async () => {
+      const { adapter, feed, viewOf, connected } = await setUp()
+      Object.assign(adapter, { lookup: undefined })
+      const { client } = await connected(viewOf('one'), viewOf('two', { manifest: { name: true } }))
+      const position = feed.position ?? ''
+      const operations = [{ operation: 'rename' as const, path: 'text', data: 'name' }]
+      const change = {
+        kind: 'update' as const,
+        position,
+        timestamp: '',
+        collection: 'users',
+        id: 1,
+        operations,
+      }
+      adapter.listener?.changes([change], position)
+      await yieldTurn()
+      const events = client.events.slice(4, 6).map(({ name, data, id }) => [name, data.root, id])
+      expect(events).to.deep.equal([
+        ['delta', 'one', undefined],
+        ['reset', 'two', ''],
+      ])
+    })
+
+    it('that touches none of its roots is not heard of', async () => {
+      const { users, viewOf, connected, update } = await setUp()
+      const { client } = await connected(viewOf('users', { query: { team: 'a' } }))
+      await update(1)
+      await users.insertOne({ _id: 9, team: 'a' })
+      await yieldTurn()
+      expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id2'])
+    })
+  })
+
+  describe('a reset', () => {
+    it('has an empty id, the reason and the root, and is followed by all of it', async () => {
+      const { viewOf, connected, update } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      const { client, connection } = await connected(one, two)
+      one.reload('gone')
+      expect(connection.ready).to.equal(false)
+      await until(() => client.of('ready').length === 2)
+      await update(1)
+      await yieldTurn()
+      expect(client.events.slice(4).map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
+        ['reset', 'one', ''],
+        ['payload', 'one', undefined],
+        ['ready', undefined, 'id0'],
+        ['delta', 'one', undefined],
+        ['delta', 'two', 'id1'],
+      ])
+      expect(client.of('reset')[0]?.data).to.deep.equal({ root: 'one', reason: 'gone' })
+    })
+
+    it('leaves the other roots without ids until it is over', async () => {
+      const { viewOf, connected, update, hold } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      const { client } = await connected(one, two)
+      const release = hold()
+      one.reload('gone')
+      await update(1)
+      await yieldTurn()
+      expect(client.events.slice(5).map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
+        ['delta', 'two', undefined],
+      ])
+      expect(client.position).to.equal('')
+      release()
+      await until(() => client.ready)
+      expect(client.model.one).to.deep.equal(client.model.two)
+    })
+
+    it('that comes twice gives one complete payload and one ready', async () => {
+      const { viewOf, connected, update, truth } = await setUp({ count: 200, size: 1000 })
+      const view = viewOf('users')
+      const { client, connection } = await connected(view)
+      const before = client.events.length
+      view.reload('once')
+      view.reload('twice')
+      await until(() => client.of('ready').length === 2)
+      for (let i = 0; i < 10; i++) await yieldTurn()
+      const after = client.events.slice(before)
+      expect(after.map((event) => event.data.reason ?? event.data.last ?? event.name)).to.deep.equal([
+        'once',
+        'twice',
+        false,
+        false,
+        false,
+        true,
+        'ready',
+      ])
+      await update(1)
+      await yieldTurn()
+      expect([connection.ready, client.model.users]).to.deep.equal([true, await truth()])
+    })
+
+    it('in the middle of a payload begins it anew', async () => {
+      const { viewOf, connect, truth } = await setUp({ count: 200, size: 1000 })
+      const view = viewOf('users')
+      const { client, connection } = connect([view])
+      await until(() => client.of('payload').length === 1)
+      view.reload('gone')
+      await until(() => client.of('reset').length === 1 && client.ready)
+      const parts = client.of('payload').map((event) => event.data.part)
+      expect(parts.slice(parts.lastIndexOf(0))).to.deep.equal([0, 1, 2, 3])
+      expect(client.of('payload').filter((event) => event.data.last).length).to.equal(1)
+      expect([connection.ready, client.model.users]).to.deep.equal([true, await truth()])
+    })
+  })
+
+  describe('a position', () => {
+    const at = (sequence: number, roots?: string[]): Start => ({
+      presented: true,
+      sequence,
+      holds: (root) => !roots || roots.includes(root),
+    })
+
+    it('that holds is replayed, each entry with its id, and no payload is sent', async () => {
+      const { viewOf, connected, connect, update } = await setUp()
+      const views = [viewOf('one'), viewOf('two')]
+      await connected(...views)
+      for (const n of [1, 2, 3]) await update(n)
+      const { client } = connect(views, at(1))
+      await until(() => client.ready)
+      expect(client.events.map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
+        ['manifest', undefined, undefined],
+        ['delta', 'one', undefined],
+        ['delta', 'two', 'id2'],
+        ['delta', 'one', undefined],
+        ['delta', 'two', 'id3'],
+        ['ready', undefined, 'id3'],
+      ])
+      expect(client.events[0]?.data.resumed).to.equal(true)
+    })
+
+    it('that holds for one root resets the other alone, and gives no id before both are there', async () => {
+      const { viewOf, connected, connect, update } = await setUp()
+      const views = [viewOf('one'), viewOf('two')]
+      await connected(...views)
+      for (const n of [1, 2]) await update(n)
+      const { client } = connect(views, at(1, ['one']))
+      await until(() => client.ready)
+      expect(client.of('reset').map(({ data, id }) => [data, id])).to.deep.equal([
+        [{ root: 'two', reason: 'history-lost' }, ''],
+      ])
+      expect(client.of('payload').map((event) => event.data.root)).to.deep.equal(['two'])
+      expect(client.of('delta').map((event) => event.id)).to.deep.equal(
+        client.of('delta').map(() => undefined),
+      )
+    })
+
+    it('gives no id of the past when a slow replay comes after a root that is there already', async () => {
+      const { users, viewOf, connected, connect } = await setUp()
+      const views = [viewOf('one'), viewOf('two', { manifest: { name: true } })]
+      await connected(...views)
+      for (let i = 0; i < 6; i++)
+        await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(50_000), name: `${i}` } })
+      const slow = new Client()
+      slow.stopped = true
+      const { client } = connect(views, at(0, ['one']), slow)
+      for (let turn = 0; turn < 20; turn++) await yieldTurn()
+      slow.stopped = false
+      slow.read()
+      await until(() => client.ready)
+      expect(client.of('delta').length).to.be.above(5)
+      for (const event of client.of('delta')) expect(event.id).to.equal(undefined)
+      expect(client.events.at(-1)).to.deep.include({ name: 'ready', id: 'id6' })
+    })
+
+    it('that does not hold resets all roots, with the reason', async () => {
+      const { viewOf, connect } = await setUp()
+      const refused: Start = { presented: true, reason: 'position-unknown', holds: () => false }
+      const { client } = connect([viewOf('one'), viewOf('two')], refused)
+      await until(() => client.ready)
+      expect(client.events[0]?.data).to.include({ resumed: false, reason: 'position-unknown' })
+      const reset = (root: string) => ({ root, reason: 'position-unknown' })
+      expect(client.of('reset').map((event) => event.data)).to.deep.equal([reset('one'), reset('two')])
+    })
+
+    it('whose replay meets a dropped collection resets the root', async () => {
+      const { users, viewOf, connected, connect, update, truth } = await setUp()
+      const view = viewOf('users')
+      const first = await connected(view)
+      await update(1)
+      await users.drop()
+      await users.insertOne({ _id: 5 })
+      await until(() => first.client.ready)
+      const { client } = connect([view], at(0))
+      await until(() => client.ready)
+      expect(client.of('reset').map((event) => event.data.reason)).to.deep.equal(['history-lost'])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('misses nothing that is written while it is replayed', async () => {
+      const { users, viewOf, connected, connect, truth } = await setUp()
+      const view = viewOf('users')
+      await connected(view)
+      const late = new Client()
+      late.model.users = structuredClone(await truth())
+      late.stopped = true
+      const write = (i: number) =>
+        users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(30_000) }, $push: { list: i } })
+      for (let i = 0; i < 10; i++) await write(i)
+      const { client } = connect([view], at(0), late)
+      let turns = 0
+      for (; !client.ready; turns++) {
+        if (turns < 5) await write(10 + turns)
+        await yieldTurn()
+        await yieldTurn()
+        client.read()
+      }
+      expect(turns).to.be.above(2)
+      expect([client.of('payload'), client.of('reset')]).to.deep.equal([[], []])
+      await yieldTurn()
+      client.read()
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+  })
+
+  describe('a client that does not read', () => {
+    it('is reset from a fresh snapshot once it has read what the socket holds; nothing waits for it meanwhile', async () => {
+      const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
+      const { client, connection } = await connected(viewOf('users'))
+      client.stopped = true
+      for (let i = 10; i < 60; i++) {
+        await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(2500) }, $push: { list: i } })
+        await yieldTurn()
+      }
+      expect(client.buffered()).to.be.within(10_000, 26_000)
+      expect(connection.ready).to.equal(false)
+      client.stopped = false
+      client.read()
+      await until(() => client.ready && connection.ready)
+      expect(client.of('reset').map(({ data, id }) => [data.reason, id])).to.deep.equal([['slow-client', '']])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('does not hold up the others', async () => {
+      const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
+      const view = viewOf('users')
+      const { client: slow } = await connected(view)
+      const { client: fast } = await connected(view)
+      slow.stopped = true
+      for (let i = 0; i < 20; i++) {
+        await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(5000) } })
+        await yieldTurn()
+      }
+      expect(fast.model.users).to.deep.equal(await truth())
+      expect(fast.of('reset')).to.deep.equal([])
+    })
+
+    it('gets the parts of a payload as it takes them', async () => {
+      const { viewOf, connect, truth } = await setUp({ count: 400, size: 2000 })
+      const slow = new Client()
+      slow.stopped = true
+      const { client } = connect([viewOf('users')], NEW, slow)
+      for (let turn = 0; turn < 50; turn++) await yieldTurn()
+      await until(() => slow.buffered() > 0)
+      for (let turn = 0; turn < 20; turn++) await yieldTurn()
+      expect(slow.buffered()).to.be.below(150_000)
+      slow.stopped = false
+      slow.read()
+      await until(() => client.ready)
+      expect(client.of('reset')).to.deep.equal([])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('takes no resets while it is behind, and is up to date after that', async () => {
+      const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 2000 })
+      const view = viewOf('users')
+      const { client, connection } = await connected(view)
+      client.stopped = true
+      await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      view.reload('gone')
+      view.failed()
+      client.stopped = false
+      client.read()
+      await until(() => client.ready && connection.ready && client.of('reset').length === 1)
+      expect(client.of('reset')[0]?.data.reason).to.equal('slow-client')
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+  })
+
+  describe('a source that fails', () => {
+    it('is told of without its words, while the other roots go on', async () => {
+      const { adapter, errors, viewOf, connect, update } = await setUp()
+      const [good, bad] = [viewOf('good'), viewOf('bad')]
+      await good.snapshot()
+      adapter.failures = [new Error('password is wrong')]
+      const { client } = connect([good, bad])
+      await until(() => client.of('error').length === 1 && client.of('payload').length === 1)
+      expect(client.of('error')[0]?.data).to.deep.include({ root: 'bad', code: 'SOURCE_FAILED' })
+      expect(JSON.stringify(client.events)).not.to.contain('password')
+      expect(errors).to.deep.equal([['bad', 'password is wrong']])
+      await update(1)
+      await until(() => client.of('delta').length === 1)
+      expect(client.of('delta')[0]?.data.root).to.equal('good')
+      expect(client.ready).to.equal(false)
+    })
+  })
+
+  describe('the end', () => {
+    it('is the last event, whatever comes after it', async () => {
+      const { viewOf, connected, update, closes } = await setUp()
+      const view = viewOf('users')
+      const { client, connection } = await connected(view)
+      const pending = update(1)
+      connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
+      await pending
+      await update(2)
+      view.reload('gone')
+      connection.send({ event: 'ping', data: { timestamp: new Date().toISOString() } })
+      connection.end({ event: 'revoked', data: { reason: 'again' } })
+      connection.close()
+      for (let turn = 0; turn < 5; turn++) await yieldTurn()
+      expect(client.events.at(-1)?.data).to.deep.equal({ reason: 'identity-refused' })
+      expect([client.of('revoked').length, client.ended, closes()]).to.deep.equal([1, 1, 1])
+      expect(connection.closed).to.equal(true)
+    })
+
+    it('reaches a client that is behind', async () => {
+      const { users, viewOf, connected } = await setUp({ maxBufferedBytes: 2000 })
+      const { client, connection } = await connected(viewOf('users'))
+      client.stopped = true
+      await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
+      client.read()
+      expect(client.names.at(-1)).to.equal('revoked')
+    })
+
+    it('comes without a word when the client has gone away', async () => {
+      const { viewOf, connected, update, closes } = await setUp()
+      const view = viewOf('users')
+      const { client, connection } = await connected(view)
+      const before = client.events.length
+      await update(1)
+      connection.close()
+      await yieldTurn()
+      expect([client.events.length, client.ended, closes(), view.viewers.size]).to.deep.equal([
+        before,
+        0,
+        1,
+        0,
+      ])
+    })
+
+    it('leaves nothing in the views, also when it comes while they are loading', async () => {
+      const { adapter, errors, viewOf, connect, hold } = await setUp()
+      const views = [viewOf('one'), viewOf('two')]
+      const release = hold()
+      const { client, connection } = connect(views)
+      await until(() => adapter.reads === 2)
+      expect(views.map((view) => view.viewers.size)).to.deep.equal([1, 1])
+      connection.close()
+      release()
+      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      expect(views.map((view) => view.viewers.size)).to.deep.equal([0, 0])
+      expect([client.of('payload'), errors]).to.deep.equal([[], []])
+    })
+
+    it('leaves nothing when it comes while the client is behind', async () => {
+      const { viewOf, connect, adapter } = await setUp({ count: 400, size: 2000 })
+      const view = viewOf('users')
+      const slow = new Client()
+      slow.stopped = true
+      const { connection } = connect([view], NEW, slow)
+      await until(() => slow.buffered() > 64 * 1024)
+      connection.close()
+      slow.read()
+      const before = slow.events.length
+      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      expect([view.viewers.size, slow.events.length, adapter.reads]).to.deep.equal([0, before, 1])
+    })
+  })
+})
