@@ -186,7 +186,7 @@ export class Server {
       given,
       identity,
       views,
-      ...(before ? { previous: before.views } : {}),
+      ...(before ? { previous: heldThroughout(before) } : {}),
       since: formatSince(this.#epoch, this.#mark()),
     }
     return { claims, expiresAt }
@@ -247,9 +247,14 @@ export class Server {
       const next: Claims = { ...renewed.claims, session: claims.session, previous: claims.views }
       const token = await this.#seal.seal(next, renewed.expiresAt)
       stream.claims = { ...next, expiresAt: renewed.expiresAt }
-      connection.send({ event: 'session', data: { token, expiresAt: renewed.expiresAt.toISOString() } })
-      // With other rights the client comes back at once, and what it may no longer hold is reset.
-      if (JSON.stringify(next.views) !== JSON.stringify(claims.views)) connection.end()
+      const changed = JSON.stringify(next.views) !== JSON.stringify(claims.views)
+      connection.send({
+        event: 'session',
+        data: { token, expiresAt: renewed.expiresAt.toISOString() },
+        // With other rights the client comes back at once, and with no position: those it got were given for the old views.
+        ...(changed ? { id: '' } : {}),
+      })
+      if (changed) connection.end()
     } catch (error) {
       if (error instanceof ParticleError && error.code === 'UNAUTHORIZED') {
         connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
@@ -282,6 +287,12 @@ export class Server {
       this.options.onError(new ParticleError('CALLBACK_FAILED', 'disconnect failed', { cause }))
     }
   }
+}
+
+/** The views of a token that its own previous one had too: no telling which of the two a client's position was given for. */
+function heldThroughout({ views, previous }: Claims): Record<string, string> {
+  if (!previous) return views
+  return Object.fromEntries(Object.entries(views).filter(([root, view]) => previous[root] === view))
 }
 
 /** A function of the application's whose own failure goes no further. */

@@ -8,7 +8,8 @@ export type Query = Record<string, unknown>
  * One change at one place in an adapter's order.
  *
  * Contract: a write that creates missing parents is reported at the topmost parent it created (as MongoDB's change streams do), so that
- * operations can be filtered without the document. All values are JSON.
+ * operations can be filtered without the document. Operations that depend on the value before them (`inc`, `push`, ...) come with `document`: without
+ * it, the server may look the document up as it is later, and they would count twice. All values are JSON.
  */
 export interface DocumentChange {
   kind: 'insert' | 'update' | 'replace' | 'delete'

@@ -176,4 +176,27 @@ describe('Coming back to a stream', () => {
     expect(again.names()).to.deep.equal(['manifest', 'ready'])
     for (const stream of [first, back, third, again]) stream.close()
   })
+
+  it('does not honour a position of two tokens ago where the rights changed in between', async () => {
+    await users.insertOne({ _id: 2, name: 'b', team: 'b' })
+    await start({
+      identityLookup: (identity) => identity,
+      dataSources: {
+        all: { manifest: { name: true }, collection: users },
+        own: { manifest: { name: true }, collection: users, criteria: { team: '@team' } },
+      },
+    })
+    const a = await handshake({ identity: { team: 'a' } })
+    const first = await ready({ Authorization: `Bearer ${a.token}` })
+    const unused = await handshake({ identity: { team: 'b' }, previous: a.token })
+    const b = await handshake({ identity: { team: 'b' }, previous: unused.token })
+    const back = await ready({
+      Authorization: `Bearer ${b.token}`,
+      'Last-Event-ID': first.events.at(-1)?.id ?? '',
+    })
+    expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+    expect(back.events[1]?.data.root).to.equal('own')
+    first.close()
+    back.close()
+  })
 })

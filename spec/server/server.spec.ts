@@ -295,4 +295,23 @@ describe('Server', () => {
     await until(() => client.of('revoked').length === 1)
     expect(server.stats().connections).to.equal(0)
   })
+
+  it('ends a stream whose rights have changed at the renewal, and takes its position back', async () => {
+    const { adapter } = await setUp()
+    let team = 'a'
+    const server = make({
+      sessionTtl: 1000,
+      heartbeat: 20,
+      identityLookup: () => ({ team }),
+      dataSources: {
+        users: { manifest: true, collection: adapter.handle('users'), criteria: { team: '@team' } },
+      },
+    })
+    const client = await LocalClient.connect(server)
+    await until(() => client.ready)
+    team = 'b'
+    await until(() => client.of('session').some((event) => event.id === ''))
+    await until(() => server.stats().connections === 0)
+    expect(client.of('session').at(-1)?.id).to.equal('')
+  })
 })
