@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 
 /** Where a connection's bytes go: a response, or a receiver in the same process. */
 export interface Sink {
-  /** False when the reader is behind and `drained` should be awaited. */
+  /** False when the reader is behind: {@link Sink.onDrain} tells when it has caught up. */
   write(bytes: Buffer): boolean
   /** Bytes written and not yet taken by the reader. */
   buffered(): number

@@ -4,6 +4,7 @@ import { idKey } from '../model/id.ts'
 import type { Operation } from '../model/operation.ts'
 import { filterPayload } from '../policy/manifest.ts'
 import type { DocumentChange } from '../source/source.ts'
+import { documentAfter } from './change.ts'
 import type { Log } from './log.ts'
 import { yieldTurn } from './pause.ts'
 import type { View } from './view.ts'
@@ -81,10 +82,9 @@ function put(list: DocumentList, document: Document): void {
 
 /** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
 function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
-  const { id, document } = change
+  const { id } = change
   const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
-  const whole =
-    document ?? (change.kind === 'update' ? undefined : (change.operations[0]?.data as Document | undefined))
+  const whole = documentAfter(change)
   if (change.kind === 'delete') remove()
   else if (whole) {
     if (view.matches && !view.matches(whole)) remove()

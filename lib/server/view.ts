@@ -6,6 +6,7 @@ import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts
 import { encode } from '../protocol/encode.ts'
 import { wireOperation } from '../protocol/messages.ts'
 import type { Change, DocumentChange, Query } from '../source/source.ts'
+import { documentAfter } from './change.ts'
 import type { Feed } from './feed.ts'
 import type { Entry, Log } from './log.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
@@ -231,7 +232,6 @@ export class View {
 
   #show(change: Change): DocumentOperation[] | typeof BARRIER {
     if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
-    const { document } = change
     if (!this.matches) return this.#filter(change, change.operations)
 
     const key = idKey(change.id)
@@ -241,9 +241,7 @@ export class View {
       return held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     }
     if (change.kind === 'delete') return leave()
-    const whole =
-      document ??
-      (change.kind === 'update' ? undefined : (change.operations[0]?.data as Document | undefined))
+    const whole = documentAfter(change)
     if (!whole) return BARRIER
     if (!this.matches(whole)) return leave()
     if (held) return this.#filter(change, change.operations)

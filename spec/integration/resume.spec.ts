@@ -63,6 +63,17 @@ describe('Coming back to a stream', () => {
     await once(listening, 'listening')
     url = `http://localhost:${(listening.address() as AddressInfo).port}/particle`
   }
+  /** A root that all see alike, and one that differs by team. */
+  const startWithTeams = async () => {
+    await users.insertOne({ _id: 2, name: 'b', team: 'b' })
+    await start({
+      identityLookup: (identity) => identity,
+      dataSources: {
+        all: { manifest: { name: true }, collection: users },
+        own: { manifest: { name: true }, collection: users, criteria: { team: '@team' } },
+      },
+    })
+  }
   const handshake = async (body: object) =>
     (await (
       await fetch(`${url}/handshake`, {
@@ -150,14 +161,7 @@ describe('Coming back to a stream', () => {
   })
 
   it('does not honour a position under another view, unless it was given for the same one', async () => {
-    await users.insertOne({ _id: 2, name: 'b', team: 'b' })
-    await start({
-      identityLookup: (identity) => identity,
-      dataSources: {
-        all: { manifest: { name: true }, collection: users },
-        own: { manifest: { name: true }, collection: users, criteria: { team: '@team' } },
-      },
-    })
+    await startWithTeams()
     const a = await handshake({ identity: { team: 'a' } })
     const first = await ready({ Authorization: `Bearer ${a.token}` })
     const position = first.events.at(-1)?.id ?? ''
@@ -178,14 +182,7 @@ describe('Coming back to a stream', () => {
   })
 
   it('does not honour a position of two tokens ago where the rights changed in between', async () => {
-    await users.insertOne({ _id: 2, name: 'b', team: 'b' })
-    await start({
-      identityLookup: (identity) => identity,
-      dataSources: {
-        all: { manifest: { name: true }, collection: users },
-        own: { manifest: { name: true }, collection: users, criteria: { team: '@team' } },
-      },
-    })
+    await startWithTeams()
     const a = await handshake({ identity: { team: 'a' } })
     const first = await ready({ Authorization: `Bearer ${a.token}` })
     const unused = await handshake({ identity: { team: 'b' }, previous: a.token })

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { ParticleError } from '../../lib/errors.ts'
 import type { Document } from '../../lib/model/document.ts'
 import {
   type Criteria,
@@ -9,16 +8,7 @@ import {
   type Query,
   resolveCriteria,
 } from '../../lib/policy/criteria.ts'
-
-function failure(run: () => unknown): { code: string; message: string } {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof ParticleError) return { code: error.code, message: error.message }
-    throw error
-  }
-  return { code: 'none', message: '' }
-}
+import { failure } from '../support/failure.ts'
 
 describe('parseCriteria', () => {
   const selfish: Query = {}

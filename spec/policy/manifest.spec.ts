@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import { ParticleError } from '../../lib/errors.ts'
 import { applyOp } from '../../lib/model/apply.ts'
 import type { Document, Json } from '../../lib/model/document.ts'
 import type { DocumentOperation, Operation } from '../../lib/model/operation.ts'
@@ -10,16 +9,7 @@ import {
   needsDocument,
   parseManifest,
 } from '../../lib/policy/manifest.ts'
-
-function failure(run: () => unknown): { code: string; message: string } {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof ParticleError) return { code: error.code, message: error.message }
-    throw error
-  }
-  return { code: 'none', message: '' }
-}
+import { failure } from '../support/failure.ts'
 
 describe('parseManifest', () => {
   const refused: [string, unknown, RegExp][] = [
