@@ -13,7 +13,7 @@ export type Query = Record<string, unknown>
  */
 export interface DocumentChange {
   kind: 'insert' | 'update' | 'replace' | 'delete'
-  /** The adapter's own position of this change; unique, ascending by {@link Adapter.compare}. */
+  /** The adapter's own position of this change, of letters, digits, `_`, `.`, `~` and `-`; unique, ascending by {@link Adapter.compare}. */
   position: string
   /** When the change was made: ISO 8601. */
   timestamp: string
@@ -65,6 +65,11 @@ export interface Reading {
 export interface Subscription {
   /** Where the changes begin: everything after this position is reported. */
   readonly position: string
+  /**
+   * The end of the source's history when it was opened: what lies between `position` and it may still be on its way to the listener. Left out
+   * where that is `position`.
+   */
+  readonly head?: string
   close(): Promise<void>
 }
 
@@ -76,10 +81,20 @@ export interface Adapter {
   /** Which kind of adapter this is: `memory`, `mongo`, ... */
   readonly name: string
   /**
+   * Which store it is, and whatever else its positions depend on: the same text on every node that follows it, another one for another store.
+   * A position is honoured only where it is the same. Left out where `name` says it all.
+   */
+  readonly store?: string
+  /**
    * Starts to report changes: all after `from` where that is given and still within the source's history, else all from now on
    * (the returned `position` tells which). Rejects only where trying again can't help (say, a standalone MongoDB).
    */
   open(listener: ChangeListener, from?: string): Promise<Subscription>
+  /**
+   * The position of so many milliseconds ago, or the oldest one from which `open` can still tell everything, where the history is shorter. A server
+   * that starts opens there, so that clients of other nodes can resume. Left out by a source that keeps no history.
+   */
+  past?(milliseconds: number): Promise<string>
   /** Negative, zero or positive by the order of two positions; `NaN` where they can't be compared (another epoch, malformed). */
   compare(a: string, b: string): number
   /**

@@ -49,6 +49,10 @@ export class MemoryAdapter implements Adapter {
     return this.#feed.follow(listener, from)
   }
 
+  async past(milliseconds: number): Promise<string> {
+    return this.#feed.past(milliseconds)
+  }
+
   /** The order of two positions of this adapter; `NaN` for those of another one, also of one in an earlier process. */
   compare(a: string, b: string): number {
     return this.#feed.compare(a, b)

@@ -31,6 +31,11 @@ export class Feed {
     return this.#format(this.#history.last)
   }
 
+  /** The position of so many milliseconds ago, or the oldest that is kept. */
+  past(milliseconds: number): string {
+    return this.#format(this.#history.before(new Date(Date.now() - milliseconds).toISOString()))
+  }
+
   compare(a: string, b: string): number {
     return this.#parse(a) - this.#parse(b)
   }
@@ -57,6 +62,7 @@ export class Feed {
     if (honoured) this.#tell(follower, this.#history.since(start))
     return {
       position,
+      head: this.position,
       close: async () => {
         this.#followers.delete(follower)
       },

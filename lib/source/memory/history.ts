@@ -30,6 +30,15 @@ export class History {
     return sequence <= this.#last && this.#last - sequence <= this.#limit
   }
 
+  /** The sequence number of the last change that was made before a time (ISO 8601), or of the one before the oldest that is kept. */
+  before(time: string): number {
+    const kept = Math.min(this.#limit, this.#changes.length)
+    const later = this.#changes
+      .slice(this.#changes.length - kept)
+      .filter(({ timestamp }) => timestamp >= time)
+    return this.#last - later.length
+  }
+
   /** The changes after the one with this number; call it only where {@link reaches} says so. */
   since(sequence: number): Change[] {
     const count = this.#last - sequence

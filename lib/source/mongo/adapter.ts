@@ -74,11 +74,17 @@ export class MongoAdapter implements Adapter {
     following.announce()
     return {
       position: following.startPosition,
+      head: formatPosition(clusterTime(facts.now), ALL),
       close: async () => {
         this.#following.delete(following)
         await following.close()
       },
     }
+  }
+
+  async past(milliseconds: number): Promise<string> {
+    const now = clusterTime(await serverTime(this.db))
+    return formatPosition({ t: Math.max(0, now.t - Math.ceil(milliseconds / 1000)), i: 0 }, ALL)
   }
 
   compare(a: string, b: string): number {
