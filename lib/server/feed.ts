@@ -131,8 +131,11 @@ export class Feed {
     try {
       this.#subscription = await this.adapter.open(listener, from)
       const start = this.#subscription.position
-      if (from === undefined || this.adapter.compare(start, from) !== 0) {
+      if (from === undefined) {
         this.floor = this.#host.log.head
+        this.position = start
+      } else if (this.adapter.compare(start, from) !== 0) {
+        this.#gap()
         this.position = start
       }
       this.#host.onDebug(`${this.adapter.name}: opened`)
@@ -253,12 +256,17 @@ export class Feed {
   }
 
   #lost(reason: string, position: string): void {
-    this.floor = this.#host.log.head
+    this.#gap()
     this.position = position
     this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
     for (const waiter of this.#waiting) waiter.resolve()
     this.#waiting.clear()
     for (const view of this.#allViews()) view.reload(reason)
+  }
+
+  /** Changes are missing here: nobody who holds a position of before can be told them, also where it is the log's very last one. */
+  #gap(): void {
+    this.floor = this.#host.log.mark(Date.now())
   }
 
   #failed(error: unknown): void {

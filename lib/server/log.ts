@@ -19,6 +19,9 @@ export interface Replay {
   ms: number
 }
 
+/** Bytes that a mark is reckoned at. */
+const MARK_SIZE = 64
+
 /** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
 export class Log {
   readonly #replay: Replay
@@ -52,6 +55,11 @@ export class Log {
     this.#bytes += whole.bytes
     this.trim(time)
     return whole
+  }
+
+  /** A point of the order of its own, without a change: positions given before it are told from positions given after it. Returns its sequence. */
+  mark(time: number): number {
+    return this.append({ feed: undefined, changes: [], id: '', bytes: MARK_SIZE }, time).sequence
   }
 
   /** The entry of a sequence, when it is still kept. */

@@ -187,16 +187,9 @@ export class Server {
       identity,
       views,
       ...(before ? { previous: heldThroughout(before) } : {}),
-      since: formatSince(this.#epoch, this.#mark()),
+      since: formatSince(this.#epoch, this.#log.mark(Date.now())),
     }
     return { claims, expiresAt }
-  }
-
-  /** A point of the order of its own: positions given before it are told from positions given after it. */
-  #mark(): number {
-    const sequence = this.#log.head + 1
-    this.#log.append({ feed: undefined, changes: [], id: '', bytes: 64 }, Date.now())
-    return sequence
   }
 
   #viewsOf(identity: Json): View[] {

@@ -72,8 +72,11 @@ export class Sources {
           collection: '',
           query: {},
           matches: undefined,
-          makeFeed: () =>
-            new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
+          makeFeed: () => {
+            // What its predecessor would have told since it was closed is not known: no position of before holds.
+            this.#host.log.mark(Date.now())
+            return new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host)
+          },
         }
       }
       const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity)

@@ -160,6 +160,34 @@ describe('Coming back to a stream', () => {
     other.close()
   })
 
+  it('resets when everybody had left meanwhile and the source kept too little of it, be the position the very last one', async () => {
+    const short = memory({ history: 1 })
+    const things = short.collection('things')
+    await things.insertOne({ _id: 1, n: 0 })
+    await start({ dataSources: { things: { manifest: true, collection: things } } })
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    for (let n = 1; n <= 3; n++) await things.updateOne({ _id: 1 }, { $set: { n } })
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    expect(back.names()).to.include('reset')
+    expect(back.events.find(({ name }) => name === 'payload')?.data.data).to.deep.equal([{ _id: 1, n: 3 }])
+    back.close()
+  })
+
+  it('resets a callback source that everybody had left, since nobody knows what it would have told', async () => {
+    let n = 0
+    const payload = () => ({ data: [{ _id: 1, n }] })
+    await start({ dataSources: { told: { manifest: true, payload, delta: () => () => {} } } })
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    n = 1
+    const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+    expect(back.events.find(({ name }) => name === 'payload')?.data.data).to.deep.equal([{ _id: 1, n: 1 }])
+    back.close()
+  })
+
   it('does not honour a position under another view, unless it was given for the same one', async () => {
     await startWithTeams()
     const a = await handshake({ identity: { team: 'a' } })

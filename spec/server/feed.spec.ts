@@ -150,14 +150,14 @@ describe('server/feed', () => {
       expect([feed.floor, log.head, feed.position]).to.deep.equal([0, 3, '8'])
     })
 
-    it('moves the floor when the source can not go on from there', async () => {
+    it('moves the floor past all positions given when the source can not go on from there', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       await feed.acquire(watcher.view)
       send(update(1), update(2))
       await feed.release(watcher.view)
       adapter.start = '50'
       await feed.acquire(watcher.view)
-      expect([feed.floor, log.head, feed.position]).to.deep.equal([2, 2, '50'])
+      expect([feed.floor, log.head, feed.position]).to.deep.equal([3, 3, '50'])
     })
 
     it('keeps what comes while it is being opened until it knows where it begins', async () => {
@@ -329,7 +329,7 @@ describe('server/feed', () => {
       await Promise.all(waits)
     })
 
-    it('reloads all views when the history is lost, moves the floor and lets go who waits', async () => {
+    it('reloads all views when the history is lost, moves the floor past all positions given and lets go who waits', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       const teams = new Watcher('teams')
       await feed.acquire(watcher.view)
@@ -339,7 +339,7 @@ describe('server/feed', () => {
       adapter.listener.lost('gone', '30')
       await waits
       expect([watcher.reloads, teams.reloads]).to.deep.equal([['gone'], ['gone']])
-      expect([feed.floor, log.head, feed.position]).to.deep.equal([2, 2, '30'])
+      expect([feed.floor, log.head, feed.position]).to.deep.equal([3, 3, '30'])
       send(update(31))
       expect(watcher.seen.at(-1)).to.deep.equal(['31'])
     })
