@@ -160,6 +160,7 @@ export abstract class Participant {
   }
 
   protected shows(cause: string, root: string | undefined): void {
+    this.world.count('states shown')
     if (this.identity) this.witness.saw(this.model, cause, root, this.identity)
   }
 }

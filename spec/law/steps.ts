@@ -61,11 +61,13 @@ const drop = fc
       ),
   )
 
-const back = fc
-  .tuple(clients, nodes)
-  .map(
-    ([index, at]) => new Step(`${index} comes back to ${named(at)}`, (world) => world.one(index)?.back(at)),
-  )
+const back = fc.tuple(clients, fc.option(nodes, { freq: 2 })).map(
+  ([index, at]) =>
+    new Step(`${index} comes back to ${at === null ? 'its node' : named(at)}`, (world) => {
+      const participant = world.one(index)
+      participant?.back(at ?? participant.at)
+    }),
+)
 
 const reading = fc.oneof(
   clients.map((index) => new Step(`${index} stops reading`, (world) => world.one(index)?.pause())),
@@ -94,24 +96,33 @@ const rights = fc.tuple(users, fc.option(identities, { freq: 6 })).map(([user, f
 })
 
 const source = fc.oneof(
-  fc
-    .tuple(nodes, stores)
-    .map(
-      ([at, store]) =>
-        new Step(`changes of ${store} are held up on their way to ${named(at)}`, (world) =>
-          world.nodes[at]?.held[store].hold(),
-        ),
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(nodes, stores)
+      .map(
+        ([at, store]) =>
+          new Step(`changes of ${store} are held up on their way to ${named(at)}`, (world) =>
+            world.nodes[at]?.held[store].hold(),
+          ),
+      ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constant(
+      new Step('what is held up goes on', (world) => {
+        for (const held of sources(world)) held.release()
+      }),
     ),
-  fc.constant(
-    new Step('what is held up goes on', (world) => {
-      for (const held of sources(world)) held.release()
-    }),
-  ),
-  fc.constant(
-    new Step('what is held up is lost', (world) => {
-      for (const held of sources(world)) if (held.lose()) world.count('history lost')
-    }),
-  ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constant(
+      new Step('what is held up is lost', (world) => {
+        for (const held of sources(world)) if (held.lose()) world.count('histories lost')
+      }),
+    ),
+  },
 )
 
 function sources(world: World): Held[] {
@@ -159,15 +170,15 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 10, arbitrary: write },
     { weight: 7, arbitrary: turns },
     { weight: 3, arbitrary: come },
-    { weight: 3, arbitrary: drop },
+    { weight: 4, arbitrary: drop },
     { weight: 5, arbitrary: back },
     { weight: 4, arbitrary: reading },
     { weight: 2, arbitrary: identify },
     { weight: 1, arbitrary: rights },
-    { weight: 3, arbitrary: source },
-    { weight: 2, arbitrary: process },
+    { weight: 4, arbitrary: source },
+    { weight: 1, arbitrary: process },
     { weight: 2, arbitrary: odd },
-    { weight: 3, arbitrary: quiet },
+    { weight: 2, arbitrary: quiet },
   ),
-  { minLength: 1, maxLength: 60, size: 'max' },
+  { minLength: 1, maxLength: 80, size: 'max' },
 )

@@ -21,6 +21,11 @@ interface Mention {
   identity: Identity
 }
 
+/** A text for reports: long values are cut. */
+export function brief(text: string): string {
+  return text.replaceAll(/~{5,}/g, '~~~')
+}
+
 /** Keeps what one client was sent and has shown, until it can be held against what the source really had. */
 export class Witness {
   readonly #shown = new Map<string, string>()
@@ -35,7 +40,7 @@ export class Witness {
 
   /** An event as it came over the wire. */
   heard(name: string, data: string, id: string | undefined, identity: Identity): void {
-    this.log.push(`${id === undefined ? '' : `[${id}] `}${name} ${data}`)
+    this.log.push(brief(`${id === undefined ? '' : `[${id}] `}${name} ${data}`))
     if (this.log.length > 15) this.log.shift()
     if (data.includes(HIDDEN)) this.#fault ??= `was sent what its manifest hides: ${name} ${data}`
     if (name !== 'delta') return
@@ -67,7 +72,7 @@ export class Witness {
       this.#progress.set(root, new Map([[track, at]]))
       if (at >= 0) continue
       const back = track.texts.includes(text)
-      this.#fault ??= `after a ${cause} ${back ? 'went back in' : 'showed what never was in'} ${root}:\n    ${text}\n  where it could be\n    ${track.texts.slice(-6).join('\n    ')}`
+      this.#fault ??= `after a ${cause} ${back ? 'went back in' : 'showed what never was in'} ${root}:\n    ${brief(text)}\n  where it could be\n    ${brief(track.texts.slice(-6).join('\n    '))}`
     }
     return this.#fault
   }

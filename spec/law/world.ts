@@ -9,6 +9,7 @@ import { type Change, Reality, textOf } from './reality.ts'
 import { type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
 import type { Setting, Stores } from './setting.ts'
 import type { Time } from './time.ts'
+import { brief } from './witness.ts'
 import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
@@ -210,7 +211,7 @@ export class World implements Surroundings {
       const expected = this.reality.track(root, identity).last
       if (text === expected) continue
       throw new Error(
-        `${name}, as ${JSON.stringify(identity)}, is quiet with the wrong ${root}:\n    ${text}\n  instead of\n    ${expected}\n  It heard:\n    ${witness.log.join('\n    ')}`,
+        `${name}, as ${JSON.stringify(identity)}, is quiet with the wrong ${root}:\n    ${brief(text)}\n  instead of\n    ${brief(expected)}\n  It heard:\n    ${witness.log.join('\n    ')}`,
       )
     }
   }
