@@ -1,10 +1,11 @@
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { Held } from './held.ts'
 import type { Line } from './line.ts'
+import { SECRET } from './people.ts'
 import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
 import type { Stores } from './setting.ts'
 
-/** The callback sources of the application: one on each node, all of the same store. */
+/** The callback source of the application. */
 export interface Callbacks {
   payload: (identity: Identity) => unknown
   delta: (identity: Identity, listener: (delta: never) => void) => () => void
@@ -17,8 +18,6 @@ export type NodeOptions = Pick<
 
 /** The node could not be reached, or went away meanwhile. */
 export class NetworkError extends Error {}
-
-const SECRET = 'a secret that all nodes share'
 
 /** One process of the application, as far as Particle knows: a server, and its own way to the stores. */
 export class Node {
@@ -88,11 +87,11 @@ export class Node {
     return granted
   }
 
-  /** Opens a stream; resolves to the identity that the token seals. */
+  /** Opens a stream; resolves to the identity that it is opened for. */
   async attach(token: string, position: string, line: Line): Promise<Identity> {
     const { server } = this
     if (!this.up) throw new NetworkError()
-    const claims = await server.admit(token)
+    const admitted = await server.admit(token)
     if (server !== this.server || !this.up || !line.live) throw new NetworkError()
     const open = () => {
       line.opened()
@@ -105,8 +104,8 @@ export class Node {
         close()
       }
     }
-    server.attach(claims, position || undefined, open, onClose)
-    return claims?.identity as Identity
+    server.attach(admitted, position || undefined, open, onClose)
+    return admitted.admission?.identity as Identity
   }
 
   #hold(): Record<StoreName, Held> {

@@ -1,12 +1,13 @@
 import type { Model } from '../../lib/model/document.ts'
 import type { Line } from './line.ts'
 import { NetworkError, type Node } from './node.ts'
-import type { Identity } from './roots.ts'
+import { type People, Standing } from './people.ts'
 import { Witness } from './witness.ts'
 
 /** What a participant needs of its world. */
 export interface Surroundings {
   readonly nodes: readonly Node[]
+  readonly people: People
   /** Resolves a turn later. */
   turn(): Promise<void>
   /** Counts something that happened. */
@@ -33,11 +34,11 @@ export abstract class Participant {
   /** Which node the balancer leads it to. */
   at: number
   /** What the node that it is connected to takes it for. */
-  identity: Identity | undefined
+  standing: Standing | undefined
   /** The next stream that it asks for can't be opened. */
   unlucky = false
   protected readonly world: Surroundings
-  protected line: Line | undefined
+  line: Line | undefined
   /** Under way to a node: a handshake, or a stream that is being opened. */
   protected asking = false
   /** The node's process that gave the position which the client holds. */
@@ -115,7 +116,7 @@ export abstract class Participant {
     this.line?.resume()
   }
 
-  protected get node(): Node {
+  get node(): Node {
     const { nodes } = this.world
     return nodes[this.at % nodes.length] as Node
   }
@@ -136,7 +137,8 @@ export abstract class Participant {
       this.unlucky = false
       if (unlucky) throw new NetworkError()
       this.#server = this.node.server
-      this.identity = await this.node.attach(token, position, line)
+      const identity = await this.node.attach(token, position, line)
+      this.standing = new Standing(this.world.people, identity)
     } catch (error) {
       line.cut(false)
       this.world.failed(error)
@@ -148,19 +150,27 @@ export abstract class Participant {
 
   /** An event came over the wire. */
   protected heard(name: string, data: string, id: string | undefined): void {
-    const { world, identity } = this
-    if (identity) this.witness.heard(name, data, id, identity)
+    const { world, standing } = this
+    if (!standing) {
+      world.fault(`${this.name} heard ${name} over no stream`)
+      return
+    }
+    this.witness.heard(name, data, id, standing)
     if (name === 'manifest' && this.#presented) {
       const { resumed, reason } = JSON.parse(data)
       const where = this.#source === this.#server ? 'here' : 'elsewhere'
       world.count(resumed ? `resumed ${where}` : `not resumed ${where}: ${reason}`)
-    } else if (name === 'reset') world.count(`reset: ${JSON.parse(data).reason}`)
-    else if (name === 'delta' || name === 'payload') world.count(name)
+    } else if (name === 'reset') {
+      const { reason } = JSON.parse(data)
+      world.count(`reset: ${reason}`)
+      if (reason === 'slow-client') standing.slow = true
+    } else if (name === 'session') standing.renewed(JSON.parse(data).token)
+    if (name !== 'manifest' && name !== 'reset') world.count(name)
     if (id) this.#source = this.#server
   }
 
   protected shows(cause: string, root: string | undefined): void {
     this.world.count('states shown')
-    if (this.identity) this.witness.saw(this.model, cause, root, this.identity)
+    if (this.standing) this.witness.saw(this.model, cause, root, this.standing)
   }
 }

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import type { Held } from './held.ts'
+import { USERS } from './people.ts'
 import { RealClient } from './real.ts'
 import { type Identity, STORES } from './roots.ts'
-import { RIGHTS, type World } from './world.ts'
+import type { World } from './world.ts'
 import { type Write, writes } from './writes.ts'
 
 /** One thing that happens, told in a few words. What can't happen just then doesn't. */
@@ -23,7 +24,7 @@ export class Step {
 const clients = fc.nat({ max: 3 })
 const nodes = fc.nat({ max: 1 })
 const stores = fc.constantFrom(...STORES)
-const users = fc.constantFrom(...Object.keys(RIGHTS))
+const users = fc.constantFrom(...Object.keys(USERS))
 const named = (at: number) => (at === 0 ? 'north' : 'south')
 
 const identities = fc.record({
@@ -88,12 +89,29 @@ const identify = fc
     )
   })
 
-const rights = fc.tuple(users, fc.option(identities, { freq: 6 })).map(([user, found]) => {
-  const identity: Identity | null = found && { user, ...found }
-  return new Step(`${user} is found to be ${JSON.stringify(found)}`, (world) => {
-    world.rights[user] = identity
-  })
-})
+const rights = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(users, fc.option(identities, { freq: 6 }), fc.boolean())
+      .map(([user, found, refresh]) => {
+        const identity: Identity | null = found && { user, ...found }
+        const text = `${user} is found to be ${JSON.stringify(found)}${refresh ? ', and refreshed' : ''}`
+        return new Step(text, async (world) => {
+          world.changeRights(user, identity)
+          if (refresh) await world.refresh(user)
+        })
+      }),
+  },
+  {
+    weight: 2,
+    arbitrary: users.map((user) => new Step(`${user} is refreshed`, (world) => world.refresh(user))),
+  },
+  {
+    weight: 1,
+    arbitrary: users.map((user) => new Step(`${user} is revoked`, (world) => world.revoke(user))),
+  },
+)
 
 const source = fc.oneof(
   {
@@ -130,14 +148,12 @@ function sources(world: World): Held[] {
 }
 
 const process = fc
-  .tuple(nodes, fc.constantFrom('stops', 'is killed', 'restarts', 'is killed and restarts'))
+  .tuple(nodes, fc.boolean(), fc.boolean())
   .map(
-    ([at, what]) =>
-      new Step(`${named(at)} ${what}`, (world) => {
-        const node = world.nodes[at]
-        node?.stop(what.includes('killed'))
-        if (what.includes('restarts')) node?.start()
-      }),
+    ([at, killed, again]) =>
+      new Step(`${named(at)} ${killed ? 'is killed' : 'stops'}${again ? ' and starts again' : ''}`, (world) =>
+        world.process(at, { killed, again }),
+      ),
   )
 
 const odd = fc.oneof(
@@ -174,7 +190,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 5, arbitrary: back },
     { weight: 4, arbitrary: reading },
     { weight: 2, arbitrary: identify },
-    { weight: 1, arbitrary: rights },
+    { weight: 3, arbitrary: rights },
     { weight: 4, arbitrary: source },
     { weight: 1, arbitrary: process },
     { weight: 2, arbitrary: odd },

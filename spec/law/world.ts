@@ -1,14 +1,16 @@
 import { ParticleError } from '../../lib/errors.ts'
-import type { Json } from '../../lib/model/document.ts'
+import type { Json, Model } from '../../lib/model/document.ts'
 import { canonical, toJson } from '../../lib/model/json.ts'
 import { BareClient } from './bare.ts'
 import { NetworkError, Node } from './node.ts'
 import type { Participant, Surroundings } from './participant.ts'
+import { People } from './people.ts'
 import { RealClient } from './real.ts'
-import { type Change, Reality, textOf } from './reality.ts'
+import { Reality, textOf } from './reality.ts'
 import { type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
 import type { Setting, Stores } from './setting.ts'
 import type { Time } from './time.ts'
+import { Told } from './told.ts'
 import { brief } from './witness.ts'
 import type { Write } from './writes.ts'
 
@@ -25,24 +27,22 @@ const HEARTBEAT = 15_000
 /** More clients at once tell nothing more, and cost time. */
 const MOST_CLIENTS = 4
 
-export const RIGHTS: Readonly<Record<string, Identity>> = {
-  ann: { user: 'ann', team: 'red', kinds: ['x', 'y'] },
-  ben: { user: 'ben', team: 'blue', kinds: ['y'] },
-  cat: { user: 'cat', team: 'red', kinds: [] },
-}
-
 /** Two nodes over the same stores, the clients that come and go, and everything that is known of what they should see. */
 export class World implements Surroundings {
   readonly nodes: readonly Node[]
   readonly participants: Participant[] = []
   readonly reality = new Reality()
-  readonly rights: Record<string, Identity | null> = { ...RIGHTS }
+  readonly people = new People()
   readonly counts: Map<string, number>
   readonly #setting: Setting
   readonly #stores: Stores
   readonly #time: Time
-  readonly #listeners = new Set<{ identity: Identity; listener: (delta: never) => void }>()
+  readonly #told: Told
   readonly #faults: string[] = []
+  /** Users whose rights all nodes have looked up since they changed. */
+  readonly #refreshed = new Set<string>()
+  /** Lines that must have ended. */
+  readonly #revoked = new Set<unknown>()
   #serial = 0
   #came = 0
 
@@ -51,23 +51,19 @@ export class World implements Surroundings {
     this.#stores = stores
     this.#time = time
     this.counts = counts
-    const callbacks = {
-      payload: (identity: Identity) => this.#payload(identity),
-      delta: (identity: Identity, listener: (delta: never) => void) => {
-        const entry = { identity, listener }
-        this.#listeners.add(entry)
-        return () => void this.#listeners.delete(entry)
-      },
-    }
+    this.#told = new Told(
+      () => this.reality.documents('first'),
+      () => this.turn(),
+    )
     const options = {
-      identityLookup: ({ user }: { user: string }) => structuredClone(this.rights[user] ?? null),
+      identityLookup: ({ user }: { user: string }) => structuredClone(this.people.find(user)),
       maxBufferedBytes: config.maxBufferedBytes,
       replay: { bytes: config.replayBytes },
       sessionTtl: config.sessionTtl,
       heartbeat: HEARTBEAT,
       onError: (error: Error) => this.fault(`a server met an error: ${error.stack} ${error.cause ?? ''}`),
     }
-    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, callbacks, options))
+    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, this.#told, options))
   }
 
   turn(): Promise<void> {
@@ -94,6 +90,7 @@ export class World implements Surroundings {
     for (let turn = 0; turn < count; turn++) {
       this.#time.pass(5)
       await this.turn()
+      this.judge()
     }
   }
 
@@ -118,6 +115,36 @@ export class World implements Surroundings {
     return here[index % Math.max(here.length, 1)]
   }
 
+  /** Another identity is found for a user from now on; null for none. */
+  changeRights(user: string, identity: Identity | null): void {
+    this.people.change(user, identity)
+    this.#refreshed.delete(user)
+  }
+
+  /** The application has all nodes look a user's rights up again. */
+  async refresh(user: string): Promise<void> {
+    const all = this.nodes.filter(({ up }) => up)
+    await Promise.all(all.map(({ server }) => server.refresh((identity: Identity) => identity.user === user)))
+    // A node that is down now, or is another process later, knows nothing of it.
+    if (all.length === this.nodes.length) this.#refreshed.add(user)
+  }
+
+  /** The application takes a user's rights away on all nodes. */
+  revoke(user: string): void {
+    for (const { up, server } of this.nodes)
+      if (up) server.revoke((identity: Identity) => identity.user === user)
+    for (const { standing, up, node, line } of this.participants)
+      if (standing?.user === user && up && node.up) this.#revoked.add(line)
+  }
+
+  /** A node's process ends, and another one takes its place, or not yet. */
+  process(at: number, how: { killed: boolean; again: boolean }): void {
+    const node = this.nodes[at]
+    node?.stop(how.killed)
+    this.#refreshed.clear()
+    if (how.again) node?.start()
+  }
+
   async write(store: StoreName, write: Write): Promise<void> {
     const collection = this.#stores.collection(store)
     try {
@@ -128,16 +155,16 @@ export class World implements Surroundings {
     const documents = (await collection.find().toArray()).map((document) => toJson(document) as never)
     const changes = this.reality.record(store, documents, write.whole === true)
     if (store !== 'first') return
-    for (const change of changes) this.#tell(change, write)
+    for (const change of changes) this.#told.tell(change, write)
   }
 
   /** Throws when something has gone wrong so far. */
   judge(): void {
-    for (const { name, witness, identity } of this.participants) {
+    for (const { name, witness, standing } of this.participants) {
       const fault = witness.judge(this.reality)
       if (fault)
         throw new Error(
-          `${name}, as ${JSON.stringify(identity)}, ${fault}\n  It heard:\n    ${witness.log.join('\n    ')}`,
+          `${name}, as ${JSON.stringify(standing?.identity)}, ${fault}\n  It heard:\n    ${witness.log.join('\n    ')}`,
         )
     }
     if (this.#faults.length > 0) throw new Error(this.#faults.join('\n'))
@@ -164,11 +191,10 @@ export class World implements Surroundings {
       if (all && round % 5 === 0) this.#bringBack()
       await this.turns(1)
       if (round % 20 === 0) this.#time.pass(1000)
-      this.judge()
       calm = this.#unsettled(all).length === 0 ? calm + 1 : 0
     }
     this.count('quiet points')
-    for (const participant of this.participants) if (participant.up) this.#compare(participant)
+    for (const participant of this.participants) if (participant.up) await this.#compare(participant)
   }
 
   /** Everybody goes; what is left then is a leak. */
@@ -177,7 +203,7 @@ export class World implements Surroundings {
     await this.turns(6)
     const left: string[] = []
     for (const node of this.nodes) left.push(...(await node.end()))
-    if (this.#listeners.size > 0) left.push(`${this.#listeners.size} deltas were never stopped`)
+    if (this.#told.listeners > 0) left.push(`${this.#told.listeners} deltas were never stopped`)
     this.judge()
     if (left.length > 0) throw new Error(left.join('; '))
   }
@@ -201,47 +227,30 @@ export class World implements Surroundings {
     for (const participant of this.participants) if (participant.away) participant.back(participant.at)
   }
 
-  #compare({ name, identity, model, witness }: Participant): void {
-    if (!identity) return
-    const roots = Object.keys(ROOTS)
-    if (Object.keys(model).sort().join() !== [...roots].sort().join())
-      throw new Error(`${name} has the roots ${Object.keys(model)}`)
+  async #compare({ name, standing, model, witness, line }: Participant): Promise<void> {
+    await standing?.settle()
+    if (!standing) throw new Error(`${name} is ready without a standing`)
+    if (this.#revoked.has(line)) throw new Error(`${name} goes on though it was revoked`)
+    const { user, slow, identity, identities } = standing
+    const found = this.people.find(user)
+    const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
+    const wrongs = possible.map((each) => this.#wrong(model, each))
+    if (wrongs.includes(undefined)) return
+    throw new Error(
+      `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`,
+    )
+  }
+
+  /** What of a model is not as it must be for an identity. */
+  #wrong(model: Model, identity: Identity): string | undefined {
+    const roots = Object.keys(ROOTS).sort()
+    const shown = Object.keys(model).sort()
+    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
     for (const root of roots) {
       const text = textOf((model[root] ?? []).map((document) => canonical(document as Json)))
-      const expected = this.reality.track(root, identity).last
-      if (text === expected) continue
-      throw new Error(
-        `${name}, as ${JSON.stringify(identity)}, is quiet with the wrong ${root}:\n    ${brief(text)}\n  instead of\n    ${brief(expected)}\n  It heard:\n    ${witness.log.join('\n    ')}`,
-      )
+      const { last } = this.reality.track(root, identity)
+      if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
     }
-  }
-
-  /** The application's payload: its data is as of some moment of the reading, it doesn't say of which. */
-  async #payload(identity: Identity): Promise<object> {
-    const { sees } = ROOTS.told as (typeof ROOTS)[string]
-    const timestamp = new Date()
-    const late = this.#serial % 2 === 0
-    if (late) await this.turn()
-    const data = this.reality.documents('first').filter((document) => sees(document, identity))
-    if (!late) await this.turn()
-    return { data, timestamp }
-  }
-
-  /** The application's deltas. */
-  #tell({ id, before, after }: Change, write: Write): void {
-    const { sees } = ROOTS.told as (typeof ROOTS)[string]
-    const timestamp = new Date()
-    for (const { identity, listener } of [...this.#listeners]) {
-      if (id === undefined) {
-        listener({ timestamp, oplist: [], reset: true } as never)
-        continue
-      }
-      const saw = before !== undefined && sees(before, identity)
-      const now = after !== undefined && sees(after, identity)
-      if (!saw && !now) continue
-      const whole = now ? { operation: 'set', path: '.', data: after } : { operation: 'unset', path: '.' }
-      const operation = saw && now && write.operation ? write.operation : whole
-      listener({ timestamp, oplist: [{ ...operation, id }] } as never)
-    }
+    return undefined
   }
 }
