@@ -129,6 +129,7 @@ export abstract class Participant {
   /** Asks the node for a stream over the line. Rejects when it can't be had. */
   protected async connect(token: string, position: string, line: Line): Promise<void> {
     this.line = line
+    this.standing = undefined
     this.asking = true
     this.#presented = position !== ''
     try {
