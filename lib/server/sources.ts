@@ -91,7 +91,7 @@ export class Sources {
               this.#host,
             )
             // What another one for the same view would have told since it was closed is not known.
-            feed.mark()
+            feed.floor = this.#host.log.mark(feed, this.#host)
             return feed
           },
         }
