@@ -5,6 +5,12 @@ interface Follower {
   waiting: { changes: readonly Change[]; position: string }[]
 }
 
+/**
+ * How much a source tells: the document after each change, or only what changed, where that doesn't depend on the value before (as the contract has it). A
+ * source that tells only values can't be asked for documents either: those are of a later state, and what is shown of them was never so.
+ */
+export type Telling = 'documents' | 'values'
+
 /** An adapter as one node has it, whose changes can be held up on their way to the node, and lost. */
 export class Held implements Adapter {
   readonly name: string
@@ -14,17 +20,20 @@ export class Held implements Adapter {
   readonly compare: Adapter['compare']
   readonly read: Adapter['read']
   readonly #inner: Adapter
+  readonly #telling: Telling
   readonly #followers = new Set<Follower>()
   #holding = false
 
-  constructor(inner: Adapter) {
+  constructor(inner: Adapter, telling: Telling) {
     this.#inner = inner
+    this.#telling = telling
     this.name = inner.name
     this.compare = (a, b) => inner.compare(a, b)
     this.read = (collection, query, each) => inner.read(collection, query, each)
     if (inner.store !== undefined) this.store = inner.store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
-    if (inner.lookup) this.lookup = (collection, ids) => inner.lookup?.(collection, ids) as Promise<never[]>
+    if (inner.lookup && telling === 'documents')
+      this.lookup = (collection, ids) => inner.lookup?.(collection, ids) as Promise<never[]>
   }
 
   /** How many subscriptions are open. */
@@ -61,7 +70,8 @@ export class Held implements Adapter {
 
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     const follower: Follower = { listener, waiting: [] }
-    const changes = (news: readonly Change[], position: string) => {
+    const changes = (all: readonly Change[], position: string) => {
+      const news = this.#telling === 'documents' ? all : all.map(valuesOf)
       if (this.#holding) follower.waiting.push({ changes: news, position })
       else listener.changes(news, position)
     }
@@ -89,4 +99,11 @@ export class Held implements Adapter {
       },
     }
   }
+}
+
+function valuesOf(change: Change): Change {
+  if (change.kind !== 'update') return change
+  const { document, before, ...rest } = change
+  const plain = change.operations.every(({ operation }) => operation === 'set' || operation === 'unset')
+  return plain ? rest : { ...rest, ...(document ? { document } : {}) }
 }

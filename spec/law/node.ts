@@ -1,5 +1,5 @@
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
-import { Held } from './held.ts'
+import { Held, type Telling } from './held.ts'
 import type { Line } from './line.ts'
 import { SECRET } from './people.ts'
 import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
@@ -26,15 +26,17 @@ export class Node {
   server: Server
   up = true
   readonly #stores: Stores
+  readonly #telling: Telling
   readonly #callbacks: Callbacks
   readonly #options: NodeOptions
   readonly #lines = new Set<Line>()
   readonly #endings = new Set<Promise<void>>()
   readonly #past: Held[] = []
 
-  constructor(name: string, stores: Stores, callbacks: Callbacks, options: NodeOptions) {
+  constructor(name: string, stores: Stores, telling: Telling, callbacks: Callbacks, options: NodeOptions) {
     this.name = name
     this.#stores = stores
+    this.#telling = telling
     this.#callbacks = callbacks
     this.#options = options
     this.held = this.#hold()
@@ -110,8 +112,8 @@ export class Node {
 
   #hold(): Record<StoreName, Held> {
     return {
-      first: new Held(this.#stores.adapter('first')),
-      second: new Held(this.#stores.adapter('second')),
+      first: new Held(this.#stores.adapter('first'), this.#telling),
+      second: new Held(this.#stores.adapter('second'), this.#telling),
     }
   }
 

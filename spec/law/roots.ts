@@ -22,9 +22,14 @@ export interface Root {
   view: (identity: Identity) => string
 }
 
+/** A criteria's value matches a field that is it, and a list that holds it. */
+function isOrHolds(field: Json | undefined, values: readonly string[]): boolean {
+  return [field].flat().some((value) => typeof value === 'string' && values.includes(value))
+}
+
 const everyone = { sees: () => true, view: () => '' }
 const ofTeam = {
-  sees: (document: Document, { team }: Identity) => document.team === team,
+  sees: (document: Document, { team }: Identity) => isOrHolds(document.team, [team]),
   view: ({ team }: Identity) => team,
 }
 
@@ -51,7 +56,7 @@ export const ROOTS: Readonly<Record<string, Root>> = {
     store: 'first',
     manifest: { n: true, tags: true, kind: true, place: true },
     criteria: { kind: { $in: '@kinds' } },
-    sees: ({ kind }, { kinds }) => typeof kind === 'string' && kinds.includes(kind),
+    sees: ({ kind }, { kinds }) => isOrHolds(kind, kinds),
     view: ({ kinds }) => [...kinds].sort().join(),
   },
   other: {
