@@ -1,15 +1,23 @@
-import type { Adapter, Change, ChangeListener, Subscription } from '../../lib/source/source.ts'
+import type { Document } from '../../lib/model/document.ts'
+import { idKey } from '../../lib/model/id.ts'
+import { yieldTurn } from '../../lib/server/pause.ts'
+import type { Adapter, Change, ChangeListener, Query, Subscription } from '../../lib/source/source.ts'
 
 interface Follower {
   listener: ChangeListener
   waiting: { changes: readonly Change[]; position: string }[]
 }
 
-/**
- * How much a source tells: the document after each change, or only what changed, where that doesn't depend on the value before (as the contract has it). A
- * source that tells only values can't be asked for documents either: those are of a later state, and what is shown of them was never so.
- */
-export type Telling = 'documents' | 'values'
+/** How a source is, within the contract. */
+export interface Manner {
+  /**
+   * It tells the document after each change; else only what changed, where that doesn't depend on the value before. Then it can't be asked for documents
+   * either: those are of a later state, and what is shown of them was never so.
+   */
+  documents: boolean
+  /** It reads over a while: some documents are as of the begin, and some as of the end. */
+  torn: boolean
+}
 
 /** An adapter as one node has it, whose changes can be held up on their way to the node, and lost. */
 export class Held implements Adapter {
@@ -20,19 +28,21 @@ export class Held implements Adapter {
   readonly compare: Adapter['compare']
   readonly read: Adapter['read']
   readonly #inner: Adapter
-  readonly #telling: Telling
+  readonly #manner: Manner
   readonly #followers = new Set<Follower>()
   #holding = false
 
-  constructor(inner: Adapter, telling: Telling) {
+  constructor(inner: Adapter, manner: Manner) {
     this.#inner = inner
-    this.#telling = telling
+    this.#manner = manner
     this.name = inner.name
     this.compare = (a, b) => inner.compare(a, b)
-    this.read = (collection, query, each) => inner.read(collection, query, each)
+    this.read = manner.torn
+      ? tornReader(inner)
+      : (collection, query, each) => inner.read(collection, query, each)
     if (inner.store !== undefined) this.store = inner.store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
-    if (inner.lookup && telling === 'documents')
+    if (inner.lookup && manner.documents)
       this.lookup = (collection, ids) => inner.lookup?.(collection, ids) as Promise<never[]>
   }
 
@@ -71,7 +81,7 @@ export class Held implements Adapter {
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     const follower: Follower = { listener, waiting: [] }
     const changes = (all: readonly Change[], position: string) => {
-      const news = this.#telling === 'documents' ? all : all.map(valuesOf)
+      const news = this.#manner.documents ? all : all.map(valuesOf)
       if (this.#holding) follower.waiting.push({ changes: news, position })
       else listener.changes(news, position)
     }
@@ -106,4 +116,23 @@ function valuesOf(change: Change): Change {
   const { document, before, ...rest } = change
   const plain = change.operations.every(({ operation }) => operation === 'set' || operation === 'unset')
   return plain ? rest : { ...rest, ...(document ? { document } : {}) }
+}
+
+function tornReader(inner: Adapter): Adapter['read'] {
+  const read = async (collection: string, query: Query) => {
+    const documents = new Map<string, Document>()
+    const reading = await inner.read(collection, query, (batch) => {
+      for (const document of batch) documents.set(idKey(document._id ?? null), document)
+    })
+    return { documents, reading }
+  }
+  return async (collection, query, each) => {
+    const begin = await read(collection, query)
+    await yieldTurn()
+    const end = await read(collection, query)
+    const keys = [...new Set([...begin.documents.keys(), ...end.documents.keys()])]
+    const torn = keys.map((key, index) => (index % 2 === 0 ? begin : end).documents.get(key))
+    await each(torn.filter((document) => document !== undefined))
+    return { from: begin.reading.from, to: end.reading.to }
+  }
 }

@@ -13,7 +13,7 @@ export interface Trial {
 }
 
 const configs = fc.record<Config>({
-  telling: fc.constantFrom('documents', 'values'),
+  manner: fc.record({ documents: fc.boolean(), torn: fc.boolean() }),
   history: fc.constantFrom(1000, 3),
   replayBytes: fc.constantFrom(1_000_000, 3_000, 0),
   maxBufferedBytes: fc.constantFrom(1_048_576, 1_024, 4_096),

@@ -1,5 +1,5 @@
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
-import { Held, type Telling } from './held.ts'
+import { Held, type Manner as SourceManner } from './held.ts'
 import type { Line } from './line.ts'
 import { SECRET } from './people.ts'
 import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
@@ -26,17 +26,23 @@ export class Node {
   server: Server
   up = true
   readonly #stores: Stores
-  readonly #telling: Telling
+  readonly #manner: SourceManner
   readonly #callbacks: Callbacks
   readonly #options: NodeOptions
   readonly #lines = new Set<Line>()
   readonly #endings = new Set<Promise<void>>()
   readonly #past: Held[] = []
 
-  constructor(name: string, stores: Stores, telling: Telling, callbacks: Callbacks, options: NodeOptions) {
+  constructor(
+    name: string,
+    stores: Stores,
+    manner: SourceManner,
+    callbacks: Callbacks,
+    options: NodeOptions,
+  ) {
     this.name = name
     this.#stores = stores
-    this.#telling = telling
+    this.#manner = manner
     this.#callbacks = callbacks
     this.#options = options
     this.held = this.#hold()
@@ -112,8 +118,8 @@ export class Node {
 
   #hold(): Record<StoreName, Held> {
     return {
-      first: new Held(this.#stores.adapter('first'), this.#telling),
-      second: new Held(this.#stores.adapter('second'), this.#telling),
+      first: new Held(this.#stores.adapter('first'), this.#manner),
+      second: new Held(this.#stores.adapter('second'), this.#manner),
     }
   }
 

@@ -2,7 +2,7 @@ import { ParticleError } from '../../lib/errors.ts'
 import type { Json, Model } from '../../lib/model/document.ts'
 import { canonical, toJson } from '../../lib/model/json.ts'
 import { BareClient } from './bare.ts'
-import type { Telling } from './held.ts'
+import type { Manner as SourceManner } from './held.ts'
 import { NetworkError, Node } from './node.ts'
 import type { Participant, Surroundings } from './participant.ts'
 import { People } from './people.ts'
@@ -17,7 +17,7 @@ import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
 export interface Config {
-  telling: Telling
+  manner: SourceManner
   /** How many changes the stores keep. */
   history: number
   replayBytes: number
@@ -65,7 +65,7 @@ export class World implements Surroundings {
       heartbeat: HEARTBEAT,
       onError: (error: Error) => this.fault(`a server met an error: ${error.stack} ${error.cause ?? ''}`),
     }
-    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.telling, this.#told, options))
+    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
   }
 
   turn(): Promise<void> {
