@@ -120,6 +120,37 @@ describe('Coming back to a stream', () => {
     other.close()
   })
 
+  it('resets all who held everything before the source lost its history, not only who comes first', async () => {
+    const small = memory({ history: 2 })
+    const notes = small.collection('notes')
+    await notes.insertOne({ _id: 1, n: 0 })
+    await start({ dataSources: { notes: { manifest: true, collection: notes } } })
+    const first = await ready()
+    const id = first.events.at(-1)?.id ?? ''
+    first.close()
+    await until(() => server.stats().connections === 0)
+    for (let i = 0; i < 9; i++) await notes.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+    for (let i = 0; i < 2; i++) {
+      const back = await ready({ 'Last-Event-ID': id })
+      expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+      expect(back.of('payload')[0]?.data.data).to.deep.equal([{ _id: 1, n: 9 }])
+    }
+  })
+
+  it('resets a callback source that nobody listened to meanwhile, whatever else there was to tell', async () => {
+    let n = 0
+    const payload = () => ({ data: [{ _id: 1, n }], timestamp: new Date() })
+    await start({ dataSources: { calls: { manifest: true, payload, delta: () => () => {} } } })
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    n = 5
+    for (let i = 0; i < 2; i++) {
+      const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+      expect(back.of('payload')[0]?.data.data).to.deep.equal([{ _id: 1, n: 5 }])
+    }
+  })
+
   it('does not honour a position under another view, unless it was given for the same one', async () => {
     await startWithTeams()
     const a = await handshake({ identity: { team: 'a' } })

@@ -93,13 +93,14 @@ describe('server/connection', () => {
     await users.insertMany(Array.from({ length: count }, (_, _id) => ({ _id, name: `user ${_id}`, text })))
     const log = new Log({ bytes, ms: 1e6 })
     const errors: [string, string][] = []
-    const feed = new Feed(adapter, {
+    const feedHost = {
       log,
       adapters: () => [],
-      point: (at) => `id${at}`,
+      point: (at: number) => `id${at}`,
       onError: () => {},
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
     const host = {
       log,

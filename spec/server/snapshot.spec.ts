@@ -108,13 +108,14 @@ const setUp = (
 ) => {
   const log = new Log({ bytes: 1e7, ms: 1e6 })
   const errors: unknown[] = []
-  const feed = new Feed(adapter, {
+  const host = {
     log,
     adapters: () => [],
     point: String,
-    onError: (error) => errors.push(error),
+    onError: (error: unknown) => errors.push(error),
     onDebug: () => {},
-  })
+  }
+  const feed = new Feed(adapter, host, 0)
   const view = new View(
     {
       key: 'key',
