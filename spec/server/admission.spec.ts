@@ -4,6 +4,7 @@ import { Log } from '../../lib/server/log.ts'
 import { resolveOptions, type ServerOptions } from '../../lib/server/options.ts'
 import { fingerprint, Sources } from '../../lib/server/sources.ts'
 import { memory } from '../../lib/source/memory/index.ts'
+import { until } from '../support/local.ts'
 
 const store = memory()
 const codeOf = (promise: Promise<unknown>) =>
@@ -173,7 +174,7 @@ describe('server/admission', () => {
     })
 
     it('is refused where it was revoked, also while it was looked up anew', async () => {
-      const { identityLookup, answer } = answering()
+      const { identityLookup, answer, waiting } = answering()
       const { admissions } = setUp({ identityLookup })
       const identified = admissions.identify('x', undefined)
       await answer({ team: 'a' })
@@ -185,7 +186,7 @@ describe('server/admission', () => {
       if (!admission) throw new Error('not admitted')
       expect(admissions.refuseRevoked(admission)).to.equal(false)
       const late = admissions.admit(token)
-      await new Promise((resolve) => setImmediate(resolve))
+      await until(() => waiting.length === 1)
       admissions.rights.revoke(() => true, 'left')
       void answer({ team: 'a' })
       const { admission: revoked } = await late
