@@ -132,7 +132,7 @@ describe('Server', () => {
     await until(() => client.ready)
     await users.updateOne({ _id: 1 }, { $set: { name: 'x' } })
     await until(() => client.of('delta').length === 2)
-    expect(client.of('delta').map((event) => [event.data.root, event.id !== undefined])).to.deep.equal([
+    expect(client.of('delta').map((event) => [event.data.root, event.id !== 'none'])).to.deep.equal([
       ['one', false],
       ['two', true],
     ])
