@@ -14,15 +14,15 @@ describe('server/frame', () => {
     )
   })
 
-  it('is encoded when it is first asked for, once, and tells how many bytes it takes', () => {
+  it('is encoded when it is first asked for, once, and tells how many bytes it takes, before that and by that', () => {
     const told: number[] = []
     const frame = new Frame('users', TIME, [{ operation: 'set', id: 1, path: 'a', data: 'ü' }], (bytes) =>
       told.push(bytes),
     )
-    expect(told).to.deep.equal([])
+    expect(told).to.deep.equal([300])
     const { body } = frame
     expect(frame.body).to.equal(body)
-    expect(told).to.deep.equal([Buffer.byteLength(body.toString())])
+    expect(told).to.deep.equal([300, Buffer.byteLength(body.toString())])
   })
 
   describe('The lines of ids', () => {
