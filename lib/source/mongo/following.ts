@@ -1,5 +1,6 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Change, ChangeListener } from '../source.ts'
+import { eventTime } from './batch.ts'
 import { translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
@@ -48,7 +49,7 @@ export class Following {
     this.startPosition = options.position
     this.position = options.position
     this.#stream = new EventStream(
-      { ...options, source: options.db },
+      { ...options, source: options.db, ...(options.expanded ? { images: options.db } : {}) },
       {
         events: (events) => this.#events(events),
         quiet: (token, asked) => this.#onQuiet(token, asked),
@@ -90,7 +91,8 @@ export class Following {
         { $changeStream: { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) } },
         ...pipeline,
       ],
-      readConcern: { level: 'majority' },
+      // A new primary might not know yet that a majority has what was read.
+      readConcern: { level: 'majority', afterClusterTime: time },
       cursor: {},
     })
     const { id, firstBatch, ns } = reply.cursor
@@ -111,7 +113,7 @@ export class Following {
     // Kept only once the listener was told: after a failure the same events come again.
     let time = this.#eventTime
     let ordinal = this.#eventOrdinal
-    const changes: Change[] = []
+    const all: Change[] = []
     const incomplete = new Set<Change>()
     let position = this.position
     for (const event of events) {
@@ -120,20 +122,19 @@ export class Following {
       if (!time || compareTimes(at, time) !== 0) ordinal = -1
       time = at
       const first = ordinal + 1
-      const translation = translate(event, {
+      const { changes, needsDocument } = translate(event, {
         expanded,
         collections: collections(),
         position: (index) => formatPosition(at, first + index),
       })
-      ordinal += Math.max(1, translation.changes.length)
-      const fresh = translation.changes.filter(
-        (change) => comparePositions(change.position, this.position) > 0,
-      )
-      changes.push(...fresh)
-      if (translation.needsDocument) for (const change of fresh) incomplete.add(change)
+      ordinal += Math.max(1, changes.length)
+      all.push(...changes)
+      if (needsDocument) for (const change of changes) incomplete.add(change)
       const reached = formatPosition(at, ordinal)
       if (comparePositions(reached, position) > 0) position = reached
     }
+    joinEqualTimes(all)
+    const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
     )
@@ -184,6 +185,17 @@ export class Following {
   }
 }
 
-function eventTime(event: ChangeStreamDocument): ClusterTime | undefined {
-  return event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
+/** What happened at one cluster time was written at once: by a transaction, or by one write of many documents. */
+function joinEqualTimes(changes: readonly Change[]): void {
+  let last: Change | undefined
+  let lastTime = ''
+  for (const change of changes) {
+    const time = change.position.slice(0, change.position.lastIndexOf('.'))
+    if (last && time === lastTime) {
+      last.transaction = time
+      change.transaction = time
+    }
+    last = change
+    lastTime = time
+  }
 }
