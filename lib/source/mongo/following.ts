@@ -39,6 +39,8 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #stream: EventStream
   #announced = false
+  /** Where the stream was last begun by a time. */
+  #start: ClusterTime
   #eventTime: ClusterTime | undefined
   #eventOrdinal = -1
   #quiet: { token: string; asked: ClusterTime } | undefined
@@ -46,6 +48,7 @@ export class Following {
   constructor(options: FollowingOptions, listener: ChangeListener) {
     this.#options = options
     this.#listener = listener
+    this.#start = clusterTime(options.start)
     this.startPosition = options.position
     this.position = options.position
     this.#stream = new EventStream(
@@ -135,6 +138,16 @@ export class Following {
     }
     joinEqualTimes(all)
     const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
+    // Events of the start come again. Any other one that is not past the position was not told, and can't be any more.
+    const again = formatPosition(this.#start, ALL)
+    if (
+      changes.length < all.length &&
+      all.some(
+        ({ position: at }) => comparePositions(at, again) > 0 && comparePositions(at, this.position) <= 0,
+      )
+    ) {
+      this.#tellLost('a change was told later than the server said')
+    }
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
     )
@@ -157,13 +170,9 @@ export class Following {
     const previous = this.#quiet
     this.#quiet = { token, asked }
     let reached = looked && compareTimes(looked, asked) < 0 ? looked : asked
-    if (!looked) reached = previous?.asked ?? this.#startTime()
+    if (!looked) reached = previous?.asked ?? this.#start
     else if (!this.#options.sharded && previous?.token === token) reached = laterTime(reached, previous.asked)
     this.#progress(formatPosition(reached, ALL))
-  }
-
-  #startTime(): ClusterTime {
-    return clusterTime(this.#options.start)
   }
 
   #progress(position: string): void {
@@ -174,14 +183,19 @@ export class Following {
 
   async #lost(reason: string): Promise<Timestamp> {
     const now = await this.#options.now()
-    this.position = formatPosition(clusterTime(now), ALL)
+    this.#start = clusterTime(now)
+    this.position = formatPosition(this.#start, ALL)
     this.#eventTime = undefined
     this.#eventOrdinal = -1
     this.#quiet = undefined
+    this.#tellLost(reason)
+    return now
+  }
+
+  #tellLost(reason: string): void {
     // Before the subscription was handed out, its position says it all.
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
-    return now
   }
 }
 
