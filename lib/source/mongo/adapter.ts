@@ -6,7 +6,7 @@ import { bsonToJson } from './bson.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
-import { askServer, isHopeless, oldestTime, type ServerFacts, serverTime } from './server.ts'
+import { askServer, isHopeless, oldestTime, type ServerFacts, serverTime, settledTime } from './server.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 
 /** Options of {@link mongo}. */
@@ -59,8 +59,8 @@ export class MongoAdapter implements Adapter {
     const place = from === undefined ? undefined : parsePosition(from)
     const kept = place !== undefined && (await this.#retried(listener, () => this.#isKept(place.time, facts)))
     const { Timestamp } = await import('mongodb')
-    const start = kept ? new Timestamp(place.time) : facts.now
-    const position = from !== undefined && kept ? from : formatPosition(now, ALL)
+    const start = kept ? new Timestamp(place.time) : await this.#retried(listener, () => settledTime(this.db))
+    const position = from !== undefined && kept ? from : formatPosition(clusterTime(start), ALL)
     const following = new Following(
       {
         client: this.#client,
@@ -71,7 +71,7 @@ export class MongoAdapter implements Adapter {
         expanded: facts.expanded,
         sharded: facts.sharded,
         collections: () => [...this.#collections],
-        now: () => serverTime(this.db),
+        now: () => settledTime(this.db),
       },
       listener,
     )

@@ -5,6 +5,7 @@ import { translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
+import { firstBatch, settle } from './server.ts'
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 import { tokenTime } from './token.ts'
@@ -86,27 +87,17 @@ export class Following {
     const place = parsePosition(before)
     if (!place) return
     const { Timestamp } = await import('mongodb')
+    await settle(this.#options.db, time)
     const at = new Timestamp(place.time)
     const { db, pipeline, expanded } = this.#options
-    const reply = await db.command({
-      aggregate: 1,
-      pipeline: [
-        { $changeStream: { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) } },
-        ...pipeline,
-      ],
-      // A new primary might not know yet that a majority has what was read.
-      readConcern: { level: 'majority', afterClusterTime: time },
-      cursor: {},
-    })
-    const { id, firstBatch, ns } = reply.cursor
-    const collection = String(ns).slice(db.databaseName.length + 1)
-    db.command({ killCursors: collection, cursors: [id] }).catch(() => {})
-    const later = (firstBatch as ChangeStreamDocument[]).filter((event) => {
+    const stage = { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) }
+    const events = await firstBatch(db, [{ $changeStream: stage }, ...pipeline], time)
+    const later = events.filter((event) => {
       const time = eventTime(event)
       return !time || compareTimes(time, place.time) > 0
     })
     // Events of the position's own cluster time come again; the listener has been told those up to the position's ordinal.
-    const untold = firstBatch.length - later.length > place.ordinal + 1
+    const untold = events.length - later.length > place.ordinal + 1
     if (later.length === 0 && !untold && this.position === before) this.#progress(position)
   }
 

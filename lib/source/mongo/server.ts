@@ -1,4 +1,4 @@
-import type { Db, MongoClient, Timestamp } from 'mongodb'
+import type { ChangeStreamDocument, Db, Document, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { type ClusterTime, clusterTime } from './time.ts'
 
@@ -39,6 +39,39 @@ export async function serverTime(db: Db): Promise<Timestamp> {
   const time: Timestamp | undefined = reply.operationTime
   if (!time) throw standalone()
   return time
+}
+
+/** The server's time now, once it is settled. */
+export async function settledTime(db: Db): Promise<Timestamp> {
+  const now = await serverTime(db)
+  await settle(db, now)
+  return now
+}
+
+/**
+ * Waits until all that is dated up to a time can be read and is told by change streams: one that is opened there waits for it. MongoDB's
+ * readings of a majority do so by themselves; those of SecantusDB don't, and missed what was dated before and committed after.
+ */
+export async function settle(db: Db, time: Timestamp): Promise<void> {
+  await firstBatch(db, [{ $changeStream: { startAtOperationTime: time } }, { $match: { _id: null } }], time)
+}
+
+/** What a change stream tells at once, without waiting for more; it is closed again. `time` is one that a majority is to have. */
+export async function firstBatch(
+  db: Db,
+  pipeline: Document[],
+  time: Timestamp,
+): Promise<ChangeStreamDocument[]> {
+  const { cursor } = await db.command({
+    aggregate: 1,
+    pipeline,
+    // A new primary might not know yet that a majority has what was read.
+    readConcern: { level: 'majority', afterClusterTime: time },
+    cursor: {},
+  })
+  const collection = String(cursor.ns).slice(db.databaseName.length + 1)
+  db.command({ killCursors: collection, cursors: [cursor.id] }).catch(() => {})
+  return cursor.firstBatch
 }
 
 /** The time of the oldest entry of the server's oplog; undefined where it may not be read, or there is none. */
