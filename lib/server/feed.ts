@@ -2,7 +2,7 @@ import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange, Subscription } from '../source/source.ts'
 import { byCollection, groupChanges, sizeOf, withoutDocument } from './change.ts'
-import type { Log } from './log.ts'
+import type { Entry, Log } from './log.ts'
 import { pause } from './pause.ts'
 import { Router } from './router.ts'
 import type { View } from './view.ts'
@@ -18,6 +18,9 @@ export interface FeedHost {
   onError(error: unknown, source: string): void
   onDebug(message: string): void
 }
+
+/** Bytes that a gap in the log is reckoned at. */
+const GAP = 200
 
 type Message =
   | { kind: 'changes'; changes: readonly Change[]; position: string }
@@ -176,10 +179,21 @@ export class Feed {
     }
   }
 
+  /** What is in the log does not lead to the position: nothing before it can be replayed. */
   #gap(position: string): void {
-    this.floor = this.position === undefined ? this.#host.log.head : this.#host.log.mark(this, this.#host)
-    this.floorPosition = position
+    // Nobody holds anything of a source of all before it was first opened; one that is opened for a view may have been followed for the same view before.
+    const first = this.position === undefined && this.index !== undefined
     this.position = position
+    this.floorPosition = position
+    // Else a client that held everything up to the gap would pass for one that holds what comes after it: the gap has a place of its own.
+    if (!first) this.#append([], GAP, Date.now())
+    this.floor = this.#host.log.head
+  }
+
+  #append(changes: readonly Change[], bytes: number, now: number): Entry {
+    const { log } = this.#host
+    const point = this.#host.point(log.head + 1)
+    return log.append({ feed: this, changes, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
   #forget(view: View): void {
@@ -269,22 +283,13 @@ export class Feed {
   }
 
   #dispatch(changes: readonly Change[], position: string): void {
-    const { log } = this.#host
     const now = Date.now()
     for (const group of groupChanges(changes)) {
       const last = group.at(-1)
       if (!last) continue
       this.position = last.position
-      const entry = log.append(
-        {
-          feed: this,
-          changes: group,
-          point: this.#host.point(log.head + 1),
-          adapters: this.#host.adapters(),
-          bytes: group.reduce((sum, change) => sum + sizeOf(change), 0),
-        },
-        now,
-      )
+      const bytes = group.reduce((sum, change) => sum + sizeOf(change), 0)
+      const entry = this.#append(group, bytes, now)
       for (const view of this.#touchedBy(group)) view.take(entry)
     }
     this.position = position

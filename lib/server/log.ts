@@ -1,5 +1,5 @@
 import type { Change } from '../source/source.ts'
-import type { Feed, FeedHost } from './feed.ts'
+import type { Feed } from './feed.ts'
 import type { Shown } from './frame.ts'
 import type { View } from './view.ts'
 
@@ -24,9 +24,6 @@ export interface Replay {
   bytes: number
   ms: number
 }
-
-/** Bytes that a point without a change is reckoned at. */
-const MARK_SIZE = 200
 
 /** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
 export class Log {
@@ -63,13 +60,6 @@ export class Log {
     this.#bytes += whole.bytes
     this.trim(time)
     return whole
-  }
-
-  /** A point without a change, so that positions given before something was missed are told from those given after it. Returns its sequence. */
-  mark(feed: Feed, host: Pick<FeedHost, 'point' | 'adapters'>): number {
-    const point = host.point(this.#head + 1)
-    const mark = { feed, changes: [], point, adapters: host.adapters(), bytes: MARK_SIZE }
-    return this.append(mark, Date.now()).sequence
   }
 
   /** The entry of a sequence, when it is still kept. */

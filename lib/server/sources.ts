@@ -85,15 +85,8 @@ export class Sources {
           query: {},
           matches: undefined,
           shared: false,
-          makeFeed: () => {
-            const feed = new Feed(
-              new CallbackAdapter(root, source.callbacks, identity, this.#onError),
-              this.#host,
-            )
-            // What another one for the same view would have told since it was closed is not known.
-            feed.floor = this.#host.log.mark(feed, this.#host)
-            return feed
-          },
+          makeFeed: () =>
+            new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
       const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity)

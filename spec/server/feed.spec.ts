@@ -107,15 +107,16 @@ describe('server/feed', () => {
     const adapter = new Scripted()
     const log = new Log({ bytes: 1e6, ms: 1e6 })
     const errors: unknown[] = []
-    const feed = new Feed(adapter, {
+    const host = {
       log,
       adapters: () => [],
-      point: (sequence) => `id${sequence}`,
-      onError: (error, source) => errors.push([source, (error as Error).message]),
+      point: (sequence: number) => `id${sequence}`,
+      onError: (error: unknown, source: string) => errors.push([source, (error as Error).message]),
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, host, 0)
     const send = (...changes: Change[]) => adapter.listener.changes(changes, changes.at(-1)?.position ?? '0')
-    return { adapter, log, errors, feed, send, watcher: new Watcher() }
+    return { adapter, log, errors, host, feed, send, watcher: new Watcher() }
   }
 
   describe('opening and closing', () => {
@@ -151,7 +152,7 @@ describe('server/feed', () => {
       expect([feed.floor, log.head, feed.position]).to.deep.equal([0, 3, '8'])
     })
 
-    it('moves the floor past all positions given when the source can not go on from there', async () => {
+    it('moves the floor when the source can not go on from there', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       await feed.acquire(watcher.view)
       send(update(1), update(2))
@@ -159,6 +160,26 @@ describe('server/feed', () => {
       adapter.start = '50'
       await feed.acquire(watcher.view)
       expect([feed.floor, log.head, feed.position]).to.deep.equal([3, 3, '50'])
+    })
+
+    it('gives a gap a place of its own, so that who held everything before it does not pass for who came after', async () => {
+      const { adapter, log, feed, send, watcher } = setUp()
+      await feed.acquire(watcher.view)
+      send(update(1))
+      adapter.listener.lost('gone', '30')
+      expect([feed.floor, feed.floorPosition]).to.deep.equal([2, '30'])
+      expect(log.at(2)).to.deep.include({ changes: [], point: 'id2' })
+      expect(log.at(2)?.feed).to.equal(feed)
+      expect(watcher.seen).to.deep.equal([['1']])
+    })
+
+    it('begins with a gap where it was made for a view: the view may have been there before', async () => {
+      const { adapter, log, host, watcher } = setUp()
+      const [shared, own] = [new Feed(adapter, host, 0), new Feed(adapter, host)]
+      await shared.acquire(watcher.view)
+      expect([log.head, shared.floor]).to.deep.equal([0, 0])
+      await own.acquire(watcher.view)
+      expect([log.head, own.floor]).to.deep.equal([1, 1])
     })
 
     it('keeps what comes while it is being opened until it knows where it begins', async () => {
@@ -330,7 +351,7 @@ describe('server/feed', () => {
       await Promise.all(waits)
     })
 
-    it('reloads all views when the history is lost, moves the floor past all positions given and lets go who waits', async () => {
+    it('reloads all views when the history is lost, moves the floor and lets go who waits', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       const teams = new Watcher('teams')
       await feed.acquire(watcher.view)

@@ -52,13 +52,14 @@ describe('server/view', () => {
     ])
     const log = new Log({ bytes, ms: 1e6 })
     const errors: Error[] = []
-    const feed = new Feed(adapter, {
+    const feedHost = {
       log,
       adapters: () => [],
-      point: (sequence) => `id${sequence}`,
-      onError: (error) => errors.push(error as Error),
+      point: (sequence: number) => `id${sequence}`,
+      onError: (error: unknown) => errors.push(error as Error),
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, feedHost, 0)
     const viewOf = ({ query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {}) =>
       new View(
         {

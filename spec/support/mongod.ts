@@ -15,8 +15,8 @@ export interface MongoServer {
   version?: string
   /** Ends it; a server of `MONGODB_URL` is left running. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** Stops it and starts it again on the same port with the same data, where that is possible. */
-  restart?(signal?: NodeJS.Signals): Promise<void>
+  /** Stops it and, after so many milliseconds, starts it again on the same port with the same data, where that is possible. */
+  restart?(signal?: NodeJS.Signals, downMs?: number): Promise<void>
 }
 
 export interface MongoServerOptions {
@@ -180,8 +180,9 @@ async function supervised(
       await program.stop(signal)
       await clean()
     },
-    restart: async (signal) => {
+    restart: async (signal, downMs = 0) => {
       await program.stop(signal)
+      await new Promise((resolve) => setTimeout(resolve, downMs))
       program = startProgram(command, args)
       await answers(program, port)
     },
