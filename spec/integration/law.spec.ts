@@ -14,6 +14,6 @@ describe('The law of Particle', () => {
       path: LAW_PATH,
     })
     for (const [what, count] of [...counts].sort()) console.log(`      ${count} ${what}`)
-    expect(counts.get('resumed here')).to.be.greaterThan(0)
+    if (LAW_PATH === undefined) expect(counts.get('resumed here')).to.be.greaterThan(0)
   })
 })

@@ -89,6 +89,19 @@ export class Line implements Sink {
     this.#schedule()
   }
 
+  /** The client still gets so many of the events that are on their way. */
+  gasp(events: number): void {
+    if (this.#dead || events === 0) return
+    const all = Buffer.concat(this.#held)
+    let end = 0
+    for (let event = 0; event < events && end < all.length; event++) {
+      const at = all.indexOf('\n\n', end)
+      end = at < 0 ? all.length : at + 2
+    }
+    this.#held = [all.subarray(end)]
+    this.#take(all.subarray(0, end))
+  }
+
   /** The connection breaks. `heard` says whether the client notices by itself; the server does only when `gone` is called. */
   cut(heard: boolean): void {
     if (this.#dead) return

@@ -26,6 +26,13 @@ export interface Manner {
   previous: boolean
 }
 
+/** How a line breaks: whether the client and the node notice, and after how many events more. */
+export interface Break {
+  heard: boolean
+  noticed: boolean
+  events: number
+}
+
 /** A client of either kind, and the line it has to a node. */
 export abstract class Participant {
   readonly name: string
@@ -85,9 +92,10 @@ export abstract class Participant {
     return this.asking || this.line?.busy === true
   }
 
-  /** The line breaks; each end may notice now, or only {@link Participant.notice} later. */
-  drop(heard: boolean, noticed: boolean): void {
+  /** The line breaks, after so many of the events that were on their way; each end may notice now, or only {@link Participant.notice} later. */
+  drop({ heard, noticed, events }: Break): void {
     const { line } = this
+    line?.gasp(events)
     if (!line?.live) return
     line.cut(heard)
     if (noticed) setImmediate(() => line.gone())
@@ -122,7 +130,7 @@ export abstract class Participant {
   }
 
   protected sever(): void {
-    this.drop(false, true)
+    this.drop({ heard: false, noticed: true, events: 0 })
     this.notice()
   }
 

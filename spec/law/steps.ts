@@ -53,14 +53,13 @@ const come = fc
   )
 
 const drop = fc
-  .tuple(clients, fc.boolean(), fc.boolean())
-  .map(
-    ([index, heard, noticed]) =>
-      new Step(
-        `line of ${index} breaks, ${heard ? 'heard' : 'unheard'}, ${noticed ? 'noticed' : 'unnoticed'}`,
-        (world) => world.one(index)?.drop(heard, noticed),
-      ),
-  )
+  .tuple(clients, fc.boolean(), fc.boolean(), fc.oneof(fc.constant(0), fc.nat({ max: 4 })))
+  .map(([index, heard, noticed, events]) => {
+    const how = `${heard ? 'heard' : 'unheard'}, ${noticed ? 'noticed' : 'unnoticed'}`
+    return new Step(`line of ${index} breaks after ${events} events, ${how}`, (world) =>
+      world.one(index)?.drop({ heard, noticed, events }),
+    )
+  })
 
 const back = fc.tuple(clients, fc.option(nodes, { freq: 2 })).map(
   ([index, at]) =>
