@@ -87,21 +87,18 @@ return found and found[1] or newest`)
 /**
  * KEYS: the stream, the sorted set of expiries. ARGV: a position, how many entries, the stream's length.
  * The newest id that XDEL took away, and the entries from the position on, itself included. Before that, appends the deletes of the documents that
- * have expired: whichever node comes first does it for all.
+ * have expired: whichever node comes first does it for all; one that may only read leaves it to the others.
  */
 export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
-local time = now()
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 100)) do
-  local left = redis.call('PTTL', key)
-  if left == -2 then
-    redis.call('ZREM', KEYS[2], key)
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'key', key, 'kind', 'delete')
-  elseif left == -1 then
-    redis.call('ZREM', KEYS[2], key)
-  else
-    redis.call('ZADD', KEYS[2], time + left, key)
+local function sweep()
+  local time = now()
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 100)) do
+    local left = redis.call('PTTL', key)
+    if left == -2 then redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'key', key, 'kind', 'delete') end
+    if left < 0 then redis.call('ZREM', KEYS[2], key) else redis.call('ZADD', KEYS[2], time + left, key) end
   end
 end
+pcall(sweep)
 local deleted = info(KEYS[1])['max-deleted-entry-id'] or '0-0'
 return { deleted, redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]) }`)
 
