@@ -108,10 +108,20 @@ local found = {}
 for i, key in ipairs(KEYS) do found[i] = read(key) end
 return found`)
 
-/** KEYS: the stream, keys. As {@link READ}, after the id of the stream's newest entry: what was read is as of that. */
-export const READ_AT = script(`${HEAD_FUNCTION}${READ_FUNCTION}
+/**
+ * KEYS: the stream, the sorted set of expiries, keys. As {@link READ}, after the id of the stream's newest entry: what was read is as of that. Keys that
+ * will expire are put down, so that their end is told.
+ */
+export const READ_AT = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${READ_FUNCTION}
+local function mark(key)
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('ZADD', KEYS[2], now() + left, key) end
+end
 local found = { head(KEYS[1]) }
-for i = 2, #KEYS do found[i] = read(KEYS[i]) end
+for i = 3, #KEYS do
+  pcall(mark, KEYS[i])
+  found[i - 1] = read(KEYS[i])
+end
 return found`)
 
 /** KEYS: a key. What {@link READ} gives for it, and a digest for {@link WRITE}. */

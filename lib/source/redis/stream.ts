@@ -160,9 +160,10 @@ class Following {
   async #readKeys(translations: readonly Translation[]): Promise<void> {
     const keys = [...new Set(translations.flatMap(({ key }) => key ?? []))]
     if (keys.length === 0) return
-    const reply = (await this.#ask(READ_AT, [this.#settings.key, ...keys])) as [string, ...RawDocument[]]
+    const { key, expiries } = this.#settings
+    const reply = (await this.#ask(READ_AT, [key, expiries, ...keys])) as [string, ...RawDocument[]]
     const [at, ...raw] = reply
-    for (const [index, key] of keys.entries()) this.#read.set(key, { at, raw: raw[index] ?? null })
+    for (const [index, name] of keys.entries()) this.#read.set(name, { at, raw: raw[index] ?? null })
   }
 
   /**
