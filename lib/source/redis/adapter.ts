@@ -50,7 +50,7 @@ export class RedisAdapter implements Adapter {
    */
   collection(name: string, options?: CollectionOptions): RedisCollection {
     const known = this.#collections.get(name)
-    if (!known) return this.#add(name, options ?? {}).collection
+    if (!known) return this.#add(name, options === undefined ? {} : options).collection
     if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
       throw new ParticleError('INVALID_OPTION', `The collection ${name} is there already, with other options`)
     }

@@ -106,7 +106,7 @@ export function withoutId(document: object): Record<string, Json> {
 }
 
 /** A text as a glob pattern that matches it alone. */
-export function globbed(text: string): string {
+function globbed(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&')
 }
 
@@ -121,8 +121,8 @@ function checkOptions(name: string, options: CollectionOptions): void {
   if (unknown !== undefined) refuse(`knows prefix, type, id and fields, but not ${unknown}`)
   if (prefix !== undefined && typeof prefix !== 'string') refuse('needs a prefix that is a string')
   if (type !== undefined && type !== 'hash' && type !== 'json') refuse("needs a type of 'hash' or 'json'")
-  const codecs = typeof fields === 'object' && fields !== null ? Object.values(fields) : [fields ?? 'string']
-  if (![...codecs, id ?? 'string'].every((codec) => CODECS.has(codec))) {
+  const codecs = typeof fields === 'object' && fields !== null ? Object.values(fields) : [fields]
+  if (![...codecs, id].every((codec) => codec === undefined || CODECS.has(codec))) {
     refuse("knows the codecs 'string', 'number', 'boolean' and 'json' for id and fields")
   }
 }

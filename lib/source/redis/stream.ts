@@ -18,7 +18,7 @@ export interface StreamSettings {
 }
 
 /** How many entries are asked for at once. */
-const BATCH = 500
+const BATCH = 200
 /** How long the server waits for an entry before it says that there is none; so often expiries are looked for. */
 const BLOCK_MS = 1000
 

@@ -41,7 +41,7 @@ export async function readAll(adapter: RedisAdapter, collection: string, query =
 }
 
 /** Ids and fields of any kind, as JSON. */
-export const ANY: CollectionOptions = { id: 'json', fields: 'json' }
+const ANY: CollectionOptions = { id: 'json', fields: 'json' }
 
 /** Writes as the MongoDB driver's methods do, by those of a Redis collection. */
 export function writer(adapter: RedisAdapter, name: string, options: CollectionOptions): Writer {
