@@ -25,7 +25,7 @@ export interface RedisMulti {
   addCommand(args: any): unknown
 }
 
-/** A document longer than this is not repeated in the stream at each update: who needs it looks it up. */
+/** A document longer than this is not repeated in the stream, as it was before a write and after an update: who needs it looks it up. */
 const REPEATED_LENGTH = 16_384
 const TRIES = 100
 
@@ -138,8 +138,10 @@ export class RedisCollection implements CollectionHandle {
     difference: Operation[],
   ): Promise<boolean> {
     const text = JSON.stringify(withoutId(after))
+    const old = JSON.stringify(withoutId(before))
     const entry = ['kind', 'update', 'operations', JSON.stringify(difference.map((op) => located(op, after)))]
     if (text.length <= REPEATED_LENGTH) entry.push('document', text)
+    if (old.length <= REPEATED_LENGTH) entry.push('before', old)
     const common = { digest, ttl: 'keep', entry }
     if (typeof raw === 'string')
       return (await this.#write(id, { ...common, action: 'json', written: [text] })) !== 'conflict'
@@ -171,7 +173,8 @@ export class RedisCollection implements CollectionHandle {
     const { action, ttl, entry, digest = '', removed = [], written = [] } = write
     const keys = [this.#key(id), ...(stream ? [stream.key, stream.expiries] : [])]
     const lists = [entry, removed, written].flatMap((list) => [String(list.length), ...list])
-    return await this.#run(WRITE, keys, [digest, action, ttl, String(maxLength), ...lists])
+    const bounds = [String(maxLength), String(REPEATED_LENGTH)]
+    return await this.#run(WRITE, keys, [digest, action, ttl, ...bounds, ...lists])
   }
 
   async #run(script: typeof WRITE, keys: string[], args: string[] = []): Promise<unknown> {

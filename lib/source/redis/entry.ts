@@ -24,6 +24,7 @@ export interface Translation {
  * - `document`: a JSON object, the whole document after the change; with `kind` `insert`, or `update` beside one of the next two;
  * - `operations`: a JSON list of operations that give the same result when they are done again (`set`, `unset`);
  * - `hash`: a JSON object of the hash's fields that changed, with their texts, or null for those that were removed;
+ * - beside these, `before`: a JSON object, the whole document before the change, or `beforeHash`: all texts of the hash before it;
  * - none of them, or what can't be understood: the key is read again.
  *
  * Or it has the field `prefix`, and `kind` `clear` (all its keys are gone) or `reload` (they must be read again). Entries with the same
@@ -50,7 +51,8 @@ export function translate(entry: Entry, mappings: readonly Mapping[]): Translati
   for (const mapping of mappings) {
     const id = mapping.idOf(key)
     if (id === undefined) continue
-    const base = { ...common, collection: mapping.name, id }
+    const before = kind === 'insert' ? undefined : beforeOf(id, fields, mapping)
+    const base = { ...common, collection: mapping.name, id, ...(before ? { before } : {}) }
     if (kind === 'delete') return { change: deleted(base) }
     const change = known(base, kind, fields, mapping)
     return change ? { change } : { change: { ...base, kind: 'replace', operations: [] }, key }
@@ -90,6 +92,15 @@ function known(
 function documentOf(id: Id, fields: ReadonlyMap<string, string>): Document | undefined {
   const text = fields.get('document')
   return text === undefined ? undefined : jsonDocument(id, text)
+}
+
+function beforeOf(id: Id, fields: ReadonlyMap<string, string>, mapping: Mapping): Document | undefined {
+  const text = fields.get('before')
+  if (text !== undefined) return jsonDocument(id, text)
+  const hash = parsed(fields.get('beforeHash'))
+  if (!isObject(hash)) return undefined
+  const texts = Object.entries(hash).flat()
+  return texts.every((item) => typeof item === 'string') ? mapping.document(id, texts) : undefined
 }
 
 function operationsOf(fields: ReadonlyMap<string, string>, mapping: Mapping): Operation[] | undefined {

@@ -128,14 +128,27 @@ return found`)
 export const STATE = script(`${READ_FUNCTION}${DIGEST_FUNCTION}
 return { read(KEYS[1]), digest(KEYS[1]) }`)
 
+// What a key holds before it is overwritten, for the entry: a string as it is, a hash's texts by field. Only where it's no longer than told.
+const BEFORE_FUNCTION = `
+local function before(key, longest)
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'string' and redis.call('STRLEN', key) <= longest then return 'before', redis.call('GET', key) end
+  if kind ~= 'hash' then return nil end
+  local list, texts = redis.call('HGETALL', key), {}
+  for i = 1, #list, 2 do texts[list[i]] = list[i + 1] end
+  local text = cjson.encode(texts)
+  if #text <= longest then return 'beforeHash', text end
+end
+`
+
 /**
  * KEYS: a key, and where there is a stream, it and its sorted set of expiries.
  * ARGV: the digest that the key must have ('' for any); 'delete', 'json', 'hash' (the whole), 'fields' (some); the time to live in ms ('keep' to
- * leave it, '0' for none); the stream's length; then three lists, each after its length: the entry's fields; the hash's fields to remove; those
+ * leave it, '0' for none); the stream's length; how long a document may be that the entry repeats; then three lists, each after its length: the entry's fields; the hash's fields to remove; those
  * to set, or the one text.
  * 'conflict', 'nothing' where there is nothing to delete, 'insert' where the key was not there, else 'replace'. The write and the entry are one transaction.
  */
-export const WRITE = script(`${NOW_FUNCTION}${DIGEST_FUNCTION}
+export const WRITE = script(`${NOW_FUNCTION}${DIGEST_FUNCTION}${BEFORE_FUNCTION}
 local at = 0
 local function take() at = at + 1 return ARGV[at] end
 local function list()
@@ -144,11 +157,18 @@ local function list()
   return items
 end
 local key, stream = KEYS[1], KEYS[2]
-local expected, action, ttl, length = take(), take(), take(), take()
+local expected, action, ttl, length, longest = take(), take(), take(), take(), tonumber(take())
 local entry, removed, written = list(), list(), list()
 if expected ~= '' and digest(key) ~= expected then return 'conflict' end
 local existed = redis.call('EXISTS', key) == 1
 if action == 'delete' and not existed then return 'nothing' end
+if stream and expected == '' and existed then
+  local name, text = before(key, longest)
+  if name then
+    entry[#entry + 1] = name
+    entry[#entry + 1] = text
+  end
+end
 if action == 'delete' then
   redis.call('DEL', key)
 elseif action == 'json' then

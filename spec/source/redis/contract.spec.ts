@@ -19,7 +19,7 @@ describe('source/redis holds the contract', () => {
         return {
           adapter,
           collection: (name) => writer(adapter, name, { type }),
-          exact: false,
+          exact: stream,
           retells: !stream,
           close: () => removeAll(client, prefix),
         }

@@ -59,6 +59,30 @@ describe('source/redis/entry', () => {
     })
   })
 
+  it('takes what was there before a change, in either form, but not before an insert', () => {
+    const key = 'app:users:a'
+    const before = { _id: 'a', visits: 4, name: 'x' }
+    const forms = [
+      { before: '{"visits":4,"name":"x"}' },
+      { beforeHash: '{"visits":"4","name":"x","_id":"b"}' },
+    ]
+    for (const form of forms) {
+      expect(read({ key, kind: 'delete', ...form })?.change).to.deep.include({ kind: 'delete', before })
+      expect(read({ key, hash: '{"visits":"5"}', ...form })?.change).to.deep.include({
+        kind: 'update',
+        before,
+      })
+      expect(read({ key, document: '{}', kind: 'insert', ...form })?.change).not.to.have.property('before')
+    }
+    for (const form of [
+      { before: '5' },
+      { before: '{' },
+      { beforeHash: '{"visits":4}' },
+      { beforeHash: '[]' },
+    ])
+      expect(read({ key, kind: 'delete', ...form })?.change).not.to.have.property('before')
+  })
+
   it('has the key read again where it does not understand what happened to it', () => {
     const key = 'app:users:a'
     for (const fields of [
