@@ -160,13 +160,30 @@ local key, stream = KEYS[1], KEYS[2]
 local expected, action, ttl, length, longest = take(), take(), take(), take(), tonumber(take())
 local entry, removed, written = list(), list(), list()
 if expected ~= '' and digest(key) ~= expected then return 'conflict' end
-local existed = redis.call('EXISTS', key) == 1
+local kind = redis.call('TYPE', key).ok
+local existed = kind == 'hash' or kind == 'string'
 if action == 'delete' and not existed then return 'nothing' end
-if stream and expected == '' and existed then
-  local name, text = before(key, longest)
-  if name then
-    entry[#entry + 1] = name
-    entry[#entry + 1] = text
+local expires = ttl ~= 'keep' and tonumber(ttl) > 0
+-- A script is not taken back where a command of it fails: what may fail comes before what changes the document. (For want of memory it fails at
+-- its first write or not at all, and not where that only removes.)
+if stream then
+  if expected == '' and existed then
+    local name, text = before(key, longest)
+    if name then
+      entry[#entry + 1] = name
+      entry[#entry + 1] = text
+    end
+  end
+  if action == 'json' or action == 'hash' then
+    entry[#entry + 1] = 'kind'
+    entry[#entry + 1] = existed and 'replace' or 'insert'
+  end
+  if action == 'delete' then redis.call('ZREM', KEYS[3], key) end
+  redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, unpack(entry))
+  if expires then
+    redis.call('ZADD', KEYS[3], now() + ttl, key)
+  elseif ttl ~= 'keep' then
+    redis.call('ZREM', KEYS[3], key)
   end
 end
 if action == 'delete' then
@@ -174,35 +191,28 @@ if action == 'delete' then
 elseif action == 'json' then
   if ttl == 'keep' then redis.call('SET', key, written[1], 'KEEPTTL') else redis.call('SET', key, written[1]) end
 else
-  if action == 'hash' and existed then redis.call('DEL', key) end
+  if action == 'hash' and kind ~= 'none' then
+    -- After a DEL nothing would be refused for want of memory.
+    redis.call('SET', key, '')
+    redis.call('DEL', key)
+  end
   for i = 1, #removed, 1000 do redis.call('HDEL', key, unpack(removed, i, math.min(i + 999, #removed))) end
   for i = 1, #written, 1000 do redis.call('HSET', key, unpack(written, i, math.min(i + 999, #written))) end
 end
-local expires = ttl ~= 'keep' and tonumber(ttl) > 0
 if expires then redis.call('PEXPIRE', key, ttl) end
-if stream then
-  if expires then
-    redis.call('ZADD', KEYS[3], now() + ttl, key)
-  elseif ttl ~= 'keep' or action == 'delete' then
-    redis.call('ZREM', KEYS[3], key)
-  end
-  if action == 'json' or action == 'hash' then
-    entry[#entry + 1] = 'kind'
-    entry[#entry + 1] = existed and 'replace' or 'insert'
-  end
-  redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, unpack(entry))
-end
 return existed and 'replace' or 'insert'`)
 
 /** KEYS: a key, and where there is a stream, its sorted set of expiries. ARGV: the time to live in ms. 1 where the key is there. */
 export const EXPIRE = script(`${NOW_FUNCTION}
-local found = redis.call('PEXPIRE', KEYS[1], ARGV[1])
-if found == 1 and KEYS[2] then redis.call('ZADD', KEYS[2], now() + ARGV[1], KEYS[1]) end
-return found`)
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if KEYS[2] then redis.call('ZADD', KEYS[2], now() + ARGV[1], KEYS[1]) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
 
 /** KEYS: the stream, where there is one. ARGV: the pattern of the keys, their prefix, the stream's length. Removes them all; how many there were. */
 export const CLEAR = script(`
 local cursor, count = '0', 0
+-- Fails where the key is no stream, before anything is done.
+if KEYS[1] then redis.call('XLEN', KEYS[1]) end
 repeat
   local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
   cursor = page[1]

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { pause } from './backoff.ts'
 import { Connection, type RedisClient } from './client.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
@@ -49,7 +50,7 @@ export class Upstream {
     this.#commands = commands
     this.#channel = `__keyspace@${settings.database}__:`
     this.#fences = `particle:fence:${epoch}`
-    this.#sentinel = `${settings.prefix}particle:sentinel:${epoch}`
+    this.#sentinel = `${settings.prefix}particle:sentinel:${randomBytes(8).toString('hex')}`
     this.#events = events
     for (const { ended } of [subscriber, commands]) void ended.then((reason) => this.fail(reason))
   }

@@ -176,7 +176,12 @@ describe('source/redis', () => {
     expect(await strings.delete('a')).to.equal(true)
     expect(await strings.delete('a')).to.equal(false)
     expect(await strings.update('a', { x: 1 })).to.equal(false)
+    await client.lPush(`${prefix}h:list`, 'x')
+    expect(await hashes.delete('list')).to.equal(false)
     expect(await hashes.clear()).to.equal(2)
+    expect(await client.lLen(`${prefix}h:list`)).to.equal(1)
+    await hashes.set('list', { n: 1 })
+    expect(await adapter.lookup('h', ['list'])).to.deep.equal([{ _id: 'list', n: 1 }])
   })
 
   it('refuses writes that Redis cannot hold, and changes nothing', async () => {

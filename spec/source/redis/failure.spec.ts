@@ -142,6 +142,52 @@ describe('source/redis on a server that fails', () => {
     plain.destroy()
   })
 
+  it('writes nothing by halves, where there is no memory left or the stream is no stream', async function () {
+    await start(this)
+    for (const stream of ['changes', undefined]) {
+      const { users, recorder } = await follow(stream)
+      const others = redis(client, stream ? { stream } : {}).collection('others', { type: 'json' })
+      await users.set('1', { n: '1' })
+      await others.set('1', { n: '1' })
+      const refused = async (sentence: string, writes: (() => Promise<unknown>)[]) => {
+        for (const write of writes) {
+          const error = await write().then(
+            () => 'none',
+            (reason: unknown) => String(reason),
+          )
+          expect(error, String(write)).to.include(sentence)
+        }
+        expect(await client.hGetAll('users:1')).to.deep.equal({ n: '1' })
+        expect(await client.get('others:1')).to.equal('{"n":"1"}')
+        expect(await client.ttl('users:1')).to.equal(-1)
+      }
+      const adding = [
+        () => users.set('1', { n: '2', more: 'x' }),
+        () => users.set('2', { n: '2' }, { EX: 100 }),
+        () => users.update('1', { n: '2' }),
+        () => others.set('1', { n: '2' }),
+      ]
+      const length = stream ? await client.xLen(stream) : 0
+      await client.configSet('maxmemory', '1')
+      await refused('OOM', stream ? [...adding, () => users.expire('1', 100)] : adding)
+      if (stream) expect(await client.xLen(stream)).to.equal(length)
+      expect(await others.delete('1')).to.equal(true)
+      await client.configSet('maxmemory', '0')
+      await others.set('1', { n: '1' })
+      if (stream) {
+        await client.copy(stream, 'kept')
+        await client.set(stream, 'no stream')
+        const removing = [() => users.delete('1'), () => users.clear()]
+        await refused('WRONGTYPE', [...adding, ...removing])
+        await client.rename('kept', stream)
+      }
+      await users.update('1', { n: '3' })
+      await recorder.until(() => ids(recorder).filter((id) => id === '1').length >= 2)
+      await closeAll(open)
+      await client.flushDb()
+    }
+  }).timeout(30_000)
+
   it('follows with the rights to read alone', async function () {
     await start(this, '--notify-keyspace-events', 'KA')
     const users = (await follow('changes')).users
