@@ -92,7 +92,7 @@ return found and found[1] or newest`)
 export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
 local function sweep()
   local time = now()
-  for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 100)) do
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 1000)) do
     local left = redis.call('PTTL', key)
     if left == -2 then redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'key', key, 'kind', 'delete') end
     if left < 0 then redis.call('ZREM', KEYS[2], key) else redis.call('ZADD', KEYS[2], time + left, key) end
