@@ -5,7 +5,7 @@ import type { Adapter, ChangeListener, CollectionHandle, Query, Subscription } f
 import { bsonToJson } from './bson.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
-import { lookupDocuments, readDocuments } from './read.ts'
+import { readDocuments } from './read.ts'
 import { askServer, isHopeless, oldestTime, type ServerFacts, serverTime, settledTime } from './server.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 
@@ -120,8 +120,12 @@ export class MongoAdapter implements Adapter {
     return { from, to: comparePositions(to, from) < 0 ? from : to }
   }
 
-  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
-    return await lookupDocuments(this.db.collection(collection), ids)
+  async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
+    const documents: Document[] = []
+    const { to } = await this.read(collection, { _id: { $in: ids } }, (batch) => {
+      documents.push(...batch)
+    })
+    return { documents, position: to }
   }
 
   /**
