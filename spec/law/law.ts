@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { COLLECTION, STORES } from './roots.ts'
+import { STORES } from './roots.ts'
 import type { Setting } from './setting.ts'
 import { type Step, steps } from './steps.ts'
 import { type Config, World } from './world.ts'
@@ -42,7 +42,6 @@ export async function tryTheLaw(setting: Setting, trial: Trial): Promise<Map<str
         numRuns: trial.runs,
         ...(trial.seed === undefined ? {} : { seed: trial.seed }),
         ...(trial.path === undefined ? {} : { path: trial.path }),
-        endOnFailure: false,
       },
     )
   } finally {
@@ -62,5 +61,3 @@ async function run(world: World, happenings: readonly Step[]): Promise<void> {
   await world.quiet(true)
   await world.end()
 }
-
-export { COLLECTION }
