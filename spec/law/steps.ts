@@ -208,7 +208,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 4, arbitrary: reading },
     { weight: 2, arbitrary: identify },
     { weight: 3, arbitrary: rights },
-    { weight: 4, arbitrary: source },
+    { weight: 5, arbitrary: source },
     { weight: 1, arbitrary: process },
     { weight: 2, arbitrary: odd },
     { weight: 2, arbitrary: quiet },
