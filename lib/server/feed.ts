@@ -130,7 +130,12 @@ export class Feed {
       failed: (error) => this.#failed(error),
     })
     this.#intake = intake
-    this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+    try {
+      this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+    } catch (error) {
+      intake.close()
+      throw error
+    }
     const { position } = this.#subscription
     const known = this.position
     if (known === undefined || this.adapter.compare(position, known) !== 0) {

@@ -399,7 +399,12 @@ describe('server/feed', () => {
         ['users', [1, 2]],
         ['teams', [1]],
       ])
-      expect(documents(watcher)).to.deep.equal([{ _id: 1, found: true }, { _id: 2, found: true }, undefined])
+      // What the look-up may have missed is folded in, by values.
+      expect(documents(watcher)).to.deep.equal([
+        { _id: 1, found: true, n: 1 },
+        { _id: 2, found: true, n: 2 },
+        undefined,
+      ])
     })
 
     it('are not looked up where the source told it, or where it is no update', async () => {
