@@ -2,7 +2,25 @@
 export interface Flushable {
   /** The chunks gathered; the flusher empties it. */
   pending: Buffer[]
-  write(bytes: Buffer): void
+  /** `framed` holds the same bytes as one chunk of HTTP's chunked coding. */
+  write(bytes: Buffer, framed?: Buffer): void
+}
+
+/** Lists of chunks with more bytes than this are not joined for one connection alone: copying would cost more than several writes. */
+export const MOST_JOINED = 16 * 1024
+
+/** Chunks that were joined, and framed for HTTP in the same memory. */
+interface Joined {
+  bytes: Buffer
+  framed: Buffer
+}
+
+/** What is known of all lists that begin alike. */
+interface Beginning {
+  next: Map<Buffer, Beginning> | undefined
+  joined: Joined | undefined
+  /** Whether someone has gathered just this list. */
+  seen: boolean
 }
 
 /**
@@ -11,8 +29,6 @@ export interface Flushable {
  */
 export class Flusher {
   #dirty: Flushable[] = []
-  #chunks: readonly Buffer[] = []
-  #joined: Buffer = Buffer.alloc(0)
   #scheduled = false
 
   add(flushable: Flushable): void {
@@ -26,24 +42,71 @@ export class Flusher {
     this.#scheduled = false
     const dirty = this.#dirty
     this.#dirty = []
+    const root = beginning()
+    let last: readonly Buffer[] = []
+    let joined: Joined | undefined
     for (const flushable of dirty) {
       const chunks = flushable.pending
       if (chunks.length === 0) continue
       flushable.pending = []
-      flushable.write(this.#join(chunks))
+      if (!joined || !areSame(chunks, last)) {
+        joined = share(root, chunks)
+        last = chunks
+      }
+      if (joined) flushable.write(joined.bytes, joined.framed)
+      else for (const chunk of chunks) flushable.write(chunk)
     }
-    this.#chunks = []
-    this.#joined = Buffer.alloc(0)
   }
+}
 
-  #join(chunks: readonly Buffer[]): Buffer {
-    const [only] = chunks
-    if (chunks.length === 1 && only) return only
-    const known = this.#chunks
-    if (known.length !== chunks.length || chunks.some((chunk, index) => chunk !== known[index])) {
-      this.#chunks = chunks
-      this.#joined = Buffer.concat(chunks)
-    }
-    return this.#joined
+/** Writes chunks that only one connection has. */
+export function writeAlone(flushable: Pick<Flushable, 'write'>, chunks: readonly Buffer[]): void {
+  if (sizeOf(chunks) > MOST_JOINED) for (const chunk of chunks) flushable.write(chunk)
+  else {
+    const { bytes, framed } = join(chunks)
+    flushable.write(bytes, framed)
   }
+}
+
+/** The chunks joined; undefined for a long list that nobody else has gathered so far. */
+function share(root: Beginning, chunks: readonly Buffer[]): Joined | undefined {
+  let node = root
+  for (const chunk of chunks) {
+    node.next ??= new Map()
+    let next = node.next.get(chunk)
+    if (!next) {
+      next = beginning()
+      node.next.set(chunk, next)
+    }
+    node = next
+  }
+  if (node.seen || sizeOf(chunks) <= MOST_JOINED) node.joined ??= join(chunks)
+  node.seen = true
+  return node.joined
+}
+
+function beginning(): Beginning {
+  return { next: undefined, joined: undefined, seen: false }
+}
+
+function areSame(chunks: readonly Buffer[], others: readonly Buffer[]): boolean {
+  if (chunks.length !== others.length) return false
+  for (let index = 0; index < chunks.length; index++) if (chunks[index] !== others[index]) return false
+  return true
+}
+
+function sizeOf(chunks: readonly Buffer[]): number {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  return size
+}
+
+function join(chunks: readonly Buffer[]): Joined {
+  const size = sizeOf(chunks)
+  const head = `${size.toString(16)}\r\n`
+  const framed = Buffer.allocUnsafe(head.length + size + 2)
+  let at = framed.write(head, 'latin1')
+  for (const chunk of chunks) at += chunk.copy(framed, at)
+  framed.write('\r\n', at, 'latin1')
+  return { bytes: framed.subarray(head.length, at), framed }
 }

@@ -1,4 +1,4 @@
-import type { Flushable, Flusher } from './flusher.ts'
+import { type Flushable, type Flusher, writeAlone } from './flusher.ts'
 import { yieldTurn } from './pause.ts'
 import type { Sink } from './sink.ts'
 
@@ -37,20 +37,23 @@ export class WriteQueue implements Flushable {
 
   /** Puts other bytes in the place of the last ones, if those still wait. */
   replaceLast(last: Buffer, bytes: Buffer): void {
-    if (this.pending.at(-1) === last) this.pending[this.pending.length - 1] = bytes
+    const { pending } = this
+    if (pending.length === 0 || pending[pending.length - 1] !== last) return
+    pending[pending.length - 1] = bytes
+    this.#bytes += bytes.length - last.length
   }
 
-  write(bytes: Buffer): void {
+  write(bytes: Buffer, framed?: Buffer): void {
     this.#bytes = 0
-    if (!this.#closed) this.#sink.write(bytes)
+    if (!this.#closed) this.#sink.write(bytes, framed)
   }
 
   /** Writes what waits at once. */
   flush(): void {
-    if (this.pending.length === 0) return
-    const bytes = Buffer.concat(this.pending)
+    const { pending } = this
+    if (pending.length === 0) return
     this.pending = []
-    this.write(bytes)
+    writeAlone(this, pending)
   }
 
   /** Resolves when the reader has taken enough of what was written, in a later turn in any case. */

@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { type Flushable, Flusher } from '../../lib/server/flusher.ts'
+import { type Flushable, Flusher, MOST_JOINED, writeAlone } from '../../lib/server/flusher.ts'
 
 class Writer implements Flushable {
   pending: Buffer[] = []
   readonly written: Buffer[] = []
+  readonly framed: (Buffer | undefined)[] = []
   readonly #flusher: Flusher
 
   constructor(flusher: Flusher) {
@@ -15,8 +16,9 @@ class Writer implements Flushable {
     return this
   }
 
-  write(bytes: Buffer): void {
+  write(bytes: Buffer, framed?: Buffer): void {
     this.written.push(bytes)
+    this.framed.push(framed)
   }
 
   get texts(): string[] {
@@ -49,10 +51,50 @@ describe('server/flusher', () => {
     expect(new Set(writers.map(({ written }) => written[0])).size).to.equal(1)
   })
 
-  it('does not copy a single chunk', async () => {
-    const writer = new Writer(new Flusher()).push(A)
+  it('frames them once too, as a chunk of HTTP in the same memory', async () => {
+    const flusher = new Flusher()
+    const long = Buffer.alloc(300, 'x')
+    const writers = [[A, B], [A, B], [C], [long, A]].map((chunks) => new Writer(flusher).push(...chunks))
     await turn()
-    expect(writer.written[0]).to.equal(A)
+    const frames = writers.map(({ framed }) => String(framed))
+    expect(frames).to.deep.equal([
+      '2\r\nab\r\n',
+      '2\r\nab\r\n',
+      '1\r\nc\r\n',
+      `12d\r\n${'x'.repeat(300)}a\r\n`,
+    ])
+    expect(writers[0]?.framed[0]).to.equal(writers[1]?.framed[0])
+    for (const { written, framed } of writers) expect(written[0]?.buffer).to.equal(framed[0]?.buffer)
+  })
+
+  it('shares them also among writers that take turns with others', async () => {
+    const flusher = new Flusher()
+    const orders = [[A, B], [A, C], [A, B], [A, C], [A]]
+    const writers = orders.map((chunks) => new Writer(flusher).push(...chunks))
+    await turn()
+    expect(new Set(writers.map(({ written }) => written[0])).size).to.equal(3)
+  })
+
+  it('does not copy many bytes for one writer alone, and copies them once for all others', async () => {
+    const flusher = new Flusher()
+    const large = Buffer.alloc(MOST_JOINED)
+    const alone = new Writer(flusher).push(large, A)
+    const writers = [1, 2, 3].map(() => new Writer(flusher).push(large, B))
+    await turn()
+    expect(alone.written).to.have.ordered.members([large, A])
+    expect(alone.framed).to.deep.equal([undefined, undefined])
+    expect(writers[0]?.written).to.have.ordered.members([large, B])
+    expect(writers[1]?.written.map(({ length }) => length)).to.deep.equal([MOST_JOINED + 1])
+    expect(writers[2]?.written[0]).to.equal(writers[1]?.written[0])
+  })
+
+  it('writes what is one connection’s alone at once, joined where that is short', () => {
+    const writer = new Writer(new Flusher())
+    writeAlone(writer, [A, B])
+    expect([writer.texts, String(writer.framed)]).to.deep.equal([['ab'], '2\r\nab\r\n'])
+    const large = Buffer.alloc(MOST_JOINED + 1)
+    writeAlone(writer, [large])
+    expect([writer.written[1], writer.framed[1]]).to.deep.equal([large, undefined])
   })
 
   it('never gives one writer the chunks of another', async () => {
@@ -83,8 +125,8 @@ describe('server/flusher', () => {
     const flusher = new Flusher()
     const second = new Writer(flusher)
     const first = new (class extends Writer {
-      override write(bytes: Buffer): void {
-        super.write(bytes)
+      override write(bytes: Buffer, framed?: Buffer): void {
+        super.write(bytes, framed)
         second.push(B)
       }
     })(flusher)
