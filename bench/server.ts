@@ -1,0 +1,67 @@
+/** A process that serves one candidate: `server.ts <name> <documents>`. */
+
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import type { Candidate, Start } from './candidate.ts'
+import { serve } from './child.ts'
+
+const [name = '', people = '10'] = process.argv.slice(2)
+const { start } = (await import(`./candidates/${name}.ts`)) as { start: Start }
+const candidate: Candidate = await start({ people: Number(people) })
+candidate.server.listen(0, '127.0.0.1')
+await once(candidate.server, 'listening')
+
+/** How often the event loop is looked at, in milliseconds; what it takes longer is a stall. */
+const RESOLUTION = 1
+const delays = monitorEventLoopDelay({ resolution: RESOLUTION })
+
+function collect(): void {
+  for (let count = 0; count < 4; count++) globalThis.gc?.()
+}
+
+serve({
+  address: () => ({
+    port: (candidate.server.address() as AddressInfo).port,
+    wire: candidate.wire,
+    path: candidate.path,
+  }),
+  connections: () => candidate.connections(),
+  /** Makes changes in so many turns of the event loop; tells the CPU time that it took, in microseconds. */
+  burst: async ({ turns, perTurn, pause }: { turns: number; perTurn: number; pause: number }) => {
+    collect()
+    await wait(50)
+    const before = process.cpuUsage()
+    for (let count = 0; count < turns; count++) {
+      await candidate.change(perTurn)
+      await turn()
+      if (pause > 0) await wait(pause)
+    }
+    await wait(50)
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  },
+  /** Memory after what isn't needed was let go, in bytes. */
+  memory: async () => {
+    for (let count = 0; count < 3; count++) {
+      collect()
+      await wait(100)
+    }
+    return process.memoryUsage().rss
+  },
+  rss: () => process.memoryUsage().rss,
+  /** Begins to look for stalls of the event loop. */
+  watch: async () => {
+    collect()
+    await wait(50)
+    delays.enable()
+    await wait(20)
+    delays.reset()
+  },
+  /** The longest stall since, in milliseconds. */
+  stall: () => {
+    delays.disable()
+    return Math.max(0, delays.max / 1e6 - RESOLUTION)
+  },
+})
