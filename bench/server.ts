@@ -1,6 +1,8 @@
 /** A process that serves one candidate: `server.ts <name> <documents>`. */
 
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
@@ -21,6 +23,21 @@ function collect(): void {
   for (let count = 0; count < 4; count++) globalThis.gc?.()
 }
 
+/** Where `BENCH_PROFILE` names a folder, a CPU profile of each burst is written there. */
+async function profiler(): Promise<() => Promise<void>> {
+  const folder = process.env.BENCH_PROFILE
+  if (!folder) return async () => {}
+  const session = new Session()
+  session.connect()
+  await session.post('Profiler.enable')
+  await session.post('Profiler.start')
+  return async () => {
+    const { profile } = await session.post('Profiler.stop')
+    writeFileSync(`${folder}/${name}.${Date.now()}.cpuprofile`, JSON.stringify(profile))
+    session.disconnect()
+  }
+}
+
 serve({
   address: () => ({
     port: (candidate.server.address() as AddressInfo).port,
@@ -32,6 +49,7 @@ serve({
   burst: async ({ turns, perTurn, pause }: { turns: number; perTurn: number; pause: number }) => {
     collect()
     await wait(50)
+    const profile = await profiler()
     const before = process.cpuUsage()
     for (let count = 0; count < turns; count++) {
       await candidate.change(perTurn)
@@ -40,6 +58,7 @@ serve({
     }
     await wait(50)
     const { user, system } = process.cpuUsage(before)
+    await profile()
     return user + system
   },
   /** Memory after what isn't needed was let go, in bytes. */

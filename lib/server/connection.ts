@@ -109,7 +109,8 @@ export class Connection implements Viewer {
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
-    if (this.#closed || this.#stalled || this.#states.get(view) !== 'live') return
+    if (this.#closed || this.#stalled) return
+    if (this.#unready > 0 && this.#states.get(view) !== 'live') return
     // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
     if (this.#lastEntry === entry && this.#lastFrame) {
       this.#queue.replaceLast(this.#lastFrame.live, this.#lastFrame.body)
@@ -117,7 +118,7 @@ export class Connection implements Viewer {
     this.push(this.#unready === 0 ? frame.live : frame.body)
     this.#lastEntry = entry
     this.#lastFrame = frame
-    if (this.#queue.buffered > this.#host.maxBufferedBytes) this.#stall()
+    if (this.#queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
   reset(view: View, reason: string): void {

@@ -15,9 +15,9 @@ export interface Sink {
   end(): void
 }
 
-/** TCP's own probes of a silent peer: libuv sends ten, a second apart. */
+/** How long TCP's own probes of a silent peer take: libuv sends ten, a second apart. */
 const PROBING = 11_000
-/** A reader that takes nothing of what waits for it is given up within two to four heartbeats; two count as no less than this, in milliseconds. */
+/** A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less than this, in milliseconds. */
 const LEAST_PATIENCE = 5_000
 /** What a timer can wait at most, in milliseconds. */
 const MOST_PATIENCE = 2_147_483_647
@@ -32,27 +32,33 @@ export class ResponseSink implements Sink {
   readonly #response: ServerResponse
   /** The socket to write to; undefined where only the response may. */
   readonly #socket: Socket | undefined
+  readonly #patience: number
+  #watching = false
+  #ended = false
 
   /** @param heartbeat Milliseconds between two pings: they set the times in which a dead peer is found. */
   constructor(response: ServerResponse, heartbeat: number) {
     this.#response = response
     this.#socket = socketOf(response)
-    watch(response, heartbeat)
+    this.#patience = Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2))
+    // Once the response has ended, whoever ended it, its socket may be carrying the next one.
+    response.once('prefinish', () => {
+      this.#ended = true
+    })
+    // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an acknowledgement: the idle time and
+    // the probes must fit between two pings. On HTTP/2 the socket is the session's, which has pings of its own.
+    if (response.req.httpVersionMajor === 1) {
+      response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING))
+      response.socket?.setNoDelay(true)
+    }
   }
 
   write(bytes: Buffer, framed?: Buffer): boolean {
+    if (this.#ended) return false
     const socket = this.#socket
-    if (!socket) return this.#response.write(bytes)
-    // Once the response has ended, the socket may be carrying the next one.
-    if (this.#response.writableEnded || this.#response.socket !== socket || bytes.length === 0) return false
-    if (framed) return socket.write(framed)
-    if (socket.writableCorked === 0) {
-      socket.cork()
-      process.nextTick(() => socket.uncork())
-    }
-    socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
-    socket.write(bytes)
-    return socket.write('\r\n', 'latin1')
+    const kept = !socket ? this.#response.write(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
+    if (!kept && !this.#watching) this.#watch()
+    return kept
   }
 
   buffered(): number {
@@ -69,6 +75,20 @@ export class ResponseSink implements Sink {
   end(): void {
     this.#response.end()
   }
+
+  /** Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it that the system takes. */
+  #watch(): void {
+    this.#watching = true
+    const response = this.#response
+    const before = response.socket?.timeout ?? 0
+    const giveUp = () => void response.destroy()
+    response.setTimeout(this.#patience, giveUp)
+    this.onDrain(() => {
+      this.#watching = false
+      response.off('timeout', giveUp)
+      response.setTimeout(before)
+    })
+  }
 }
 
 function socketOf(response: ServerResponse): Socket | undefined {
@@ -78,20 +98,17 @@ function socketOf(response: ServerResponse): Socket | undefined {
   return plain && socket ? socket : undefined
 }
 
-/**
- * Finds a peer that is gone without a word. With nothing under way, by TCP's keep-alive, whose idle time and probes must fit between
- * two pings, since Linux doesn't probe while it waits for an acknowledgement. With more waiting than the system takes, by its taking none.
- */
-function watch(response: ServerResponse, heartbeat: number): void {
-  // On HTTP/2 the socket belongs to the session, which has pings of its own.
-  if (response.req.httpVersionMajor === 1) {
-    response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING))
-    response.socket?.setNoDelay(true)
+/** Writes bytes as one chunk of HTTP, without a copy of them. */
+function frame(socket: Socket, bytes: Buffer): boolean {
+  // An empty chunk would end the response.
+  if (bytes.length === 0) return !socket.writableNeedDrain
+  if (socket.writableCorked === 0) {
+    socket.cork()
+    process.nextTick(() => socket.uncork())
   }
-  // Node starts this anew with each write and with each part of one that the system takes.
-  response.setTimeout(Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2)), () => {
-    if (response.writableLength > 0) response.destroy()
-  })
+  socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+  socket.write(bytes)
+  return socket.write('\r\n', 'latin1')
 }
 
 /** Calls a function of this process for each event. */

@@ -78,6 +78,19 @@ describe('server/queue', () => {
     expect(queue.buffered).to.equal(10)
   })
 
+  it('exceeds a bound just when what is buffered does', async () => {
+    const { sink, queue } = setUp()
+    queue.push(bytes('abc'))
+    expect([queue.exceeds(2), queue.exceeds(3)]).to.deep.equal([true, false])
+    sink.held = 10
+    await yieldTurn()
+    expect([queue.exceeds(9), queue.exceeds(10)]).to.deep.equal([true, false])
+    queue.push(bytes('ab'))
+    expect([queue.exceeds(11), queue.exceeds(12)]).to.deep.equal([true, false])
+    sink.drain()
+    expect([queue.exceeds(1), queue.exceeds(2)]).to.deep.equal([true, false])
+  })
+
   it('is behind with more than 64 KiB waiting, here or in the sink', async () => {
     const { sink, queue } = setUp()
     queue.push(Buffer.alloc(LOTS))
@@ -106,6 +119,40 @@ describe('server/queue', () => {
     queue.replaceLast(c, bytes('X'))
     await yieldTurn()
     expect(sink.written).to.deep.equal(['aBB', 'c'])
+  })
+
+  it('puts bytes before the last ones only while those wait', async () => {
+    const { sink, queue } = setUp()
+    const [a, b] = [bytes('a'), bytes('b')]
+    queue.push(a)
+    queue.push(b)
+    queue.insertBefore(a, bytes('X'))
+    queue.insertBefore(b, bytes('id '))
+    expect(queue.pending.map(String)).to.deep.equal(['a', 'id ', 'b'])
+    expect(queue.buffered).to.equal(5)
+    await yieldTurn()
+    queue.insertBefore(b, bytes('X'))
+    await yieldTurn()
+    expect(sink.written).to.deep.equal(['aid b'])
+    expect(queue.pending).to.deep.equal([])
+  })
+
+  it('writes the same joined bytes for all queues that gathered the same chunks', async () => {
+    const flusher = new Flusher()
+    const framed: (Buffer | undefined)[] = []
+    const queues = [1, 2, 3].map(() => {
+      const sink = new SlowSink()
+      sink.write = (_bytes: Buffer, frame?: Buffer) => framed.push(frame) > 0
+      return new WriteQueue(sink, flusher)
+    })
+    const [id, body] = [bytes('id: 1\n'), bytes('data: {}\n\n')]
+    for (const queue of queues) {
+      queue.push(id)
+      queue.push(body)
+    }
+    await yieldTurn()
+    expect(String(framed[0])).to.equal('10\r\nid: 1\ndata: {}\n\n\r\n')
+    expect(new Set(framed).size).to.equal(1)
   })
 
   it('has room in a later turn, having written what waits at once', async () => {
@@ -164,7 +211,6 @@ describe('server/queue', () => {
     queue.close()
     queue.push(bytes('b'))
     queue.flush()
-    queue.write(bytes('c'))
     await yieldTurn()
     expect(sink.written).to.deep.equal([])
   })
