@@ -13,7 +13,7 @@ interface Step {
   data?: unknown
 }
 
-/** Changes of documents all over the list, and one insert and one removal from its middle in five each. */
+/** Changes of documents all over the list; of a hundred, four are inserts and two removals from its middle. */
 function stepsOf(documents: number, deltas: number): Step[] {
   const steps: Step[] = []
   let newest = documents
@@ -21,10 +21,10 @@ function stepsOf(documents: number, deltas: number): Step[] {
   for (let number = 0; steps.length < deltas; number++) {
     // A prime number as the stride leads to every document.
     const id = (number * 7919) % documents
-    const kind = number % 5
-    if (kind === 3) steps.push({ operation: 'set', id: newest, path: '.', data: personOf(newest++) })
-    else if (kind === 4) steps.push({ operation: 'unset', id: (documents >> 2) + removed++, path: '.' })
-    else if (kind === 2) steps.push({ operation: 'inc', id, path: 'visits', data: 1 })
+    const kind = number % 50
+    if (kind % 25 === 3) steps.push({ operation: 'set', id: newest, path: '.', data: personOf(newest++) })
+    else if (kind === 4) steps.push({ operation: 'unset', id: (documents >> 1) + removed++, path: '.' })
+    else if (kind % 2 === 0) steps.push({ operation: 'inc', id, path: 'visits', data: 1 })
     else steps.push({ operation: 'set', id, path: 'note', data: noteOf(number) })
   }
   return steps
