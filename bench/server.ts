@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { Candidate, Start } from './candidate.ts'
 import { serve } from './child.ts'
+import { Stalls } from './stalls.ts'
 
 const [name = '', people = '10'] = process.argv.slice(2)
 const { start } = (await import(`./candidates/${name}.ts`)) as { start: Start }
@@ -15,9 +15,7 @@ const candidate: Candidate = await start({ people: Number(people) })
 candidate.server.listen(0, '127.0.0.1')
 await once(candidate.server, 'listening')
 
-/** How often the event loop is looked at, in milliseconds; what it takes longer is a stall. */
-const RESOLUTION = 1
-const delays = monitorEventLoopDelay({ resolution: RESOLUTION })
+let stalls = new Stalls()
 
 function collect(): void {
   for (let count = 0; count < 4; count++) globalThis.gc?.()
@@ -74,13 +72,11 @@ serve({
   watch: async () => {
     collect()
     await wait(50)
-    delays.enable()
+    stalls = new Stalls()
+    stalls.start()
     await wait(20)
-    delays.reset()
+    stalls.longest = 0
   },
   /** The longest stall since, in milliseconds. */
-  stall: () => {
-    delays.disable()
-    return Math.max(0, delays.max / 1e6 - RESOLUTION)
-  },
+  stall: () => stalls.stop(),
 })

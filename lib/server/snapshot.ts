@@ -24,7 +24,7 @@ export interface Snapshot {
 /** A payload event ends when it has grown to so many characters. */
 const PART_SIZE = 64 * 1024
 /** Work goes on for so many milliseconds before others get their turn. */
-const SLICE = 6
+const SLICE = 4
 
 /**
  * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
@@ -40,8 +40,9 @@ export async function loadSnapshot(
 ): Promise<Snapshot | undefined> {
   const { feed } = view
   const list = new DocumentList()
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
+  const turn = slicer()
   const reading = await feed.adapter.read(view.collection, view.query, async (documents) => {
-    const turn = slicer()
     for (const document of documents) {
       put(list, document)
       await turn()
@@ -66,10 +67,17 @@ export async function loadSnapshot(
         return undefined
     }
   }
+  const ids: string[] = []
+  if (view.matches) {
+    for (const document of list.list) {
+      ids.push(idKey(document._id ?? null))
+      await turn()
+    }
+  }
   return {
     sequence,
     documents: list.size,
-    ids: view.matches ? list.list.map((document) => idKey(document._id ?? null)) : [],
+    ids,
     parts: await encodeParts(view, list.list, reading.timestamp ?? new Date().toISOString()),
   }
 }
