@@ -1,6 +1,6 @@
 import type { Sink } from './sink.ts'
 
-/** Lists with more bytes than this are not joined for one connection alone: copying would cost more than several writes. */
+/** Lists of chunks that have more bytes than this on average are not joined for one connection alone: to copy costs more than to write each. */
 export const MOST_JOINED = 16 * 1024
 
 interface Joined {
@@ -18,6 +18,8 @@ export class Gathered {
   readonly last: Buffer
   /** The bytes of all chunks. */
   readonly size: number
+  /** How many chunks there are. */
+  readonly length: number
 
   #next: Gathered | undefined
   #others: Map<Buffer, Gathered> | undefined
@@ -28,6 +30,7 @@ export class Gathered {
     this.before = before ?? this
     this.last = last
     this.size = (before?.size ?? 0) + last.length
+    this.length = before ? before.length + 1 : 0
   }
 
   /** The empty list: lists are shared by those who began with the same one. */
@@ -57,9 +60,9 @@ export class Gathered {
     return chunks.reverse()
   }
 
-  /** Writes the list: joined, unless that is to copy many bytes for the one who asks first, and maybe alone. */
+  /** Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone. */
   writeTo(sink: Pick<Sink, 'write'>): void {
-    if (this.#seen || this.size <= MOST_JOINED) this.#joined ??= this.#join()
+    if (this.#seen || this.size <= MOST_JOINED * this.length) this.#joined ??= this.#join()
     this.#seen = true
     if (this.#joined) sink.write(this.#joined.bytes, this.#joined.framed)
     else for (const chunk of this.chunks) sink.write(chunk)

@@ -48,14 +48,16 @@ describe('server/gathered', () => {
     expect(written(list)[0]?.[1]).to.equal(framed)
   })
 
-  it('with many bytes is not copied for who asks first, and joined once for all others', () => {
-    const large = Buffer.alloc(MOST_JOINED)
+  it('of large chunks is not copied for who asks first, and joined once for all others', () => {
+    const large = Buffer.alloc(MOST_JOINED * 2)
     const list = gather(Gathered.begin(), large, A)
     const first = written(list)
     expect(first.map(([, framed]) => framed)).to.deep.equal([undefined, undefined])
     expect([first[0]?.[0] === large, first[1]?.[0] === A]).to.deep.equal([true, true])
     const [[second] = []] = written(list)
-    expect(second?.length).to.equal(MOST_JOINED + 1)
+    expect(second?.length).to.equal(MOST_JOINED * 2 + 1)
     expect(written(list)[0]?.[0]).to.equal(second)
+    const many = gather(Gathered.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MOST_JOINED)))
+    expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MOST_JOINED * 5])
   })
 })
