@@ -12,7 +12,7 @@ export interface Outcome {
   rounds: Partial<Record<CandidateName, Figures[]>>
 }
 
-export function mediansOf({ scenario, rounds }: Outcome): Partial<Record<CandidateName, Figures>> {
+function mediansOf({ scenario, rounds }: Outcome): Partial<Record<CandidateName, Figures>> {
   return Object.fromEntries(
     Object.entries(rounds).map(([name, figures]) => [
       name,
@@ -60,6 +60,7 @@ function section(outcome: Outcome): string {
 /** Three digits that say something. */
 function digits(value: number): string {
   if (!Number.isFinite(value)) return 'none'
+  if (Number.isInteger(value) && value < 100) return String(value)
   return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
 }
 

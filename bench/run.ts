@@ -10,10 +10,11 @@ import { client } from './scenarios/client.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { memory } from './scenarios/memory.ts'
 import { snapshot } from './scenarios/snapshot.ts'
+import { stalled } from './scenarios/stalled.ts'
 import { throughput } from './scenarios/throughput.ts'
 import { rotated } from './statistics.ts'
 
-const SCENARIOS: readonly Scenario[] = [delivery, memory, snapshot, throughput, client]
+const SCENARIOS: readonly Scenario[] = [delivery, memory, snapshot, throughput, client, stalled]
 
 const { values } = parseArgs({
   options: {

@@ -59,6 +59,20 @@ serve({
     await profile()
     return user + system
   },
+  /** Makes so many changes a second for a time, and tells how many it made and how much memory was in use at most, in bytes. */
+  pour: async ({ seconds, perSecond }: { seconds: number; perSecond: number }) => {
+    const began = performance.now()
+    let changes = 0
+    let peak = 0
+    for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - began) / 1000) {
+      const due = Math.floor(elapsed * perSecond) - changes
+      if (due > 0) await candidate.change(due)
+      changes += due
+      peak = Math.max(peak, process.memoryUsage.rss())
+      await wait(5)
+    }
+    return { changes, peak }
+  },
   /** Memory after what isn't needed was let go, in bytes. */
   memory: async () => {
     for (let count = 0; count < 3; count++) {
@@ -67,7 +81,6 @@ serve({
     }
     return process.memoryUsage().rss
   },
-  rss: () => process.memoryUsage().rss,
   /** Begins to look for stalls of the event loop. */
   watch: async () => {
     collect()

@@ -5,7 +5,10 @@ import { memory } from 'particle/memory'
 import type { Start } from '../candidate.ts'
 import { noteOf, personOf } from '../event.ts'
 
-/** Particle in Express, with its defaults: fields filtered by the manifest, a position on every delta. */
+/**
+ * Particle in Express: fields filtered by the manifest, a position on every delta, and its defaults but for the options that `BENCH_PARTICLE`
+ * holds as JSON.
+ */
 export const start: Start = async ({ people }) => {
   const collection = memory().collection('people')
   await collection.insertMany(Array.from({ length: people }, (_, id) => personOf(id)))
@@ -16,7 +19,7 @@ export const start: Start = async ({ people }) => {
         manifest: { name: true, email: true, address: { city: true, street: true }, tags: true, note: true },
       },
     },
-    ...(process.env.BENCH_BUDGET ? { maxBufferedBytes: Number(process.env.BENCH_BUDGET) } : {}),
+    ...(process.env.BENCH_PARTICLE ? JSON.parse(process.env.BENCH_PARTICLE) : {}),
   })
   const app = express()
   app.use(handler)
