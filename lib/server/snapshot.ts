@@ -25,7 +25,7 @@ export interface Snapshot {
 /** A payload event ends when it has grown to so many characters. */
 const PART_SIZE = 64 * 1024
 /** Work goes on for so many milliseconds before others get their turn. */
-const SLICE = 6
+const SLICE = 4
 
 /**
  * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
@@ -41,8 +41,9 @@ export async function loadSnapshot(
 ): Promise<Snapshot | undefined> {
   const { feed } = view
   const list = new DocumentList()
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
+  const turn = slicer()
   const reading = await feed.adapter.read(view.collection, view.query, async (documents) => {
-    const turn = slicer()
     for (const document of documents) {
       put(list, document)
       await turn()

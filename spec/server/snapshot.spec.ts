@@ -167,6 +167,26 @@ const DOCUMENTS = [0, 1, 2, 3, 4].map((_id) => ({ _id, n: _id, team: _id % 2 ? '
 const inTeam = (document: Document) => document.team === 'a'
 
 describe('server/snapshot', () => {
+  it('gives others their turn while it reads, however small the batches are', async () => {
+    const adapter = new Interleaved(Array.from({ length: 20_000 }, (_, _id) => ({ _id, team: 'a' })))
+    const { view } = setUp(adapter)
+    let turns = 0
+    let read = 0
+    let reading = true
+    adapter.during = (index) => {
+      read = index
+    }
+    const count = () => {
+      if (read > 0 && read < 20_000) turns++
+      if (reading) setImmediate(count)
+    }
+    count()
+    const snapshot = await view.snapshot()
+    reading = false
+    expect(snapshot.documents).to.equal(20_000)
+    expect(turns).to.be.greaterThan(1)
+  })
+
   const rows: [string, (adapter: Interleaved) => void][] = [
     ['an insert', (adapter) => adapter.put({ _id: 9, team: 'a' })],
     [
