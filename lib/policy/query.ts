@@ -97,6 +97,18 @@ function inJson(value: unknown): unknown {
   return Object.fromEntries(entries)
 }
 
+/** The fields at the top of a document that a query looks at. */
+export function fieldsOf(query: Query): Set<string> {
+  const fields = new Set<string>()
+  for (const [key, value] of Object.entries(query)) {
+    if (!key.startsWith('$')) fields.add(key.split('.')[0] ?? key)
+    else if (Array.isArray(value)) {
+      for (const inner of value) for (const field of fieldsOf(inner)) fields.add(field)
+    }
+  }
+  return fields
+}
+
 /** A text that is the same for queries that mean the same by their form: whatever the order of fields and operators. */
 export function canonicalQuery(query: Query): string {
   return canonicalConditions(query)

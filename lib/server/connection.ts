@@ -2,142 +2,159 @@ import { ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
+import type { Crossing, Crossings } from './crossing.ts'
+import type { Known } from './difference.ts'
 import type { Flusher } from './flusher.ts'
+import type { Frame, IdLines } from './frame.ts'
 import type { Entry, Log } from './log.ts'
-import { pause } from './pause.ts'
-import { WriteQueue } from './queue.ts'
+import { Outbox } from './outbox.ts'
+import { persist } from './pause.ts'
+import { type Replaying, replay } from './replay.ts'
+import type { Start } from './resume.ts'
 import type { Sink } from './sink.ts'
-import { BARRIER, type Frame, type View, type Viewer } from './view.ts'
+import type { View, Viewer } from './view.ts'
 
 /** What a connection needs of its server. */
 export interface ConnectionHost {
   readonly log: Log
   readonly flusher: Flusher
+  readonly ids: IdLines
+  readonly crossings: Crossings
   readonly maxBufferedBytes: number
-  /** The text of the present position. */
-  currentId(): string
+  /** The text of the present point. */
+  point(): string
+  /** The connection looks at a view no more. */
+  left(view: View): void
   onError(error: unknown, root: string): void
 }
 
-/** Why a stream starts as it does. */
-export interface Start {
-  /** The position that the client presented was honoured: it is replayed from this sequence. */
-  sequence?: number
-  /** Whether the position was given for the view that the client has of a root now. */
-  holds: (root: string) => boolean
-  /** A position was presented: what isn't resumed must be reset. */
-  presented: boolean
-  /** Why the position does not hold. */
-  reason?: string
+/** `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the present; `live`: it is there. */
+type RootState = 'waiting' | 'loading' | 'live'
+
+/** One root as this client sees it. */
+interface Root {
+  view: View
+  state: RootState
+  /** Counts what was begun for the root: what an earlier one still does is of no effect. */
+  turn: number
 }
-
-type RootState = 'loading' | 'replaying' | 'live'
-
-const RETRY_FIRST = 500
-const RETRY_LAST = 30_000
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
 export class Connection implements Viewer {
-  readonly views: readonly View[]
-  readonly #queue: WriteQueue
+  readonly #outbox: Outbox
   readonly #host: ConnectionHost
-  readonly #states = new Map<View, RootState>()
-  #unready = 0
-  #lastEntry: Entry | undefined
-  #lastFrame: Frame | undefined
+  readonly #roots = new Map<string, Root>()
+  readonly #onClose: () => void
+  #unready: number
+  #begun = false
   #stalled = false
   #closed = false
-  #epochs = new Map<View, number>()
-  readonly #onClose: () => void
 
-  constructor(sink: Sink, views: readonly View[], host: ConnectionHost, onClose: () => void) {
-    this.#queue = new WriteQueue(sink, host.flusher)
-    this.views = views
+  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
+    this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#host = host
     this.#onClose = onClose
+    this.#unready = views.length
+    for (const view of views) {
+      this.#roots.set(view.root, { view, state: 'waiting', turn: 0 })
+      view.viewers.add(this)
+    }
   }
 
-  get closed(): boolean {
-    return this.#closed
+  get views(): View[] {
+    return [...this.#roots.values()].map(({ view }) => view)
   }
 
   /** Whether the client holds everything up to the present. */
   get ready(): boolean {
-    return this.#unready === 0 && !this.#stalled
+    return this.#begun && this.#unready === 0 && !this.#stalled
   }
 
   /** Sends the manifest and brings every root up to date. */
   start(start: Start): void {
-    const { sequence } = start
-    const resumed = sequence !== undefined
+    if (this.#closed) return
+    this.#begun = true
+    const { points } = start
     this.send({
       event: 'manifest',
       data: {
         protocol: PROTOCOL,
         timestamp: now(),
-        resumed,
+        resumed: points !== undefined,
         ...(start.reason === undefined ? {} : { reason: start.reason }),
         sources: Object.fromEntries(this.views.map((view) => [view.root, view.manifest])),
       },
     })
-    const replayed: View[] = []
-    const fresh: View[] = []
-    for (const view of this.views) {
-      view.viewers.add(this)
-      if (sequence !== undefined && start.holds(view.root) && view.resumes(sequence)) replayed.push(view)
-      else fresh.push(view)
+    if (this.#roots.size === 0) this.#readyNow()
+    const replayed: Root[] = []
+    for (const root of this.#roots.values()) {
+      if (points?.has(root.view)) replayed.push(root)
+      else this.#load(root, start.presented ? start.why(root.view) : undefined)
     }
-    this.#unready = this.views.length
-    for (const view of fresh) this.#load(view, start.presented ? (start.reason ?? 'history-lost') : undefined)
-    if (sequence !== undefined && replayed.length > 0) {
-      for (const view of replayed) this.#states.set(view, 'replaying')
-      void this.#replay(replayed, sequence)
-    }
-    if (this.views.length === 0) this.#readyNow()
+    if (points && replayed.length > 0) void this.#replay(replayed, points)
   }
 
   /** Sends an event of this connection's own. */
   send(event: ServerEvent): void {
-    this.push(Buffer.from(encode(event)))
+    if (!this.#closed && !this.#stalled) this.#outbox.send(event)
   }
 
   /** Queues bytes for the end of this turn. */
   push(bytes: Buffer): void {
+    if (!this.#closed && !this.#stalled) this.#outbox.push(bytes)
+  }
+
+  /** Queues an encoded event, with the position of the present where the client holds everything up to it. */
+  pushAtPresent(event: Buffer): void {
     if (this.#closed || this.#stalled) return
-    this.#queue.push(bytes)
-    this.#lastEntry = undefined
+    if (this.ready) this.#outbox.pushAt(this.#host.point(), event)
+    else this.#outbox.push(event)
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
-    if (this.#closed || this.#stalled || this.#states.get(view) !== 'live') return
-    // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
-    if (this.#lastEntry === entry && this.#lastFrame) {
-      this.#queue.replaceLast(this.#lastFrame.live, this.#lastFrame.body)
-    }
-    this.push(this.#unready === 0 ? frame.live : frame.body)
-    this.#lastEntry = entry
-    this.#lastFrame = frame
-    if (this.#queue.buffered > this.#host.maxBufferedBytes) this.#stall()
+    if (this.#closed || this.#stalled || this.#roots.get(view.root)?.state !== 'live') return
+    this.#outbox.pushFrame(entry, frame, this.#unready === 0)
+    if (this.#outbox.queue.buffered > this.#host.maxBufferedBytes) this.#stall()
   }
 
   reset(view: View, reason: string): void {
-    if (this.#closed || this.#stalled) return
-    if (this.#states.get(view) === 'live') this.#unready++
-    // What the same entry showed in another root must not tell the client that it holds the entry.
-    if (this.#lastFrame) this.#queue.replaceLast(this.#lastFrame.live, this.#lastFrame.body)
-    this.#load(view, reason)
+    const root = this.#moving(view)
+    if (root) this.#load(root, reason)
+  }
+
+  differ(view: View, known: Known, reason: string): void {
+    const root = this.#moving(view)
+    if (!root) return
+    if (root.state === 'live') this.#differ(root, known, reason)
+    else this.#load(root, reason)
   }
 
   failed(view: View): void {
-    if (this.#closed || this.#stalled) return
-    this.send({
-      event: 'error',
-      data: {
-        root: view.root,
-        code: 'SOURCE_FAILED',
-        message: `The source of ${view.root} can't be followed at present`,
-      },
+    if (this.#closed || this.#stalled || !this.#begun) return
+    const message = `The source of ${view.root} can't be followed at present`
+    this.send({ event: 'error', data: { root: view.root, code: 'SOURCE_FAILED', message } })
+  }
+
+  /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
+  change(views: readonly View[], rights: string): void {
+    if (this.#closed) return
+    const changed = views.flatMap((view) => {
+      const root = this.#roots.get(view.root)
+      return root && root.view !== view ? [{ root, view, old: root.view }] : []
     })
+    this.#outbox.rights = rights
+    for (const { root, view, old } of changed) {
+      const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
+      old.viewers.delete(this)
+      root.view = view
+      view.viewers.add(this)
+      if (this.#begun && !this.#stalled) {
+        this.#outbox.withdrawId()
+        if (known) this.#differ(root, known, 'rights-changed')
+        else this.#load(root, 'rights-changed')
+      }
+      this.#host.left(old)
+    }
   }
 
   /** Ends the stream after a last event. */
@@ -147,7 +164,7 @@ export class Connection implements Viewer {
       this.#stalled = false
       this.send(event)
     }
-    this.#queue.end()
+    this.#outbox.queue.end()
     this.close()
   }
 
@@ -155,131 +172,141 @@ export class Connection implements Viewer {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#queue.close()
-    for (const view of this.views) view.viewers.delete(this)
+    this.#outbox.queue.close()
+    for (const { view } of this.#roots.values()) view.viewers.delete(this)
     this.#onClose()
   }
 
+  /** The root of a view, where what happens to the view is to be told. */
+  #moving(view: View): Root | undefined {
+    if (this.#closed || this.#stalled || !this.#begun) return undefined
+    // What the same entry showed in another root must not tell the client that it holds the entry.
+    this.#outbox.withdrawId()
+    return this.#roots.get(view.root)
+  }
+
   #readyNow(): void {
-    this.send({ event: 'ready', data: { timestamp: now() }, id: this.#host.currentId() })
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: now() } })))
   }
 
-  #live(views: readonly View[]): void {
-    for (const view of views) this.#states.set(view, 'live')
-    this.#unready -= views.length
-    if (this.#unready === 0) this.#readyNow()
+  /** Begins something for a root; what is returned tells whether it is still to be done. */
+  #begin(root: Root): () => boolean {
+    if (root.state === 'live') this.#unready++
+    root.state = 'loading'
+    const turn = ++root.turn
+    return () => !this.#closed && !this.#stalled && root.turn === turn
   }
 
-  /** Brings one root up to date from a snapshot; tries again, with back-off, when its source fails. */
-  #load(view: View, reason: string | undefined): void {
-    const epoch = (this.#epochs.get(view) ?? 0) + 1
-    this.#epochs.set(view, epoch)
-    this.#states.set(view, 'loading')
+  /** Brings one root up to date from a snapshot. */
+  #load(root: Root, reason: string | undefined): void {
+    const current = this.#begin(root)
+    const { view } = root
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
-    const current = () => !this.#closed && !this.#stalled && this.#epochs.get(view) === epoch
-    void this.#loadUntilDone(view, current)
-  }
-
-  async #loadUntilDone(view: View, current: () => boolean): Promise<void> {
-    for (let delay = RETRY_FIRST; current(); delay = Math.min(delay * 2, RETRY_LAST)) {
-      try {
-        const snapshot = await view.snapshot()
-        if (!current()) return
-        for (const part of snapshot.parts) {
-          this.push(part)
-          await this.#queue.room()
-          if (!current()) return
-        }
-        await this.#catchUp([view], snapshot.sequence, current, false)
-        return
-      } catch (error) {
-        if (!current()) return
-        if (!(error instanceof ParticleError && error.code === 'CLOSED')) {
-          this.#host.onError(error, view.root)
-          this.failed(view)
-        }
-        await pause(delay)
-      }
-    }
-  }
-
-  async #replay(views: readonly View[], sequence: number): Promise<void> {
-    const epochs = views.map((view) => this.#epochs.get(view))
-    const current = () =>
-      !this.#closed &&
-      !this.#stalled &&
-      views.every((view, index) => this.#epochs.get(view) === epochs[index])
-    try {
-      await Promise.all(views.map((view) => view.open()))
-    } catch (error) {
+    void this.#retry(root, current, async () => {
+      const snapshot = await view.snapshot()
       if (!current()) return
-      for (const view of views) {
-        this.#host.onError(error, view.root)
-        this.#load(view, 'history-lost')
+      for (const part of snapshot.parts) {
+        this.push(part)
+        await this.#outbox.queue.room()
+        if (!current()) return
       }
+      await this.#catchUp([root], { points: new Map([[view, snapshot.sequence]]), current, ids: false })
+    })
+  }
+
+  /** Brings one root from what the client is known to hold to the present. */
+  #differ(root: Root, known: Known, reason: string): void {
+    this.#outbox.takeBack()
+    void this.#cross(root, reason, () => this.#host.crossings.differ(root.view, known))
+  }
+
+  /** Brings one root to the present by a difference; by a reset where there is none. */
+  async #cross(root: Root, reason: string, make: () => Promise<Crossing | undefined>): Promise<void> {
+    const current = this.#begin(root)
+    const { view } = root
+    await this.#retry(root, current, async () => {
+      const crossing = await make()
+      if (!current()) return
+      if (!crossing) {
+        this.#load(root, reason)
+        return
+      }
+      if (crossing.body) this.push(crossing.body)
+      await this.#catchUp([root], { points: new Map([[view, crossing.sequence]]), current, ids: false })
+    })
+  }
+
+  async #retry(root: Root, current: () => boolean, attempt: () => Promise<void>): Promise<void> {
+    await persist(attempt, current, (error) => {
+      if (error instanceof ParticleError && error.code === 'CLOSED') return
+      this.#host.onError(error, root.view.root)
+      this.failed(root.view)
+    })
+  }
+
+  /** Goes on from where the client was in each view. */
+  async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
+    const begun = roots.map((root) => this.#begin(root))
+    const current = () => begun.every((each) => each())
+    const pointOf = (root: Root) => points.get(root.view) ?? -1
+    try {
+      await Promise.all(
+        roots.map(async ({ view }) => {
+          await view.open()
+          // A source that was just opened may have more to tell than what is in the log.
+          await view.feed.present()
+        }),
+      )
+    } catch (error) {
+      this.#restart(roots, begun, error)
       return
     }
-    if (current() && views.every((view) => view.resumes(sequence))) {
-      if (await this.#catchUp(views, sequence, current, true)) return
-    }
-    // A root was reset while the replay was under way: those that were still being replayed begin anew.
-    if (this.#closed || this.#stalled) return
-    for (const view of views) if (this.#states.get(view) === 'replaying') this.#load(view, 'history-lost')
+    if (!current()) return this.#restart(roots, begun)
+    const lost = roots.filter((root) => !root.view.reaches(pointOf(root)))
+    const told = roots.filter((root) => !lost.includes(root) && root.view.resumes(pointOf(root)))
+    const recalled = roots.filter((root) => !lost.includes(root) && !told.includes(root))
+    // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
+    const together = told.length === this.#roots.size && new Set(told.map(pointOf)).size === 1
+    if (!together && lost.length === 0 && roots.length === this.#roots.size) this.#outbox.takeBack()
+    for (const root of lost) this.#load(root, 'history-lost')
+    for (const root of recalled)
+      void this.#cross(root, 'history-lost', () => this.#host.crossings.recall(root.view, pointOf(root)))
+    const still = told.map((root) => begun[roots.indexOf(root)])
+    const going = () => still.every((each) => each?.())
+    if (told.length === 0) return
+    const through = await this.#catchUp(told, { points, current: going, ids: together })
+    if (!through) this.#restart(roots, begun)
   }
 
-  /**
-   * Sends what the log has for the views after a sequence, and makes them live in the very step in which it finds the log's head: nothing can
-   * come between the last entry replayed and the first delivered. False when it was overtaken, or the log no longer reaches back: then the
-   * roots are being loaded anew.
-   */
-  async #catchUp(
-    views: readonly View[],
-    after: number,
-    current: () => boolean,
-    ids: boolean,
-  ): Promise<boolean> {
-    const { log } = this.#host
-    for (let at = after + 1; ; at++) {
-      if (this.#queue.behind) {
-        await this.#queue.room()
-        if (!current()) return false
-      }
-      if (at > log.head) {
-        this.#live(views)
-        return true
-      }
-      const entry = log.at(at)
-      const frames = entry ? this.#framesOf(views, entry) : BARRIER
-      if (!entry || frames === BARRIER) {
-        for (const view of views) this.#load(view, 'history-lost')
-        return false
-      }
-      frames.forEach((frame, index) => {
-        const last = index === frames.length - 1
-        // Only with all roots in the replay does the client hold everything up to the entry, and nothing after it.
-        this.push(ids && last && views.length === this.views.length ? frame.live : frame.body)
-      })
-    }
+  /** What was being replayed begins anew, save for the roots for which something else has begun. */
+  #restart(roots: readonly Root[], begun: readonly (() => boolean)[], error?: unknown): void {
+    roots.forEach((root, index) => {
+      if (!begun[index]?.()) return
+      if (error !== undefined) this.#host.onError(error, root.view.root)
+      this.#load(root, 'history-lost')
+    })
   }
 
-  #framesOf(views: readonly View[], entry: Entry): Frame[] | typeof BARRIER {
-    const frames: Frame[] = []
-    for (const view of views) {
-      if (view.feed !== entry.feed) continue
-      const frame = view.frame(entry)
-      if (frame === BARRIER) return BARRIER
-      if (frame) frames.push(frame)
+  /** Replays what the log has for the roots after their points, and makes them live. False when something else began meanwhile. */
+  async #catchUp(roots: readonly Root[], replaying: Replaying): Promise<boolean> {
+    const { points, current } = replaying
+    const own = new Map(roots.map(({ view }) => [view, points.get(view) ?? -1]))
+    const arrived = () => {
+      for (const root of roots) root.state = 'live'
+      this.#unready -= roots.length
+      if (this.#unready === 0) this.#readyNow()
     }
-    return frames
+    const result = await replay(this.#host.log, this.#outbox, { ...replaying, points: own }, arrived)
+    if (result === 'barred' && current()) for (const root of roots) this.#load(root, 'history-lost')
+    return result !== 'overtaken'
   }
 
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
-    this.#queue.drop(() => {
+    this.#outbox.queue.drop(() => {
       this.#stalled = false
-      this.#unready = this.views.length
-      for (const view of this.views) this.#load(view, 'slow-client')
+      for (const root of this.#roots.values()) this.#load(root, 'slow-client')
     })
   }
 }

@@ -1,15 +1,19 @@
 import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange, Subscription } from '../source/source.ts'
+import { byCollection, groupChanges, sizeOf, withoutDocument } from './change.ts'
 import type { Log } from './log.ts'
 import { pause } from './pause.ts'
 import type { View } from './view.ts'
+import { Waiting } from './waiting.ts'
 
 /** What a feed needs of its server. */
 export interface FeedHost {
   readonly log: Log
-  /** The text of the position at a sequence, all feeds being where they are now. */
-  positionId(sequence: number): string
+  /** Where all adapters are now, in the order of the server's sources. */
+  adapters(): readonly string[]
+  /** The text of the point at a sequence, the adapters being where they are now. */
+  point(sequence: number): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
 }
@@ -18,48 +22,51 @@ type Message =
   | { kind: 'changes'; changes: readonly Change[]; position: string }
   | { kind: 'lost'; reason: string; position: string }
 
-/** Bytes that an entry without a document is reckoned at, besides what its operations hold. */
-const ENTRY_OVERHEAD = 200
-
 /**
  * One adapter's stream of changes in this process: opened by the first view, closed by the last. It puts changes into the log and
  * dispatches them to the views of their collection, in order; where a view can't do without the document, it looks it up first.
+ *
+ * A view that nobody looks at may rest here: it takes changes in while the adapter is open for others, but does not keep it open.
  */
 export class Feed {
   readonly adapter: Adapter
+  /** Its place among the adapters of a position; undefined for a source that has none there. */
+  readonly index: number | undefined
   /** Changes at or below this sequence may be missing from the log for this feed. */
   floor: number
+  /** Where the source was at that sequence. */
+  floorPosition: string | undefined
   /** How far the source has come with what is in the log; undefined before it was first opened. */
   position: string | undefined
 
   readonly #host: FeedHost
   readonly #views = new Map<string, Set<View>>()
-  #users = 0
+  readonly #users = new Set<View>()
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
   readonly #inbox: Message[] = []
   #working = false
   #generation = 0
-  readonly #waiting = new Set<{ position: string; resolve: () => void }>()
+  readonly #waiting: Waiting
 
-  constructor(adapter: Adapter, host: FeedHost) {
+  constructor(adapter: Adapter, host: FeedHost, index?: number) {
     this.adapter = adapter
+    this.index = index
     this.#host = host
     this.floor = host.log.head
+    this.#waiting = new Waiting(adapter)
   }
 
-  /** Adds a view; the first one opens the adapter. Rejects when it can't be opened. */
+  /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
   async acquire(view: View): Promise<void> {
     let views = this.#views.get(view.collection)
     if (!views) {
       views = new Set()
       this.#views.set(view.collection, views)
     }
-    if (!views.has(view)) {
-      views.add(view)
-      this.#users++
-    }
+    views.add(view)
+    this.#users.add(view)
     this.#opening ??= this.#open()
     const opening = this.#opening
     try {
@@ -70,18 +77,22 @@ export class Feed {
     }
   }
 
-  /** Takes a view away; the last one closes the adapter. */
-  async release(view: View): Promise<void> {
-    const views = this.#views.get(view.collection)
-    if (!views?.delete(view)) return
-    if (views.size === 0) this.#views.delete(view.collection)
-    if (--this.#users === 0) await this.close()
+  /** Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in while the adapter is open. */
+  async release(view: View, rest = false): Promise<void> {
+    if (!rest) this.#forget(view)
+    if (this.#users.delete(view) && this.#users.size === 0) await this.close()
   }
 
-  /** Resolves once all changes up to the position are in the log. */
-  reached(position: string): Promise<void> {
-    if (this.#isPast(position)) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.add({ position, resolve }))
+  /** Resolves once all changes up to the position are in the log: to false where that isn't to be, or not within so many milliseconds. */
+  async reached(position: string, ms?: number): Promise<boolean> {
+    return this.#isPast(position) || (await this.#waiting.for(position, ms))
+  }
+
+  /** Resolves once all that there was when the adapter was opened is in the log. */
+  async present(): Promise<void> {
+    await this.#opening
+    const head = this.#subscription?.head
+    if (head !== undefined) await this.reached(head)
   }
 
   async close(): Promise<void> {
@@ -94,8 +105,7 @@ export class Feed {
       const subscription = this.#subscription
       this.#subscription = undefined
       this.#inbox.length = 0
-      for (const waiter of this.#waiting) waiter.resolve()
-      this.#waiting.clear()
+      this.#waiting.giveUp()
       try {
         await subscription?.close()
       } catch (error) {
@@ -109,7 +119,6 @@ export class Feed {
   async #open(): Promise<void> {
     // Only the closing that is under way now: one that begins later waits for this opening.
     await this.#closing
-    const from = this.position
     const generation = ++this.#generation
     const current = () => generation === this.#generation
     const listener: ChangeListener = {
@@ -129,17 +138,47 @@ export class Feed {
     // What comes while open() is under way waits: whether it continues the log is known only from the subscription's position.
     this.#working = true
     try {
-      this.#subscription = await this.adapter.open(listener, from)
-      const start = this.#subscription.position
-      if (from === undefined || this.adapter.compare(start, from) !== 0) {
-        this.floor = this.#host.log.head
-        this.position = start
+      this.#subscription = await this.adapter.open(listener, await this.#from())
+      const { position } = this.#subscription
+      const known = this.position
+      if (known === undefined || this.adapter.compare(position, known) !== 0) {
+        this.#gap(position)
+        if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
       }
       this.#host.onDebug(`${this.adapter.name}: opened`)
     } finally {
       this.#working = false
     }
     this.#drain()
+  }
+
+  /**
+   * Where to begin: where this feed has come to, or, if that is longer ago than the log reaches back, or it was never open, as far in the past
+   * as the log may reach, so that clients of other nodes and of an earlier process find their positions in it.
+   */
+  async #from(): Promise<string | undefined> {
+    const { ms, bytes } = this.#host.log.replay
+    if (!this.adapter.past || ms === 0 || bytes === 0) return this.position
+    try {
+      const past = await this.adapter.past(ms)
+      const known = this.position
+      return known !== undefined && this.adapter.compare(known, past) >= 0 ? known : past
+    } catch (error) {
+      // What is wrong is told by the opening, which needs the source as well.
+      this.#host.onDebug(`${this.adapter.name}: ${error}`)
+      return this.position
+    }
+  }
+
+  #gap(position: string): void {
+    this.floor = this.#host.log.head
+    this.floorPosition = position
+    this.position = position
+  }
+
+  #forget(view: View): void {
+    const views = this.#views.get(view.collection)
+    if (views?.delete(view) && views.size === 0) this.#views.delete(view.collection)
   }
 
   #receive(message: Message): void {
@@ -195,8 +234,7 @@ export class Feed {
   async #lookUp(changes: readonly Change[], position: string, needed: DocumentChange[]): Promise<void> {
     const generation = this.#generation
     const found = new Map<DocumentChange, Document | null>()
-    const collections = groupBy(needed)
-    for (const [collection, wanted] of collections) {
+    for (const [collection, wanted] of byCollection(needed)) {
       for (let delay = 500; ; delay = Math.min(delay * 2, 30_000)) {
         try {
           const ids = wanted.map((change) => change.id)
@@ -205,8 +243,8 @@ export class Feed {
           for (const change of wanted) found.set(change, byId.get(idKey(change.id)) ?? null)
           break
         } catch (error) {
-          this.#failed(error)
           if (generation !== this.#generation) return
+          this.#failed(error)
           await pause(delay)
         }
       }
@@ -215,37 +253,36 @@ export class Feed {
     const whole = changes.map((change) => {
       const document = found.get(change as DocumentChange)
       if (document === undefined) return change
-      // A document that is gone by now was deleted after this change: to leave it out already does no harm.
-      return document === null ? gone(change as DocumentChange) : { ...(change as DocumentChange), document }
+      return document === null
+        ? withoutDocument(change as DocumentChange)
+        : { ...(change as DocumentChange), document }
     })
     this.#dispatch(whole, position)
   }
 
   #dispatch(changes: readonly Change[], position: string): void {
+    const { log } = this.#host
     const now = Date.now()
-    for (const group of grouped(changes)) {
+    for (const group of groupChanges(changes)) {
       const last = group.at(-1)
       if (!last) continue
       this.position = last.position
-      const entry = this.#host.log.append(
+      const entry = log.append(
         {
           feed: this,
           changes: group,
-          id: this.#host.positionId(this.#host.log.head + 1),
+          point: this.#host.point(log.head + 1),
+          adapters: this.#host.adapters(),
           bytes: group.reduce((sum, change) => sum + sizeOf(change), 0),
         },
         now,
       )
       const views = new Set<View>()
       for (const change of group) for (const view of this.#viewsOf(change.collection)) views.add(view)
-      for (const view of views) view.dispatch(entry)
+      for (const view of views) view.take(entry)
     }
     this.position = position
-    for (const waiter of this.#waiting) {
-      if (!this.#isPast(waiter.position)) continue
-      this.#waiting.delete(waiter)
-      waiter.resolve()
-    }
+    this.#waiting.reached(position)
   }
 
   #isPast(position: string): boolean {
@@ -253,53 +290,14 @@ export class Feed {
   }
 
   #lost(reason: string, position: string): void {
-    this.floor = this.#host.log.head
-    this.position = position
+    this.#gap(position)
     this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
-    for (const waiter of this.#waiting) waiter.resolve()
-    this.#waiting.clear()
-    for (const view of this.#allViews()) view.reload(reason)
+    this.#waiting.giveUp()
+    for (const view of this.#allViews()) view.lost('history-lost')
   }
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
-    for (const view of this.#allViews()) view.failed()
+    for (const view of this.#users) view.failed()
   }
-}
-
-/** Changes of one transaction belong to one entry; all others stand alone. */
-function grouped(changes: readonly Change[]): Change[][] {
-  const groups: Change[][] = []
-  let transaction: string | undefined
-  for (const change of changes) {
-    const last = groups.at(-1)
-    if (last && change.transaction !== undefined && change.transaction === transaction) last.push(change)
-    else groups.push([change])
-    transaction = change.transaction
-  }
-  return groups
-}
-
-function gone(change: DocumentChange): DocumentChange {
-  const { document: _, ...rest } = change
-  return { ...rest, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
-}
-
-function groupBy(changes: DocumentChange[]): Map<string, DocumentChange[]> {
-  const groups = new Map<string, DocumentChange[]>()
-  for (const change of changes) {
-    const group = groups.get(change.collection)
-    if (group) group.push(change)
-    else groups.set(change.collection, [change])
-  }
-  return groups
-}
-
-function sizeOf(change: Change): number {
-  if (change.kind === 'clear' || change.kind === 'reload') return ENTRY_OVERHEAD
-  return (
-    ENTRY_OVERHEAD +
-    JSON.stringify(change.operations).length +
-    (change.document && change.kind === 'update' ? 500 : 0)
-  )
 }

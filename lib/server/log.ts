@@ -1,16 +1,22 @@
 import type { Change } from '../source/source.ts'
 import type { Feed } from './feed.ts'
+import type { Shown } from './frame.ts'
+import type { View } from './view.ts'
 
-/** One point of the process's order: changes that belong together. */
+/** One point of the process's order: changes of one feed that belong together. */
 export interface Entry {
   readonly sequence: number
-  /** Undefined for a mark that holds no change. */
-  readonly feed: Feed | undefined
+  readonly feed: Feed
   readonly changes: readonly Change[]
-  /** The text of the position that a client holds once it has applied this entry. */
-  readonly id: string
-  readonly bytes: number
+  /** The text of the point that a client holds once it has applied this entry. */
+  readonly point: string
+  /** The position of every adapter at this point, in the order of the server's sources. */
+  readonly adapters: readonly string[]
   readonly time: number
+  /** How the views that it touches show it. */
+  readonly frames: Map<View, Shown>
+  /** What it takes, in bytes, with its frames. */
+  bytes: number
 }
 
 /** How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in milliseconds. */
@@ -21,15 +27,17 @@ export interface Replay {
 
 /** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
 export class Log {
-  readonly #replay: Replay
+  readonly replay: Replay
   #entries: (Entry | undefined)[] = []
   #start = 0
   #bytes = 0
   #head = 0
+  /** Where the adapters were at the newest entry that is no longer kept. */
+  #floorAdapters: readonly string[] = []
   readonly #pins = new Set<{ sequence: number }>()
 
   constructor(replay: Replay) {
-    this.#replay = replay
+    this.replay = replay
   }
 
   /** The sequence of the newest entry; 0 before the first. */
@@ -46,8 +54,8 @@ export class Log {
     return this.#bytes
   }
 
-  append(entry: Omit<Entry, 'sequence' | 'time'>, time: number): Entry {
-    const whole: Entry = { ...entry, sequence: ++this.#head, time }
+  append(entry: Omit<Entry, 'sequence' | 'time' | 'frames'>, time: number): Entry {
+    const whole: Entry = { ...entry, sequence: ++this.#head, time, frames: new Map() }
     this.#entries.push(whole)
     this.#bytes += whole.bytes
     this.trim(time)
@@ -57,6 +65,41 @@ export class Log {
   /** The entry of a sequence, when it is still kept. */
   at(sequence: number): Entry | undefined {
     return sequence > this.floor ? this.#entries[this.#start + (sequence - this.floor - 1)] : undefined
+  }
+
+  /** The entries of a feed after a sequence, in order, up to the head as it is now; those that are no longer kept are left out. */
+  *after(sequence: number, feed: Feed): Generator<Entry> {
+    const { head } = this
+    for (let at = sequence + 1; at <= head; at++) {
+      const entry = this.at(at)
+      if (entry?.feed === feed) yield entry
+    }
+  }
+
+  /**
+   * The newest sequence at which the adapter number `index` had come no further than a position of its own, searched from `floor` on, where
+   * it was at `floorPosition`. Undefined where that is not kept.
+   */
+  find(feed: Feed, index: number, position: string): number | undefined {
+    const { adapter } = feed
+    const floor = Math.max(this.floor, feed.floor)
+    const oldest = feed.floor >= this.floor ? feed.floorPosition : this.#floorAdapters[index]
+    if (oldest === undefined || !(adapter.compare(oldest, position) <= 0)) return undefined
+    let low = floor
+    let high = this.#head
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      const there = this.at(middle)?.adapters[index] ?? ''
+      if (adapter.compare(there, position) <= 0) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  /** Reckons further bytes to an entry: a frame was made of it. */
+  charge(entry: Entry, bytes: number): void {
+    entry.bytes += bytes
+    if (entry.sequence > this.floor) this.#bytes += bytes
   }
 
   /** Keeps all entries after the present head until the returned function is called: a snapshot in the reading needs them. */
@@ -73,8 +116,9 @@ export class Log {
     while (this.#start < this.#entries.length) {
       const oldest = this.#entries[this.#start]
       if (!oldest || oldest.sequence > keep) break
-      if (this.#bytes <= this.#replay.bytes && now - oldest.time <= this.#replay.ms) break
+      if (this.#bytes <= this.replay.bytes && now - oldest.time <= this.replay.ms) break
       this.#bytes -= oldest.bytes
+      this.#floorAdapters = oldest.adapters
       // The array is cut from time to time only; what is over the bounds goes at once.
       this.#entries[this.#start++] = undefined
     }
@@ -85,6 +129,7 @@ export class Log {
   }
 
   clear(): void {
+    this.#floorAdapters = this.#entries.at(-1)?.adapters ?? this.#floorAdapters
     this.#entries = []
     this.#start = 0
     this.#bytes = 0

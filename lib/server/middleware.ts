@@ -117,15 +117,15 @@ async function stream({ server, request, response, query }: Exchange): Promise<v
     bearer(request) ??
     query.get('token') ??
     (session === null ? undefined : cookieNamed(request, cookieName(session)))
-  const claims = await server.admit(token ?? undefined)
-  if (claims && session !== null && claims.session !== session) {
+  const admitted = await server.admit(token ?? undefined)
+  if (admitted.admission && session !== null && admitted.admission.session !== session) {
     throw new ParticleError('UNAUTHORIZED', 'The token is not of this session')
   }
   const last = request.headers['last-event-id']
   const position = (typeof last === 'string' && last) || query.get('lastEventId') || undefined
   if (request.socket.destroyed) return
   server.attach(
-    claims,
+    admitted,
     position,
     () => {
       response.writeHead(200, {

@@ -99,7 +99,7 @@ export interface ResolvedOptions {
 }
 
 /** What a timer can wait at most, in milliseconds; one that is set for longer ends at once. */
-const MOST_TIMER = 2_147_483_647
+export const MOST_TIMER = 2_147_483_647
 /** A hundred years, in milliseconds. */
 const MOST_TTL = 3_155_760_000_000
 

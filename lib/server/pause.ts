@@ -7,3 +7,24 @@ export function pause(ms: number): Promise<void> {
 export function yieldTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
+
+const RETRY_FIRST = 500
+const RETRY_LAST = 30_000
+
+/** Tries until it succeeds or is not `current` any more, with pauses of 0.5 s that double up to 30 s; each failure is told. */
+export async function persist(
+  attempt: () => Promise<void>,
+  current: () => boolean,
+  failed: (error: unknown) => void,
+): Promise<void> {
+  for (let delay = RETRY_FIRST; current(); delay = Math.min(delay * 2, RETRY_LAST)) {
+    try {
+      await attempt()
+      return
+    } catch (error) {
+      if (!current()) return
+      failed(error)
+      await pause(delay)
+    }
+  }
+}

@@ -35,9 +35,12 @@ export class WriteQueue implements Flushable {
     if (this.pending.length === 1) this.#flusher.add(this)
   }
 
-  /** Puts other bytes in the place of the last ones, if those still wait. */
-  replaceLast(last: Buffer, bytes: Buffer): void {
-    if (this.pending.at(-1) === last) this.pending[this.pending.length - 1] = bytes
+  /** Takes a chunk back that was pushed lately, if it still waits. */
+  withdraw(bytes: Buffer): void {
+    const at = this.pending.lastIndexOf(bytes)
+    if (at < 0) return
+    this.pending.splice(at, 1)
+    this.#bytes -= bytes.length
   }
 
   write(bytes: Buffer): void {

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { parsePosition } from '../protocol/position.ts'
-import type { Start } from './connection.ts'
+import type { Feed } from './feed.ts'
+import type { Log } from './log.ts'
 import { fingerprint } from './sources.ts'
 import type { Claims } from './token.ts'
 import type { View } from './view.ts'
@@ -8,45 +10,119 @@ import type { View } from './view.ts'
 export interface Here {
   tag: string
   epoch: string
-  /** The newest sequence of the log, and the highest one that it no longer keeps. */
-  head: number
-  floor: number
+  log: Log
+  /** The feeds that positions hold a place of, in their order. */
+  feeds: readonly Feed[]
 }
 
-/** Where the process's order was when a token was sealed, as the token says it. */
-export function formatSince(epoch: string, sequence: number): string {
-  return `${epoch}:${sequence}`
+/** How a stream starts. */
+export interface Start {
+  /** A position was presented: what isn't resumed must be reset. */
+  presented: boolean
+  /** For each view that can go on, the sequence up to which the client holds it; undefined where none can. */
+  points?: ReadonlyMap<View, number>
+  /** Why the position does not hold at all. */
+  reason?: string
+  /** Why a view does not go on. */
+  why: (view: View) => string
+}
+
+/** Why a position, or a root, is not resumed. Sent to clients: it tells nothing of the data. */
+export type Reason = 'position-unknown' | 'rights-changed' | 'history-lost'
+
+/** For how long a stream may wait for a source to come to where another node had read it already, in milliseconds. */
+const PATIENCE = 5_000
+
+/** Names a set of views by a short text that tells nothing of them. */
+export function rightsOf(views: Readonly<Record<string, string>>): string {
+  const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
+}
+
+/** The fingerprints of views, by root. */
+export function fingerprintsOf(views: readonly { root: string; key: string }[]): Record<string, string> {
+  return Object.fromEntries(views.map(({ root, key }) => [root, fingerprint(key)]))
 }
 
 /**
- * Whether and from where the position that a client presents can be resumed. A position holds only for the views that it was given for: those of the
- * token's own handshake when it was given after that, those of the `previous` token when it was given before. A client without a token has the
- * one identity that there is.
+ * From where each view goes on, for a client that presents a position. It holds only for the views that it was given for: those that the client has now,
+ * those of its token, or those of the token before. A promise where sources have to come to the position first: it was given by another process.
  */
 export function resumeFrom(
   text: string | undefined,
   views: readonly View[],
-  claims: Claims | undefined,
+  claims: Pick<Claims, 'views' | 'previous'> | undefined,
   here: Here,
-): Start {
-  if (text === undefined) return { presented: false, holds: () => false }
-  const refuse = (reason: string): Start => ({ presented: true, reason, holds: () => false })
+): Start | Promise<Start> {
+  if (text === undefined) return { presented: false, why: () => 'position-unknown' }
   const position = parsePosition(text)
-  if (!position || position.tag !== here.tag || position.epoch !== here.epoch)
-    return refuse('position-unknown')
-  const { sequence } = position
-  if (sequence > here.head) return refuse('position-unknown')
-  if (sequence < here.floor) return refuse('history-lost')
+  if (!position || position.tag !== here.tag) return refused('position-unknown')
 
-  const [epoch, mark] = (claims?.since ?? '').split(':')
-  const before = epoch === here.epoch && sequence < Number(mark)
-  const given = before ? claims?.previous : claims?.views
-  const now = new Map(views.map((view) => [view.root, fingerprint(view.key)]))
-  // A token of another process doesn't tell on which side of it the position is: the view must have been the same on both.
-  const unsure = epoch === here.epoch ? undefined : claims?.previous
-  const holds = (root: string) =>
-    !claims || (given?.[root] === now.get(root) && (!unsure || unsure[root] === now.get(root)))
-  if (views.length > 0 && !views.some((view) => holds(view.root) && view.resumes(sequence)))
-    return refuse('history-lost')
-  return { presented: true, sequence, holds }
+  const now = fingerprintsOf(views)
+  const given = [now, claims?.views, claims?.previous].find(
+    (each) => each !== undefined && rightsOf(each) === position.rights,
+  )
+  if (!given) return refused('rights-changed')
+  const held = views.filter(({ root }) => given[root] === now[root])
+  const { sequence, adapters } = position
+  if (position.epoch === here.epoch) {
+    if (sequence > here.log.head) return refused('position-unknown')
+    return resumed(
+      held,
+      new Map(held.filter((view) => view.reaches(sequence)).map((view) => [view, sequence])),
+    )
+  }
+  return locate(held, adapters, here).then((points) => resumed(held, points))
+}
+
+/** Where the positions of another process are in this one's order, by view. */
+async function locate(
+  views: readonly View[],
+  adapters: readonly string[],
+  { log, feeds }: Here,
+): Promise<Map<View, number>> {
+  const points = new Map<View, number>()
+  const find = async (view: View) => {
+    const { feed } = view
+    const position = feed.index === undefined ? undefined : adapters[feed.index]
+    if (
+      !position ||
+      feeds[feed.index ?? -1] !== feed ||
+      Number.isNaN(feed.adapter.compare(position, position))
+    )
+      return
+    await view.open()
+    if (!(await feed.reached(position, PATIENCE))) return
+    const sequence = log.find(feed, feed.index ?? 0, position)
+    if (sequence !== undefined && view.reaches(sequence)) points.set(view, sequence)
+  }
+  // Which cannot be opened is not resumed, and says why when it is loaded.
+  await Promise.all(
+    views.map((view) =>
+      within(
+        find(view).catch(() => {}),
+        PATIENCE * 2,
+      ),
+    ),
+  )
+  return points
+}
+
+function refused(reason: Reason): Start {
+  return { presented: true, reason, why: () => reason }
+}
+
+function resumed(held: readonly View[], points: ReadonlyMap<View, number>): Start {
+  const why = (view: View): Reason => (held.includes(view) ? 'history-lost' : 'rights-changed')
+  if (points.size > 0) return { presented: true, points, why }
+  return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', why }
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms).unref()
+  })
+  await Promise.race([promise, late])
+  clearTimeout(timer)
 }

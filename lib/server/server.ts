@@ -3,20 +3,22 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
-import { encode } from '../protocol/encode.ts'
-import { formatPosition } from '../protocol/position.ts'
+import { formatPoint } from '../protocol/position.ts'
+import { type Admission, Admissions } from './admission.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
+import { Crossings } from './crossing.ts'
 import { Flusher } from './flusher.ts'
+import { IdLines } from './frame.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
-import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
+import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
-import { formatSince, resumeFrom } from './resume.ts'
-import { Identification } from './session.ts'
+import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
+import type { Predicate } from './rights.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
-import { fingerprint, Sources } from './sources.ts'
-import { type Claims, sessionId, TokenSeal } from './token.ts'
-import { View } from './view.ts'
+import { Sources } from './sources.ts'
+import { type Stream, Streams } from './streams.ts'
+import { Views } from './views.ts'
 
 /** Figures of a server at one moment. */
 export interface Stats {
@@ -28,55 +30,56 @@ export interface Stats {
   replay: { changes: number; bytes: number }
 }
 
-/** An opened token. */
-export type Admission = Claims & { expiresAt: Date }
-
-interface Stream {
-  connection: Connection
-  claims: Admission | undefined
-  renewing: boolean
+/** What came of a stream's token. */
+interface Admitted {
+  admission?: Admission | undefined
+  /** The identity was looked up again. */
+  renewed: boolean
 }
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
 export class Server {
   /** @internal */
   readonly options: ResolvedOptions
-  readonly #log: Log
-  readonly #flusher = new Flusher()
-  readonly #seal: TokenSeal
-  readonly #sources: Sources
-  readonly #identification: Identification
   readonly #epoch = randomBytes(6).toString('base64url')
-  readonly #views = new Map<string, View>()
-  readonly #streams = new Set<Stream>()
-  readonly #closings = new Set<Promise<void>>()
+  readonly #log: Log
+  readonly #sources: Sources
+  readonly #admissions: Admissions
+  readonly #views: Views
+  readonly #streams: Streams
   readonly #host: ConnectionHost
   readonly #retry: Buffer
   #timer: NodeJS.Timeout | undefined
+  #lastSweep: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
-    const { onError, onDebug, secret, replay, maxBufferedBytes, maxConnections, identityLookup, retry } =
-      this.options
+    const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
+    const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
-    this.#seal = new TokenSeal(secret)
-    this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
     this.#sources = new Sources(resolved.dataSources, {
       log: this.#log,
-      positionId: (sequence) => this.#positionId(sequence),
-      onError: (error, source) => onError(asError(error, source)),
+      adapters: () => this.#adapters(),
+      point: (sequence) => this.#point(sequence),
+      onError: failed,
       onDebug,
     })
+    this.#admissions = new Admissions(this.options, this.#sources)
+    this.#views = new Views(this.#sources, this.#log, failed)
+    this.#streams = new Streams(this.#admissions, this.#views)
     this.#host = {
       log: this.#log,
-      flusher: this.#flusher,
+      flusher: new Flusher(),
+      ids: new IdLines(),
+      crossings: new Crossings(this.#log),
       maxBufferedBytes,
-      currentId: () => this.#positionId(this.#log.head),
-      onError: (error, root) => onError(asError(error, root)),
+      point: () => this.#point(this.#log.head),
+      left: (view) => this.#views.left(view),
+      onError: failed,
     }
   }
 
@@ -93,10 +96,11 @@ export class Server {
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
     try {
-      const { claims, expiresAt } = await this.#identify(toJson(identity ?? null), undefined, undefined)
+      this.#refuseWhenFull()
+      const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
       const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
       const stop = this.attach(
-        { ...claims, expiresAt },
+        { admission, renewed: false },
         undefined,
         () => sink,
         () => {},
@@ -134,139 +138,110 @@ export class Server {
     request: IncomingMessage | undefined,
     previous: string | undefined,
   ): Promise<{ token: string; session: string; expiresAt: Date }> {
-    const { claims, expiresAt } = await this.#identify(given, request, previous)
-    return { token: await this.#seal.seal(claims, expiresAt), session: claims.session, expiresAt }
+    this.#refuseWhenFull()
+    const admission = await this.#admissions.identify(given, request, previous)
+    const { session, expiresAt } = admission
+    return { token: await this.#admissions.seal(admission), session, expiresAt }
   }
 
-  /** @internal What a stream's token seals; undefined where none is needed. */
-  async admit(token: string | undefined): Promise<Admission | undefined> {
+  /**
+   * Takes the rights of clients away: ends the open streams of those for whom the predicate holds with a `revoked` event, and refuses the tokens that they
+   * have (they may present themselves again: `identityLookup` decides). Holds on this process: call it on every node.
+   *
+   * @param predicate of what `identityLookup` found, and of what the client presented
+   * @param reason sent to the clients
+   * @returns how many streams were ended
+   */
+  revoke(predicate: Predicate, reason = 'revoked'): number {
+    return this.#streams.revoke(predicate, reason)
+  }
+
+  /**
+   * Runs `identityLookup` again (with no request) for the clients for whom the predicate holds: at once for those with an open stream, which then get what
+   * they may see now besides and lose what they may not; for the others when they come back with the tokens that they have. Where the lookup refuses,
+   * the stream ends with `revoked`; where it fails, the stream ends, and the client must present itself again. Holds on this process: call it on every node.
+   *
+   * @param predicate of what `identityLookup` found before, and of what the client presented; default: all
+   * @returns resolves to how many streams there were, once nothing more is sent under the old rights
+   */
+  refresh(predicate: Predicate = () => true): Promise<number> {
+    return this.#streams.refresh(predicate)
+  }
+
+  /** @internal What a stream's token seals, or would seal by now; nothing where none is needed. */
+  async admit(token: string | undefined): Promise<Admitted> {
     this.#refuseWhenFull()
-    if (token !== undefined) return this.#seal.open(token)
-    if (this.#identification.required)
-      throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
-    return undefined
+    return this.#admissions.admit(token)
   }
 
   /** @internal Opens a stream over a sink. Returns the function that closes it. */
   attach(
-    claims: Admission | undefined,
+    { admission, renewed }: Admitted,
     position: string | undefined,
     open: () => Sink,
     onClose: (close: () => void) => void,
   ): () => void {
     this.#refuseWhenFull()
-    const views = this.#viewsOf(claims?.identity ?? {})
-    const stream: Stream = {
-      claims,
-      renewing: false,
-      connection: new Connection(open(), views, this.#host, () => this.#left(stream)),
-    }
+    const views = this.#views.of(admission?.identity ?? {})
+    const rights = rightsOf(fingerprintsOf(views))
+    const connection = new Connection(open(), views, rights, this.#host, () => this.#left(stream))
+    const stream: Stream = { connection, admission }
     this.#streams.add(stream)
+    clearTimeout(this.#lastSweep)
     this.#timer ??= setInterval(() => this.#beat(), this.options.heartbeat).unref()
-    onClose(() => stream.connection.close())
-    stream.connection.push(this.#retry)
-    const { head, floor } = this.#log
-    stream.connection.start(
-      resumeFrom(position, views, claims, { tag: this.#seal.tag, epoch: this.#epoch, head, floor }),
-    )
-    return () => stream.connection.close()
-  }
-
-  async #identify(given: Json, request: IncomingMessage | undefined, previous: string | undefined) {
-    this.#refuseWhenFull()
-    const identity = await this.#identification.identify(given, request)
-    const expiresAt = new Date(Date.now() + this.options.sessionTtl)
-    const views = Object.fromEntries(
-      this.#sources.viewsOf(identity).map((view) => [view.root, fingerprint(view.key)]),
-    )
-    const before =
-      previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    const claims: Claims = {
-      session: sessionId(),
-      given,
-      identity,
-      views,
-      ...(before ? { previous: heldThroughout(before) } : {}),
-      since: formatSince(this.#epoch, this.#mark()),
+    onClose(() => connection.close())
+    connection.push(this.#retry)
+    const here = {
+      tag: this.#admissions.tag,
+      epoch: this.#epoch,
+      log: this.#log,
+      feeds: this.#sources.feeds,
     }
-    return { claims, expiresAt }
-  }
-
-  /** A point of the order of its own: positions given before it are told from positions given after it. */
-  #mark(): number {
-    const sequence = this.#log.head + 1
-    this.#log.append({ feed: undefined, changes: [], id: '', bytes: 64 }, Date.now())
-    return sequence
-  }
-
-  #viewsOf(identity: Json): View[] {
-    return this.#sources.viewsOf(identity).map(({ makeFeed, ...spec }) => {
-      let view = this.#views.get(spec.key)
-      if (!view) {
-        view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) =>
-          this.#host.onError(error, spec.root),
-        )
-        this.#views.set(spec.key, view)
-      }
-      return view
-    })
+    const begin = (start: Start) => {
+      connection.start(start)
+      if (renewed && admission) void this.#streams.tell(stream, admission)
+    }
+    const start = resumeFrom(position, views, admission, here)
+    if (start instanceof Promise) void start.then(begin)
+    else begin(start)
+    return () => connection.close()
   }
 
   #left(stream: Stream): void {
     this.#streams.delete(stream)
-    for (const view of stream.connection.views) {
-      if (view.viewers.size > 0 || this.#views.get(view.key) !== view) continue
-      this.#views.delete(view.key)
-      const closing = view.close().finally(() => this.#closings.delete(closing))
-      this.#closings.add(closing)
-    }
     if (this.#streams.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
+    clearTimeout(this.#lastSweep)
+    // Once more when all that was kept for those who come back has become too old.
+    const { ms } = this.options.replay
+    this.#lastSweep = setTimeout(() => this.#sweep(), Math.min(ms + 1, MOST_TIMER)).unref()
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    this.#log.trim(now)
+    this.#views.sweep(now)
+    this.#host.crossings.sweep()
   }
 
   #beat(): void {
-    this.#log.trim(Date.now())
-    const ping = { event: 'ping', data: { timestamp: new Date().toISOString() } } as const
-    const bare = Buffer.from(encode(ping))
-    const whole = Buffer.from(encode({ ...ping, id: this.#positionId(this.#log.head) }))
-    const soon = Date.now() + Math.max(this.options.heartbeat * 2, this.options.sessionTtl / 5)
-    for (const stream of this.#streams) {
-      stream.connection.push(stream.connection.ready ? whole : bare)
-      if (stream.claims && stream.claims.expiresAt.getTime() < soon && !stream.renewing)
-        void this.#renew(stream, stream.claims)
-    }
+    const { heartbeat, sessionTtl } = this.options
+    this.#sweep()
+    this.#streams.beat(Math.max(heartbeat * 2, sessionTtl / 5))
   }
 
-  /** Rights are looked at anew before a token expires; the stream goes on with them, or ends. */
-  async #renew(stream: Stream, claims: Admission): Promise<void> {
-    const { connection } = stream
-    stream.renewing = true
-    try {
-      const renewed = await this.#identify(claims.given, undefined, undefined)
-      const next: Claims = { ...renewed.claims, session: claims.session, previous: claims.views }
-      const token = await this.#seal.seal(next, renewed.expiresAt)
-      stream.claims = { ...next, expiresAt: renewed.expiresAt }
-      const changed = JSON.stringify(next.views) !== JSON.stringify(claims.views)
-      connection.send({
-        event: 'session',
-        data: { token, expiresAt: renewed.expiresAt.toISOString() },
-        // With other rights the client comes back at once, and with no position: those it got were given for the old views.
-        ...(changed ? { id: '' } : {}),
-      })
-      if (changed) connection.end()
-    } catch (error) {
-      if (error instanceof ParticleError && error.code === 'UNAUTHORIZED') {
-        connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
-      } else if (claims.expiresAt.getTime() <= Date.now()) connection.end()
-    } finally {
-      stream.renewing = false
-    }
+  #adapters(): string[] {
+    return this.#sources.feeds.map((feed) => feed.position ?? '')
   }
 
-  #positionId(sequence: number): string {
-    const adapters = this.#sources.feeds.map((feed) => feed.position ?? '')
-    return formatPosition({ tag: this.#seal.tag, epoch: this.#epoch, sequence, adapters })
+  #point(sequence: number): string {
+    return formatPoint({
+      tag: this.#admissions.tag,
+      epoch: this.#epoch,
+      sequence,
+      adapters: this.#adapters(),
+    })
   }
 
   #refuseWhenFull(): void {
@@ -278,8 +253,9 @@ export class Server {
   async #disconnect(): Promise<void> {
     // One turn later, so that this promise is known as the closing one before any stream's end can ask for it.
     await Promise.resolve()
-    for (const stream of [...this.#streams]) stream.connection.end()
-    await Promise.all(this.#closings)
+    this.#streams.end()
+    clearTimeout(this.#lastSweep)
+    await this.#views.close()
     this.#log.clear()
     try {
       await this.options.disconnect?.()
@@ -287,12 +263,6 @@ export class Server {
       this.options.onError(new ParticleError('CALLBACK_FAILED', 'disconnect failed', { cause }))
     }
   }
-}
-
-/** The views of a token that its own previous one had too: no telling which of the two a client's position was given for. */
-function heldThroughout({ views, previous }: Claims): Record<string, string> {
-  if (!previous) return views
-  return Object.fromEntries(Object.entries(views).filter(([root, view]) => previous[root] === view))
 }
 
 /** A function of the application's whose own failure goes no further. */

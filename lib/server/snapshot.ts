@@ -5,6 +5,7 @@ import type { Operation } from '../model/operation.ts'
 import { filterPayload } from '../policy/manifest.ts'
 import type { DocumentChange } from '../source/source.ts'
 import { documentAfter } from './change.ts'
+import { digest } from './digest.ts'
 import type { Log } from './log.ts'
 import { yieldTurn } from './pause.ts'
 import type { View } from './view.ts'
@@ -17,8 +18,8 @@ export interface Snapshot {
   readonly parts: readonly Buffer[]
   /** How many documents there are. */
   readonly documents: number
-  /** The keys of their ids, where the view has a criteria. */
-  readonly ids: readonly string[]
+  /** The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it current. */
+  readonly members: Map<string, number>
 }
 
 /** A payload event ends when it has grown to so many characters. */
@@ -66,12 +67,22 @@ export async function loadSnapshot(
         return undefined
     }
   }
-  return {
-    sequence,
-    documents: list.size,
-    ids: view.matches ? list.list.map((document) => idKey(document._id ?? null)) : [],
-    parts: await encodeParts(view, list.list, reading.timestamp ?? new Date().toISOString()),
+  const timestamp = reading.timestamp ?? new Date().toISOString()
+  const encoded = await encodeParts(view, list.list, timestamp)
+  return { sequence, documents: list.size, ...encoded }
+}
+
+/** The documents of a snapshot as they were sent, by the keys of their ids. */
+export async function documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
+  const documents = new Map<string, Document>()
+  const turn = slicer(1)
+  for (const part of snapshot.parts) {
+    const text = part.toString()
+    const { data } = JSON.parse(text.slice(text.indexOf('data: ') + 6)) as { data: Document[] }
+    for (const document of data) documents.set(idKey(document._id ?? null), document)
+    await turn()
   }
+  return documents
 }
 
 function put(list: DocumentList, document: Document): void {
@@ -89,7 +100,7 @@ function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
   else if (whole) {
     if (view.matches && !view.matches(whole)) remove()
     else put(list, whole)
-  } else if (view.matches) return false
+  } else if (view.lens.mayEnterOrLeave(change)) return false
   else {
     for (const operation of change.operations) {
       try {
@@ -102,8 +113,13 @@ function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
   return true
 }
 
-async function encodeParts(view: View, documents: readonly Document[], timestamp: string): Promise<Buffer[]> {
+async function encodeParts(
+  view: View,
+  documents: readonly Document[],
+  timestamp: string,
+): Promise<Pick<Snapshot, 'parts' | 'members'>> {
   const parts: Buffer[] = []
+  const members = new Map<string, number>()
   const head = `event: payload\ndata: {"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"data":[`
   let texts: string[] = []
   let size = 0
@@ -117,19 +133,20 @@ async function encodeParts(view: View, documents: readonly Document[], timestamp
     if (size >= PART_SIZE) close(false)
     const text = JSON.stringify(filterPayload(view.manifest, document))
     texts.push(text)
+    members.set(idKey(document._id ?? null), digest(text))
     size += text.length
     await turn()
   }
   close(true)
-  return parts
+  return { parts, members }
 }
 
-/** Yields the event loop whenever a slice of time is used up. */
-function slicer(): () => Promise<void> | undefined {
+/** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */
+function slicer(every = 16): () => Promise<void> | undefined {
   let count = 0
   let began = performance.now()
   return () => {
-    if (++count % 16 !== 0 || performance.now() - began < SLICE) return undefined
+    if (++count % every !== 0 || performance.now() - began < SLICE) return undefined
     return yieldTurn().then(() => {
       began = performance.now()
     })

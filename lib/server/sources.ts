@@ -10,6 +10,13 @@ import { Feed, type FeedHost } from './feed.ts'
 import { type DataSource, refuseUnknown, type ServerOptions } from './options.ts'
 import type { ViewSpec } from './view.ts'
 
+/** A view of a source; its feed is made when it is taken up. */
+export type SourceView = Omit<ViewSpec, 'feed'> & {
+  makeFeed: () => Feed
+  /** Whether the source goes on being followed for others when nobody looks at the view. */
+  shared: boolean
+}
+
 interface Source {
   root: string
   manifest: Manifest
@@ -49,7 +56,7 @@ export class Sources {
       parseSource(root, source, (collection) => {
         const known = feeds.get(collection.adapter)
         if (known) return known
-        const feed = new Feed(collection.adapter, host)
+        const feed = new Feed(collection.adapter, host, feeds.size)
         feeds.set(collection.adapter, feed)
         return feed
       }),
@@ -57,11 +64,16 @@ export class Sources {
     this.feeds = [...feeds.values()]
   }
 
+  /** Names the stores that positions hold a place of, and their order. */
+  get stores(): string {
+    return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
+  }
+
   /**
    * What an identity may see, by root. A criteria that resolves to nothing gives a view of no documents.
    * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
    */
-  viewsOf(identity: Json): (Omit<ViewSpec, 'feed'> & { makeFeed: () => Feed })[] {
+  viewsOf(identity: Json): SourceView[] {
     return this.#sources.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
@@ -72,6 +84,7 @@ export class Sources {
           collection: '',
           query: {},
           matches: undefined,
+          shared: false,
           makeFeed: () =>
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
@@ -90,6 +103,7 @@ export class Sources {
         collection: source.collection.collectionName,
         query: query ?? { _id: { $in: [] } },
         matches: all ? undefined : query === null ? () => false : matcher(query),
+        shared: true,
         makeFeed: () => source.feed,
       }
     })

@@ -1,4 +1,4 @@
-import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { EncryptJWT, jwtDecrypt } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
@@ -13,25 +13,26 @@ export interface Claims {
   identity: Json
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
-  /** The views of the token that the handshake named as its previous one. */
+  /** The views of the last token before that had others: what positions that were given with it are held against. */
   previous?: Record<string, string>
-  /** Where the process's order was at the handshake: its epoch and sequence. */
-  since: string
+  /** When the identity began to be looked up: milliseconds since the epoch. */
+  at: number
 }
 
 /** Seals and opens tokens: JWE, `dir` with A256GCM, so that what `identityLookup` found is unreadable to the client (RFC 7516). */
 export class TokenSeal {
   readonly #key: Uint8Array
-  /** Names the secret without telling it: positions of servers with another secret are told apart by it. */
-  readonly tag: string
+  readonly #tagKey: Uint8Array
 
   constructor(secret: string | Uint8Array | undefined) {
     const material = secret ?? randomBytes(32)
     this.#key = new Uint8Array(hkdfSync('sha256', material, 'particle', 'token', 32))
-    this.tag = createHash('sha256')
-      .update(new Uint8Array(hkdfSync('sha256', material, 'particle', 'tag', 32)))
-      .digest('base64url')
-      .slice(0, 6)
+    this.#tagKey = new Uint8Array(hkdfSync('sha256', material, 'particle', 'tag', 32))
+  }
+
+  /** Names the secret, without telling it, together with the sources: positions of servers with others are told apart by it. */
+  tag(sources: string): string {
+    return createHmac('sha256', this.#tagKey).update(sources).digest('base64url').slice(0, 6)
   }
 
   async seal(claims: Claims, expiresAt: Date): Promise<string> {
@@ -51,7 +52,7 @@ export class TokenSeal {
       const { payload } = await jwtDecrypt(token, this.#key, {
         keyManagementAlgorithms: ['dir'],
         contentEncryptionAlgorithms: ['A256GCM'],
-        requiredClaims: ['exp', 'session', 'identity'],
+        requiredClaims: ['exp', 'session', 'identity', 'at'],
         ...(expired ? { currentDate: new Date(0) } : {}),
       })
       return { ...(payload as unknown as Claims), expiresAt: new Date((payload.exp ?? 0) * 1000) }

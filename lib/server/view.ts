@@ -1,31 +1,24 @@
 import { ParticleError } from '../errors.ts'
-import type { Document, Id, Json } from '../model/document.ts'
+import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
-import type { DocumentOperation, Operation } from '../model/operation.ts'
-import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
-import { encode } from '../protocol/encode.ts'
-import { wireOperation } from '../protocol/messages.ts'
-import type { Change, DocumentChange, Query } from '../source/source.ts'
-import { documentAfter } from './change.ts'
+import type { DocumentOperation } from '../model/operation.ts'
+import type { Manifest } from '../policy/manifest.ts'
+import type { DocumentChange, Query } from '../source/source.ts'
+import type { Known } from './difference.ts'
+import { UNKNOWN } from './digest.ts'
 import type { Feed } from './feed.ts'
+import { BARRIER, Frame, type Shown } from './frame.ts'
+import { Lens } from './lens.ts'
 import type { Entry, Log } from './log.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
-
-/** One entry as one view shows it: filtered and encoded once, shared by all connections of the view. */
-export interface Frame {
-  /** The event without an id. */
-  readonly body: Buffer
-  /** The event with the entry's id. */
-  readonly live: Buffer
-}
-
-/** An entry that can't be told as a delta: the root must be read again. */
-export const BARRIER = Symbol('barrier')
 
 /** Who looks at a view. */
 export interface Viewer {
   deliver(view: View, entry: Entry, frame: Frame): void
+  /** What was shown is void, and the view is read again. */
   reset(view: View, reason: string): void
+  /** What happened is not known; `known` is what was shown before. */
+  differ(view: View, known: Known, reason: string): void
   failed(view: View): void
 }
 
@@ -52,13 +45,14 @@ export class View {
   readonly collection: string
   readonly query: Query
   readonly matches: ((document: Document) => boolean) | undefined
+  readonly lens: Lens
   readonly viewers = new Set<Viewer>()
 
   readonly #log: Log
-  readonly #frames = new WeakMap<Entry, Frame | typeof BARRIER | null>()
-  /** The ids of the documents that match, where there is a criteria; undefined until a snapshot told them. */
-  #members: Set<string> | undefined
-  /** Frames of entries after this sequence are known for certain. */
+  /** The documents of the view after the last entry, where there was a snapshot; `UNKNOWN` for those that have changed since it. */
+  #members: Map<string, number> | undefined
+  #known: Known | undefined
+  /** Entries after this sequence were taken in, the members being known. */
   #since = Number.POSITIVE_INFINITY
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
@@ -75,58 +69,49 @@ export class View {
     this.collection = spec.collection
     this.query = spec.query
     this.matches = spec.matches
+    this.lens = new Lens(spec.manifest, spec.query, spec.matches)
     this.#log = log
     this.#onError = onError
   }
 
   /** Whether the change can be shown only with the document at hand. */
   needsDocument(change: DocumentChange): boolean {
-    if (change.document) return false
-    if (this.matches) return true
-    try {
-      return change.operations.some(
-        (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
-      )
-    } catch {
-      // A malformed change: its frame reports it, and a document wouldn't help.
-      return false
-    }
+    return this.lens.needsDocument(change, this.#members?.has(idKey(change.id)))
+  }
+
+  /** Whether the log tells all that happened after a sequence. */
+  reaches(sequence: number): boolean {
+    return sequence >= this.#log.floor && sequence >= this.feed.floor
   }
 
   /** Whether what follows a sequence can be replayed to a client that held the view there. */
   resumes(sequence: number): boolean {
-    return (
-      sequence >= this.#log.floor && sequence >= this.feed.floor && (!this.matches || sequence >= this.#since)
-    )
+    return this.reaches(sequence) && (!this.matches || sequence >= this.#since)
+  }
+
+  /** How many documents are known to be in the view. */
+  get size(): number {
+    return this.#members?.size ?? 0
   }
 
   /** Takes a new entry in and hands its frame to the viewers. */
-  dispatch(entry: Entry): void {
+  take(entry: Entry): void {
     // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
-    if (this.matches && !this.#members) return
-    const frame = this.frame(entry)
-    if (frame === null) return
-    if (frame === BARRIER) {
+    if (!this.#members && (this.matches || this.viewers.size === 0)) return
+    const shown = this.#show(entry, this.#members !== undefined)
+    if (shown === null) return
+    if (shown === BARRIER) {
       this.reload('source-changed')
       return
     }
-    for (const viewer of this.viewers) viewer.deliver(this, entry, frame)
+    for (const viewer of this.viewers) viewer.deliver(this, entry, shown)
   }
 
-  /** The entry as this view shows it; null when it doesn't touch the view. */
-  frame(entry: Entry): Frame | typeof BARRIER | null {
-    const known = this.#frames.get(entry)
+  /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
+  frame(entry: Entry): Shown | null {
+    const known = entry.frames.get(this)
     if (known !== undefined) return known
-    let frame: Frame | typeof BARRIER | null
-    try {
-      frame = this.#encode(entry)
-    } catch (error) {
-      // What a source reports wrongly must not leave its clients wrong, nor stop the others.
-      this.#onError(error)
-      frame = BARRIER
-    }
-    this.#frames.set(entry, frame)
-    return frame
+    return this.matches ? null : this.#show(entry, false)
   }
 
   /** The present snapshot, encoded: the one at hand while the log reaches back to it, else a new one; one reading serves all who wait. */
@@ -147,22 +132,54 @@ export class View {
     return loading
   }
 
+  /** What those who see the view hold now, as it stays; undefined before it was read. */
+  known(): Known | undefined {
+    if (this.#members) this.#known ??= new Map(this.#members)
+    return this.#known
+  }
+
   /** Begins to follow the source; rejects when it can't be opened. */
   open(): Promise<void> {
     return this.feed.acquire(this)
   }
 
-  /** The last viewer has left. */
+  /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
+  async rest(): Promise<void> {
+    this.#snapshot = undefined
+    await this.feed.release(this, true)
+  }
+
+  /** It is not to be taken up again. */
   async close(): Promise<void> {
     this.#closed = true
     this.#forget()
     await this.feed.release(this)
   }
 
+  /** Whether its members are known, and nobody is reading it. */
+  get settled(): boolean {
+    return this.#members !== undefined && this.#loading === undefined
+  }
+
+  /** Lets go of a snapshot that is of no use any more. */
+  sweep(): void {
+    if (this.#snapshot && !this.resumes(this.#snapshot.sequence)) this.#snapshot = undefined
+  }
+
   /** What was known is void: all viewers are reset. */
   reload(reason: string): void {
     this.#forget()
     for (const viewer of [...this.viewers]) viewer.reset(this, reason)
+  }
+
+  /** What happened is not known: what viewers hold must be compared with what there is now. */
+  lost(reason: string): void {
+    const known = this.#members
+    this.#forget()
+    for (const viewer of [...this.viewers]) {
+      if (known) viewer.differ(this, known, reason)
+      else viewer.reset(this, reason)
+    }
   }
 
   failed(): void {
@@ -174,14 +191,15 @@ export class View {
     this.#snapshot = undefined
     this.#loading = undefined
     this.#members = undefined
+    this.#known = undefined
     this.#since = Number.POSITIVE_INFINITY
   }
 
   async #load(): Promise<Snapshot> {
-    if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
     const generation = this.#generation
     const stale = () => generation !== this.#generation
     for (;;) {
+      if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
       const pin = this.#log.pin()
       try {
@@ -197,76 +215,62 @@ export class View {
     }
   }
 
-  /** Learns the members from a snapshot and works off what came after it; false when that can't be told as deltas. */
+  /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
   #follow(snapshot: Snapshot): boolean {
-    if (!this.matches || this.#members) return true
-    this.#members = new Set(snapshot.ids)
-    this.#since = snapshot.sequence
-    for (let at = snapshot.sequence + 1; at <= this.#log.head; at++) {
-      const entry = this.#log.at(at)
-      if (!entry || entry.feed !== this.feed || this.frame(entry) !== BARRIER) continue
-      this.#members = undefined
-      this.#since = Number.POSITIVE_INFINITY
-      return false
+    const taken = this.#members !== undefined
+    this.#members = snapshot.members
+    this.#known = undefined
+    if (!taken) this.#since = snapshot.sequence
+    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+      const shown = taken || !this.matches ? this.frame(entry) : this.#show(entry, true)
+      if (shown === BARRIER) {
+        this.#members = undefined
+        this.#since = Number.POSITIVE_INFINITY
+        return false
+      }
+      if (shown && (taken || !this.matches)) this.#note(shown.oplist)
     }
     return true
   }
 
-  #encode(entry: Entry): Frame | typeof BARRIER | null {
+  /** Keeps the members as they are after operations. */
+  #note(oplist: readonly DocumentOperation[]): void {
+    this.#known = undefined
+    for (const { operation, id, path } of oplist) {
+      const key = idKey(id)
+      if (path !== '.') {
+        if (this.#members?.has(key)) this.#members.set(key, UNKNOWN)
+      } else if (operation === 'set') this.#members?.set(key, UNKNOWN)
+      else if (operation === 'unset') this.#members?.delete(key)
+    }
+  }
+
+  #show(entry: Entry, note: boolean): Shown | null {
+    let shown: Shown | null
+    try {
+      shown = this.#filterEntry(entry, note)
+    } catch (error) {
+      // What a source reports wrongly must not leave its clients wrong, nor stop the others.
+      this.#onError(error)
+      shown = BARRIER
+    }
+    if (shown) entry.frames.set(this, shown)
+    return shown
+  }
+
+  #filterEntry(entry: Entry, note: boolean): Shown | null {
     const oplist: DocumentOperation[] = []
     let timestamp = ''
     for (const change of entry.changes) {
       if (change.collection !== this.collection) continue
-      const operations = this.#show(change)
+      if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
+      const operations = this.lens.show(change, this.#members?.has(idKey(change.id)) ?? false)
       if (operations === BARRIER) return BARRIER
+      if (note) this.#note(operations)
       for (const operation of operations) oplist.push(operation)
       timestamp = change.timestamp
     }
     if (oplist.length === 0) return null
-    const text = encode({
-      event: 'delta',
-      data: { root: this.root, timestamp, oplist: oplist.map(wireOperation) },
-    })
-    return { body: Buffer.from(text), live: Buffer.from(`id: ${entry.id}\n${text}`) }
+    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
   }
-
-  #show(change: Change): DocumentOperation[] | typeof BARRIER {
-    if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
-    if (!this.matches) return this.#filter(change, change.operations)
-
-    const key = idKey(change.id)
-    const held = this.#members?.has(key) ?? false
-    const leave = (): DocumentOperation[] => {
-      this.#members?.delete(key)
-      return held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
-    }
-    if (change.kind === 'delete') return leave()
-    const whole = documentAfter(change)
-    if (!whole) return BARRIER
-    if (!this.matches(whole)) return leave()
-    if (held) return this.#filter(change, change.operations)
-    this.#members?.add(key)
-    return this.#filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
-  }
-
-  #filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
-    const { id, document } = change
-    const oplist = operations.map((operation) => ({ ...operation, id }))
-    if (document) {
-      const shown = filterDelta(this.manifest, oplist, () => document)
-      return shown.some(isConditional) ? filterDelta(this.manifest, [replacement(id, document)]) : shown
-    }
-    if (oplist.some((operation) => needsDocument(this.manifest, operation))) return BARRIER
-    const shown = filterDelta(this.manifest, oplist)
-    return shown.some(isConditional) ? BARRIER : shown
-  }
-}
-
-/** A `pull` by a condition never goes on the wire: browsers would need the whole query language for it. */
-function isConditional({ operation, data }: Operation): boolean {
-  return operation === 'pull' && typeof data === 'object' && data !== null && !Array.isArray(data)
-}
-
-function replacement(id: Id, document: Document): DocumentOperation {
-  return { operation: 'set', id, path: '.', data: document as Json }
 }

@@ -1,7 +1,13 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { encode } from '../../lib/protocol/encode.ts'
-import { formatPosition, type Position, parsePosition } from '../../lib/protocol/position.ts'
+import {
+  formatPoint,
+  formatPosition,
+  NO_POSITION,
+  type Position,
+  parsePosition,
+} from '../../lib/protocol/position.ts'
 
 const letters = (alphabet: string, minLength: number, maxLength: number) =>
   fc.string({ unit: fc.constantFrom(...alphabet), minLength, maxLength })
@@ -13,13 +19,15 @@ const positions: fc.Arbitrary<Position> = fc.record({
   sequence: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
   // A server without adapters reads its own empty list as one adapter without a position: it has none to look up either way.
   adapters: fc.array(letters(`${BASE64URL}.~`, 0, 40), { minLength: 1, maxLength: 8 }),
+  rights: letters(BASE64URL, 1, 32),
 })
+const textOf = (position: Position) => formatPosition(formatPoint(position), position.rights)
 
 describe('protocol/position', () => {
   it('comes back from its text as it was', () => {
     fc.assert(
       fc.property(positions, (position) => {
-        expect(parsePosition(formatPosition(position))).to.deep.equal(position)
+        expect(parsePosition(textOf(position))).to.deep.equal(position)
       }),
       { numRuns: 500 },
     )
@@ -28,7 +36,7 @@ describe('protocol/position', () => {
   it('is fit for an id: line and for a header', () => {
     fc.assert(
       fc.property(positions, (position) => {
-        const text = formatPosition(position)
+        const text = textOf(position)
         expect(text).to.match(/^[\x21-\x7e]+$/)
         expect(encode({ event: 'ready', data: {}, id: text })).to.contain(`id: ${text}\n`)
       }),
@@ -37,30 +45,34 @@ describe('protocol/position', () => {
   })
 
   it('is not made of any other text', () => {
-    const good = formatPosition({ tag: 't', epoch: 'e', sequence: 35, adapters: ['1.2'] })
-    expect(good).to.equal('t:e:z:1.2')
+    const good = textOf({ tag: 't', epoch: 'e', sequence: 35, adapters: ['1.2'], rights: 'r' })
+    expect(good).to.equal('t:e:z:1.2:r')
     for (const text of [
       '',
       '0',
       'a:b:c',
-      ':e:z:1',
-      't::z:1',
-      't:e::1',
-      't:e:-1:1',
-      't:e:1.5:1',
-      't:e:Z:1',
-      't:e:zzzzzzzzzzz:1',
-      't:e:zzzzzzzzzzzz:1',
+      NO_POSITION,
+      't:e:z:1.2',
+      't:e:z:1.2:',
+      ':e:z:1:r',
+      't::z:1:r',
+      't:e::1:r',
+      't:e:-1:1:r',
+      't:e:1.5:1:r',
+      't:e:Z:1:r',
+      't:e:zzzzzzzzzzz:1:r',
+      't:e:zzzzzzzzzzzz:1:r',
       `${good}\n`,
       `\n${good}`,
       ` ${good}`,
       `${good} `,
-      't:e:z:1:2',
-      't:e:z:<script>',
-      't:e:z:a\0b',
-      't:é:z:1',
-      `${'t'.repeat(33)}:e:z:1`,
-      `t:e:z:${'1'.repeat(2001)}`,
+      't:e:z:1:2:r',
+      't:e:z:<script>:r',
+      't:e:z:a\0b:r',
+      't:é:z:1:r',
+      `${'t'.repeat(33)}:e:z:1:r`,
+      `t:e:z:${'1'.repeat(2001)}:r`,
+      `t:e:z:1:${'r'.repeat(33)}`,
       'undefined',
       '__proto__',
       '{"sequence":1}',
@@ -76,7 +88,7 @@ describe('protocol/position', () => {
         expect(Number.isSafeInteger(position.sequence)).to.equal(true)
         expect(position.sequence).to.be.at.least(0)
         // Leading zeros apart, there is one text for a position.
-        expect(parsePosition(formatPosition(position))).to.deep.equal(position)
+        expect(parsePosition(textOf(position))).to.deep.equal(position)
       }),
       { numRuns: 1000 },
     )

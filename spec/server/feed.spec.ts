@@ -72,10 +72,10 @@ class Watcher {
   needsDocument(change: DocumentChange): boolean {
     return this.needy.includes(change.id)
   }
-  dispatch(entry: Entry): void {
+  take(entry: Entry): void {
     this.entries.push(entry)
   }
-  reload(reason: string): void {
+  lost(reason: string): void {
     this.reloads.push(reason)
   }
   failed(): void {
@@ -109,7 +109,8 @@ describe('server/feed', () => {
     const errors: unknown[] = []
     const feed = new Feed(adapter, {
       log,
-      positionId: (sequence) => `id${sequence}`,
+      adapters: () => [],
+      point: (sequence) => `id${sequence}`,
       onError: (error, source) => errors.push([source, (error as Error).message]),
       onDebug: () => {},
     })
@@ -281,7 +282,7 @@ describe('server/feed', () => {
       await feed.acquire(teams.view)
       send(update(1), update(2, { collection: 'teams' }), update(3, { collection: 'others' }))
       expect([watcher.seen, teams.seen]).to.deep.equal([[['1']], [['2']]])
-      expect([1, 2, 3].map((sequence) => log.at(sequence)?.id)).to.deep.equal(['id1', 'id2', 'id3'])
+      expect([1, 2, 3].map((sequence) => log.at(sequence)?.point)).to.deep.equal(['id1', 'id2', 'id3'])
     })
 
     it('makes one entry of what one transaction changed, and shows it once to each view', async () => {
@@ -305,7 +306,7 @@ describe('server/feed', () => {
     it('has the position of an entry when it is shown, and the later one after it', async () => {
       const { adapter, feed, watcher } = setUp()
       const positions: unknown[] = []
-      watcher.dispatch = () => positions.push(feed.position)
+      watcher.take = () => positions.push(feed.position)
       await feed.acquire(watcher.view)
       adapter.listener.changes([update(1), update(2)], '9')
       expect([positions, feed.position]).to.deep.equal([['1', '2'], '9'])
@@ -338,7 +339,7 @@ describe('server/feed', () => {
       const waits = feed.reached('4')
       adapter.listener.lost('gone', '30')
       await waits
-      expect([watcher.reloads, teams.reloads]).to.deep.equal([['gone'], ['gone']])
+      expect([watcher.reloads, teams.reloads]).to.deep.equal([['history-lost'], ['history-lost']])
       expect([feed.floor, log.head, feed.position]).to.deep.equal([2, 2, '30'])
       send(update(31))
       expect(watcher.seen.at(-1)).to.deep.equal(['31'])
@@ -409,7 +410,7 @@ describe('server/feed', () => {
       open()
       await until(() => watcher.seen.length === 4)
       expect(watcher.seen.flat()).to.deep.equal(['1', '2', '4', '5'])
-      expect([watcher.reloads, adapter.asked.length]).to.deep.equal([['gone'], 2])
+      expect([watcher.reloads, adapter.asked.length]).to.deep.equal([['history-lost'], 2])
     })
 
     it('become removals where the document is gone by then', async () => {

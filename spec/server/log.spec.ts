@@ -1,9 +1,24 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
+import type { Feed } from '../../lib/server/feed.ts'
 import { Log } from '../../lib/server/log.ts'
 
 const EVER = { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
-const entry = (bytes = 10) => ({ feed: undefined, changes: [], id: '', bytes })
+/** A feed whose positions are numbers. */
+const feedOf = (floor = 0, floorPosition: string | undefined = '0') =>
+  ({
+    floor,
+    floorPosition,
+    adapter: { compare: (a: string, b: string) => Number(a || 'x') - Number(b) },
+  }) as unknown as Feed
+const FEED = feedOf()
+const entry = (bytes = 10, adapters: readonly string[] = [], feed = FEED) => ({
+  feed,
+  changes: [],
+  point: '',
+  adapters,
+  bytes,
+})
 const kept = (log: Log) => {
   const sequences: number[] = []
   for (let at = 0; at <= log.head + 1; at++) if (log.at(at)) sequences.push(log.at(at)?.sequence ?? -1)
@@ -77,6 +92,84 @@ describe('server/log', () => {
     expect(kept(log)).to.deep.equal([2])
   })
 
+  it('reckons what is made of an entry later to its bytes, and lets both go together', () => {
+    const log = new Log({ ...EVER, bytes: 100 })
+    const first = log.append(entry(), 0)
+    const second = log.append(entry(), 0)
+    log.charge(first, 85)
+    expect(log.bytes).to.equal(105)
+    log.trim(0)
+    expect([kept(log), log.bytes]).to.deep.equal([[2], 10])
+    log.charge(first, 50)
+    log.charge(second, 1)
+    expect(log.bytes).to.equal(11)
+  })
+
+  it('gives the entries of one feed after a sequence', () => {
+    const log = new Log(EVER)
+    const other = feedOf()
+    for (const feed of [FEED, other, FEED, FEED]) log.append(entry(1, [], feed), 0)
+    expect([...log.after(1, FEED)].map(({ sequence }) => sequence)).to.deep.equal([3, 4])
+    expect([...log.after(0, other)].map(({ sequence }) => sequence)).to.deep.equal([2])
+    expect([...log.after(4, FEED)]).to.deep.equal([])
+  })
+
+  describe('finds the place of an adapter’s own position', () => {
+    /** Two adapters take turns: of entries 1 to 6, the first is at 10, 10, 20, 20, 30, 30, the second at 0, 7, 7, 8, 8, 9. */
+    const filled = (bytes = Number.POSITIVE_INFINITY) => {
+      const log = new Log({ ...EVER, bytes })
+      const places = [
+        ['10', '0'],
+        ['10', '7'],
+        ['20', '7'],
+        ['20', '8'],
+        ['30', '8'],
+        ['30', '9'],
+      ]
+      for (const adapters of places) log.append(entry(10, adapters), 0)
+      return log
+    }
+    const rows: [string, number, string, number | undefined][] = [
+      ['at the first change', 0, '10', 2],
+      ['between two', 0, '15', 2],
+      ['at the last', 0, '30', 6],
+      ['past the last', 0, '99', 6],
+      ['before the first', 0, '5', 0],
+      ['where the feed began', 0, '0', 0],
+      ['before the feed began', 0, '-1', undefined],
+      ['of the other one', 1, '7', 3],
+      ['of another kind', 0, 'x', undefined],
+    ]
+    for (const [name, index, position, sequence] of rows) {
+      it(name, () => expect(filled().find(FEED, index, position)).to.equal(sequence))
+    }
+
+    it('not before what is still kept', () => {
+      const log = filled(30)
+      expect(log.floor).to.equal(3)
+      expect([9, 19, 20, 25, 30].map((at) => log.find(FEED, 0, String(at)))).to.deep.equal([
+        undefined,
+        undefined,
+        4,
+        4,
+        6,
+      ])
+    })
+
+    it('not before the feed last lost its history', () => {
+      const log = filled()
+      const feed = feedOf(4, '20')
+      expect(['19', '20', '30'].map((at) => log.find(feed, 0, at))).to.deep.equal([undefined, 4, 6])
+      expect(log.find({ ...feedOf(4), floorPosition: undefined } as Feed, 0, '30')).to.equal(undefined)
+    })
+
+    it('also when all was let go', () => {
+      const log = filled()
+      log.clear()
+      expect(['20', '30', '31'].map((at) => log.find(FEED, 0, at))).to.deep.equal([undefined, 6, 6])
+    })
+  })
+
   it('always holds one unbroken stretch that ends at its head, over any number of entries', () => {
     const step = fc.oneof(
       { weight: 20, arbitrary: fc.record({ append: fc.integer({ min: 0, max: 400 }) }) },
@@ -115,7 +208,7 @@ describe('server/log', () => {
     const { collect } = await import('../support/garbage.ts')
     if (!collect) this.skip()
     const log = new Log({ ...EVER, bytes: 10 })
-    const held = range(1, 20).map(() => new WeakRef(log.append({ ...entry(), id: 'x'.repeat(10) }, 0)))
+    const held = range(1, 20).map(() => new WeakRef(log.append({ ...entry(), point: 'x'.repeat(10) }, 0)))
     await new Promise((resolve) => setImmediate(resolve))
     collect()
     expect(held.filter((reference) => reference.deref()).length).to.equal(1)

@@ -760,7 +760,7 @@ function raise(error: Error): never {
 }
 
 function claims(session = sessionId()): Claims {
-  return { session, given: {}, identity: {}, views: {}, since: 'x:0' }
+  return { session, given: {}, identity: {}, views: {}, at: Date.now() }
 }
 
 function later(): Date {

@@ -90,21 +90,23 @@ describe('server/queue', () => {
     expect(queue.behind).to.equal(true)
   })
 
-  it('replaces the last bytes only while they wait', async () => {
+  it('takes bytes back only while they wait', async () => {
     const { sink, queue } = setUp()
     const [a, b, c] = [bytes('a'), bytes('b'), bytes('c')]
     queue.push(a)
     queue.push(b)
-    queue.replaceLast(a, bytes('X'))
-    queue.replaceLast(b, bytes('B'))
-    await yieldTurn()
-    expect(sink.written).to.deep.equal(['aB'])
     queue.push(c)
-    queue.replaceLast(b, bytes('X'))
+    queue.withdraw(b)
+    expect(queue.buffered).to.equal(2)
+    queue.withdraw(bytes('c'))
     await yieldTurn()
-    queue.replaceLast(c, bytes('X'))
+    expect(sink.written).to.deep.equal(['ac'])
+    queue.withdraw(c)
+    expect(queue.buffered).to.equal(0)
+    queue.push(b)
+    queue.withdraw(b)
     await yieldTurn()
-    expect(sink.written).to.deep.equal(['aB', 'c'])
+    expect(sink.written).to.deep.equal(['ac'])
   })
 
   it('has room in a later turn, having written what waits at once', async () => {

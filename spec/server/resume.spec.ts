@@ -1,127 +1,208 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { formatPosition } from '../../lib/protocol/position.ts'
-import { formatSince, type Here, resumeFrom } from '../../lib/server/resume.ts'
-import { fingerprint } from '../../lib/server/sources.ts'
+import { formatPoint, formatPosition } from '../../lib/protocol/position.ts'
+import { Feed } from '../../lib/server/feed.ts'
+import { Log } from '../../lib/server/log.ts'
+import { fingerprintsOf, type Here, resumeFrom, rightsOf } from '../../lib/server/resume.ts'
 import type { Claims } from '../../lib/server/token.ts'
 import type { View } from '../../lib/server/view.ts'
+import type { Adapter, ChangeListener } from '../../lib/source/source.ts'
 
-const HERE: Here = { tag: 'tag', epoch: 'now', head: 20, floor: 5 }
-const at = (sequence: number, { tag = HERE.tag, epoch = HERE.epoch } = {}) =>
-  formatPosition({ tag, epoch, sequence, adapters: ['7'] })
+type Rights = Pick<Claims, 'views' | 'previous'>
 
-/** As much of a view as a position is held against. */
-const viewOf = (root: string, key = root, resumes: (sequence: number) => boolean = () => true) =>
-  ({ root, key, resumes }) as unknown as View
-const VIEWS = [viewOf('users'), viewOf('teams')]
-const printsOf = (views: readonly View[]) =>
-  Object.fromEntries(views.map((view) => [view.root, fingerprint(view.key)]))
-const OTHERS = printsOf([viewOf('users', 'other rights'), viewOf('teams')])
+/** An adapter whose positions are numbers. */
+const listeners: ChangeListener[] = []
+const adapter = {
+  name: 'numbers',
+  open: async (listener: ChangeListener) => {
+    listeners.push(listener)
+    return { position: '0', close: async () => {} }
+  },
+  compare: (a: string, b: string) => Number(a || Number.NaN) - Number(b || Number.NaN),
+  read: async () => ({ from: '0', to: '0' }),
+} satisfies Adapter
 
-const claimsOf = (claims: Partial<Claims> = {}): Claims => ({
-  session: 's',
-  given: null,
-  identity: {},
-  views: printsOf(VIEWS),
-  since: formatSince(HERE.epoch, 10),
-  ...claims,
+const FLOOR = 5
+const HEAD = 20
+
+/** A log of which the entries 6 to 20 are kept; the first feed was at 10 times the sequence, the second at 7 throughout. */
+const setUp = async () => {
+  const log = new Log({ bytes: (HEAD - FLOOR) * 1000, ms: 1e6 })
+  const adapters = () => feeds.map((feed) => feed.position ?? '')
+  const host = { log, adapters, point: String, onError: () => {}, onDebug: () => {} }
+  const feeds: readonly [Feed, Feed] = [new Feed(adapter, host, 0), new Feed(adapter, host, 1)]
+  const [first, second] = feeds
+  listeners.length = 0
+  const watcher = {
+    collection: 'users',
+    lost: () => {},
+    take: () => {},
+    needsDocument: () => false,
+  } as unknown as View
+  for (const feed of feeds) await feed.acquire(watcher)
+  for (let at = 1; at <= HEAD; at++)
+    log.append(
+      { feed: first, changes: [], point: '', adapters: [String(at * 10), '7'], bytes: 1000 },
+      Date.now(),
+    )
+  first.position = String(HEAD * 10)
+  second.position = '7'
+  const here: Here = { tag: 'tag', epoch: 'now', log, feeds }
+  const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
+    ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
+  return { here, feeds, viewOf }
+}
+const claimsOf = (views: readonly View[], previous?: readonly View[]): Rights => ({
+  views: fingerprintsOf(views),
+  ...(previous ? { previous: fingerprintsOf(previous) } : {}),
 })
+const at = (
+  views: readonly View[],
+  { sequence = 12, tag = 'tag', epoch = 'now', adapters = ['120', '7'] } = {},
+) => formatPosition(formatPoint({ tag, epoch, sequence, adapters }), rightsOf(fingerprintsOf(views)))
 
-/** What became of a position: the roots that it holds for, or why it does not hold. */
-const outcome = (text: string | undefined, claims?: Claims, views: readonly View[] = VIEWS) => {
-  const start = resumeFrom(text, views, claims, HERE)
-  const roots = views.map((view) => view.root).filter((root) => start.holds(root))
+/** What became of a position: the roots and where they go on, or why it does not hold at all. */
+const outcome = async (
+  text: string | undefined,
+  views: readonly View[],
+  claims: Rights | undefined,
+  here: Here,
+) => {
+  const start = await resumeFrom(text, views, claims, here)
   expect(start.presented).to.equal(text !== undefined)
-  if (start.sequence === undefined) expect(roots).to.deep.equal([])
-  else expect(start.reason).to.equal(undefined)
-  return start.sequence === undefined ? start.reason : [start.sequence, ...roots]
+  if (!start.points) return start.reason
+  expect(start.reason).to.equal(undefined)
+  const { points } = start
+  return Object.fromEntries(views.map((view) => [view.root, points.get(view) ?? start.why(view)]))
 }
 
 describe('server/resume', () => {
-  const BOTH = ['users', 'teams']
-  const rows: [string, string | undefined, Claims | undefined, unknown][] = [
-    ['no position', undefined, undefined, undefined],
-    ['no position, with a token', undefined, claimsOf(), undefined],
-    ['an empty one', '', undefined, 'position-unknown'],
-    ['a forged one', 'not a position', undefined, 'position-unknown'],
-    ['a forged count', `${HERE.tag}:${HERE.epoch}:-1:`, undefined, 'position-unknown'],
-    ['one of another secret', at(12, { tag: 'other' }), undefined, 'position-unknown'],
-    ['one of another process', at(12, { epoch: 'then' }), undefined, 'position-unknown'],
-    ['one of the future', at(21), undefined, 'position-unknown'],
-    ['one that the log is past', at(4), undefined, 'history-lost'],
-    ['the oldest that the log reaches back to', at(5), undefined, [5, ...BOTH]],
-    ['the present', at(20), undefined, [20, ...BOTH]],
-    ['the present, with a token', at(20), claimsOf(), [20, ...BOTH]],
-    ['one given at the mark of the token', at(10), claimsOf(), [10, ...BOTH]],
-    ['one given before the token, which names no previous one', at(9), claimsOf(), 'history-lost'],
-    ['one of the previous token', at(9), claimsOf({ previous: printsOf(VIEWS) }), [9, ...BOTH]],
-    ['one of a previous token of other rights', at(9), claimsOf({ previous: OTHERS }), [9, 'teams']],
-    ['one given after the token, other rights before', at(10), claimsOf({ previous: OTHERS }), [10, ...BOTH]],
-    ['one of a token of other rights', at(12), claimsOf({ views: OTHERS }), [12, 'teams']],
-    ['one of a token that knew no such root', at(12), claimsOf({ views: {} }), 'history-lost'],
-    [
-      'one given before a token of other rights, the previous token having had the present ones',
-      at(9),
-      claimsOf({ views: OTHERS, previous: printsOf(VIEWS) }),
-      [9, ...BOTH],
-    ],
-    [
-      'one of a token that another process sealed',
-      at(9),
-      claimsOf({ since: formatSince('then', 900) }),
-      [9, ...BOTH],
-    ],
-    [
-      'one that can be of either token, since another process sealed them',
-      at(12),
-      claimsOf({ since: formatSince('then', 1), previous: OTHERS }),
-      [12, 'teams'],
-    ],
-  ]
-  for (const [name, text, claims, expected] of rows) {
-    const answer = Array.isArray(expected) ? `holds for ${expected.slice(1).join(' and ')}` : `${expected}`
-    it(`${name}: ${expected === undefined ? 'starts from nothing' : answer}`, () => {
-      expect(outcome(text, claims)).to.deep.equal(expected)
+  describe('a position of this process', () => {
+    const rows: [string, (both: View[], others: View[]) => [string | undefined, Rights?], unknown][] = [
+      ['none', () => [undefined], undefined],
+      ['none, with a token', (both) => [undefined, claimsOf(both)], undefined],
+      ['an empty one', () => [''], 'position-unknown'],
+      ['one that was taken back', () => ['none'], 'position-unknown'],
+      ['a forged one', () => ['not a position'], 'position-unknown'],
+      ['a forged count', () => ['tag:now:-1::r'], 'position-unknown'],
+      ['one of another secret', (both) => [at(both, { tag: 'other' })], 'position-unknown'],
+      ['one of the future', (both) => [at(both, { sequence: 21 })], 'position-unknown'],
+      ['one that the log is past', (both) => [at(both, { sequence: 4 })], 'history-lost'],
+      ['the oldest that is kept', (both) => [at(both, { sequence: 5 })], { users: 5, teams: 5 }],
+      ['the present', (both) => [at(both, { sequence: 20 })], { users: 20, teams: 20 }],
+      ['one with a token', (both) => [at(both), claimsOf(both)], { users: 12, teams: 12 }],
+      ['one of nobody’s rights', (_both, others) => [at(others)], 'rights-changed'],
+      [
+        'one of other rights than the token has',
+        (both, others) => [at(others), claimsOf(both)],
+        'rights-changed',
+      ],
+      [
+        'one of the token before',
+        (both, others) => [at(others), claimsOf(both, others)],
+        { users: 'rights-changed', teams: 12 },
+      ],
+      [
+        'one given after a token before of other rights',
+        (both, others) => [at(both), claimsOf(both, others)],
+        { users: 12, teams: 12 },
+      ],
+      [
+        'one of a token whose rights mean something else by now',
+        (_both, others) => [at(others), claimsOf(others)],
+        { users: 'rights-changed', teams: 12 },
+      ],
+      [
+        'one of before a root was there',
+        (both) => [at(both.slice(1)), claimsOf(both, both.slice(1))],
+        { users: 'rights-changed', teams: 12 },
+      ],
+    ]
+    for (const [name, given, expected] of rows) {
+      it(`${name}: ${expected === undefined ? 'starts from nothing' : JSON.stringify(expected)}`, async () => {
+        const { here, viewOf } = await setUp()
+        const both = [viewOf('users'), viewOf('teams')]
+        const others = [viewOf('users', { key: 'other rights' }), viewOf('teams')]
+        const [text, claims] = given(both, others)
+        expect(await outcome(text, both, claims, here)).to.deep.equal(expected)
+      })
+    }
+
+    it('holds for the views that the log tells all of, and for no other', async () => {
+      const { here, viewOf } = await setUp()
+      const views = [viewOf('users'), viewOf('teams', { least: 13 })]
+      expect(await outcome(at(views), views, undefined, here)).to.deep.equal({
+        users: 12,
+        teams: 'history-lost',
+      })
     })
-  }
-
-  it('refuses a position that no view can be resumed from', () => {
-    const views = VIEWS.map(({ root }) => viewOf(root, root, () => false))
-    expect(outcome(at(12), claimsOf(), views)).to.equal('history-lost')
   })
 
-  it('asks the views that the position was given for, and no other', () => {
-    const views = [viewOf('users', 'users', () => true), viewOf('teams', 'teams', () => false)]
-    const claims = claimsOf({ views: { teams: fingerprint('teams') } })
-    expect(outcome(at(12), claims, views)).to.equal('history-lost')
+  describe('a position of another process', () => {
+    const then = (views: readonly View[], ...adapters: string[]) => at(views, { epoch: 'then', adapters })
+
+    it('is found by the adapters’ own positions, for each feed by itself', async () => {
+      const { here, feeds, viewOf } = await setUp()
+      const views = [viewOf('users'), viewOf('teams', { feed: feeds[1] })]
+      const found = (...adapters: string[]) => outcome(then(views, ...adapters), views, undefined, here)
+      expect(await found('120', '7')).to.deep.equal({ users: 12, teams: 20 })
+      expect(await found('129', '7')).to.deep.equal({ users: 12, teams: 20 })
+      expect(await found('60', '6')).to.deep.equal({ users: 6, teams: 'history-lost' })
+      expect(await found('40', '')).to.equal('history-lost')
+      expect(await found('200', 'x')).to.deep.equal({ users: 20, teams: 'history-lost' })
+    })
+
+    it('is waited for where a source has not come to it yet', async () => {
+      const { here, viewOf } = await setUp()
+      const views = [viewOf('users')]
+      const found = outcome(then(views, '205'), views, undefined, here)
+      await new Promise((resolve) => setImmediate(resolve))
+      for (const position of ['203', '210']) {
+        const change = { kind: 'clear' as const, position, timestamp: '', collection: 'users' }
+        listeners[0]?.changes([change], position)
+      }
+      expect(await found).to.deep.equal({ users: 21 })
+    })
+
+    it('holds for no source that has no place in it', async () => {
+      const { here, viewOf } = await setUp()
+      const own = new Feed(adapter, {
+        log: here.log,
+        adapters: () => [],
+        point: String,
+        onError: () => {},
+        onDebug: () => {},
+      })
+      const views = [viewOf('users'), viewOf('calls', { feed: own })]
+      expect(await outcome(then(views, '120'), views, undefined, here)).to.deep.equal({
+        users: 12,
+        calls: 'history-lost',
+      })
+    })
   })
 
-  it('resumes a client that sees nothing', () => {
-    expect(outcome(at(12), claimsOf({ views: {} }), [])).to.deep.equal([12])
-  })
-
-  it('never throws, and never holds for what is no position of this process', () => {
+  it('never throws, and never holds for what is no position of this process', async () => {
+    const { here, viewOf } = await setUp()
+    const views = [viewOf('users')]
     const text = fc.oneof(fc.string(), fc.stringMatching(/^tag:now:[0-9a-z]{0,12}:?.*$/))
-    fc.assert(
-      fc.property(text, fc.string(), (presented, since) => {
-        const result = outcome(presented, claimsOf({ since }))
-        if (Array.isArray(result)) expect(result[0]).to.be.within(HERE.floor, HERE.head)
+    await fc.assert(
+      fc.asyncProperty(text, async (presented) => {
+        expect(await outcome(presented, views, claimsOf(views), here)).to.be.a('string')
       }),
       { numRuns: 500 },
     )
   })
 
-  it('holds for a root only where the client has the very view that the position was given for', () => {
-    const key = fc.constantFrom('a', 'b')
-    fc.assert(
-      fc.property(key, key, key, fc.integer({ min: 5, max: 20 }), (now, granted, before, sequence) => {
-        const claims = claimsOf({
-          views: { users: fingerprint(granted) },
-          previous: { users: fingerprint(before) },
-        })
-        const given = sequence < 10 ? before : granted
-        const held = outcome(at(sequence), claims, [viewOf('users', now)])
-        expect(held).to.deep.equal(given === now ? [sequence, 'users'] : 'history-lost')
+  it('holds for a root only where the client has the very view that the position was given for', async () => {
+    const { here, viewOf } = await setUp()
+    const key = fc.constantFrom('a', 'b', 'c')
+    await fc.assert(
+      fc.asyncProperty(key, key, key, key, async (now, granted, before, given) => {
+        const [view, ...others] = [now, granted, before, given].map((each) => viewOf('users', { key: each }))
+        if (!view) return
+        const claims = claimsOf(others.slice(0, 1), others.slice(1, 2))
+        const held = await outcome(at(others.slice(2)), [view], claims, here)
+        expect(held).to.deep.equal(given === now ? { users: 12 } : 'rights-changed')
       }),
     )
   })

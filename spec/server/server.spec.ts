@@ -189,18 +189,32 @@ describe('Server', () => {
     await until(() => client.model.users?.length === 1)
   })
 
-  it('resets all roots of a source that lost its history', async () => {
+  it('sends the difference to those of a source that lost its history', async () => {
     const { users, adapter } = await setUp()
     const server = make({ dataSources: { users: { manifest: true, collection: adapter.handle('users') } } })
     const client = await LocalClient.connect(server)
     await until(() => client.ready)
-    const { to } = await adapter.read('users', {}, () => {})
-    adapter.listener?.lost('history-lost', to)
-    await until(() => client.of('reset').length === 1 && client.ready)
-    expect(client.of('reset')[0]?.data).to.deep.equal({ root: 'users', reason: 'history-lost' })
-    expect(client.of('payload').length).to.equal(2)
+    const listener = adapter.listener
+    const changes = listener?.changes
+    // Nothing of this is heard of: it falls into the gap.
+    if (listener) listener.changes = () => {}
+    await users.deleteOne({ _id: 0 })
+    await users.updateOne({ _id: 1 }, { $set: { n: 7 } })
     await users.insertOne({ _id: 7 })
-    await until(() => client.model.users?.length === 4)
+    const { to } = await adapter.read('users', {}, () => {})
+    if (listener && changes) listener.changes = changes
+    listener?.lost('the words of the database', to)
+    await until(() => client.of('ready').length === 2)
+    expect(client.names.slice(3)).to.deep.equal(['ping', 'delta', 'ready'])
+    expect(client.of('ping')[0]?.id).to.equal('none')
+    expect(client.of('delta')[0]?.data.oplist.map(Object.values)).to.deep.equal([
+      ['unset', 0, '.'],
+      ['set', 1, '.', { _id: 1, name: 'user 1', secret: 's', tags: ['a'], n: 7 }],
+      ['set', 7, '.', { _id: 7 }],
+    ])
+    await users.insertOne({ _id: 8 })
+    await until(() => client.of('delta').length === 2)
+    expect(client.model.users).to.deep.equal(await users.find().toArray())
   })
 
   it('keeps the other roots going when one source fails, tells the client, and comes back to it', async () => {
@@ -296,7 +310,7 @@ describe('Server', () => {
     expect(server.stats().connections).to.equal(0)
   })
 
-  it('ends a stream whose rights have changed at the renewal, and takes its position back', async () => {
+  it('goes on with other rights from the renewal on', async () => {
     const { adapter } = await setUp()
     let team = 'a'
     const server = make({
@@ -310,8 +324,9 @@ describe('Server', () => {
     const client = await LocalClient.connect(server)
     await until(() => client.ready)
     team = 'b'
-    await until(() => client.of('session').some((event) => event.id === ''))
-    await until(() => server.stats().connections === 0)
-    expect(client.of('session').at(-1)?.id).to.equal('')
+    await until(() => client.of('ready').length === 2)
+    expect(client.of('ping').some((event) => event.id === 'none')).to.equal(true)
+    expect(client.names).not.to.include('reset')
+    expect(server.stats()).to.include({ connections: 1, views: 1 })
   })
 })

@@ -7,10 +7,11 @@ import type { Operation } from '../../lib/model/operation.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
 import { Feed } from '../../lib/server/feed.ts'
+import { BARRIER } from '../../lib/server/frame.ts'
 import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
 import type { Snapshot } from '../../lib/server/snapshot.ts'
-import { BARRIER, View } from '../../lib/server/view.ts'
+import { View } from '../../lib/server/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange, Query } from '../../lib/source/source.ts'
 
 /** A store that is written to while it is read: between two documents of a reading, and before its changes are told. */
@@ -109,7 +110,8 @@ const setUp = (
   const errors: unknown[] = []
   const feed = new Feed(adapter, {
     log,
-    positionId: String,
+    adapters: () => [],
+    point: String,
     onError: (error) => errors.push(error),
     onDebug: () => {},
   })

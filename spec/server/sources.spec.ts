@@ -12,7 +12,8 @@ const payload = () => ({ data: [] })
 const make = (dataSources: unknown) =>
   new Sources(dataSources as ServerOptions['dataSources'], {
     log: new Log({ bytes: 1000, ms: 1000 }),
-    positionId: String,
+    adapters: () => [],
+    point: String,
     onError: () => {},
     onDebug: () => {},
   })

@@ -8,7 +8,7 @@ const claims: Claims = {
   given: { password: 'presented' },
   identity: { accountId: 'hidden', ['__proto__']: 1 },
   views: { users: 'fingerprint' },
-  since: 'epoch:1',
+  at: 1,
 }
 const later = () => new Date(Date.now() + 60_000)
 const refused = async (opening: Promise<unknown>) => {
@@ -89,12 +89,14 @@ describe('server/token', () => {
     await refused(new TokenSeal('another secret of ours').open(token, true))
   })
 
-  it('names its secret by a tag that is the same on all nodes and tells nothing of it', () => {
-    const { tag } = new TokenSeal(SECRET)
+  it('names its secret and the sources by a tag that is the same on all nodes and tells nothing of them', () => {
+    const tagOf = (secret?: string, sources = 'sources') => new TokenSeal(secret).tag(sources)
+    const tag = tagOf(SECRET)
     expect(tag).to.match(/^[\w-]{6}$/)
-    expect(new TokenSeal(SECRET).tag).to.equal(tag)
-    expect(new TokenSeal(`${SECRET}!`).tag).not.to.equal(tag)
-    expect(new TokenSeal(undefined).tag).not.to.equal(new TokenSeal(undefined).tag)
+    expect(tagOf(SECRET)).to.equal(tag)
+    expect(tagOf(`${SECRET}!`)).not.to.equal(tag)
+    expect(tagOf(SECRET, 'others')).not.to.equal(tag)
+    expect(tagOf()).not.to.equal(tagOf())
   })
 
   it('gives sessions ids that fit a cookie name and a URL', () => {

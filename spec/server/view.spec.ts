@@ -2,10 +2,13 @@ import { expect } from 'chai'
 import type { ParticleError } from '../../lib/errors.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
+import type { Known } from '../../lib/server/difference.ts'
+import { UNKNOWN } from '../../lib/server/digest.ts'
 import { Feed } from '../../lib/server/feed.ts'
+import { BARRIER, type Frame } from '../../lib/server/frame.ts'
 import { type Entry, Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
-import { BARRIER, type Frame, View, type Viewer } from '../../lib/server/view.ts'
+import { View, type Viewer } from '../../lib/server/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Change, DocumentChange, Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
@@ -14,14 +17,18 @@ class Watcher implements Viewer {
   readonly frames: Frame[] = []
   readonly ids: string[] = []
   readonly resets: string[] = []
+  readonly differences: unknown[] = []
   failures = 0
 
   deliver(_view: View, entry: Entry, frame: Frame): void {
     this.frames.push(frame)
-    this.ids.push(entry.id)
+    this.ids.push(entry.point)
   }
   reset(_view: View, reason: string): void {
     this.resets.push(reason)
+  }
+  differ(_view: View, known: Known, reason: string): void {
+    this.differences.push([[...known.keys()], reason])
   }
   failed(): void {
     this.failures++
@@ -47,7 +54,8 @@ describe('server/view', () => {
     const errors: Error[] = []
     const feed = new Feed(adapter, {
       log,
-      positionId: (sequence) => `id${sequence}`,
+      adapters: () => [],
+      point: (sequence) => `id${sequence}`,
       onError: (error) => errors.push(error as Error),
       onDebug: () => {},
     })
@@ -107,12 +115,11 @@ describe('server/view', () => {
       expect(watcher.ids).to.deep.equal(['id2', 'id3'])
     })
 
-    it('are events of the root, the one with the id of the entry and the one without', async () => {
+    it('are events of the root', async () => {
       const { users, watch } = await setUp()
       const { watcher } = await watch()
       await users.deleteOne({ _id: 1 })
       const [frame] = watcher.frames
-      expect(frame?.live.toString()).to.equal(`id: id1\n${frame?.body}`)
       expect(frame?.body.toString()).to.match(/^event: delta\ndata: \{"root":"people","timestamp":".*\}\n\n$/)
     })
 
@@ -122,7 +129,7 @@ describe('server/view', () => {
       const other = new Watcher()
       view.viewers.add(other)
       await users.updateOne({ _id: 1 }, { $set: { name: 'Anna' } })
-      expect(other.frames[0]?.live).to.equal(watcher.frames[0]?.live)
+      expect(other.frames[0]?.body).to.equal(watcher.frames[0]?.body)
       const entry = log.at(1) as Entry
       expect(view.frame(entry)).to.equal(watcher.frames[0])
     })
@@ -211,22 +218,35 @@ describe('server/view', () => {
       expect(watcher.told).to.deep.equal([['set', 2, 'name', 'Bobby']])
     })
 
-    it('always needs the document; without one only where the manifest does', async () => {
-      const { viewOf } = await setUp()
-      const change = (operation: 'set' | 'rename', document?: object) =>
+    it('needs the document of one that it does not have only where the criteria looks at what changed', async () => {
+      const { viewOf, watch } = await setUp()
+      const change = (operation: 'set' | 'rename', path: string, id: number, document?: object) =>
         ({
           kind: 'update',
-          id: 1,
-          operations: [{ operation, path: 'secret', data: 'name' }],
+          id,
+          operations: [{ operation, path, data: 'name' }],
           ...(document ? { document } : {}),
         }) as unknown as DocumentChange
-      const [some, all] = [viewOf(CRITERIA), viewOf({ manifest: { name: true } })]
-      expect([some, all].map((view) => view.needsDocument(change('set')))).to.deep.equal([true, false])
-      expect([some, all].map((view) => view.needsDocument(change('rename')))).to.deep.equal([true, true])
-      expect([some, all].map((view) => view.needsDocument(change('rename', {})))).to.deep.equal([
-        false,
-        false,
-      ])
+      const { view } = await watch(CRITERIA)
+      const unread = viewOf(CRITERIA)
+      const needs = (...given: Parameters<typeof change>) =>
+        [view, unread].map((each) => each.needsDocument(change(...given)))
+      expect(needs('set', 'secret', 1)).to.deep.equal([false, false])
+      expect(needs('set', 'team', 2)).to.deep.equal([true, true])
+      expect(needs('set', 'team.name', 2)).to.deep.equal([true, true])
+      expect(needs('rename', 'secret', 1)).to.deep.equal([true, true])
+      expect(needs('rename', 'secret', 2)).to.deep.equal([false, true])
+      expect(needs('rename', 'team', 2)).to.deep.equal([true, true])
+      expect(needs('set', 'team', 2, {})).to.deep.equal([false, false])
+    })
+
+    it('follows documents that it has by updates that tell no document', async () => {
+      const { adapter, tell, watch } = await setUp()
+      Object.assign(adapter, { lookup: undefined })
+      const { watcher } = await watch(CRITERIA)
+      const operations = [{ operation: 'set', path: 'name', data: 'new' }]
+      tell({ kind: 'update', id: 1, operations }, { kind: 'update', id: 2, operations })
+      expect([watcher.told, watcher.resets]).to.deep.equal([[['set', 1, 'name', 'new']], []])
     })
   })
 
@@ -261,6 +281,8 @@ describe('server/view', () => {
         await watch(),
       ]
       tell({ kind: 'update', id: 1, operations: [{ operation: 'rename', path: 'secret', data: 'name' }] })
+      expect(views.map(({ watcher }) => watcher.resets.length)).to.deep.equal([1, 0, 0])
+      tell({ kind: 'update', id: 1, operations: [{ operation: 'set', path: 'team', data: 'b' }] })
       expect(views.map(({ watcher }) => watcher.resets.length)).to.deep.equal([1, 1, 0])
     })
 
@@ -270,6 +292,51 @@ describe('server/view', () => {
       view.reload('gone')
       view.failed()
       expect([watcher.resets, watcher.failures]).to.deep.equal([['gone'], 1])
+    })
+  })
+
+  describe('what it knows', () => {
+    it('are the ids that its viewers hold, whatever happened to them since', async () => {
+      const { users, watch } = await setUp()
+      const { view } = await watch({ query: { team: 'a' }, manifest: { name: true } })
+      const first = view.known()
+      await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
+      await users.updateOne({ _id: 1 }, { $set: { name: 'Anna' } })
+      await users.insertOne({ _id: 3, team: 'a' })
+      await users.deleteOne({ _id: 3 })
+      const second = view.known()
+      expect([...(first?.keys() ?? [])]).to.deep.equal(['1'])
+      expect(first?.get('1')).to.be.above(0)
+      expect([...(second ?? [])]).to.deep.equal([
+        ['1', UNKNOWN],
+        ['2', UNKNOWN],
+      ])
+      expect(view.known()).to.equal(second)
+    })
+
+    it('is what the viewers are told of when the history is lost, as it was before', async () => {
+      const { feed, adapter, watch } = await setUp()
+      const { view, watcher } = await watch()
+      adapter.listener?.lost('gone', feed.position ?? '')
+      expect([watcher.differences, watcher.resets]).to.deep.equal([[[['1', '2'], 'history-lost']], []])
+      expect(view.known()).to.equal(undefined)
+      adapter.listener?.lost('gone', feed.position ?? '')
+      expect(watcher.resets).to.deep.equal(['history-lost'])
+    })
+
+    it('stays current while nobody looks at it', async () => {
+      const { users, adapter, log, watch } = await setUp()
+      const other = await watch()
+      const { view, watcher } = await watch({ query: { team: 'a' } })
+      view.viewers.delete(watcher)
+      await view.rest()
+      await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
+      await other.view.rest()
+      expect(adapter.closes).to.equal(1)
+      await users.updateOne({ _id: 1 }, { $set: { team: 'b' } })
+      await view.open()
+      expect([...(view.known()?.keys() ?? [])]).to.deep.equal(['2'])
+      expect([view.resumes(0), adapter.reads, log.head]).to.deep.equal([true, 2, 2])
     })
   })
 

@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
+import type { ResolvedOptions } from './options.ts'
+import { fingerprintsOf, rightsOf } from './resume.ts'
+import { type Predicate, Rights } from './rights.ts'
+import { Identification } from './session.ts'
+import type { Sources } from './sources.ts'
+import { type Claims, sessionId, TokenSeal } from './token.ts'
+
+/** An opened token, or what would be sealed in one. */
+export type Admission = Claims & { expiresAt: Date }
+
+/** Who may connect, by which token, and what was decided about them since. */
+export class Admissions {
+  /** Names the secret and the sources. */
+  readonly tag: string
+  readonly rights: Rights
+  readonly #ttl: number
+  readonly #sources: Sources
+  readonly #seal: TokenSeal
+  readonly #identification: Identification
+
+  constructor(options: ResolvedOptions, sources: Sources) {
+    const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
+    this.#ttl = sessionTtl
+    this.#sources = sources
+    this.#seal = new TokenSeal(secret)
+    this.#identification = new Identification(identityLookup, onError, maxConnections)
+    this.tag = this.#seal.tag(sources.stores)
+    this.rights = new Rights(sessionTtl, onError)
+  }
+
+  /**
+   * A new session of a client that presents itself. `previous` is the token of the session before, whose positions it wants to go on from.
+   * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
+   */
+  async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
+    const at = Rights.now()
+    const identity = await this.#identification.identify(given, request)
+    const before =
+      previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
+    return this.#admission({ session: sessionId(), given, identity, at }, before)
+  }
+
+  /** What a session's token would seal if its identity were looked up now. Throws as {@link Admissions.identify} does. */
+  async identifyAgain(claims: Claims): Promise<Admission> {
+    const { session, given } = claims
+    const at = Rights.now()
+    const identity = await this.#identification.identify(given, undefined)
+    return this.#admission({ session, given, identity, at }, claims)
+  }
+
+  /**
+   * What a stream's token seals, or would seal by now (`renewed`); undefined where none is needed.
+   * @throws ParticleError `UNAUTHORIZED` where it is missing, not valid or revoked; and what {@link Admissions.identify} throws
+   */
+  async admit(token: string | undefined): Promise<{ admission?: Admission; renewed: boolean }> {
+    if (token === undefined) {
+      if (this.#identification.required)
+        throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
+      return { renewed: false }
+    }
+    const claims = await this.#seal.open(token)
+    const { revoked, stale } = this.rights.judge(claims)
+    if (revoked !== undefined) throw new ParticleError('UNAUTHORIZED', 'The token was revoked')
+    return { admission: stale ? await this.identifyAgain(claims) : claims, renewed: stale }
+  }
+
+  seal({ expiresAt, ...claims }: Admission): Promise<string> {
+    return this.#seal.seal(claims, expiresAt)
+  }
+
+  /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
+  meets(predicate: Predicate, admission: Admission | undefined): boolean {
+    return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
+  }
+
+  #admission(
+    known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
+    before: Pick<Claims, 'views' | 'previous'> | undefined,
+  ): Admission {
+    const views = fingerprintsOf(this.#sources.viewsOf(known.identity))
+    // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
+    const same = before && rightsOf(before.views) === rightsOf(views)
+    const previous = same ? before.previous : before?.views
+    const expiresAt = new Date(Date.now() + this.#ttl)
+    return { ...known, views, ...(previous ? { previous } : {}), expiresAt }
+  }
+}

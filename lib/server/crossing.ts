@@ -1,0 +1,94 @@
+import type { Document } from '../model/document.ts'
+import type { DocumentOperation } from '../model/operation.ts'
+import { differenceOf, type Known, recallOf } from './difference.ts'
+import { BARRIER, Frame } from './frame.ts'
+import type { Log } from './log.ts'
+import { documentsOf, type Snapshot } from './snapshot.ts'
+import type { View } from './view.ts'
+
+/** One delta that leads clients over what can't be replayed to them. */
+export interface Crossing {
+  /** Nothing where the client has it all. */
+  readonly body: Buffer | undefined
+  /** All entries up to here are in it. */
+  readonly sequence: number
+}
+
+/** Up to so many bytes a difference is sent even if the payload would be shorter. */
+const SMALL = 65_536
+
+/** Makes differences out of snapshots; those who need the same one share it. */
+export class Crossings {
+  readonly #log: Log
+  /** Snapshots that were parsed lately. */
+  readonly #documents = new Map<Snapshot, Promise<Map<string, Document>>>()
+  readonly #differences = new WeakMap<Known, Map<View, Promise<Crossing | undefined>>>()
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /** From what clients hold to what the view shows now. Undefined where a payload is shorter. Rejects when the source can't be read. */
+  differ(view: View, known: Known): Promise<Crossing | undefined> {
+    const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<Crossing | undefined>>()
+    this.#differences.set(known, ofKnown)
+    const running = ofKnown.get(view)
+    if (running) return running.then((made) => (made && !view.resumes(made.sequence) ? undefined : made))
+    const making = this.#cross(view, (documents) => differenceOf(known, documents))
+    ofKnown.set(view, making)
+    making.catch(() => ofKnown.delete(view))
+    return making
+  }
+
+  /** From the point at which clients held the view to what it shows now. Undefined where it can't be told what they held. */
+  recall(view: View, sequence: number): Promise<Crossing | undefined> {
+    return this.#cross(view, (documents, snapshot) => {
+      if (!view.reaches(sequence)) return undefined
+      const entries = [...this.#log.after(sequence, view.feed)].filter(
+        (entry) => entry.sequence <= snapshot.sequence,
+      )
+      return recallOf(entries, view.collection, documents, view.matches)
+    })
+  }
+
+  /** Lets go of what was parsed. */
+  sweep(): void {
+    this.#documents.clear()
+  }
+
+  async #cross(
+    view: View,
+    lead: (documents: Map<string, Document>, snapshot: Snapshot) => DocumentOperation[] | undefined,
+  ): Promise<Crossing | undefined> {
+    for (;;) {
+      const snapshot = await view.snapshot()
+      const documents = await this.#documentsOf(snapshot)
+      if (!view.resumes(snapshot.sequence)) continue
+      const operations = lead(documents, snapshot)
+      if (!operations) return undefined
+      // What followed goes along: the snapshot may be older than what the client was shown last.
+      let timestamp = new Date().toISOString()
+      for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
+        const shown = view.frame(entry)
+        if (shown === BARRIER) return undefined
+        if (!shown) continue
+        for (const operation of shown.oplist) operations.push(operation)
+        timestamp = shown.timestamp
+      }
+      const sequence = this.#log.head
+      if (operations.length === 0) return { body: undefined, sequence }
+      const { body } = new Frame(view.root, timestamp, operations, () => {})
+      const payload = snapshot.parts.reduce((sum, part) => sum + part.length, 0)
+      return body.length > Math.max(SMALL, payload) ? undefined : { body, sequence }
+    }
+  }
+
+  #documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
+    let documents = this.#documents.get(snapshot)
+    if (!documents) {
+      documents = documentsOf(snapshot)
+      this.#documents.set(snapshot, documents)
+    }
+    return documents
+  }
+}

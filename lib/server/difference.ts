@@ -1,0 +1,86 @@
+import type { Document, Id } from '../model/document.ts'
+import { idKey } from '../model/id.ts'
+import type { DocumentOperation } from '../model/operation.ts'
+import type { Change, DocumentChange } from '../source/source.ts'
+import { digest, UNKNOWN } from './digest.ts'
+import type { Entry } from './log.ts'
+
+/** The ids that a client holds, and the digest of what it holds of each. */
+export type Known = ReadonlyMap<string, number>
+
+/** The id that a key stands for. */
+export function idOfKey(key: string): Id {
+  return key.startsWith('"') ? key.slice(1) : JSON.parse(key)
+}
+
+/** The operations that lead from what is known to the documents: those that are gone are removed, those that are new or not the same sent whole. */
+export function differenceOf(known: Known, documents: ReadonlyMap<string, Document>): DocumentOperation[] {
+  const operations: DocumentOperation[] = []
+  for (const key of known.keys()) {
+    if (!documents.has(key)) operations.push({ operation: 'unset', id: idOfKey(key), path: '.' })
+  }
+  for (const [key, document] of documents) {
+    const before = known.get(key)
+    if (before === undefined || before === UNKNOWN || before !== digest(JSON.stringify(document)))
+      operations.push(whole(key, document))
+  }
+  return operations
+}
+
+/**
+ * The operations that lead a client, which held the view before the entries, to the documents after them: what the entries touched is sent whole, or
+ * removed. Undefined where it can't be told whether the client held a document that is not in the view now: its id might be none that it may see.
+ *
+ * @param matches whether a document belongs to the view; undefined where all do
+ */
+export function recallOf(
+  entries: Iterable<Entry>,
+  collection: string,
+  documents: ReadonlyMap<string, Document>,
+  matches: ((document: Document) => boolean) | undefined,
+): DocumentOperation[] | undefined {
+  const first = new Map<string, DocumentChange>()
+  for (const entry of entries) {
+    for (const change of entry.changes) {
+      if (change.collection !== collection) continue
+      if (!isOfDocument(change)) return undefined
+      const key = idKey(change.id)
+      if (!first.has(key)) first.set(key, change)
+    }
+  }
+  const operations: DocumentOperation[] = []
+  for (const [key, change] of first) {
+    const document = documents.get(key)
+    if (document) {
+      operations.push(whole(key, document))
+      continue
+    }
+    const held = wasHeld(change, matches)
+    if (held === undefined) return undefined
+    if (held) operations.push({ operation: 'unset', id: change.id, path: '.' })
+  }
+  return operations
+}
+
+/** Whether the view had the document before the change, as far as the change tells. */
+function wasHeld(
+  change: DocumentChange,
+  matches: ((document: Document) => boolean) | undefined,
+): boolean | undefined {
+  if (!matches) return true
+  if (change.kind === 'insert') return false
+  return change.before && matches(change.before)
+}
+
+function isOfDocument(change: Change): change is DocumentChange {
+  return change.kind !== 'clear' && change.kind !== 'reload'
+}
+
+function whole(key: string, document: Document): DocumentOperation {
+  return {
+    operation: 'set',
+    id: idOfKey(key),
+    path: '.',
+    data: document as DocumentOperation['data'] & object,
+  }
+}

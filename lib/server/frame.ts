@@ -1,0 +1,62 @@
+import type { DocumentOperation } from '../model/operation.ts'
+import { encode } from '../protocol/encode.ts'
+import { wireOperation } from '../protocol/messages.ts'
+
+/** One entry as one view shows it: filtered once, encoded once when somebody first needs it, shared by all connections of the view. */
+export class Frame {
+  readonly root: string
+  readonly timestamp: string
+  readonly oplist: readonly DocumentOperation[]
+  readonly #onEncoded: (bytes: number) => void
+  #body: Buffer | undefined
+
+  /** @param onEncoded told of the bytes that the encoded frame takes */
+  constructor(
+    root: string,
+    timestamp: string,
+    oplist: readonly DocumentOperation[],
+    onEncoded: (bytes: number) => void,
+  ) {
+    this.root = root
+    this.timestamp = timestamp
+    this.oplist = oplist
+    this.#onEncoded = onEncoded
+  }
+
+  /** The `delta` event, without an id. */
+  get body(): Buffer {
+    if (this.#body) return this.#body
+    const { root, timestamp, oplist } = this
+    const text = encode({ event: 'delta', data: { root, timestamp, oplist: oplist.map(wireOperation) } })
+    this.#body = Buffer.from(text)
+    this.#onEncoded(this.#body.length)
+    return this.#body
+  }
+}
+
+/** An entry that can't be told as a delta: the root must be read again. */
+export const BARRIER = Symbol('barrier')
+
+/** What a view shows of an entry. */
+export type Shown = Frame | typeof BARRIER
+
+/**
+ * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of the same rights share its bytes.
+ */
+export class IdLines {
+  #point = ''
+  readonly #lines = new Map<string, Buffer>()
+
+  line(point: string, rights: string): Buffer {
+    if (point !== this.#point) {
+      this.#point = point
+      this.#lines.clear()
+    }
+    let line = this.#lines.get(rights)
+    if (!line) {
+      line = Buffer.from(`id: ${point}:${rights}\n`)
+      this.#lines.set(rights, line)
+    }
+    return line
+  }
+}

@@ -1,0 +1,80 @@
+import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
+import type { Claims } from './token.ts'
+
+/** Says of a client by what `identityLookup` found, and by what the client presented, whether it is meant. */
+export type Predicate = (identity: never, given: never) => unknown
+
+interface Decision {
+  predicate: Predicate
+  /** Tokens for which the identity was looked up at this time or before are meant: milliseconds since the epoch. */
+  at: number
+  /** Why rights were taken away; undefined where they are only to be looked at anew. */
+  reason: string | undefined
+}
+
+/** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
+const MOST_REFRESHES = 1_000
+
+/**
+ * What was decided about rights after tokens were sealed: kept as long as such a token may live, so that an older token does not undo it.
+ */
+export class Rights {
+  readonly #ttl: number
+  readonly #onError: (error: ParticleError) => void
+  #decisions: Decision[] = []
+  /** Tokens of this time or before are looked at anew, whoever has them. */
+  #stale = Number.NEGATIVE_INFINITY
+
+  constructor(sessionTtl: number, onError: (error: ParticleError) => void) {
+    this.#ttl = sessionTtl
+    this.#onError = onError
+  }
+
+  /** A moment: later than any before it, so that what was sealed before a decision is told from what was sealed after. */
+  static now(): number {
+    return performance.timeOrigin + performance.now()
+  }
+
+  revoke(predicate: Predicate, reason: string): void {
+    this.#add({ predicate, at: Rights.now(), reason })
+  }
+
+  refresh(predicate: Predicate): void {
+    this.#add({ predicate, at: Rights.now(), reason: undefined })
+    const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
+    const [oldest] = refreshes
+    if (refreshes.length <= MOST_REFRESHES || !oldest) return
+    this.#stale = oldest.at
+    this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
+  }
+
+  /** What was decided about a client since its token was sealed: why it was revoked, or whether its identity must be looked up again. */
+  judge(claims: Pick<Claims, 'identity' | 'given' | 'at'>): { revoked?: string; stale: boolean } {
+    let stale = claims.at <= this.#stale
+    for (const { predicate, at, reason } of this.#decisions) {
+      if (claims.at > at || !this.meets(predicate, claims)) continue
+      if (reason !== undefined) return { revoked: reason, stale: true }
+      stale = true
+    }
+    return { stale }
+  }
+
+  /** Whether the application's predicate holds; one that throws is reported, and holds for nobody. */
+  meets(predicate: Predicate, { identity, given }: { identity: Json; given: Json }): boolean {
+    try {
+      return Boolean(predicate(identity as never, given as never))
+    } catch (cause) {
+      this.#onError(
+        new ParticleError('CALLBACK_FAILED', `A predicate on identities threw: ${cause}`, { cause }),
+      )
+      return false
+    }
+  }
+
+  #add(decision: Decision): void {
+    const oldest = decision.at - this.#ttl
+    this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
+    this.#decisions.push(decision)
+  }
+}

@@ -1,0 +1,120 @@
+import { ParticleError } from '../errors.ts'
+import { encode } from '../protocol/encode.ts'
+import type { Admission, Admissions } from './admission.ts'
+import type { Connection } from './connection.ts'
+import { fingerprintsOf, rightsOf } from './resume.ts'
+import type { Predicate } from './rights.ts'
+import type { Views } from './views.ts'
+
+/** How many identities are looked up anew at once. */
+const MOST_RENEWALS = 64
+
+/** An open stream. */
+export interface Stream {
+  readonly connection: Connection
+  admission: Admission | undefined
+  /** What is being done about its rights: one thing after the other. */
+  renewing?: Promise<void> | undefined
+}
+
+/** All open streams, and the rights that they go on under. */
+export class Streams {
+  readonly #admissions: Admissions
+  readonly #views: Views
+  readonly #streams = new Set<Stream>()
+
+  constructor(admissions: Admissions, views: Views) {
+    this.#admissions = admissions
+    this.#views = views
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  add(stream: Stream): void {
+    this.#streams.add(stream)
+  }
+
+  /** A stream has ended. */
+  delete(stream: Stream): void {
+    this.#streams.delete(stream)
+    for (const view of stream.connection.views) this.#views.left(view)
+  }
+
+  /** Ends all. */
+  end(): void {
+    for (const { connection } of [...this.#streams]) connection.end()
+  }
+
+  /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
+  beat(soon: number): void {
+    const now = Date.now()
+    const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
+    for (const stream of this.#streams) {
+      stream.connection.pushAtPresent(ping)
+      const left = (stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY) - now
+      if (left < soon && !stream.renewing) void this.#renew(stream, left <= 0)
+    }
+  }
+
+  /** Ends the streams of those for whom the predicate holds; returns how many. */
+  revoke(predicate: Predicate, reason: string): number {
+    this.#admissions.rights.revoke(predicate, reason)
+    const streams = this.#meant(predicate)
+    for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
+    return streams.length
+  }
+
+  /** Looks the identities of those for whom the predicate holds up again; resolves to how many streams they have. */
+  async refresh(predicate: Predicate): Promise<number> {
+    this.#admissions.rights.refresh(predicate)
+    const streams = this.#meant(predicate)
+    const waiting = [...streams]
+    const work = async () => {
+      for (let stream = waiting.pop(); stream; stream = waiting.pop()) await this.#renew(stream, true)
+    }
+    await Promise.all(Array.from({ length: Math.min(MOST_RENEWALS, streams.length) }, work))
+    return streams.length
+  }
+
+  /** Lets a stream go on under the rights that were found last, and hands its new token out. */
+  async tell({ connection }: Stream, admission: Admission): Promise<void> {
+    const views = this.#views.of(admission.identity)
+    connection.change(views, rightsOf(fingerprintsOf(views)))
+    const token = await this.#admissions.seal(admission)
+    connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
+  }
+
+  #meant(predicate: Predicate): Stream[] {
+    return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
+  }
+
+  /**
+   * Looks the rights of a stream up anew. The stream goes on with them, or ends where the lookup refuses; where it fails, it ends if
+   * it `must` know.
+   */
+  #renew(stream: Stream, must: boolean): Promise<void> {
+    const { connection } = stream
+    const renewal = async () => {
+      const { admission } = stream
+      if (!this.#streams.has(stream) || !admission) return
+      try {
+        const next = await this.#admissions.identifyAgain(admission)
+        if (!this.#streams.has(stream)) return
+        stream.admission = next
+        await this.tell(stream, next)
+      } catch (error) {
+        if (error instanceof ParticleError && error.code === 'UNAUTHORIZED')
+          connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
+        else if (must) connection.end()
+      }
+    }
+    // A lookup that began before a refresh may have found the old rights.
+    const renewing = (stream.renewing ?? Promise.resolve()).then(renewal).finally(() => {
+      if (stream.renewing === renewing) stream.renewing = undefined
+    })
+    stream.renewing = renewing
+    return renewing
+  }
+}
