@@ -88,7 +88,7 @@ describe('Two nodes behind a balancer', function () {
     const team = (index: number) => TEAMS[index % TEAMS.length] ?? ''
     const wrong = () =>
       visitors.findIndex((_, index) => !isDeepStrictEqual(shown(index), truth.get(team(index))))
-    await until(() => wrong() < 0, 'all models are right', 30_000).catch(() => {})
+    await until(() => wrong() < 0, 'all models are right', 20_000).catch(() => {})
     console.log(`      current: ${seconds()}`)
 
     const returns = visitors.flatMap(({ visits }, index) => visits.slice(first[index]))
