@@ -143,7 +143,12 @@ async function memoryServer({ standalone }: MongoServerOptions): Promise<MongoSe
   }
 }
 
-async function secantus({ args = [], standalone, durable, history }: MongoServerOptions): Promise<MongoServer> {
+async function secantus({
+  args = [],
+  standalone,
+  durable,
+  history,
+}: MongoServerOptions): Promise<MongoServer> {
   const command = await secantusCommand()
   const port = await freePort()
   const folder = durable ? await mkdtemp(join(tmpdir(), 'particle-secantus-')) : undefined

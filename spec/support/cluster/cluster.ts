@@ -10,6 +10,8 @@ export interface NodeOptions {
   database: string
   secret: string
   heartbeat: number
+  /** How long clients may have been away, in milliseconds. */
+  replay: number
 }
 
 const PROGRAM = join(import.meta.dirname, 'node.ts')

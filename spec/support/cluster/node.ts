@@ -6,12 +6,13 @@ import { mongo } from '../../../lib/source/mongo/index.ts'
 import type { NodeOptions } from './cluster.ts'
 import { teamSources } from './team.ts'
 
-const { port, url, database, secret, heartbeat }: NodeOptions = JSON.parse(process.argv[2] ?? '{}')
+const { port, url, database, secret, heartbeat, replay }: NodeOptions = JSON.parse(process.argv[2] ?? '{}')
 
 const client = new MongoClient(url)
 const server = new Server({
   secret,
   heartbeat,
+  replay: { ms: replay },
   identityLookup: (identity) => identity,
   dataSources: teamSources(mongo(client.db(database))),
   disconnect: () => client.close(),
