@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { toJson } from '../model/json.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
 
-export { canonicalQuery, fieldsOf, matcher, type Query } from './query.ts'
+export { canonicalQuery, matcher, type Query } from './query.ts'
 
 /**
  * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the identity

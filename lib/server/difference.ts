@@ -9,7 +9,7 @@ import type { Entry } from './log.ts'
 export type Known = ReadonlyMap<string, number>
 
 /** The id that a key stands for. */
-export function idOfKey(key: string): Id {
+function idOfKey(key: string): Id {
   return key.startsWith('"') ? key.slice(1) : JSON.parse(key)
 }
 

@@ -4,6 +4,7 @@ import type { Adapter, Change, ChangeListener, DocumentChange, Subscription } fr
 import { byCollection, groupChanges, sizeOf, withoutDocument } from './change.ts'
 import type { Log } from './log.ts'
 import { pause } from './pause.ts'
+import { Router } from './router.ts'
 import type { View } from './view.ts'
 import { Waiting } from './waiting.ts'
 
@@ -40,7 +41,7 @@ export class Feed {
   position: string | undefined
 
   readonly #host: FeedHost
-  readonly #views = new Map<string, Set<View>>()
+  readonly #routers = new Map<string, Router>()
   readonly #users = new Set<View>()
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
@@ -60,12 +61,7 @@ export class Feed {
 
   /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
   async acquire(view: View): Promise<void> {
-    let views = this.#views.get(view.collection)
-    if (!views) {
-      views = new Set()
-      this.#views.set(view.collection, views)
-    }
-    views.add(view)
+    this.#routerOf(view.collection).add(view)
     this.#users.add(view)
     this.#opening ??= this.#open()
     const opening = this.#opening
@@ -81,6 +77,16 @@ export class Feed {
   async release(view: View, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
+  }
+
+  /** A view has a document, or has it no more: see {@link Router.hold}. */
+  hold(view: View, key: string, held: boolean): void {
+    this.#routerOf(view.collection).hold(view, key, held)
+  }
+
+  /** Whether changes find a view by what they touch, or it must be asked at each. */
+  route(view: View, found: boolean): void {
+    this.#routers.get(view.collection)?.route(view, found)
   }
 
   /** Resolves once all changes up to the position are in the log: to false where that isn't to be, or not within so many milliseconds. */
@@ -177,8 +183,18 @@ export class Feed {
   }
 
   #forget(view: View): void {
-    const views = this.#views.get(view.collection)
-    if (views?.delete(view) && views.size === 0) this.#views.delete(view.collection)
+    const router = this.#routers.get(view.collection)
+    router?.delete(view)
+    if (router?.size === 0) this.#routers.delete(view.collection)
+  }
+
+  #routerOf(collection: string): Router {
+    let router = this.#routers.get(collection)
+    if (!router) {
+      router = new Router()
+      this.#routers.set(collection, router)
+    }
+    return router
   }
 
   #receive(message: Message): void {
@@ -208,12 +224,8 @@ export class Feed {
     }
   }
 
-  #viewsOf(collection: string): Iterable<View> {
-    return this.#views.get(collection) ?? []
-  }
-
   #allViews(): View[] {
-    return [...this.#views.values()].flatMap((views) => [...views])
+    return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
   #needed(changes: readonly Change[]): DocumentChange[] {
@@ -221,12 +233,8 @@ export class Feed {
     if (!this.adapter.lookup) return needed
     for (const change of changes) {
       if (change.kind !== 'update' || change.document) continue
-      for (const view of this.#viewsOf(change.collection)) {
-        if (view.needsDocument(change)) {
-          needed.push(change)
-          break
-        }
-      }
+      const router = this.#routers.get(change.collection)
+      if (router?.needsDocument(change, idKey(change.id))) needed.push(change)
     }
     return needed
   }
@@ -277,12 +285,21 @@ export class Feed {
         },
         now,
       )
-      const views = new Set<View>()
-      for (const change of group) for (const view of this.#viewsOf(change.collection)) views.add(view)
-      for (const view of views) view.take(entry)
+      for (const view of this.#touchedBy(group)) view.take(entry)
     }
     this.position = position
     this.#waiting.reached(position)
+  }
+
+  #touchedBy(group: readonly Change[]): Set<View> {
+    let touched: Set<View> | undefined
+    for (const change of group) {
+      const key = 'id' in change ? idKey(change.id) : ''
+      const views = this.#routers.get(change.collection)?.viewsOf(change, key)
+      if (!touched) touched = views
+      else for (const view of views ?? []) touched.add(view)
+    }
+    return touched ?? new Set()
   }
 
   #isPast(position: string): boolean {

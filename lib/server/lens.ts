@@ -1,8 +1,8 @@
 import type { Document, Id, Json } from '../model/document.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
-import { parsePath } from '../model/path.ts'
-import { fieldsOf } from '../policy/criteria.ts'
+import { equalitiesOf } from '../policy/equality.ts'
 import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
+import { Judge, type Verdict } from '../policy/verdict.ts'
 import type { DocumentChange, Query } from '../source/source.ts'
 import { documentAfter } from './change.ts'
 import { BARRIER } from './frame.ts'
@@ -12,33 +12,35 @@ export class Lens {
   readonly manifest: Manifest
   /** Whether a document belongs to the view; undefined when all do. */
   readonly matches: ((document: Document) => boolean) | undefined
-  readonly #fields: ReadonlySet<string>
+  /** What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`. */
+  readonly equalities: ReadonlyMap<string, readonly string[]>
+  readonly #judge: Judge
 
   constructor(manifest: Manifest, query: Query, matches: ((document: Document) => boolean) | undefined) {
     this.manifest = manifest
     this.matches = matches
-    this.#fields = fieldsOf(query)
+    this.equalities = equalitiesOf(query)
+    this.#judge = new Judge(query)
   }
 
-  /** Whether an update touches what the criteria looks at. */
-  mayEnterOrLeave({ operations }: DocumentChange): boolean {
-    if (!this.matches) return false
-    const touches = (path: string, keys?: Operation['keys']) => {
-      const [first] = keys ?? parsePath(path)
-      return first === undefined || typeof first === 'object' || this.#fields.has(String(first))
-    }
-    return operations.some(
-      ({ operation, path, data, keys }) =>
-        touches(path, keys) || (operation === 'rename' && typeof data === 'string' && touches(data)),
-    )
+  /** The fields at the top of documents that the criteria looks at. */
+  get fields(): string[] {
+    return this.#judge.fields
+  }
+
+  /** What an update tells of whether its document matches. */
+  judge(change: DocumentChange): Verdict {
+    return this.matches ? this.#judge.judge(change.operations) : 'same'
   }
 
   /** Whether an update can be shown only with the document at hand; `held` says whether the view has the document now, if that is known. */
   needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
     if (change.document) return false
     try {
-      if (this.mayEnterOrLeave(change)) return true
-      if (this.matches && held === false) return false
+      const verdict = this.judge(change)
+      if (verdict === 'unknown') return true
+      if (verdict === 'out' || (this.matches && verdict === 'same' && held === false)) return false
+      if (verdict === 'in' && !held) return true
       return change.operations.some(
         (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
       )
@@ -61,7 +63,9 @@ export class Lens {
     if (change.kind === 'delete') return leave
     const whole = documentAfter(change)
     if (!whole) {
-      if (this.mayEnterOrLeave(change)) return BARRIER
+      const verdict = this.judge(change)
+      if (verdict === 'unknown' || (verdict === 'in' && !held)) return BARRIER
+      if (verdict === 'out') return leave
       return held ? this.#filter(change, change.operations) : []
     }
     if (!this.matches(whole)) return leave

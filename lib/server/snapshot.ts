@@ -100,8 +100,13 @@ function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
   else if (whole) {
     if (view.matches && !view.matches(whole)) remove()
     else put(list, whole)
-  } else if (view.lens.mayEnterOrLeave(change)) return false
-  else {
+  } else {
+    const verdict = view.lens.judge(change)
+    if (verdict === 'unknown' || (verdict === 'in' && !list.get(id))) return false
+    if (verdict === 'out') {
+      remove()
+      return true
+    }
     for (const operation of change.operations) {
       try {
         list.apply([{ ...operation, id }])

@@ -12,6 +12,9 @@ import { Lens } from './lens.ts'
 import type { Entry, Log } from './log.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 
+/** A view of more documents than these is asked at every change of its collection, rather than found by the documents that it has. */
+const MOST_HELD = 1_000
+
 /** Who looks at a view. */
 export interface Viewer {
   deliver(view: View, entry: Entry, frame: Frame): void
@@ -52,6 +55,8 @@ export class View {
   /** The documents of the view after the last entry, where there was a snapshot; `UNKNOWN` for those that have changed since it. */
   #members: Map<string, number> | undefined
   #known: Known | undefined
+  /** Whether changes of its members find it, so that it need not be asked at every change. */
+  #found = false
   /** Entries after this sequence were taken in, the members being known. */
   #since = Number.POSITIVE_INFINITY
   #snapshot: Snapshot | undefined
@@ -190,8 +195,7 @@ export class View {
     this.#generation++
     this.#snapshot = undefined
     this.#loading = undefined
-    this.#members = undefined
-    this.#known = undefined
+    this.#setMembers(undefined)
     this.#since = Number.POSITIVE_INFINITY
   }
 
@@ -218,19 +222,28 @@ export class View {
   /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
   #follow(snapshot: Snapshot): boolean {
     const taken = this.#members !== undefined
-    this.#members = snapshot.members
-    this.#known = undefined
+    this.#setMembers(snapshot.members)
     if (!taken) this.#since = snapshot.sequence
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
       const shown = taken || !this.matches ? this.frame(entry) : this.#show(entry, true)
       if (shown === BARRIER) {
-        this.#members = undefined
+        this.#setMembers(undefined)
         this.#since = Number.POSITIVE_INFINITY
         return false
       }
       if (shown && (taken || !this.matches)) this.#note(shown.oplist)
     }
     return true
+  }
+
+  /** Puts other members in the place of those that were known, and lets changes of them find the view. */
+  #setMembers(members: Map<string, number> | undefined): void {
+    if (this.#found) for (const key of this.#members?.keys() ?? []) this.feed.hold(this, key, false)
+    this.#members = members
+    this.#known = undefined
+    this.#found = this.lens.equalities.size > 0 && members !== undefined && members.size <= MOST_HELD
+    if (this.#found) for (const key of members?.keys() ?? []) this.feed.hold(this, key, true)
+    this.feed.route(this, this.#found)
   }
 
   /** Keeps the members as they are after operations. */
@@ -240,8 +253,11 @@ export class View {
       const key = idKey(id)
       if (path !== '.') {
         if (this.#members?.has(key)) this.#members.set(key, UNKNOWN)
-      } else if (operation === 'set') this.#members?.set(key, UNKNOWN)
-      else if (operation === 'unset') this.#members?.delete(key)
+      } else if (operation === 'set') {
+        if (this.#found && !this.#members?.has(key)) this.feed.hold(this, key, true)
+        this.#members?.set(key, UNKNOWN)
+      } else if (operation === 'unset' && this.#members?.delete(key) && this.#found)
+        this.feed.hold(this, key, false)
     }
   }
 

@@ -5,47 +5,7 @@ import { expect } from 'chai'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
-
-interface Event {
-  name: string
-  // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
-  data: any
-  id: string | undefined
-}
-
-/** Reads a stream by hand, so that its headers are the spec's own. */
-async function read(url: string, headers: Record<string, string> = {}) {
-  const events: Event[] = []
-  const abort = new AbortController()
-  const response = await fetch(url, { headers, signal: abort.signal })
-  let rest = ''
-  void (async () => {
-    for await (const chunk of response.body ?? []) {
-      const blocks = (rest + Buffer.from(chunk as Uint8Array).toString()).split('\n\n')
-      rest = blocks.pop() ?? ''
-      for (const block of blocks) {
-        const fields = new Map(
-          block
-            .split('\n')
-            .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
-        )
-        if (fields.has('data')) {
-          events.push({
-            name: fields.get('event') ?? '',
-            data: JSON.parse(fields.get('data') ?? ''),
-            id: fields.get('id'),
-          })
-        }
-      }
-    }
-  })().catch(() => {})
-  return {
-    events,
-    status: response.status,
-    names: () => events.map((event) => event.name),
-    close: () => abort.abort(),
-  }
-}
+import { readStream } from '../support/stream.ts'
 
 describe('Coming back to a stream', () => {
   let server: Server
@@ -83,7 +43,7 @@ describe('Coming back to a stream', () => {
       })
     ).json()) as { token: string }
   const ready = async (headers: Record<string, string> = {}) => {
-    const stream = await read(`${url}/stream`, headers)
+    const stream = await readStream(`${url}/stream`, headers)
     await until(() => stream.names().includes('ready'))
     return stream
   }

@@ -224,7 +224,7 @@ describe('server/view', () => {
         ({
           kind: 'update',
           id,
-          operations: [{ operation, path, data: 'name' }],
+          operations: [{ operation, path, data: path === 'team' ? 'a' : 'name' }],
           ...(document ? { document } : {}),
         }) as unknown as DocumentChange
       const { view } = await watch(CRITERIA)
@@ -282,7 +282,7 @@ describe('server/view', () => {
       ]
       tell({ kind: 'update', id: 1, operations: [{ operation: 'rename', path: 'secret', data: 'name' }] })
       expect(views.map(({ watcher }) => watcher.resets.length)).to.deep.equal([1, 0, 0])
-      tell({ kind: 'update', id: 1, operations: [{ operation: 'set', path: 'team', data: 'b' }] })
+      tell({ kind: 'update', id: 1, operations: [{ operation: 'push', path: 'team', data: 'b' }] })
       expect(views.map(({ watcher }) => watcher.resets.length)).to.deep.equal([1, 1, 0])
     })
 

@@ -1,0 +1,85 @@
+import type { Document, Json } from '../model/document.ts'
+import type { Operation } from '../model/operation.ts'
+import { parsePath } from '../model/path.ts'
+import { fieldsOf, matcher, type Query } from './query.ts'
+
+/**
+ * What an update tells of whether its document matches a query.
+ *
+ * - `same`: nothing that the query looks at was touched: it matches if it did.
+ * - `out`: it doesn't match, whatever else it holds.
+ * - `in`: all that was touched passes: it matches if it did before, and else may.
+ * - `unknown`: the document is needed.
+ */
+export type Verdict = 'same' | 'out' | 'in' | 'unknown'
+
+const GONE = Symbol('gone')
+const OPAQUE = Symbol('opaque')
+
+/** Judges updates by their operations alone. */
+export class Judge {
+  /** A test of each field at the top of documents that the query looks at by itself. */
+  readonly #tests = new Map<string, (document: Document) => boolean>()
+  /** Fields that it looks at together with others. */
+  readonly #together: ReadonlySet<string>
+
+  constructor(query: Query) {
+    const alone = new Map<string, Query>()
+    const together: Query = {}
+    for (const [key, value] of Object.entries(query)) {
+      if (key.startsWith('$')) together[key] = value
+      else {
+        const first = key.split('.')[0] ?? key
+        alone.set(first, { ...alone.get(first), [key]: value })
+      }
+    }
+    for (const [first, part] of alone)
+      this.#tests.set(
+        first,
+        lazily(() => matcher(part)),
+      )
+    this.#together = fieldsOf(together)
+  }
+
+  /** All fields at the top of documents that the query looks at. */
+  get fields(): string[] {
+    return [...new Set([...this.#tests.keys(), ...this.#together])]
+  }
+
+  /** @throws ParticleError `INVALID_PATH` where an operation is malformed */
+  judge(operations: readonly Operation[]): Verdict {
+    const values = new Map<string, Json | typeof GONE | typeof OPAQUE>()
+    for (const { operation, path, data, keys } of operations) {
+      if (operation === 'noop') continue
+      const first = firstOf(path, keys)
+      if (first === undefined) return 'unknown'
+      const whole = (keys ?? parsePath(path)).length === 1
+      if (whole && operation === 'set') values.set(first, data ?? null)
+      else if (whole && operation === 'unset') values.set(first, GONE)
+      else values.set(first, OPAQUE)
+      if (operation === 'rename' && typeof data === 'string') values.set(firstOf(data) ?? '', OPAQUE)
+    }
+    let verdict: Verdict = 'same'
+    for (const [name, value] of values) {
+      const test = this.#tests.get(name)
+      if (this.#together.has(name) || (test && value === OPAQUE)) verdict = 'unknown'
+      else if (test && !test(value === GONE ? {} : { [name]: value as Json })) return 'out'
+      else if (test && verdict === 'same') verdict = 'in'
+    }
+    return verdict
+  }
+}
+
+/** The field at the top of the document that a path leads into; undefined where it is the document itself. */
+export function firstOf(path: string, keys?: Operation['keys']): string | undefined {
+  const [first] = keys ?? parsePath(path)
+  return first === undefined || typeof first === 'object' ? undefined : String(first)
+}
+
+function lazily<A, R>(make: () => (argument: A) => R): (argument: A) => R {
+  let made: ((argument: A) => R) | undefined
+  return (argument) => {
+    made ??= make()
+    return made(argument)
+  }
+}

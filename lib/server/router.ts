@@ -1,0 +1,185 @@
+import { keysAt } from '../policy/equality.ts'
+import { firstOf } from '../policy/verdict.ts'
+import type { Change, DocumentChange } from '../source/source.ts'
+import { documentAfter } from './change.ts'
+import type { View } from './view.ts'
+
+/** What an indexed view is found by: one field of its criteria, and the values of which a document must have one. */
+interface Place {
+  field: string
+  keys: readonly string[]
+}
+
+/**
+ * The views of one collection, so that a change comes to those that it may touch, and costs no more for all the others: views are found by the values
+ * that their criteria demand of one field, and by the documents that they have.
+ */
+export class Router {
+  readonly #views = new Set<View>()
+  /** Views that any change may touch: they have no criteria, or none that demands a value, or don't know what they have. */
+  readonly #open = new Set<View>()
+  readonly #places = new Map<View, Place>()
+  /** Views by field and value. */
+  readonly #index = new Map<string, Map<string, Set<View>>>()
+  /** How many indexed views look at each field at the top of documents, besides the one that they are found by. */
+  readonly #readers = new Map<string, number>()
+  readonly #holders = new Map<string, Set<View>>()
+
+  get size(): number {
+    return this.#views.size
+  }
+
+  [Symbol.iterator](): Iterator<View> {
+    return this.#views.values()
+  }
+
+  /** Any change may touch the view until it is routed. */
+  add(view: View): void {
+    if (this.#views.has(view)) return
+    this.#views.add(view)
+    this.#open.add(view)
+  }
+
+  /** `found`: the view knows which documents it has, and tells of each by {@link Router.hold}; only changes that may touch it need come to it. */
+  route(view: View, found: boolean): void {
+    if (!this.#views.has(view) || this.#places.has(view) === found) return
+    const place = found ? this.#bestPlace(view) : undefined
+    if (!place) {
+      this.#unplace(view)
+      this.#open.add(view)
+      return
+    }
+    this.#open.delete(view)
+    this.#places.set(view, place)
+    const values = getOrMake(this.#index, place.field, () => new Map<string, Set<View>>())
+    for (const key of place.keys) getOrMake(values, key, () => new Set<View>()).add(view)
+    this.#count(view, place, 1)
+  }
+
+  delete(view: View): void {
+    this.#views.delete(view)
+    this.#open.delete(view)
+    this.#unplace(view)
+  }
+
+  #unplace(view: View): void {
+    const place = this.#places.get(view)
+    if (!place) return
+    this.#places.delete(view)
+    const values = this.#index.get(place.field)
+    for (const key of place.keys) {
+      const views = values?.get(key)
+      if (views?.delete(view) && views.size === 0) values?.delete(key)
+    }
+    if (values?.size === 0) this.#index.delete(place.field)
+    this.#count(view, place, -1)
+  }
+
+  /** The view has the document of a key, or has it no more. */
+  hold(view: View, key: string, held: boolean): void {
+    if (held) {
+      getOrMake(this.#holders, key, () => new Set<View>()).add(view)
+      return
+    }
+    const views = this.#holders.get(key)
+    if (views?.delete(view) && views.size === 0) this.#holders.delete(key)
+  }
+
+  /** The views that a change may touch. `key` is that of its document's id. */
+  viewsOf(change: Change, key: string): Set<View> {
+    if (change.kind === 'clear' || change.kind === 'reload') return new Set(this.#views)
+    const views = new Set(this.#open)
+    for (const view of this.#holders.get(key) ?? []) if (this.#views.has(view)) views.add(view)
+    if (change.kind === 'delete') return views
+    const document = documentAfter(change)
+    for (const [field, values] of this.#index) {
+      const keys = document ? keysAt(document, field) : (setKeys(change, field) ?? [])
+      for (const each of keys) for (const view of values.get(each) ?? []) views.add(view)
+    }
+    return views
+  }
+
+  /** Whether some view can show an update only with the document at hand. */
+  needsDocument(change: DocumentChange, key: string): boolean {
+    const holders = this.#holders.get(key)
+    for (const view of this.#open) if (view.needsDocument(change)) return true
+    for (const view of holders ?? []) if (this.#views.has(view) && view.needsDocument(change)) return true
+    if (this.#places.size === 0) return false
+    // The others don't have it: they need it where it may come to match them.
+    const touched = touchedBy(change)
+    if (!touched) return true
+    for (const first of touched) if (this.#readers.get(first)) return true
+    for (const [field, values] of this.#index) {
+      if (!touched.has(field.split('.')[0] ?? field)) continue
+      const keys = setKeys(change, field)
+      if (!keys) return true
+      for (const each of keys)
+        for (const view of values.get(each) ?? []) if (view.needsDocument(change)) return true
+    }
+    return false
+  }
+
+  /** The field that tells the view from most others. */
+  #bestPlace(view: View): Place | undefined {
+    let best: Place | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const [field, keys] of view.lens.equalities) {
+      const values = this.#index.get(field)
+      let crowd = 0
+      for (const key of keys) crowd += values?.get(key)?.size ?? 0
+      if (crowd >= least) continue
+      least = crowd
+      best = { field, keys }
+    }
+    return best
+  }
+
+  #count(view: View, place: Place, by: number): void {
+    for (const field of view.lens.fields) {
+      if (field === place.field) continue
+      const count = (this.#readers.get(field) ?? 0) + by
+      if (count > 0) this.#readers.set(field, count)
+      else this.#readers.delete(field)
+    }
+  }
+}
+
+/** The fields at the top of the document that an update touches; undefined where it is the whole document, or can't be told. */
+function touchedBy(change: DocumentChange): Set<string> | undefined {
+  const touched = new Set<string>()
+  try {
+    for (const { operation, path, data, keys } of change.operations) {
+      const places = [firstOf(path, keys)]
+      if (operation === 'rename' && typeof data === 'string') places.push(firstOf(data))
+      for (const first of places) {
+        if (first === undefined) return undefined
+        touched.add(first)
+      }
+    }
+  } catch {
+    // A malformed change: showing it reports that, and a document wouldn't help.
+    return new Set()
+  }
+  return touched
+}
+
+/** The keys of the values that an update gives a field, where it sets it as a whole; undefined where it does otherwise. */
+function setKeys(change: DocumentChange, field: string): string[] | undefined {
+  let keys: string[] | undefined
+  for (const { operation, path, data } of change.operations) {
+    if (path === field && operation === 'set') keys = keysAt({ value: data ?? null }, 'value')
+    else if (path === field && operation === 'unset') keys = []
+    else if (path.split(/[.[]/)[0] === field.split('.')[0] && operation !== 'noop') return undefined
+    else if (operation === 'rename') return undefined
+  }
+  return keys
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
+}
