@@ -14,6 +14,9 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
 const TEAMS = ['t0', 't1', 't2']
 
+/** Longer than the driver goes on trying by itself, in milliseconds. */
+const DOWN = 1500
+
 /** A server of its own that can be stopped and started with its data. */
 async function restartable(): Promise<MongoServer> {
   const server = await startMongo({ durable: true })
@@ -30,12 +33,15 @@ describe('A database that is stopped and started in mid-stream', function () {
   let server: Server
   let listening: http.Server
   let url: string
+  let databases = 0
   const visitors: Visitor[] = []
 
   before(async function () {
     database = await mongoOrSkip(this, restartable)
     client = new MongoClient(database.url, { serverSelectionTimeoutMS: 500 })
-    db = client.db('outage')
+  })
+  beforeEach(async () => {
+    db = client.db(`outage${++databases}`)
     server = new Server({
       dataSources: teamSources(mongo(db)),
       identityLookup: (one) => one,
@@ -46,10 +52,12 @@ describe('A database that is stopped and started in mid-stream', function () {
     url = `http://localhost:${(listening.address() as AddressInfo).port}/particle`
   })
 
+  afterEach(async () => {
+    for (const visitor of visitors.splice(0)) visitor.close()
+    await server.disconnect()
+    listening.close()
+  })
   after(async () => {
-    for (const visitor of visitors) visitor.close()
-    await server?.disconnect()
-    listening?.close()
     await client?.close()
     await database?.stop()
   })
@@ -62,42 +70,44 @@ describe('A database that is stopped and started in mid-stream', function () {
   const areReady = (what: string) =>
     until(() => visitors.every(({ status }) => status === 'ready'), `all are ready ${what}`, 60_000)
 
-  it('leaves clients what they have, tells them, and has them current afterwards with no reset', async () => {
-    const writer = new Writer(db, TEAMS, 4711)
-    await writer.fill()
-    for (const team of ['t0', 't0', 't1']) visit(team)
-    await areReady('at first')
-    let goOn = true
-    const writing = (async () => {
-      while (goOn) await writer.write().catch(() => new Promise((resolve) => setTimeout(resolve, 100)))
-    })()
-    await until(() => writer.written > 300, 'writes are under way', 30_000)
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const)
+    it(`leaves clients what they have, tells them, and has them current afterwards with no reset (${signal})`, async () => {
+      const writer = new Writer(db, TEAMS, 4711)
+      await writer.fill()
+      for (const team of ['t0', 't0', 't1']) visit(team)
+      await areReady('at first')
+      let goOn = true
+      const writing = (async () => {
+        while (goOn) await writer.write().catch(() => new Promise((resolve) => setTimeout(resolve, 100)))
+      })()
+      await until(() => writer.written > 300, 'writes are under way', 30_000)
 
-    const started = database.restart?.()
-    await until(() => visitors.every(({ errors }) => errors.length > 0), 'all were told', 30_000)
-    // One whose view nobody had looked at before: it can be read only when the database is there again.
-    const late = visit('t2')
-    for (const visitor of visitors.slice(0, 3)) {
-      expect(visitor.status).to.equal('ready')
-      expect(visitor.client.data.notices).to.be.an('array').that.is.not.empty
-      expect(visitor.client.data.tasks).to.be.an('array').that.is.not.empty
-    }
-    await started
-    const before = writer.written
-    await until(() => writer.written > before + 300, 'writes go on', 60_000)
-    goOn = false
-    await writing
-    await areReady('afterwards')
+      const started = database.restart?.(signal, DOWN)
+      await until(() => visitors.every(({ errors }) => errors.length > 0), 'all were told', 30_000)
+      // One whose view nobody had looked at before: it can be read only when the database is there again.
+      const late = visit('t2')
+      for (const visitor of visitors.slice(0, 3)) {
+        expect(visitor.status).to.equal('ready')
+        expect(visitor.client.data.notices).to.be.an('array').that.is.not.empty
+        expect(visitor.client.data.tasks).to.be.an('array').that.is.not.empty
+      }
+      await started
+      const before = writer.written
+      await until(() => writer.written > before + 300, 'writes go on', 60_000)
+      goOn = false
+      await writing
+      await areReady('afterwards')
 
-    const truth = await teamModels(db, TEAMS)
-    const expected = (visitor: Visitor) => truth.get(TEAMS[Math.max(0, visitors.indexOf(visitor) - 1)] ?? '')
-    const isRight = (visitor: Visitor) => isDeepStrictEqual(ordered(visitor.client.data), expected(visitor))
-    await until(() => visitors.every(isRight), 'all models are right', 30_000).catch(() => {})
-    for (const visitor of visitors) expect(ordered(visitor.client.data)).to.deep.equal(expected(visitor))
-    expect(late.client.data.tasks).to.be.an('array').that.is.not.empty
-    for (const { visits, errors } of visitors) {
-      expect(visits.map(({ resets }) => resets)).to.deep.equal([[]])
-      for (const error of errors) expect(error).to.include({ code: 'SOURCE_FAILED' })
-    }
-  })
+      const truth = await teamModels(db, TEAMS)
+      const expected = (visitor: Visitor) =>
+        truth.get(TEAMS[Math.max(0, visitors.indexOf(visitor) - 1)] ?? '')
+      const isRight = (visitor: Visitor) => isDeepStrictEqual(ordered(visitor.client.data), expected(visitor))
+      await until(() => visitors.every(isRight), 'all models are right', 30_000).catch(() => {})
+      for (const visitor of visitors) expect(ordered(visitor.client.data)).to.deep.equal(expected(visitor))
+      expect(late.client.data.tasks).to.be.an('array').that.is.not.empty
+      for (const { visits, errors } of visitors) {
+        expect(visits.map(({ resets }) => resets)).to.deep.equal([[]])
+        for (const error of errors) expect(error).to.include({ code: 'SOURCE_FAILED' })
+      }
+    })
 })

@@ -15,8 +15,8 @@ export interface MongoServer {
   version?: string
   /** Ends it; a server of `MONGODB_URL` is left running. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** Stops it and starts it again on the same port with the same data, where that is possible. */
-  restart?(signal?: NodeJS.Signals): Promise<void>
+  /** Stops it and, so many milliseconds later, starts it again on the same port with the same data, where that is possible. */
+  restart?(signal?: NodeJS.Signals, down?: number): Promise<void>
 }
 
 export interface MongoServerOptions {
@@ -24,7 +24,7 @@ export interface MongoServerOptions {
   args?: string[]
   /** Start it without a replica set. */
   standalone?: boolean
-  /** Keep the data through `restart()`. Default: in memory where the server can. */
+  /** Keep the data through `restart()`, also when it is killed. Default: in memory where the server can. */
   durable?: boolean
   /** Keep so many entries of history at most where that makes streams open faster: SecantusDB looks at all it has, 20 µs each. */
   history?: number
@@ -154,6 +154,8 @@ async function secantus({
   const folder = durable ? await mkdtemp(join(tmpdir(), 'particle-secantus-')) : undefined
   const all = [...command, '--host', '127.0.0.1', '--port', String(port), '--log-level', 'ERROR']
   all.push('--storage-path', folder ?? ':memory:', ...(standalone ? ['--standalone'] : []), ...args)
+  // Without it, a write that was acknowledged, and told to streams, may be gone after SIGKILL.
+  if (durable) all.push('--sync-on-commit')
   if (history !== undefined) all.push('--oplog-max-entries', String(history))
   const clean = async () => {
     if (folder) await rm(folder, { recursive: true, force: true })
@@ -188,8 +190,9 @@ async function supervised(
       await program.stop(signal)
       await clean()
     },
-    restart: async (signal) => {
+    restart: async (signal, down = 0) => {
       await program.stop(signal)
+      await new Promise((resolve) => setTimeout(resolve, down))
       program = startProgram(command, args)
       await answers(program, port)
     },
