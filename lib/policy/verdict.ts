@@ -41,11 +41,6 @@ export class Judge {
     this.#together = fieldsOf(together)
   }
 
-  /** All fields at the top of documents that the query looks at. */
-  get fields(): string[] {
-    return [...new Set([...this.#tests.keys(), ...this.#together])]
-  }
-
   /** @throws ParticleError `INVALID_PATH` where an operation is malformed */
   judge(operations: readonly Operation[]): Verdict {
     const values = new Map<string, Json | typeof GONE | typeof OPAQUE>()

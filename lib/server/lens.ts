@@ -2,6 +2,7 @@ import type { Document, Id, Json } from '../model/document.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
 import { equalitiesOf } from '../policy/equality.ts'
 import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
+import { fieldsOf } from '../policy/query.ts'
 import { Judge, type Verdict } from '../policy/verdict.ts'
 import type { DocumentChange, Query } from '../source/source.ts'
 import { documentAfter } from './change.ts'
@@ -12,25 +13,31 @@ export class Lens {
   readonly manifest: Manifest
   /** Whether a document belongs to the view; undefined when all do. */
   readonly matches: ((document: Document) => boolean) | undefined
-  /** What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`. */
-  readonly equalities: ReadonlyMap<string, readonly string[]>
-  readonly #judge: Judge
+  readonly #query: Query
+  /** Made when it is first needed: of many views, few ever are asked. */
+  #judge: Judge | undefined
 
   constructor(manifest: Manifest, query: Query, matches: ((document: Document) => boolean) | undefined) {
     this.manifest = manifest
     this.matches = matches
-    this.equalities = equalitiesOf(query)
-    this.#judge = new Judge(query)
+    this.#query = query
+  }
+
+  /** What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`. */
+  get equalities(): Map<string, string[]> {
+    return equalitiesOf(this.#query)
   }
 
   /** The fields at the top of documents that the criteria looks at. */
-  get fields(): string[] {
-    return this.#judge.fields
+  get fields(): Set<string> {
+    return fieldsOf(this.#query)
   }
 
   /** What an update tells of whether its document matches. */
   judge(change: DocumentChange): Verdict {
-    return this.matches ? this.#judge.judge(change.operations) : 'same'
+    if (!this.matches) return 'same'
+    this.#judge ??= new Judge(this.#query)
+    return this.#judge.judge(change.operations)
   }
 
   /** Whether an update can be shown only with the document at hand; `held` says whether the view has the document now, if that is known. */

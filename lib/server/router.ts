@@ -23,7 +23,8 @@ export class Router {
   readonly #index = new Map<string, Map<string, Set<View>>>()
   /** How many indexed views look at each field at the top of documents, besides the one that they are found by. */
   readonly #readers = new Map<string, number>()
-  readonly #holders = new Map<string, Set<View>>()
+  /** By the key of a document, those that have it: mostly one. */
+  readonly #holders = new Map<string, View | Set<View>>()
 
   get size(): number {
     return this.#views.size
@@ -77,19 +78,25 @@ export class Router {
 
   /** The view has the document of a key, or has it no more. */
   hold(view: View, key: string, held: boolean): void {
+    const holders = this.#holders.get(key)
     if (held) {
-      getOrMake(this.#holders, key, () => new Set<View>()).add(view)
-      return
-    }
-    const views = this.#holders.get(key)
-    if (views?.delete(view) && views.size === 0) this.#holders.delete(key)
+      if (holders === undefined) this.#holders.set(key, view)
+      else if (holders instanceof Set) holders.add(view)
+      else if (holders !== view) this.#holders.set(key, new Set([holders, view]))
+    } else if (holders === view || (holders instanceof Set && holders.delete(view) && holders.size === 0))
+      this.#holders.delete(key)
+  }
+
+  #holdersOf(key: string): Iterable<View> {
+    const holders = this.#holders.get(key)
+    return holders === undefined ? [] : holders instanceof Set ? holders : [holders]
   }
 
   /** The views that a change may touch. `key` is that of its document's id. */
   viewsOf(change: Change, key: string): Set<View> {
     if (change.kind === 'clear' || change.kind === 'reload') return new Set(this.#views)
     const views = new Set(this.#open)
-    for (const view of this.#holders.get(key) ?? []) if (this.#views.has(view)) views.add(view)
+    for (const view of this.#holdersOf(key)) if (this.#views.has(view)) views.add(view)
     if (change.kind === 'delete') return views
     const document = documentAfter(change)
     for (const [field, values] of this.#index) {
@@ -101,9 +108,9 @@ export class Router {
 
   /** Whether some view can show an update only with the document at hand. */
   needsDocument(change: DocumentChange, key: string): boolean {
-    const holders = this.#holders.get(key)
     for (const view of this.#open) if (view.needsDocument(change)) return true
-    for (const view of holders ?? []) if (this.#views.has(view) && view.needsDocument(change)) return true
+    for (const view of this.#holdersOf(key))
+      if (this.#views.has(view) && view.needsDocument(change)) return true
     if (this.#places.size === 0) return false
     // The others don't have it: they need it where it may come to match them.
     const touched = touchedBy(change)

@@ -129,7 +129,7 @@ async function encodeParts(
   let texts: string[] = []
   let size = 0
   const close = (last: boolean) => {
-    parts.push(Buffer.from(`${head}${texts.join(',')}],"part":${parts.length},"last":${last}}\n\n`))
+    parts.push(lastingBuffer(`${head}${texts.join(',')}],"part":${parts.length},"last":${last}}\n\n`))
     texts = []
     size = 0
   }
@@ -144,6 +144,13 @@ async function encodeParts(
   }
   close(true)
   return { parts, members }
+}
+
+/** A buffer of its own: a small one of Node's pool would keep its neighbours' memory for as long as it lives. */
+function lastingBuffer(text: string): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  buffer.write(text)
+  return buffer
 }
 
 /** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */

@@ -36,7 +36,6 @@ describe('policy/verdict', () => {
 
   it('leaves what is looked at together to the document, unless something else fails', () => {
     const judge = new Judge({ $or: [{ a: 1 }, { b: 1 }], c: 1 })
-    expect(judge.fields.sort()).to.deep.equal(['a', 'b', 'c'])
     expect(judge.judge([set('a', 2)])).to.equal('unknown')
     expect(judge.judge([set('a', 2), set('c', 2)])).to.equal('out')
     expect(judge.judge([set('d', 2)])).to.equal('same')
