@@ -5,11 +5,6 @@ import type { DataSource } from '../../../lib/server/options.ts'
 import type { MongoAdapter } from '../../../lib/source/mongo/adapter.ts'
 import { documentToJson } from '../../../lib/source/mongo/bson.ts'
 
-/** What a client presents, and `identityLookup` finds. */
-export interface Member {
-  team: string
-}
-
 const NOTICES: Manifest = { text: true, n: true, tags: true }
 const TASKS: Manifest = { title: true, n: true, tags: true, team: true, detail: { a: true } }
 

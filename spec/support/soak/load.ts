@@ -37,8 +37,8 @@ const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 const CLIENTS = 60
 const SLOW = 8
 const WARM_UP_S = 10
-/** Longer than what is kept for clients that come back, and unused connections, live. */
-const SETTLE_MS = 4000
+/** Longer than what is kept for clients that come back, and Node's idle connections (5 s), live. */
+const SETTLE_MS = 7000
 
 /** Soaks a server for so many seconds: clients come and go, writes pour, some read slowly, some lose their rights, some are rude. */
 export class Load {
@@ -132,7 +132,9 @@ export class Load {
       () => this.#visitors.ready++,
       () => {},
     )
-    await pause(200 + Math.random() * 4000)
+    // Some go before they have all that they came for.
+    if (Math.random() < 0.7) await Promise.race([ready, pause(5000)])
+    await pause(200 + Math.random() * 2500)
     if (client.status === 'refused') this.#visitors.refused++
     client.close()
     await ready
