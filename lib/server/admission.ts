@@ -36,19 +36,14 @@ export class Admissions {
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
   async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
-    const at = Rights.now()
-    const identity = await this.#identification.identify(given, request)
     const before =
       previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    return this.#admission({ session: sessionId(), given, identity, at }, before)
+    return this.#lookUp({ session: sessionId(), given }, request, before)
   }
 
   /** What a session's token would seal if its identity were looked up now. Throws as {@link Admissions.identify} does. */
   async identifyAgain(claims: Claims): Promise<Admission> {
-    const { session, given } = claims
-    const at = Rights.now()
-    const identity = await this.#identification.identify(given, undefined)
-    return this.#admission({ session, given, identity, at }, claims)
+    return this.#lookUp(claims, undefined, claims)
   }
 
   /**
@@ -62,9 +57,18 @@ export class Admissions {
       return { renewed: false }
     }
     const claims = await this.#seal.open(token)
+    const stale = this.refuseRevoked(claims)
+    return { admission: stale ? await this.identifyAgain(claims) : claims, renewed: stale }
+  }
+
+  /**
+   * Whether the identity must be looked up again.
+   * @throws ParticleError `UNAUTHORIZED` where the rights were taken away since it was looked up
+   */
+  refuseRevoked(claims: Claims): boolean {
     const { revoked, stale } = this.rights.judge(claims)
     if (revoked !== undefined) throw new ParticleError('UNAUTHORIZED', 'The token was revoked')
-    return { admission: stale ? await this.identifyAgain(claims) : claims, renewed: stale }
+    return stale
   }
 
   seal({ expiresAt, ...claims }: Admission): Promise<string> {
@@ -74,6 +78,21 @@ export class Admissions {
   /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
   meets(predicate: Predicate, admission: Admission | undefined): boolean {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
+  }
+
+  async #lookUp(
+    { session, given }: Pick<Claims, 'session' | 'given'>,
+    request: IncomingMessage | undefined,
+    before: Pick<Claims, 'views' | 'previous'> | undefined,
+  ): Promise<Admission> {
+    for (;;) {
+      const at = Rights.now()
+      const identity = await this.#identification.identify(given, request)
+      const admission = this.#admission({ session, given, identity, at }, before)
+      // A lookup that was under way when rights were refreshed may have found the old ones.
+      const { revoked, stale } = this.rights.judge(admission)
+      if (!stale || revoked !== undefined) return admission
+    }
   }
 
   #admission(

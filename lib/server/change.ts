@@ -1,10 +1,12 @@
 import type { Document } from '../model/document.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
 
-/** Bytes that a change is reckoned at, besides what its operations hold. */
+/** Bytes that a change is reckoned at, besides what it holds. */
 const OVERHEAD = 200
-/** Bytes that a document which came with a change is reckoned at. */
-const DOCUMENT = 500
+/** Bytes that an object, a text and any value are reckoned at, besides what they hold. */
+const OBJECT = 24
+const TEXT = 16
+const VALUE = 8
 
 /** The document after a change, where the change tells it: an insert and a replace hold it in their one operation. */
 export function documentAfter(change: DocumentChange): Document | undefined {
@@ -42,12 +44,18 @@ export function byCollection(changes: readonly DocumentChange[]): Map<string, Do
   return groups
 }
 
-/** What a change takes in memory, about, in bytes. */
+/** What a change takes in memory, about, in bytes: with the documents that came with it, which are kept as long as it is. */
 export function sizeOf(change: Change): number {
   if (change.kind === 'clear' || change.kind === 'reload') return OVERHEAD
-  return (
-    OVERHEAD +
-    JSON.stringify(change.operations).length +
-    (change.document && change.kind === 'update' ? DOCUMENT : 0)
-  )
+  return OVERHEAD + weigh(change.operations) + weigh(change.document) + weigh(change.before)
+}
+
+/** A walk costs less than an encoding, of which nothing would be used but its length. */
+function weigh(value: unknown): number {
+  if (typeof value === 'string') return TEXT + value.length
+  if (typeof value !== 'object' || value === null) return 0
+  let bytes = OBJECT
+  if (Array.isArray(value)) for (const item of value) bytes += VALUE + weigh(item)
+  else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
+  return bytes
 }

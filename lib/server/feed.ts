@@ -1,9 +1,8 @@
-import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
-import type { Adapter, Change, ChangeListener, DocumentChange, Subscription } from '../source/source.ts'
-import { byCollection, groupChanges, sizeOf, withoutDocument } from './change.ts'
-import type { Log } from './log.ts'
-import { pause } from './pause.ts'
+import type { Adapter, Change, Subscription } from '../source/source.ts'
+import { groupChanges, sizeOf } from './change.ts'
+import { Intake } from './intake.ts'
+import type { Entry, Log } from './log.ts'
 import { Router } from './router.ts'
 import type { View } from './view.ts'
 import { Waiting } from './waiting.ts'
@@ -19,9 +18,8 @@ export interface FeedHost {
   onDebug(message: string): void
 }
 
-type Message =
-  | { kind: 'changes'; changes: readonly Change[]; position: string }
-  | { kind: 'lost'; reason: string; position: string }
+/** Bytes that a gap in the log is reckoned at. */
+const GAP = 200
 
 /**
  * One adapter's stream of changes in this process: opened by the first view, closed by the last. It puts changes into the log and
@@ -46,9 +44,8 @@ export class Feed {
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
-  readonly #inbox: Message[] = []
-  #working = false
-  #generation = 0
+  #intake: Intake | undefined
+  /** Those who wait until the log has come to a position. */
   readonly #waiting: Waiting
 
   constructor(adapter: Adapter, host: FeedHost, index?: number) {
@@ -109,10 +106,9 @@ export class Feed {
     this.#opening = undefined
     this.#closing = (async () => {
       await opening.catch(() => {})
-      this.#generation++
+      this.#intake?.close()
       const subscription = this.#subscription
       this.#subscription = undefined
-      this.#inbox.length = 0
       this.#waiting.giveUp()
       try {
         await subscription?.close()
@@ -127,37 +123,29 @@ export class Feed {
   async #open(): Promise<void> {
     // Only the closing that is under way now: one that begins later waits for this opening.
     await this.#closing
-    const generation = ++this.#generation
-    const current = () => generation === this.#generation
-    const listener: ChangeListener = {
-      changes: (changes, position) => {
-        if (current()) this.#receive({ kind: 'changes', changes, position })
-      },
-      progress: (position) => {
-        if (current()) this.#receive({ kind: 'changes', changes: [], position })
-      },
-      lost: (reason, position) => {
-        if (current()) this.#receive({ kind: 'lost', reason, position })
-      },
-      error: (error) => {
-        if (current()) this.#failed(error)
-      },
-    }
     // What comes while open() is under way waits: whether it continues the log is known only from the subscription's position.
-    this.#working = true
+    const intake = new Intake(this.adapter, {
+      needsDocument: (change) =>
+        this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
+      dispatch: (changes, position, together) => this.#dispatch(changes, position, together),
+      lost: (reason, position) => this.#lost(reason, position),
+      failed: (error) => this.#failed(error),
+    })
+    this.#intake = intake
     try {
-      this.#subscription = await this.adapter.open(listener, await this.#from())
-      const { position } = this.#subscription
-      const known = this.position
-      if (known === undefined || this.adapter.compare(position, known) !== 0) {
-        this.#gap(position)
-        if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
-      }
-      this.#host.onDebug(`${this.adapter.name}: opened`)
-    } finally {
-      this.#working = false
+      this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+    } catch (error) {
+      intake.close()
+      throw error
     }
-    this.#drain()
+    const { position } = this.#subscription
+    const known = this.position
+    if (known === undefined || this.adapter.compare(position, known) !== 0) {
+      this.#gap(position)
+      if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
+    }
+    this.#host.onDebug(`${this.adapter.name}: opened`)
+    intake.begin()
   }
 
   /**
@@ -178,10 +166,21 @@ export class Feed {
     }
   }
 
+  /** What is in the log does not lead to the position: nothing before it can be replayed. */
   #gap(position: string): void {
-    this.floor = this.#host.log.head
-    this.floorPosition = position
+    // Nobody holds anything of a source of all before it was first opened; one that is opened for a view may have been followed for the same view before.
+    const first = this.position === undefined && this.index !== undefined
     this.position = position
+    this.floorPosition = position
+    // Else a client that held everything up to the gap would pass for one that holds what comes after it: the gap has a place of its own.
+    if (!first) this.#append([], GAP, Date.now())
+    this.floor = this.#host.log.head
+  }
+
+  #append(changes: readonly Change[], bytes: number, now: number): Entry {
+    const { log } = this.#host
+    const point = this.#host.point(log.head + 1)
+    return log.append({ feed: this, changes, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
   #forget(view: View): void {
@@ -199,94 +198,20 @@ export class Feed {
     return router
   }
 
-  #receive(message: Message): void {
-    this.#inbox.push(message)
-    if (!this.#working) this.#drain()
-  }
-
-  /** Works the inbox off: synchronously, until something has to be looked up. */
-  #drain(): void {
-    for (let message = this.#inbox.shift(); message; message = this.#inbox.shift()) {
-      if (message.kind === 'lost') {
-        this.#lost(message.reason, message.position)
-        continue
-      }
-      const needed = this.#needed(message.changes)
-      if (needed.length > 0) {
-        this.#working = true
-        const generation = this.#generation
-        void this.#lookUp(message.changes, message.position, needed).finally(() => {
-          if (generation !== this.#generation) return
-          this.#working = false
-          this.#drain()
-        })
-        return
-      }
-      this.#dispatch(message.changes, message.position)
-    }
-  }
-
   #allViews(): View[] {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
-  #needed(changes: readonly Change[]): DocumentChange[] {
-    const needed: DocumentChange[] = []
-    if (!this.adapter.lookup) return needed
-    for (const change of changes) {
-      if (change.kind !== 'update' || change.document) continue
-      const router = this.#routers.get(change.collection)
-      if (router?.needsDocument(change, idKey(change.id))) needed.push(change)
-    }
-    return needed
-  }
-
-  async #lookUp(changes: readonly Change[], position: string, needed: DocumentChange[]): Promise<void> {
-    const generation = this.#generation
-    const found = new Map<DocumentChange, Document | null>()
-    for (const [collection, wanted] of byCollection(needed)) {
-      for (let delay = 500; ; delay = Math.min(delay * 2, 30_000)) {
-        try {
-          const ids = wanted.map((change) => change.id)
-          const documents = (await this.adapter.lookup?.(collection, ids)) ?? []
-          const byId = new Map(documents.map((document) => [idKey(document._id ?? null), document]))
-          for (const change of wanted) found.set(change, byId.get(idKey(change.id)) ?? null)
-          break
-        } catch (error) {
-          if (generation !== this.#generation) return
-          this.#failed(error)
-          await pause(delay)
-        }
-      }
-    }
-    if (generation !== this.#generation) return
-    const whole = changes.map((change) => {
-      const document = found.get(change as DocumentChange)
-      if (document === undefined) return change
-      return document === null
-        ? withoutDocument(change as DocumentChange)
-        : { ...(change as DocumentChange), document }
-    })
-    this.#dispatch(whole, position)
-  }
-
-  #dispatch(changes: readonly Change[], position: string): void {
-    const { log } = this.#host
+  /** `together`: from this change on, all are one entry. */
+  #dispatch(changes: readonly Change[], position: string, together: number): void {
     const now = Date.now()
-    for (const group of groupChanges(changes)) {
+    const rest = changes.slice(together)
+    for (const group of [...groupChanges(changes.slice(0, together)), ...(rest.length > 0 ? [rest] : [])]) {
       const last = group.at(-1)
       if (!last) continue
       this.position = last.position
-      const entry = log.append(
-        {
-          feed: this,
-          changes: group,
-          point: this.#host.point(log.head + 1),
-          adapters: this.#host.adapters(),
-          bytes: group.reduce((sum, change) => sum + sizeOf(change), 0),
-        },
-        now,
-      )
+      const bytes = group.reduce((sum, change) => sum + sizeOf(change), 0)
+      const entry = this.#append(group, bytes, now)
       for (const view of this.#touchedBy(group)) view.take(entry)
     }
     this.position = position

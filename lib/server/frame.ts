@@ -2,25 +2,30 @@ import type { DocumentOperation } from '../model/operation.ts'
 import { encode } from '../protocol/encode.ts'
 import { wireOperation } from '../protocol/messages.ts'
 
+/** Bytes that a frame and each of its operations are reckoned at, before it is encoded. */
+const FRAME = 200
+const OPERATION = 100
+
 /** One entry as one view shows it: filtered once, encoded once when somebody first needs it, shared by all connections of the view. */
 export class Frame {
   readonly root: string
   readonly timestamp: string
   readonly oplist: readonly DocumentOperation[]
-  readonly #onEncoded: (bytes: number) => void
+  readonly #charge: (bytes: number) => void
   #body: Buffer | undefined
 
-  /** @param onEncoded told of the bytes that the encoded frame takes */
+  /** @param charge told of the bytes that the frame takes: now, and once more when it is encoded */
   constructor(
     root: string,
     timestamp: string,
     oplist: readonly DocumentOperation[],
-    onEncoded: (bytes: number) => void,
+    charge: (bytes: number) => void,
   ) {
     this.root = root
     this.timestamp = timestamp
     this.oplist = oplist
-    this.#onEncoded = onEncoded
+    this.#charge = charge
+    charge(FRAME + OPERATION * oplist.length)
   }
 
   /** The `delta` event, without an id. */
@@ -29,7 +34,7 @@ export class Frame {
     const { root, timestamp, oplist } = this
     const text = encode({ event: 'delta', data: { root, timestamp, oplist: oplist.map(wireOperation) } })
     this.#body = Buffer.from(text)
-    this.#onEncoded(this.#body.length)
+    this.#charge(this.#body.length)
     return this.#body
   }
 }

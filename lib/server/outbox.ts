@@ -7,6 +7,9 @@ import type { Entry } from './log.ts'
 import { WriteQueue } from './queue.ts'
 import type { Sink } from './sink.ts'
 
+/** In the place of an id that was taken back. */
+const TAKEN_BACK = Buffer.from(`id: ${NO_POSITION}\n`)
+
 /** What goes out to one client, and the positions that it carries. */
 export class Outbox {
   /** Names the views that positions are given for. */
@@ -49,9 +52,14 @@ export class Outbox {
     this.#lastLine = line
   }
 
-  /** Takes the last entry's id back, if it still waits: something else of that entry is not there yet. */
+  /**
+   * Takes the last entry's id back, if it still waits: something else of that entry is not there yet. A client that is cut off in between has no
+   * position: with the one before, it would be told again what it was told of the entry.
+   */
   withdrawId(): void {
-    if (this.#lastLine) this.queue.withdraw(this.#lastLine)
+    const { pending } = this.queue
+    const at = this.#lastLine ? pending.lastIndexOf(this.#lastLine) : -1
+    if (at >= 0) pending[at] = TAKEN_BACK
     this.#lastLine = undefined
   }
 

@@ -13,6 +13,9 @@ interface Decision {
   reason: string | undefined
 }
 
+/** A token ends its time to live after its lookup was answered, and is dated by when the lookup began: so many milliseconds may lie between. */
+const LOOKUP = 60_000
+
 /** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
 const MOST_REFRESHES = 1_000
 
@@ -73,7 +76,7 @@ export class Rights {
   }
 
   #add(decision: Decision): void {
-    const oldest = decision.at - this.#ttl
+    const oldest = decision.at - this.#ttl - LOOKUP
     this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
     this.#decisions.push(decision)
   }

@@ -99,6 +99,8 @@ export class Router {
     for (const view of this.#holdersOf(key)) if (this.#views.has(view)) views.add(view)
     if (change.kind === 'delete') return views
     const document = documentAfter(change)
+    // From a source that can't be asked for documents: whoever needs this one is read again.
+    if (!document && this.needsDocument(change, key)) return new Set(this.#views)
     for (const [field, values] of this.#index) {
       const keys = document ? keysAt(document, field) : (setKeys(change, field) ?? [])
       for (const each of keys) for (const view of values.get(each) ?? []) views.add(view)

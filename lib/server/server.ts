@@ -18,6 +18,7 @@ import type { Predicate } from './rights.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import { type Stream, Streams } from './streams.ts'
+import type { View } from './view.ts'
 import { Views } from './views.ts'
 
 /** Figures of a server at one moment. */
@@ -70,7 +71,7 @@ export class Server {
     })
     this.#admissions = new Admissions(this.options, this.#sources)
     this.#views = new Views(this.#sources, this.#log, failed)
-    this.#streams = new Streams(this.#admissions, this.#views)
+    this.#streams = new Streams(this.#admissions, this.#views, (error) => failed(error, 'renewal'))
     this.#host = {
       log: this.#log,
       flusher: new Flusher(),
@@ -182,10 +183,13 @@ export class Server {
     onClose: (close: () => void) => void,
   ): () => void {
     this.#refuseWhenFull()
+    if (admission) this.#admissions.refuseRevoked(admission)
     const views = this.#views.of(admission?.identity ?? {})
     const rights = rightsOf(fingerprintsOf(views))
-    const connection = new Connection(open(), views, rights, this.#host, () => this.#left(stream))
-    const stream: Stream = { connection, admission }
+    const connection = new Connection(this.#opened(open, views), views, rights, this.#host, () =>
+      this.#left(stream),
+    )
+    const stream: Stream = { connection, admission, renewed }
     this.#streams.add(stream)
     clearTimeout(this.#lastSweep)
     this.#timer ??= setInterval(() => this.#beat(), this.options.heartbeat).unref()
@@ -197,14 +201,21 @@ export class Server {
       log: this.#log,
       feeds: this.#sources.feeds,
     }
-    const begin = (start: Start) => {
-      connection.start(start)
-      if (renewed && admission) void this.#streams.tell(stream, admission)
-    }
+    const begin = (start: Start) => this.#streams.begin(stream, start)
     const start = resumeFrom(position, views, admission, here)
     if (start instanceof Promise) void start.then(begin)
     else begin(start)
     return () => connection.close()
+  }
+
+  /** Views that were taken up for a stream which can't be opened are left again. */
+  #opened(open: () => Sink, views: readonly View[]): Sink {
+    try {
+      return open()
+    } catch (error) {
+      for (const view of views) this.#views.left(view)
+      throw error
+    }
   }
 
   #left(stream: Stream): void {

@@ -48,7 +48,8 @@ export async function loadSnapshot(
       await turn()
     }
   })
-  await feed.reached(reading.to)
+  // A feed that was closed meanwhile would never come to where the reading ended.
+  if (!stale()) await feed.reached(reading.to)
   if (stale()) return undefined
 
   let sequence = log.head

@@ -1,18 +1,24 @@
-import { ParticleError } from '../errors.ts'
+import { type ErrorCode, ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { Admission, Admissions } from './admission.ts'
 import type { Connection } from './connection.ts'
-import { fingerprintsOf, rightsOf } from './resume.ts'
+import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
 import type { Views } from './views.ts'
 
 /** How many identities are looked up anew at once. */
 const MOST_RENEWALS = 64
 
+/** What goes wrong with a lookup, and was told where it did. */
+const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+
 /** An open stream. */
 export interface Stream {
   readonly connection: Connection
   admission: Admission | undefined
+  /** Its token is a newer one than the client has. */
+  renewed: boolean
+  begun?: boolean
   /** What is being done about its rights: one thing after the other. */
   renewing?: Promise<void> | undefined
 }
@@ -21,11 +27,13 @@ export interface Stream {
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
+  readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
 
-  constructor(admissions: Admissions, views: Views) {
+  constructor(admissions: Admissions, views: Views, onError: (error: unknown) => void) {
     this.#admissions = admissions
     this.#views = views
+    this.#onError = onError
   }
 
   get size(): number {
@@ -34,6 +42,13 @@ export class Streams {
 
   add(stream: Stream): void {
     this.#streams.add(stream)
+  }
+
+  /** Starts a stream; it may have got other rights since it was opened. */
+  begin(stream: Stream, start: Start): void {
+    stream.begun = true
+    stream.connection.start(start)
+    if (stream.renewed) void this.#tell(stream)
   }
 
   /** A stream has ended. */
@@ -78,10 +93,9 @@ export class Streams {
     return streams.length
   }
 
-  /** Lets a stream go on under the rights that were found last, and hands its new token out. */
-  async tell({ connection }: Stream, admission: Admission): Promise<void> {
-    const views = this.#views.of(admission.identity)
-    connection.change(views, rightsOf(fingerprintsOf(views)))
+  /** Hands the token out that a stream has by now. */
+  async #tell({ connection, admission }: Stream): Promise<void> {
+    if (!admission) return
     const token = await this.#admissions.seal(admission)
     connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
   }
@@ -102,12 +116,24 @@ export class Streams {
       try {
         const next = await this.#admissions.identifyAgain(admission)
         if (!this.#streams.has(stream)) return
+        const { revoked } = this.#admissions.rights.judge(next)
+        if (revoked !== undefined) {
+          connection.end({ event: 'revoked', data: { reason: revoked } })
+          return
+        }
+        const views = this.#views.of(next.identity)
+        connection.change(views, rightsOf(fingerprintsOf(views)))
         stream.admission = next
-        await this.tell(stream, next)
+        stream.renewed = true
+        if (stream.begun) await this.#tell(stream)
       } catch (error) {
-        if (error instanceof ParticleError && error.code === 'UNAUTHORIZED')
+        const code = error instanceof ParticleError ? error.code : undefined
+        if (code === 'UNAUTHORIZED') {
           connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
-        else if (must) connection.end()
+          return
+        }
+        if (code === undefined || !TOLD.includes(code)) this.#onError(error)
+        if (must) connection.end()
       }
     }
     // A lookup that began before a refresh may have found the old rights.

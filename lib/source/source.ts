@@ -110,8 +110,14 @@ export interface Adapter {
   /**
    * The documents with these ids as they are now, in any order; those that are gone are left out. A source that can't do it leaves it out:
    * where an operation can't be filtered without the document, the root is then read again.
+   *
+   * Documents that are looked up may be newer than the change that they are looked up for. A source that tells at which `position` they were read (nothing of
+   * after it is in them) has all its changes up to there shown at once, so that nobody sees a state that it never had.
    */
-  lookup?(collection: string, ids: readonly Id[]): Promise<Document[]>
+  lookup?(
+    collection: string,
+    ids: readonly Id[],
+  ): Promise<Document[] | { documents: Document[]; position: string }>
 }
 
 /** What `adapter.collection(name)` returns, as far as the server needs it. */

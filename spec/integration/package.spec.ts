@@ -46,7 +46,7 @@ describe('The packed package, installed into an empty folder', function () {
     // Without scripts, so that the build which other specs run is left as it is.
     await npm(ROOT, 'pack', '--ignore-scripts', '--silent', '--pack-destination', folder)
     const { devDependencies } = await manifestOf(ROOT)
-    const others = ['express', 'mongodb', 'typescript', '@types/node', '@types/express']
+    const others = ['express', 'mongodb', 'redis', 'typescript', '@types/node', '@types/express']
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'))
     await npm(folder, 'install', `./${tarball}`, ...wanted, '--prefer-offline', '--no-audit', '--no-fund')
@@ -73,7 +73,7 @@ describe('The packed package, installed into an empty folder', function () {
   it('gives every subpath by import and by require', async () => {
     const { exports } = await manifestOf(join(folder, 'node_modules', 'particle'))
     const names = Object.keys(exports).filter((name) => name !== './package.json')
-    expect(names).to.include.members(['.', './client', './protocol', './memory', './mongo'])
+    expect(names).to.include.members(['.', './client', './protocol', './memory', './mongo', './redis'])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
     const script = `for (const path of ${paths}) {
       const [imported, required] = [await import(path), require(path)]
@@ -96,7 +96,9 @@ describe('The packed package, installed into an empty folder', function () {
       import { memory } from 'particle/memory'
       import { MongoWatch, mongo } from 'particle/mongo'
       import { parsePath } from 'particle/protocol'
-      export const watched = [mongo, MongoWatch]`
+      import { redis } from 'particle/redis'
+      import { createClient } from 'redis'
+      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update]`
     const required = imported.replace(/^ *import (\w+) from ('.+')$/gm, 'import $1 = require($2)')
     expect(required).to.include("import particle = require('particle')")
     await writeFile(join(folder, 'module.mts'), `${consumer(imported)}export default all\n`)

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { applyDelta } from '../../lib/model/delta.ts'
+import type { Model } from '../../lib/model/document.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
@@ -117,6 +119,77 @@ describe('Coming back to a stream', () => {
     expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
     expect(back.events[0]?.data.reason).to.equal('history-lost')
     back.close()
+    other.close()
+  })
+
+  it('resets all who held everything before the source lost its history, not only who comes first', async () => {
+    const small = memory({ history: 2 })
+    const notes = small.collection('notes')
+    await notes.insertOne({ _id: 1, n: 0 })
+    await start({ dataSources: { notes: { manifest: true, collection: notes } } })
+    const first = await ready()
+    const id = first.events.at(-1)?.id ?? ''
+    first.close()
+    await until(() => server.stats().connections === 0)
+    for (let i = 0; i < 9; i++) await notes.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+    for (let i = 0; i < 2; i++) {
+      const back = await ready({ 'Last-Event-ID': id })
+      expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+      expect(back.of('payload')[0]?.data.data).to.deep.equal([{ _id: 1, n: 9 }])
+    }
+  })
+
+  it('resets a callback source that nobody listened to meanwhile, whatever else there was to tell', async () => {
+    let n = 0
+    const payload = () => ({ data: [{ _id: 1, n }], timestamp: new Date() })
+    await start({ dataSources: { calls: { manifest: true, payload, delta: () => () => {} } } })
+    const first = await ready()
+    first.close()
+    await until(() => server.stats().connections === 0)
+    n = 5
+    for (let i = 0; i < 2; i++) {
+      const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+      expect(back.of('payload')[0]?.data.data).to.deep.equal([{ _id: 1, n: 5 }])
+    }
+  })
+
+  it('is exact for a client that was cut off after any event, be it in the middle of a change, a replay or a difference', async () => {
+    await startWithTeams()
+    const { token } = await handshake({ identity: { team: 'b' } })
+    const headers = { Authorization: `Bearer ${token}` }
+    const first = await ready(headers)
+    const other = await ready({
+      Authorization: `Bearer ${(await handshake({ identity: { team: 'x' } })).token}`,
+    })
+    const count = (n: number) => users.updateOne({ _id: 2 }, { $inc: { n }, $push: { name: n } })
+    await users.updateOne({ _id: 2 }, { $set: { name: [] } })
+    for (const n of [1, 2]) await count(n)
+    await until(() => first.of('delta').length === 6)
+    const truth = async () => [
+      (await users.find().toArray()).map(({ _id, name }) => ({ _id, name })),
+      (await users.find({ team: 'b' }).toArray()).map(({ _id, name }) => ({ _id, name })),
+    ]
+    /** What a client has that got these events, from where it comes back. */
+    const cutOff = (events: typeof first.events, model: Model = {}) => {
+      for (const { name, data } of events) {
+        if (name === 'payload') model[data.root] = structuredClone(data.data)
+        if (name === 'delta') applyDelta(model, structuredClone(data))
+      }
+      return { model, id: events.findLast(({ id }) => id !== undefined)?.id ?? '' }
+    }
+    const check = async (events: typeof first.events, deeper: boolean) => {
+      for (let cut = 1; cut <= events.length; cut++) {
+        const { model, id } = cutOff(events.slice(0, cut))
+        const back = await ready(id ? { ...headers, 'Last-Event-ID': id } : headers)
+        const both = cutOff(back.events, model).model
+        expect([both.all, both.own], `after ${cut} events`).to.deep.equal(await truth())
+        back.close()
+        if (deeper) await check([...events.slice(0, cut), ...back.events], false)
+      }
+    }
+    await count(3)
+    first.close()
+    await check(first.events, true)
     other.close()
   })
 

@@ -124,6 +124,25 @@ describe('Rights that change in mid-stream', () => {
       expect((await open((await handshake('ben')).token)).status).to.equal(200)
     })
 
+    it('refuses a stream whose identity was being looked up anew, and looks it up again where rights were refreshed', async () => {
+      const { token } = await handshake('ann')
+      const answers: ((user: unknown) => void)[] = []
+      lookup = () => new Promise((resolve) => answers.push(resolve))
+      await server.refresh()
+      const [first, second] = [open(token), open(token)]
+      await until(() => answers.length === 2)
+      await server.refresh()
+      for (const answer of answers.splice(0)) answer({ team: 'a' })
+      await until(() => answers.length === 2)
+      answers[0]?.({ team: 'c' })
+      const stream = await first
+      await until(() => stream.names().includes('ready'))
+      expect(stream.of('payload').find(({ data }) => data.root === 'cards')?.data.data[0]._id).to.equal(4)
+      server.revoke(() => true)
+      answers[1]?.({ team: 'a' })
+      expect((await second).status).to.equal(401)
+    })
+
     it('keeps the client away: it does not come back by itself', async () => {
       const client = new Client({ url, identity: { user: 'ann' } })
       clients.push(client)

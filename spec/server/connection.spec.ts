@@ -93,13 +93,14 @@ describe('server/connection', () => {
     await users.insertMany(Array.from({ length: count }, (_, _id) => ({ _id, name: `user ${_id}`, text })))
     const log = new Log({ bytes, ms: 1e6 })
     const errors: [string, string][] = []
-    const feed = new Feed(adapter, {
+    const feedHost = {
       log,
       adapters: () => [],
-      point: (at) => `id${at}`,
+      point: (at: number) => `id${at}`,
       onError: () => {},
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
     const host = {
       log,
@@ -232,21 +233,21 @@ describe('server/connection', () => {
   })
 
   describe('a change', () => {
-    it('that touches two roots gives the id with the last frame only', async () => {
+    it('that touches two roots gives the id with the last frame, and takes the one before back until then', async () => {
       const { viewOf, connected, update } = await setUp()
       const { client } = await connected(viewOf('one'), viewOf('two'))
       await update(1)
       await update(2)
       await yieldTurn()
       expect(client.of('delta').map((event) => [event.data.root, event.id])).to.deep.equal([
-        ['one', undefined],
+        ['one', 'none'],
         ['two', 'id1'],
-        ['one', undefined],
+        ['one', 'none'],
         ['two', 'id2'],
       ])
     })
 
-    it('that shows in one root and resets the other gives no id at all', async () => {
+    it('that shows in one root and resets the other takes the id back', async () => {
       const { adapter, feed, viewOf, connected } = await setUp()
       Object.assign(adapter, { lookup: undefined })
       const { client } = await connected(viewOf('one'), viewOf('two', { manifest: { name: true } }))
@@ -264,7 +265,7 @@ describe('server/connection', () => {
       await yieldTurn()
       const events = client.events.slice(4, 6).map(({ name, data, id }) => [name, data.root, id])
       expect(events).to.deep.equal([
-        ['delta', 'one', undefined],
+        ['delta', 'one', 'none'],
         ['reset', 'two', ''],
       ])
     })
@@ -293,7 +294,7 @@ describe('server/connection', () => {
         ['reset', 'one', ''],
         ['payload', 'one', undefined],
         ['ready', undefined, 'id0'],
-        ['delta', 'one', undefined],
+        ['delta', 'one', 'none'],
         ['delta', 'two', 'id1'],
       ])
       expect(client.of('reset')[0]?.data).to.deep.equal({ root: 'one', reason: 'gone' })
@@ -372,9 +373,9 @@ describe('server/connection', () => {
       await until(() => client.ready)
       expect(client.events.map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
         ['manifest', undefined, undefined],
-        ['delta', 'one', undefined],
+        ['delta', 'one', 'none'],
         ['delta', 'two', 'id2'],
-        ['delta', 'one', undefined],
+        ['delta', 'one', 'none'],
         ['delta', 'two', 'id3'],
         ['ready', undefined, 'id3'],
       ])

@@ -107,15 +107,16 @@ describe('server/feed', () => {
     const adapter = new Scripted()
     const log = new Log({ bytes: 1e6, ms: 1e6 })
     const errors: unknown[] = []
-    const feed = new Feed(adapter, {
+    const host = {
       log,
       adapters: () => [],
-      point: (sequence) => `id${sequence}`,
-      onError: (error, source) => errors.push([source, (error as Error).message]),
+      point: (sequence: number) => `id${sequence}`,
+      onError: (error: unknown, source: string) => errors.push([source, (error as Error).message]),
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, host, 0)
     const send = (...changes: Change[]) => adapter.listener.changes(changes, changes.at(-1)?.position ?? '0')
-    return { adapter, log, errors, feed, send, watcher: new Watcher() }
+    return { adapter, log, errors, host, feed, send, watcher: new Watcher() }
   }
 
   describe('opening and closing', () => {
@@ -158,7 +159,27 @@ describe('server/feed', () => {
       await feed.release(watcher.view)
       adapter.start = '50'
       await feed.acquire(watcher.view)
-      expect([feed.floor, log.head, feed.position]).to.deep.equal([2, 2, '50'])
+      expect([feed.floor, log.head, feed.position]).to.deep.equal([3, 3, '50'])
+    })
+
+    it('gives a gap a place of its own, so that who held everything before it does not pass for who came after', async () => {
+      const { adapter, log, feed, send, watcher } = setUp()
+      await feed.acquire(watcher.view)
+      send(update(1))
+      adapter.listener.lost('gone', '30')
+      expect([feed.floor, feed.floorPosition]).to.deep.equal([2, '30'])
+      expect(log.at(2)).to.deep.include({ changes: [], point: 'id2' })
+      expect(log.at(2)?.feed).to.equal(feed)
+      expect(watcher.seen).to.deep.equal([['1']])
+    })
+
+    it('begins with a gap where it was made for a view: the view may have been there before', async () => {
+      const { adapter, log, host, watcher } = setUp()
+      const [shared, own] = [new Feed(adapter, host, 0), new Feed(adapter, host)]
+      await shared.acquire(watcher.view)
+      expect([log.head, shared.floor]).to.deep.equal([0, 0])
+      await own.acquire(watcher.view)
+      expect([log.head, own.floor]).to.deep.equal([1, 1])
     })
 
     it('keeps what comes while it is being opened until it knows where it begins', async () => {
@@ -349,7 +370,7 @@ describe('server/feed', () => {
       adapter.listener.lost('gone', '30')
       await waits
       expect([watcher.reloads, teams.reloads]).to.deep.equal([['history-lost'], ['history-lost']])
-      expect([feed.floor, log.head, feed.position]).to.deep.equal([2, 2, '30'])
+      expect([feed.floor, log.head, feed.position]).to.deep.equal([3, 3, '30'])
       send(update(31))
       expect(watcher.seen.at(-1)).to.deep.equal(['31'])
     })
@@ -387,7 +408,12 @@ describe('server/feed', () => {
         ['users', [1, 2]],
         ['teams', [1]],
       ])
-      expect(documents(watcher)).to.deep.equal([{ _id: 1, found: true }, { _id: 2, found: true }, undefined])
+      // What the look-up may have missed is folded in, by values.
+      expect(documents(watcher)).to.deep.equal([
+        { _id: 1, found: true, n: 1 },
+        { _id: 2, found: true, n: 2 },
+        undefined,
+      ])
     })
 
     it('are not looked up where the source told it, or where it is no update', async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { pause, yieldTurn } from '../../lib/server/pause.ts'
+import { pause, persist, yieldTurn } from '../../lib/server/pause.ts'
 
 describe('server/pause', () => {
   it('pauses for about as long as it is told', async () => {
@@ -25,5 +25,64 @@ describe('server/pause', () => {
     expect(passed).to.equal(false)
     await turn
     expect(passed).to.equal(true)
+  })
+
+  describe('persists', () => {
+    const { setTimeout } = globalThis
+    let pauses: number[]
+    beforeEach(() => {
+      pauses = []
+      globalThis.setTimeout = ((run: () => void, ms: number) => {
+        pauses.push(ms)
+        return setTimeout(run, 0)
+      }) as never
+    })
+    afterEach(() => {
+      globalThis.setTimeout = setTimeout
+    })
+    /** Fails so many times, and notes what was told. */
+    const failing = (times: number, current: () => boolean = () => true) => {
+      const told: string[] = []
+      let attempts = 0
+      const attempt = async () => {
+        if (++attempts <= times) throw new Error(`${attempts}`)
+      }
+      const ended = persist(attempt, current, (error) => told.push((error as Error).message))
+      return { ended, told, attempts: () => attempts }
+    }
+
+    it('until it succeeds, with pauses that double from half a second to half a minute, and tells each failure', async () => {
+      const { ended, told, attempts } = failing(9)
+      await ended
+      expect(pauses).to.deep.equal([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000])
+      expect([told.length, attempts()]).to.deep.equal([9, 10])
+    })
+
+    it('not where it is not to be done any more: neither before, nor after a pause', async () => {
+      const never = failing(1, () => false)
+      await never.ended
+      expect(never.attempts()).to.equal(0)
+      let current = true
+      const once = failing(9, () => current)
+      await yieldTurn()
+      current = false
+      await once.ended
+      expect(once.attempts()).to.equal(once.told.length)
+    })
+
+    it('and tells no failure of what is not to be done any more', async () => {
+      let current = true
+      const told: unknown[] = []
+      const attempt = async () => {
+        current = false
+        throw new Error('late')
+      }
+      await persist(
+        attempt,
+        () => current,
+        (error) => told.push(error),
+      )
+      expect([told, pauses]).to.deep.equal([[], []])
+    })
   })
 })

@@ -94,6 +94,13 @@ describe('server/router', () => {
     expect(found(change('delete', 1))).to.deep.equal([])
   })
 
+  it('finds all where it takes the document to tell, and the source does not give it', () => {
+    const { found } = routerOf([{ team: 'a' }], [{ team: 'b', done: false }], [{ team: 'c' }])
+    expect(found(update(1, 'team.0', 'a' as never))).to.deep.equal([0, 1, 2])
+    expect(found(update(1, 'done', false as never))).to.deep.equal([0, 1, 2])
+    expect(found(update(1, 'name', 'x' as never))).to.deep.equal([])
+  })
+
   it('finds a view by the field that tells it from most others', () => {
     const views = Array.from({ length: 50 }, (_, n): [Query] => [{ archived: false, team: n }])
     const { found } = routerOf(...views)

@@ -49,6 +49,16 @@ describe('Server', () => {
     expect(client.model.users?.map((user) => user._id)).to.deep.equal([1, 2])
   })
 
+  it('keeps nothing of a stream that could not be opened', async () => {
+    const { adapter } = await setUp()
+    const server = make({ dataSources: { users: { manifest: true, collection: adapter.handle('users') } } })
+    const broken = () => {
+      throw new Error('Headers are sent already')
+    }
+    expect(() => server.attach({ renewed: false }, undefined, broken, () => {})).to.throw('Headers')
+    expect(server.stats()).to.deep.include({ connections: 0, views: 0 })
+  })
+
   it('reads and encodes once for a thousand clients that come at once', async () => {
     const { users, adapter } = await setUp()
     const server = make({
@@ -122,7 +132,7 @@ describe('Server', () => {
     await until(() => client.ready)
     await users.updateOne({ _id: 1 }, { $set: { name: 'x' } })
     await until(() => client.of('delta').length === 2)
-    expect(client.of('delta').map((event) => [event.data.root, event.id !== undefined])).to.deep.equal([
+    expect(client.of('delta').map((event) => [event.data.root, event.id !== 'none'])).to.deep.equal([
       ['one', false],
       ['two', true],
     ])

@@ -13,6 +13,7 @@ import { yieldTurn } from '../../lib/server/pause.ts'
 import type { Snapshot } from '../../lib/server/snapshot.ts'
 import { View } from '../../lib/server/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange, Query } from '../../lib/source/source.ts'
+import { until } from '../support/local.ts'
 
 /** A store that is written to while it is read: between two documents of a reading, and before its changes are told. */
 class Interleaved implements Adapter {
@@ -108,13 +109,14 @@ const setUp = (
 ) => {
   const log = new Log({ bytes: 1e7, ms: 1e6 })
   const errors: unknown[] = []
-  const feed = new Feed(adapter, {
+  const host = {
     log,
     adapters: () => [],
     point: String,
-    onError: (error) => errors.push(error),
+    onError: (error: unknown) => errors.push(error),
     onDebug: () => {},
-  })
+  }
+  const feed = new Feed(adapter, host, 0)
   const view = new View(
     {
       key: 'key',
@@ -369,6 +371,26 @@ describe('server/snapshot', () => {
         adapter.update(1, { operation: 'set', path: 'team', data: 'b' }, false)
     }
     expect(documentsOf(await view.snapshot()).map((document) => document._id)).to.deep.equal([3])
+  })
+
+  it('ends, and lets go of the log, when its view is closed before the changes come that the reading has already', async () => {
+    const adapter = new Interleaved(structuredClone(DOCUMENTS))
+    const { view, log } = setUp(adapter)
+    adapter.late = true
+    adapter.during = async (index) => {
+      if (index !== DOCUMENTS.length) return
+      adapter.put({ _id: 9 })
+      await view.close()
+    }
+    let ended: unknown
+    void view.snapshot().catch((error) => {
+      ended = error.code
+    })
+    await until(() => ended !== undefined)
+    expect(ended).to.equal('CLOSED')
+    const entry = { feed: view.feed, changes: [], point: '', adapters: [], bytes: 1e8 }
+    log.append(entry, Date.now())
+    expect(log.bytes).to.equal(0)
   })
 
   describe('parts', () => {

@@ -52,13 +52,14 @@ describe('server/view', () => {
     ])
     const log = new Log({ bytes, ms: 1e6 })
     const errors: Error[] = []
-    const feed = new Feed(adapter, {
+    const feedHost = {
       log,
       adapters: () => [],
-      point: (sequence) => `id${sequence}`,
-      onError: (error) => errors.push(error as Error),
+      point: (sequence: number) => `id${sequence}`,
+      onError: (error: unknown) => errors.push(error as Error),
       onDebug: () => {},
-    })
+    }
+    const feed = new Feed(adapter, feedHost, 0)
     const viewOf = ({ query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {}) =>
       new View(
         {
@@ -356,7 +357,7 @@ describe('server/view', () => {
       await users.updateOne({ _id: 1 }, { $set: { n: 1 } })
       expect(view.resumes(0)).to.equal(true)
       adapter.listener?.lost('gone', feed.position ?? '')
-      expect([view.resumes(0), view.resumes(1)]).to.deep.equal([false, true])
+      expect([0, 1, 2].map((sequence) => view.resumes(sequence))).to.deep.equal([false, false, true])
     })
 
     it('goes back, with a criteria, as far as the members are known', async () => {

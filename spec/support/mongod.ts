@@ -15,8 +15,8 @@ export interface MongoServer {
   version?: string
   /** Ends it; a server of `MONGODB_URL` is left running. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** Stops it and, so many milliseconds later, starts it again on the same port with the same data, where that is possible. */
-  restart?(signal?: NodeJS.Signals, down?: number): Promise<void>
+  /** Stops it and, after so many milliseconds, starts it again on the same port with the same data, where that is possible. */
+  restart?(signal?: NodeJS.Signals, downMs?: number): Promise<void>
 }
 
 export interface MongoServerOptions {
@@ -190,9 +190,9 @@ async function supervised(
       await program.stop(signal)
       await clean()
     },
-    restart: async (signal, down = 0) => {
+    restart: async (signal, downMs = 0) => {
       await program.stop(signal)
-      await new Promise((resolve) => setTimeout(resolve, down))
+      await new Promise((resolve) => setTimeout(resolve, downMs))
       program = startProgram(command, args)
       await answers(program, port)
     },

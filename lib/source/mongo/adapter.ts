@@ -2,11 +2,12 @@ import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongo
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import type { Adapter, ChangeListener, CollectionHandle, Query, Subscription } from '../source.ts'
+import { bsonToJson } from './bson.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
-import { lookupDocuments, readDocuments } from './read.ts'
-import { askServer, isHopeless, type ServerFacts, serverTime } from './server.ts'
-import { clusterTime } from './time.ts'
+import { readDocuments } from './read.ts'
+import { askServer, isHopeless, oldestTime, type ServerFacts, serverTime, settledTime } from './server.ts'
+import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 
 /** Options of {@link mongo}. */
 export interface MongoOptions {
@@ -25,6 +26,7 @@ export interface MongoOptions {
  */
 export class MongoAdapter implements Adapter {
   readonly name = 'mongo'
+  readonly store: string
   /** The database. */
   readonly db: Db
   readonly #client: MongoClient
@@ -36,6 +38,9 @@ export class MongoAdapter implements Adapter {
     this.#client = client
     this.db = db
     this.#options = options
+    const { pipeline } = options
+    this.store =
+      pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
   }
 
   /** A collection of the database, for a data source's `collection`. */
@@ -49,11 +54,13 @@ export class MongoAdapter implements Adapter {
    * do so; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const facts = await this.#facts(listener)
+    const facts = await this.#retried(listener, () => askServer(this.db))
+    const now = clusterTime(facts.now)
     const place = from === undefined ? undefined : parsePosition(from)
+    const kept = place !== undefined && (await this.#retried(listener, () => this.#isKept(place.time, facts)))
     const { Timestamp } = await import('mongodb')
-    const start = place ? new Timestamp(place.time) : facts.now
-    const position = from !== undefined && place ? from : formatPosition(clusterTime(facts.now), ALL)
+    const start = kept ? new Timestamp(place.time) : await this.#retried(listener, () => settledTime(this.db))
+    const position = from !== undefined && kept ? from : formatPosition(clusterTime(start), ALL)
     const following = new Following(
       {
         client: this.#client,
@@ -64,17 +71,19 @@ export class MongoAdapter implements Adapter {
         expanded: facts.expanded,
         sharded: facts.sharded,
         collections: () => [...this.#collections],
-        now: () => serverTime(this.db),
+        now: () => settledTime(this.db),
       },
       listener,
     )
     this.#following.add(following)
     // Whether the history reaches back to `from` is known when the server has accepted the stream.
-    if (place) await following.opened
+    if (kept) await following.opened
     following.announce()
+    const head = formatPosition(now, ALL)
+    const begin = following.startPosition
     return {
-      position: following.startPosition,
-      head: formatPosition(clusterTime(facts.now), ALL),
+      position: begin,
+      head: comparePositions(head, begin) < 0 ? begin : head,
       close: async () => {
         this.#following.delete(following)
         await following.close()
@@ -83,8 +92,10 @@ export class MongoAdapter implements Adapter {
   }
 
   async past(milliseconds: number): Promise<string> {
-    const now = clusterTime(await serverTime(this.db))
-    return formatPosition({ t: Math.max(0, now.t - Math.ceil(milliseconds / 1000)), i: 0 }, ALL)
+    const { now, sharded } = await askServer(this.db)
+    const wanted = { t: Math.max(1, clusterTime(now).t - Math.ceil(milliseconds / 1000)), i: 0 }
+    const oldest = sharded ? undefined : await oldestTime(this.#client)
+    return formatPosition(oldest ? laterTime(oldest, wanted) : wanted, ALL)
   }
 
   compare(a: string, b: string): number {
@@ -109,14 +120,30 @@ export class MongoAdapter implements Adapter {
     return { from, to: comparePositions(to, from) < 0 ? from : to }
   }
 
-  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
-    return await lookupDocuments(this.db.collection(collection), ids)
+  async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
+    const documents: Document[] = []
+    const { to } = await this.read(collection, { _id: { $in: ids } }, (batch) => {
+      documents.push(...batch)
+    })
+    return { documents, position: to }
   }
 
-  async #facts(listener: ChangeListener): Promise<ServerFacts> {
+  /**
+   * Whether the stream can begin at a time. MongoDB itself refuses one that its oplog no longer reaches back to (286), but not one of
+   * the future, where it would wait; SecantusDB begins at its oldest entry without a word. The oplog may not be for us to read: then the server's word counts.
+   */
+  async #isKept(time: ClusterTime, { now, sharded }: ServerFacts): Promise<boolean> {
+    // One router may know of a later time than another.
+    if (sharded) return time.t <= clusterTime(now).t + ROUTERS_APART_S
+    if (compareTimes(time, clusterTime(now)) > 0) return false
+    const oldest = await oldestTime(this.#client)
+    return !oldest || compareTimes(oldest, time) <= 0
+  }
+
+  async #retried<T>(listener: ChangeListener, ask: () => Promise<T>): Promise<T> {
     for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
       try {
-        return await askServer(this.db)
+        return await ask()
       } catch (error) {
         if (isHopeless(error)) throw error
         listener.error(error)
@@ -125,6 +152,8 @@ export class MongoAdapter implements Adapter {
     }
   }
 }
+
+const ROUTERS_APART_S = 60
 
 const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
 

@@ -1,4 +1,6 @@
 import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
+import { applyToCopy } from '../../model/apply.ts'
+import type { Document } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
@@ -61,7 +63,11 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'update': {
       const operations = updateOperations(event.updateDescription, options.expanded)
       const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
-      return { changes: [change], needsDocument: operations === undefined }
+      const document = operations && documentAfter(change.before, operations)
+      return {
+        changes: [document ? { ...change, document } : change],
+        needsDocument: operations === undefined,
+      }
     }
     case 'delete':
       return found({
@@ -73,7 +79,9 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'rename':
       return found(whole('clear', event.ns.coll), ...renamedTo(event, (name) => whole('reload', name, 1)))
     case 'dropDatabase':
-      return found(...(options.collections ?? []).map((name, index) => whole('clear', name, index)))
+      return found(
+        ...[...(options.collections ?? [])].sort().map((name, index) => whole('clear', name, index)),
+      )
     default:
       return found()
   }
@@ -148,9 +156,27 @@ function start(
     position: options.position(0),
     timestamp,
     collection: event.ns.coll,
-    // All of a transaction happens at one cluster time, which no other write shares.
-    ...(event.txnNumber === undefined ? {} : { transaction: `${event.clusterTime ?? timestamp}` }),
     id: bsonToJson(event.documentKey?._id),
+    ...imageBefore(event),
+  }
+}
+
+/** The document before the change, where the collection keeps pre-images and this one hasn't expired: else it is null, or not there. */
+function imageBefore(event: KeyedEvent): { before?: Document } {
+  const image = 'fullDocumentBeforeChange' in event ? event.fullDocumentBeforeChange : undefined
+  return image ? { before: documentToJson(image) } : {}
+}
+
+/**
+ * The document after an update, from its pre-image, as MongoDB itself makes its post-images (`fullDocument: 'whenAvailable'`): this spares
+ * the wire the second document. (SecantusDB gives a later one there.)
+ */
+function documentAfter(before: Document | undefined, operations: readonly Operation[]): Document | undefined {
+  try {
+    return operations.reduce<Document | undefined>(applyToCopy, before)
+  } catch {
+    // An image that doesn't fit its own change proves nothing.
+    return undefined
   }
 }
 

@@ -89,9 +89,9 @@ export class Channel {
     const client = await this.#connect()
     // The time comes first, so that the least is missed between the call and the stream's start.
     const now = await serverTime(anyDatabase(client))
-    const { expanded } = await askServer(anyDatabase(client))
+    const { expanded, sharded } = await askServer(anyDatabase(client))
     this.#check(watcher)
-    this.#stream ??= this.#open(client, now, expanded)
+    this.#stream ??= this.#open(client, now, expanded, sharded)
     watcher.since = clusterTime(now)
     for (const { time, event } of watcher.held.splice(0)) this.#tell(watcher, time, event)
   }
@@ -115,12 +115,12 @@ export class Channel {
     })
   }
 
-  #open(client: MongoClient, start: Timestamp, expanded: boolean): EventStream {
+  #open(client: MongoClient, start: Timestamp, expanded: boolean, sharded: boolean): EventStream {
     const { text } = this.#namespace
     this.#reports.debug(`Watching ${text}`)
     const source = this.#namespace.source(client)
     return new EventStream(
-      { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, start },
+      { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, sharded, start },
       {
         events: (events) => this.#events(events, client, expanded),
         quiet: () => {},

@@ -1,9 +1,11 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Change, ChangeListener } from '../source.ts'
+import { eventTime } from './batch.ts'
 import { translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
+import { firstBatch, settle } from './server.ts'
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 import { tokenTime } from './token.ts'
@@ -38,6 +40,8 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #stream: EventStream
   #announced = false
+  /** Where the stream was last begun by a time. */
+  #start: ClusterTime
   #eventTime: ClusterTime | undefined
   #eventOrdinal = -1
   #quiet: { token: string; asked: ClusterTime } | undefined
@@ -45,10 +49,11 @@ export class Following {
   constructor(options: FollowingOptions, listener: ChangeListener) {
     this.#options = options
     this.#listener = listener
+    this.#start = clusterTime(options.start)
     this.startPosition = options.position
     this.position = options.position
     this.#stream = new EventStream(
-      { ...options, source: options.db },
+      { ...options, source: options.db, ...(options.expanded ? { images: options.db } : {}) },
       {
         events: (events) => this.#events(events),
         quiet: (token, asked) => this.#onQuiet(token, asked),
@@ -82,26 +87,17 @@ export class Following {
     const place = parsePosition(before)
     if (!place) return
     const { Timestamp } = await import('mongodb')
+    await settle(this.#options.db, time)
     const at = new Timestamp(place.time)
     const { db, pipeline, expanded } = this.#options
-    const reply = await db.command({
-      aggregate: 1,
-      pipeline: [
-        { $changeStream: { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) } },
-        ...pipeline,
-      ],
-      readConcern: { level: 'majority' },
-      cursor: {},
-    })
-    const { id, firstBatch, ns } = reply.cursor
-    const collection = String(ns).slice(db.databaseName.length + 1)
-    db.command({ killCursors: collection, cursors: [id] }).catch(() => {})
-    const later = (firstBatch as ChangeStreamDocument[]).filter((event) => {
+    const stage = { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) }
+    const events = await firstBatch(db, [{ $changeStream: stage }, ...pipeline], time)
+    const later = events.filter((event) => {
       const time = eventTime(event)
       return !time || compareTimes(time, place.time) > 0
     })
     // Events of the position's own cluster time come again; the listener has been told those up to the position's ordinal.
-    const untold = firstBatch.length - later.length > place.ordinal + 1
+    const untold = events.length - later.length > place.ordinal + 1
     if (later.length === 0 && !untold && this.position === before) this.#progress(position)
   }
 
@@ -111,7 +107,7 @@ export class Following {
     // Kept only once the listener was told: after a failure the same events come again.
     let time = this.#eventTime
     let ordinal = this.#eventOrdinal
-    const changes: Change[] = []
+    const all: Change[] = []
     const incomplete = new Set<Change>()
     let position = this.position
     for (const event of events) {
@@ -120,19 +116,28 @@ export class Following {
       if (!time || compareTimes(at, time) !== 0) ordinal = -1
       time = at
       const first = ordinal + 1
-      const translation = translate(event, {
+      const { changes, needsDocument } = translate(event, {
         expanded,
         collections: collections(),
         position: (index) => formatPosition(at, first + index),
       })
-      ordinal += Math.max(1, translation.changes.length)
-      const fresh = translation.changes.filter(
-        (change) => comparePositions(change.position, this.position) > 0,
-      )
-      changes.push(...fresh)
-      if (translation.needsDocument) for (const change of fresh) incomplete.add(change)
+      ordinal += Math.max(1, changes.length)
+      all.push(...changes)
+      if (needsDocument) for (const change of changes) incomplete.add(change)
       const reached = formatPosition(at, ordinal)
       if (comparePositions(reached, position) > 0) position = reached
+    }
+    joinEqualTimes(all)
+    const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
+    // Events of the start come again. Any other one that is not past the position was not told, and can't be any more.
+    const again = formatPosition(this.#start, ALL)
+    if (
+      changes.length < all.length &&
+      all.some(
+        ({ position: at }) => comparePositions(at, again) > 0 && comparePositions(at, this.position) <= 0,
+      )
+    ) {
+      this.#tellLost('a change was told later than the server said')
     }
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
@@ -156,13 +161,9 @@ export class Following {
     const previous = this.#quiet
     this.#quiet = { token, asked }
     let reached = looked && compareTimes(looked, asked) < 0 ? looked : asked
-    if (!looked) reached = previous?.asked ?? this.#startTime()
+    if (!looked) reached = previous?.asked ?? this.#start
     else if (!this.#options.sharded && previous?.token === token) reached = laterTime(reached, previous.asked)
     this.#progress(formatPosition(reached, ALL))
-  }
-
-  #startTime(): ClusterTime {
-    return clusterTime(this.#options.start)
   }
 
   #progress(position: string): void {
@@ -173,17 +174,33 @@ export class Following {
 
   async #lost(reason: string): Promise<Timestamp> {
     const now = await this.#options.now()
-    this.position = formatPosition(clusterTime(now), ALL)
+    this.#start = clusterTime(now)
+    this.position = formatPosition(this.#start, ALL)
     this.#eventTime = undefined
     this.#eventOrdinal = -1
     this.#quiet = undefined
+    this.#tellLost(reason)
+    return now
+  }
+
+  #tellLost(reason: string): void {
     // Before the subscription was handed out, its position says it all.
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
-    return now
   }
 }
 
-function eventTime(event: ChangeStreamDocument): ClusterTime | undefined {
-  return event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
+/** What happened at one cluster time was written at once: by a transaction, or by one write of many documents. */
+function joinEqualTimes(changes: readonly Change[]): void {
+  let last: Change | undefined
+  let lastTime = ''
+  for (const change of changes) {
+    const time = change.position.slice(0, change.position.lastIndexOf('.'))
+    if (last && time === lastTime) {
+      last.transaction = time
+      change.transaction = time
+    }
+    last = change
+    lastTime = time
+  }
 }

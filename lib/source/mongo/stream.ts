@@ -7,6 +7,9 @@ import type {
   MongoClient,
   Timestamp,
 } from 'mongodb'
+import { lastTimeStart, tellable } from './batch.ts'
+import { Fragments } from './fragments.ts'
+import { errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
 
 /** How values are read, whatever the client's own options are: without loss, and told by `_bsontype`. */
@@ -29,13 +32,17 @@ export interface EventStreamOptions {
   pipeline: Document[]
   maxAwaitTimeMS: number
   expanded: boolean
+  /** Whether a router of a sharded cluster answers. */
+  sharded: boolean
+  /** The database that is asked whether a collection of it keeps pre-images; where one does, events hold them (`fullDocumentBeforeChange`). */
+  images?: Db
   /** Events from this cluster time on are reported, those of it included. */
   start: Timestamp
 }
 
 /** What an {@link EventStream} calls, one call at a time: the next one waits for the promise that it returned. */
 export interface EventStreamHandler {
-  /** What came at once, in order. When it rejects, the stream is opened again and these events come again. */
+  /** What came at once, in order, and nothing less than all of a cluster time that belongs together. When it rejects, the stream is opened again and these events come again. */
   events(events: readonly ChangeStreamDocument[]): void | Promise<void>
   /**
    * The server had nothing to tell. `asked` is the last cluster time that was known when it was asked, `token` how far the server says
@@ -54,9 +61,14 @@ const LONGEST_PAUSE_MS = 30_000
 
 /**
  * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another cluster;
- * BSONObjectTooLarge: an event over 16 MB, which would come again for ever.
+ * BSONObjectTooLarge: an event over 16 MB where the server can't split it, which would come again for ever.
  */
 const HISTORY_LOST = new Set([286, 280, 260, 10334])
+
+/** Splits events over 16 MB; MongoDB 6.0.9 and later. */
+const SPLIT = '$changeStreamSplitLargeEvent'
+/** An unknown stage; one that is not of the API version which the client insists on. */
+const UNKNOWN_STAGE = new Set([40324, 323])
 
 /**
  * One change stream that is kept open: it is opened again after an error (after a pause of 0.5 s that doubles up to 30 s) and after an
@@ -72,6 +84,8 @@ export class EventStream {
   #closed = false
   #running: Promise<void>
   #pause = FIRST_PAUSE_MS
+  #split: boolean
+  #images = false
   #wake: (() => void) | undefined
   #accept: () => void = () => {}
   #end: () => void = () => {}
@@ -81,6 +95,7 @@ export class EventStream {
     this.#handler = handler
     this.#resume = { startAtOperationTime: options.start }
     this.#known = clusterTime(options.start)
+    this.#split = !options.pipeline.some((stage) => SPLIT in stage)
     this.opened = new Promise((resolve) => {
       this.#accept = resolve
     })
@@ -113,12 +128,16 @@ export class EventStream {
   }
 
   async #recover(error: unknown): Promise<void> {
+    if (this.#split && isUnknownStage(error)) {
+      this.#split = false
+      return
+    }
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
         this.#resume = { startAtOperationTime: await this.#handler.lost(errorMessage(error)) }
         // At once, but not twice in a row.
         if (this.#pause > FIRST_PAUSE_MS) await this.#sleep()
-        this.#pause *= 2
+        else this.#pause *= 2
         return
       }
       this.#handler.error(error)
@@ -143,15 +162,18 @@ export class EventStream {
   }
 
   async #follow(): Promise<void> {
-    const { client, source, pipeline, maxAwaitTimeMS, expanded } = this.#options
+    const { client, source, pipeline, maxAwaitTimeMS, expanded, images } = this.#options
+    if (images && !this.#images) this.#images = await keepsImages(images)
+    if (this.#closed) return
     // Only a causal session keeps the server's time that comes with each reply.
     const session = client.startSession({ causalConsistency: true })
-    const stream = source.watch(pipeline, {
+    const stream = source.watch(this.#split ? [...pipeline, { [SPLIT]: {} }] : pipeline, {
       ...READ_OPTIONS,
       ...this.#resume,
       session,
       maxAwaitTimeMS,
       ...(expanded ? { showExpandedEvents: true } : {}),
+      ...(this.#images ? { fullDocumentBeforeChange: 'whenAvailable' } : {}),
     })
     stream.once('resumeTokenChanged', this.#accept)
     try {
@@ -163,33 +185,53 @@ export class EventStream {
   }
 
   async #pump(stream: ChangeStream, session: ClientSession): Promise<void> {
+    const { BSON } = await import('mongodb')
+    const fragments = new Fragments()
     let batch: ChangeStreamDocument[] = []
+    let answers = 0
+    let interruptions = 0
     while (!this.#closed) {
       const asked = this.#known
+      const cursor = cursorOf(stream)
       const next = stream.tryNext()
       next.catch(() => {})
       // What has come already is there before this turn ends; then the batch is handed over while the server is asked for more.
       if (batch.length > 0 && (await isLater(next))) {
-        await this.#hand(batch)
-        batch = []
+        const ready = tellable(batch, this.#options.sharded, (event) => BSON.calculateObjectSize(event))
+        await this.#hand(batch.slice(0, ready))
+        batch = batch.slice(ready)
       }
       const event = await this.#unlessClosed(next)
       if (this.#closed) return
       this.#accept()
-      this.#pause = FIRST_PAUSE_MS
+      // The driver goes on by itself after some errors, at once and for ever: that is well only as long as it gets any further.
+      answers = cursorOf(stream) === cursor ? answers + 1 : 1
+      if (answers > 1) interruptions = 0
+      else if (++interruptions > 2) throw new Error('The change stream breaks off again and again')
       if (session.operationTime) this.know(clusterTime(session.operationTime))
       if (event) {
-        batch.push(event)
-        if (event.operationType !== 'invalidate') continue
-        await this.#hand(batch)
-        this.#resume = { startAfter: event._id }
-        return
+        const whole = fragments.take(event)
+        if (!whole) continue
+        batch.push(whole)
+        if (whole.operationType === 'invalidate') {
+          await this.#hand(batch)
+          this.#resume = { startAfter: whole._id }
+          return
+        }
+        if (this.#options.images && !this.#images && bringsImages(whole)) {
+          // From this very event on, with all that belongs to it, they come again with pre-images.
+          this.#images = true
+          await this.#hand(batch.slice(0, lastTimeStart(batch)))
+          return
+        }
+        continue
       }
-      if (batch.length > 0) {
-        await this.#hand(batch)
-        batch = []
-      }
+      await this.#hand(batch)
+      batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
+      if (fragments.pending) continue
+      // The first answer says no more than that the stream was accepted.
+      if (answers > 1) this.#pause = FIRST_PAUSE_MS
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
@@ -205,10 +247,11 @@ export class EventStream {
   }
 
   async #hand(batch: readonly ChangeStreamDocument[]): Promise<void> {
-    if (this.#closed) return
-    await this.#handler.events(batch)
     const last = batch.at(-1)
-    if (last) this.#resume = { resumeAfter: last._id }
+    if (this.#closed || !last) return
+    await this.#handler.events(batch)
+    this.#resume = { resumeAfter: last._id }
+    this.#pause = FIRST_PAUSE_MS
   }
 }
 
@@ -221,10 +264,20 @@ async function isLater(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([settled, new Promise<boolean>((resolve) => setImmediate(resolve, true))])
 }
 
-function errorCode(error: unknown): number {
-  const code: unknown =
-    typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
-  return typeof code === 'number' ? code : 0
+/** Not of the driver's documented interface; where it has none, nothing is noticed, and the driver goes on by itself. */
+function cursorOf(stream: ChangeStream): unknown {
+  return (stream as { cursor?: unknown }).cursor
+}
+
+function isUnknownStage(error: unknown): boolean {
+  return UNKNOWN_STAGE.has(errorCode(error)) || errorMessage(error).includes(SPLIT)
+}
+
+/** Whether from this event on a collection keeps pre-images. */
+function bringsImages(event: ChangeStreamDocument): boolean {
+  if (event.operationType !== 'create' && event.operationType !== 'modify') return false
+  const { operationDescription } = event as { operationDescription?: Document }
+  return operationDescription?.changeStreamPreAndPostImages?.enabled === true
 }
 
 function errorMessage(error: unknown): string {

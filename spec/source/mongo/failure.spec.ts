@@ -4,7 +4,7 @@ import { ParticleError } from '../../../lib/errors.ts'
 import { MongoWatch, mongo } from '../../../lib/source/mongo/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.ts'
-import { closeAll, freshDatabase, Recorder, readAll } from './fold.ts'
+import { Copy, closeAll, freshDatabase, Recorder, readAll } from './fold.ts'
 
 describe('source/mongo on a server that fails', () => {
   describe('(a standalone one)', () => {
@@ -50,7 +50,8 @@ describe('source/mongo on a server that fails', () => {
     const open: Subscription[] = []
 
     before(async function () {
-      const args = ['--enable-test-commands']
+      // What was acknowledged survives SIGKILL, as with a majority's journals on MongoDB.
+      const args = ['--enable-test-commands', '--sync-on-commit']
       server = await mongoOrSkip(this, () => startMongo({ args, durable: true }))
       client = new MongoClient(server.url, { serverSelectionTimeoutMS: 500 })
     })
@@ -110,6 +111,52 @@ describe('source/mongo on a server that fails', () => {
       expect(recorder.losses).to.have.lengthOf(1)
     })
 
+    for (const [code, name] of [
+      [286, 'ChangeStreamHistoryLost'],
+      [280, 'ChangeStreamFatalError'],
+      [260, 'InvalidResumeToken'],
+      [10334, 'BSONObjectTooLarge'],
+    ] as const) {
+      it(`tells all that comes after a loss, while it is written to (${name}, three in a row)`, async () => {
+        const { adapter, recorder } = await follow()
+        const users = db.collection<{ _id: number }>('users')
+        let writing = true
+        const writer = (async () => {
+          for (let _id = 0; writing; _id += 1) await users.insertOne({ _id })
+        })()
+        await recorder.until(() => recorder.changesSeen.length > 10)
+        // As the server does: at each loss all is read again, and every change past the reading's begin is told.
+        let reading = readAll(adapter, 'users')
+        const lost = recorder.lost.bind(recorder)
+        recorder.lost = (reason, position) => {
+          lost(reason, position)
+          reading = readAll(adapter, 'users')
+        }
+        await failNext({ failCommands: ['getMore'], errorCode: code }, 3)
+        await recorder.until(() => recorder.losses.length >= 3)
+        const count = recorder.changesSeen.length
+        await recorder.until(() => recorder.changesSeen.length > count + 20)
+        writing = false
+        await writer
+        const final = await readAll(adapter, 'users')
+        await recorder.reached(adapter, final.to)
+        const { documents, from } = await reading
+        const copy = new Copy()
+        copy.fill('users', documents)
+        copy.apply(recorder.changesSeen.filter((change) => adapter.compare(change.position, from) > 0))
+        expect(copy.sorted('users')).to.deep.equal(final.documents)
+        const { position = '' } = recorder.losses.at(-1) ?? {}
+        expect(adapter.compare(from, position)).to.be.at.least(0)
+        // Nothing is missing from the loss on, and nothing is told twice.
+        const ids = recorder.changesSeen.map((change) => ('id' in change ? Number(change.id) : -1))
+        expect(ids).to.deep.equal([...new Set(ids)])
+        const after = recorder.changesSeen.filter((change) => adapter.compare(change.position, position) > 0)
+        const first = after[0] && 'id' in after[0] ? Number(after[0].id) : 0
+        expect(ids.slice(ids.length - after.length)).to.deep.equal(after.map((_, index) => first + index))
+        expect(ids.at(-1)).to.equal(final.documents.length - 1)
+      }).timeout(20_000)
+    }
+
     it('starts from now, and says so, where the history does not reach back to the position', async () => {
       const { adapter, recorder, subscription } = await follow()
       const users = db.collection('users')
@@ -127,17 +174,64 @@ describe('source/mongo on a server that fails', () => {
       expect(again.recorder.losses).to.deep.equal([])
     })
 
-    it('goes on after the server was restarted', async () => {
-      const { adapter, recorder } = await follow()
-      const users = db.collection<{ _id: number }>('users')
-      await users.insertOne({ _id: 1 })
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      it(`goes on with nothing lost or told twice after the server was ended by ${signal} in mid-stream`, async () => {
+        const { adapter, recorder, subscription } = await follow()
+        const users = db.collection<{ _id: number }>('users')
+        let writing = true
+        const writer = (async () => {
+          // What is not acknowledged may have been written all the same; the next one has another id.
+          for (let _id = 0; writing; _id += 1) {
+            await users.insertOne({ _id }).catch(() => new Promise((resolve) => setTimeout(resolve, 50)))
+          }
+        })()
+        for (let restarts = 0; restarts < 2; restarts += 1) {
+          const count = recorder.changesSeen.length
+          await recorder.until(() => recorder.changesSeen.length > count + 20, 20_000)
+          await server.restart?.(signal)
+        }
+        const count = recorder.changesSeen.length
+        await recorder.until(() => recorder.changesSeen.length > count + 20, 20_000)
+        writing = false
+        await writer
+        const { documents, to } = await readAll(adapter, 'users')
+        await recorder.reached(adapter, to)
+        const ids = documents.map(({ _id }) => Number(_id)).sort((a, b) => a - b)
+        expect(recorder.changesSeen.map((change) => 'id' in change && change.id)).to.deep.equal(ids)
+        expect(recorder.losses).to.deep.equal([])
+        expect(recorder.errors).to.not.be.empty
+        // Any position of before is still good on another process, which never saw the first server.
+        const other = new MongoClient(server.url)
+        const again = new Recorder()
+        const middle = recorder.changesSeen[10]?.position ?? ''
+        const resumed = await mongo(other.db(db.databaseName)).open(again, middle)
+        expect([subscription.position, resumed.position]).to.deep.equal([subscription.position, middle])
+        await again.reached(adapter, to)
+        expect(again.changesSeen).to.deep.equal(recorder.changesSeen.slice(11))
+        await resumed.close()
+        await other.close()
+      }).timeout(60_000)
+    }
+
+    it('tells why it waits while no server is there, again and again', async () => {
+      const { recorder } = await follow()
+      await db.collection('users').insertOne({ n: 1 })
       await recorder.until(() => recorder.changesSeen.length === 1)
-      await server.restart?.()
-      await users.insertOne({ _id: 2 })
-      await recorder.until(() => recorder.changesSeen.length === 2)
-      expect(recorder.changesSeen.map((change) => 'id' in change && change.id)).to.deep.equal([1, 2])
-      const { to } = await readAll(adapter, 'users')
-      await recorder.reached(adapter, to)
-    }).timeout(30_000)
+      const times: number[] = []
+      const told = recorder.error.bind(recorder)
+      recorder.error = (error) => {
+        times.push(Date.now())
+        told(error)
+      }
+      await server.restart?.('SIGKILL', 5000)
+      const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+      // 0.5 s of the driver's own patience, and 0.5 s, 1 s, 2 s between two tries.
+      expect(
+        pauses.slice(0, 2).map((pause) => Math.floor(pause / 500)),
+        String(pauses),
+      ).to.deep.equal([2, 3])
+      await db.collection('users').insertOne({ n: 2 })
+      await recorder.until(() => recorder.changesSeen.length === 2, 20_000)
+    }).timeout(60_000)
   })
 })

@@ -120,6 +120,14 @@ export function freshDatabase(client: MongoClient) {
   return client.db(`particle_${process.pid}_${Date.now().toString(36)}_${databases}`)
 }
 
+/** For a `before` hook: skips what needs pre-images where the server is older than MongoDB 6.0. */
+export async function imagesOrSkip(context: Mocha.Context, client: MongoClient): Promise<void> {
+  const { maxWireVersion } = await client.db('admin').command({ hello: 1 })
+  if (maxWireVersion >= 17) return
+  console.log('mongo: skipped. Pre-images need MongoDB 6.0')
+  context.skip()
+}
+
 /** Closes what is open, whatever failed. */
 export async function closeAll(subscriptions: Subscription[]): Promise<void> {
   await Promise.all(subscriptions.splice(0).map((subscription) => subscription.close()))

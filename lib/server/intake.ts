@@ -1,0 +1,150 @@
+import type { Adapter, Change, ChangeListener, DocumentChange } from '../source/source.ts'
+import { complete, type Found, lookUp } from './lookup.ts'
+import { persist } from './pause.ts'
+import { Waiting } from './waiting.ts'
+
+/** Where an intake hands on what it took in. */
+export interface IntakeHost {
+  /** Whether some view needs the document of an update. */
+  needsDocument(change: DocumentChange): boolean
+  /** Changes in order; from the one number `together` on, all are to be shown at once. */
+  dispatch(changes: readonly Change[], position: string, together: number): void
+  lost(reason: string, position: string): void
+  failed(error: unknown): void
+}
+
+interface ChangesMessage {
+  kind: 'changes'
+  changes: readonly Change[]
+  position: string
+}
+
+type Message = ChangesMessage | { kind: 'lost'; reason: string; position: string }
+
+/** How often documents are looked up again because more changes need theirs meanwhile. */
+const MOST_ROUNDS = 5
+/** For how long what was told until a look-up is waited for, in milliseconds. */
+const ARRIVAL_MS = 5_000
+
+/** What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked up before the change is handed on. */
+export class Intake {
+  /** What the adapter is to tell. */
+  readonly listener: ChangeListener
+  readonly #adapter: Adapter
+  readonly #host: IntakeHost
+  readonly #inbox: Message[] = []
+  readonly #arrivals: Waiting
+  /** Until it is begun, and while something is being looked up, what comes waits. */
+  #busy = true
+  #closed = false
+
+  constructor(adapter: Adapter, host: IntakeHost) {
+    this.#adapter = adapter
+    this.#host = host
+    this.#arrivals = new Waiting(adapter)
+    this.listener = {
+      changes: (changes, position) => this.#receive({ kind: 'changes', changes, position }),
+      progress: (position) => this.#receive({ kind: 'changes', changes: [], position }),
+      lost: (reason, position) => this.#receive({ kind: 'lost', reason, position }),
+      error: (error) => {
+        if (!this.#closed) host.failed(error)
+      },
+    }
+  }
+
+  /** Hands on what has come, and what comes from now on. */
+  begin(): void {
+    this.#busy = false
+    this.#drain()
+  }
+
+  /** Hands nothing on any more. */
+  close(): void {
+    this.#closed = true
+    this.#inbox.length = 0
+    this.#arrivals.giveUp()
+  }
+
+  #receive(message: Message): void {
+    if (this.#closed) return
+    this.#inbox.push(message)
+    if (message.kind === 'lost') this.#arrivals.giveUp()
+    else this.#arrivals.reached(message.position)
+    if (!this.#busy) this.#drain()
+  }
+
+  /** Works the inbox off: synchronously, until something has to be looked up. */
+  #drain(): void {
+    for (let message = this.#inbox.shift(); message; message = this.#inbox.shift()) {
+      if (message.kind === 'lost') this.#host.lost(message.reason, message.position)
+      else if (message.changes.some((change) => this.#needsDocument(change))) {
+        this.#busy = true
+        void this.#lookUp(message).then(() => {
+          if (!this.#closed) this.begin()
+        })
+        return
+      } else this.#host.dispatch(message.changes, message.position, message.changes.length)
+    }
+  }
+
+  #needsDocument(change: Change): change is DocumentChange {
+    if (!this.#adapter.lookup || change.kind !== 'update' || change.document) return false
+    return this.#host.needsDocument(change)
+  }
+
+  /** Hands changes on once their documents are at hand, together with all that the source told until they were looked up. */
+  async #lookUp(message: ChangesMessage): Promise<void> {
+    let { changes, position } = message
+    const first = changes.findIndex((change) => this.#needsDocument(change))
+    let found: Found = { documents: new Map(), position: undefined }
+    for (let round = 1; round <= MOST_ROUNDS; round++) {
+      const needed = changes.filter((change) => this.#needsDocument(change))
+      const attempt = async () => {
+        found = await lookUp(this.#adapter, needed)
+      }
+      await persist(
+        attempt,
+        () => !this.#closed,
+        (error) => this.#host.failed(error),
+      )
+      if (this.#closed) return
+      if (found.position === undefined || this.#adapter.compare(position, found.position) >= 0) break
+      await this.#arrived(found.position)
+      if (this.#closed) return
+      const later = this.#takeUpTo(found.position)
+      changes = [...changes, ...later.changes]
+      position = later.position ?? position
+      if (!later.changes.some((change) => this.#needsDocument(change))) break
+    }
+    // One by one up to the first that was looked up; from there on, documents are those of after the last.
+    const whole = complete(changes, found)
+    this.#host.dispatch(whole, position, found.position === undefined ? whole.length : first)
+  }
+
+  async #arrived(position: string): Promise<void> {
+    const last = this.#inbox.at(-1)
+    if (last && this.#adapter.compare(last.position, position) >= 0) return
+    await this.#arrivals.for(position, ARRIVAL_MS)
+  }
+
+  /** Takes what has come up to a position out of the inbox. */
+  #takeUpTo(limit: string): { changes: Change[]; position: string | undefined } {
+    const taken: Change[] = []
+    let position: string | undefined
+    for (let next = this.#inbox[0]; next?.kind === 'changes'; next = this.#inbox[0]) {
+      const within = (change: { position: string }) => this.#adapter.compare(change.position, limit) <= 0
+      if (within(next)) {
+        for (const change of next.changes) taken.push(change)
+        position = next.position
+        this.#inbox.shift()
+        continue
+      }
+      const until = next.changes.findLastIndex(within) + 1
+      for (const change of next.changes.slice(0, until)) taken.push(change)
+      position = next.changes[until - 1]?.position ?? position
+      this.#inbox[0] = { ...next, changes: next.changes.slice(until) }
+      break
+    }
+    return { changes: taken, position }
+  }
+}

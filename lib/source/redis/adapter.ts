@@ -1,0 +1,128 @@
+import { ParticleError } from '../../errors.ts'
+import type { Document, Id } from '../../model/document.ts'
+import { canonical, toJson } from '../../model/json.ts'
+import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
+import { checkClient, type RedisClient } from './client.ts'
+import { RedisCollection } from './collection.ts'
+import { KeyspaceFeed } from './keyspace.ts'
+import { type CollectionOptions, Mapping } from './mapping.ts'
+import { type RedisOptions, type Settings, settingsOf } from './options.ts'
+import { lookupDocuments, readDocuments } from './read.ts'
+import { StreamFeed } from './stream.ts'
+
+/**
+ * A Redis database as a source. Made by {@link redis}.
+ *
+ * With a stream, positions are the ids of its entries (`<milliseconds>-<sequence>`), the same on every process that follows it. Without one
+ * they hold for this process alone.
+ */
+export class RedisAdapter implements Adapter {
+  readonly name = 'redis'
+  readonly store?: string
+  /** The position of so many milliseconds ago; only with a stream, since notifications leave no history. */
+  readonly past?: (milliseconds: number) => Promise<string>
+  readonly #client: RedisClient
+  readonly #settings: Settings
+  readonly #collections = new Map<string, { collection: RedisCollection; mapping: Mapping }>()
+  readonly #feed: StreamFeed | KeyspaceFeed
+
+  /** Use `redis(client, options)`. */
+  constructor(client: RedisClient, settings: Settings) {
+    this.#client = client
+    this.#settings = settings
+    const { stream, maxLength, database, prefix } = settings
+    const mappings = () => [...this.#collections.values()].map(({ mapping }) => mapping)
+    if (stream) {
+      const feed = new StreamFeed({ client, ...stream, maxLength, mappings })
+      this.#feed = feed
+      this.store = `${database}:${stream.key}`
+      this.past = async (milliseconds) => await feed.past(milliseconds)
+    } else {
+      this.#feed = new KeyspaceFeed({ client, database, prefix, mappings })
+    }
+  }
+
+  /**
+   * The collection of this name, the same object for the same name: the documents under its prefix, for a data source's `collection` and to
+   * write to. The options of the first call hold; another call may repeat them or leave them out.
+   *
+   * @throws ParticleError `INVALID_OPTION`, also where its prefix lies within that of another collection
+   */
+  collection(name: string, options?: CollectionOptions): RedisCollection {
+    const known = this.#collections.get(name)
+    if (!known) return this.#add(name, options === undefined ? {} : options).collection
+    if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
+      throw new ParticleError('INVALID_OPTION', `The collection ${name} is there already, with other options`)
+    }
+    return known.collection
+  }
+
+  /**
+   * Starts to follow the changes, on connections of its own. Rejects where the client is not connected, its user may not do so, the stream's
+   * key holds something else, or notifications are off and can't be turned on; other failures are reported to `listener.error` and tried again.
+   */
+  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+    return await this.#feed.open(listener, from)
+  }
+
+  compare(a: string, b: string): number {
+    return this.#feed.compare(a, b)
+  }
+
+  async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+  ): Promise<Reading> {
+    const mapping = this.#mapping(collection)
+    const from = await this.#feed.before(mapping)
+    await readDocuments(this.#client, mapping, query, each)
+    return { from, to: await this.#feed.after() }
+  }
+
+  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
+    return await lookupDocuments(this.#client, this.#mapping(collection), ids)
+  }
+
+  #mapping(name: string): Mapping {
+    return (this.#collections.get(name) ?? this.#add(name, {})).mapping
+  }
+
+  #add(name: string, options: CollectionOptions): { collection: RedisCollection; mapping: Mapping } {
+    const mapping = new Mapping(name, this.#settings.prefix, options)
+    for (const [other, { mapping: known }] of this.#collections) {
+      if (known.prefix.startsWith(mapping.prefix) || mapping.prefix.startsWith(known.prefix)) {
+        throw new ParticleError(
+          'INVALID_OPTION',
+          `The prefixes of the collections ${name} and ${other} lie within each other: ${mapping.prefix} and ${known.prefix}`,
+        )
+      }
+    }
+    const entry = { mapping, collection: new RedisCollection(this, this.#client, mapping, this.#settings) }
+    this.#collections.set(name, entry)
+    return entry
+  }
+}
+
+const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
+
+/**
+ * A Redis database as a source. The same client with the same options gives the same adapter, so that a process follows it once.
+ *
+ *     const client = await createClient().connect()
+ *     const users = redis(client, { stream: 'changes' }).collection('users', { fields: { visits: 'number' } })
+ *     new Server({ dataSources: { users: { manifest: true, collection: users } } })
+ *     await users.update('ann', { visits: 5 })
+ *
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function redis(client: RedisClient, options: RedisOptions = {}): RedisAdapter {
+  checkClient(client)
+  const settings = settingsOf(client, options)
+  const key = canonical(toJson(settings))
+  const ofClient = adapters.get(client) ?? new Map<string, RedisAdapter>()
+  adapters.set(client, ofClient)
+  const adapter = ofClient.get(key) ?? new RedisAdapter(client, settings)
+  ofClient.set(key, adapter)
+  return adapter
+}

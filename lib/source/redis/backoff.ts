@@ -1,0 +1,37 @@
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+
+/** Pauses between tries: 0.5 s, doubling up to 30 s, and 0.5 s again after a success. */
+export class Backoff {
+  readonly #signal: AbortSignal
+  #pause = FIRST_PAUSE_MS
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  succeeded(): void {
+    this.#pause = FIRST_PAUSE_MS
+  }
+
+  /** Waits; an abort ends the wait. */
+  async wait(): Promise<void> {
+    const milliseconds = this.#pause
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
+    await pause(milliseconds, this.#signal)
+  }
+}
+
+/** Waits for so long, or until the signal is aborted. The timer keeps no process alive. */
+export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds).unref()
+    signal.addEventListener('abort', done)
+  })
+}

@@ -1,0 +1,121 @@
+import { ParticleError } from '../../errors.ts'
+
+/** A client of the package `redis` (`createClient()`), as far as Particle uses it. */
+export interface RedisClient {
+  readonly isOpen: boolean
+  readonly options?: RedisClientSettings | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: the package's own options depend on six type parameters.
+  duplicate(overrides?: any): RedisClient
+  connect(): Promise<unknown>
+  destroy(): void
+  sendCommand(args: readonly string[], options?: { typeMapping?: object }): Promise<unknown>
+  subscribe(channel: string, listener: (message: string, channel: string) => void): Promise<void>
+  unsubscribe(channel: string): Promise<void>
+  pSubscribe(pattern: string, listener: (message: string, channel: string) => void): Promise<void>
+  // biome-ignore lint/suspicious/noExplicitAny: as an EventEmitter has it.
+  on(event: string, listener: (...args: any[]) => void): unknown
+}
+
+/** What Particle reads of a client's options. */
+export interface RedisClientSettings {
+  socket?: object
+  database?: number
+  keyPrefix?: string | Buffer
+}
+
+/** How long a connection may be silent before it is taken for dead; Particle's own are never silent that long. */
+const SILENCE_MS = 20_000
+const PING_MS = 5000
+
+/** Replies as they are, whatever type mapping the application's client has. */
+const PLAIN = { typeMapping: {} }
+
+/** Checks what `redis()` was given. Throws `INVALID_OPTION`. */
+export function checkClient(client: unknown): asserts client is RedisClient {
+  const given = client as Partial<RedisClient> | undefined | null
+  const single = ['duplicate', 'sendCommand', 'pSubscribe'] as const
+  if (
+    typeof given !== 'object' ||
+    given === null ||
+    single.some((name) => typeof given[name] !== 'function')
+  ) {
+    throw new ParticleError(
+      'INVALID_OPTION',
+      'redis(client) takes a client of the package redis, as createClient() returns it (a cluster, a sentinel or a pool of clients is not one)',
+    )
+  }
+}
+
+/** Sends a command on the application's own client. */
+export async function send(client: RedisClient, args: readonly string[]): Promise<unknown> {
+  checkOpen(client)
+  return await client.sendCommand(args, PLAIN)
+}
+
+/** Throws `SOURCE_FAILED` where the application's client is closed, or was never opened. */
+function checkOpen(client: RedisClient): void {
+  if (client.isOpen) return
+  throw new ParticleError(
+    'SOURCE_FAILED',
+    'The client that redis(client) was given is not connected: await client.connect() first, and close it last',
+  )
+}
+
+/** A connection of Particle's own, beside the application's. It does not come back by itself: who follows must know of every gap. */
+export class Connection {
+  /** Resolves with the reason when the connection is gone. */
+  readonly ended: Promise<unknown>
+  readonly client: RedisClient
+
+  private constructor(client: RedisClient) {
+    this.client = client
+    this.ended = new Promise((resolve) => {
+      client.on('error', resolve)
+      client.on('end', () => resolve(new ParticleError('CLOSED', 'The connection to Redis ended')))
+    })
+  }
+
+  /** Connects as the application's client does. */
+  static async open(client: RedisClient, signal: AbortSignal): Promise<Connection> {
+    checkOpen(client)
+    const own = client.duplicate({
+      socket: { ...client.options?.socket, reconnectStrategy: false, socketTimeout: SILENCE_MS },
+      pingInterval: PING_MS,
+      commandOptions: {},
+      clientSideCache: undefined,
+      emitInvalidate: false,
+      disableOfflineQueue: false,
+    })
+    const connection = new Connection(own)
+    await new Promise<void>((resolve, reject) => {
+      const abort = () => reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
+      if (signal.aborted) abort()
+      own
+        .connect()
+        .then(() => resolve(), reject)
+        .finally(() => {
+          signal.removeEventListener('abort', abort)
+          if (signal.aborted) connection.destroy()
+        })
+    })
+    return connection
+  }
+
+  async send(args: readonly string[]): Promise<unknown> {
+    return await this.client.sendCommand(args, PLAIN)
+  }
+
+  /** Ends it at once; what waits for a reply is rejected. */
+  destroy(): void {
+    if (this.client.isOpen) this.client.destroy()
+  }
+}
+
+/** The server would give the same answer again. */
+const HOPELESS = /^(?:NOPERM|WRONGPASS|NOAUTH|WRONGTYPE|ERR unknown command|ERR AUTH)/
+
+/** Whether trying again can't help. */
+export function isHopeless(error: unknown): boolean {
+  return error instanceof ParticleError || (error instanceof Error && HOPELESS.test(error.message))
+}

@@ -1,0 +1,140 @@
+import type { Document, Id, Json } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
+import type { Operation } from '../../model/operation.ts'
+import { isPathName } from '../../model/path.ts'
+import type { Change, DocumentChange } from '../source.ts'
+import { jsonDocument, type Mapping } from './mapping.ts'
+import { streamTimestamp } from './position.ts'
+
+/** An entry of the stream, as Redis gives it: its id, and its fields and texts as a flat list. */
+export type Entry = readonly [id: string, fields: readonly string[]]
+
+/** What an entry means. */
+export interface Translation {
+  change: Change
+  /** Set where the entry only says which key changed: the change has no operations yet, the key must be read. */
+  key?: string
+}
+
+/**
+ * What an entry of the stream means, as a change of the source contract; undefined where it means nothing here. Pure.
+ *
+ * An entry has the field `key`, and says of what happened as much as the one who appends it knows:
+ * - `kind` `delete`: the document is gone;
+ * - `document`: a JSON object, the whole document after the change; with `kind` `insert`, or `update` beside one of the next two;
+ * - `operations`: a JSON list of operations that give the same result when they are done again (`set`, `unset`);
+ * - `hash`: a JSON object of the hash's fields that changed, with their texts, or null for those that were removed;
+ * - beside these, `before`: a JSON object, the whole document before the change, or `beforeHash`: all texts of the hash before it;
+ * - none of them, or what can't be understood: the key is read again.
+ *
+ * Or it has the field `prefix`, and `kind` `clear` (all its keys are gone) or `reload` (they must be read again). Entries with the same
+ * `transaction` that follow each other belong together.
+ */
+export function translate(entry: Entry, mappings: readonly Mapping[]): Translation | undefined {
+  const [position, flat] = entry
+  const fields = new Map<string, string>()
+  for (let at = 0; at + 1 < flat.length; at += 2) fields.set(flat[at] ?? '', flat[at + 1] ?? '')
+  const key = fields.get('key')
+  const kind = fields.get('kind')
+  const transaction = fields.get('transaction')
+  const common = {
+    position,
+    timestamp: streamTimestamp(position),
+    ...(transaction === undefined ? {} : { transaction }),
+  }
+  if (key === undefined) {
+    const mapping = mappings.find(({ prefix }) => prefix === fields.get('prefix'))
+    if (!mapping) return undefined
+    // Of what this version doesn't know, the safe meaning.
+    return { change: { kind: kind === 'clear' ? 'clear' : 'reload', ...common, collection: mapping.name } }
+  }
+  for (const mapping of mappings) {
+    const id = mapping.idOf(key)
+    if (id === undefined) continue
+    const before = kind === 'insert' ? undefined : beforeOf(id, fields, mapping)
+    const base = { ...common, collection: mapping.name, id, ...(before ? { before } : {}) }
+    if (kind === 'delete') return { change: deleted(base) }
+    const change = known(base, kind, fields, mapping)
+    return change ? { change } : { change: { ...base, kind: 'replace', operations: [] }, key }
+  }
+  return undefined
+}
+
+type Base = Omit<DocumentChange, 'kind' | 'operations'>
+
+/** The change that a document is as it was read, or gone. */
+export function retold(change: DocumentChange, document: Document | undefined): DocumentChange {
+  const { document: _, before: __, ...base } = change
+  return document ? replaced(base, 'replace', document) : deleted(base)
+}
+
+export function deleted(base: Base): DocumentChange {
+  return { ...base, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
+}
+
+export function replaced(base: Base, kind: 'insert' | 'replace', document: Document): DocumentChange {
+  return { ...base, kind, operations: [{ operation: 'set', path: '.', data: document as Json }], document }
+}
+
+function known(
+  base: Base,
+  kind: string | undefined,
+  fields: ReadonlyMap<string, string>,
+  mapping: Mapping,
+): DocumentChange | undefined {
+  const document = documentOf(base.id, fields)
+  const operations = operationsOf(fields, mapping)
+  if (operations) return { ...base, kind: 'update', operations, ...(document ? { document } : {}) }
+  if (!document) return undefined
+  return replaced(base, kind === 'insert' ? 'insert' : 'replace', document)
+}
+
+function documentOf(id: Id, fields: ReadonlyMap<string, string>): Document | undefined {
+  const text = fields.get('document')
+  return text === undefined ? undefined : jsonDocument(id, text)
+}
+
+function beforeOf(id: Id, fields: ReadonlyMap<string, string>, mapping: Mapping): Document | undefined {
+  const text = fields.get('before')
+  if (text !== undefined) return jsonDocument(id, text)
+  const hash = parsed(fields.get('beforeHash'))
+  if (!isObject(hash)) return undefined
+  const texts = Object.entries(hash).flat()
+  return texts.every((item) => typeof item === 'string') ? mapping.document(id, texts) : undefined
+}
+
+function operationsOf(fields: ReadonlyMap<string, string>, mapping: Mapping): Operation[] | undefined {
+  const operations = parsed(fields.get('operations'))
+  if (Array.isArray(operations)) return operations.every(isOperation) ? operations : undefined
+  const hash = parsed(fields.get('hash'))
+  if (!isObject(hash)) return undefined
+  const changes = Object.entries(hash).map(([name, text]): Operation | undefined => {
+    if (!isPathName(name) || name === '_id') return undefined
+    if (text === null) return { operation: 'unset', path: name, keys: [name] }
+    if (typeof text !== 'string') return undefined
+    return { operation: 'set', path: name, keys: [name], data: mapping.value(name, text) }
+  })
+  return changes.every((change) => change !== undefined) ? changes : undefined
+}
+
+/** Whether it can be done twice with the same result: it may be done to a document that was read later. */
+function isOperation(value: unknown): value is Operation {
+  if (!isObject(value)) return false
+  const { operation, path, data, keys = [] } = value
+  return (
+    (operation === 'unset' || (operation === 'set' && data !== undefined)) &&
+    typeof path === 'string' &&
+    path !== '.' &&
+    Array.isArray(keys) &&
+    keys.every((key) => typeof key === 'string' || typeof key === 'number')
+  )
+}
+
+function parsed(text: string | undefined): unknown {
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,6 @@
+export { RedisAdapter, redis } from './adapter.ts'
+export type { RedisClient } from './client.ts'
+export type { RedisCodec } from './codec.ts'
+export type { Expiry, RedisCollection, RedisMulti } from './collection.ts'
+export type { CollectionOptions } from './mapping.ts'
+export type { RedisOptions } from './options.ts'

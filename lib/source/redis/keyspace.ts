@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto'
+import type { ChangeListener, DocumentChange, Subscription } from '../source.ts'
+import { Backoff } from './backoff.ts'
+import { isHopeless } from './client.ts'
+import { deleted, replaced } from './entry.ts'
+import type { Mapping, RawDocument } from './mapping.ts'
+import { type KeyspaceSettings, Upstream } from './upstream.ts'
+
+/** What waits to be worked off: a key to be read, or somebody who waits for all before it. */
+type Item = string | (() => void)
+
+const BATCH = 250
+const SEQUENCE = /^(0|[1-9]\d{0,14})$/
+
+/**
+ * The order of a source without a stream: a key that is notified of is read again, and told as it is by then. One for all listeners of the process.
+ * Positions are an epoch of the process and a sequence; nobody can resume past a gap in following.
+ */
+export class KeyspaceFeed {
+  readonly #settings: KeyspaceSettings
+  readonly #epoch = randomBytes(8).toString('hex')
+  readonly #followers = new Set<ChangeListener>()
+  readonly #opening = new Set<ChangeListener>()
+  #sequence = 0
+  #closing = new AbortController()
+  #started: Promise<void> | undefined
+  #running: Promise<void> = Promise.resolve()
+  #upstream: Upstream | undefined
+  #queue: Item[] = []
+  readonly #queued = new Set<string>()
+  #draining = false
+  #fence = 0
+  readonly #fences = new Map<string, () => void>()
+
+  constructor(settings: KeyspaceSettings) {
+    this.#settings = settings
+  }
+
+  /** A position is honoured only where nothing was missed since: while somebody else follows. */
+  async open(listener: ChangeListener): Promise<Subscription> {
+    // The same listener may follow twice.
+    const follower: ChangeListener = {
+      changes: (changes, position) => listener.changes(changes, position),
+      progress: (position) => listener.progress(position),
+      lost: (reason, position) => listener.lost(reason, position),
+      error: (error) => listener.error(error),
+    }
+    this.#opening.add(follower)
+    const started = this.#started ?? this.#start()
+    this.#started = started
+    try {
+      await started
+    } catch (error) {
+      if (this.#started === started) this.#started = undefined
+      throw error
+    } finally {
+      this.#opening.delete(follower)
+    }
+    this.#followers.add(follower)
+    return {
+      position: this.#position,
+      close: async () => {
+        if (this.#followers.delete(follower) && this.#followers.size + this.#opening.size === 0)
+          await this.#stop()
+      },
+    }
+  }
+
+  compare(a: string, b: string): number {
+    return this.#parse(a) - this.#parse(b)
+  }
+
+  /** The position before a reading; what changes the collection from here on is told, where somebody follows. */
+  async before(mapping: Mapping): Promise<string> {
+    await this.#started?.catch(() => {})
+    await this.#upstream?.subscribe(mapping)
+    return this.#position
+  }
+
+  /** The position after a reading: what was read is told up to there. */
+  async after(): Promise<string> {
+    const upstream = this.#upstream
+    if (upstream) {
+      const fence = String(++this.#fence)
+      await new Promise<void>((resolve) => {
+        this.#fences.set(fence, resolve)
+        // Where PUBLISH isn't allowed, what was read may be told once more: documents are told whole, so that this does no harm.
+        upstream.sendFence(fence).catch(() => resolve())
+      })
+      this.#fences.delete(fence)
+    }
+    return this.#position
+  }
+
+  get #position(): string {
+    return `${this.#epoch}-${this.#sequence}`
+  }
+
+  #parse(position: string): number {
+    const [epoch, digits = '', ...rest] = position.split('-')
+    return epoch === this.#epoch && rest.length === 0 && SEQUENCE.test(digits) ? Number(digits) : Number.NaN
+  }
+
+  async #start(): Promise<void> {
+    const closing = new AbortController()
+    this.#closing = closing
+    const backoff = new Backoff(closing.signal)
+    for (;;) {
+      try {
+        await this.#connect(closing.signal)
+        break
+      } catch (error) {
+        if (isHopeless(error)) throw error
+        for (const listener of this.#opening) listener.error(error)
+        await backoff.wait()
+      }
+    }
+    this.#running = this.#run(closing.signal, backoff)
+  }
+
+  async #stop(): Promise<void> {
+    const [upstream, running] = [this.#upstream, this.#running]
+    this.#started = undefined
+    this.#closing.abort()
+    this.#forget()
+    await upstream?.close()
+    await running
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    const upstream: Upstream = await Upstream.open(
+      this.#settings,
+      this.#epoch,
+      {
+        key: (key) => this.#receive(key),
+        fence: (fence) => this.#receive(this.#fences.get(fence)),
+      },
+      signal,
+    )
+    this.#sequence++
+    this.#upstream = upstream
+  }
+
+  /** From here on nothing is known of what changes. */
+  #forget(): void {
+    this.#sequence++
+    this.#upstream = undefined
+    this.#queue = []
+    this.#queued.clear()
+    for (const reach of this.#fences.values()) reach()
+  }
+
+  /** Keeps the feed going: connects again after a gap, and tells of it. */
+  async #run(signal: AbortSignal, backoff: Backoff): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (!this.#upstream) {
+          await this.#connect(signal)
+          backoff.succeeded()
+          this.#lose('Redis was not reachable for a while, and does not keep its notifications')
+        }
+        await this.#upstream?.flushed(signal)
+        if (!signal.aborted) this.#lose('The database was flushed')
+      } catch (error) {
+        if (signal.aborted) return
+        this.#upstream?.fail(error)
+        this.#forget()
+        for (const listener of this.#followers) listener.error(error)
+        await backoff.wait()
+      }
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#sequence++
+    for (const listener of this.#followers) listener.lost(reason, this.#position)
+  }
+
+  #receive(item: Item | undefined): void {
+    if (item === undefined || (typeof item === 'string' && this.#queued.has(item))) return
+    this.#queue.push(item)
+    if (typeof item === 'string') this.#queued.add(item)
+    if (this.#draining) return
+    this.#draining = true
+    // What comes in one turn is read at once.
+    setImmediate(() => void this.#drain())
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0 && this.#upstream) {
+      const [first] = this.#queue
+      if (typeof first === 'function') {
+        this.#queue.shift()
+        first()
+      } else await this.#work(this.#upstream)
+    }
+    this.#draining = false
+  }
+
+  /** Reads the next keys and tells what they hold. */
+  async #work(upstream: Upstream): Promise<void> {
+    const end = this.#queue.findIndex((item) => typeof item === 'function')
+    const keys = this.#queue.splice(0, Math.min(BATCH, end < 0 ? BATCH : end)) as string[]
+    // A notification that comes from here on asks for another reading.
+    for (const key of keys) this.#queued.delete(key)
+    try {
+      const raw = await upstream.read(keys)
+      if (upstream === this.#upstream) this.#tell(keys, raw)
+    } catch (error) {
+      // These keys are lost: all is made anew, and that is told.
+      if (!upstream.isOver) upstream.fail(error)
+      if (upstream === this.#upstream) this.#forget()
+    }
+  }
+
+  #tell(keys: readonly string[], raw: readonly RawDocument[]): void {
+    const timestamp = new Date().toISOString()
+    const changes: DocumentChange[] = []
+    for (const [index, key] of keys.entries()) {
+      for (const mapping of this.#settings.mappings()) {
+        const id = mapping.idOf(key)
+        if (id === undefined) continue
+        this.#sequence++
+        const base = { position: this.#position, timestamp, collection: mapping.name, id }
+        const document = mapping.document(id, raw[index] ?? null)
+        changes.push(document ? replaced(base, 'replace', document) : deleted(base))
+      }
+    }
+    if (changes.length === 0) return
+    for (const listener of [...this.#followers]) listener.changes(changes, this.#position)
+  }
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
+import { pause } from './backoff.ts'
+import type { Connection } from './client.ts'
+
+/** The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them all. `K`: by key. */
+const NEEDED = 'Kg$hxe'
+const SETTING = 'notify-keyspace-events'
+const PROBE_MS = 2000
+
+/**
+ * Sees to it that the server notifies of changes of keys: it is told to, unless it does already. Where it lets nobody look at its
+ * settings, a key of no meaning is changed to see what comes.
+ *
+ * @throws ParticleError `SOURCE_FAILED`, with a sentence that says what to set
+ */
+export async function enableNotifications(
+  commands: Connection,
+  subscriber: Connection,
+  channel: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const flags = await settingOf(commands)
+  if (flags === undefined) {
+    if (await answersProbe(commands, subscriber, channel, signal)) return
+    throw disabled(new Error('CONFIG GET is refused, and a changed key was not told'))
+  }
+  const missing = [...NEEDED].filter(
+    (flag) => !flags.includes(flag) && !(flag !== 'K' && flags.includes('A')),
+  )
+  if (missing.length === 0) return
+  try {
+    await commands.send(['CONFIG', 'SET', SETTING, flags + missing.join('')])
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    throw disabled(error)
+  }
+}
+
+async function settingOf(commands: Connection): Promise<string | undefined> {
+  try {
+    const reply = await commands.send(['CONFIG', 'GET', SETTING])
+    const list: unknown[] = Array.isArray(reply) ? reply : Object.entries(reply as object).flat()
+    return String(list[1] ?? '')
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return undefined
+  }
+}
+
+async function answersProbe(
+  commands: Connection,
+  subscriber: Connection,
+  channel: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const key = `particle:probe:${randomBytes(6).toString('hex')}`
+  const told = new Set<string>()
+  let answer: () => void = () => {}
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  await subscriber.client.subscribe(channel + key, (event) => {
+    told.add(event)
+    if (['hset', 'set', 'del'].every((name) => told.has(name))) answer()
+  })
+  try {
+    await commands.send(['HSET', key, 'a', '1'])
+    await commands.send(['SET', key, 'a', 'PX', String(PROBE_MS * 2)])
+    await commands.send(['DEL', key])
+    return await Promise.race([answered.then(() => true), pause(PROBE_MS, signal).then(() => false)])
+  } finally {
+    await subscriber.client.unsubscribe(channel + key)
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && /^(?:NOPERM|ERR)/.test(error.message)
+}
+
+function disabled(cause: unknown): ParticleError {
+  return new ParticleError(
+    'SOURCE_FAILED',
+    `Redis tells no changes of keys, and does not let Particle turn that on: set ${SETTING} to KA (in redis.conf, by CONFIG SET, or where your provider has its settings), or let the application append its changes to a stream: redis(client, { stream })`,
+    { cause },
+  )
+}

@@ -1,0 +1,50 @@
+import { ParticleError } from '../../errors.ts'
+import type { RedisClient } from './client.ts'
+
+/** Options of {@link redis}. */
+export interface RedisOptions {
+  /**
+   * The key of the stream to which the application appends its changes. Without one, changes come from keyspace notifications: nothing
+   * can then be resumed, and whoever comes back is reset.
+   */
+  stream?: string
+  /** About how many entries the stream keeps (`MAXLEN ~`): what writes made by Particle's collections trim it to. Default 10,000. */
+  maxLength?: number
+  /** What the keys of all collections begin with. Default: nothing. */
+  prefix?: string
+}
+
+/** The options, complete. */
+export interface Settings {
+  /** The keys of the stream and of its sorted set of expiries. */
+  stream: { key: string; expiries: string } | undefined
+  maxLength: number
+  prefix: string
+  database: number
+}
+
+/** Checks options. Throws `INVALID_OPTION`. A client's `keyPrefix` counts as everywhere else. */
+export function settingsOf(client: RedisClient, options: RedisOptions): Settings {
+  if (typeof options !== 'object' || options === null) refuse('takes an object of options')
+  const { stream, maxLength = 10_000, prefix = '', ...rest } = options
+  const unknown = Object.keys(rest)[0]
+  if (unknown !== undefined) refuse(`knows stream, maxLength and prefix, but not ${unknown}`)
+  if (stream !== undefined && (typeof stream !== 'string' || stream === ''))
+    refuse('needs a stream that is the name of a key')
+  if (!Number.isSafeInteger(maxLength) || maxLength < 1) refuse('needs a maxLength of 1 or more entries')
+  if (options.maxLength !== undefined && stream === undefined)
+    refuse('has a maxLength, but no stream that it would be about')
+  if (typeof prefix !== 'string') refuse('needs a prefix that is a string')
+  const outer = String(client.options?.keyPrefix ?? '')
+  const key = outer + (stream ?? '')
+  return {
+    stream: stream === undefined ? undefined : { key, expiries: `${key}:expiries` },
+    maxLength,
+    prefix: outer + prefix,
+    database: client.options?.database ?? 0,
+  }
+}
+
+function refuse(what: string): never {
+  throw new ParticleError('INVALID_OPTION', `redis(client, options) ${what}`)
+}

@@ -1,0 +1,209 @@
+import type { Change, ChangeListener, Subscription } from '../source.ts'
+import { Backoff } from './backoff.ts'
+import { Connection, isHopeless, type RedisClient, send } from './client.ts'
+import { type Entry, retold, type Translation, translate } from './entry.ts'
+import type { Mapping, RawDocument } from './mapping.ts'
+import { compareStreamIds, isStreamId } from './position.ts'
+import { FETCH, HEAD, PAST, READ_AT, runScript } from './script.ts'
+
+/** The stream that a source follows. */
+export interface StreamSettings {
+  client: RedisClient
+  /** The stream's key, and that of its sorted set of expiries. */
+  key: string
+  expiries: string
+  maxLength: number
+  /** The collections that are known. */
+  mappings: () => readonly Mapping[]
+}
+
+/** How many entries are asked for at once. */
+const BATCH = 200
+/** How long the server waits for an entry before it says that there is none; so often expiries are looked for. */
+const BLOCK_MS = 1000
+
+type Fetched = [deleted: string, entries: Entry[]]
+
+/** The order of a source that has a stream: positions are the ids of its entries. */
+export class StreamFeed {
+  readonly #settings: StreamSettings
+
+  constructor(settings: StreamSettings) {
+    this.#settings = settings
+  }
+
+  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+    const following = new Following(this.#settings, listener)
+    return await following.open(from)
+  }
+
+  compare(a: string, b: string): number {
+    return compareStreamIds(a, b)
+  }
+
+  async past(milliseconds: number): Promise<string> {
+    return await this.#ask(PAST, String(Math.max(0, Math.ceil(milliseconds))))
+  }
+
+  /** The position now: before a reading, and after it. */
+  async before(): Promise<string> {
+    return await this.#ask(HEAD)
+  }
+
+  async after(): Promise<string> {
+    return await this.#ask(HEAD)
+  }
+
+  async #ask(script: typeof HEAD, ...args: string[]): Promise<string> {
+    const { client, key } = this.#settings
+    return String(await runScript((command) => send(client, command), script, [key], args))
+  }
+}
+
+/** One listener's run along the stream, on a connection of its own. */
+class Following {
+  readonly #settings: StreamSettings
+  readonly #listener: ChangeListener
+  readonly #closing = new AbortController()
+  readonly #backoff = new Backoff(this.#closing.signal)
+  /** The id of the last entry that the listener was told of; an entry that was there when it was told. */
+  #position = ''
+  #connection: Connection | undefined
+  #running: Promise<void> = Promise.resolve()
+  /** What keys held when they were read, and as of which entry. */
+  readonly #read = new Map<string, { at: string; raw: RawDocument }>()
+
+  constructor(settings: StreamSettings, listener: ChangeListener) {
+    this.#settings = settings
+    this.#listener = listener
+  }
+
+  async open(from: string | undefined): Promise<Subscription> {
+    for (;;) {
+      try {
+        const head = await this.#start(from)
+        const position = this.#position
+        this.#running = this.#run()
+        return { position, head, close: () => this.#close() }
+      } catch (error) {
+        this.#connection?.destroy()
+        if (isHopeless(error)) throw error
+        this.#listener.error(error)
+        await this.#backoff.wait()
+      }
+    }
+  }
+
+  /** Connects and finds the place to start at; the end of the stream. */
+  async #start(from: string | undefined): Promise<string> {
+    this.#connection = await Connection.open(this.#settings.client, this.#closing.signal)
+    const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
+    const head = String(await this.#ask(HEAD, [this.#settings.key]))
+    this.#position = kept ? from : head
+    return head
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    this.#connection?.destroy()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        if (!this.#connection) this.#connection = await Connection.open(this.#settings.client, signal)
+        await this.#follow()
+      } catch (error) {
+        this.#connection?.destroy()
+        this.#connection = undefined
+        if (signal.aborted) return
+        this.#listener.error(error)
+        await this.#backoff.wait()
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      const found = await this.#fetch(this.#position, BATCH + 1)
+      this.#backoff.succeeded()
+      const [, entries] = found
+      if (!isWhole(found, this.#position)) await this.#lose()
+      else if (entries.length > 1) await this.#tell(entries.slice(1))
+      // The entry that ends the wait is fetched with what tells whether all before it was there.
+      if (entries.length <= BATCH && !signal.aborted) {
+        const wait = ['XREAD', 'COUNT', '1', 'BLOCK', String(BLOCK_MS)]
+        await this.#connection?.send([...wait, 'STREAMS', this.#settings.key, this.#position])
+      }
+    }
+  }
+
+  async #tell(entries: readonly Entry[]): Promise<void> {
+    const mappings = this.#settings.mappings()
+    const translations = entries
+      .map((entry) => translate(entry, mappings))
+      .filter((translation) => translation !== undefined)
+    await this.#readKeys(translations)
+    if (this.#closing.signal.aborted) return
+    const changes = translations.map((translation) => this.#complete(translation, mappings))
+    const position = entries.at(-1)?.[0] ?? this.#position
+    this.#position = position
+    for (const [key, { at }] of this.#read) if (compareStreamIds(at, position) <= 0) this.#read.delete(key)
+    if (changes.length > 0) this.#listener.changes(changes, position)
+    else this.#listener.progress(position)
+  }
+
+  /** Reads the keys of which entries only say that they changed. */
+  async #readKeys(translations: readonly Translation[]): Promise<void> {
+    const keys = [...new Set(translations.flatMap(({ key }) => key ?? []))]
+    if (keys.length === 0) return
+    const { key, expiries } = this.#settings
+    const reply = (await this.#ask(READ_AT, [key, expiries, ...keys])) as [string, ...RawDocument[]]
+    const [at, ...raw] = reply
+    for (const [index, name] of keys.entries()) this.#read.set(name, { at, raw: raw[index] ?? null })
+  }
+
+  /**
+   * Where a key was read, each of its changes up to then is told as what was read: it holds them all, and to do an older one again would
+   * lead back to a state that was over.
+   */
+  #complete({ change }: Translation, mappings: readonly Mapping[]): Change {
+    if (!('id' in change)) return change
+    const mapping = mappings.find(({ name }) => name === change.collection)
+    const read = this.#read.get(mapping?.keyOf(change.id) ?? '')
+    if (!mapping || !read || compareStreamIds(change.position, read.at) > 0) return change
+    return retold(change, mapping.document(change.id, read.raw))
+  }
+
+  async #lose(): Promise<void> {
+    const position = String(await this.#ask(HEAD, [this.#settings.key]))
+    if (this.#closing.signal.aborted) return
+    this.#position = position
+    this.#read.clear()
+    this.#listener.lost(
+      'The stream no longer holds what came after the last position: it was trimmed, deleted, or taken back by a restart',
+      position,
+    )
+  }
+
+  async #fetch(position: string, count: number): Promise<Fetched> {
+    const { key, expiries, maxLength } = this.#settings
+    const args = [position, String(count), String(maxLength)]
+    return (await this.#ask(FETCH, [key, expiries], args)) as Fetched
+  }
+
+  async #ask(script: typeof HEAD, keys: readonly string[], args: readonly string[] = []): Promise<unknown> {
+    return await runScript(async (command) => await this.#connection?.send(command), script, keys, args)
+  }
+}
+
+/**
+ * Whether what was fetched from a position on is all that there was: its own entry is still there, so that none after it was trimmed, the
+ * stream isn't another one, and no restart took it back.
+ */
+function isWhole([deleted, entries]: Fetched, position: string): boolean {
+  return entries[0]?.[0] === position && !(compareStreamIds(deleted, position) > 0)
+}

@@ -1,0 +1,66 @@
+import fc from 'fast-check'
+import { COLLECTION, STORES } from './roots.ts'
+import type { Setting } from './setting.ts'
+import { type Step, steps } from './steps.ts'
+import { type Config, World } from './world.ts'
+import { seed } from './writes.ts'
+
+/** How much is tried, and from where. */
+export interface Trial {
+  runs: number
+  seed?: number | undefined
+  path?: string | undefined
+}
+
+const configs = fc.record<Config>({
+  manner: fc.record({ documents: fc.boolean(), torn: fc.boolean() }),
+  history: fc.constantFrom(1000, 3),
+  replayBytes: fc.constantFrom(1_000_000, 3_000, 0),
+  maxBufferedBytes: fc.constantFrom(1_048_576, 1_024, 4_096),
+  sessionTtl: fc.constantFrom(3_600_000, 60_000),
+})
+
+/**
+ * Tries the law of Particle on a source: whatever happens, every client shows only what the source really had, in the source's order, and at every quiet
+ * point exactly what it has. Resolves to how often what happened; rejects with the shortest run found that breaks it.
+ */
+export async function tryTheLaw(setting: Setting, trial: Trial): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  const time = setting.time()
+  try {
+    await fc.assert(
+      fc.asyncProperty(configs, steps, async (config, happenings) => {
+        const stores = await setting.open(config.history)
+        const world = new World(setting, stores, time, config, counts)
+        try {
+          await run(world, happenings)
+        } finally {
+          await world.abandon()
+        }
+      }),
+      {
+        numRuns: trial.runs,
+        ...(trial.seed === undefined ? {} : { seed: trial.seed }),
+        ...(trial.path === undefined ? {} : { path: trial.path }),
+        endOnFailure: false,
+      },
+    )
+  } finally {
+    time.stop()
+  }
+  return counts
+}
+
+async function run(world: World, happenings: readonly Step[]): Promise<void> {
+  for (const store of STORES) await world.write(store, { text: 'seed', run: seed })
+  world.come(true, 'ann', 0)
+  world.come(false, 'ben', 1)
+  for (const step of happenings) {
+    await step.run(world)
+    world.judge()
+  }
+  await world.quiet(true)
+  await world.end()
+}
+
+export { COLLECTION }

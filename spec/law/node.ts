@@ -1,0 +1,137 @@
+import { Server, type ServerOptions } from '../../lib/server/index.ts'
+import { Held, type Manner as SourceManner } from './held.ts'
+import type { Line } from './line.ts'
+import { SECRET } from './people.ts'
+import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
+import type { Stores } from './setting.ts'
+
+/** The callback source of the application. */
+export interface Callbacks {
+  payload: (identity: Identity) => unknown
+  delta: (identity: Identity, listener: (delta: never) => void) => () => void
+}
+
+export type NodeOptions = Pick<
+  ServerOptions,
+  'identityLookup' | 'maxBufferedBytes' | 'replay' | 'sessionTtl' | 'heartbeat' | 'onError'
+>
+
+/** The node could not be reached, or went away meanwhile. */
+export class NetworkError extends Error {}
+
+/** One process of the application, as far as Particle knows: a server, and its own way to the stores. */
+export class Node {
+  readonly name: string
+  held: Readonly<Record<StoreName, Held>>
+  server: Server
+  up = true
+  readonly #stores: Stores
+  readonly #manner: SourceManner
+  readonly #callbacks: Callbacks
+  readonly #options: NodeOptions
+  readonly #lines = new Set<Line>()
+  readonly #endings = new Set<Promise<void>>()
+  readonly #past: Held[] = []
+
+  constructor(
+    name: string,
+    stores: Stores,
+    manner: SourceManner,
+    callbacks: Callbacks,
+    options: NodeOptions,
+  ) {
+    this.name = name
+    this.#stores = stores
+    this.#manner = manner
+    this.#callbacks = callbacks
+    this.#options = options
+    this.held = this.#hold()
+    this.server = this.#serve()
+  }
+
+  /** A new process in the place of the one that went. */
+  start(): void {
+    if (this.up) return
+    this.up = true
+    this.#past.push(...STORES.map((store) => this.held[store]))
+    this.held = this.#hold()
+    this.server = this.#serve()
+  }
+
+  /** The process goes: having ended its streams, or, killed, without a word. */
+  stop(killed: boolean): void {
+    if (!this.up) return
+    this.up = false
+    if (killed) for (const line of this.#lines) line.cut(true)
+    this.#lines.clear()
+    const ending = this.server.disconnect().finally(() => this.#endings.delete(ending))
+    this.#endings.add(ending)
+  }
+
+  /** Ends for good; resolves to what was left behind, in sentences. */
+  async end(): Promise<string[]> {
+    const { connections, views } = this.server.stats()
+    this.stop(false)
+    await Promise.all(this.#endings)
+    const followers = [...this.#past, this.held.first, this.held.second].reduce(
+      (sum, held) => sum + held.followers,
+      0,
+    )
+    const left: [number, string][] = [
+      [connections, 'connections'],
+      [views, 'views'],
+      [followers, 'subscriptions'],
+    ]
+    return left
+      .filter(([count]) => count > 0)
+      .map(([count, what]) => `${this.name} still has ${count} ${what}`)
+  }
+
+  async grant(given: object, previous: string | undefined) {
+    const { server } = this
+    if (!this.up) throw new NetworkError()
+    const granted = await server.grant(given as never, undefined, previous)
+    if (server !== this.server || !this.up) throw new NetworkError()
+    return granted
+  }
+
+  /** Opens a stream; resolves to the identity that it is opened for. */
+  async attach(token: string, position: string, line: Line): Promise<Identity> {
+    const { server } = this
+    if (!this.up) throw new NetworkError()
+    const admitted = await server.admit(token)
+    if (server !== this.server || !this.up || !line.live) throw new NetworkError()
+    const open = () => {
+      line.opened()
+      return line
+    }
+    const onClose = (close: () => void) => {
+      this.#lines.add(line)
+      line.gone = () => {
+        this.#lines.delete(line)
+        close()
+      }
+    }
+    server.attach(admitted, position || undefined, open, onClose)
+    return admitted.admission?.identity as Identity
+  }
+
+  #hold(): Record<StoreName, Held> {
+    return {
+      first: new Held(this.#stores.adapter('first'), this.#manner),
+      second: new Held(this.#stores.adapter('second'), this.#manner),
+    }
+  }
+
+  #serve(): Server {
+    const { held } = this
+    const dataSources = Object.fromEntries(
+      Object.entries(ROOTS).map(([name, { manifest, store, criteria, callbacks }]) => {
+        if (callbacks) return [name, { manifest, ...this.#callbacks }]
+        const collection = { adapter: held[store], collectionName: COLLECTION }
+        return [name, { manifest, collection, criteria }]
+      }),
+    )
+    return new Server({ ...this.#options, secret: SECRET, dataSources })
+  }
+}

@@ -1,0 +1,124 @@
+import type { Document, Json } from '../../lib/model/document.ts'
+import { idKey } from '../../lib/model/id.ts'
+import { canonical } from '../../lib/model/json.ts'
+import { type Identity, imageOf, ROOTS, type Root, type StoreName } from './roots.ts'
+
+/** One document's change; without an id the whole collection went at once. */
+export interface Change {
+  store: StoreName
+  id?: Json
+  before?: Document
+  after?: Document
+}
+
+type Documents = Map<string, Document>
+
+/** All states that the sources ever had, from which every image is computed that a client may show. */
+export class Reality {
+  readonly history: Change[] = []
+  readonly #now: Record<StoreName, Documents> = { first: new Map(), second: new Map() }
+  readonly #tracks = new Map<string, Track>()
+
+  documents(store: StoreName): Document[] {
+    return [...this.#now[store].values()]
+  }
+
+  /**
+   * Takes in what a collection holds after one write, and returns the changes that led there one after the other, as the write made them: in the
+   * order of the documents, new ones last. `whole` is for a write that removed all documents at once.
+   */
+  record(store: StoreName, documents: readonly Document[], whole: boolean): Change[] {
+    const now = this.#now[store]
+    const after = new Map(documents.map((document) => [keyOf(document), document]))
+    const changes: Change[] = []
+    if (whole && now.size > 0 && after.size === 0) changes.push({ store })
+    else {
+      for (const [key, before] of now) {
+        const id = before._id as Json
+        const document = after.get(key)
+        if (!document) changes.push({ store, id, before })
+        else if (canonical(document as Json) !== canonical(before as Json))
+          changes.push({ store, id, before, after: document })
+      }
+      for (const [key, document] of after)
+        if (!now.has(key)) changes.push({ store, id: document._id as Json, after: document })
+    }
+    for (const change of changes) {
+      this.history.push(change)
+      apply(now, change)
+    }
+    return changes
+  }
+
+  /** The images of a root for all identities that see what this one does. */
+  track(name: string, identity: Identity): Track {
+    const root = ROOTS[name]
+    if (!root) throw new Error(`There is no root ${name}`)
+    const key = `${name} ${root.view(identity)}`
+    let track = this.#tracks.get(key)
+    if (!track) {
+      track = new Track(root, identity, this.history)
+      this.#tracks.set(key, track)
+    }
+    track.advance()
+    return track
+  }
+}
+
+/** The images of one view, from the beginning on. */
+export class Track {
+  /** The text of each image, in order; those that follow each other differ. */
+  readonly texts: string[]
+  /** The keys of all documents that ever belonged to the view. */
+  readonly ids = new Set<string>()
+  /** Which state of the source is the view's own last one. */
+  readonly #root: Root
+  readonly #identity: Identity
+  readonly #history: readonly Change[]
+  readonly #images = new Map<string, string>()
+  #done = 0
+
+  constructor(root: Root, identity: Identity, history: readonly Change[]) {
+    this.#root = root
+    this.#identity = identity
+    this.#history = history
+    this.texts = [textOf([])]
+  }
+
+  get last(): string {
+    return this.texts.at(-1) ?? ''
+  }
+
+  advance(): void {
+    const { store, manifest, sees } = this.#root
+    for (; this.#done < this.#history.length; this.#done++) {
+      const change = this.#history[this.#done]
+      if (change?.store !== store) continue
+      if (change.id === undefined) this.#images.clear()
+      else {
+        const key = idKey(change.id)
+        if (change.after && sees(change.after, this.#identity)) {
+          this.#images.set(key, canonical(imageOf(manifest, change.after)))
+          this.ids.add(key)
+        } else this.#images.delete(key)
+      }
+      const text = textOf([...this.#images.values()])
+      if (text !== this.last) this.texts.push(text)
+    }
+  }
+}
+
+/** The text of a state, whatever the order of its documents. */
+export function textOf(documents: readonly string[]): string {
+  return `[${[...documents].sort().join(', ')}]`
+}
+
+function apply(documents: Documents, { id, after }: Change): void {
+  if (id === undefined) documents.clear()
+  else if (after) documents.set(idKey(id), after)
+  else documents.delete(idKey(id))
+}
+
+function keyOf(document: Document): string {
+  return idKey(document._id as Json)
+}

@@ -1,0 +1,258 @@
+import { ParticleError } from '../../lib/errors.ts'
+import type { Json, Model } from '../../lib/model/document.ts'
+import { canonical, toJson } from '../../lib/model/json.ts'
+import { BareClient } from './bare.ts'
+import type { Manner as SourceManner } from './held.ts'
+import { NetworkError, Node } from './node.ts'
+import type { Participant, Surroundings } from './participant.ts'
+import { People } from './people.ts'
+import { RealClient } from './real.ts'
+import { Reality, textOf } from './reality.ts'
+import { type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
+import type { Setting, Stores } from './setting.ts'
+import type { Time } from './time.ts'
+import { Told } from './told.ts'
+import { brief } from './witness.ts'
+import type { Write } from './writes.ts'
+
+/** What differs from run to run, besides the steps. */
+export interface Config {
+  manner: SourceManner
+  /** How many changes the stores keep. */
+  history: number
+  replayBytes: number
+  maxBufferedBytes: number
+  sessionTtl: number
+}
+
+const HEARTBEAT = 15_000
+/** More clients at once tell nothing more, and cost time. */
+const MOST_CLIENTS = 4
+
+/** Two nodes over the same stores, the clients that come and go, and everything that is known of what they should see. */
+export class World implements Surroundings {
+  readonly nodes: readonly Node[]
+  readonly participants: Participant[] = []
+  readonly reality = new Reality()
+  readonly people = new People()
+  readonly counts: Map<string, number>
+  readonly #setting: Setting
+  readonly #stores: Stores
+  readonly #time: Time
+  readonly #told: Told
+  readonly #faults: string[] = []
+  /** Users whose rights all nodes have looked up since they changed. */
+  readonly #refreshed = new Set<string>()
+  /** Lines that must have ended. */
+  readonly #revoked = new Set<unknown>()
+  #serial = 0
+  #came = 0
+
+  constructor(setting: Setting, stores: Stores, time: Time, config: Config, counts: Map<string, number>) {
+    this.#setting = setting
+    this.#stores = stores
+    this.#time = time
+    this.counts = counts
+    this.#told = new Told(
+      () => this.reality.documents('first'),
+      () => this.turn(),
+    )
+    const options = {
+      identityLookup: ({ user }: { user: string }) => structuredClone(this.people.find(user)),
+      maxBufferedBytes: config.maxBufferedBytes,
+      replay: { bytes: config.replayBytes },
+      sessionTtl: config.sessionTtl,
+      heartbeat: HEARTBEAT,
+      onError: (error: Error) => this.fault(`a server met an error: ${error.stack} ${error.cause ?? ''}`),
+    }
+    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
+  }
+
+  turn(): Promise<void> {
+    return this.#time.turn()
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
+  }
+
+  failed(error: unknown): void {
+    const expected =
+      error instanceof NetworkError ||
+      (error instanceof ParticleError && ['UNAUTHORIZED', 'UNAVAILABLE'].includes(error.code))
+    if (!expected) this.fault(`a request failed: ${error instanceof Error ? error.stack : error}`)
+  }
+
+  fault(sentence: string): void {
+    this.#faults.push(sentence)
+  }
+
+  /** So many turns go by, with a little time in each. */
+  async turns(count: number): Promise<void> {
+    for (let turn = 0; turn < count; turn++) {
+      this.#time.pass(5)
+      await this.turn()
+      this.judge()
+    }
+  }
+
+  /** Time goes by until the next heartbeat; long enough for everything that was begun to have ended. */
+  async beat(): Promise<void> {
+    await this.turns(4)
+    this.#time.pass(HEARTBEAT)
+  }
+
+  /** A client comes, if there is room. */
+  come(real: boolean, user: string, at: number): void {
+    if (this.participants.filter((participant) => !participant.over).length >= MOST_CLIENTS) return
+    const name = `client ${this.#came++} (${real ? 'real' : 'bare'})`
+    const participant = new (real ? RealClient : BareClient)(this, name, user, at)
+    this.participants.push(participant)
+    if (!real) participant.back(at)
+  }
+
+  /** One of those who are here. */
+  one(index: number): Participant | undefined {
+    const here = this.participants.filter((participant) => !participant.over)
+    return here[index % Math.max(here.length, 1)]
+  }
+
+  /** Another identity is found for a user from now on; null for none. */
+  changeRights(user: string, identity: Identity | null): void {
+    this.people.change(user, identity)
+    this.#refreshed.delete(user)
+  }
+
+  /** The application has all nodes look a user's rights up again. */
+  async refresh(user: string): Promise<void> {
+    const all = this.nodes.filter(({ up }) => up)
+    await Promise.all(all.map(({ server }) => server.refresh((identity: Identity) => identity.user === user)))
+    // A node that is down now, or is another process later, knows nothing of it.
+    if (all.length === this.nodes.length) this.#refreshed.add(user)
+  }
+
+  /** The application takes a user's rights away on all nodes. */
+  revoke(user: string): void {
+    for (const { up, server } of this.nodes)
+      if (up) server.revoke((identity: Identity) => identity.user === user)
+    for (const { standing, up, node, line } of this.participants)
+      if (standing?.user === user && up && node.up) this.#revoked.add(line)
+  }
+
+  /** A node's process ends, and another one takes its place, or not yet. */
+  process(at: number, how: { killed: boolean; again: boolean }): void {
+    const node = this.nodes[at]
+    node?.stop(how.killed)
+    this.#refreshed.clear()
+    if (how.again) node?.start()
+  }
+
+  async write(store: StoreName, write: Write): Promise<void> {
+    const collection = this.#stores.collection(store)
+    try {
+      await write.run(collection, ++this.#serial)
+    } catch {
+      // A write that doesn't fit the document, or an _id that is taken. What it did all the same is seen below.
+    }
+    const documents = (await collection.find().toArray()).map((document) => toJson(document) as never)
+    const changes = this.reality.record(store, documents, write.whole === true)
+    if (store !== 'first') return
+    for (const change of changes) this.#told.tell(change, write)
+  }
+
+  /** Throws when something has gone wrong so far. */
+  judge(): void {
+    for (const { name, witness, standing } of this.participants) {
+      const fault = witness.judge(this.reality)
+      if (fault)
+        throw new Error(
+          `${name}, as ${JSON.stringify(standing?.identity)}, ${fault}\n  It heard:\n    ${witness.log.join('\n    ')}`,
+        )
+    }
+    if (this.#faults.length > 0) throw new Error(this.#faults.join('\n'))
+  }
+
+  /** Waits until nothing moves any more, then holds every model against the source. With `all`, those who are away come back. */
+  async quiet(all: boolean): Promise<void> {
+    for (const node of this.nodes) {
+      node.start()
+      for (const store of STORES) node.held[store].release()
+    }
+    for (const participant of this.participants) {
+      participant.resume()
+      participant.notice()
+    }
+    let calm = 0
+    for (let round = 1; calm < this.#setting.calm; round++) {
+      if (round > this.#setting.patience) {
+        const busy = this.#unsettled(all).map(
+          ({ name, witness }) => `${name}, which heard\n    ${witness.log.join('\n    ')}`,
+        )
+        throw new Error(`It never gets quiet for ${busy.join('\n  ') || 'what is on its way'}`)
+      }
+      if (all && round % 5 === 0) this.#bringBack()
+      await this.turns(1)
+      if (round % 20 === 0) this.#time.pass(1000)
+      calm = this.#unsettled(all).length === 0 ? calm + 1 : 0
+    }
+    this.count('quiet points')
+    for (const participant of this.participants) if (participant.up) await this.#compare(participant)
+  }
+
+  /** Everybody goes; what is left then is a leak. */
+  async end(): Promise<void> {
+    for (const participant of this.participants) participant.leave()
+    await this.turns(6)
+    const left: string[] = []
+    for (const node of this.nodes) left.push(...(await node.end()))
+    if (this.#told.listeners > 0) left.push(`${this.#told.listeners} deltas were never stopped`)
+    this.judge()
+    if (left.length > 0) throw new Error(left.join('; '))
+  }
+
+  /** Lets go of everything, whatever has happened. */
+  async abandon(): Promise<void> {
+    for (const participant of this.participants) participant.leave()
+    for (const node of this.nodes) node.stop(true)
+    await this.turns(3)
+    await this.#stores.close()
+  }
+
+  #unsettled(all: boolean): Participant[] {
+    return this.participants.filter(
+      (participant) =>
+        participant.busy || (participant.up && !participant.ready) || (all && participant.away),
+    )
+  }
+
+  #bringBack(): void {
+    for (const participant of this.participants) if (participant.away) participant.back(participant.at)
+  }
+
+  async #compare({ name, standing, model, witness, line }: Participant): Promise<void> {
+    await standing?.settle()
+    if (!standing) throw new Error(`${name} is ready without a standing`)
+    if (this.#revoked.has(line)) throw new Error(`${name} goes on though it was revoked`)
+    const { user, slow, identity, identities } = standing
+    const found = this.people.find(user)
+    const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
+    const wrongs = possible.map((each) => this.#wrong(model, each))
+    if (wrongs.includes(undefined)) return
+    throw new Error(
+      `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`,
+    )
+  }
+
+  /** What of a model is not as it must be for an identity. */
+  #wrong(model: Model, identity: Identity): string | undefined {
+    const roots = Object.keys(ROOTS).sort()
+    const shown = Object.keys(model).sort()
+    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
+    for (const root of roots) {
+      const text = textOf((model[root] ?? []).map((document) => canonical(document as Json)))
+      const { last } = this.reality.track(root, identity)
+      if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,218 @@
+import { expect } from 'chai'
+import { Admissions } from '../../lib/server/admission.ts'
+import { Log } from '../../lib/server/log.ts'
+import { resolveOptions, type ServerOptions } from '../../lib/server/options.ts'
+import { fingerprint, Sources } from '../../lib/server/sources.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import { until } from '../support/local.ts'
+
+const store = memory()
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'none',
+    (error: { code?: string }) => error.code,
+  )
+
+describe('server/admission', () => {
+  const setUp = (options: Partial<ServerOptions> = {}) => {
+    const resolved = resolveOptions({
+      secret: 'the secret of the specs',
+      dataSources: {
+        all: { manifest: true, collection: store.collection('cards') },
+        own: { manifest: true, collection: store.collection('cards'), criteria: { team: '@team' } },
+      },
+      onError: () => {},
+      ...options,
+    })
+    const host = {
+      log: new Log({ bytes: 1, ms: 1 }),
+      adapters: () => [],
+      point: String,
+      onError: () => {},
+      onDebug: () => {},
+    }
+    const sources = new Sources(resolved.dataSources, host)
+    const admissions = new Admissions(resolved, sources)
+    const viewsOf = (identity: object) =>
+      Object.fromEntries(sources.viewsOf(identity as never).map(({ root, key }) => [root, fingerprint(key)]))
+    return { admissions, viewsOf }
+  }
+  /** Identities that are found when the spec says so. */
+  const answering = () => {
+    const waiting: ((identity: unknown) => void)[] = []
+    const identityLookup = () => new Promise((resolve) => waiting.push(resolve))
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    const answer = async (identity: unknown) => {
+      while (waiting.length === 0) await turn()
+      waiting.shift()?.(identity)
+      await turn()
+    }
+    return { identityLookup, answer, waiting }
+  }
+
+  describe('a client that presents itself', () => {
+    it('gets a session of what was found, of what it presented, and of the views that it may see', async () => {
+      const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team: 'a' }), sessionTtl: 5_000 })
+      const before = Date.now()
+      const admission = await admissions.identify({ user: 'ann' }, undefined)
+      const { session, at, expiresAt, ...rest } = admission
+      expect(rest).to.deep.equal({
+        given: { user: 'ann' },
+        identity: { team: 'a' },
+        views: viewsOf({ team: 'a' }),
+      })
+      expect(session).to.match(/^[\w-]{16}$/)
+      expect(Math.abs(at - before)).to.be.below(1_000)
+      expect(expiresAt.getTime()).to.be.within(before + 5_000, Date.now() + 5_000)
+      expect((await admissions.identify({ user: 'ann' }, undefined)).session).not.to.equal(session)
+    })
+
+    it('brings the views of its last token along, or those before them where they are the same', async () => {
+      let team = 'a'
+      const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
+      const present = async (previous?: string) => {
+        const admission = await admissions.identify(null, undefined, previous)
+        return { admission, token: await admissions.seal(admission) }
+      }
+      const a = await present()
+      const again = await present(a.token)
+      team = 'b'
+      const b = await present(again.token)
+      const alsoB = await present(b.token)
+      team = 'c'
+      const c = await present(alsoB.token)
+      expect([a, again, b, alsoB, c].map(({ admission }) => admission.previous)).to.deep.equal([
+        undefined,
+        undefined,
+        viewsOf({ team: 'a' }),
+        viewsOf({ team: 'a' }),
+        viewsOf({ team: 'b' }),
+      ])
+    })
+
+    it('brings nothing along with a token that is forged, or sealed by another server', async () => {
+      const { admissions } = setUp({ identityLookup: () => ({ team: 'a' }) })
+      const { admissions: other } = setUp({
+        secret: 'quite another secret',
+        identityLookup: () => ({ team: 'b' }),
+      })
+      const foreign = await other.seal(await other.identify(null, undefined))
+      for (const previous of ['', 'forged', foreign])
+        expect(await admissions.identify(null, undefined, previous)).not.to.have.property('previous')
+    })
+
+    it('brings the views of a token along that has expired', async () => {
+      let team = 'a'
+      const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
+      const admission = await admissions.identify(null, undefined)
+      const token = await admissions.seal({ ...admission, expiresAt: new Date(Date.now() - 60_000) })
+      expect(await codeOf(admissions.admit(token))).to.equal('UNAUTHORIZED')
+      team = 'b'
+      expect((await admissions.identify(null, undefined, token)).previous).to.deep.equal(
+        viewsOf({ team: 'a' }),
+      )
+    })
+
+    it('is looked up once more where rights were refreshed while it was', async () => {
+      const { identityLookup, answer } = answering()
+      const { admissions } = setUp({ identityLookup })
+      const identified = admissions.identify(null, undefined)
+      const began = Date.now()
+      admissions.rights.refresh(() => true)
+      await answer({ team: 'old' })
+      await answer({ team: 'new' })
+      expect((await identified).identity).to.deep.equal({ team: 'new' })
+      expect(Date.now() - began).to.be.below(5_000)
+    })
+
+    it('is not looked up for ever where it was revoked while it was: its token is refused', async () => {
+      const { identityLookup, answer, waiting } = answering()
+      const { admissions } = setUp({ identityLookup })
+      const identified = admissions.identify(null, undefined)
+      admissions.rights.revoke(() => true, 'left')
+      await answer({ team: 'a' })
+      const token = await admissions.seal(await identified)
+      expect(waiting).to.deep.equal([])
+      expect(await codeOf(admissions.admit(token))).to.equal('UNAUTHORIZED')
+    })
+  })
+
+  describe('a stream', () => {
+    it('needs a token where identities are looked up, and none where they are not', async () => {
+      expect(await codeOf(setUp({ identityLookup: () => ({}) }).admissions.admit(undefined))).to.equal(
+        'UNAUTHORIZED',
+      )
+      expect(await setUp().admissions.admit(undefined)).to.deep.equal({ renewed: false })
+    })
+
+    it('gets what its token seals, looked up by nobody', async () => {
+      let lookups = 0
+      const { admissions } = setUp({ identityLookup: () => ({ team: `${++lookups}` }) })
+      const admission = await admissions.identify('x', undefined)
+      const { admission: admitted, renewed } = await admissions.admit(await admissions.seal(admission))
+      const { expiresAt, ...claims } = admission
+      expect(admitted).to.deep.include(claims)
+      expect([renewed, lookups]).to.deep.equal([false, 1])
+    })
+
+    it('gets what is found now where its token is older than a refresh: the same session, and the views before', async () => {
+      let team = 'a'
+      const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
+      const admission = await admissions.identify('x', undefined)
+      const token = await admissions.seal(admission)
+      team = 'b'
+      admissions.rights.refresh(({ team }: { team: string }) => team === 'a')
+      const { admission: admitted, renewed } = await admissions.admit(token)
+      expect(renewed).to.equal(true)
+      expect(admitted).to.deep.include({
+        session: admission.session,
+        given: 'x',
+        identity: { team: 'b' },
+        views: viewsOf({ team: 'b' }),
+        previous: viewsOf({ team: 'a' }),
+      })
+    })
+
+    it('is refused where it was revoked, also while it was looked up anew', async () => {
+      const { identityLookup, answer, waiting } = answering()
+      const { admissions } = setUp({ identityLookup })
+      const identified = admissions.identify('x', undefined)
+      await answer({ team: 'a' })
+      const token = await admissions.seal(await identified)
+      admissions.rights.refresh(() => true)
+      const admitted = admissions.admit(token)
+      void answer({ team: 'a' })
+      const { admission } = await admitted
+      if (!admission) throw new Error('not admitted')
+      expect(admissions.refuseRevoked(admission)).to.equal(false)
+      const late = admissions.admit(token)
+      await until(() => waiting.length === 1)
+      admissions.rights.revoke(() => true, 'left')
+      void answer({ team: 'a' })
+      const { admission: revoked } = await late
+      expect(() => revoked && admissions.refuseRevoked(revoked)).to.throw('revoked')
+    })
+  })
+
+  it('names the secret and the stores, not their roots', () => {
+    const collection = store.collection('cards')
+    const tag = (options: Partial<ServerOptions>) => setUp(options).admissions.tag
+    const same = tag({ dataSources: { other: { manifest: true, collection } } })
+    expect(tag({})).to.equal(same)
+    expect(tag({ secret: 'quite another secret' })).not.to.equal(same)
+    expect(tag({ dataSources: { calls: { manifest: true, payload: () => ({ data: [] }) } } })).not.to.equal(
+      same,
+    )
+    expect(same).to.match(/^[\w-]{6}$/)
+  })
+
+  it('take those who present nothing for the empty identity', () => {
+    const { admissions } = setUp()
+    expect(
+      admissions.meets(
+        (identity: object, given: unknown) => Object.keys(identity).length === 0 && given === null,
+        undefined,
+      ),
+    ).to.equal(true)
+  })
+})
