@@ -351,6 +351,15 @@ describe('server/feed', () => {
       await Promise.all(waits)
     })
 
+    it('lets go who waits when it is closed, and lets nobody wait from then on', async () => {
+      const { feed, watcher } = setUp()
+      await feed.acquire(watcher.view)
+      const waits = feed.reached('4')
+      await feed.release(watcher.view)
+      expect(await waits).to.equal(false)
+      expect(await feed.reached('4')).to.equal(false)
+    })
+
     it('reloads all views when the history is lost, moves the floor and lets go who waits', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       const teams = new Watcher('teams')
