@@ -67,8 +67,8 @@ function wasHeld(
   change: DocumentChange,
   matches: ((document: Document) => boolean) | undefined,
 ): boolean | undefined {
-  if (!matches) return true
   if (change.kind === 'insert') return false
+  if (!matches) return true
   return change.before && matches(change.before)
 }
 
