@@ -149,6 +149,11 @@ export class Feed {
         if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
       }
       this.#host.onDebug(`${this.adapter.name}: opened`)
+    } catch (error) {
+      // What it told before it failed will be told again.
+      this.#generation++
+      this.#inbox.length = 0
+      throw error
     } finally {
       this.#working = false
     }
