@@ -265,6 +265,7 @@ export class Feed {
           if (generation !== this.#generation) return
           this.#failed(error)
           await pause(delay)
+          if (generation !== this.#generation) return
         }
       }
     }

@@ -626,6 +626,29 @@ describe('server/feed', () => {
       expect(watcher.seen).to.deep.equal([['1'], ['2']])
     })
 
+    it('are not looked up again where the feed was closed after that failed', async () => {
+      const { adapter, feed, send, watcher } = await needy()
+      adapter.answer = () => {
+        throw new Error('away')
+      }
+      const { setTimeout } = globalThis
+      let resume = () => {}
+      globalThis.setTimeout = ((run: () => void) => {
+        resume = run
+        return { unref() {} }
+      }) as never
+      try {
+        send(update(1))
+        await yieldTurn()
+        await feed.release(watcher.view)
+      } finally {
+        globalThis.setTimeout = setTimeout
+      }
+      resume()
+      await yieldTurn()
+      expect([adapter.asked.length, watcher.failures]).to.deep.equal([1, 1])
+    })
+
     it('are forgotten when the feed is closed meanwhile, and told again by the next subscription', async () => {
       const { adapter, log, feed, send, watcher } = await needy()
       const { passed, open } = gate()
