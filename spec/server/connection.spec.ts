@@ -681,15 +681,18 @@ describe('server/connection', () => {
       expect(connection.ready).to.equal(false)
       await until(() => connection.ready)
       await yieldTurn()
-      expect(told(client, 4)).to.deep.equal([
+      const events = told(client, 4)
+      expect([...events.slice(0, 2), ...events.slice(4)]).to.deep.equal([
         ['ping', 'none'],
         ['ping', 'none'],
-        ['delta one'],
-        ['delta two'],
         ['ready', 'id1'],
       ])
-      expect(client.of('delta')[0]?.data.oplist.length).to.equal(3)
-      expect(client.of('delta')[1]?.data.oplist.length).to.equal(2)
+      // Which root is there first is of no account.
+      const deltas = client.of('delta').map(({ data, id }) => [data.root, data.oplist.length, id])
+      expect(deltas).to.have.deep.members([
+        ['one', 3, undefined],
+        ['two', 2, undefined],
+      ])
       expect(client.model.one).to.deep.equal(await truth())
     })
 
