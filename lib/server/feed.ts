@@ -88,7 +88,9 @@ export class Feed {
 
   /** Resolves once all changes up to the position are in the log: to false where that isn't to be, or not within so many milliseconds. */
   async reached(position: string, ms?: number): Promise<boolean> {
-    return this.#isPast(position) || (await this.#waiting.for(position, ms))
+    if (this.#isPast(position)) return true
+    // A reading may end when the last view is gone already: it must not wait, and keep the log and its clients, until somebody comes again.
+    return this.#opening !== undefined && (await this.#waiting.for(position, ms))
   }
 
   /** Resolves once all that there was when the adapter was opened is in the log. */
@@ -130,7 +132,12 @@ export class Feed {
       failed: (error) => this.#failed(error),
     })
     this.#intake = intake
-    this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+    try {
+      this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+    } catch (error) {
+      intake.close()
+      throw error
+    }
     const { position } = this.#subscription
     const known = this.position
     if (known === undefined || this.adapter.compare(position, known) !== 0) {

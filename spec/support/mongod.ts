@@ -24,8 +24,10 @@ export interface MongoServerOptions {
   args?: string[]
   /** Start it without a replica set. */
   standalone?: boolean
-  /** Keep the data through `restart()`. Default: in memory where the server can. */
+  /** Keep the data through `restart()`, also when it is killed. Default: in memory where the server can. */
   durable?: boolean
+  /** Keep so many entries of history at most where that makes streams open faster: SecantusDB looks at all it has, 20 µs each. */
+  history?: number
 }
 
 /** Thrown when there is no server to be had. */
@@ -141,12 +143,20 @@ async function memoryServer({ standalone }: MongoServerOptions): Promise<MongoSe
   }
 }
 
-async function secantus({ args = [], standalone, durable }: MongoServerOptions): Promise<MongoServer> {
+async function secantus({
+  args = [],
+  standalone,
+  durable,
+  history,
+}: MongoServerOptions): Promise<MongoServer> {
   const command = await secantusCommand()
   const port = await freePort()
   const folder = durable ? await mkdtemp(join(tmpdir(), 'particle-secantus-')) : undefined
   const all = [...command, '--host', '127.0.0.1', '--port', String(port), '--log-level', 'ERROR']
   all.push('--storage-path', folder ?? ':memory:', ...(standalone ? ['--standalone'] : []), ...args)
+  // Without it, a write that was acknowledged, and told to streams, may be gone after SIGKILL.
+  if (durable) all.push('--sync-on-commit')
+  if (history !== undefined) all.push('--oplog-max-entries', String(history))
   const clean = async () => {
     if (folder) await rm(folder, { recursive: true, force: true })
   }

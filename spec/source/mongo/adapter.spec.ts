@@ -244,8 +244,8 @@ describe('source/mongo/adapter on a real server', () => {
       ids.map((_id, n) => ({ _id, n, owner: n % 2 ? owner : owner.toHexString(), at })) as never,
     )
     const found = await adapter.lookup('users', [...ids.map(bsonToJson), 'nobody'])
-    expect(found.map(({ n }) => n)).to.have.members([0, 1, 2, 3, 4, 5])
-    expect(await adapter.lookup('users', ['7', at.getTime()])).to.deep.equal([])
+    expect(found.documents.map(({ n }) => n)).to.have.members([0, 1, 2, 3, 4, 5])
+    expect((await adapter.lookup('users', ['7', at.getTime()])).documents).to.deep.equal([])
     const read = async (query: Record<string, unknown>) => {
       const all: unknown[] = []
       await adapter.read('users', query, (documents) => {

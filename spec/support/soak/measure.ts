@@ -1,0 +1,44 @@
+import type { EventEmitter } from 'node:events'
+import type { Server } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { MongoClient } from 'mongodb'
+
+/** What a process holds on to. */
+export interface Holdings {
+  /** Bytes of the heap after garbage collection, and of buffers outside of it: medians. */
+  heap: number
+  buffers: number
+  /** Timers, sockets and the like, by kind. */
+  resources: Record<string, number>
+  /** Listeners on what outlives clients, by emitter and event. */
+  listeners: Record<string, number>
+}
+
+const SAMPLES = 9
+
+/** Measures this process, which must run with --expose-gc. */
+export async function measure(emitters: { client: MongoClient; listening: Server }): Promise<Holdings> {
+  const heaps: number[] = []
+  const buffers: number[] = []
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    await pause(50)
+    globalThis.gc?.()
+    await pause(0)
+    globalThis.gc?.()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    heaps.push(heapUsed)
+    buffers.push(arrayBuffers)
+  }
+  const resources: Record<string, number> = {}
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
+  const listeners: Record<string, number> = {}
+  for (const [name, emitter] of Object.entries({ ...emitters, process }) as [string, EventEmitter][]) {
+    for (const event of emitter.eventNames())
+      listeners[`${name} ${String(event)}`] = emitter.listenerCount(event)
+  }
+  return { heap: median(heaps), buffers: median(buffers), resources, listeners }
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+}
