@@ -1,13 +1,16 @@
-import { ParticleError } from '../errors.ts'
 import type { Document, Id } from './document.ts'
 import { idKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
+import { refuse } from './value.ts'
 
 /** What an operation makes of a document, on a copy. */
 type Applied = (document: Document | undefined, op: Operation) => Document | undefined
 
+/** With more gaps than this, documents are numbered anew. */
+const MOST_GAPS = 1000
+
 /**
- * Documents in a list, found by their ids: an update or an insert costs the same whatever their number.
+ * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A removal moves what is behind it.
  *
  * A document that was once seen is never changed: an operation puts a new one in its place, which shares what did not change.
  * Neither are the operations' data changed. The list itself is changed in place, and keeps its order.
@@ -15,10 +18,14 @@ type Applied = (document: Document | undefined, op: Operation) => Document | und
 export class IndexedList {
   /** The documents in order. Read it; change it only by {@link IndexedList.apply}. */
   readonly list: Document[]
-  #positions = new Map<string, number>()
+  /** A number for each id: the document's position, were none before it removed. */
+  #numbers = new Map<string, number>()
+  /** The numbers of removed documents, sorted: so many as there are before a number, its document has moved up. */
+  #gaps: number[] = []
   /** The list's length when it was last indexed or changed here: another one tells that someone else changed it. */
   #length = -1
-  #removed = new Set<number>()
+  /** The numbers of documents that leave the list at the end of an `apply`. */
+  #removed: number[] = []
 
   readonly #applied: Applied
 
@@ -64,56 +71,65 @@ export class IndexedList {
     let after = this.#applied(before, op)
     if (after === before) return
     if (after === undefined) {
-      if (position !== undefined) this.#removed.add(position)
-      this.#positions.delete(key)
+      if (position === undefined) return
+      this.#removed.push(this.#numbers.get(key) ?? 0)
+      this.#numbers.delete(key)
+      this.list[position] = undefined as never
       return
     }
     if (after._id === undefined) after = { ...after, _id: op.id }
-    else if (idKey(after._id) !== key) {
-      throw new ParticleError('INVALID_OPERATION', 'The operation set of . holds a document of another _id.')
-    }
+    else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
     if (position !== undefined) this.list[position] = after
     else {
-      this.#positions.set(key, this.list.length)
+      this.#numbers.set(key, this.list.length + this.#gaps.length)
       this.#length = this.list.push(after)
     }
   }
 
   #find(key: string): number | undefined {
     if (this.#length !== this.list.length) this.#index()
-    const position = this.#positions.get(key)
-    if (position === undefined || this.#holds(position, key)) return position
+    const position = this.#position(this.#numbers.get(key))
+    if (position === undefined) return position
+    const id = this.list[position]?._id
+    if (id !== undefined && idKey(id) === key) return position
     this.#index()
-    return this.#positions.get(key)
+    return this.#numbers.get(key)
   }
 
-  #holds(position: number, key: string): boolean {
-    const id = this.list[position]?._id
-    return id !== undefined && idKey(id) === key
+  #position(number: number | undefined): number | undefined {
+    if (number === undefined) return number
+    let low = 0
+    for (let high = this.#gaps.length; low < high; ) {
+      const middle = (low + high) >> 1
+      if ((this.#gaps[middle] ?? 0) < number) low = middle + 1
+      else high = middle
+    }
+    return number - low
   }
 
   #index(): void {
-    this.#positions.clear()
+    this.#compact()
+    this.#numbers.clear()
+    this.#gaps = []
     this.#length = this.list.length
     for (const [position, { _id }] of this.list.entries()) {
-      if (_id !== undefined && !this.#removed.has(position)) this.#positions.set(idKey(_id), position)
+      if (_id !== undefined) this.#numbers.set(idKey(_id), position)
     }
   }
 
   /** Closes the gaps of all removed documents in one pass, since each gap by itself would move the whole tail. */
   #compact(): void {
-    if (this.#removed.size === 0) return
-    let to = this.list.length
-    for (const position of this.#removed) to = Math.min(to, position)
-    for (let from = to; from < this.list.length; from += 1) {
-      const document = this.list[from]
-      if (document === undefined || this.#removed.has(from)) continue
-      this.list[to] = document
-      if (document._id !== undefined) this.#positions.set(idKey(document._id), to)
-      to += 1
+    const { list } = this
+    const removed = this.#removed
+    if (removed.length === 0) return
+    if (removed.length === 1) list.splice(this.#position(removed[0]) ?? 0, 1)
+    else {
+      let to = 0
+      for (const document of list) if (document) list[to++] = document
+      list.length = to
     }
-    this.list.length = to
-    this.#length = to
-    this.#removed.clear()
+    this.#gaps = [...this.#gaps, ...removed].sort((a, b) => a - b)
+    this.#removed = []
+    this.#length = this.#gaps.length > MOST_GAPS ? -1 : list.length
   }
 }

@@ -114,7 +114,7 @@ export class Connection implements Viewer {
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || this.#roots.get(view.root)?.state !== 'live') return
     this.#outbox.pushFrame(entry, frame, this.#unready === 0)
-    if (this.#outbox.queue.buffered > this.#host.maxBufferedBytes) this.#stall()
+    if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
   reset(view: View, reason: string): void {

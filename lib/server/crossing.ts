@@ -1,8 +1,10 @@
 import type { Document } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
+import { wireOperation } from '../protocol/messages.ts'
 import { differenceOf, type Known, recallOf } from './difference.ts'
-import { BARRIER, Frame } from './frame.ts'
+import { BARRIER } from './frame.ts'
 import type { Log } from './log.ts'
+import { slicer } from './pause.ts'
 import { documentsOf, type Snapshot } from './snapshot.ts'
 import type { View } from './view.ts'
 
@@ -58,28 +60,37 @@ export class Crossings {
 
   async #cross(
     view: View,
-    lead: (documents: Map<string, Document>, snapshot: Snapshot) => DocumentOperation[] | undefined,
+    lead: (
+      documents: Map<string, Document>,
+      snapshot: Snapshot,
+    ) => DocumentOperation[] | undefined | Promise<DocumentOperation[]>,
   ): Promise<Crossing | undefined> {
     for (;;) {
       const snapshot = await view.snapshot()
       const documents = await this.#documentsOf(snapshot)
-      if (!view.resumes(snapshot.sequence)) continue
-      const operations = lead(documents, snapshot)
+      const operations = await lead(documents, snapshot)
       if (!operations) return undefined
+      const most = Math.max(
+        SMALL,
+        snapshot.parts.reduce((sum, part) => sum + part.length, 0),
+      )
+      const texts = await encodeOperations(operations, most)
+      if (!texts) return undefined
+      if (!view.resumes(snapshot.sequence)) continue
       // What followed goes along: the snapshot may be older than what the client was shown last.
       let timestamp = new Date().toISOString()
       for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
         const shown = view.frame(entry)
         if (shown === BARRIER) return undefined
         if (!shown) continue
-        for (const operation of shown.oplist) operations.push(operation)
+        for (const operation of shown.oplist) texts.push(JSON.stringify(wireOperation(operation)))
         timestamp = shown.timestamp
       }
       const sequence = this.#log.head
-      if (operations.length === 0) return { body: undefined, sequence }
-      const { body } = new Frame(view.root, timestamp, operations, () => {})
-      const payload = snapshot.parts.reduce((sum, part) => sum + part.length, 0)
-      return body.length > Math.max(SMALL, payload) ? undefined : { body, sequence }
+      if (texts.length === 0) return { body: undefined, sequence }
+      const data = `{"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"oplist":[${texts.join(',')}]}`
+      const body = Buffer.from(`event: delta\ndata: ${data}\n\n`)
+      return body.length > most ? undefined : { body, sequence }
     }
   }
 
@@ -91,4 +102,22 @@ export class Crossings {
     }
     return documents
   }
+}
+
+/** The texts of operations; undefined once they are longer than that. */
+async function encodeOperations(
+  operations: readonly DocumentOperation[],
+  most: number,
+): Promise<string[] | undefined> {
+  const texts: string[] = []
+  let size = 0
+  const turn = slicer()
+  for (const operation of operations) {
+    const text = JSON.stringify(wireOperation(operation))
+    size += text.length
+    if (size > most) return undefined
+    texts.push(text)
+    await turn()
+  }
+  return texts
 }

@@ -4,6 +4,7 @@ import type { DocumentOperation } from '../model/operation.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
 import { digest, UNKNOWN } from './digest.ts'
 import type { Entry } from './log.ts'
+import { slicer } from './pause.ts'
 
 /** The ids that a client holds, and the digest of what it holds of each. */
 export type Known = ReadonlyMap<string, number>
@@ -14,15 +15,21 @@ function idOfKey(key: string): Id {
 }
 
 /** The operations that lead from what is known to the documents: those that are gone are removed, those that are new or not the same sent whole. */
-export function differenceOf(known: Known, documents: ReadonlyMap<string, Document>): DocumentOperation[] {
+export async function differenceOf(
+  known: Known,
+  documents: ReadonlyMap<string, Document>,
+): Promise<DocumentOperation[]> {
   const operations: DocumentOperation[] = []
+  const turn = slicer()
   for (const key of known.keys()) {
     if (!documents.has(key)) operations.push({ operation: 'unset', id: idOfKey(key), path: '.' })
+    await turn()
   }
   for (const [key, document] of documents) {
     const before = known.get(key)
     if (before === undefined || before === UNKNOWN || before !== digest(JSON.stringify(document)))
       operations.push(whole(key, document))
+    await turn()
   }
   return operations
 }
@@ -67,8 +74,8 @@ function wasHeld(
   change: DocumentChange,
   matches: ((document: Document) => boolean) | undefined,
 ): boolean | undefined {
-  if (!matches) return true
   if (change.kind === 'insert') return false
+  if (!matches) return true
   return change.before && matches(change.before)
 }
 

@@ -136,7 +136,7 @@ async function stream({ server, request, response, query }: Exchange): Promise<v
       })
       response.flushHeaders()
       response.on('error', () => {})
-      return new ResponseSink(response)
+      return new ResponseSink(response, server.options.heartbeat)
     },
     (close) => response.once('close', close),
   )

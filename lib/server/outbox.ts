@@ -57,9 +57,7 @@ export class Outbox {
    * position: with the one before, it would be told again what it was told of the entry.
    */
   withdrawId(): void {
-    const { pending } = this.queue
-    const at = this.#lastLine ? pending.lastIndexOf(this.#lastLine) : -1
-    if (at >= 0) pending[at] = TAKEN_BACK
+    if (this.#lastLine) this.queue.replace(this.#lastLine, TAKEN_BACK)
     this.#lastLine = undefined
   }
 

@@ -8,6 +8,21 @@ export function yieldTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Work goes on for so many milliseconds before others get their turn. */
+const SLICE = 4
+
+/** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */
+export function slicer(every = 16): () => Promise<void> | undefined {
+  let count = 0
+  let began = performance.now()
+  return () => {
+    if (++count % every !== 0 || performance.now() - began < SLICE) return undefined
+    return yieldTurn().then(() => {
+      began = performance.now()
+    })
+  }
+}
+
 const RETRY_FIRST = 500
 const RETRY_LAST = 30_000
 

@@ -1,4 +1,5 @@
 import type { Flushable, Flusher } from './flusher.ts'
+import type { Gathered } from './gathered.ts'
 import { yieldTurn } from './pause.ts'
 import type { Sink } from './sink.ts'
 
@@ -7,16 +8,22 @@ const BEHIND = 64 * 1024
 
 /** What waits to be written to one sink: gathered within a turn of the event loop, written at its end. */
 export class WriteQueue implements Flushable {
-  pending: Buffer[] = []
   readonly #sink: Sink
   readonly #flusher: Flusher
-  #bytes = 0
+  #gathered: Gathered | undefined
+  /** What the sink held after the last write; it holds no more now. */
+  #held = 0
   #closed = false
   #wake: (() => void) | undefined
 
   constructor(sink: Sink, flusher: Flusher) {
     this.#sink = sink
     this.#flusher = flusher
+  }
+
+  /** The chunks that wait here. */
+  get pending(): readonly Buffer[] {
+    return this.#gathered?.chunks ?? []
   }
 
   /** Bytes that wait here and in the sink. */
@@ -28,32 +35,41 @@ export class WriteQueue implements Flushable {
     return this.#bytes > BEHIND || this.#sink.buffered() > BEHIND
   }
 
+  /** Whether {@link WriteQueue.buffered} is over a bound. The sink is asked only where it may be. */
+  exceeds(bound: number): boolean {
+    return this.#bytes + this.#held > bound && this.buffered > bound
+  }
+
   push(bytes: Buffer): void {
     if (this.#closed) return
-    this.pending.push(bytes)
-    this.#bytes += bytes.length
-    if (this.pending.length === 1) this.#flusher.add(this)
+    const gathered = this.#gathered
+    if (gathered) this.#gathered = gathered.plus(bytes)
+    else {
+      this.#gathered = this.#flusher.empty.plus(bytes)
+      this.#flusher.add(this)
+    }
   }
 
-  /** Takes a chunk back that was pushed lately, if it still waits. */
-  withdraw(bytes: Buffer): void {
-    const at = this.pending.lastIndexOf(bytes)
-    if (at < 0) return
-    this.pending.splice(at, 1)
-    this.#bytes -= bytes.length
-  }
-
-  write(bytes: Buffer): void {
-    this.#bytes = 0
-    if (!this.#closed) this.#sink.write(bytes)
+  /** Puts other bytes in the place of a chunk that was pushed lately, if it still waits. */
+  replace(bytes: Buffer, by: Buffer): void {
+    const later: Buffer[] = []
+    let list = this.#gathered
+    for (; list && list.last !== bytes; list = list.before) {
+      if (list.before === list) return
+      later.push(list.last)
+    }
+    list = list?.before.plus(by)
+    for (let chunk = later.pop(); list && chunk; chunk = later.pop()) list = list.plus(chunk)
+    this.#gathered = list
   }
 
   /** Writes what waits at once. */
   flush(): void {
-    if (this.pending.length === 0) return
-    const bytes = Buffer.concat(this.pending)
-    this.pending = []
-    this.write(bytes)
+    const gathered = this.#gathered
+    if (!gathered) return
+    this.#gathered = undefined
+    gathered.writeTo(this.#sink)
+    this.#held = this.#sink.buffered()
   }
 
   /** Resolves when the reader has taken enough of what was written, in a later turn in any case. */
@@ -71,8 +87,7 @@ export class WriteQueue implements Flushable {
 
   /** Lets go of what waits here; calls back once the sink's own bytes were taken. */
   drop(drained: () => void): void {
-    this.pending = []
-    this.#bytes = 0
+    this.#gathered = undefined
     this.#sink.onDrain(() => {
       if (!this.#closed) drained()
     })
@@ -85,7 +100,11 @@ export class WriteQueue implements Flushable {
 
   close(): void {
     this.#closed = true
-    this.pending = []
+    this.#gathered = undefined
     this.#wake?.()
+  }
+
+  get #bytes(): number {
+    return this.#gathered?.size ?? 0
   }
 }

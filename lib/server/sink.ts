@@ -1,9 +1,13 @@
-import type { ServerResponse } from 'node:http'
+import { OutgoingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** Where a connection's bytes go: a response, or a receiver in the same process. */
 export interface Sink {
-  /** False when the reader is behind: {@link Sink.onDrain} tells when it has caught up. */
-  write(bytes: Buffer): boolean
+  /**
+   * Writes bytes; `framed` holds the same bytes as one chunk of HTTP's chunked coding, where they were framed once for many sinks.
+   * False when the reader is behind: {@link Sink.onDrain} tells when it has caught up.
+   */
+  write(bytes: Buffer, framed?: Buffer): boolean
   /** Bytes written and not yet taken by the reader. */
   buffered(): number
   /** Calls the listener once, when what was written has been taken. */
@@ -11,31 +15,100 @@ export interface Sink {
   end(): void
 }
 
-/** A sink over an HTTP response whose head is written already. */
+/** How long TCP's own probes of a silent peer take: libuv sends ten, a second apart. */
+const PROBING = 11_000
+/** A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less than this, in milliseconds. */
+const LEAST_PATIENCE = 5_000
+/** What a timer can wait at most, in milliseconds. */
+const MOST_PATIENCE = 2_147_483_647
+
+/**
+ * A sink over an HTTP response whose head is written already.
+ *
+ * Where nothing stands between the response and its socket, chunks go straight to the socket: one that many connections share is framed
+ * once. Where something does (a middleware that compresses, HTTP/2), or the response isn't chunked (HTTP/1.0), they go by `response.write`.
+ */
 export class ResponseSink implements Sink {
   readonly #response: ServerResponse
+  /** The socket to write to; undefined where only the response may. */
+  readonly #socket: Socket | undefined
+  readonly #patience: number
+  #watching = false
+  #ended = false
 
-  constructor(response: ServerResponse) {
+  /** @param heartbeat Milliseconds between two pings: they set the times in which a dead peer is found. */
+  constructor(response: ServerResponse, heartbeat: number) {
     this.#response = response
+    this.#socket = socketOf(response)
+    this.#patience = Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2))
+    // Once the response has ended, whoever ended it, its socket may be carrying the next one.
+    response.once('prefinish', () => {
+      this.#ended = true
+    })
+    // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an acknowledgement: the idle time and
+    // the probes must fit between two pings. On HTTP/2 the socket is the session's, which has pings of its own.
+    if (response.req.httpVersionMajor === 1) {
+      response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING))
+      response.socket?.setNoDelay(true)
+    }
   }
 
-  write(bytes: Buffer): boolean {
-    return this.#response.write(bytes)
+  write(bytes: Buffer, framed?: Buffer): boolean {
+    if (this.#ended) return false
+    const socket = this.#socket
+    const kept = !socket ? this.#response.write(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
+    if (!kept && !this.#watching) this.#watch()
+    return kept
   }
 
   buffered(): number {
-    // What the socket holds is counted in it.
-    return this.#response.writableLength
+    // What the response says counts what its socket holds, down to what the system hasn't taken yet.
+    return (this.#socket ?? this.#response).writableLength
   }
 
   onDrain(listener: () => void): void {
-    if (this.#response.writableNeedDrain) this.#response.once('drain', listener)
+    const writable = this.#socket ?? this.#response
+    if (writable.writableNeedDrain) writable.once('drain', listener)
     else setImmediate(listener)
   }
 
   end(): void {
     this.#response.end()
   }
+
+  /** Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it that the system takes. */
+  #watch(): void {
+    this.#watching = true
+    const response = this.#response
+    const before = response.socket?.timeout ?? 0
+    const giveUp = () => void response.destroy()
+    response.setTimeout(this.#patience, giveUp)
+    this.onDrain(() => {
+      this.#watching = false
+      response.off('timeout', giveUp)
+      response.setTimeout(before)
+    })
+  }
+}
+
+function socketOf(response: ServerResponse): Socket | undefined {
+  const { socket } = response
+  const plain =
+    response.write === OutgoingMessage.prototype.write && response.headersSent && response.chunkedEncoding
+  return plain && socket ? socket : undefined
+}
+
+/** Writes bytes as one chunk of HTTP, without a copy of them. */
+function frame(socket: Socket, bytes: Buffer): boolean {
+  // An empty chunk would end the response.
+  if (bytes.length === 0) return !socket.writableNeedDrain
+  if (socket.writableCorked === 0) {
+    socket.cork()
+    process.nextTick(() => socket.uncork())
+  }
+  socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+  socket.write(bytes)
+  return socket.write('\r\n', 'latin1')
 }
 
 /** Calls a function of this process for each event. */

@@ -7,7 +7,7 @@ import type { DocumentChange } from '../source/source.ts'
 import { documentAfter } from './change.ts'
 import { digest } from './digest.ts'
 import type { Log } from './log.ts'
-import { yieldTurn } from './pause.ts'
+import { slicer } from './pause.ts'
 import type { View } from './view.ts'
 
 /** A view's documents at one point of the process's order, filtered and encoded. */
@@ -24,8 +24,6 @@ export interface Snapshot {
 
 /** A payload event ends when it has grown to so many characters. */
 const PART_SIZE = 64 * 1024
-/** Work goes on for so many milliseconds before others get their turn. */
-const SLICE = 6
 
 /**
  * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
@@ -41,8 +39,9 @@ export async function loadSnapshot(
 ): Promise<Snapshot | undefined> {
   const { feed } = view
   const list = new DocumentList()
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
+  const turn = slicer()
   const reading = await feed.adapter.read(view.collection, view.query, async (documents) => {
-    const turn = slicer()
     for (const document of documents) {
       put(list, document)
       await turn()
@@ -152,16 +151,4 @@ function lastingBuffer(text: string): Buffer {
   const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   buffer.write(text)
   return buffer
-}
-
-/** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */
-function slicer(every = 16): () => Promise<void> | undefined {
-  let count = 0
-  let began = performance.now()
-  return () => {
-    if (++count % every !== 0 || performance.now() - began < SLICE) return undefined
-    return yieldTurn().then(() => {
-      began = performance.now()
-    })
-  }
 }

@@ -3,7 +3,7 @@ import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Model } from '../../lib/model/document.ts'
 import type { ServerEvent } from '../../lib/protocol/messages.ts'
 import { Line } from './line.ts'
-import { type Manner, Participant } from './participant.ts'
+import { Participant, type Presenting } from './participant.ts'
 
 /**
  * What a browser's own EventSource and a few lines of script make of a stream: it knows its token and its last id, sends that back by itself, and
@@ -24,7 +24,7 @@ export class BareClient extends Participant {
     void this.#come(undefined)
   }
 
-  identify(user: string, at: number, { keep, previous }: Manner): void {
+  identify(user: string, at: number, { keep, previous }: Presenting): void {
     if (this.asking || this.over) return
     this.sever()
     this.user = user

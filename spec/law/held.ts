@@ -1,22 +1,12 @@
-import type { Document } from '../../lib/model/document.ts'
-import { idKey } from '../../lib/model/id.ts'
-import { yieldTurn } from '../../lib/server/pause.ts'
-import type { Adapter, Change, ChangeListener, Query, Subscription } from '../../lib/source/source.ts'
+import type { Adapter, Change, ChangeListener, Subscription } from '../../lib/source/source.ts'
+import { type Manner, tornReader, valuesOf } from './manner.ts'
+
+/** What it fails with when it is out of reach. */
+export const OUT_OF_REACH = 'the store is out of reach'
 
 interface Follower {
   listener: ChangeListener
   waiting: { changes: readonly Change[]; position: string }[]
-}
-
-/** How a source is, within the contract. */
-export interface Manner {
-  /**
-   * It tells the document after each change; else only what changed, where that doesn't depend on the value before. Then it can't be asked for documents
-   * either: those are of a later state, and what is shown of them was never so.
-   */
-  documents: boolean
-  /** It reads over a while: some documents are as of the begin, and some as of the end. */
-  torn: boolean
 }
 
 /** An adapter as one node has it, whose changes can be held up on their way to the node, and lost. */
@@ -31,19 +21,25 @@ export class Held implements Adapter {
   readonly #manner: Manner
   readonly #followers = new Set<Follower>()
   #holding = false
+  #failing = false
 
   constructor(inner: Adapter, manner: Manner) {
     this.#inner = inner
     this.#manner = manner
     this.name = inner.name
     this.compare = (a, b) => inner.compare(a, b)
-    this.read = manner.torn
-      ? tornReader(inner)
-      : (collection, query, each) => inner.read(collection, query, each)
+    const read: Adapter['read'] = manner.torn ? tornReader(inner) : inner.read.bind(inner)
+    this.read = async (collection, query, each) => {
+      this.#reach()
+      return read(collection, query, each)
+    }
     if (inner.store !== undefined) this.store = inner.store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
     if (inner.lookup && manner.documents)
-      this.lookup = (collection, ids) => inner.lookup?.(collection, ids) as Promise<never[]>
+      this.lookup = async (collection, ids) => {
+        this.#reach()
+        return (await inner.lookup?.(collection, ids)) ?? []
+      }
   }
 
   /** How many subscriptions are open. */
@@ -51,13 +47,20 @@ export class Held implements Adapter {
     return this.#followers.size
   }
 
+  /** Changes don't come through. */
   hold(): void {
     this.#holding = true
   }
 
-  /** Lets go what was held up, in order. */
+  /** It can't be read. */
+  fail(): void {
+    this.#failing = true
+  }
+
+  /** Lets go what was held up, in order, and can be read again. */
   release(): void {
     this.#holding = false
+    this.#failing = false
     for (const { listener, waiting } of [...this.#followers]) {
       for (let next = waiting.shift(); next; next = waiting.shift())
         listener.changes(next.changes, next.position)
@@ -109,30 +112,8 @@ export class Held implements Adapter {
       },
     }
   }
-}
 
-function valuesOf(change: Change): Change {
-  if (change.kind !== 'update') return change
-  const { document, before, ...rest } = change
-  const plain = change.operations.every(({ operation }) => operation === 'set' || operation === 'unset')
-  return plain ? rest : { ...rest, ...(document ? { document } : {}) }
-}
-
-function tornReader(inner: Adapter): Adapter['read'] {
-  const read = async (collection: string, query: Query) => {
-    const documents = new Map<string, Document>()
-    const reading = await inner.read(collection, query, (batch) => {
-      for (const document of batch) documents.set(idKey(document._id ?? null), document)
-    })
-    return { documents, reading }
-  }
-  return async (collection, query, each) => {
-    const begin = await read(collection, query)
-    await yieldTurn()
-    const end = await read(collection, query)
-    const keys = [...new Set([...begin.documents.keys(), ...end.documents.keys()])]
-    const torn = keys.map((key, index) => (index % 2 === 0 ? begin : end).documents.get(key))
-    await each(torn.filter((document) => document !== undefined))
-    return { from: begin.reading.from, to: end.reading.to }
+  #reach(): void {
+    if (this.#failing) throw new Error(OUT_OF_REACH)
   }
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { COLLECTION, STORES } from './roots.ts'
+import { STORES } from './roots.ts'
 import type { Setting } from './setting.ts'
 import { type Step, steps } from './steps.ts'
 import { type Config, World } from './world.ts'
@@ -8,6 +8,8 @@ import { seed } from './writes.ts'
 /** How much is tried, and from where. */
 export interface Trial {
   runs: number
+  /** Milliseconds after which it has failed: with what was found by then, or because it takes too long. */
+  limit: number
   seed?: number | undefined
   path?: string | undefined
 }
@@ -22,29 +24,28 @@ const configs = fc.record<Config>({
 
 /**
  * Tries the law of Particle on a source: whatever happens, every client shows only what the source really had, in the source's order, and at every quiet
- * point exactly what it has. Resolves to how often what happened; rejects with the shortest run found that breaks it.
+ * point exactly what it has. Resolves to how often what happened; rejects with the shortest run found that breaks it, and how to see it again.
  */
 export async function tryTheLaw(setting: Setting, trial: Trial): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   const time = setting.time()
+  const property = fc.asyncProperty(configs, steps, async (config, happenings) => {
+    const stores = await setting.open(config.history)
+    const world = new World(setting, stores, time, config, counts)
+    try {
+      await run(world, happenings)
+    } finally {
+      await world.abandon()
+    }
+  })
   try {
-    await fc.assert(
-      fc.asyncProperty(configs, steps, async (config, happenings) => {
-        const stores = await setting.open(config.history)
-        const world = new World(setting, stores, time, config, counts)
-        try {
-          await run(world, happenings)
-        } finally {
-          await world.abandon()
-        }
-      }),
-      {
-        numRuns: trial.runs,
-        ...(trial.seed === undefined ? {} : { seed: trial.seed }),
-        ...(trial.path === undefined ? {} : { path: trial.path }),
-        endOnFailure: false,
-      },
-    )
+    await fc.assert(property, {
+      numRuns: trial.runs,
+      interruptAfterTimeLimit: trial.limit,
+      markInterruptAsFailure: true,
+      ...(trial.seed === undefined ? {} : { seed: trial.seed }),
+      ...(trial.path === undefined ? {} : { path: trial.path }),
+    })
   } finally {
     time.stop()
   }
@@ -62,5 +63,3 @@ async function run(world: World, happenings: readonly Step[]): Promise<void> {
   await world.quiet(true)
   await world.end()
 }
-
-export { COLLECTION }

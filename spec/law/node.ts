@@ -1,6 +1,7 @@
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
-import { Held, type Manner as SourceManner } from './held.ts'
+import { Held } from './held.ts'
 import type { Line } from './line.ts'
+import type { Manner } from './manner.ts'
 import { SECRET } from './people.ts'
 import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
 import type { Stores } from './setting.ts'
@@ -26,20 +27,14 @@ export class Node {
   server: Server
   up = true
   readonly #stores: Stores
-  readonly #manner: SourceManner
+  readonly #manner: Manner
   readonly #callbacks: Callbacks
   readonly #options: NodeOptions
   readonly #lines = new Set<Line>()
   readonly #endings = new Set<Promise<void>>()
   readonly #past: Held[] = []
 
-  constructor(
-    name: string,
-    stores: Stores,
-    manner: SourceManner,
-    callbacks: Callbacks,
-    options: NodeOptions,
-  ) {
+  constructor(name: string, stores: Stores, manner: Manner, callbacks: Callbacks, options: NodeOptions) {
     this.name = name
     this.#stores = stores
     this.#manner = manner

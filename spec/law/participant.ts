@@ -19,7 +19,7 @@ export interface Surroundings {
 }
 
 /** How a client that knows only its last id presents itself anew. */
-export interface Manner {
+export interface Presenting {
   /** It sends its last id under the new token. */
   keep: boolean
   /** It names its old token. */
@@ -65,7 +65,7 @@ export abstract class Participant {
   /** Comes back, to a node. */
   abstract back(at: number): void
   /** Comes back as another user. */
-  abstract identify(user: string, at: number, manner: Manner): void
+  abstract identify(user: string, at: number, how: Presenting): void
   /** Goes for good. */
   abstract leave(): void
   abstract get model(): Model

@@ -52,7 +52,9 @@ export class RealClient extends Participant {
           }
         },
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
-        onError: (error) => world.fault(`${name} met an error: ${error.stack}`),
+        onError: (error) => {
+          if (error.code !== 'SOURCE_FAILED') world.fault(`${name} met an error: ${error.stack}`)
+        },
       },
       { clock: this.#clock, random: () => 0.5, base: undefined },
     )

@@ -61,6 +61,15 @@ const drop = fc
     )
   })
 
+const cut = fc.tuple(clients, writes, fc.integer({ min: 1, max: 4 })).map(
+  ([index, one, events]) =>
+    new Step(`write to first: ${one.text}, of which ${index} gets ${events} events`, async (world) => {
+      await world.write('first', one)
+      await world.turn()
+      world.one(index)?.drop({ heard: true, noticed: true, events })
+    }),
+)
+
 const back = fc.tuple(clients, fc.option(nodes, { freq: 2 })).map(
   ([index, at]) =>
     new Step(`${index} comes back to ${at === null ? 'its node' : named(at)}`, (world) => {
@@ -126,6 +135,14 @@ const source = fc.oneof(
   },
   {
     weight: 1,
+    arbitrary: fc
+      .tuple(nodes, stores)
+      .map(
+        ([at, store]) => new Step(`${store} can't be read by ${named(at)}`, (world) => world.fail(at, store)),
+      ),
+  },
+  {
+    weight: 1,
     arbitrary: fc.constant(
       new Step('what is held up goes on', (world) => {
         for (const held of sources(world)) held.release()
@@ -185,12 +202,13 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 10, arbitrary: write },
     { weight: 7, arbitrary: turns },
     { weight: 3, arbitrary: come },
-    { weight: 4, arbitrary: drop },
+    { weight: 3, arbitrary: drop },
+    { weight: 3, arbitrary: cut },
     { weight: 5, arbitrary: back },
     { weight: 4, arbitrary: reading },
     { weight: 2, arbitrary: identify },
     { weight: 3, arbitrary: rights },
-    { weight: 4, arbitrary: source },
+    { weight: 5, arbitrary: source },
     { weight: 1, arbitrary: process },
     { weight: 2, arbitrary: odd },
     { weight: 2, arbitrary: quiet },

@@ -2,7 +2,8 @@ import { ParticleError } from '../../lib/errors.ts'
 import type { Json, Model } from '../../lib/model/document.ts'
 import { canonical, toJson } from '../../lib/model/json.ts'
 import { BareClient } from './bare.ts'
-import type { Manner as SourceManner } from './held.ts'
+import { OUT_OF_REACH } from './held.ts'
+import type { Manner } from './manner.ts'
 import { NetworkError, Node } from './node.ts'
 import type { Participant, Surroundings } from './participant.ts'
 import { People } from './people.ts'
@@ -17,7 +18,7 @@ import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
 export interface Config {
-  manner: SourceManner
+  manner: Manner
   /** How many changes the stores keep. */
   history: number
   replayBytes: number
@@ -26,6 +27,8 @@ export interface Config {
 }
 
 const HEARTBEAT = 15_000
+/** How long a server waits at most before it tries a source again, in seconds. */
+const LONGEST_WAIT = 31
 /** More clients at once tell nothing more, and cost time. */
 const MOST_CLIENTS = 4
 
@@ -43,6 +46,8 @@ export class World implements Surroundings {
   readonly #faults: string[] = []
   /** Users whose rights all nodes have looked up since they changed. */
   readonly #refreshed = new Set<string>()
+  /** A store could not be read, and who tried waits before trying again. */
+  #unreadable = false
   /** Lines that must have ended. */
   readonly #revoked = new Set<unknown>()
   #serial = 0
@@ -63,7 +68,9 @@ export class World implements Surroundings {
       replay: { bytes: config.replayBytes },
       sessionTtl: config.sessionTtl,
       heartbeat: HEARTBEAT,
-      onError: (error: Error) => this.fault(`a server met an error: ${error.stack} ${error.cause ?? ''}`),
+      onError: (error: Error) => {
+        if (!error.message.includes(OUT_OF_REACH)) this.fault(`a server met an error: ${error.stack}`)
+      },
     }
     this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
   }
@@ -147,6 +154,12 @@ export class World implements Surroundings {
     if (how.again) node?.start()
   }
 
+  /** A node can't read a store for now. */
+  fail(at: number, store: StoreName): void {
+    this.nodes[at]?.held[store].fail()
+    this.#unreadable = true
+  }
+
   async write(store: StoreName, write: Write): Promise<void> {
     const collection = this.#stores.collection(store)
     try {
@@ -182,6 +195,7 @@ export class World implements Surroundings {
       participant.resume()
       participant.notice()
     }
+    if (this.#unreadable) await this.#retry()
     let calm = 0
     for (let round = 1; calm < this.#setting.calm; round++) {
       if (round > this.#setting.patience) {
@@ -216,6 +230,15 @@ export class World implements Surroundings {
     for (const node of this.nodes) node.stop(true)
     await this.turns(3)
     await this.#stores.close()
+  }
+
+  /** Lets the longest time go by that a server waits before it tries again. */
+  async #retry(): Promise<void> {
+    this.#unreadable = false
+    for (let second = 0; second < LONGEST_WAIT; second++) {
+      this.#time.pass(1000)
+      await this.turn()
+    }
   }
 
   #unsettled(all: boolean): Participant[] {

@@ -87,6 +87,7 @@ describe('DocumentList', () => {
       fc.tuple(id, fc.nat(9)).map(([key, b]) => set(key, 'b', b)),
       id.map(remove),
     )
+    // Ids come back after they were removed, within one apply and in a later one.
     fc.assert(
       fc.property(fc.array(fc.array(op, { maxLength: 8 }), { maxLength: 6 }), (batches) => {
         const list = new DocumentList()
@@ -107,6 +108,35 @@ describe('DocumentList', () => {
     const many = time(100_000)
     // The slack is for caches that the large list does not fit into: a search would take a thousand times as long.
     expect(many / few).to.be.lessThan(10)
+  })
+
+  it('finds all others, and inserts at the end, after very many removals one by one', () => {
+    const list = new DocumentList(numbered(5000))
+    let expected = [...list.list]
+    for (let step = 0; step < 2500; step++) {
+      const index = (step * 7919) % expected.length
+      list.apply([remove(expected[index]?._id ?? null)])
+      expected = expected.toSpliced(index, 1)
+      if (step % 5 > 0) continue
+      list.apply([set(`new ${step}`, '.', { step })])
+      expected.push({ _id: `new ${step}`, step })
+    }
+    expect(list.list).to.deep.equal(expected)
+    for (const document of expected)
+      expect(list.get(document._id ?? null)).to.equal(list.list[expected.indexOf(document)])
+  })
+
+  it('removes from the middle at the cost of moving what is behind it, and no more', () => {
+    const list = new DocumentList(numbered(100_000))
+    list.get(0)
+    const start = performance.now()
+    for (let step = 0; step < 2000; step++) {
+      list.apply([remove(40_000 + step)])
+      if (list.get(99_999)?._id !== 99_999) throw new Error('The last document was not found')
+    }
+    // To give each of the documents behind it a new place in an index takes twenty times as long.
+    expect(performance.now() - start).to.be.lessThan(4000)
+    expect(list.size).to.equal(98_000)
   })
 
   it('removes many at once in one pass', () => {

@@ -153,10 +153,31 @@ describe('server/connection', () => {
         open()
       }
     }
-    const truth = () => users.find().toArray()
+    const truth = (query: Query = {}) => users.find(query).toArray()
     const closes = () => closed
-    return { adapter, users, log, feed, errors, viewOf, connect, connected, update, hold, truth, closes }
+    /** Lets the source lose what is written meanwhile. */
+    const lose = async (write: () => unknown = () => {}) => {
+      const { listener } = adapter
+      if (!listener) throw new Error('not open')
+      const { changes } = listener
+      listener.changes = () => {}
+      await write()
+      listener.changes = changes
+      listener.lost('gone', (await store.read('users', {}, () => {})).to)
+    }
+    return {
+      ...{ adapter, users, log, feed, host, errors, left, viewOf, connect, connected, update },
+      ...{ hold, truth, closes, lose },
+    }
   }
+  /** Events in short: name, root (and what is said of it), id. */
+  const told = (client: Client, from = 0) =>
+    client.events
+      .slice(from)
+      .map(({ name, data, id }) => [
+        [name, data.root, data.reason].filter((part) => part !== undefined).join(' '),
+        ...(id === undefined ? [] : [id]),
+      ])
 
   describe('a new client', () => {
     it('gets the manifest first, then the roots, then ready', async () => {
@@ -531,6 +552,403 @@ describe('server/connection', () => {
       await until(() => client.ready && connection.ready && client.of('reset').length === 1)
       expect(client.of('reset')[0]?.data.reason).to.equal('slow-client')
       expect(client.model.users).to.deep.equal(await truth())
+    })
+  })
+
+  describe('a position of which the log does not tell all', () => {
+    const A = { team: 'a' }
+    const start = (...points: [View, number][]): Start => ({
+      presented: true,
+      points: new Map(points),
+      why: () => 'history-lost',
+    })
+
+    it('that is another one for each root gives no id before the present, and takes the old one back first', async () => {
+      const { viewOf, connected, connect, update } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      await connected(one, two)
+      for (const n of [1, 2]) await update(n)
+      const { client } = connect([one, two], start([one, 1], [two, 0]))
+      await until(() => client.ready)
+      expect(told(client)).to.deep.equal([
+        ['manifest'],
+        ['ping', 'none'],
+        ['delta two'],
+        ['delta one'],
+        ['delta two'],
+        ['ready', 'id2'],
+      ])
+    })
+
+    it('is led over by a difference, under no position, and followed by what comes meanwhile', async () => {
+      const { users, viewOf, connected, connect, hold, adapter, truth } = await setUp()
+      await users.updateMany({}, { $set: { team: 'a' } })
+      await connected(viewOf('all'))
+      const view = viewOf('some', { query: A })
+      const late = new Client()
+      late.model.some = structuredClone(await truth(A))
+      await users.updateOne({ _id: 1 }, { $set: { team: 'b' } })
+      await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
+      const release = hold()
+      const { client } = connect([view], start([view, 0]), late)
+      await until(() => adapter.reads === 2)
+      await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
+      release()
+      await until(() => client.ready)
+      expect(told(client)).to.deep.equal([['manifest'], ['ping', 'none'], ['delta some'], ['ready', 'id3']])
+      expect(client.model.some).to.deep.equal(await truth(A))
+      await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
+      await yieldTurn()
+      expect(told(client, 4)).to.deep.equal([['delta some', 'id4']])
+      expect(client.model.some).to.deep.equal(await truth(A))
+    })
+
+    it('resets the root where there is no difference', async () => {
+      const { feed, adapter, viewOf, connected, connect, truth } = await setUp()
+      const all = viewOf('all')
+      await connected(all)
+      const position = feed.position ?? ''
+      const operations = [{ operation: 'unset' as const, path: '.' }]
+      const gone = {
+        kind: 'delete' as const,
+        position,
+        timestamp: '',
+        collection: 'users',
+        id: 9,
+        operations,
+      }
+      adapter.listener?.changes([gone], position)
+      const some = viewOf('some', { query: A })
+      const { client } = connect([all, some], start([all, 0], [some, 0]))
+      await until(() => client.ready)
+      expect(told(client)).to.deep.equal([
+        ['manifest'],
+        ['ping', 'none'],
+        ['delta all'],
+        ['reset some history-lost', ''],
+        ['payload some'],
+        ['ready', 'id1'],
+      ])
+      expect(client.model.some).to.deep.equal(await truth(A))
+    })
+
+    it('resets all where the source can not be opened, and says so', async () => {
+      const { adapter, errors, viewOf, connect } = await setUp()
+      const { open } = adapter
+      adapter.open = async () => {
+        adapter.open = open
+        throw new Error('standalone')
+      }
+      const views = [viewOf('one'), viewOf('two')] as const
+      const { client } = connect(views, start([views[0], 0], [views[1], 0]))
+      await until(() => client.ready)
+      expect(told(client).slice(1, 3)).to.deep.equal([
+        ['reset one history-lost', ''],
+        ['reset two history-lost', ''],
+      ])
+      expect(errors.map(([root]) => root)).to.deep.equal(['one', 'two'])
+    })
+
+    it('resets a root whose history is lost by the time that it begins', async () => {
+      const { viewOf, connected, connect, lose, truth } = await setUp()
+      const view = viewOf('one')
+      await connected(view)
+      await lose()
+      const { client } = connect([view], start([view, 0]))
+      await until(() => client.ready)
+      expect(told(client)).to.deep.equal([
+        ['manifest'],
+        ['reset one history-lost', ''],
+        ['payload one'],
+        ['ready', 'id1'],
+      ])
+      expect(client.model.one).to.deep.equal(await truth())
+    })
+  })
+
+  describe('a history that is lost', () => {
+    it('is made up for by a difference where the client is up to date, and nothing else is sent', async () => {
+      const { users, viewOf, connected, lose, truth } = await setUp()
+      const { client, connection } = await connected(
+        viewOf('one'),
+        viewOf('two', { manifest: { name: true } }),
+      )
+      await lose(async () => {
+        await users.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+        await users.deleteOne({ _id: 2 })
+        await users.insertOne({ _id: 7 })
+      })
+      expect(connection.ready).to.equal(false)
+      await until(() => connection.ready)
+      await yieldTurn()
+      const events = told(client, 4)
+      expect([...events.slice(0, 2), ...events.slice(4)]).to.deep.equal([
+        ['ping', 'none'],
+        ['ping', 'none'],
+        ['ready', 'id1'],
+      ])
+      // Which root is there first is of no account.
+      const deltas = client.of('delta').map(({ data, id }) => [data.root, data.oplist.length, id])
+      expect(deltas).to.have.deep.members([
+        ['one', 3, undefined],
+        ['two', 2, undefined],
+      ])
+      expect(client.model.one).to.deep.equal(await truth())
+    })
+
+    it('resets a client that was still on its way', async () => {
+      const { users, viewOf, connect, hold, adapter, lose, truth } = await setUp()
+      const release = hold()
+      const { client } = connect([viewOf('users')])
+      await until(() => adapter.reads === 1)
+      await lose(() => users.deleteOne({ _id: 2 }))
+      release()
+      await until(() => client.ready)
+      expect(told(client)).to.deep.equal([
+        ['manifest'],
+        ['reset users history-lost', ''],
+        ['payload users'],
+        ['ready', 'id1'],
+      ])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('resets a client whose difference was still being made', async () => {
+      const { users, viewOf, connected, hold, adapter, lose, truth } = await setUp()
+      const { client, connection } = await connected(viewOf('users'))
+      const release = hold()
+      await lose(() => users.deleteOne({ _id: 2 }))
+      await until(() => adapter.reads === 2)
+      await lose(() => users.deleteOne({ _id: 1 }))
+      release()
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(told(client, 3)).to.deep.equal([
+        ['ping', 'none'],
+        ['reset users history-lost', ''],
+        ['payload users'],
+        ['ready', 'id2'],
+      ])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('is of no account to a client that is behind: it is reset when it drains', async () => {
+      const { users, viewOf, connected, lose, truth } = await setUp({ maxBufferedBytes: 2000 })
+      const { client, connection } = await connected(viewOf('users'))
+      client.stopped = true
+      await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      await lose(() => users.deleteOne({ _id: 2 }))
+      client.stopped = false
+      client.read()
+      await until(() => client.ready && connection.ready)
+      expect(client.of('reset').map(({ data }) => data.reason)).to.deep.equal(['slow-client'])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('leaves a client closed that went away while its difference was being made', async () => {
+      const { viewOf, connected, hold, lose, adapter, errors } = await setUp()
+      const view = viewOf('users')
+      const { client, connection } = await connected(view)
+      const release = hold()
+      await lose()
+      await until(() => adapter.reads === 2)
+      const before = client.events.length
+      connection.close()
+      await view.close()
+      release()
+      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      expect([client.events.length, errors, adapter.closes]).to.deep.equal([before, [], 1])
+    })
+  })
+
+  describe('rights that change', () => {
+    const A = { query: { team: 'a' } }
+    const B = { query: { team: 'b' } }
+    const teams = async (options: Parameters<typeof setUp>[0] = {}) => {
+      const all = await setUp({ count: 4, ...options })
+      await all.users.updateMany({ _id: { $lt: 2 } }, { $set: { team: 'a' } })
+      await all.users.updateMany({ _id: { $gte: 2 } }, { $set: { team: 'b' } })
+      // The roots are of one name, as the views of one root are.
+      const view = (query: typeof A) => {
+        const made = all.viewOf('own', query)
+        return Object.assign(made, { key: JSON.stringify(query) })
+      }
+      return { ...all, view }
+    }
+
+    it('send what is gained and lost, under no position until that is there, and then under the new rights', async () => {
+      const { users, view, connected, left, truth } = await teams()
+      const [a, b] = [view(A), view(B)]
+      const { client, connection } = await connected(a)
+      connection.change([b], 's')
+      expect([connection.ready, a.viewers.size, b.viewers.size, left]).to.deep.equal([false, 0, 1, [a.key]])
+      await users.updateOne({ _id: 0 }, { $set: { name: 'hidden' } })
+      await until(() => connection.ready)
+      await users.updateOne({ _id: 2 }, { $set: { name: 'shown' } })
+      await yieldTurn()
+      expect(told(client, 3)).to.deep.equal([
+        ['ping', 'none'],
+        ['delta own'],
+        ['ready', 'id1:s'],
+        ['delta own', 'id2:s'],
+      ])
+      expect(JSON.stringify(client.events)).not.to.contain('hidden')
+      expect(client.model.own).to.deep.equal(await truth(B.query))
+    })
+
+    it('leave the roots alone whose views are the same, save that their ids wait', async () => {
+      const { viewOf, view, connected, update, hold } = await teams()
+      const [all, a, b] = [viewOf('all'), view(A), view(B)]
+      const { client, connection } = await connected(all, a)
+      const before = client.events.length
+      const release = hold()
+      connection.change([all, b], 's')
+      await update(1, 3)
+      await yieldTurn()
+      expect(told(client, before)).to.deep.equal([['ping', 'none'], ['delta all']])
+      release()
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(told(client, before + 2)).to.deep.equal([['delta own'], ['ready', 'id1:s']])
+    })
+
+    it('change nothing but the rights of ids where all views are the same', async () => {
+      const { view, connected, update, left } = await teams()
+      const a = view(A)
+      const { client, connection } = await connected(a)
+      connection.change([a], 's')
+      expect(connection.ready).to.equal(true)
+      await update(1)
+      await yieldTurn()
+      expect([told(client, 3), left]).to.deep.equal([[['delta own', 'id1:s']], []])
+    })
+
+    it('take the id back of what was shown before in the same turn', async () => {
+      const { view, connected, update } = await teams()
+      const { client, connection } = await connected(view(A))
+      const updated = update(1)
+      connection.change([view(B)], 's')
+      await updated
+      await until(() => connection.ready)
+      expect(told(client, 3).slice(0, 2)).to.deep.equal([
+        ['delta own', 'none'],
+        ['ping', 'none'],
+      ])
+    })
+
+    it('reset a root that was on its way: nothing more of the old view comes', async () => {
+      const { view, connect, truth, left } = await teams({ size: 100_000 })
+      const { client, connection } = connect([view(A)])
+      while (client.of('payload').length === 0) await yieldTurn()
+      expect(client.ready).to.equal(false)
+      connection.change([view(B)], 's')
+      const before = client.events.length
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(told(client, before)[0]).to.deep.equal(['reset own rights-changed', ''])
+      const ids = client.events
+        .slice(before)
+        .flatMap(({ data }) => (data.data ?? []).map((one: Document) => one._id))
+      expect(ids).to.deep.equal([2, 3])
+      expect([client.model.own, left.length]).to.deep.equal([await truth(B.query), 1])
+    })
+
+    it('hold from the beginning for a client that has not begun: its position is of no use for the root', async () => {
+      const { viewOf, view, host, truth } = await teams()
+      const [all, a, b] = [viewOf('all'), view(A), view(B)]
+      const keeper = new Connection(new Client(), [all, a], 'r', host, () => {})
+      keeper.start(NEW)
+      await until(() => keeper.ready)
+      const client = new Client()
+      const connection = new Connection(client, [all, a], 'r', host, () => {})
+      connection.change([all, b], 's')
+      expect(client.events).to.deep.equal([])
+      const points = new Map([all, a].map((each) => [each, 0]))
+      connection.start({ presented: true, points, why: () => 'rights-changed' })
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(told(client)).to.deep.equal([
+        ['manifest'],
+        ['reset own rights-changed', ''],
+        ['payload own'],
+        ['ready', 'id0:s'],
+      ])
+      expect(client.model.own).to.deep.equal(await truth(B.query))
+    })
+
+    it('hold for a client that is behind when it drains', async () => {
+      const { users, view, connected, truth, left } = await teams({ maxBufferedBytes: 2000 })
+      const { client, connection } = await connected(view(A))
+      client.stopped = true
+      await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      connection.change([view(B)], 's')
+      expect(left.length).to.equal(1)
+      client.stopped = false
+      client.read()
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(told(client, 3)).to.deep.equal([
+        ['reset own slow-client', ''],
+        ['payload own'],
+        ['ready', 'id1:s'],
+      ])
+      expect(client.model.own).to.deep.equal(await truth(B.query))
+    })
+
+    it('that change twice end with the last', async () => {
+      const { users, view, viewOf, connected, hold, truth } = await teams()
+      const { client, connection } = await connected(view(A))
+      const release = hold()
+      connection.change([view(B)], 's')
+      connection.change([Object.assign(viewOf('own', { query: { n: 1 } }), { key: 'n' })], 't')
+      release()
+      await until(() => connection.ready)
+      await users.updateOne({ _id: 0 }, { $set: { n: 1 } })
+      await yieldTurn()
+      expect(told(client, 3)).to.deep.equal([
+        ['ping', 'none'],
+        ['reset own rights-changed', ''],
+        ['payload own'],
+        ['ready', 'id0:t'],
+        ['delta own', 'id1:t'],
+      ])
+      expect(client.model.own).to.deep.equal(await truth({ n: 1 }))
+    })
+
+    it('that change in the middle of a replay leave nothing of it out, and tell nothing of it twice', async () => {
+      const { users, viewOf, view, connected, connect, truth } = await teams()
+      const [all, a, b] = [viewOf('all'), view(A), view(B)]
+      await connected(all, a)
+      const late = new Client()
+      late.model.all = structuredClone(await truth())
+      late.model.own = structuredClone(await truth(A.query))
+      late.stopped = true
+      for (let i = 0; i < 6; i++)
+        await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(30_000) }, $push: { list: i } })
+      const points = new Map([all, a].map((each) => [each, 0]))
+      const { client, connection } = connect(
+        [all, a],
+        { presented: true, points, why: () => 'history-lost' },
+        late,
+      )
+      await until(() => late.buffered() > 64 * 1024)
+      connection.change([all, b], 's')
+      late.stopped = false
+      late.read()
+      await until(() => connection.ready)
+      await yieldTurn()
+      expect(client.model.all).to.deep.equal(await truth())
+      expect(client.model.own).to.deep.equal(await truth(B.query))
+    })
+
+    it('are of no account to a client that has gone', async () => {
+      const { view, connected, left } = await teams()
+      const { client, connection } = await connected(view(A))
+      connection.close()
+      const b = view(B)
+      connection.change([b], 's')
+      await yieldTurn()
+      expect([b.viewers.size, left, client.events.length]).to.deep.equal([0, [], 3])
     })
   })
 

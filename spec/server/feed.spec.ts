@@ -10,6 +10,9 @@ import { until } from '../support/local.ts'
 /** An adapter that does what the spec tells it to; its positions are numbers. */
 class Scripted implements Adapter {
   readonly name = 'scripted'
+  /** The end of its history when it is opened. */
+  head: string | undefined
+  past?: (milliseconds: number) => Promise<string>
   readonly opens: (string | undefined)[] = []
   closes = 0
   /** Where the next subscription begins, if not where it was asked to. */
@@ -33,6 +36,7 @@ class Scripted implements Adapter {
     await this.onOpen(listener)
     return {
       position: this.start ?? from ?? '0',
+      ...(this.head === undefined ? {} : { head: this.head }),
       close: async () => {
         this.closes++
         await this.onClose()
@@ -103,9 +107,9 @@ const gate = () => {
 }
 
 describe('server/feed', () => {
-  const setUp = () => {
+  const setUp = ({ bytes = 1e6, ms = 1e6 } = {}) => {
     const adapter = new Scripted()
-    const log = new Log({ bytes: 1e6, ms: 1e6 })
+    const log = new Log({ bytes, ms })
     const errors: unknown[] = []
     const host = {
       log,
@@ -295,7 +299,152 @@ describe('server/feed', () => {
     })
   })
 
+  describe('where it opens', () => {
+    const PAST = (adapter: Scripted, position: string) => {
+      const asked: number[] = []
+      adapter.past = async (ms) => {
+        asked.push(ms)
+        return position
+      }
+      return asked
+    }
+
+    it('is as far in the past as the log reaches, so that it can tell those who were elsewhere', async () => {
+      const { adapter, log, feed, watcher } = setUp({ ms: 5_000 })
+      const asked = PAST(adapter, '40')
+      adapter.onOpen = (listener) => listener.changes([update(41)], '41')
+      await feed.acquire(watcher.view)
+      expect([asked, adapter.opens]).to.deep.equal([[5_000], ['40']])
+      expect([feed.floor, feed.floorPosition, log.head, watcher.seen]).to.deep.equal([0, '40', 1, [['41']]])
+    })
+
+    const rows: [string, string, string][] = [
+      ['where it had come to, if that is not longer ago', '5', '7'],
+      ['where it had come to, if that is as long ago', '7', '7'],
+      ['in the past, if it had come to no further than before that', '9', '9'],
+    ]
+    for (const [what, past, expected] of rows) {
+      it(`is ${what}`, async () => {
+        const { adapter, feed, watcher } = setUp()
+        await feed.acquire(watcher.view)
+        adapter.listener.progress('7')
+        await feed.release(watcher.view, true)
+        PAST(adapter, past)
+        await feed.acquire(watcher.view)
+        expect(adapter.opens).to.deep.equal([undefined, expected])
+        expect(watcher.reloads.length).to.equal(expected === '7' ? 0 : 1)
+      })
+    }
+
+    it('is the present where nothing is kept', async () => {
+      for (const replay of [{ ms: 0 }, { bytes: 0 }]) {
+        const { adapter, feed, watcher } = setUp(replay)
+        const asked = PAST(adapter, '40')
+        await feed.acquire(watcher.view)
+        expect([asked, adapter.opens]).to.deep.equal([[], [undefined]])
+      }
+    })
+
+    it('is the present where the source can not tell its past: the opening says what is wrong', async () => {
+      const { adapter, feed, watcher, errors } = setUp()
+      adapter.past = async () => {
+        throw new Error('away')
+      }
+      await feed.acquire(watcher.view)
+      expect([adapter.opens, errors]).to.deep.equal([[undefined], []])
+    })
+
+    it('is told to all views where it is not where the log ends, also to those that rest', async () => {
+      const { adapter, feed, send, watcher } = setUp()
+      const resting = new Watcher('teams')
+      await feed.acquire(watcher.view)
+      await feed.acquire(resting.view)
+      await feed.release(resting.view, true)
+      send(update(1), update(2, { collection: 'teams' }))
+      expect(resting.seen).to.deep.equal([['2']])
+      await feed.release(watcher.view, true)
+      expect(adapter.closes).to.equal(1)
+      adapter.start = '9'
+      await feed.acquire(watcher.view)
+      expect([watcher.reloads, resting.reloads]).to.deep.equal([['history-lost'], ['history-lost']])
+    })
+
+    it('is not told to views that are closed, nor are changes', async () => {
+      const { adapter, feed, send, watcher } = setUp()
+      const closed = new Watcher()
+      await feed.acquire(watcher.view)
+      await feed.acquire(closed.view)
+      await feed.release(closed.view, true)
+      await feed.release(closed.view)
+      send(update(1))
+      adapter.listener.lost('gone', '5')
+      expect([closed.seen, closed.reloads, watcher.reloads.length]).to.deep.equal([[], [], 1])
+    })
+
+    it('takes nothing along of an opening that failed', async () => {
+      const { adapter, log, feed, watcher } = setUp()
+      adapter.onOpen = (listener) => {
+        listener.changes([update(1)], '1')
+        throw new Error('away')
+      }
+      await feed.acquire(watcher.view).catch(() => {})
+      const [failed] = adapter.listeners
+      adapter.onOpen = () => {}
+      failed?.changes([update(2)], '2')
+      await feed.acquire(watcher.view)
+      expect([log.head, watcher.seen]).to.deep.equal([0, []])
+    })
+  })
+
+  describe('the present', () => {
+    it('is there once all is told that there was when it was opened', async () => {
+      const { adapter, feed, watcher } = setUp()
+      adapter.head = '3'
+      await feed.acquire(watcher.view)
+      let there = false
+      const present = feed.present().then(() => {
+        there = true
+      })
+      adapter.listener.changes([update(2)], '2')
+      await yieldTurn()
+      expect(there).to.equal(false)
+      adapter.listener.progress('3')
+      await present
+    })
+
+    it('is there at once where the source begins with it, or is not open', async () => {
+      const { feed, watcher } = setUp()
+      await feed.present()
+      await feed.acquire(watcher.view)
+      await feed.present()
+    })
+
+    it('is not waited for any more where the feed is closed, or its history lost', async () => {
+      const { adapter, feed, watcher } = setUp()
+      adapter.head = '3'
+      await feed.acquire(watcher.view)
+      const lost = feed.present()
+      await yieldTurn()
+      adapter.listener.lost('gone', '1')
+      await lost
+      const closed = feed.present()
+      await yieldTurn()
+      await feed.release(watcher.view)
+      await closed
+    })
+  })
+
   describe('changes', () => {
+    it('tells whether a position was reached in time', async () => {
+      const { adapter, feed, watcher } = setUp()
+      await feed.acquire(watcher.view)
+      adapter.listener.progress('3')
+      expect(await Promise.all([feed.reached('3', 0), feed.reached('4', 5)])).to.deep.equal([true, false])
+      const reached = [feed.reached('5', 10_000), feed.reached('x', 5)]
+      adapter.listener.progress('5')
+      expect(await Promise.all(reached)).to.deep.equal([true, false])
+    })
+
     it('makes an entry of each, with the id of its position, for the views of its collection', async () => {
       const { log, feed, send, watcher } = setUp()
       const teams = new Watcher('teams')
@@ -489,6 +638,29 @@ describe('server/feed', () => {
       expect(errors.map((error) => (error as string[])[1])).to.deep.equal(['one', 'two', 'three'])
       expect([watcher.failures, pauses]).to.deep.equal([3, [500, 1000, 2000]])
       expect(watcher.seen).to.deep.equal([['1'], ['2']])
+    })
+
+    it('are not looked up again where the feed was closed after that failed', async () => {
+      const { adapter, feed, send, watcher } = await needy()
+      adapter.answer = () => {
+        throw new Error('away')
+      }
+      const { setTimeout } = globalThis
+      let resume = () => {}
+      globalThis.setTimeout = ((run: () => void) => {
+        resume = run
+        return { unref() {} }
+      }) as never
+      try {
+        send(update(1))
+        await yieldTurn()
+        await feed.release(watcher.view)
+      } finally {
+        globalThis.setTimeout = setTimeout
+      }
+      resume()
+      await yieldTurn()
+      expect([adapter.asked.length, watcher.failures]).to.deep.equal([1, 1])
     })
 
     it('are forgotten when the feed is closed meanwhile, and told again by the next subscription', async () => {

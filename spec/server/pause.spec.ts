@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { pause, persist, yieldTurn } from '../../lib/server/pause.ts'
+import { pause, persist, slicer, yieldTurn } from '../../lib/server/pause.ts'
 
 describe('server/pause', () => {
   it('pauses for about as long as it is told', async () => {
@@ -25,6 +25,26 @@ describe('server/pause', () => {
     expect(passed).to.equal(false)
     await turn
     expect(passed).to.equal(true)
+  })
+
+  it('slices work: others get their turn once a slice of time is used up, and only then', async () => {
+    const { now } = performance
+    let time = 0
+    performance.now = () => time
+    try {
+      const turn = slicer(2)
+      const yields: boolean[] = []
+      for (const later of [0, 0, 3, 0, 1, 0, 0, 0]) {
+        time += later
+        const yielded = turn()
+        yields.push(yielded !== undefined)
+        await yielded
+      }
+      // The clock is looked at every second time: at 0, 3, 4 and 4 ms.
+      expect(yields).to.deep.equal([false, false, false, false, false, true, false, false])
+    } finally {
+      performance.now = now
+    }
   })
 
   describe('persists', () => {

@@ -78,6 +78,19 @@ describe('server/queue', () => {
     expect(queue.buffered).to.equal(10)
   })
 
+  it('exceeds a bound just when what is buffered does', async () => {
+    const { sink, queue } = setUp()
+    queue.push(bytes('abc'))
+    expect([queue.exceeds(2), queue.exceeds(3)]).to.deep.equal([true, false])
+    sink.held = 10
+    await yieldTurn()
+    expect([queue.exceeds(9), queue.exceeds(10)]).to.deep.equal([true, false])
+    queue.push(bytes('ab'))
+    expect([queue.exceeds(11), queue.exceeds(12)]).to.deep.equal([true, false])
+    sink.drain()
+    expect([queue.exceeds(1), queue.exceeds(2)]).to.deep.equal([true, false])
+  })
+
   it('is behind with more than 64 KiB waiting, here or in the sink', async () => {
     const { sink, queue } = setUp()
     queue.push(Buffer.alloc(LOTS))
@@ -90,23 +103,39 @@ describe('server/queue', () => {
     expect(queue.behind).to.equal(true)
   })
 
-  it('takes bytes back only while they wait', async () => {
+  it('puts other bytes in the place of a chunk only while it waits', async () => {
     const { sink, queue } = setUp()
     const [a, b, c] = [bytes('a'), bytes('b'), bytes('c')]
-    queue.push(a)
-    queue.push(b)
-    queue.push(c)
-    queue.withdraw(b)
-    expect(queue.buffered).to.equal(2)
-    queue.withdraw(bytes('c'))
+    for (const chunk of [a, b, c]) queue.push(chunk)
+    queue.replace(b, bytes('BB'))
+    expect([queue.buffered, queue.pending.map(String)]).to.deep.equal([4, ['a', 'BB', 'c']])
+    queue.replace(c, bytes('C'))
+    queue.replace(bytes('a'), bytes('X'))
     await yieldTurn()
-    expect(sink.written).to.deep.equal(['ac'])
-    queue.withdraw(c)
-    expect(queue.buffered).to.equal(0)
+    expect(sink.written).to.deep.equal(['aBBC'])
+    queue.replace(c, bytes('X'))
     queue.push(b)
-    queue.withdraw(b)
+    queue.replace(a, bytes('X'))
     await yieldTurn()
-    expect(sink.written).to.deep.equal(['ac'])
+    expect(sink.written).to.deep.equal(['aBBC', 'b'])
+  })
+
+  it('writes the same joined bytes for all queues that gathered the same chunks', async () => {
+    const flusher = new Flusher()
+    const framed: (Buffer | undefined)[] = []
+    const queues = [1, 2, 3].map(() => {
+      const sink = new SlowSink()
+      sink.write = (_bytes: Buffer, frame?: Buffer) => framed.push(frame) > 0
+      return new WriteQueue(sink, flusher)
+    })
+    const [id, body] = [bytes('id: 1\n'), bytes('data: {}\n\n')]
+    for (const queue of queues) {
+      queue.push(id)
+      queue.push(body)
+    }
+    await yieldTurn()
+    expect(String(framed[0])).to.equal('10\r\nid: 1\ndata: {}\n\n\r\n')
+    expect(new Set(framed).size).to.equal(1)
   })
 
   it('has room in a later turn, having written what waits at once', async () => {
@@ -165,7 +194,6 @@ describe('server/queue', () => {
     queue.close()
     queue.push(bytes('b'))
     queue.flush()
-    queue.write(bytes('c'))
     await yieldTurn()
     expect(sink.written).to.deep.equal([])
   })

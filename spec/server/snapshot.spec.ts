@@ -3,14 +3,16 @@ import fc from 'fast-check'
 import { applyOp } from '../../lib/model/apply.ts'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Id, Model } from '../../lib/model/document.ts'
+import { idKey } from '../../lib/model/id.ts'
 import type { Operation } from '../../lib/model/operation.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
+import { digest } from '../../lib/server/digest.ts'
 import { Feed } from '../../lib/server/feed.ts'
 import { BARRIER } from '../../lib/server/frame.ts'
 import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
-import type { Snapshot } from '../../lib/server/snapshot.ts'
+import { documentsOf as parsed, type Snapshot } from '../../lib/server/snapshot.ts'
 import { View } from '../../lib/server/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange, Query } from '../../lib/source/source.ts'
 import { until } from '../support/local.ts'
@@ -167,6 +169,26 @@ const DOCUMENTS = [0, 1, 2, 3, 4].map((_id) => ({ _id, n: _id, team: _id % 2 ? '
 const inTeam = (document: Document) => document.team === 'a'
 
 describe('server/snapshot', () => {
+  it('gives others their turn while it reads, however small the batches are', async () => {
+    const adapter = new Interleaved(Array.from({ length: 20_000 }, (_, _id) => ({ _id, team: 'a' })))
+    const { view } = setUp(adapter)
+    let turns = 0
+    let read = 0
+    let reading = true
+    adapter.during = (index) => {
+      read = index
+    }
+    const count = () => {
+      if (read > 0 && read < 20_000) turns++
+      if (reading) setImmediate(count)
+    }
+    count()
+    const snapshot = await view.snapshot()
+    reading = false
+    expect(snapshot.documents).to.equal(20_000)
+    expect(turns).to.be.greaterThan(1)
+  })
+
   const rows: [string, (adapter: Interleaved) => void][] = [
     ['an insert', (adapter) => adapter.put({ _id: 9, team: 'a' })],
     [
@@ -391,6 +413,29 @@ describe('server/snapshot', () => {
     const entry = { feed: view.feed, changes: [], point: '', adapters: [], bytes: 1e8 }
     log.append(entry, Date.now())
     expect(log.bytes).to.equal(0)
+  })
+
+  it('tells the digest of what is shown of each document, by the key of its id', async () => {
+    const adapter = new Interleaved([{ _id: 1, n: 1, secret: 's' }, { _id: '1', n: 2 }, { _id: { a: 1 } }])
+    const { view } = setUp(adapter, { manifest: { n: true } })
+    const { members } = await view.snapshot()
+    expect([...members]).to.deep.equal([
+      ['1', digest('{"_id":1,"n":1}')],
+      ['"1', digest('{"_id":"1","n":2}')],
+      ['{"a":1}', digest('{"_id":{"a":1}}')],
+    ])
+  })
+
+  it('gives its documents back as they were sent, whatever stands in them, over all parts', async () => {
+    const text = 'data: [\n\u2028"}],"part":0 ü'
+    const documents = Array.from({ length: 300 }, (_, _id) => ({ _id, text, filler: 'x'.repeat(500) }))
+    const { view } = setUp(new Interleaved(documents), { manifest: { text: true, filler: true } })
+    const snapshot = await view.snapshot()
+    expect(snapshot.parts.length).to.be.above(2)
+    expect(await parsed(snapshot)).to.deep.equal(
+      new Map(documents.map((document) => [idKey(document._id), document])),
+    )
+    expect(await parsed(await setUp(new Interleaved()).view.snapshot())).to.deep.equal(new Map())
   })
 
   describe('parts', () => {

@@ -115,6 +115,30 @@ describe('server/sources', () => {
     expect(a).not.to.equal(c)
   })
 
+  it('name the stores that positions hold a place of, in their order', () => {
+    const adapterOf = (name: string, store?: string) =>
+      ({ adapter: { name, store, open() {} }, collectionName: 'users' }) as never
+    const [one, two] = [adapterOf('mongo', 'db1'), adapterOf('redis')]
+    const stores = (...collections: never[]) =>
+      make(
+        Object.fromEntries(
+          collections.map((each, index) => [`root${index}`, { manifest: true, collection: each }]),
+        ),
+      ).stores
+    expect(stores(one, two)).to.equal('[["mongo","db1"],["redis",""]]')
+    expect(stores(one, one, two)).to.equal(stores(one, two))
+    expect(stores(two, one)).not.to.equal(stores(one, two))
+    expect(make({ calls: { manifest: true, payload } }).stores).to.equal('[]')
+  })
+
+  it('are shared by all who look at a collection, and by nobody where they are callbacks', () => {
+    const views = make({ a: { manifest: true, collection }, b: { manifest: true, payload } }).viewsOf({})
+    expect(views.map(({ shared }) => shared)).to.deep.equal([true, false])
+    const feeds = views.map(({ makeFeed }) => [makeFeed(), makeFeed()])
+    expect(feeds.map(([one, other]) => one === other)).to.deep.equal([true, false])
+    expect(feeds.map(([one]) => one?.index)).to.deep.equal([0, undefined])
+  })
+
   it('give one view to all whose criteria resolves to the same', () => {
     const source = { manifest: true, collection, criteria: { team: '@team' } } as const
     const [red, alsoRed, blue, none] = keys(

@@ -341,6 +341,183 @@ describe('server/view', () => {
     })
   })
 
+  describe('resting', () => {
+    it('is settled once its members are known, and nobody is reading it', async () => {
+      const { adapter, users, log, viewOf } = await setUp({ bytes: 1000 })
+      const view = viewOf({ query: { team: 'a' } })
+      const states = [view.settled]
+      let open = () => {}
+      adapter.gate = () =>
+        new Promise((resolve) => {
+          open = resolve
+        })
+      const read = async () => {
+        const reads = adapter.reads
+        const reading = view.snapshot()
+        while (adapter.reads === reads) await yieldTurn()
+        states.push(view.settled)
+        await yieldTurn()
+        open()
+        await reading
+        states.push(view.settled)
+      }
+      await read()
+      for (let i = 0; i < 20; i++) await users.updateOne({ _id: 1 }, { $set: { n: i } })
+      expect(log.floor).to.be.above(0)
+      await read()
+      view.reload('gone')
+      states.push(view.settled)
+      expect(states).to.deep.equal([false, false, true, false, true, false])
+    })
+
+    it('knows how many documents it has', async () => {
+      const { users, viewOf, watch } = await setUp()
+      expect(viewOf().size).to.equal(0)
+      const { view } = await watch({ query: { team: 'a' } })
+      await users.insertMany([{ _id: 5, team: 'a' }, { _id: 6 }])
+      expect(view.size).to.equal(2)
+    })
+
+    it('lets its snapshot go, and is read again when it is taken up', async () => {
+      const { adapter, watch } = await setUp()
+      const { view, watcher } = await watch({ query: { team: 'a' } })
+      const snapshot = await view.snapshot()
+      view.viewers.delete(watcher)
+      await view.rest()
+      view.viewers.add(watcher)
+      const again = await view.snapshot()
+      expect([again === snapshot, again.parts.length, adapter.reads]).to.deep.equal([false, 1, 2])
+    })
+
+    it('shows what happened meanwhile to one that comes back', async () => {
+      const { users, log, watch } = await setUp()
+      await watch()
+      const { view, watcher } = await watch({ query: { team: 'a' }, manifest: { name: true } })
+      view.viewers.delete(watcher)
+      await view.rest()
+      await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
+      await users.updateOne({ _id: 1 }, { $set: { team: 'b' } })
+      const frames = [1, 2].map((at) => view.frame(log.at(at) as Entry) as Frame)
+      const told = frames.flatMap(({ oplist }) => oplist.map(({ operation, id }) => [operation, id]))
+      expect([view.resumes(0), told]).to.deep.equal([
+        true,
+        [
+          ['set', 2],
+          ['unset', 1],
+        ],
+      ])
+    })
+
+    it('remembers nothing of a collection that was dropped meanwhile', async () => {
+      const { users, watch } = await setUp()
+      await watch()
+      const { view, watcher } = await watch({ query: { team: 'a' } })
+      view.viewers.delete(watcher)
+      await view.rest()
+      await users.drop()
+      expect([view.known(), view.settled, view.resumes(1)]).to.deep.equal([undefined, false, false])
+    })
+
+    it('is reckoned to the log: frames of which nobody asked for the bytes take memory too', async () => {
+      const { users, log, watch } = await setUp()
+      const { view, watcher } = await watch()
+      view.viewers.delete(watcher)
+      const others = await Promise.all([1, 2, 3].map(() => watch({ query: { team: 'a' } })))
+      for (const other of others) other.view.viewers.clear()
+      const before = log.bytes
+      await users.updateOne({ _id: 1 }, { $set: { secret: 't' } })
+      expect(log.bytes - before).to.be.above(4 * 300)
+    })
+  })
+
+  describe('a snapshot that is read again', () => {
+    const CRITERIA = { query: { team: 'a' }, manifest: { name: true } }
+    /** Writes as soon as the reading has its documents, before they are taken over. */
+    const during = (adapter: CountingAdapter, write: () => Promise<unknown>) => {
+      adapter.gate = async () => {
+        adapter.gate = undefined
+        await write()
+      }
+    }
+
+    it('tells the members anew, with what came after it', async () => {
+      const { users, adapter, viewOf, log } = await setUp()
+      const view = viewOf(CRITERIA)
+      during(adapter, async () => {
+        await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
+        await users.deleteOne({ _id: 1 })
+      })
+      const snapshot = await view.snapshot()
+      expect([snapshot.sequence, log.head]).to.deep.equal([0, 2])
+      expect([...(view.known() ?? [])]).to.deep.equal([['2', UNKNOWN]])
+      const ids = [1, 2].map((at) => (view.frame(log.at(at) as Entry) as Frame).oplist.map(({ id }) => id))
+      expect([ids, view.resumes(0)]).to.deep.equal([[[2], [1]], true])
+    })
+
+    it('leaves the frames as they were told, where the members were known before', async () => {
+      const { users, adapter, log, watch } = await setUp({ bytes: 3000 })
+      const { view, watcher } = await watch(CRITERIA)
+      for (let i = 0; i < 20; i++) await users.updateOne({ _id: 1 }, { $set: { n: i } })
+      during(adapter, async () => {
+        await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
+        await users.updateOne({ _id: 1 }, { $set: { name: 'Anna' } })
+      })
+      const snapshot = await view.snapshot()
+      expect(adapter.reads).to.equal(2)
+      expect(watcher.told).to.deep.equal([
+        ['set', 2, '.', { _id: 2, name: 'Bob' }],
+        ['set', 1, 'name', 'Anna'],
+      ])
+      expect(view.frame(log.at(log.head) as Entry)).to.equal(watcher.frames[1])
+      expect([snapshot.sequence, log.head]).to.deep.equal([20, 22])
+      expect([...(view.known() ?? [])]).to.deep.equal([
+        ['1', UNKNOWN],
+        ['2', UNKNOWN],
+      ])
+    })
+
+    it('has what is known of all documents where there is no criteria, whoever looked before', async () => {
+      const { users, adapter, viewOf } = await setUp()
+      const view = viewOf()
+      const watcher = new Watcher()
+      view.viewers.add(watcher)
+      await view.open()
+      await users.updateOne({ _id: 1 }, { $set: { n: 1 } })
+      expect([watcher.told.length, view.known()]).to.deep.equal([1, undefined])
+      during(adapter, () => users.insertOne({ _id: 3 }))
+      await view.snapshot()
+      const known = view.known()
+      expect([...(known?.keys() ?? [])]).to.deep.equal(['1', '2', '3'])
+      expect([known?.get('1') === UNKNOWN, known?.get('3') === UNKNOWN]).to.deep.equal([false, true])
+    })
+
+    it('is read once more where what came after it can not be told', async () => {
+      const { users, adapter, viewOf } = await setUp()
+      const view = viewOf(CRITERIA)
+      during(adapter, async () => {
+        await users.drop()
+        await users.insertOne({ _id: 8, team: 'a' })
+      })
+      await view.snapshot()
+      expect([adapter.reads, [...(view.known()?.keys() ?? [])]]).to.deep.equal([2, ['8']])
+    })
+  })
+
+  describe('sweeping', () => {
+    it('lets a snapshot go that nothing leads on from, and no other', async () => {
+      const { users, adapter, log, watch } = await setUp({ bytes: 1000 })
+      const { view } = await watch({ query: { team: 'a' } })
+      view.sweep()
+      await view.snapshot()
+      expect(adapter.reads).to.equal(1)
+      for (let i = 0; i < 20; i++) await users.updateOne({ _id: 2 }, { $set: { n: i } })
+      expect(log.floor).to.be.above(0)
+      view.sweep()
+      expect(view.known()?.size).to.equal(1)
+      expect((await view.snapshot()).sequence).to.equal(20)
+    })
+  })
+
   describe('resuming', () => {
     it('goes back as far as the log does', async () => {
       const { users, log, watch } = await setUp({ bytes: 1000 })

@@ -19,6 +19,11 @@ export class Store {
 
   /** The documents that match, at most `limit`. One that is asked for by its `_id` is found without a scan. */
   find(query: Query, limit = Number.POSITIVE_INFINITY): Document[] {
+    const only = soleId(query)
+    if (only !== undefined) {
+      const document = limit > 0 ? this.get(only) : undefined
+      return document ? [document] : []
+    }
     const matches = compile(query)
     const found: Document[] = []
     for (const document of this.candidates(query)) {
@@ -57,6 +62,13 @@ export class Store {
   clear(): void {
     this.#documents.clear()
   }
+}
+
+/** The `_id` of a query for nothing else, where it is a plain value: the commonest query, and compiling costs more than all the rest of it. */
+function soleId(query: Query): string | number | undefined {
+  const { _id } = query
+  const plain = typeof _id === 'string' || (typeof _id === 'number' && Number.isFinite(_id))
+  return plain && Object.keys(query).length === 1 ? _id : undefined
 }
 
 function keyOf(document: Document): string {

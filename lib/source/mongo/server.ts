@@ -62,13 +62,15 @@ export async function firstBatch(
   pipeline: Document[],
   time: Timestamp,
 ): Promise<ChangeStreamDocument[]> {
-  const { cursor } = await db.command({
+  const command = {
     aggregate: 1,
     pipeline,
     // A new primary might not know yet that a majority has what was read.
     readConcern: { level: 'majority', afterClusterTime: time },
     cursor: {},
-  })
+  }
+  // The cursor's id must go back as the Int64 that it is.
+  const { cursor } = await db.command(command, { promoteLongs: false })
   const collection = String(cursor.ns).slice(db.databaseName.length + 1)
   db.command({ killCursors: collection, cursors: [cursor.id] }).catch(() => {})
   return cursor.firstBatch

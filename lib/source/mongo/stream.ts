@@ -87,6 +87,11 @@ export class EventStream {
   #split: boolean
   #images = false
   #wake: (() => void) | undefined
+  /** What the driver was asked last. */
+  #asked: Promise<unknown> | undefined
+  /** How often the driver went on by itself since it last had an answer. */
+  #interruptions = 0
+  #fail: (error: Error) => void = () => {}
   #accept: () => void = () => {}
   #end: () => void = () => {}
 
@@ -175,12 +180,31 @@ export class EventStream {
       ...(expanded ? { showExpandedEvents: true } : {}),
       ...(this.#images ? { fullDocumentBeforeChange: 'whenAvailable' } : {}),
     })
-    stream.once('resumeTokenChanged', this.#accept)
+    let cursor: unknown
+    let known = false
+    this.#interruptions = -1
+    const accepted = new Promise<void>((resolve) => {
+      stream.on('resumeTokenChanged', () => {
+        this.#accept()
+        known = true
+        resolve()
+        // The driver goes on by itself after some errors, at once and for ever: that is well only as long as it gets any further.
+        if (cursorOf(stream) === cursor) return
+        cursor = cursorOf(stream)
+        this.#interruptions += 1
+        if (this.#interruptions > 2) this.#fail(new Error('The change stream breaks off again and again'))
+      })
+    })
+    const end = async () => {
+      await stream.close().catch(() => {})
+      await session.endSession().catch(() => {})
+    }
     try {
       await this.#pump(stream, session)
     } finally {
-      await stream.close().catch(() => {})
-      await session.endSession().catch(() => {})
+      // Before its first answer the driver doesn't know the cursor that it would have to kill.
+      if (this.#closed && !known && this.#asked) void Promise.race([accepted, this.#asked]).then(end, end)
+      else await end()
     }
   }
 
@@ -188,13 +212,11 @@ export class EventStream {
     const { BSON } = await import('mongodb')
     const fragments = new Fragments()
     let batch: ChangeStreamDocument[] = []
-    let answers = 0
-    let interruptions = 0
     while (!this.#closed) {
       const asked = this.#known
-      const cursor = cursorOf(stream)
       const next = stream.tryNext()
       next.catch(() => {})
+      this.#asked = next
       // What has come already is there before this turn ends; then the batch is handed over while the server is asked for more.
       if (batch.length > 0 && (await isLater(next))) {
         const ready = tellable(batch, this.#options.sharded, (event) => BSON.calculateObjectSize(event))
@@ -204,10 +226,7 @@ export class EventStream {
       const event = await this.#unlessClosed(next)
       if (this.#closed) return
       this.#accept()
-      // The driver goes on by itself after some errors, at once and for ever: that is well only as long as it gets any further.
-      answers = cursorOf(stream) === cursor ? answers + 1 : 1
-      if (answers > 1) interruptions = 0
-      else if (++interruptions > 2) throw new Error('The change stream breaks off again and again')
+      this.#interruptions = 0
       if (session.operationTime) this.know(clusterTime(session.operationTime))
       if (event) {
         const whole = fragments.take(event)
@@ -230,8 +249,7 @@ export class EventStream {
       batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
       if (fragments.pending) continue
-      // The first answer says no more than that the stream was accepted.
-      if (answers > 1) this.#pause = FIRST_PAUSE_MS
+      this.#pause = FIRST_PAUSE_MS
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
@@ -242,6 +260,7 @@ export class EventStream {
     if (this.#closed) return null
     return await new Promise((resolve, reject) => {
       this.#end = () => resolve(null)
+      this.#fail = reject
       promise.then(resolve, reject)
     })
   }

@@ -188,7 +188,7 @@ describe('memory()', () => {
     expect(late).to.have.length(1)
   })
 
-  it('reads in batches of 1000 what there was at the moment of the call', async () => {
+  it('reads in batches what there was at the moment of the call', async () => {
     const db = memory()
     const users = db.collection('users')
     await users.insertMany(Array.from({ length: 2500 }, (_, id) => ({ _id: id, value: 0 })))
@@ -200,10 +200,32 @@ describe('memory()', () => {
       await users.updateMany({}, { $inc: { value: 1 } })
       await users.deleteOne({ _id: 2499 })
     })
-    expect(sizes).to.deep.equal([1000, 1000, 500])
+    expect(sizes).to.deep.equal(new Array(10).fill(250))
     expect(read.every(({ value }) => value === 0)).to.equal(true)
     expect(range.from).to.equal(range.to)
     expect(db.compare(range.to, (await db.open(listener(() => undefined))).position)).to.be.below(0)
+  })
+
+  it('lets others have their turn while it reads, also where no document matches', async () => {
+    const db = memory()
+    await db
+      .collection('users')
+      .insertMany(Array.from({ length: 50_000 }, (_, id) => ({ _id: id, name: `user ${id}` })))
+    for (const query of [{}, { name: { $in: ['nobody'] } }]) {
+      let turns = 0
+      let reading = true
+      const count = () => {
+        turns++
+        if (reading) setImmediate(count)
+      }
+      setImmediate(count)
+      const began = performance.now()
+      // A little work for each batch, as the server has it.
+      await db.read('users', query, (batch) => void JSON.stringify(batch))
+      reading = false
+      const took = performance.now() - began
+      if (took > 20) expect(turns, `turns in ${took} ms`).to.be.greaterThan(1)
+    }
   })
 
   it('never changes a document that it gave away, nor lets one be changed from outside', async () => {

@@ -77,6 +77,41 @@ describe('translate', () => {
     ])
   })
 
+  it('takes the documents before and after a change from its pre-image', () => {
+    const before = { _id: id, a: 1, list: [1, 2, 3] }
+    const image = { _id: id.toHexString(), a: 1, list: [1, 2, 3] }
+    const fields = { documentKey: { _id: id }, fullDocumentBeforeChange: before }
+    const updateDescription = { updatedFields: { a: 2 }, truncatedArrays: [{ field: 'list', newSize: 1 }] }
+    expect(read(event({ operationType: 'update', ...fields, updateDescription })).changes[0]).to.deep.include(
+      {
+        before: image,
+        document: { _id: id.toHexString(), a: 2, list: [1] },
+      },
+    )
+    const fullDocument = { _id: id, b: 1 }
+    expect(read(event({ operationType: 'replace', ...fields, fullDocument })).changes[0]).to.deep.include({
+      before: image,
+      document: { _id: id.toHexString(), b: 1 },
+    })
+    expect(read(event({ operationType: 'delete', ...fields })).changes[0])
+      .to.deep.include({ before: image })
+      .and.not.have.property('document')
+  })
+
+  it('knows neither where there is no pre-image, or one that the change does not fit', () => {
+    for (const fullDocumentBeforeChange of [null, undefined]) {
+      const [change] = read(
+        event({ ...update({ updatedFields: { a: 2 } }), fullDocumentBeforeChange }),
+      ).changes
+      expect(change).to.not.have.any.keys('before', 'document')
+    }
+    const fullDocumentBeforeChange = { _id: id, a: 'text' }
+    const [change] = read(
+      event({ ...update({ updatedFields: { 'a.b': 2 } }), fullDocumentBeforeChange }),
+    ).changes
+    expect(change).to.not.have.property('document')
+  })
+
   it("takes the manual's own example of disambiguatedPaths", () => {
     const description = {
       updatedFields: { 'residences.0.0': 'x' },
@@ -116,7 +151,7 @@ describe('translate', () => {
 
   it('clears on drop, clears each known collection on dropDatabase', () => {
     expect(read(event({ operationType: 'drop' })).changes).to.deep.equal([{ ...at, kind: 'clear' }])
-    const gone = read(event({ operationType: 'dropDatabase', ns: { db: 'd' } }), ['a', 'b'])
+    const gone = read(event({ operationType: 'dropDatabase', ns: { db: 'd' } }), ['b', 'a'])
     expect(gone.changes).to.deep.equal([
       { ...at, kind: 'clear', collection: 'a' },
       { ...at, kind: 'clear', collection: 'b', position: 'p1' },

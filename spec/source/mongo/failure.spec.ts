@@ -65,7 +65,10 @@ describe('source/mongo on a server that fails', () => {
       db = freshDatabase(client)
     })
 
-    afterEach(() => closeAll(open))
+    afterEach(async () => {
+      await closeAll(open)
+      await client.db('admin').command({ configureFailPoint: 'failCommand', mode: 'off' })
+    })
 
     async function follow(from?: string) {
       const adapter = mongo(db)
@@ -94,6 +97,21 @@ describe('source/mongo on a server that fails', () => {
       expect(recorder.errors).to.not.be.empty
       expect(recorder.losses).to.deep.equal([])
     }).timeout(30_000)
+
+    it('tells of errors after which the driver goes on by itself, and pauses, where they come again and again', async () => {
+      const { recorder } = await follow()
+      await db.collection('users').insertOne({ n: 1 })
+      await recorder.until(() => recorder.changesSeen.length === 1)
+      // InterruptedDueToReplStateChange: the driver opens the stream anew, at once.
+      const errorLabels = ['ResumableChangeStreamError']
+      await failNext({ failCommands: ['getMore'], errorCode: 11602, errorLabels }, 8)
+      await recorder.until(() => recorder.errors.length >= 2)
+      expect(String(recorder.errors[0])).to.include('again and again')
+      await db.collection('users').insertOne({ n: 2 })
+      await recorder.until(() => recorder.changesSeen.length === 2)
+      expect(recorder.errors).to.have.length.below(5)
+      expect(recorder.losses).to.deep.equal([])
+    }).timeout(20_000)
 
     it('says that the history is lost, and goes on from now', async () => {
       const { adapter, recorder } = await follow()

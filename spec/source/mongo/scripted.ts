@@ -72,21 +72,25 @@ export class ScriptedDriver {
     this.open += 1
     const steps = [...(this.#scripts.shift() ?? [])]
     let end = () => {}
+    let changed = () => {}
+    let asked = false
     const stream = {
       closed: false,
       cursor: {},
       resumeToken: { _data: 'quiet' } as unknown,
-      once: () => {},
+      on: (_name: string, listener: () => void) => {
+        changed = listener
+      },
       tryNext: async (): Promise<ChangeStreamDocument | null> => {
         for (;;) {
           const step = steps.shift()
           if (step === LATER || step === RESUMED || step === null) await later()
-          if (step === LATER) continue
+          if (step instanceof Error) throw step
           if (step === RESUMED) stream.cursor = {}
-          else if (step === undefined) await new Promise<void>((resolve) => (end = resolve))
-          else if (step instanceof Error) throw step
-          else if (step) return step
-          return null
+          if (step === RESUMED || !asked) changed()
+          asked = true
+          if (step === undefined) await new Promise<void>((resolve) => (end = resolve))
+          if (step !== LATER && step !== RESUMED) return step ?? null
         }
       },
       close: async () => {

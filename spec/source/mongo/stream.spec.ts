@@ -200,7 +200,7 @@ describe('EventStream', () => {
     })
 
     it('does so too where each stream is accepted and then fails', async () => {
-      const driver = new ScriptedDriver(...times(4, () => [null, serverError(1)]))
+      const driver = new ScriptedDriver(...times(4, () => [LATER, serverError(1)]))
       follow(driver)
       await until(() => pauses.length >= 4)
       expect(pauses).to.deep.equal([500, 1000, 2000, 4000])
@@ -217,7 +217,7 @@ describe('EventStream', () => {
     })
 
     it('does so too where the driver goes on by itself without getting any further', async () => {
-      const driver = new ScriptedDriver(...times(3, () => [null, RESUMED, RESUMED, RESUMED]))
+      const driver = new ScriptedDriver(...times(3, () => [LATER, RESUMED, RESUMED, RESUMED]))
       follow(driver)
       await until(() => pauses.length >= 3)
       expect(pauses).to.deep.equal([500, 1000, 2000])
@@ -227,7 +227,7 @@ describe('EventStream', () => {
     it('lets the driver go on by itself as long as it gets further', async () => {
       const steps = times(20, () => [RESUMED, null]).flat()
       follow(new ScriptedDriver([null, ...steps]))
-      await noted(41)
+      await noted(21)
       expect(new Set(notes.list)).to.deep.equal(new Set(['quiet']))
     })
 

@@ -1,0 +1,25 @@
+import type { Server } from 'node:http'
+
+/** What the load has to speak. */
+export type Wire = 'sse' | 'websocket' | 'socket.io'
+
+/** A server of one kind, in a process of its own. */
+export interface Candidate {
+  server: Server
+  wire: Wire
+  /** The path that a client opens. */
+  path: string
+  connections(): number
+  /** Makes so many changes within this turn of the event loop; each goes to every client. */
+  change(count: number): void | Promise<void>
+}
+
+export interface Setting {
+  /** How many documents there are. */
+  people: number
+}
+
+export type Start = (setting: Setting) => Candidate | Promise<Candidate>
+
+export const CANDIDATES = ['floor', 'particle', 'better-sse', 'socket.io', 'ws', 'express'] as const
+export type CandidateName = (typeof CANDIDATES)[number]

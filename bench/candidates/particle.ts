@@ -1,0 +1,38 @@
+import { createServer } from 'node:http'
+import express from 'express'
+import particle from 'particle'
+import { memory } from 'particle/memory'
+import type { Start } from '../candidate.ts'
+import { noteOf, personOf } from '../event.ts'
+
+/**
+ * Particle in Express: fields filtered by the manifest, a position on every delta, and its defaults but for the options that `BENCH_PARTICLE`
+ * holds as JSON.
+ */
+export const start: Start = async ({ people }) => {
+  const collection = memory().collection('people')
+  await collection.insertMany(Array.from({ length: people }, (_, id) => personOf(id)))
+  const handler = particle.middleware({
+    dataSources: {
+      people: {
+        collection,
+        manifest: { name: true, email: true, address: { city: true, street: true }, tags: true, note: true },
+      },
+    },
+    ...(process.env.BENCH_PARTICLE ? JSON.parse(process.env.BENCH_PARTICLE) : {}),
+  })
+  const app = express()
+  app.use(handler)
+  let number = 0
+  return {
+    server: createServer(app),
+    wire: 'sse',
+    path: '/particle/stream',
+    connections: () => handler.server.stats().connections,
+    change: async (count) => {
+      for (let index = 0; index < count; index++, number++) {
+        await collection.updateOne({ _id: number % people }, { $set: { note: noteOf(number) } })
+      }
+    },
+  }
+}

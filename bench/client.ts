@@ -1,0 +1,95 @@
+/** A process in which a client holds many documents, and applies deltas to them. */
+
+import { Client } from 'particle/client'
+import { serve } from './child.ts'
+import { noteOf, personOf } from './event.ts'
+
+/** An EventSource with no network behind it: events are handed to it as their texts. */
+class Stream {
+  static last: Stream
+  readonly #listeners = new Map<string, (event: Event) => void>()
+
+  constructor() {
+    Stream.last = this
+  }
+
+  addEventListener(type: string, listener: (event: Event) => void): void {
+    this.#listeners.set(type, listener)
+  }
+
+  receive(type: string, data: string, lastEventId: string): void {
+    this.#listeners.get(type)?.({ type, data, lastEventId } as MessageEvent)
+  }
+
+  close(): void {}
+}
+
+async function handshake(): Promise<Response> {
+  return Response.json({
+    token: 'token',
+    stream: '/particle/stream',
+    expiresAt: '2100-01-01',
+    heartbeat: 60_000,
+  })
+}
+
+interface Step {
+  operation: string
+  id: number
+  path: string
+  data?: unknown
+}
+
+/** Changes of documents all over the list; of a hundred, four are inserts and two removals from its middle. */
+function stepsOf(documents: number, deltas: number): Step[] {
+  const steps: Step[] = []
+  let newest = documents
+  let removed = 0
+  for (let number = 0; steps.length < deltas; number++) {
+    // A prime number as the stride leads to every document.
+    const id = (number * 7919) % documents
+    const kind = number % 50
+    if (kind % 25 === 3) steps.push({ operation: 'set', id: newest, path: '.', data: personOf(newest++) })
+    else if (kind === 4) steps.push({ operation: 'unset', id: (documents >> 1) + removed++, path: '.' })
+    else if (kind % 2 === 0) steps.push({ operation: 'inc', id, path: 'visits', data: 1 })
+    else steps.push({ operation: 'set', id, path: 'note', data: noteOf(number) })
+  }
+  return steps
+}
+
+serve({
+  /** Tells the CPU time that it took to apply the deltas, in milliseconds: what else runs on the machine doesn't count. */
+  apply: async ({ documents, deltas }: { documents: number; deltas: number }) => {
+    let events = 0
+    const client = new Client({
+      url: 'http://localhost/particle',
+      fetch: handshake,
+      EventSource: Stream,
+      onData: () => events++,
+    })
+    while (!Stream.last) await new Promise((resolve) => setTimeout(resolve, 5))
+    const timestamp = new Date().toISOString()
+    const send = (type: string, data: object, id = '') => Stream.last.receive(type, JSON.stringify(data), id)
+    send('open', {})
+    send('manifest', { protocol: 1, timestamp, resumed: false, sources: { people: true } })
+    const data = Array.from({ length: documents }, (_, id) => personOf(id))
+    send('payload', { root: 'people', timestamp, data, part: 0, last: true })
+    send('ready', { timestamp }, 'id')
+    await client.ready()
+    const steps = stepsOf(documents, deltas)
+    const expected =
+      documents + steps.filter(({ path, operation }) => path === '.' && operation === 'set').length
+    const removals = steps.filter(({ operation }) => operation === 'unset').length
+    const texts = steps.map((step) => JSON.stringify({ root: 'people', timestamp, oplist: [step] }))
+    globalThis.gc?.()
+    events = 0
+    const before = process.cpuUsage()
+    for (const [number, text] of texts.entries()) Stream.last.receive('delta', text, `position ${number}`)
+    const { user, system } = process.cpuUsage(before)
+    const held = client.data.people?.length
+    if (events !== deltas || held !== expected - removals)
+      throw new Error(`${events} events, ${held} documents where there should be ${expected - removals}`)
+    client.close()
+    return (user + system) / 1000
+  },
+})

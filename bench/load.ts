@@ -1,0 +1,119 @@
+/** A process of many clients: raw sockets that count the deltas which come, and look at nothing else. */
+
+import { connect, type Socket } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Wire } from './candidate.ts'
+import { serve } from './child.ts'
+import { MARK } from './event.ts'
+
+interface Address {
+  port: number
+  path: string
+  wire: Wire
+}
+
+const MARKER = MARK.charCodeAt(0)
+/** How many connections may be under way at once, fewer than a server's backlog. */
+const AT_ONCE = 200
+/** The frame of a WebSocket text of two characters, masked with zeros: `40` opens Socket.IO's namespace, `3` is its pong. */
+const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
+
+const sockets = new Set<Socket>()
+/** Where all sockets read to: what came is looked at at once. */
+const shared = Buffer.allocUnsafe(256 * 1024)
+let deliveries = 0
+let bytes = 0
+
+function count(chunk: Buffer): void {
+  for (let at = chunk.indexOf(MARKER); at >= 0; at = chunk.indexOf(MARKER, at + 1)) deliveries++
+}
+
+function request({ path, wire }: Address): string {
+  const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${wire === 'sse' ? '' : upgrade + key}\r\n`
+}
+
+/** Opens one client; resolves once its first bytes have come. */
+function open(address: Address, head: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let first = true
+    const socket = connect({
+      port: address.port,
+      host: '127.0.0.1',
+      onread: {
+        buffer: shared,
+        callback: (length) => {
+          const chunk = shared.subarray(0, length)
+          bytes += length
+          if (first) {
+            first = false
+            if (address.wire === 'socket.io') socket.write(frame('40'))
+            resolve()
+          } else if (address.wire === 'socket.io' && length === 3 && chunk[2] === 0x32)
+            socket.write(frame('3'))
+          count(chunk)
+          return true
+        },
+      },
+    })
+    socket.once('error', reject)
+    socket.once('close', () => sockets.delete(socket))
+    sockets.add(socket)
+    socket.write(head)
+  })
+}
+
+serve({
+  /** Opens so many clients; resolves once nothing has come for a while. */
+  open: async ({ clients, ...address }: Address & { clients: number }) => {
+    const head = request(address)
+    let left = clients
+    const worker = async () => {
+      while (left-- > 0) await open(address, head)
+    }
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, clients) }, worker))
+    for (let before = -1; before !== bytes; ) {
+      before = bytes
+      await wait(300)
+    }
+    return sockets.size
+  },
+  deliveries: () => deliveries,
+  /** Resolves once so many deliveries have come. */
+  reach: async ({ deliveries: wanted, patience }: { deliveries: number; patience: number }) => {
+    for (const end = Date.now() + patience; deliveries < wanted; await wait(2)) {
+      if (Date.now() > end) throw new Error(`${deliveries} of ${wanted} deliveries came`)
+    }
+    return deliveries
+  },
+  /** Requests one path and reads until a text has come, or the end; tells how long it took, and how many bytes came. */
+  read: ({ until, ...address }: Address & { until: string | undefined }) => {
+    const began = performance.now()
+    return new Promise((resolve, reject) => {
+      let tail = ''
+      let length = 0
+      const socket = connect(address.port, '127.0.0.1', () => socket.write(request(address)))
+      const done = () => {
+        resolve({ ms: performance.now() - began, bytes: length })
+        socket.destroy()
+      }
+      socket.on('data', (chunk) => {
+        length += chunk.length
+        tail = tail.slice(-100) + chunk.toString('latin1').slice(-300)
+        if (until !== undefined && tail.includes(until)) done()
+      })
+      socket.once('end', done)
+      socket.once('error', reject)
+    })
+  },
+  /** Stops all clients from reading, without closing them. */
+  stop: () => {
+    for (const socket of sockets) socket.pause()
+  },
+  close: () => {
+    for (const socket of sockets) socket.resetAndDestroy()
+    sockets.clear()
+    deliveries = 0
+  },
+})

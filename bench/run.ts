@@ -1,0 +1,58 @@
+/** `npm run bench [-- --quick] [--only name,name] [--out folder]`: measures, prints Markdown, writes it and JSON. */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { CandidateName } from './candidate.ts'
+import { json, markdown, type Outcome } from './report.ts'
+import type { Figures, Scenario } from './scenario.ts'
+import { client } from './scenarios/client.ts'
+import { delivery } from './scenarios/delivery.ts'
+import { memory } from './scenarios/memory.ts'
+import { snapshot } from './scenarios/snapshot.ts'
+import { stalled } from './scenarios/stalled.ts'
+import { throughput } from './scenarios/throughput.ts'
+import { rotated } from './statistics.ts'
+
+const SCENARIOS: readonly Scenario[] = [delivery, memory, snapshot, throughput, client, stalled]
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    out: { type: 'string', default: join(import.meta.dirname, 'results') },
+  },
+})
+const { quick, out } = values
+const names = values.only?.split(',')
+const unknown = names?.find((name) => !SCENARIOS.some((scenario) => scenario.name === name))
+if (unknown !== undefined) {
+  console.error(`There is no ${unknown}; there are ${SCENARIOS.map(({ name }) => name).join(', ')}`)
+  process.exit(1)
+}
+
+async function measure(scenario: Scenario): Promise<Outcome> {
+  const skipped = scenario.unavailable?.()
+  const rounds: Partial<Record<CandidateName, Figures[]>> = Object.fromEntries(
+    scenario.candidates.map((candidate) => [candidate, []]),
+  )
+  if (skipped !== undefined) return { scenario, skipped, rounds: {} }
+  for (let round = 0; round < (quick ? scenario.rounds.quick : scenario.rounds.full); round++) {
+    for (const candidate of rotated(scenario.candidates, round)) {
+      const figures = await scenario.run(candidate, quick)
+      rounds[candidate]?.push(figures)
+      console.error(`${scenario.name}, round ${round + 1}, ${candidate}: ${JSON.stringify(figures)}`)
+    }
+  }
+  return { scenario, skipped, rounds }
+}
+
+const outcomes: Outcome[] = []
+for (const scenario of SCENARIOS) {
+  if (!names || names.includes(scenario.name)) outcomes.push(await measure(scenario))
+}
+const text = markdown(outcomes, quick)
+console.log(text)
+mkdirSync(out, { recursive: true })
+writeFileSync(join(out, 'bench.md'), text)
+writeFileSync(join(out, 'bench.json'), json(outcomes, quick))

@@ -1,0 +1,95 @@
+/** A process that serves one candidate: `server.ts <name> <documents>`. */
+
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
+import type { AddressInfo } from 'node:net'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import type { Candidate, Start } from './candidate.ts'
+import { serve } from './child.ts'
+import { Stalls } from './stalls.ts'
+
+const [name = '', people = '10'] = process.argv.slice(2)
+const { start } = (await import(`./candidates/${name}.ts`)) as { start: Start }
+const candidate: Candidate = await start({ people: Number(people) })
+candidate.server.listen(0, '127.0.0.1')
+await once(candidate.server, 'listening')
+
+let stalls = new Stalls()
+
+function collect(): void {
+  for (let count = 0; count < 4; count++) globalThis.gc?.()
+}
+
+/** Where `BENCH_PROFILE` names a folder, a CPU profile of each burst is written there. */
+async function profiler(): Promise<() => Promise<void>> {
+  const folder = process.env.BENCH_PROFILE
+  if (!folder) return async () => {}
+  const session = new Session()
+  session.connect()
+  await session.post('Profiler.enable')
+  await session.post('Profiler.start')
+  return async () => {
+    const { profile } = await session.post('Profiler.stop')
+    writeFileSync(`${folder}/${name}.${Date.now()}.cpuprofile`, JSON.stringify(profile))
+    session.disconnect()
+  }
+}
+
+serve({
+  address: () => ({
+    port: (candidate.server.address() as AddressInfo).port,
+    wire: candidate.wire,
+    path: candidate.path,
+  }),
+  connections: () => candidate.connections(),
+  /** Makes changes in so many turns of the event loop; tells the CPU time that it took, in microseconds. */
+  burst: async ({ turns, perTurn, pause }: { turns: number; perTurn: number; pause: number }) => {
+    collect()
+    await wait(50)
+    const profile = await profiler()
+    const before = process.cpuUsage()
+    for (let count = 0; count < turns; count++) {
+      await candidate.change(perTurn)
+      await turn()
+      if (pause > 0) await wait(pause)
+    }
+    await wait(50)
+    const { user, system } = process.cpuUsage(before)
+    await profile()
+    return user + system
+  },
+  /** Makes so many changes a second for a time, and tells how many it made and how much memory was in use at most, in bytes. */
+  pour: async ({ seconds, perSecond }: { seconds: number; perSecond: number }) => {
+    const began = performance.now()
+    let changes = 0
+    let peak = 0
+    for (let elapsed = 0; elapsed < seconds; elapsed = (performance.now() - began) / 1000) {
+      const due = Math.floor(elapsed * perSecond) - changes
+      if (due > 0) await candidate.change(due)
+      changes += due
+      peak = Math.max(peak, process.memoryUsage.rss())
+      await wait(5)
+    }
+    return { changes, peak }
+  },
+  /** Memory after what isn't needed was let go, in bytes. */
+  memory: async () => {
+    for (let count = 0; count < 3; count++) {
+      collect()
+      await wait(100)
+    }
+    return process.memoryUsage().rss
+  },
+  /** Begins to look for stalls of the event loop. */
+  watch: async () => {
+    collect()
+    await wait(50)
+    stalls = new Stalls()
+    stalls.start()
+    await wait(20)
+    stalls.longest = 0
+  },
+  /** The longest stall since, in milliseconds. */
+  stall: () => stalls.stop(),
+})

@@ -1,0 +1,43 @@
+import type { Document } from '../../lib/model/document.ts'
+import { idKey } from '../../lib/model/id.ts'
+import { yieldTurn } from '../../lib/server/pause.ts'
+import type { Adapter, Change, Query } from '../../lib/source/source.ts'
+
+/** How a source is, within the contract. */
+export interface Manner {
+  /**
+   * It tells the document after each change; else only what changed, where that doesn't depend on the value before. Then it can't be asked for documents
+   * either: those are of a later state, and what is shown of them was never so.
+   */
+  documents: boolean
+  /** It reads over a while: some documents are as of the begin, and some as of the end. */
+  torn: boolean
+}
+
+/** The change as a source tells it that tells only values. */
+export function valuesOf(change: Change): Change {
+  if (change.kind !== 'update') return change
+  const { document, before, ...rest } = change
+  const plain = change.operations.every(({ operation }) => operation === 'set' || operation === 'unset')
+  return plain ? rest : { ...rest, ...(document ? { document } : {}) }
+}
+
+/** Reads twice, and hands out some documents of the one reading and some of the other. */
+export function tornReader(inner: Adapter): Adapter['read'] {
+  const read = async (collection: string, query: Query) => {
+    const documents = new Map<string, Document>()
+    const reading = await inner.read(collection, query, (batch) => {
+      for (const document of batch) documents.set(idKey(document._id ?? null), document)
+    })
+    return { documents, reading }
+  }
+  return async (collection, query, each) => {
+    const begin = await read(collection, query)
+    await yieldTurn()
+    const end = await read(collection, query)
+    const keys = [...new Set([...begin.documents.keys(), ...end.documents.keys()])]
+    const torn = keys.map((key, index) => (index % 2 === 0 ? begin : end).documents.get(key))
+    await each(torn.filter((document) => document !== undefined))
+    return { from: begin.reading.from, to: end.reading.to }
+  }
+}

@@ -1,0 +1,95 @@
+import { expect } from 'chai'
+import type { Db } from 'mongodb'
+import { Following } from '../../../lib/source/mongo/following.ts'
+import { until } from '../../support/local.ts'
+import { Recorder } from './fold.ts'
+import { eventAt, LATER, ScriptedDriver, START, type Step, serverError } from './scripted.ts'
+
+describe('Following', () => {
+  let recorder: Recorder
+  let following: Following | undefined
+
+  beforeEach(() => {
+    recorder = new Recorder()
+  })
+
+  afterEach(() => following?.close())
+
+  function follow(steps: Step[], position: string, ...more: Step[][]) {
+    const { options } = new ScriptedDriver(steps, ...more)
+    const db = {
+      watch: options.source.watch,
+      databaseName: 'd',
+      listCollections: () => ({ toArray: async () => [] }),
+    } as unknown as Db
+    following = new Following(
+      {
+        client: options.client,
+        db,
+        pipeline: [],
+        maxAwaitTimeMS: 10,
+        start: START,
+        position,
+        expanded: true,
+        sharded: false,
+        collections: () => ['users'],
+        now: async () => START,
+      },
+      recorder,
+    )
+    following.announce()
+    return following
+  }
+
+  const told = () => recorder.changesSeen.map(({ position, transaction }) => [position, transaction])
+  const later = Array.from({ length: 3 }, (_, n) => eventAt(5, n, { txnNumber: 1 }))
+
+  it('marks what has one cluster time, in a transaction or not, as made at once', async () => {
+    follow([eventAt(1), ...later, eventAt(6), eventAt(7, 0), eventAt(7, 1)], '1000.1.4294967295')
+    await until(() => told().length === 7)
+    expect(told()).to.deep.equal([
+      ['1001.1.0', undefined],
+      ['1005.1.0', '1005.1'],
+      ['1005.1.1', '1005.1'],
+      ['1005.1.2', '1005.1'],
+      ['1006.1.0', undefined],
+      ['1007.1.0', '1007.1'],
+      ['1007.1.1', '1007.1'],
+    ])
+  })
+
+  it('tells nothing up to its position again, and the rest of that time as it was told before', async () => {
+    const first = Array.from({ length: 3 }, (_, n) => eventAt(0, n))
+    follow([...first, eventAt(1)], '1000.1.0')
+    await until(() => told().length === 3)
+    expect(told()).to.deep.equal([
+      ['1000.1.1', '1000.1'],
+      ['1000.1.2', '1000.1'],
+      ['1001.1.0', undefined],
+    ])
+    expect(recorder.losses).to.deep.equal([])
+  })
+
+  it('says that the history is lost where a change comes that should have been told before', async () => {
+    follow([eventAt(5), LATER, eventAt(3), eventAt(6), LATER, eventAt(7)], '1000.1.4294967295')
+    await until(() => told().length === 3)
+    expect(told().map(([position]) => position)).to.deep.equal(['1005.1.0', '1006.1.0', '1007.1.0'])
+    expect(recorder.losses.map(({ position }) => position)).to.deep.equal(['1005.1.0'])
+    expect(recorder.losses[0]?.reason).to.include('later than the server said')
+  })
+
+  it('counts on in a cluster time after the stream broke off within it', async () => {
+    follow([eventAt(5, 0), LATER, eventAt(5, 1), LATER, serverError(1)], '1000.1.4294967295', [
+      eventAt(5, 2),
+      eventAt(6),
+    ])
+    await until(() => told().length === 4)
+    expect(told().map(([position]) => position)).to.deep.equal([
+      '1005.1.0',
+      '1005.1.1',
+      '1005.1.2',
+      '1006.1.0',
+    ])
+    expect(recorder.losses).to.deep.equal([])
+  })
+})
