@@ -199,16 +199,15 @@ describe('server/crossing', () => {
       await viewOf().open()
       const held = await imageOf(A)
       await users.deleteOne({ _id: 2 })
-      let read = () => {}
+      let read: (() => void) | undefined
       adapter.gate = () =>
         new Promise((resolve) => {
           read = resolve
         })
       const recalling = crossings.recall(viewOf(A), 0)
-      await until(() => adapter.reads === 1, 'it is read')
+      await until(() => read !== undefined, 'it is read')
       log.trim(Number.POSITIVE_INFINITY)
-      await new Promise((resolve) => setImmediate(resolve))
-      read()
+      read?.()
       expect(crossed(held, await recalling)).to.deep.equal(await imageOf(A))
       log.trim(Number.POSITIVE_INFINITY)
       expect(log.floor).to.equal(log.head)
