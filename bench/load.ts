@@ -15,6 +15,8 @@ interface Address {
 const MARKER = MARK.charCodeAt(0)
 /** How many connections may be under way at once, fewer than a server's backlog. */
 const AT_ONCE = 200
+/** A server's frame of the text `2`, Socket.IO's ping, which may come within other frames; 0x81 stands in no text of this benchmark. */
+const PING = Buffer.from([0x81, 1, 0x32])
 /** The frame of a WebSocket text of two characters, masked with zeros: `40` opens Socket.IO's namespace, `3` is its pong. */
 const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
 
