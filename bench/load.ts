@@ -52,8 +52,7 @@ function open(address: Address, head: string): Promise<void> {
             first = false
             if (address.wire === 'socket.io') socket.write(frame('40'))
             resolve()
-          } else if (address.wire === 'socket.io' && length === 3 && chunk[2] === 0x32)
-            socket.write(frame('3'))
+          } else if (address.wire === 'socket.io' && chunk.includes(PING)) socket.write(frame('3'))
           count(chunk)
           return true
         },
