@@ -34,6 +34,7 @@ export interface MongoOptions {
  */
 export class MongoAdapter implements Adapter {
   readonly name = 'mongo'
+  /** The database's name and, where there is one, the pipeline: the ordinals of positions depend on what it lets through. */
   readonly store: string
   /** The database. */
   readonly db: Db
@@ -102,6 +103,10 @@ export class MongoAdapter implements Adapter {
     }
   }
 
+  /**
+   * The position of so many milliseconds ago, or of the oplog's oldest entry where that is later and may be read (`local.oplog.rs`). Where it
+   * may not, and the oplog is shorter, `open` starts from now.
+   */
   async past(milliseconds: number): Promise<string> {
     const { now, sharded } = await askServer(this.db)
     const wanted = { t: Math.max(1, clusterTime(now).t - Math.ceil(milliseconds / 1000)), i: 0 }

@@ -18,6 +18,9 @@ const MONGODB_6_WIRE_VERSION = 17
 /** Unauthorized, AuthenticationFailed: the same question would get the same answer. */
 const HOPELESS_CODES = new Set([13, 18])
 
+/** What Atlas says, among other things, to commands that the user may not give. */
+const ATLAS_ERROR = 8000
+
 /**
  * Asks the server what it is, and its time.
  * Throws `NO_REPLICA_SET` when it can't have change streams.
@@ -102,7 +105,8 @@ export async function keepsImages(db: Db): Promise<boolean> {
   try {
     return (await db.listCollections(filter, { nameOnly: false }).toArray()).length > 0
   } catch (error) {
-    if (isHopeless(error)) return true
+    // Not for us to know: it does no harm to ask for what is not there.
+    if (isHopeless(error) || errorCode(error) === ATLAS_ERROR) return true
     throw error
   }
 }
