@@ -38,6 +38,8 @@ export class Pair {
   }
 
   async end(): Promise<void> {
+    // Reset, so that tens of thousands of closed connections don't go on to occupy ports.
+    await this.load.call('close').catch(() => {})
     await Promise.all([this.server.end(), this.load.end()])
   }
 }

@@ -1,4 +1,4 @@
-/** `npm run bench [-- --quick] [--only name,name] [--out folder]`: measures, prints Markdown, writes it and JSON. */
+/** `npm run bench [-- --quick] [--only name,name] [--rounds number] [--out folder]`: measures, prints Markdown, writes it and JSON. */
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    rounds: { type: 'string' },
     out: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
 })
@@ -37,7 +38,8 @@ async function measure(scenario: Scenario): Promise<Outcome> {
     scenario.candidates.map((candidate) => [candidate, []]),
   )
   if (skipped !== undefined) return { scenario, skipped, rounds: {} }
-  for (let round = 0; round < (quick ? scenario.rounds.quick : scenario.rounds.full); round++) {
+  const count = Number(values.rounds ?? (quick ? scenario.rounds.quick : scenario.rounds.full))
+  for (let round = 0; round < count; round++) {
     for (const candidate of rotated(scenario.candidates, round)) {
       const figures = await scenario.run(candidate, quick)
       rounds[candidate]?.push(figures)

@@ -26,8 +26,8 @@ export const delivery: Scenario = {
         return cpu / (turns * perTurn * clients)
       }
       return {
-        one: await measure(1, quick ? 30 : 300, quick ? 10 : 100),
-        ten: await measure(10, quick ? 10 : 100, quick ? 5 : 30),
+        one: await measure(1, quick ? 30 : 200, quick ? 10 : 100),
+        ten: await measure(10, quick ? 10 : 60, quick ? 5 : 30),
       }
     }),
   targets: [

@@ -7,6 +7,8 @@ const OVERHEAD = 200
 const OBJECT = 24
 const TEXT = 16
 const VALUE = 8
+/** So many items of a list are looked at. */
+const SAMPLE = 16
 
 /** The document after a change, where the change tells it: an insert and a replace hold it in their one operation. */
 export function documentAfter(change: DocumentChange): Document | undefined {
@@ -47,15 +49,20 @@ export function byCollection(changes: readonly DocumentChange[]): Map<string, Do
 /** What a change takes in memory, about, in bytes: with the documents that came with it, which are kept as long as it is. */
 export function sizeOf(change: Change): number {
   if (change.kind === 'clear' || change.kind === 'reload') return OVERHEAD
-  return OVERHEAD + weigh(change.operations) + weigh(change.document) + weigh(change.before)
+  const { operations, document, before } = change
+  // What was before is about as large as what is there after.
+  const documents = document && before ? 2 * weigh(document) : weigh(document ?? before)
+  return OVERHEAD + weigh(operations) + documents
 }
 
-/** A walk costs less than an encoding, of which nothing would be used but its length. */
+/** A walk costs less than an encoding, of which nothing would be used but its length; of a long list it takes a sample. */
 function weigh(value: unknown): number {
   if (typeof value === 'string') return TEXT + value.length
   if (typeof value !== 'object' || value === null) return 0
   let bytes = OBJECT
-  if (Array.isArray(value)) for (const item of value) bytes += VALUE + weigh(item)
-  else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
-  return bytes
+  if (Array.isArray(value)) {
+    const sample = Math.min(value.length, SAMPLE)
+    for (let i = 0; i < sample; i++) bytes += ((VALUE + weigh(value[i])) * value.length) / sample
+  } else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
+  return Math.round(bytes)
 }

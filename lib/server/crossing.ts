@@ -43,14 +43,20 @@ export class Crossings {
   }
 
   /** From the point at which clients held the view to what it shows now. Undefined where it can't be told what they held. */
-  recall(view: View, sequence: number): Promise<Crossing | undefined> {
-    return this.#cross(view, (documents, snapshot) => {
-      if (!view.reaches(sequence)) return undefined
-      const entries = [...this.#log.after(sequence, view.feed)].filter(
-        (entry) => entry.sequence <= snapshot.sequence,
-      )
-      return recallOf(entries, view.collection, documents, view.matches)
-    })
+  async recall(view: View, sequence: number): Promise<Crossing | undefined> {
+    // A snapshot may take its time, and what happened must not grow too old meanwhile.
+    const pin = this.#log.pin(sequence)
+    try {
+      return await this.#cross(view, (documents, snapshot) => {
+        if (!view.reaches(sequence)) return undefined
+        const entries = [...this.#log.after(sequence, view.feed)].filter(
+          (entry) => entry.sequence <= snapshot.sequence,
+        )
+        return recallOf(entries, view.collection, documents, view.matches)
+      })
+    } finally {
+      pin.release()
+    }
   }
 
   /** Lets go of what was parsed. */

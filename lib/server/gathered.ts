@@ -60,12 +60,17 @@ export class Gathered {
     return chunks.reverse()
   }
 
-  /** Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone. */
-  writeTo(sink: Pick<Sink, 'write'>): void {
+  /**
+   * Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone. False when the reader is
+   * behind, as the sink has it.
+   */
+  writeTo(sink: Pick<Sink, 'write'>): boolean {
     if (this.#seen || this.size <= MOST_JOINED * this.length) this.#joined ??= this.#join()
     this.#seen = true
-    if (this.#joined) sink.write(this.#joined.bytes, this.#joined.framed)
-    else for (const chunk of this.chunks) sink.write(chunk)
+    if (this.#joined) return sink.write(this.#joined.bytes, this.#joined.framed)
+    let kept = true
+    for (const chunk of this.chunks) kept = sink.write(chunk)
+    return kept
   }
 
   /** Joins the chunks within the frame of one chunk of HTTP. */

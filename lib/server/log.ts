@@ -102,9 +102,12 @@ export class Log {
     if (entry.sequence > this.floor) this.#bytes += bytes
   }
 
-  /** Keeps all entries after the present head until the returned function is called: a snapshot in the reading needs them. */
-  pin(): { sequence: number; release: () => void } {
-    const pin = { sequence: this.#head }
+  /**
+   * Keeps all entries after a sequence, by default the present head, until the returned function is called: a snapshot in the reading needs
+   * them. What is not kept any more stays gone.
+   */
+  pin(sequence = this.#head): { sequence: number; release: () => void } {
+    const pin = { sequence }
     this.#pins.add(pin)
     return { sequence: pin.sequence, release: () => void this.#pins.delete(pin) }
   }

@@ -56,7 +56,7 @@ export interface ServerOptions {
   secret?: string | undefined
   /** How long a token is valid, in milliseconds. Default: 1 hour. */
   sessionTtl?: number | undefined
-  /** Milliseconds between two pings. Default: 15,000. */
+  /** Milliseconds between two pings. With less than 12,000, TCP's keep-alive can't find a dead client between two of them. Default: 15,000. */
   heartbeat?: number | undefined
   /** How long a bare EventSource waits before it comes back, in milliseconds. Default: 1,000. */
   retry?: number | undefined
@@ -145,6 +145,10 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
   const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MOST_TIMER)
   const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
+  if (sessionTtl < heartbeat * 2)
+    refuse(
+      `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
+    )
   return {
     identityLookup: options.identityLookup,
     dataSources,

@@ -6,12 +6,15 @@ import type { Sink } from './sink.ts'
 /** With so many bytes waiting, in memory or in the socket, a reader counts as behind. */
 const BEHIND = 64 * 1024
 
+/** What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's sockets. */
+const MOST_KEPT = 64 * 1024
+
 /** What waits to be written to one sink: gathered within a turn of the event loop, written at its end. */
 export class WriteQueue implements Flushable {
   readonly #sink: Sink
   readonly #flusher: Flusher
   #gathered: Gathered | undefined
-  /** What the sink held after the last write; it holds no more now. */
+  /** The sink holds no more than this. */
   #held = 0
   #closed = false
   #wake: (() => void) | undefined
@@ -68,8 +71,7 @@ export class WriteQueue implements Flushable {
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
-    gathered.writeTo(this.#sink)
-    this.#held = this.#sink.buffered()
+    this.#held = gathered.writeTo(this.#sink) ? MOST_KEPT : this.#sink.buffered()
   }
 
   /** Resolves when the reader has taken enough of what was written, in a later turn in any case. */

@@ -84,9 +84,10 @@ export class View {
     return this.lens.needsDocument(change, this.#members?.has(idKey(change.id)))
   }
 
-  /** Whether the log tells all that happened after a sequence. */
+  /** Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet. */
   reaches(sequence: number): boolean {
-    return sequence >= this.#log.floor && sequence >= this.feed.floor
+    const { floor, position } = this.feed
+    return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
   /** Whether what follows a sequence can be replayed to a client that held the view there. */
@@ -151,6 +152,7 @@ export class View {
   /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
   async rest(): Promise<void> {
     this.#snapshot = undefined
+    this.#known = undefined
     await this.feed.release(this, true)
   }
 

@@ -51,20 +51,20 @@ export class Views {
   left(view: View): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
     if (this.#shared.has(view) && view.settled) {
-      const bytes = VIEW_SIZE + view.size * ID_SIZE
-      this.#resting.set(view, { left: Date.now(), bytes })
-      this.#bytes += bytes
+      this.#resting.set(view, { left: Date.now(), bytes: 0 })
+      this.#reckon(view)
       this.#track(view.rest())
-      for (const oldest of this.#resting.keys()) {
-        if (this.#bytes <= this.#log.replay.bytes) break
-        this.#close(oldest)
-      }
+      this.#fit()
     } else this.#close(view)
   }
 
   /** Lets go of what is of no use any more. */
   sweep(now: number): void {
-    for (const [view, { left }] of this.#resting) if (now - left > this.#log.replay.ms) this.#close(view)
+    for (const [view, { left }] of this.#resting) {
+      if (now - left > this.#log.replay.ms) this.#close(view)
+      else this.#reckon(view)
+    }
+    this.#fit()
     for (const view of this.#views.values()) view.sweep()
   }
 
@@ -72,6 +72,23 @@ export class Views {
   async close(): Promise<void> {
     for (const view of [...this.#resting.keys()]) this.#close(view)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
+  }
+
+  /** What a view takes while it rests changes with its documents. */
+  #reckon(view: View): void {
+    const resting = this.#resting.get(view)
+    if (!resting) return
+    const bytes = VIEW_SIZE + view.size * ID_SIZE
+    this.#bytes += bytes - resting.bytes
+    resting.bytes = bytes
+  }
+
+  /** Closes those that rest the longest while all take more than they may. */
+  #fit(): void {
+    for (const oldest of this.#resting.keys()) {
+      if (this.#bytes <= this.#log.replay.bytes) break
+      this.#close(oldest)
+    }
   }
 
   #wake(view: View): void {

@@ -149,6 +149,8 @@ describe('Coming back to a stream', () => {
     n = 5
     for (let i = 0; i < 2; i++) {
       const back = await ready({ 'Last-Event-ID': first.events.at(-1)?.id ?? '' })
+      expect(back.names()).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+      expect(back.events[0]?.data).to.deep.include({ resumed: false, reason: 'history-lost' })
       expect(back.of('payload')[0]?.data.data).to.deep.equal([{ _id: 1, n: 5 }])
     }
   })

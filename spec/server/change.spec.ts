@@ -101,6 +101,24 @@ describe('server/change', () => {
         8_600,
       ],
     ]
+    it('counts what was before as well where both are known', () => {
+      const document = { _id: 1, text: TEXT }
+      expect(sizeOf(update({ document, before: document }))).to.be.within(20_200, 20_600)
+    })
+
+    it('does not take longer for a long list', () => {
+      let looked = 0
+      const item = () => ({
+        get text() {
+          looked++
+          return 'x'.repeat(84)
+        },
+      })
+      const list = Array.from({ length: 10_000 }, item)
+      expect(sizeOf(update({ document: { _id: 1, list } as never }))).to.be.within(1_400_000, 1_500_000)
+      expect(looked).to.be.below(100)
+    })
+
     for (const [what, change, least, most] of rows) {
       it(`is ${what}`, () => expect(sizeOf(change)).to.be.within(least, most))
     }

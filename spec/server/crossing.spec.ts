@@ -13,6 +13,7 @@ import { View, type Viewer } from '../../lib/server/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Change, Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
+import { until } from '../support/local.ts'
 
 const SOMEBODY: Viewer = { deliver() {}, reset() {}, differ() {}, failed() {} }
 const MANIFEST = parseManifest({ name: true, n: true }, 'manifest')
@@ -191,6 +192,25 @@ describe('server/crossing', () => {
       await users.insertOne({ _id: 5, team: 'a' })
       expect(await crossings.recall(viewOf(A), 0)).to.equal(undefined)
       expect(await crossings.recall(viewOf(A), 1)).not.to.equal(undefined)
+    })
+
+    it('keeps what happened since in the log while a snapshot is read, however long that takes', async () => {
+      const { users, log, viewOf, imageOf, crossings, crossed, adapter } = await setUp()
+      await viewOf().open()
+      const held = await imageOf(A)
+      await users.deleteOne({ _id: 2 })
+      let read: (() => void) | undefined
+      adapter.gate = () =>
+        new Promise((resolve) => {
+          read = resolve
+        })
+      const recalling = crossings.recall(viewOf(A), 0)
+      await until(() => read !== undefined, 'it is read')
+      log.trim(Number.POSITIVE_INFINITY)
+      read?.()
+      expect(crossed(held, await recalling)).to.deep.equal(await imageOf(A))
+      log.trim(Number.POSITIVE_INFINITY)
+      expect(log.floor).to.equal(log.head)
     })
 
     it('is not to be had from before the log', async () => {

@@ -82,6 +82,19 @@ describe('server/log', () => {
     expect(log.head).to.equal(5)
   })
 
+  it('keeps what follows an older sequence, as far as it is still there', () => {
+    const log = new Log({ bytes: 1e6, ms: 100 })
+    log.append(entry(), 0)
+    for (const _ of range(2, 4)) log.append(entry(), 100)
+    log.trim(101)
+    const pin = log.pin(0)
+    log.trim(1000)
+    expect(kept(log)).to.deep.equal([2, 3, 4])
+    pin.release()
+    log.trim(1000)
+    expect(kept(log)).to.deep.equal([])
+  })
+
   it('forgets all when cleared, and counts on', () => {
     const log = new Log(EVER)
     log.append(entry(), 0)

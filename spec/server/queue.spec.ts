@@ -14,7 +14,7 @@ class SlowSink implements Sink {
 
   write(bytes: Buffer): boolean {
     this.written.push(bytes.toString())
-    return true
+    return this.held <= LOTS
   }
   buffered(): number {
     return this.held

@@ -528,6 +528,14 @@ describe('server/view', () => {
       expect(answers).to.deep.equal([false, true, true])
     })
 
+    it('goes back nowhere before the source is followed', async () => {
+      const { log, viewOf } = await setUp()
+      const view = viewOf()
+      expect(view.reaches(log.head)).to.equal(false)
+      await view.open()
+      expect(view.reaches(log.head)).to.equal(true)
+    })
+
     it('goes back as far as its feed does', async () => {
       const { users, feed, adapter, watch } = await setUp()
       const { view } = await watch()

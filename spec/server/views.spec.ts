@@ -151,6 +151,19 @@ describe('server/views', () => {
     expect(kept).to.deep.equal([false, true, true, true])
   })
 
+  it('go where they have grown too large while they rested', async () => {
+    const { cards, views, look, leave, now } = setUp({ bytes: 5_000 })
+    await look('keeper')
+    const [view] = await look('a')
+    leave([view])
+    views.sweep(now)
+    expect(views.of({ team: 'a' })[0]).to.equal(view)
+    leave([view])
+    await cards.insertMany(Array.from({ length: 50 }, (_, _id) => ({ _id, team: 'a' })))
+    views.sweep(now)
+    expect(views.of({ team: 'a' })[0]).not.to.equal(view)
+  })
+
   it('rest nowhere where nothing is kept for those who come back', async () => {
     const { views, look, leave, adapter } = setUp({ bytes: 0 })
     const [view] = await look('a')

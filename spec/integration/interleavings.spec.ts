@@ -1,0 +1,299 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { applyDelta } from '../../lib/model/delta.ts'
+import type { Document, Model } from '../../lib/model/document.ts'
+import { matcher } from '../../lib/policy/criteria.ts'
+import { parseManifest } from '../../lib/policy/manifest.ts'
+import { Connection } from '../../lib/server/connection.ts'
+import { Crossings } from '../../lib/server/crossing.ts'
+import { Feed } from '../../lib/server/feed.ts'
+import { Flusher } from '../../lib/server/flusher.ts'
+import { IdLines } from '../../lib/server/frame.ts'
+import { Log } from '../../lib/server/log.ts'
+import { yieldTurn } from '../../lib/server/pause.ts'
+import { eventReceiver } from '../../lib/server/receiver.ts'
+import type { Start } from '../../lib/server/resume.ts'
+import type { Sink } from '../../lib/server/sink.ts'
+import { View } from '../../lib/server/view.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import type { Query } from '../../lib/source/source.ts'
+import { CountingAdapter } from '../support/counting.ts'
+
+interface Seen {
+  name: string
+  // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
+  data: any
+  id: string | undefined
+}
+
+/** A client's end of a stream: it notes what it reads. */
+class End implements Sink {
+  readonly seen: Seen[] = []
+  stopped = false
+  gone = false
+  readonly #socket: string[] = []
+  readonly #listeners: (() => void)[] = []
+
+  write(bytes: Buffer): boolean {
+    this.#socket.push(bytes.toString())
+    if (!this.stopped) this.read()
+    return !this.stopped
+  }
+  buffered(): number {
+    return this.#socket.join('').length
+  }
+  onDrain(listener: () => void): void {
+    if (this.buffered() === 0) setImmediate(listener)
+    else this.#listeners.push(listener)
+  }
+  end(): void {}
+  read(): void {
+    for (const text of this.#socket.splice(0)) if (!this.gone) this.#receive(text)
+    for (const listener of this.#listeners.splice(0)) listener()
+  }
+  readonly #receive = eventReceiver(
+    (name, data, id) => this.seen.push({ name, data: structuredClone(data), id }),
+    (error) => {
+      throw error
+    },
+  )
+}
+
+const QUERIES: Record<string, Query> = { a: { team: 'a' }, b: { team: 'b' }, c: { n: { $gte: 2 } }, all: {} }
+const rights = fc.constantFrom('a', 'b', 'c', 'all')
+const peer = fc.nat(1)
+const write = fc.record({
+  kind: fc.constantFrom('insert', 'team', 'count', 'text', 'delete'),
+  id: fc.nat(4),
+  team: fc.constantFrom('a', 'b'),
+})
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ write }) },
+  { weight: 3, arbitrary: fc.record({ turns: fc.nat(5) }) },
+  { weight: 3, arbitrary: fc.record({ peer, rights }) },
+  { weight: 1, arbitrary: fc.record({ peer, stop: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ peer, back: fc.array(write, { maxLength: 3 }), lost: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ lose: fc.array(write, { maxLength: 2 }) }) },
+  { weight: 1, arbitrary: fc.record({ drop: fc.constant(true) }) },
+)
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+type Write = typeof write extends fc.Arbitrary<infer W> ? W : never
+
+const sorted = (documents: readonly Document[] = []) =>
+  [...documents].sort((one, other) => Number(one._id) - Number(other._id))
+
+/** A source, its views, and two clients that look at all of it and at a part. */
+class World {
+  readonly store = memory()
+  readonly adapter = new CountingAdapter(this.store)
+  readonly users = this.store.collection('users')
+  readonly states = new Set<string>()
+  readonly errors: unknown[] = []
+  readonly #views = new Map<string, View>()
+  readonly #host
+  readonly feed: Feed
+  #serial = 100
+  peers: { rights: string; before: Seen[]; end: End; connection: Connection }[] = []
+
+  constructor(bytes: number, delay: () => number) {
+    const log = new Log({ bytes, ms: 1e6 })
+    const onError = (error: unknown) => void this.errors.push(error)
+    const place = { log, adapters: () => [], onError, onDebug: () => {} }
+    this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
+    this.#host = {
+      ...{ log, onError, maxBufferedBytes: 1500 },
+      ...{ flusher: new Flusher(), ids: new IdLines(), crossings: new Crossings(log) },
+      point: () => `id${log.head}`,
+      left: (view: View) => this.#left(view, delay() % 2 === 0),
+    }
+    this.adapter.gate = async () => {
+      for (let turns = delay(); turns > 0; turns--) await yieldTurn()
+    }
+  }
+
+  /** What the source has, as the rights show it. */
+  async image(rights: string): Promise<Document[]> {
+    return sorted(await this.users.find(QUERIES[rights]).toArray())
+  }
+
+  async write({ kind, id, team }: Write): Promise<void> {
+    const serial = this.#serial++
+    if (kind === 'insert') await this.users.insertOne({ _id: id, team, n: 0, list: [] }).catch(() => {})
+    else if (kind === 'delete') await this.users.deleteOne({ _id: id })
+    else {
+      const updates = {
+        team: { $set: { team } },
+        count: { $inc: { n: 1 }, $push: { list: serial } },
+        text: { $set: { text: 'x'.repeat(900) } },
+      }
+      await this.users.updateOne({ _id: id }, updates[kind as keyof typeof updates])
+    }
+    await this.note()
+  }
+
+  async note(): Promise<void> {
+    for (const rights of Object.keys(QUERIES)) this.states.add(JSON.stringify(await this.image(rights)))
+  }
+
+  async take(step: Step): Promise<void> {
+    if ('write' in step) await this.write(step.write)
+    else if ('turns' in step) for (let turns = step.turns; turns >= 0; turns--) await yieldTurn()
+    else if ('lose' in step) await this.#lose(step.lose)
+    else if ('drop' in step) {
+      await this.users.drop()
+      await this.note()
+    } else if ('rights' in step) {
+      const peer = this.peer(step.peer)
+      peer.rights = step.rights
+      peer.connection.change(this.#viewsOf(step.rights), step.rights)
+    } else if ('stop' in step) {
+      const { end } = this.peer(step.peer)
+      end.stopped = step.stop
+      if (!step.stop) end.read()
+    } else {
+      const { rights, before, end, connection } = this.peer(step.peer)
+      end.gone = true
+      connection.close()
+      // What was on its way when the connection broke.
+      const seen = [...before, ...end.seen.slice(0, Math.max(0, end.seen.length - step.lost))]
+      for (const each of step.back) await this.write(each)
+      this.peers[step.peer] = this.open(rights, seen)
+    }
+  }
+
+  peer(index: number) {
+    const found = this.peers[index]
+    if (!found) throw new Error('no such peer')
+    return found
+  }
+
+  /** Opens a stream for a client that has seen these events before. */
+  open(rights: string, before: Seen[] = []) {
+    const end = new End()
+    const views = this.#viewsOf(rights)
+    const connection = new Connection(end, views, rights, this.#host, () => {
+      for (const view of connection.views) this.#host.left(view)
+    })
+    connection.start(this.#start(rights, views, before))
+    return { rights, before, end, connection }
+  }
+
+  async settle(): Promise<void> {
+    for (const { end } of this.peers) {
+      end.stopped = false
+      end.read()
+    }
+    const end = Date.now() + 10_000
+    for (let still = 0; still < 20; await yieldTurn()) {
+      still = this.peers.every(({ connection }) => connection.ready) ? still + 1 : 0
+      if (Date.now() > end) throw new Error('Not all were ready in the end')
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { connection } of this.peers) connection.close()
+    await Promise.all([...this.#views.values()].map((view) => view.close()))
+  }
+
+  #start(rights: string, views: readonly View[], before: readonly Seen[]): Start {
+    const id = before.findLast((event) => event.id !== undefined)?.id
+    const [, sequence, given] = /^id(\d+):(\w+)$/.exec(id ?? '') ?? []
+    if (before.length === 0) return { presented: false, why: () => 'history-lost' }
+    const held = views.filter((view) => view.root === 'all' || given === rights)
+    const points = new Map(
+      held.filter((view) => view.reaches(Number(sequence))).map((view) => [view, Number(sequence)]),
+    )
+    if (points.size > 0) return { presented: true, points, why: () => 'rights-changed' }
+    return { presented: true, reason: 'history-lost', why: () => 'history-lost' }
+  }
+
+  #viewsOf(rights: string): View[] {
+    return [
+      ['all', 'all'],
+      ['own', rights],
+    ].map(([root = '', name = '']) => {
+      const key = `${root} ${name}`
+      const query = QUERIES[name] ?? {}
+      const spec = {
+        key,
+        root,
+        manifest: parseManifest(true, 'manifest'),
+        feed: this.feed,
+        collection: 'users',
+      }
+      const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
+      const view =
+        this.#views.get(key) ?? new View({ ...spec, query, matches }, this.#host.log, this.#host.onError)
+      this.#views.set(key, view)
+      return view
+    })
+  }
+
+  #left(view: View, rest: boolean): void {
+    if (view.viewers.size > 0) return
+    if (rest && view.settled) {
+      void view.rest()
+      return
+    }
+    this.#views.delete(view.key)
+    void view.close()
+  }
+
+  async #lose(writes: readonly Write[]): Promise<void> {
+    const { listener } = this.adapter
+    if (!listener || this.feed.position === undefined) return
+    const { changes } = listener
+    listener.changes = () => {}
+    for (const each of writes) await this.write(each)
+    listener.changes = changes
+    listener.lost('gone', (await this.store.read('users', {}, () => {})).to)
+  }
+}
+
+/** What a client shows after these events; each state of a root on the way is handed to `see`. */
+function modelOf(events: readonly Seen[], see: (root: string, documents: Document[]) => void): Model {
+  const model: Model = {}
+  let parts: Document[] = []
+  for (const { name, data } of structuredClone(events) as Seen[]) {
+    if (name === 'payload') {
+      parts = data.part === 0 ? data.data : [...parts, ...data.data]
+      if (data.last) model[data.root] = parts
+    } else if (name === 'delta') applyDelta(model, data)
+    if (name === 'delta' || (name === 'payload' && data.last)) see(data.root, model[data.root] ?? [])
+  }
+  return model
+}
+
+describe('Whatever happens to a stream', () => {
+  it('its client ends with what the source has and it may see, and showed nothing on the way that never was', async function () {
+    this.timeout(120_000)
+    const script = fc.tuple(
+      fc.array(step, { maxLength: 50, size: 'max' }),
+      fc.constantFrom(4_000, 1e7),
+      fc.infiniteStream(fc.nat(5)),
+    )
+    await fc.assert(
+      fc.asyncProperty(script, async ([steps, bytes, delays]) => {
+        const world = new World(bytes, () => delays.next().value ?? 0)
+        for (let id = 0; id < 4; id++) await world.write({ kind: 'insert', id, team: id % 2 ? 'a' : 'b' })
+        world.peers = ['a', 'b'].map((rights) => world.open(rights))
+        for (const each of steps) await world.take(each)
+        await world.settle()
+        for (const { rights, before, end } of world.peers) {
+          const model = modelOf([...before, ...end.seen], (root, documents) => {
+            const state = JSON.stringify(sorted(documents))
+            expect(world.states.has(state), `${root} never was ${state}`).to.equal(true)
+          })
+          expect(sorted(model.all)).to.deep.equal(await world.image('all'))
+          expect(sorted(model.own)).to.deep.equal(await world.image(rights))
+          expect(end.seen.findLast(({ id }) => id !== undefined)?.id).to.match(
+            new RegExp(`^id\\d+:${rights}$`),
+          )
+        }
+        await world.close()
+        expect(world.errors).to.deep.equal([])
+      }),
+      { numRuns: 200 },
+    )
+  })
+})

@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { startProgram } from './process.ts'
+
+/**
+ * An nginx that serves a configuration of an `http` block: the one on the PATH, else Debian's, which it installs where it may. Where there is
+ * none it gives the reason instead, for a spec to skip with; in CI (`CI` is set) it throws.
+ */
+export async function startNginx(
+  configuration: string,
+  port: number,
+): Promise<{ stop(): Promise<void> } | { missing: string }> {
+  const command = find() ?? install()
+  if (command === undefined) {
+    const missing = 'There is no nginx: install the package nginx-light.'
+    if (process.env.CI) throw new Error(missing)
+    return { missing }
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'particle-nginx-'))
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${join(folder, name)};`,
+  )
+  const root = process.getuid?.() === 0 ? 'user root;' : ''
+  await writeFile(
+    join(folder, 'nginx.conf'),
+    `${root}
+    daemon off;
+    worker_processes 1;
+    pid ${join(folder, 'pid')};
+    error_log ${join(folder, 'error.log')};
+    events {}
+    http { access_log off; ${temporary.join(' ')}
+    ${configuration} }`,
+  )
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')]
+  const program = startProgram(command, args)
+  const stop = async () => {
+    await program.stop('SIGTERM')
+    await rm(folder, { recursive: true, force: true })
+  }
+  for (let tries = 0; tries < 100; tries++) {
+    if (await answers(port)) return { stop }
+    if (program.child.exitCode !== null) break
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const output = program.output()
+  await stop()
+  throw new Error(`nginx does not serve: ${output}`)
+}
+
+function find(): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
+  return folders.map((folder) => join(folder, 'nginx')).find((file) => existsSync(file))
+}
+
+function install(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  console.log("      No nginx found: installing Debian's with apt-get install nginx-light.")
+  // A server of its own is not to be started by the installation.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  try {
+    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
+    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'nginx-light'], {
+      stdio: 'ignore',
+      env,
+    })
+  } catch (error) {
+    console.log(`      That failed: ${error instanceof Error ? error.message : error}`)
+  }
+  return find()
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
