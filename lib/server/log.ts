@@ -78,7 +78,7 @@ export class Log {
 
   /**
    * The newest sequence at which the adapter number `index` had come no further than a position of its own, searched from `floor` on, where
-   * it was at `floorPosition`. Undefined where that is not kept.
+   * it was at `floorPosition`. Undefined where that is not kept, or lies within an entry.
    */
   find(feed: Feed, index: number, position: string): number | undefined {
     const { adapter } = feed
@@ -93,7 +93,10 @@ export class Log {
       if (adapter.compare(there, position) <= 0) low = middle
       else high = middle - 1
     }
-    return low
+    // Changes that are shown at once have no place between them: who holds some of them would be told those again.
+    const [next] = this.after(low, feed)
+    const first = next?.changes[0]
+    return first && adapter.compare(first.position, position) <= 0 ? undefined : low
   }
 
   /** Reckons further bytes to an entry: a frame was made of it. */

@@ -1,5 +1,5 @@
 import type { Adapter, Change, ChangeListener, Subscription } from '../../lib/source/source.ts'
-import { type Manner, tornReader, valuesOf } from './manner.ts'
+import { lookUp, type Manner, tornReader, valuesOf } from './manner.ts'
 
 /** What it fails with when it is out of reach. */
 export const OUT_OF_REACH = 'the store is out of reach'
@@ -38,7 +38,7 @@ export class Held implements Adapter {
     if (inner.lookup && manner.asked)
       this.lookup = async (collection, ids) => {
         this.#reach()
-        return (await inner.lookup?.(collection, ids)) ?? []
+        return lookUp(inner, collection, ids)
       }
   }
 

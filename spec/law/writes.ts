@@ -53,7 +53,7 @@ type Update = { text: string; of: (serial: number) => object; operation?: Write[
 /** Updates of one document or of many. */
 const UPDATES: readonly Update[] = [
   { text: '$set name', of: (n) => ({ $set: { name: `v${n}` } }) },
-  { text: '$set a long name', of: (n) => ({ $set: { name: `v${n}${'~'.repeat(30_000)}` } }) },
+  { text: '$set a long name', of: (n) => ({ $set: { name: `v${n}${'~'.repeat(70_000)}` } }) },
   { text: '$set secret', of: (n) => ({ $set: { secret: `${HIDDEN}${n}` } }) },
   { text: '$set nick, name', of: (n) => ({ $set: { nick: `v${n}`, name: `w${n}` } }) },
   { text: '$rename name', of: () => ({ $rename: { name: 'nick' } }) },

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Feed } from '../../lib/server/feed.ts'
 import { Log } from '../../lib/server/log.ts'
+import type { Change } from '../../lib/source/source.ts'
 
 const EVER = { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
 /** A feed whose positions are numbers. */
@@ -174,6 +175,21 @@ describe('server/log', () => {
       const feed = feedOf(4, '20')
       expect(['19', '20', '30'].map((at) => log.find(feed, 0, at))).to.deep.equal([undefined, 4, 6])
       expect(log.find({ ...feedOf(4), floorPosition: undefined } as Feed, 0, '30')).to.equal(undefined)
+    })
+
+    it('not between changes that are shown at once', () => {
+      const log = new Log(EVER)
+      const changes = ['20', '21', '22'].map((position) => ({ position }) as Change)
+      log.append(entry(10, ['10']), 0)
+      log.append({ ...entry(10, ['22']), changes }, 0)
+      expect(['10', '19', '20', '21', '22', '23'].map((at) => log.find(FEED, 0, at))).to.deep.equal([
+        1,
+        1,
+        undefined,
+        undefined,
+        2,
+        2,
+      ])
     })
 
     it('also when all was let go', () => {
