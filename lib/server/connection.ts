@@ -48,6 +48,8 @@ export class Connection implements Viewer {
   #unready: number
   #begun = false
   #stalled = false
+  /** Waits until the client reads on. */
+  #session: ServerEvent | undefined
   #closed = false
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
@@ -97,6 +99,7 @@ export class Connection implements Viewer {
   /** Sends an event of this connection's own. */
   send(event: ServerEvent): void {
     if (!this.#closed && !this.#stalled) this.#outbox.send(event)
+    if (event.event === 'session') this.#session = this.#stalled ? event : undefined
   }
 
   /** Queues bytes for the end of this turn. */
@@ -306,6 +309,7 @@ export class Connection implements Viewer {
     this.#stalled = true
     this.#outbox.queue.drop(() => {
       this.#stalled = false
+      if (this.#session) this.send(this.#session)
       for (const root of this.#roots.values()) this.#load(root, 'slow-client')
     })
   }

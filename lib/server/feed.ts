@@ -1,6 +1,6 @@
 import { idKey } from '../model/id.ts'
 import type { Adapter, Change, Subscription } from '../source/source.ts'
-import { groupChanges, sizeOf } from './change.ts'
+import { sizeOf } from './change.ts'
 import { Intake } from './intake.ts'
 import type { Entry, Log } from './log.ts'
 import { Router } from './router.ts'
@@ -127,7 +127,7 @@ export class Feed {
     const intake = new Intake(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
-      dispatch: (changes, position, together) => this.#dispatch(changes, position, together),
+      dispatch: (changes, position) => this.#dispatch(changes, position),
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
     })
@@ -202,17 +202,13 @@ export class Feed {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
-  /** `together`: from this change on, all are one entry. */
-  #dispatch(changes: readonly Change[], position: string, together: number): void {
-    const now = Date.now()
-    const rest = changes.slice(together)
-    for (const group of [...groupChanges(changes.slice(0, together)), ...(rest.length > 0 ? [rest] : [])]) {
-      const last = group.at(-1)
-      if (!last) continue
+  #dispatch(changes: readonly Change[], position: string): void {
+    const last = changes.at(-1)
+    if (last) {
       this.position = last.position
-      const bytes = group.reduce((sum, change) => sum + sizeOf(change), 0)
-      const entry = this.#append(group, bytes, now)
-      for (const view of this.#touchedBy(group)) view.take(entry)
+      const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
+      const entry = this.#append(changes, bytes, Date.now())
+      for (const view of this.#touchedBy(changes)) view.take(entry)
     }
     this.position = position
     this.#waiting.reached(position)

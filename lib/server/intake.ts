@@ -1,4 +1,5 @@
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../source/source.ts'
+import { groupChanges } from './change.ts'
 import { complete, type Found, lookUp } from './lookup.ts'
 import { persist } from './pause.ts'
 import { Waiting } from './waiting.ts'
@@ -7,8 +8,8 @@ import { Waiting } from './waiting.ts'
 export interface IntakeHost {
   /** Whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
-  /** Changes in order; from the one number `together` on, all are to be shown at once. */
-  dispatch(changes: readonly Change[], position: string, together: number): void
+  /** Changes that are to be shown at once, after which the source is at the position; or none. */
+  dispatch(changes: readonly Change[], position: string): void
   lost(reason: string, position: string): void
   failed(error: unknown): void
 }
@@ -77,14 +78,29 @@ export class Intake {
   #drain(): void {
     for (let message = this.#inbox.shift(); message; message = this.#inbox.shift()) {
       if (message.kind === 'lost') this.#host.lost(message.reason, message.position)
-      else if (message.changes.some((change) => this.#needsDocument(change))) {
+      else if (this.#handOn(message)) {
         this.#busy = true
-        void this.#lookUp(message).then(() => {
+        return
+      }
+    }
+  }
+
+  /** Hands changes on, group by group, since what one needs may depend on what was shown of those before it; true where a document must be looked up first. */
+  #handOn(message: ChangesMessage): boolean {
+    const { changes, position } = message
+    let done = 0
+    for (const group of groupChanges(changes)) {
+      if (group.some((change) => this.#needsDocument(change))) {
+        void this.#lookUp({ ...message, changes: changes.slice(done) }).then(() => {
           if (!this.#closed) this.begin()
         })
-        return
-      } else this.#host.dispatch(message.changes, message.position, message.changes.length)
+        return true
+      }
+      done += group.length
+      this.#host.dispatch(group, done < changes.length ? (group.at(-1)?.position ?? position) : position)
     }
+    if (changes.length === 0) this.#host.dispatch(changes, position)
+    return false
   }
 
   #needsDocument(change: Change): change is DocumentChange {
@@ -95,7 +111,6 @@ export class Intake {
   /** Hands changes on once their documents are at hand, together with all that the source told until they were looked up. */
   async #lookUp(message: ChangesMessage): Promise<void> {
     let { changes, position } = message
-    const first = changes.findIndex((change) => this.#needsDocument(change))
     let found: Found = { documents: new Map(), position: undefined }
     for (let round = 1; round <= MOST_ROUNDS; round++) {
       const needed = changes.filter((change) => this.#needsDocument(change))
@@ -116,9 +131,11 @@ export class Intake {
       position = later.position ?? position
       if (!later.changes.some((change) => this.#needsDocument(change))) break
     }
-    // One by one up to the first that was looked up; from there on, documents are those of after the last.
     const whole = complete(changes, found)
-    this.#host.dispatch(whole, position, found.position === undefined ? whole.length : first)
+    // Documents are those of after the last change, if that is known.
+    if (found.position !== undefined) this.#host.dispatch(whole, position)
+    else
+      for (const group of groupChanges(whole)) this.#host.dispatch(group, group.at(-1)?.position ?? position)
   }
 
   async #arrived(position: string): Promise<void> {

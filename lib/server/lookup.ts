@@ -1,7 +1,7 @@
 import { DocumentList } from '../model/collection.ts'
 import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
-import type { DocumentOperation } from '../model/operation.ts'
+import type { DocumentOperation, Operation } from '../model/operation.ts'
 import type { Adapter, Change, DocumentChange } from '../source/source.ts'
 import { byCollection, documentAfter, withoutDocument } from './change.ts'
 
@@ -30,16 +30,22 @@ export async function lookUp(adapter: Adapter, needed: readonly DocumentChange[]
 
 /**
  * Changes with the documents that were looked up. Where the changes are all that there are up to the position of the look-up, each document is what it
- * was after the last of them: what the look-up may have missed of them is folded in, by values.
+ * was after the last of them: what the look-up may have missed of them is folded in, by values. Where no position tells that, it may be a later one than its
+ * operations lead to: then it goes whole.
  */
-export function complete(changes: readonly Change[], { documents }: Found): Change[] {
+export function complete(changes: readonly Change[], { documents, position }: Found): Change[] {
   const after = new Map<string, Document | null>()
   for (const [place, document] of documents) after.set(place, folded(place, document, changes))
   return changes.map((change) => {
     if (!('id' in change) || change.kind !== 'update' || change.document) return change
     const document = after.get(placeOf(change.collection, idKey(change.id)))
     if (document === undefined) return change
-    return document === null ? withoutDocument(change) : { ...change, document }
+    if (document === null) return withoutDocument(change)
+    if (position !== undefined) return { ...change, document }
+    const operations: Operation[] = [
+      { operation: 'set', path: '.', data: document as Operation['data'] & object },
+    ]
+    return { ...change, kind: 'replace', operations, document }
   })
 }
 

@@ -32,6 +32,8 @@ export type Reason = 'position-unknown' | 'rights-changed' | 'history-lost'
 
 /** For how long a stream may wait for a source to come to where another node had read it already, in milliseconds. */
 const PATIENCE = 5_000
+/** For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile. */
+const MOST_PATIENCE = 30_000
 
 /** Names a set of views by a short text that tells nothing of them. */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
@@ -92,6 +94,8 @@ async function locate(
     )
       return
     await view.open()
+    // A reset would have to wait for the same.
+    await feed.present()
     if (!(await feed.reached(position, PATIENCE))) return
     const sequence = log.find(feed, feed.index ?? 0, position)
     if (sequence !== undefined && view.reaches(sequence)) points.set(view, sequence)
@@ -101,7 +105,7 @@ async function locate(
     views.map((view) =>
       within(
         find(view).catch(() => {}),
-        PATIENCE * 2,
+        MOST_PATIENCE,
       ),
     ),
   )

@@ -539,6 +539,21 @@ describe('server/connection', () => {
       expect(client.model.users).to.deep.equal(await truth())
     })
 
+    it('gets its new token when it reads on', async () => {
+      const { users, viewOf, connected } = await setUp({ maxBufferedBytes: 2000 })
+      const { client, connection } = await connected(viewOf('users'))
+      client.stopped = true
+      await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      for (const token of ['old', 'new'])
+        connection.send({ event: 'session', data: { token, expiresAt: '' } })
+      connection.send({ event: 'error', data: { code: 'SOURCE_FAILED', message: '' } })
+      client.stopped = false
+      client.read()
+      await until(() => connection.ready)
+      await until(() => client.ready)
+      expect(client.of('session').map(({ data }) => data.token)).to.deep.equal(['new'])
+    })
+
     it('takes no resets while it is behind, and is up to date after that', async () => {
       const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 2000 })
       const view = viewOf('users')

@@ -27,18 +27,13 @@ describe('server/intake', () => {
         return new Promise((resolve) => answers.push(resolve))
       },
     } as unknown as Adapter
-    /** What was handed on: entries by the positions of their changes, and what else happened. */
+    /** What was handed on: the positions of changes that are shown at once and where the source is then, and what else happened. */
     const told: unknown[] = []
     const documents: unknown[] = []
     const intake = new Intake(adapter, {
       needsDocument: (change) => needy.includes(change.id),
-      dispatch: (changes, position, together) => {
-        const at = changes.map((change) => change.position)
-        told.push([
-          ...at.slice(0, together),
-          ...(together < at.length ? [at.slice(together)] : []),
-          `@${position}`,
-        ])
+      dispatch: (changes, position) => {
+        told.push([...changes.map((change) => change.position), `@${position}`])
         documents.push(...changes.map((change) => (change as DocumentChange).document))
       },
       lost: (reason) => told.push(reason),
@@ -60,7 +55,7 @@ describe('server/intake', () => {
     intake.listener.progress('5')
     expect(told).to.deep.equal([])
     intake.begin()
-    expect(told).to.deep.equal([['1', '2', '@2'], ['@5']])
+    expect(told).to.deep.equal([['1', '@1'], ['2', '@2'], ['@5']])
     send(set(6, 2, 0))
     expect(told.at(-1)).to.deep.equal(['6', '@6'])
   })
@@ -72,7 +67,8 @@ describe('server/intake', () => {
     send(set(5, 2, 0), set(6, 2, 0))
     await answer(5, { _id: 1, n: 5 })
     expect(told).to.deep.equal([
-      ['1', ['2', '3', '4', '5'], '@5'],
+      ['1', '@1'],
+      ['2', '3', '4', '5', '@5'],
       ['6', '@6'],
     ])
     expect(documents[1]).to.deep.equal({ _id: 1, n: 5 })
@@ -90,10 +86,26 @@ describe('server/intake', () => {
     // The later changes need their document as well: it is looked up once more, and all come at once.
     await answer(7, { _id: 1, n: 7 })
     await until(() => told.length > 0)
-    expect(told).to.deep.equal([[['2', '4', '6', '7'], '@7']])
+    expect(told).to.deep.equal([['2', '4', '6', '7', '@7']])
     expect(documents.filter(Boolean).map((document) => (document as Document).n)).to.deep.equal([7, 7, 7])
     intake.listener.progress('9')
     expect(told.at(-1)).to.deep.equal(['@9'])
+  })
+
+  it('asks whether a document is needed only when what came before it was shown', () => {
+    const seen: unknown[] = []
+    const intake = new Intake({ compare: () => 0, lookup: async () => [] } as unknown as Adapter, {
+      needsDocument: (change) => {
+        seen.push(`needs ${change.position}?`)
+        return false
+      },
+      dispatch: (changes) => seen.push(...changes.map((change) => change.position)),
+      lost: () => {},
+      failed: () => {},
+    })
+    intake.begin()
+    intake.listener.changes([set(1, 1, 0), set(2, 1, 0)], '2')
+    expect(seen).to.deep.equal(['needs 1?', '1', 'needs 2?', '2'])
   })
 
   it('lets a loss that comes meanwhile be told in its turn', async () => {
@@ -102,7 +114,7 @@ describe('server/intake', () => {
     await answer(7, { _id: 1, n: 5 })
     intake.listener.lost('gone', '30')
     await until(() => told.length === 2)
-    expect(told).to.deep.equal([[['2'], '@2'], 'gone'])
+    expect(told).to.deep.equal([['2', '@2'], 'gone'])
   })
 
   it('hands nothing on once it was closed, also of what is being looked up', async () => {

@@ -25,7 +25,7 @@ const put = (document: Document) =>
   })
 const foundOf = (...documents: [number, Document | null][]): Found => ({
   documents: new Map(documents.map(([id, document]) => [`users ${id}`, document])),
-  position: undefined,
+  position: '9',
 })
 const documents = (changes: readonly Change[]) =>
   changes.map((each) => ('id' in each ? [each.kind, each.document] : each.kind))
@@ -70,6 +70,17 @@ describe('server/lookup', () => {
       ['update', { _id: 1, n: 2 }],
       ['update', undefined],
       ['update', { _id: 1, n: 2 }],
+    ])
+  })
+
+  it('sends a document whole of which it is not known when it was so', () => {
+    const [first] = complete([set(1, 'n', 1)], {
+      ...foundOf([1, { _id: 1, n: 0, m: 7 }]),
+      position: undefined,
+    })
+    expect(first).to.deep.include({ kind: 'replace', document: { _id: 1, n: 1, m: 7 } })
+    expect((first as DocumentChange).operations).to.deep.equal([
+      { operation: 'set', path: '.', data: { _id: 1, n: 1, m: 7 } },
     ])
   })
 
