@@ -7,5 +7,6 @@ import { canonical } from './json.ts'
  */
 export function idKey(id: Json): string {
   // The open quote keeps strings apart from all else without the cost of escaping them.
-  return typeof id === 'string' ? `"${id}` : canonical(id)
+  if (typeof id === 'string') return `"${id}`
+  return typeof id === 'number' ? `${id}` : canonical(id)
 }

@@ -7,7 +7,7 @@ import { refuse } from './value.ts'
 type Applied = (document: Document | undefined, op: Operation) => Document | undefined
 
 /** With more gaps than this, documents are numbered anew. */
-const MOST_GAPS = 1000
+const MOST_GAPS = 2000
 
 /**
  * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A removal moves what is behind it.
