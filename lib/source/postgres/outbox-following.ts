@@ -1,0 +1,265 @@
+import type { Client } from 'pg'
+import { ParticleError } from '../../errors.ts'
+import type { Change, ChangeListener } from '../source.ts'
+import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type Context, isHopeless, Pauses } from './follower.ts'
+import { comparePositions, formatPosition, type Place } from './position.ts'
+import { settings } from './session.ts'
+import type { Column } from './table.ts'
+import { parseRow } from './value.ts'
+
+/** What an {@link OutboxFollowing} follows. */
+export interface OutboxFollowingOptions extends Context {
+  /** The outbox's schema. */
+  schema: string
+  epoch: string
+  /** The tables that are followed, by the names of their collections; it grows. */
+  tables: ReadonlyMap<string, ShapedTable>
+  /** A client for a connection of one's own. */
+  connect(): Client
+  /** Where to begin: a place in the outbox's history. */
+  from: Place
+}
+
+/** A table and what its rows were like when its last change was told. */
+export interface ShapedTable extends KeyedTable {
+  shape: string
+}
+
+/** A row of the outbox, with its commit's; all but the first three are null where the commit has no changes any more. */
+interface OutboxRow {
+  number: string
+  at: string
+  floor: string
+  collection: string | null
+  kind: string
+  columns: string | null
+  old: string | null
+  new: string | null
+}
+
+/** So many commits are read at once. */
+const BATCH = 200
+
+/** One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed since. */
+export class OutboxFollowing {
+  /** How far the listener has been told. */
+  position: string
+  /** Rejects where trying again can't help, before anything was read. */
+  readonly opened: Promise<void>
+  readonly #options: OutboxFollowingOptions
+  readonly #listener: ChangeListener
+  readonly #pauses = new Pauses()
+  #at: bigint
+  #client: Client | undefined
+  #closed = false
+  #running: Promise<void>
+  #wake: () => void = () => {}
+  #news = false
+  #accept: () => void = () => {}
+
+  constructor(options: OutboxFollowingOptions, listener: ChangeListener) {
+    this.#options = options
+    this.#listener = listener
+    const { epoch, from } = options
+    this.#at = from.at
+    this.position = formatPosition(epoch, from.at, from.ordinal)
+    let refuse: (error: unknown) => void = () => {}
+    this.opened = new Promise((resolve, reject) => {
+      this.#accept = resolve
+      refuse = reject
+    })
+    this.opened.catch(() => {})
+    this.#running = this.#run(refuse)
+  }
+
+  /** Looks again at once. */
+  wake(): void {
+    this.#news = true
+    this.#wake()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pauses.end()
+    this.#wake()
+    const client = this.#client
+    // Where a query is under way this ends the connection at once.
+    await client?.end().catch(() => {})
+    await this.#running
+    this.#accept()
+  }
+
+  async #run(refuse: (error: unknown) => void): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#follow()
+      } catch (error) {
+        if (this.#closed) return
+        if (isHopeless(error)) refuse(error)
+        this.#listener.error(error)
+        await this.#pauses.next()
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { connect, schema, checkInterval } = this.#options
+    const client = connect()
+    this.#client = client
+    const broken = new Promise<never>((_, reject) => {
+      client.on('error', reject)
+      client.on('end', () => reject(new Error('The connection to PostgreSQL ended')))
+    })
+    broken.catch(() => {})
+    client.on('notification', () => this.wake())
+    try {
+      await client.connect()
+      await client.query(`${settings('SESSION')}; LISTEN "${schema}_changes"`)
+      this.#pauses.reset()
+      this.#accept()
+      while (!this.#closed) {
+        this.#news = false
+        while (!this.#closed && (await this.#read(client))) {
+          // There may be more.
+        }
+        if (this.#news || this.#closed) continue
+        await Promise.race([this.#sleep(checkInterval), broken])
+      }
+    } finally {
+      this.#client = undefined
+      await client.end().catch(() => {})
+    }
+  }
+
+  /** Notifications tell at once that there is something to read; should one be missed, the next look finds it. */
+  async #sleep(milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      timer.unref()
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Reads the next commits and tells of them; false when there are none. */
+  async #read(client: Client): Promise<boolean> {
+    const { schema, types, epoch } = this.#options
+    const { rows } = await client.query<OutboxRow>(
+      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text, o.collection, o.kind, o.columns, o.old, o.new
+        FROM ${schema}.meta m
+        LEFT JOIN (SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
+        LEFT JOIN ${schema}.changes o ON o.xid = c.xid ORDER BY c.number, o.id`,
+      [this.#at.toString()],
+    )
+    if (this.#closed) return false
+    const floor = BigInt(rows[0]?.floor ?? 1)
+    if (floor > this.#at) {
+      this.#at = floor
+      this.position = formatPosition(epoch, floor)
+      this.#listener.lost('The outbox was trimmed past it', this.position)
+      return true
+    }
+    const columns = rows.flatMap((row) => parseColumns(row.columns))
+    if (!types.has(columns.map(({ oid }) => oid)))
+      await types.load(
+        client,
+        columns.map(({ oid }) => oid),
+      )
+    if (this.#closed) return false
+    const changes: Change[] = []
+    let told = this.position
+    for (const commit of commitsOf(rows)) {
+      const fresh = this.#translate(commit).filter(({ position }) => comparePositions(position, told) > 0)
+      changes.push(...fresh)
+      this.#at = BigInt(commit[0]?.number ?? 0) + 1n
+      told = formatPosition(epoch, this.#at)
+    }
+    if (told === this.position) return false
+    this.position = told
+    if (changes.length > 0) this.#listener.changes(changes, told)
+    else this.#listener.progress(told)
+    return true
+  }
+
+  #translate(rows: readonly OutboxRow[]): Change[] {
+    const { epoch, types, tables } = this.#options
+    const [first] = rows
+    const number = BigInt(first?.number ?? 0)
+    const timestamp = new Date(first?.at ?? 0).toISOString()
+    const transaction = number.toString()
+    const changes: Change[] = []
+    for (const [index, row] of rows.entries()) {
+      const table = tables.get(row.collection ?? '')
+      if (!table) continue
+      const position = (offset: number) => formatPosition(epoch, number, 1 + index * POSITIONS + offset)
+      const whole = (kind: 'clear' | 'reload') =>
+        changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
+      const columns = parseColumns(row.columns)
+      const shape = shapeOf(columns)
+      if (row.kind === 'truncate') whole('clear')
+      else if (shape !== table.shape) whole(shape === '' ? 'clear' : 'reload')
+      if (row.kind === 'truncate') continue
+      table.shape = shape
+      if (row.kind !== 'insert' && row.kind !== 'update' && row.kind !== 'delete') continue
+      const context: ChangeContext = {
+        timestamp,
+        transaction,
+        types,
+        position: (offset) => position(offset + 1),
+      }
+      const cellsOf = (text: string | null) =>
+        text === null ? undefined : cellsWithout(parseRow(text), row.columns)
+      const change: RowChange = {
+        kind: row.kind,
+        columns,
+        old: cellsOf(row.old),
+        full: true,
+        cells: cellsOf(row.new),
+      }
+      changes.push(...translateRow(table, change, context).changes)
+    }
+    return changes
+  }
+}
+
+/** The shape of a table as its rows in the outbox tell it. */
+export function shapeOf(columns: readonly Column[]): string {
+  return columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`).join()
+}
+
+type ListedColumn = [name: string, oid: number, isGenerated: boolean]
+
+function parseColumns(text: string | null): Column[] {
+  if (text === null) return []
+  return (JSON.parse(text) as ListedColumn[])
+    .filter(([, , isGenerated]) => !isGenerated)
+    .map(([name, oid]) => ({ name, oid }))
+}
+
+/** The cells of the columns that are not generated. */
+function cellsWithout(cells: (string | null)[], columns: string | null): (string | null)[] {
+  const listed = JSON.parse(columns ?? '[]') as ListedColumn[]
+  return cells.filter((_, index) => !listed[index]?.[2])
+}
+
+function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {
+  const commits: OutboxRow[][] = []
+  for (const row of rows) {
+    if (row.number === null) continue
+    const last = commits.at(-1)
+    if (last?.[0]?.number === row.number) last.push(row)
+    else commits.push([row])
+  }
+  return commits
+}
+
+/** What to say where there is no outbox. */
+export function notInstalled(collection: string): ParticleError {
+  return new ParticleError(
+    'INVALID_OPTION',
+    `The changes of the table ${collection} are not recorded: run installTriggers(pool, [${JSON.stringify(collection)}]) once, as the tables' owner`,
+  )
+}

@@ -1,0 +1,121 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Document, Id, Json } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import { isObject } from '../../model/json.ts'
+import { matcher } from '../../policy/criteria.ts'
+import type { Query } from '../source.ts'
+import { toCondition } from './filter.ts'
+import { comparison } from './input.ts'
+import { quote, quoteTable } from './name.ts'
+import { queryTexts, readingTransaction } from './session.ts'
+import { loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
+import type { TypeCatalog } from './type.ts'
+
+/** What to read from. */
+export interface ReadRequest {
+  pool: Pool
+  table: TableReference
+  types: TypeCatalog
+}
+
+/** Looks at a transaction's snapshot before anything is read: undefined where another must be taken. */
+export type Examine<T> = (client: PoolClient) => Promise<T | undefined>
+
+const BATCH = 1000
+const PAUSE_MS = 5
+
+/**
+ * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for, all of one snapshot: one
+ * that `examine` accepted, whose answer is returned. A table that is not there has none.
+ */
+export async function readDocuments<T>(
+  { pool, table: reference, types }: ReadRequest,
+  query: Query,
+  examine: Examine<T>,
+  each: (documents: Document[]) => void | Promise<void>,
+): Promise<T> {
+  return await inSnapshot(pool, examine, async (client) => {
+    const table = await loadTable(client, reference, types)
+    if (!table) return
+    const { sql, values } = toCondition(table, query, types)
+    const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+    await queryTexts(client, `DECLARE rows NO SCROLL CURSOR FOR ${select(table)} WHERE ${sql}`, values)
+    for (;;) {
+      const { rows } = await queryTexts(client, `FETCH ${BATCH} FROM rows`)
+      const documents = rows.map((row) => toDocument(table, table.columns, row, types)).filter(matches)
+      if (documents.length > 0) await each(documents)
+      if (rows.length < BATCH) return
+    }
+  })
+}
+
+/** The documents with these ids (in JSON form) as they are now. */
+export async function lookupDocuments(
+  { pool, table: reference, types }: ReadRequest,
+  ids: readonly Id[],
+  examine: Examine<unknown>,
+): Promise<Document[]> {
+  if (ids.length === 0) return []
+  const documents: Document[] = []
+  await inSnapshot(pool, examine, async (client) => {
+    const table = await loadTable(client, reference, types)
+    if (!table) return
+    const { sql, values } = toIdCondition(table, ids, types)
+    const { rows } = await queryTexts(client, `${select(table)} WHERE ${sql}`, values)
+    documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
+  })
+  const wanted = new Set(ids.map(idKey))
+  return documents.filter(({ _id }) => wanted.has(idKey(_id ?? null)))
+}
+
+async function inSnapshot<T>(
+  pool: Pool,
+  examine: Examine<T>,
+  run: (client: PoolClient) => Promise<void>,
+): Promise<T> {
+  for (;;) {
+    const result = await readingTransaction(pool, async (client) => {
+      const answer = await examine(client)
+      if (answer !== undefined) await run(client)
+      return answer
+    })
+    if (result !== undefined) return result
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+  }
+}
+
+function select(table: Table): string {
+  return `SELECT ${table.columns.map(({ name }) => quote(name)).join(', ')} FROM ${quoteTable(table)}`
+}
+
+/** The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few others. */
+function toIdCondition(
+  table: Table,
+  ids: readonly Id[],
+  types: TypeCatalog,
+): { sql: string; values: unknown[] } {
+  const values: unknown[] = []
+  const parts = table.key.map((name) => {
+    const type = typeOf(table, name, types)
+    const wanted = ids.map(
+      (id): Json => (table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null),
+    )
+    const byForm = new Map<string, string[]>()
+    for (const value of wanted) {
+      const how = type && comparison(type, value)
+      // A type whose values can't be told by their JSON form.
+      if (!how) return 'true'
+      const input = how.input(value)
+      if (input === undefined) continue
+      const form = `${how.left(quote(name))} = ANY($::pg_catalog.${how.cast}[])`
+      byForm.set(form, [...(byForm.get(form) ?? []), input])
+    }
+    // Not replace() by a text, where a column's name could hold a pattern; the placeholder comes last in it.
+    const conditions = [...byForm].map(([form, inputs]) => {
+      const at = form.lastIndexOf('$')
+      return `${form.slice(0, at + 1)}${values.push(inputs)}${form.slice(at + 1)}`
+    })
+    return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`
+  })
+  return { sql: parts.join(' AND '), values }
+}

@@ -1,0 +1,298 @@
+import { randomBytes } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
+import type { ChangeListener } from '../source.ts'
+import { type Anchor, heldBytes } from './anchor.ts'
+import { completeChanges, type Lookup } from './completion.ts'
+import { type Context, isHopeless, Pauses } from './follower.ts'
+import type { Message } from './pgoutput.ts'
+import { comparePositions, formatPosition, type Place } from './position.ts'
+import { stateOf } from './session.ts'
+import type { Snapshot } from './snapshot.ts'
+import { WalStream } from './stream.ts'
+import {
+  type FollowedTable,
+  type Transaction,
+  type Translation,
+  translateTransaction,
+} from './transaction.ts'
+
+/** What a {@link WalFollowing} follows. */
+export interface WalFollowingOptions extends Context {
+  epoch: string
+  publication: string
+  /** The prefix of the messages in the WAL that tell of a table's new shape. */
+  prefix: string
+  anchor: Anchor | undefined
+  slotBytes: number
+  /** The tables that are followed; it grows. */
+  tables: Map<string, FollowedTable>
+  /** Where to begin; undefined for now. */
+  from: Place | undefined
+  lookup: Lookup
+}
+
+type Item = { transaction: Transaction } | { reached: bigint }
+
+/** So many bytes may wait to be handled before the server is asked to wait. */
+const WAITING_BYTES = 8 * 1024 * 1024
+
+/** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
+export class WalFollowing {
+  /** Resolves when the server has accepted the stream; rejects where trying again can't help. */
+  readonly opened: Promise<void>
+  /** Where the changes begin. */
+  startPosition = ''
+  /** How far the listener has been told. */
+  position = ''
+  readonly #options: WalFollowingOptions
+  readonly #listener: ChangeListener
+  readonly #pauses = new Pauses()
+  readonly #queue: Item[] = []
+  #waiting = 0
+  #working: Promise<void> | undefined
+  #transaction: Transaction | undefined
+  #stream: WalStream | undefined
+  #slot = ''
+  #at: bigint | undefined
+  /** The numbers of the transactions that were told, or are about to be, and that not every reading may see yet. */
+  #xids: number[] = []
+  #announced = false
+  #closed = false
+  #running: Promise<void> | undefined
+  #accept: () => void = () => {}
+  #refuse: (error: unknown) => void = () => {}
+
+  constructor(options: WalFollowingOptions, listener: ChangeListener) {
+    this.#options = options
+    this.#listener = listener
+    this.#at = options.from?.at
+    this.opened = new Promise((resolve, reject) => {
+      this.#accept = resolve
+      this.#refuse = reject
+    })
+    this.opened.catch(() => {})
+    this.#running = this.#run()
+  }
+
+  /** How far it has come: all commits that begin before this were told. */
+  get at(): bigint | undefined {
+    return this.#at
+  }
+
+  /** From now on a lost history is the listener's matter, no more that of the start position. */
+  announce(): void {
+    this.#announced = true
+  }
+
+  /** Whether a reading sees all that was told. */
+  isSeenBy(snapshot: Snapshot): boolean {
+    this.#xids = this.#xids.filter((xid) => !snapshot.sees(xid))
+    return this.#xids.length === 0
+  }
+
+  /** Gives up the slot where it keeps more of the WAL than it may. */
+  async check(): Promise<void> {
+    const { pool, slotBytes } = this.#options
+    const stream = this.#stream
+    const held = await heldBytes(pool, this.#slot)
+    if (stream && held !== undefined && held > slotBytes) {
+      stream.fail(
+        new ParticleError(
+          'SOURCE_FAILED',
+          `The slot ${this.#slot} made the server keep ${held} bytes of WAL, more than 'slotBytes' allows`,
+        ),
+      )
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pauses.end()
+    await this.#stream?.close()
+    this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#follow()
+      } catch (error) {
+        if (this.#closed) return
+        if (!this.#announced && isHopeless(error)) {
+          this.#closed = true
+          this.#refuse(error)
+          return
+        }
+        this.#listener.error(error)
+        // The anchor is older than the publication, or was taken by the server: neither gets better.
+        if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
+        await this.#pauses.next()
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { config, publication, anchor, pool } = this.#options
+    await anchor?.ensure()
+    this.#transaction = undefined
+    this.#slot = `${publication}_${process.pid}_${randomBytes(6).toString('hex')}`
+    const stream = new WalStream(
+      {
+        config,
+        publication,
+        slot: this.#slot,
+        anchor: anchor?.slot,
+        from: this.#at,
+        terminate: async (pid) =>
+          void (await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])),
+      },
+      {
+        started: (lsn) => this.#started(lsn),
+        message: (message, bytes) => this.#message(message, bytes),
+        heartbeat: (lsn) => this.#enqueue({ reached: lsn }, 0),
+      },
+    )
+    if (this.#closed) return
+    this.#stream = stream
+    try {
+      await stream.run()
+    } finally {
+      this.#stream = undefined
+      // What came must be told before it can be said from where it goes on.
+      await this.#working
+    }
+  }
+
+  #started(lsn: bigint): void {
+    const { epoch, from } = this.#options
+    this.#pauses.reset()
+    if (this.startPosition === '' || !this.#announced) {
+      const honoured = from !== undefined && lsn <= from.at
+      this.startPosition = honoured
+        ? formatPosition(epoch, from.at, from.ordinal)
+        : formatPosition(epoch, lsn)
+      this.position = this.startPosition
+    } else if (this.#at !== undefined && lsn > this.#at) {
+      this.position = formatPosition(epoch, lsn)
+      const why = this.#options.anchor
+        ? 'the permanent slot does not reach back to it'
+        : 'with the connection to PostgreSQL went its slot'
+      this.#listener.lost(`The history is lost: ${why}`, this.position)
+    }
+    if (this.#at === undefined || lsn > this.#at) this.#at = lsn
+    this.#accept()
+  }
+
+  #message(message: Message, bytes: number): void {
+    switch (message.tag) {
+      case 'begin':
+        this.#transaction = { ...message, messages: [], bytes: 0 }
+        break
+      case 'commit': {
+        const transaction = this.#transaction
+        this.#transaction = undefined
+        if (!transaction) break
+        this.#xids.push(transaction.xid)
+        this.#enqueue({ transaction }, transaction.bytes)
+        break
+      }
+      case 'other':
+        break
+      default:
+        if (!this.#transaction) break
+        this.#transaction.messages.push(message)
+        this.#transaction.bytes += bytes
+    }
+  }
+
+  #enqueue(item: Item, bytes: number): void {
+    this.#queue.push(item)
+    this.#waiting += bytes
+    if (this.#waiting > WAITING_BYTES) this.#stream?.pause()
+    if (!this.#working) this.#work()
+  }
+
+  /** Works the queue off: synchronously, until something has to be asked. */
+  #work(): void {
+    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
+      if (this.#closed) return
+      if ('reached' in item) {
+        this.#progress(item.reached)
+        continue
+      }
+      const { transaction } = item
+      this.#waiting -= transaction.bytes
+      const translation = this.#translated(transaction)
+      if (translation && translation.incomplete.size === 0) {
+        this.#tell(transaction, translation)
+        continue
+      }
+      this.#working = this.#tellLater(transaction).then(() => {
+        this.#working = undefined
+        this.#work()
+      })
+      return
+    }
+    this.#stream?.resume()
+  }
+
+  /** Undefined where types are met that must be asked for. */
+  #translated(transaction: Transaction): Translation | undefined {
+    const { epoch, types, tables, prefix } = this.#options
+    return types.has(oidsOf(transaction))
+      ? translateTransaction(transaction, { epoch, types, tables, prefix })
+      : undefined
+  }
+
+  async #tellLater(transaction: Transaction): Promise<void> {
+    const { pool, types, lookup } = this.#options
+    const pauses = new Pauses()
+    while (!this.#closed) {
+      try {
+        await types.load(pool, oidsOf(transaction))
+        const translation = this.#translated(transaction)
+        if (!translation) continue
+        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
+        this.#tell(transaction, { ...translation, changes })
+        return
+      } catch (error) {
+        if (this.#closed) return
+        this.#listener.error(error)
+        await pauses.next()
+      }
+    }
+  }
+
+  #tell({ lsn }: Transaction, { changes, reshaped }: Translation): void {
+    if (this.#closed) return
+    for (const table of reshaped) this.#options.tables.set(table.collection, table)
+    const fresh = changes.filter((change) => comparePositions(change.position, this.position) > 0)
+    const last = fresh.at(-1)
+    if (last) {
+      this.#at = lsn
+      this.position = last.position
+      this.#listener.changes(fresh, last.position)
+    } else this.#progress(lsn)
+    this.#stream?.confirm(lsn)
+  }
+
+  #progress(lsn: bigint): void {
+    const position = formatPosition(this.#options.epoch, lsn)
+    this.#stream?.confirm(lsn)
+    if (!(comparePositions(position, this.position) > 0)) return
+    this.#at = lsn
+    this.position = position
+    this.#listener.progress(position)
+  }
+}
+
+/** The types of the columns of a transaction's changes. */
+function* oidsOf(transaction: Transaction): Generator<number> {
+  const known = new Set<unknown>()
+  for (const message of transaction.messages) {
+    if (!('relation' in message) || known.has(message.relation)) continue
+    known.add(message.relation)
+    for (const { oid } of message.relation.columns) yield oid
+  }
+}
