@@ -35,6 +35,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   fsync: 'off',
   shared_buffers: '32MB',
   wal_sender_timeout: '20s',
+  max_slot_wal_keep_size: '2GB',
 }
 
 /** Starts a PostgreSQL server: `POSTGRES_URL`; else the programs on the PATH or Debian's, which it installs where it may. */

@@ -20,7 +20,7 @@ export interface PostgresOptions {
   slotBytes?: number
   /** How far back the permanent slot is kept, in milliseconds. Default 60,000. */
   history?: number
-  /** The schema of the outbox that `installTriggers` made. Default `particle`. */
+  /** The schema of the outbox that `installTriggers` made. Default `particle_outbox`. */
   schema?: string
   /** How often slots, the outbox and the tables' shapes are looked at, in milliseconds. Default 10,000. */
   checkInterval?: number
@@ -33,7 +33,7 @@ const DEFAULTS = {
   slot: undefined,
   slotBytes: 1024 ** 3,
   history: 60_000,
-  schema: 'particle',
+  schema: 'particle_outbox',
   checkInterval: 10_000,
 } as const
 

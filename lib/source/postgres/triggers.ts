@@ -5,7 +5,7 @@ import { settingClauses } from './session.ts'
 
 /** Options of {@link installTriggers}. */
 export interface TriggerOptions {
-  /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle`. */
+  /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
   schema?: string
   /** How many rows' changes the outbox keeps. Default 100,000. */
   rows?: number
@@ -40,7 +40,7 @@ export async function installTriggers(
   tables: readonly string[],
   options: TriggerOptions = {},
 ): Promise<void> {
-  const schema = checkName(options.schema ?? 'particle', 'schema')
+  const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
   const { rows = 100_000, history = 600_000, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
     if (Number.isInteger(value) && value > 0) continue
@@ -70,7 +70,7 @@ export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
 ): Promise<void> {
-  await pool.query(`DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle', 'schema')} CASCADE`)
+  await pool.query(`DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`)
 }
 
 function triggerSql(schema: string, table: TableName): string {
