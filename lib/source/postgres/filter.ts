@@ -1,20 +1,21 @@
 import type { Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
+import { isPathName } from '../../model/path.ts'
 import type { Query } from '../source.ts'
-import { comparison, text } from './input.ts'
+import { comparison, text as storable } from './input.ts'
 import { quote } from './name.ts'
+import { join, parameter, render, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
 
-/** A condition in SQL that is never NULL. It may hold for too many rows, never for too few; where it is exact, for the right ones alone. */
-interface Condition {
-  sql: string
+/** A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones alone. NULL counts as false. */
+interface Condition extends Sql {
   exact: boolean
 }
 
-const ANY: Condition = { sql: 'true', exact: false }
-const ALL: Condition = { sql: 'true', exact: true }
-const NONE: Condition = { sql: 'false', exact: true }
+const ANY: Condition = { text: 'true', values: [], exact: false }
+const ALL: Condition = { text: 'true', values: [], exact: true }
+const NONE: Condition = { text: 'false', values: [], exact: true }
 
 const ORDERS: Readonly<Record<string, string>> = { $gt: '>', $gte: '>=', $lt: '<', $lte: '<=' }
 const DAY_MS = 86_400_000
@@ -32,12 +33,10 @@ export function toCondition(
   query: Query,
   types: TypeCatalog,
 ): { sql: string; values: unknown[] } {
-  const filter = new Filter(table, types)
-  return { sql: filter.query(query).sql, values: filter.values }
+  return render(new Filter(table, types).query(query))
 }
 
 class Filter {
-  readonly values: unknown[] = []
   readonly #table: Table
   readonly #types: TypeCatalog
 
@@ -98,7 +97,7 @@ class Filter {
     const column = this.#column(field)
     if (!column) return this.#table.options.document === undefined ? ANY : this.#inDocument(field, wanted)
     return or([
-      ...(wanted.includes(null) ? [this.#isNull(column.sql, column.type)] : []),
+      ...(wanted.includes(null) ? [this.#isNull(column)] : []),
       ...this.#amongScalars(
         column,
         wanted.filter((value) => value !== null),
@@ -106,109 +105,86 @@ class Filter {
     ])
   }
 
-  #amongScalars({ sql, type, loose }: ColumnExpression, wanted: readonly Json[]): Condition[] {
-    const groups = new Map<
-      string,
-      { exact: boolean; texts: string[]; condition: (texts: string) => string }
-    >()
+  #amongScalars({ column, type, loose }: ColumnExpression, wanted: readonly Json[]): Condition[] {
+    const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
     for (const value of wanted) {
       const how = comparison(type, value)
       if (!how || type.kind === 'jsonb') return [ANY]
       const input = how.input(value)
       if (input === undefined) continue
-      const left = how.left(loose ? `(${sql} COLLATE pg_catalog."C")` : sql)
-      const group = groups.get(left + how.cast) ?? {
-        exact: how.exact,
-        texts: [],
-        condition: (texts: string) => `COALESCE(${left} = ANY(${texts}::pg_catalog.${how.cast}[]), false)`,
-      }
+      const left = how.left(loose ? `(${column} COLLATE pg_catalog."C")` : column)
+      const key = `${left} ${how.cast}`
+      const group = groups.get(key) ?? { left, cast: how.cast, exact: how.exact, texts: [] }
+      groups.set(key, group)
       group.texts.push(input)
-      groups.set(left + how.cast, group)
     }
-    return [...groups.values()].map(({ exact, texts, condition }) => ({
-      sql: condition(this.#parameter(texts)),
+    return [...groups.values()].map(({ left, cast, exact, texts }) => ({
+      ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
       exact,
     }))
   }
 
   /** The `_id` of a key of several columns is an object of them. */
   #compoundId(id: Json): Condition {
-    if (typeof id !== 'object' || id === null || Array.isArray(id)) return { sql: 'false', exact: true }
+    if (typeof id !== 'object' || id === null || Array.isArray(id)) return NONE
     const parts = this.#table.key.map((name) => this.#among(name, [id[name] ?? null]))
-    return { sql: and(parts).sql, exact: false }
+    return { ...and(parts), exact: false }
   }
 
-  #order(field: string, name: string, value: unknown): Condition {
-    const column = this.#column(field)
-    const bound = value === undefined ? null : toJson(value)
-    if (!column) return ANY
+  #order(field: string, name: string, given: unknown): Condition {
+    const found = this.#column(field)
+    const bound = given === undefined ? null : toJson(given)
+    if (!found) return ANY
     const operator = ORDERS[name] ?? '='
-    const { sql, type } = column
-    const compare = (left: string, cast: string, right: string, exact: boolean): Condition => ({
-      sql: `COALESCE(${left} ${operator} ${this.#parameter(right)}::pg_catalog.${cast}, false)`,
+    const { column, type } = found
+    const compare = (left: string, cast: string, exact: boolean): Condition => ({
+      ...sql`${left} ${operator} ${parameter(String(bound))}::pg_catalog.${cast}`,
       exact,
     })
     if (typeof bound === 'number') {
       const whole = Number.isSafeInteger(bound) ? 'int8' : 'numeric'
-      if (type.kind === 'integer') return compare(sql, whole, String(bound), true)
+      if (type.kind === 'integer') return compare(column, whole, true)
       // The integers past the safe ones are texts, and NaN is null: neither is in order to a number.
-      if (type.kind === 'bigint') return compare(sql, whole, String(bound), false)
-      return type.kind === 'float' ? compare(sql, 'float8', String(bound), false) : ANY
+      if (type.kind === 'bigint') return compare(column, whole, false)
+      return type.kind === 'float' ? compare(column, 'float8', false) : ANY
     }
     if (typeof bound !== 'string') return ANY
     if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz')
-      return this.#orderDate(sql, type, operator, bound)
-    // The order of UTF-8 is that of JavaScript's strings up to the surrogates.
-    const plain = text(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
+      return orderDate(column, type, operator, bound)
     if (type.kind !== 'text' && type.kind !== 'enum') return ANY
-    return plain ? compare(`${sql}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', bound, true) : ANY
-  }
-
-  /** Of dates a day more than was asked for, since texts are in another order than times at the edges, and those whose texts are of another length. */
-  #orderDate(sql: string, { kind }: Type, operator: string, bound: string): Condition {
-    if (!DATE_LIKE.test(bound)) return ANY
-    const time = Date.parse(bound.includes('T') && !bound.endsWith('Z') ? `${bound}Z` : bound)
-    if (Number.isNaN(time)) return ANY
-    const wider = new Date(time + (operator.startsWith('>') ? -DAY_MS : DAY_MS))
-    if (wider.getUTCFullYear() < 1 || wider.getUTCFullYear() > 9999) return ANY
-    const limit = `${this.#parameter(wider.toISOString())}::pg_catalog.${kind}`
-    const unusual = `${sql} >= '10000-01-01' OR ${sql} < '0001-01-01'`
-    return { sql: `COALESCE(${sql} ${operator} ${limit} OR ${unusual}, false)`, exact: false }
+    // The order of UTF-8 is that of JavaScript's strings up to the surrogates.
+    const isPlain = storable(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
+    return isPlain ? compare(`${column}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', true) : ANY
   }
 
   /** Where the document is a column: its fields that are no arrays are compared there, by strings and booleans, and numbers up to their last digits. */
   #inDocument(field: string, wanted: readonly Json[]): Condition {
-    const type = typeOf(this.#table, this.#table.options.document ?? '', this.#types)
-    if (field.includes('.') || text(field) === undefined || type?.kind !== 'jsonb') return ANY
-    const value = `${quote(this.#table.options.document ?? '')} -> ${this.#parameter(field)}::pg_catalog.text`
-    const whole = `pg_catalog.jsonb_typeof(${value})`
-    const parts = wanted.map((one): string => {
+    const name = this.#table.options.document ?? ''
+    const type = typeOf(this.#table, name, this.#types)
+    if (!isPathName(field) || storable(field) === undefined || type?.kind !== 'jsonb') return ANY
+    const found = sql`${quote(name)} -> ${parameter(field)}::pg_catalog.text`
+    const kind = sql`pg_catalog.jsonb_typeof(${found})`
+    const parts = wanted.map((one): Sql => {
       if (typeof one === 'number') {
         const slack = Math.abs(one) * 1e-15 + Number.MIN_VALUE
-        const from = this.#parameter(String(one - slack))
-        const to = this.#parameter(String(one + slack))
-        return `CASE WHEN ${whole} = 'number' THEN (${value})::pg_catalog.numeric BETWEEN ${from}::pg_catalog.numeric AND ${to}::pg_catalog.numeric ELSE false END`
+        const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
+        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
       }
-      if (typeof one === 'boolean' || text(one) !== undefined)
-        return `${value} = ${this.#parameter(JSON.stringify(one))}::pg_catalog.jsonb`
-      // null and what is missing, and strings that jsonb can't hold.
-      return one === null
-        ? `${value} IS NULL OR ${whole} IN ('null', 'number')`
-        : typeof one === 'string'
-          ? 'false'
-          : 'true'
+      if (typeof one === 'boolean' || storable(one) !== undefined)
+        return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
+      // A number that overflows is null.
+      if (one === null) return sql`${found} IS NULL OR ${kind} IN ('null', 'number')`
+      return typeof one === 'string' ? NONE : ANY
     })
-    return { sql: `COALESCE(${[...parts, `${whole} = 'array'`].join(' OR ')}, false)`, exact: false }
+    return { ...join([...parts, sql`${kind} = 'array'`], ' OR '), exact: false }
   }
 
-  #isNull(sql: string, { kind }: Type): Condition {
-    if (kind === 'real' || kind === 'float') {
-      const infinite = `${sql} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])`
-      return { sql: `(${sql} IS NULL OR ${infinite})`, exact: true }
-    }
+  #isNull({ column, type: { kind } }: ColumnExpression): Condition {
     // A json null is null too, and an array may hold one.
     if (kind === 'json' || kind === 'jsonb' || kind === 'array') return ANY
-    return { sql: `${sql} IS NULL`, exact: true }
+    const isFloat = kind === 'real' || kind === 'float'
+    const infinite = isFloat ? ` OR ${column} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])` : ''
+    return { text: `(${column} IS NULL${infinite})`, values: [], exact: true }
   }
 
   #isColumn(field: string): boolean {
@@ -219,35 +195,43 @@ class Filter {
     const { key, options, loose } = this.#table
     const name = field === '_id' && key.length === 1 ? key[0] : field
     if (name === undefined || (options.document !== undefined && field !== '_id')) return undefined
-    if ((field === '_id' && key.length > 1) || name === '__proto__') return undefined
+    // No query can name the others: a dot leads into a value.
+    if ((field === '_id' && key.length > 1) || name === '__proto__' || field.includes('.')) return undefined
     const type = typeOf(this.#table, name, this.#types)
-    return type && { sql: quote(name), type, loose: loose.has(name) }
-  }
-
-  #parameter(value: unknown): string {
-    return `$${this.values.push(value)}`
+    return type && { column: quote(name), type, loose: loose.has(name) }
   }
 }
 
 interface ColumnExpression {
-  sql: string
+  column: string
   type: Type
   loose: boolean
 }
 
+/** Of dates a day more than was asked for, since texts are in another order than times at the edges, and those whose texts are of another length. */
+function orderDate(column: string, { kind }: Type, operator: string, bound: string): Condition {
+  if (!DATE_LIKE.test(bound)) return ANY
+  const time = Date.parse(bound.includes('T') && !bound.endsWith('Z') ? `${bound}Z` : bound)
+  if (Number.isNaN(time)) return ANY
+  const wider = new Date(time + (operator.startsWith('>') ? -DAY_MS : DAY_MS))
+  if (wider.getUTCFullYear() < 1 || wider.getUTCFullYear() > 9999) return ANY
+  const near = sql`${column} ${operator} ${parameter(wider.toISOString())}::pg_catalog.${kind}`
+  return { ...sql`(${near} OR ${column} >= '10000-01-01' OR ${column} < '0001-01-01')`, exact: false }
+}
+
 function and(parts: readonly Condition[]): Condition {
   if (parts.length === 0) return ALL
-  return { sql: `(${parts.map(({ sql }) => sql).join(' AND ')})`, exact: parts.every(({ exact }) => exact) }
+  return { ...join(parts, ' AND '), exact: parts.every(({ exact }) => exact) }
 }
 
 function or(parts: readonly Condition[]): Condition {
   if (parts.length === 0) return NONE
-  return { sql: `(${parts.map(({ sql }) => sql).join(' OR ')})`, exact: parts.every(({ exact }) => exact) }
+  return { ...join(parts, ' OR '), exact: parts.every(({ exact }) => exact) }
 }
 
 /** The opposite of a condition that holds for too many would hold for too few. */
 function not(part: Condition): Condition {
-  return part.exact ? { sql: `(NOT ${part.sql})`, exact: true } : ANY
+  return part.exact ? { ...sql`(${part} IS NOT TRUE)`, exact: true } : ANY
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import type { Document, Id, Json } from '../../model/document.ts'
+import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
@@ -8,6 +8,7 @@ import { toCondition } from './filter.ts'
 import { comparison } from './input.ts'
 import { quote, quoteTable } from './name.ts'
 import { queryTexts, readingTransaction } from './session.ts'
+import { join, parameter, render, type Sql, sql } from './sql.ts'
 import { loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
@@ -37,9 +38,13 @@ export async function readDocuments<T>(
   return await inSnapshot(pool, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
-    const { sql, values } = toCondition(table, query, types)
+    const where = toCondition(table, query, types)
     const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
-    await queryTexts(client, `DECLARE rows NO SCROLL CURSOR FOR ${select(table)} WHERE ${sql}`, values)
+    await queryTexts(
+      client,
+      `DECLARE rows NO SCROLL CURSOR FOR ${select(table)} WHERE ${where.sql}`,
+      where.values,
+    )
     for (;;) {
       const { rows } = await queryTexts(client, `FETCH ${BATCH} FROM rows`)
       const documents = rows.map((row) => toDocument(table, table.columns, row, types)).filter(matches)
@@ -60,8 +65,8 @@ export async function lookupDocuments(
   await inSnapshot(pool, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
-    const { sql, values } = toIdCondition(table, ids, types)
-    const { rows } = await queryTexts(client, `${select(table)} WHERE ${sql}`, values)
+    const where = render(toIdCondition(table, ids, types))
+    const { rows } = await queryTexts(client, `${select(table)} WHERE ${where.sql}`, where.values)
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
   const wanted = new Set(ids.map(idKey))
@@ -89,33 +94,26 @@ function select(table: Table): string {
 }
 
 /** The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few others. */
-function toIdCondition(
-  table: Table,
-  ids: readonly Id[],
-  types: TypeCatalog,
-): { sql: string; values: unknown[] } {
-  const values: unknown[] = []
-  const parts = table.key.map((name) => {
+function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
+  const parts = table.key.map((name): Sql => {
     const type = typeOf(table, name, types)
-    const wanted = ids.map(
-      (id): Json => (table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null),
-    )
-    const byForm = new Map<string, string[]>()
-    for (const value of wanted) {
+    const groups = new Map<string, { left: string; cast: string; texts: string[] }>()
+    for (const id of ids) {
+      const value = table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null
       const how = type && comparison(type, value)
       // A type whose values can't be told by their JSON form.
-      if (!how) return 'true'
+      if (!how) return sql`true`
       const input = how.input(value)
       if (input === undefined) continue
-      const form = `${how.left(quote(name))} = ANY($::pg_catalog.${how.cast}[])`
-      byForm.set(form, [...(byForm.get(form) ?? []), input])
+      const left = how.left(quote(name))
+      const group = groups.get(`${left} ${how.cast}`) ?? { left, cast: how.cast, texts: [] }
+      groups.set(`${left} ${how.cast}`, group)
+      group.texts.push(input)
     }
-    // Not replace() by a text, where a column's name could hold a pattern; the placeholder comes last in it.
-    const conditions = [...byForm].map(([form, inputs]) => {
-      const at = form.lastIndexOf('$')
-      return `${form.slice(0, at + 1)}${values.push(inputs)}${form.slice(at + 1)}`
-    })
-    return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`
+    const conditions = [...groups.values()].map(
+      ({ left, cast, texts }) => sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
+    )
+    return conditions.length === 0 ? sql`false` : join(conditions, ' OR ')
   })
-  return { sql: parts.join(' AND '), values }
+  return join(parts, ' AND ')
 }

@@ -70,7 +70,9 @@ export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
 ): Promise<void> {
-  await pool.query(`DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`)
+  await pool.query(
+    `DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`,
+  )
 }
 
 function triggerSql(schema: string, table: TableName): string {
