@@ -3,6 +3,7 @@ import { ParticleError } from '../../errors.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type Context, isHopeless, Pauses } from './follower.ts'
+import { withinPatience } from './patience.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { settings } from './session.ts'
 import type { Column } from './table.ts'
@@ -23,8 +24,13 @@ export interface OutboxFollowingOptions extends Context {
 
 /** A table and what its rows were like when its last change was told. */
 export interface ShapedTable extends KeyedTable {
+  key: readonly string[]
+  oid: number
   shape: string
 }
+
+/** What a notice of another shape holds besides the columns. */
+export type ShapeNotice = Pick<ShapedTable, 'key' | 'oid'>
 
 /** A row of the outbox, with its commit's; all but the first three are null where the commit has no changes any more. */
 interface OutboxRow {
@@ -83,9 +89,9 @@ export class OutboxFollowing {
     this.#closed = true
     this.#pauses.end()
     this.#wake()
-    const client = this.#client
-    // Where a query is under way this ends the connection at once.
-    await client?.end().catch(() => {})
+    // A query that is under way ends by itself, and then the connection.
+    await withinPatience(this.#running)
+    await this.#client?.end().catch(() => {})
     await this.#running
     this.#accept()
   }
@@ -199,10 +205,14 @@ export class OutboxFollowing {
         changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
       const columns = parseColumns(row.columns)
       const shape = shapeOf(columns)
-      if (row.kind === 'truncate') whole('clear')
-      else if (shape !== table.shape) whole(shape === '' ? 'clear' : 'reload')
-      if (row.kind === 'truncate') continue
-      table.shape = shape
+      if (row.kind === 'truncate') {
+        whole('clear')
+        continue
+      }
+      const { key, oid } = row.kind === 'reshape' ? (JSON.parse(row.new ?? '{}') as ShapeNotice) : table
+      if (shape !== table.shape || oid !== table.oid || key.join('\0') !== table.key.join('\0'))
+        whole(shape === '' ? 'clear' : 'reload')
+      Object.assign(table, { shape, oid, key })
       if (row.kind !== 'insert' && row.kind !== 'update' && row.kind !== 'delete') continue
       const context: ChangeContext = {
         timestamp,
@@ -225,9 +235,10 @@ export class OutboxFollowing {
   }
 }
 
-/** The shape of a table as its rows in the outbox tell it. */
+/** A text that is the same for rows of the same form, whatever the order of columns, which partitions have of their own. */
 export function shapeOf(columns: readonly Column[]): string {
-  return columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`).join()
+  const texts = columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`)
+  return texts.sort().join()
 }
 
 type ListedColumn = [name: string, oid: number, isGenerated: boolean]

@@ -2,7 +2,13 @@ import type { Client, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import type { Changes, Context } from './follower.ts'
-import { notInstalled, OutboxFollowing, type ShapedTable, shapeOf } from './outbox-following.ts'
+import {
+  notInstalled,
+  OutboxFollowing,
+  type ShapedTable,
+  type ShapeNotice,
+  shapeOf,
+} from './outbox-following.ts'
 import { comparePositions, formatPosition, parsePosition } from './position.ts'
 import { epochOf } from './replication.ts'
 import { queryTexts, readingTransaction } from './session.ts'
@@ -26,8 +32,8 @@ export class Outbox implements Changes {
   readonly #followings = new Set<OutboxFollowing>()
   readonly #tables = new Map<string, ShapedTable>()
   readonly #prepared = new Map<string, Promise<void>>()
-  /** The shapes that the catalog had when it was last looked at. */
-  readonly #looked = new Map<string, string>()
+  /** What the catalog said when it was last looked at. */
+  readonly #looked = new Map<string, Pick<Table, 'columns' | 'key' | 'oid'>>()
   #timer: NodeJS.Timeout | undefined
   #checking = false
 
@@ -153,10 +159,10 @@ export class Outbox implements Changes {
       if (rows.length === 0) throw notInstalled(collection)
       return table
     })
-    const shape = found ? shapeOf(found.columns) : ''
-    this.#looked.set(collection, shape)
-    const known = this.#tables.get(collection)
-    this.#tables.set(collection, { ...reference, key: found?.key ?? [], shape: known?.shape ?? shape })
+    const { columns, key, oid } = found ?? { columns: [], key: [], oid: 0 }
+    this.#looked.set(collection, { columns, key, oid })
+    if (!this.#tables.has(collection))
+      this.#tables.set(collection, { ...reference, key, oid, shape: shapeOf(columns) })
   }
 
   /** From time to time: trims the outbox, and sees whether tables have got another shape, which else is told only with their next change. */
@@ -165,25 +171,24 @@ export class Outbox implements Changes {
     this.#checking = true
     try {
       await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
-      for (const [collection, before] of [...this.#looked]) {
-        await this.#look(collection)
-        if (this.#looked.get(collection) === before) continue
-        await this.#context.pool.query(
-          `SELECT ${this.#schema}.reshape($1, (
-            SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum)
-            FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = attrelid JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
-            WHERE nspname = $2 AND relname = $3 AND attnum > 0 AND NOT attisdropped)::text)`,
-          [
-            collection,
-            this.#context.references.get(collection)?.schema,
-            this.#context.references.get(collection)?.name,
-          ],
-        )
-      }
+      for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)
     } catch (error) {
       if (this.#followings.size > 0) listener.error(error)
     } finally {
       this.#checking = false
     }
+  }
+
+  async #checkShape(collection: string): Promise<void> {
+    const before = JSON.stringify(this.#looked.get(collection))
+    await this.#look(collection)
+    const now = this.#looked.get(collection)
+    if (!now || JSON.stringify(now) === before) return
+    const { columns, key, oid } = now
+    await this.#context.pool.query(`SELECT ${this.#schema}.reshape($1, $2, $3)`, [
+      collection,
+      JSON.stringify(columns.map((column) => [column.name, column.oid, false])),
+      JSON.stringify({ key, oid } satisfies ShapeNotice),
+    ])
   }
 }

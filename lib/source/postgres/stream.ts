@@ -1,5 +1,6 @@
 import type { Client, ClientConfig, Connection } from 'pg'
 import type { LogicalReplicationService } from 'pg-logical-replication'
+import { withinPatience } from './patience.ts'
 import { Decoder, type Message } from './pgoutput.ts'
 import { formatLsn, parseLsn } from './position.ts'
 import { settings } from './session.ts'
@@ -41,7 +42,6 @@ const STATUS_MS = 1000
 /** With so long a silence of a server that is asked every {@link PING_MS}, the connection is taken to be dead. */
 const SILENCE_MS = 30_000
 const PING_MS = 8000
-const PATIENCE_MS = 1500
 
 /** One connection that reads the server's WAL through a temporary slot, which is gone with it. */
 export class WalStream {
@@ -213,12 +213,4 @@ export class WalStream {
     // The service adds one to what it is given, and the transaction that begins right there would never be told to the next one.
     void this.#service?.acknowledge(formatLsn(this.#confirmed - 1n), ping)
   }
-}
-
-async function withinPatience(promise: Promise<unknown> | undefined): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, PATIENCE_MS)
-  })
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

@@ -90,7 +90,7 @@ function grantSql(schema: string, role: string): string {
   return `
     GRANT USAGE ON SCHEMA ${schema} TO ${quote(role)};
     GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${quote(role)};
-    GRANT EXECUTE ON FUNCTION ${schema}.trim(), ${schema}.reshape(text, text) TO ${quote(role)}`
+    GRANT EXECUTE ON FUNCTION ${schema}.trim(), ${schema}.reshape(text, text, text) TO ${quote(role)}`
 }
 
 /**
@@ -179,8 +179,8 @@ function outboxSql(schema: string): string {
         FROM (SELECT max(number) AS number FROM gone) past WHERE past.number >= floor;
     END $$ ${secure};
 
-    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text) RETURNS void AS $$
-      BEGIN PERFORM ${schema}.add(_collection, 'reshape', _columns, NULL, NULL); END $$ ${secure};
+    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
+      BEGIN PERFORM ${schema}.add(_collection, 'reshape', _columns, NULL, _notice); END $$ ${secure};
 
-    REVOKE ALL ON FUNCTION ${schema}.add(text, text, text, text, text), ${schema}.trim(), ${schema}.reshape(text, text) FROM PUBLIC`
+    REVOKE ALL ON FUNCTION ${schema}.add(text, text, text, text, text), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
 }
