@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, readdirSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Client, type Pool } from 'pg'
@@ -28,6 +28,8 @@ class NoPostgres extends Error {}
 
 const DEBIAN = '/usr/lib/postgresql'
 const SETTINGS: Readonly<Record<string, string>> = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
   wal_level: 'logical',
   max_wal_senders: '40',
   max_replication_slots: '40',
@@ -124,13 +126,10 @@ async function installed(settings: Record<string, string>): Promise<PostgresServ
   const data = join(folder, 'data')
   const port = await freePort()
   const own = await ownership(folder)
-  const args = ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1']
-  args.push('-c', 'unix_socket_directories=')
-  for (const [name, value] of Object.entries({ ...SETTINGS, ...settings }))
-    args.push('-c', `${name}=${value}`)
+  const all = { ...SETTINGS, ...settings, port: String(port) }
   const url = `postgres://particle@127.0.0.1:${port}/postgres`
   const start = (): Program => {
-    const [command = '', ...rest] = [...own, join(bin, 'postgres'), ...args]
+    const [command = '', ...rest] = [...own, join(bin, 'postgres'), '-D', data]
     return startProgram(command, rest)
   }
   let program: Program | undefined
@@ -138,6 +137,9 @@ async function installed(settings: Record<string, string>): Promise<PostgresServ
     const [command = '', ...rest] = [...own, join(bin, 'initdb')]
     const how = ['-D', data, '-U', 'particle', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
     await runProgram(command, [...rest, ...how], 120_000)
+    // Not on the command line, where ALTER SYSTEM could not change them.
+    const lines = Object.entries(all).map(([name, value]) => `${name} = '${value}'\n`)
+    await appendFile(join(data, 'postgresql.conf'), lines.join(''))
     program = start()
     await answers(program, url)
   } catch (error) {

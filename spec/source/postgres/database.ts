@@ -70,6 +70,7 @@ export class TestDatabase {
     const recorder = new Recorder()
     const subscription = await adapter.open(recorder, from)
     this.#subscriptions.push(subscription)
+    if (recorder.position === '') recorder.position = subscription.position
     return { adapter, recorder, subscription }
   }
 
