@@ -1,4 +1,4 @@
-import type { Client, Pool } from 'pg'
+import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
@@ -148,7 +148,7 @@ export class PostgresAdapter implements Adapter {
 
   async #choose(): Promise<Changes> {
     const { changes, publication, slot, slotBytes, history, schema, checkInterval } = this.#options
-    const config = connectionConfig(this.pool)
+    const config = () => connectionConfig(this.pool)
     const context: Context = {
       pool: this.pool,
       config,
@@ -160,7 +160,7 @@ export class PostgresAdapter implements Adapter {
       new Replication(context, { publication, slot, slotBytes, history }, (collection, ids) =>
         this.lookup(collection, ids),
       )
-    const outbox = () => new Outbox(context, schema, () => clientOf(this.pool, config))
+    const outbox = () => new Outbox(context, schema, () => clientOf(this.pool, config()))
     if (changes === 'replication') return replication()
     const { rows } = await this.pool.query(
       `SELECT pg_catalog.current_setting('wal_level') AS level, pg_catalog.to_regclass($1) IS NOT NULL AS installed,
@@ -181,7 +181,7 @@ export class PostgresAdapter implements Adapter {
 }
 
 /** The settings of the pool's connections, for one that lasts. */
-function connectionConfig(pool: Pool): Context['config'] {
+function connectionConfig(pool: Pool): ClientConfig {
   const { options } = pool
   const {
     query_timeout: _,
@@ -198,8 +198,8 @@ function connectionConfig(pool: Pool): Context['config'] {
   }
 }
 
-function clientOf(pool: Pool, config: Context['config']): Client {
-  const { Client: Made } = pool as unknown as { Client: new (config: Context['config']) => Client }
+function clientOf(pool: Pool, config: ClientConfig): Client {
+  const { Client: Made } = pool as unknown as { Client: new (config: ClientConfig) => Client }
   return new Made(config)
 }
 

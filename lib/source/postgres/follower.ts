@@ -8,8 +8,8 @@ import type { TypeCatalog } from './type.ts'
 /** What both ways to learn of changes need. */
 export interface Context {
   pool: Pool
-  /** Of the pool, for connections of one's own. */
-  config: ClientConfig
+  /** Of the pool as it is now, for a connection of one's own. */
+  config(): ClientConfig
   types: TypeCatalog
   /** The tables that are collections, by the collections' names; it grows. */
   references: ReadonlyMap<string, TableReference>

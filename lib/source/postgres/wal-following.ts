@@ -139,7 +139,7 @@ export class WalFollowing {
     this.#slot = `${publication}_${process.pid}_${randomBytes(6).toString('hex')}`
     const stream = new WalStream(
       {
-        config,
+        config: config(),
         publication,
         slot: this.#slot,
         anchor: anchor?.slot,

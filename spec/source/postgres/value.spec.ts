@@ -76,7 +76,7 @@ const TYPES: [type: string, sql: string, json: Json][] = [
   ['integer', 'NULL', null],
 ]
 
-describe('source/postgres and types', () => {
+describe('source/postgres/value on a real server', () => {
   let server: PostgresServer
   let database: TestDatabase
 
