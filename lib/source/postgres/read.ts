@@ -23,7 +23,8 @@ export interface ReadRequest {
 export type Examine<T> = (client: PoolClient) => Promise<T | undefined>
 
 const BATCH = 1000
-const PAUSE_MS = 5
+const FIRST_PAUSE_MS = 2
+const LONGEST_PAUSE_MS = 200
 
 /**
  * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for, all of one snapshot: one
@@ -78,14 +79,14 @@ async function inSnapshot<T>(
   examine: Examine<T>,
   run: (client: PoolClient) => Promise<void>,
 ): Promise<T> {
-  for (;;) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const result = await readingTransaction(pool, async (client) => {
       const answer = await examine(client)
       if (answer !== undefined) await run(client)
       return answer
     })
     if (result !== undefined) return result
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
 

@@ -112,6 +112,7 @@ export class Replication implements Changes {
   async examine(client: PoolClient): Promise<Reading | undefined> {
     const followings = [...this.#followings]
     const told = followings.map(({ position }) => position).filter((position) => position !== '')
+    const xids = followings.flatMap((following) => following.xids)
     const { rows } = await queryTexts(
       client,
       'SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_wal_insert_lsn()::text',
@@ -119,7 +120,8 @@ export class Replication implements Changes {
     const [snapshot, end] = rows[0] ?? []
     const seen = new Snapshot(snapshot ?? '')
     // A commit is in the WAL, and may be told, a moment before others see it.
-    if (!followings.every((following) => following.isSeenBy(seen))) return undefined
+    if (!xids.every((xid) => seen.sees(xid))) return undefined
+    for (const following of followings) following.forget(seen)
     const epoch = this.#epoch ?? (await this.#present()).epoch
     // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are, it is not known from where on.
     const from = told.reduce(
@@ -187,7 +189,7 @@ export class Replication implements Changes {
         'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
       )
       for (const following of this.#followings) {
-        following.isSeenBy(new Snapshot(rows[0]?.snapshot))
+        following.forget(new Snapshot(rows[0]?.snapshot))
         await following.check()
       }
       const [first] = this.#followings

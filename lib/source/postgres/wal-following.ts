@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import type { ChangeListener } from '../source.ts'
+import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import { completeChanges, type Lookup } from './completion.ts'
 import { type Context, isHopeless, Pauses } from './follower.ts'
@@ -54,8 +54,7 @@ export class WalFollowing {
   #stream: WalStream | undefined
   #slot = ''
   #at: bigint | undefined
-  /** The numbers of the transactions that were told, or are about to be, and that not every reading may see yet. */
-  #xids: number[] = []
+  #xids: readonly number[] = []
   #announced = false
   #closed = false
   #running: Promise<void> | undefined
@@ -84,10 +83,14 @@ export class WalFollowing {
     this.#announced = true
   }
 
-  /** Whether a reading sees all that was told. */
-  isSeenBy(snapshot: Snapshot): boolean {
+  /** The numbers of the transactions that were told, or are about to be, and that not every reading is known to see. */
+  get xids(): readonly number[] {
+    return this.#xids
+  }
+
+  /** Every later reading sees what this one does. */
+  forget(snapshot: Snapshot): void {
     this.#xids = this.#xids.filter((xid) => !snapshot.sees(xid))
-    return this.#xids.length === 0
   }
 
   /** Gives up the slot where it keeps more of the WAL than it may. */
@@ -193,7 +196,7 @@ export class WalFollowing {
         const transaction = this.#transaction
         this.#transaction = undefined
         if (!transaction) break
-        this.#xids.push(transaction.xid)
+        this.#xids = [...this.#xids, transaction.xid]
         this.#enqueue({ transaction }, transaction.bytes)
         break
       }
@@ -210,31 +213,40 @@ export class WalFollowing {
     this.#queue.push(item)
     this.#waiting += bytes
     if (this.#waiting > WAITING_BYTES) this.#stream?.pause()
-    if (!this.#working) this.#work()
+    if (this.#working) return
+    // What comes with the same packet is told in one call.
+    this.#working = new Promise((resolve) => setImmediate(resolve))
+      .then(() => this.#work())
+      .finally(() => {
+        this.#working = undefined
+      })
   }
 
-  /** Works the queue off: synchronously, until something has to be asked. */
-  #work(): void {
-    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
-      if (this.#closed) return
-      if ('reached' in item) {
-        this.#progress(item.reached)
-        continue
-      }
-      const { transaction } = item
-      this.#waiting -= transaction.bytes
-      const translation = this.#translated(transaction)
-      if (translation && translation.incomplete.size === 0) {
-        this.#tell(transaction, translation)
-        continue
-      }
-      this.#working = this.#tellLater(transaction).then(() => {
-        this.#working = undefined
-        this.#work()
-      })
-      return
+  async #work(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#closed) {
+      this.#tellNow()
+      const item = this.#queue.shift()
+      if (item && 'transaction' in item) await this.#tellLater(item.transaction)
     }
     this.#stream?.resume()
+  }
+
+  /** Tells all at the head of the queue of which nothing has to be asked. */
+  #tellNow(): void {
+    const changes: Change[] = []
+    let reached: bigint | undefined
+    for (let [item] = this.#queue; item; [item] = this.#queue) {
+      if ('transaction' in item) {
+        const translation = this.#translated(item.transaction)
+        if (!translation || translation.incomplete.size > 0) break
+        this.#reshape(translation)
+        changes.push(...translation.changes)
+        this.#waiting -= item.transaction.bytes
+        reached = item.transaction.lsn
+      } else reached = item.reached
+      this.#queue.shift()
+    }
+    if (reached !== undefined) this.#tell(changes, reached)
   }
 
   /** Undefined where types are met that must be asked for. */
@@ -254,7 +266,10 @@ export class WalFollowing {
         const translation = this.#translated(transaction)
         if (!translation) continue
         const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
-        this.#tell(transaction, { ...translation, changes })
+        if (this.#closed) return
+        this.#reshape(translation)
+        this.#waiting -= transaction.bytes
+        this.#tell(changes, transaction.lsn)
         return
       } catch (error) {
         if (this.#closed) return
@@ -264,26 +279,24 @@ export class WalFollowing {
     }
   }
 
-  #tell({ lsn }: Transaction, { changes, reshaped }: Translation): void {
-    if (this.#closed) return
+  #reshape({ reshaped }: Translation): void {
     for (const table of reshaped) this.#options.tables.set(table.collection, table)
-    const fresh = changes.filter((change) => comparePositions(change.position, this.position) > 0)
-    const last = fresh.at(-1)
-    if (last) {
-      this.#at = lsn
-      this.position = last.position
-      this.#listener.changes(fresh, last.position)
-    } else this.#progress(lsn)
-    this.#stream?.confirm(lsn)
   }
 
-  #progress(lsn: bigint): void {
-    const position = formatPosition(this.#options.epoch, lsn)
+  /** Tells changes, and that all whose commits begin before this LSN were. */
+  #tell(changes: readonly Change[], lsn: bigint): void {
+    if (this.#closed) return
+    // After a connection was lost, the last ones come again.
+    const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
+    const reached = formatPosition(this.#options.epoch, lsn)
+    const last = fresh.at(-1)?.position ?? this.position
+    const position = comparePositions(reached, last) > 0 ? reached : last
     this.#stream?.confirm(lsn)
-    if (!(comparePositions(position, this.position) > 0)) return
+    if (position === this.position) return
     this.#at = lsn
     this.position = position
-    this.#listener.progress(position)
+    if (fresh.length > 0) this.#listener.changes(fresh, position)
+    else this.#listener.progress(position)
   }
 }
 

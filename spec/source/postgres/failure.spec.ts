@@ -154,4 +154,39 @@ describe('source/postgres on a server that fails', () => {
     await slow.query('COMMIT')
     await slow.end()
   }).timeout(20_000)
+
+  it('reads and looks up nothing older than what it told, also while a commit waits for a standby', async () => {
+    const adapter = await database.adapter('replication', ['users'], {}, database.newPool())
+    const { recorder } = await database.follow(adapter)
+    const writer = new Client(database.url)
+    await writer.connect()
+    await writer.query('SET synchronous_commit = on')
+    const set = async (names: string) => {
+      for (const statement of [names, 'SELECT pg_reload_conf()']) await database.run(statement)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    try {
+      await database.run("ALTER SYSTEM SET synchronous_commit = 'local'")
+      await set("ALTER SYSTEM SET synchronous_standby_names = 'none_such'")
+      const writing = writer.query("INSERT INTO users VALUES (1, 'a')")
+      // It is in the WAL, and others don't see it yet.
+      await recorder.until(() => recorder.changesSeen.length === 1)
+      const { rows } = await database.pool.query('SELECT count(*)::int AS count FROM users')
+      expect(rows).to.deep.equal([{ count: 0 }])
+      let done = 0
+      const reading = readAll(adapter, 'users').finally(() => done++)
+      const lookup = adapter.lookup('users', [1]).finally(() => done++)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      expect(done).to.equal(0)
+      await set('ALTER SYSTEM RESET synchronous_standby_names')
+      await writing
+      const expected = [{ _id: 1, id: 1, name: 'a' }]
+      expect((await reading).documents).to.deep.equal(expected)
+      expect(await lookup).to.deep.equal(expected)
+    } finally {
+      await database.run('ALTER SYSTEM RESET synchronous_commit')
+      await set('ALTER SYSTEM RESET synchronous_standby_names')
+      await writer.end()
+    }
+  }).timeout(20_000)
 })
