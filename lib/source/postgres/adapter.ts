@@ -67,6 +67,9 @@ export class PostgresAdapter implements Adapter {
     )
     this.#open++
     let isOpen = true
+    // An idle connection that breaks is an error of the pool's, which ends a process that does not listen.
+    const failed = (error: unknown) => listener.error(error)
+    this.pool.on('error', failed)
     return {
       ...subscription,
       close: async () => {
@@ -74,6 +77,7 @@ export class PostgresAdapter implements Adapter {
         isOpen = false
         this.#open--
         await subscription.close()
+        this.pool.off('error', failed)
       },
     }
   }

@@ -125,6 +125,7 @@ export class WalStream {
     service.on('start', () => {
       this.#started = true
       this.#heard = Date.now()
+      this.#guarded(() => this.#handler.started(this.#confirmed))
     })
     service.on('data', (_lsn: string, { message, bytes }: { message: Message; bytes: number }) => {
       this.#heard = Date.now()
@@ -177,7 +178,6 @@ export class WalStream {
     if (this.#closed) return
     const { from } = this.#options
     const begin = from === undefined || from < reach ? reach : from
-    this.#handler.started(begin)
     this.#confirmed = begin
     const { rows } = await client.query(
       `SELECT pg_catalog.current_setting('server_version_num')::int4 AS version`,

@@ -182,5 +182,5 @@ function outboxSql(schema: string): string {
     CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
       BEGIN PERFORM ${schema}.add(_collection, 'reshape', _columns, NULL, _notice); END $$ ${secure};
 
-    REVOKE ALL ON FUNCTION ${schema}.add(text, text, text, text, text), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
+    REVOKE ALL ON FUNCTION ${schema}.add(text, text, text, text, text), ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
 }

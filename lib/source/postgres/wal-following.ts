@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
@@ -147,8 +148,7 @@ export class WalFollowing {
         slot: this.#slot,
         anchor: anchor?.slot,
         from: this.#at,
-        terminate: async (pid) =>
-          void (await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])),
+        terminate: (pid) => terminate(pool, pid),
       },
       {
         started: (lsn) => this.#started(lsn),
@@ -297,6 +297,16 @@ export class WalFollowing {
     this.position = position
     if (fresh.length > 0) this.#listener.changes(fresh, position)
     else this.#listener.progress(position)
+  }
+}
+
+/** Ends a session of the server and waits until it is gone. */
+async function terminate(pool: Pool, pid: number): Promise<void> {
+  await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])
+  for (let tries = 0; tries < 100; tries++) {
+    const { rowCount } = await pool.query('SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1', [pid])
+    if (!rowCount) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 
