@@ -16,6 +16,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Stops it and starts it again on the same port with the same data; left out for a server of `POSTGRES_URL`. */
   restart?(signal?: NodeJS.Signals): Promise<void>
+  /** The folder of its data, where it is at hand. */
+  data?: string
 }
 
 export interface PostgresOptions {
@@ -150,6 +152,7 @@ async function installed(settings: Record<string, string>): Promise<PostgresServ
   return {
     url,
     kind: 'postgres',
+    data,
     version: await versionOf(url),
     // SIGINT ends the sessions; SIGTERM would wait for them.
     stop: async () => {

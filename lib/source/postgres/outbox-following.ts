@@ -14,6 +14,8 @@ export interface OutboxFollowingOptions extends Context {
   /** The outbox's schema. */
   schema: string
   epoch: string
+  /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
+  present(): Promise<{ epoch: string; next: bigint }>
   /** The tables that are followed, by the names of their collections; it grows. */
   tables: ReadonlyMap<string, ShapedTable>
   /** A client for a connection of one's own. */
@@ -57,6 +59,7 @@ export class OutboxFollowing {
   readonly #listener: ChangeListener
   readonly #pauses = new Pauses()
   #at: bigint
+  #epoch: string
   #client: Client | undefined
   #closed = false
   #running: Promise<void>
@@ -69,6 +72,7 @@ export class OutboxFollowing {
     this.#listener = listener
     const { epoch, from } = options
     this.#at = from.at
+    this.#epoch = epoch
     this.position = formatPosition(epoch, from.at, from.ordinal)
     let refuse: (error: unknown) => void = () => {}
     this.opened = new Promise((resolve, reject) => {
@@ -122,6 +126,12 @@ export class OutboxFollowing {
     try {
       await client.connect()
       await client.query(`${settings('SESSION')}; LISTEN "${schema}_changes"`)
+      const { epoch, next } = await this.#options.present()
+      if (this.#closed) return
+      if (epoch !== this.#epoch) {
+        this.#epoch = epoch
+        this.#lose('PostgreSQL is on another timeline', next)
+      }
       this.#pauses.reset()
       this.#accept()
       while (!this.#closed) {
@@ -152,7 +162,7 @@ export class OutboxFollowing {
 
   /** Reads the next commits and tells of them; false when there are none. */
   async #read(client: Client): Promise<boolean> {
-    const { schema, types, epoch } = this.#options
+    const { schema, types } = this.#options
     const { rows } = await client.query<OutboxRow>(
       `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text, o.collection, o.kind, o.columns, o.old, o.new
         FROM ${schema}.meta m
@@ -163,9 +173,7 @@ export class OutboxFollowing {
     if (this.#closed) return false
     const floor = BigInt(rows[0]?.floor ?? 1)
     if (floor > this.#at) {
-      this.#at = floor
-      this.position = formatPosition(epoch, floor)
-      this.#listener.lost('The outbox was trimmed past it', this.position)
+      this.#lose('the outbox was trimmed past it', floor)
       return true
     }
     const columns = rows.flatMap((row) => parseColumns(row.columns))
@@ -181,7 +189,7 @@ export class OutboxFollowing {
       const fresh = this.#translate(commit).filter(({ position }) => comparePositions(position, told) > 0)
       changes.push(...fresh)
       this.#at = BigInt(commit[0]?.number ?? 0) + 1n
-      told = formatPosition(epoch, this.#at)
+      told = formatPosition(this.#epoch, this.#at)
     }
     if (told === this.position) return false
     this.position = told
@@ -190,8 +198,14 @@ export class OutboxFollowing {
     return true
   }
 
+  #lose(why: string, at: bigint): void {
+    this.#at = at
+    this.position = formatPosition(this.#epoch, at)
+    this.#listener.lost(`The history is lost: ${why}`, this.position)
+  }
+
   #translate(rows: readonly OutboxRow[]): Change[] {
-    const { epoch, types, tables } = this.#options
+    const { types, tables } = this.#options
     const [first] = rows
     const number = BigInt(first?.number ?? 0)
     const timestamp = new Date(first?.at ?? 0).toISOString()
@@ -200,7 +214,7 @@ export class OutboxFollowing {
     for (const [index, row] of rows.entries()) {
       const table = tables.get(row.collection ?? '')
       if (!table) continue
-      const position = (offset: number) => formatPosition(epoch, number, 1 + index * POSITIONS + offset)
+      const position = (offset: number) => formatPosition(this.#epoch, number, 1 + index * POSITIONS + offset)
       const whole = (kind: 'clear' | 'reload') =>
         changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
       const columns = parseColumns(row.columns)

@@ -54,6 +54,7 @@ export class Outbox implements Changes {
         ...this.#context,
         schema: this.#schema,
         epoch,
+        present: () => this.#facts(),
         tables: this.#tables,
         connect: this.#connect,
         from: start,

@@ -59,6 +59,7 @@ export class Replication implements Changes {
       {
         ...this.#context,
         epoch,
+        present: () => this.#present(),
         publication,
         prefix: this.#prefix,
         anchor: this.#anchor,

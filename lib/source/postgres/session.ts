@@ -24,10 +24,11 @@ export function settings(scope: 'SESSION' | 'LOCAL'): string {
     .join('; ')
 }
 
-/** The settings as clauses of CREATE FUNCTION. */
+/** The settings as clauses of CREATE FUNCTION, but for the search path. */
 export function settingClauses(): string {
-  return Object.entries({ ...SETTINGS, search_path: 'pg_catalog, pg_temp' })
-    .map(([name, value]) => (name === 'search_path' ? `SET ${name} = ${value}` : `SET ${name} = '${value}'`))
+  return Object.entries(SETTINGS)
+    .filter(([name]) => name !== 'search_path')
+    .map(([name, value]) => `SET ${name} = '${value}'`)
     .join(' ')
 }
 
@@ -63,6 +64,16 @@ export async function readingTransaction<T>(pool: Pool, run: (client: PoolClient
   } finally {
     client.off('error', ignore)
     client.release(broken)
+  }
+}
+
+/** Ends a session of the server, and waits until it is gone. */
+export async function endSession(pool: Pool, pid: number): Promise<void> {
+  await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])
+  for (let tries = 0; tries < 100; tries++) {
+    const { rowCount } = await pool.query('SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1', [pid])
+    if (!rowCount) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 

@@ -161,22 +161,22 @@ export class WalStream {
 
   async #start(client: Client & ClientInside): Promise<void> {
     this.#client = client
-    const { slot, anchor, publication } = this.#options
+    const { slot, anchor, publication, from } = this.#options
     await client.query(settings('SESSION'))
     let reach: bigint
-    if (anchor === undefined) {
+    if (anchor === undefined || from === undefined) {
+      // Waits for the transactions under way, so that a reading that follows sees all whose commits are before it.
       const { rows } = await client.query(
         `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
       )
       reach = parseLsn(String(rows[0]?.consistent_point))
     } else {
       const { rows } = await client.query(
-        `SELECT lsn::text, pg_catalog.pg_current_wal_flush_lsn()::text AS now FROM pg_catalog.pg_copy_logical_replication_slot('${anchor}', '${slot}', true)`,
+        `SELECT lsn::text FROM pg_catalog.pg_copy_logical_replication_slot('${anchor}', '${slot}', true)`,
       )
-      reach = parseLsn(String(rows[0]?.[this.#options.from === undefined ? 'now' : 'lsn']))
+      reach = parseLsn(String(rows[0]?.lsn))
     }
     if (this.#closed) return
-    const { from } = this.#options
     const begin = from === undefined || from < reach ? reach : from
     this.#confirmed = begin
     const { rows } = await client.query(

@@ -98,7 +98,7 @@ function grantSql(schema: string, role: string): string {
  * the lowest number of a commit that nothing was trimmed of.
  */
 function outboxSql(schema: string): string {
-  const secure = `LANGUAGE plpgsql SECURITY DEFINER ${settingClauses()}`
+  const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
   return `
     CREATE SCHEMA IF NOT EXISTS ${schema};
     CREATE TABLE IF NOT EXISTS ${schema}.meta (
@@ -143,7 +143,7 @@ function outboxSql(schema: string): string {
         FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
       PERFORM ${schema}.add(TG_ARGV[0], lower(TG_OP), shape, old_row, new_row);
       RETURN NULL;
-    END $$ ${secure};
+    END $$ ${secure} ${settingClauses()};
 
     CREATE OR REPLACE FUNCTION ${schema}.commit() RETURNS trigger AS $$
     DECLARE

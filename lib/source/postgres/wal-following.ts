@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
@@ -7,7 +6,7 @@ import { completeChanges, type Lookup } from './completion.ts'
 import { type Context, isHopeless, Pauses } from './follower.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
-import { stateOf } from './session.ts'
+import { endSession, stateOf } from './session.ts'
 import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
 import {
@@ -20,6 +19,8 @@ import {
 /** What a {@link WalFollowing} follows. */
 export interface WalFollowingOptions extends Context {
   epoch: string
+  /** The epoch of the server that there is now: a failover begins another one. */
+  present(): Promise<{ epoch: string }>
   publication: string
   /** The prefix of the messages in the WAL that tell of a table's new shape. */
   prefix: string
@@ -55,6 +56,7 @@ export class WalFollowing {
   #stream: WalStream | undefined
   #slot = ''
   #at: bigint | undefined
+  #epoch: string
   #xids: readonly number[] = []
   #announced = false
   #closed = false
@@ -66,6 +68,7 @@ export class WalFollowing {
     this.#options = options
     this.#listener = listener
     this.#at = options.from?.at
+    this.#epoch = options.epoch
     this.opened = new Promise((resolve, reject) => {
       this.#accept = resolve
       this.#refuse = reject
@@ -139,6 +142,10 @@ export class WalFollowing {
   async #follow(): Promise<void> {
     const { config, publication, anchor, pool } = this.#options
     await anchor?.ensure()
+    const { epoch } = await this.#options.present()
+    // The LSNs of another timeline are other places.
+    if (epoch !== this.#epoch) this.#at = undefined
+    this.#epoch = epoch
     this.#transaction = undefined
     this.#slot = `${publication}_${process.pid}_${randomBytes(6).toString('hex')}`
     const stream = new WalStream(
@@ -148,7 +155,7 @@ export class WalFollowing {
         slot: this.#slot,
         anchor: anchor?.slot,
         from: this.#at,
-        terminate: (pid) => terminate(pool, pid),
+        terminate: (pid) => endSession(pool, pid),
       },
       {
         started: (lsn) => this.#started(lsn),
@@ -168,19 +175,21 @@ export class WalFollowing {
   }
 
   #started(lsn: bigint): void {
-    const { epoch, from } = this.#options
+    const { from } = this.#options
+    const epoch = this.#epoch
     this.#pauses.reset()
     if (this.startPosition === '' || !this.#announced) {
-      const honoured = from !== undefined && lsn <= from.at
+      const honoured = from?.epoch === epoch && lsn <= from.at
       this.startPosition = honoured
         ? formatPosition(epoch, from.at, from.ordinal)
         : formatPosition(epoch, lsn)
       this.position = this.startPosition
-    } else if (this.#at !== undefined && lsn > this.#at) {
+    } else if (this.#at === undefined || lsn > this.#at) {
       this.position = formatPosition(epoch, lsn)
-      const why = this.#options.anchor
+      const missing = this.#options.anchor
         ? 'the permanent slot does not reach back to it'
         : 'with the connection to PostgreSQL went its slot'
+      const why = this.#at === undefined ? 'PostgreSQL is on another timeline' : missing
       this.#listener.lost(`The history is lost: ${why}`, this.position)
     }
     if (this.#at === undefined || lsn > this.#at) this.#at = lsn
@@ -251,9 +260,9 @@ export class WalFollowing {
 
   /** Undefined where types are met that must be asked for. */
   #translated(transaction: Transaction): Translation | undefined {
-    const { epoch, types, tables, prefix } = this.#options
+    const { types, tables, prefix } = this.#options
     return types.has(oidsOf(transaction))
-      ? translateTransaction(transaction, { epoch, types, tables, prefix })
+      ? translateTransaction(transaction, { epoch: this.#epoch, types, tables, prefix })
       : undefined
   }
 
@@ -288,7 +297,7 @@ export class WalFollowing {
     if (this.#closed) return
     // After a connection was lost, the last ones come again.
     const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
-    const reached = formatPosition(this.#options.epoch, lsn)
+    const reached = formatPosition(this.#epoch, lsn)
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
     this.#stream?.confirm(lsn)
@@ -297,16 +306,6 @@ export class WalFollowing {
     this.position = position
     if (fresh.length > 0) this.#listener.changes(fresh, position)
     else this.#listener.progress(position)
-  }
-}
-
-/** Ends a session of the server and waits until it is gone. */
-async function terminate(pool: Pool, pid: number): Promise<void> {
-  await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])
-  for (let tries = 0; tries < 100; tries++) {
-    const { rowCount } = await pool.query('SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1', [pid])
-    if (!rowCount) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 

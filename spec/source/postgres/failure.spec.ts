@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { Server } from '../../../lib/server/index.ts'
@@ -189,4 +191,29 @@ describe('source/postgres on a server that fails', () => {
       await writer.end()
     }
   }).timeout(20_000)
+
+  for (const { mode, options } of ways) {
+    it(`says that the history is lost on another timeline, as after a failover, by ${mode}${'slot' in options ? ' with a permanent slot' : ''}`, async () => {
+      const adapter = await database.adapter(mode, ['users'], options, database.newPool())
+      const { recorder } = await database.follow(adapter)
+      await database.run("INSERT INTO users VALUES (1, 'a')")
+      await recorder.until(() => recorder.changesSeen.length === 1)
+      const before = recorder.position
+      // A recovery to the end of what there is begins a timeline.
+      await database.run("ALTER SYSTEM SET restore_command = 'false'")
+      await writeFile(join(server.data ?? '', 'recovery.signal'), '')
+      await server.restart?.()
+      await recorder.until(() => recorder.losses.length > 0)
+      expect(recorder.losses[0]?.reason).to.include('timeline')
+      expect(adapter.compare(recorder.position, before)).to.satisfy(Number.isNaN)
+      await database.run("INSERT INTO users VALUES (2, 'b')")
+      await recorder.until(() => recorder.changesSeen.length === 2)
+      const { documents, to } = await readAll(adapter, 'users')
+      expect(documents).to.have.length(2)
+      await recorder.reached(adapter, to)
+      expect(recorder.losses).to.have.length(1)
+      const again = await database.follow(adapter, before)
+      expect(again.subscription.position).not.to.equal(before)
+    }).timeout(40_000)
+  }
 })
