@@ -58,6 +58,7 @@ export class OutboxFollowing {
   readonly #options: OutboxFollowingOptions
   readonly #listener: ChangeListener
   readonly #pauses = new Pauses()
+  readonly #layouts = new Layouts()
   #at: bigint
   #epoch: string
   #client: Client | undefined
@@ -176,12 +177,9 @@ export class OutboxFollowing {
       this.#lose('the outbox was trimmed past it', floor)
       return true
     }
-    const columns = rows.flatMap((row) => parseColumns(row.columns))
-    if (!types.has(columns.map(({ oid }) => oid)))
-      await types.load(
-        client,
-        columns.map(({ oid }) => oid),
-      )
+    const layouts = new Set(rows.map((row) => this.#layouts.of(row.columns)))
+    const oids = [...layouts].flatMap(({ columns }) => columns.map(({ oid }) => oid))
+    if (!types.has(oids)) await types.load(client, oids)
     if (this.#closed) return false
     const changes: Change[] = []
     let told = this.position
@@ -217,8 +215,7 @@ export class OutboxFollowing {
       const position = (offset: number) => formatPosition(this.#epoch, number, 1 + index * POSITIONS + offset)
       const whole = (kind: 'clear' | 'reload') =>
         changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
-      const columns = parseColumns(row.columns)
-      const shape = shapeOf(columns)
+      const { columns, shape, generated } = this.#layouts.of(row.columns)
       if (row.kind === 'truncate') {
         whole('clear')
         continue
@@ -235,7 +232,7 @@ export class OutboxFollowing {
         position: (offset) => position(offset + 1),
       }
       const cellsOf = (text: string | null) =>
-        text === null ? undefined : cellsWithout(parseRow(text), row.columns)
+        text === null ? undefined : parseRow(text).filter((_, at) => !generated[at])
       const change: RowChange = {
         kind: row.kind,
         columns,
@@ -255,19 +252,34 @@ export function shapeOf(columns: readonly Column[]): string {
   return texts.sort().join()
 }
 
-type ListedColumn = [name: string, oid: number, isGenerated: boolean]
-
-function parseColumns(text: string | null): Column[] {
-  if (text === null) return []
-  return (JSON.parse(text) as ListedColumn[])
-    .filter(([, , isGenerated]) => !isGenerated)
-    .map(([name, oid]) => ({ name, oid }))
+/** What a row of the outbox says of the table's columns. */
+interface Layout {
+  columns: Column[]
+  shape: string
+  /** Whether each cell is of a generated column. */
+  generated: boolean[]
 }
 
-/** The cells of the columns that are not generated. */
-function cellsWithout(cells: (string | null)[], columns: string | null): (string | null)[] {
-  const listed = JSON.parse(columns ?? '[]') as ListedColumn[]
-  return cells.filter((_, index) => !listed[index]?.[2])
+const NO_COLUMNS: Layout = { columns: [], shape: '', generated: [] }
+
+/** Reads layouts, of which there are few for many rows. */
+class Layouts {
+  readonly #known = new Map<string, Layout>()
+
+  of(text: string | null): Layout {
+    if (text === null) return NO_COLUMNS
+    const known = this.#known.get(text)
+    if (known) return known
+    const listed = JSON.parse(text) as [name: string, oid: number, isGenerated: boolean][]
+    const columns = listed
+      .filter(([, , isGenerated]) => !isGenerated)
+      .map(([name, oid]): Column => ({ name, oid }))
+    const generated = listed.map(([, , isGenerated]) => isGenerated)
+    const layout = { columns, shape: shapeOf(columns), generated }
+    if (this.#known.size > 1000) this.#known.clear()
+    this.#known.set(text, layout)
+    return layout
+  }
 }
 
 function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {

@@ -52,6 +52,17 @@ export function shapeOf(table: { oid: number; columns: readonly Column[] }, key:
   return JSON.stringify([table.oid, key, ...table.columns.map(({ name, oid }) => [name, oid])])
 }
 
+const shapes = new WeakMap<Relation, { key: readonly string[]; shape: string }>()
+
+/** The stream describes a relation once for many rows. */
+function shapeOfRelation(relation: Relation, key: readonly string[]): string {
+  const known = shapes.get(relation)
+  if (known?.key === key) return known.shape
+  const shape = shapeOf(relation, key)
+  shapes.set(relation, { key, shape })
+  return shape
+}
+
 /**
  * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a fixed number of ordinals, whether
  * anything is told of it or not, so that every process gives a change the same position.
@@ -76,7 +87,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
   const row = (relation: Relation, change: RowChange): void => {
     const table = tableOf(formatTableName(relation))
     if (!table) return
-    const shape = shapeOf(relation, table.key)
+    const shape = shapeOfRelation(relation, table.key)
     if (shape !== table.shape) {
       changes.push(whole('reload', table.collection))
       reshaped.set(table.collection, { ...table, shape })
@@ -143,5 +154,15 @@ function parseNotice(text: string): ShapeNotice | undefined {
     return { collection, shape, key: Array.isArray(key) ? key.map(String) : [] }
   } catch {
     return undefined
+  }
+}
+
+/** The types of the columns of a transaction's changes. */
+export function* oidsOf(transaction: Transaction): Generator<number> {
+  const known = new Set<unknown>()
+  for (const message of transaction.messages) {
+    if (!('relation' in message) || known.has(message.relation)) continue
+    known.add(message.relation)
+    for (const { oid } of message.relation.columns) yield oid
   }
 }

@@ -11,6 +11,7 @@ import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
 import {
   type FollowedTable,
+  oidsOf,
   type Transaction,
   type Translation,
   translateTransaction,
@@ -57,7 +58,7 @@ export class WalFollowing {
   #slot = ''
   #at: bigint | undefined
   #epoch: string
-  #xids: readonly number[] = []
+  #xids: number[] = []
   #announced = false
   #closed = false
   #running: Promise<void> | undefined
@@ -88,8 +89,8 @@ export class WalFollowing {
   }
 
   /** The numbers of the transactions that were told, or are about to be, and that not every reading is known to see. */
-  get xids(): readonly number[] {
-    return this.#xids
+  get xids(): number[] {
+    return [...this.#xids]
   }
 
   /** Every later reading sees what this one does. */
@@ -205,7 +206,7 @@ export class WalFollowing {
         const transaction = this.#transaction
         this.#transaction = undefined
         if (!transaction) break
-        this.#xids = [...this.#xids, transaction.xid]
+        this.#xids.push(transaction.xid)
         this.#enqueue({ transaction }, transaction.bytes)
         break
       }
@@ -306,15 +307,5 @@ export class WalFollowing {
     this.position = position
     if (fresh.length > 0) this.#listener.changes(fresh, position)
     else this.#listener.progress(position)
-  }
-}
-
-/** The types of the columns of a transaction's changes. */
-function* oidsOf(transaction: Transaction): Generator<number> {
-  const known = new Set<unknown>()
-  for (const message of transaction.messages) {
-    if (!('relation' in message) || known.has(message.relation)) continue
-    known.add(message.relation)
-    for (const { oid } of message.relation.columns) yield oid
   }
 }
