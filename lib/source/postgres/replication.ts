@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { PoolClient } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { Anchor } from './anchor.ts'
 import type { Lookup } from './completion.ts'
@@ -123,7 +123,7 @@ export class Replication implements Changes {
     // A commit is in the WAL, and may be told, a moment before others see it.
     if (!xids.every((xid) => seen.sees(xid))) return undefined
     for (const following of followings) following.forget(seen)
-    const epoch = this.#epoch ?? (await this.#present()).epoch
+    const epoch = this.#epoch ?? (await this.#present(client)).epoch
     // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are, it is not known from where on.
     const from = told.reduce(
       (a, b) => (comparePositions(a, b) < 0 ? a : b),
@@ -153,8 +153,8 @@ export class Replication implements Changes {
     )
   }
 
-  async #present(): Promise<{ epoch: string; lsn: bigint }> {
-    const { rows } = await this.#context.pool.query(
+  async #present(client: Pool | PoolClient = this.#context.pool): Promise<{ epoch: string; lsn: bigint }> {
+    const { rows } = await client.query(
       `SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text AS system,
         pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) AS timeline,
         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text AS database,

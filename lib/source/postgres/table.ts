@@ -44,7 +44,7 @@ export interface TableReference extends TableName {
   readonly options: TableOptions
 }
 
-const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text,
+const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text,
   (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, COALESCE(NOT l.collisdeterministic, false)) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
@@ -52,12 +52,12 @@ const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text,
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
     WHERE i.indrelid = c.oid AND i.indisprimary)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')`
+  WHERE n.nspname = $1 AND c.relname = $2`
 
 /**
  * Asks the database for a table; `undefined` where there is none.
  *
- * @throws ParticleError `INVALID_OPTION` where its rows can't be documents: without a primary key, or without the `document` column.
+ * @throws ParticleError `INVALID_OPTION` where its rows can't be documents: of a view, without a primary key, or without the `document` column.
  */
 export async function loadTable(
   client: PoolClient,
@@ -65,8 +65,9 @@ export async function loadTable(
   types: TypeCatalog,
 ): Promise<Table | undefined> {
   const { rows } = await queryTexts(client, QUERY, [reference.schema, reference.name])
-  const [oid, identity, columnsText, keyText] = rows[0] ?? []
+  const [oid, identity, kind, columnsText, keyText] = rows[0] ?? []
   if (!oid) return undefined
+  if (kind !== 'r' && kind !== 'p') throw unusable(reference, 'is no table, but a view or the like')
   const listed = JSON.parse(columnsText ?? '[]') as [string, number, boolean][]
   const columns = listed.map(([name, type]) => ({ name, oid: type }))
   const loose = new Set(listed.filter(([, , isLoose]) => isLoose).map(([name]) => name))

@@ -326,6 +326,34 @@ describe('source/postgres/adapter on a real server', () => {
         expect(await database.leftovers()).to.deep.equal({ slots: 0, connections: 0 })
       })
 
+      it('refuses what is no table', async () => {
+        await database.run(
+          'CREATE TABLE users (id integer PRIMARY KEY)',
+          'CREATE VIEW v AS SELECT * FROM users',
+        )
+        const adapter = await database.adapter(mode, ['users'])
+        expect(await refusal(adapter.read('v', {}, () => {}))).to.include('is no table')
+        adapter.collection('v')
+        expect(await refusal(adapter.open({} as Recorder))).to.include('is no table')
+      })
+
+      it('does with one connection of the pool', async () => {
+        await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
+        const pool = database.newPool()
+        pool.options.max = 1
+        const adapter = await database.adapter(mode, ['users'], {}, pool)
+        expect((await readAll(adapter, 'users')).documents).to.deep.equal([])
+        const { recorder } = await database.follow(adapter)
+        await database.run('INSERT INTO users VALUES (1)')
+        const [{ to, documents }, looked] = await Promise.all([
+          readAll(adapter, 'users'),
+          adapter.lookup('users', [1]),
+        ])
+        await recorder.reached(adapter, to)
+        expect([documents, looked]).to.deep.equal([[{ _id: 1, id: 1 }], [{ _id: 1, id: 1 }]])
+        expect(pool.totalCount).to.equal(1)
+      })
+
       it('leaves nothing behind when it is closed, and tells nothing more', async () => {
         await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
         const { adapter, recorder, subscription } = await following(['users'])
@@ -371,6 +399,21 @@ describe('source/postgres/adapter on a real server', () => {
       expect(() => postgres(pool).collection('users', { documents: 'x' } as object)).to.throw('documents')
       postgres(pool).collection('users', { document: 'a' })
       expect(() => postgres(pool).collection('public.users', { document: 'b' })).to.throw('by other options')
+    })
+
+    it('follows by logical replication where it may', async () => {
+      await database.run(
+        'CREATE TABLE users (id integer PRIMARY KEY)',
+        'CREATE UNLOGGED TABLE quick (id integer PRIMARY KEY)',
+      )
+      const adapter = postgres(database.pool)
+      adapter.collection('users')
+      await database.follow(adapter)
+      expect(await database.leftovers()).to.deep.equal({ slots: 1, connections: 1 })
+      const other = postgres(database.newPool())
+      other.collection('quick')
+      const error: unknown = await other.open({} as Recorder).catch((reason: unknown) => reason)
+      expect(String(error)).to.include('cannot add relation "quick"')
     })
 
     it('says what is missing where there is neither the right to replicate nor an outbox', async () => {
