@@ -56,6 +56,7 @@ export class WalStream {
   #confirmed = 0n
   #sent = 0n
   #heard = Date.now()
+  #isPaused = false
   #failure: Error | undefined
 
   constructor(options: WalStreamOptions, handler: WalStreamHandler) {
@@ -75,10 +76,14 @@ export class WalStream {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.#client?.connection.stream.pause()
   }
 
   resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#heard = Date.now()
     this.#client?.connection.stream.resume()
   }
 
@@ -202,7 +207,7 @@ export class WalStream {
   /** Every second: tells how far it has come, asks a silent server for a sign of life, and gives a dead one up. */
   #keep(): void {
     if (!this.#started || this.#closed) return
-    const silence = Date.now() - this.#heard
+    const silence = this.#isPaused ? 0 : Date.now() - this.#heard
     if (silence > SILENCE_MS) this.fail(new Error(`The server has said nothing for ${SILENCE_MS / 1000} s`))
     else if (silence > PING_MS) this.#tell(true)
     else if (this.#confirmed > this.#sent) this.#tell(false)

@@ -99,6 +99,13 @@ function grantSql(schema: string, role: string): string {
  */
 function outboxSql(schema: string): string {
   const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
+  const setting = `'particle.${schema}_xid'`
+  const declarations = `me xid8 := pg_current_xact_id();
+      is_first boolean := current_setting(${setting}, true) IS DISTINCT FROM me::text;`
+  // A savepoint that is rolled back takes the setting with the row.
+  const insertion = (values: string) => `
+      IF is_first THEN PERFORM set_config(${setting}, me::text, true); END IF;
+      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new) VALUES (me, is_first, ${values})`
   return `
     CREATE SCHEMA IF NOT EXISTS ${schema};
     CREATE TABLE IF NOT EXISTS ${schema}.meta (
@@ -114,34 +121,21 @@ function outboxSql(schema: string): string {
     CREATE INDEX IF NOT EXISTS changes_xid ON ${schema}.changes (xid, id);
     CREATE SEQUENCE IF NOT EXISTS ${schema}.total;
 
-    CREATE OR REPLACE FUNCTION ${schema}.add(_collection text, _kind text, _columns text, _old text, _new text)
-    RETURNS void AS $$
-    DECLARE
-      me xid8 := pg_current_xact_id();
-      is_first boolean := current_setting('particle.${schema}_xid', true) IS DISTINCT FROM me::text;
-    BEGIN
-      -- A savepoint that is rolled back takes the setting with the row.
-      IF is_first THEN PERFORM set_config('particle.${schema}_xid', me::text, true); END IF;
-      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new)
-        VALUES (me, is_first, _collection, _kind, _columns, _old, _new);
-    END $$ ${secure};
-
     CREATE OR REPLACE FUNCTION ${schema}.record() RETURNS trigger AS $$
     DECLARE
+      ${declarations}
       shape text;
       old_row text;
       new_row text;
     BEGIN
-      IF TG_OP = 'TRUNCATE' THEN
-        PERFORM ${schema}.add(TG_ARGV[0], 'truncate', NULL, NULL, NULL);
-        RETURN NULL;
+      IF TG_OP <> 'TRUNCATE' THEN
+        IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
+        IF TG_OP <> 'DELETE' THEN new_row := NEW::text; END IF;
+        IF old_row = new_row THEN RETURN NULL; END IF;
+        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
+          FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
       END IF;
-      IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
-      IF TG_OP <> 'DELETE' THEN new_row := NEW::text; END IF;
-      IF old_row = new_row THEN RETURN NULL; END IF;
-      SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
-        FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
-      PERFORM ${schema}.add(TG_ARGV[0], lower(TG_OP), shape, old_row, new_row);
+      ${insertion('TG_ARGV[0], lower(TG_OP), shape, old_row, new_row')};
       RETURN NULL;
     END $$ ${secure} ${settingClauses()};
 
@@ -180,7 +174,11 @@ function outboxSql(schema: string): string {
     END $$ ${secure};
 
     CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
-      BEGIN PERFORM ${schema}.add(_collection, 'reshape', _columns, NULL, _notice); END $$ ${secure};
+    DECLARE
+      ${declarations}
+    BEGIN
+      ${insertion("_collection, 'reshape', _columns, NULL, _notice")};
+    END $$ ${secure};
 
-    REVOKE ALL ON FUNCTION ${schema}.add(text, text, text, text, text), ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
+    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
 }
