@@ -6,7 +6,7 @@ import { Server } from '../../../lib/server/index.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
-import { Recorder, readAll } from '../mongo/fold.ts'
+import { Copy, Recorder, readAll } from '../mongo/fold.ts'
 import { TestDatabase } from './database.ts'
 
 describe('source/postgres/replication on a real server', () => {
@@ -88,6 +88,27 @@ describe('source/postgres/replication on a real server', () => {
       })
       expect(recorder.errors).to.deep.equal([])
     })
+
+    it('are looked up in order, while the server waits where there is more than can be handled', async () => {
+      await database.run(
+        'ALTER TABLE posts ADD COLUMN extra text',
+        'ALTER TABLE posts ALTER extra SET STORAGE EXTERNAL',
+      )
+      const { adapter, recorder } = await database.follow(await database.adapter('replication', ['posts']))
+      const client = await database.pool.connect()
+      // In all 20 MB, of which each part must be looked up.
+      for (let id = 1; id <= 100; id++)
+        await client.query(`UPDATE posts SET id = ${id + 1}, extra = repeat('${id % 10}', 200000)`)
+      client.release()
+      const { documents, to } = await readAll(adapter, 'posts')
+      await recorder.reached(adapter, to)
+      const copy = new Copy()
+      copy.fill('posts', [{ _id: 1 }])
+      copy.apply(recorder.changesSeen)
+      expect(copy.sorted('posts')).to.deep.equal(documents)
+      expect(documents).to.have.length(1)
+      expect(recorder.errors).to.deep.equal([])
+    }).timeout(40_000)
 
     it('stay with the clients, also of views that need the document', async () => {
       const adapter = await database.adapter('replication', ['posts'])
