@@ -20,6 +20,8 @@ import { TypeCatalog } from './type.ts'
  */
 export class PostgresAdapter implements Adapter {
   readonly name = 'postgres'
+  /** The database's name and the publication's; of which server they are, positions say themselves. */
+  readonly store: string
   /** The pool of connections; it stays yours to end. */
   readonly pool: Pool
   readonly #options: Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
@@ -31,6 +33,8 @@ export class PostgresAdapter implements Adapter {
   constructor(pool: Pool, options: PostgresOptions = {}) {
     this.pool = pool
     this.#options = checkOptions(options)
+    const { database } = clientOf(pool, pool.options) as { database?: string | null }
+    this.store = `${database ?? ''} ${this.#options.publication}`
   }
 
   /**

@@ -384,6 +384,9 @@ describe('source/postgres/adapter on a real server', () => {
       expect(postgres(database.newPool())).not.to.equal(postgres(database.pool))
       const adapter = postgres(database.pool)
       expect(adapter.collection('users')).to.deep.equal({ adapter, collectionName: 'users' })
+      expect(adapter.store).to.equal(`${new URL(database.url).pathname.slice(1)} particle`)
+      expect(postgres(database.newPool()).store).to.equal(adapter.store)
+      expect(postgres(database.newPool(), { publication: 'other' }).store).not.to.equal(adapter.store)
     })
 
     it('refuses what is no pool, malformed names, and options that it does not know or that contradict each other', () => {
