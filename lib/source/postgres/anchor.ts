@@ -15,6 +15,7 @@ export interface AnchorOptions {
 
 const DUPLICATE = '42710'
 const NO_SUCH_OBJECT = '42704'
+const LONGEST_WAIT_MS = 10_000
 
 /**
  * A permanent slot that nobody reads: it keeps the WAL of the last minutes, so that any node that comes, or comes back, can copy it and begin there.
@@ -25,6 +26,7 @@ export class Anchor {
   readonly #options: AnchorOptions
   /** Where the changes were at what time. */
   readonly #samples: { time: number; lsn: bigint }[] = []
+  #making: Promise<void> | undefined
 
   constructor(options: AnchorOptions) {
     this.#options = options
@@ -52,11 +54,10 @@ export class Anchor {
     }
     if (status === 'lost') await this.drop()
     if (status && status !== 'lost') return
-    await pool
-      .query(`SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')`, [slot])
-      .catch((error: unknown) => {
-        if (stateOf(error) !== DUPLICATE) throw error
-      })
+    this.#making ??= this.#make().finally(() => {
+      this.#making = undefined
+    })
+    await this.#making
   }
 
   /** The oldest LSN from which a copy tells everything; undefined where there is no slot. */
@@ -69,6 +70,25 @@ export class Anchor {
     return typeof lsn === 'string' ? parseLsn(lsn) : undefined
   }
 
+  /** A new slot waits for the transactions under way, but not longer than a while. */
+  async #make(): Promise<void> {
+    const { pool, slot } = this.#options
+    const client = await pool.connect()
+    const ignore = () => {}
+    client.on('error', ignore)
+    try {
+      await client.query(`BEGIN; SET LOCAL statement_timeout = ${LONGEST_WAIT_MS}`)
+      await client.query(`SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')`, [slot])
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => {})
+      if (stateOf(error) !== DUPLICATE) throw error
+    } finally {
+      client.off('error', ignore)
+      client.release()
+    }
+  }
+
   /** Moves the slot on: to where this process had come so long ago; called from time to time with where it is. */
   async maintain(lsn: bigint): Promise<void> {
     const { history, slotBytes } = this.#options
@@ -76,7 +96,8 @@ export class Anchor {
     this.#samples.push({ time: now, lsn })
     let old = this.#samples.findLastIndex(({ time }) => time <= now - history)
     const held = await this.#held()
-    if (held === undefined) return await this.ensure()
+    // Whoever opens a stream waits for it; here it would hold up all that must be looked at.
+    if (held === undefined) return void this.ensure().catch(() => {})
     if (held > slotBytes) old = this.#samples.length - 1
     const target = this.#samples[old]
     if (target) {
@@ -85,7 +106,7 @@ export class Anchor {
     }
     if (held > slotBytes && ((await this.#held()) ?? 0) > slotBytes) {
       await this.drop()
-      await this.ensure()
+      void this.ensure().catch(() => {})
     }
   }
 

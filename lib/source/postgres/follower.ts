@@ -67,6 +67,32 @@ export class Pauses {
   }
 }
 
+/** Something that is done from time to time, one time after the other. */
+export class Rounds {
+  #timer: NodeJS.Timeout | undefined
+  #busy = false
+
+  /** Where they have begun already, they go on as they are. */
+  begin(milliseconds: number, run: () => Promise<void>, failed: (error: unknown) => void): void {
+    this.#timer ??= setInterval(() => {
+      if (this.#busy) return
+      this.#busy = true
+      run()
+        .catch((error: unknown) => {
+          if (this.#timer) failed(error)
+        })
+        .finally(() => {
+          this.#busy = false
+        })
+    }, milliseconds).unref()
+  }
+
+  end(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
 /**
  * insufficient_privilege; invalid authorization and password; no such database; object_not_in_prerequisite_state, as without `wal_level = logical`;
  * invalid_parameter_value, as of an unlogged table.

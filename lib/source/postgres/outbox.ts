@@ -1,7 +1,7 @@
 import type { Client, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
-import type { Changes, Context } from './follower.ts'
+import { type Changes, type Context, Rounds } from './follower.ts'
 import {
   notInstalled,
   OutboxFollowing,
@@ -34,8 +34,7 @@ export class Outbox implements Changes {
   readonly #prepared = new Map<string, Promise<void>>()
   /** What the catalog said when it was last looked at. */
   readonly #looked = new Map<string, Pick<Table, 'columns' | 'key' | 'oid'>>()
-  #timer: NodeJS.Timeout | undefined
-  #checking = false
+  readonly #rounds = new Rounds()
 
   constructor(context: Context, schema: string, connect: () => Client) {
     this.#context = context
@@ -70,7 +69,8 @@ export class Outbox implements Changes {
       await following.close()
       throw error
     }
-    this.#timer ??= setInterval(() => void this.#check(listener), this.#context.checkInterval).unref()
+    const failed = (error: unknown) => listener.error(error)
+    this.#rounds.begin(this.#context.checkInterval, () => this.#check(), failed)
     const head = formatPosition(epoch, next)
     return {
       position,
@@ -78,8 +78,7 @@ export class Outbox implements Changes {
       close: async () => {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
-          clearInterval(this.#timer)
-          this.#timer = undefined
+          this.#rounds.end()
           for (const known of [this.#prepared, this.#tables, this.#looked]) known.clear()
         }
         await following.close()
@@ -167,17 +166,9 @@ export class Outbox implements Changes {
   }
 
   /** From time to time: trims the outbox, and sees whether tables have got another shape, which else is told only with their next change. */
-  async #check(listener: ChangeListener): Promise<void> {
-    if (this.#checking) return
-    this.#checking = true
-    try {
-      await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
-      for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)
-    } catch (error) {
-      if (this.#followings.size > 0) listener.error(error)
-    } finally {
-      this.#checking = false
-    }
+  async #check(): Promise<void> {
+    await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
+    for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)
   }
 
   async #checkShape(collection: string): Promise<void> {

@@ -3,11 +3,12 @@ import type { Pool, PoolClient } from 'pg'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { Anchor } from './anchor.ts'
 import type { Lookup } from './completion.ts'
-import type { Changes, Context } from './follower.ts'
+import { type Changes, type Context, Rounds } from './follower.ts'
 import { comparePositions, formatPosition, parseLsn, parsePosition } from './position.ts'
 import { ensurePublication, publishTable } from './publication.ts'
-import { queryTexts } from './session.ts'
+import { queryTexts, readingTransaction } from './session.ts'
 import { Snapshot } from './snapshot.ts'
+import { loadTable } from './table.ts'
 import { type FollowedTable, type ShapeNotice, shapeOf } from './transaction.ts'
 import { WalFollowing } from './wal-following.ts'
 
@@ -33,8 +34,8 @@ export class Replication implements Changes {
   /** What the catalog said when it was last looked at. */
   readonly #looked = new Map<string, ShapeNotice>()
   #epoch: string | undefined
-  #timer: NodeJS.Timeout | undefined
-  #checking = false
+  readonly #slotRounds = new Rounds()
+  readonly #shapeRounds = new Rounds()
 
   constructor(context: Context, options: ReplicationOptions, lookup: Lookup) {
     this.#context = context
@@ -78,7 +79,11 @@ export class Replication implements Changes {
       throw error
     }
     following.announce()
-    this.#timer ??= setInterval(() => void this.#check(listener), this.#context.checkInterval).unref()
+    const { checkInterval } = this.#context
+    const failed = (error: unknown) => listener.error(error)
+    // Apart from each other: what waits for a table's writers must not hold up what bounds the slots.
+    this.#slotRounds.begin(checkInterval, () => this.#checkSlots(), failed)
+    this.#shapeRounds.begin(checkInterval, () => this.#checkShapes(), failed)
     const end = formatPosition(epoch, head)
     return {
       position: following.startPosition,
@@ -86,8 +91,8 @@ export class Replication implements Changes {
       close: async () => {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
-          clearInterval(this.#timer)
-          this.#timer = undefined
+          this.#slotRounds.end()
+          this.#shapeRounds.end()
           for (const known of [this.#prepared, this.#tables, this.#looked]) known.clear()
         }
         await following.close()
@@ -178,36 +183,30 @@ export class Replication implements Changes {
     if (!this.#tables.has(collection)) this.#tables.set(collection, { ...reference, key, shape })
   }
 
-  /**
-   * From time to time: sees that no slot keeps too much, and whether tables have got another shape, which the stream tells only with their next
-   * change, or never (of a table that was dropped).
-   */
-  async #check(listener: ChangeListener): Promise<void> {
-    if (this.#checking) return
-    this.#checking = true
-    try {
-      const { rows } = await this.#context.pool.query(
-        'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
-      )
-      for (const following of this.#followings) {
-        following.forget(new Snapshot(rows[0]?.snapshot))
-        await following.check()
-      }
-      const [first] = this.#followings
-      if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
-      for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)
-    } catch (error) {
-      if (this.#followings.size > 0) listener.error(error)
-    } finally {
-      this.#checking = false
+  /** From time to time: sees that no slot keeps too much. */
+  async #checkSlots(): Promise<void> {
+    const { rows } = await this.#context.pool.query(
+      'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
+    )
+    for (const following of this.#followings) {
+      following.forget(new Snapshot(rows[0]?.snapshot))
+      await following.check()
     }
+    const [first] = this.#followings
+    if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
   }
 
-  async #checkShape(collection: string): Promise<void> {
-    const before = this.#looked.get(collection)
-    await this.#publish(collection)
-    const now = this.#looked.get(collection)
-    if (now && before && now.shape !== before.shape) await this.#notice(JSON.stringify(now))
+  /** From time to time: sees whether tables have got another shape, which the stream tells only with their next change, or never (of one that was dropped). */
+  async #checkShapes(): Promise<void> {
+    const { pool, references, types } = this.#context
+    for (const [collection, before] of [...this.#looked]) {
+      const reference = references.get(collection)
+      if (!reference) continue
+      const table = await readingTransaction(pool, (client) => loadTable(client, reference, types))
+      if ((table ? shapeOf(table, table.key) : '') === before.shape) continue
+      await this.#publish(collection)
+      await this.#notice(JSON.stringify(this.#looked.get(collection)))
+    }
   }
 }
 

@@ -62,6 +62,10 @@ export class WalFollowing {
   #announced = false
   #closed = false
   #running: Promise<void> | undefined
+  #finish: () => void = () => {}
+  readonly #end = new Promise<void>((resolve) => {
+    this.#finish = resolve
+  })
   #accept: () => void = () => {}
   #refuse: (error: unknown) => void = () => {}
 
@@ -116,6 +120,7 @@ export class WalFollowing {
   async close(): Promise<void> {
     this.#closed = true
     this.#pauses.end()
+    this.#finish()
     await this.#stream?.close()
     this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
     await this.#running
@@ -142,7 +147,9 @@ export class WalFollowing {
 
   async #follow(): Promise<void> {
     const { config, publication, anchor, pool } = this.#options
-    await anchor?.ensure()
+    // To make a slot may take long, which must not hold up a close.
+    await Promise.race([anchor?.ensure(), this.#end])
+    if (this.#closed) return
     const { epoch } = await this.#options.present()
     // The LSNs of another timeline are other places.
     if (epoch !== this.#epoch) this.#at = undefined

@@ -241,6 +241,8 @@ describe('source/postgres/replication on a real server', () => {
     await slow.connect()
     // A slot must keep all since the oldest transaction that is under way.
     await slow.query('BEGIN; INSERT INTO users VALUES (2)')
+    // Whatever else is looked at meanwhile must not wait for it.
+    await new Promise((resolve) => setTimeout(resolve, 400))
     await database.run(`INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 5000)`)
     await recorder.until(() => recorder.errors.length > 0)
     expect(String(recorder.errors[0])).to.include("more than 'slotBytes' allows")
@@ -422,6 +424,7 @@ describe('source/postgres/replication on a real server', () => {
       const slow = new Client(database.url)
       await slow.connect()
       await slow.query('BEGIN; INSERT INTO users VALUES (2)')
+      await new Promise((resolve) => setTimeout(resolve, 400))
       await database.run(`INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 6000)`)
       const held = async () => {
         const { rows } = await database.pool.query(
