@@ -21,7 +21,15 @@ const ARROWS: Record<string, string[]> = {
   'source/memory/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'mingo'],
   'source/mongo/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'mongodb', 'node:'],
   'source/redis/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'redis', 'ioredis', 'node:'],
-  'source/postgres/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'pg', 'node:'],
+  'source/postgres/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'pg',
+    'pg-logical-replication',
+    'node:',
+  ],
   'server/': [
     'errors.ts',
     'model/',

@@ -73,7 +73,15 @@ describe('The packed package, installed into an empty folder', function () {
   it('gives every subpath by import and by require', async () => {
     const { exports } = await manifestOf(join(folder, 'node_modules', 'particle'))
     const names = Object.keys(exports).filter((name) => name !== './package.json')
-    expect(names).to.include.members(['.', './client', './protocol', './memory', './mongo', './redis'])
+    expect(names).to.include.members([
+      '.',
+      './client',
+      './protocol',
+      './memory',
+      './mongo',
+      './postgres',
+      './redis',
+    ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
     const script = `for (const path of ${paths}) {
       const [imported, required] = [await import(path), require(path)]

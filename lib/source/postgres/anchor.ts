@@ -1,0 +1,147 @@
+import type { Pool } from 'pg'
+import { ParticleError } from '../../errors.ts'
+import { formatLsn, parseLsn } from './position.ts'
+import { stateOf } from './session.ts'
+
+/** What a permanent slot is made of and may hold back. */
+export interface AnchorOptions {
+  pool: Pool
+  slot: string
+  /** It is moved on to where the changes were so many milliseconds ago. */
+  history: number
+  /** Over so many bytes it is moved on to the present, or dropped where that does not help. */
+  slotBytes: number
+}
+
+const DUPLICATE = '42710'
+const NO_SUCH_OBJECT = '42704'
+const LONGEST_WAIT_MS = 10_000
+
+/**
+ * A permanent slot that nobody reads: it keeps the WAL of the last minutes, so that any node that comes, or comes back, can copy it and begin there.
+ * All nodes share it and move it on.
+ */
+export class Anchor {
+  readonly slot: string
+  readonly #options: AnchorOptions
+  /** Where the changes were at what time. */
+  readonly #samples: { time: number; lsn: bigint }[] = []
+  #making: Promise<void> | undefined
+
+  constructor(options: AnchorOptions) {
+    this.#options = options
+    this.slot = options.slot
+  }
+
+  /**
+   * Makes the slot where there is none. While no node runs nobody moves it on, so that it is only made on a server that bounds what slots hold back.
+   *
+   * @throws ParticleError `INVALID_OPTION` on a server that does not.
+   */
+  async ensure(): Promise<void> {
+    const { pool, slot } = this.#options
+    const { rows } = await pool.query(
+      `SELECT pg_catalog.current_setting('max_slot_wal_keep_size', true) AS bound,
+        (SELECT wal_status FROM pg_catalog.pg_replication_slots WHERE slot_name = $1) AS status`,
+      [slot],
+    )
+    const { bound, status } = rows[0] ?? {}
+    if (bound === null || bound === '-1') {
+      throw new ParticleError(
+        'INVALID_OPTION',
+        `The permanent slot ${slot} could fill the server's disk while no process moves it on: set max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
+      )
+    }
+    if (status === 'lost') await this.drop()
+    if (status && status !== 'lost') return
+    this.#making ??= this.#make().finally(() => {
+      this.#making = undefined
+    })
+    await this.#making
+  }
+
+  /** The oldest LSN from which a copy tells everything; undefined where there is no slot. */
+  async reach(): Promise<bigint | undefined> {
+    const { rows } = await this.#options.pool.query(
+      'SELECT confirmed_flush_lsn::text AS lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1',
+      [this.slot],
+    )
+    const lsn: unknown = rows[0]?.lsn
+    return typeof lsn === 'string' ? parseLsn(lsn) : undefined
+  }
+
+  /** A new slot waits for the transactions under way, but not longer than a while. */
+  async #make(): Promise<void> {
+    const { pool, slot } = this.#options
+    const client = await pool.connect()
+    const ignore = () => {}
+    client.on('error', ignore)
+    try {
+      await client.query(`BEGIN; SET LOCAL statement_timeout = ${LONGEST_WAIT_MS}`)
+      await client.query(`SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')`, [slot])
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => {})
+      if (stateOf(error) !== DUPLICATE) throw error
+    } finally {
+      client.off('error', ignore)
+      client.release()
+    }
+  }
+
+  /** Moves the slot on: to where this process had come so long ago; called from time to time with where it is. */
+  async maintain(lsn: bigint): Promise<void> {
+    const { history, slotBytes } = this.#options
+    const now = Date.now()
+    this.#samples.push({ time: now, lsn })
+    let old = this.#samples.findLastIndex(({ time }) => time <= now - history)
+    const held = await this.#held()
+    // Whoever opens a stream waits for it; here it would hold up all that must be looked at.
+    if (held === undefined) return void this.ensure().catch(() => {})
+    if (held > slotBytes) old = this.#samples.length - 1
+    const target = this.#samples[old]
+    if (target) {
+      this.#samples.splice(0, old)
+      await this.#advance(target.lsn)
+    }
+    if (held > slotBytes && ((await this.#held()) ?? 0) > slotBytes) {
+      await this.drop()
+      void this.ensure().catch(() => {})
+    }
+  }
+
+  async drop(): Promise<void> {
+    const { pool, slot } = this.#options
+    await pool.query('SELECT pg_catalog.pg_drop_replication_slot($1)', [slot]).catch((error: unknown) => {
+      if (stateOf(error) !== NO_SUCH_OBJECT) throw error
+    })
+  }
+
+  async #held(): Promise<number | undefined> {
+    return await heldBytes(this.#options.pool, this.slot)
+  }
+
+  async #advance(lsn: bigint): Promise<void> {
+    const reach = await this.reach()
+    if (reach === undefined || lsn <= reach) return
+    await this.#options.pool
+      .query('SELECT pg_catalog.pg_replication_slot_advance($1, $2::pg_catalog.pg_lsn)', [
+        this.slot,
+        formatLsn(lsn),
+      ])
+      // Another node is at it, or was faster.
+      .catch((error: unknown) => {
+        if (!['55006', '55000', '22023'].includes(stateOf(error))) throw error
+      })
+  }
+}
+
+/** How many bytes of WAL the server keeps for a slot; undefined where there is no such slot. */
+export async function heldBytes(pool: Pool, slot: string): Promise<number | undefined> {
+  const { rows } = await pool.query(
+    `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::pg_catalog.float8 AS held
+      FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`,
+    [slot],
+  )
+  return rows.length === 0 ? undefined : Number(rows[0]?.held ?? 0)
+}

@@ -1,0 +1,241 @@
+import type { Json } from '../../model/document.ts'
+import { toJson } from '../../model/json.ts'
+import { isPathName } from '../../model/path.ts'
+import type { Query } from '../source.ts'
+import { comparison, text as storable } from './input.ts'
+import { quote } from './name.ts'
+import { join, parameter, render, type Sql, sql } from './sql.ts'
+import { type Table, typeOf } from './table.ts'
+import type { Type, TypeCatalog } from './type.ts'
+
+/** A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones alone. NULL counts as false. */
+interface Condition extends Sql {
+  exact: boolean
+}
+
+const ANY: Condition = { text: 'true', values: [], exact: false }
+const ALL: Condition = { text: 'true', values: [], exact: true }
+const NONE: Condition = { text: 'false', values: [], exact: true }
+
+const ORDERS: Readonly<Record<string, string>> = { $gt: '>', $gte: '>=', $lt: '<', $lte: '<=' }
+const DAY_MS = 86_400_000
+const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
+
+/**
+ * A query as the condition of a WHERE clause, with all of its values as parameters. It finds all rows whose documents match, and maybe more:
+ * what was read must be matched again.
+ *
+ * In the database are looked for: `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times, `$exists` of columns,
+ * null and missing fields, joined by `$and $or $nor $not`. All else holds for every row there.
+ */
+export function toCondition(
+  table: Table,
+  query: Query,
+  types: TypeCatalog,
+): { sql: string; values: unknown[] } {
+  return render(new Filter(table, types).query(query))
+}
+
+class Filter {
+  readonly #table: Table
+  readonly #types: TypeCatalog
+
+  constructor(table: Table, types: TypeCatalog) {
+    this.#table = table
+    this.#types = types
+  }
+
+  query(query: Query): Condition {
+    return and(Object.entries(query).map(([field, condition]) => this.#entry(field, condition)))
+  }
+
+  #entry(field: string, condition: unknown): Condition {
+    if (!field.startsWith('$')) return this.#field(field, condition)
+    if (!Array.isArray(condition)) return ANY
+    const parts = () => condition.map((part) => this.query(part as Query))
+    if (field === '$and') return and(parts())
+    if (field === '$or') return or(parts())
+    return field === '$nor' ? not(or(parts())) : ANY
+  }
+
+  #field(field: string, condition: unknown): Condition {
+    if (condition instanceof RegExp) return ANY
+    const isQuery = isPlain(condition) && Object.keys(condition).some((name) => name.startsWith('$'))
+    if (!isQuery) return this.#equal(field, condition)
+    return and(Object.entries(condition).map(([name, value]) => this.#operator(field, name, value)))
+  }
+
+  #operator(field: string, name: string, value: unknown): Condition {
+    switch (name) {
+      case '$eq':
+        return this.#equal(field, value)
+      case '$ne':
+        return not(this.#equal(field, value))
+      case '$in':
+        return Array.isArray(value) ? this.#among(field, value) : ANY
+      case '$nin':
+        return Array.isArray(value) ? not(this.#among(field, value)) : ANY
+      case '$not':
+        return isPlain(value) ? not(this.#field(field, value)) : ANY
+      case '$exists':
+        if (typeof value !== 'boolean' || !this.#isColumn(field)) return ANY
+        return value ? ALL : NONE
+      default:
+        return ORDERS[name] ? this.#order(field, name, value) : ANY
+    }
+  }
+
+  #equal(field: string, value: unknown): Condition {
+    return value instanceof RegExp ? ANY : this.#among(field, [value])
+  }
+
+  /** Whether a column is one of some values. */
+  #among(field: string, values: readonly unknown[]): Condition {
+    if (values.some((value) => value instanceof RegExp)) return ANY
+    const wanted = values.map((value) => (value === undefined ? null : toJson(value)))
+    if (field === '_id' && this.#table.key.length > 1) return or(wanted.map((id) => this.#compoundId(id)))
+    const column = this.#column(field)
+    if (!column) return this.#table.options.document === undefined ? ANY : this.#inDocument(field, wanted)
+    return or([
+      ...(wanted.includes(null) ? [this.#isNull(column)] : []),
+      ...this.#amongScalars(
+        column,
+        wanted.filter((value) => value !== null),
+      ),
+    ])
+  }
+
+  #amongScalars({ column, type, loose }: ColumnExpression, wanted: readonly Json[]): Condition[] {
+    const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
+    for (const value of wanted) {
+      const how = comparison(type, value)
+      if (!how || type.kind === 'jsonb') return [ANY]
+      const input = how.input(value)
+      if (input === undefined) continue
+      const left = how.left(loose ? `(${column} COLLATE pg_catalog."C")` : column)
+      const key = `${left} ${how.cast}`
+      const group = groups.get(key) ?? { left, cast: how.cast, exact: how.exact, texts: [] }
+      groups.set(key, group)
+      group.texts.push(input)
+    }
+    return [...groups.values()].map(({ left, cast, exact, texts }) => ({
+      ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
+      exact,
+    }))
+  }
+
+  /** The `_id` of a key of several columns is an object of them. */
+  #compoundId(id: Json): Condition {
+    if (typeof id !== 'object' || id === null || Array.isArray(id)) return NONE
+    const parts = this.#table.key.map((name) => this.#among(name, [id[name] ?? null]))
+    return { ...and(parts), exact: false }
+  }
+
+  #order(field: string, name: string, given: unknown): Condition {
+    const found = this.#column(field)
+    const bound = given === undefined ? null : toJson(given)
+    if (!found) return ANY
+    const operator = ORDERS[name] ?? '='
+    const { column, type } = found
+    const compare = (left: string, cast: string, exact: boolean): Condition => ({
+      ...sql`${left} ${operator} ${parameter(String(bound))}::pg_catalog.${cast}`,
+      exact,
+    })
+    if (typeof bound === 'number') {
+      const whole = Number.isSafeInteger(bound) ? 'int8' : 'numeric'
+      if (type.kind === 'integer') return compare(column, whole, true)
+      // The integers past the safe ones are texts, and NaN is null: neither is in order to a number.
+      if (type.kind === 'bigint') return compare(column, whole, false)
+      return type.kind === 'float' ? compare(column, 'float8', false) : ANY
+    }
+    if (typeof bound !== 'string') return ANY
+    if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz')
+      return orderDate(column, type, operator, bound)
+    if (type.kind !== 'text' && type.kind !== 'enum') return ANY
+    // The order of UTF-8 is that of JavaScript's strings up to the surrogates.
+    const isPlain = storable(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
+    return isPlain ? compare(`${column}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', true) : ANY
+  }
+
+  /** Where the document is a column: its fields that are no arrays are compared there, by strings and booleans, and numbers up to their last digits. */
+  #inDocument(field: string, wanted: readonly Json[]): Condition {
+    const name = this.#table.options.document ?? ''
+    const type = typeOf(this.#table, name, this.#types)
+    if (!isPathName(field) || storable(field) === undefined || type?.kind !== 'jsonb') return ANY
+    const found = sql`${quote(name)} -> ${parameter(field)}::pg_catalog.text`
+    const kind = sql`pg_catalog.jsonb_typeof(${found})`
+    const parts = wanted.map((one): Sql => {
+      if (typeof one === 'number') {
+        const slack = Math.abs(one) * 1e-15 + Number.MIN_VALUE
+        const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
+        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
+      }
+      if (typeof one === 'boolean' || storable(one) !== undefined)
+        return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
+      // A number that overflows is null.
+      if (one === null) return sql`${found} IS NULL OR ${kind} IN ('null', 'number')`
+      return typeof one === 'string' ? NONE : ANY
+    })
+    return { ...join([...parts, sql`${kind} = 'array'`], ' OR '), exact: false }
+  }
+
+  #isNull({ column, type: { kind } }: ColumnExpression): Condition {
+    // A json null is null too, and an array may hold one.
+    if (kind === 'json' || kind === 'jsonb' || kind === 'array') return ANY
+    const isFloat = kind === 'real' || kind === 'float'
+    const infinite = isFloat ? ` OR ${column} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])` : ''
+    return { text: `(${column} IS NULL${infinite})`, values: [], exact: true }
+  }
+
+  #isColumn(field: string): boolean {
+    return this.#column(field) !== undefined || field === '_id'
+  }
+
+  #column(field: string): ColumnExpression | undefined {
+    const { key, options, loose } = this.#table
+    const name = field === '_id' && key.length === 1 ? key[0] : field
+    if (name === undefined || (options.document !== undefined && field !== '_id')) return undefined
+    // No query can name the others: a dot leads into a value.
+    if ((field === '_id' && key.length > 1) || name === '__proto__' || field.includes('.')) return undefined
+    const type = typeOf(this.#table, name, this.#types)
+    return type && { column: quote(name), type, loose: loose.has(name) }
+  }
+}
+
+interface ColumnExpression {
+  column: string
+  type: Type
+  loose: boolean
+}
+
+/** Of dates a day more than was asked for, since texts are in another order than times at the edges, and those whose texts are of another length. */
+function orderDate(column: string, { kind }: Type, operator: string, bound: string): Condition {
+  if (!DATE_LIKE.test(bound)) return ANY
+  const time = Date.parse(bound.includes('T') && !bound.endsWith('Z') ? `${bound}Z` : bound)
+  if (Number.isNaN(time)) return ANY
+  const wider = new Date(time + (operator.startsWith('>') ? -DAY_MS : DAY_MS))
+  if (wider.getUTCFullYear() < 1 || wider.getUTCFullYear() > 9999) return ANY
+  const near = sql`${column} ${operator} ${parameter(wider.toISOString())}::pg_catalog.${kind}`
+  return { ...sql`(${near} OR ${column} >= '10000-01-01' OR ${column} < '0001-01-01')`, exact: false }
+}
+
+function and(parts: readonly Condition[]): Condition {
+  if (parts.length === 0) return ALL
+  return { ...join(parts, ' AND '), exact: parts.every(({ exact }) => exact) }
+}
+
+function or(parts: readonly Condition[]): Condition {
+  if (parts.length === 0) return NONE
+  return { ...join(parts, ' OR '), exact: parts.every(({ exact }) => exact) }
+}
+
+/** The opposite of a condition that holds for too many would hold for too few. */
+function not(part: Condition): Condition {
+  return part.exact ? { ...sql`(${part} IS NOT TRUE)`, exact: true } : ANY
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,0 +1,123 @@
+import type { Json } from '../../model/document.ts'
+import type { Type } from './type.ts'
+
+/** How a column is compared with values in their JSON form. */
+export interface Comparison {
+  /** The column's side of `=`, of an expression for the column. */
+  left(column: string): string
+  /** The type of the value's side. */
+  cast: string
+  /** The text of the value that has this JSON form; `undefined` when no value of the type has it. */
+  input(value: Json): string | undefined
+  /** Whether `=` holds for that JSON form alone (`1.0` and `1.00` are equal numerics). */
+  exact: boolean
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const BIG = /^-?[1-9]\d{15,18}$/
+const NUMERIC = /^(?:-?\d{1,400}(?:\.\d{1,400})?|NaN|-?Infinity)$/
+const DATE = /^\d{4}-\d\d-\d\d$/
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
+
+const itself = (column: string) => column
+const asText = (column: string) => `${column}::pg_catalog.text`
+/** What PostgreSQL writes for the value; a cast to text would strip the blanks of a `char` and the `/32` of an `inet`. */
+const asWritten = (column: string) =>
+  `CASE WHEN ${column} IS NOT NULL THEN pg_catalog.format('%s', ${column}) END`
+
+const written: Comparison = { left: asWritten, cast: 'text', input: text, exact: true }
+
+const COMPARISONS: Partial<Record<Type['kind'], Comparison>> = {
+  boolean: {
+    left: itself,
+    cast: 'bool',
+    input: (value) => (typeof value === 'boolean' ? String(value) : undefined),
+    exact: true,
+  },
+  integer: { left: itself, cast: 'int8', input: safeInteger, exact: true },
+  bigint: {
+    left: itself,
+    cast: 'int8',
+    input: (value) => safeInteger(value) ?? bigInteger(value),
+    exact: true,
+  },
+  float: {
+    left: itself,
+    cast: 'float8',
+    input: (value) => (typeof value === 'number' ? String(value) : undefined),
+    exact: true,
+  },
+  numeric: { left: itself, cast: 'numeric', input: matching(NUMERIC), exact: false },
+  text: { left: itself, cast: 'text', input: text, exact: true },
+  padded: { left: itself, cast: 'bpchar', input: text, exact: false },
+  uuid: { left: itself, cast: 'uuid', input: matching(UUID), exact: true },
+  bytes: {
+    left: itself,
+    cast: 'bytea',
+    input: (value) =>
+      typeof value === 'string' && BASE64.test(value)
+        ? `\\x${Buffer.from(value, 'base64').toString('hex')}`
+        : undefined,
+    exact: false,
+  },
+  jsonb: {
+    left: itself,
+    cast: 'jsonb',
+    input: (value) => (holdsTexts(value) ? JSON.stringify(value) : undefined),
+    exact: false,
+  },
+  enum: { left: asText, cast: 'text', input: text, exact: true },
+  other: written,
+}
+
+/** How to look for a value among those of a type; `undefined` where it can't be done in the database. */
+export function comparison(type: Type, value: Json): Comparison | undefined {
+  if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz') {
+    return isPlainDate(type, value)
+      ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
+      : { ...written, exact: type.kind === 'date' }
+  }
+  return COMPARISONS[type.kind]
+}
+
+/** Whether it is the plain text of a date or a time that there is, as most of the type's values have it. */
+function isPlainDate(type: Type, value: Json): boolean {
+  if (typeof value !== 'string') return false
+  if (type.kind === 'date') return DATE.test(value) && exists(`${value}T00:00:00.000Z`)
+  const match = TIMESTAMP.exec(value)
+  if (!match || (match[1] === 'Z') !== (type.kind === 'timestamptz')) return false
+  return exists(`${value.slice(0, 23)}Z`)
+}
+
+function exists(iso: string): boolean {
+  const date = new Date(iso)
+  return !Number.isNaN(date.getTime()) && date.toISOString() === iso && date.getUTCFullYear() > 0
+}
+
+/** A string that PostgreSQL can hold: without U+0000, and without half of a surrogate pair. */
+export function text(value: Json | undefined): string | undefined {
+  if (typeof value !== 'string' || value.includes('\0')) return undefined
+  return /\p{Surrogate}/u.test(value) ? undefined : value
+}
+
+/** Whether all strings within are such that PostgreSQL can hold them. */
+function holdsTexts(value: Json): boolean {
+  if (typeof value === 'string') return text(value) !== undefined
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([key, item]) => text(key) !== undefined && holdsTexts(item))
+}
+
+function matching(pattern: RegExp): (value: Json) => string | undefined {
+  return (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined)
+}
+
+function safeInteger(value: Json): string | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : undefined
+}
+
+function bigInteger(value: Json): string | undefined {
+  if (typeof value !== 'string' || !BIG.test(value)) return undefined
+  const number = BigInt(value)
+  return BigInt.asIntN(64, number) === number && !Number.isSafeInteger(Number(value)) ? value : undefined
+}

@@ -1,0 +1,59 @@
+import { ParticleError } from '../../errors.ts'
+
+/** A table by its schema and its name. */
+export interface TableName {
+  readonly schema: string
+  readonly name: string
+}
+
+const PART = /(?:"((?:[^"\0]|"")+)"|([^".\0]+))(?:\.(?=.)|$)/suy
+const PLAIN = /^[^".\0]+$/su
+
+/**
+ * Reads `users` (of the schema `public`), `app.users`, or `"a.b"."c"` where a name holds a dot or a quote. Letters stay as they are written.
+ *
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function parseTableName(text: string): TableName {
+  const parts: string[] = []
+  PART.lastIndex = 0
+  for (let at = 0; typeof text === 'string' && at < text.length; at = PART.lastIndex) {
+    const match = PART.exec(text)
+    if (!match) return refuse(text)
+    parts.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '')
+  }
+  const [first, second] = parts
+  if (first === undefined || parts.length > 2) return refuse(text)
+  return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
+}
+
+/** The one text that stands for a table: `users` of the schema `public`, else `app.users`. */
+export function formatTableName({ schema, name }: TableName): string {
+  const part = (text: string) => (PLAIN.test(text) ? text : quote(text))
+  return schema === 'public' ? part(name) : `${part(schema)}.${part(name)}`
+}
+
+/** A name as it stands in SQL. */
+export function quote(name: string): string {
+  if (name.includes('\0')) return refuse(name)
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** A table's name as it stands in SQL. */
+export function quoteTable({ schema, name }: TableName): string {
+  return `${quote(schema)}.${quote(name)}`
+}
+
+/** A text as it stands in SQL, for the few statements that take no parameters. */
+export function literal(text: string): string {
+  if (text.includes('\0')) return refuse(text)
+  const escaped = text.replaceAll("'", "''")
+  return text.includes('\\') ? ` E'${escaped.replaceAll('\\', '\\\\')}'` : `'${escaped}'`
+}
+
+function refuse(text: unknown): never {
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `A table is named as 'users', 'schema.users' or '"with.dot"."users"', but not as ${JSON.stringify(text)}`,
+  )
+}

@@ -1,0 +1,302 @@
+import type { Client } from 'pg'
+import { ParticleError } from '../../errors.ts'
+import type { Change, ChangeListener } from '../source.ts'
+import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type Context, isHopeless, Pauses } from './follower.ts'
+import { withinPatience } from './patience.ts'
+import { comparePositions, formatPosition, type Place } from './position.ts'
+import { settings } from './session.ts'
+import type { Column } from './table.ts'
+import { parseRow } from './value.ts'
+
+/** What an {@link OutboxFollowing} follows. */
+export interface OutboxFollowingOptions extends Context {
+  /** The outbox's schema. */
+  schema: string
+  epoch: string
+  /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
+  present(): Promise<{ epoch: string; next: bigint }>
+  /** The tables that are followed, by the names of their collections; it grows. */
+  tables: ReadonlyMap<string, ShapedTable>
+  /** A client for a connection of one's own. */
+  connect(): Client
+  /** Where to begin: a place in the outbox's history. */
+  from: Place
+}
+
+/** A table and what its rows were like when its last change was told. */
+export interface ShapedTable extends KeyedTable {
+  key: readonly string[]
+  oid: number
+  shape: string
+}
+
+/** What a notice of another shape holds besides the columns. */
+export type ShapeNotice = Pick<ShapedTable, 'key' | 'oid'>
+
+/** A row of the outbox, with its commit's; all but the first three are null where the commit has no changes any more. */
+interface OutboxRow {
+  number: string
+  at: string
+  floor: string
+  collection: string | null
+  kind: string
+  columns: string | null
+  old: string | null
+  new: string | null
+}
+
+/** So many commits are read at once. */
+const BATCH = 200
+
+/** One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed since. */
+export class OutboxFollowing {
+  /** How far the listener has been told. */
+  position: string
+  /** Rejects where trying again can't help, before anything was read. */
+  readonly opened: Promise<void>
+  readonly #options: OutboxFollowingOptions
+  readonly #listener: ChangeListener
+  readonly #pauses = new Pauses()
+  readonly #layouts = new Layouts()
+  #at: bigint
+  #epoch: string
+  #client: Client | undefined
+  #closed = false
+  #running: Promise<void>
+  #wake: () => void = () => {}
+  #news = false
+  #accept: () => void = () => {}
+
+  constructor(options: OutboxFollowingOptions, listener: ChangeListener) {
+    this.#options = options
+    this.#listener = listener
+    const { epoch, from } = options
+    this.#at = from.at
+    this.#epoch = epoch
+    this.position = formatPosition(epoch, from.at, from.ordinal)
+    let refuse: (error: unknown) => void = () => {}
+    this.opened = new Promise((resolve, reject) => {
+      this.#accept = resolve
+      refuse = reject
+    })
+    this.opened.catch(() => {})
+    this.#running = this.#run(refuse)
+  }
+
+  /** Looks again at once. */
+  wake(): void {
+    this.#news = true
+    this.#wake()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pauses.end()
+    this.#wake()
+    // A query that is under way ends by itself, and then the connection.
+    await withinPatience(this.#running)
+    await this.#client?.end().catch(() => {})
+    await this.#running
+    this.#accept()
+  }
+
+  async #run(refuse: (error: unknown) => void): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#follow()
+      } catch (error) {
+        if (this.#closed) return
+        if (isHopeless(error)) refuse(error)
+        this.#listener.error(error)
+        await this.#pauses.next()
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { connect, schema, checkInterval } = this.#options
+    const client = connect()
+    this.#client = client
+    const broken = new Promise<never>((_, reject) => {
+      client.on('error', reject)
+      client.on('end', () => reject(new Error('The connection to PostgreSQL ended')))
+    })
+    broken.catch(() => {})
+    client.on('notification', () => this.wake())
+    try {
+      await client.connect()
+      await client.query(`${settings('SESSION')}; LISTEN "${schema}_changes"`)
+      const { epoch, next } = await this.#options.present()
+      if (this.#closed) return
+      if (epoch !== this.#epoch) {
+        this.#epoch = epoch
+        this.#lose('PostgreSQL is on another timeline', next)
+      }
+      this.#pauses.reset()
+      this.#accept()
+      while (!this.#closed) {
+        this.#news = false
+        while (!this.#closed && (await this.#read(client))) {
+          // There may be more.
+        }
+        if (this.#news || this.#closed) continue
+        await Promise.race([this.#sleep(checkInterval), broken])
+      }
+    } finally {
+      this.#client = undefined
+      await client.end().catch(() => {})
+    }
+  }
+
+  /** Notifications tell at once that there is something to read; should one be missed, the next look finds it. */
+  async #sleep(milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      timer.unref()
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Reads the next commits and tells of them; false when there are none. */
+  async #read(client: Client): Promise<boolean> {
+    const { schema, types } = this.#options
+    const { rows } = await client.query<OutboxRow>(
+      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text, o.collection, o.kind, o.columns, o.old, o.new
+        FROM ${schema}.meta m
+        LEFT JOIN (SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
+        LEFT JOIN ${schema}.changes o ON o.xid = c.xid ORDER BY c.number, o.id`,
+      [this.#at.toString()],
+    )
+    if (this.#closed) return false
+    const floor = BigInt(rows[0]?.floor ?? 1)
+    if (floor > this.#at) {
+      this.#lose('the outbox was trimmed past it', floor)
+      return true
+    }
+    const layouts = new Set(rows.map((row) => this.#layouts.of(row.columns)))
+    const oids = [...layouts].flatMap(({ columns }) => columns.map(({ oid }) => oid))
+    if (!types.has(oids)) await types.load(client, oids)
+    if (this.#closed) return false
+    const changes: Change[] = []
+    let told = this.position
+    for (const commit of commitsOf(rows)) {
+      const fresh = this.#translate(commit).filter(({ position }) => comparePositions(position, told) > 0)
+      changes.push(...fresh)
+      this.#at = BigInt(commit[0]?.number ?? 0) + 1n
+      told = formatPosition(this.#epoch, this.#at)
+    }
+    if (told === this.position) return false
+    this.position = told
+    if (changes.length > 0) this.#listener.changes(changes, told)
+    else this.#listener.progress(told)
+    return true
+  }
+
+  #lose(why: string, at: bigint): void {
+    this.#at = at
+    this.position = formatPosition(this.#epoch, at)
+    this.#listener.lost(`The history is lost: ${why}`, this.position)
+  }
+
+  #translate(rows: readonly OutboxRow[]): Change[] {
+    const { types, tables } = this.#options
+    const [first] = rows
+    const number = BigInt(first?.number ?? 0)
+    const timestamp = new Date(first?.at ?? 0).toISOString()
+    const transaction = number.toString()
+    const changes: Change[] = []
+    for (const [index, row] of rows.entries()) {
+      const table = tables.get(row.collection ?? '')
+      if (!table) continue
+      const position = (offset: number) => formatPosition(this.#epoch, number, 1 + index * POSITIONS + offset)
+      const whole = (kind: 'clear' | 'reload') =>
+        changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
+      const { columns, shape, generated } = this.#layouts.of(row.columns)
+      if (row.kind === 'truncate') {
+        whole('clear')
+        continue
+      }
+      const { key, oid } = row.kind === 'reshape' ? (JSON.parse(row.new ?? '{}') as ShapeNotice) : table
+      if (shape !== table.shape || oid !== table.oid || key.join('\0') !== table.key.join('\0'))
+        whole(shape === '' ? 'clear' : 'reload')
+      Object.assign(table, { shape, oid, key })
+      if (row.kind !== 'insert' && row.kind !== 'update' && row.kind !== 'delete') continue
+      const context: ChangeContext = {
+        timestamp,
+        transaction,
+        types,
+        position: (offset) => position(offset + 1),
+      }
+      const cellsOf = (text: string | null) =>
+        text === null ? undefined : parseRow(text).filter((_, at) => !generated[at])
+      const change: RowChange = {
+        kind: row.kind,
+        columns,
+        old: cellsOf(row.old),
+        full: true,
+        cells: cellsOf(row.new),
+      }
+      changes.push(...translateRow(table, change, context).changes)
+    }
+    return changes
+  }
+}
+
+/** A text that is the same for rows of the same form, whatever the order of columns, which partitions have of their own. */
+export function shapeOf(columns: readonly Column[]): string {
+  const texts = columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`)
+  return texts.sort().join()
+}
+
+/** What a row of the outbox says of the table's columns. */
+interface Layout {
+  columns: Column[]
+  shape: string
+  /** Whether each cell is of a generated column. */
+  generated: boolean[]
+}
+
+const NO_COLUMNS: Layout = { columns: [], shape: '', generated: [] }
+
+/** Reads layouts, of which there are few for many rows. */
+class Layouts {
+  readonly #known = new Map<string, Layout>()
+
+  of(text: string | null): Layout {
+    if (text === null) return NO_COLUMNS
+    const known = this.#known.get(text)
+    if (known) return known
+    const listed = JSON.parse(text) as [name: string, oid: number, isGenerated: boolean][]
+    const columns = listed
+      .filter(([, , isGenerated]) => !isGenerated)
+      .map(([name, oid]): Column => ({ name, oid }))
+    const generated = listed.map(([, , isGenerated]) => isGenerated)
+    const layout = { columns, shape: shapeOf(columns), generated }
+    if (this.#known.size > 1000) this.#known.clear()
+    this.#known.set(text, layout)
+    return layout
+  }
+}
+
+function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {
+  const commits: OutboxRow[][] = []
+  for (const row of rows) {
+    if (row.number === null) continue
+    const last = commits.at(-1)
+    if (last?.[0]?.number === row.number) last.push(row)
+    else commits.push([row])
+  }
+  return commits
+}
+
+/** What to say where there is no outbox. */
+export function notInstalled(collection: string): ParticleError {
+  return new ParticleError(
+    'INVALID_OPTION',
+    `The changes of the table ${collection} are not recorded: run installTriggers(pool, [${JSON.stringify(collection)}]) once, as the tables' owner`,
+  )
+}

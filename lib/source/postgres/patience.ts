@@ -1,0 +1,10 @@
+const PATIENCE_MS = 1500
+
+/** Waits for a promise, but no longer than a moment: a server that does not answer must not hold up an end. */
+export async function withinPatience(promise: Promise<unknown> | undefined): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE_MS)
+  })
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}

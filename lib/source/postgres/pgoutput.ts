@@ -1,0 +1,175 @@
+import type { Cells, Column } from './table.ts'
+
+/** A table as the stream describes it before its first change, and whenever that has changed. */
+export interface Relation {
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+  readonly columns: readonly Column[]
+  /** Whether each column is part of what identifies a row. */
+  readonly identifying: readonly boolean[]
+}
+
+/** What a row was before: only what identifies it, or all of it. */
+export interface Old {
+  readonly full: boolean
+  readonly cells: Cells
+}
+
+/** A message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged is `undefined`. */
+export type Message =
+  | { tag: 'begin'; lsn: bigint; time: number; xid: number }
+  | { tag: 'commit'; end: bigint }
+  | { tag: 'insert'; relation: Relation; cells: Cells }
+  | { tag: 'update'; relation: Relation; old: Old | undefined; cells: Cells }
+  | { tag: 'delete'; relation: Relation; old: Old }
+  | { tag: 'truncate'; relations: Relation[] }
+  | { tag: 'message'; prefix: string; content: string }
+  | { tag: 'other' }
+
+/** PostgreSQL counts microseconds from the year 2000. */
+const EPOCH_MS = 946_684_800_000
+
+/**
+ * Reads messages. (The parser of `pg-logical-replication` hands values over as JavaScript's, by the process's own type parsers, and drops a
+ * U+FEFF that a text begins with: here every value stays the text that PostgreSQL wrote.)
+ */
+export class Decoder {
+  readonly #relations = new Map<number, Relation>()
+
+  decode(bytes: Buffer): Message {
+    const reader = new Reader(bytes)
+    switch (String.fromCharCode(reader.byte())) {
+      case 'B':
+        return {
+          tag: 'begin',
+          lsn: reader.uint64(),
+          time: Math.floor(Number(reader.int64()) / 1000) + EPOCH_MS,
+          xid: reader.uint32(),
+        }
+      case 'C':
+        reader.skip(9)
+        return { tag: 'commit', end: reader.uint64() }
+      case 'R':
+        this.#relation(reader)
+        return { tag: 'other' }
+      case 'I': {
+        const relation = this.#known(reader)
+        reader.skip(1)
+        return { tag: 'insert', relation, cells: reader.cells() }
+      }
+      case 'U':
+        return this.#update(reader)
+      case 'D':
+        return { tag: 'delete', relation: this.#known(reader), old: this.#old(reader, reader.byte()) }
+      case 'T': {
+        const count = reader.uint32()
+        reader.skip(1)
+        return { tag: 'truncate', relations: Array.from({ length: count }, () => this.#known(reader)) }
+      }
+      case 'M': {
+        reader.skip(9)
+        return { tag: 'message', prefix: reader.name(), content: reader.text(reader.uint32()) }
+      }
+      default:
+        return { tag: 'other' }
+    }
+  }
+
+  #relation(reader: Reader): void {
+    const oid = reader.uint32()
+    const [schema, name] = [reader.name(), reader.name()]
+    reader.skip(1)
+    const columns: Column[] = []
+    const identifying: boolean[] = []
+    for (let count = reader.uint16(); count > 0; count--) {
+      identifying.push((reader.byte() & 1) === 1)
+      columns.push({ name: reader.name(), oid: reader.uint32() })
+      reader.skip(4)
+    }
+    this.#relations.set(oid, { oid, schema: schema || 'pg_catalog', name, columns, identifying })
+  }
+
+  #known(reader: Reader): Relation {
+    const oid = reader.uint32()
+    const relation = this.#relations.get(oid)
+    if (!relation) throw new Error(`The server told of the relation ${oid} without describing it`)
+    return relation
+  }
+
+  #update(reader: Reader): Message {
+    const relation = this.#known(reader)
+    const kind = reader.byte()
+    if (kind === 0x4e) return { tag: 'update', relation, old: undefined, cells: reader.cells() }
+    const old = this.#old(reader, kind)
+    reader.skip(1)
+    return { tag: 'update', relation, old, cells: reader.cells() }
+  }
+
+  #old(reader: Reader, kind: number): Old {
+    return { full: kind === 0x4f, cells: reader.cells() }
+  }
+}
+
+class Reader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  skip(count: number): void {
+    this.#at += count
+  }
+
+  byte(): number {
+    return this.#bytes.readUInt8(this.#at++)
+  }
+
+  uint16(): number {
+    this.#at += 2
+    return this.#bytes.readUInt16BE(this.#at - 2)
+  }
+
+  uint32(): number {
+    this.#at += 4
+    return this.#bytes.readUInt32BE(this.#at - 4)
+  }
+
+  uint64(): bigint {
+    this.#at += 8
+    return this.#bytes.readBigUInt64BE(this.#at - 8)
+  }
+
+  int64(): bigint {
+    return BigInt.asIntN(64, this.uint64())
+  }
+
+  text(length: number): string {
+    this.#at += length
+    if (this.#at > this.#bytes.length) throw new RangeError('A message of the server ends too early')
+    return this.#bytes.toString('utf8', this.#at - length, this.#at)
+  }
+
+  /** A text that a zero ends. */
+  name(): string {
+    const end = this.#bytes.indexOf(0, this.#at)
+    if (end < 0) throw new RangeError('A message of the server ends too early')
+    const text = this.text(end - this.#at)
+    this.#at++
+    return text
+  }
+
+  cells(): Cells {
+    const cells: (string | null | undefined)[] = []
+    for (let count = this.uint16(); count > 0; count--) {
+      const kind = this.byte()
+      if (kind === 0x74) cells.push(this.text(this.uint32()))
+      else if (kind === 0x6e) cells.push(null)
+      else if (kind === 0x75) cells.push(undefined)
+      else throw new Error(`The server sent a value of an unknown form (${kind})`)
+    }
+    return cells
+  }
+}

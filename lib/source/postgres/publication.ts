@@ -1,0 +1,91 @@
+import type { Pool, PoolClient } from 'pg'
+import { ParticleError } from '../../errors.ts'
+import { quote, quoteTable } from './name.ts'
+import { queryTexts, stateOf } from './session.ts'
+import { loadTable, type Table, type TableReference } from './table.ts'
+import type { TypeCatalog } from './type.ts'
+
+const DUPLICATE = new Set(['42710', '23505'])
+const PAUSE_MS = 50
+
+/** Makes sure that there is a publication of this name; one that is there is taken as it is. */
+export async function ensurePublication(pool: Pool, publication: string): Promise<void> {
+  const { rowCount } = await pool.query('SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = $1', [
+    publication,
+  ])
+  if (rowCount) return
+  await pool
+    .query(`CREATE PUBLICATION ${quote(publication)} WITH (publish_via_partition_root = true)`)
+    .catch((error: unknown) => {
+      if (!DUPLICATE.has(stateOf(error))) throw error
+    })
+}
+
+/**
+ * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended who were writing to it before, since of
+ * their writes nothing is told. Gives what there is to know of the table; `undefined` where there is none.
+ *
+ * @throws ParticleError `INVALID_OPTION` where its rows can't be told apart.
+ */
+export async function publishTable(
+  pool: Pool,
+  publication: string,
+  reference: TableReference,
+  types: TypeCatalog,
+): Promise<Table | undefined> {
+  const client = await pool.connect()
+  const ignore = () => {}
+  client.on('error', ignore)
+  try {
+    const table = await loadTable(client, reference, types)
+    if (!table) return undefined
+    if (table.identity === 'n') {
+      throw new ParticleError(
+        'INVALID_OPTION',
+        `The table ${table.collection} has REPLICA IDENTITY NOTHING, by which nobody learns what became of a row: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
+      )
+    }
+    if (!(await isPublished(client, publication, table))) {
+      await client
+        .query(`ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
+        .catch((error: unknown) => {
+          if (!DUPLICATE.has(stateOf(error))) throw error
+        })
+    }
+    await othersWritersEnd(client, table)
+    return table
+  } finally {
+    client.off('error', ignore)
+    client.release()
+  }
+}
+
+async function isPublished(client: PoolClient, publication: string, table: Table): Promise<boolean> {
+  const { rows } = await queryTexts(
+    client,
+    'SELECT 1 FROM pg_catalog.pg_publication_tables WHERE pubname = $1 AND schemaname = $2 AND tablename = $3',
+    [publication, table.schema, table.name],
+  )
+  return rows.length > 0
+}
+
+/** Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have ended. */
+async function othersWritersEnd(client: PoolClient, table: Table): Promise<void> {
+  const writers = async (): Promise<Set<string>> => {
+    const { rows } = await queryTexts(
+      client,
+      `SELECT DISTINCT virtualtransaction FROM pg_catalog.pg_locks
+        WHERE locktype = 'relation' AND granted AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND (relation = $1 OR relation IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))`,
+      [table.oid],
+    )
+    return new Set(rows.map(([transaction]) => transaction ?? ''))
+  }
+  const before = await writers()
+  while (before.size > 0) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    const now = await writers()
+    for (const transaction of before) if (!now.has(transaction)) before.delete(transaction)
+  }
+}

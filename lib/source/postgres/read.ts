@@ -1,0 +1,120 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Document, Id } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import { isObject } from '../../model/json.ts'
+import { matcher } from '../../policy/criteria.ts'
+import type { Query } from '../source.ts'
+import { toCondition } from './filter.ts'
+import { comparison } from './input.ts'
+import { quote, quoteTable } from './name.ts'
+import { queryTexts, readingTransaction } from './session.ts'
+import { join, parameter, render, type Sql, sql } from './sql.ts'
+import { loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
+import type { TypeCatalog } from './type.ts'
+
+/** What to read from. */
+export interface ReadRequest {
+  pool: Pool
+  table: TableReference
+  types: TypeCatalog
+}
+
+/** Looks at a transaction's snapshot before anything is read: undefined where another must be taken. */
+export type Examine<T> = (client: PoolClient) => Promise<T | undefined>
+
+const BATCH = 1000
+const FIRST_PAUSE_MS = 2
+const LONGEST_PAUSE_MS = 200
+
+/**
+ * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for, all of one snapshot: one
+ * that `examine` accepted, whose answer is returned. A table that is not there has none.
+ */
+export async function readDocuments<T>(
+  { pool, table: reference, types }: ReadRequest,
+  query: Query,
+  examine: Examine<T>,
+  each: (documents: Document[]) => void | Promise<void>,
+): Promise<T> {
+  return await inSnapshot(pool, examine, async (client) => {
+    const table = await loadTable(client, reference, types)
+    if (!table) return
+    const where = toCondition(table, query, types)
+    const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+    await queryTexts(
+      client,
+      `DECLARE rows NO SCROLL CURSOR FOR ${select(table)} WHERE ${where.sql}`,
+      where.values,
+    )
+    for (;;) {
+      const { rows } = await queryTexts(client, `FETCH ${BATCH} FROM rows`)
+      const documents = rows.map((row) => toDocument(table, table.columns, row, types)).filter(matches)
+      if (documents.length > 0) await each(documents)
+      if (rows.length < BATCH) return
+    }
+  })
+}
+
+/** The documents with these ids (in JSON form) as they are now. */
+export async function lookupDocuments(
+  { pool, table: reference, types }: ReadRequest,
+  ids: readonly Id[],
+  examine: Examine<unknown>,
+): Promise<Document[]> {
+  if (ids.length === 0) return []
+  const documents: Document[] = []
+  await inSnapshot(pool, examine, async (client) => {
+    const table = await loadTable(client, reference, types)
+    if (!table) return
+    const where = render(toIdCondition(table, ids, types))
+    const { rows } = await queryTexts(client, `${select(table)} WHERE ${where.sql}`, where.values)
+    documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
+  })
+  const wanted = new Set(ids.map(idKey))
+  return documents.filter(({ _id }) => wanted.has(idKey(_id ?? null)))
+}
+
+async function inSnapshot<T>(
+  pool: Pool,
+  examine: Examine<T>,
+  run: (client: PoolClient) => Promise<void>,
+): Promise<T> {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const result = await readingTransaction(pool, async (client) => {
+      const answer = await examine(client)
+      if (answer !== undefined) await run(client)
+      return answer
+    })
+    if (result !== undefined) return result
+    await new Promise((resolve) => setTimeout(resolve, pause))
+  }
+}
+
+function select(table: Table): string {
+  return `SELECT ${table.columns.map(({ name }) => quote(name)).join(', ')} FROM ${quoteTable(table)}`
+}
+
+/** The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few others. */
+function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
+  const parts = table.key.map((name): Sql => {
+    const type = typeOf(table, name, types)
+    const groups = new Map<string, { left: string; cast: string; texts: string[] }>()
+    for (const id of ids) {
+      const value = table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null
+      const how = type && comparison(type, value)
+      // A type whose values can't be told by their JSON form.
+      if (!how) return sql`true`
+      const input = how.input(value)
+      if (input === undefined) continue
+      const left = how.left(quote(name))
+      const group = groups.get(`${left} ${how.cast}`) ?? { left, cast: how.cast, texts: [] }
+      groups.set(`${left} ${how.cast}`, group)
+      group.texts.push(input)
+    }
+    const conditions = [...groups.values()].map(
+      ({ left, cast, texts }) => sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
+    )
+    return conditions.length === 0 ? sql`false` : join(conditions, ' OR ')
+  })
+  return join(parts, ' AND ')
+}

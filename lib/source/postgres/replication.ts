@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import type { Pool, PoolClient } from 'pg'
+import type { ChangeListener, Reading, Subscription } from '../source.ts'
+import { Anchor } from './anchor.ts'
+import type { Lookup } from './completion.ts'
+import { type Changes, type Context, Rounds } from './follower.ts'
+import { comparePositions, formatPosition, parseLsn, parsePosition } from './position.ts'
+import { ensurePublication, publishTable } from './publication.ts'
+import { queryTexts, readingTransaction } from './session.ts'
+import { Snapshot } from './snapshot.ts'
+import { loadTable } from './table.ts'
+import { type FollowedTable, type ShapeNotice, shapeOf } from './transaction.ts'
+import { WalFollowing } from './wal-following.ts'
+
+/** What logical replication is told. */
+export interface ReplicationOptions {
+  publication: string
+  slot: string | undefined
+  slotBytes: number
+  history: number
+}
+
+const NUDGE_MS = 10
+
+/** Learns of changes by logical replication. */
+export class Replication implements Changes {
+  readonly #context: Context
+  readonly #options: ReplicationOptions
+  readonly #lookup: Lookup
+  readonly #anchor: Anchor | undefined
+  readonly #followings = new Set<WalFollowing>()
+  readonly #tables = new Map<string, FollowedTable>()
+  readonly #prepared = new Map<string, Promise<void>>()
+  /** What the catalog said when it was last looked at. */
+  readonly #looked = new Map<string, ShapeNotice>()
+  #epoch: string | undefined
+  readonly #slotRounds = new Rounds()
+  readonly #shapeRounds = new Rounds()
+
+  constructor(context: Context, options: ReplicationOptions, lookup: Lookup) {
+    this.#context = context
+    this.#options = options
+    this.#lookup = lookup
+    const { slot, history, slotBytes } = options
+    this.#anchor =
+      slot === undefined ? undefined : new Anchor({ pool: context.pool, slot, history, slotBytes })
+  }
+
+  async follow(listener: ChangeListener, from?: string): Promise<Subscription> {
+    const { pool, references } = this.#context
+    const { publication, slotBytes } = this.#options
+    // A publication must be older than what is read by it.
+    await ensurePublication(pool, publication)
+    for (const collection of references.keys()) await this.prepare(collection)
+    await this.#anchor?.ensure()
+    const { epoch, lsn: head } = await this.#present()
+    const place = from === undefined ? undefined : parsePosition(from)
+    const honoured = place?.epoch === epoch && place.at <= head ? place : undefined
+    const following = new WalFollowing(
+      {
+        ...this.#context,
+        epoch,
+        present: () => this.#present(),
+        publication,
+        prefix: this.#prefix,
+        anchor: this.#anchor,
+        slotBytes,
+        tables: this.#tables,
+        from: honoured,
+        lookup: this.#lookup,
+      },
+      listener,
+    )
+    this.#followings.add(following)
+    try {
+      await following.opened
+    } catch (error) {
+      this.#followings.delete(following)
+      throw error
+    }
+    following.announce()
+    const { checkInterval } = this.#context
+    const failed = (error: unknown) => listener.error(error)
+    // Apart from each other: what waits for a table's writers must not hold up what bounds the slots.
+    this.#slotRounds.begin(checkInterval, () => this.#checkSlots(), failed)
+    this.#shapeRounds.begin(checkInterval, () => this.#checkShapes(), failed)
+    const end = formatPosition(epoch, head)
+    return {
+      position: following.startPosition,
+      ...(comparePositions(following.startPosition, end) < 0 ? { head: end } : {}),
+      close: async () => {
+        this.#followings.delete(following)
+        if (this.#followings.size === 0) {
+          this.#slotRounds.end()
+          this.#shapeRounds.end()
+          for (const known of [this.#prepared, this.#tables, this.#looked]) known.clear()
+        }
+        await following.close()
+      },
+    }
+  }
+
+  /** The oldest position that the permanent slot reaches back to, and without one the present. */
+  async past(): Promise<string> {
+    const { epoch, lsn } = await this.#present()
+    return formatPosition(epoch, (await this.#anchor?.reach()) ?? lsn)
+  }
+
+  async prepare(collection: string): Promise<void> {
+    const known = this.#prepared.get(collection) ?? this.#publish(collection)
+    this.#prepared.set(collection, known)
+    await known.catch((error: unknown) => {
+      this.#prepared.delete(collection)
+      throw error
+    })
+  }
+
+  async examine(client: PoolClient): Promise<Reading | undefined> {
+    const followings = [...this.#followings]
+    const told = followings.map(({ position }) => position).filter((position) => position !== '')
+    const xids = followings.flatMap((following) => following.xids)
+    const { rows } = await queryTexts(
+      client,
+      'SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_wal_insert_lsn()::text',
+    )
+    const [snapshot, end] = rows[0] ?? []
+    const seen = new Snapshot(snapshot ?? '')
+    // A commit is in the WAL, and may be told, a moment before others see it.
+    if (!xids.every((xid) => seen.sees(xid))) return undefined
+    for (const following of followings) following.forget(seen)
+    const epoch = this.#epoch ?? (await this.#present(client)).epoch
+    // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are, it is not known from where on.
+    const from = told.reduce(
+      (a, b) => (comparePositions(a, b) < 0 ? a : b),
+      told[0] ?? formatPosition(epoch, 0n),
+    )
+    const to = formatPosition(epoch, parseLsn(end ?? '0/0'))
+    return { from, to: comparePositions(to, from) < 0 ? from : to }
+  }
+
+  /** The server tells how far it has come when it has something to tell: a message in the WAL is something. */
+  reach({ to }: Reading): void {
+    const isBehind = () => [...this.#followings].some(({ position }) => comparePositions(position, to) < 0)
+    if (!isBehind()) return
+    setTimeout(() => {
+      if (isBehind()) void this.#notice('').catch(() => {})
+    }, NUDGE_MS).unref()
+  }
+
+  get #prefix(): string {
+    return `particle:${this.#options.publication}`
+  }
+
+  async #notice(content: string): Promise<void> {
+    await this.#context.pool.query(
+      'SELECT pg_catalog.pg_logical_emit_message(true, $1, $2::pg_catalog.text)',
+      [this.#prefix, content],
+    )
+  }
+
+  async #present(client: Pool | PoolClient = this.#context.pool): Promise<{ epoch: string; lsn: bigint }> {
+    const { rows } = await client.query(
+      `SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text AS system,
+        pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) AS timeline,
+        (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text AS database,
+        pg_catalog.pg_current_wal_flush_lsn()::text AS lsn`,
+    )
+    const { system, timeline, database, lsn } = rows[0] ?? {}
+    const parts = ['replication', system, timeline, database, this.#options.publication]
+    this.#epoch = epochOf(parts)
+    return { epoch: this.#epoch, lsn: parseLsn(lsn) }
+  }
+
+  async #publish(collection: string): Promise<void> {
+    const { pool, references, types } = this.#context
+    const reference = references.get(collection)
+    if (!reference) return
+    await ensurePublication(pool, this.#options.publication)
+    const table = await publishTable(pool, this.#options.publication, reference, types)
+    const key = table?.key ?? []
+    const shape = table ? shapeOf(table, key) : ''
+    this.#looked.set(collection, { collection, shape, key: [...key] })
+    if (!this.#tables.has(collection)) this.#tables.set(collection, { ...reference, key, shape })
+  }
+
+  /** From time to time: sees that no slot keeps too much. */
+  async #checkSlots(): Promise<void> {
+    const { rows } = await this.#context.pool.query(
+      'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
+    )
+    for (const following of this.#followings) {
+      following.forget(new Snapshot(rows[0]?.snapshot))
+      await following.check()
+    }
+    const [first] = this.#followings
+    if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
+  }
+
+  /** From time to time: sees whether tables have got another shape, which the stream tells only with their next change, or never (of one that was dropped). */
+  async #checkShapes(): Promise<void> {
+    const { pool, references, types } = this.#context
+    for (const [collection, before] of [...this.#looked]) {
+      const reference = references.get(collection)
+      if (!reference) continue
+      const table = await readingTransaction(pool, (client) => loadTable(client, reference, types))
+      if ((table ? shapeOf(table, table.key) : '') === before.shape) continue
+      await this.#publish(collection)
+      await this.#notice(JSON.stringify(this.#looked.get(collection)))
+    }
+  }
+}
+
+/** A short text that is the same for the same parts. */
+export function epochOf(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)
+}

@@ -1,0 +1,33 @@
+/** SQL in which a U+0000, which no name and no text of it holds, stands for each of its values. */
+export interface Sql {
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+/** SQL of parts: texts, which stand for themselves, and SQL with values. */
+export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sql {
+  const all = parts.map((part) => (typeof part === 'string' ? { text: part, values: [] } : part))
+  return {
+    text: texts.map((text, index) => text + (all[index]?.text ?? '')).join(''),
+    values: all.flatMap(({ values }) => values),
+  }
+}
+
+/** A value that is bound. */
+export function parameter(value: unknown): Sql {
+  return { text: '\0', values: [value] }
+}
+
+/** Parts in parentheses. */
+export function join(parts: readonly Sql[], between: string): Sql {
+  return {
+    text: `(${parts.map(({ text }) => text).join(between)})`,
+    values: parts.flatMap(({ values }) => values),
+  }
+}
+
+/** As a client takes it: `$1`, `$2` and so on, and their values. */
+export function render({ text, values }: Sql): { sql: string; values: unknown[] } {
+  let count = 0
+  return { sql: text.replaceAll('\0', () => `$${++count}`), values: [...values] }
+}

@@ -1,0 +1,221 @@
+import type { Client, ClientConfig, Connection } from 'pg'
+import type { LogicalReplicationService } from 'pg-logical-replication'
+import { withinPatience } from './patience.ts'
+import { Decoder, type Message } from './pgoutput.ts'
+import { formatLsn, parseLsn } from './position.ts'
+import { settings } from './session.ts'
+
+/** What a {@link WalStream} is to read. */
+export interface WalStreamOptions {
+  /** Of the pool, for one connection of its own. */
+  config: ClientConfig
+  publication: string
+  /** The temporary slot to make. */
+  slot: string
+  /** The permanent slot to copy it from, so that it reaches back as far. */
+  anchor: string | undefined
+  /** Where to begin; undefined for now. */
+  from: bigint | undefined
+  /** Ends a session of the server by its process id. */
+  terminate(pid: number): Promise<void>
+}
+
+/** What a {@link WalStream} calls, each synchronously. */
+export interface WalStreamHandler {
+  /** Transactions whose commits begin at this LSN or after it will be told. */
+  started(lsn: bigint): void
+  message(message: Message, bytes: number): void
+  /** All whose commits begin before this LSN has been told. */
+  heartbeat(lsn: bigint): void
+}
+
+/** The socket and the protocol of a client, which the `pg` package has but doesn't declare. */
+interface ClientInside {
+  readonly connection: Connection & {
+    endCopyFrom(): void
+    stream: { pause(): void; resume(): void; destroy(): void }
+  }
+  readonly processID: number | null
+}
+
+const STATUS_MS = 1000
+/** With so long a silence of a server that is asked every {@link PING_MS}, the connection is taken to be dead. */
+const SILENCE_MS = 30_000
+const PING_MS = 8000
+
+/** One connection that reads the server's WAL through a temporary slot, which is gone with it. */
+export class WalStream {
+  readonly #options: WalStreamOptions
+  readonly #handler: WalStreamHandler
+  #service: LogicalReplicationService | undefined
+  #client: (Client & ClientInside) | undefined
+  #started = false
+  #closed = false
+  #done: Promise<void> | undefined
+  /** All before this LSN needs not be told again. */
+  #confirmed = 0n
+  #sent = 0n
+  #heard = Date.now()
+  #isPaused = false
+  #failure: Error | undefined
+
+  constructor(options: WalStreamOptions, handler: WalStreamHandler) {
+    this.#options = options
+    this.#handler = handler
+  }
+
+  /** Reads until it is closed, when it resolves, or until something fails, when it rejects. */
+  async run(): Promise<void> {
+    this.#done = this.#run()
+    await this.#done
+  }
+
+  /** Tells the server, soon, that it may forget what is before this LSN. */
+  confirm(lsn: bigint): void {
+    if (lsn > this.#confirmed) this.#confirmed = lsn
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#client?.connection.stream.pause()
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#heard = Date.now()
+    this.#client?.connection.stream.resume()
+  }
+
+  /** Ends the connection for a reason that `run()` rejects with. */
+  fail(error: Error): void {
+    this.#failure = error
+    this.#client?.connection.stream.destroy()
+  }
+
+  /** Ends the connection, and with it the slot. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const client = this.#client
+    if (!client) return
+    // Where the slot is still waited for, the server would look at the connection only after that.
+    if (this.#started) client.connection.endCopyFrom()
+    else if (client.processID) await withinPatience(this.#options.terminate(client.processID))
+    await withinPatience(this.#done?.catch(() => {}))
+    client.connection.stream.destroy()
+    await this.#done?.catch(() => {})
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#read()
+      if (!this.#closed) throw new Error('The server ended the replication')
+    } catch (error) {
+      throw this.#failure ?? error
+    } finally {
+      await withinPatience(this.#service?.destroy())
+      this.#client?.connection.stream.destroy()
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { LogicalReplicationService } = await import('pg-logical-replication')
+    if (this.#closed) return
+    const service = new LogicalReplicationService(this.#options.config, {
+      // By hand, since the service would confirm what was not handled yet.
+      acknowledge: { auto: false, timeoutSeconds: 0 },
+    })
+    this.#service = service
+    const decoder = new Decoder()
+    service.on('start', () => {
+      this.#started = true
+      this.#heard = Date.now()
+      this.#guarded(() => this.#handler.started(this.#confirmed))
+    })
+    service.on('data', (_lsn: string, { message, bytes }: { message: Message; bytes: number }) => {
+      this.#heard = Date.now()
+      this.#guarded(() => this.#handler.message(message, bytes))
+    })
+    service.on('heartbeat', (lsn: string, _time: number, respond: boolean) => {
+      this.#heard = Date.now()
+      this.#guarded(() => this.#handler.heartbeat(parseLsn(lsn)))
+      if (respond) this.#tell(false)
+    })
+    service.on('error', (error: Error) => {
+      this.#failure ??= error
+    })
+    const timer = setInterval(() => this.#keep(), STATUS_MS)
+    timer.unref()
+    try {
+      await service.subscribe(
+        {
+          name: 'pgoutput',
+          options: {},
+          start: (client) => this.#start(client as Client & ClientInside),
+          parse: (bytes) => ({
+            message: this.#guarded(() => decoder.decode(bytes)) ?? { tag: 'other' },
+            bytes: bytes.length,
+          }),
+        },
+        this.#options.slot,
+      )
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  async #start(client: Client & ClientInside): Promise<void> {
+    this.#client = client
+    const { slot, anchor, publication, from } = this.#options
+    await client.query(settings('SESSION'))
+    let reach: bigint
+    if (anchor === undefined || from === undefined) {
+      // Waits for the transactions under way, so that a reading that follows sees all whose commits are before it.
+      const { rows } = await client.query(
+        `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
+      )
+      reach = parseLsn(String(rows[0]?.consistent_point))
+    } else {
+      const { rows } = await client.query(
+        `SELECT lsn::text FROM pg_catalog.pg_copy_logical_replication_slot('${anchor}', '${slot}', true)`,
+      )
+      reach = parseLsn(String(rows[0]?.lsn))
+    }
+    if (this.#closed) return
+    const begin = from === undefined || from < reach ? reach : from
+    this.#confirmed = begin
+    const { rows } = await client.query(
+      `SELECT pg_catalog.current_setting('server_version_num')::int4 AS version`,
+    )
+    const messages = Number(rows[0]?.version) >= 140_000 ? `, messages 'true'` : ''
+    await client.query(
+      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(begin)} (proto_version '1', publication_names '"${publication}"'${messages})`,
+    )
+  }
+
+  /** What is thrown here would end the process: it ends the connection. */
+  #guarded<T>(run: () => T): T | undefined {
+    if (this.#closed || this.#failure) return undefined
+    try {
+      return run()
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+      return undefined
+    }
+  }
+
+  /** Every second: tells how far it has come, asks a silent server for a sign of life, and gives a dead one up. */
+  #keep(): void {
+    if (!this.#started || this.#closed) return
+    const silence = this.#isPaused ? 0 : Date.now() - this.#heard
+    if (silence > SILENCE_MS) this.fail(new Error(`The server has said nothing for ${SILENCE_MS / 1000} s`))
+    else if (silence > PING_MS) this.#tell(true)
+    else if (this.#confirmed > this.#sent) this.#tell(false)
+  }
+
+  #tell(ping: boolean): void {
+    this.#sent = this.#confirmed
+    // The service adds one to what it is given, and the transaction that begins right there would never be told to the next one.
+    void this.#service?.acknowledge(formatLsn(this.#confirmed - 1n), ping)
+  }
+}

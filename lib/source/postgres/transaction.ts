@@ -1,0 +1,168 @@
+import type { Change, DocumentChange } from '../source.ts'
+import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { formatTableName } from './name.ts'
+import type { Message, Relation } from './pgoutput.ts'
+import { formatPosition } from './position.ts'
+import type { Column } from './table.ts'
+import type { TypeCatalog } from './type.ts'
+
+/** A transaction as the stream told it. */
+export interface Transaction {
+  /** Where its commit begins. */
+  readonly lsn: bigint
+  readonly time: number
+  readonly xid: number
+  readonly messages: Message[]
+  bytes: number
+}
+
+/** A table that is followed, and what its rows were like when its last change was told. */
+export interface FollowedTable extends KeyedTable {
+  readonly shape: string
+}
+
+/** A notice in the WAL that a table has another shape, for all who follow: `''` where it is gone. */
+export interface ShapeNotice {
+  collection: string
+  shape: string
+  key: string[]
+}
+
+/** What a transaction means. */
+export interface Translation {
+  changes: Change[]
+  /** Those that lack their documents. */
+  incomplete: Set<DocumentChange>
+  /** The tables of another shape. */
+  reshaped: FollowedTable[]
+}
+
+/** How to read a transaction. */
+export interface TranslateOptions {
+  epoch: string
+  types: TypeCatalog
+  /** The tables that are followed, by the names of their collections. */
+  tables: ReadonlyMap<string, FollowedTable>
+  /** The prefix of the messages that hold a {@link ShapeNotice}. */
+  prefix: string
+}
+
+/** A text that is the same for as long as a table is the same one, with rows of the same form and key. */
+export function shapeOf(table: { oid: number; columns: readonly Column[] }, key: readonly string[]): string {
+  return JSON.stringify([table.oid, key, ...table.columns.map(({ name, oid }) => [name, oid])])
+}
+
+const shapes = new WeakMap<Relation, { key: readonly string[]; shape: string }>()
+
+/** The stream describes a relation once for many rows. */
+function shapeOfRelation(relation: Relation, key: readonly string[]): string {
+  const known = shapes.get(relation)
+  if (known?.key === key) return known.shape
+  const shape = shapeOf(relation, key)
+  shapes.set(relation, { key, shape })
+  return shape
+}
+
+/**
+ * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a fixed number of ordinals, whether
+ * anything is told of it or not, so that every process gives a change the same position.
+ */
+export function translateTransaction(transaction: Transaction, options: TranslateOptions): Translation {
+  const { epoch, types } = options
+  const changes: Change[] = []
+  const incomplete = new Set<DocumentChange>()
+  const reshaped = new Map<string, FollowedTable>()
+  const timestamp = new Date(transaction.time).toISOString()
+  const name = transaction.lsn.toString(16)
+  let ordinal = 1
+  const position = (index: number) => formatPosition(epoch, transaction.lsn, ordinal + index)
+  const tableOf = (collection: string) => reshaped.get(collection) ?? options.tables.get(collection)
+  const whole = (kind: 'clear' | 'reload', collection: string): Change => ({
+    kind,
+    position: position(0),
+    timestamp,
+    collection,
+    transaction: name,
+  })
+  const row = (relation: Relation, change: RowChange): void => {
+    const table = tableOf(formatTableName(relation))
+    if (!table) return
+    const shape = shapeOfRelation(relation, table.key)
+    if (shape !== table.shape) {
+      changes.push(whole('reload', table.collection))
+      reshaped.set(table.collection, { ...table, shape })
+    }
+    const context: ChangeContext = {
+      timestamp,
+      transaction: name,
+      types,
+      position: (index) => position(index + 1),
+    }
+    const translation = translateRow(table, change, context)
+    changes.push(...translation.changes)
+    const last = translation.changes.at(-1)
+    if (translation.incomplete && last && 'id' in last) incomplete.add(last)
+  }
+
+  for (const message of transaction.messages) {
+    switch (message.tag) {
+      case 'insert':
+      case 'update':
+      case 'delete': {
+        const { tag, relation } = message
+        const old = tag === 'insert' ? undefined : message.old
+        row(relation, {
+          kind: tag,
+          columns: relation.columns,
+          old: old && (old.full ? old.cells : identifiers(relation, old.cells)),
+          full: old?.full ?? false,
+          cells: tag === 'delete' ? undefined : message.cells,
+        })
+        break
+      }
+      case 'truncate':
+        for (const relation of message.relations) {
+          const table = tableOf(formatTableName(relation))
+          if (table) changes.push(whole('clear', table.collection))
+          ordinal += POSITIONS
+        }
+        continue
+      case 'message': {
+        const notice = message.prefix === options.prefix ? parseNotice(message.content) : undefined
+        const table = notice && tableOf(notice.collection)
+        if (table && notice.shape !== table.shape) {
+          changes.push(whole(notice.shape === '' ? 'clear' : 'reload', table.collection))
+          reshaped.set(table.collection, { ...table, shape: notice.shape, key: notice.key })
+        }
+      }
+    }
+    ordinal += POSITIONS
+  }
+  return { changes, incomplete, reshaped: [...reshaped.values()] }
+}
+
+/** Of a key alone, the other cells are NULLs that mean nothing. */
+function identifiers(relation: Relation, cells: RowChange['old'] & object): RowChange['old'] {
+  return cells.map((cell, index) => (relation.identifying[index] ? cell : undefined))
+}
+
+function parseNotice(text: string): ShapeNotice | undefined {
+  try {
+    const notice: unknown = JSON.parse(text)
+    const { collection, shape, key } = (notice ?? {}) as Record<string, unknown>
+    if (typeof collection !== 'string' || typeof shape !== 'string') return undefined
+    return { collection, shape, key: Array.isArray(key) ? key.map(String) : [] }
+  } catch {
+    return undefined
+  }
+}
+
+/** The types of the columns of a transaction's changes. */
+export function* oidsOf(transaction: Transaction): Generator<number> {
+  const known = new Set<unknown>()
+  for (const message of transaction.messages) {
+    if (!('relation' in message) || known.has(message.relation)) continue
+    known.add(message.relation)
+    for (const { oid } of message.relation.columns) yield oid
+  }
+}

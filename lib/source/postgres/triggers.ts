@@ -1,0 +1,184 @@
+import type { Pool } from 'pg'
+import { ParticleError } from '../../errors.ts'
+import { formatTableName, literal, parseTableName, quote, quoteTable, type TableName } from './name.ts'
+import { settingClauses } from './session.ts'
+
+/** Options of {@link installTriggers}. */
+export interface TriggerOptions {
+  /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
+  schema?: string
+  /** How many rows' changes the outbox keeps. Default 100,000. */
+  rows?: number
+  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes. */
+  history?: number
+  /** The roles that Particle connects as, where they are others than the one that installs. */
+  grantTo?: readonly string[]
+}
+
+/** The trigger's name on each table. */
+export const TRIGGER = 'particle_record'
+
+/** Checks a name that becomes part of others. Throws `INVALID_OPTION`. */
+export function checkName(name: unknown, option: string): string {
+  if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(name)) return name
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `The option '${option}' is a name of up to 40 lower-case letters, digits and _`,
+  )
+}
+
+/**
+ * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own, and triggers on the tables that write to it. Run it
+ * as a role that owns the tables; run it again for further tables, and after a table was renamed.
+ *
+ * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its number when it commits, under a
+ * lock that is held until it has: the numbers' order is that of the commits. (So transactions that write to these tables commit one after the other, as
+ * all do that NOTIFY.) Two-phase commits of such transactions are not possible.
+ */
+export async function installTriggers(
+  pool: Pool,
+  tables: readonly string[],
+  options: TriggerOptions = {},
+): Promise<void> {
+  const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
+  const { rows = 100_000, history = 600_000, grantTo = [] } = options
+  for (const [name, value] of Object.entries({ rows, history })) {
+    if (Number.isInteger(value) && value > 0) continue
+    throw new ParticleError('INVALID_OPTION', `The option '${name}' is a whole number above 0`)
+  }
+  const statements = [
+    outboxSql(schema),
+    `UPDATE ${schema}.meta SET keep_rows = ${rows}, keep = '${history} milliseconds'`,
+    ...tables.map((table) => triggerSql(schema, parseTableName(table))),
+    ...grantTo.map((role) => grantSql(schema, role)),
+  ]
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    for (const statement of statements) await client.query(statement)
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {})
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+/** Takes away the outbox and all triggers that write to it. */
+export async function removeTriggers(
+  pool: Pool,
+  options: Pick<TriggerOptions, 'schema'> = {},
+): Promise<void> {
+  await pool.query(
+    `DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`,
+  )
+}
+
+function triggerSql(schema: string, table: TableName): string {
+  const name = literal(formatTableName(table))
+  return `
+    DROP TRIGGER IF EXISTS ${TRIGGER} ON ${quoteTable(table)};
+    CREATE TRIGGER ${TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON ${quoteTable(table)}
+      FOR EACH ROW EXECUTE FUNCTION ${schema}.record(${name});
+    DROP TRIGGER IF EXISTS ${TRIGGER}_truncate ON ${quoteTable(table)};
+    CREATE TRIGGER ${TRIGGER}_truncate AFTER TRUNCATE ON ${quoteTable(table)}
+      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record(${name})`
+}
+
+function grantSql(schema: string, role: string): string {
+  return `
+    GRANT USAGE ON SCHEMA ${schema} TO ${quote(role)};
+    GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${quote(role)};
+    GRANT EXECUTE ON FUNCTION ${schema}.trim(), ${schema}.reshape(text, text, text) TO ${quote(role)}`
+}
+
+/**
+ * The outbox: `changes` has a row for each change of a row, `commits` one for each transaction, in the order of their commits. `floor` is
+ * the lowest number of a commit that nothing was trimmed of.
+ */
+function outboxSql(schema: string): string {
+  const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
+  const setting = `'particle.${schema}_xid'`
+  const declarations = `me xid8 := pg_current_xact_id();
+      is_first boolean := current_setting(${setting}, true) IS DISTINCT FROM me::text;`
+  // A savepoint that is rolled back takes the setting with the row.
+  const insertion = (values: string) => `
+      IF is_first THEN PERFORM set_config(${setting}, me::text, true); END IF;
+      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new) VALUES (me, is_first, ${values})`
+  return `
+    CREATE SCHEMA IF NOT EXISTS ${schema};
+    CREATE TABLE IF NOT EXISTS ${schema}.meta (
+      epoch uuid NOT NULL DEFAULT gen_random_uuid(), floor bigint NOT NULL DEFAULT 1,
+      keep_rows bigint NOT NULL DEFAULT 100000, keep interval NOT NULL DEFAULT '10 minutes',
+      one boolean PRIMARY KEY DEFAULT true CHECK (one));
+    INSERT INTO ${schema}.meta DEFAULT VALUES ON CONFLICT DO NOTHING;
+    CREATE TABLE IF NOT EXISTS ${schema}.commits (
+      number bigserial PRIMARY KEY, xid xid8 NOT NULL UNIQUE, at timestamptz NOT NULL, total bigint NOT NULL);
+    CREATE TABLE IF NOT EXISTS ${schema}.changes (
+      id bigserial PRIMARY KEY, xid xid8 NOT NULL, first boolean NOT NULL, collection text NOT NULL,
+      kind text NOT NULL, columns text, old text, new text);
+    CREATE INDEX IF NOT EXISTS changes_xid ON ${schema}.changes (xid, id);
+    CREATE SEQUENCE IF NOT EXISTS ${schema}.total;
+
+    CREATE OR REPLACE FUNCTION ${schema}.record() RETURNS trigger AS $$
+    DECLARE
+      ${declarations}
+      shape text;
+      old_row text;
+      new_row text;
+    BEGIN
+      IF TG_OP <> 'TRUNCATE' THEN
+        IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
+        IF TG_OP <> 'DELETE' THEN new_row := NEW::text; END IF;
+        IF old_row = new_row THEN RETURN NULL; END IF;
+        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
+          FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+      END IF;
+      ${insertion('TG_ARGV[0], lower(TG_OP), shape, old_row, new_row')};
+      RETURN NULL;
+    END $$ ${secure} ${settingClauses()};
+
+    CREATE OR REPLACE FUNCTION ${schema}.commit() RETURNS trigger AS $$
+    DECLARE
+      mine bigint;
+      place bigint;
+    BEGIN
+      PERFORM pg_advisory_xact_lock(1885434739, hashtext('${schema}'));
+      SELECT count(*) INTO mine FROM ${schema}.changes WHERE xid = NEW.xid;
+      INSERT INTO ${schema}.commits (xid, at, total)
+        SELECT NEW.xid, clock_timestamp(), setval('${schema}.total', last_value + mine) FROM ${schema}.total
+        RETURNING number INTO place;
+      PERFORM pg_notify('${schema}_changes', '');
+      -- Otherwise the deletion could fail, and the application's transaction with it.
+      IF place % 256 = 0 AND current_setting('transaction_isolation') = 'read committed' THEN
+        PERFORM ${schema}.trim();
+      END IF;
+      RETURN NULL;
+    END $$ ${secure};
+    DROP TRIGGER IF EXISTS commit ON ${schema}.changes;
+    CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON ${schema}.changes DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW WHEN (NEW.first) EXECUTE FUNCTION ${schema}.commit();
+
+    CREATE OR REPLACE FUNCTION ${schema}.trim() RETURNS void AS $$
+    BEGIN
+      IF NOT pg_try_advisory_xact_lock(1885434740, hashtext('${schema}')) THEN RETURN; END IF;
+      WITH kept AS (SELECT max(number) AS last, max(total) AS total FROM ${schema}.commits),
+      gone AS (
+        DELETE FROM ${schema}.commits c USING kept, ${schema}.meta m
+        WHERE c.number < kept.last AND (c.total <= kept.total - m.keep_rows OR c.at < clock_timestamp() - m.keep)
+        RETURNING c.number, c.xid),
+      rows AS (DELETE FROM ${schema}.changes USING gone WHERE changes.xid = gone.xid)
+      UPDATE ${schema}.meta SET floor = past.number + 1
+        FROM (SELECT max(number) AS number FROM gone) past WHERE past.number >= floor;
+    END $$ ${secure};
+
+    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
+    DECLARE
+      ${declarations}
+    BEGIN
+      ${insertion("_collection, 'reshape', _columns, NULL, _notice")};
+    END $$ ${secure};
+
+    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
+}

@@ -1,0 +1,318 @@
+import { randomBytes } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
+import type { Change, ChangeListener } from '../source.ts'
+import { type Anchor, heldBytes } from './anchor.ts'
+import { completeChanges, type Lookup } from './completion.ts'
+import { type Context, isHopeless, Pauses } from './follower.ts'
+import type { Message } from './pgoutput.ts'
+import { comparePositions, formatPosition, type Place } from './position.ts'
+import { endSession, stateOf } from './session.ts'
+import type { Snapshot } from './snapshot.ts'
+import { WalStream } from './stream.ts'
+import {
+  type FollowedTable,
+  oidsOf,
+  type Transaction,
+  type Translation,
+  translateTransaction,
+} from './transaction.ts'
+
+/** What a {@link WalFollowing} follows. */
+export interface WalFollowingOptions extends Context {
+  epoch: string
+  /** The epoch of the server that there is now: a failover begins another one. */
+  present(): Promise<{ epoch: string }>
+  publication: string
+  /** The prefix of the messages in the WAL that tell of a table's new shape. */
+  prefix: string
+  anchor: Anchor | undefined
+  slotBytes: number
+  /** The tables that are followed; it grows. */
+  tables: Map<string, FollowedTable>
+  /** Where to begin; undefined for now. */
+  from: Place | undefined
+  lookup: Lookup
+}
+
+type Item = { transaction: Transaction } | { reached: bigint }
+
+/** So many bytes may wait to be handled before the server is asked to wait. */
+const WAITING_BYTES = 8 * 1024 * 1024
+
+/** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
+export class WalFollowing {
+  /** Resolves when the server has accepted the stream; rejects where trying again can't help. */
+  readonly opened: Promise<void>
+  /** Where the changes begin. */
+  startPosition = ''
+  /** How far the listener has been told. */
+  position = ''
+  readonly #options: WalFollowingOptions
+  readonly #listener: ChangeListener
+  readonly #pauses = new Pauses()
+  readonly #queue: Item[] = []
+  #waiting = 0
+  #working: Promise<void> | undefined
+  #transaction: Transaction | undefined
+  #stream: WalStream | undefined
+  #slot = ''
+  #at: bigint | undefined
+  #epoch: string
+  #xids: number[] = []
+  #announced = false
+  #closed = false
+  #running: Promise<void> | undefined
+  #finish: () => void = () => {}
+  readonly #end = new Promise<void>((resolve) => {
+    this.#finish = resolve
+  })
+  #accept: () => void = () => {}
+  #refuse: (error: unknown) => void = () => {}
+
+  constructor(options: WalFollowingOptions, listener: ChangeListener) {
+    this.#options = options
+    this.#listener = listener
+    this.#at = options.from?.at
+    this.#epoch = options.epoch
+    this.opened = new Promise((resolve, reject) => {
+      this.#accept = resolve
+      this.#refuse = reject
+    })
+    this.opened.catch(() => {})
+    this.#running = this.#run()
+  }
+
+  /** How far it has come: all commits that begin before this were told. */
+  get at(): bigint | undefined {
+    return this.#at
+  }
+
+  /** From now on a lost history is the listener's matter, no more that of the start position. */
+  announce(): void {
+    this.#announced = true
+  }
+
+  /** The numbers of the transactions that were told, or are about to be, and that not every reading is known to see. */
+  get xids(): number[] {
+    return [...this.#xids]
+  }
+
+  /** Every later reading sees what this one does. */
+  forget(snapshot: Snapshot): void {
+    this.#xids = this.#xids.filter((xid) => !snapshot.sees(xid))
+  }
+
+  /** Gives up the slot where it keeps more of the WAL than it may. */
+  async check(): Promise<void> {
+    const { pool, slotBytes } = this.#options
+    const stream = this.#stream
+    const held = await heldBytes(pool, this.#slot)
+    if (stream && held !== undefined && held > slotBytes) {
+      stream.fail(
+        new ParticleError(
+          'SOURCE_FAILED',
+          `The slot ${this.#slot} made the server keep ${held} bytes of WAL, more than 'slotBytes' allows`,
+        ),
+      )
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pauses.end()
+    this.#finish()
+    await this.#stream?.close()
+    this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#follow()
+      } catch (error) {
+        if (this.#closed) return
+        if (!this.#announced && isHopeless(error)) {
+          this.#closed = true
+          this.#refuse(error)
+          return
+        }
+        this.#listener.error(error)
+        // The anchor is older than the publication, or was taken by the server: neither gets better.
+        if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
+        await this.#pauses.next()
+      }
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { config, publication, anchor, pool } = this.#options
+    // To make a slot may take long, which must not hold up a close.
+    await Promise.race([anchor?.ensure(), this.#end])
+    if (this.#closed) return
+    const { epoch } = await this.#options.present()
+    // The LSNs of another timeline are other places.
+    if (epoch !== this.#epoch) this.#at = undefined
+    this.#epoch = epoch
+    this.#transaction = undefined
+    this.#slot = `${publication}_${process.pid}_${randomBytes(6).toString('hex')}`
+    const stream = new WalStream(
+      {
+        config: config(),
+        publication,
+        slot: this.#slot,
+        anchor: anchor?.slot,
+        from: this.#at,
+        terminate: (pid) => endSession(pool, pid),
+      },
+      {
+        started: (lsn) => this.#started(lsn),
+        message: (message, bytes) => this.#message(message, bytes),
+        heartbeat: (lsn) => this.#enqueue({ reached: lsn }, 0),
+      },
+    )
+    if (this.#closed) return
+    this.#stream = stream
+    try {
+      await stream.run()
+    } finally {
+      this.#stream = undefined
+      // What came must be told before it can be said from where it goes on.
+      await this.#working
+    }
+  }
+
+  #started(lsn: bigint): void {
+    const { from } = this.#options
+    const epoch = this.#epoch
+    this.#pauses.reset()
+    if (this.startPosition === '' || !this.#announced) {
+      const honoured = from?.epoch === epoch && lsn <= from.at
+      this.startPosition = honoured
+        ? formatPosition(epoch, from.at, from.ordinal)
+        : formatPosition(epoch, lsn)
+      this.position = this.startPosition
+    } else if (this.#at === undefined || lsn > this.#at) {
+      this.position = formatPosition(epoch, lsn)
+      const missing = this.#options.anchor
+        ? 'the permanent slot does not reach back to it'
+        : 'with the connection to PostgreSQL went its slot'
+      const why = this.#at === undefined ? 'PostgreSQL is on another timeline' : missing
+      this.#listener.lost(`The history is lost: ${why}`, this.position)
+    }
+    if (this.#at === undefined || lsn > this.#at) this.#at = lsn
+    this.#accept()
+  }
+
+  #message(message: Message, bytes: number): void {
+    switch (message.tag) {
+      case 'begin':
+        this.#transaction = { ...message, messages: [], bytes: 0 }
+        break
+      case 'commit': {
+        const transaction = this.#transaction
+        this.#transaction = undefined
+        if (!transaction) break
+        this.#xids.push(transaction.xid)
+        this.#enqueue({ transaction }, transaction.bytes)
+        break
+      }
+      case 'other':
+        break
+      default:
+        if (!this.#transaction) break
+        this.#transaction.messages.push(message)
+        this.#transaction.bytes += bytes
+    }
+  }
+
+  #enqueue(item: Item, bytes: number): void {
+    this.#queue.push(item)
+    this.#waiting += bytes
+    if (this.#waiting > WAITING_BYTES) this.#stream?.pause()
+    if (this.#working) return
+    // What comes with the same packet is told in one call.
+    this.#working = new Promise((resolve) => setImmediate(resolve))
+      .then(() => this.#work())
+      .finally(() => {
+        this.#working = undefined
+      })
+  }
+
+  async #work(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#closed) {
+      this.#tellNow()
+      const item = this.#queue.shift()
+      if (item && 'transaction' in item) await this.#tellLater(item.transaction)
+    }
+    this.#stream?.resume()
+  }
+
+  /** Tells all at the head of the queue of which nothing has to be asked. */
+  #tellNow(): void {
+    const changes: Change[] = []
+    let reached: bigint | undefined
+    for (let [item] = this.#queue; item; [item] = this.#queue) {
+      if ('transaction' in item) {
+        const translation = this.#translated(item.transaction)
+        if (!translation || translation.incomplete.size > 0) break
+        this.#reshape(translation)
+        changes.push(...translation.changes)
+        this.#waiting -= item.transaction.bytes
+        reached = item.transaction.lsn
+      } else reached = item.reached
+      this.#queue.shift()
+    }
+    if (reached !== undefined) this.#tell(changes, reached)
+  }
+
+  /** Undefined where types are met that must be asked for. */
+  #translated(transaction: Transaction): Translation | undefined {
+    const { types, tables, prefix } = this.#options
+    return types.has(oidsOf(transaction))
+      ? translateTransaction(transaction, { epoch: this.#epoch, types, tables, prefix })
+      : undefined
+  }
+
+  async #tellLater(transaction: Transaction): Promise<void> {
+    const { pool, types, lookup } = this.#options
+    const pauses = new Pauses()
+    while (!this.#closed) {
+      try {
+        await types.load(pool, oidsOf(transaction))
+        const translation = this.#translated(transaction)
+        if (!translation) continue
+        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
+        if (this.#closed) return
+        this.#reshape(translation)
+        this.#waiting -= transaction.bytes
+        this.#tell(changes, transaction.lsn)
+        return
+      } catch (error) {
+        if (this.#closed) return
+        this.#listener.error(error)
+        await pauses.next()
+      }
+    }
+  }
+
+  #reshape({ reshaped }: Translation): void {
+    for (const table of reshaped) this.#options.tables.set(table.collection, table)
+  }
+
+  /** Tells changes, and that all whose commits begin before this LSN were. */
+  #tell(changes: readonly Change[], lsn: bigint): void {
+    if (this.#closed) return
+    // After a connection was lost, the last ones come again.
+    const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
+    const reached = formatPosition(this.#epoch, lsn)
+    const last = fresh.at(-1)?.position ?? this.position
+    const position = comparePositions(reached, last) > 0 ? reached : last
+    this.#stream?.confirm(lsn)
+    if (position === this.position) return
+    this.#at = lsn
+    this.position = position
+    if (fresh.length > 0) this.#listener.changes(fresh, position)
+    else this.#listener.progress(position)
+  }
+}

@@ -1,0 +1,293 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import type { Document } from '../../../lib/model/document.ts'
+import { idKey } from '../../../lib/model/id.ts'
+import { matcher } from '../../../lib/policy/criteria.ts'
+import { toCondition } from '../../../lib/source/postgres/filter.ts'
+import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
+import { loadTable } from '../../../lib/source/postgres/table.ts'
+import { TypeCatalog } from '../../../lib/source/postgres/type.ts'
+import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
+import { readAll } from '../mongo/fold.ts'
+import { TestDatabase } from './database.ts'
+
+/** Columns, and values of them that lie at the edges. */
+const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
+  i: ['integer', '0', '1', '-5', '2147483647'],
+  big: ['bigint', '1', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808'],
+  f: ['float8', '0', '1.5', "'NaN'", "'Infinity'", '1e300', "'-0'"],
+  r: ['real', '0.1', '1', "'NaN'"],
+  num: ['numeric', '1', '1.0', '10', "'NaN'"],
+  t: ['text', "''", "'a'", "'A'", "'a '", "'\u00e9'", "'\uffee'", "'\u{1f600}'", "'2024-05-06'", "'null'"],
+  ci: ['text COLLATE ci', "'a'", "'A'", "'b'"],
+  ch: ['char(4)', "'a'", "'a b'"],
+  u: ['uuid', "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "'00000000-0000-0000-0000-000000000000'"],
+  e: ['mood', "'happy'", "'sad'"],
+  d: [
+    'date',
+    "'2024-05-06'",
+    "'infinity'",
+    "'0044-03-15 BC'",
+    "'12024-01-01'",
+    "'0001-01-01'",
+    "'9999-12-31'",
+  ],
+  ts: [
+    'timestamptz',
+    "'2024-05-06 07:08:09.010+00'",
+    "'2024-05-06 07:08:09.010001+00'",
+    "'2024-05-06 00:00+00'",
+    "'-infinity'",
+    "'12024-01-01 00:00+00'",
+  ],
+  tz: ['timestamp', "'2024-05-06 07:08:09.010'", "'2024-05-06'", "'0044-03-15 BC'"],
+  b: ['boolean', 'true', 'false'],
+  by: ['bytea', "'\\x00ff'", "''"],
+  a: ['text[]', "'{}'", "'{a}'", "'{a,NULL}'"],
+  j: ['jsonb', "'null'", "'1'", '\'"a"\'', '\'[1,"a"]\'', '\'{"k": 1}\'', '\'{"k": [1, null]}\''],
+  // A column that no path can name, and one that a careless quoting would let out.
+  'x"y.z': ['text', "'a'"],
+}
+
+const VALUES: unknown[] = [
+  ...[
+    null,
+    true,
+    false,
+    0,
+    1,
+    1.5,
+    -5,
+    0.1,
+    1e300,
+    2147483647,
+    2147483648,
+    9007199254740991,
+    9007199254740992,
+  ],
+  ...[
+    '',
+    'a',
+    'A',
+    'a ',
+    'a   ',
+    'a b ',
+    '\u00e9',
+    '\uffee',
+    '\u{1f600}',
+    '\ud800',
+    'a\0',
+    'null',
+    '1',
+    '1.0',
+    'NaN',
+  ],
+  ...[
+    '9007199254740993',
+    '9007199254740992',
+    '-9223372036854775808',
+    '99999999999999999999',
+    'happy',
+    'sad',
+    'AP8=',
+  ],
+  ...[
+    'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+    'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11',
+    'infinity',
+    '-infinity',
+  ],
+  ...[
+    '2024',
+    '2024-05',
+    '2024-05-06',
+    '2024-02-31',
+    '0044-03-15 BC',
+    '12024-01-01',
+    '0001-01-01',
+    '9999-12-31',
+  ],
+  ...[
+    '2024-05-06T07:08:09.010Z',
+    '2024-05-06T07:08:09.010',
+    '2024-05-06T07:08:09.010001Z',
+    '2024-05-06 07:08:09+00',
+  ],
+  ...['2024-05-06T00:00:00.000Z', '2024-05-06T00:00:00.000', '2024-13-01T00:00:00.000Z', '2024-05-06T07:08Z'],
+  ...[[], ['a'], ['a', null], [1, 'a'], {}, { k: 1 }, new Date('2024-05-06T07:08:09.010Z'), /^a/],
+  ...["'; DROP TABLE items; --", '$1', '" OR true --', "E'\\''"],
+]
+
+const field = fc.constantFrom(
+  ...Object.keys(COLUMNS),
+  '_id',
+  'id',
+  'nothing',
+  'j.k',
+  't.u',
+  '"; DROP TABLE items; --',
+)
+const value = fc.constantFrom(...VALUES)
+const scalar = fc.constantFrom(...VALUES.filter((one) => !(one instanceof RegExp)))
+const comparison = fc.oneof(
+  fc.tuple(fc.constantFrom('$eq', '$ne', '$gt', '$gte', '$lt', '$lte'), scalar),
+  fc.tuple(fc.constantFrom('$in', '$nin'), fc.array(value, { maxLength: 4 })),
+  fc.tuple(fc.constant('$exists'), fc.boolean()),
+)
+const operators = fc
+  .array(comparison, { minLength: 1, maxLength: 2 })
+  .map((pairs) => Object.fromEntries(pairs) as Record<string, unknown>)
+const condition = fc.oneof(
+  value,
+  operators,
+  operators.map(($not) => ({ $not })),
+)
+const { query } = fc.letrec<{ query: Record<string, unknown> }>((tie) => ({
+  query: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.tuple(field, condition).map(([name, inner]) => Object.fromEntries([[name, inner]])),
+    fc
+      .tuple(fc.constantFrom('$and', '$or', '$nor'), fc.array(tie('query'), { minLength: 1, maxLength: 3 }))
+      .map(([name, inner]) => ({ [name]: inner })),
+  ),
+}))
+
+describe('source/postgres/filter on a real server', () => {
+  let database: TestDatabase
+  let adapter: PostgresAdapter
+  let all: Document[]
+
+  before(async function () {
+    const server: PostgresServer = await postgresOrSkip(this)
+    database = await TestDatabase.create(server)
+    const columns = Object.entries(COLUMNS).map(([name, [type]]) => `"${name.replaceAll('"', '""')}" ${type}`)
+    await database.run(
+      "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+      "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+      `CREATE TABLE items (id integer PRIMARY KEY, ${columns.join(', ')}, "__proto__" text)`,
+      'CREATE TABLE documents (_id jsonb PRIMARY KEY, doc jsonb)',
+    )
+    const rows = Math.max(...Object.values(COLUMNS).map((column) => column.length))
+    for (let id = 0; id < rows; id++) {
+      const values = Object.values(COLUMNS).map(([, ...items]) => items[id] ?? 'NULL')
+      await database.run(`INSERT INTO items VALUES (${[id, ...values, "'hidden'"].join(', ')})`)
+    }
+    adapter = await database.adapter('replication', [])
+    all = (await readAll(adapter, 'items')).documents
+  })
+
+  after(() => database?.close())
+
+  async function found(collection: string, asked: Record<string, unknown>) {
+    const documents: Document[] = []
+    await adapter.read(collection, asked, (batch) => void documents.push(...batch))
+    return documents
+  }
+
+  const ids = (documents: Document[]) => documents.map(({ _id }) => idKey(_id ?? null)).sort()
+
+  it('finds just what matches, for any query', async () => {
+    await fc.assert(
+      fc.asyncProperty(query, async (asked) => {
+        expect(ids(await found('items', asked))).to.deep.equal(ids(all.filter(matcher(asked))))
+      }),
+      { numRuns: 400 },
+    )
+  }).timeout(60_000)
+
+  it('finds just what matches where a column is the document', async () => {
+    const values = [null, true, 0, 1, 0.1, '', 'a', [], [1, 'a'], ['b'], {}, { k: 1 }, 1e300, '\ud83d\ude00']
+    const raw = ['9007199254740993', '0.1000000000000000055', '1e400', '1.0']
+    for (const [index, one] of [...values.map((item) => JSON.stringify(item)), ...raw].entries())
+      await database.pool.query(`INSERT INTO documents VALUES ($1, ('{"t": ' || $2 || '}')::jsonb)`, [
+        index,
+        one,
+      ])
+    await database.run(`INSERT INTO documents VALUES ('"none"', '{}'), ('["odd"]', '[1]')`)
+    adapter.collection('documents', { document: 'doc' })
+    const documents = (await readAll(adapter, 'documents')).documents
+    expect(documents).to.have.length(values.length + raw.length + 2)
+    await fc.assert(
+      fc.asyncProperty(query, async (asked) => {
+        expect(ids(await found('documents', asked))).to.deep.equal(ids(documents.filter(matcher(asked))))
+      }),
+      { numRuns: 300 },
+    )
+    expect(ids(await found('documents', { t: 0.1 }))).to.have.length(2)
+    expect(ids(await found('documents', { t: 9007199254740992 }))).to.have.length(1)
+  }).timeout(60_000)
+
+  for (const asked of [
+    { _id: 3 },
+    { i: { $in: [1, -5, 'no number'] } },
+    { t: 'a' },
+    { t: { $ne: 'a' } },
+    { t: { $gt: 'A', $lte: 'a' } },
+    { u: 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' },
+    { e: { $nin: ['happy', null] } },
+    { ts: '2024-05-06T07:08:09.010001Z' },
+    { d: { $ne: '2024-05-06' } },
+    { b: { $not: { $eq: true } } },
+    { i: null },
+    { i: { $exists: false } },
+    { $nor: [{ i: 0 }, { f: { $eq: null } }] },
+    { $or: [{ i: { $gt: 0 }, t: 'a' }, { $and: [{ b: false }, { t: 'A' }] }] },
+  ]) {
+    it(`looks for ${JSON.stringify(asked)} in the database`, async () => {
+      const client = await database.pool.connect()
+      try {
+        const types = new TypeCatalog()
+        const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
+        const table = await loadTable(client, reference, types)
+        if (!table) throw new Error('There is no table')
+        const { sql, values } = toCondition(table, asked, types)
+        const { rows } = await client.query(`SELECT id FROM items WHERE ${sql}`, values)
+        expect(ids(rows.map(({ id }) => ({ _id: id })))).to.deep.equal(ids(all.filter(matcher(asked))))
+      } finally {
+        client.release()
+      }
+    })
+  }
+
+  it('uses the index of a key', async () => {
+    const client = await database.pool.connect()
+    try {
+      const types = new TypeCatalog()
+      const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
+      const table = await loadTable(client, reference, types)
+      if (!table) throw new Error('There is no table')
+      const { sql, values } = toCondition(table, { _id: { $in: [1, 2] } }, types)
+      await client.query('SET enable_seqscan = off')
+      const { rows } = await client.query(`EXPLAIN SELECT * FROM items WHERE ${sql}`, values)
+      expect(JSON.stringify(rows)).to.include('Index Cond')
+      await client.query('RESET enable_seqscan')
+    } finally {
+      client.release()
+    }
+  })
+
+  it('takes no name and no value for SQL', async () => {
+    const hostile = [
+      '"; DROP TABLE items; --',
+      "'; DROP TABLE items; --",
+      '$1',
+      '\\',
+      '%s',
+      "a' OR '1'='1",
+      '/*',
+    ]
+    for (const text of hostile) {
+      // A name that begins so is an operator.
+      if (!text.startsWith('$')) expect(await found('items', { [text]: text }), text).to.deep.equal([])
+      expect(await found('items', { t: text, i: { $in: [text] }, ts: { $gt: text } }), text).to.deep.equal([])
+      expect(await adapter.lookup('items', [text, { id: text }]), text).to.deep.equal([])
+      const table = `"${text.replaceAll('"', '""')}"`
+      expect(await found(table, {}), table).to.deep.equal([])
+      await database.run(`CREATE TABLE ${table} ("${text.replaceAll('"', '""')}" text PRIMARY KEY)`)
+      await database.pool.query(`INSERT INTO ${table} VALUES ($1)`, [text])
+      expect(await found(table, { _id: text }), table).to.deep.equal([{ _id: text, [text]: text }])
+      expect(await adapter.lookup(table, [text]), table).to.deep.equal([{ _id: text, [text]: text }])
+    }
+    expect((await readAll(adapter, 'items')).documents).to.deep.equal(all)
+  })
+})

@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, readdirSync } from 'node:fs'
+import { appendFile, chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { Client, type Pool } from 'pg'
+import { freePort, type Program, runProgram, startProgram } from './process.ts'
+
+/** A PostgreSQL server for specs. */
+export interface PostgresServer {
+  /** Of a superuser, to the database `postgres`. */
+  url: string
+  kind: 'POSTGRES_URL' | 'postgres'
+  version: string
+  /** Ends it; a server of `POSTGRES_URL` is left running. */
+  stop(): Promise<void>
+  /** Stops it and starts it again on the same port with the same data; left out for a server of `POSTGRES_URL`. */
+  restart?(signal?: NodeJS.Signals): Promise<void>
+  /** The folder of its data, where it is at hand. */
+  data?: string
+}
+
+export interface PostgresOptions {
+  /** Settings of the server, besides `wal_level=logical` and what makes it fast: such a server is never the one of `POSTGRES_URL`. */
+  settings?: Record<string, string>
+}
+
+/** Thrown when there is no server to be had. */
+class NoPostgres extends Error {}
+
+const DEBIAN = '/usr/lib/postgresql'
+const SETTINGS: Readonly<Record<string, string>> = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  wal_level: 'logical',
+  max_wal_senders: '40',
+  max_replication_slots: '40',
+  max_connections: '200',
+  fsync: 'off',
+  shared_buffers: '32MB',
+  wal_sender_timeout: '20s',
+  max_slot_wal_keep_size: '2GB',
+}
+
+/** Starts a PostgreSQL server: `POSTGRES_URL`; else the programs on the PATH or Debian's, which it installs where it may. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const url = process.env.POSTGRES_URL
+  const server = url && !options.settings ? await given(url) : await installed(options.settings ?? {})
+  console.log(`postgres: ${server.version} on ${server.url.replace(/\/\/[^@/]*@/, '//')}`)
+  return server
+}
+
+let shared: Promise<PostgresServer> | undefined
+
+// At the top of a spec file this is a hook of the root suite.
+if (typeof after === 'function')
+  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
+
+async function sharedPostgres(): Promise<PostgresServer> {
+  shared ??= startPostgres()
+  return await shared
+}
+
+/**
+ * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are skipped with the reason, but fail in CI.
+ */
+export async function postgresOrSkip(
+  context: Mocha.Context,
+  start: () => Promise<PostgresServer> = sharedPostgres,
+): Promise<PostgresServer> {
+  context.timeout(400_000)
+  try {
+    return await start()
+  } catch (error) {
+    if (process.env.CI || !(error instanceof NoPostgres)) throw error
+    console.log(`postgres: skipped. ${error.message}`)
+    return context.skip()
+  }
+}
+
+let databases = 0
+
+/** Creates a database that no other spec uses; the URL of a superuser to it. */
+export async function freshDatabase(server: PostgresServer): Promise<string> {
+  databases += 1
+  const name = `particle_${process.pid}_${Date.now().toString(36)}_${databases}`
+  const client = new Client(server.url)
+  await client.connect()
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** Drops a database of {@link freshDatabase}, whoever is still connected to it. */
+export async function dropDatabase(server: PostgresServer, url: string, pool?: Pool): Promise<void> {
+  await pool?.end()
+  const name = new URL(url).pathname.slice(1)
+  const client = new Client(server.url)
+  await client.connect()
+  try {
+    const slots = await client.query(
+      `SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = $1`,
+      [name],
+    )
+    for (const { slot_name, active_pid } of slots.rows) {
+      if (active_pid !== null) await client.query('SELECT pg_terminate_backend($1, 5000)', [active_pid])
+      await client.query('SELECT pg_drop_replication_slot($1)', [slot_name]).catch(() => {})
+    }
+    await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+  } finally {
+    await client.end()
+  }
+}
+
+async function given(url: string): Promise<PostgresServer> {
+  return { url, kind: 'POSTGRES_URL', version: await versionOf(url), stop: async () => {} }
+}
+
+async function installed(settings: Record<string, string>): Promise<PostgresServer> {
+  const bin = findPrograms() ?? installPrograms()
+  if (bin === undefined) {
+    throw new NoPostgres('There is no PostgreSQL: set POSTGRES_URL, or install the package postgresql.')
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'particle-postgres-'))
+  const clean = () => rm(folder, { recursive: true, force: true })
+  const data = join(folder, 'data')
+  const port = await freePort()
+  const own = await ownership(folder)
+  const all = { ...SETTINGS, ...settings, port: String(port) }
+  const url = `postgres://particle@127.0.0.1:${port}/postgres`
+  const start = (): Program => {
+    const [command = '', ...rest] = [...own, join(bin, 'postgres'), '-D', data]
+    return startProgram(command, rest)
+  }
+  let program: Program | undefined
+  try {
+    const [command = '', ...rest] = [...own, join(bin, 'initdb')]
+    const how = ['-D', data, '-U', 'particle', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync']
+    await runProgram(command, [...rest, ...how], 120_000)
+    // Not on the command line, where ALTER SYSTEM could not change them.
+    const lines = Object.entries(all).map(([name, value]) => `${name} = '${value}'\n`)
+    await appendFile(join(data, 'postgresql.conf'), lines.join(''))
+    program = start()
+    await answers(program, url)
+  } catch (error) {
+    await program?.stop('SIGQUIT')
+    await clean()
+    throw error
+  }
+  return {
+    url,
+    kind: 'postgres',
+    data,
+    version: await versionOf(url),
+    // SIGINT ends the sessions; SIGTERM would wait for them.
+    stop: async () => {
+      await program?.stop('SIGINT')
+      await clean()
+    },
+    restart: async (signal = 'SIGINT') => {
+      await program?.stop(signal)
+      program = start()
+      await answers(program, url)
+    },
+  }
+}
+
+/** PostgreSQL refuses to run as root: the words before a command that make it another user, who gets the folder. */
+async function ownership(folder: string): Promise<string[]> {
+  if (process.getuid?.() !== 0) return []
+  const user = ['postgres', 'nobody'].find((name) => idOf(name, '-u') !== undefined)
+  if (user === undefined)
+    throw new NoPostgres('PostgreSQL refuses to run as root, and there is no other user.')
+  const [uid, gid] = [idOf(user, '-u') ?? 0, idOf(user, '-g') ?? 0]
+  await chown(folder, uid, gid)
+  return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--']
+}
+
+function idOf(user: string, flag: '-u' | '-g'): number | undefined {
+  try {
+    return Number(execFileSync('id', [flag, user], { stdio: ['ignore', 'pipe', 'ignore'] }).toString())
+  } catch {
+    return undefined
+  }
+}
+
+function findPrograms(): string | undefined {
+  const path = (process.env.PATH ?? '').split(delimiter)
+  return [...path, ...debianFolders()].find(
+    (folder) => isExecutable(join(folder, 'postgres')) && isExecutable(join(folder, 'initdb')),
+  )
+}
+
+/** Debian keeps its programs off the PATH: the newest version first. */
+function debianFolders(): string[] {
+  try {
+    const versions = readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a))
+    return versions.map((version) => join(DEBIAN, version, 'bin'))
+  } catch {
+    return []
+  }
+}
+
+function installPrograms(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  console.log("postgres: none found; installing Debian's with apt-get install postgresql.")
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  try {
+    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
+    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'postgresql'], {
+      stdio: 'ignore',
+      env,
+    })
+  } catch (error) {
+    console.log(`postgres: that failed: ${error instanceof Error ? error.message : error}`)
+  }
+  return findPrograms()
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function answers(program: Program, url: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (program.child.exitCode !== null) break
+    if (await versionOf(url).catch(() => undefined)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`PostgreSQL did not answer: ${program.output()}`)
+}
+
+async function versionOf(url: string): Promise<string> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2000 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return String((await client.query('SHOW server_version')).rows[0]?.server_version)
+  } finally {
+    await client.end()
+  }
+}
