@@ -33,7 +33,7 @@ export const start: Start = ({ people }) => {
 /** As many events as Particle would send, of the same length, in one chunk. */
 function prepare(count: number, people: number): Buffer {
   const events = Array.from({ length: count }, (_, number) => {
-    const id = 'x'.repeat(62)
+    const id = 'x'.repeat(36)
     return `id: ${id}\nevent: delta\ndata: ${JSON.stringify(deltaOf(number, people))}\n\n`
   })
   const text = events.join('')
