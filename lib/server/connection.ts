@@ -1,46 +1,21 @@
 import { ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
-import { PROTOCOL } from '../protocol/messages.ts'
-import type { Crossing, Crossings } from './crossing.ts'
+import { type Cohort, type Member, Seat } from './cohort.ts'
+import type { Crossing } from './crossing.ts'
 import type { Known } from './difference.ts'
-import type { Flusher } from './flusher.ts'
-import type { Frame, IdLines } from './frame.ts'
-import type { Entry, Log } from './log.ts'
+import type { Frame } from './frame.ts'
+import type { ConnectionHost, Root } from './host.ts'
+import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { persist } from './pause.ts'
-import { type Replaying, replay } from './replay.ts'
-import type { Start } from './resume.ts'
+import { type Replaying, replay, type Way, wayOf } from './replay.ts'
+import { manifestOf, type Start } from './resume.ts'
 import type { Sink } from './sink.ts'
-import type { View, Viewer } from './view.ts'
-
-/** What a connection needs of its server. */
-export interface ConnectionHost {
-  readonly log: Log
-  readonly flusher: Flusher
-  readonly ids: IdLines
-  readonly crossings: Crossings
-  readonly maxBufferedBytes: number
-  /** The text of the present point. */
-  point(): string
-  /** The connection looks at a view no more. */
-  left(view: View): void
-  onError(error: unknown, root: string): void
-}
-
-/** `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the present; `live`: it is there. */
-type RootState = 'waiting' | 'loading' | 'live'
-
-/** One root as this client sees it. */
-interface Root {
-  view: View
-  state: RootState
-  /** Counts what was begun for the root: what an earlier one still does is of no effect. */
-  turn: number
-}
+import type { Receiver, View, Viewer } from './view.ts'
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
-export class Connection implements Viewer {
+export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
   readonly #roots = new Map<string, Root>()
@@ -51,16 +26,23 @@ export class Connection implements Viewer {
   /** Waits until the client reads on. */
   #session: ServerEvent | undefined
   #closed = false
+  readonly #seat: Seat
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#host = host
+    this.#seat = new Seat(this, host.cohorts)
     this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
       this.#roots.set(view.root, { view, state: 'waiting', turn: 0 })
       view.viewers.add(this)
+      view.receivers.add(this)
     }
+  }
+
+  get rights(): string {
+    return this.#outbox.rights
   }
 
   get views(): View[] {
@@ -72,21 +54,24 @@ export class Connection implements Viewer {
     return this.#begun && this.#unready === 0 && !this.#stalled
   }
 
+  get seatable(): boolean {
+    return this.ready && !this.#closed && !this.#seat.taken
+  }
+
+  seat(cohort: Cohort): void {
+    this.#seat.take(cohort)
+  }
+
+  write(bytes: Buffer, framed: Buffer | undefined): void {
+    if (!this.#outbox.queue.writeNow(bytes, framed, this.#host.maxBufferedBytes)) this.#stall()
+  }
+
   /** Sends the manifest and brings every root up to date. */
   start(start: Start): void {
     if (this.#closed) return
     this.#begun = true
     const { points } = start
-    this.send({
-      event: 'manifest',
-      data: {
-        protocol: PROTOCOL,
-        timestamp: now(),
-        resumed: points !== undefined,
-        ...(start.reason === undefined ? {} : { reason: start.reason }),
-        sources: Object.fromEntries(this.views.map((view) => [view.root, view.manifest])),
-      },
-    })
+    this.send(manifestOf(this.views, start))
     if (this.#roots.size === 0) this.#readyNow()
     const replayed: Root[] = []
     for (const root of this.#roots.values()) {
@@ -98,20 +83,20 @@ export class Connection implements Viewer {
 
   /** Sends an event of this connection's own. */
   send(event: ServerEvent): void {
-    if (!this.#closed && !this.#stalled) this.#outbox.send(event)
+    if (!this.#closed && !this.#stalled) this.#own.send(event)
     if (event.event === 'session') this.#session = this.#stalled ? event : undefined
   }
 
   /** Queues bytes for the end of this turn. */
   push(bytes: Buffer): void {
-    if (!this.#closed && !this.#stalled) this.#outbox.push(bytes)
+    if (!this.#closed && !this.#stalled) this.#own.push(bytes)
   }
 
   /** Queues an encoded event, with the position of the present where the client holds everything up to it. */
   pushAtPresent(event: Buffer): void {
     if (this.#closed || this.#stalled) return
-    if (this.ready) this.#outbox.pushAt(this.#host.point(), event)
-    else this.#outbox.push(event)
+    if (this.ready) this.#own.pushAt(this.#host.point(), event)
+    else this.#own.push(event)
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
@@ -145,14 +130,14 @@ export class Connection implements Viewer {
       const root = this.#roots.get(view.root)
       return root && root.view !== view ? [{ root, view, old: root.view }] : []
     })
-    this.#outbox.rights = rights
+    this.#own.rights = rights
     for (const { root, view, old } of changed) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
-      old.viewers.delete(this)
+      for (const each of [old.viewers, old.receivers]) each.delete(this)
       root.view = view
-      view.viewers.add(this)
+      for (const each of [view.viewers, view.receivers]) each.add(this)
       if (this.#begun && !this.#stalled) {
-        this.#outbox.withdrawId()
+        this.#own.withdrawId()
         if (known) this.#differ(root, known, 'rights-changed')
         else this.#load(root, 'rights-changed')
       }
@@ -167,7 +152,7 @@ export class Connection implements Viewer {
       this.#stalled = false
       this.send(event)
     }
-    this.#outbox.queue.end()
+    this.#own.queue.end()
     this.close()
   }
 
@@ -175,21 +160,31 @@ export class Connection implements Viewer {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#seat.leave()
     this.#outbox.queue.close()
-    for (const { view } of this.#roots.values()) view.viewers.delete(this)
+    for (const { viewers, receivers } of this.views)
+      for (const each of [viewers, receivers]) each.delete(this)
     this.#onClose()
+  }
+
+  /** What is said to this client alone: it leaves its cohort for that. */
+  get #own(): Outbox {
+    const left = this.#seat.leave()
+    if (left) this.#outbox.follow(left.outbox)
+    return this.#outbox
   }
 
   /** The root of a view, where what happens to the view is to be told. */
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // What the same entry showed in another root must not tell the client that it holds the entry.
-    this.#outbox.withdrawId()
+    this.#own.withdrawId()
     return this.#roots.get(view.root)
   }
 
   #readyNow(): void {
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: now() } })))
+    this.#host.cohorts.seat(this)
   }
 
   /** Begins something for a root; what is returned tells whether it is still to be done. */
@@ -219,7 +214,7 @@ export class Connection implements Viewer {
 
   /** Brings one root from what the client is known to hold to the present. */
   #differ(root: Root, known: Known, reason: string): void {
-    this.#outbox.takeBack()
+    this.#own.takeBack()
     void this.#cross(root, reason, () => this.#host.crossings.differ(root.view, known))
   }
 
@@ -265,12 +260,11 @@ export class Connection implements Viewer {
       return
     }
     if (!current()) return this.#restart(roots, begun)
-    const lost = roots.filter((root) => !root.view.reaches(pointOf(root)))
-    const told = roots.filter((root) => !lost.includes(root) && root.view.resumes(pointOf(root)))
-    const recalled = roots.filter((root) => !lost.includes(root) && !told.includes(root))
+    const waysOf = (way: Way) => roots.filter((root) => wayOf(root.view, pointOf(root)) === way)
+    const [lost, told, recalled] = [waysOf('lost'), waysOf('told'), waysOf('recalled')]
     // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
     const together = told.length === this.#roots.size && new Set(told.map(pointOf)).size === 1
-    if (!together && lost.length === 0 && roots.length === this.#roots.size) this.#outbox.takeBack()
+    if (!together && lost.length === 0 && roots.length === this.#roots.size) this.#own.takeBack()
     for (const root of lost) this.#load(root, 'history-lost')
     for (const root of recalled)
       void this.#cross(root, 'history-lost', () => this.#host.crossings.recall(root.view, pointOf(root)))
@@ -307,6 +301,7 @@ export class Connection implements Viewer {
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
+    this.#seat.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
       if (this.#session) this.send(this.#session)

@@ -52,6 +52,13 @@ export class Outbox {
     this.#lastLine = line
   }
 
+  /** Goes on from where another one is: what waits there waits here too. */
+  follow(other: Outbox): void {
+    for (const chunk of other.queue.pending) this.queue.push(chunk)
+    this.#lastEntry = other.#lastEntry
+    this.#lastLine = other.#lastLine
+  }
+
   /**
    * Takes the last entry's id back, if it still waits: something else of that entry is not there yet. A client that is cut off in between has no
    * position: with the one before, it would be told again what it was told of the entry.

@@ -53,6 +53,15 @@ export class WriteQueue implements Flushable {
     }
   }
 
+  /** Writes bytes at once, where nothing waits before them. False where more than the bound would wait then: nothing is written. */
+  writeNow(bytes: Buffer, framed: Buffer | undefined, bound: number): boolean {
+    if (this.#closed) return true
+    if (this.#held + bytes.length > bound && this.#sink.buffered() + bytes.length > bound) return false
+    if (this.#sink.write(bytes, framed)) this.#held = Math.min(this.#held + bytes.length, MOST_KEPT)
+    else this.#held = this.#sink.buffered()
+    return true
+  }
+
   /** Puts other bytes in the place of a chunk that was pushed lately, if it still waits. */
   replace(bytes: Buffer, by: Buffer): void {
     const later: Buffer[] = []

@@ -46,3 +46,11 @@ export async function replay(
     for (const frame of frames) outbox.pushFrame(entry, frame, ids)
   }
 }
+
+/** How a view goes on from a point: by what the log tells, by a difference, or not at all. */
+export type Way = 'told' | 'recalled' | 'lost'
+
+export function wayOf(view: View, point: number): Way {
+  if (!view.reaches(point)) return 'lost'
+  return view.resumes(point) ? 'told' : 'recalled'
+}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { parsePosition } from '../protocol/position.ts'
 import type { Feed } from './feed.ts'
 import type { Log } from './log.ts'
@@ -39,6 +40,20 @@ const MOST_PATIENCE = 30_000
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
+}
+
+/** The event that a stream begins with. */
+export function manifestOf(views: readonly View[], { points, reason }: Start): ServerEvent {
+  return {
+    event: 'manifest',
+    data: {
+      protocol: PROTOCOL,
+      timestamp: new Date().toISOString(),
+      resumed: points !== undefined,
+      ...(reason === undefined ? {} : { reason }),
+      sources: Object.fromEntries(views.map((view) => [view.root, view.manifest])),
+    },
+  }
 }
 
 /** The fingerprints of views, by root. */

@@ -5,10 +5,12 @@ import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { type Admission, Admissions } from './admission.ts'
-import { Connection, type ConnectionHost } from './connection.ts'
+import { Cohorts } from './cohort.ts'
+import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
 import { Flusher } from './flusher.ts'
 import { IdLines } from './frame.ts'
+import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
 import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
@@ -72,10 +74,13 @@ export class Server {
     this.#admissions = new Admissions(this.options, this.#sources)
     this.#views = new Views(this.#sources, this.#log, failed)
     this.#streams = new Streams(this.#admissions, this.#views, (error) => failed(error, 'renewal'))
+    const flusher = new Flusher()
+    const ids = new IdLines()
     this.#host = {
       log: this.#log,
-      flusher: new Flusher(),
-      ids: new IdLines(),
+      flusher,
+      ids,
+      cohorts: new Cohorts(flusher, ids),
       crossings: new Crossings(this.#log),
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),

@@ -15,9 +15,13 @@ import { loadSnapshot, type Snapshot } from './snapshot.ts'
 /** A view of more documents than these is asked at every change of its collection, rather than found by the documents that it has. */
 const MOST_HELD = 1_000
 
+/** Who gets what a view shows. */
+export interface Receiver {
+  deliver(view: View, entry: Entry, frame: Frame): void
+}
+
 /** Who looks at a view. */
 export interface Viewer {
-  deliver(view: View, entry: Entry, frame: Frame): void
   /** What was shown is void, and the view is read again. */
   reset(view: View, reason: string): void
   /** What happened is not known; `known` is what was shown before. */
@@ -50,6 +54,8 @@ export class View {
   readonly matches: ((document: Document) => boolean) | undefined
   readonly lens: Lens
   readonly viewers = new Set<Viewer>()
+  /** Get the frames: viewers by themselves, or all that are alike at once. */
+  readonly receivers = new Set<Receiver>()
 
   readonly #log: Log
   /** The documents of the view after the last entry, where there was a snapshot; `UNKNOWN` for those that have changed since it. */
@@ -110,7 +116,7 @@ export class View {
       this.reload('source-changed')
       return
     }
-    for (const viewer of this.viewers) viewer.deliver(this, entry, shown)
+    for (const receiver of this.receivers) receiver.deliver(this, entry, shown)
   }
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */

@@ -4,6 +4,7 @@ import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Model } from '../../lib/model/document.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
+import { Cohorts } from '../../lib/server/cohort.ts'
 import { Connection } from '../../lib/server/connection.ts'
 import { Crossings } from '../../lib/server/crossing.ts'
 import { Feed } from '../../lib/server/feed.ts'
@@ -100,9 +101,11 @@ class World {
     const onError = (error: unknown) => void this.errors.push(error)
     const place = { log, adapters: () => [], onError, onDebug: () => {} }
     this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
+    const flusher = new Flusher()
+    const ids = new IdLines()
     this.#host = {
       ...{ log, onError, maxBufferedBytes: 1500 },
-      ...{ flusher: new Flusher(), ids: new IdLines(), crossings: new Crossings(log) },
+      ...{ flusher, ids, cohorts: new Cohorts(flusher, ids), crossings: new Crossings(log) },
       point: () => `id${log.head}`,
       left: (view: View) => this.#left(view, delay() % 2 === 0),
     }

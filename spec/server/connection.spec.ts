@@ -4,6 +4,7 @@ import type { Document, Model } from '../../lib/model/document.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
 import { decode } from '../../lib/protocol/decode.ts'
+import { Cohorts } from '../../lib/server/cohort.ts'
 import { Connection } from '../../lib/server/connection.ts'
 import { Crossings } from '../../lib/server/crossing.ts'
 import { Feed } from '../../lib/server/feed.ts'
@@ -66,8 +67,8 @@ class Client implements Sink {
   readonly #receive = eventReceiver(
     (name, data, id) => {
       expect(decode(name, JSON.stringify(data), id), name).not.to.equal(undefined)
-      // All connections of this spec have the rights `r`, unless they are changed.
-      this.events.push({ name, data, id: id?.replace(/:r$/, '') })
+      // Rights that were not changed go by the names of the views.
+      this.events.push({ name, data, id: id?.replace(/:r-[\w-]*$/, '') })
       if (id !== undefined) this.position = id
       if (name === 'delta') applyDelta(this.model, data as never)
       if (name !== 'payload') return
@@ -102,10 +103,13 @@ describe('server/connection', () => {
     }
     const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
+    const flusher = new Flusher()
+    const ids = new IdLines()
     const host = {
       log,
-      flusher: new Flusher(),
-      ids: new IdLines(),
+      flusher,
+      ids,
+      cohorts: new Cohorts(flusher, ids),
       crossings: new Crossings(log),
       maxBufferedBytes,
       point: () => `id${log.head}`,
@@ -131,7 +135,13 @@ describe('server/connection', () => {
       )
     let closed = 0
     const connect = (views: readonly View[], start: Start = NEW, client = new Client()) => {
-      const connection = new Connection(client, views, 'r', host, () => closed++)
+      const connection = new Connection(
+        client,
+        views,
+        `r-${views.map(({ key }) => key).join('-')}`,
+        host,
+        () => closed++,
+      )
       connection.start(start)
       return { client, connection }
     }
@@ -544,6 +554,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(viewOf('users'))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      await yieldTurn()
       for (const token of ['old', 'new'])
         connection.send({ event: 'session', data: { token, expiresAt: '' } })
       connection.send({ event: 'error', data: { code: 'SOURCE_FAILED', message: '' } })
@@ -560,6 +571,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(view)
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      await yieldTurn()
       view.reload('gone')
       view.failed()
       client.stopped = false
@@ -752,6 +764,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(viewOf('users'))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      await yieldTurn()
       await lose(() => users.deleteOne({ _id: 2 }))
       client.stopped = false
       client.read()
@@ -896,6 +909,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(view(A))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
+      await yieldTurn()
       connection.change([view(B)], 's')
       expect(left.length).to.equal(1)
       client.stopped = false

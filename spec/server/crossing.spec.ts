@@ -15,7 +15,7 @@ import type { Change, Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
 import { until } from '../support/local.ts'
 
-const SOMEBODY: Viewer = { deliver() {}, reset() {}, differ() {}, failed() {} }
+const SOMEBODY: Viewer = { reset() {}, differ() {}, failed() {} }
 const MANIFEST = parseManifest({ name: true, n: true }, 'manifest')
 
 describe('server/crossing', () => {

@@ -8,12 +8,12 @@ import { Feed } from '../../lib/server/feed.ts'
 import { BARRIER, type Frame } from '../../lib/server/frame.ts'
 import { type Entry, Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
-import { View, type Viewer } from '../../lib/server/view.ts'
+import { type Receiver, View, type Viewer } from '../../lib/server/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Change, DocumentChange, Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
 
-class Watcher implements Viewer {
+class Watcher implements Viewer, Receiver {
   readonly frames: Frame[] = []
   readonly ids: string[] = []
   readonly resets: string[] = []
@@ -79,6 +79,7 @@ describe('server/view', () => {
       const view = viewOf(options)
       const watcher = new Watcher()
       view.viewers.add(watcher)
+      view.receivers.add(watcher)
       await view.snapshot()
       return { view, watcher }
     }
@@ -129,6 +130,7 @@ describe('server/view', () => {
       const { view, watcher } = await watch()
       const other = new Watcher()
       view.viewers.add(other)
+      view.receivers.add(other)
       await users.updateOne({ _id: 1 }, { $set: { name: 'Anna' } })
       expect(other.frames[0]?.body).to.equal(watcher.frames[0]?.body)
       const entry = log.at(1) as Entry
@@ -209,6 +211,7 @@ describe('server/view', () => {
       const view = viewOf(CRITERIA)
       const watcher = new Watcher()
       view.viewers.add(watcher)
+      view.receivers.add(watcher)
       adapter.gate = async () => {
         adapter.gate = undefined
         await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
@@ -330,6 +333,7 @@ describe('server/view', () => {
       const other = await watch()
       const { view, watcher } = await watch({ query: { team: 'a' } })
       view.viewers.delete(watcher)
+      view.receivers.delete(watcher)
       await view.rest()
       await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
       await other.view.rest()
@@ -383,8 +387,10 @@ describe('server/view', () => {
       const { view, watcher } = await watch({ query: { team: 'a' } })
       const snapshot = await view.snapshot()
       view.viewers.delete(watcher)
+      view.receivers.delete(watcher)
       await view.rest()
       view.viewers.add(watcher)
+      view.receivers.add(watcher)
       const again = await view.snapshot()
       expect([again === snapshot, again.parts.length, adapter.reads]).to.deep.equal([false, 1, 2])
     })
@@ -394,6 +400,7 @@ describe('server/view', () => {
       await watch()
       const { view, watcher } = await watch({ query: { team: 'a' }, manifest: { name: true } })
       view.viewers.delete(watcher)
+      view.receivers.delete(watcher)
       await view.rest()
       await users.updateOne({ _id: 2 }, { $set: { team: 'a' } })
       await users.updateOne({ _id: 1 }, { $set: { team: 'b' } })
@@ -413,6 +420,7 @@ describe('server/view', () => {
       await watch()
       const { view, watcher } = await watch({ query: { team: 'a' } })
       view.viewers.delete(watcher)
+      view.receivers.delete(watcher)
       await view.rest()
       await users.drop()
       expect([view.known(), view.settled, view.resumes(1)]).to.deep.equal([undefined, false, false])
@@ -422,6 +430,7 @@ describe('server/view', () => {
       const { users, log, watch } = await setUp()
       const { view, watcher } = await watch()
       view.viewers.delete(watcher)
+      view.receivers.delete(watcher)
       const others = await Promise.all([1, 2, 3].map(() => watch({ query: { team: 'a' } })))
       for (const other of others) other.view.viewers.clear()
       const before = log.bytes
@@ -481,6 +490,7 @@ describe('server/view', () => {
       const view = viewOf()
       const watcher = new Watcher()
       view.viewers.add(watcher)
+      view.receivers.add(watcher)
       await view.open()
       await users.updateOne({ _id: 1 }, { $set: { n: 1 } })
       expect([watcher.told.length, view.known()]).to.deep.equal([1, undefined])

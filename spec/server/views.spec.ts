@@ -6,7 +6,7 @@ import { Views } from '../../lib/server/views.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../support/counting.ts'
 
-const NOBODY: Viewer = { deliver() {}, reset() {}, differ() {}, failed() {} }
+const NOBODY: Viewer = { reset() {}, differ() {}, failed() {} }
 
 describe('server/views', () => {
   const setUp = ({ bytes = 1e6, ms = 1e6 } = {}) => {

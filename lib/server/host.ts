@@ -1,0 +1,32 @@
+import type { Cohorts } from './cohort.ts'
+import type { Crossings } from './crossing.ts'
+import type { Flusher } from './flusher.ts'
+import type { IdLines } from './frame.ts'
+import type { Log } from './log.ts'
+import type { View } from './view.ts'
+
+/** What a connection needs of its server. */
+export interface ConnectionHost {
+  readonly log: Log
+  readonly flusher: Flusher
+  readonly ids: IdLines
+  readonly crossings: Crossings
+  readonly cohorts: Cohorts
+  readonly maxBufferedBytes: number
+  /** The text of the present point. */
+  point(): string
+  /** The connection looks at a view no more. */
+  left(view: View): void
+  onError(error: unknown, root: string): void
+}
+
+/** `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the present; `live`: it is there. */
+type RootState = 'waiting' | 'loading' | 'live'
+
+/** One root as this client sees it. */
+export interface Root {
+  view: View
+  state: RootState
+  /** Counts what was begun for the root: what an earlier one still does is of no effect. */
+  turn: number
+}
