@@ -93,11 +93,8 @@ export class Rounds {
   }
 }
 
-/**
- * insufficient_privilege; invalid authorization and password; no such database; object_not_in_prerequisite_state, as without `wal_level = logical`;
- * invalid_parameter_value, as of an unlogged table.
- */
-const HOPELESS = new Set(['42501', '28000', '28P01', '3D000', '55000', '22023'])
+/** insufficient_privilege; invalid authorization and password; no such database; invalid_parameter_value, as of an unlogged table. */
+const HOPELESS = new Set(['42501', '28000', '28P01', '3D000', '22023'])
 
 /** Whether trying again can't help. */
 export function isHopeless(error: unknown): boolean {

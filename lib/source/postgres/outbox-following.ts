@@ -16,7 +16,7 @@ export interface OutboxFollowingOptions extends Context {
   epoch: string
   /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
   present(): Promise<{ epoch: string; next: bigint }>
-  /** The tables that are followed, by the names of their collections; it grows. */
+  /** The tables that are followed, by the names of their collections, as they were at first; it grows. */
   tables: ReadonlyMap<string, ShapedTable>
   /** A client for a connection of one's own. */
   connect(): Client
@@ -59,6 +59,8 @@ export class OutboxFollowing {
   readonly #listener: ChangeListener
   readonly #pauses = new Pauses()
   readonly #layouts = new Layouts()
+  /** The tables that got another shape on the way. */
+  readonly #reshaped = new Map<string, ShapedTable>()
   #at: bigint
   #epoch: string
   #client: Client | undefined
@@ -210,20 +212,22 @@ export class OutboxFollowing {
     const transaction = number.toString()
     const changes: Change[] = []
     for (const [index, row] of rows.entries()) {
-      const table = tables.get(row.collection ?? '')
-      if (!table) continue
+      const known = this.#reshaped.get(row.collection ?? '') ?? tables.get(row.collection ?? '')
+      if (!known) continue
       const position = (offset: number) => formatPosition(this.#epoch, number, 1 + index * POSITIONS + offset)
       const whole = (kind: 'clear' | 'reload') =>
-        changes.push({ kind, position: position(0), timestamp, collection: table.collection, transaction })
+        changes.push({ kind, position: position(0), timestamp, collection: known.collection, transaction })
       const { columns, shape, generated } = this.#layouts.of(row.columns)
       if (row.kind === 'truncate') {
         whole('clear')
         continue
       }
-      const { key, oid } = row.kind === 'reshape' ? (JSON.parse(row.new ?? '{}') as ShapeNotice) : table
-      if (shape !== table.shape || oid !== table.oid || key.join('\0') !== table.key.join('\0'))
+      const { key, oid } = row.kind === 'reshape' ? (JSON.parse(row.new ?? '{}') as ShapeNotice) : known
+      const table = { ...known, key, oid, shape }
+      if (shape !== known.shape || oid !== known.oid || key.join('\0') !== known.key.join('\0')) {
         whole(shape === '' ? 'clear' : 'reload')
-      Object.assign(table, { shape, oid, key })
+        this.#reshaped.set(table.collection, table)
+      }
       if (row.kind !== 'insert' && row.kind !== 'update' && row.kind !== 'delete') continue
       const context: ChangeContext = {
         timestamp,

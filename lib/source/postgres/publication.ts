@@ -6,6 +6,7 @@ import { loadTable, type Table, type TableReference } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 const DUPLICATE = new Set(['42710', '23505'])
+const FORBIDDEN = '42501'
 const PAUSE_MS = 50
 
 /** Makes sure that there is a publication of this name; one that is there is taken as it is. */
@@ -14,11 +15,7 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
     publication,
   ])
   if (rowCount) return
-  await pool
-    .query(`CREATE PUBLICATION ${quote(publication)} WITH (publish_via_partition_root = true)`)
-    .catch((error: unknown) => {
-      if (!DUPLICATE.has(stateOf(error))) throw error
-    })
+  await define(pool, `CREATE PUBLICATION ${quote(publication)} WITH (publish_via_partition_root = true)`)
 }
 
 /**
@@ -46,11 +43,7 @@ export async function publishTable(
       )
     }
     if (!(await isPublished(client, publication, table))) {
-      await client
-        .query(`ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
-        .catch((error: unknown) => {
-          if (!DUPLICATE.has(stateOf(error))) throw error
-        })
+      await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
     }
     await othersWritersEnd(client, table)
     return table
@@ -58,6 +51,19 @@ export async function publishTable(
     client.off('error', ignore)
     client.release()
   }
+}
+
+/** Runs a statement that another process may have run just now, or that takes another role. */
+async function define(client: Pool | PoolClient, statement: string): Promise<void> {
+  await client.query(statement).catch((cause: unknown) => {
+    if (DUPLICATE.has(stateOf(cause))) return
+    if (stateOf(cause) !== FORBIDDEN) throw cause
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `This role may not set up logical replication: run ${statement} once, as the tables' owner`,
+      { cause },
+    )
+  })
 }
 
 async function isPublished(client: PoolClient, publication: string, table: Table): Promise<boolean> {

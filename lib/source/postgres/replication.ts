@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
+import { ParticleError } from '../../errors.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { Anchor } from './anchor.ts'
 import type { Lookup } from './completion.ts'
@@ -49,6 +50,7 @@ export class Replication implements Changes {
   async follow(listener: ChangeListener, from?: string): Promise<Subscription> {
     const { pool, references } = this.#context
     const { publication, slotBytes } = this.#options
+    await this.#checkLevel()
     // A publication must be older than what is read by it.
     await ensurePublication(pool, publication)
     for (const collection of references.keys()) await this.prepare(collection)
@@ -145,6 +147,15 @@ export class Replication implements Changes {
     setTimeout(() => {
       if (isBehind()) void this.#notice('').catch(() => {})
     }, NUDGE_MS).unref()
+  }
+
+  async #checkLevel(): Promise<void> {
+    const { rows } = await this.#context.pool.query("SELECT pg_catalog.current_setting('wal_level') AS level")
+    if (rows[0]?.level === 'logical') return
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `Logical replication takes wal_level = logical, and the server's is ${rows[0]?.level}: change that and restart it, or run installTriggers(pool, tables) once, as the tables' owner`,
+    )
   }
 
   get #prefix(): string {

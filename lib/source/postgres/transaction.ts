@@ -41,8 +41,8 @@ export interface Translation {
 export interface TranslateOptions {
   epoch: string
   types: TypeCatalog
-  /** The tables that are followed, by the names of their collections. */
-  tables: ReadonlyMap<string, FollowedTable>
+  /** The table of a collection, where it is followed. */
+  table(collection: string): FollowedTable | undefined
   /** The prefix of the messages that hold a {@link ShapeNotice}. */
   prefix: string
 }
@@ -76,7 +76,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
   const name = transaction.lsn.toString(16)
   let ordinal = 1
   const position = (index: number) => formatPosition(epoch, transaction.lsn, ordinal + index)
-  const tableOf = (collection: string) => reshaped.get(collection) ?? options.tables.get(collection)
+  const tableOf = (collection: string) => reshaped.get(collection) ?? options.table(collection)
   const whole = (kind: 'clear' | 'reload', collection: string): Change => ({
     kind,
     position: position(0),

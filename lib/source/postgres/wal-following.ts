@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
-import { completeChanges, type Lookup } from './completion.ts'
+import type { Lookup } from './completion.ts'
 import { type Context, isHopeless, Pauses } from './follower.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
@@ -11,11 +11,11 @@ import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
 import {
   type FollowedTable,
-  oidsOf,
   type Transaction,
   type Translation,
   translateTransaction,
 } from './transaction.ts'
+import { WalQueue } from './wal-queue.ts'
 
 /** What a {@link WalFollowing} follows. */
 export interface WalFollowingOptions extends Context {
@@ -27,17 +27,12 @@ export interface WalFollowingOptions extends Context {
   prefix: string
   anchor: Anchor | undefined
   slotBytes: number
-  /** The tables that are followed; it grows. */
-  tables: Map<string, FollowedTable>
+  /** The tables that are followed, as they were at first; it grows. */
+  tables: ReadonlyMap<string, FollowedTable>
   /** Where to begin; undefined for now. */
   from: Place | undefined
   lookup: Lookup
 }
-
-type Item = { transaction: Transaction } | { reached: bigint }
-
-/** So many bytes may wait to be handled before the server is asked to wait. */
-const WAITING_BYTES = 8 * 1024 * 1024
 
 /** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
 export class WalFollowing {
@@ -50,9 +45,9 @@ export class WalFollowing {
   readonly #options: WalFollowingOptions
   readonly #listener: ChangeListener
   readonly #pauses = new Pauses()
-  readonly #queue: Item[] = []
-  #waiting = 0
-  #working: Promise<void> | undefined
+  readonly #queue: WalQueue
+  /** The tables that got another shape on the way. */
+  readonly #reshaped = new Map<string, FollowedTable>()
   #transaction: Transaction | undefined
   #stream: WalStream | undefined
   #slot = ''
@@ -79,6 +74,16 @@ export class WalFollowing {
       this.#refuse = reject
     })
     this.opened.catch(() => {})
+    this.#queue = new WalQueue({
+      ...options,
+      translate: (transaction) => this.#translated(transaction),
+      reshape: (translation) => this.#reshape(translation),
+      tell: (changes, lsn) => this.#tell(changes, lsn),
+      failed: (error) => listener.error(error),
+      broken: (error) => this.#stream?.fail(error instanceof Error ? error : new Error(String(error))),
+      pause: () => this.#stream?.pause(),
+      resume: () => this.#stream?.resume(),
+    })
     this.#running = this.#run()
   }
 
@@ -120,6 +125,7 @@ export class WalFollowing {
   async close(): Promise<void> {
     this.#closed = true
     this.#pauses.end()
+    this.#queue.close()
     this.#finish()
     await this.#stream?.close()
     this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
@@ -168,7 +174,7 @@ export class WalFollowing {
       {
         started: (lsn) => this.#started(lsn),
         message: (message, bytes) => this.#message(message, bytes),
-        heartbeat: (lsn) => this.#enqueue({ reached: lsn }, 0),
+        heartbeat: (lsn) => this.#queue.add({ reached: lsn }),
       },
     )
     if (this.#closed) return
@@ -178,7 +184,7 @@ export class WalFollowing {
     } finally {
       this.#stream = undefined
       // What came must be told before it can be said from where it goes on.
-      await this.#working
+      await this.#queue.drained()
     }
   }
 
@@ -214,7 +220,7 @@ export class WalFollowing {
         this.#transaction = undefined
         if (!transaction) break
         this.#xids.push(transaction.xid)
-        this.#enqueue({ transaction }, transaction.bytes)
+        this.#queue.add({ transaction })
         break
       }
       case 'other':
@@ -226,78 +232,14 @@ export class WalFollowing {
     }
   }
 
-  #enqueue(item: Item, bytes: number): void {
-    this.#queue.push(item)
-    this.#waiting += bytes
-    if (this.#waiting > WAITING_BYTES) this.#stream?.pause()
-    if (this.#working) return
-    // What comes with the same packet is told in one call.
-    this.#working = new Promise((resolve) => setImmediate(resolve))
-      .then(() => this.#work())
-      .finally(() => {
-        this.#working = undefined
-      })
-  }
-
-  async #work(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#closed) {
-      this.#tellNow()
-      const item = this.#queue.shift()
-      if (item && 'transaction' in item) await this.#tellLater(item.transaction)
-    }
-    this.#stream?.resume()
-  }
-
-  /** Tells all at the head of the queue of which nothing has to be asked. */
-  #tellNow(): void {
-    const changes: Change[] = []
-    let reached: bigint | undefined
-    for (let [item] = this.#queue; item; [item] = this.#queue) {
-      if ('transaction' in item) {
-        const translation = this.#translated(item.transaction)
-        if (!translation || translation.incomplete.size > 0) break
-        this.#reshape(translation)
-        changes.push(...translation.changes)
-        this.#waiting -= item.transaction.bytes
-        reached = item.transaction.lsn
-      } else reached = item.reached
-      this.#queue.shift()
-    }
-    if (reached !== undefined) this.#tell(changes, reached)
-  }
-
-  /** Undefined where types are met that must be asked for. */
-  #translated(transaction: Transaction): Translation | undefined {
+  #translated(transaction: Transaction): Translation {
     const { types, tables, prefix } = this.#options
-    return types.has(oidsOf(transaction))
-      ? translateTransaction(transaction, { epoch: this.#epoch, types, tables, prefix })
-      : undefined
-  }
-
-  async #tellLater(transaction: Transaction): Promise<void> {
-    const { pool, types, lookup } = this.#options
-    const pauses = new Pauses()
-    while (!this.#closed) {
-      try {
-        await types.load(pool, oidsOf(transaction))
-        const translation = this.#translated(transaction)
-        if (!translation) continue
-        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
-        if (this.#closed) return
-        this.#reshape(translation)
-        this.#waiting -= transaction.bytes
-        this.#tell(changes, transaction.lsn)
-        return
-      } catch (error) {
-        if (this.#closed) return
-        this.#listener.error(error)
-        await pauses.next()
-      }
-    }
+    const table = (collection: string) => this.#reshaped.get(collection) ?? tables.get(collection)
+    return translateTransaction(transaction, { epoch: this.#epoch, types, table, prefix })
   }
 
   #reshape({ reshaped }: Translation): void {
-    for (const table of reshaped) this.#options.tables.set(table.collection, table)
+    for (const table of reshaped) this.#reshaped.set(table.collection, table)
   }
 
   /** Tells changes, and that all whose commits begin before this LSN were. */
@@ -308,11 +250,11 @@ export class WalFollowing {
     const reached = formatPosition(this.#epoch, lsn)
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
-    this.#stream?.confirm(lsn)
     if (position === this.position) return
-    this.#at = lsn
-    this.position = position
     if (fresh.length > 0) this.#listener.changes(fresh, position)
     else this.#listener.progress(position)
+    this.#at = lsn
+    this.position = position
+    this.#stream?.confirm(lsn)
   }
 }

@@ -226,6 +226,17 @@ describe('source/postgres/adapter on a real server', () => {
         })
       }
 
+      it('tells each of several listeners of an altered table', async () => {
+        await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
+        const { adapter, recorder } = await following(['users'])
+        const other = await database.follow(adapter)
+        await database.run('ALTER TABLE users ADD COLUMN age integer', 'INSERT INTO users VALUES (1)')
+        for (const one of [recorder, other.recorder]) {
+          await one.until(() => one.changesSeen.length >= 2)
+          expect(kinds(one)).to.deep.equal(['reload users', 'insert 1'])
+        }
+      })
+
       it('reloads with the first change after a table was altered', async () => {
         await database.run('CREATE TABLE users (id integer PRIMARY KEY)', 'INSERT INTO users VALUES (1)')
         const { recorder } = await following(['users'])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { Server } from '../../../lib/server/index.ts'
-import { postgres } from '../../../lib/source/postgres/index.ts'
+import { installTriggers, postgres } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
 import { type PostgresServer, postgresOrSkip, startPostgres } from '../../support/postgres.ts'
 import { freePort } from '../../support/process.ts'
@@ -216,4 +216,53 @@ describe('source/postgres on a server that fails', () => {
       expect(again.subscription.position).not.to.equal(before)
     }).timeout(40_000)
   }
+
+  it('says what to change where the WAL is not logical, and goes by triggers where they are', async () => {
+    await database.run("ALTER SYSTEM SET wal_level = 'replica'")
+    await server.restart?.()
+    try {
+      for (const changes of ['replication', 'auto'] as const) {
+        const adapter = postgres(database.newPool(), { changes })
+        adapter.collection('users')
+        const error: unknown = await adapter.open(new Recorder()).catch((reason: unknown) => reason)
+        expect(error).to.include({ code: 'INVALID_OPTION' })
+        expect(String(error))
+          .to.include('wal_level = logical')
+          .and.include('replica')
+          .and.include('installTriggers')
+      }
+      await installTriggers(database.pool, ['users'])
+      const adapter = postgres(database.newPool())
+      adapter.collection('users')
+      const { recorder } = await database.follow(adapter)
+      await database.run("INSERT INTO users VALUES (1, 'a')")
+      await recorder.until(() => recorder.changesSeen.length === 1)
+    } finally {
+      await database.run('ALTER SYSTEM RESET wal_level')
+      await server.restart?.()
+    }
+  }).timeout(40_000)
+
+  it('says what to run where the role may replicate, but owns no table', async () => {
+    const role = `replicator_${process.pid}`
+    await database.run(`CREATE ROLE ${role} LOGIN REPLICATION`, `GRANT SELECT ON users TO ${role}`)
+    const url = new URL(database.url)
+    url.username = role
+    const open = async () => {
+      const adapter = postgres(database.newPool(url.href))
+      adapter.collection('users')
+      return await database.follow(adapter).catch((reason: unknown) => reason as Error)
+    }
+    expect(String(await open())).to.include('run CREATE PUBLICATION "particle"')
+    await database.run('CREATE PUBLICATION particle WITH (publish_via_partition_root = true)')
+    expect(String(await open())).to.include('run ALTER PUBLICATION "particle" ADD TABLE "public"."users"')
+    await database.run('ALTER PUBLICATION particle ADD TABLE users')
+    const following = await open()
+    if (following instanceof Error) throw following
+    await database.run("INSERT INTO users VALUES (1, 'a')")
+    await following.recorder.until(() => following.recorder.changesSeen.length === 1)
+    const { to } = await readAll(following.adapter, 'users')
+    await following.recorder.reached(following.adapter, to)
+    expect(following.recorder.errors).to.deep.equal([])
+  })
 })

@@ -403,6 +403,22 @@ describe('source/postgres/replication on a real server', () => {
       expect(recorder.changesSeen).to.deep.equal(first.recorder.changesSeen)
     })
 
+    it('can be closed while the slot is being made', async () => {
+      const { recorder, subscription } = await database.follow(await node())
+      const slow = new Client(database.url)
+      await slow.connect()
+      await slow.query('BEGIN; INSERT INTO users VALUES (1)')
+      await database.run("SELECT pg_drop_replication_slot('particle_anchor')")
+      await cut()
+      await recorder.until(() => recorder.errors.length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      const start = Date.now()
+      await subscription.close()
+      expect(Date.now() - start).to.be.below(1000)
+      await slow.query('COMMIT')
+      await slow.end()
+    })
+
     it('keeps the slot within its bounds, of time and of bytes', async () => {
       const pool = database.newPool()
       await database.run('CREATE TABLE noise (text text)')

@@ -1,0 +1,115 @@
+import type { Change } from '../source.ts'
+import { completeChanges, type Lookup } from './completion.ts'
+import { type Context, Pauses } from './follower.ts'
+import { oidsOf, type Transaction, type Translation } from './transaction.ts'
+
+/** What a {@link WalQueue} needs. */
+export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
+  lookup: Lookup
+  /** What a transaction means, all of whose types are known. */
+  translate(transaction: Transaction): Translation
+  /** A transaction's new shapes hold from here on. */
+  reshape(translation: Translation): void
+  /** Tells changes, and that all whose commits begin before this LSN were. */
+  tell(changes: readonly Change[], lsn: bigint): void
+  /** Something could not be asked for now. */
+  failed(error: unknown): void
+  /** What was told threw. */
+  broken(error: unknown): void
+  /** Asks the server to wait, or to go on. */
+  pause(): void
+  resume(): void
+}
+
+type Item = { transaction: Transaction } | { reached: bigint }
+
+/** So many bytes may wait to be handled before the server is asked to wait. */
+const WAITING_BYTES = 8 * 1024 * 1024
+
+/** What came of the WAL and waits to be told, in order. */
+export class WalQueue {
+  readonly #options: WalQueueOptions
+  readonly #items: Item[] = []
+  readonly #pauses = new Pauses()
+  #bytes = 0
+  #working: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: WalQueueOptions) {
+    this.#options = options
+  }
+
+  /** A transaction, or that all whose commits begin before an LSN have come. */
+  add(item: Item): void {
+    this.#items.push(item)
+    if ('transaction' in item) this.#bytes += item.transaction.bytes
+    if (this.#bytes > WAITING_BYTES) this.#options.pause()
+    if (this.#working) return
+    // What comes with the same packet is told in one call.
+    this.#working = new Promise((resolve) => setImmediate(resolve))
+      .then(() => this.#work())
+      .catch((error) => this.#options.broken(error))
+      .finally(() => {
+        this.#working = undefined
+      })
+  }
+
+  /** Resolves when all that came was told. */
+  async drained(): Promise<void> {
+    await this.#working
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#pauses.end()
+  }
+
+  async #work(): Promise<void> {
+    while (this.#items.length > 0 && !this.#closed) {
+      this.#tellNow()
+      const item = this.#items.shift()
+      if (item && 'transaction' in item) await this.#tellLater(item.transaction)
+    }
+    this.#options.resume()
+  }
+
+  /** Tells all at the head of the queue of which nothing has to be asked. */
+  #tellNow(): void {
+    const { types, translate, reshape, tell } = this.#options
+    const changes: Change[] = []
+    let reached: bigint | undefined
+    for (let [item] = this.#items; item; [item] = this.#items) {
+      if ('transaction' in item) {
+        const { transaction } = item
+        const translation = types.has(oidsOf(transaction)) ? translate(transaction) : undefined
+        if (!translation || translation.incomplete.size > 0) break
+        reshape(translation)
+        changes.push(...translation.changes)
+        this.#bytes -= transaction.bytes
+        reached = transaction.lsn
+      } else reached = item.reached
+      this.#items.shift()
+    }
+    if (reached !== undefined) tell(changes, reached)
+  }
+
+  async #tellLater(transaction: Transaction): Promise<void> {
+    const { pool, types, translate, reshape, tell, lookup, failed } = this.#options
+    this.#bytes -= transaction.bytes
+    while (!this.#closed) {
+      try {
+        await types.load(pool, oidsOf(transaction))
+        const translation = translate(transaction)
+        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
+        this.#pauses.reset()
+        if (this.#closed) return
+        reshape(translation)
+        return tell(changes, transaction.lsn)
+      } catch (error) {
+        if (this.#closed) return
+        failed(error)
+        await this.#pauses.next()
+      }
+    }
+  }
+}
