@@ -58,6 +58,7 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
   }
   for (const [key, inner] of Object.entries(value)) {
     if (REFUSED.has(key)) throw invalid(where, `uses ${key}, which is not supported`)
+    if (key.split('.').includes('__proto__')) throw invalid(where, 'names __proto__, which no document has')
     checkOperators(inner, where, [...parents, value])
   }
 }

@@ -19,6 +19,8 @@ describe('parseCriteria', () => {
     ['a list', [{ a: 1 }], 'INVALID_OPTION', /a query/],
     ['a RegExp', /a/, 'INVALID_OPTION', /a query/],
     ['a promise', Promise.resolve({}), 'INVALID_OPTION', /a query/],
+    ['a field that no document has', JSON.parse('{"__proto__":"x"}'), 'INVALID_QUERY', /__proto__/],
+    ['such a field within', { 'a.__proto__.b': 1 }, 'INVALID_QUERY', /__proto__/],
     ['$where', { $where: 'true' }, 'INVALID_QUERY', /\$where/],
     ['a $where within', { $or: [{ a: { $not: { $where: 'true' } } }] }, 'INVALID_QUERY', /\$where/],
     ['$expr', { $expr: { $eq: ['$a', 1] } }, 'INVALID_QUERY', /\$expr/],
