@@ -159,6 +159,10 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
   const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MOST_TIMER)
   const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
+  if (sessionTtl < heartbeat * 2)
+    refuse(
+      `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
+    )
   return {
     identityLookup: options.identityLookup,
     dataSources,

@@ -29,6 +29,8 @@ export class Streams {
   readonly #views: Views
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
+  /** Those whose rights are to be looked up anew soon. */
+  readonly #due = new Set<Stream>()
 
   constructor(admissions: Admissions, views: Views, onError: (error: unknown) => void) {
     this.#admissions = admissions
@@ -65,12 +67,14 @@ export class Streams {
   /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
   beat(soon: number): void {
     const now = Date.now()
+    const due: Stream[] = []
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
     for (const stream of this.#streams) {
       stream.connection.pushAtPresent(ping)
-      const left = (stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY) - now
-      if (left < soon && !stream.renewing) void this.#renew(stream, left <= 0)
+      const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
+      if (ends - now < soon && !stream.renewing && !this.#due.has(stream)) due.push(stream)
     }
+    void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
 
   /** Ends the streams of those for whom the predicate holds; returns how many. */
@@ -85,12 +89,21 @@ export class Streams {
   async refresh(predicate: Predicate): Promise<number> {
     this.#admissions.rights.refresh(predicate)
     const streams = this.#meant(predicate)
-    const waiting = [...streams]
+    await this.#renewAll(streams, () => true)
+    return streams.length
+  }
+
+  /** Renews some at a time: the application's lookup is not to be asked for all at once. */
+  async #renewAll(streams: readonly Stream[], must: (stream: Stream) => boolean): Promise<void> {
+    const waiting = [...streams].reverse()
+    for (const stream of waiting) this.#due.add(stream)
     const work = async () => {
-      for (let stream = waiting.pop(); stream; stream = waiting.pop()) await this.#renew(stream, true)
+      for (let stream = waiting.pop(); stream; stream = waiting.pop()) {
+        this.#due.delete(stream)
+        await this.#renew(stream, must(stream))
+      }
     }
     await Promise.all(Array.from({ length: Math.min(MOST_RENEWALS, streams.length) }, work))
-    return streams.length
   }
 
   /** Hands the token out that a stream has by now. */

@@ -15,7 +15,7 @@ const WRITERS = 3
 const KILLS = 10
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 /** For how long a client may be away, in milliseconds: longer than the longest back-off after one failed try. */
-const REPLAY = 15_000
+const REPLAY = 20_000
 /** Far more than is written in that time. */
 const HISTORY = 12_000
 /** How long all may take to be ready again on a busy machine, in milliseconds. */

@@ -35,7 +35,7 @@ export class Held implements Adapter {
     }
     if (inner.store !== undefined) this.store = inner.store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
-    if (inner.lookup && manner.documents)
+    if (inner.lookup && manner.asked)
       this.lookup = async (collection, ids) => {
         this.#reach()
         return (await inner.lookup?.(collection, ids)) ?? []
@@ -84,7 +84,7 @@ export class Held implements Adapter {
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     const follower: Follower = { listener, waiting: [] }
     const changes = (all: readonly Change[], position: string) => {
-      const news = this.#manner.documents ? all : all.map(valuesOf)
+      const news = this.#manner.tells === 'documents' ? all : all.map(valuesOf)
       if (this.#holding) follower.waiting.push({ changes: news, position })
       else listener.changes(news, position)
     }

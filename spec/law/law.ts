@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { Manner } from './manner.ts'
 import { STORES } from './roots.ts'
 import type { Setting } from './setting.ts'
 import { type Step, steps } from './steps.ts'
@@ -15,7 +16,11 @@ export interface Trial {
 }
 
 const configs = fc.record<Config>({
-  manner: fc.record({ documents: fc.boolean(), torn: fc.boolean() }),
+  manner: fc.record<Manner>({
+    tells: fc.constantFrom('documents', 'values'),
+    asked: fc.boolean(),
+    torn: fc.boolean(),
+  }),
   history: fc.constantFrom(1000, 3),
   replayBytes: fc.constantFrom(1_000_000, 3_000, 0),
   maxBufferedBytes: fc.constantFrom(1_048_576, 1_024, 4_096),

@@ -5,11 +5,10 @@ import type { Adapter, Change, Query } from '../../lib/source/source.ts'
 
 /** How a source is, within the contract. */
 export interface Manner {
-  /**
-   * It tells the document after each change; else only what changed, where that doesn't depend on the value before. Then it can't be asked for documents
-   * either: those are of a later state, and what is shown of them was never so.
-   */
-  documents: boolean
+  /** With each change it tells the document after it, or else only what changed, where that doesn't depend on the value before. */
+  tells: 'documents' | 'values'
+  /** It can be asked for documents, as they are by then. */
+  asked: boolean
   /** It reads over a while: some documents are as of the begin, and some as of the end. */
   torn: boolean
 }

@@ -52,7 +52,11 @@ describe('server/admission', () => {
 
   describe('a client that presents itself', () => {
     it('gets a session of what was found, of what it presented, and of the views that it may see', async () => {
-      const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team: 'a' }), sessionTtl: 5_000 })
+      const { admissions, viewsOf } = setUp({
+        identityLookup: () => ({ team: 'a' }),
+        heartbeat: 1_000,
+        sessionTtl: 5_000,
+      })
       const before = Date.now()
       const admission = await admissions.identify({ user: 'ann' }, undefined)
       const { session, at, expiresAt, ...rest } = admission

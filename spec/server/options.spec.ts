@@ -126,6 +126,11 @@ describe('server/options', () => {
       /^sessionTtl must be a number of at least 1000/,
     ],
     [
+      'a token that ends between two pings',
+      { dataSources: {}, sessionTtl: 29_999 },
+      /^sessionTtl \(29999\) must be at least twice the heartbeat \(15000\)/,
+    ],
+    [
       'a token for ever',
       { dataSources: {}, sessionTtl: Number.POSITIVE_INFINITY },
       /^sessionTtl must be at most/,

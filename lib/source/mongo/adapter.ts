@@ -6,7 +6,15 @@ import { bsonToJson } from './bson.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { readDocuments } from './read.ts'
-import { askServer, isHopeless, oldestTime, type ServerFacts, serverTime, settledTime } from './server.ts'
+import {
+  askPresent,
+  askServer,
+  type Beginning,
+  isHopeless,
+  oldestTime,
+  type ServerFacts,
+  serverTime,
+} from './server.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 
 /** Options of {@link mongo}. */
@@ -26,6 +34,7 @@ export interface MongoOptions {
  */
 export class MongoAdapter implements Adapter {
   readonly name = 'mongo'
+  /** The database's name and, where there is one, the pipeline: the ordinals of positions depend on what it lets through. */
   readonly store: string
   /** The database. */
   readonly db: Db
@@ -33,6 +42,7 @@ export class MongoAdapter implements Adapter {
   readonly #options: Required<MongoOptions>
   readonly #following = new Set<Following>()
   readonly #collections = new Set<string>()
+  #oldest: { time: ClusterTime; until: number } | undefined
 
   constructor(client: MongoClient, db: Db, options: Required<MongoOptions>) {
     this.#client = client
@@ -58,9 +68,10 @@ export class MongoAdapter implements Adapter {
     const now = clusterTime(facts.now)
     const place = from === undefined ? undefined : parsePosition(from)
     const kept = place !== undefined && (await this.#retried(listener, () => this.#isKept(place.time, facts)))
-    const { Timestamp } = await import('mongodb')
-    const start = kept ? new Timestamp(place.time) : await this.#retried(listener, () => settledTime(this.db))
-    const position = from !== undefined && kept ? from : formatPosition(clusterTime(start), ALL)
+    const start = kept
+      ? await beginningAt(place.time)
+      : await this.#retried(listener, () => askPresent(this.db))
+    const position = from !== undefined && kept ? from : formatPosition(start.time, ALL)
     const following = new Following(
       {
         client: this.#client,
@@ -68,10 +79,11 @@ export class MongoAdapter implements Adapter {
         ...this.#options,
         start,
         position,
+        replays: kept,
         expanded: facts.expanded,
         sharded: facts.sharded,
         collections: () => [...this.#collections],
-        now: () => settledTime(this.db),
+        present: () => askPresent(this.db),
       },
       listener,
     )
@@ -91,10 +103,14 @@ export class MongoAdapter implements Adapter {
     }
   }
 
+  /**
+   * The position of so many milliseconds ago, or of the oplog's oldest entry where that is later and may be read (`local.oplog.rs`). Where it
+   * may not, and the oplog is shorter, `open` starts from now.
+   */
   async past(milliseconds: number): Promise<string> {
     const { now, sharded } = await askServer(this.db)
     const wanted = { t: Math.max(1, clusterTime(now).t - Math.ceil(milliseconds / 1000)), i: 0 }
-    const oldest = sharded ? undefined : await oldestTime(this.#client)
+    const oldest = sharded ? undefined : await this.#askOldest()
     return formatPosition(oldest ? laterTime(oldest, wanted) : wanted, ALL)
   }
 
@@ -133,11 +149,18 @@ export class MongoAdapter implements Adapter {
    * the future, where it would wait; SecantusDB begins at its oldest entry without a word. The oplog may not be for us to read: then the server's word counts.
    */
   async #isKept(time: ClusterTime, { now, sharded }: ServerFacts): Promise<boolean> {
-    // One router may know of a later time than another.
     if (sharded) return time.t <= clusterTime(now).t + ROUTERS_APART_S
     if (compareTimes(time, clusterTime(now)) > 0) return false
-    const oldest = await oldestTime(this.#client)
+    const known = this.#oldest
+    if (known && Date.now() < known.until && compareTimes(known.time, time) <= 0) return true
+    const oldest = await this.#askOldest()
     return !oldest || compareTimes(oldest, time) <= 0
+  }
+
+  async #askOldest(): Promise<ClusterTime | undefined> {
+    const time = await oldestTime(this.#client)
+    this.#oldest = time && { time, until: Date.now() + OLDEST_KEPT_MS }
+    return time
   }
 
   async #retried<T>(listener: ChangeListener, ask: () => Promise<T>): Promise<T> {
@@ -153,7 +176,15 @@ export class MongoAdapter implements Adapter {
   }
 }
 
+/** One router may know of a later time than another. */
 const ROUTERS_APART_S = 60
+/** How long what was found to be the oplog's oldest entry is taken to be there still. */
+const OLDEST_KEPT_MS = 5000
+
+async function beginningAt(time: ClusterTime): Promise<Beginning> {
+  const { Timestamp } = await import('mongodb')
+  return { begin: { startAtOperationTime: new Timestamp(time) }, time }
+}
 
 const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
 

@@ -3,7 +3,7 @@ import { ParticleError } from '../../errors.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
 import { lookupDocuments } from './read.ts'
-import { anyDatabase, askServer, isHopeless, serverTime } from './server.ts'
+import { anyDatabase, askServer, type Beginning, isHopeless, serverTime } from './server.ts'
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 
@@ -120,7 +120,7 @@ export class Channel {
     this.#reports.debug(`Watching ${text}`)
     const source = this.#namespace.source(client)
     return new EventStream(
-      { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, sharded, start },
+      { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, sharded, start: from(start) },
       {
         events: (events) => this.#events(events, client, expanded),
         quiet: () => {},
@@ -129,7 +129,7 @@ export class Channel {
           const now = await serverTime(anyDatabase(client))
           this.#reports.error(new ParticleError('SOURCE_FAILED', `The history of ${text} is lost: ${reason}`))
           if (this.#format === 'normal') this.#tellAll(undefined, resetEvent(text, new Date()))
-          return now
+          return from(now)
         },
       },
     )
@@ -178,4 +178,8 @@ export class Channel {
       this.#reports.error(error)
     }
   }
+}
+
+function from(time: Timestamp): Beginning {
+  return { begin: { startAtOperationTime: time }, time: clusterTime(time) }
 }

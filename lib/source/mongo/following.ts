@@ -5,7 +5,7 @@ import { translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
-import { firstBatch, settle } from './server.ts'
+import { type Beginning, firstBatch } from './server.ts'
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 import { tokenTime } from './token.ts'
@@ -16,16 +16,17 @@ export interface FollowingOptions {
   db: Db
   pipeline: BsonDocument[]
   maxAwaitTimeMS: number
-  /** The cluster time to start the stream at. */
-  start: Timestamp
+  start: Beginning
   /** Changes up to this position are not reported. */
   position: string
+  /** Whether the stream begins with changes of up to that position, since they have its cluster time. */
+  replays: boolean
   expanded: boolean
   sharded: boolean
   /** The collections that are known by name. */
   collections: () => readonly string[]
-  /** The server's time now. */
-  now: () => Promise<Timestamp>
+  /** Where to go on once the history is lost. */
+  present: () => Promise<Beginning>
 }
 
 /** One listener's run along a database's changes: gives the events positions and turns them into changes. */
@@ -40,8 +41,9 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #stream: EventStream
   #announced = false
-  /** Where the stream was last begun by a time. */
   #start: ClusterTime
+  /** Changes up to here come once more. */
+  #again: string | undefined
   #eventTime: ClusterTime | undefined
   #eventOrdinal = -1
   #quiet: { token: string; asked: ClusterTime } | undefined
@@ -49,7 +51,8 @@ export class Following {
   constructor(options: FollowingOptions, listener: ChangeListener) {
     this.#options = options
     this.#listener = listener
-    this.#start = clusterTime(options.start)
+    this.#start = options.start.time
+    this.#again = options.replays ? options.position : undefined
     this.startPosition = options.position
     this.position = options.position
     this.#stream = new EventStream(
@@ -75,7 +78,7 @@ export class Following {
 
   /**
    * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for the next answer to the open
-   * stream: a second stream is asked for what comes after the position. Its first answer holds all that there is without waiting, so an
+   * stream: a second stream is asked for what comes after what was told. Its first answer holds all that there is without waiting, so an
    * empty one is proof. (Not with a sharded cluster, whose router answers before all shards did.)
    */
   async reach(time: Timestamp): Promise<void> {
@@ -84,21 +87,12 @@ export class Following {
     const before = this.position
     const position = formatPosition(target, ALL)
     if (this.#options.sharded || !(comparePositions(before, position) < 0)) return
-    const place = parsePosition(before)
-    if (!place) return
-    const { Timestamp } = await import('mongodb')
-    await settle(this.#options.db, time)
-    const at = new Timestamp(place.time)
     const { db, pipeline, expanded } = this.#options
-    const stage = { startAtOperationTime: at, ...(expanded ? { showExpandedEvents: true } : {}) }
-    const events = await firstBatch(db, [{ $changeStream: stage }, ...pipeline], time)
-    const later = events.filter((event) => {
-      const time = eventTime(event)
-      return !time || compareTimes(time, place.time) > 0
-    })
-    // Events of the position's own cluster time come again; the listener has been told those up to the position's ordinal.
-    const untold = events.length - later.length > place.ordinal + 1
-    if (later.length === 0 && !untold && this.position === before) this.#progress(position)
+    const place = this.#stream.place
+    const stage = { ...place, ...(expanded ? { showExpandedEvents: true } : {}) }
+    const { events } = await firstBatch(db, [{ $changeStream: stage }, ...pipeline], time)
+    const untold = 'startAtOperationTime' in place ? exceeds(events, before) : events.length > 0
+    if (!untold && this.position === before) this.#progress(position)
   }
 
   async #events(events: readonly ChangeStreamDocument[]): Promise<void> {
@@ -129,14 +123,7 @@ export class Following {
     }
     joinEqualTimes(all)
     const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
-    // Events of the start come again. Any other one that is not past the position was not told, and can't be any more.
-    const again = formatPosition(this.#start, ALL)
-    if (
-      changes.length < all.length &&
-      all.some(
-        ({ position: at }) => comparePositions(at, again) > 0 && comparePositions(at, this.position) <= 0,
-      )
-    ) {
+    if (changes.length < all.length && all.some(({ position }) => this.#isLate(position))) {
       this.#tellLost('a change was told later than the server said')
     }
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
@@ -172,15 +159,23 @@ export class Following {
     this.#listener.progress(position)
   }
 
-  async #lost(reason: string): Promise<Timestamp> {
-    const now = await this.#options.now()
-    this.#start = clusterTime(now)
-    this.position = formatPosition(this.#start, ALL)
+  /** Whether a change should have been told already, and was not: by its own word the server had come further. */
+  #isLate(position: string): boolean {
+    if (this.#again !== undefined && comparePositions(position, this.#again) <= 0) return false
+    return comparePositions(position, this.position) <= 0
+  }
+
+  async #lost(reason: string): Promise<Beginning> {
+    const present = await this.#options.present()
+    const position = formatPosition(present.time, ALL)
+    if (comparePositions(position, this.position) > 0) this.position = position
+    this.#start = present.time
+    this.#again = undefined
     this.#eventTime = undefined
     this.#eventOrdinal = -1
     this.#quiet = undefined
     this.#tellLost(reason)
-    return now
+    return present
   }
 
   #tellLost(reason: string): void {
@@ -188,6 +183,15 @@ export class Following {
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
   }
+}
+
+/** Whether events that begin with those of a position's cluster time hold more than what comes up to it. */
+function exceeds(events: readonly ChangeStreamDocument[], position: string): boolean {
+  const place = parsePosition(position)
+  if (!place) return true
+  const times = events.map((event) => eventTime(event))
+  if (times.some((time) => !time || compareTimes(time, place.time) > 0)) return true
+  return times.filter((time) => time && compareTimes(time, place.time) === 0).length > place.ordinal + 1
 }
 
 /** What happened at one cluster time was written at once: by a transaction, or by one write of many documents. */

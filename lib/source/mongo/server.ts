@@ -1,6 +1,7 @@
 import type { ChangeStreamDocument, Db, Document, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
-import { type ClusterTime, clusterTime } from './time.ts'
+import { type ClusterTime, clusterTime, tickBefore } from './time.ts'
+import { tokenTime } from './token.ts'
 
 /** What there is to know of the server before a stream is opened. */
 export interface ServerFacts {
@@ -16,6 +17,9 @@ const MONGODB_6_WIRE_VERSION = 17
 
 /** Unauthorized, AuthenticationFailed: the same question would get the same answer. */
 const HOPELESS_CODES = new Set([13, 18])
+
+/** What Atlas says, among other things, to commands that the user may not give. */
+const ATLAS_ERROR = 8000
 
 /**
  * Asks the server what it is, and its time.
@@ -41,39 +45,43 @@ export async function serverTime(db: Db): Promise<Timestamp> {
   return time
 }
 
-/** The server's time now, once it is settled. */
-export async function settledTime(db: Db): Promise<Timestamp> {
-  const now = await serverTime(db)
-  await settle(db, now)
-  return now
+/** Where a change stream begins, as options of the driver and of the stage. */
+export type Begin = { startAtOperationTime: Timestamp } | { resumeAfter: unknown } | { startAfter: unknown }
+
+/** A place in a database's changes: a stream that begins there tells everything after the cluster time. */
+export interface Beginning {
+  begin: Begin
+  time: ClusterTime
 }
 
 /**
- * Waits until all that is dated up to a time can be read and is told by change streams: one that is opened there waits for it. MongoDB's
- * readings of a majority do so by themselves; those of SecantusDB don't, and missed what was dated before and committed after.
+ * The present end of a database's changes, by the token that a new change stream begins with. (A token is right by the stream's own order.
+ * By time alone SecantusDB passes over what is dated before and committed after, and it reads its whole oplog to find the place.)
  */
-export async function settle(db: Db, time: Timestamp): Promise<void> {
-  await firstBatch(db, [{ $changeStream: { startAtOperationTime: time } }, { $match: { _id: null } }], time)
+export async function askPresent(db: Db): Promise<Beginning> {
+  const { events, token, now } = await firstBatch(db, [{ $changeStream: {} }])
+  const time = tokenTime(token)
+  if (time && events.length === 0) return { begin: { resumeAfter: token }, time: tickBefore(time) }
+  const start = events[0]?.clusterTime ?? now
+  return { begin: { startAtOperationTime: start }, time: tickBefore(clusterTime(start)) }
 }
 
-/** What a change stream tells at once, without waiting for more; it is closed again. `time` is one that a majority is to have. */
+/**
+ * What a change stream tells at once, without waiting for more; it is closed again. `after` is a cluster time that a majority is to have
+ * before: a new primary might not know yet that it has what was read from another one.
+ */
 export async function firstBatch(
   db: Db,
   pipeline: Document[],
-  time: Timestamp,
-): Promise<ChangeStreamDocument[]> {
-  const command = {
-    aggregate: 1,
-    pipeline,
-    // A new primary might not know yet that a majority has what was read.
-    readConcern: { level: 'majority', afterClusterTime: time },
-    cursor: {},
-  }
+  after?: Timestamp,
+): Promise<{ events: ChangeStreamDocument[]; token: unknown; now: Timestamp }> {
+  const readConcern = { level: 'majority', ...(after ? { afterClusterTime: after } : {}) }
   // The cursor's id must go back as the Int64 that it is.
-  const { cursor } = await db.command(command, { promoteLongs: false })
-  const collection = String(cursor.ns).slice(db.databaseName.length + 1)
-  db.command({ killCursors: collection, cursors: [cursor.id] }).catch(() => {})
-  return cursor.firstBatch
+  const reply = await db.command({ aggregate: 1, pipeline, readConcern, cursor: {} }, { promoteLongs: false })
+  const { id, ns, firstBatch: events, postBatchResumeToken: token } = reply.cursor
+  const collection = String(ns).slice(db.databaseName.length + 1)
+  db.command({ killCursors: collection, cursors: [id] }).catch(() => {})
+  return { events, token, now: reply.operationTime }
 }
 
 /** The time of the oldest entry of the server's oplog; undefined where it may not be read, or there is none. */
@@ -97,7 +105,8 @@ export async function keepsImages(db: Db): Promise<boolean> {
   try {
     return (await db.listCollections(filter, { nameOnly: false }).toArray()).length > 0
   } catch (error) {
-    if (isHopeless(error)) return true
+    // Not for us to know: it does no harm to ask for what is not there.
+    if (isHopeless(error) || errorCode(error) === ATLAS_ERROR) return true
     throw error
   }
 }

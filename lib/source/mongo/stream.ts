@@ -1,15 +1,7 @@
-import type {
-  ChangeStream,
-  ChangeStreamDocument,
-  ClientSession,
-  Db,
-  Document,
-  MongoClient,
-  Timestamp,
-} from 'mongodb'
+import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
 import { lastTimeStart, tellable } from './batch.ts'
 import { Fragments } from './fragments.ts'
-import { errorCode, keepsImages } from './server.ts'
+import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
 
 /** How values are read, whatever the client's own options are: without loss, and told by `_bsontype`. */
@@ -36,8 +28,7 @@ export interface EventStreamOptions {
   sharded: boolean
   /** The database that is asked whether a collection of it keeps pre-images; where one does, events hold them (`fullDocumentBeforeChange`). */
   images?: Db
-  /** Events from this cluster time on are reported, those of it included. */
-  start: Timestamp
+  start: Beginning
 }
 
 /** What an {@link EventStream} calls, one call at a time: the next one waits for the promise that it returned. */
@@ -50,11 +41,9 @@ export interface EventStreamHandler {
    */
   quiet(token: unknown, asked: ClusterTime): void
   /** The history is gone; returns where to go on from. */
-  lost(reason: string): Promise<Timestamp>
+  lost(reason: string): Promise<Beginning>
   error(error: unknown): void
 }
-
-type Resume = { startAtOperationTime: Timestamp } | { resumeAfter: unknown } | { startAfter: unknown }
 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
@@ -79,7 +68,7 @@ export class EventStream {
   readonly opened: Promise<void>
   readonly #options: EventStreamOptions
   readonly #handler: EventStreamHandler
-  #resume: Resume
+  #resume: Begin
   #known: ClusterTime
   #closed = false
   #running: Promise<void>
@@ -98,13 +87,18 @@ export class EventStream {
   constructor(options: EventStreamOptions, handler: EventStreamHandler) {
     this.#options = options
     this.#handler = handler
-    this.#resume = { startAtOperationTime: options.start }
-    this.#known = clusterTime(options.start)
+    this.#resume = options.start.begin
+    this.#known = options.start.time
     this.#split = !options.pipeline.some((stage) => SPLIT in stage)
     this.opened = new Promise((resolve) => {
       this.#accept = resolve
     })
     this.#running = this.#run()
+  }
+
+  /** The place up to which its events were handled. */
+  get place(): Begin {
+    return this.#resume
   }
 
   /** Tells of a cluster time that the server has come to. */
@@ -139,7 +133,7 @@ export class EventStream {
     }
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
-        this.#resume = { startAtOperationTime: await this.#handler.lost(errorMessage(error)) }
+        this.#resume = (await this.#handler.lost(errorMessage(error))).begin
         // At once, but not twice in a row.
         if (this.#pause > FIRST_PAUSE_MS) await this.#sleep()
         else this.#pause *= 2

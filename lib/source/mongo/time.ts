@@ -20,3 +20,8 @@ export function compareTimes(a: ClusterTime, b: ClusterTime): number {
 export function laterTime(a: ClusterTime, b: ClusterTime): ClusterTime {
   return compareTimes(a, b) < 0 ? b : a
 }
+
+/** The cluster time right before another one. */
+export function tickBefore({ t, i }: ClusterTime): ClusterTime {
+  return i > 0 ? { t, i: i - 1 } : { t: t - 1, i: 0xffff_ffff }
+}

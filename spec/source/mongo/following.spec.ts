@@ -3,7 +3,7 @@ import type { Db } from 'mongodb'
 import { Following } from '../../../lib/source/mongo/following.ts'
 import { until } from '../../support/local.ts'
 import { Recorder } from './fold.ts'
-import { eventAt, LATER, ScriptedDriver, START, type Step, serverError } from './scripted.ts'
+import { eventAt, LATER, ScriptedDriver, type Step, serverError } from './scripted.ts'
 
 describe('Following', () => {
   let recorder: Recorder
@@ -28,12 +28,13 @@ describe('Following', () => {
         db,
         pipeline: [],
         maxAwaitTimeMS: 10,
-        start: START,
+        start: options.start,
         position,
+        replays: true,
         expanded: true,
         sharded: false,
         collections: () => ['users'],
-        now: async () => START,
+        present: async () => options.start,
       },
       recorder,
     )

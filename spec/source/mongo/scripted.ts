@@ -63,7 +63,7 @@ export class ScriptedDriver {
       maxAwaitTimeMS: 10,
       expanded: true,
       sharded: false,
-      start: START,
+      start: { begin: { startAtOperationTime: START }, time: { t: 1000, i: 1 } },
     }
   }
 

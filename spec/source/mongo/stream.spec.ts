@@ -24,7 +24,7 @@ class Notes {
     this.list.push(`lost ${reason}`)
     const now = this.lost.shift()
     if (!now) throw new Error('no server')
-    return now
+    return { begin: { startAtOperationTime: now }, time: { t: now.getHighBits(), i: 1 } }
   }
 
   error(error: unknown) {

@@ -13,8 +13,8 @@ export interface Visit {
   /** The roots that were reset, with their reasons. */
   resets: string[]
   ready: boolean
-  /** When the stream was opened. */
-  began: number
+  /** For how long the client had heard nothing when the server answered, in milliseconds. */
+  away?: number
 }
 
 /** The client of an application, with its streams looked at. */
@@ -24,6 +24,7 @@ export class Visitor {
   readonly errors: Error[] = []
   /** Counters that went on by anything but one, though nothing was loaded anew: what was shown before, what came. */
   readonly leaps: string[] = []
+  #heard = Date.now()
   readonly #counters = new Map<string, number>()
 
   constructor(url: string, identity: unknown) {
@@ -47,15 +48,18 @@ export class Visitor {
   }
 
   #look(source: EventSource, presented: boolean): void {
-    const visit: Visit = { presented, resets: [], ready: false, began: Date.now() }
+    const visit: Visit = { presented, resets: [], ready: false }
     this.visits.push(visit)
     const on = <T>(name: string, take: (data: T) => void) =>
       source.addEventListener(name, (event: Event) => {
         const { data } = event as MessageEvent
-        if (typeof data === 'string') take(JSON.parse(data))
+        if (typeof data !== 'string') return
+        take(JSON.parse(data))
+        this.#heard = Date.now()
       })
     on<EventData['manifest']>('manifest', ({ resumed, reason }) => {
       visit.resumed = resumed
+      visit.away = Date.now() - this.#heard
       visit.reason = reason
     })
     on<EventData['reset']>('reset', ({ root, reason }) => visit.resets.push(`${root}: ${reason}`))
