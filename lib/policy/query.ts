@@ -1,13 +1,16 @@
-import { Query as Compiled } from 'mingo'
 import { ParticleError } from '../errors.ts'
-import type { Document } from '../model/document.ts'
+import type { Document, Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import { queryTest } from './matching.ts'
 
 /** A Mongo-style query; `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /** Operators that hold queries. */
 const NESTING: ReadonlySet<string> = new Set(['$and', '$or', '$nor', '$not', '$elemMatch'])
+
+/** Operators that hold where a value is in an order to another one. */
+const ORDERING: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 
 /** Operators that take a list of values. */
 export const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
@@ -68,14 +71,14 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
  * @throws ParticleError `INVALID_QUERY` if it uses an operator that is not known, or uses one wrongly
  */
 export function matcher(query: Query): (document: Document) => boolean {
-  const compiled = compile(query, 'A query')
-  return (document) => compiled.test(document)
+  return compile(query, 'A query')
 }
 
 /** Compiles a query; errors name what it belongs to, and never a value. */
-export function compile(query: Query, where: string): Compiled<Document> {
+export function compile(query: Query, where: string): (document: Document) => boolean {
   try {
-    return new Compiled<Document>(inJson(query) as Query, { scriptEnabled: false })
+    const test = queryTest(inJson(query) as Query)
+    return (document) => test(document as Json)
   } catch (cause) {
     throw new ParticleError(
       'INVALID_QUERY',
@@ -92,7 +95,8 @@ function inJson(value: unknown): unknown {
   if (!isPlain(value)) return value === undefined ? null : toJson(value)
   const entries = Object.entries(value).map(([key, inner]) => {
     if (LISTING.has(key) && !Array.isArray(inner)) throw new TypeError(`${key} takes a list`)
-    return [key, inJson(inner)]
+    // JSON has no infinities, but everything has its order to them.
+    return [key, ORDERING.has(key) && typeof inner === 'number' ? inner : inJson(inner)]
   })
   return Object.fromEntries(entries)
 }
