@@ -15,6 +15,9 @@ interface Leaf {
 
 type Operators = Record<string, unknown>
 
+/** So many values are found as fast in a list as in a set, which is larger. */
+const FEW = 16
+
 /** The names of types by their place in BSON's order, and all that there are, by number. */
 const TYPES = ['null', 'number', 'string', 'object', 'array', 'bool']
 const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
@@ -70,7 +73,9 @@ export function queryTest(query: Operators): Test {
 function fieldTest(path: readonly string[], condition: unknown): Test {
   const lift: Lift = (test, spread) => {
     const leaf = { test, spread }
-    return (document) => reaches(document, path, 0, leaf)
+    const [name = '', ...more] = path
+    if (more.length > 0) return (document) => reaches(document, path, 0, leaf)
+    return (document) => passes(isObject(document) ? field(document, name) : undefined, leaf)
   }
   return isOperators(condition) ? operatorsTest(condition, lift) : lift(valueTest(condition), true)
 }
@@ -151,8 +156,7 @@ function elementTest(condition: Operators): Test {
  */
 function reaches(value: Json | undefined, path: readonly string[], at: number, leaf: Leaf): boolean {
   const name = path[at]
-  if (name === undefined)
-    return leaf.spread && Array.isArray(value) && value.some(leaf.test) ? true : leaf.test(value)
+  if (name === undefined) return passes(value, leaf)
   if (!Array.isArray(value))
     return isObject(value) ? reaches(field(value, name), path, at + 1, leaf) : leaf.test(undefined)
   for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
@@ -162,6 +166,10 @@ function reaches(value: Json | undefined, path: readonly string[], at: number, l
   const element = value[position]
   if (at + 1 === path.length) return leaf.test(element)
   return typeof element === 'object' && element !== null && reaches(element, path, at + 1, leaf)
+}
+
+function passes(value: Json | undefined, { test, spread }: Leaf): boolean {
+  return (spread && Array.isArray(value) && value.some(test)) || test(value)
 }
 
 function valueTest(value: unknown): Test {
@@ -177,14 +185,16 @@ function equality(value: unknown): Test {
 }
 
 function anyOf(values: readonly unknown[]): Test {
-  const scalars = new Set<unknown>()
+  const scalars: unknown[] = []
   const tests: Test[] = []
   for (const value of values) {
     if (isOperators(value)) throw new TypeError('A list of values holds no operators')
     if (value === null || typeof value === 'object') tests.push(valueTest(value))
-    else scalars.add(value)
+    else scalars.push(value)
   }
-  return (given) => scalars.has(given) || tests.some((test) => test(given))
+  const known = scalars.length > FEW ? new Set(scalars) : undefined
+  const has = known ? (given: unknown) => known.has(given) : (given: unknown) => scalars.includes(given)
+  return tests.length === 0 ? has : (given) => has(given) || tests.some((test) => test(given))
 }
 
 function patternTest(pattern: RegExp): Test {

@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import type { Document, Json } from '../model/document.ts'
+import type { Document } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { queryTest } from './matching.ts'
 
@@ -77,8 +77,7 @@ export function matcher(query: Query): (document: Document) => boolean {
 /** Compiles a query; errors name what it belongs to, and never a value. */
 export function compile(query: Query, where: string): (document: Document) => boolean {
   try {
-    const test = queryTest(inJson(query) as Query)
-    return (document) => test(document as Json)
+    return queryTest(inJson(query) as Query) as (document: Document) => boolean
   } catch (cause) {
     throw new ParticleError(
       'INVALID_QUERY',
@@ -92,13 +91,22 @@ function inJson(value: unknown): unknown {
   // A RegExp with `g` or `y` remembers where it stopped: the next document would be tested from there.
   if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))
   if (Array.isArray(value)) return value.map(inJson)
-  if (!isPlain(value)) return value === undefined ? null : toJson(value)
+  if (!isPlain(value)) return value === undefined ? null : scalarInJson(value)
   const entries = Object.entries(value).map(([key, inner]) => {
     if (LISTING.has(key) && !Array.isArray(inner)) throw new TypeError(`${key} takes a list`)
     // JSON has no infinities, but everything has its order to them.
     return [key, ORDERING.has(key) && typeof inner === 'number' ? inner : inJson(inner)]
   })
   return Object.fromEntries(entries)
+}
+
+/** Numbers of BSON's classes have no JSON form of their own: here it is that of documents. */
+function scalarInJson(value: unknown): unknown {
+  const { _bsontype: type } = Object(value) as { _bsontype?: unknown }
+  if (type === 'Int32' || type === 'Double') return toJson(Number(value))
+  if (type === 'Decimal128') return String(value)
+  if (type !== 'Long' && typeof value !== 'bigint') return toJson(value)
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
 }
 
 /** The fields at the top of a document that a query looks at. */

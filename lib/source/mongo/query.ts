@@ -122,7 +122,7 @@ function elementFilter(value: unknown, classes: BsonClasses): unknown {
   if (typeof value !== 'object' || value === null) return value
   const logical = ['$and', '$or', '$nor']
   const bare = isOperators(value) && !Object.keys(value).some((name) => logical.includes(name))
-  if (!bare) return toFilter(value as Query, classes)
+  if (!bare) return merged(toFilter(value as Query, classes))
   const result: Record<string, unknown> = {}
   for (const [name, item] of Object.entries(value)) {
     if (name === '$eq' || name === '$in')
@@ -136,4 +136,12 @@ function elementFilter(value: unknown, classes: BsonClasses): unknown {
     else result[name] = item
   }
   return result
+}
+
+/** One object of fields in place of an `$and` of them, which some servers of the wire protocol don't know within `$elemMatch`. */
+function merged(filter: Clause): Clause {
+  const clauses = filter.$and as Clause[] | undefined
+  const names = clauses?.flatMap((clause) => Object.keys(clause)) ?? []
+  const plain = names.every((name) => !name.startsWith('$')) && new Set(names).size === names.length
+  return clauses && plain && Object.keys(filter).length === 1 ? Object.assign({}, ...clauses) : filter
 }
