@@ -1,6 +1,6 @@
 import { Binary, Decimal128, Long, ObjectId, UUID } from 'mongodb'
 
-export const OID = new ObjectId('5f0c3a1b2c3d4e5f60718293')
+const OID = new ObjectId('5f0c3a1b2c3d4e5f60718293')
 const OTHER = new ObjectId('5f0c3a1b2c3d4e5f60718294')
 const NOON = new Date('2024-05-06T12:00:00.000Z')
 const LATER = new Date('2024-05-07T00:00:00.000Z')
@@ -205,11 +205,14 @@ export const QUERIES: Record<string, Record<string, unknown>> = {
   '$gt of an early date': { a: { $gt: new Date('2020-01-01') } },
   '$ne of a date': { a: { $ne: NOON } },
   '$in of dates': { a: { $in: [NOON, LATER] } },
+  '$gt of the text of a date': { a: { $gt: NOON.toISOString() } },
+  '$lte of the text of a date': { a: { $lte: NOON.toISOString() } },
   // ObjectIds and binaries.
   'an ObjectId': { a: OID },
   '$in of ObjectIds': { a: { $in: [OID, null] } },
   '$ne of an ObjectId': { a: { $ne: OID } },
   '$gt of an ObjectId': { a: { $gt: OID } },
+  '$gt of the text of an ObjectId': { a: { $gt: OID.toHexString() } },
   'a UUID': { a: KEY },
   'a binary': { a: new Binary(Buffer.from('hello'), 0) },
 }
@@ -260,6 +263,9 @@ const BY_FORM: Record<string, Difference> = {
   '$type string': { more: TEXTS, why: 'They are texts.', ...FORM },
   '$gt of a text': { more: 'binary', why: 'They are texts.', ...FORM },
   '$lt of a text': asText('huge decimal oid oid2 date date2 uuid dates oids'),
+  '$gt of the text of a date': asText('huge decimal oid oid2 date2 binary dates oids'),
+  '$lte of the text of a date': asText('date uuid dates'),
+  '$gt of the text of an ObjectId': asText('huge oid2 binary oids'),
   'a pattern of digits': asText('huge decimal oid oid2 date date2 uuid dates oids'),
   'a pattern of 2024': asText('date date2 dates'),
   '$gt of a date': ordered('text digits upper huge decimal oid oid2 binary texts oids'),
