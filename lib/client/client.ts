@@ -1,5 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import type { Document, Model } from '../model/document.ts'
+import type { DataOf, ModelOf } from '../model/shape.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { HttpTransport, type OpenStream } from './http.ts'
 import { Link } from './link.ts'
@@ -11,7 +12,7 @@ import { Store } from './store.ts'
 import { CLOCK, type Clock, type Transport } from './transport.ts'
 
 /** Hears of changes that touch a pattern: the root's documents as they are now, and the event that changed them. */
-export type Listener = (data: Document[], event: ServerEvent) => void
+export type Listener<Data = Document[]> = (data: Data, event: ServerEvent) => void
 
 /** What only the entry points and the specs set. */
 export interface Internals {
@@ -26,22 +27,23 @@ export interface Internals {
 interface Subscription {
   pattern: string
   segments: string[]
-  listener: Listener
+  listener: Listener<never>
 }
 
 /**
  * Holds a local model that the server keeps current. It connects by itself, right after it was constructed, and goes on
  * until it is closed or refused.
  *
- * `T` is the shape of the model: `new Client<{ users: User[] }>(...)`.
+ * `T` is the shape of the model, `new Client<{ users: User[] }>(...)`, or the type of the server's options, `new Client<typeof options>(...)`:
+ * then documents are of their collections' types, with the fields that the manifests list.
  */
 export class Client<T = Model> {
   /**
    * The model: an array of documents for each root, changed in place by deltas (the documents themselves never are: a changed one
    * is a new object). A root appears when all of its documents are there; a new load puts a new array in its place.
    */
-  readonly data: T
-  readonly #options: ClientOptions<T>
+  readonly data: ModelOf<T>
+  readonly #options: ClientOptions<ModelOf<T>>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
   readonly #link: Link
   readonly #subscriptions = new Set<Subscription>()
@@ -54,10 +56,10 @@ export class Client<T = Model> {
    * @param internals not for applications
    * @throws ParticleError `INVALID_OPTION`
    */
-  constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
+  constructor(options: ClientOptions<ModelOf<T>> = {}, internals: Internals = {}) {
     checkOptions(options as ClientOptions)
     this.#options = options
-    this.data = this.#store.data as T
+    this.data = this.#store.data as ModelOf<T>
     const clock = internals.clock ?? CLOCK
     this.#link = new Link({
       transport: transportFor(options, { base: globalThis.location?.href, ...internals, clock }),
@@ -92,8 +94,8 @@ export class Client<T = Model> {
    * Resolves to the data once (or if already) the model is complete and the connection is up. Rejects with a ParticleError when
    * the server refuses (`UNAUTHORIZED`) or the client is closed (`CLOSED`). `callback` is called at the same time.
    */
-  ready(callback?: (error?: ParticleError) => void): Promise<T> {
-    const promise = new Promise<T>((resolve, reject) => {
+  ready(callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> {
+    const promise = new Promise<ModelOf<T>>((resolve, reject) => {
       this.#waiters.add((error) => (error ? reject(error) : resolve(this.data)))
     })
     // Whoever takes the callback, or neither, must not be punished for a rejection that nobody awaits.
@@ -112,7 +114,7 @@ export class Client<T = Model> {
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
-  on(pattern: string, listener: Listener): this {
+  on<Pattern extends string>(pattern: Pattern, listener: Listener<DataOf<ModelOf<T>, Pattern>>): this {
     if (typeof listener !== 'function') invalid('The listener must be a function.')
     this.#subscriptions.add({ pattern, segments: parsePattern(pattern), listener })
     return this
@@ -121,7 +123,7 @@ export class Client<T = Model> {
   /**
    * Ends what `on` began: for that listener, or for all of that pattern.
    */
-  off(pattern: string, listener?: Listener): this {
+  off(pattern: string, listener?: Listener<never>): this {
     for (const subscription of this.#subscriptions) {
       if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
         this.#subscriptions.delete(subscription)
@@ -141,9 +143,9 @@ export class Client<T = Model> {
   }
 
   /** The whole model as it is now, frozen, and the same object as long as nothing changes. */
-  getSnapshot(): { readonly [R in keyof T]: Readonly<T[R]> }
+  getSnapshot(): { readonly [R in keyof ModelOf<T>]: Readonly<ModelOf<T>[R]> }
   /** A root's documents as they are now, frozen, and the same array as long as they don't change; empty if there is no such root. */
-  getSnapshot<R extends keyof T & string>(root: R): Readonly<T[R]>
+  getSnapshot<R extends keyof ModelOf<T> & string>(root: R): Readonly<ModelOf<T>[R]>
   getSnapshot(root?: string): unknown {
     return root === undefined ? this.#store.getModel() : this.#store.getRoot(root)
   }
@@ -188,7 +190,7 @@ export class Client<T = Model> {
     if (this.#subscriptions.size === 0) return
     const touched = matcher(root, event.event === 'delta' ? event.data.oplist : undefined)
     for (const { segments, listener } of [...this.#subscriptions]) {
-      if (touched(segments)) this.#call(listener, this.#store.data[root] ?? [], event)
+      if (touched(segments)) this.#call(listener as Listener, this.#store.data[root] ?? [], event)
     }
   }
 

@@ -1,6 +1,7 @@
 export { type ErrorCode, ParticleError } from '../errors.ts'
 export type { Document, Id, Json, Model } from '../model/document.ts'
 export type { DocumentOperation, Operation, OperationName } from '../model/operation.ts'
+export type { Jsonified, ModelOf, Visible } from '../model/shape.ts'
 export type { EventData, EventName, ServerEvent } from '../protocol/messages.ts'
 export { Client, type Listener } from './client.ts'
 export type { EventSourceConstructor, EventSourceLike } from './http.ts'

@@ -6,6 +6,18 @@ import type { Document, Json } from '../model/document.ts'
  */
 export type Manifest = true | { [field: string]: Manifest }
 
+/**
+ * A manifest in an object that has no type of its own: there `true` is of the type `boolean`.
+ */
+export type WidenedManifest = boolean | { readonly [field: string]: WidenedManifest }
+
+/** A manifest's type, without what is refused at run time: a field that is `false`. */
+export type CheckedManifest<M> = [M] extends [false]
+  ? never
+  : M extends object
+    ? { [Field in keyof M]: CheckedManifest<M[Field]> }
+    : M
+
 /** Whether a value is an object with fields, that is, neither an array nor null. */
 export function isFields(value: unknown): value is Record<string, Json | undefined> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -8,7 +8,7 @@ import { created, imageOf, touched } from './image.ts'
 import { type Filtered, filterOperation } from './step.ts'
 import type { Place } from './target.ts'
 
-export type { Manifest } from './fields.ts'
+export type { CheckedManifest, Manifest, WidenedManifest } from './fields.ts'
 
 /** Finds a document, whole, as it is after the operations that are being filtered; `undefined` if it is gone. */
 export type DocumentLookup = (id: Id) => Document | undefined

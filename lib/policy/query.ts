@@ -1,13 +1,16 @@
-import { Query as Compiled } from 'mingo'
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import { queryTest } from './matching.ts'
 
 /** A Mongo-style query; `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /** Operators that hold queries. */
 const NESTING: ReadonlySet<string> = new Set(['$and', '$or', '$nor', '$not', '$elemMatch'])
+
+/** Operators that hold where a value is in an order to another one. */
+const ORDERING: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 
 /** Operators that take a list of values. */
 export const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
@@ -69,14 +72,13 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
  * @throws ParticleError `INVALID_QUERY` if it uses an operator that is not known, or uses one wrongly
  */
 export function matcher(query: Query): (document: Document) => boolean {
-  const compiled = compile(query, 'A query')
-  return (document) => compiled.test(document)
+  return compile(query, 'A query')
 }
 
 /** Compiles a query; errors name what it belongs to, and never a value. */
-export function compile(query: Query, where: string): Compiled<Document> {
+export function compile(query: Query, where: string): (document: Document) => boolean {
   try {
-    return new Compiled<Document>(inJson(query) as Query, { scriptEnabled: false })
+    return queryTest(inJson(query) as Query) as (document: Document) => boolean
   } catch (cause) {
     throw new ParticleError(
       'INVALID_QUERY',
@@ -90,12 +92,22 @@ function inJson(value: unknown): unknown {
   // A RegExp with `g` or `y` remembers where it stopped: the next document would be tested from there.
   if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))
   if (Array.isArray(value)) return value.map(inJson)
-  if (!isPlain(value)) return value === undefined ? null : toJson(value)
+  if (!isPlain(value)) return value === undefined ? null : scalarInJson(value)
   const entries = Object.entries(value).map(([key, inner]) => {
     if (LISTING.has(key) && !Array.isArray(inner)) throw new TypeError(`${key} takes a list`)
-    return [key, inJson(inner)]
+    // JSON has no infinities, but everything has its order to them.
+    return [key, ORDERING.has(key) && typeof inner === 'number' ? inner : inJson(inner)]
   })
   return Object.fromEntries(entries)
+}
+
+/** Numbers of BSON's classes have no JSON form of their own: here it is that of documents. */
+function scalarInJson(value: unknown): unknown {
+  const { _bsontype: type } = Object(value) as { _bsontype?: unknown }
+  if (type === 'Int32' || type === 'Double') return toJson(Number(value))
+  if (type === 'Decimal128') return String(value)
+  if (type !== 'Long' && typeof value !== 'bigint') return toJson(value)
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
 }
 
 /** The fields at the top of a document that a query looks at. */

@@ -11,6 +11,7 @@ export {
 } from '../model/operation.ts'
 export { type PathSegment, parsePath } from '../model/path.ts'
 export { filterDelta, filterPayload, type Manifest } from '../policy/manifest.ts'
+export { matcher } from '../policy/query.ts'
 export { decode } from './decode.ts'
 export { encode } from './encode.ts'
 export {

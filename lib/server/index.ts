@@ -1,8 +1,10 @@
 export type { Handler } from './middleware.ts'
 export type {
   CallbacksOptions,
+  CheckedSources,
   CollectionOptions,
   DataSource,
+  DataSources,
   IdentityLookup,
   ServerOptions,
 } from './options.ts'

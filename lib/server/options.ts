@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Criteria } from '../policy/criteria.ts'
-import type { Manifest } from '../policy/manifest.ts'
+import type { CheckedManifest, Manifest, WidenedManifest } from '../policy/manifest.ts'
 import type { CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import type { Replay } from './log.ts'
@@ -21,29 +21,43 @@ export type IdentityLookup = (
 ) => unknown
 
 /** A source whose data the application reads and follows by functions of its own. */
-export interface CallbacksOptions extends CallbackSource<Identity> {
+export interface CallbacksOptions<M = Manifest> extends CallbackSource<Identity> {
   /** The fields that clients may see. */
-  manifest: Manifest
+  manifest: M
 }
 
 /** A source that is a collection of an adapter: `memory()`, `mongo(db)`. */
-export interface CollectionOptions {
+export interface CollectionOptions<M = Manifest> {
   /** The fields that clients may see. */
-  manifest: Manifest
+  manifest: M
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
   /** Which documents a client may see: a query whose strings that start with `@` come from the identity, or a function of it. Default: all. */
   criteria?: Criteria | undefined
 }
 
-export type DataSource = CallbacksOptions | CollectionOptions
+export type DataSource<M = Manifest> = CallbacksOptions<M> | CollectionOptions<M>
+
+/** Sources by root; also those of an object without a type of its own, where the manifest's `true` is of the type `boolean`. */
+export type DataSources = Record<string, DataSource<WidenedManifest>>
+
+/** Sources without what is refused at run time: unknown options, and manifests with `false` in them. */
+export type CheckedSources<Sources> = {
+  [Root in keyof Sources]: {
+    [Name in keyof Sources[Root]]: Name extends 'manifest'
+      ? CheckedManifest<Sources[Root][Name]>
+      : Name extends keyof CallbacksOptions | keyof CollectionOptions
+        ? Sources[Root][Name]
+        : never
+  }
+}
 
 /** What a server is made of. */
-export interface ServerOptions {
+export interface ServerOptions<Sources = Record<string, DataSource>> {
   /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
   identityLookup?: IdentityLookup | undefined
   /** What clients see, by root. */
-  dataSources: Record<string, DataSource>
+  dataSources: Sources
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
   /** Told what goes on, a sentence at a time. */

@@ -13,7 +13,14 @@ import { IdLines } from './frame.ts'
 import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
-import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
+import {
+  type CheckedSources,
+  type DataSources,
+  MOST_TIMER,
+  type ResolvedOptions,
+  resolveOptions,
+  type ServerOptions,
+} from './options.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
@@ -41,7 +48,7 @@ interface Admitted {
 }
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
-export class Server {
+export class Server<const S extends DataSources = DataSources> {
   /** @internal */
   readonly options: ResolvedOptions
   readonly #epoch = randomBytes(6).toString('base64url')
@@ -57,8 +64,8 @@ export class Server {
   #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
-  constructor(options: ServerOptions) {
-    const resolved = resolveOptions(options)
+  constructor(options: ServerOptions<S & CheckedSources<S>>) {
+    const resolved = resolveOptions(options as ServerOptions)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
     const failed = (error: unknown, source: string) => onError(asError(error, source))

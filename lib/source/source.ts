@@ -121,7 +121,9 @@ export interface Adapter {
 }
 
 /** What `adapter.collection(name)` returns, as far as the server needs it. */
-export interface CollectionHandle {
+export interface CollectionHandle<T = unknown> {
   readonly adapter: Adapter
   readonly collectionName: string
+  /** The type of the documents, for types alone: it has never a value. */
+  readonly $document?: T
 }

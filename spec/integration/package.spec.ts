@@ -25,6 +25,11 @@ const client: Client = new Client({ url: 'http://localhost:3000/particle', onSta
 const other = new particle.Client({ url: 'http://localhost:3000/particle' })
 const path: (string | { id: string })[] = parsePath('todos[5].done')
 const code: ErrorCode = new particle.ParticleError('CLOSED', 'It is closed.').code
+const typed = { dataSources: { users: { collection: memory().collection<{ _id: number; born: Date; password: string }>('users'), manifest: { born: true } } } }
+new particle.Server(typed)
+const born: string | undefined = new particle.Client<typeof typed>().data.users[0]?.born
+// @ts-expect-error: the manifest doesn't list it
+new Client<typeof typed>().data.users[0]?.password
 // @ts-expect-error: no sources
 new particle.Server({})
 // @ts-expect-error: no such code
@@ -33,7 +38,7 @@ const wrong: ErrorCode = 'NONE'
 const hidden: Manifest = { name: false }
 // @ts-expect-error: no such name
 particle.nothing
-const all = { connections, client, other, path, code, wrong, hidden }
+const all = { born, connections, client, other, path, code, wrong, hidden }
 `
 
 describe('The packed package, installed into an empty folder', function () {
@@ -115,12 +120,16 @@ describe('The packed package, installed into an empty folder', function () {
       "const particle = require('particle')\n// @ts-expect-error: no sources\nparticle.middleware({})\n"
     await writeFile(join(folder, 'script.cjs'), `${checked}module.exports = new particle.Client()\n`)
     const files = ['module.mts', 'common.cts', 'script.cjs']
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node']
-    const tsc = join('node_modules', 'typescript', 'bin', 'tsc')
-    const checking = run(process.execPath, [tsc, ...options, '--allowJs', '--checkJs', ...files], {
-      cwd: folder,
-    })
-    expect(await checking.then(() => '', outputOf)).to.equal('')
+    const tsc = [join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '--strict']
+    const common = ['--target', 'es2023', '--types', 'node', '--allowJs', '--checkJs']
+    const check = (...options: string[]) => {
+      const checking = run(process.execPath, [...tsc, ...common, ...options], { cwd: folder })
+      return checking.then(() => '', outputOf)
+    }
+    expect(await check('--module', 'nodenext', ...files)).to.equal('')
+    // By Node 16's rules no CommonJS module may require an ES module.
+    expect(await check('--module', 'node16', 'module.mts')).to.equal('')
+    expect(await check('--module', 'esnext', '--moduleResolution', 'bundler', 'module.mts')).to.equal('')
   })
 
   it('gives bundlers for the browser a client without Node', async () => {

@@ -39,9 +39,9 @@ export class MemoryAdapter implements Adapter {
     this.#feed = new Feed(checkHistory(options.history ?? 1000))
   }
 
-  /** The collection of this name, which there always is: the same object for the same name. */
-  collection(name: string): MemoryCollection {
-    return this.#entry(name).collection
+  /** The collection of this name, which there always is: the same object for the same name. `T` is the type of its documents. */
+  collection<T extends object = Document>(name: string): MemoryCollection<T> {
+    return this.#entry(name).collection as unknown as MemoryCollection<T>
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import type { Visible } from '../../model/shape.ts'
 import type { CollectionHandle, Query } from '../source.ts'
 import type { MemoryAdapter } from './adapter.ts'
 import { update as updated } from './change.ts'
@@ -49,6 +50,16 @@ export interface UpdateOptions extends ReplaceOptions {
   arrayFilters?: Record<string, unknown>[]
 }
 
+/** A document as it can be inserted: its `_id` may be left out. */
+export type Insertable<T> = Document extends T
+  ? object
+  : T extends unknown
+    ? Omit<T, '_id'> & (T extends { _id?: infer Id } ? { _id?: Id } : { _id?: unknown })
+    : never
+
+/** A document as it comes out: in its JSON form, with its `_id`. */
+export type Stored<T> = Document extends T ? Document : Visible<T, true>
+
 /**
  * A collection in memory, with the methods and results of the MongoDB driver's `Collection`.
  *
@@ -58,7 +69,8 @@ export interface UpdateOptions extends ReplaceOptions {
  *
  * Errors: `INVALID_QUERY`, `INVALID_OPERATION`, `INVALID_PATH`, `DUPLICATE_KEY`.
  */
-export class MemoryCollection implements CollectionHandle {
+export class MemoryCollection<T extends object = Document> implements CollectionHandle<T> {
+  declare readonly $document?: T
   readonly adapter: MemoryAdapter
   readonly collectionName: string
   readonly #store: Store
@@ -78,7 +90,7 @@ export class MemoryCollection implements CollectionHandle {
   }
 
   /** Inserts a document. One without `_id` is given one: 24 hex digits, also in the object that was passed, as the driver does. */
-  async insertOne(document: object): Promise<InsertOneResult> {
+  async insertOne(document: Insertable<T>): Promise<InsertOneResult> {
     const change = this.#insert(prepare(document))
     this.#report([change])
     return { acknowledged: true, insertedId: copy(change.id) }
@@ -86,7 +98,7 @@ export class MemoryCollection implements CollectionHandle {
 
   /** Inserts documents in order up to the first that fails; with `ordered: false`, all that can be inserted. */
   async insertMany(
-    documents: readonly object[],
+    documents: readonly Insertable<T>[],
     { ordered = true }: { ordered?: boolean } = {},
   ): Promise<InsertManyResult> {
     if (!Array.isArray(documents)) throw invalid('insertMany needs an array of documents.')
@@ -162,13 +174,13 @@ export class MemoryCollection implements CollectionHandle {
   async findOne(
     query: Query = {},
     options: Pick<FindOptions, 'projection' | 'sort' | 'skip'> = {},
-  ): Promise<Document | null> {
+  ): Promise<Stored<T> | null> {
     return this.find(query, { ...options, limit: 1 }).next()
   }
 
   /** The documents that match: `await find(...).toArray()`, or `for await`. They are read when they are first asked for. */
-  find(query: Query = {}, options: FindOptions = {}): MemoryCursor {
-    return new MemoryCursor(() => this.#store.find(query), options)
+  find(query: Query = {}, options: FindOptions = {}): MemoryCursor<Stored<T>> {
+    return new MemoryCursor<Stored<T>>(() => this.#store.find(query), options)
   }
 
   /** How many documents match. */

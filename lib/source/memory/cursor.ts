@@ -25,10 +25,10 @@ export type Sort =
 type SortDirection = 1 | -1 | 'asc' | 'desc' | 'ascending' | 'descending'
 
 /** The documents that `find` found: read when they are asked for, not before. Each is a copy that is the caller's own. */
-export class MemoryCursor implements AsyncIterable<Document> {
+export class MemoryCursor<T = Document> implements AsyncIterable<T> {
   readonly #read: () => Document[]
   readonly #options: FindOptions
-  #rest: Document[] | undefined
+  #rest: T[] | undefined
 
   constructor(read: () => Document[], options: FindOptions = {}) {
     this.#read = read
@@ -60,14 +60,14 @@ export class MemoryCursor implements AsyncIterable<Document> {
   }
 
   /** All documents that are left. */
-  async toArray(): Promise<Document[]> {
+  async toArray(): Promise<T[]> {
     const documents = this.#remaining()
     this.#rest = []
     return documents
   }
 
   /** The next document, or `null` after the last one. */
-  async next(): Promise<Document | null> {
+  async next(): Promise<T | null> {
     return this.#remaining().shift() ?? null
   }
 
@@ -77,7 +77,7 @@ export class MemoryCursor implements AsyncIterable<Document> {
   }
 
   /** Calls `each` with one document after the other. */
-  async forEach(each: (document: Document) => void): Promise<void> {
+  async forEach(each: (document: T) => void): Promise<void> {
     for await (const document of this) each(document)
   }
 
@@ -86,12 +86,12 @@ export class MemoryCursor implements AsyncIterable<Document> {
     this.#rest = []
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Document> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (let next = await this.next(); next !== null; next = await this.next()) yield next
   }
 
-  #remaining(): Document[] {
-    this.#rest ??= this.#run()
+  #remaining(): T[] {
+    this.#rest ??= this.#run() as T[]
     return this.#rest
   }
 

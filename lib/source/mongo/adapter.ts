@@ -53,8 +53,8 @@ export class MongoAdapter implements Adapter {
       pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
   }
 
-  /** A collection of the database, for a data source's `collection`. */
-  collection(name: string): CollectionHandle {
+  /** A collection of the database, for a data source's `collection`; `T` is the type of its documents, as in the driver's `db.collection<T>(name)`. */
+  collection<T extends object = Document>(name: string): CollectionHandle<T> {
     this.#collections.add(name)
     return { adapter: this, collectionName: name }
   }

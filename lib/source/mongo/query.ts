@@ -3,6 +3,21 @@ import { type BsonClasses, bsonCandidates } from './value.ts'
 
 type Clause = Record<string, unknown>
 
+/** BSON's types, but for dates, that are texts in JSON: a text's order and a pattern hold for them too. */
+const TEXTUAL = [
+  'objectId',
+  'binData',
+  'decimal',
+  'long',
+  'timestamp',
+  'regex',
+  'javascript',
+  'symbol',
+  'minKey',
+  'maxKey',
+]
+const NUMERIC = ['number', 'double', 'int', 'long', 1, 16, 18]
+
 const ORDERING = new Set(['$gt', '$gte', '$lt', '$lte'])
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
 
@@ -15,21 +30,28 @@ const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?
  *
  * `$gt $gte $lt $lte` of the text of a date (`2024`, `2024-05-06`, up to the millisecond) also find Dates, a second more than asked for, since
  * texts are in another order than times at the edges: the filter may find too much, never too little, and what it found must be matched again
- * in its JSON form. Ordering by any other text finds strings only.
+ * in its JSON form. So do orders of all texts, patterns and `$type` find what has another type in BSON and is a text in JSON; but not within
+ * `$elemMatch`. And `$not` and `$nor` of a number don't find the Decimal128 or large Int64 that is no number in JSON.
+ *
+ * @param wide whether the filter may find too much: not below a negation
  */
-export function toFilter(query: Query, classes: BsonClasses): Clause {
+export function toFilter(query: Query, classes: BsonClasses, wide = true): Clause {
   const clauses: Clause[] = []
   for (const [field, condition] of Object.entries(query)) {
     if (field === '$nor' && ordersDates(condition)) {
       // The negation of too much would be too little.
     } else if (field === '$and' || field === '$or' || field === '$nor') {
-      clauses.push({ [field]: (condition as Query[]).map((part) => toFilter(part, classes)) })
+      clauses.push({
+        [field]: (condition as Query[]).map((part) => toFilter(part, classes, wide && field !== '$nor')),
+      })
     } else if (field.startsWith('$')) {
       clauses.push({ [field]: condition })
     } else if (isOperators(condition)) {
-      clauses.push(...operators(field, condition, classes))
+      clauses.push(...operators(field, condition, classes, wide))
     } else {
-      clauses.push(equal(field, condition, classes))
+      clauses.push(
+        wide && condition instanceof RegExp ? alsoTexts(field, condition) : equal(field, condition, classes),
+      )
     }
   }
   return join(clauses)
@@ -53,16 +75,34 @@ function equal(field: string, value: unknown, classes: BsonClasses): Clause {
   return values.length === 1 ? { [field]: value } : { [field]: { $in: values } }
 }
 
-function operators(field: string, condition: Record<string, unknown>, classes: BsonClasses): Clause[] {
+/** A condition on texts that holds for whatever is a text in JSON. */
+function alsoTexts(field: string, condition: unknown, ...others: Clause[]): Clause {
+  const types = others.length > 0 ? TEXTUAL : ['date', ...TEXTUAL]
+  return { $or: [condition, ...others, { $type: types }].map((one) => ({ [field]: one })) }
+}
+
+function operators(
+  field: string,
+  condition: Record<string, unknown>,
+  classes: BsonClasses,
+  wide: boolean,
+): Clause[] {
   // These two are one condition in two operators.
   const { $regex, $options, ...others } = condition
   const clauses: Clause[] =
-    $regex === undefined ? [] : [{ [field]: { $regex, ...($options === undefined ? {} : { $options }) } }]
-  for (const [name, value] of Object.entries(others)) clauses.push(operator(field, name, value, classes))
+    $regex === undefined
+      ? []
+      : [pattern(field, { $regex, ...($options === undefined ? {} : { $options }) }, wide)]
+  for (const [name, value] of Object.entries(others))
+    clauses.push(operator(field, name, value, classes, wide))
   return clauses
 }
 
-function operator(field: string, name: string, value: unknown, classes: BsonClasses): Clause {
+function pattern(field: string, condition: Clause, wide: boolean): Clause {
+  return wide ? alsoTexts(field, condition) : { [field]: condition }
+}
+
+function operator(field: string, name: string, value: unknown, classes: BsonClasses, wide: boolean): Clause {
   const all = (values: unknown): unknown[] =>
     (Array.isArray(values) ? values : [values]).flatMap((item) => bsonCandidates(item, classes))
   switch (name) {
@@ -78,11 +118,14 @@ function operator(field: string, name: string, value: unknown, classes: BsonClas
     case '$gte':
     case '$lt':
     case '$lte': {
-      const date = dateBound(name, value)
-      return date
-        ? { $or: [{ [field]: { [name]: value } }, { [field]: date }] }
+      const dates = [dateBound(name, value)].filter((bound) => bound !== undefined)
+      if (wide && typeof value === 'string') return alsoTexts(field, { [name]: value }, ...dates)
+      return dates.length > 0
+        ? { $or: [{ [name]: value }, ...dates].map((one) => ({ [field]: one })) }
         : { [field]: { [name]: value } }
     }
+    case '$type':
+      return { [field]: { $type: wide ? wideTypes(value) : value } }
     case '$all':
       return Array.isArray(value) && value.length > 0 && !value.some(isOperators)
         ? join(value.map((item) => equal(field, item, classes)))
@@ -90,7 +133,7 @@ function operator(field: string, name: string, value: unknown, classes: BsonClas
     case '$not':
       if (ordersDates(value)) return {}
       return isOperators(value)
-        ? { $nor: [join(operators(field, value, classes))] }
+        ? { $nor: [join(operators(field, value, classes, false))] }
         : { [field]: { $not: value } }
     case '$elemMatch':
       // An order of bare elements can't be two orders at once.
@@ -122,7 +165,7 @@ function elementFilter(value: unknown, classes: BsonClasses): unknown {
   if (typeof value !== 'object' || value === null) return value
   const logical = ['$and', '$or', '$nor']
   const bare = isOperators(value) && !Object.keys(value).some((name) => logical.includes(name))
-  if (!bare) return toFilter(value as Query, classes)
+  if (!bare) return merged(toFilter(value as Query, classes, false))
   const result: Record<string, unknown> = {}
   for (const [name, item] of Object.entries(value)) {
     if (name === '$eq' || name === '$in')
@@ -136,4 +179,20 @@ function elementFilter(value: unknown, classes: BsonClasses): unknown {
     else result[name] = item
   }
   return result
+}
+
+/** One object of fields in place of an `$and` of them, which some servers of the wire protocol don't know within `$elemMatch`. */
+function merged(filter: Clause): Clause {
+  const clauses = filter.$and as Clause[] | undefined
+  const names = clauses?.flatMap((clause) => Object.keys(clause)) ?? []
+  const plain = names.every((name) => !name.startsWith('$')) && new Set(names).size === names.length
+  return clauses && plain && Object.keys(filter).length === 1 ? Object.assign({}, ...clauses) : filter
+}
+
+/** BSON's types of the values that are of these types in JSON. */
+function wideTypes(value: unknown): unknown {
+  const types: unknown[] = Array.isArray(value) ? value : [value]
+  const texts = types.includes('string') || types.includes(2) ? ['date', ...TEXTUAL] : []
+  const numbers = NUMERIC.some((type) => types.includes(type)) ? ['number'] : []
+  return texts.length + numbers.length > 0 ? [...types, ...texts, ...numbers] : value
 }

@@ -44,17 +44,17 @@ export class RedisAdapter implements Adapter {
 
   /**
    * The collection of this name, the same object for the same name: the documents under its prefix, for a data source's `collection` and to
-   * write to. The options of the first call hold; another call may repeat them or leave them out.
+   * write to; `T` is the type of its documents. The options of the first call hold; another call may repeat them or leave them out.
    *
    * @throws ParticleError `INVALID_OPTION`, also where its prefix lies within that of another collection
    */
-  collection(name: string, options?: CollectionOptions): RedisCollection {
+  collection<T extends object = Document>(name: string, options?: CollectionOptions): RedisCollection<T> {
     const known = this.#collections.get(name)
-    if (!known) return this.#add(name, options === undefined ? {} : options).collection
+    if (!known) return this.#add(name, options === undefined ? {} : options).collection as RedisCollection<T>
     if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
       throw new ParticleError('INVALID_OPTION', `The collection ${name} is there already, with other options`)
     }
-    return known.collection
+    return known.collection as RedisCollection<T>
   }
 
   /**

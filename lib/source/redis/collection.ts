@@ -36,7 +36,8 @@ const transactions = new WeakMap<object, string>()
  * The documents under one prefix of Redis's keys: for a data source's `collection`, and to write them. Each write and its entry of the stream
  * are one transaction. Without a stream the writes are just writes.
  */
-export class RedisCollection implements CollectionHandle {
+export class RedisCollection<T extends object = Document> implements CollectionHandle<T> {
+  declare readonly $document?: T
   readonly adapter: Adapter
   readonly collectionName: string
   readonly #client: RedisClient

@@ -13,6 +13,24 @@ const long = classes.Long.fromString('9007199254740993')
 
 const around = (text: string, milliseconds: number) => new Date(Date.parse(text) + milliseconds)
 
+/** What is a text in JSON, but for dates, whose order is known. */
+const TEXTUAL = [
+  'objectId',
+  'binData',
+  'decimal',
+  'long',
+  'timestamp',
+  'regex',
+  'javascript',
+  'symbol',
+  'minKey',
+  'maxKey',
+]
+const texts = (condition: unknown) => ({ $or: [{ a: condition }, { a: { $type: ['date', ...TEXTUAL] } }] })
+const dates = (condition: unknown, bound: unknown) => ({
+  $or: [{ a: condition }, { a: bound }, { a: { $type: TEXTUAL } }],
+})
+
 const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['nothing', {}, {}],
   ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
@@ -29,29 +47,43 @@ const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['$ne', { a: { $ne: hex } }, { a: { $nin: [hex, oid] } }],
   ['$ne of an array', { a: { $ne: [1] } }, { a: { $nin: [[1]] } }],
   ['$nin', { a: { $nin: [hex] } }, { a: { $nin: [hex, oid] } }],
-  [
-    '$gte of a date',
-    { a: { $gte: iso } },
-    { $or: [{ a: { $gte: iso } }, { a: { $gte: around(iso, -1000) } }] },
-  ],
+  ['$gte of a date', { a: { $gte: iso } }, dates({ $gte: iso }, { $gte: around(iso, -1000) })],
   [
     '$lt of a day',
     { a: { $lt: '2024-05-06' } },
-    { $or: [{ a: { $lt: '2024-05-06' } }, { a: { $lte: around('2024-05-06', 1000) } }] },
+    dates({ $lt: '2024-05-06' }, { $lte: around('2024-05-06', 1000) }),
   ],
   [
     '$gt of a time without zone',
     { a: { $gt: '2024-05-06T07:08' } },
-    { $or: [{ a: { $gt: '2024-05-06T07:08' } }, { a: { $gte: around('2024-05-06T07:08Z', -1000) } }] },
+    dates({ $gt: '2024-05-06T07:08' }, { $gte: around('2024-05-06T07:08Z', -1000) }),
   ],
-  ['$gt of another text', { a: { $gt: 'x' } }, { a: { $gt: 'x' } }],
+  ['$gt of another text', { a: { $gt: 'x' } }, texts({ $gt: 'x' })],
+  ['$gt of a text below a negation', { a: { $not: { $gt: 'x' } } }, { $nor: [{ a: { $gt: 'x' } }] }],
+  ['a pattern', { a: /x/ }, texts(/x/)],
+  ['a pattern below a negation', { $nor: [{ a: /x/ }] }, { $nor: [{ a: /x/ }] }],
+  ['$type of texts', { a: { $type: 'string' } }, { a: { $type: ['string', 'date', ...TEXTUAL] } }],
+  ['$type of numbers', { a: { $type: ['int', 'bool'] } }, { a: { $type: ['int', 'bool', 'number'] } }],
+  ['$type below a negation', { $nor: [{ a: { $type: 2 } }] }, { $nor: [{ a: { $type: 2 } }] }],
+  [
+    '$elemMatch of two fields and a pattern',
+    { a: { $elemMatch: { x: /x/, y: { $gte: iso } } } },
+    {
+      a: {
+        $elemMatch: {
+          $and: [{ x: /x/ }, { $or: [{ y: { $gte: iso } }, { y: { $gte: around(iso, -1000) } }] }],
+        },
+      },
+    },
+  ],
+  ['$elemMatch of two fields', { a: { $elemMatch: { x: 1, y: 2 } } }, { a: { $elemMatch: { x: 1, y: 2 } } }],
   ['$not of an order of dates', { a: { $not: { $gt: iso } }, b: 1 }, { $and: [{}, { b: 1 }] }],
   ['$nor of an order of dates', { $nor: [{ a: { $gt: iso } }], b: 1 }, { b: 1 }],
   ['two bounds', { a: { $gt: 1, $lt: 5 } }, { $and: [{ a: { $gt: 1 } }, { a: { $lt: 5 } }] }],
   ['$not', { a: { $not: { $eq: hex } } }, { $nor: [{ a: { $in: [hex, oid] } }] }],
   ['$all', { a: { $all: ['x', hex] } }, { $and: [{ a: 'x' }, { a: { $in: [hex, oid] } }] }],
   ['$exists', { a: { $exists: false } }, { a: { $exists: false } }],
-  ['$regex', { a: { $regex: '^x', $options: 'i' } }, { a: { $regex: '^x', $options: 'i' } }],
+  ['$regex', { a: { $regex: '^x', $options: 'i' } }, texts({ $regex: '^x', $options: 'i' })],
   ['$or', { $or: [{ a: hex }, { b: 1 }] }, { $or: [{ a: { $in: [hex, oid] } }, { b: 1 }] }],
   ['$elemMatch', { a: { $elemMatch: { x: hex } } }, { a: { $elemMatch: { x: { $in: [hex, oid] } } } }],
   ['bare $elemMatch', { a: { $elemMatch: { $in: [hex] } } }, { a: { $elemMatch: { $in: [hex, oid] } } }],

@@ -1,0 +1,165 @@
+import type { Document, Json, Model } from './document.ts'
+
+type IsAny<T> = 0 extends 1 & T ? true : false
+
+/** Values of the BSON classes that are texts in JSON, and those that are numbers where they fit. */
+type BsonText = {
+  readonly _bsontype:
+    | 'ObjectId'
+    | 'ObjectID'
+    | 'Binary'
+    | 'UUID'
+    | 'Decimal128'
+    | 'Timestamp'
+    | 'Code'
+    | 'BSONRegExp'
+    | 'BSONSymbol'
+    | 'MinKey'
+    | 'MaxKey'
+}
+type BsonNumber = { readonly _bsontype: 'Double' | 'Int32' }
+type BsonLong = { readonly _bsontype: 'Long' }
+
+/** What is one value in JSON, though an object in the source. */
+type Leaf = BsonText | BsonNumber | BsonLong | Uint8Array | Date | RegExp | { toHexString(): string }
+type Nothing = undefined | symbol | ((...args: never[]) => unknown)
+/** What is neither object nor array in JSON, so that a partial manifest shows nothing of it. */
+type Imageless = Nothing | null | boolean | number | string | bigint | Leaf | { toJSON(): unknown }
+
+/**
+ * A type's JSON form, as clients get it: dates, ObjectIds and binaries are texts, 64-bit integers a number or a text; what is `undefined` or a
+ * function is left out (and is null in an array).
+ */
+export type Jsonified<T> = IsAny<T> extends true ? T : Exclude<Image<T, true>, undefined>
+
+/**
+ * The visible image of a source's documents of type `D` under the manifest `M`: the fields that it lists, in their JSON form. A
+ * `boolean` in the manifest stands for `true`: that is what an object's `true` is widened to.
+ */
+export type Visible<D, M> = D extends unknown
+  ? IsAny<D> extends true
+    ? D
+    : WithId<D, M extends boolean ? WholeFields<D> : PartFields<D, M>>
+  : never
+
+/** The `_id` is always there: as the document's type has it, else as the sources make one, a text. */
+type WithId<D, Shown> = Flat<
+  { _id: IdOf<D> } & { [K in keyof Shown as K extends '_id' ? never : K]: Shown[K] }
+>
+
+type IdOf<D> = D extends { _id?: infer Id }
+  ? unknown extends Id
+    ? Json
+    : Jsonified<Exclude<Id, undefined>>
+  : string
+
+/** The same type, shown as one object: of that intersection, editors show the fields and not how they came about. */
+type Flat<T> = { [K in keyof T]: T[K] } & {}
+
+/** A value's image, which may be `undefined`: what JSON leaves out, and what is neither object nor array below a partial manifest. */
+type Image<V, M> =
+  IsAny<V> extends true
+    ? V
+    : unknown extends V
+      ? Json | undefined
+      : [M] extends [boolean]
+        ? Whole<V>
+        : Part<V, M>
+
+type Whole<V> = [V] extends [Json | undefined]
+  ? V
+  : V extends Nothing
+    ? undefined
+    : V extends null | boolean | number | string
+      ? V
+      : V extends bigint | BsonLong
+        ? number | string
+        : V extends BsonNumber
+          ? number
+          : V extends Leaf
+            ? string
+            : V extends { toJSON(): infer J }
+              ? Image<J, true>
+              : V extends readonly unknown[]
+                ? { -readonly [K in keyof V]: Element<Image<V[K], true>> }
+                : WholeFields<V>
+
+type Part<V, M> = V extends Imageless
+  ? undefined
+  : V extends readonly unknown[]
+    ? { -readonly [K in keyof V]: Element<Image<V[K], M>> }
+    : PartFields<V, M>
+
+type Element<T> = IsAny<T> extends true ? T : Exclude<T, undefined> | (undefined extends T ? null : never)
+
+type WholeFields<V> = Flat<
+  { -readonly [K in keyof V as Presence<V[K], true> extends 'sure' ? K : never]: Image<V[K], true> } & {
+    -readonly [K in keyof V as Presence<V[K], true> extends 'maybe' ? K : never]?: Exclude<
+      Image<V[K], true>,
+      undefined
+    >
+  }
+>
+
+type PartFields<V, M> = Flat<
+  { [K in keyof V & keyof M as Presence<V[K], M[K]> extends 'sure' ? K : never]: Image<V[K], M[K]> } & {
+    [K in keyof V & keyof M as Presence<V[K], M[K]> extends 'maybe' ? K : never]?: Exclude<
+      Image<V[K], M[K]>,
+      undefined
+    >
+  }
+>
+
+/** Whether a value has an image; by its outermost type alone, so that types may hold themselves. */
+type Presence<V, M> =
+  IsAny<V> extends true
+    ? 'sure'
+    : unknown extends V
+      ? 'maybe'
+      : [M] extends [boolean]
+        ? PresenceBut<V, Nothing>
+        : PresenceBut<V, Imageless>
+
+type PresenceBut<V, Left> = [V] extends [Left]
+  ? 'never'
+  : [Extract<V, Left>] extends [never]
+    ? 'sure'
+    : 'maybe'
+
+/** The type of a source's documents: of its collection, or of what its `payload` answers with where the function's type tells. */
+type DocumentOf<Source> = Source extends { collection: { readonly $document?: infer D } }
+  ? unknown extends D
+    ? Document
+    : Exclude<D, undefined>
+  : Source extends { payload: (...args: never[]) => infer Answer }
+    ? Awaited<Answer> extends infer Payload
+      ? [Payload] extends [{ data: readonly (infer D)[] }]
+        ? D
+        : Document
+      : never
+    : Document
+
+type ManifestOf<Source> = Source extends { manifest: infer M } ? M : true
+
+/**
+ * The client's model by its server's options, `ModelOf<typeof options>`: each root's documents, with the fields that its manifest lists. What is no
+ * options of a server is a model itself: `ModelOf<{ users: User[] }>`.
+ */
+export type ModelOf<T> = T extends { dataSources: infer Sources }
+  ? Sources extends readonly unknown[]
+    ? T
+    : string extends keyof Sources
+      ? Model
+      : { -readonly [Root in keyof Sources]: Visible<DocumentOf<Sources[Root]>, ManifestOf<Sources[Root]>>[] }
+  : T
+
+/** The data of the root that a pattern begins with, such as `users.address.*`. */
+export type DataOf<M, Pattern extends string> = (
+  Pattern extends `${infer Root}.${string}`
+    ? Root
+    : Pattern
+) extends infer Root
+  ? Root extends keyof M
+    ? M[Root]
+    : Document[]
+  : never

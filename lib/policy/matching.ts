@@ -1,0 +1,262 @@
+import { compare, equal, typeOrder } from '../model/compare.ts'
+import type { Json } from '../model/document.ts'
+import { field, isObject } from '../model/json.ts'
+
+/** Tells whether a value meets a condition; `undefined` is one that is not there. */
+export type Test = (value: Json | undefined) => boolean
+
+/** What a test of values becomes where its values are found; `spread`: of an array, the elements count as well as the whole. */
+type Lift = (test: Test, spread: boolean) => Test
+
+interface Leaf {
+  test: Test
+  spread: boolean
+}
+
+type Operators = Record<string, unknown>
+
+/** So many values are found as fast in a list as in a set, which is larger. */
+const FEW = 16
+
+/** The names of types by their place in BSON's order, and all that there are, by number. */
+const TYPES = ['null', 'number', 'string', 'object', 'array', 'bool']
+const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
+  [1, 'double'],
+  [2, 'string'],
+  [3, 'object'],
+  [4, 'array'],
+  [5, 'binData'],
+  [7, 'objectId'],
+  [8, 'bool'],
+  [9, 'date'],
+  [10, 'null'],
+  [11, 'regex'],
+  [13, 'javascript'],
+  [16, 'int'],
+  [17, 'timestamp'],
+  [18, 'long'],
+  [19, 'decimal'],
+  [-1, 'minKey'],
+  [127, 'maxKey'],
+])
+const TYPE_NAMES: ReadonlySet<unknown> = new Set([...TYPE_NUMBERS.values(), 'number'])
+
+/** Comparisons hold between values of one type only. */
+const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
+  ['$gt', (order) => order > 0],
+  ['$gte', (order) => order >= 0],
+  ['$lt', (order) => order < 0],
+  ['$lte', (order) => order <= 0],
+])
+
+/**
+ * The test of documents that a query stands for, by MongoDB's rules. The query's values must be JSON, or RegExps.
+ *
+ * @throws TypeError for an operator that is not known, or whose operand does not fit it
+ */
+export function queryTest(query: Operators): Test {
+  const tests: Test[] = []
+  for (const [name, operand] of Object.entries(query)) {
+    if (name === '$comment') continue
+    if (!name.startsWith('$')) tests.push(fieldTest(pathOf(name), operand))
+    else {
+      const parts = list(operand, name).map((part) => queryTest(operators(part)))
+      if (name === '$and') tests.push(...parts)
+      else if (name === '$or') tests.push((document) => parts.some((test) => test(document)))
+      else if (name === '$nor') tests.push((document) => !parts.some((test) => test(document)))
+      else throw new TypeError(`${name} is not known`)
+    }
+  }
+  return all(tests)
+}
+
+function fieldTest(path: readonly string[], condition: unknown): Test {
+  const lift: Lift = (test, spread) => {
+    const leaf = { test, spread }
+    const [name = '', ...more] = path
+    if (more.length > 0) return (document) => reaches(document, path, 0, leaf)
+    return (document) => passes(isObject(document) ? field(document, name) : undefined, leaf)
+  }
+  return isOperators(condition) ? operatorsTest(condition, lift) : lift(valueTest(condition), true)
+}
+
+/** All of the operators must hold; where a path leads to several values, each of them may hold for another one. */
+function operatorsTest(conditions: Operators, lift: Lift): Test {
+  return all(
+    Object.entries(conditions).map(([name, operand]) => operatorTest(name, operand, conditions, lift)),
+  )
+}
+
+function operatorTest(name: string, operand: unknown, beside: Operators, lift: Lift): Test {
+  const order = ORDERS.get(name)
+  if (order) {
+    if (operand instanceof RegExp) throw new TypeError(`${name} takes no pattern`)
+    return lift(
+      (value) => typeOrder(value) === typeOrder(operand as Json) && order(compare(value, operand as Json)),
+      true,
+    )
+  }
+  switch (name) {
+    case '$eq':
+      return lift(equality(operand), true)
+    case '$ne':
+      return not(lift(equality(operand), true))
+    case '$in':
+      return lift(anyOf(list(operand, name)), true)
+    case '$nin':
+      return not(lift(anyOf(list(operand, name)), true))
+    case '$exists': {
+      const there = lift((value) => value !== undefined, false)
+      return operand ? there : not(there)
+    }
+    case '$type':
+      return lift(typeTest(Array.isArray(operand) ? operand : [operand]), true)
+    case '$size':
+      if (typeof operand !== 'number') throw new TypeError('$size takes a number')
+      return lift((value) => Array.isArray(value) && value.length === operand, false)
+    case '$all': {
+      const tests = list(operand, name).map((item) =>
+        isOperators(item) ? operatorsTest(item, lift) : lift(valueTest(item), true),
+      )
+      return tests.length === 0 ? () => false : all(tests)
+    }
+    case '$elemMatch': {
+      const test = elementTest(operators(operand))
+      return lift((value) => Array.isArray(value) && value.some(test), false)
+    }
+    case '$regex':
+      return lift(patternTest(patternOf(operand, beside.$options)), true)
+    case '$options':
+      if (!('$regex' in beside)) throw new TypeError('$options needs a $regex')
+      return () => true
+    case '$mod':
+      return lift(remainderTest(list(operand, name)), true)
+    case '$not':
+      if (operand instanceof RegExp) return not(lift(patternTest(operand), true))
+      if (!isOperators(operand)) throw new TypeError('$not takes operators or a pattern')
+      return not(operatorsTest(operand, lift))
+    default:
+      throw new TypeError(`${name} is not known`)
+  }
+}
+
+/** `$elemMatch` holds operators for the element itself, or a query for one that is an object; of an array, positions are the fields. */
+function elementTest(condition: Operators): Test {
+  const [first = ''] = Object.keys(condition)
+  if (first.startsWith('$') && !['$and', '$or', '$nor'].includes(first))
+    return operatorsTest(condition, (test) => test)
+  const test = queryTest(condition)
+  return (element) =>
+    Array.isArray(element) ? test({ ...element } as never) : isObject(element) && test(element)
+}
+
+/**
+ * Whether one of the values that a path leads to passes: through an array it leads to those of its elements that are objects (to what is missing
+ * in them, too), and to the element at a position. An array within an array is entered by its position only.
+ */
+function reaches(value: Json | undefined, path: readonly string[], at: number, leaf: Leaf): boolean {
+  const name = path[at]
+  if (name === undefined) return passes(value, leaf)
+  if (!Array.isArray(value))
+    return isObject(value) ? reaches(field(value, name), path, at + 1, leaf) : leaf.test(undefined)
+  for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
+  const position = /^\d+$/.test(name) ? Number(name) : Number.NaN
+  if (!(position < value.length)) return false
+  // At a position at the path's end an array counts as a whole only.
+  const element = value[position]
+  if (at + 1 === path.length) return leaf.test(element)
+  return typeof element === 'object' && element !== null && reaches(element, path, at + 1, leaf)
+}
+
+function passes(value: Json | undefined, { test, spread }: Leaf): boolean {
+  return (spread && Array.isArray(value) && value.some(test)) || test(value)
+}
+
+function valueTest(value: unknown): Test {
+  return value instanceof RegExp ? patternTest(value) : equality(value)
+}
+
+function equality(value: unknown): Test {
+  if (value instanceof RegExp) throw new TypeError('$eq and $ne take no pattern')
+  if (value === null) return (given) => given === null || given === undefined
+  if (typeof value !== 'object') return (given) => given === value
+  // What isn't there is no object, though to `compare` it's null.
+  return (given) => typeof given === 'object' && equal(given, value as Json)
+}
+
+function anyOf(values: readonly unknown[]): Test {
+  const scalars: unknown[] = []
+  const tests: Test[] = []
+  for (const value of values) {
+    if (isOperators(value)) throw new TypeError('A list of values holds no operators')
+    if (value === null || typeof value === 'object') tests.push(valueTest(value))
+    else scalars.push(value)
+  }
+  const known = scalars.length > FEW ? new Set(scalars) : undefined
+  const has = known ? (given: unknown) => known.has(given) : (given: unknown) => scalars.includes(given)
+  return tests.length === 0 ? has : (given) => has(given) || tests.some((test) => test(given))
+}
+
+function patternTest(pattern: RegExp): Test {
+  return (value) => typeof value === 'string' && pattern.test(value)
+}
+
+function patternOf(source: unknown, options: unknown): RegExp {
+  if (options !== undefined && typeof options !== 'string') throw new TypeError('$options takes a text')
+  if (source instanceof RegExp) return options === undefined ? source : new RegExp(source.source, options)
+  if (typeof source !== 'string') throw new TypeError('$regex takes a text or a pattern')
+  return new RegExp(source, options)
+}
+
+function remainderTest(operand: readonly unknown[]): Test {
+  const [divisor = 0, remainder = Number.NaN] = operand.map((part) =>
+    typeof part === 'number' ? Math.trunc(part) : Number.NaN,
+  )
+  if (!divisor || Number.isNaN(remainder) || operand.length !== 2)
+    throw new TypeError('$mod takes a divisor and a remainder')
+  // Two equals, unlike Object.is, take the remainder -0 for 0.
+  return (value) => typeof value === 'number' && Math.trunc(value) % divisor === remainder
+}
+
+function typeTest(given: readonly unknown[]): Test {
+  const names = given.map((name) => (typeof name === 'number' ? TYPE_NUMBERS.get(name) : name))
+  if (!names.every((name) => TYPE_NAMES.has(name)))
+    throw new TypeError('$type takes names or numbers of types')
+  return (value) => {
+    if (value === undefined) return false
+    if (names.includes(TYPES[typeOrder(value)])) return true
+    if (typeof value !== 'number') return false
+    return names.includes(!Number.isInteger(value) ? 'double' : value === (value | 0) ? 'int' : 'long')
+  }
+}
+
+function pathOf(name: string): readonly string[] {
+  return name.split('.')
+}
+
+/** Whether a value is an object of operators, in contrast to an object that is a value. */
+function isOperators(value: unknown): value is Operators {
+  if (!isObject(value) || value instanceof RegExp) return false
+  const [first] = Object.keys(value)
+  return first?.startsWith('$') ?? false
+}
+
+function operators(value: unknown): Operators {
+  if (isObject(value) && !(value instanceof RegExp)) return value
+  throw new TypeError('An object is needed')
+}
+
+function list(operand: unknown, name: string): unknown[] {
+  if (Array.isArray(operand)) return operand
+  throw new TypeError(`${name} takes a list`)
+}
+
+function all(tests: readonly Test[]): Test {
+  const [first, ...more] = tests
+  if (!first) return () => true
+  return more.length === 0 ? first : (value) => tests.every((test) => test(value))
+}
+
+function not(test: Test): Test {
+  return (value) => !test(value)
+}
