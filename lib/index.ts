@@ -1,22 +1,27 @@
 import { Client } from './client/node.ts'
 import { ParticleError } from './errors.ts'
+import { related } from './policy/relation.ts'
 import { type Handler, Server, type ServerOptions } from './server/index.ts'
 
 /** The handler of a new server: `app.use(particle.middleware(options))`. */
 const middleware = (options: ServerOptions): Handler => new Server(options).middleware()
 
-const particle = { middleware, Server, Client, ParticleError }
+const particle = { middleware, Server, Client, ParticleError, related }
 
 export default particle
 export type { ClientOptions, Listener, Status } from './client/index.ts'
 export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
+export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
+export type { CacheConfig, Relation } from './policy/relation.ts'
 export type { ServerEvent } from './protocol/messages.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,
   DataSource,
+  Dependency,
+  DependsOn,
   Handler,
   IdentityLookup,
   Receiver,
@@ -25,4 +30,4 @@ export type {
 } from './server/index.ts'
 // 'module.exports' is what `require('particle')` gives in place of the module's namespace: the object alone, so that all that a
 // CommonJS user needs at run time must be on it. Types come by name to both kinds of modules.
-export { Client, ParticleError, particle as 'module.exports', Server }
+export { Client, ParticleError, particle as 'module.exports', related, Server }

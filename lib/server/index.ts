@@ -3,6 +3,8 @@ export type {
   CallbacksOptions,
   CollectionOptions,
   DataSource,
+  Dependency,
+  DependsOn,
   IdentityLookup,
   ServerOptions,
 } from './options.ts'

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Criteria } from '../policy/criteria.ts'
 import type { Manifest } from '../policy/manifest.ts'
+import type { CacheConfig } from '../policy/relation.ts'
 import type { CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import type { Replay } from './log.ts'
@@ -32,16 +33,39 @@ export interface CollectionOptions {
   manifest: Manifest
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
-  /** Which documents a client may see: a query whose strings that start with `@` come from the identity, or a function of it. Default: all. */
+  /** Which documents a client may see: a query whose strings that start with `@` come from the identity or follow a relation, or a function of it. Default: all. */
   criteria?: Criteria | undefined
 }
 
 export type DataSource = CallbacksOptions | CollectionOptions
 
+/** Documents that `identityLookup` reads. */
+export interface Dependency {
+  /** `adapter.collection(name)`. */
+  collection: CollectionHandle
+  /** Which of its documents: as a source's criteria, without relations. Default: all. */
+  criteria?: Criteria | undefined
+}
+
+/**
+ * What an identity depends on: a list, in whose criteria strings that start with `@` come from the identity, or a function of what `identityLookup`
+ * found and of what the client presented.
+ */
+export type DependsOn =
+  | readonly Dependency[]
+  | ((identity: Identity, given: Identity) => readonly Dependency[] | null | undefined)
+
 /** What a server is made of. */
 export interface ServerOptions {
   /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
   identityLookup?: IdentityLookup | undefined
+  /**
+   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up again whenever one of them changes, and the client goes
+   * on with what it may see then. Default: none.
+   */
+  dependsOn?: DependsOn | undefined
+  /** The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`. */
+  cacheConfig?: CacheConfig | undefined
   /** What clients see, by root. */
   dataSources: Record<string, DataSource>
   /** Called once by `server.disconnect()`. */
@@ -83,6 +107,8 @@ const DEFAULTS = {
 /** Options with every default in its place. */
 export interface ResolvedOptions {
   identityLookup: IdentityLookup | undefined
+  dependsOn: DependsOn | undefined
+  cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
   disconnect: (() => unknown) | undefined
   onDebug: (message: string) => void
@@ -105,6 +131,8 @@ const MOST_TTL = 3_155_760_000_000
 
 const KNOWN = [
   'identityLookup',
+  'dependsOn',
+  'cacheConfig',
   'dataSources',
   'disconnect',
   'onDebug',
@@ -140,6 +168,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
   }
+  if (options.dependsOn !== undefined && options.identityLookup === undefined)
+    refuse('dependsOn tells what identityLookup reads, and there is none')
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
@@ -147,6 +177,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
   return {
     identityLookup: options.identityLookup,
+    dependsOn: options.dependsOn,
+    cacheConfig: options.cacheConfig,
     dataSources,
     disconnect: options.disconnect,
     onDebug: options.onDebug ?? (() => {}),
