@@ -65,11 +65,15 @@ export function startOf(relation: Relation, identity: unknown): Json[] | undefin
   return (Array.isArray(value) ? value : [value]).filter((element) => element !== null) as Json[]
 }
 
+/** The same with relations in the place of what stands for them; itself where there are none. */
 function withRelations(value: unknown, relate: (relation: string | Relation) => Relation): unknown {
   if (value instanceof Relation || (typeof value === 'string' && isRelationText(value))) return relate(value)
-  if (Array.isArray(value)) return value.map((element) => withRelations(element, relate))
-  if (!isPlain(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withRelations(inner, relate)]))
+  if (!Array.isArray(value) && !isPlain(value)) return value
+  const before = Object.values(value)
+  const after = before.map((inner) => withRelations(inner, relate))
+  if (after.every((inner, index) => inner === before[index])) return value
+  if (Array.isArray(value)) return after
+  return Object.fromEntries(Object.keys(value).map((key, index) => [key, after[index]]))
 }
 
 /**

@@ -58,7 +58,7 @@ export class Relation {
  * document of `userstuffs` whose `userId` is the identity's. An array in the identity stands for each of its elements.
  */
 export function related(start: string): Relation {
-  if (typeof start !== 'string' || !/^@[^@|]/.test(start) || start.slice(1).split('.').includes(''))
+  if (typeof start !== 'string' || !/^@[^@|][^|]*$/.test(start) || start.slice(1).split('.').includes(''))
     throw invalid('related()', 'takes where a relation starts in the identity, such as "@userId"')
   return new Relation(start.slice(1), [])
 }
