@@ -7,7 +7,7 @@ import { isHandle, type Sources } from './sources.ts'
 import type { Watched, Watches, WatchSpec } from './watch.ts'
 
 /** How long a client waits until its relations are read, in milliseconds. */
-const PATIENCE = 10_000
+const PATIENCE = 5_000
 
 /** What an identity depends on, watched until it is closed. */
 export class Watching {
