@@ -34,12 +34,12 @@ export interface Stream {
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
+  readonly #following: Following | undefined
+  /** Those whose identity may be another one by now, and how many of them are being looked up. */
+  readonly #doubted = new Set<Stream>()
+  #lookups = 0
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
-  readonly #following: Following | undefined
-  /** Those whose identity is to be looked up again, and how many are at it. */
-  readonly #due = new Set<Stream>()
-  #workers = 0
 
   constructor(
     admissions: Admissions,
@@ -73,7 +73,7 @@ export class Streams {
   /** A stream has ended. */
   delete(stream: Stream): void {
     this.#streams.delete(stream)
-    this.#due.delete(stream)
+    this.#doubted.delete(stream)
     stream.related?.close()
     stream.watching?.close()
     for (const view of stream.connection.views) this.#views.left(view)
@@ -160,21 +160,21 @@ export class Streams {
 
   #doubt(stream: Stream): void {
     if (!stream.watching || !this.#streams.has(stream)) return
-    this.#due.add(stream)
-    if (this.#workers >= MOST_RENEWALS) return
-    this.#workers++
+    this.#doubted.add(stream)
+    if (this.#lookups >= MOST_RENEWALS) return
+    this.#lookups++
     void this.#work()
   }
 
   async #work(): Promise<void> {
     // After all that the source tells at once.
     await Promise.resolve()
-    for (let [stream] = this.#due; stream; [stream] = this.#due) {
-      this.#due.delete(stream)
+    for (let [stream] = this.#doubted; stream; [stream] = this.#doubted) {
+      this.#doubted.delete(stream)
       const { admission, watching } = stream
       if (admission && watching?.changedSince(admission.at)) await this.#renew(stream, true)
     }
-    this.#workers--
+    this.#lookups--
   }
 
   #meant(predicate: Predicate): Stream[] {
