@@ -21,7 +21,10 @@ export function carried<T extends object>(
   // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
   const same = before && rightsOf(before.views) === rightsOf(views)
   const previous = same ? before.previous : before?.views
-  return { ...admission, views, ...(previous ? { previous } : {}) }
+  const result: T & Pick<Claims, 'views' | 'previous'> = { ...admission, views }
+  if (previous) result.previous = previous
+  else delete result.previous
+  return result
 }
 
 /** Who may connect, by which token, and what was decided about them since. */

@@ -89,6 +89,11 @@ export class Following {
     return new Watching(watched)
   }
 
+  /** Lets go of what is of no use any more. */
+  sweep(): void {
+    this.#watches.sweep()
+  }
+
   /** Ends what nobody needs. */
   close(): Promise<void> {
     return this.#watches.close()

@@ -254,6 +254,7 @@ export class Server {
     const now = Date.now()
     this.#log.trim(now)
     this.#views.sweep(now)
+    this.#following.sweep()
     this.#host.crossings.sweep()
   }
 

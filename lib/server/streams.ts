@@ -208,7 +208,8 @@ export class Streams {
         }
         stream.related?.close()
         this.#relate(stream, related)
-        stream.admission = related ? carried(next, admission, fingerprints) : next
+        // It may have been given other views while it was looked up.
+        stream.admission = related ? carried(next, stream.admission, fingerprints) : next
         stream.renewed = true
         this.#watch(stream)
         if (stream.begun) await this.#tell(stream)

@@ -167,6 +167,11 @@ export class Watches {
     }
   }
 
+  /** Lets go of what is of no use any more. */
+  sweep(): void {
+    for (const ofFeed of this.#watches.values()) for (const { view } of ofFeed.values()) view.sweep()
+  }
+
   /** Ends what nobody needs, and waits for what is being ended. */
   async close(): Promise<void> {
     for (const { end } of [...this.#lingering.values()]) end()
