@@ -246,6 +246,41 @@ describe('Criteria that follow relations', () => {
     expect(ids(await connect(server, { userId: 'ann' }))).to.deep.equal([1, 2])
   })
 
+  it('go with the identity: with other rights, they start from somewhere else', async () => {
+    await insert('stuffs', { _id: 1 }, { _id: 2 }, { _id: 3 })
+    await insert(
+      'userstuffs',
+      { _id: 1, userId: 'ann', stuffId: 1 },
+      { _id: 2, userId: 'ben', stuffId: 2 },
+      { _id: 3, userId: 'ben', stuffId: 3 },
+    )
+    let userIds: unknown = 'ann'
+    const server = serve({
+      identityLookup: () => ({ userId: userIds }),
+      dataSources: {
+        stuffs: { manifest: true, collection: store.collection('stuffs'), criteria: { _id: TEXT } },
+      },
+    })
+    const client = await connect(server, {})
+    expect(ids(client)).to.deep.equal([1])
+    userIds = ['ann', 'ben']
+    await server.refresh()
+    await shows(client, [1, 2, 3])
+    userIds = 'ben'
+    await server.refresh()
+    await shows(client, [2, 3])
+    await store.collection('userstuffs').deleteOne({ _id: 1 })
+    await store.collection('userstuffs').deleteOne({ _id: 3 })
+    await shows(client, [2])
+    userIds = undefined
+    await server.refresh()
+    await shows(client, [])
+    expect(client.of('reset')).to.deep.equal([])
+    userIds = 'ben'
+    server.revoke(() => true)
+    await until(() => server.stats().connections === 0)
+  })
+
   it('tell all links of one moment in one change', async () => {
     await insert('stuffs', ...Array.from({ length: 50 }, (_, _id) => ({ _id })))
     const ann = await connect(
