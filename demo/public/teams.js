@@ -14,10 +14,8 @@ export class Teams {
     const joined = new Set(memberships.map(({ team }) => team))
     for (const { _id, name } of teams) {
       const button = this.#buttons.get(_id) ?? this.#create(_id)
-      const text = `${joined.has(_id) ? 'In' : 'Join'} ${name}`
-      if (button.textContent !== text) button.textContent = text
+      if (button.textContent !== name) button.textContent = name
       button.setAttribute('aria-pressed', String(joined.has(_id)))
-      button.setAttribute('aria-label', name)
     }
   }
 
