@@ -60,8 +60,8 @@ export interface ServerOptions {
   /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
   identityLookup?: IdentityLookup | undefined
   /**
-   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up again whenever one of them changes, and the client goes
-   * on with what it may see then. Default: none.
+   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up again (with no request, as by `server.refresh`) whenever
+   * one of them changes, and once when it opens; the client goes on with what it may see then. Default: none.
    */
   dependsOn?: DependsOn | undefined
   /** The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`. */
