@@ -9,9 +9,22 @@ export interface Todo {
   done: boolean
 }
 
+export interface Team {
+  _id: string
+  name: string
+}
+
+/** That a user is in a team. */
+export interface Membership {
+  _id: string
+  user: string
+  team: string
+}
+
 export interface Person {
   _id: string
-  team: string
+  /** The teams that this person works in: one or both. */
+  teams: string[]
   name: string
   role: string
   email: string
@@ -23,77 +36,114 @@ export interface Person {
 
 /** What the server knows of a user. A real application has this in its session or its database. */
 export interface User {
+  id: string
   name: string
-  team: string
-  /** A manager sees all of the team and edits its people; the others see names, roles and to-dos, and edit to-dos. */
+  /** A manager sees all of a team and edits its people; the others see names, roles and to-dos, and edit to-dos. */
   manager?: boolean
 }
 
 export const users = new Map<unknown, User>([
-  ['ada', { name: 'Ada', team: 'apollo', manager: true }],
-  ['ben', { name: 'Ben', team: 'apollo' }],
+  ['ada', { id: 'ada', name: 'Ada', manager: true }],
+  ['ben', { id: 'ben', name: 'Ben' }],
 ])
 
 /** As much of a collection as the board needs: a memory collection and one of the MongoDB driver both have it. */
-export interface People {
-  findOne(query: object): Promise<Person | null>
-  insertOne(person: Person): Promise<unknown>
-  insertMany(people: Person[]): Promise<unknown>
-  updateOne(query: object, update: object): Promise<{ matchedCount: number }>
+export interface Table<T> {
+  find(query: object): { toArray(): Promise<T[]> }
+  findOne(query: object): Promise<T | null>
+  insertMany(documents: T[]): Promise<unknown>
+  insertOne(document: T): Promise<unknown>
+  updateOne(query: object, update: object, options?: { upsert?: boolean }): Promise<{ matchedCount: number }>
   deleteOne(query: object): Promise<{ deletedCount: number }>
 }
 
-/** Puts three people on an empty board, and one into a team that neither Ada nor Ben belongs to. */
-export async function seed(people: People): Promise<void> {
+/** All that is on the board. */
+export interface Tables {
+  people: Table<Person>
+  teams: Table<Team>
+  memberships: Table<Membership>
+}
+
+/** Puts two teams on an empty board, and people in one or both. Ada and Ben begin in the first. */
+export async function seed({ people, teams, memberships }: Tables): Promise<void> {
   if (await people.findOne({})) return
+  await teams.insertMany([
+    { _id: 'apollo', name: 'Apollo' },
+    { _id: 'gemini', name: 'Gemini' },
+  ])
+  await memberships.insertMany([...users.values()].map(({ id }) => membership(id, 'apollo')))
   await people.insertMany([
-    person('apollo', 'Ada Okafor', {
+    person(['apollo'], 'Ada Okafor', {
       role: 'Team lead',
       email: 'ada@apollo.example',
       salary: 88_000,
       notes: 'Wants to hand over the on-call rota by spring.',
       todos: [todo('Write the launch checklist', true), todo('Book the room for the review')],
     }),
-    person('apollo', 'Ben Ito', {
+    person(['apollo'], 'Ben Ito', {
       role: 'Designer',
       email: 'ben@apollo.example',
       salary: 67_500,
       notes: 'Promotion is due in June. Not announced yet.',
       todos: [todo('Redraw the empty states'), todo('Check contrast in dark mode', true)],
     }),
-    person('apollo', 'Chloé Martin', {
+    person(['apollo', 'gemini'], 'Chloé Martin', {
       role: 'Engineer',
       email: 'chloe@apollo.example',
       salary: 74_000,
       notes: 'Prefers to work from Lyon on Fridays.',
       todos: [todo('Measure the cold start')],
     }),
-    person('gemini', 'Dag Solberg', { role: 'Analyst', email: 'dag@gemini.example', salary: 61_000 }),
+    person(['gemini'], 'Dag Solberg', { role: 'Analyst', email: 'dag@gemini.example', salary: 61_000 }),
   ])
 }
 
-function person(team: string, name: string, rest: Partial<Person> = {}): Person {
-  return { _id: randomUUID(), team, name, role: '', email: '', salary: 0, notes: '', todos: [], ...rest }
+function membership(user: string, team: string): Membership {
+  return { _id: `${user} ${team}`, user, team }
+}
+
+function person(teams: string[], name: string, rest: Partial<Person> = {}): Person {
+  return { _id: randomUUID(), teams, name, role: '', email: '', salary: 0, notes: '', todos: [], ...rest }
 }
 
 function todo(title: string, done = false): Todo {
   return { _id: randomUUID(), title, done }
 }
 
-/** The REST calls. They write to the collection and answer 204; the change comes back to every view by itself. */
-export function api(people: People): Router {
+/** The REST calls. They write to the collections and answer 204; the change comes back to every view by itself. */
+export function api({ people, teams, memberships }: Tables): Router {
   const router = express.Router()
   router.use(express.json({ limit: '10kb' }))
 
+  /** The people that the caller may see: those of the caller's teams. */
+  const own = async (request: Request) => {
+    const joined = await memberships.find({ user: caller(request).id }).toArray()
+    return { teams: { $in: joined.map(({ team }) => team) } }
+  }
+
+  router.put('/teams/:id/membership', async (request, response) => {
+    const { _id, ...rest } = membership(caller(request).id, request.params.id)
+    if (!(await teams.findOne({ _id: rest.team }))) throw new Refusal(404, 'There is no such team.')
+    await memberships.updateOne({ _id }, { $set: rest }, { upsert: true })
+    response.sendStatus(204)
+  })
+
+  router.delete('/teams/:id/membership', async (request, response) => {
+    await memberships.deleteOne({ _id: membership(caller(request).id, request.params.id)._id })
+    response.sendStatus(204)
+  })
+
   router.post('/people', async (request, response) => {
     const { name } = fields(request.body, { name: text(1, 80) }, ['name'])
-    const added = person(managed(request), name)
+    const { $in: joined } = (await own(managed(request))).teams
+    if (joined.length === 0) throw new Refusal(403, 'Join a team first: a new person works where you do.')
+    const added = person(joined, name)
     await people.insertOne(added)
     response.status(201).json({ _id: added._id })
   })
 
   router.patch('/people/:id', async (request, response) => {
-    const team = managed(request)
+    const mine = await own(managed(request))
     const changes = fields(request.body, {
       name: text(1, 80),
       role: text(0, 80),
@@ -101,12 +151,15 @@ export function api(people: People): Router {
       salary: amount,
       notes: text(0, 1000),
     })
-    found(await people.updateOne({ _id: request.params.id, team }, { $set: changes }))
+    found(await people.updateOne({ _id: request.params.id, ...mine }, { $set: changes }))
     response.sendStatus(204)
   })
 
   router.delete('/people/:id', async (request, response) => {
-    const { deletedCount } = await people.deleteOne({ _id: request.params.id, team: managed(request) })
+    const { deletedCount } = await people.deleteOne({
+      _id: request.params.id,
+      ...(await own(managed(request))),
+    })
     found({ matchedCount: deletedCount })
     response.sendStatus(204)
   })
@@ -116,7 +169,7 @@ export function api(people: People): Router {
     const added = todo(title)
     found(
       await people.updateOne(
-        { _id: request.params.id, team: caller(request).team },
+        { _id: request.params.id, ...(await own(request)) },
         { $push: { todos: added } },
       ),
     )
@@ -128,13 +181,13 @@ export function api(people: People): Router {
     const $set = Object.fromEntries(
       Object.entries(changes).map(([field, value]) => [`todos.$.${field}`, value]),
     )
-    const query = { _id: request.params.id, team: caller(request).team, 'todos._id': request.params.todo }
+    const query = { _id: request.params.id, ...(await own(request)), 'todos._id': request.params.todo }
     found(await people.updateOne(query, { $set }))
     response.sendStatus(204)
   })
 
   router.delete('/people/:id/todos/:todo', async (request, response) => {
-    const query = { _id: request.params.id, team: caller(request).team, 'todos._id': request.params.todo }
+    const query = { _id: request.params.id, ...(await own(request)), 'todos._id': request.params.todo }
     found(await people.updateOne(query, { $pull: { todos: { _id: request.params.todo } } }))
     response.sendStatus(204)
   })
@@ -163,11 +216,10 @@ function caller(request: Request): User {
   return user
 }
 
-/** The caller's team, if the caller manages it. */
-function managed(request: Request): string {
-  const { manager, team } = caller(request)
-  if (!manager) throw new Refusal(403, 'Only a manager can change people.')
-  return team
+/** The request, if its caller is a manager. */
+function managed<T extends Request>(request: T): T {
+  if (!caller(request).manager) throw new Refusal(403, 'Only a manager can change people.')
+  return request
 }
 
 function found({ matchedCount }: { matchedCount: number }): void {

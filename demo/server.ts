@@ -1,31 +1,39 @@
-/** The sample application: one collection of people, shown live to a manager and to a member. `npm run demo` runs it. */
+/** The sample application: a board of two teams, shown live to a manager and to a member. `npm run demo` runs it. */
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
-import particle from 'particle'
+import particle, { related } from 'particle'
 import { api, seed, users } from './board.ts'
 import { open } from './store.ts'
 
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
 
-const { people, collection, close, name } = await open(process.env.MONGODB_URL).catch((error: Error) => {
+const { tables, collections, close, name } = await open(process.env.MONGODB_URL).catch((error: Error) => {
   console.error(`The MongoDB of MONGODB_URL cannot be reached: ${error.message}`)
   process.exit(1)
 })
-await seed(people)
+await seed(tables)
 
-// Two views of one collection. `criteria` picks the documents: '@team' is taken from what the server knows of the user, and who
-// is in no team matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
+// Who is in a team sees its people: from the user's id through the memberships to teams. Joining a team opens its people at once, leaving it closes them.
+const criteria = { teams: related('@id').through(collections.memberships, 'user', 'team') }
+const shared = {
+  teams: { collection: collections.teams, manifest: { name: true } },
+  memberships: { collection: collections.memberships, criteria: { user: '@id' }, manifest: { team: true } },
+} as const
+
+// Two views of the people. `criteria` picks the documents, for what the server knows of the user: '@id' is taken from that, and who is in no team
+// matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
 const board = particle.middleware({
   path: '/particle',
   identityLookup: (identity: Claim) => users.get(identity?.user),
   dataSources: {
+    ...shared,
     people: {
-      collection,
-      criteria: { team: '@team' },
+      collection: collections.people,
+      criteria,
       manifest: { name: true, role: true, todos: { _id: true, title: true, done: true } },
     },
   },
@@ -39,9 +47,10 @@ const staff = particle.middleware({
     return user?.manager ? user : null
   },
   dataSources: {
+    ...shared,
     people: {
-      collection,
-      criteria: { team: '@team' },
+      collection: collections.people,
+      criteria,
       manifest: { name: true, role: true, todos: true, email: true, salary: true, notes: true },
     },
   },
@@ -54,7 +63,7 @@ app.use((_request, response, next) => {
   next()
 })
 app.use(board, staff)
-app.use('/api', api(people))
+app.use('/api', api(tables))
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 
 const port = Number(process.env.PORT ?? 3000)

@@ -1,5 +1,6 @@
 import { Client } from './client/node.ts'
 import { ParticleError } from './errors.ts'
+import { related } from './policy/relation.ts'
 import {
   type CheckedSources,
   type DataSources,
@@ -12,7 +13,7 @@ import {
 const middleware = <const S extends DataSources>(options: ServerOptions<S & CheckedSources<S>>): Handler =>
   new Server<S>(options).middleware()
 
-const particle = { middleware, Server, Client, ParticleError }
+const particle = { middleware, Server, Client, ParticleError, related }
 
 export default particle
 export type { ClientOptions, Listener, Status } from './client/index.ts'
@@ -20,13 +21,17 @@ export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
 export type { Operation, OperationName } from './model/operation.ts'
 export type { Jsonified, ModelOf, Visible } from './model/shape.ts'
+export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
+export type { CacheConfig, Relation } from './policy/relation.ts'
 export type { ServerEvent } from './protocol/messages.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,
   DataSource,
   DataSources,
+  Dependency,
+  DependsOn,
   Handler,
   IdentityLookup,
   Receiver,
@@ -46,4 +51,4 @@ export type {
 } from './source/source.ts'
 // 'module.exports' is what `require('particle')` gives in place of the module's namespace: the object alone, so that all that a
 // CommonJS user needs at run time must be on it. Types come by name to both kinds of modules.
-export { Client, ParticleError, particle as 'module.exports', Server }
+export { Client, ParticleError, particle as 'module.exports', related, Server }

@@ -2,6 +2,7 @@
 import { Client } from '/particle/client.js'
 import { Log } from './log.js'
 import { People } from './people.js'
+import { Teams } from './teams.js'
 import { Wire } from './wire.js'
 
 const STATUS = {
@@ -22,13 +23,18 @@ function open(pane) {
   const log = new Log(pane.querySelector('.log'), user)
   const wire = new Wire((name, data) => log.add(name, data))
   const people = new People(pane.querySelector('.people'), { manages: 'manager' in pane.dataset, call })
+  const teams = new Teams(pane.querySelector('.teams'), call)
   if ('manager' in pane.dataset) addPersonForm(pane, call)
 
   // All that it takes to keep a model current. `EventSource` and `fetch` are given only to show the wire, and to unplug it.
   const client = new Client({
     url,
     identity: { user },
-    onData: () => people.show(client.data.people ?? [], client.manifest?.people ?? {}),
+    onData: () => {
+      people.show(client.data.people ?? [], client.manifest?.people ?? {})
+      teams.show(client.data.teams ?? [], client.data.memberships ?? [])
+      pane.querySelector('.nobody').hidden = client.data.memberships?.length !== 0
+    },
     onStatus: (status) => showStatus(pane, status),
     EventSource: wire.EventSource,
     fetch: wire.fetch,

@@ -1,13 +1,16 @@
 import { ParticleError } from '../errors.ts'
+import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
+import { isRelationText, Relation } from './relation.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
 
 /**
  * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the identity
- * (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain `@`), or a function of the
- * identity that returns a query, or null where nothing may be seen.
+ * (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain `@`), or follows a relation
+ * (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`), or a function of the identity that returns a query, or null where nothing
+ * may be seen.
  */
 export type Criteria = Query | ((identity: unknown) => Query | null | undefined | false)
 
@@ -21,9 +24,14 @@ const NOTHING = Symbol('nothing')
  * Checks a criteria when it is declared, so that a mistake in it stops the server from starting.
  *
  * @param where what it belongs to, for messages: say, `dataSources.users.criteria`
+ * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be none
  * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is not a query that is supported
  */
-export function parseCriteria(value: unknown, where: string): Criteria {
+export function parseCriteria(
+  value: unknown,
+  where: string,
+  relate?: (relation: string | Relation) => Relation,
+): Criteria {
   if (typeof value === 'function') return value as Criteria
   if (!isPlain(value)) {
     throw new ParticleError(
@@ -34,22 +42,58 @@ export function parseCriteria(value: unknown, where: string): Criteria {
   checkQuery(value, where)
   if (holdsUndefined(value))
     throw new ParticleError('INVALID_QUERY', `${where} holds a value that is undefined`)
-  compile(resolveQuery(value, { where, look: () => 'x', negated: false }) as Query, where)
-  return value
+  const criteria = withRelations(value, (relation) => {
+    if (relate) return relate(relation)
+    throw new ParticleError('INVALID_QUERY', `${where} follows a relation, which it can't`)
+  }) as Query
+  const context = { where, look: () => 'x', related: () => [], negated: false }
+  compile(resolveQuery(criteria, context) as Query, where)
+  return criteria
+}
+
+/** The relations in a criteria that was parsed. */
+export function relationsIn(criteria: unknown): Relation[] {
+  if (criteria instanceof Relation) return [criteria]
+  if (Array.isArray(criteria)) return criteria.flatMap(relationsIn)
+  return isPlain(criteria) ? Object.values(criteria).flatMap(relationsIn) : []
+}
+
+/** The values of the identity that a relation starts from; undefined where there are none. Throws as {@link resolveCriteria} does. */
+export function startOf(relation: Relation, identity: unknown): Json[] | undefined {
+  const value = look(identity, relation.start)
+  if (value === NOTHING) return undefined
+  return (Array.isArray(value) ? value : [value]).filter((element) => element !== null) as Json[]
+}
+
+/** The same with relations in the place of what stands for them; itself where there are none. */
+function withRelations(value: unknown, relate: (relation: string | Relation) => Relation): unknown {
+  if (value instanceof Relation || (typeof value === 'string' && isRelationText(value))) return relate(value)
+  if (!Array.isArray(value) && !isPlain(value)) return value
+  const before = Object.values(value)
+  const after = before.map((inner) => withRelations(inner, relate))
+  if (after.every((inner, index) => inner === before[index])) return value
+  if (Array.isArray(value)) return after
+  return Object.fromEntries(Object.keys(value).map((key, index) => [key, after[index]]))
 }
 
 /**
  * The query of one identity; null if no document may be seen, which is so whenever something that the criteria takes from the identity
  * is missing there. What is taken is always a value, never an operator.
  *
+ * @param related the values that a relation leads to; undefined where the identity lacks its start
  * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is taken from it;
  *   `INVALID_QUERY` if a function returned something else than a query. What a function throws, passes.
  */
-export function resolveCriteria(criteria: Criteria, identity: unknown): Query | null {
+export function resolveCriteria(
+  criteria: Criteria,
+  identity: unknown,
+  related: (relation: Relation) => readonly Json[] | undefined = () => undefined,
+): Query | null {
   if (typeof criteria !== 'function') {
     const query = resolveQuery(criteria, {
       where: 'A criteria',
       look: (path) => look(identity, path),
+      related,
       negated: false,
     })
     return query === NOTHING ? null : (query as Query)
@@ -57,6 +101,12 @@ export function resolveCriteria(criteria: Criteria, identity: unknown): Query | 
   const query = criteria(identity)
   if (query === null || query === undefined || query === false) return null
   checkQuery(query, 'What a criteria function returned')
+  if (relationsIn(query).length > 0) {
+    throw new ParticleError(
+      'INVALID_QUERY',
+      'What a criteria function returned holds a relation: only a criteria that is a query can follow one',
+    )
+  }
   // `{ accountId: identity.accountId }` without one would match the documents that have none.
   return holdsUndefined(query) ? null : query
 }
@@ -64,6 +114,7 @@ export function resolveCriteria(criteria: Criteria, identity: unknown): Query | 
 interface Context {
   where: string
   look: (path: string) => unknown
+  related: (relation: Relation) => readonly Json[] | undefined
   /** Below a `$not` or `$nor`, where to leave something out is to match more. */
   negated: boolean
 }
@@ -80,6 +131,7 @@ function resolveQuery(query: Query, context: Context): unknown {
 
 /** Resolves what stands for a field: a value, or an object of operators. */
 function resolveField(value: unknown, context: Context): unknown {
+  if (value instanceof Relation) return resolveOperators({ $in: value }, context)
   if (isPlain(value))
     return isOperators(value) ? resolveOperators(value, context) : resolveValue(value, context)
   const resolved = resolveValue(value, context)
@@ -104,6 +156,12 @@ function resolveMembers(key: string, value: unknown, context: Context): unknown 
   const optional = key === '$in' && !context.negated && Array.isArray(value)
   const members: unknown[] = []
   for (const member of Array.isArray(value) ? value : [value]) {
+    if (member instanceof Relation && key !== '$all') {
+      const values = context.related(member)
+      if (!values && !optional) return NOTHING
+      members.push(...(values ?? []))
+      continue
+    }
     const resolved = resolveValue(member, context)
     if (resolved === NOTHING) {
       if (!optional) return NOTHING
@@ -115,10 +173,17 @@ function resolveMembers(key: string, value: unknown, context: Context): unknown 
     }
   }
   // A lone value that isn't a reference is left for the query's compiler to refuse.
-  return Array.isArray(value) || (typeof value === 'string' && isReference(value)) ? members : value
+  const reference = value instanceof Relation || (typeof value === 'string' && isReference(value))
+  return Array.isArray(value) || reference ? members : value
 }
 
 function resolveValue(value: unknown, context: Context): unknown {
+  if (value instanceof Relation) {
+    throw new ParticleError(
+      'INVALID_QUERY',
+      `${context.where} has a relation where it can't stand: it is the value of a field, or in an $in or $nin`,
+    )
+  }
   if (typeof value === 'string') {
     if (!value.startsWith('@')) return value
     if (!isReference(value)) return value.slice(1)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import type { Following } from './following.ts'
 import type { ResolvedOptions } from './options.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
@@ -11,6 +12,21 @@ import { type Claims, sessionId, TokenSeal } from './token.ts'
 /** An opened token, or what would be sealed in one. */
 export type Admission = Claims & { expiresAt: Date }
 
+/** What goes on with other views than those of before, which positions may still be presented for. */
+export function carried<T extends object>(
+  admission: T,
+  before: Pick<Claims, 'views' | 'previous'> | undefined,
+  views: Claims['views'],
+): T & Pick<Claims, 'views' | 'previous'> {
+  // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
+  const same = before && rightsOf(before.views) === rightsOf(views)
+  const previous = same ? before.previous : before?.views
+  const result: T & Pick<Claims, 'views' | 'previous'> = { ...admission, views }
+  if (previous) result.previous = previous
+  else delete result.previous
+  return result
+}
+
 /** Who may connect, by which token, and what was decided about them since. */
 export class Admissions {
   /** Names the secret and the sources. */
@@ -20,11 +36,13 @@ export class Admissions {
   readonly #sources: Sources
   readonly #seal: TokenSeal
   readonly #identification: Identification
+  readonly #following: Following | undefined
 
-  constructor(options: ResolvedOptions, sources: Sources) {
+  constructor(options: ResolvedOptions, sources: Sources, following?: Following) {
     const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
     this.#ttl = sessionTtl
     this.#sources = sources
+    this.#following = following
     this.#seal = new TokenSeal(secret)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.tag = this.#seal.tag(sources.stores)
@@ -38,12 +56,15 @@ export class Admissions {
   async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
     const before =
       previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    return this.#lookUp({ session: sessionId(), given }, request, before)
+    return this.#lookUp({ session: sessionId(), given }, request, before, true)
   }
 
-  /** What a session's token would seal if its identity were looked up now. Throws as {@link Admissions.identify} does. */
+  /**
+   * What a session's token would seal if its identity were looked up now, its relations as far as they were read. Throws as {@link Admissions.identify}
+   * does.
+   */
   async identifyAgain(claims: Claims): Promise<Admission> {
-    return this.#lookUp(claims, undefined, claims)
+    return this.#lookUp(claims, undefined, claims, false)
   }
 
   /**
@@ -58,7 +79,7 @@ export class Admissions {
     }
     const claims = await this.#seal.open(token)
     const stale = this.refuseRevoked(claims)
-    return { admission: stale ? await this.identifyAgain(claims) : claims, renewed: stale }
+    return { admission: stale ? await this.#lookUp(claims, undefined, claims, true) : claims, renewed: stale }
   }
 
   /**
@@ -84,10 +105,12 @@ export class Admissions {
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,
     before: Pick<Claims, 'views' | 'previous'> | undefined,
+    settle: boolean,
   ): Promise<Admission> {
     for (;;) {
       const at = Rights.now()
       const identity = await this.#identification.identify(given, request)
+      if (settle) await this.#following?.settle(identity)
       const admission = this.#admission({ session, given, identity, at }, before)
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)
@@ -99,11 +122,12 @@ export class Admissions {
     known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
     before: Pick<Claims, 'views' | 'previous'> | undefined,
   ): Admission {
-    const views = fingerprintsOf(this.#sources.viewsOf(known.identity))
-    // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
-    const same = before && rightsOf(before.views) === rightsOf(views)
-    const previous = same ? before.previous : before?.views
-    const expiresAt = new Date(Date.now() + this.#ttl)
-    return { ...known, views, ...(previous ? { previous } : {}), expiresAt }
+    const related = this.#following?.related(known.identity)
+    try {
+      const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
+      return { ...carried(known, before, views), expiresAt: new Date(Date.now() + this.#ttl) }
+    } finally {
+      related?.close()
+    }
   }
 }

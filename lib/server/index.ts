@@ -5,6 +5,8 @@ export type {
   CollectionOptions,
   DataSource,
   DataSources,
+  Dependency,
+  DependsOn,
   IdentityLookup,
   ServerOptions,
 } from './options.ts'

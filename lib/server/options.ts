@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Criteria } from '../policy/criteria.ts'
 import type { CheckedManifest, Manifest, WidenedManifest } from '../policy/manifest.ts'
+import type { CacheConfig } from '../policy/relation.ts'
 import type { CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import type { Replay } from './log.ts'
@@ -32,7 +33,7 @@ export interface CollectionOptions<M = Manifest> {
   manifest: M
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
-  /** Which documents a client may see: a query whose strings that start with `@` come from the identity, or a function of it. Default: all. */
+  /** Which documents a client may see: a query whose strings that start with `@` come from the identity or follow a relation, or a function of it. Default: all. */
   criteria?: Criteria | undefined
 }
 
@@ -52,10 +53,33 @@ export type CheckedSources<Sources> = {
   }
 }
 
+/** Documents that `identityLookup` reads. */
+export interface Dependency {
+  /** `adapter.collection(name)`. */
+  collection: CollectionHandle
+  /** Which of its documents: as a source's criteria, without relations. Default: all. */
+  criteria?: Criteria | undefined
+}
+
+/**
+ * What an identity depends on: a list, in whose criteria strings that start with `@` come from the identity, or a function of what `identityLookup`
+ * found and of what the client presented.
+ */
+export type DependsOn =
+  | readonly Dependency[]
+  | ((identity: Identity, given: Identity) => readonly Dependency[] | null | undefined)
+
 /** What a server is made of. */
 export interface ServerOptions<Sources = Record<string, DataSource>> {
   /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
   identityLookup?: IdentityLookup | undefined
+  /**
+   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up again (with no request, as by `server.refresh`) whenever
+   * one of them changes, and once when it opens; the client goes on with what it may see then. Default: none.
+   */
+  dependsOn?: DependsOn | undefined
+  /** The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`. */
+  cacheConfig?: CacheConfig | undefined
   /** What clients see, by root. */
   dataSources: Sources
   /** Called once by `server.disconnect()`. */
@@ -97,6 +121,8 @@ const DEFAULTS = {
 /** Options with every default in its place. */
 export interface ResolvedOptions {
   identityLookup: IdentityLookup | undefined
+  dependsOn: DependsOn | undefined
+  cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
   disconnect: (() => unknown) | undefined
   onDebug: (message: string) => void
@@ -119,6 +145,8 @@ const MOST_TTL = 3_155_760_000_000
 
 const KNOWN = [
   'identityLookup',
+  'dependsOn',
+  'cacheConfig',
   'dataSources',
   'disconnect',
   'onDebug',
@@ -154,6 +182,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
   }
+  if (options.dependsOn !== undefined && options.identityLookup === undefined)
+    refuse('dependsOn tells what identityLookup reads, and there is none')
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
@@ -165,6 +195,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     )
   return {
     identityLookup: options.identityLookup,
+    dependsOn: options.dependsOn,
+    cacheConfig: options.cacheConfig,
     dataSources,
     disconnect: options.disconnect,
     onDebug: options.onDebug ?? (() => {}),

@@ -3,12 +3,15 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { type Admission, Admissions } from './admission.ts'
+import { type Admission, Admissions, carried } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
+import { asError, guarded } from './failure.ts'
 import { Flusher } from './flusher.ts'
+import { Following } from './following.ts'
 import { IdLines } from './frame.ts'
 import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
@@ -22,6 +25,7 @@ import {
   type ServerOptions,
 } from './options.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
+import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
@@ -29,6 +33,7 @@ import { Sources } from './sources.ts'
 import { type Stream, Streams } from './streams.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
+import { Watches } from './watch.ts'
 
 /** Figures of a server at one moment. */
 export interface Stats {
@@ -55,6 +60,7 @@ export class Server<const S extends DataSources = DataSources> {
   readonly #log: Log
   readonly #sources: Sources
   readonly #admissions: Admissions
+  readonly #following: Following
   readonly #views: Views
   readonly #streams: Streams
   readonly #host: ConnectionHost
@@ -71,16 +77,22 @@ export class Server<const S extends DataSources = DataSources> {
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
-    this.#sources = new Sources(resolved.dataSources, {
+    const host = {
       log: this.#log,
       adapters: () => this.#adapters(),
-      point: (sequence) => this.#point(sequence),
+      point: (sequence: number) => this.#point(sequence),
       onError: failed,
       onDebug,
-    })
-    this.#admissions = new Admissions(this.options, this.#sources)
+    }
+    const { dataSources, cacheConfig, dependsOn } = resolved
+    const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
+    this.#sources = new Sources(dataSources, host, links)
+    const watches = new Watches(this.#log, (error) => failed(error, 'relations'))
+    this.#following = new Following(this.#sources, watches, dependsOn, (error) => failed(error, 'dependsOn'))
+    this.#admissions = new Admissions(this.options, this.#sources, this.#following)
     this.#views = new Views(this.#sources, this.#log, failed)
-    this.#streams = new Streams(this.#admissions, this.#views, (error) => failed(error, 'renewal'))
+    const renewal = (error: unknown) => failed(error, 'renewal')
+    this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
     const flusher = new Flusher()
     const ids = new IdLines()
     this.#host = {
@@ -184,7 +196,9 @@ export class Server<const S extends DataSources = DataSources> {
   /** @internal What a stream's token seals, or would seal by now; nothing where none is needed. */
   async admit(token: string | undefined): Promise<Admitted> {
     this.#refuseWhenFull()
-    return this.#admissions.admit(token)
+    const admitted = await this.#admissions.admit(token)
+    await this.#following.settle(admitted.admission?.identity ?? {})
+    return admitted
   }
 
   /** @internal Opens a stream over a sink. Returns the function that closes it. */
@@ -196,12 +210,19 @@ export class Server<const S extends DataSources = DataSources> {
   ): () => void {
     this.#refuseWhenFull()
     if (admission) this.#admissions.refuseRevoked(admission)
-    const views = this.#views.of(admission?.identity ?? {})
-    const rights = rightsOf(fingerprintsOf(views))
-    const connection = new Connection(this.#opened(open, views), views, rights, this.#host, () =>
+    const related = this.#following.related(admission?.identity ?? {})
+    const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
+    const fingerprints = fingerprintsOf(views)
+    const sink = this.#opened(related, open, views)
+    const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () =>
       this.#left(stream),
     )
-    const stream: Stream = { connection, admission, renewed }
+    const stream: Stream = { connection, admission, renewed, related }
+    // Its relations may have changed since its token was sealed.
+    if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
+      stream.admission = carried(admission, admission, fingerprints)
+      stream.renewed = true
+    }
     this.#streams.add(stream)
     clearTimeout(this.#lastSweep)
     this.#timer ??= setInterval(() => this.#beat(), this.options.heartbeat).unref()
@@ -220,11 +241,12 @@ export class Server<const S extends DataSources = DataSources> {
     return () => connection.close()
   }
 
-  /** Views that were taken up for a stream which can't be opened are left again. */
-  #opened(open: () => Sink, views: readonly View[]): Sink {
+  /** What was taken up for a stream which can't be opened is left again. */
+  #opened<T>(related: Related | undefined, open: () => T, views: readonly View[] = []): T {
     try {
       return open()
     } catch (error) {
+      related?.close()
       for (const view of views) this.#views.left(view)
       throw error
     }
@@ -245,6 +267,7 @@ export class Server<const S extends DataSources = DataSources> {
     const now = Date.now()
     this.#log.trim(now)
     this.#views.sweep(now)
+    this.#following.sweep()
     this.#host.crossings.sweep()
   }
 
@@ -278,7 +301,7 @@ export class Server<const S extends DataSources = DataSources> {
     await Promise.resolve()
     this.#streams.end()
     clearTimeout(this.#lastSweep)
-    await this.#views.close()
+    await Promise.all([this.#views.close(), this.#following.close()])
     this.#log.clear()
     try {
       await this.options.disconnect?.()
@@ -286,21 +309,4 @@ export class Server<const S extends DataSources = DataSources> {
       this.options.onError(new ParticleError('CALLBACK_FAILED', 'disconnect failed', { cause }))
     }
   }
-}
-
-/** A function of the application's whose own failure goes no further. */
-function guarded<T>(fn: (value: T) => void): (value: T) => void {
-  return (value) => {
-    try {
-      fn(value)
-    } catch (error) {
-      console.error(error)
-    }
-  }
-}
-
-function asError(error: unknown, source: string): Error {
-  if (error instanceof ParticleError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new ParticleError('SOURCE_FAILED', `${source}: ${message}`, { cause: error })
 }

@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
-import { type Criteria, canonicalQuery, matcher, parseCriteria, resolveCriteria } from '../policy/criteria.ts'
+import {
+  type Criteria,
+  canonicalQuery,
+  matcher,
+  parseCriteria,
+  relationsIn,
+  resolveCriteria,
+  startOf,
+} from '../policy/criteria.ts'
 import { identityKey } from '../policy/identity.ts'
 import { type Manifest, parseManifest } from '../policy/manifest.ts'
+import { checkRelation, type Links, parseRelation, type Relation } from '../policy/relation.ts'
 import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import { type DataSource, refuseUnknown, type ServerOptions } from './options.ts'
+import type { Followed, FollowedStep, Related } from './related.ts'
 import type { ViewSpec } from './view.ts'
 
 /** A view of a source; its feed is made when it is taken up. */
@@ -46,22 +56,48 @@ export class Sources {
   readonly #sources: readonly (CallbacksSource | CollectionSource)[]
   readonly #host: FeedHost
   readonly #onError: (error: ParticleError) => void
+  readonly #relations = new Map<Relation, readonly FollowedStep[]>()
+  readonly #feeds = new Map<unknown, Feed>()
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
-  constructor(dataSources: ServerOptions['dataSources'], host: FeedHost) {
+  constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
     this.#host = host
     this.#onError = (error) => host.onError(error, 'source')
-    const feeds = new Map<unknown, Feed>()
+    const feeds: Feed[] = []
+    const named = (adapter: unknown, name: string) =>
+      links.has(name) ||
+      handlesOf(dataSources).some((handle) => handle.adapter === adapter && handle.collectionName === name)
     this.#sources = Object.entries(dataSources).map(([root, source]) =>
-      parseSource(root, source, (collection) => {
-        const known = feeds.get(collection.adapter)
-        if (known) return known
-        const feed = new Feed(collection.adapter, host, feeds.size)
-        feeds.set(collection.adapter, feed)
-        return feed
-      }),
+      parseSource(
+        root,
+        source,
+        ({ adapter }) => {
+          const known = this.#feeds.get(adapter)
+          if (known) return known
+          const feed = new Feed(adapter, host, feeds.length)
+          feeds.push(feed)
+          this.#feeds.set(adapter, feed)
+          return feed
+        },
+        (relation, where, { adapter }) => {
+          if (typeof relation === 'string') return parseRelation(relation, links, where)
+          checkRelation(relation, (name) => named(adapter, name), where)
+          return relation
+        },
+      ),
     )
-    this.feeds = [...feeds.values()]
+    this.feeds = feeds
+    for (const source of this.#sources) {
+      if (source.kind !== 'collection') continue
+      for (const relation of relationsIn(source.criteria)) this.#follow(relation, source.feed)
+    }
+  }
+
+  /** The feed of a collection; one of an adapter that no source has is no part of positions. */
+  feedOf({ adapter }: CollectionHandle): Feed {
+    const feed = this.#feeds.get(adapter) ?? new Feed(adapter, this.#host)
+    this.#feeds.set(adapter, feed)
+    return feed
   }
 
   /** Names the stores that positions hold a place of, and their order. */
@@ -69,11 +105,21 @@ export class Sources {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
+  /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
+  relationsOf(identity: Json): Followed[] {
+    return [...this.#relations].map(([relation, steps]) => ({
+      relation,
+      steps,
+      start: startOf(relation, identity),
+    }))
+  }
+
   /**
-   * What an identity may see, by root. A criteria that resolves to nothing gives a view of no documents.
+   * What an identity may see, by root; `related` holds the values of its relations. A criteria that resolves to nothing gives a view of no documents.
    * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
    */
-  viewsOf(identity: Json): SourceView[] {
+  viewsOf(identity: Json, related?: Related): SourceView[] {
+    const valuesOf = (relation: Relation) => related?.valuesOf(relation)
     return this.#sources.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
@@ -89,7 +135,7 @@ export class Sources {
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
-      const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity)
+      const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity, valuesOf)
       const all = query !== null && Object.keys(query).length === 0
       return {
         key: JSON.stringify([
@@ -108,6 +154,32 @@ export class Sources {
       }
     })
   }
+
+  #follow(relation: Relation, own: Feed): void {
+    const steps = relation.steps.map(({ collection, from, to }) => {
+      if (typeof collection === 'string') return { feed: own, collection, from, to }
+      if (!isHandle(collection)) {
+        throw new ParticleError(
+          'INVALID_OPTION',
+          `related('@${relation.start}') goes through something that is neither a name nor adapter.collection(name)`,
+        )
+      }
+      return { feed: this.feedOf(collection), collection: collection.collectionName, from, to }
+    })
+    this.#relations.set(relation, steps)
+  }
+}
+
+function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[] {
+  return Object.values(dataSources)
+    .map((source) => (source as { collection?: unknown } | null)?.collection)
+    .filter(isHandle)
+}
+
+/** Whether a value is `adapter.collection(name)`. */
+export function isHandle(value: unknown): value is CollectionHandle {
+  const handle = value as Partial<CollectionHandle> | null | undefined
+  return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
 }
 
 /** A short text that is the same for equal views and tells nothing of them. */
@@ -119,6 +191,7 @@ function parseSource(
   root: string,
   source: DataSource,
   feedOf: (collection: CollectionHandle) => Feed,
+  relate: (relation: string | Relation, where: string, collection: CollectionHandle) => Relation,
 ): CallbacksSource | CollectionSource {
   const where = `dataSources.${root}`
   const refuse = (sentence: string): never => {
@@ -139,13 +212,17 @@ function parseSource(
     if (given.payload !== undefined || given.delta !== undefined)
       refuse('has a collection and callbacks; it is one or the other')
     const collection = given.collection as CollectionHandle
-    if (typeof collection.adapter?.open !== 'function' || typeof collection.collectionName !== 'string') {
+    if (!isHandle(collection)) {
       refuse(
         'collection must be adapter.collection(name), with an adapter such as memory() or mongo(db) (a collection of the MongoDB driver is not one)',
       )
     }
     const criteria =
-      given.criteria === undefined ? undefined : parseCriteria(given.criteria, `${where}.criteria`)
+      given.criteria === undefined
+        ? undefined
+        : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
+            relate(relation, `${where}.criteria`, collection),
+          )
     return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria }
   }
   if (typeof given.payload !== 'function')

@@ -1,9 +1,12 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
-import type { Admission, Admissions } from './admission.ts'
+import { type Admission, type Admissions, carried } from './admission.ts'
 import type { Connection } from './connection.ts'
+import type { Following, Watching } from './following.ts'
+import type { Related } from './related.ts'
 import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import type { View } from './view.ts'
 import type { Views } from './views.ts'
 
 /** How many identities are looked up anew at once. */
@@ -19,6 +22,10 @@ export interface Stream {
   /** Its token is a newer one than the client has. */
   renewed: boolean
   begun?: boolean
+  /** What its identity is related to. */
+  related?: Related | undefined
+  /** What its identity depends on. */
+  watching?: Watching | undefined
   /** What is being done about its rights: one thing after the other. */
   renewing?: Promise<void> | undefined
 }
@@ -27,15 +34,25 @@ export interface Stream {
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
+  readonly #following: Following | undefined
+  /** Those whose identity may be another one by now, and how many of them are being looked up. */
+  readonly #doubted = new Set<Stream>()
+  #lookups = 0
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
   /** Those whose rights are to be looked up anew soon. */
   readonly #due = new Set<Stream>()
 
-  constructor(admissions: Admissions, views: Views, onError: (error: unknown) => void) {
+  constructor(
+    admissions: Admissions,
+    views: Views,
+    onError: (error: unknown) => void,
+    following?: Following,
+  ) {
     this.#admissions = admissions
     this.#views = views
     this.#onError = onError
+    this.#following = following
   }
 
   get size(): number {
@@ -44,6 +61,8 @@ export class Streams {
 
   add(stream: Stream): void {
     this.#streams.add(stream)
+    this.#relate(stream, stream.related)
+    this.#watch(stream)
   }
 
   /** Starts a stream; it may have got other rights since it was opened. */
@@ -56,6 +75,9 @@ export class Streams {
   /** A stream has ended. */
   delete(stream: Stream): void {
     this.#streams.delete(stream)
+    this.#doubted.delete(stream)
+    stream.related?.close()
+    stream.watching?.close()
     for (const view of stream.connection.views) this.#views.left(view)
   }
 
@@ -113,6 +135,61 @@ export class Streams {
     connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
   }
 
+  #show(connection: Connection, views: View[]): Record<string, string> {
+    const fingerprints = fingerprintsOf(views)
+    connection.change(views, rightsOf(fingerprints))
+    return fingerprints
+  }
+
+  /** The stream goes on with what its identity is related to, and with that as it changes. */
+  #relate(stream: Stream, related: Related | undefined): void {
+    stream.related = related
+    if (related) related.onChange = () => this.#followed(stream, related)
+  }
+
+  #followed(stream: Stream, related: Related): void {
+    const { connection, admission } = stream
+    try {
+      const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
+      if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
+      stream.admission = carried(admission, admission, fingerprints)
+      stream.renewed = true
+    } catch (error) {
+      this.#onError(error)
+      connection.end()
+      return
+    }
+    if (stream.begun) void this.#tell(stream)
+  }
+
+  /** Looks the identity up again from now on whenever what it depends on changes, and at once where that may have changed since it was looked up. */
+  #watch(stream: Stream): void {
+    const { admission, watching } = stream
+    if (!admission) return
+    stream.watching = this.#following?.watch(admission.identity, admission.given, () => this.#doubt(stream))
+    watching?.close()
+    this.#doubt(stream)
+  }
+
+  #doubt(stream: Stream): void {
+    if (!stream.watching || !this.#streams.has(stream)) return
+    this.#doubted.add(stream)
+    if (this.#lookups >= MOST_RENEWALS) return
+    this.#lookups++
+    void this.#work()
+  }
+
+  async #work(): Promise<void> {
+    // After all that the source tells at once.
+    await Promise.resolve()
+    for (let [stream] = this.#doubted; stream; [stream] = this.#doubted) {
+      this.#doubted.delete(stream)
+      const { admission, watching } = stream
+      if (admission && watching?.changedSince(admission.at)) await this.#renew(stream, true)
+    }
+    this.#lookups--
+  }
+
   #meant(predicate: Predicate): Stream[] {
     return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
   }
@@ -134,10 +211,20 @@ export class Streams {
           connection.end({ event: 'revoked', data: { reason: revoked } })
           return
         }
-        const views = this.#views.of(next.identity)
-        connection.change(views, rightsOf(fingerprintsOf(views)))
-        stream.admission = next
+        const related = this.#following?.related(next.identity)
+        let fingerprints: Record<string, string>
+        try {
+          fingerprints = this.#show(connection, this.#views.of(next.identity, related))
+        } catch (error) {
+          related?.close()
+          throw error
+        }
+        stream.related?.close()
+        this.#relate(stream, related)
+        // It may have been given other views while it was looked up.
+        stream.admission = related ? carried(next, stream.admission, fingerprints) : next
         stream.renewed = true
+        this.#watch(stream)
         if (stream.begun) await this.#tell(stream)
       } catch (error) {
         const code = error instanceof ParticleError ? error.code : undefined

@@ -1,5 +1,6 @@
 import type { Json } from '../model/document.ts'
 import type { Log } from './log.ts'
+import type { Related } from './related.ts'
 import type { Sources } from './sources.ts'
 import { View } from './view.ts'
 
@@ -33,9 +34,9 @@ export class Views {
     return this.#views.size - this.#resting.size
   }
 
-  /** The views of an identity; `Sources.viewsOf` tells what this throws. */
-  of(identity: Json): View[] {
-    return this.#sources.viewsOf(identity).map(({ makeFeed, shared, ...spec }) => {
+  /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
+  of(identity: Json, related?: Related): View[] {
+    return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
         view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))

@@ -18,6 +18,8 @@ describe('server/options', () => {
     const { onDebug, onError, ...rest } = resolveOptions({ dataSources: {} })
     expect(rest).to.deep.equal({
       identityLookup: undefined,
+      dependsOn: undefined,
+      cacheConfig: undefined,
       dataSources: {},
       disconnect: undefined,
       path: '/particle',

@@ -46,12 +46,13 @@ export function runDemo(port: string): { child: ChildProcess; output: () => stri
   return { child, output: () => text }
 }
 
-/** A member's stream, as bytes: a handshake as this user, then the stream with its token. */
+/** A stream of one of the demo's servers, as bytes: a handshake as this user, then the stream with its token. */
 export async function recordStream(
   url: string,
   user: string,
+  path = '/particle',
 ): Promise<{ text: () => string; close: () => void }> {
-  const handshake = await fetch(`${url}/particle/handshake`, {
+  const handshake = await fetch(`${url}${path}/handshake`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ identity: { user } }),

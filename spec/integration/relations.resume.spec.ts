@@ -1,0 +1,145 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import { Server } from '../../lib/server/index.ts'
+import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
+import { until } from '../support/local.ts'
+import { readStream, type StreamReader } from '../support/stream.ts'
+
+describe('A client that comes back to what it is related to', () => {
+  const nodes: { server: Server; listening: http.Server }[] = []
+  const streams: StreamReader[] = []
+  let store: MemoryAdapter
+
+  const errors: Error[] = []
+
+  const startNode = async () => {
+    const server = new Server({
+      secret: 'the secret of all nodes',
+      identityLookup: (given: unknown) => given,
+      onError: (error) => errors.push(error),
+      cacheConfig: { users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} },
+      dataSources: {
+        stuffs: {
+          manifest: true,
+          collection: store.collection('stuffs'),
+          criteria: { _id: '@userId|users._id>userstuffs._id>stuffs._id' },
+        },
+        all: { manifest: true, collection: store.collection('all') },
+      },
+    })
+    const listening = http.createServer(server.middleware()).listen(0)
+    await once(listening, 'listening')
+    nodes.push({ server, listening })
+    return `http://localhost:${(listening.address() as AddressInfo).port}/particle`
+  }
+  const handshake = async (url: string) => {
+    const response = await fetch(`${url}/handshake`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ identity: { userId: 'ann' } }),
+    })
+    return ((await response.json()) as { token: string }).token
+  }
+  const open = async (url: string, token: string, position?: string) => {
+    const headers = { Authorization: `Bearer ${token}`, ...(position ? { 'Last-Event-ID': position } : {}) }
+    const stream = await readStream(`${url}/stream`, headers)
+    streams.push(stream)
+    await until(() => stream.names().includes('ready'))
+    return stream
+  }
+
+  beforeEach(async () => {
+    store = memory()
+    await store.collection('stuffs').insertMany([1, 2, 3].map((_id) => ({ _id, n: 0 })))
+    await store.collection('userstuffs').insertOne({ _id: 1, userId: 'ann', stuffId: 1 })
+    await store.collection('all').insertOne({ _id: 1 })
+  })
+  afterEach(async () => {
+    for (const stream of streams.splice(0)) stream.close()
+    for (const { server, listening } of nodes.splice(0)) {
+      await server.disconnect()
+      listening.close()
+    }
+  })
+
+  it('resumes on any node while that is the same', async () => {
+    const url = await startNode()
+    const token = await handshake(url)
+    const stream = await open(url, token)
+    stream.close()
+    await store.collection('stuffs').updateOne({ _id: 1 }, { $inc: { n: 1 } })
+    const other = await startNode()
+    for (const node of [url, other]) {
+      const back = await open(node, token, stream.lastId())
+      expect(back.events[0]?.data.resumed).to.equal(true)
+      expect(back.names()).not.to.include.oneOf(['reset', 'payload', 'session'])
+      expect(back.of('delta').length).to.equal(1)
+    }
+  })
+
+  it('is reset in that root alone where it was another thing meanwhile, and gets a token for it', async () => {
+    const url = await startNode()
+    const token = await handshake(url)
+    const stream = await open(url, token)
+    stream.close()
+    await store.collection('userstuffs').updateOne({ _id: 1 }, { $set: { stuffId: 2 } })
+    await store.collection('all').updateOne({ _id: 1 }, { $set: { n: 1 } })
+    for (const node of [url, await startNode()]) {
+      const back = await open(node, token, stream.lastId())
+      expect(back.events[0]?.data.resumed).to.equal(true)
+      expect(back.of('reset').map(({ data }) => data)).to.deep.equal([
+        { root: 'stuffs', reason: 'rights-changed' },
+      ])
+      expect(back.of('payload').map(({ data }) => [data.root, data.data])).to.deep.equal([
+        ['stuffs', [{ _id: 2, n: 0 }]],
+      ])
+      expect(back.of('delta').map(({ data }) => data.root)).to.deep.equal(['all'])
+      await until(() => back.names().includes('session'))
+    }
+  })
+
+  it('resumes with the token that came with a change of it, in mid-stream', async () => {
+    const url = await startNode()
+    const stream = await open(url, await handshake(url))
+    await store.collection('userstuffs').insertOne({ _id: 2, userId: 'ann', stuffId: 2 })
+    await until(() => stream.of('ready').length === 2 && stream.of('session').length === 1)
+    expect(stream.of('delta').map(({ data }) => data.oplist)).to.deep.equal([
+      [{ operation: 'set', id: 2, path: '.', data: { _id: 2, n: 0 } }],
+    ])
+    stream.close()
+    await store.collection('stuffs').updateOne({ _id: 2 }, { $inc: { n: 1 } })
+    await store.collection('stuffs').updateOne({ _id: 3 }, { $inc: { n: 1 } })
+    const token = stream.of('session')[0]?.data.token
+    for (const node of [url, await startNode()]) {
+      const back = await open(node, token, stream.lastId())
+      expect(back.events[0]?.data.resumed).to.equal(true)
+      expect(back.names()).not.to.include.oneOf(['reset', 'payload', 'session'])
+      expect(back.of('delta').length).to.equal(1)
+    }
+  })
+
+  it('is turned away for now where that can’t be read, rather than shown something else', async function () {
+    this.timeout(30_000)
+    const url = await startNode()
+    const token = await handshake(url)
+    const read = store.read.bind(store)
+    store.read = async (...given) => {
+      if (given[0] === 'userstuffs') throw new Error('the words of the database')
+      return read(...given)
+    }
+    // Until what was read for the handshake lingers no more.
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    const response = await fetch(`${url}/stream`, { headers: { Authorization: `Bearer ${token}` } })
+    expect(response.status).to.equal(503)
+    expect(await response.text()).not.to.contain('the words of the database')
+    expect(errors.length).to.be.above(0)
+    store.read = read
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    const stream = await open(url, token)
+    expect(stream.of('payload').find(({ data }) => data.root === 'stuffs')?.data.data).to.deep.equal([
+      { _id: 1, n: 0 },
+    ])
+  })
+})
