@@ -1,6 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import { changed } from '../model/change.ts'
-import type { Document, Json, Model } from '../model/document.ts'
+import type { Document, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 
@@ -100,17 +100,11 @@ export class Store<M = unknown> {
     if (!this.#knows(root)) return false
     const list = this.#lists.get(root) ?? new IndexedList([], changed)
     // One operation by itself is applied or it isn't; of many, those before the one that fails would stay.
-    const before = oplist.length > 1 ? oplist.map(({ id }) => [id, list.get(id)] as const) : []
+    const before = oplist.length > 1 ? [...list.list] : list.list
     try {
       list.apply(oplist)
     } catch (error) {
-      list.apply(
-        before.map(([id, data]) =>
-          data
-            ? { operation: 'set', id, path: '.', data: data as Json }
-            : { operation: 'unset', id, path: '.' },
-        ),
-      )
+      this.#show(root, new IndexedList(before, changed))
       throw error
     }
     this.#show(root, list)

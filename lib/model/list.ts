@@ -69,7 +69,7 @@ export class IndexedList {
     const position = this.#find(key)
     const before = position === undefined ? undefined : this.list[position]
     let after = this.#applied(before, op)
-    if (after === before) return
+    if (after === before && (op.at === undefined || !after)) return
     if (after === undefined) {
       if (position === undefined) return
       this.#removed.push(this.#numbers.get(key) ?? 0)
@@ -79,7 +79,13 @@ export class IndexedList {
     }
     if (after._id === undefined) after = { ...after, _id: op.id }
     else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
-    if (position !== undefined) this.list[position] = after
+    if (op.at !== undefined && (before || op.at < this.list.length)) {
+      this.#compact()
+      if (before) this.list.splice(this.#find(key) ?? 0, 1)
+      this.list.splice(op.at, 0, after)
+      // All that is behind it has moved: the list is indexed anew when a document is looked for.
+      this.#length = -1
+    } else if (position !== undefined) this.list[position] = after
     else {
       this.#numbers.set(key, this.list.length + this.#gaps.length)
       this.#length = this.list.push(after)

@@ -1,4 +1,5 @@
 import type { Document } from '../model/document.ts'
+import { firstOf } from '../policy/verdict.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
 
 /** Bytes that a change is reckoned at, besides what it holds. */
@@ -50,12 +51,31 @@ export function sizeOf(change: Change): number {
   return OVERHEAD + weigh(change.operations) + weigh(change.document) + weigh(change.before)
 }
 
-/** A walk costs less than an encoding, of which nothing would be used but its length. */
-function weigh(value: unknown): number {
+/** What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would be used but its length. */
+export function weigh(value: unknown): number {
   if (typeof value === 'string') return TEXT + value.length
   if (typeof value !== 'object' || value === null) return 0
   let bytes = OBJECT
   if (Array.isArray(value)) for (const item of value) bytes += VALUE + weigh(item)
   else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
   return bytes
+}
+
+/** The fields at the top of the document that an update touches; undefined where it is the whole document, or can't be told. */
+export function touchedBy(change: DocumentChange): Set<string> | undefined {
+  const touched = new Set<string>()
+  try {
+    for (const { operation, path, data, keys } of change.operations) {
+      const places = [firstOf(path, keys)]
+      if (operation === 'rename' && typeof data === 'string') places.push(firstOf(data))
+      for (const first of places) {
+        if (first === undefined) return undefined
+        touched.add(first)
+      }
+    }
+  } catch {
+    // A malformed change: showing it reports that, and a document wouldn't help.
+    return new Set()
+  }
+  return touched
 }

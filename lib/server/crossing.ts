@@ -1,7 +1,7 @@
 import type { Document } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 import { wireOperation } from '../protocol/messages.ts'
-import { differenceOf, type Known, recallOf } from './difference.ts'
+import { differenceOf, type Known, ordered, recallOf } from './difference.ts'
 import { BARRIER } from './frame.ts'
 import type { Log } from './log.ts'
 import { slicer } from './pause.ts'
@@ -36,7 +36,10 @@ export class Crossings {
     this.#differences.set(known, ofKnown)
     const running = ofKnown.get(view)
     if (running) return running.then((made) => (made && !view.resumes(made.sequence) ? undefined : made))
-    const making = this.#cross(view, (documents) => differenceOf(known, documents))
+    const making = this.#cross(view, async (documents) => {
+      const operations = await differenceOf(known, documents)
+      return view.cut ? ordered(operations, known, documents) : operations
+    })
     ofKnown.set(view, making)
     making.catch(() => ofKnown.delete(view))
     return making
@@ -45,7 +48,8 @@ export class Crossings {
   /** From the point at which clients held the view to what it shows now. Undefined where it can't be told what they held. */
   recall(view: View, sequence: number): Promise<Crossing | undefined> {
     return this.#cross(view, (documents, snapshot) => {
-      if (!view.reaches(sequence)) return undefined
+      // What was touched does not tell which documents came and went at the end of the first ones.
+      if (view.cut || !view.reaches(sequence)) return undefined
       const entries = [...this.#log.after(sequence, view.feed)].filter(
         (entry) => entry.sequence <= snapshot.sequence,
       )

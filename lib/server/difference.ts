@@ -35,6 +35,54 @@ export async function differenceOf(
 }
 
 /**
+ * A difference that leads to the order of the documents too: what is known stands in the client's order. Those that keep their order among each
+ * other, as many as there can be, stay where they are.
+ */
+export function ordered(
+  difference: readonly DocumentOperation[],
+  known: Known,
+  documents: ReadonlyMap<string, Document>,
+): DocumentOperation[] {
+  const operations = difference.filter(({ operation }) => operation === 'unset')
+  const changed = new Map(difference.map((operation) => [idKey(operation.id), operation]))
+  const places = new Map([...documents.keys()].map((key, place) => [key, place]))
+  const current = [...known.keys()].filter((key) => documents.has(key))
+  const staying = new Set(longestRise(current.map((key) => places.get(key) ?? 0)))
+  let previous: string | undefined
+  for (const [key, place] of places) {
+    const { id, ...change } = changed.get(key) ?? { operation: 'noop', id: idOfKey(key), path: '.' }
+    if (!staying.has(place)) {
+      const from = known.has(key) ? current.indexOf(key) : -1
+      if (from >= 0) current.splice(from, 1)
+      const at = previous === undefined ? 0 : current.indexOf(previous) + 1
+      current.splice(at, 0, key)
+      operations.push({ ...change, id, at })
+    } else if (changed.has(key)) operations.push({ ...change, id })
+    previous = key
+  }
+  return operations
+}
+
+/** The longest part of a list that rises. */
+function longestRise(list: readonly number[]): number[] {
+  /** For each length, the index of the least number that a rising part of that length ends with. */
+  const ends: number[] = []
+  const before = list.map((number, index) => {
+    let low = 0
+    for (let high = ends.length; low < high; ) {
+      const middle = (low + high) >> 1
+      if ((list[ends[middle] ?? 0] ?? 0) < number) low = middle + 1
+      else high = middle
+    }
+    ends[low] = index
+    return ends[low - 1]
+  })
+  const rise: number[] = []
+  for (let index = ends.at(-1); index !== undefined; index = before[index]) rise.push(list[index] ?? 0)
+  return rise
+}
+
+/**
  * The operations that lead a client, which held the view before the entries, to the documents after them: what the entries touched is sent whole, or
  * removed. Undefined where it can't be told whether the client held a document that is not in the view now: its id might be none that it may see.
  *

@@ -51,7 +51,7 @@ export class Views {
   left(view: View): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
     if (this.#shared.has(view) && view.settled) {
-      const bytes = VIEW_SIZE + view.size * ID_SIZE
+      const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
       this.#resting.set(view, { left: Date.now(), bytes })
       this.#bytes += bytes
       this.#track(view.rest())
