@@ -5,6 +5,7 @@ import type { Change, DocumentChange } from '../source/source.ts'
 import { digest, UNKNOWN } from './digest.ts'
 import type { Entry } from './log.ts'
 import { slicer } from './pause.ts'
+import type { Window } from './window.ts'
 
 /** The ids that a client holds, and the digest of what it holds of each. */
 export type Known = ReadonlyMap<string, number>
@@ -94,15 +95,8 @@ export function recallOf(
   documents: ReadonlyMap<string, Document>,
   matches: ((document: Document) => boolean) | undefined,
 ): DocumentOperation[] | undefined {
-  const first = new Map<string, DocumentChange>()
-  for (const entry of entries) {
-    for (const change of entry.changes) {
-      if (change.collection !== collection) continue
-      if (!isOfDocument(change)) return undefined
-      const key = idKey(change.id)
-      if (!first.has(key)) first.set(key, change)
-    }
-  }
+  const first = firstChanges(entries, collection)
+  if (!first) return undefined
   const operations: DocumentOperation[] = []
   for (const [key, change] of first) {
     const document = documents.get(key)
@@ -115,6 +109,50 @@ export function recallOf(
     if (held) operations.push({ operation: 'unset', id: change.id, path: '.' })
   }
   return operations
+}
+
+/**
+ * What a client held of a view with an order before the entries, which led to the window: what it holds of a document that they touched is `UNKNOWN`. Undefined
+ * where it can't be told.
+ *
+ * @param documents as the client is to have them, by the keys of their ids
+ */
+export function knownBefore(
+  entries: Iterable<Entry>,
+  collection: string,
+  documents: ReadonlyMap<string, Document>,
+  window: Window,
+  matches: ((document: Document) => boolean) | undefined,
+): Known | undefined {
+  const first = firstChanges(entries, collection)
+  if (!first) return undefined
+  const then = window.copy()
+  for (const [key, { kind, before }] of first) {
+    if (kind !== 'insert' && !before) return undefined
+    if (kind !== 'insert' && before && (!matches || matches(before))) then.put(before)
+    else then.remove(key)
+  }
+  if (then.short) return undefined
+  return new Map(
+    then.visible.map(({ key }) => {
+      const document = first.has(key) ? undefined : documents.get(key)
+      return [key, document ? digest(JSON.stringify(document)) : UNKNOWN]
+    }),
+  )
+}
+
+/** The first change of each document in the entries; undefined where something happened to the whole collection. */
+function firstChanges(entries: Iterable<Entry>, collection: string): Map<string, DocumentChange> | undefined {
+  const first = new Map<string, DocumentChange>()
+  for (const entry of entries) {
+    for (const change of entry.changes) {
+      if (change.collection !== collection) continue
+      if (!isOfDocument(change)) return undefined
+      const key = idKey(change.id)
+      if (!first.has(key)) first.set(key, change)
+    }
+  }
+  return first
 }
 
 /** Whether the view had the document before the change, as far as the change tells. */

@@ -50,6 +50,15 @@ export class Window {
     this.#bound = complete ? undefined : items.at(-1)
   }
 
+  /** A window of its own that has the same documents. */
+  copy(): Window {
+    const copy = new Window(this.cut, [], true)
+    copy.#items = this.#items
+    copy.#bound = this.#bound
+    for (const [key, item] of this.#byKey) copy.#byKey.set(key, item)
+    return copy
+  }
+
   /** Whether it holds whole documents. */
   get whole(): boolean {
     return this.cut.limit !== Number.POSITIVE_INFINITY

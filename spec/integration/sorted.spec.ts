@@ -14,6 +14,17 @@ import { readStream, type StreamReader } from '../support/stream.ts'
 
 /** As a change stream does, it doesn't tell documents with updates; who needs one looks it up. */
 class Terse extends CountingAdapter {
+  readonly #store: MemoryAdapter
+
+  constructor(inner: MemoryAdapter) {
+    super(inner)
+    this.#store = inner
+  }
+
+  past(milliseconds: number) {
+    return this.#store.past(milliseconds)
+  }
+
   override open(listener: ChangeListener, from?: string) {
     const terse = (change: Change): Change => {
       if (!('document' in change) || change.operations.some(({ operation }) => operation !== 'set'))
@@ -261,30 +272,50 @@ describe('Sorted and limited views', () => {
     ])
   })
 
-  it('are reset alone where a node did not know them at the position', async () => {
-    await write(1, 2, 3, 4)
-    const dataSources: Record<string, DataSource> = {
-      messages: { manifest: { text: true }, collection: messages(), sort: { at: -1 }, limit: 3 },
-      all: { manifest: { text: true }, collection: store.collection('other') },
+  describe('at a node that did not know them at the position', () => {
+    const comeBack = async (collection: DataSource & object, other: DataSource) => {
+      const dataSources: Record<string, DataSource> = { messages: collection, other }
+      const open = async (url: string, headers: Record<string, string> = {}) => {
+        const stream = await readStream(`${url}/stream`, headers)
+        streams.push(stream)
+        await until(() => stream.names().includes('ready'), 'ready')
+        return stream
+      }
+      const stream = await open(await listen(serverOf({ dataSources })))
+      stream.close()
+      await write(6)
+      await messages().updateOne({ _id: 2 }, { $set: { at: 7, text: 'up' } })
+      await messages().deleteOne({ _id: 5 })
+      await messages().updateOne({ _id: 1 }, { $set: { text: 'never seen' } })
+      return await open(await listen(serverOf({ dataSources })), { 'Last-Event-ID': stream.lastId() })
     }
-    const open = async (url: string, headers: Record<string, string> = {}) => {
-      const stream = await readStream(`${url}/stream`, headers)
-      streams.push(stream)
-      await until(() => stream.names().includes('ready'), 'ready')
-      return stream
-    }
-    const stream = await open(await listen(serverOf({ dataSources })))
-    stream.close()
-    await write(5)
-    const back = await open(await listen(serverOf({ dataSources })), {
-      'Last-Event-ID': stream.lastId(),
+    const first = { manifest: { text: true } as const, sort: { at: -1 } as const, limit: 3 }
+
+    it('are resumed by a difference where a node did not know them at the position', async () => {
+      await write(1, 2, 3, 4, 5)
+      const other = { manifest: true as const, collection: store.collection('other') }
+      const back = await comeBack({ ...first, collection: messages() }, other)
+      expect([back.events[0]?.data.resumed, back.of('payload')]).to.deep.equal([true, []])
+      expect(back.of('delta').flatMap(({ data }) => data.oplist.map(Object.values))).to.deep.equal([
+        ['unset', 5, '.'],
+        ['unset', 3, '.'],
+        ['set', 2, '.', { _id: 2, text: 'up' }, 0],
+        ['set', 6, '.', { _id: 6, text: 'm6' }, 1],
+      ])
     })
-    expect(back.of('reset').map(({ data }) => data)).to.deep.equal([
-      { root: 'messages', reason: 'history-lost' },
-    ])
-    expect(back.of('payload').map(({ data }) => data.data.map(({ _id }: Document) => _id))).to.deep.equal([
-      [5, 4, 3],
-    ])
+
+    it('are reset alone where the source does not tell what documents were', async () => {
+      await write(1, 2, 3, 4, 5)
+      const terse = new Terse(store)
+      const other = { manifest: true as const, collection: terse.handle('other') }
+      const back = await comeBack({ ...first, collection: terse.handle('messages') }, other)
+      expect(back.of('reset').map(({ data }) => data)).to.deep.equal([
+        { root: 'messages', reason: 'history-lost' },
+      ])
+      expect(back.of('payload').map(({ data }) => data.data.map(({ _id }: Document) => _id))).to.deep.equal([
+        [2, 6, 4],
+      ])
+    })
   })
 
   it('become those of other rights by a difference', async () => {

@@ -10,8 +10,8 @@ import { matcher } from '../../lib/policy/criteria.ts'
 import { filterPayload, type Manifest } from '../../lib/policy/manifest.ts'
 import { type Cut, parseCut } from '../../lib/policy/order.ts'
 import { arrange, needsDocument } from '../../lib/server/arrangement.ts'
-import { differenceOf, ordered } from '../../lib/server/difference.ts'
-import { digest } from '../../lib/server/digest.ts'
+import { differenceOf, knownBefore, ordered } from '../../lib/server/difference.ts'
+import { digest, UNKNOWN } from '../../lib/server/digest.ts'
 import { BARRIER } from '../../lib/server/frame.ts'
 import { Lens } from '../../lib/server/lens.ts'
 import { type Step, spareFor, Window } from '../../lib/server/window.ts'
@@ -255,6 +255,65 @@ describe('server/window', () => {
         else expect(rereads).to.equal(0)
       })
     }
+  })
+
+  it('tells what was shown before changes by undoing them, where they tell what documents were', () => {
+    const id = fc.integer({ min: 1, max: 12 })
+    const fields = fc.record({ at: fc.nat(5), team: fc.constantFrom('a', 'b') })
+    let told = 0
+    let untold = 0
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(id, fields), { minLength: 5, maxLength: 14 }),
+        fc.array(fc.tuple(id, fc.option(fields)), { maxLength: 6 }),
+        fc.constantFrom(undefined, 3),
+        fc.nat(3),
+        fc.boolean(),
+        (begin, steps, limit, spare, criteria) => {
+          const cut = cutOf({ at: -1 }, limit)
+          const matches = criteria ? matcher({ team: 'a' }) : undefined
+          const all = new Map(begin.map(([_id, rest]): [number, Document] => [_id, { _id, ...rest }]))
+          const inOrder = () =>
+            new Window(
+              cut,
+              [...all.values()].filter((one) => matches?.(one) ?? true),
+              true,
+            ).visible
+          const before = inOrder()
+            .slice(0, limit)
+            .map(({ key }) => key)
+          const changes = steps.flatMap(([_id, rest]) => {
+            const was = all.get(_id)
+            if (rest) all.set(_id, { _id, ...rest })
+            else all.delete(_id)
+            if (!rest && !was) return []
+            const kind = rest ? (was ? 'replace' : 'insert') : 'delete'
+            return [{ kind, collection: 'users', id: _id, operations: [], ...(was ? { before: was } : {}) }]
+          })
+          const found = [...all.values()].filter((one) => matches?.(one) ?? true)
+          const first = new Window(cut, found, true).visible.slice(0, (limit ?? 99) + spare)
+          const documents = new Map(first.map(({ key }) => [key, all.get(JSON.parse(key)) as Document]))
+          const window = new Window(cut, documents.values(), first.length === found.length)
+          const entries = changes.map((change) => ({ changes: [change] }) as never)
+          const known = knownBefore(entries, 'users', documents, window, matches)
+          if (known) told++
+          else untold++
+          if (known || limit === undefined) expect([...(known ?? []).keys()]).to.deep.equal(before)
+          for (const [key, value] of known ?? [])
+            if (value !== UNKNOWN) expect(value).to.equal(digest(JSON.stringify(all.get(JSON.parse(key)))))
+          expect(window.visible.map(({ key }) => key)).to.deep.equal([...documents.keys()].slice(0, limit))
+          const blind = entries.length > 0 && [
+            ...entries,
+            { changes: [{ kind: 'update', collection: 'users', id: 99 }] },
+          ]
+          if (blind)
+            expect(knownBefore(blind as never, 'users', documents, window, matches)).to.equal(undefined)
+        },
+      ),
+      { numRuns: 300 },
+    )
+    expect(told).to.be.above(100)
+    expect(untold).to.be.above(0)
   })
 
   it('is led to by a difference that moves as few documents as can be', async () => {
