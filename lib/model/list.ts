@@ -81,7 +81,7 @@ export class IndexedList {
     else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
     if (op.at !== undefined && (before || op.at < this.list.length)) {
       this.#compact()
-      if (before) this.list.splice(this.#find(key) ?? 0, 1)
+      if (before) this.list.splice(this.list.indexOf(before), 1)
       this.list.splice(op.at, 0, after)
       // All that is behind it has moved: the list is indexed anew when a document is looked for.
       this.#length = -1

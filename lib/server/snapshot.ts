@@ -94,7 +94,7 @@ export async function loadSnapshot(
     sequence,
     documents: end.documents.length,
     ...encoded,
-    ...(end.window ? { window: end.window } : {}),
+    ...(end.window && !window ? { window: end.window } : {}),
   }
 }
 
