@@ -1,6 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import { changed } from '../model/change.ts'
-import type { Document, Json, Model } from '../model/document.ts'
+import type { Document, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 
@@ -79,7 +78,7 @@ export class Store<M = unknown> {
     for (const document of data) loading.documents.push(document)
     loading.parts++
     if (!last) return false
-    const list = new IndexedList(loading.documents, changed)
+    const list = new IndexedList(loading.documents)
     list.apply(loading.oplist)
     this.#loading.delete(root)
     this.#show(root, list)
@@ -98,19 +97,13 @@ export class Store<M = unknown> {
       return false
     }
     if (!this.#knows(root)) return false
-    const list = this.#lists.get(root) ?? new IndexedList([], changed)
+    const list = this.#lists.get(root) ?? new IndexedList([])
     // One operation by itself is applied or it isn't; of many, those before the one that fails would stay.
-    const before = oplist.length > 1 ? oplist.map(({ id }) => [id, list.get(id)] as const) : []
+    const before = oplist.length > 1 ? [...list.list] : list.list
     try {
       list.apply(oplist)
     } catch (error) {
-      list.apply(
-        before.map(([id, data]) =>
-          data
-            ? { operation: 'set', id, path: '.', data: data as Json }
-            : { operation: 'unset', id, path: '.' },
-        ),
-      )
+      this.#show(root, new IndexedList(before))
       throw error
     }
     this.#show(root, list)
@@ -126,7 +119,7 @@ export class Store<M = unknown> {
     const missing = Object.keys(this.manifest ?? {}).filter(
       (root) => !this.#lists.has(root) && this.#knows(root),
     )
-    for (const root of missing) this.#show(root, new IndexedList([], changed))
+    for (const root of missing) this.#show(root, new IndexedList([]))
     return missing.length > 0
   }
 

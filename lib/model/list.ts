@@ -1,3 +1,4 @@
+import { changed } from './change.ts'
 import type { Document, Id } from './document.ts'
 import { idKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
@@ -31,9 +32,9 @@ export class IndexedList {
 
   /**
    * @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}.
-   * @param applied What an operation makes of a document, on a copy.
+   * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is no condition of a `pull`.
    */
-  constructor(documents: Document[], applied: Applied) {
+  constructor(documents: Document[], applied: Applied = changed) {
     this.list = documents
     this.#applied = applied
   }
@@ -69,7 +70,6 @@ export class IndexedList {
     const position = this.#find(key)
     const before = position === undefined ? undefined : this.list[position]
     let after = this.#applied(before, op)
-    if (after === before) return
     if (after === undefined) {
       if (position === undefined) return
       this.#removed.push(this.#numbers.get(key) ?? 0)
@@ -77,9 +77,16 @@ export class IndexedList {
       this.list[position] = undefined as never
       return
     }
+    if (after === before && op.at === undefined) return
     if (after._id === undefined) after = { ...after, _id: op.id }
     else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
-    if (position !== undefined) this.list[position] = after
+    if (op.at !== undefined && (before || op.at < this.list.length)) {
+      this.#compact()
+      if (before) this.list.splice(this.list.indexOf(before), 1)
+      this.list.splice(op.at, 0, after)
+      // All that is behind it has moved: the list is indexed anew when a document is looked for.
+      this.#length = -1
+    } else if (position !== undefined) this.list[position] = after
     else {
       this.#numbers.set(key, this.list.length + this.#gaps.length)
       this.#length = this.list.push(after)

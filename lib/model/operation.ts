@@ -45,6 +45,11 @@ export interface Operation {
 /** An operation and the document it is about. */
 export interface DocumentOperation extends Operation {
   id: Id
+  /**
+   * With the path `.` only, and not with `unset`: the document's index in the list after the operation, where the list has an order of its own. `set` inserts
+   * there, or replaces and moves there; `noop` moves.
+   */
+  at?: number
 }
 
 /** A set of operations that belong together, of one root. */

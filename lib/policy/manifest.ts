@@ -136,11 +136,13 @@ function filterAlone(manifest: Manifest, op: DocumentOperation): DocumentOperati
       `A ${op.operation} of ${needs} can't be filtered without the document`,
     )
   }
-  return operation === undefined ? [] : [about(op.id, operation)]
+  return operation === undefined ? [] : [about(op, operation)]
 }
 
-function about(id: Id, { operation, path, data }: Operation): DocumentOperation {
-  return data === undefined ? { operation, id, path } : { operation, id, path, data }
+function about({ id, at }: DocumentOperation, { operation, path, data }: Operation): DocumentOperation {
+  const told: DocumentOperation = data === undefined ? { operation, id, path } : { operation, id, path, data }
+  if (at !== undefined) told.at = at
+  return told
 }
 
 /** All operations on one document. Those that can be filtered as they are stay; if only one can't, all become images of what they led to. */
@@ -151,7 +153,7 @@ function filterGroup(
 ): DocumentOperation[] {
   const id = group[0]?.id ?? null
   let steps = group.map((op) => filterOperation(manifest, op))
-  if (steps.every(isSettled)) return told(id, steps)
+  if (steps.every(isSettled)) return told(group, steps)
   const document = lookup(id)
   if (document === undefined) return [{ operation: 'unset', id, path: '.' }]
   if (steps.some((step) => step.guessed) && isStable(group)) {
@@ -172,7 +174,7 @@ function filterGroup(
     step.loose ? created(manifest, document, step.loose, still) : undefined,
   )
   return [
-    ...told(id, steps),
+    ...told(group, steps),
     ...imageOf(
       manifest,
       document,
@@ -188,8 +190,11 @@ function isSettled(step: Filtered): boolean {
   )
 }
 
-function told(id: Id, steps: readonly Filtered[]): DocumentOperation[] {
-  return steps.flatMap((step) => (step.operation === undefined ? [] : [about(id, step.operation)]))
+function told(group: readonly DocumentOperation[], steps: readonly Filtered[]): DocumentOperation[] {
+  return group.flatMap((op, index) => {
+    const operation = steps[index]?.operation
+    return operation === undefined ? [] : [about(op, operation)]
+  })
 }
 
 function placesOf(op: DocumentOperation): Place[] {

@@ -65,7 +65,11 @@ function fits(field: string, value: unknown): boolean {
 
 function isOperation(op: unknown): boolean {
   return (
-    isObject(op) && typeof op.operation === 'string' && typeof op.path === 'string' && op.id !== undefined
+    isObject(op) &&
+    typeof op.operation === 'string' &&
+    typeof op.path === 'string' &&
+    op.id !== undefined &&
+    Number.isInteger(op.at ?? 0)
   )
 }
 

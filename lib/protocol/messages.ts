@@ -19,7 +19,7 @@ export const EVENTS = [
 
 export type EventName = (typeof EVENTS)[number]
 
-/** An operation as it is sent: `{ operation, id, path, data? }`. */
+/** An operation as it is sent: `{ operation, id, path, data?, at? }`. */
 export type WireOperation = Omit<DocumentOperation, 'keys'>
 
 /** A manifest as it is sent: `true` for all of a value, or the fields that may be seen. */
@@ -84,6 +84,8 @@ export interface ErrorAnswer {
 
 /** An operation without what only the server may know (`keys`). */
 export function wireOperation(op: DocumentOperation): WireOperation {
-  const { operation, id, path, data } = op
-  return data === undefined ? { operation, id, path } : { operation, id, path, data }
+  const { operation, id, path, data, at } = op
+  const wire: WireOperation = data === undefined ? { operation, id, path } : { operation, id, path, data }
+  if (at !== undefined) wire.at = at
+  return wire
 }

@@ -27,6 +27,7 @@ const operation: Schema = {
     id: {},
     path: { type: 'string', minLength: 1 },
     data: {},
+    at: { type: 'integer', minimum: 0 },
     // Known to the server only: it would tell clients of array positions that their manifest hides.
     keys: false,
   },

@@ -1,4 +1,5 @@
 import type { Document } from '../model/document.ts'
+import { firstOf } from '../policy/verdict.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
 
 /** Bytes that a change is reckoned at, besides what it holds. */
@@ -55,8 +56,8 @@ export function sizeOf(change: Change): number {
   return OVERHEAD + weigh(operations) + documents
 }
 
-/** A walk costs less than an encoding, of which nothing would be used but its length; of a long list it takes a sample. */
-function weigh(value: unknown): number {
+/** What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would be used but its length; of a long list it takes a sample. */
+export function weigh(value: unknown): number {
   if (typeof value === 'string') return TEXT + value.length
   if (typeof value !== 'object' || value === null) return 0
   let bytes = OBJECT
@@ -65,4 +66,23 @@ function weigh(value: unknown): number {
     for (let i = 0; i < sample; i++) bytes += ((VALUE + weigh(value[i])) * value.length) / sample
   } else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
   return Math.round(bytes)
+}
+
+/** The fields at the top of the document that an update touches; undefined where it is the whole document, or can't be told. */
+export function touchedBy(change: DocumentChange): Set<string> | undefined {
+  const touched = new Set<string>()
+  try {
+    for (const { operation, path, data, keys } of change.operations) {
+      const places = [firstOf(path, keys)]
+      if (operation === 'rename' && typeof data === 'string') places.push(firstOf(data))
+      for (const first of places) {
+        if (first === undefined) return undefined
+        touched.add(first)
+      }
+    }
+  } catch {
+    // A malformed change: showing it reports that, and a document wouldn't help.
+    return new Set()
+  }
+  return touched
 }

@@ -1,7 +1,7 @@
 import type { Document } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 import { wireOperation } from '../protocol/messages.ts'
-import { differenceOf, type Known, recallOf } from './difference.ts'
+import { differenceOf, type Known, knownBefore, ordered, recallOf } from './difference.ts'
 import { BARRIER } from './frame.ts'
 import type { Log } from './log.ts'
 import { slicer } from './pause.ts'
@@ -36,7 +36,7 @@ export class Crossings {
     this.#differences.set(known, ofKnown)
     const running = ofKnown.get(view)
     if (running) return running.then((made) => (made && !view.resumes(made.sequence) ? undefined : made))
-    const making = this.#cross(view, (documents) => differenceOf(known, documents))
+    const making = this.#cross(view, (documents) => leading(view, known, documents))
     ofKnown.set(view, making)
     making.catch(() => ofKnown.delete(view))
     return making
@@ -49,10 +49,14 @@ export class Crossings {
     try {
       return await this.#cross(view, (documents, snapshot) => {
         if (!view.reaches(sequence)) return undefined
-        const entries = [...this.#log.after(sequence, view.feed)].filter(
-          (entry) => entry.sequence <= snapshot.sequence,
-        )
-        return recallOf(entries, view.collection, documents, view.matches)
+        const all = [...this.#log.after(sequence, view.feed)]
+        if (view.window) {
+          // What was touched does not tell which documents came and went at the end of the first ones: it is undone.
+          const known = knownBefore(all, view.collection, documents, view.window, view.matches)
+          return known && leading(view, known, documents)
+        }
+        const entries = all.filter((entry) => entry.sequence <= snapshot.sequence)
+        return view.cut ? undefined : recallOf(entries, view.collection, documents, view.matches)
       })
     } finally {
       pin.release()
@@ -108,6 +112,16 @@ export class Crossings {
     }
     return documents
   }
+}
+
+/** The operations that lead from what is known to the documents of a view, and to their order where it has one. */
+async function leading(
+  view: View,
+  known: Known,
+  documents: ReadonlyMap<string, Document>,
+): Promise<DocumentOperation[]> {
+  const operations = await differenceOf(known, documents)
+  return view.cut ? ordered(operations, known, documents) : operations
 }
 
 /** The texts of operations; undefined once they are longer than that. */

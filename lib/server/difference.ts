@@ -5,6 +5,7 @@ import type { Change, DocumentChange } from '../source/source.ts'
 import { digest, UNKNOWN } from './digest.ts'
 import type { Entry } from './log.ts'
 import { slicer } from './pause.ts'
+import type { Window } from './window.ts'
 
 /** The ids that a client holds, and the digest of what it holds of each. */
 export type Known = ReadonlyMap<string, number>
@@ -35,6 +36,54 @@ export async function differenceOf(
 }
 
 /**
+ * A difference that leads to the order of the documents too: what is known stands in the client's order. Those that keep their order among each
+ * other, as many as there can be, stay where they are.
+ */
+export function ordered(
+  difference: readonly DocumentOperation[],
+  known: Known,
+  documents: ReadonlyMap<string, Document>,
+): DocumentOperation[] {
+  const operations = difference.filter(({ operation }) => operation === 'unset')
+  const changed = new Map(difference.map((operation) => [idKey(operation.id), operation]))
+  const places = new Map([...documents.keys()].map((key, place) => [key, place]))
+  const current = [...known.keys()].filter((key) => documents.has(key))
+  const staying = new Set(longestRise(current.map((key) => places.get(key) ?? 0)))
+  let previous: string | undefined
+  for (const [key, place] of places) {
+    const { id, ...change } = changed.get(key) ?? { operation: 'noop', id: idOfKey(key), path: '.' }
+    if (!staying.has(place)) {
+      const from = known.has(key) ? current.indexOf(key) : -1
+      if (from >= 0) current.splice(from, 1)
+      const at = previous === undefined ? 0 : current.indexOf(previous) + 1
+      current.splice(at, 0, key)
+      operations.push({ ...change, id, at })
+    } else if (changed.has(key)) operations.push({ ...change, id })
+    previous = key
+  }
+  return operations
+}
+
+/** The longest part of a list that rises. */
+function longestRise(list: readonly number[]): number[] {
+  /** For each length, the index of the least number that a rising part of that length ends with. */
+  const ends: number[] = []
+  const before = list.map((number, index) => {
+    let low = 0
+    for (let high = ends.length; low < high; ) {
+      const middle = (low + high) >> 1
+      if ((list[ends[middle] ?? 0] ?? 0) < number) low = middle + 1
+      else high = middle
+    }
+    ends[low] = index
+    return ends[low - 1]
+  })
+  const rise: number[] = []
+  for (let index = ends.at(-1); index !== undefined; index = before[index]) rise.push(list[index] ?? 0)
+  return rise
+}
+
+/**
  * The operations that lead a client, which held the view before the entries, to the documents after them: what the entries touched is sent whole, or
  * removed. Undefined where it can't be told whether the client held a document that is not in the view now: its id might be none that it may see.
  *
@@ -46,15 +95,8 @@ export function recallOf(
   documents: ReadonlyMap<string, Document>,
   matches: ((document: Document) => boolean) | undefined,
 ): DocumentOperation[] | undefined {
-  const first = new Map<string, DocumentChange>()
-  for (const entry of entries) {
-    for (const change of entry.changes) {
-      if (change.collection !== collection) continue
-      if (!isOfDocument(change)) return undefined
-      const key = idKey(change.id)
-      if (!first.has(key)) first.set(key, change)
-    }
-  }
+  const first = firstChanges(entries, collection)
+  if (!first) return undefined
   const operations: DocumentOperation[] = []
   for (const [key, change] of first) {
     const document = documents.get(key)
@@ -67,6 +109,50 @@ export function recallOf(
     if (held) operations.push({ operation: 'unset', id: change.id, path: '.' })
   }
   return operations
+}
+
+/**
+ * What a client held of a view with an order before the entries, which led to the window: what it holds of a document that they touched is `UNKNOWN`. Undefined
+ * where it can't be told.
+ *
+ * @param documents as the client is to have them, by the keys of their ids
+ */
+export function knownBefore(
+  entries: Iterable<Entry>,
+  collection: string,
+  documents: ReadonlyMap<string, Document>,
+  window: Window,
+  matches: ((document: Document) => boolean) | undefined,
+): Known | undefined {
+  const first = firstChanges(entries, collection)
+  if (!first) return undefined
+  const then = window.copy()
+  for (const [key, { kind, before }] of first) {
+    if (kind !== 'insert' && !before) return undefined
+    if (kind !== 'insert' && before && (!matches || matches(before))) then.put(before)
+    else then.remove(key)
+  }
+  if (then.short) return undefined
+  return new Map(
+    then.visible.map(({ key }) => {
+      const document = first.has(key) ? undefined : documents.get(key)
+      return [key, document ? digest(JSON.stringify(document)) : UNKNOWN]
+    }),
+  )
+}
+
+/** The first change of each document in the entries; undefined where something happened to the whole collection. */
+function firstChanges(entries: Iterable<Entry>, collection: string): Map<string, DocumentChange> | undefined {
+  const first = new Map<string, DocumentChange>()
+  for (const entry of entries) {
+    for (const change of entry.changes) {
+      if (change.collection !== collection) continue
+      if (!isOfDocument(change)) return undefined
+      const key = idKey(change.id)
+      if (!first.has(key)) first.set(key, change)
+    }
+  }
+  return first
 }
 
 /** Whether the view had the document before the change, as far as the change tells. */

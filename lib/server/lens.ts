@@ -2,10 +2,11 @@ import type { Document, Id, Json } from '../model/document.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
 import { equalitiesOf } from '../policy/equality.ts'
 import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
+import type { Order } from '../policy/order.ts'
 import { fieldsOf } from '../policy/query.ts'
 import { Judge, type Verdict } from '../policy/verdict.ts'
 import type { DocumentChange, Query } from '../source/source.ts'
-import { documentAfter } from './change.ts'
+import { documentAfter, touchedBy } from './change.ts'
 import { BARRIER } from './frame.ts'
 
 /** What a view lets through: its criteria and its manifest, without any memory of documents. */
@@ -13,13 +14,21 @@ export class Lens {
   readonly manifest: Manifest
   /** Whether a document belongs to the view; undefined when all do. */
   readonly matches: ((document: Document) => boolean) | undefined
+  /** In which order it shows documents, where it has one. */
+  readonly order: Order | undefined
   readonly #query: Query
   /** Made when it is first needed: of many views, few ever are asked. */
   #judge: Judge | undefined
 
-  constructor(manifest: Manifest, query: Query, matches: ((document: Document) => boolean) | undefined) {
+  constructor(
+    manifest: Manifest,
+    query: Query,
+    matches: ((document: Document) => boolean) | undefined,
+    order?: Order,
+  ) {
     this.manifest = manifest
     this.matches = matches
+    this.order = order
     this.#query = query
   }
 
@@ -28,9 +37,26 @@ export class Lens {
     return equalitiesOf(this.#query)
   }
 
-  /** The fields at the top of documents that the criteria looks at. */
+  /** The fields at the top of documents that the criteria and the order look at. */
   get fields(): Set<string> {
-    return fieldsOf(this.#query)
+    const fields = fieldsOf(this.#query)
+    for (const field of this.order?.fields ?? []) fields.add(field)
+    return fields
+  }
+
+  /** Whether an update touches what documents are ordered by. */
+  moves(change: DocumentChange): boolean {
+    if (!this.order) return false
+    const touched = touchedBy(change)
+    if (!touched) return true
+    for (const field of this.order.fields) if (touched.has(field)) return true
+    return false
+  }
+
+  /** The same as {@link Lens.judge}, where the view doesn't have the document, so that only the document tells a new place of it. */
+  judgeUnheld(change: DocumentChange): Verdict {
+    const verdict = this.judge(change)
+    return verdict !== 'out' && this.moves(change) ? 'unknown' : verdict
   }
 
   /** What an update tells of whether its document matches. */
@@ -44,7 +70,7 @@ export class Lens {
   needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
     if (change.document) return false
     try {
-      const verdict = this.judge(change)
+      const verdict = held ? this.judge(change) : this.judgeUnheld(change)
       if (verdict === 'unknown') return true
       if (verdict === 'out' || (this.matches && verdict === 'same' && held === false)) return false
       if (verdict === 'in' && !held) return true
@@ -64,7 +90,7 @@ export class Lens {
    * @throws ParticleError where an operation is malformed
    */
   show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof BARRIER {
-    if (!this.matches) return this.#filter(change, change.operations)
+    if (!this.matches) return this.filter(change, change.operations)
 
     const leave: DocumentOperation[] = held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     if (change.kind === 'delete') return leave
@@ -73,14 +99,15 @@ export class Lens {
       const verdict = this.judge(change)
       if (verdict === 'unknown' || (verdict === 'in' && !held)) return BARRIER
       if (verdict === 'out') return leave
-      return held ? this.#filter(change, change.operations) : []
+      return held ? this.filter(change, change.operations) : []
     }
     if (!this.matches(whole)) return leave
-    if (held) return this.#filter(change, change.operations)
-    return this.#filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
+    if (held) return this.filter(change, change.operations)
+    return this.filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
   }
 
-  #filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
+  /** Operations of a change as the manifest lets them through; whether the document is in the view is not asked. */
+  filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
     const { id, document } = change
     const oplist = operations.map((operation) => ({ ...operation, id }))
     if (document) {

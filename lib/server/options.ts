@@ -35,6 +35,10 @@ export interface CollectionOptions<M = Manifest> {
   collection: CollectionHandle
   /** Which documents a client may see: a query whose strings that start with `@` come from the identity or follow a relation, or a function of it. Default: all. */
   criteria?: Criteria | undefined
+  /** In which order clients have the documents: fields with 1 or -1 each, as in `{ at: -1 }`; documents that are equal by them are ordered by `_id`. */
+  sort?: Record<string, 1 | -1> | undefined
+  /** How many documents a client has at most: the first ones by `sort`. Default: all. */
+  limit?: number | undefined
 }
 
 export type DataSource<M = Manifest> = CallbacksOptions<M> | CollectionOptions<M>

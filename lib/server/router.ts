@@ -1,7 +1,6 @@
 import { keysAt } from '../policy/equality.ts'
-import { firstOf } from '../policy/verdict.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
-import { documentAfter } from './change.ts'
+import { documentAfter, touchedBy } from './change.ts'
 import type { View } from './view.ts'
 
 /** What an indexed view is found by: one field of its criteria, and the values of which a document must have one. */
@@ -151,25 +150,6 @@ export class Router {
       else this.#readers.delete(field)
     }
   }
-}
-
-/** The fields at the top of the document that an update touches; undefined where it is the whole document, or can't be told. */
-function touchedBy(change: DocumentChange): Set<string> | undefined {
-  const touched = new Set<string>()
-  try {
-    for (const { operation, path, data, keys } of change.operations) {
-      const places = [firstOf(path, keys)]
-      if (operation === 'rename' && typeof data === 'string') places.push(firstOf(data))
-      for (const first of places) {
-        if (first === undefined) return undefined
-        touched.add(first)
-      }
-    }
-  } catch {
-    // A malformed change: showing it reports that, and a document wouldn't help.
-    return new Set()
-  }
-  return touched
 }
 
 /** The keys of the values that an update gives a field, where it sets it as a whole; undefined where it does otherwise. */

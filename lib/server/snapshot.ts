@@ -3,12 +3,15 @@ import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { Operation } from '../model/operation.ts'
 import { filterPayload } from '../policy/manifest.ts'
-import type { DocumentChange } from '../source/source.ts'
+import type { DocumentChange, Reading } from '../source/source.ts'
+import * as arrangement from './arrangement.ts'
 import { documentAfter } from './change.ts'
 import { digest } from './digest.ts'
 import type { Log } from './log.ts'
 import { slicer } from './pause.ts'
+import { Top } from './top.ts'
 import type { View } from './view.ts'
+import { Window } from './window.ts'
 
 /** A view's documents at one point of the process's order, filtered and encoded. */
 export interface Snapshot {
@@ -20,37 +23,55 @@ export interface Snapshot {
   readonly documents: number
   /** The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it current. */
   readonly members: Map<string, number>
+  /** The first documents at that point, where the view has an order and knew none before. The view takes it over. */
+  readonly window?: Window
 }
 
 /** A payload event ends when it has grown to so many characters. */
 const PART_SIZE = 64 * 1024
 
+/** What is read, and becomes what there is at the end of the reading. */
+interface Draft {
+  put(documents: readonly Document[]): void | Promise<void>
+  /** Nothing more comes from the source itself. */
+  read(): void
+  /** Takes a change in; false where it can't be told what it does. */
+  fold(change: DocumentChange): boolean
+  /** What the view shows, in order; undefined where that is more than is known. */
+  end(): { documents: readonly Document[]; window?: Window } | undefined
+}
+
 /**
  * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
  * was read, by values, before anything is shown. `pinned` is the sequence from which on the log keeps everything meanwhile.
  *
- * Resolves to undefined when the view was reloaded meanwhile, or its collection replaced: the caller reads again.
+ * Resolves to undefined when the view was reloaded meanwhile, its collection replaced, or more must be read: the caller reads again. `attempt` counts
+ * from 0 how often it did.
  */
 export async function loadSnapshot(
   view: View,
   log: Log,
   pinned: number,
   stale: () => boolean,
+  attempt = 0,
 ): Promise<Snapshot | undefined> {
-  const { feed } = view
-  const list = new DocumentList()
-  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
-  const turn = slicer()
-  const reading = await feed.adapter.read(view.collection, view.query, async (documents) => {
-    for (const document of documents) {
-      put(list, document)
-      await turn()
-    }
-  })
+  const { feed, window } = view
+  if (window?.whole) {
+    const sequence = log.head
+    const documents = window.visible.map(({ document }) => document)
+    return { sequence, documents: documents.length, ...(await encodeParts(view, documents, now())) }
+  }
+  const top = view.cut && view.cut.limit < Number.POSITIVE_INFINITY ? new Top(view.cut, attempt) : undefined
+  const draft = top ? draftOfTop(view, top) : draftOfAll(view)
+  const put = (documents: readonly Document[]) => draft.put(documents)
+  const reading: Reading = top
+    ? await feed.adapter.read(view.collection, view.query, put, top.options)
+    : await feed.adapter.read(view.collection, view.query, put)
   // A feed that was closed meanwhile would never come to where the reading ended.
   if (!stale()) await feed.reached(reading.to)
   if (stale()) return undefined
 
+  draft.read()
   let sequence = log.head
   for (let at = pinned + 1; at <= log.head; at++) {
     const entry = log.at(at)
@@ -63,13 +84,57 @@ export async function loadSnapshot(
     for (const change of entry.changes) {
       if (change.collection !== view.collection) continue
       if (change.kind === 'clear' || change.kind === 'reload') return undefined
-      if (feed.adapter.compare(change.position, reading.from) > 0 && !fold(list, change, view))
-        return undefined
+      if (feed.adapter.compare(change.position, reading.from) > 0 && !draft.fold(change)) return undefined
     }
   }
-  const timestamp = reading.timestamp ?? new Date().toISOString()
-  const encoded = await encodeParts(view, list.list, timestamp)
-  return { sequence, documents: list.size, ...encoded }
+  const end = draft.end()
+  if (!end) return undefined
+  const encoded = await encodeParts(view, end.documents, reading.timestamp ?? now())
+  return {
+    sequence,
+    documents: end.documents.length,
+    ...encoded,
+    ...(end.window && !window ? { window: end.window } : {}),
+  }
+}
+
+/** All documents of a view. */
+function draftOfAll(view: View): Draft {
+  const list = new DocumentList()
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
+  const turn = slicer()
+  return {
+    async put(documents) {
+      for (const document of documents) {
+        put(list, document)
+        await turn()
+      }
+    },
+    read() {},
+    fold: (change) => fold(list, change, view),
+    end() {
+      if (!view.cut) return { documents: list.list }
+      const window = new Window(view.cut, list.list, true)
+      const documents = window.visible.map(({ document }) => list.get(document._id ?? null) ?? document)
+      return { documents, window }
+    },
+  }
+}
+
+/** The first documents of a view. */
+function draftOfTop(view: View, top: Top): Draft {
+  let window: Window | undefined
+  return {
+    put: (documents) => top.put(documents),
+    read() {
+      window = top.window()
+    },
+    fold: (change) => window !== undefined && arrangement.fold(window, view.lens, change),
+    end() {
+      if (!window || window.short) return undefined
+      return { documents: window.visible.map(({ document }) => document), window }
+    },
+  }
 }
 
 /** The documents of a snapshot as they were sent, by the keys of their ids. */
@@ -151,4 +216,8 @@ function lastingBuffer(text: string): Buffer {
   const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   buffer.write(text)
   return buffer
+}
+
+function now(): string {
+  return new Date().toISOString()
 }

@@ -12,6 +12,7 @@ import {
 } from '../policy/criteria.ts'
 import { identityKey } from '../policy/identity.ts'
 import { type Manifest, parseManifest } from '../policy/manifest.ts'
+import { type Cut, parseCut } from '../policy/order.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../policy/relation.ts'
 import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
@@ -44,8 +45,10 @@ interface CollectionSource extends Source {
   feed: Feed
   collection: CollectionHandle
   criteria: Criteria | undefined
+  cut: Cut | undefined
 }
 
+const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
 const ROOT = /^[A-Za-z_][\w-]*$/
 const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -130,12 +133,14 @@ export class Sources {
           collection: '',
           query: {},
           matches: undefined,
+          cut: undefined,
           shared: false,
           makeFeed: () =>
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
       const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity, valuesOf)
+      const { cut } = source
       const all = query !== null && Object.keys(query).length === 0
       return {
         key: JSON.stringify([
@@ -143,12 +148,14 @@ export class Sources {
           text,
           source.collection.collectionName,
           query === null ? null : canonicalQuery(query),
+          ...(cut ? [cut.order.text, cut.limit] : []),
         ]),
         root,
         manifest,
         collection: source.collection.collectionName,
         query: query ?? { _id: { $in: [] } },
         matches: all ? undefined : query === null ? () => false : matcher(query),
+        cut,
         shared: true,
         makeFeed: () => source.feed,
       }
@@ -201,9 +208,8 @@ function parseSource(
     refuse('is not a name of letters, digits, - and _ that starts with a letter')
   if (typeof source !== 'object' || source === null)
     refuse('must be { manifest, collection } or { manifest, payload, delta }')
-  refuseUnknown(`${where}: option`, source, ['manifest', 'collection', 'criteria', 'payload', 'delta'])
-  const given: { payload?: unknown; delta?: unknown; collection?: unknown; criteria?: unknown } =
-    source as never
+  refuseUnknown(`${where}: option`, source, KNOWN)
+  const given: { [K in (typeof KNOWN)[number]]?: unknown } = source as never
   if (source.manifest === undefined)
     refuse('has no manifest: the fields that clients may see, or true for all')
   const manifest = parseManifest(source.manifest, `${where}.manifest`)
@@ -223,7 +229,8 @@ function parseSource(
         : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
             relate(relation, `${where}.criteria`, collection),
           )
-    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria }
+    const cut = parseCut(given.sort, given.limit, where)
+    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut }
   }
   if (typeof given.payload !== 'function')
     refuse('needs a collection, or the function payload(identity, done)')
@@ -231,5 +238,7 @@ function parseSource(
     refuse('delta must be a function (identity, listener)')
   if (given.criteria !== undefined)
     refuse('criteria goes with a collection; callbacks get the identity themselves')
+  if (given.sort !== undefined || given.limit !== undefined)
+    refuse('sort and limit go with a collection; callbacks give documents in an order of their own')
   return { kind: 'callbacks', ...common, callbacks: source as CallbackSource }
 }

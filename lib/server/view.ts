@@ -3,7 +3,9 @@ import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 import type { Manifest } from '../policy/manifest.ts'
+import type { Cut } from '../policy/order.ts'
 import type { DocumentChange, Query } from '../source/source.ts'
+import { arrange, needsDocument } from './arrangement.ts'
 import type { Known } from './difference.ts'
 import { UNKNOWN } from './digest.ts'
 import type { Feed } from './feed.ts'
@@ -11,37 +13,13 @@ import { BARRIER, Frame, type Shown } from './frame.ts'
 import { Lens } from './lens.ts'
 import type { Entry, Log } from './log.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
+import type { Receiver, Viewer, ViewSpec } from './viewer.ts'
+import type { Item, Window } from './window.ts'
 
 /** A view of more documents than these is asked at every change of its collection, rather than found by the documents that it has. */
 const MOST_HELD = 1_000
 
-/** Who gets what a view shows. */
-export interface Receiver {
-  deliver(view: View, entry: Entry, frame: Frame): void
-}
-
-/** Who looks at a view. */
-export interface Viewer {
-  /** What was shown is void, and the view is read again. */
-  reset(view: View, reason: string): void
-  /** What happened is not known; `known` is what was shown before. */
-  differ(view: View, known: Known, reason: string): void
-  failed(view: View): void
-}
-
-/** What a view shows: one per distinct root, manifest and resolved criteria. */
-export interface ViewSpec {
-  /** The same for equal views. */
-  key: string
-  root: string
-  manifest: Manifest
-  feed: Feed
-  collection: string
-  /** The resolved criteria; `{}` for all documents. */
-  query: Query
-  /** Whether a document belongs to the view; undefined when all do. */
-  matches: ((document: Document) => boolean) | undefined
-}
+export type { Receiver, Viewer, ViewSpec } from './viewer.ts'
 
 /** The filtered image of one collection, as one or many connections see it. */
 export class View {
@@ -52,6 +30,7 @@ export class View {
   readonly collection: string
   readonly query: Query
   readonly matches: ((document: Document) => boolean) | undefined
+  readonly cut: Cut | undefined
   readonly lens: Lens
   readonly viewers = new Set<Viewer>()
   /** Get the frames: viewers by themselves, or all that are alike at once. */
@@ -61,6 +40,8 @@ export class View {
   /** The documents of the view after the last entry, where there was a snapshot; `UNKNOWN` for those that have changed since it. */
   #members: Map<string, number> | undefined
   #known: Known | undefined
+  /** The first documents after the last entry, where the view has an order and the members are known. */
+  #window: Window | undefined
   /** Whether changes of its members find it, so that it need not be asked at every change. */
   #found = false
   /** Entries after this sequence were taken in, the members being known. */
@@ -80,13 +61,15 @@ export class View {
     this.collection = spec.collection
     this.query = spec.query
     this.matches = spec.matches
-    this.lens = new Lens(spec.manifest, spec.query, spec.matches)
+    this.cut = spec.cut
+    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order)
     this.#log = log
     this.#onError = onError
   }
 
   /** Whether the change can be shown only with the document at hand. */
   needsDocument(change: DocumentChange): boolean {
+    if (this.#window) return needsDocument(this.#window, this.lens, change)
     return this.lens.needsDocument(change, this.#members?.has(idKey(change.id)))
   }
 
@@ -98,7 +81,7 @@ export class View {
 
   /** Whether what follows a sequence can be replayed to a client that held the view there. */
   resumes(sequence: number): boolean {
-    return this.reaches(sequence) && (!this.matches || sequence >= this.#since)
+    return this.reaches(sequence) && (!this.#selects || sequence >= this.#since)
   }
 
   /** How many documents are known to be in the view. */
@@ -109,11 +92,16 @@ export class View {
   /** Takes a new entry in and hands its frame to the viewers. */
   take(entry: Entry): void {
     // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
-    if (!this.#members && (this.matches || this.viewers.size === 0)) return
+    if (!this.#members && (this.#selects || this.viewers.size === 0)) return
+    const visible = this.#window?.visible
     const shown = this.#show(entry, this.#members !== undefined)
     if (shown === null) return
     if (shown === BARRIER) {
-      this.reload('source-changed')
+      const replaced = entry.changes.some(
+        (change) => !('id' in change) && change.collection === this.collection,
+      )
+      if (visible && !replaced) this.#lose(this.#knownOf(visible), 'history-lost')
+      else this.reload('source-changed')
       return
     }
     for (const receiver of this.receivers) receiver.deliver(this, entry, shown)
@@ -123,7 +111,7 @@ export class View {
   frame(entry: Entry): Shown | null {
     const known = entry.frames.get(this)
     if (known !== undefined) return known
-    return this.matches ? null : this.#show(entry, false)
+    return this.#selects ? null : this.#show(entry, false)
   }
 
   /** The present snapshot, encoded: the one at hand while the log reaches back to it, else a new one; one reading serves all who wait. */
@@ -146,7 +134,8 @@ export class View {
 
   /** What those who see the view hold now, as it stays; undefined before it was read. */
   known(): Known | undefined {
-    if (this.#members) this.#known ??= new Map(this.#members)
+    if (this.#window) this.#known ??= this.#knownOf(this.#window.visible)
+    else if (this.#members) this.#known ??= new Map(this.#members)
     return this.#known
   }
 
@@ -169,6 +158,16 @@ export class View {
     await this.feed.release(this)
   }
 
+  /** The first documents after the last entry, where the view has an order and they are known. */
+  get window(): Window | undefined {
+    return this.#window
+  }
+
+  /** Whether it is not told of all documents alike: to show an entry, it must know which ones it has. */
+  get #selects(): boolean {
+    return this.matches !== undefined || this.cut !== undefined
+  }
+
   /** Whether its members are known, and nobody is reading it. */
   get settled(): boolean {
     return this.#members !== undefined && this.#loading === undefined
@@ -187,7 +186,10 @@ export class View {
 
   /** What happened is not known: what viewers hold must be compared with what there is now. */
   lost(reason: string): void {
-    const known = this.#members
+    this.#lose(this.#window ? this.known() : this.#members, reason)
+  }
+
+  #lose(known: Known | undefined, reason: string): void {
     this.#forget()
     for (const viewer of [...this.viewers]) {
       if (known) viewer.differ(this, known, reason)
@@ -210,12 +212,12 @@ export class View {
   async #load(): Promise<Snapshot> {
     const generation = this.#generation
     const stale = () => generation !== this.#generation
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
       const pin = this.#log.pin()
       try {
-        const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale)
+        const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
         // Who waits for what is void by now joins those who wait for the reading that took its place.
         if (stale()) return this.snapshot()
         if (!snapshot || !this.#follow(snapshot)) continue
@@ -230,28 +232,41 @@ export class View {
   /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
   #follow(snapshot: Snapshot): boolean {
     const taken = this.#members !== undefined
-    this.#setMembers(snapshot.members)
+    this.#setMembers(snapshot.members, taken ? this.#window : snapshot.window)
     if (!taken) this.#since = snapshot.sequence
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
-      const shown = taken || !this.matches ? this.frame(entry) : this.#show(entry, true)
+      const shown = taken || !this.#selects ? this.frame(entry) : this.#show(entry, true)
       if (shown === BARRIER) {
         this.#setMembers(undefined)
         this.#since = Number.POSITIVE_INFINITY
         return false
       }
-      if (shown && (taken || !this.matches)) this.#note(shown.oplist)
+      if (shown && (taken || !this.#selects)) this.#note(shown.oplist)
     }
     return true
   }
 
   /** Puts other members in the place of those that were known, and lets changes of them find the view. */
-  #setMembers(members: Map<string, number> | undefined): void {
-    if (this.#found) for (const key of this.#members?.keys() ?? []) this.feed.hold(this, key, false)
+  #setMembers(members: Map<string, number> | undefined, window?: Window): void {
+    if (this.#found) for (const key of this.#keys) this.feed.hold(this, key, false)
     this.#members = members
+    this.#window = window
     this.#known = undefined
-    this.#found = this.lens.equalities.size > 0 && members !== undefined && members.size <= MOST_HELD
-    if (this.#found) for (const key of members?.keys() ?? []) this.feed.hold(this, key, true)
+    const count = window?.size ?? members?.size ?? MOST_HELD + 1
+    this.#found = this.lens.equalities.size > 0 && count <= MOST_HELD
+    if (this.#found) for (const key of this.#keys) this.feed.hold(this, key, true)
+    if (window) window.onKnown = (key, known) => this.#found && this.feed.hold(this, key, known)
     this.feed.route(this, this.#found)
+  }
+
+  /** The keys of all documents whose changes it must be told of. */
+  get #keys(): Iterable<string> {
+    return this.#window?.keys ?? this.#members?.keys() ?? []
+  }
+
+  /** What those who see the view hold while these documents are visible. */
+  #knownOf(visible: readonly Item[]): Known {
+    return new Map(visible.map(({ key }) => [key, this.#members?.get(key) ?? UNKNOWN]))
   }
 
   /** Keeps the members as they are after operations. */
@@ -262,9 +277,9 @@ export class View {
       if (path !== '.') {
         if (this.#members?.has(key)) this.#members.set(key, UNKNOWN)
       } else if (operation === 'set') {
-        if (this.#found && !this.#members?.has(key)) this.feed.hold(this, key, true)
+        if (this.#found && !this.#window && !this.#members?.has(key)) this.feed.hold(this, key, true)
         this.#members?.set(key, UNKNOWN)
-      } else if (operation === 'unset' && this.#members?.delete(key) && this.#found)
+      } else if (operation === 'unset' && this.#members?.delete(key) && this.#found && !this.#window)
         this.feed.hold(this, key, false)
     }
   }
@@ -288,13 +303,18 @@ export class View {
     for (const change of entry.changes) {
       if (change.collection !== this.collection) continue
       if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
-      const operations = this.lens.show(change, this.#members?.has(idKey(change.id)) ?? false)
+      const operations = this.#window
+        ? arrange(this.#window, this.lens, change)
+        : this.lens.show(change, this.#members?.has(idKey(change.id)) ?? false)
       if (operations === BARRIER) return BARRIER
-      if (note) this.#note(operations)
+      // What clients hold must be known until it is certain that they are told this.
+      if (note && !this.#window) this.#note(operations)
       for (const operation of operations) oplist.push(operation)
       timestamp = change.timestamp
     }
+    if (this.#window?.short) return BARRIER
     if (oplist.length === 0) return null
+    if (note && this.#window) this.#note(oplist)
     return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
   }
 }

@@ -79,7 +79,7 @@ export class Views {
   #reckon(view: View): void {
     const resting = this.#resting.get(view)
     if (!resting) return
-    const bytes = VIEW_SIZE + view.size * ID_SIZE
+    const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
     this.#bytes += bytes - resting.bytes
     resting.bytes = bytes
   }

@@ -54,6 +54,14 @@ export interface ChangeListener {
   error(error: unknown): void
 }
 
+/** The first documents of an order. */
+export interface ReadOptions {
+  /** Dotted paths, with 1 where they ascend and -1 where they descend; the last of them tells any two documents apart. */
+  sort: readonly (readonly [path: string, direction: 1 | -1])[]
+  /** So many documents are enough. */
+  limit: number
+}
+
 /** Between which positions a reading took place, and when its data was current (ISO 8601), where the source says so. */
 export interface Reading {
   from: string
@@ -101,11 +109,15 @@ export interface Adapter {
    * Reads the documents of a collection that match the query, in batches; awaits `each` before it reads on (backpressure).
    * What changed after `from` may be in the documents already or not; nothing after `to` is in them.
    * Where reading is atomic, `from` equals `to`. Documents are handed over: the source won't change them later.
+   *
+   * With `options`, the first `limit` documents of the order are enough, in any order: of those that don't change meanwhile, none may be missing that comes before
+   * the last of what is given, by the order of the JSON values that MongoDB's `sort` has. A source that isn't sure of it gives all documents.
    */
   read(
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
   ): Promise<Reading>
   /**
    * The documents with these ids as they are now, in any order; those that are gone are left out. A source that can't do it leaves it out:

@@ -165,6 +165,21 @@ describe('store', () => {
     expect(store.data).to.deep.equal(before)
   })
 
+  it('keeps the order, too, when a delta fails', () => {
+    const store = loaded()
+    const before = structuredClone(store.data)
+    const oplist: DocumentOperation[] = [
+      { operation: 'unset', id: 1, path: '.' },
+      { operation: 'noop', id: 2, path: '.', at: 0 },
+      { ...set(7, '.', { _id: 7 }), at: 0 },
+      { operation: 'inc', id: 2, path: 'name', data: 1 },
+    ]
+    expect(() => store.delta({ root: 'users', oplist })).to.throw()
+    expect(store.data).to.deep.equal(before)
+    store.delta({ root: 'users', oplist: oplist.slice(0, 3) })
+    expect(store.data.users?.slice(0, 2).map(({ _id }) => _id)).to.deep.equal([7, 2])
+  })
+
   it('gives the same snapshot as long as nothing changes, and another one when something did', () => {
     const store = loaded()
     const [users, model] = [store.getRoot('users'), store.getModel()]

@@ -87,6 +87,32 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         expectSame((await snapshot(USERS, { team: 'none' })).documents, [])
       })
 
+      it('gives the first documents of an order, if not all', async () => {
+        const ages = [30, 10, null, 20, 50, 40]
+        for (const [index, age] of ages.entries())
+          await users.insertOne({ _id: index, team: index ? 'red' : 'blue', age })
+        for (const [direction, expected] of [
+          [1, [2, 1, 3]],
+          [-1, [4, 5, 3]],
+        ] as const) {
+          const found = new Set<unknown>()
+          const sort = [
+            ['age', direction],
+            ['_id', 1],
+          ] as const
+          await harness.adapter.read(
+            USERS,
+            { team: 'red' },
+            (batch) => {
+              for (const { _id } of batch) found.add(_id)
+            },
+            { sort, limit: 3 },
+          )
+          for (const id of expected) expect(found.has(id), `${id}`).to.equal(true)
+          expect(found.has(0)).to.equal(false)
+        }
+      })
+
       it('gives nothing for a collection that is not there', async () => {
         expect((await snapshot('contract_nowhere')).documents).to.deep.equal([])
       })

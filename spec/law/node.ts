@@ -121,10 +121,10 @@ export class Node {
   #serve(): Server {
     const { held } = this
     const dataSources = Object.fromEntries(
-      Object.entries(ROOTS).map(([name, { manifest, store, criteria, callbacks }]) => {
+      Object.entries(ROOTS).map(([name, { manifest, store, criteria, first, callbacks }]) => {
         if (callbacks) return [name, { manifest, ...this.#callbacks }]
         const collection = { adapter: held[store], collectionName: COLLECTION }
-        return [name, { manifest, collection, criteria }]
+        return [name, { manifest, collection, criteria, sort: first?.sort, limit: first?.limit }]
       }),
     )
     return new Server({ ...this.#options, secret: SECRET, dataSources })

@@ -71,18 +71,18 @@ export class Track {
   readonly texts: string[]
   /** The keys of all documents that ever belonged to the view. */
   readonly ids = new Set<string>()
-  /** Which state of the source is the view's own last one. */
   readonly #root: Root
   readonly #identity: Identity
   readonly #history: readonly Change[]
-  readonly #images = new Map<string, string>()
+  /** The documents that it may see, and the text of each one's image. */
+  readonly #seen = new Map<string, { document: Document; text: string }>()
   #done = 0
 
   constructor(root: Root, identity: Identity, history: readonly Change[]) {
     this.#root = root
     this.#identity = identity
     this.#history = history
-    this.texts = [textOf([])]
+    this.texts = [textOf([], root.first !== undefined)]
   }
 
   get last(): string {
@@ -94,23 +94,34 @@ export class Track {
     for (; this.#done < this.#history.length; this.#done++) {
       const change = this.#history[this.#done]
       if (change?.store !== store) continue
-      if (change.id === undefined) this.#images.clear()
+      if (change.id === undefined) this.#seen.clear()
       else {
         const key = idKey(change.id)
         if (change.after && sees(change.after, this.#identity)) {
-          this.#images.set(key, canonical(imageOf(manifest, change.after)))
-          this.ids.add(key)
-        } else this.#images.delete(key)
+          const text = canonical(imageOf(manifest, change.after))
+          this.#seen.set(key, { document: change.after, text })
+        } else this.#seen.delete(key)
       }
-      const text = textOf([...this.#images.values()])
+      const text = this.#show()
       if (text !== this.last) this.texts.push(text)
     }
   }
+
+  #show(): string {
+    const { first } = this.#root
+    let seen = [...this.#seen.values()]
+    if (first) seen = seen.sort((a, b) => first.compare(a.document, b.document)).slice(0, first.limit)
+    for (const { document } of seen) this.ids.add(keyOf(document))
+    return textOf(
+      seen.map(({ text }) => text),
+      first !== undefined,
+    )
+  }
 }
 
-/** The text of a state, whatever the order of its documents. */
-export function textOf(documents: readonly string[]): string {
-  return `[${[...documents].sort().join(', ')}]`
+/** The text of a state; whatever the order of its documents, unless they have one. */
+export function textOf(documents: readonly string[], ordered: boolean): string {
+  return `[${(ordered ? documents : documents.toSorted()).join(', ')}]`
 }
 
 function apply(documents: Documents, { id, after }: Change): void {

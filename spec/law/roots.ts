@@ -15,6 +15,8 @@ export interface Root {
   store: StoreName
   manifest: Manifest
   criteria?: Record<string, unknown>
+  /** Documents come in an order, and only so many of them. */
+  first?: { sort: Record<string, 1 | -1>; limit?: number; compare: (a: Document, b: Document) => number }
   /** The application's own functions, in place of a collection. */
   callbacks?: true
   sees: (document: Document, identity: Identity) => boolean
@@ -25,6 +27,16 @@ export interface Root {
 /** A criteria's value matches a field that is it, and a list that holds it. */
 function isOrHolds(field: Json | undefined, values: readonly string[]): boolean {
   return [field].flat().some((value) => typeof value === 'string' && values.includes(value))
+}
+
+/** Numbers come before texts. */
+function byId({ _id: a }: Document, { _id: b }: Document): number {
+  return typeof a === typeof b ? Number(a) - Number(b) : typeof a === 'number' ? -1 : 1
+}
+
+/** What is missing comes first. */
+function byText(a: Json = '', b: Json = ''): number {
+  return a === b ? 0 : `${a}` < `${b}` ? -1 : 1
 }
 
 const everyone = { sees: () => true, view: () => '' }
@@ -58,6 +70,23 @@ export const ROOTS: Readonly<Record<string, Root>> = {
     criteria: { kind: { $in: '@kinds' } },
     sees: ({ kind }, { kinds }) => isOrHolds(kind, kinds),
     view: ({ kinds }) => [...kinds].sort().join(),
+  },
+  newest: {
+    store: 'first',
+    manifest: { name: true, todos: { title: true } },
+    first: {
+      sort: { n: -1 },
+      limit: 2,
+      compare: (a, b) => Number(b.n ?? -Infinity) - Number(a.n ?? -Infinity) || byId(a, b),
+    },
+    ...everyone,
+  },
+  named: {
+    store: 'first',
+    manifest: { name: true, kind: true },
+    criteria: { team: '@team' },
+    first: { sort: { name: 1 }, compare: (a, b) => byText(a.name, b.name) || byId(a, b) },
+    ...ofTeam,
   },
   other: {
     store: 'second',

@@ -3,6 +3,7 @@ import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
 import type { Standing } from './people.ts'
 import { type Reality, type Track, textOf } from './reality.ts'
+import { ROOTS } from './roots.ts'
 
 /** Every hidden value begins with this, and no name does. */
 export const HIDDEN = 'hidden-'
@@ -51,7 +52,8 @@ export class Witness {
   /** What the client shows after an event of a root. */
   saw(model: Model, cause: string, root: string | undefined, standing: Standing): void {
     for (const [name, documents] of Object.entries(model)) {
-      const text = textOf(documents.map((document) => this.#textOf(document)))
+      const texts = documents.map((document) => this.#textOf(document))
+      const text = textOf(texts, ROOTS[name]?.first !== undefined)
       if (text === this.#shown.get(name) && !(name === root && cause === 'payload')) continue
       if (name !== root) this.#fault ??= `shows another ${name} after a ${cause} of ${root}: ${text}`
       this.#shown.set(name, text)

@@ -272,7 +272,8 @@ export class World implements Surroundings {
     const shown = Object.keys(model).sort()
     if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
     for (const root of roots) {
-      const text = textOf((model[root] ?? []).map((document) => canonical(document as Json)))
+      const texts = (model[root] ?? []).map((document) => canonical(document as Json))
+      const text = textOf(texts, ROOTS[root]?.first !== undefined)
       const { last } = this.reality.track(root, identity)
       if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
     }

@@ -103,6 +103,72 @@ describe('DocumentList', () => {
     )
   })
 
+  describe('with places', () => {
+    const move = (id: Json, at: number): DocumentOperation => ({ operation: 'noop', id, path: '.', at })
+    const put = (id: Json, at: number, data = {}): DocumentOperation => ({ ...set(id, '.', data), at })
+    const ids = (list: DocumentList) => list.list.map(({ _id }) => _id)
+    const abc = () => new DocumentList([{ _id: 'a' }, { _id: 'b' }, { _id: 'c' }])
+
+    it('inserts there, replaces and moves there, and moves there', () => {
+      const list = abc()
+      list.apply([put('d', 1)])
+      expect(ids(list)).to.deep.equal(['a', 'd', 'b', 'c'])
+      list.apply([put('a', 2, { n: 1 })])
+      expect(list.list).to.deep.equal([{ _id: 'd' }, { _id: 'b' }, { _id: 'a', n: 1 }, { _id: 'c' }])
+      list.apply([move('c', 0), move('d', 3)])
+      expect(ids(list)).to.deep.equal(['c', 'b', 'a', 'd'])
+    })
+
+    it('counts from what the operations before it in a delta have left', () => {
+      const list = abc()
+      list.apply([remove('a'), put('d', 1), remove('c'), put('e', 2)])
+      expect(ids(list)).to.deep.equal(['b', 'd', 'e'])
+    })
+
+    it('moves nothing that is not there, and puts at the end what would be past it', () => {
+      const list = abc()
+      list.apply([move('x', 0), move('a', 9), put('d', 9)])
+      expect(ids(list)).to.deep.equal(['b', 'c', 'a', 'd'])
+    })
+
+    it('means nothing to a removal', () => {
+      const list = abc()
+      list.apply([{ ...set('c', '.', {}) }, { operation: 'unset', id: 'b', path: '.', at: 0 }])
+      expect(ids(list)).to.deep.equal(['a', 'c'])
+    })
+
+    it('does what a plain list would do, among operations of all kinds', () => {
+      const id = fc.integer({ min: 0, max: 6 })
+      const at = fc.integer({ min: 0, max: 7 })
+      const op = fc.oneof(
+        fc.tuple(id, at).map(([key, place]) => put(key, place, { place })),
+        fc.tuple(id, at).map(([key, place]) => move(key, place)),
+        id.map((key) => set(key, '.', { n: 1 })),
+        id.map((key) => set(key, 'b', 2)),
+        id.map(remove),
+      )
+      fc.assert(
+        fc.property(fc.array(fc.array(op, { maxLength: 8 }), { maxLength: 6 }), (batches) => {
+          const list = new DocumentList()
+          let plain: Document[] = []
+          for (const batch of batches) {
+            list.apply(batch)
+            for (const one of batch) {
+              plain = plainly(plain, one)
+              const from = plain.findIndex(({ _id }) => _id === one.id)
+              const document = plain[from]
+              if (one.at !== undefined && document)
+                plain = plain.toSpliced(from, 1).toSpliced(one.at, 0, document)
+            }
+            expect(list.list).to.deep.equal(plain)
+            for (const document of plain) expect(list.get(document._id ?? null)).to.deep.equal(document)
+          }
+        }),
+        { numRuns: 400 },
+      )
+    })
+  })
+
   it('applies updates and inserts in a time that does not grow with the list', () => {
     const few = time(100)
     const many = time(100_000)

@@ -35,6 +35,7 @@ describe('decode', () => {
     ['delta', '{"root":"a","timestamp":"t","oplist":[{"operation":"set","path":"."}]}'],
     ['delta', '{"root":"a","timestamp":"t","oplist":[{"operation":"set","id":1}]}'],
     ['delta', '{"root":"a","timestamp":"t","oplist":[{"id":1,"path":"."}]}'],
+    ['delta', '{"root":"a","timestamp":"t","oplist":[{"operation":"noop","id":1,"path":".","at":"0"}]}'],
     ['payload', '{"root":"a","timestamp":"t","data":[1],"part":0,"last":true}'],
     ['manifest', '{"protocol":1,"timestamp":"t","resumed":false,"sources":{"a":1}}'],
     ['manifest', '{"protocol":1,"timestamp":"t","resumed":false,"sources":{"__proto__":true}}'],

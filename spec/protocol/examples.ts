@@ -30,6 +30,8 @@ export const examples: ServerEvent[] = [
         { operation: 'set', id: { $oid: '64b8' }, path: '.', data: { _id: { $oid: '64b8' } } },
         { operation: 'unset', id: 'x', path: 'a.0' },
         { operation: 'inc', id: null, path: 'b[5].c', data: 1 },
+        { operation: 'set', id: 1, path: '.', data: { _id: 1 }, at: 0 },
+        { operation: 'noop', id: 1, path: '.', at: 2 },
       ],
     },
   },

@@ -49,6 +49,8 @@ describe('the schemas', () => {
       'delta',
       { root: 'a', timestamp, oplist: [{ operation: 'set', id: 1, path: 'a', data: 1, keys: ['a'] }] },
     ],
+    ['delta', { root: 'a', timestamp, oplist: [{ operation: 'noop', id: 1, path: '.', at: -1 }] }],
+    ['delta', { root: 'a', timestamp, oplist: [{ operation: 'noop', id: 1, path: '.', at: '1' }] }],
     ['ping', { timestamp: 'yesterday' }],
     ['ping', { timestamp: 1704164645678 }],
     ['reset', { root: '', reason: 'x' }],
@@ -92,6 +94,12 @@ describe('wireOperation', () => {
         data: null,
       },
     )
+    expect(wireOperation({ operation: 'noop', id: 1, path: '.', at: 0 })).to.deep.equal({
+      operation: 'noop',
+      id: 1,
+      path: '.',
+      at: 0,
+    })
     expect(wireOperation({ operation: 'unset', id: 1, path: 'a', keys: ['a'] })).to.have.all.keys(
       'operation',
       'id',

@@ -1,10 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { applyOp } from '../../lib/model/apply.ts'
 import { applyDelta } from '../../lib/model/delta.ts'
-import type { Document, Id, Model } from '../../lib/model/document.ts'
+import type { Document, Model } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
-import type { Operation } from '../../lib/model/operation.ts'
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
 import { digest } from '../../lib/server/digest.ts'
@@ -14,96 +12,9 @@ import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
 import { documentsOf as parsed, type Snapshot } from '../../lib/server/snapshot.ts'
 import { View } from '../../lib/server/view.ts'
-import type { Adapter, Change, ChangeListener, DocumentChange, Query } from '../../lib/source/source.ts'
+import type { Adapter, Query } from '../../lib/source/source.ts'
+import { Interleaved } from '../support/interleaved.ts'
 import { until } from '../support/local.ts'
-
-/** A store that is written to while it is read: between two documents of a reading, and before its changes are told. */
-class Interleaved implements Adapter {
-  readonly name = 'interleaved'
-  readonly documents = new Map<Id, Document>()
-  reads = 0
-  /** Runs before the document of that number is read, and once more before the reading ends. */
-  during: (index: number) => void | Promise<void> = () => {}
-  /** Whether changes wait until `tell()`. */
-  late = false
-  #position = 0
-  #untold: Change[] = []
-  #listener: ChangeListener | undefined
-
-  constructor(documents: Document[] = []) {
-    for (const document of documents) this.documents.set(document._id ?? null, document)
-  }
-  async open(listener: ChangeListener) {
-    this.#listener = listener
-    return { position: String(this.#position), close: async () => {} }
-  }
-  compare(a: string, b: string) {
-    return Number(a) - Number(b)
-  }
-  async read(_collection: string, query: Query, each: (documents: Document[]) => void | Promise<void>) {
-    this.reads++
-    const from = String(this.#position)
-    const matches = matcher(query)
-    const ids = [...this.documents.keys()]
-    for (const [index, id] of ids.entries()) {
-      await this.during(index)
-      const document = this.documents.get(id)
-      if (document && matches(document)) await each([document])
-    }
-    await this.during(ids.length)
-    const to = String(this.#position)
-    setImmediate(() => this.tell())
-    return { from, to }
-  }
-  async lookup(_collection: string, ids: readonly Id[]) {
-    return ids.map((id) => this.documents.get(id)).filter((document) => document !== undefined)
-  }
-  get position(): string {
-    return String(this.#position)
-  }
-  tell(count = this.#untold.length): void {
-    const told = this.#untold.splice(0, count)
-    const last = told.at(-1)
-    if (last) this.#listener?.changes(told, last.position)
-  }
-  put(document: Document): void {
-    const id = document._id ?? null
-    const kind = this.documents.has(id) ? 'replace' : 'insert'
-    this.documents.set(id, document)
-    this.#report({ kind, id, operations: [{ operation: 'set', path: '.', data: document as never }] })
-  }
-  /** `exact` tells the document with the change. */
-  update(id: Id, operation: Operation, exact: boolean): void {
-    const before = this.documents.get(id)
-    if (!before) return
-    const document = structuredClone(before)
-    try {
-      applyOp(document, operation)
-    } catch {
-      return
-    }
-    this.documents.set(id, document)
-    this.#report({ kind: 'update', id, operations: [operation], ...(exact ? { document } : {}) })
-  }
-  remove(id: Id): void {
-    if (!this.documents.delete(id)) return
-    this.#report({ kind: 'delete', id, operations: [{ operation: 'unset', path: '.' }] })
-  }
-  clear(): void {
-    this.documents.clear()
-    this.#add({ kind: 'clear', collection: 'users', ...this.#stamp() })
-  }
-  #stamp() {
-    return { position: String(++this.#position), timestamp: '2026-01-01T00:00:00.000Z' }
-  }
-  #report(change: Pick<DocumentChange, 'kind' | 'id' | 'operations' | 'document'>): void {
-    this.#add({ collection: 'users', ...this.#stamp(), ...change })
-  }
-  #add(change: Change): void {
-    this.#untold.push(change)
-    if (!this.late) this.tell()
-  }
-}
 
 const setUp = (
   adapter: Adapter,

@@ -55,6 +55,42 @@ describe('server/sources', () => {
       /^dataSources.users needs a collection, or the function payload/,
     ],
     [
+      'a limit without a sort',
+      { manifest: true, collection, limit: 50 },
+      'INVALID_OPTION',
+      /^dataSources.users has a limit without a sort: say which documents come first/,
+    ],
+    ...[0, 1.5, '50', null, Number.POSITIVE_INFINITY].map((limit): [string, unknown, ErrorCode, RegExp] => [
+      `a limit of ${limit}`,
+      { manifest: true, collection, sort: { at: -1 }, limit },
+      'INVALID_OPTION',
+      /^dataSources.users limit must be a whole number of at least 1/,
+    ]),
+    ...[{}, 'at', ['at'], null].map((sort): [string, unknown, ErrorCode, RegExp] => [
+      `a sort of ${JSON.stringify(sort)}`,
+      { manifest: true, collection, sort },
+      'INVALID_OPTION',
+      /^dataSources.users sort must be fields with 1 or -1 each, as in \{ at: -1, name: 1 \}/,
+    ]),
+    [
+      'a sort in another direction',
+      { manifest: true, collection, sort: { at: 'desc' } },
+      'INVALID_OPTION',
+      /^dataSources.users sort has "at": it must be 1 \(ascending\) or -1 \(descending\)/,
+    ],
+    ...['', 'a..b', '$natural', 'a.__proto__'].map((path): [string, unknown, ErrorCode, RegExp] => [
+      `a sort by "${path}"`,
+      { manifest: true, collection, sort: { [path]: 1 } },
+      'INVALID_OPTION',
+      /^dataSources.users sort has ".*", which is not the path of a field/,
+    ]),
+    [
+      'a sort of callbacks',
+      { manifest: true, payload, sort: { at: 1 } },
+      'INVALID_OPTION',
+      /^dataSources.users sort and limit go with a collection/,
+    ],
+    [
       'a collection of the MongoDB driver',
       { manifest: true, collection: { collectionName: 'users', find() {} } },
       'INVALID_OPTION',
@@ -167,6 +203,11 @@ describe('server/sources', () => {
       make({ users: { manifest: { a: true }, collection } }),
       make({ users: { manifest: true, collection: store.collection('teams') } }),
       make({ people: { manifest: true, collection } }),
+      make({ users: { manifest: true, collection, sort: { a: 1, b: 1 } } }),
+      make({ users: { manifest: true, collection, sort: { b: 1, a: 1 } } }),
+      make({ users: { manifest: true, collection, sort: { a: 1, b: -1 } } }),
+      make({ users: { manifest: true, collection, sort: { a: 1, b: 1 }, limit: 5 } }),
+      make({ users: { manifest: true, collection, sort: { a: 1, b: 1 }, limit: 6 } }),
       make({ users: { manifest: true, payload } }),
     ].map((sources) => sources.viewsOf({})[0]?.key ?? '')
     expect(new Set(all).size).to.equal(all.length)

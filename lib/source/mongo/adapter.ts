@@ -1,7 +1,14 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import type { Adapter, ChangeListener, CollectionHandle, Query, Subscription } from '../source.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  CollectionHandle,
+  Query,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
 import { bsonToJson } from './bson.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
@@ -122,6 +129,7 @@ export class MongoAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
     this.#collections.add(collection)
     // What the open stream has come to is known to be committed by a majority, where a ping's time may not be yet.
@@ -130,7 +138,8 @@ export class MongoAdapter implements Adapter {
     const place = parsePosition(from)
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
-    const time = await readDocuments({ client: this.#client, db: this.db, collection, query, after }, each)
+    const request = { client: this.#client, db: this.db, collection, query, after, first }
+    const time = await readDocuments(request, each)
     const to = time ? formatPosition(clusterTime(time), ALL) : from
     if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
     return { from, to: comparePositions(to, from) < 0 ? from : to }

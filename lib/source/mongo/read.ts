@@ -1,9 +1,18 @@
-import type { Collection, Db, MongoClient, Timestamp } from 'mongodb'
+import type {
+  Document as BsonDocument,
+  Collection,
+  Db,
+  Filter,
+  FindOptions,
+  MongoClient,
+  Timestamp,
+} from 'mongodb'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { Query } from '../source.ts'
+import type { Query, ReadOptions } from '../source.ts'
 import { documentToJson } from './bson.ts'
+import { unlikeFilter } from './order.ts'
 import { toFilter } from './query.ts'
 import { READ_OPTIONS } from './stream.ts'
 import { idCandidates } from './value.ts'
@@ -16,6 +25,8 @@ export interface ReadRequest {
   query: Query
   /** The documents hold at least what was written up to this cluster time. */
   after: Timestamp | undefined
+  /** Which documents are enough. */
+  first?: ReadOptions | undefined
 }
 
 const BATCH = 1000
@@ -55,15 +66,22 @@ async function readWith(
   const session = request.client.startSession({ causalConsistency: true })
   try {
     if (request.after) session.advanceOperationTime(request.after)
-    const cursor = request.db.collection(request.collection).find(filter, {
+    const options = {
       ...READ_OPTIONS,
       session,
       readConcern: { level },
       readPreference: 'primary',
       batchSize: BATCH,
-    })
+    } as const
+    const collection = request.db.collection(request.collection)
     // The filter may find too much, and the server's idea of equality (5 and Decimal128 5) is not that of the JSON forms.
     const matches = Object.keys(request.query).length === 0 ? () => true : matcher(request.query)
+    const first = request.first && (await readFirst(collection, filter, request.first, options, matches))
+    if (first) {
+      if (first.length > 0) await each(first)
+      return session.operationTime
+    }
+    const cursor = collection.find(filter, options)
     let batch: Document[] = []
     for await (const bson of cursor) {
       const document = documentToJson(bson)
@@ -78,6 +96,27 @@ async function readWith(
   } finally {
     await session.endSession()
   }
+}
+
+/** The first documents of an order; undefined where MongoDB can't tell which ones they are by the order of their JSON forms. */
+async function readFirst(
+  collection: Collection,
+  filter: Filter<BsonDocument>,
+  { sort, limit }: ReadOptions,
+  options: FindOptions,
+  matches: (document: Document) => boolean,
+): Promise<Document[] | undefined> {
+  const ordered = { ...options, collation: { locale: 'simple' } }
+  const cursor = collection.find(filter, { ...ordered, sort: new Map(sort), limit })
+  const found = await cursor.toArray()
+  const documents = found.map(documentToJson)
+  // All that there are.
+  if (found.length < limit) return documents.filter(matches)
+  if (!documents.every(matches)) return undefined
+  const unlike = unlikeFilter(sort, found)
+  if (!unlike) return undefined
+  const one = await collection.findOne({ $and: [filter, unlike] }, { ...options, projection: { _id: 1 } })
+  return one ? undefined : documents
 }
 
 /** The documents with these ids (in JSON form) as they are now. */

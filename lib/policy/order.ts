@@ -1,0 +1,124 @@
+import { ParticleError } from '../errors.ts'
+import { compare } from '../model/compare.ts'
+import type { Document, Json } from '../model/document.ts'
+import { field, isObject } from '../model/json.ts'
+import { isRefusedName } from '../model/path.ts'
+import { isPlain } from './query.ts'
+
+/** One key of an order: a dotted path, and whether it ascends. */
+export type SortKey = readonly [path: string, direction: 1 | -1]
+
+/** What a document is ordered by: a value for each key. `undefined` stands for an empty array, which MongoDB puts before null. */
+export type SortValues = readonly (Json | undefined)[]
+
+/**
+ * An order of documents as MongoDB's `sort` has it: by types first (what is missing counts as null), an array by its smallest element where the key
+ * ascends and by its largest where it descends. The `_id` comes last, so that no two documents are equal.
+ */
+export class Order {
+  readonly keys: readonly SortKey[]
+  /** The fields at the top of documents that it looks at, besides `_id`, which never changes. */
+  readonly fields: ReadonlySet<string>
+  readonly #paths: readonly (readonly string[])[]
+
+  constructor(keys: readonly SortKey[]) {
+    this.keys = keys.some(([path]) => path === '_id') ? keys : [...keys, ['_id', 1]]
+    this.#paths = this.keys.map(([path]) => path.split('.'))
+    this.fields = new Set(this.#paths.map(([first = '']) => first).filter((first) => first !== '_id'))
+  }
+
+  /** The same text for equal orders. */
+  get text(): string {
+    return JSON.stringify(this.keys)
+  }
+
+  valuesOf(document: Document): SortValues {
+    return this.keys.map(([, direction], index) => {
+      const values: (Json | undefined)[] = []
+      collect(document as Json, this.#paths[index] ?? [], 0, values)
+      return values.reduce((best, value) => (compareValues(value, best) * direction < 0 ? value : best))
+    })
+  }
+
+  /** Negative where a document of the first values comes before one of the second. */
+  compare(a: SortValues, b: SortValues): number {
+    for (const [index, [, direction]] of this.keys.entries()) {
+      const order = compareValues(a[index], b[index])
+      if (order !== 0) return order * direction
+    }
+    return 0
+  }
+}
+
+/** What a source's `sort` and `limit` say. */
+export interface Cut {
+  order: Order
+  /** How many documents are shown at most. */
+  limit: number
+}
+
+/**
+ * Checks a source's `sort` and `limit`. Undefined where there is neither.
+ *
+ * @param where the source, for messages: say, `dataSources.messages`
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function parseCut(sort: unknown, limit: unknown, where: string): Cut | undefined {
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && Number(limit) > 0))
+    throw invalid(where, 'limit must be a whole number of at least 1')
+  if (sort === undefined) {
+    if (limit !== undefined)
+      throw invalid(where, 'has a limit without a sort: say which documents come first, as in { at: -1 }')
+    return undefined
+  }
+  if (!isPlain(sort) || Object.keys(sort).length === 0)
+    throw invalid(where, 'sort must be fields with 1 or -1 each, as in { at: -1, name: 1 }')
+  const keys = Object.entries(sort).map(([path, direction]): SortKey => {
+    if (direction !== 1 && direction !== -1)
+      throw invalid(where, `sort has "${path}": it must be 1 (ascending) or -1 (descending)`)
+    if (path.split('.').some((name) => name === '' || name.startsWith('$') || isRefusedName(name)))
+      throw invalid(where, `sort has "${path}", which is not the path of a field`)
+    return [path, direction]
+  })
+  return { order: new Order(keys), limit: limit === undefined ? Number.POSITIVE_INFINITY : Number(limit) }
+}
+
+/** The values that a document has at a path, as an index would hold them. There is always one. */
+function collect(
+  value: Json | undefined,
+  path: readonly string[],
+  at: number,
+  values: (Json | undefined)[],
+): void {
+  const name = path[at]
+  if (name === undefined) {
+    if (!Array.isArray(value)) values.push(value ?? null)
+    else if (value.length === 0) values.push(undefined)
+    else for (const element of value) values.push(element)
+  } else if (isObject(value)) collect(field(value, name), path, at + 1, values)
+  else if (!Array.isArray(value)) values.push(null)
+  else if (/^\d+$/.test(name) && value[Number(name)] !== undefined)
+    collect(value[Number(name)], path, at + 1, values)
+  else if (value.length === 0) values.push(null)
+  else for (const element of value) collectWithin(element, path, at, values)
+}
+
+/** An array within an array is not looked into by a name. */
+function collectWithin(
+  element: Json,
+  path: readonly string[],
+  at: number,
+  values: (Json | undefined)[],
+): void {
+  if (isObject(element)) collect(element, path, at, values)
+  else values.push(null)
+}
+
+function compareValues(a: Json | undefined, b: Json | undefined): number {
+  if (a === undefined || b === undefined) return Number(b === undefined) - Number(a === undefined)
+  return compare(a, b)
+}
+
+function invalid(where: string, what: string): ParticleError {
+  return new ParticleError('INVALID_OPTION', `${where} ${what}`)
+}

@@ -1,0 +1,73 @@
+import type { Document as BsonDocument } from 'mongodb'
+import type { ReadOptions } from '../source.ts'
+
+type Clause = Record<string, unknown>
+
+/** Types whose values keep their order in JSON, among each other and beside numbers and null; of any two lines they do not. */
+const GROUPS = [['string', 'bool'], ['date'], ['objectId']] as const
+
+/** Types whose values have another order in JSON. */
+const UNLIKE = [
+  'decimal',
+  'object',
+  'array',
+  'binData',
+  'regex',
+  'javascript',
+  'javascriptWithScope',
+  'symbol',
+  'dbPointer',
+  'timestamp',
+  'undefined',
+  'minKey',
+  'maxKey',
+]
+
+/** Between these, texts of dates are in the order of the dates. */
+const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
+const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
+
+/**
+ * A filter that finds the documents which make MongoDB's order of a collection another one than that of the documents' JSON forms. Undefined where
+ * those that were read do already.
+ *
+ * @param documents the first documents by MongoDB's order
+ */
+export function unlikeFilter(
+  sort: ReadOptions['sort'],
+  documents: readonly BsonDocument[],
+): Clause | undefined {
+  const clauses: Clause[] = []
+  for (const [path] of sort) {
+    const names = path.split('.')
+    for (let length = 1; length < names.length; length++)
+      clauses.push({ [names.slice(0, length).join('.')]: { $type: 'array' } })
+    const groups = new Set(
+      documents.map((document) => groupAt(document, names)).filter((group) => group >= 0),
+    )
+    if (groups.size > 1) return undefined
+    const [seen] = groups
+    // Where there are numbers and null alone, all others come after them, in both orders.
+    const others = seen === undefined ? [] : GROUPS.flatMap((types, group) => (group === seen ? [] : types))
+    clauses.push(
+      { [path]: { $type: [...UNLIKE, ...others] } },
+      // JSON has no infinities and no NaN, and writes large integers as texts.
+      { [path]: { $gt: Number.MAX_SAFE_INTEGER } },
+      { [path]: { $lt: Number.MIN_SAFE_INTEGER } },
+      { [path]: Number.NaN },
+      { [path]: { $gt: LAST_DATE } },
+      { [path]: { $lt: FIRST_DATE } },
+    )
+  }
+  return { $or: clauses }
+}
+
+/** Which group the value at a path is of; -1 for none. */
+function groupAt(document: BsonDocument, names: readonly string[]): number {
+  let value: unknown = document
+  for (const name of names)
+    value = typeof value === 'object' && value !== null ? (value as Clause)[name] : undefined
+  if (typeof value === 'string' || typeof value === 'boolean') return 0
+  if (value instanceof Date) return 1
+  return (value as { _bsontype?: unknown } | null | undefined)?._bsontype === 'ObjectId' ? 2 : -1
+}
