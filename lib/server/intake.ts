@@ -24,8 +24,6 @@ type Message = ChangesMessage | { kind: 'lost'; reason: string; position: string
 
 /** How often documents are looked up again because more changes need theirs meanwhile. */
 const MOST_ROUNDS = 5
-/** For how long what was told until a look-up is waited for, in milliseconds. */
-const ARRIVAL_MS = 5_000
 
 /** What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked up before the change is handed on. */
 export class Intake {
@@ -141,7 +139,7 @@ export class Intake {
   async #arrived(position: string): Promise<void> {
     const last = this.#inbox.at(-1)
     if (last && this.#adapter.compare(last.position, position) >= 0) return
-    await this.#arrivals.for(position, ARRIVAL_MS)
+    await this.#arrivals.for(position)
   }
 
   /** Takes what has come up to a position out of the inbox. */
