@@ -1,4 +1,6 @@
+import { DocumentList } from '../model/collection.ts'
 import type { Document } from '../model/document.ts'
+import { idKey } from '../model/id.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 import { wireOperation } from '../protocol/messages.ts'
 import { differenceOf, type Known, knownBefore, ordered, recallOf } from './difference.ts'
@@ -47,15 +49,14 @@ export class Crossings {
     // A snapshot may take its time, and what happened must not grow too old meanwhile.
     const pin = this.#log.pin(sequence)
     try {
-      return await this.#cross(view, (documents, snapshot) => {
+      return await this.#cross(view, (documents) => {
         if (!view.reaches(sequence)) return undefined
-        const all = [...this.#log.after(sequence, view.feed)]
+        const entries = [...this.#log.after(sequence, view.feed)]
         if (view.window) {
           // What was touched does not tell which documents came and went at the end of the first ones: it is undone.
-          const known = knownBefore(all, view.collection, documents, view.window, view.matches)
+          const known = knownBefore(entries, view.collection, documents, view.window, view.matches)
           return known && leading(view, known, documents)
         }
-        const entries = all.filter((entry) => entry.sequence <= snapshot.sequence)
         return view.cut ? undefined : recallOf(entries, view.collection, documents, view.matches)
       })
     } finally {
@@ -72,13 +73,16 @@ export class Crossings {
     view: View,
     lead: (
       documents: Map<string, Document>,
-      snapshot: Snapshot,
     ) => DocumentOperation[] | undefined | Promise<DocumentOperation[]>,
   ): Promise<Crossing | undefined> {
     for (;;) {
       const snapshot = await view.snapshot()
-      const documents = await this.#documentsOf(snapshot)
-      const operations = await lead(documents, snapshot)
+      const read = await this.#documentsOf(snapshot)
+      if (!view.resumes(snapshot.sequence)) continue
+      // Who has just got the right to a view is to see what is there now, and nothing of what was there when the snapshot was read.
+      const { head } = this.#log
+      const documents = this.#brought(view, read, snapshot.sequence)
+      const operations = documents && (await lead(documents))
       if (!operations) return undefined
       const most = Math.max(
         SMALL,
@@ -86,10 +90,10 @@ export class Crossings {
       )
       const texts = await encodeOperations(operations, most)
       if (!texts) return undefined
-      if (!view.resumes(snapshot.sequence)) continue
-      // What followed goes along: the snapshot may be older than what the client was shown last.
+      if (!view.resumes(head)) continue
+      // What followed meanwhile goes along.
       let timestamp = new Date().toISOString()
-      for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
+      for (const entry of this.#log.after(head, view.feed)) {
         const shown = view.frame(entry)
         if (shown === BARRIER) return undefined
         if (!shown) continue
@@ -104,6 +108,21 @@ export class Crossings {
     }
   }
 
+  /** The documents of a snapshot as they are at the log's head; undefined where that can't be told. */
+  #brought(
+    view: View,
+    documents: Map<string, Document>,
+    sequence: number,
+  ): Map<string, Document> | undefined {
+    const oplist: DocumentOperation[] = []
+    for (const entry of this.#log.after(sequence, view.feed)) {
+      const shown = view.frame(entry)
+      if (shown === BARRIER) return undefined
+      for (const operation of shown?.oplist ?? []) oplist.push(operation)
+    }
+    return oplist.length === 0 ? documents : applied(documents, oplist, view.cut !== undefined)
+  }
+
   #documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
     let documents = this.#documents.get(snapshot)
     if (!documents) {
@@ -112,6 +131,30 @@ export class Crossings {
     }
     return documents
   }
+}
+
+/** Documents after operations; in their order, where that counts. */
+function applied(
+  documents: ReadonlyMap<string, Document>,
+  oplist: readonly DocumentOperation[],
+  inOrder: boolean,
+): Map<string, Document> {
+  if (inOrder) {
+    const list = new DocumentList([...documents.values()])
+    list.apply(oplist)
+    return new Map(list.list.map((document) => [idKey(document._id ?? null), document]))
+  }
+  const after = new Map(documents)
+  for (const operation of oplist) {
+    const key = idKey(operation.id)
+    const before = after.get(key)
+    const list = new DocumentList(before ? [before] : [])
+    list.apply([operation])
+    const [document] = list.list
+    if (document) after.set(key, document)
+    else after.delete(key)
+  }
+  return after
 }
 
 /** The operations that lead from what is known to the documents of a view, and to their order where it has one. */

@@ -95,6 +95,18 @@ describe('server/crossing', () => {
       expect(crossed(held, crossing)).to.deep.equal(await imageOf({}))
     })
 
+    it('tells nothing of what was in the view when its snapshot was read, and is there no more', async () => {
+      const { users, viewOf, crossings, oplistOf, adapter } = await setUp()
+      const view = viewOf(A)
+      await view.snapshot()
+      await users.updateOne({ _id: 1 }, { $set: { team: 'secret' } })
+      await users.updateOne({ _id: 2 }, { $set: { name: 'B' } })
+      await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
+      const oplist = oplistOf(await crossings.differ(view, new Map()))
+      expect(oplist.map(Object.values)).to.deep.equal([['set', 2, '.', { _id: 2, name: 'B', n: 1 }]])
+      expect(adapter.reads).to.equal(1)
+    })
+
     it('has nothing to say where the client has it all', async () => {
       const { log, viewOf, imageOf, crossings } = await setUp()
       const crossing = await crossings.differ(viewOf(A), knownOf(await imageOf(A)))
