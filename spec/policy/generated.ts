@@ -208,7 +208,9 @@ export function canonicalOperation(
   op: DocumentOperation,
 ): DocumentOperation | undefined {
   const keys = keysOf(before, op.path)
-  if (keys === undefined || keys.length === 0) return op
+  // By the ids of elements, no source reports what it creates parents for.
+  if (keys === undefined) return createsParents(before, op.path) ? undefined : op
+  if (keys.length === 0) return op
   if (op.operation === 'rename') {
     return topmost(before, String(op.data), 1) === undefined ? { ...op, keys } : undefined
   }
@@ -220,6 +222,17 @@ export function canonicalOperation(
   if (data === undefined) return { ...op, keys }
   const cutKeys = keys.slice(0, cut)
   return { operation: 'set', id: op.id, path: cutKeys.join('.'), data: clone(data), keys: cutKeys }
+}
+
+function createsParents(document: Document, path: string): boolean {
+  let value: Json | undefined = document as Json
+  for (const segment of parsePath(path).slice(0, -1)) {
+    if (typeof segment === 'string') value = valueAt(value, segment)
+    else if (!Array.isArray(value)) return true
+    else value = value.find((element) => isFields(element) && String(element._id) === segment.id)
+    if (value === undefined) return true
+  }
+  return false
 }
 
 function topmost(document: Document, path: string, from: number): number | undefined {
