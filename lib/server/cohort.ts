@@ -2,6 +2,7 @@ import type { Flusher } from './flusher.ts'
 import type { Frame, IdLines } from './frame.ts'
 import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
+import type { WriteQueue } from './queue.ts'
 import type { Sink } from './sink.ts'
 import type { Receiver, View } from './view.ts'
 
@@ -13,8 +14,8 @@ export interface Member extends Receiver {
   /** Whether it holds everything up to the present, and belongs to no cohort. */
   readonly seatable: boolean
   seat(cohort: Cohort): void
-  /** Writes what the cohort gathered in a turn. */
-  write(bytes: Buffer, framed: Buffer | undefined): void
+  /** Where what the cohort gathered in a turn is written. */
+  readonly queue: WriteQueue
 }
 
 /**
@@ -24,13 +25,14 @@ export interface Member extends Receiver {
 export class Cohort implements Receiver {
   readonly outbox: Outbox
   readonly #views: readonly View[]
-  readonly #members = new Set<Member>()
+  /** The queues alone: at each step between a list and a socket lies memory that the processor has to wait for. */
+  readonly #queues = new Set<WriteQueue>()
 
   constructor(views: readonly View[], rights: string, flusher: Flusher, ids: IdLines) {
     this.#views = views
     const sink: Sink = {
       write: (bytes, framed) => {
-        for (const member of this.#members) member.write(bytes, framed)
+        for (const queue of this.#queues) queue.writeNow(bytes, framed)
         return true
       },
       buffered: () => 0,
@@ -41,7 +43,7 @@ export class Cohort implements Receiver {
   }
 
   get size(): number {
-    return this.#members.size
+    return this.#queues.size
   }
 
   /** Whether its members have these views. */
@@ -54,12 +56,12 @@ export class Cohort implements Receiver {
   }
 
   add(member: Member): void {
-    if (this.#members.size === 0) for (const view of this.#views) view.receivers.add(this)
-    this.#members.add(member)
+    if (this.#queues.size === 0) for (const view of this.#views) view.receivers.add(this)
+    this.#queues.add(member.queue)
   }
 
   delete(member: Member): void {
-    if (this.#members.delete(member) && this.#members.size === 0)
+    if (this.#queues.delete(member.queue) && this.#queues.size === 0)
       for (const view of this.#views) view.receivers.delete(this)
   }
 }

@@ -9,6 +9,7 @@ import type { ConnectionHost, Root } from './host.ts'
 import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { persist } from './pause.ts'
+import type { WriteQueue } from './queue.ts'
 import { type Replaying, replay, type Way, wayOf } from './replay.ts'
 import { manifestOf, type Start } from './resume.ts'
 import type { Sink } from './sink.ts'
@@ -30,6 +31,7 @@ export class Connection implements Viewer, Receiver, Member {
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
+    this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
     this.#seat = new Seat(this, host.cohorts)
     this.#onClose = onClose
@@ -62,8 +64,8 @@ export class Connection implements Viewer, Receiver, Member {
     this.#seat.take(cohort)
   }
 
-  write(bytes: Buffer, framed: Buffer | undefined): void {
-    if (!this.#outbox.queue.writeNow(bytes, framed, this.#host.maxBufferedBytes)) this.#stall()
+  get queue(): WriteQueue {
+    return this.#outbox.queue
   }
 
   /** Sends the manifest and brings every root up to date. */

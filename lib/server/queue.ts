@@ -16,6 +16,8 @@ export class WriteQueue implements Flushable {
   #gathered: Gathered | undefined
   /** The sink holds no more than this. */
   #held = 0
+  #bound = Number.POSITIVE_INFINITY
+  #exceeded: (() => void) | undefined
   #closed = false
   #wake: (() => void) | undefined
 
@@ -53,13 +55,19 @@ export class WriteQueue implements Flushable {
     }
   }
 
-  /** Writes bytes at once, where nothing waits before them. False where more than the bound would wait then: nothing is written. */
-  writeNow(bytes: Buffer, framed: Buffer | undefined, bound: number): boolean {
-    if (this.#closed) return true
-    if (this.#held + bytes.length > bound && this.#sink.buffered() + bytes.length > bound) return false
-    if (this.#sink.write(bytes, framed)) this.#held = Math.min(this.#held + bytes.length, MOST_KEPT)
+  /** Has {@link WriteQueue.writeNow} call back instead of writing where more than a bound would wait then, in bytes. */
+  limit(bound: number, exceeded: () => void): void {
+    this.#bound = bound
+    this.#exceeded = exceeded
+  }
+
+  /** Writes bytes at once; nothing may wait before them. */
+  writeNow(bytes: Buffer, framed: Buffer | undefined): void {
+    if (this.#closed) return
+    const held = this.#held + bytes.length
+    if (held > this.#bound && this.#sink.buffered() + bytes.length > this.#bound) this.#exceeded?.()
+    else if (this.#sink.write(bytes, framed)) this.#held = held < MOST_KEPT ? held : MOST_KEPT
     else this.#held = this.#sink.buffered()
-    return true
   }
 
   /** Puts other bytes in the place of a chunk that was pushed lately, if it still waits. */

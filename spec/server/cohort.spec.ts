@@ -4,6 +4,7 @@ import { Flusher } from '../../lib/server/flusher.ts'
 import { Frame, IdLines } from '../../lib/server/frame.ts'
 import type { Entry } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
+import { WriteQueue } from '../../lib/server/queue.ts'
 import type { Receiver, View } from '../../lib/server/view.ts'
 
 /** As much of a view as a cohort knows of. */
@@ -26,6 +27,19 @@ class Client implements Member {
   readonly #seat: Seat
   readonly rights: string
   readonly views: readonly View[]
+  readonly queue = new WriteQueue(
+    {
+      write: (bytes) => {
+        this.buffers.push(bytes)
+        this.got.push(...[...bytes.toString().matchAll(/^id: (.*)$/gm)].map(([, id]) => `together ${id}`))
+        return true
+      },
+      buffered: () => 0,
+      onDrain: () => {},
+      end: () => {},
+    },
+    new Flusher(),
+  )
 
   constructor(cohorts: Cohorts, views: readonly Shown[], rights = 'r') {
     this.rights = rights
@@ -48,10 +62,6 @@ class Client implements Member {
   }
   deliver(_view: View, entry: Entry): void {
     this.got.push(`alone ${entry.point}`)
-  }
-  write(bytes: Buffer): void {
-    this.buffers.push(bytes)
-    this.got.push(...[...bytes.toString().matchAll(/^id: (.*)$/gm)].map(([, id]) => `together ${id}`))
   }
 }
 

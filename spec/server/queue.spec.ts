@@ -138,6 +138,22 @@ describe('server/queue', () => {
     expect(new Set(framed).size).to.equal(1)
   })
 
+  it('writes at once what is within its limit, and says so where it is not, writing nothing', () => {
+    const { sink, queue } = setUp()
+    let exceeded = 0
+    queue.limit(10, () => exceeded++)
+    queue.writeNow(bytes('12345'), undefined)
+    sink.held = 5
+    queue.writeNow(bytes('1234567'), undefined)
+    expect([sink.written, exceeded]).to.deep.equal([['12345'], 1])
+    sink.held = 0
+    queue.writeNow(bytes('1234567'), undefined)
+    expect([sink.written, exceeded]).to.deep.equal([['12345', '1234567'], 1])
+    queue.close()
+    queue.writeNow(bytes('x'), undefined)
+    expect(sink.written.length).to.equal(2)
+  })
+
   it('has room in a later turn, having written what waits at once', async () => {
     const { sink, queue } = setUp()
     queue.push(bytes('a'))
