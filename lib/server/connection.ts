@@ -5,7 +5,7 @@ import { type Cohort, type Member, Seat } from './cohort.ts'
 import type { Crossing } from './crossing.ts'
 import type { Known } from './difference.ts'
 import type { Frame } from './frame.ts'
-import type { ConnectionHost, Root } from './host.ts'
+import { type ConnectionHost, type Root, rootOf } from './host.ts'
 import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
 import { persist } from './pause.ts'
@@ -19,7 +19,7 @@ import type { Receiver, View, Viewer } from './view.ts'
 export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
-  readonly #roots = new Map<string, Root>()
+  readonly #roots: Root[] = []
   readonly #onClose: () => void
   #unready: number
   #begun = false
@@ -37,7 +37,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
-      this.#roots.set(view.root, { view, state: 'waiting', turn: 0 })
+      this.#roots.push({ view, state: 'waiting', turn: 0 })
       view.viewers.add(this)
       view.receivers.add(this)
     }
@@ -48,7 +48,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   get views(): View[] {
-    return [...this.#roots.values()].map(({ view }) => view)
+    return this.#roots.map(({ view }) => view)
   }
 
   /** Whether the client holds everything up to the present. */
@@ -74,9 +74,9 @@ export class Connection implements Viewer, Receiver, Member {
     this.#begun = true
     const { points } = start
     this.send(manifestOf(this.views, start))
-    if (this.#roots.size === 0) this.#readyNow()
+    if (this.#roots.length === 0) this.#readyNow()
     const replayed: Root[] = []
-    for (const root of this.#roots.values()) {
+    for (const root of this.#roots) {
       if (points?.has(root.view)) replayed.push(root)
       else this.#load(root, start.presented ? start.why(root.view) : undefined)
     }
@@ -102,7 +102,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
-    if (this.#closed || this.#stalled || this.#roots.get(view.root)?.state !== 'live') return
+    if (this.#closed || this.#stalled || rootOf(this.#roots, view)?.state !== 'live') return
     this.#outbox.pushFrame(entry, frame, this.#unready === 0)
     if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
@@ -129,7 +129,7 @@ export class Connection implements Viewer, Receiver, Member {
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     const changed = views.flatMap((view) => {
-      const root = this.#roots.get(view.root)
+      const root = rootOf(this.#roots, view)
       return root && root.view !== view ? [{ root, view, old: root.view }] : []
     })
     this.#own.rights = rights
@@ -181,7 +181,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // What the same entry showed in another root must not tell the client that it holds the entry.
     this.#own.withdrawId()
-    return this.#roots.get(view.root)
+    return rootOf(this.#roots, view)
   }
 
   #readyNow(): void {
@@ -265,8 +265,8 @@ export class Connection implements Viewer, Receiver, Member {
     const waysOf = (way: Way) => roots.filter((root) => wayOf(root.view, pointOf(root)) === way)
     const [lost, told, recalled] = [waysOf('lost'), waysOf('told'), waysOf('recalled')]
     // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
-    const together = told.length === this.#roots.size && new Set(told.map(pointOf)).size === 1
-    if (!together && lost.length === 0 && roots.length === this.#roots.size) this.#own.takeBack()
+    const together = told.length === this.#roots.length && new Set(told.map(pointOf)).size === 1
+    if (!together && lost.length === 0 && roots.length === this.#roots.length) this.#own.takeBack()
     for (const root of lost) this.#load(root, 'history-lost')
     for (const root of recalled)
       void this.#cross(root, 'history-lost', () => this.#host.crossings.recall(root.view, pointOf(root)))
@@ -307,7 +307,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#outbox.queue.drop(() => {
       this.#stalled = false
       if (this.#session) this.send(this.#session)
-      for (const root of this.#roots.values()) this.#load(root, 'slow-client')
+      for (const root of this.#roots) this.#load(root, 'slow-client')
     })
   }
 }

@@ -30,3 +30,8 @@ export interface Root {
   /** Counts what was begun for the root: what an earlier one still does is of no effect. */
   turn: number
 }
+
+/** The root that a view is of. (A list, since roots are few: a map for each client takes more memory.) */
+export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
+  return roots.find(({ view }) => view.root === root)
+}

@@ -111,6 +111,9 @@ async function handshake({ server, request, response, base }: Exchange): Promise
   })
 }
 
+/** Made once: a function made for each stream would keep all that was at hand when it was made. */
+function ignore(): void {}
+
 async function stream({ server, request, response, query }: Exchange): Promise<void> {
   const session = query.get('session')
   const token =
@@ -135,10 +138,10 @@ async function stream({ server, request, response, query }: Exchange): Promise<v
         ...(request.httpVersionMajor === 1 ? { Connection: 'keep-alive' } : {}),
       })
       response.flushHeaders()
-      response.on('error', () => {})
+      response.on('error', ignore)
       return new ResponseSink(response, server.options.heartbeat)
     },
-    (close) => response.once('close', close),
+    (close) => response.on('close', close),
   )
 }
 

@@ -42,7 +42,7 @@ export class ResponseSink implements Sink {
     this.#socket = socketOf(response)
     this.#patience = Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2))
     // Once the response has ended, whoever ended it, its socket may be carrying the next one.
-    response.once('prefinish', () => {
+    response.on('prefinish', () => {
       this.#ended = true
     })
     // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an acknowledgement: the idle time and
