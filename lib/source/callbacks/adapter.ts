@@ -91,6 +91,8 @@ export class CallbackAdapter implements Adapter {
     return {
       position,
       close: async () => {
+        // What happens while nobody listens is not told: the next opening is somewhere else.
+        if (open) this.#sequence++
         open = false
         const close = await stopping
         if (typeof close !== 'function') return
