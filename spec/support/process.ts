@@ -34,7 +34,8 @@ export interface Program {
 
 /** Starts a program that ends with this process at the latest. */
 export function startProgram(command: string, args: readonly string[]): Program {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  // In a group of its own, so that Ctrl+C at a terminal is not sent to it as well: this process ends it, when it is done with it.
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const unwatch = child.pid === undefined ? () => {} : watchOver(child.pid)
   let output = ''
   const keep = (chunk: Buffer) => {
