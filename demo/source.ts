@@ -65,5 +65,6 @@ function sourceOf(args: string[]): keyof typeof SERVERS | 'memory' {
   }
   const source = values.source ?? (process.env.MONGODB_URL ? 'mongo' : 'memory')
   if (source === 'memory' || source === 'mongo' || source === 'redis' || source === 'postgres') return source
-  throw new Error(`The demo has no source ${source === true ? 'of no name' : source}. ${USAGE}`)
+  const what = typeof source === 'string' && source ? `There is no source ${source}` : 'Name a source'
+  throw new Error(`${what}: ${USAGE}`)
 }

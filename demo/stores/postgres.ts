@@ -23,7 +23,7 @@ const SCHEMA = `
  */
 export async function openPostgres(url: string): Promise<Store> {
   const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 5000 })
-  pool.on('error', (error) => console.error(`PostgreSQL: ${error.message}`))
+  pool.on('error', (error) => pool.ending || console.error(`PostgreSQL: ${error.message}`))
   try {
     await transaction(pool, async (client) => {
       // One at a time, where two start at once.
