@@ -67,10 +67,6 @@ describe('the demo on each source', function () {
         return this.skip()
       })
       const server = /(?:mongodb|redis|postgres):\/\/\S+/.exec(demo.output())?.[0] ?? ''
-      // Another process, on the server of the first: it finds the board as it is, and leaves it as it is.
-      const starting = start(source, { [variable]: server })
-      starting.catch(() => {})
-
       const board = await openPage(demo)
       expect(await board.names('ada')).to.deep.equal(['Ada Okafor', 'Ben Ito', 'Chloé Martin'])
       await board.box('ben', 'Redraw the empty states').check()
@@ -84,7 +80,8 @@ describe('the demo on each source', function () {
       await editAtOnce(demo.url, board)
       await board.page.close()
 
-      const second = await starting
+      // Another process, on the server of the first: it begins where that left off, and leaves the server as it is.
+      const second = await start(source, { [variable]: server })
       await callApi(second.url, 'ben', 'PUT', 'teams/apollo/membership')
       const later = await openPage(second)
       const people = ['Ada Okafor', 'Ben Ito', 'Chloé Martin', 'Eve Moreaux']
