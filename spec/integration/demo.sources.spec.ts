@@ -139,7 +139,7 @@ describe('the demo on each source', function () {
   }
 
   it('says in a sentence what it takes, where an option or a source is unknown', async () => {
-    const wrong = [['--source', 'oracle'], ['--source'], ['--port', '1'], ['redis']]
+    const wrong = [['--source', 'oracle'], ['--port', '1'], ['redis']]
     await Promise.all(
       wrong.map(async (args) => {
         const { child, output } = runDemo('0', { args })

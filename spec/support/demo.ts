@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { type Program, startProgram } from './process.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -43,24 +43,12 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 }
 
 /** Starts the demo's process on a port; `output()` is all it has printed. */
-export function runDemo(
-  port: string,
-  { args = [], env = {} }: DemoOptions = {},
-): { child: ChildProcess; output: () => string } {
+export function runDemo(port: string, { args = [], env = {} }: DemoOptions = {}): Program {
   const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', 'demo/server.ts', ...args], {
+  return startProgram(process.execPath, ['--import', 'tsx', 'demo/server.ts', ...args], {
     cwd: ROOT,
     env: { ...inherited, ...env, PORT: port },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
   })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-  }
-  return { child, output: () => text }
 }
 
 /** A stream of one of the demo's servers, as bytes: a handshake as this user, then the stream with its token. */
