@@ -2,7 +2,7 @@
 
 import { installTriggers, postgres } from 'particle/postgres'
 import pg from 'pg'
-import { type Board, type Person, type Store, sample } from '../board.ts'
+import { type Board, type Membership, type Person, type Store, sample, type Team } from '../board.ts'
 
 const TABLES = ['particle_board.people', 'particle_board.teams', 'particle_board.memberships'] as const
 
@@ -34,11 +34,14 @@ export async function openPostgres(url: string): Promise<Store> {
     const changes = (await canReplicate(pool)) ? 'replication' : 'triggers'
     if (changes === 'triggers') await installTriggers(pool, TABLES, { schema: 'particle_board_outbox' })
     const db = postgres(pool, { changes, publication: 'particle_board', schema: 'particle_board_outbox' })
-    const [people, teams, memberships] = TABLES.map((table) => db.collection(table))
     return {
       name: 'PostgreSQL, schema particle_board',
       board: boardOf(pool),
-      collections: { people, teams, memberships } as Store['collections'],
+      collections: {
+        people: db.collection<Person>('particle_board.people'),
+        teams: db.collection<Team>('particle_board.teams'),
+        memberships: db.collection<Membership>('particle_board.memberships'),
+      },
       close: () => pool.end(),
     }
   } catch (error) {
