@@ -12,6 +12,8 @@ const people = memory().collection('people')
 await people.insertMany(
   Array.from({ length: accounts * each }, (_, id) => ({ ...personOf(id), account: id % accounts })),
 )
+// The index by which it is read, which is the collection's.
+for (let count = 0; count < 2; count++) await people.countDocuments({ account: 0 })
 const server = new particle.Server({
   identityLookup: (identity) => identity,
   dataSources: {

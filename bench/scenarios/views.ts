@@ -20,7 +20,7 @@ export const views: Scenario = {
     const measure = async (distinct: boolean) => {
       const child = new Child('views.ts', [String(count), '10'], 0)
       try {
-        // What the first one brings with it is not theirs: code, and what the collection needs to be read by account.
+        // What the first one brings with it is not theirs.
         await child.call('open', { subscribers: 1, distinct: false })
         const before = await child.call<number>('memory')
         const made = await child.call<number>('open', {
