@@ -40,7 +40,9 @@ export class Store {
 
   /** The documents that may match, as far as indexes tell, in the order of insertion. The query must be one that compiles. */
   candidates(query: Query): Document[] {
-    return Array.from(this.#candidates(query), ({ document }) => document)
+    const documents: Document[] = []
+    for (const { document } of this.#candidates(query)) documents.push(document)
+    return documents
   }
 
   /** Adds a document. Throws `DUPLICATE_KEY`. */
