@@ -1,6 +1,7 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { Backoff } from '../backoff.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -173,13 +174,14 @@ export class MongoAdapter implements Adapter {
   }
 
   async #retried<T>(listener: ChangeListener, ask: () => Promise<T>): Promise<T> {
-    for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
+    const backoff = new Backoff()
+    for (;;) {
       try {
         return await ask()
       } catch (error) {
         if (isHopeless(error)) throw error
         listener.error(error)
-        await new Promise((resolve) => setTimeout(resolve, pause).unref())
+        await backoff.wait()
       }
     }
   }

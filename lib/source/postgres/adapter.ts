@@ -1,8 +1,9 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { Backoff } from '../backoff.ts'
 import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
-import { type Changes, type Context, isHopeless, Pauses } from './follower.ts'
+import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -132,14 +133,14 @@ export class PostgresAdapter implements Adapter {
   }
 
   async #persist<T>(listener: ChangeListener, run: () => Promise<T>): Promise<T> {
-    const pauses = new Pauses()
+    const backoff = new Backoff()
     for (;;) {
       try {
         return await run()
       } catch (error) {
         if (isHopeless(error)) throw error
         listener.error(error)
-        await pauses.next()
+        await backoff.wait()
       }
     }
   }

@@ -3,10 +3,11 @@ const LONGEST_PAUSE_MS = 30_000
 
 /** Pauses between tries: 0.5 s, doubling up to 30 s, and 0.5 s again after a success. */
 export class Backoff {
-  readonly #signal: AbortSignal
+  readonly #signal: AbortSignal | undefined
   #pause = FIRST_PAUSE_MS
 
-  constructor(signal: AbortSignal) {
+  /** @param signal ends a wait, and lets none begin, once it is aborted */
+  constructor(signal?: AbortSignal) {
     this.#signal = signal
   }
 
@@ -14,24 +15,30 @@ export class Backoff {
     this.#pause = FIRST_PAUSE_MS
   }
 
-  /** Waits; an abort ends the wait. */
+  /** Waits. */
   async wait(): Promise<void> {
     const milliseconds = this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
     await pause(milliseconds, this.#signal)
   }
+
+  /** Waits, but for the first time since a success: what can be mended at once is to be, but not again and again. */
+  async waitAgain(): Promise<void> {
+    if (this.#pause > FIRST_PAUSE_MS) await this.wait()
+    else this.#pause *= 2
+  }
 }
 
 /** Waits for so long, or until the signal is aborted. The timer keeps no process alive. */
-export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return
   await new Promise<void>((resolve) => {
     const done = () => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', done)
+      signal?.removeEventListener('abort', done)
       resolve()
     }
     const timer = setTimeout(done, milliseconds).unref()
-    signal.addEventListener('abort', done)
+    signal?.addEventListener('abort', done)
   })
 }
