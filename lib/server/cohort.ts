@@ -3,7 +3,7 @@ import type { Frame, IdLines } from './frame.ts'
 import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
 import type { WriteQueue } from './queue.ts'
-import type { Sink } from './sink.ts'
+import { InstantSink } from './sink.ts'
 import type { Receiver, View } from './view.ts'
 
 /** A connection as a cohort knows it. */
@@ -19,10 +19,11 @@ export interface Member extends Receiver {
 }
 
 /** Writes to many queues. */
-class QueuesSink implements Sink {
+class QueuesSink extends InstantSink {
   readonly #queues: ReadonlySet<WriteQueue>
 
   constructor(queues: ReadonlySet<WriteQueue>) {
+    super()
     this.#queues = queues
   }
 
@@ -30,16 +31,6 @@ class QueuesSink implements Sink {
     for (const queue of this.#queues) queue.writeNow(bytes, framed)
     return true
   }
-
-  buffered(): number {
-    return 0
-  }
-
-  onDrain(listener: () => void): void {
-    setImmediate(listener)
-  }
-
-  end(): void {}
 }
 
 /**

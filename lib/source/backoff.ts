@@ -29,6 +29,24 @@ export class Backoff {
   }
 }
 
+/** Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again can't help. */
+export async function persist<T>(
+  attempt: () => Promise<T>,
+  isHopeless: (error: unknown) => boolean,
+  failed: (error: unknown) => void,
+): Promise<T> {
+  const backoff = new Backoff()
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (isHopeless(error)) throw error
+      failed(error)
+      await backoff.wait()
+    }
+  }
+}
+
 /** Waits for so long, or until the signal is aborted. The timer keeps no process alive. */
 export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Backoff, pause } from '../../lib/source/backoff.ts'
+import { Backoff, pause, persist } from '../../lib/source/backoff.ts'
 
 describe('source/backoff', () => {
   const { setTimeout: original } = globalThis
@@ -50,6 +50,35 @@ describe('source/backoff', () => {
     backoff.succeeded()
     await backoff.waitAgain()
     expect(pauses()).to.have.length(2)
+  })
+
+  it('tries until it succeeds, and tells of each failure', async () => {
+    const told: unknown[] = []
+    let tries = 0
+    const attempt = async () => {
+      if (++tries < 3) throw new Error(`try ${tries}`)
+      return 'done'
+    }
+    const trying = persist(
+      attempt,
+      () => false,
+      (error) => told.push((error as Error).message),
+    )
+    await alive(trying)
+    expect([await trying, told, pauses()]).to.deep.equal(['done', ['try 1', 'try 2'], [500, 1000]])
+  })
+
+  it('tries no more where that cannot help', async () => {
+    const hopeless = new Error('no such database')
+    const told: unknown[] = []
+    const failure = await persist(
+      async () => {
+        throw hopeless
+      },
+      (error) => error === hopeless,
+      (error) => told.push(error),
+    ).catch((error: unknown) => error)
+    expect([failure, told, pauses()]).to.deep.equal([hopeless, [], []])
   })
 
   it('keeps no process alive', async () => {

@@ -1,7 +1,7 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import { Backoff } from '../backoff.ts'
+import { persist } from '../backoff.ts'
 import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
@@ -67,8 +67,10 @@ export class PostgresAdapter implements Adapter {
    * table can't be followed; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const subscription = await this.#persist(listener, async () =>
-      (await this.#changes()).follow(listener, from),
+    const subscription = await persist(
+      async () => (await this.#changes()).follow(listener, from),
+      isHopeless,
+      (error) => listener.error(error),
     )
     this.#open++
     let isOpen = true
@@ -130,19 +132,6 @@ export class PostgresAdapter implements Adapter {
     const same = this.#references.get(reference.collection)
     if (!same) this.#references.set(reference.collection, reference)
     return same ?? reference
-  }
-
-  async #persist<T>(listener: ChangeListener, run: () => Promise<T>): Promise<T> {
-    const backoff = new Backoff()
-    for (;;) {
-      try {
-        return await run()
-      } catch (error) {
-        if (isHopeless(error)) throw error
-        listener.error(error)
-        await backoff.wait()
-      }
-    }
   }
 
   /** By which of the two ways changes are learned of: as the option says, else as the server allows. */
