@@ -1,8 +1,9 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { persist } from '../backoff.ts'
 import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
-import { type Changes, type Context, isHopeless, Pauses } from './follower.ts'
+import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -67,8 +68,10 @@ export class PostgresAdapter implements Adapter {
    * table can't be followed; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const subscription = await this.#persist(listener, async () =>
-      (await this.#changes()).follow(listener, from),
+    const subscription = await persist(
+      async () => (await this.#changes()).follow(listener, from),
+      isHopeless,
+      (error) => listener.error(error),
     )
     this.#open++
     let isOpen = true
@@ -130,19 +133,6 @@ export class PostgresAdapter implements Adapter {
     const same = this.#references.get(reference.collection)
     if (!same) this.#references.set(reference.collection, reference)
     return same ?? reference
-  }
-
-  async #persist<T>(listener: ChangeListener, run: () => Promise<T>): Promise<T> {
-    const pauses = new Pauses()
-    for (;;) {
-      try {
-        return await run()
-      } catch (error) {
-        if (isHopeless(error)) throw error
-        listener.error(error)
-        await pauses.next()
-      }
-    }
   }
 
   /** By which of the two ways changes are learned of: as the option says, else as the server allows. */

@@ -1,5 +1,5 @@
+import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener, Subscription } from '../source.ts'
-import { Backoff } from './backoff.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
 import { type Entry, retold, type Translation, translate } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
