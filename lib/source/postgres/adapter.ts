@@ -1,7 +1,15 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  CollectionHandle,
+  Query,
+  Reading,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
 import { type Changes, type Context, isHopeless, Pauses } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
@@ -99,11 +107,13 @@ export class PostgresAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
   ): Promise<Reading> {
     const changes = await this.#changes()
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }
-    const reading = await readDocuments(request, query, (client) => changes.examine(client), each)
+    const wanted = { query, first: options }
+    const reading = await readDocuments(request, wanted, (client) => changes.examine(client), each)
     changes.reach(reading)
     return reading
   }
