@@ -7,9 +7,9 @@ import { settingClauses } from './session.ts'
 export interface TriggerOptions {
   /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
   schema?: string
-  /** How many rows' changes the outbox keeps. Default 100,000. */
+  /** How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before. */
   rows?: number
-  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes. */
+  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when it was installed before. */
   history?: number
   /** The roles that Particle connects as, where they are others than the one that installs. */
   grantTo?: readonly string[]
@@ -41,17 +41,19 @@ export async function installTriggers(
   options: TriggerOptions = {},
 ): Promise<void> {
   const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
-  const { rows = 100_000, history = 600_000, grantTo = [] } = options
+  const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
-    if (Number.isInteger(value) && value > 0) continue
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
     throw new ParticleError('INVALID_OPTION', `The option '${name}' is a whole number above 0`)
   }
   const statements = [
     outboxSql(schema),
-    `UPDATE ${schema}.meta SET keep_rows = ${rows}, keep = '${history} milliseconds'`,
+    ...(rows === undefined ? [] : [`UPDATE ${schema}.meta SET keep_rows = ${rows}`]),
+    ...(history === undefined ? [] : [`UPDATE ${schema}.meta SET keep = '${history} milliseconds'`]),
     ...tables.map((table) => triggerSql(schema, parseTableName(table))),
     ...grantTo.map((role) => grantSql(schema, role)),
   ]
+  await checkSchema(pool, schema)
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
@@ -70,8 +72,41 @@ export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
 ): Promise<void> {
-  await pool.query(
-    `DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`,
+  const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
+  await checkSchema(pool, schema)
+  await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+}
+
+/** The tables whose changes an outbox has, by their names; undefined where there is no outbox. */
+export async function installedTables(pool: Pool, schema: string): Promise<string[] | undefined> {
+  const { rows } = await pool.query<{ schema: string; name: string | null }>(
+    `SELECT n.nspname AS schema, c.relname AS name
+      FROM pg_catalog.pg_namespace s
+      LEFT JOIN pg_catalog.pg_proc p ON p.pronamespace = s.oid AND p.proname = 'record'
+      LEFT JOIN pg_catalog.pg_trigger t ON t.tgfoid = p.oid AND t.tgname = $2 AND t.tgparentid = 0
+      LEFT JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE s.nspname = $1 ORDER BY 1, 2`,
+    [schema, TRIGGER],
+  )
+  if (rows.length === 0) return undefined
+  return rows.flatMap(({ schema: of, name }) =>
+    name === null ? [] : [formatTableName({ schema: of, name })],
+  )
+}
+
+/** It is dropped with all that is in it: that must be the outbox alone. */
+async function checkSchema(pool: Pool, schema: string): Promise<void> {
+  const { rows } = await pool.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
+    [schema],
+  )
+  const [other] = rows
+  if (other === undefined) return
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `The schema ${schema} holds ${other.name}: an outbox takes a schema of its own`,
   )
 }
 
