@@ -192,8 +192,8 @@ export class PostgresAdapter implements Adapter {
     if (installed) return outbox()
     throw invalid(
       changes === 'triggers'
-        ? `There is no outbox ${schema} in the database: run installTriggers(pool, tables) once, as the tables' owner`
-        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run installTriggers(pool, tables) once, as the tables' owner`,
+        ? `There is no outbox ${schema} in the database: run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`
+        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
     )
   }
 }
