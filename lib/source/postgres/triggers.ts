@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
-import { formatTableName, literal, parseTableName, quote, quoteTable, type TableName } from './name.ts'
+import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
 import { settingClauses } from './session.ts'
 
 /** Options of {@link installTriggers}. */
@@ -29,7 +29,7 @@ export function checkName(name: unknown, option: string): string {
 
 /**
  * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own, and triggers on the tables that write to it. Run it
- * as a role that owns the tables; run it again for further tables, and after a table was renamed.
+ * as a role that owns the tables; run it again for further tables.
  *
  * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its number when it commits, under a
  * lock that is held until it has: the numbers' order is that of the commits. (So transactions that write to these tables commit one after the other, as
@@ -111,14 +111,18 @@ async function checkSchema(pool: Pool, schema: string): Promise<void> {
 }
 
 function triggerSql(schema: string, table: TableName): string {
-  const name = literal(formatTableName(table))
   return `
     DROP TRIGGER IF EXISTS ${TRIGGER} ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON ${quoteTable(table)}
-      FOR EACH ROW EXECUTE FUNCTION ${schema}.record(${name});
+      FOR EACH ROW EXECUTE FUNCTION ${schema}.record();
     DROP TRIGGER IF EXISTS ${TRIGGER}_truncate ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER}_truncate AFTER TRUNCATE ON ${quoteTable(table)}
-      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record(${name})`
+      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record()`
+}
+
+/** A part of a table's name as `formatTableName` has it. */
+function nameSql(part: string): string {
+  return `CASE WHEN ${part} ~ '["\\.]' THEN '"' || replace(${part}, '"', '""') || '"' ELSE ${part} END`
 }
 
 function grantSql(schema: string, role: string): string {
@@ -162,6 +166,8 @@ function outboxSql(schema: string): string {
       shape text;
       old_row text;
       new_row text;
+      of_schema text := TG_TABLE_SCHEMA;
+      of_table text := TG_TABLE_NAME;
     BEGIN
       IF TG_OP <> 'TRUNCATE' THEN
         IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
@@ -169,8 +175,16 @@ function outboxSql(schema: string): string {
         IF old_row = new_row THEN RETURN NULL; END IF;
         SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
           FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+        -- Of a partition, the table that the trigger was made on.
+        IF (SELECT relispartition FROM pg_class WHERE oid = TG_RELID) THEN
+          WITH RECURSIVE up AS (
+            SELECT tgrelid, tgparentid FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME
+            UNION ALL SELECT t.tgrelid, t.tgparentid FROM pg_trigger t JOIN up ON t.oid = up.tgparentid)
+          SELECT n.nspname, c.relname INTO of_schema, of_table
+            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE up.tgparentid = 0;
+        END IF;
       END IF;
-      ${insertion('TG_ARGV[0], lower(TG_OP), shape, old_row, new_row')};
+      ${insertion(`CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END || ${nameSql('of_table')}, lower(TG_OP), shape, old_row, new_row`)};
       RETURN NULL;
     END $$ ${secure} ${settingClauses()};
 
