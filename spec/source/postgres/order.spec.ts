@@ -350,12 +350,20 @@ describe('source/postgres/order on a real server', () => {
     ['a number', 'n', [['n', 1]]],
     ['a number with fractions', 'f', [['f', -1]]],
     ['a text', 'name COLLATE "C"', [['name', 1]]],
+    [
+      'a number of few, and a text',
+      'team, name COLLATE "C"',
+      [
+        ['team', -1],
+        ['name', -1],
+      ],
+    ],
   ] as [string, string, SortKey[]][]) {
     it(`takes 50 of 20,000 rows from an index by ${what}`, async () => {
       await database.run('DROP TABLE IF EXISTS many')
       await database.run(
-        `CREATE TABLE many (id bigint PRIMARY KEY, at timestamptz, must timestamptz NOT NULL, tz timestamp, n integer NOT NULL, f float8, name text)`,
-        `INSERT INTO many SELECT i, t, t, t, i * 7919 % 20011, i * 7919 % 20011, md5(i::text)
+        `CREATE TABLE many (id bigint PRIMARY KEY, at timestamptz, must timestamptz NOT NULL, tz timestamp, n integer NOT NULL, f float8, name text NOT NULL, team integer NOT NULL)`,
+        `INSERT INTO many SELECT i, t, t, t, i * 7919 % 20011, i * 7919 % 20011, md5(i::text), i % 10
           FROM generate_series(1, 20000) i, LATERAL (SELECT '2024-01-01'::timestamptz + (i * 7919 % 20011) * interval '1003.007 ms' AS t) time`,
         ...(column === '' ? [] : [`CREATE INDEX ON many (${column})`]),
         'ANALYZE many',
