@@ -63,6 +63,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   'client/node.ts': ['client/', 'errors.ts', 'model/', 'protocol/', 'eventsource'],
+  'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
   'bindings/': ['client/', 'errors.ts', 'model/', 'protocol/', 'react', 'vue', 'svelte'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
@@ -155,6 +156,8 @@ describe('The layout of lib', () => {
       ['source/source.ts', "import { memory } from './memory/index.ts'"],
       ['source/backoff.ts', "import type { Adapter } from './source.ts'"],
       ['server/view.ts', "import { Backoff } from '../source/backoff.ts'"],
+      ['command/command.ts', "import { Server } from '../server/index.ts'"],
+      ['source/postgres/triggers.ts', "import { run } from '../../command/command.ts'"],
       ['index.ts', "import { memory } from './source/memory/index.ts'"],
       ['errors.ts', "import { x } from './model/id.ts'"],
       ['somewhere/else.ts', 'export const x = 1'],

@@ -2,7 +2,15 @@ import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { persist } from '../backoff.ts'
-import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  CollectionHandle,
+  Query,
+  Reading,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
 import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
@@ -103,11 +111,13 @@ export class PostgresAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
   ): Promise<Reading> {
     const changes = await this.#changes()
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }
-    const reading = await readDocuments(request, query, (client) => changes.examine(client), each)
+    const wanted = { query, first: options }
+    const reading = await readDocuments(request, wanted, (client) => changes.examine(client), each)
     changes.reach(reading)
     return reading
   }
@@ -173,8 +183,8 @@ export class PostgresAdapter implements Adapter {
     if (installed) return outbox()
     throw invalid(
       changes === 'triggers'
-        ? `There is no outbox ${schema} in the database: run installTriggers(pool, tables) once, as the tables' owner`
-        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run installTriggers(pool, tables) once, as the tables' owner`,
+        ? `There is no outbox ${schema} in the database: run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`
+        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
     )
   }
 }

@@ -305,6 +305,6 @@ function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {
 export function notInstalled(collection: string): ParticleError {
   return new ParticleError(
     'INVALID_OPTION',
-    `The changes of the table ${collection} are not recorded: run installTriggers(pool, [${JSON.stringify(collection)}]) once, as the tables' owner`,
+    `The changes of the table ${collection} are not recorded: run npx particle postgres install ${collection}, or installTriggers, once, as the table's owner`,
   )
 }
