@@ -10,7 +10,8 @@ local RANKS = { userdata = 0, number = 1, string = 2, table = 3, boolean = 5 }
 local BOOLEANS = { ['1'] = true, ['true'] = true, ['0'] = false, ['false'] = false }
 local work = 0
 
--- The order of two texts, of which the second is valid UTF-8; nil where bytes don't tell it (they may be no UTF-8). (Lua's own order depends on the server's locale.)
+-- The order of two texts, of which the second is valid UTF-8; nil where bytes don't tell it, since the first may not be. Lua's own
+-- order depends on the server's locale.
 local function compare(a, b)
   if a == b then return 0 end
   local shorter = math.min(#a, #b)
@@ -181,15 +182,17 @@ end
 
 /**
  * ARGV: a cursor, the pattern of the keys, their prefix, a plan or ''. Scans on until about 2 ms are over.
- * The next cursor, and a flat list of keys and of what {@link READ} gives for them, of those that may match; 1 where there was no time to look at it.
+ * The next cursor, how many keys there were, and a flat list of keys and of what {@link READ} gives for them, of those that may match; 1 where there was no
+ * time to look at it.
  */
 export const SCAN_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
-local cursor, found = ARGV[1], {}
+local cursor, count, found = ARGV[1], 0, {}
 local selected = selection(ARGV[3], ARGV[4])
 repeat
   local page = redis.call('SCAN', cursor, 'MATCH', ARGV[2], 'COUNT', 100)
   cursor = page[1]
   work = work + 40
+  count = count + #page[2]
   for _, key in ipairs(page[2]) do
     local raw = work > 2 * BUDGET and 1 or selected(key)
     if raw then
@@ -198,7 +201,7 @@ repeat
     end
   end
 until cursor == '0' or work > BUDGET
-return { cursor, found }`)
+return { cursor, count, found }`)
 
 /** KEYS: keys. ARGV: their prefix, a plan or ''. For each what {@link SCAN_SELECTED} gives for it, or null; not 1 for the first. */
 export const READ_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
