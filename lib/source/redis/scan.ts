@@ -40,18 +40,17 @@ export class Scan {
       // The server takes the next step while this one's documents are looked at.
       step = cursor === '0' ? undefined : this.#step(cursor)
       step?.catch(() => {})
-      const documents: Document[] = []
+      const documents: (Document | undefined)[] = []
       const left: string[] = []
       for (let at = 0; at + 1 < found.length; at += 2) {
         const [key, raw] = [found[at] as string, found[at + 1] as Selected]
         if (seen.has(key)) continue
         if (once) seen.add(key)
         // A key that isn't UTF-8 looks like another one.
-        const document =
-          raw === 1 || key.includes('\ufffd') ? left.push(key) && undefined : this.#document(key, raw)
-        if (document) documents.push(document)
+        if (raw === 1 || key.includes('\ufffd')) left.push(key)
+        else documents.push(this.#document(key, raw))
       }
-      if (documents.length > 0) yield documents
+      yield documents.filter((document) => document !== undefined)
       if (left.length > 0) yield* this.keys(left)
     }
   }

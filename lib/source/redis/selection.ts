@@ -165,6 +165,7 @@ local function selection(prefix, json)
       end
       local list = redis.call('HGETALL', key)
       work = work + 3 + #list / 3
+      for i = 2, #list, 2 do work = work + #list[i] / 500 end
       return list
     end
     if kind ~= 'string' then return false end
