@@ -52,7 +52,8 @@ export class Mapping {
   /** The key of an `_id`; undefined where no key can stand for it. */
   keyOf(id: Id): string | undefined {
     const rest = encodeId(this.#id, id)
-    return rest === undefined ? undefined : this.prefix + rest
+    // Half a surrogate pair would become U+FFFD on its way, and so the key of another document.
+    return rest === undefined || /[\ud800-\udfff]/u.test(rest) ? undefined : this.prefix + rest
   }
 
   /** The document that a key holds; undefined where it's none: neither a hash nor a string of a JSON object. */

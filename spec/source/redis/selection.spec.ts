@@ -222,6 +222,20 @@ describe('source/redis selects on the server', () => {
     }
   })
 
+  it('the first of an order among numbers that are infinite, too', async () => {
+    await write(['1e999', '-1e999', '1e999', '5', '7', '1e999'].map((n, at) => [`${at}`, `{"n":${n}}`]))
+    const ids = async (direction: 1 | -1, limit: number) => {
+      const sort = [
+        ['n', direction],
+        ['_id', 1],
+      ] as const
+      return (await read({}, { sort, limit })).map(({ _id }) => _id)
+    }
+    expect(await ids(1, 2)).to.deep.equal(['1', '3'])
+    expect(await ids(1, 4)).to.deep.equal(['0', '1', '3', '4'])
+    expect(await ids(-1, 2)).to.deep.equal(['0', '2'])
+  })
+
   it('with all values as arguments: none ever stands in the text of a script', async () => {
     await write([['1', { s: 'x' }]])
     await client.scriptFlush()
@@ -272,6 +286,13 @@ describe('source/redis selects on the server', () => {
     expect(await read({})).to.deep.equal([{ _id: '\ufffd', s: 'right' }])
     expect(await read({ s: 'right' })).to.deep.equal([{ _id: '\ufffd', s: 'right' }])
     expect(await read({ s: 'wrong' })).to.deep.equal([])
+    expect(await read({ _id: { $in: ['\ud800', '\udfff'] } })).to.deep.equal([])
+    expect(await adapter.lookup('all', ['\ud800'])).to.deep.equal([])
+    const error = await adapter
+      .collection('all')
+      .set('\ud800', { s: 'wrong' })
+      .catch((reason: Error) => reason)
+    expect(String(error)).to.include('no key for the _id')
     await client.sendCommand(['DEL', Buffer.from(`${prefix}all:\xff`, 'latin1')])
   })
 })
