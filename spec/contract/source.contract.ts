@@ -328,6 +328,26 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
         const { from } = await snapshot()
         expect(harness.adapter.compare(recorder.position, from)).to.be.at.most(0)
       })
+
+      it('has of the first of an order all that stay as they are, whatever else is written meanwhile', async () => {
+        for (let id = 0; id < 40; id++) await users.insertOne({ _id: id, count: -1, still: id % 2 === 0 })
+        const sort = [
+          ['count', 1],
+          ['_id', 1],
+        ] as const
+        const busy = writeAtRandom(users, 60, (id) => id % 2 === 1)
+        for (let round = 0; round < 5; round++) {
+          const found: Document[] = []
+          await harness.adapter.read(USERS, {}, (batch) => void found.push(...batch), { sort, limit: 6 })
+          expect(found.length).to.be.at.least(6)
+          const still = found.filter((document) => document.still === true).map(idOf)
+          const others = found.some(({ count }) => count !== -1)
+          // Those of the count -1 come first, by their ids.
+          const last = others ? 40 : Math.max(...found.map(({ _id }) => Number(_id)))
+          for (let id = 0; id < last; id += 2) expect(still, `${id} before ${last}`).to.include(id)
+        }
+        await busy
+      })
     })
 
     describe('following from a position', () => {
@@ -421,9 +441,11 @@ async function writeOneOfEach(users: Writer): Promise<void> {
   })
 }
 
-async function writeAtRandom(users: Writer, count: number): Promise<void> {
+/** @param may which of the documents that are there may be changed; all, unless it says otherwise */
+async function writeAtRandom(users: Writer, count: number, may = (_id: number) => true): Promise<void> {
   for (let index = 0; index < count; index++) {
     const _id = Math.floor(Math.random() * 50)
+    if (!may(_id)) continue
     const kind = Math.floor(Math.random() * 6)
     if (kind === 0) await users.deleteOne({ _id })
     else if (kind === 1) await users.insertOne({ _id: `new ${index}`, count: 0, list: [index] })
