@@ -4,7 +4,7 @@ import type { Line } from './line.ts'
 import type { Manner } from './manner.ts'
 import { SECRET } from './people.ts'
 import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
-import type { Stores } from './setting.ts'
+import type { Stores, Way } from './setting.ts'
 
 /** The callback source of the application. */
 export interface Callbacks {
@@ -27,6 +27,7 @@ export class Node {
   server: Server
   up = true
   readonly #stores: Stores
+  #way: Way
   readonly #manner: Manner
   readonly #callbacks: Callbacks
   readonly #options: NodeOptions
@@ -40,6 +41,7 @@ export class Node {
     this.#manner = manner
     this.#callbacks = callbacks
     this.#options = options
+    this.#way = stores.way()
     this.held = this.#hold()
     this.server = this.#serve()
   }
@@ -49,6 +51,7 @@ export class Node {
     if (this.up) return
     this.up = true
     this.#past.push(...STORES.map((store) => this.held[store]))
+    this.#way = this.#stores.way()
     this.held = this.#hold()
     this.server = this.#serve()
   }
@@ -59,8 +62,33 @@ export class Node {
     this.up = false
     if (killed) for (const line of this.#lines) line.cut(true)
     this.#lines.clear()
-    const ending = this.server.disconnect().finally(() => this.#endings.delete(ending))
+    const way = this.#way
+    const ending = this.server
+      .disconnect()
+      .then(() => way.close())
+      .finally(() => this.#endings.delete(ending))
     this.#endings.add(ending)
+  }
+
+  /** What follows a store for it breaks off. Returns whether it can. */
+  interrupt(store: StoreName, lost: boolean): boolean {
+    this.#way.interrupt?.(store, lost)
+    return this.#way.interrupt !== undefined
+  }
+
+  /** Whether a process of it is still ending. */
+  get ending(): boolean {
+    return this.#endings.size > 0
+  }
+
+  /** Finds out where its stores are now. */
+  async mark(): Promise<void> {
+    await Promise.all(STORES.map((store) => this.held[store].mark()))
+  }
+
+  /** Whether changes of before the mark are still under way to it. */
+  get behind(): boolean {
+    return this.up && STORES.some((store) => this.held[store].behind)
   }
 
   /** Ends for good; resolves to what was left behind, in sentences. */
@@ -113,8 +141,8 @@ export class Node {
 
   #hold(): Record<StoreName, Held> {
     return {
-      first: new Held(this.#stores.adapter('first'), this.#manner),
-      second: new Held(this.#stores.adapter('second'), this.#manner),
+      first: new Held(this.#way.adapter('first'), this.#manner),
+      second: new Held(this.#way.adapter('second'), this.#manner),
     }
   }
 

@@ -69,7 +69,8 @@ export class World implements Surroundings {
       sessionTtl: config.sessionTtl,
       heartbeat: HEARTBEAT,
       onError: (error: Error) => {
-        if (!error.message.includes(OUT_OF_REACH)) this.fault(`a server met an error: ${error.stack}`)
+        if (!error.message.includes(OUT_OF_REACH) && !setting.expects?.(error))
+          this.fault(`a server met an error: ${error.stack}`)
       },
     }
     this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
@@ -160,6 +161,11 @@ export class World implements Surroundings {
     this.#unreadable = true
   }
 
+  /** What follows a store for a node breaks off. */
+  interrupt(at: number, store: StoreName, lost: boolean): void {
+    if (this.nodes[at]?.interrupt(store, lost)) this.count(lost ? 'streams lost' : 'streams broken off')
+  }
+
   async write(store: StoreName, write: Write): Promise<void> {
     const collection = this.#stores.collection(store)
     try {
@@ -196,21 +202,21 @@ export class World implements Surroundings {
       participant.notice()
     }
     if (this.#unreadable) await this.#retry()
-    let calm = 0
-    for (let round = 1; calm < this.#setting.calm; round++) {
-      if (round > this.#setting.patience) {
-        const busy = this.#unsettled(all).map(
-          ({ name, witness }) => `${name}, which heard\n    ${witness.log.join('\n    ')}`,
-        )
-        throw new Error(`It never gets quiet for ${busy.join('\n  ') || 'what is on its way'}`)
-      }
+    for (const node of this.nodes) await node.mark()
+    const { calm, patience, lags } = this.#setting
+    let quiet = 0
+    let wrong: string | undefined
+    for (let round = 1; quiet < calm || wrong !== undefined; round++) {
+      if (round > patience) throw new Error(wrong ?? this.#noise(all))
       if (all && round % 5 === 0) this.#bringBack()
       await this.turns(1)
       if (round % 20 === 0) this.#time.pass(1000)
-      calm = this.#unsettled(all).length === 0 ? calm + 1 : 0
+      quiet = this.#isQuiet(all) ? quiet + 1 : 0
+      if (quiet < calm) continue
+      wrong = await this.#compareAll()
+      if (wrong !== undefined && !lags) throw new Error(wrong)
     }
     this.count('quiet points')
-    for (const participant of this.participants) if (participant.up) await this.#compare(participant)
   }
 
   /** Everybody goes; what is left then is a leak. */
@@ -228,7 +234,10 @@ export class World implements Surroundings {
   async abandon(): Promise<void> {
     for (const participant of this.participants) participant.leave()
     for (const node of this.nodes) node.stop(true)
-    await this.turns(3)
+    for (let turn = 0; turn < this.#setting.patience && this.nodes.some(({ ending }) => ending); turn++) {
+      this.#time.pass(1000)
+      await this.turn()
+    }
     await this.#stores.close()
   }
 
@@ -248,22 +257,42 @@ export class World implements Surroundings {
     )
   }
 
+  #isQuiet(all: boolean): boolean {
+    return this.#unsettled(all).length === 0 && !this.nodes.some(({ behind }) => behind)
+  }
+
+  /** What keeps it from being quiet. */
+  #noise(all: boolean): string {
+    const busy = this.#unsettled(all).map(
+      ({ name, witness }) => `${name}, which heard\n    ${witness.log.join('\n    ')}`,
+    )
+    const behind = this.nodes.filter((node) => node.behind).map(({ name }) => `changes to ${name}`)
+    return `It never gets quiet for ${[...busy, ...behind].join('\n  ') || 'what is on its way'}`
+  }
+
   #bringBack(): void {
     for (const participant of this.participants) if (participant.away) participant.back(participant.at)
   }
 
-  async #compare({ name, standing, model, witness, line }: Participant): Promise<void> {
+  /** What is wrong with any of those who are here. */
+  async #compareAll(): Promise<string | undefined> {
+    for (const participant of this.participants) {
+      const wrong = participant.up ? await this.#compare(participant) : undefined
+      if (wrong !== undefined) return wrong
+    }
+    return undefined
+  }
+
+  async #compare({ name, standing, model, witness, line }: Participant): Promise<string | undefined> {
     await standing?.settle()
-    if (!standing) throw new Error(`${name} is ready without a standing`)
-    if (this.#revoked.has(line)) throw new Error(`${name} goes on though it was revoked`)
+    if (!standing) return `${name} is ready without a standing`
+    if (this.#revoked.has(line)) return `${name} goes on though it was revoked`
     const { user, slow, identity, identities } = standing
     const found = this.people.find(user)
     const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
     const wrongs = possible.map((each) => this.#wrong(model, each))
-    if (wrongs.includes(undefined)) return
-    throw new Error(
-      `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`,
-    )
+    if (wrongs.includes(undefined)) return undefined
+    return `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`
   }
 
   /** What of a model is not as it must be for an identity. */
