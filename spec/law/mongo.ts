@@ -1,6 +1,6 @@
 import { MongoClient } from 'mongodb'
 import { mongo } from '../../lib/source/mongo/index.ts'
-import { COLLECTION, STORES, type StoreName } from './roots.ts'
+import { COLLECTION, ROOTS, STORES, type StoreName } from './roots.ts'
 import type { Setting, Way, Writable } from './setting.ts'
 import { realTime } from './time.ts'
 
@@ -16,6 +16,7 @@ export function inMongo(url: string): Setting {
   let runs = 0
   return {
     name: 'MongoDB',
+    roots: ROOTS,
     time: () => realTime(2),
     calm: 10,
     patience: 6_000,

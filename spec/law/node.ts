@@ -3,13 +3,19 @@ import { Held } from './held.ts'
 import type { Line } from './line.ts'
 import type { Manner } from './manner.ts'
 import { SECRET } from './people.ts'
-import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
+import { COLLECTION, type Identity, type Roots, STORES, type StoreName } from './roots.ts'
 import type { Stores, Way } from './setting.ts'
 
-/** The callback source of the application. */
+/** A callback source of the application. */
 export interface Callbacks {
   payload: (identity: Identity) => unknown
-  delta: (identity: Identity, listener: (delta: never) => void) => () => void
+  delta: (identity: Identity, listener: (delta: never) => void) => unknown
+}
+
+/** What all nodes serve: the roots, and the functions of those that have some. */
+export interface Served {
+  roots: Roots
+  callbacks: ReadonlyMap<string, Callbacks>
 }
 
 export type NodeOptions = Pick<
@@ -29,17 +35,17 @@ export class Node {
   readonly #stores: Stores
   #way: Way
   readonly #manner: Manner
-  readonly #callbacks: Callbacks
+  readonly #served: Served
   readonly #options: NodeOptions
   readonly #lines = new Set<Line>()
   readonly #endings = new Set<Promise<void>>()
   readonly #past: Held[] = []
 
-  constructor(name: string, stores: Stores, manner: Manner, callbacks: Callbacks, options: NodeOptions) {
+  constructor(name: string, stores: Stores, manner: Manner, served: Served, options: NodeOptions) {
     this.name = name
     this.#stores = stores
     this.#manner = manner
-    this.#callbacks = callbacks
+    this.#served = served
     this.#options = options
     this.#way = stores.way()
     this.held = this.#hold()
@@ -149,8 +155,9 @@ export class Node {
   #serve(): Server {
     const { held } = this
     const dataSources = Object.fromEntries(
-      Object.entries(ROOTS).map(([name, { manifest, store, criteria, first, callbacks }]) => {
-        if (callbacks) return [name, { manifest, ...this.#callbacks }]
+      Object.entries(this.#served.roots).map(([name, { manifest, store, criteria, first }]) => {
+        const callbacks = this.#served.callbacks.get(name)
+        if (callbacks) return [name, { manifest, payload: callbacks.payload, delta: callbacks.delta }]
         const collection = { adapter: held[store], collectionName: COLLECTION }
         return [name, { manifest, collection, criteria, sort: first?.sort, limit: first?.limit }]
       }),

@@ -2,7 +2,7 @@ import type { Document } from '../../lib/model/document.ts'
 import type { Query } from '../../lib/policy/query.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Adapter } from '../../lib/source/source.ts'
-import { COLLECTION, type StoreName } from './roots.ts'
+import { CALLBACK_ROOTS, COLLECTION, ROOTS, type Roots, type StoreName } from './roots.ts'
 import { type Time, virtualTime } from './time.ts'
 
 /** What the steps write by: the methods of the MongoDB driver's collection. */
@@ -42,6 +42,8 @@ export interface Stores {
 /** The source that the law is tried on. */
 export interface Setting {
   name: string
+  /** What servers show of it. */
+  roots: Roots
   time(): Time
   /** `history` is how many changes a store keeps for those who were away, where it can be told to. */
   open(history: number): Promise<Stores>
@@ -57,6 +59,7 @@ export interface Setting {
 /** `memory()`, in virtual time: nothing is waited for, and a run can be repeated exactly. */
 export const inMemory: Setting = {
   name: 'memory()',
+  roots: ROOTS,
   time: virtualTime,
   calm: 4,
   patience: 400,
@@ -70,3 +73,6 @@ export const inMemory: Setting = {
     }
   },
 }
+
+/** An application that keeps its own data, and tells of them by callbacks alone. */
+export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS }

@@ -1,6 +1,5 @@
 import { ParticleError } from '../../lib/errors.ts'
-import type { Json, Model } from '../../lib/model/document.ts'
-import { canonical, toJson } from '../../lib/model/json.ts'
+import { toJson } from '../../lib/model/json.ts'
 import { BareClient } from './bare.ts'
 import { OUT_OF_REACH } from './held.ts'
 import type { Manner } from './manner.ts'
@@ -8,12 +7,11 @@ import { NetworkError, Node } from './node.ts'
 import type { Participant, Surroundings } from './participant.ts'
 import { People } from './people.ts'
 import { RealClient } from './real.ts'
-import { Reality, textOf } from './reality.ts'
-import { type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
+import { Reality } from './reality.ts'
+import { type Identity, type Roots, STORES, type StoreName } from './roots.ts'
 import type { Setting, Stores } from './setting.ts'
 import type { Time } from './time.ts'
 import { Told } from './told.ts'
-import { brief } from './witness.ts'
 import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
@@ -36,13 +34,15 @@ const MOST_CLIENTS = 4
 export class World implements Surroundings {
   readonly nodes: readonly Node[]
   readonly participants: Participant[] = []
-  readonly reality = new Reality()
+  readonly reality: Reality
+  readonly roots: Roots
   readonly people = new People()
   readonly counts: Map<string, number>
   readonly #setting: Setting
   readonly #stores: Stores
   readonly #time: Time
-  readonly #told: Told
+  /** The application's own sources, by root. */
+  readonly #told = new Map<string, Told>()
   readonly #faults: string[] = []
   /** Users whose rights all nodes have looked up since they changed. */
   readonly #refreshed = new Set<string>()
@@ -58,10 +58,12 @@ export class World implements Surroundings {
     this.#stores = stores
     this.#time = time
     this.counts = counts
-    this.#told = new Told(
-      () => this.reality.documents('first'),
-      () => this.turn(),
-    )
+    this.roots = setting.roots
+    this.reality = new Reality(this.roots)
+    for (const [name, root] of Object.entries(this.roots)) {
+      const documents = () => this.reality.documents(root.store)
+      if (root.callbacks) this.#told.set(name, new Told(root, root.callbacks, documents, () => this.turn()))
+    }
     const options = {
       identityLookup: ({ user }: { user: string }) => structuredClone(this.people.find(user)),
       maxBufferedBytes: config.maxBufferedBytes,
@@ -73,7 +75,9 @@ export class World implements Surroundings {
           this.fault(`a server met an error: ${error.stack}`)
       },
     }
-    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
+    this.nodes = ['north', 'south'].map(
+      (name) => new Node(name, stores, config.manner, { roots: this.roots, callbacks: this.#told }, options),
+    )
   }
 
   turn(): Promise<void> {
@@ -174,9 +178,10 @@ export class World implements Surroundings {
       // A write that doesn't fit the document, or an _id that is taken. What it did all the same is seen below.
     }
     const documents = (await collection.find().toArray()).map((document) => toJson(document) as never)
+    const told = [...this.#told].flatMap(([name, each]) => (this.roots[name]?.store === store ? [each] : []))
+    for (const each of told) each.keep()
     const changes = this.reality.record(store, documents, write.whole === true)
-    if (store !== 'first') return
-    for (const change of changes) this.#told.tell(change, write)
+    for (const each of told) each.tell(changes, write)
   }
 
   /** Throws when something has gone wrong so far. */
@@ -225,7 +230,8 @@ export class World implements Surroundings {
     await this.turns(6)
     const left: string[] = []
     for (const node of this.nodes) left.push(...(await node.end()))
-    if (this.#told.listeners > 0) left.push(`${this.#told.listeners} deltas were never stopped`)
+    for (const [name, { listeners }] of this.#told)
+      if (listeners > 0) left.push(`${listeners} deltas of ${name} were never stopped`)
     this.judge()
     if (left.length > 0) throw new Error(left.join('; '))
   }
@@ -290,22 +296,8 @@ export class World implements Surroundings {
     const { user, slow, identity, identities } = standing
     const found = this.people.find(user)
     const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
-    const wrongs = possible.map((each) => this.#wrong(model, each))
+    const wrongs = possible.map((each) => this.reality.wrong(model, each))
     if (wrongs.includes(undefined)) return undefined
     return `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`
-  }
-
-  /** What of a model is not as it must be for an identity. */
-  #wrong(model: Model, identity: Identity): string | undefined {
-    const roots = Object.keys(ROOTS).sort()
-    const shown = Object.keys(model).sort()
-    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
-    for (const root of roots) {
-      const texts = (model[root] ?? []).map((document) => canonical(document as Json))
-      const text = textOf(texts, ROOTS[root]?.first !== undefined)
-      const { last } = this.reality.track(root, identity)
-      if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
-    }
-    return undefined
   }
 }
