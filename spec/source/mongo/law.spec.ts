@@ -25,7 +25,7 @@ describe('The law of Particle over MongoDB', () => {
   let server: MongoServer
 
   before(async function () {
-    server = await mongoOrSkip(this, () => startMongo({ history: 3000 }))
+    server = await mongoOrSkip(this, () => startMongo({ history: 1000 }))
   })
 
   after(() => server?.stop())
