@@ -74,5 +74,5 @@ export const inMemory: Setting = {
   },
 }
 
-/** An application that keeps its own data, and tells of them by callbacks alone. */
-export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS }
+/** An application that keeps its own data, and tells of them by callbacks alone. A client that is ready may wait a while for a payload that is read again. */
+export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS, calm: 40 }
