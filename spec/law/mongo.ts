@@ -15,7 +15,6 @@ type Names = Readonly<Record<StoreName, string>>
 export function inMongo(url: string, images: boolean): Setting {
   let runs = 0
   return {
-    name: 'MongoDB',
     roots: ROOTS,
     time: () => realTime(2),
     calm: 10,

@@ -41,7 +41,6 @@ export interface Stores {
 
 /** The source that the law is tried on. */
 export interface Setting {
-  name: string
   /** What servers show of it. */
   roots: Roots
   time(): Time
@@ -58,7 +57,6 @@ export interface Setting {
 
 /** `memory()`, in virtual time: nothing is waited for, and a run can be repeated exactly. */
 export const inMemory: Setting = {
-  name: 'memory()',
   roots: ROOTS,
   time: virtualTime,
   calm: 4,
@@ -75,4 +73,4 @@ export const inMemory: Setting = {
 }
 
 /** An application that keeps its own data, and tells of them by callbacks alone. A client that is ready may wait a while for a payload that is read again. */
-export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS, calm: 40 }
+export const inCallbacks: Setting = { ...inMemory, roots: CALLBACK_ROOTS, calm: 40 }
