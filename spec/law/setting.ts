@@ -41,6 +41,8 @@ export interface Stores {
 
 /** The source that the law is tried on. */
 export interface Setting {
+  /** For the report of what happened. */
+  name: string
   /** What servers show of it. */
   roots: Roots
   time(): Time
@@ -57,6 +59,7 @@ export interface Setting {
 
 /** `memory()`, in virtual time: nothing is waited for, and a run can be repeated exactly. */
 export const inMemory: Setting = {
+  name: 'memory()',
   roots: ROOTS,
   time: virtualTime,
   calm: 4,
@@ -73,4 +76,4 @@ export const inMemory: Setting = {
 }
 
 /** An application that keeps its own data, and tells of them by callbacks alone. A client that is ready may wait a while for a payload that is read again. */
-export const inCallbacks: Setting = { ...inMemory, roots: CALLBACK_ROOTS, calm: 40 }
+export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS, calm: 40 }

@@ -24,14 +24,15 @@ export function itHolds(title: string, setting: () => Setting, { runs, limit, ha
     const count = Number(LAW_RUNS ?? runs)
     const longest = limit * Math.max(1, count / runs)
     this.timeout(longest + SEARCH + 60_000)
-    const counts = await tryTheLaw(setting(), {
+    const tried = setting()
+    const counts = await tryTheLaw(tried, {
       runs: count,
       limit: longest,
       seed: LAW_SEED === undefined ? undefined : Number(LAW_SEED),
       path: LAW_PATH,
     })
     const told = [...counts].sort().map(([what, count]) => `${what} ${count}`)
-    console.log(`      ${told.join(', ')}`)
+    console.log(`      ${tried.name}, ${count} runs: ${told.join(', ')}`)
     if (LAW_PATH === undefined)
       for (const what of happened) expect(counts.get(what), what).to.be.greaterThan(0)
   })
