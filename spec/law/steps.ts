@@ -151,6 +151,18 @@ const source = fc.oneof(
   },
   {
     weight: 2,
+    arbitrary: fc
+      .tuple(nodes, stores, fc.boolean(), fc.nat({ max: 2 }))
+      .map(
+        ([at, store, lost, events]) =>
+          new Step(
+            `the stream of ${store} to ${named(at)} breaks off after ${events} events${lost ? ', and its history is lost' : ''}`,
+            (world) => world.interrupt(at, store, lost, events),
+          ),
+      ),
+  },
+  {
+    weight: 2,
     arbitrary: fc.constant(
       new Step('what is held up is lost', (world) => {
         for (const held of sources(world)) if (held.lose()) world.count('histories lost')
