@@ -1,11 +1,14 @@
 import type { Adapter, Change, ChangeListener, Subscription } from '../../lib/source/source.ts'
-import { lookUp, type Manner, tornReader, valuesOf } from './manner.ts'
+import { lookUp, type Manner, presentOf, tornReader, valuesOf } from './manner.ts'
+import { COLLECTION } from './roots.ts'
 
 /** What it fails with when it is out of reach. */
 export const OUT_OF_REACH = 'the store is out of reach'
 
 interface Follower {
   listener: ChangeListener
+  /** How far it was told. */
+  position?: string
   waiting: { changes: readonly Change[]; position: string }[]
 }
 
@@ -22,6 +25,8 @@ export class Held implements Adapter {
   readonly #followers = new Set<Follower>()
   #holding = false
   #failing = false
+  /** Where the store was when that was last asked for. */
+  #present = ''
 
   constructor(inner: Adapter, manner: Manner) {
     this.#inner = inner
@@ -29,9 +34,9 @@ export class Held implements Adapter {
     this.name = inner.name
     this.compare = (a, b) => inner.compare(a, b)
     const read: Adapter['read'] = manner.torn ? tornReader(inner) : inner.read.bind(inner)
-    this.read = async (collection, query, each) => {
+    this.read = async (collection, query, each, options) => {
       this.#reach()
-      return read(collection, query, each)
+      return read(collection, query, each, options)
     }
     if (inner.store !== undefined) this.store = inner.store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
@@ -45,6 +50,19 @@ export class Held implements Adapter {
   /** How many subscriptions are open. */
   get followers(): number {
     return this.#followers.size
+  }
+
+  /** Finds out where the store is now. */
+  async mark(): Promise<void> {
+    this.#present = await presentOf(this.#inner, COLLECTION)
+  }
+
+  /** Whether somebody who follows it was not yet told of all that there was at the mark. */
+  get behind(): boolean {
+    const present = this.#present
+    return [...this.#followers].some(
+      ({ position }) => position !== undefined && this.#inner.compare(position, present) < 0,
+    )
   }
 
   /** Changes don't come through. */
@@ -61,9 +79,12 @@ export class Held implements Adapter {
   release(): void {
     this.#holding = false
     this.#failing = false
-    for (const { listener, waiting } of [...this.#followers]) {
-      for (let next = waiting.shift(); next; next = waiting.shift())
+    for (const follower of [...this.#followers]) {
+      const { listener, waiting } = follower
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        follower.position = next.position
         listener.changes(next.changes, next.position)
+      }
     }
   }
 
@@ -71,11 +92,13 @@ export class Held implements Adapter {
   lose(): boolean {
     this.#holding = false
     let lost = false
-    for (const { listener, waiting } of [...this.#followers]) {
+    for (const follower of [...this.#followers]) {
+      const { listener, waiting } = follower
       const position = waiting.at(-1)?.position
       waiting.length = 0
       if (position === undefined) continue
       lost = true
+      follower.position = position
       listener.lost('history-lost', position)
     }
     return lost
@@ -86,7 +109,10 @@ export class Held implements Adapter {
     const changes = (all: readonly Change[], position: string) => {
       const news = this.#manner.tells === 'documents' ? all : all.map(valuesOf)
       if (this.#holding) follower.waiting.push({ changes: news, position })
-      else listener.changes(news, position)
+      else {
+        follower.position = position
+        listener.changes(news, position)
+      }
     }
     this.#followers.add(follower)
     const subscription = await this.#inner.open(
@@ -94,16 +120,21 @@ export class Held implements Adapter {
         changes,
         progress: (position) => {
           if (this.#holding) changes([], position)
-          else listener.progress(position)
+          else {
+            follower.position = position
+            listener.progress(position)
+          }
         },
         lost: (reason, position) => {
           follower.waiting.length = 0
+          follower.position = position
           listener.lost(reason, position)
         },
         error: (error) => listener.error(error),
       },
       from,
     )
+    follower.position ??= subscription.position
     return {
       ...subscription,
       close: async () => {

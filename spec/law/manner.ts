@@ -43,11 +43,14 @@ export function tornReader(inner: Adapter): Adapter['read'] {
 
 /** Looks documents up, and says as of when they are, which the adapter may leave out where it tells all documents anyway. */
 export async function lookUp(adapter: Adapter, collection: string, ids: readonly Id[]) {
-  // Both begin in the same step.
-  const reading = adapter.read(collection, NOTHING, () => {})
   const answer = (await adapter.lookup?.(collection, ids)) ?? []
-  const { to } = await reading
-  return Array.isArray(answer) ? { documents: answer, position: to } : answer
+  if (!Array.isArray(answer)) return answer
+  return { documents: answer, position: await presentOf(adapter, collection) }
+}
+
+/** Where a store is now. */
+export async function presentOf(adapter: Adapter, collection: string): Promise<string> {
+  return (await adapter.read(collection, NOTHING, () => {})).to
 }
 
 const NOTHING = { _id: { $in: [] } }

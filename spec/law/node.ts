@@ -3,13 +3,19 @@ import { Held } from './held.ts'
 import type { Line } from './line.ts'
 import type { Manner } from './manner.ts'
 import { SECRET } from './people.ts'
-import { COLLECTION, type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
-import type { Stores } from './setting.ts'
+import { COLLECTION, type Identity, type Roots, STORES, type StoreName } from './roots.ts'
+import type { Stores, Way } from './setting.ts'
 
-/** The callback source of the application. */
+/** A callback source of the application. */
 export interface Callbacks {
   payload: (identity: Identity) => unknown
-  delta: (identity: Identity, listener: (delta: never) => void) => () => void
+  delta: (identity: Identity, listener: (delta: never) => void) => unknown
+}
+
+/** What all nodes serve: the roots, and the functions of those that have some. */
+export interface Served {
+  roots: Roots
+  callbacks: ReadonlyMap<string, Callbacks>
 }
 
 export type NodeOptions = Pick<
@@ -27,19 +33,21 @@ export class Node {
   server: Server
   up = true
   readonly #stores: Stores
+  #way: Way
   readonly #manner: Manner
-  readonly #callbacks: Callbacks
+  readonly #served: Served
   readonly #options: NodeOptions
   readonly #lines = new Set<Line>()
   readonly #endings = new Set<Promise<void>>()
   readonly #past: Held[] = []
 
-  constructor(name: string, stores: Stores, manner: Manner, callbacks: Callbacks, options: NodeOptions) {
+  constructor(name: string, stores: Stores, manner: Manner, served: Served, options: NodeOptions) {
     this.name = name
     this.#stores = stores
     this.#manner = manner
-    this.#callbacks = callbacks
+    this.#served = served
     this.#options = options
+    this.#way = stores.way()
     this.held = this.#hold()
     this.server = this.#serve()
   }
@@ -49,6 +57,7 @@ export class Node {
     if (this.up) return
     this.up = true
     this.#past.push(...STORES.map((store) => this.held[store]))
+    this.#way = this.#stores.way()
     this.held = this.#hold()
     this.server = this.#serve()
   }
@@ -59,8 +68,33 @@ export class Node {
     this.up = false
     if (killed) for (const line of this.#lines) line.cut(true)
     this.#lines.clear()
-    const ending = this.server.disconnect().finally(() => this.#endings.delete(ending))
+    const way = this.#way
+    const ending = this.server
+      .disconnect()
+      .then(() => way.close())
+      .finally(() => this.#endings.delete(ending))
     this.#endings.add(ending)
+  }
+
+  /** What follows a store for it breaks off. Returns whether it can. */
+  interrupt(store: StoreName, lost: boolean): boolean {
+    this.#way.interrupt?.(store, lost)
+    return this.#way.interrupt !== undefined
+  }
+
+  /** Whether a process of it is still ending. */
+  get ending(): boolean {
+    return this.#endings.size > 0
+  }
+
+  /** Finds out where its stores are now. */
+  async mark(): Promise<void> {
+    await Promise.all(STORES.map((store) => this.held[store].mark()))
+  }
+
+  /** Whether changes of before the mark are still under way to it. */
+  get behind(): boolean {
+    return this.up && STORES.some((store) => this.held[store].behind)
   }
 
   /** Ends for good; resolves to what was left behind, in sentences. */
@@ -113,16 +147,17 @@ export class Node {
 
   #hold(): Record<StoreName, Held> {
     return {
-      first: new Held(this.#stores.adapter('first'), this.#manner),
-      second: new Held(this.#stores.adapter('second'), this.#manner),
+      first: new Held(this.#way.adapter('first'), this.#manner),
+      second: new Held(this.#way.adapter('second'), this.#manner),
     }
   }
 
   #serve(): Server {
     const { held } = this
     const dataSources = Object.fromEntries(
-      Object.entries(ROOTS).map(([name, { manifest, store, criteria, first, callbacks }]) => {
-        if (callbacks) return [name, { manifest, ...this.#callbacks }]
+      Object.entries(this.#served.roots).map(([name, { manifest, store, criteria, first }]) => {
+        const callbacks = this.#served.callbacks.get(name)
+        if (callbacks) return [name, { manifest, payload: callbacks.payload, delta: callbacks.delta }]
         const collection = { adapter: held[store], collectionName: COLLECTION }
         return [name, { manifest, collection, criteria, sort: first?.sort, limit: first?.limit }]
       }),

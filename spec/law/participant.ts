@@ -2,12 +2,14 @@ import type { Model } from '../../lib/model/document.ts'
 import type { Line } from './line.ts'
 import { NetworkError, type Node } from './node.ts'
 import { type People, Standing } from './people.ts'
+import type { Roots } from './roots.ts'
 import { Witness } from './witness.ts'
 
 /** What a participant needs of its world. */
 export interface Surroundings {
   readonly nodes: readonly Node[]
   readonly people: People
+  readonly roots: Roots
   /** Resolves a turn later. */
   turn(): Promise<void>
   /** Counts something that happened. */
@@ -36,7 +38,7 @@ export interface Break {
 /** A client of either kind, and the line it has to a node. */
 export abstract class Participant {
   readonly name: string
-  readonly witness = new Witness()
+  readonly witness: Witness
   user: string
   /** Which node the balancer leads it to. */
   at: number
@@ -57,6 +59,7 @@ export abstract class Participant {
 
   constructor(world: Surroundings, name: string, user: string, at: number) {
     this.world = world
+    this.witness = new Witness(world.roots)
     this.name = name
     this.user = user
     this.at = at

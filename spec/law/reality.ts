@@ -1,7 +1,7 @@
-import type { Document, Json } from '../../lib/model/document.ts'
+import type { Document, Json, Model } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
-import { type Identity, imageOf, ROOTS, type Root, type StoreName } from './roots.ts'
+import { type Identity, imageOf, type Root, type Roots, type StoreName } from './roots.ts'
 
 /** One document's change; without an id the whole collection went at once. */
 export interface Change {
@@ -18,6 +18,11 @@ export class Reality {
   readonly history: Change[] = []
   readonly #now: Record<StoreName, Documents> = { first: new Map(), second: new Map() }
   readonly #tracks = new Map<string, Track>()
+  readonly #roots: Roots
+
+  constructor(roots: Roots) {
+    this.#roots = roots
+  }
 
   documents(store: StoreName): Document[] {
     return [...this.#now[store].values()]
@@ -52,7 +57,7 @@ export class Reality {
 
   /** The images of a root for all identities that see what this one does. */
   track(name: string, identity: Identity): Track {
-    const root = ROOTS[name]
+    const root = this.#roots[name]
     if (!root) throw new Error(`There is no root ${name}`)
     const key = `${name} ${root.view(identity)}`
     let track = this.#tracks.get(key)
@@ -62,6 +67,20 @@ export class Reality {
     }
     track.advance()
     return track
+  }
+
+  /** What of a model is not as it must be now for an identity. */
+  wrong(model: Model, identity: Identity): string | undefined {
+    const roots = Object.keys(this.#roots).sort()
+    const shown = Object.keys(model).sort()
+    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
+    for (const root of roots) {
+      const texts = (model[root] ?? []).map((document) => canonical(document as Json))
+      const text = textOf(texts, this.#roots[root]?.first !== undefined)
+      const { last } = this.track(root, identity)
+      if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
+    }
+    return undefined
   }
 }
 
@@ -117,6 +136,11 @@ export class Track {
       first !== undefined,
     )
   }
+}
+
+/** A text for reports: long values are cut. */
+export function brief(text: string): string {
+  return text.replaceAll(/~{5,}/g, '~~~')
 }
 
 /** The text of a state; whatever the order of its documents, unless they have one. */

@@ -10,6 +10,27 @@ export type StoreName = 'first' | 'second'
 export const STORES: readonly StoreName[] = ['first', 'second']
 export const COLLECTION = 'things'
 
+/** How the application tells of its data by callbacks. */
+export interface Telling {
+  /** What names a position. */
+  placed: 'payload and delta' | 'payload' | 'delta' | 'nothing'
+  /** A delta holds a whole document, unless one operation says all; or the fields that are others. */
+  by: 'documents' | 'fields'
+  /** Positions are texts, not numbers. */
+  texts?: true
+  /** All changes of one write are one delta. */
+  atOnce?: true
+  /** `delta` returns a promise, and listens a turn later. */
+  late?: true
+  /** `payload` may be read from a replica that is behind, though never further than the newest listener began. */
+  behind?: true
+  /** `payload` is read over a while: some documents are as of the begin, and some as of the end. */
+  torn?: true
+}
+
+/** Roots by name. */
+export type Roots = Readonly<Record<string, Root>>
+
 /** One root of the servers, and what the law says of it, in this spec's own words. */
 export interface Root {
   store: StoreName
@@ -18,7 +39,7 @@ export interface Root {
   /** Documents come in an order, and only so many of them. */
   first?: { sort: Record<string, 1 | -1>; limit?: number; compare: (a: Document, b: Document) => number }
   /** The application's own functions, in place of a collection. */
-  callbacks?: true
+  callbacks?: Telling
   sees: (document: Document, identity: Identity) => boolean
   /** The same for identities that see the same documents. */
   view: (identity: Identity) => string
@@ -45,7 +66,13 @@ const ofTeam = {
   view: ({ team }: Identity) => team,
 }
 
-export const ROOTS: Readonly<Record<string, Root>> = {
+const ofKinds = {
+  sees: ({ kind }: Document, { kinds }: Identity) => isOrHolds(kind, kinds),
+  view: ({ kinds }: Identity) => [...kinds].sort().join(),
+}
+
+/** What a server shows of the collections of two adapters, and beside them one source of callbacks. */
+export const ROOTS: Roots = {
   all: {
     store: 'first',
     manifest: {
@@ -68,8 +95,7 @@ export const ROOTS: Readonly<Record<string, Root>> = {
     store: 'first',
     manifest: { n: true, tags: true, kind: true, place: true },
     criteria: { kind: { $in: '@kinds' } },
-    sees: ({ kind }, { kinds }) => isOrHolds(kind, kinds),
-    view: ({ kinds }) => [...kinds].sort().join(),
+    ...ofKinds,
   },
   newest: {
     store: 'first',
@@ -96,9 +122,59 @@ export const ROOTS: Readonly<Record<string, Root>> = {
   told: {
     store: 'first',
     manifest: { name: true, n: true, tags: true },
-    callbacks: true,
+    callbacks: { placed: 'nothing', by: 'documents' },
     ...ofTeam,
     view: (identity) => canonical(identity),
+  },
+}
+
+const one = (identity: Identity) => canonical(identity)
+const named: Manifest = { name: true, n: true, tags: true }
+const deep: Manifest = { ...named, place: { city: true }, todos: { title: true, done: true } }
+
+/** What a server shows of an application that keeps its own data, and has its own idea of who may see which rows. */
+export const CALLBACK_ROOTS: Roots = {
+  told: {
+    store: 'first',
+    manifest: named,
+    callbacks: { placed: 'nothing', by: 'documents' },
+    ...ofTeam,
+    view: one,
+  },
+  placed: {
+    store: 'first',
+    manifest: named,
+    callbacks: { placed: 'payload and delta', by: 'documents', behind: true },
+    ...ofTeam,
+    view: one,
+  },
+  fields: {
+    store: 'first',
+    manifest: deep,
+    callbacks: { placed: 'nothing', by: 'fields', torn: true, late: true },
+    ...ofTeam,
+    view: one,
+  },
+  listed: {
+    store: 'first',
+    manifest: { ...deep, kind: true },
+    callbacks: { placed: 'payload and delta', by: 'fields', texts: true, atOnce: true, late: true },
+    ...ofKinds,
+    view: one,
+  },
+  halfway: {
+    store: 'second',
+    manifest: named,
+    callbacks: { placed: 'payload', by: 'documents', atOnce: true },
+    ...everyone,
+    view: one,
+  },
+  other: {
+    store: 'second',
+    manifest: deep,
+    callbacks: { placed: 'delta', by: 'fields', torn: true },
+    ...everyone,
+    view: one,
   },
 }
 

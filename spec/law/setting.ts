@@ -2,7 +2,7 @@ import type { Document } from '../../lib/model/document.ts'
 import type { Query } from '../../lib/policy/query.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Adapter } from '../../lib/source/source.ts'
-import { COLLECTION, type StoreName } from './roots.ts'
+import { CALLBACK_ROOTS, COLLECTION, ROOTS, type Roots, type StoreName } from './roots.ts'
 import { type Time, virtualTime } from './time.ts'
 
 /** What the steps write by: the methods of the MongoDB driver's collection. */
@@ -18,11 +18,23 @@ export interface Writable {
   find(): { toArray(): Promise<Document[]> }
 }
 
+/** One process's own way to the stores. */
+export interface Way {
+  adapter(store: StoreName): Adapter
+  /**
+   * What follows the store for this process breaks off, and the adapter must go on by itself: from where it was, or, where the history is `lost`, from
+   * now. Left out where nothing can break off.
+   */
+  interrupt?(store: StoreName, lost: boolean): void
+  /** Called when the process has ended. */
+  close(): Promise<void>
+}
+
 /** Two empty stores, as one run has them. */
 export interface Stores {
-  /** The adapter of a store for one node: the same object for all, or each its own where nodes are processes. */
-  adapter(store: StoreName): Adapter
-  /** Its one collection, {@link COLLECTION}. */
+  /** A way for a process that starts: always the same one where stores lie in this process, else one that shares nothing with the others. */
+  way(): Way
+  /** A store's one collection, {@link COLLECTION}, as whoever writes has it. */
   collection(store: StoreName): Writable
   close(): Promise<void>
 }
@@ -30,26 +42,37 @@ export interface Stores {
 /** The source that the law is tried on. */
 export interface Setting {
   name: string
+  /** What servers show of it. */
+  roots: Roots
   time(): Time
   /** `history` is how many changes a store keeps for those who were away, where it can be told to. */
   open(history: number): Promise<Stores>
   /** How many turns nothing must happen for a point to be quiet, and how many are waited for that. */
   calm: number
   patience: number
+  /** Nothing may happen for that long though something is under way: a model that is wrong may become right within the patience. */
+  lags?: true
+  /** Whether servers may report this error: what the setting itself does to the stores leads to it. */
+  expects?(error: Error): boolean
 }
 
 /** `memory()`, in virtual time: nothing is waited for, and a run can be repeated exactly. */
 export const inMemory: Setting = {
   name: 'memory()',
+  roots: ROOTS,
   time: virtualTime,
   calm: 4,
   patience: 400,
   async open(history) {
     const stores = { first: memory({ history }), second: memory({ history }) }
+    const way: Way = { adapter: (store) => stores[store], close: async () => {} }
     return {
-      adapter: (store) => stores[store],
+      way: () => way,
       collection: (store) => stores[store].collection(COLLECTION),
       close: async () => {},
     }
   },
 }
+
+/** An application that keeps its own data, and tells of them by callbacks alone. */
+export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS }

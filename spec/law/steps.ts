@@ -151,6 +151,18 @@ const source = fc.oneof(
   },
   {
     weight: 2,
+    arbitrary: fc
+      .tuple(nodes, stores, fc.boolean())
+      .map(
+        ([at, store, lost]) =>
+          new Step(
+            `the stream of ${store} to ${named(at)} breaks off${lost ? ', and its history is lost' : ''}`,
+            (world) => world.interrupt(at, store, lost),
+          ),
+      ),
+  },
+  {
+    weight: 2,
     arbitrary: fc.constant(
       new Step('what is held up is lost', (world) => {
         for (const held of sources(world)) if (held.lose()) world.count('histories lost')

@@ -5,7 +5,7 @@ import { mock } from 'node:test'
 export interface Time {
   /** One turn of the event loop (or, where a real database answers, long enough for it to do so). */
   turn(): Promise<void>
-  /** So many milliseconds go by for the servers and their timers. */
+  /** So many milliseconds go by for the servers and their timers; in real time only where they are many (a heartbeat). */
   pass(milliseconds: number): void
   /** Gives the process its own time back. */
   stop(): void
@@ -25,6 +25,53 @@ export function virtualTime(): Time {
       mock.timers.reset()
       restore()
     },
+  }
+}
+
+/** What is shorter goes by without being passed. */
+const LONG = 10_000
+
+/**
+ * Time as it is, for stores that lie in other processes; a turn takes so many milliseconds. Long times are passed by hand all the same: the clock is put
+ * forward, and the intervals that end meanwhile are run.
+ */
+export function realTime(turn: number): Time {
+  const { Date: RealDate, setInterval: start, clearInterval: end } = globalThis
+  const intervals = new Map<unknown, { run: () => void; every: number; gone: number }>()
+  let ahead = 0
+  class PutForward extends RealDate {
+    constructor(...given: unknown[]) {
+      super(...((given.length === 0 ? [RealDate.now() + ahead] : given) as []))
+    }
+    static override now(): number {
+      return RealDate.now() + ahead
+    }
+    // Those that were made before are dates, too.
+    static override [Symbol.hasInstance](value: unknown): boolean {
+      return Object.prototype.toString.call(value) === '[object Date]'
+    }
+  }
+  const started = (run: () => void, every = 0, ...given: []) => {
+    const interval = start(run, every, ...given)
+    if (every >= LONG) intervals.set(interval, { run, every, gone: 0 })
+    return interval
+  }
+  const ended = (interval: NodeJS.Timeout) => {
+    intervals.delete(interval)
+    end(interval)
+  }
+  Object.assign(globalThis, { Date: PutForward, setInterval: started, clearInterval: ended })
+  return {
+    turn: () => new Promise((resolve) => setTimeout(resolve, turn)),
+    pass: (milliseconds) => {
+      if (milliseconds < LONG) return
+      ahead += milliseconds
+      for (const interval of intervals.values()) {
+        interval.gone += milliseconds
+        for (; interval.gone >= interval.every; interval.gone -= interval.every) interval.run()
+      }
+    },
+    stop: () => Object.assign(globalThis, { Date: RealDate, setInterval: start, clearInterval: end }),
   }
 }
 

@@ -2,8 +2,8 @@ import type { Document, Json, Model } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
 import type { Standing } from './people.ts'
-import { type Reality, type Track, textOf } from './reality.ts'
-import { ROOTS } from './roots.ts'
+import { brief, type Reality, type Track, textOf } from './reality.ts'
+import type { Roots } from './roots.ts'
 
 /** Every hidden value begins with this, and no name does. */
 export const HIDDEN = 'hidden-'
@@ -22,13 +22,9 @@ interface Mention {
   standing: Standing
 }
 
-/** A text for reports: long values are cut. */
-export function brief(text: string): string {
-  return text.replaceAll(/~{5,}/g, '~~~')
-}
-
 /** Keeps what one client was sent and has shown, until it can be held against what the source really had. */
 export class Witness {
+  readonly #roots: Roots
   readonly #shown = new Map<string, string>()
   readonly #sights: Sight[] = []
   readonly #mentions: Mention[] = []
@@ -38,6 +34,10 @@ export class Witness {
   /** The last events that came, for reports. */
   readonly log: string[] = []
   #fault: string | undefined
+
+  constructor(roots: Roots) {
+    this.#roots = roots
+  }
 
   /** An event as it came over the wire. */
   heard(name: string, data: string, id: string | undefined, standing: Standing): void {
@@ -53,7 +53,7 @@ export class Witness {
   saw(model: Model, cause: string, root: string | undefined, standing: Standing): void {
     for (const [name, documents] of Object.entries(model)) {
       const texts = documents.map((document) => this.#textOf(document))
-      const text = textOf(texts, ROOTS[name]?.first !== undefined)
+      const text = textOf(texts, this.#roots[name]?.first !== undefined)
       if (text === this.#shown.get(name) && !(name === root && cause === 'payload')) continue
       if (name !== root) this.#fault ??= `shows another ${name} after a ${cause} of ${root}: ${text}`
       this.#shown.set(name, text)

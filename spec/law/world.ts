@@ -1,6 +1,5 @@
 import { ParticleError } from '../../lib/errors.ts'
-import type { Json, Model } from '../../lib/model/document.ts'
-import { canonical, toJson } from '../../lib/model/json.ts'
+import { toJson } from '../../lib/model/json.ts'
 import { BareClient } from './bare.ts'
 import { OUT_OF_REACH } from './held.ts'
 import type { Manner } from './manner.ts'
@@ -8,12 +7,11 @@ import { NetworkError, Node } from './node.ts'
 import type { Participant, Surroundings } from './participant.ts'
 import { People } from './people.ts'
 import { RealClient } from './real.ts'
-import { Reality, textOf } from './reality.ts'
-import { type Identity, ROOTS, STORES, type StoreName } from './roots.ts'
+import { Reality } from './reality.ts'
+import { type Identity, type Roots, STORES, type StoreName } from './roots.ts'
 import type { Setting, Stores } from './setting.ts'
 import type { Time } from './time.ts'
 import { Told } from './told.ts'
-import { brief } from './witness.ts'
 import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
@@ -36,13 +34,15 @@ const MOST_CLIENTS = 4
 export class World implements Surroundings {
   readonly nodes: readonly Node[]
   readonly participants: Participant[] = []
-  readonly reality = new Reality()
+  readonly reality: Reality
+  readonly roots: Roots
   readonly people = new People()
   readonly counts: Map<string, number>
   readonly #setting: Setting
   readonly #stores: Stores
   readonly #time: Time
-  readonly #told: Told
+  /** The application's own sources, by root. */
+  readonly #told = new Map<string, Told>()
   readonly #faults: string[] = []
   /** Users whose rights all nodes have looked up since they changed. */
   readonly #refreshed = new Set<string>()
@@ -58,10 +58,12 @@ export class World implements Surroundings {
     this.#stores = stores
     this.#time = time
     this.counts = counts
-    this.#told = new Told(
-      () => this.reality.documents('first'),
-      () => this.turn(),
-    )
+    this.roots = setting.roots
+    this.reality = new Reality(this.roots)
+    for (const [name, root] of Object.entries(this.roots)) {
+      const documents = () => this.reality.documents(root.store)
+      if (root.callbacks) this.#told.set(name, new Told(root, root.callbacks, documents, () => this.turn()))
+    }
     const options = {
       identityLookup: ({ user }: { user: string }) => structuredClone(this.people.find(user)),
       maxBufferedBytes: config.maxBufferedBytes,
@@ -69,10 +71,13 @@ export class World implements Surroundings {
       sessionTtl: config.sessionTtl,
       heartbeat: HEARTBEAT,
       onError: (error: Error) => {
-        if (!error.message.includes(OUT_OF_REACH)) this.fault(`a server met an error: ${error.stack}`)
+        if (!error.message.includes(OUT_OF_REACH) && !setting.expects?.(error))
+          this.fault(`a server met an error: ${error.stack}`)
       },
     }
-    this.nodes = ['north', 'south'].map((name) => new Node(name, stores, config.manner, this.#told, options))
+    this.nodes = ['north', 'south'].map(
+      (name) => new Node(name, stores, config.manner, { roots: this.roots, callbacks: this.#told }, options),
+    )
   }
 
   turn(): Promise<void> {
@@ -160,6 +165,11 @@ export class World implements Surroundings {
     this.#unreadable = true
   }
 
+  /** What follows a store for a node breaks off. */
+  interrupt(at: number, store: StoreName, lost: boolean): void {
+    if (this.nodes[at]?.interrupt(store, lost)) this.count(lost ? 'streams lost' : 'streams broken off')
+  }
+
   async write(store: StoreName, write: Write): Promise<void> {
     const collection = this.#stores.collection(store)
     try {
@@ -168,9 +178,10 @@ export class World implements Surroundings {
       // A write that doesn't fit the document, or an _id that is taken. What it did all the same is seen below.
     }
     const documents = (await collection.find().toArray()).map((document) => toJson(document) as never)
+    const told = [...this.#told].flatMap(([name, each]) => (this.roots[name]?.store === store ? [each] : []))
+    for (const each of told) each.keep()
     const changes = this.reality.record(store, documents, write.whole === true)
-    if (store !== 'first') return
-    for (const change of changes) this.#told.tell(change, write)
+    for (const each of told) each.tell(changes, write)
   }
 
   /** Throws when something has gone wrong so far. */
@@ -196,21 +207,21 @@ export class World implements Surroundings {
       participant.notice()
     }
     if (this.#unreadable) await this.#retry()
-    let calm = 0
-    for (let round = 1; calm < this.#setting.calm; round++) {
-      if (round > this.#setting.patience) {
-        const busy = this.#unsettled(all).map(
-          ({ name, witness }) => `${name}, which heard\n    ${witness.log.join('\n    ')}`,
-        )
-        throw new Error(`It never gets quiet for ${busy.join('\n  ') || 'what is on its way'}`)
-      }
+    for (const node of this.nodes) await node.mark()
+    const { calm, patience, lags } = this.#setting
+    let quiet = 0
+    let wrong: string | undefined
+    for (let round = 1; quiet < calm || wrong !== undefined; round++) {
+      if (round > patience) throw new Error(wrong ?? this.#noise(all))
       if (all && round % 5 === 0) this.#bringBack()
       await this.turns(1)
       if (round % 20 === 0) this.#time.pass(1000)
-      calm = this.#unsettled(all).length === 0 ? calm + 1 : 0
+      quiet = this.#isQuiet(all) ? quiet + 1 : 0
+      if (quiet < calm) continue
+      wrong = await this.#compareAll()
+      if (wrong !== undefined && !lags) throw new Error(wrong)
     }
     this.count('quiet points')
-    for (const participant of this.participants) if (participant.up) await this.#compare(participant)
   }
 
   /** Everybody goes; what is left then is a leak. */
@@ -219,7 +230,8 @@ export class World implements Surroundings {
     await this.turns(6)
     const left: string[] = []
     for (const node of this.nodes) left.push(...(await node.end()))
-    if (this.#told.listeners > 0) left.push(`${this.#told.listeners} deltas were never stopped`)
+    for (const [name, { listeners }] of this.#told)
+      if (listeners > 0) left.push(`${listeners} deltas of ${name} were never stopped`)
     this.judge()
     if (left.length > 0) throw new Error(left.join('; '))
   }
@@ -228,7 +240,10 @@ export class World implements Surroundings {
   async abandon(): Promise<void> {
     for (const participant of this.participants) participant.leave()
     for (const node of this.nodes) node.stop(true)
-    await this.turns(3)
+    for (let turn = 0; turn < this.#setting.patience && this.nodes.some(({ ending }) => ending); turn++) {
+      this.#time.pass(1000)
+      await this.turn()
+    }
     await this.#stores.close()
   }
 
@@ -248,35 +263,41 @@ export class World implements Surroundings {
     )
   }
 
+  #isQuiet(all: boolean): boolean {
+    return this.#unsettled(all).length === 0 && !this.nodes.some(({ behind }) => behind)
+  }
+
+  /** What keeps it from being quiet. */
+  #noise(all: boolean): string {
+    const busy = this.#unsettled(all).map(
+      ({ name, witness }) => `${name}, which heard\n    ${witness.log.join('\n    ')}`,
+    )
+    const behind = this.nodes.filter((node) => node.behind).map(({ name }) => `changes to ${name}`)
+    return `It never gets quiet for ${[...busy, ...behind].join('\n  ') || 'what is on its way'}`
+  }
+
   #bringBack(): void {
     for (const participant of this.participants) if (participant.away) participant.back(participant.at)
   }
 
-  async #compare({ name, standing, model, witness, line }: Participant): Promise<void> {
+  /** What is wrong with any of those who are here. */
+  async #compareAll(): Promise<string | undefined> {
+    for (const participant of this.participants) {
+      const wrong = participant.up ? await this.#compare(participant) : undefined
+      if (wrong !== undefined) return wrong
+    }
+    return undefined
+  }
+
+  async #compare({ name, standing, model, witness, line }: Participant): Promise<string | undefined> {
     await standing?.settle()
-    if (!standing) throw new Error(`${name} is ready without a standing`)
-    if (this.#revoked.has(line)) throw new Error(`${name} goes on though it was revoked`)
+    if (!standing) return `${name} is ready without a standing`
+    if (this.#revoked.has(line)) return `${name} goes on though it was revoked`
     const { user, slow, identity, identities } = standing
     const found = this.people.find(user)
     const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
-    const wrongs = possible.map((each) => this.#wrong(model, each))
-    if (wrongs.includes(undefined)) return
-    throw new Error(
-      `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`,
-    )
-  }
-
-  /** What of a model is not as it must be for an identity. */
-  #wrong(model: Model, identity: Identity): string | undefined {
-    const roots = Object.keys(ROOTS).sort()
-    const shown = Object.keys(model).sort()
-    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
-    for (const root of roots) {
-      const texts = (model[root] ?? []).map((document) => canonical(document as Json))
-      const text = textOf(texts, ROOTS[root]?.first !== undefined)
-      const { last } = this.reality.track(root, identity)
-      if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
-    }
-    return undefined
+    const wrongs = possible.map((each) => this.reality.wrong(model, each))
+    if (wrongs.includes(undefined)) return undefined
+    return `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`
   }
 }

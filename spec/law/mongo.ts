@@ -1,0 +1,72 @@
+import { MongoClient } from 'mongodb'
+import { mongo } from '../../lib/source/mongo/index.ts'
+import { COLLECTION, ROOTS, STORES, type StoreName } from './roots.ts'
+import type { Setting, Way, Writable } from './setting.ts'
+import { realTime } from './time.ts'
+
+/** How long the server waits for a change before it says that there is none, in milliseconds: what nobody writes to is known to be quiet by then. */
+const AWAIT = 50
+const BROKEN_OFF = 'the stream broke off, as the law has it'
+const CHANGE_STREAM_HISTORY_LOST = 286
+
+type Names = Readonly<Record<StoreName, string>>
+
+/** A MongoDB server: each run has two databases of its own, each process a client of its own. */
+export function inMongo(url: string): Setting {
+  let runs = 0
+  return {
+    name: 'MongoDB',
+    roots: ROOTS,
+    time: () => realTime(2),
+    calm: 10,
+    patience: 6_000,
+    lags: true,
+    expects: ({ message }) => message.includes(BROKEN_OFF),
+    async open() {
+      const run = `law_${process.pid}_${runs++}`
+      const names: Names = { first: `${run}_first`, second: `${run}_second` }
+      const client = await new MongoClient(url).connect()
+      return {
+        way: () => openWay(url, names),
+        collection: (store) => client.db(names[store]).collection(COLLECTION) as unknown as Writable,
+        close: async () => {
+          for (const store of STORES) await client.db(names[store]).dropDatabase()
+          await client.close()
+        },
+      }
+    },
+  }
+}
+
+/** One process's client, whose change streams can be broken off. */
+function openWay(url: string, names: Names): Way {
+  const client = new MongoClient(url)
+  const failures = new Map<StoreName, Error>()
+  const follow = (store: StoreName) => {
+    const db = client.db(names[store])
+    const watch = db.watch.bind(db)
+    db.watch = ((...given: Parameters<typeof watch>) => {
+      const stream = watch(...given)
+      const next = stream.tryNext.bind(stream)
+      stream.tryNext = async () => {
+        // What has come is lost with the stream that it came by, and must come again.
+        const event = await next()
+        const failure = failures.get(store)
+        failures.delete(store)
+        if (failure) throw failure
+        return event
+      }
+      return stream
+    }) as typeof watch
+    return mongo(db, { maxAwaitTimeMS: AWAIT })
+  }
+  const adapters = { first: follow('first'), second: follow('second') }
+  return {
+    adapter: (store) => adapters[store],
+    interrupt: (store, lost) => {
+      const code = lost ? { code: CHANGE_STREAM_HISTORY_LOST } : {}
+      failures.set(store, Object.assign(new Error(BROKEN_OFF), code))
+    },
+    close: () => client.close(),
+  }
+}

@@ -1,0 +1,38 @@
+import { expect } from 'chai'
+import { tryTheLaw } from './law.ts'
+import type { Setting } from './setting.ts'
+
+/**
+ * A failure names its seed and its path. To see it again, and only it: `LAW_SEED=<seed> LAW_PATH=<path> npx mocha <the spec>` (where time is real, it need
+ * not fail again). `LAW_RUNS` tries more or less than the usual number of runs.
+ */
+const { LAW_SEED, LAW_PATH, LAW_RUNS } = process.env
+
+/** A trial's measure. */
+interface Measure {
+  /** The usual number of runs. */
+  runs: number
+  /** How long those may take, in milliseconds, with the search for a shorter failure. */
+  limit: number
+  /** What must have happened in the course of so many runs, for the property to say anything. */
+  happened: readonly string[]
+}
+
+/** States that the law of Particle holds in a setting. */
+export function itHolds(name: string, setting: () => Setting, { runs, limit, happened }: Measure): void {
+  it(`holds on ${name}, whatever happens: writes, clients that come, stop reading, drop and come back elsewhere as someone else, rights that change, histories that are lost, nodes that die`, async function () {
+    const count = Number(LAW_RUNS ?? runs)
+    const longest = limit * Math.max(1, count / runs)
+    this.timeout(longest + 60_000)
+    const counts = await tryTheLaw(setting(), {
+      runs: count,
+      limit: longest,
+      seed: LAW_SEED === undefined ? undefined : Number(LAW_SEED),
+      path: LAW_PATH,
+    })
+    const told = [...counts].sort().map(([what, count]) => `${what} ${count}`)
+    console.log(`      ${told.join(', ')}`)
+    if (count >= runs && LAW_PATH === undefined)
+      for (const what of happened) expect(counts.get(what), what).to.be.greaterThan(0)
+  })
+}

@@ -1,0 +1,18 @@
+import { inCallbacks } from '../../law/setting.ts'
+import { itHolds } from '../../law/trial.ts'
+
+describe('The law of Particle over callbacks', () => {
+  itHolds('callbacks, with positions and without', () => inCallbacks, {
+    runs: 400,
+    limit: 240_000,
+    happened: [
+      'states shown',
+      'quiet points',
+      'resumed here',
+      'reset: source-changed',
+      'reset: slow-client',
+      'reset: rights-changed',
+      'revoked',
+    ],
+  })
+})
