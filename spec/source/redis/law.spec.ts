@@ -1,11 +1,9 @@
-import { tryTheLaw } from '../../law/law.ts'
+import { itHolds } from '../../law/trial.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { type Client, connect } from './harness.ts'
 import { inRedis } from './setting.ts'
 
-const { LAW_SEED, LAW_PATH, LAW_RUNS } = process.env
-
-describe('The law of Particle', () => {
+describe('The law of Particle over Redis', () => {
   let client: Client
 
   before(async function () {
@@ -14,17 +12,26 @@ describe('The law of Particle', () => {
 
   after(() => client?.destroy())
 
-  for (const stream of [true, false])
-    it(`holds on redis ${stream}`, async function () {
-      this.timeout(600_000)
-      const start = Date.now()
-      const counts = await tryTheLaw(inRedis(client, stream), {
-        runs: Number(LAW_RUNS ?? 10),
-        limit: 540_000,
-        seed: LAW_SEED === undefined ? undefined : Number(LAW_SEED),
-        path: LAW_PATH,
-      })
-      const told = [...counts].sort().map(([what, count]) => `${what} ${count}`)
-      console.log(`      ${(Date.now() - start) / 1000} s: ${told.join(', ')}`)
-    })
+  itHolds('Redis by a stream', () => inRedis(client, true), {
+    runs: 15,
+    limit: 180_000,
+    happened: [
+      'states shown',
+      'quiet points',
+      'resumed here',
+      'resumed elsewhere',
+      'histories lost',
+      'streams broken off',
+      'streams lost',
+      'reset: history-lost',
+      'reset: slow-client',
+      'reset: rights-changed',
+    ],
+  })
+
+  itHolds('Redis by notifications', () => inRedis(client, false), {
+    runs: 8,
+    limit: 120_000,
+    happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],
+  })
 })

@@ -1,51 +1,84 @@
-import { RedisAdapter } from '../../../lib/source/redis/index.ts'
-import { settingsOf } from '../../../lib/source/redis/options.ts'
-import { COLLECTION, STORES, type StoreName } from '../../law/roots.ts'
-import type { Setting } from '../../law/setting.ts'
+import { randomBytes } from 'node:crypto'
+import { type RedisAdapter, type RedisClient, redis } from '../../../lib/source/redis/index.ts'
+import { COLLECTION, ROOTS, STORES, type StoreName } from '../../law/roots.ts'
+import type { Setting, Way } from '../../law/setting.ts'
 import { realTime } from '../../law/time.ts'
 import { type Client, freshPrefix, removeAll } from './harness.ts'
 import { LAW, type Place, RedisWriter } from './writer.ts'
 
-/** A Redis, by a stream or by keyspace notifications. Each node has adapters of its own, as processes have. */
+/** To a history of less than that, whoever writes cuts the stream. */
+const FEW = 100
+
+/** A Redis, by a stream or by keyspace notifications: each run has two prefixes of its own, each process connections of its own. */
 export function inRedis(client: Client, stream: boolean): Setting {
   return {
     name: `redis(client) by ${stream ? 'a stream' : 'notifications'}`,
-    time: realTime,
-    calm: 6,
-    patience: 400,
+    roots: ROOTS,
+    time: () => realTime(2),
+    calm: 10,
+    patience: 6_000,
+    lags: true,
+    expects: ({ message }) => /Socket closed unexpectedly|connection to Redis ended/.test(message),
     async open(history) {
       const outer = freshPrefix()
-      const places = Object.fromEntries(
-        STORES.map((store) => [
-          store,
-          {
-            client,
-            prefix: `${outer}${store}:`,
-            stream: stream ? `${outer}${store}:changes` : undefined,
-            history,
-          },
-        ]),
-      ) as Record<StoreName, Place>
-      const adapterOf = (place: Place) => {
-        const { prefix, stream: key } = place
-        const settings = settingsOf(client, { prefix, ...(key ? { stream: key, maxLength: history } : {}) })
-        return new RedisAdapter(client, settings)
+      const place = (store: StoreName): Place => {
+        const prefix = `${outer}${store}:`
+        return {
+          client,
+          prefix,
+          stream: stream ? `${prefix}changes` : undefined,
+          cut: history < FEW ? history : undefined,
+        }
       }
-      const writers = Object.fromEntries(
-        STORES.map((store) => {
-          const place = places[store]
-          return [store, new RedisWriter(place, COLLECTION, () => adapterOf(place))]
-        }),
-      ) as Record<StoreName, RedisWriter>
+      const places = { first: place('first'), second: place('second') }
+      const writer = (store: StoreName) =>
+        new RedisWriter(
+          places[store],
+          COLLECTION,
+          adapterOf(client, places[store]),
+          adapterOf(named(client, 'texts'), places[store]),
+        )
+      const writers = { first: writer('first'), second: writer('second') }
       return {
-        adapter: (store) => {
-          const adapter = adapterOf(places[store])
-          adapter.collection(COLLECTION, LAW)
-          return adapter
-        },
+        way: () => openWay(client, places),
         collection: (store) => writers[store],
         close: () => removeAll(client, outer),
       }
     },
   }
+}
+
+function adapterOf(client: RedisClient, { prefix, stream }: Place): RedisAdapter {
+  return redis(client, { prefix, ...(stream ? { stream } : {}) })
+}
+
+/** One process's adapters, whose connections can be cut. */
+function openWay(client: Client, places: Record<StoreName, Place>): Way {
+  const ends = Object.fromEntries(STORES.map((store) => [store, randomBytes(6).toString('hex')]))
+  const follow = (store: StoreName) => {
+    const adapter = adapterOf(named(client, ends[store] ?? ''), places[store])
+    adapter.collection(COLLECTION, LAW)
+    return adapter
+  }
+  const adapters = { first: follow('first'), second: follow('second') }
+  return {
+    adapter: (store) => adapters[store],
+    interrupt: (store, lost) => void cut(client, ends[store] ?? '', lost ? places[store].stream : undefined),
+    close: async () => {},
+  }
+}
+
+/** The same client, but that the connections that are made like it have a name. */
+function named(client: Client, name: string): RedisClient {
+  const own = Object.create(client) as Client
+  const duplicate: RedisClient['duplicate'] = (overrides) => client.duplicate({ ...overrides, name })
+  return Object.assign(own, { duplicate })
+}
+
+/** Cuts the connections of this name; before that, takes a stream away, so that nothing can be resumed. */
+async function cut(client: Client, name: string, stream: string | undefined): Promise<void> {
+  if (stream !== undefined) await client.del(stream)
+  const all = await client.clientList()
+  for (const one of all)
+    if (one.name === name) await client.sendCommand(['CLIENT', 'KILL', 'ID', String(one.id)])
 }

@@ -1,11 +1,11 @@
-import type { Document, Id, Json } from '../../../lib/model/document.ts'
 import { diff } from '../../../lib/model/diff.ts'
+import type { Document, Id, Json } from '../../../lib/model/document.ts'
 import { canonical } from '../../../lib/model/json.ts'
-import {
-  type CollectionOptions,
-  type RedisAdapter,
-  type RedisCodec,
-  type RedisCollection,
+import type {
+  CollectionOptions,
+  RedisAdapter,
+  RedisCodec,
+  RedisCollection,
 } from '../../../lib/source/redis/index.ts'
 import { type Choose, type Difference, DifferenceWriter } from '../../law/difference-writer.ts'
 import type { Client } from './harness.ts'
@@ -35,8 +35,8 @@ export interface Place {
   prefix: string
   /** The stream's key; without one, plain commands are all that there is to hear of. */
   stream: string | undefined
-  /** The stream is cut to so many entries after each write, where that is few. */
-  history: number
+  /** To so many entries the stream is cut after each write, exactly, which `MAXLEN ~` does not do to so few. */
+  cut: number | undefined
 }
 
 type Multi = ReturnType<Client['multi']>
@@ -50,12 +50,13 @@ export class RedisWriter extends DifferenceWriter {
   readonly #hashes: RedisCollection
   readonly #texts: RedisCollection
 
-  constructor(place: Place, name: string, own: () => RedisAdapter) {
+  /** `hashes` and `texts` are of two processes, as it were: all others have {@link LAW} as their options. */
+  constructor(place: Place, name: string, hashes: RedisAdapter, texts: RedisAdapter) {
     super()
     this.#place = place
     this.#name = name
-    this.#hashes = own().collection(name, LAW)
-    this.#texts = own().collection(name, { ...LAW, type: 'json' })
+    this.#hashes = hashes.collection(name, LAW)
+    this.#texts = texts.collection(name, { ...LAW, type: 'json' })
   }
 
   protected async read(): Promise<Document[]> {
@@ -64,9 +65,10 @@ export class RedisWriter extends DifferenceWriter {
     return await Promise.all(
       keys.map(async (key): Promise<Document> => {
         const _id = JSON.parse(key.slice(this.#prefix.length)) as Json
-        if ((await client.type(key)) === 'string') return { _id, ...JSON.parse((await client.get(key)) ?? '') }
+        if ((await client.type(key)) === 'string')
+          return { _id, ...JSON.parse((await client.get(key)) ?? '') }
         const texts = Object.entries(await client.hGetAll(key)).filter(([name]) => name !== '_id')
-        return { _id, ...Object.fromEntries(texts.map(([name, text]) => [name, valueOf(name, text)])) }
+        return { _id, ...Object.fromEntries(texts.map(([name, text]) => [name, parsed(name, text)])) }
       }),
     )
   }
@@ -147,10 +149,9 @@ export class RedisWriter extends DifferenceWriter {
     return ['hash', JSON.stringify(all), ...document, ...past]
   }
 
-  /** Cut exactly, which `MAXLEN ~` does not do to so few. */
   async #trim(): Promise<void> {
-    const { client, stream, history } = this.#place
-    if (stream && history < 100) await client.xTrim(stream, 'MAXLEN', history)
+    const { client, stream, cut } = this.#place
+    if (stream && cut !== undefined) await client.xTrim(stream, 'MAXLEN', cut)
   }
 
   async #keys(): Promise<string[]> {
@@ -185,7 +186,7 @@ function textsOf(fields: Record<string, Json | undefined>): Record<string, strin
   )
 }
 
-function valueOf(name: string, text: string): Json {
+function parsed(name: string, text: string): Json {
   if (FIELDS[name] === 'json') return JSON.parse(text)
   return FIELDS[name] === 'number' ? Number(text) : text
 }
