@@ -18,7 +18,7 @@ export function inRedis(client: Client, stream: boolean): Setting {
     calm: 10,
     patience: 6_000,
     lags: true,
-    expects: ({ message }) => /Socket closed unexpectedly|connection to Redis ended/.test(message),
+    expects: ({ message }) => /Socket closed unexpectedly|ECONNRESET|connection to Redis ended/.test(message),
     async open(history) {
       const outer = freshPrefix()
       const place = (store: StoreName): Place => {
