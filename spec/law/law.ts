@@ -3,13 +3,19 @@ import type { Manner } from './manner.ts'
 import { STORES } from './roots.ts'
 import type { Setting } from './setting.ts'
 import { type Step, steps } from './steps.ts'
+import { story } from './story.ts'
 import { type Config, World } from './world.ts'
 import { seed } from './writes.ts'
+
+/** How long a shorter run that fails is looked for, in milliseconds: over a real server each takes its time. */
+export const SEARCH = 90_000
+/** A run that takes longer than that hangs, in milliseconds. */
+const LONGEST_RUN = 60_000
 
 /** How much is tried, and from where. */
 export interface Trial {
   runs: number
-  /** Milliseconds after which it has failed: with what was found by then, or because it takes too long. */
+  /** Milliseconds after which it has failed since it takes too long. */
   limit: number
   seed?: number | undefined
   path?: string | undefined
@@ -34,11 +40,16 @@ const configs = fc.record<Config>({
 export async function tryTheLaw(setting: Setting, trial: Trial): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
   const time = setting.time()
+  let failed = Number.POSITIVE_INFINITY
   const property = fc.asyncProperty(configs, steps, async (config, happenings) => {
+    if (performance.now() - failed > SEARCH) return
     const stores = await setting.open(config.history)
     const world = new World(setting, stores, time, config, counts)
     try {
       await run(world, happenings)
+    } catch (error) {
+      failed = Math.min(failed, performance.now())
+      throw error
     } finally {
       await world.abandon()
     }
@@ -46,7 +57,9 @@ export async function tryTheLaw(setting: Setting, trial: Trial): Promise<Map<str
   try {
     await fc.assert(property, {
       numRuns: trial.runs,
-      interruptAfterTimeLimit: trial.limit,
+      examples: [story],
+      timeout: LONGEST_RUN,
+      interruptAfterTimeLimit: trial.limit + SEARCH,
       markInterruptAsFailure: true,
       ...(trial.seed === undefined ? {} : { seed: trial.seed }),
       ...(trial.path === undefined ? {} : { path: trial.path }),

@@ -11,8 +11,8 @@ const CHANGE_STREAM_HISTORY_LOST = 286
 
 type Names = Readonly<Record<StoreName, string>>
 
-/** A MongoDB server: each run has two databases of its own, each process a client of its own. */
-export function inMongo(url: string): Setting {
+/** A MongoDB server: each run has two databases of its own, each process a client of its own. With `images`, collections keep pre-images. */
+export function inMongo(url: string, images: boolean): Setting {
   let runs = 0
   return {
     name: 'MongoDB',
@@ -26,6 +26,7 @@ export function inMongo(url: string): Setting {
       const run = `law_${process.pid}_${runs++}`
       const names: Names = { first: `${run}_first`, second: `${run}_second` }
       const client = await new MongoClient(url).connect()
+      if (images) for (const store of STORES) await createKept(client, names[store])
       return {
         way: () => openWay(url, names),
         collection: (store) => client.db(names[store]).collection(COLLECTION) as unknown as Writable,
@@ -36,6 +37,10 @@ export function inMongo(url: string): Setting {
       }
     },
   }
+}
+
+async function createKept(client: MongoClient, database: string): Promise<void> {
+  await client.db(database).createCollection(COLLECTION, { changeStreamPreAndPostImages: { enabled: true } })
 }
 
 /** One process's client, whose change streams can be broken off. */
