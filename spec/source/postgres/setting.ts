@@ -106,7 +106,7 @@ export class PostgresLaw {
       adapter: (store) => adapters[store],
       interrupt: (store, lost) => {
         const cut = () => {
-          for (const socket of sockets[store]) socket.destroy(new Error(BROKEN_OFF))
+          for (const socket of sockets[store]) if (!socket.pending) socket.destroy(new Error(BROKEN_OFF))
         }
         cut()
         if (lost) void this.#forget(store)
