@@ -9,6 +9,9 @@ import { LAW, type Place, RedisWriter } from './writer.ts'
 /** To a history of less than that, whoever writes cuts the stream. */
 const FEW = 100
 
+/** Milliseconds within which a command reaches the server: meanwhile others write. */
+const LONGEST_WAY = 6
+
 /** A Redis, by a stream or by keyspace notifications: each run has two prefixes of its own, each process connections of its own. */
 export function inRedis(client: Client, stream: boolean): Setting {
   return {
@@ -18,7 +21,7 @@ export function inRedis(client: Client, stream: boolean): Setting {
     calm: 10,
     patience: 6_000,
     lags: true,
-    expects: ({ message }) => /Socket closed unexpectedly|ECONNRESET|connection to Redis ended/.test(message),
+    expects: ({ message }) => /Socket closed unexpectedly|ECONNRESET|connection to Redis ended|client is closed/.test(message),
     async open(history) {
       const outer = freshPrefix()
       const place = (store: StoreName): Place => {
@@ -68,10 +71,19 @@ function openWay(client: Client, places: Record<StoreName, Place>): Way {
   }
 }
 
-/** The same client, but that the connections that are made like it have a name. */
+/** The same client, but that the connections that are made like it have a name, and a long way to the server. */
 function named(client: Client, name: string): RedisClient {
   const own = Object.create(client) as Client
-  const duplicate: RedisClient['duplicate'] = (overrides) => client.duplicate({ ...overrides, name })
+  const duplicate: RedisClient['duplicate'] = (overrides) => {
+    const made = client.duplicate({ ...overrides, name })
+    const send = made.sendCommand.bind(made)
+    return Object.assign(made, {
+      sendCommand: async (...given: Parameters<typeof send>) => {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * LONGEST_WAY))
+        return await send(...given)
+      },
+    })
+  }
   return Object.assign(own, { duplicate })
 }
 
