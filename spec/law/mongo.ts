@@ -46,7 +46,7 @@ async function createKept(client: MongoClient, database: string): Promise<void> 
 /** One process's client, whose change streams can be broken off. */
 function openWay(url: string, names: Names): Way {
   const client = new MongoClient(url)
-  const failures = new Map<StoreName, Error>()
+  const failures = new Map<StoreName, { error: Error; events: number }>()
   const follow = (store: StoreName) => {
     const db = client.db(names[store])
     const watch = db.watch.bind(db)
@@ -54,12 +54,16 @@ function openWay(url: string, names: Names): Way {
       const stream = watch(...given)
       const next = stream.tryNext.bind(stream)
       stream.tryNext = async () => {
-        // What has come is lost with the stream that it came by, and must come again.
         const event = await next()
         const failure = failures.get(store)
+        if (!failure) return event
+        if (failure.events > 0) {
+          if (event) failure.events--
+          return event
+        }
+        // What has come is lost with the stream that it came by, and must come again.
         failures.delete(store)
-        if (failure) throw failure
-        return event
+        throw failure.error
       }
       return stream
     }) as typeof watch
@@ -68,9 +72,9 @@ function openWay(url: string, names: Names): Way {
   const adapters = { first: follow('first'), second: follow('second') }
   return {
     adapter: (store) => adapters[store],
-    interrupt: (store, lost) => {
+    interrupt: (store, lost, events) => {
       const code = lost ? { code: CHANGE_STREAM_HISTORY_LOST } : {}
-      failures.set(store, Object.assign(new Error(BROKEN_OFF), code))
+      failures.set(store, { error: Object.assign(new Error(BROKEN_OFF), code), events })
     },
     close: () => client.close(),
   }

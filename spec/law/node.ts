@@ -77,8 +77,8 @@ export class Node {
   }
 
   /** What follows a store for it breaks off. Returns whether it can. */
-  interrupt(store: StoreName, lost: boolean): boolean {
-    this.#way.interrupt?.(store, lost)
+  interrupt(store: StoreName, lost: boolean, events: number): boolean {
+    this.#way.interrupt?.(store, lost, events)
     return this.#way.interrupt !== undefined
   }
 

@@ -23,9 +23,9 @@ export interface Way {
   adapter(store: StoreName): Adapter
   /**
    * What follows the store for this process breaks off, and the adapter must go on by itself: from where it was, or, where the history is `lost`, from
-   * now. Left out where nothing can break off.
+   * now. It does so after so many `events` more, where the setting can tell. Left out where nothing can break off.
    */
-  interrupt?(store: StoreName, lost: boolean): void
+  interrupt?(store: StoreName, lost: boolean, events: number): void
   /** Called when the process has ended. */
   close(): Promise<void>
 }

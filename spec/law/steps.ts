@@ -152,12 +152,12 @@ const source = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(nodes, stores, fc.boolean())
+      .tuple(nodes, stores, fc.boolean(), fc.nat({ max: 2 }))
       .map(
-        ([at, store, lost]) =>
+        ([at, store, lost, events]) =>
           new Step(
-            `the stream of ${store} to ${named(at)} breaks off${lost ? ', and its history is lost' : ''}`,
-            (world) => world.interrupt(at, store, lost),
+            `the stream of ${store} to ${named(at)} breaks off after ${events} events${lost ? ', and its history is lost' : ''}`,
+            (world) => world.interrupt(at, store, lost, events),
           ),
       ),
   },

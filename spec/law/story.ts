@@ -71,9 +71,9 @@ export const story: [Config, Step[]] = [
       if (world.nodes[NORTH]?.held[store].lose()) world.count('histories lost')
     }),
     quiet,
-    upstream('the streams to the north break off', (world, store) => world.interrupt(NORTH, store, false)),
+    upstream('the streams to the north break off', (world, store) => world.interrupt(NORTH, store, false, 1)),
     ...[rename, quiet],
-    upstream('the streams to the north are lost', (world, store) => world.interrupt(NORTH, store, true)),
+    upstream('the streams to the north are lost', (world, store) => world.interrupt(NORTH, store, true, 1)),
     ...[rename, quiet],
     ...[drop, quiet, insert, quiet],
     // Others' rights, and none.

@@ -45,9 +45,12 @@ export class Told {
     const { placed, torn } = this.#telling
     const timestamp = new Date()
     const late = ++this.#readings % 2 === 0
-    if (late) await this.#turn()
+    const turns = async () => {
+      for (let turn = this.#readings % 3; turn >= 0; turn--) await this.#turn()
+    }
+    if (late) await turns()
     const { count, documents } = this.#read()
-    if (!late) await this.#turn()
+    if (!late) await turns()
     const data = torn ? mixed(documents, this.#read().documents) : documents
     return {
       data: data.filter((document) => this.#root.sees(document, identity)),

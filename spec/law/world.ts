@@ -165,9 +165,10 @@ export class World implements Surroundings {
     this.#unreadable = true
   }
 
-  /** What follows a store for a node breaks off. */
-  interrupt(at: number, store: StoreName, lost: boolean): void {
-    if (this.nodes[at]?.interrupt(store, lost)) this.count(lost ? 'streams lost' : 'streams broken off')
+  /** What follows a store for a node breaks off, after so many events more. */
+  interrupt(at: number, store: StoreName, lost: boolean, events: number): void {
+    if (this.nodes[at]?.interrupt(store, lost, events))
+      this.count(lost ? 'streams lost' : 'streams broken off')
   }
 
   async write(store: StoreName, write: Write): Promise<void> {

@@ -95,6 +95,7 @@ const UPDATES: readonly Update[] = [
 
 const updates = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...UPDATES) },
+  { weight: 1, arbitrary: fc.constantFrom(...UPDATES.filter(({ operation }) => operation)) },
   {
     weight: 1,
     arbitrary: teams.map((team): Update => ({ text: `$set team ${team}`, of: () => ({ $set: { team } }) })),

@@ -3,7 +3,7 @@ import { itHolds } from '../../law/trial.ts'
 
 describe('The law of Particle over callbacks', () => {
   itHolds('callbacks, with positions and without', () => inCallbacks, {
-    runs: 400,
+    runs: 500,
     limit: 240_000,
     happened: [
       'states shown',

@@ -1,7 +1,7 @@
 import { MongoClient } from 'mongodb'
 import { inMongo } from '../../law/mongo.ts'
 import { itHolds } from '../../law/trial.ts'
-import { mongoOrSkip } from '../../support/mongod.ts'
+import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.ts'
 import { imagesOrSkip } from './fold.ts'
 
 const MEASURE = {
@@ -22,17 +22,19 @@ const MEASURE = {
 }
 
 describe('The law of Particle over MongoDB', () => {
-  let url: string
+  let server: MongoServer
 
   before(async function () {
-    url = (await mongoOrSkip(this)).url
+    server = await mongoOrSkip(this, () => startMongo({ history: 3000 }))
   })
 
-  itHolds('MongoDB', () => inMongo(url, false), MEASURE)
+  after(() => server?.stop())
+
+  itHolds('MongoDB', () => inMongo(server.url, false), MEASURE)
 
   describe('(with pre-images)', () => {
     before(async function () {
-      const client = new MongoClient(url)
+      const client = new MongoClient(server.url)
       try {
         await imagesOrSkip(this, client)
       } finally {
@@ -40,6 +42,6 @@ describe('The law of Particle over MongoDB', () => {
       }
     })
 
-    itHolds('MongoDB with pre-images', () => inMongo(url, true), MEASURE)
+    itHolds('MongoDB with pre-images', () => inMongo(server.url, true), MEASURE)
   })
 })
