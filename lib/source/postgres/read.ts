@@ -55,15 +55,14 @@ export async function readDocuments<T>(
   })
 }
 
-/** The documents with these ids (in JSON form) as they are now. */
-export async function lookupDocuments(
+/** The documents with these ids (in JSON form), of one snapshot that `examine` accepted, and its answer. */
+export async function lookupDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   ids: readonly Id[],
-  examine: Examine<unknown>,
-): Promise<Document[]> {
-  if (ids.length === 0) return []
+  examine: Examine<T>,
+): Promise<{ documents: Document[]; reading: T }> {
   const documents: Document[] = []
-  await inSnapshot(pool, examine, async (client) => {
+  const reading = await inSnapshot(pool, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = render(toIdCondition(table, ids, types))
@@ -71,7 +70,7 @@ export async function lookupDocuments(
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
   const wanted = new Set(ids.map(idKey))
-  return documents.filter(({ _id }) => wanted.has(idKey(_id ?? null)))
+  return { documents: documents.filter(({ _id }) => wanted.has(idKey(_id ?? null))), reading }
 }
 
 async function inSnapshot<T>(

@@ -1,3 +1,4 @@
+import { idKey } from '../../model/id.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import type { Translation } from './entry.ts'
 import { compareStreamIds } from './position.ts'
@@ -18,16 +19,26 @@ export function blocksOf(
   translations: readonly Translation[],
   readingOf: (change: DocumentChange) => KeyReading | undefined,
 ): readonly boolean[] {
-  const firsts = new Map<string, number>()
+  const read = new Map<string, { from: number; at: string; collection: string }>()
   const blocked = translations.map(() => false)
+  const block = (from: number, to: number) => {
+    if (from < to) blocked.fill(true, from, to + 1)
+  }
   for (const [index, { change, key }] of translations.entries()) {
-    const reading = 'id' in change ? readingOf(change) : undefined
-    if (!reading || !('id' in change) || compareStreamIds(change.position, reading.at) > 0) continue
-    const name = JSON.stringify([change.collection, change.id])
-    const first = firsts.get(name) ?? (reading.earlier ? 0 : key === undefined ? undefined : index)
-    if (first === undefined) continue
-    firsts.set(name, first)
-    if (first < index || reading.earlier) blocked.fill(true, first, index + 1)
+    if (!('id' in change)) {
+      for (const { from, at, collection } of read.values())
+        if (collection === change.collection && compareStreamIds(change.position, at) <= 0) block(from, index)
+      continue
+    }
+    const reading = readingOf(change)
+    if (!reading || compareStreamIds(change.position, reading.at) > 0) continue
+    const { collection, id } = change
+    const name = `${collection} ${idKey(id)}`
+    const from = read.get(name)?.from ?? (reading.earlier ? -1 : index)
+    if (from === index && key === undefined) continue
+    read.set(name, { from, at: reading.at, collection })
+    block(Math.max(from, 0), index)
+    if (from < 0) blocked[index] = true
   }
   const isSame = (a: number, b: number) => {
     const transaction = translations[a]?.change.transaction

@@ -55,7 +55,8 @@ export class PostgresLaw {
       patience: 6_000,
       lags: true,
       expects: ({ message }) =>
-        message.includes(BROKEN_OFF) || /Connection terminated|connection to PostgreSQL ended|is not queryable/.test(message),
+        message.includes(BROKEN_OFF) ||
+        /Connection terminated|connection to PostgreSQL ended|is not queryable/.test(message),
       open: (history) => this.#open(history),
     }
   }

@@ -21,7 +21,8 @@ export function inRedis(client: Client, stream: boolean): Setting {
     calm: 10,
     patience: 6_000,
     lags: true,
-    expects: ({ message }) => /Socket closed unexpectedly|ECONNRESET|connection to Redis ended|client is closed/.test(message),
+    expects: ({ message }) =>
+      /Socket closed unexpectedly|ECONNRESET|connection to Redis ended|client is closed/.test(message),
     async open(history) {
       const outer = freshPrefix()
       const place = (store: StoreName): Place => {
