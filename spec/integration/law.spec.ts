@@ -1,8 +1,11 @@
 import { inMemory } from '../law/setting.ts'
 import { itHolds } from '../law/trial.ts'
 
+const TITLE =
+  'holds on memory(), whatever happens: writes, clients that come, stop reading, drop and come back elsewhere as someone else, rights that change, histories that are lost, nodes that die'
+
 describe('The law of Particle', () => {
-  itHolds(inMemory.name, () => inMemory, {
+  itHolds(TITLE, () => inMemory, {
     runs: 1000,
     limit: 540_000,
     happened: [

@@ -15,7 +15,7 @@ type Names = Readonly<Record<StoreName, string>>
 export function inMongo(url: string, images: boolean): Setting {
   let runs = 0
   return {
-    name: 'MongoDB',
+    name: images ? 'MongoDB with pre-images' : 'MongoDB',
     roots: ROOTS,
     time: () => realTime(2),
     calm: 10,

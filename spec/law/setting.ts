@@ -41,6 +41,7 @@ export interface Stores {
 
 /** The source that the law is tried on. */
 export interface Setting {
+  /** For the report of what happened. */
   name: string
   /** What servers show of it. */
   roots: Roots
@@ -74,5 +75,5 @@ export const inMemory: Setting = {
   },
 }
 
-/** An application that keeps its own data, and tells of them by callbacks alone. */
-export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS }
+/** An application that keeps its own data, and tells of them by callbacks alone. A client that is ready may wait a while for a payload that is read again. */
+export const inCallbacks: Setting = { ...inMemory, name: 'callbacks', roots: CALLBACK_ROOTS, calm: 40 }

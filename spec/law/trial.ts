@@ -18,20 +18,21 @@ interface Measure {
   happened: readonly string[]
 }
 
-/** States that the law of Particle holds in a setting. */
-export function itHolds(name: string, setting: () => Setting, { runs, limit, happened }: Measure): void {
-  it(`holds on ${name}, whatever happens: writes, clients that come, stop reading, drop and come back elsewhere as someone else, rights that change, histories that are lost, nodes that die`, async function () {
+/** A spec that the law of Particle holds in a setting. */
+export function itHolds(title: string, setting: () => Setting, { runs, limit, happened }: Measure): void {
+  it(title, async function () {
     const count = Number(LAW_RUNS ?? runs)
     const longest = limit * Math.max(1, count / runs)
     this.timeout(longest + SEARCH + 60_000)
-    const counts = await tryTheLaw(setting(), {
+    const tried = setting()
+    const counts = await tryTheLaw(tried, {
       runs: count,
       limit: longest,
       seed: LAW_SEED === undefined ? undefined : Number(LAW_SEED),
       path: LAW_PATH,
     })
     const told = [...counts].sort().map(([what, count]) => `${what} ${count}`)
-    console.log(`      ${told.join(', ')}`)
+    console.log(`      ${tried.name}, ${count} runs: ${told.join(', ')}`)
     if (LAW_PATH === undefined)
       for (const what of happened) expect(counts.get(what), what).to.be.greaterThan(0)
   })

@@ -2,17 +2,21 @@ import { inCallbacks } from '../../law/setting.ts'
 import { itHolds } from '../../law/trial.ts'
 
 describe('The law of Particle over callbacks', () => {
-  itHolds('callbacks, with positions and without', () => inCallbacks, {
-    runs: 500,
-    limit: 240_000,
-    happened: [
-      'states shown',
-      'quiet points',
-      'resumed here',
-      'reset: source-changed',
-      'reset: slow-client',
-      'reset: rights-changed',
-      'revoked',
-    ],
-  })
+  itHolds(
+    'holds with positions and without, by documents and by fields, from a replica that is behind, whatever happens',
+    () => inCallbacks,
+    {
+      runs: 500,
+      limit: 240_000,
+      happened: [
+        'states shown',
+        'quiet points',
+        'resumed here',
+        'reset: source-changed',
+        'reset: slow-client',
+        'reset: rights-changed',
+        'revoked',
+      ],
+    },
+  )
 })
