@@ -17,6 +17,8 @@ export interface PostgresManner {
 
 /** From a history of less than that, whoever writes takes what it is too long by. */
 const FEW = 100
+/** Milliseconds within which what is written reaches the server. */
+const LONGEST_WAY = 4
 const BROKEN_OFF = 'the connection broke off, as the law has it'
 const TRIM = 'SELECT particle_outbox.trim()'
 /** Another node may be copying the slot, or may not have made it yet. */
@@ -124,10 +126,32 @@ function slotOf(store: StoreName): string {
   return `law_${process.pid}_${store}`
 }
 
+/** A connection whose server is far away: what is written takes its time, while others write. */
+class FarSocket extends Socket {
+  #way: Promise<unknown> = Promise.resolve()
+
+  override write(...given: unknown[]): boolean {
+    this.#later(() => super.write(...(given as Parameters<Socket['write']>)))
+    return true
+  }
+
+  override end(...given: unknown[]): this {
+    this.#later(() => super.end(...(given as [])))
+    return this
+  }
+
+  #later(act: () => unknown): void {
+    const pause = () => new Promise((resolve) => setTimeout(resolve, Math.random() * LONGEST_WAY))
+    this.#way = this.#way.then(pause).then(() => {
+      if (!this.destroyed) act()
+    })
+  }
+}
+
 /** A pool whose connections, and those that are made like them, go by sockets that are kept in a set. */
 function poolOf(connectionString: string, sockets?: Set<Socket>): Pool {
   const stream = () => {
-    const socket = new Socket()
+    const socket = new FarSocket()
     sockets?.add(socket)
     return socket.once('close', () => sockets?.delete(socket))
   }
