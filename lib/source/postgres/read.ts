@@ -36,7 +36,7 @@ export async function readDocuments<T>(
   examine: Examine<T>,
   each: (documents: Document[]) => void | Promise<void>,
 ): Promise<T> {
-  return await inSnapshot(pool, examine, async (client) => {
+  return await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toCondition(table, query, types)
@@ -62,7 +62,7 @@ export async function lookupDocuments<T>(
   examine: Examine<T>,
 ): Promise<{ documents: Document[]; reading: T }> {
   const documents: Document[] = []
-  const reading = await inSnapshot(pool, examine, async (client) => {
+  const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = render(toIdCondition(table, ids, types))
@@ -73,17 +73,19 @@ export async function lookupDocuments<T>(
   return { documents: documents.filter(({ _id }) => wanted.has(idKey(_id ?? null))), reading }
 }
 
+/** Runs in a snapshot that `examine` accepts. The table is locked before that is taken, since one that is emptied by TRUNCATE looks empty to older snapshots, too. */
 async function inSnapshot<T>(
-  pool: Pool,
+  { pool, reference }: { pool: Pool; reference: TableReference },
   examine: Examine<T>,
   run: (client: PoolClient) => Promise<void>,
 ): Promise<T> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const result = await readingTransaction(pool, async (client) => {
+    const attempt = async (client: PoolClient) => {
       const answer = await examine(client)
       if (answer !== undefined) await run(client)
       return answer
-    })
+    }
+    const result = await readingTransaction(pool, attempt, reference)
     if (result !== undefined) return result
     await new Promise((resolve) => setTimeout(resolve, pause))
   }
