@@ -108,10 +108,10 @@ export class PostgresLaw {
     return {
       adapter: (store) => adapters[store],
       interrupt: (store, lost) => {
-        const cut = () => {
-          for (const socket of sockets[store]) if (!socket.pending) socket.destroy(new Error(BROKEN_OFF))
+        for (const socket of sockets[store]) {
+          // By itself, as news of the network come: a pool hands a connection out in the course of a turn, when nobody listens to its errors.
+          if (!socket.pending) setImmediate(() => socket.destroy(new Error(BROKEN_OFF)))
         }
-        cut()
         if (lost) void this.#forget(store)
       },
       close: async () => {
