@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Document, Id, Json } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
@@ -12,7 +13,7 @@ export interface Difference {
   after?: Document
 }
 
-/** Chooses one of a list: the same ones in the course of the same write of a run. */
+/** Chooses one of a list. */
 export type Choose = <T>(...items: readonly T[]) => T
 
 /**
@@ -22,7 +23,6 @@ export type Choose = <T>(...items: readonly T[]) => T
 export abstract class DifferenceWriter implements Writable {
   /** The documents' places in the order in which they came, which is that of one write's changes. */
   readonly #places = new Set<string>()
-  #writes = 0
 
   /** All documents, read without Particle. A field that isn't there may be left out, or null. */
   protected abstract read(): Promise<Document[]>
@@ -60,7 +60,7 @@ export abstract class DifferenceWriter implements Writable {
   }
 
   async drop(): Promise<void> {
-    await this.clear(chooser(++this.#writes))
+    await this.clear(chooser(await this.#ordered()))
   }
 
   find(): { toArray(): Promise<Document[]> } {
@@ -80,7 +80,7 @@ export abstract class DifferenceWriter implements Writable {
         if (!after) this.#places.delete(idKey(id))
         else if (!was) this.#places.add(idKey(id))
       }
-      if (differences.length > 0) await this.write(differences, chooser(++this.#writes))
+      if (differences.length > 0) await this.write(differences, chooser(differences))
     }
   }
 
@@ -92,8 +92,9 @@ export abstract class DifferenceWriter implements Writable {
   }
 }
 
-function chooser(seed: number): Choose {
-  let state = Math.imul(seed, 0x9e3779b1)
+/** What is written holds the run's count of writes, so that the same write is made in many ways, and yet in the same one when a run is repeated. */
+function chooser(written: unknown): Choose {
+  let state = createHash('sha1').update(JSON.stringify(written)).digest().readUInt32LE()
   return <T>(...items: readonly T[]) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return items[Math.floor((state / 2 ** 32) * items.length)] as T

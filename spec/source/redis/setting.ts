@@ -10,7 +10,7 @@ import { LAW, type Place, RedisWriter } from './writer.ts'
 const FEW = 100
 
 /** Milliseconds within which a command reaches the server: meanwhile others write. */
-const LONGEST_WAY = 6
+const LONGEST_WAY = 12
 
 /** A Redis, by a stream or by keyspace notifications: each run has two prefixes of its own, each process connections of its own. */
 export function inRedis(client: Client, stream: boolean): Setting {
