@@ -1,6 +1,7 @@
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../source/source.ts'
 import { groupChanges } from './change.ts'
 import { complete, type Found, lookUp } from './lookup.ts'
+import { netChanges } from './net.ts'
 import { persist } from './pause.ts'
 import { Waiting } from './waiting.ts'
 
@@ -88,14 +89,15 @@ export class Intake {
     const { changes, position } = message
     let done = 0
     for (const group of groupChanges(changes)) {
-      if (group.some((change) => this.#needsDocument(change))) {
+      const net = netChanges(group)
+      if (net.some((change) => this.#needsDocument(change))) {
         void this.#lookUp({ ...message, changes: changes.slice(done) }).then(() => {
           if (!this.#closed) this.begin()
         })
         return true
       }
       done += group.length
-      this.#host.dispatch(group, done < changes.length ? (group.at(-1)?.position ?? position) : position)
+      this.#host.dispatch(net, done < changes.length ? (group.at(-1)?.position ?? position) : position)
     }
     if (changes.length === 0) this.#host.dispatch(changes, position)
     return false
@@ -111,7 +113,7 @@ export class Intake {
     let { changes, position } = message
     let found: Found = { documents: new Map(), position: undefined }
     for (let round = 1; round <= MOST_ROUNDS; round++) {
-      const needed = changes.filter((change) => this.#needsDocument(change))
+      const needed = netOf(changes).filter((change) => this.#needsDocument(change))
       const attempt = async () => {
         found = await lookUp(this.#adapter, needed)
       }
@@ -127,13 +129,14 @@ export class Intake {
       const later = this.#takeUpTo(found.position)
       changes = [...changes, ...later.changes]
       position = later.position ?? position
-      if (!later.changes.some((change) => this.#needsDocument(change))) break
+      if (!netOf(later.changes).some((change) => this.#needsDocument(change))) break
     }
     const whole = complete(changes, found)
     // Documents are those of after the last change, if that is known.
-    if (found.position !== undefined) this.#host.dispatch(whole, position)
+    if (found.position !== undefined) this.#host.dispatch(netOf(whole), position)
     else
-      for (const group of groupChanges(whole)) this.#host.dispatch(group, group.at(-1)?.position ?? position)
+      for (const group of groupChanges(whole))
+        this.#host.dispatch(netChanges(group), group.at(-1)?.position ?? position)
   }
 
   async #arrived(position: string): Promise<void> {
@@ -162,4 +165,8 @@ export class Intake {
     }
     return { changes: taken, position }
   }
+}
+
+function netOf(changes: readonly Change[]): Change[] {
+  return groupChanges(changes).flatMap(netChanges)
 }

@@ -5,6 +5,8 @@ import { COLLECTION } from './roots.ts'
 /** What it fails with when it is out of reach. */
 export const OUT_OF_REACH = 'the store is out of reach'
 
+const MOST_TRIES = 10
+
 interface Follower {
   listener: ChangeListener
   /** How far it was told. */
@@ -52,9 +54,17 @@ export class Held implements Adapter {
     return this.#followers.size
   }
 
-  /** Finds out where the store is now. */
+  /** Finds out where the store is now; what broke off may fail that for a moment. */
   async mark(): Promise<void> {
-    this.#present = await presentOf(this.#inner, COLLECTION)
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#present = await presentOf(this.#inner, COLLECTION)
+        return
+      } catch (error) {
+        if (tries === MOST_TRIES) throw error
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
   }
 
   /** Whether somebody who follows it was not yet told of all that there was at the mark. */

@@ -122,10 +122,12 @@ export class PostgresAdapter implements Adapter {
     return reading
   }
 
-  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
+  async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const changes = await this.#changes()
     const request = { pool: this.pool, table: this.#reference(collection), types: this.#types }
-    return await lookupDocuments(request, ids, (client) => changes.examine(client))
+    const { documents, reading } = await lookupDocuments(request, ids, (client) => changes.examine(client))
+    changes.reach(reading)
+    return { documents, position: reading.to }
   }
 
   /** The table of a collection, of which those who follow are told from here on. */
@@ -166,9 +168,10 @@ export class PostgresAdapter implements Adapter {
       checkInterval,
     }
     const replication = () =>
-      new Replication(context, { publication, slot, slotBytes, history }, (collection, ids) =>
-        this.lookup(collection, ids),
-      )
+      new Replication(context, { publication, slot, slotBytes, history }, async (collection, ids) => {
+        const { documents } = await this.lookup(collection, ids)
+        return documents
+      })
     const outbox = () => new Outbox(context, schema, () => clientOf(this.pool, config()))
     if (changes === 'replication') return replication()
     const { rows } = await this.pool.query(

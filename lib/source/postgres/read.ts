@@ -45,7 +45,7 @@ export async function readDocuments<T>(
   examine: Examine<T>,
   each: (documents: Document[]) => void | Promise<void>,
 ): Promise<T> {
-  return await inSnapshot(pool, examine, async (client) => {
+  return await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toCondition(table, query, types)
@@ -75,15 +75,14 @@ export async function readDocuments<T>(
   })
 }
 
-/** The documents with these ids (in JSON form) as they are now. */
-export async function lookupDocuments(
+/** The documents with these ids (in JSON form), of one snapshot that `examine` accepted, and its answer. */
+export async function lookupDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   ids: readonly Id[],
-  examine: Examine<unknown>,
-): Promise<Document[]> {
-  if (ids.length === 0) return []
+  examine: Examine<T>,
+): Promise<{ documents: Document[]; reading: T }> {
   const documents: Document[] = []
-  await inSnapshot(pool, examine, async (client) => {
+  const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toIdCondition(table, ids, types)
@@ -92,20 +91,22 @@ export async function lookupDocuments(
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
   const wanted = new Set(ids.map(idKey))
-  return documents.filter(({ _id }) => wanted.has(idKey(_id ?? null)))
+  return { documents: documents.filter(({ _id }) => wanted.has(idKey(_id ?? null))), reading }
 }
 
+/** Runs in a snapshot that `examine` accepts. The table is locked before that is taken, since one that is emptied by TRUNCATE looks empty to older snapshots, too. */
 async function inSnapshot<T>(
-  pool: Pool,
+  { pool, reference }: { pool: Pool; reference: TableReference },
   examine: Examine<T>,
   run: (client: PoolClient) => Promise<void>,
 ): Promise<T> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const result = await readingTransaction(pool, async (client) => {
+    const attempt = async (client: PoolClient) => {
       const answer = await examine(client)
       if (answer !== undefined) await run(client)
       return answer
-    })
+    }
+    const result = await readingTransaction(pool, attempt, reference)
     if (result !== undefined) return result
     await new Promise((resolve) => setTimeout(resolve, pause))
   }

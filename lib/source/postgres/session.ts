@@ -1,4 +1,5 @@
 import type { Pool, PoolClient, QueryResult } from 'pg'
+import { quoteTable, type TableName } from './name.ts'
 
 /** As much of a client of the `pg` package as is needed to ask something. */
 export interface Queryable {
@@ -44,15 +45,29 @@ export async function queryTexts(
   return await client.query<(string | null)[]>({ text, values, rowMode: 'array', types: RAW as never })
 }
 
-/** Runs a reading transaction of one snapshot, with the settings, on a client of the pool. */
-export async function readingTransaction<T>(pool: Pool, run: (client: PoolClient) => Promise<T>): Promise<T> {
+/** What a table that can't be locked answers: there is no such table, no such schema, it is another kind of relation, or the role may not. */
+const NOT_LOCKED = new Set(['42P01', '3F000', '42809', '42501'])
+
+/** Runs a reading transaction of one snapshot, with the settings, on a client of the pool. Where there is a table, it can't be emptied or altered from before the snapshot on. */
+export async function readingTransaction<T>(
+  pool: Pool,
+  run: (client: PoolClient) => Promise<T>,
+  table?: TableName,
+): Promise<T> {
   const client = await pool.connect()
   const ignore = () => {}
   // The failed query tells what there is to tell; without a listener the process would end.
   client.on('error', ignore)
   let broken: Error | undefined
   try {
-    await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings('LOCAL')}`)
+    const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings('LOCAL')}`
+    await client.query(begin)
+    if (table) {
+      await client.query(`LOCK TABLE ${quoteTable(table)} IN ACCESS SHARE MODE`).catch(async (error) => {
+        if (!NOT_LOCKED.has(stateOf(error))) throw error
+        await client.query(`ROLLBACK; ${begin}`)
+      })
+    }
     const result = await run(client)
     await client.query('COMMIT')
     return result

@@ -81,8 +81,9 @@ export class RedisAdapter implements Adapter {
     return { from, to: await this.#feed.after() }
   }
 
-  async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
-    return await lookupDocuments(this.#client, this.#mapping(collection), ids)
+  async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
+    const documents = await lookupDocuments(this.#client, this.#mapping(collection), ids)
+    return { documents, position: await this.#feed.after() }
   }
 
   #mapping(name: string): Mapping {

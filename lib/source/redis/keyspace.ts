@@ -10,6 +10,8 @@ import { type KeyspaceSettings, Upstream } from './upstream.ts'
 type Item = string | (() => void)
 
 const BATCH = 250
+/** How often keys are read again because others changed before they were read. */
+const MOST_ROUNDS = 5
 const SEQUENCE = /^(0|[1-9]\d{0,14})$/
 
 /**
@@ -31,6 +33,8 @@ export class KeyspaceFeed {
   #draining = false
   #fence = 0
   readonly #fences = new Map<string, () => void>()
+  /** Readings that wait for their fence. */
+  readonly #readings = new Map<string, () => void>()
 
   constructor(settings: KeyspaceSettings) {
     this.#settings = settings
@@ -133,7 +137,11 @@ export class KeyspaceFeed {
       this.#epoch,
       {
         key: (key) => this.#receive(key),
-        fence: (fence) => this.#receive(this.#fences.get(fence)),
+        fence: (fence) => {
+          const reading = this.#readings.get(fence)
+          if (reading) reading()
+          else this.#receive(this.#fences.get(fence))
+        },
       },
       signal,
     )
@@ -147,7 +155,7 @@ export class KeyspaceFeed {
     this.#upstream = undefined
     this.#queue = []
     this.#queued.clear()
-    for (const reach of this.#fences.values()) reach()
+    for (const reach of [...this.#fences.values(), ...this.#readings.values()]) reach()
   }
 
   /** Keeps the feed going: connects again after a gap, and tells of it. */
@@ -197,15 +205,19 @@ export class KeyspaceFeed {
     this.#draining = false
   }
 
-  /** Reads the next keys and tells what they hold. */
+  /** Reads the next keys and tells what they hold: together with all others that changed before they were read, beside which nobody had them otherwise. */
   async #work(upstream: Upstream): Promise<void> {
-    const end = this.#queue.findIndex((item) => typeof item === 'function')
-    const keys = this.#queue.splice(0, Math.min(BATCH, end < 0 ? BATCH : end)) as string[]
-    // A notification that comes from here on asks for another reading.
-    for (const key of keys) this.#queued.delete(key)
+    const keys = new Set(this.#take(BATCH))
     try {
-      const raw = await upstream.read(keys)
-      if (upstream === this.#upstream) this.#tell(keys, raw)
+      for (let round = 1; ; round++) {
+        const { raw, changed } = await this.#read(upstream, [...keys])
+        if (upstream !== this.#upstream) return
+        const others = changed.filter((key) => !keys.has(key))
+        const room = BATCH - keys.size
+        if (others.length === 0 || others.length > room || round === MOST_ROUNDS)
+          return this.#tell([...keys], raw)
+        for (const key of this.#take(room)) keys.add(key)
+      }
     } catch (error) {
       // These keys are lost: all is made anew, and that is told.
       if (!upstream.isOver) upstream.fail(error)
@@ -213,15 +225,47 @@ export class KeyspaceFeed {
     }
   }
 
+  /** Takes keys out of the queue. A notification that comes from here on asks for another reading. */
+  #take(most: number): string[] {
+    const keys = this.#queue.filter((item) => typeof item === 'string').slice(0, most)
+    const taken = new Set<Item>(keys)
+    this.#queue = this.#queue.filter((item) => !taken.has(item))
+    for (const key of keys) this.#queued.delete(key)
+    return keys
+  }
+
+  /** What keys hold, and which keys were notified of until then and not read before. */
+  async #read(
+    upstream: Upstream,
+    keys: readonly string[],
+  ): Promise<{ raw: RawDocument[]; changed: string[] }> {
+    const fence = String(++this.#fence)
+    let changed: string[] = []
+    const reached = new Promise<void>((resolve) => {
+      this.#readings.set(fence, () => {
+        changed = [...this.#queued]
+        resolve()
+      })
+    })
+    try {
+      const { raw, fenced } = await upstream.read(keys, fence)
+      if (fenced) await reached
+      return { raw, changed }
+    } finally {
+      this.#readings.delete(fence)
+    }
+  }
+
   #tell(keys: readonly string[], raw: readonly RawDocument[]): void {
     const timestamp = new Date().toISOString()
     const changes: DocumentChange[] = []
+    const transaction = String(this.#sequence)
     for (const [index, key] of keys.entries()) {
       for (const mapping of this.#settings.mappings()) {
         const id = mapping.idOf(key)
         if (id === undefined) continue
         this.#sequence++
-        const base = { position: this.#position, timestamp, collection: mapping.name, id }
+        const base = { position: this.#position, timestamp, collection: mapping.name, id, transaction }
         const document = mapping.document(id, raw[index] ?? null)
         changes.push(document ? replaced(base, 'replace', document) : deleted(base))
       }

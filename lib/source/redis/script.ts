@@ -109,6 +109,16 @@ for i, key in ipairs(KEYS) do found[i] = read(key) end
 return found`)
 
 /**
+ * KEYS: keys. ARGV: a channel, a message. As {@link READ}, after whether the message was published: right then, so that all notifications of
+ * what was read come before it, and no other.
+ */
+export const READ_FENCED = script(`${READ_FUNCTION}
+local reply = redis.pcall('PUBLISH', ARGV[1], ARGV[2])
+local found = { type(reply) == 'number' and 1 or 0 }
+for i, key in ipairs(KEYS) do found[i + 1] = read(key) end
+return found`)
+
+/**
  * KEYS: the stream, the sorted set of expiries, keys. As {@link READ}, after the id of the stream's newest entry: what was read is as of that. Keys that
  * will expire are put down, so that their end is told.
  */

@@ -1,5 +1,6 @@
 import { Backoff } from '../backoff.ts'
-import type { Change, ChangeListener, Subscription } from '../source.ts'
+import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
+import { blocksOf, loosened } from './block.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
 import { type Entry, retold, type Translation, translate } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
@@ -19,6 +20,8 @@ export interface StreamSettings {
 
 /** How many entries are asked for at once. */
 const BATCH = 200
+/** How often keys are read again because more that must be read came meanwhile. */
+const MOST_ROUNDS = 5
 /** How long the server waits for an entry before it says that there is none; so often expiries are looked for. */
 const BLOCK_MS = 1000
 
@@ -143,39 +146,82 @@ class Following {
 
   async #tell(entries: readonly Entry[]): Promise<void> {
     const mappings = this.#settings.mappings()
-    const translations = entries
-      .map((entry) => translate(entry, mappings))
-      .filter((translation) => translation !== undefined)
-    await this.#readKeys(translations)
+    const earlier = new Set(this.#read.keys())
+    const translations: Translation[] = []
+    let position = this.#position
+    let next: readonly Entry[] | undefined = entries
+    for (let round = 0; next; round++) {
+      position = next.at(-1)?.[0] ?? position
+      for (const entry of next) {
+        const translation = translate(entry, mappings)
+        if (translation) translations.push(translation)
+      }
+      const at: string | undefined = await this.#readKeys(translations)
+      if (at === undefined || round === MOST_ROUNDS) break
+      next = await this.#fetchUpTo(at, position)
+      // Something is missing, as the next look finds too.
+      if (!next) return
+    }
     if (this.#closing.signal.aborted) return
-    const changes = translations.map((translation) => this.#complete(translation, mappings))
-    const position = entries.at(-1)?.[0] ?? this.#position
+    const changes = this.#completed(translations, mappings, earlier)
     this.#position = position
     for (const [key, { at }] of this.#read) if (compareStreamIds(at, position) <= 0) this.#read.delete(key)
     if (changes.length > 0) this.#listener.changes(changes, position)
     else this.#listener.progress(position)
   }
 
-  /** Reads the keys of which entries only say that they changed. */
-  async #readKeys(translations: readonly Translation[]): Promise<void> {
-    const keys = [...new Set(translations.flatMap(({ key }) => key ?? []))]
-    if (keys.length === 0) return
+  /**
+   * Reads the keys of which entries only say that they changed, and that were not read since. As of which entry they were read: with all that came up to
+   * that they must be told, since nobody had them beside what was before it. Undefined where there is nothing to read.
+   */
+  async #readKeys(translations: readonly Translation[]): Promise<string | undefined> {
+    const isUnread = ({ key, change }: Translation) =>
+      key !== undefined && !(compareStreamIds(this.#read.get(key)?.at ?? '0-0', change.position) >= 0)
+    const keys = [...new Set(translations.filter(isUnread).flatMap(({ key }) => key ?? []))]
+    if (keys.length === 0) return undefined
     const { key, expiries } = this.#settings
     const reply = (await this.#ask(READ_AT, [key, expiries, ...keys])) as [string, ...RawDocument[]]
     const [at, ...raw] = reply
     for (const [index, name] of keys.entries()) this.#read.set(name, { at, raw: raw[index] ?? null })
+    return at
   }
 
-  /**
-   * Where a key was read, each of its changes up to then is told as what was read: it holds them all, and to do an older one again would
-   * lead back to a state that was over.
-   */
-  #complete({ change }: Translation, mappings: readonly Mapping[]): Change {
-    if (!('id' in change)) return change
-    const mapping = mappings.find(({ name }) => name === change.collection)
-    const read = this.#read.get(mapping?.keyOf(change.id) ?? '')
-    if (!mapping || !read || compareStreamIds(change.position, read.at) > 0) return change
-    return retold(change, mapping.document(change.id, read.raw))
+  /** The entries after a position up to another one; undefined where some are missing. */
+  async #fetchUpTo(end: string, position: string): Promise<Entry[] | undefined> {
+    const entries: Entry[] = []
+    for (let last = position; compareStreamIds(last, end) < 0; ) {
+      const found = await this.#fetch(last, BATCH + 1)
+      if (!isWhole(found, last)) return undefined
+      const within = found[1].slice(1).filter(([id]) => compareStreamIds(id, end) <= 0)
+      entries.push(...within)
+      last = within.at(-1)?.[0] ?? end
+    }
+    return entries
+  }
+
+  /** What keys were read for is told as it was read, and what overtook the reading, or was overtaken by it, at once with that. */
+  #completed(
+    translations: readonly Translation[],
+    mappings: readonly Mapping[],
+    earlier: ReadonlySet<string>,
+  ): Change[] {
+    if (this.#read.size === 0) return translations.map(({ change }) => change)
+    const mappingOf = ({ collection }: Change) => mappings.find(({ name }) => name === collection)
+    const keyOf = (change: DocumentChange) => mappingOf(change)?.keyOf(change.id) ?? ''
+    const blocked = blocksOf(translations, (change) => {
+      const key = keyOf(change)
+      const reading = this.#read.get(key)
+      return reading && { at: reading.at, earlier: earlier.has(key) }
+    })
+    return translations.map(({ change, key }, index) => {
+      const reading = 'id' in change ? this.#read.get(keyOf(change)) : undefined
+      const isRead = reading && compareStreamIds(change.position, reading.at) <= 0
+      const told =
+        'id' in change && isRead && (key !== undefined || blocked[index])
+          ? retold(change, mappingOf(change)?.document(change.id, reading.raw))
+          : change
+      return blocked[index] ? loosened(told, `read-${translations.at(-1)?.change.position}`) : told
+    })
   }
 
   async #lose(): Promise<void> {

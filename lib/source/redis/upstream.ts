@@ -3,7 +3,7 @@ import { pause } from '../backoff.ts'
 import { Connection, type RedisClient } from './client.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
 import { enableNotifications } from './notifications.ts'
-import { READ, runScript } from './script.ts'
+import { READ_FENCED, runScript } from './script.ts'
 
 /** What a source without a stream follows. */
 export interface KeyspaceSettings {
@@ -98,9 +98,12 @@ export class Upstream {
     await subscribing
   }
 
-  /** What the keys hold now. */
-  async read(keys: readonly string[]): Promise<RawDocument[]> {
-    return (await runScript((args) => this.#commands.send(args), READ, keys)) as RawDocument[]
+  /** What the keys hold now; a fence is sent right then, where that is allowed. */
+  async read(keys: readonly string[], fence: string): Promise<{ raw: RawDocument[]; fenced: boolean }> {
+    const args = [this.#fences, fence]
+    const reply = await runScript((command) => this.#commands.send(command), READ_FENCED, keys, args)
+    const [fenced, ...raw] = reply as [number, ...RawDocument[]]
+    return { raw, fenced: fenced === 1 }
   }
 
   /** Sends a fence after all notifications so far. */

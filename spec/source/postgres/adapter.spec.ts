@@ -100,9 +100,9 @@ describe('source/postgres/adapter on a real server', () => {
         ])
         const document = { _id: { a: 1, b: 'x' }, a: 1, b: 'x', note: 'three' }
         expect((await readAll(adapter, 'links')).documents).to.deep.equal([document])
-        expect(await adapter.lookup('links', [{ b: 'x', a: 1 }, { a: 1, b: 'y' }, 1])).to.deep.equal([
-          document,
-        ])
+        expect(
+          (await adapter.lookup('links', [{ b: 'x', a: 1 }, { a: 1, b: 'y' }, 1])).documents,
+        ).to.deep.equal([document])
       })
 
       it('tells a new key as a delete and an insert, at once', async () => {
@@ -320,7 +320,7 @@ describe('source/postgres/adapter on a real server', () => {
           kind: 'replace',
           operations: [{ operation: 'set', path: '.', data: strange }],
         })
-        expect(await adapter.lookup('app.users', [1, 2])).to.deep.equal([{ _id: 1, id: 1 }])
+        expect((await adapter.lookup('app.users', [1, 2])).documents).to.deep.equal([{ _id: 1, id: 1 }])
         expect(adapter.collection('public.users').collectionName).to.equal('users')
       })
 
@@ -424,7 +424,7 @@ describe('source/postgres/adapter on a real server', () => {
           adapter.lookup('users', [1]),
         ])
         await recorder.reached(adapter, to)
-        expect([documents, looked]).to.deep.equal([[{ _id: 1, id: 1 }], [{ _id: 1, id: 1 }]])
+        expect([documents, looked.documents]).to.deep.equal([[{ _id: 1, id: 1 }], [{ _id: 1, id: 1 }]])
         expect(pool.totalCount).to.equal(1)
       })
 

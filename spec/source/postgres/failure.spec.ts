@@ -184,7 +184,7 @@ describe('source/postgres on a server that fails', () => {
       await writing
       const expected = [{ _id: 1, id: 1, name: 'a' }]
       expect((await reading).documents).to.deep.equal(expected)
-      expect(await lookup).to.deep.equal(expected)
+      expect((await lookup).documents).to.deep.equal(expected)
     } finally {
       await database.run('ALTER SYSTEM RESET synchronous_commit')
       await set('ALTER SYSTEM RESET synchronous_standby_names')

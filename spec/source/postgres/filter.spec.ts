@@ -285,13 +285,15 @@ describe('source/postgres/filter on a real server', () => {
       // A name that begins so is an operator.
       if (!text.startsWith('$')) expect(await found('items', { [text]: text }), text).to.deep.equal([])
       expect(await found('items', { t: text, i: { $in: [text] }, ts: { $gt: text } }), text).to.deep.equal([])
-      expect(await adapter.lookup('items', [text, { id: text }]), text).to.deep.equal([])
+      expect((await adapter.lookup('items', [text, { id: text }])).documents, text).to.deep.equal([])
       const table = `"${text.replaceAll('"', '""')}"`
       expect(await found(table, {}), table).to.deep.equal([])
       await database.run(`CREATE TABLE ${table} ("${text.replaceAll('"', '""')}" text PRIMARY KEY)`)
       await database.pool.query(`INSERT INTO ${table} VALUES ($1)`, [text])
       expect(await found(table, { _id: text }), table).to.deep.equal([{ _id: text, [text]: text }])
-      expect(await adapter.lookup(table, [text]), table).to.deep.equal([{ _id: text, [text]: text }])
+      expect((await adapter.lookup(table, [text])).documents, table).to.deep.equal([
+        { _id: text, [text]: text },
+      ])
     }
     expect((await readAll(adapter, 'items')).documents).to.deep.equal(all)
   })

@@ -112,7 +112,8 @@ describe('source/postgres binds all values as parameters', () => {
           ])
           await adapter.read(table, query, (batch) => void first.push(...batch), { sort: keys, limit: 9 })
           expect(ids(first)).to.deep.equal(ids(found))
-          expect(ids(await adapter.lookup(table, [kept, value, { id: value }]))).to.deep.equal([idKey(kept)])
+          const { documents } = await adapter.lookup(table, [kept, value, { id: value }])
+          expect(ids(documents)).to.deep.equal([idKey(kept)])
         }
       }),
       { numRuns: 100 },

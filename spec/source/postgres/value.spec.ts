@@ -132,7 +132,7 @@ describe('source/postgres/value on a real server', () => {
         )
       const { documents } = await readAll(adapter, 'types')
       expect(named(documents[0] ?? {})).to.deep.equal(named(expected))
-      expect((await adapter.lookup('types', [1]))[0]).to.deep.equal(expected)
+      expect((await adapter.lookup('types', [1])).documents[0]).to.deep.equal(expected)
       expect(inserted && 'document' in inserted && inserted.document).to.deep.equal(expected)
       expect(updated && 'document' in updated && updated.document).to.deep.equal({ ...expected, c2: 7 })
       expect(again && 'before' in again && again.before).to.deep.equal({ ...expected, c2: 7 })
@@ -155,7 +155,7 @@ describe('source/postgres/value on a real server', () => {
       )
       const expected = { _id: json, k: json }
       expect(
-        await adapter.lookup(`k${index}`, [json, 'nobody', 1.5, -7, null, { k: 1 }]),
+        (await adapter.lookup(`k${index}`, [json, 'nobody', 1.5, -7, null, { k: 1 }])).documents,
         type,
       ).to.deep.equal([expected])
       const found: unknown[] = []

@@ -93,7 +93,7 @@ describe('source/redis', () => {
       { _id: '1', n: 5, name: 'x' },
       { _id: '2', deep: { er: [1] } },
     ])
-    expect(await adapter.lookup('users', ['2', '3', '5', 'gone', 7])).to.deep.equal([
+    expect((await adapter.lookup('users', ['2', '3', '5', 'gone', 7])).documents).to.deep.equal([
       { _id: '2', deep: { er: [1] } },
     ])
   })
@@ -149,7 +149,7 @@ describe('source/redis', () => {
     await hashes.update('a', { name: undefined })
     expect(await readAll(adapter, 'h')).to.deep.equal([{ _id: 'a' }])
     await hashes.set('b', {})
-    expect(await adapter.lookup('h', ['b'])).to.deep.equal([{ _id: 'b' }])
+    expect((await adapter.lookup('h', ['b'])).documents).to.deep.equal([{ _id: 'b' }])
     await strings.set('a', { _id: 'a', deep: { list: [], when: new Date(0) } } as never, { PX: 100_000 })
     await strings.update('a', { 'deep.list': [1.5], 'deep.more': null })
     expect(await client.get(`${prefix}j:a`)).to.equal(
@@ -164,7 +164,7 @@ describe('source/redis', () => {
     expect(await hashes.clear()).to.equal(2)
     expect(await client.lLen(`${prefix}h:list`)).to.equal(1)
     await hashes.set('list', { n: 1 })
-    expect(await adapter.lookup('h', ['list'])).to.deep.equal([{ _id: 'list', n: 1 }])
+    expect((await adapter.lookup('h', ['list'])).documents).to.deep.equal([{ _id: 'list', n: 1 }])
   })
 
   it('refuses writes that Redis cannot hold, and changes nothing', async () => {
@@ -201,7 +201,7 @@ describe('source/redis', () => {
     await users.set('big', fields)
     await users.update('big', { f1: 'changed', f2: undefined })
     const { f2: _, ...rest } = { ...fields, f1: 'changed' } as Document
-    expect(await adapter.lookup('users', ['big'])).to.deep.equal([{ _id: 'big', ...rest }])
+    expect((await adapter.lookup('users', ['big'])).documents).to.deep.equal([{ _id: 'big', ...rest }])
     const entries = await client.xRange(`${prefix}changes`, '-', '+')
     expect(entries?.at(-1)?.message).to.have.all.keys('key', 'kind', 'operations')
   })

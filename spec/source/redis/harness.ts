@@ -75,7 +75,7 @@ export function writer(adapter: RedisAdapter, name: string, options: CollectionO
     insertOne: async (document) => await collection.set(document._id ?? null, document),
     updateOne: async (query, update) => await collection.update(idOf(query), operationsOf(update)),
     replaceOne: async (query, replacement) => {
-      const [found] = await adapter.lookup(name, [idOf(query)])
+      const [found] = (await adapter.lookup(name, [idOf(query)])).documents
       if (found) await collection.set(idOf(query), replacement)
     },
     deleteOne: async (query) => await collection.delete(idOf(query)),

@@ -1,0 +1,37 @@
+import { itHolds } from '../../law/trial.ts'
+import { redisOrSkip } from '../../support/redis.ts'
+import { type Client, connect } from './harness.ts'
+import { inRedis } from './setting.ts'
+
+describe('The law of Particle over Redis', () => {
+  let client: Client
+
+  before(async function () {
+    client = await connect((await redisOrSkip(this)).url)
+  })
+
+  after(() => client?.destroy())
+
+  itHolds('Redis by a stream', () => inRedis(client, true), {
+    runs: 15,
+    limit: 180_000,
+    happened: [
+      'states shown',
+      'quiet points',
+      'resumed here',
+      'resumed elsewhere',
+      'histories lost',
+      'streams broken off',
+      'streams lost',
+      'reset: history-lost',
+      'reset: slow-client',
+      'reset: rights-changed',
+    ],
+  })
+
+  itHolds('Redis by notifications', () => inRedis(client, false), {
+    runs: 8,
+    limit: 120_000,
+    happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],
+  })
+})
