@@ -287,7 +287,7 @@ describe('source/redis selects on the server', () => {
     expect(await read({ s: 'right' })).to.deep.equal([{ _id: '\ufffd', s: 'right' }])
     expect(await read({ s: 'wrong' })).to.deep.equal([])
     expect(await read({ _id: { $in: ['\ud800', '\udfff'] } })).to.deep.equal([])
-    expect(await adapter.lookup('all', ['\ud800'])).to.deep.equal([])
+    expect((await adapter.lookup('all', ['\ud800'])).documents).to.deep.equal([])
     const error = await adapter
       .collection('all')
       .set('\ud800', { s: 'wrong' })
