@@ -208,19 +208,18 @@ class Following {
     if (this.#read.size === 0) return translations.map(({ change }) => change)
     const mappingOf = ({ collection }: Change) => mappings.find(({ name }) => name === collection)
     const keyOf = (change: DocumentChange) => mappingOf(change)?.keyOf(change.id) ?? ''
-    const blocked = blocksOf(translations, (change) => {
+    const places = blocksOf(translations, (change) => {
       const key = keyOf(change)
       const reading = this.#read.get(key)
       return reading && { at: reading.at, earlier: earlier.has(key) }
     })
-    return translations.map(({ change, key }, index) => {
-      const reading = 'id' in change ? this.#read.get(keyOf(change)) : undefined
-      const isRead = reading && compareStreamIds(change.position, reading.at) <= 0
+    return translations.map(({ change }, index) => {
+      const { blocked, asRead } = places[index] ?? {}
       const told =
-        'id' in change && isRead && (key !== undefined || blocked[index])
-          ? retold(change, mappingOf(change)?.document(change.id, reading.raw))
+        'id' in change && asRead
+          ? retold(change, mappingOf(change)?.document(change.id, this.#read.get(keyOf(change))?.raw ?? null))
           : change
-      return blocked[index] ? loosened(told, `read-${translations.at(-1)?.change.position}`) : told
+      return blocked ? loosened(told, `read-${translations.at(-1)?.change.position}`) : told
     })
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { blocksOf, loosened } from '../../../lib/source/redis/block.ts'
+import { blocksOf, loosened, type Place } from '../../../lib/source/redis/block.ts'
 import { translate } from '../../../lib/source/redis/entry.ts'
 import { Mapping } from '../../../lib/source/redis/mapping.ts'
 
@@ -8,6 +8,12 @@ describe('source/redis/block', () => {
 
   /** Which entries are blocked: `a` is a key alone, `A` its whole document, `*` a clear; `(` and `)` bound a transaction. `at`: as of which entry `a` and `b` were read. */
   function blocked(entries: string, at: Record<string, number>, earlier = false): string {
+    return placesOf(entries, at, earlier)
+      .map((place) => (place.blocked ? 'x' : '.'))
+      .join('')
+  }
+
+  function placesOf(entries: string, at: Record<string, number>, earlier: boolean): readonly Place[] {
     let transaction: string | undefined
     let position = 0
     const all = [...entries].flatMap((letter) => {
@@ -22,11 +28,10 @@ describe('source/redis/block', () => {
       const translation = translate([`${++position}-0`, fields], mappings)
       return translation ? [translation] : []
     })
-    const blocks = blocksOf(all, ({ id }) => {
+    return blocksOf(all, ({ id }) => {
       const reading = at[String(id)]
       return reading === undefined ? undefined : { at: `${reading}-0`, earlier }
     })
-    return blocks.map((one) => (one ? 'x' : '.')).join('')
   }
 
   it('tells a document alone that did not change again before it was read', () => {
@@ -41,6 +46,19 @@ describe('source/redis/block', () => {
     expect(blocked('aBbCAB', { a: 5, b: 6 })).to.equal('xxxxxx')
     expect(blocked('aB*C', { a: 3 })).to.equal('xxx.')
     expect(blocked('aB*C', { a: 2 })).to.equal('....')
+  })
+
+  it('tells as it was read only what was read for one of its changes until then', () => {
+    const asRead = (entries: string, at: Record<string, number>, earlier = false) =>
+      placesOf(entries, at, earlier)
+        .map((place) => (place.asRead ? 'x' : '.'))
+        .join('')
+    // What is known of b within a's block is what it was then: it was read for its last change alone.
+    expect(asRead('aBab', { a: 4, b: 4 })).to.equal('x.xx')
+    expect(blocked('aBab', { a: 4, b: 4 })).to.equal('xxx.')
+    expect(asRead('AaBA', { a: 4 })).to.equal('.x.x')
+    expect(asRead('aA', { a: 1 })).to.equal('x.')
+    expect(asRead('BA', { a: 2 }, true)).to.equal('.x')
   })
 
   it('splits no transaction', () => {
