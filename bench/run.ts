@@ -9,12 +9,23 @@ import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { memory } from './scenarios/memory.ts'
+import { routing } from './scenarios/routing.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { stalled } from './scenarios/stalled.ts'
 import { throughput } from './scenarios/throughput.ts'
+import { views } from './scenarios/views.ts'
 import { rotated } from './statistics.ts'
 
-const SCENARIOS: readonly Scenario[] = [delivery, memory, snapshot, throughput, client, stalled]
+const SCENARIOS: readonly Scenario[] = [
+  delivery,
+  memory,
+  snapshot,
+  throughput,
+  client,
+  routing,
+  views,
+  stalled,
+]
 
 const { values } = parseArgs({
   options: {

@@ -1,32 +1,41 @@
 /** The sample application: a board of two teams, shown live to a manager and to a member. `npm run demo` runs it. */
 
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import express from 'express'
 import particle, { related } from 'particle'
-import { api, seed, users } from './board.ts'
-import { open } from './store.ts'
+import { api } from './api.ts'
+import { users } from './board.ts'
+import { openSource } from './source.ts'
 
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
 
-const { tables, collections, close, name } = await open(process.env.MONGODB_URL).catch((error: Error) => {
-  console.error(`The MongoDB of MONGODB_URL cannot be reached: ${error.message}`)
+/** What ends the demo, in the reverse order: a signal that comes while a server still starts waits for it. */
+const closers: (() => unknown)[] = []
+let ending: Promise<never> | undefined
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => end(0)) // npm sends a Ctrl+C again
+
+const opening = openSource(process.argv.slice(2))
+closers.push(async () => (await opening).close())
+const { name, board, collections } = await opening.catch((error: Error) => {
+  console.error(error.message)
   process.exit(1)
 })
-await seed(tables)
+await ending
 
 // Who is in a team sees its people: from the user's id through the memberships to teams. Joining a team opens its people at once, leaving it closes them.
 const criteria = { teams: related('@id').through(collections.memberships, 'user', 'team') }
 const shared = {
-  teams: { collection: collections.teams, manifest: { name: true } },
+  teams: { collection: collections.teams, sort: { name: 1 }, manifest: { name: true } },
   memberships: { collection: collections.memberships, criteria: { user: '@id' }, manifest: { team: true } },
 } as const
 
 // Two views of the people. `criteria` picks the documents, for what the server knows of the user: '@id' is taken from that, and who is in no team
 // matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
-const board = particle.middleware({
+const members = particle.middleware({
   path: '/particle',
   identityLookup: (identity: Claim) => users.get(identity?.user),
   dataSources: {
@@ -34,6 +43,7 @@ const board = particle.middleware({
     people: {
       collection: collections.people,
       criteria,
+      sort: { added: 1 },
       manifest: { name: true, role: true, todos: { _id: true, title: true, done: true } },
     },
   },
@@ -51,6 +61,7 @@ const staff = particle.middleware({
     people: {
       collection: collections.people,
       criteria,
+      sort: { added: 1 },
       manifest: { name: true, role: true, todos: true, email: true, salary: true, notes: true },
     },
   },
@@ -62,14 +73,19 @@ app.use((_request, response, next) => {
   response.set('Content-Security-Policy', "default-src 'self'; base-uri 'none'; frame-ancestors 'none'")
   next()
 })
-app.use(board, staff)
-app.use('/api', api(tables))
+app.use(members, staff)
+app.use('/api', api(board))
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 
 const port = Number(process.env.PORT ?? 3000)
-const server = app.listen(port)
+const server = createServer(app)
+closers.push(async () => {
+  server.close()
+  await Promise.all([members.server.disconnect(), staff.server.disconnect()])
+  server.closeAllConnections()
+})
 try {
-  await once(server, 'listening')
+  await once(server.listen(port), 'listening')
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException
   console.error(
@@ -77,18 +93,17 @@ try {
       ? `Port ${port} is taken by another program. Choose one that is free: PORT=3001 npm run demo`
       : `The demo cannot listen on port ${port}: ${message}`,
   )
-  process.exit(1)
+  await end(1)
 }
 console.log(
   `The demo is at http://localhost:${(server.address() as AddressInfo).port} (data in ${name}; Ctrl+C ends it).`,
 )
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, async () => {
-    server.close()
-    await Promise.all([board.server.disconnect(), staff.server.disconnect()])
-    server.closeAllConnections()
-    await close()
-    process.exit(0)
-  })
+function end(code: number): Promise<never> {
+  ending ??= (async () => {
+    setTimeout(() => process.exit(1), 10_000).unref()
+    for (const close of closers.reverse()) await close()
+    process.exit(code)
+  })()
+  return ending
 }

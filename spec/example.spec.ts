@@ -23,18 +23,19 @@ interface Maps extends Adapter {
   put(collection: string, id: Id, document?: Document): void
 }
 
-async function exampleOf(page: string): Promise<string> {
-  const lines = /^```ts\n(.*?)^```$/ms.exec(await readFile(join(ROOT, page), 'utf8'))?.[1]
-  if (lines === undefined) throw new Error(`${page} has no block of ts`)
+async function exampleOf(page: string, heading: string): Promise<string> {
+  const section = (await readFile(join(ROOT, page), 'utf8')).split(`\n## ${heading}\n`)[1]
+  const lines = section && /^```ts\n(.*?)^```$/ms.exec(section)?.[1]
+  if (!lines) throw new Error(`${page} has no block of ts below ${heading}`)
   return lines
 }
 
-describe('The example of docs/SOURCES.md', () => {
+describe('The source of README.md', () => {
   let lines: string
   let make: () => Maps
 
   before(async () => {
-    lines = await exampleOf('docs/SOURCES.md')
+    lines = await exampleOf('README.md', 'A source of your own')
     const sources = { particle: 'index.ts', 'particle/protocol': 'protocol/index.ts' }
     const text = lines.replace(/ from '(particle(?:\/protocol)?)'$/gm, (_all, name: keyof typeof sources) => {
       return ` from '../../../lib/${sources[name]}'`
@@ -60,7 +61,7 @@ describe('The example of docs/SOURCES.md', () => {
     expect(stdout).to.equal('')
   })
 
-  sourceContract('docs/SOURCES.md', async () => await written(make()))
+  sourceContract('the source of README.md', async () => await written(make()))
 
   it('is served, and resumed', async () => {
     const maps = make()

@@ -116,7 +116,8 @@ function collectWithin(
 
 function compareValues(a: Json | undefined, b: Json | undefined): number {
   if (a === undefined || b === undefined) return Number(b === undefined) - Number(a === undefined)
-  return compare(a, b)
+  // JSON's 1e999 is infinite, and the difference of two such values is no number.
+  return a === b ? 0 : compare(a, b)
 }
 
 function invalid(where: string, what: string): ParticleError {

@@ -3,7 +3,7 @@ import type { Frame, IdLines } from './frame.ts'
 import type { Entry } from './log.ts'
 import { Outbox } from './outbox.ts'
 import type { WriteQueue } from './queue.ts'
-import type { Sink } from './sink.ts'
+import { InstantSink } from './sink.ts'
 import type { Receiver, View } from './view.ts'
 
 /** A connection as a cohort knows it. */
@@ -18,6 +18,21 @@ export interface Member extends Receiver {
   readonly queue: WriteQueue
 }
 
+/** Writes to many queues. */
+class QueuesSink extends InstantSink {
+  readonly #queues: ReadonlySet<WriteQueue>
+
+  constructor(queues: ReadonlySet<WriteQueue>) {
+    super()
+    this.#queues = queues
+  }
+
+  write(bytes: Buffer, framed?: Buffer): boolean {
+    for (const queue of this.#queues) queue.writeNow(bytes, framed)
+    return true
+  }
+}
+
 /**
  * Connections of the same rights that hold everything up to the present: what a turn brings is gathered once for all of them. A connection
  * of which anything else is to be said leaves, and comes back in a later turn.
@@ -30,16 +45,7 @@ export class Cohort implements Receiver {
 
   constructor(views: readonly View[], rights: string, flusher: Flusher, ids: IdLines) {
     this.#views = views
-    const sink: Sink = {
-      write: (bytes, framed) => {
-        for (const queue of this.#queues) queue.writeNow(bytes, framed)
-        return true
-      },
-      buffered: () => 0,
-      onDrain: (listener) => setImmediate(listener),
-      end: () => {},
-    }
-    this.outbox = new Outbox(sink, flusher, ids, rights)
+    this.outbox = new Outbox(new QueuesSink(this.#queues), flusher, ids, rights)
   }
 
   get size(): number {

@@ -45,6 +45,9 @@ export const BARRIER = Symbol('barrier')
 /** What a view shows of an entry. */
 export type Shown = Frame | typeof BARRIER
 
+/** So many lines of a point are kept: of more rights than these, few have a second connection that comes soon. */
+const MOST_LINES = 1_000
+
 /**
  * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of the same rights share its bytes.
  */
@@ -60,6 +63,7 @@ export class IdLines {
     let line = this.#lines.get(rights)
     if (!line) {
       line = Buffer.from(`id: ${point}:${rights}\n`)
+      if (this.#lines.size >= MOST_LINES) this.#lines.clear()
       this.#lines.set(rights, line)
     }
     return line

@@ -1,6 +1,6 @@
 import type { Document, Id, Json } from '../model/document.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
-import { equalitiesOf } from '../policy/equality.ts'
+import { equalitiesOf, type Scalar } from '../policy/equality.ts'
 import { filterDelta, type Manifest, needsDocument } from '../policy/manifest.ts'
 import type { Order } from '../policy/order.ts'
 import { fieldsOf } from '../policy/query.ts'
@@ -33,7 +33,7 @@ export class Lens {
   }
 
   /** What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`. */
-  get equalities(): Map<string, string[]> {
+  get equalities(): Map<string, Scalar[]> {
     return equalitiesOf(this.#query)
   }
 

@@ -2,6 +2,7 @@ import { DocumentList } from '../model/collection.ts'
 import type { Document } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { DocumentOperation, Operation } from '../model/operation.ts'
+import { REPEATABLE } from '../model/repeatable.ts'
 import type { Adapter, Change, DocumentChange } from '../source/source.ts'
 import { byCollection, documentAfter, withoutDocument } from './change.ts'
 
@@ -30,23 +31,35 @@ export async function lookUp(adapter: Adapter, needed: readonly DocumentChange[]
 
 /**
  * Changes with the documents that were looked up. Where the changes are all that there are up to the position of the look-up, each document is what it
- * was after the last of them: what the look-up may have missed of them is folded in, by values. Where no position tells that, it may be a later one than its
- * operations lead to: then it goes whole.
+ * was after the last of them: what the look-up may have missed of them is folded in, by values. Who is given it has what comes after the change already: what
+ * can't be repeated goes whole from there on. Where no position tells that, it may be a later one than its operations lead to: then it goes whole.
  */
 export function complete(changes: readonly Change[], { documents, position }: Found): Change[] {
   const after = new Map<string, Document | null>()
   for (const [place, document] of documents) after.set(place, folded(place, document, changes))
+  /** Where a change was given a document of after the last one. */
+  const ahead = new Set<string>()
   return changes.map((change) => {
-    if (!('id' in change) || change.kind !== 'update' || change.document) return change
-    const document = after.get(placeOf(change.collection, idKey(change.id)))
+    if (!('id' in change) || change.kind !== 'update') return change
+    const place = placeOf(change.collection, idKey(change.id))
+    const document = change.document ?? after.get(place)
     if (document === undefined) return change
     if (document === null) return withoutDocument(change)
-    if (position !== undefined) return { ...change, document }
-    const operations: Operation[] = [
-      { operation: 'set', path: '.', data: document as Operation['data'] & object },
-    ]
-    return { ...change, kind: 'replace', operations, document }
+    const repeated = ahead.has(place)
+    const told = change.document !== undefined
+    if (!told) ahead.add(place)
+    if (repeated && !change.operations.every(({ operation }) => REPEATABLE.has(operation)))
+      return wholeChange(change, document)
+    if (told) return change
+    return position === undefined ? wholeChange(change, document) : { ...change, document }
   })
+}
+
+function wholeChange(change: DocumentChange, document: Document): DocumentChange {
+  const operations: Operation[] = [
+    { operation: 'set', path: '.', data: document as Operation['data'] & object },
+  ]
+  return { ...change, kind: 'replace', operations, document }
 }
 
 function folded(place: string, document: Document | null, changes: readonly Change[]): Document | null {

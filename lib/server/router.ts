@@ -1,4 +1,4 @@
-import { keysAt } from '../policy/equality.ts'
+import { type Scalar, scalarsAt } from '../policy/equality.ts'
 import type { Change, DocumentChange } from '../source/source.ts'
 import { documentAfter, touchedBy } from './change.ts'
 import type { View } from './view.ts'
@@ -6,7 +6,7 @@ import type { View } from './view.ts'
 /** What an indexed view is found by: one field of its criteria, and the values of which a document must have one. */
 interface Place {
   field: string
-  keys: readonly string[]
+  values: readonly Scalar[]
 }
 
 /**
@@ -19,7 +19,7 @@ export class Router {
   readonly #open = new Set<View>()
   readonly #places = new Map<View, Place>()
   /** Views by field and value. */
-  readonly #index = new Map<string, Map<string, Set<View>>>()
+  readonly #index = new Map<string, Map<Scalar, Set<View>>>()
   /** How many indexed views look at each field at the top of documents, besides the one that they are found by. */
   readonly #readers = new Map<string, number>()
   /** By the key of a document, those that have it: mostly one. */
@@ -51,8 +51,8 @@ export class Router {
     }
     this.#open.delete(view)
     this.#places.set(view, place)
-    const values = getOrMake(this.#index, place.field, () => new Map<string, Set<View>>())
-    for (const key of place.keys) getOrMake(values, key, () => new Set<View>()).add(view)
+    const values = getOrMake(this.#index, place.field, () => new Map<Scalar, Set<View>>())
+    for (const value of place.values) getOrMake(values, value, () => new Set<View>()).add(view)
     this.#count(view, place, 1)
   }
 
@@ -67,9 +67,9 @@ export class Router {
     if (!place) return
     this.#places.delete(view)
     const values = this.#index.get(place.field)
-    for (const key of place.keys) {
-      const views = values?.get(key)
-      if (views?.delete(view) && views.size === 0) values?.delete(key)
+    for (const value of place.values) {
+      const views = values?.get(value)
+      if (views?.delete(view) && views.size === 0) values?.delete(value)
     }
     if (values?.size === 0) this.#index.delete(place.field)
     this.#count(view, place, -1)
@@ -101,8 +101,8 @@ export class Router {
     // From a source that can't be asked for documents: whoever needs this one is read again.
     if (!document && this.needsDocument(change, key)) return new Set(this.#views)
     for (const [field, values] of this.#index) {
-      const keys = document ? keysAt(document, field) : (setKeys(change, field) ?? [])
-      for (const each of keys) for (const view of values.get(each) ?? []) views.add(view)
+      const found = document ? scalarsAt(document, field) : (setScalars(change, field) ?? [])
+      for (const each of found) for (const view of values.get(each) ?? []) views.add(view)
     }
     return views
   }
@@ -119,9 +119,9 @@ export class Router {
     for (const first of touched) if (this.#readers.get(first)) return true
     for (const [field, values] of this.#index) {
       if (!touched.has(field.split('.')[0] ?? field)) continue
-      const keys = setKeys(change, field)
-      if (!keys) return true
-      for (const each of keys)
+      const set = setScalars(change, field)
+      if (!set) return true
+      for (const each of set)
         for (const view of values.get(each) ?? []) if (view.needsDocument(change)) return true
     }
     return false
@@ -131,13 +131,13 @@ export class Router {
   #bestPlace(view: View): Place | undefined {
     let best: Place | undefined
     let least = Number.POSITIVE_INFINITY
-    for (const [field, keys] of view.lens.equalities) {
-      const values = this.#index.get(field)
+    for (const [field, values] of view.lens.equalities) {
+      const views = this.#index.get(field)
       let crowd = 0
-      for (const key of keys) crowd += values?.get(key)?.size ?? 0
+      for (const value of values) crowd += views?.get(value)?.size ?? 0
       if (crowd >= least) continue
       least = crowd
-      best = { field, keys }
+      best = { field, values }
     }
     return best
   }
@@ -152,16 +152,16 @@ export class Router {
   }
 }
 
-/** The keys of the values that an update gives a field, where it sets it as a whole; undefined where it does otherwise. */
-function setKeys(change: DocumentChange, field: string): string[] | undefined {
-  let keys: string[] | undefined
+/** The values that an update gives a field, where it sets it as a whole; undefined where it does otherwise. */
+function setScalars(change: DocumentChange, field: string): Scalar[] | undefined {
+  let set: Scalar[] | undefined
   for (const { operation, path, data } of change.operations) {
-    if (path === field && operation === 'set') keys = keysAt({ value: data ?? null }, 'value')
-    else if (path === field && operation === 'unset') keys = []
+    if (path === field && operation === 'set') set = scalarsAt({ value: data ?? null }, 'value')
+    else if (path === field && operation === 'unset') set = []
     else if (path.split(/[.[]/)[0] === field.split('.')[0] && operation !== 'noop') return undefined
     else if (operation === 'rename') return undefined
   }
-  return keys
+  return set
 }
 
 function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {

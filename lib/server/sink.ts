@@ -111,18 +111,9 @@ function frame(socket: Socket, bytes: Buffer): boolean {
   return socket.write('\r\n', 'latin1')
 }
 
-/** Calls a function of this process for each event. */
-export class ReceiverSink implements Sink {
-  readonly #receive: (text: string) => void
-
-  constructor(receive: (text: string) => void) {
-    this.#receive = receive
-  }
-
-  write(bytes: Buffer): boolean {
-    this.#receive(bytes.toString())
-    return true
-  }
+/** A sink that takes all at once. */
+export abstract class InstantSink implements Sink {
+  abstract write(bytes: Buffer, framed?: Buffer): boolean
 
   buffered(): number {
     return 0
@@ -133,4 +124,19 @@ export class ReceiverSink implements Sink {
   }
 
   end(): void {}
+}
+
+/** Calls a function of this process for each event. */
+export class ReceiverSink extends InstantSink {
+  readonly #receive: (text: string) => void
+
+  constructor(receive: (text: string) => void) {
+    super()
+    this.#receive = receive
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#receive(bytes.toString())
+    return true
+  }
 }

@@ -76,8 +76,9 @@ export async function loadSnapshot(
   for (let at = pinned + 1; at <= log.head; at++) {
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
-    const last = entry.changes.at(-1)
-    if (last && feed.adapter.compare(last.position, reading.to) > 0) {
+    const [first] = entry.changes
+    // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end, the documents may hold a part.
+    if (first && feed.adapter.compare(first.position, reading.to) > 0) {
       sequence = at - 1
       break
     }

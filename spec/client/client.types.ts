@@ -1,10 +1,12 @@
 import { expectTypeOf } from 'expect-type'
 import { MongoClient, type ObjectId } from 'mongodb'
+import { Pool } from 'pg'
 import { createClient } from 'redis'
 import particle, { type Manifest, type ServerOptions } from '../../lib/index.ts'
 import type { Json, Model } from '../../lib/model/document.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
+import { postgres } from '../../lib/source/postgres/index.ts'
 import { redis } from '../../lib/source/redis/index.ts'
 
 // Compiled by `npm run types`, never run.
@@ -16,6 +18,11 @@ interface User {
   born: Date
   todos: { title: string; done: boolean }[]
 }
+interface Room {
+  _id: number
+  name: string
+  opens: string
+}
 interface Order {
   _id: ObjectId
   total: bigint
@@ -25,6 +32,11 @@ interface Order {
 const users = memory().collection<User>('users')
 const orders = mongo(new MongoClient('').db('shop')).collection<Order>('orders')
 const teams = redis(createClient()).collection<{ name: string }>('teams')
+const rooms = postgres(new Pool()).collection<Room>('rooms')
+
+teams.set('a', { name: 'A' })
+// @ts-expect-error: a team's name is a text
+teams.set('a', { name: 1 })
 
 const options = {
   identityLookup: () => ({ userId: 1 }),
@@ -32,6 +44,7 @@ const options = {
     users: { collection: users, manifest: { email: true, todos: { title: true } } },
     orders: { collection: orders, manifest: true, criteria: { owner: '@userId' } },
     teams: { collection: teams, manifest: { name: true } },
+    rooms: { collection: rooms, manifest: { name: true } },
     notes: { collection: memory().collection('notes'), manifest: { text: true } },
     news: {
       payload: async () => ({ data: [{ _id: 'n', at: new Date() }], timestamp: new Date() }),
@@ -50,6 +63,7 @@ type Data = {
   users: { _id: number; email: string; todos: { title: string }[] }[]
   orders: { _id: string; total: number | string; paid?: string }[]
   teams: { _id: string; name: string }[]
+  rooms: { _id: number; name: string }[]
   notes: { _id: Json; text?: Json }[]
   news: { _id: string; at: string }[]
 }

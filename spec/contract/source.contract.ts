@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Document, Id } from '../../lib/model/document.ts'
-import type { Adapter } from '../../lib/source/source.ts'
+import type { Adapter, Change } from '../../lib/source/source.ts'
 import { expectSame, idOf, pause, Recorder } from './recorder.ts'
 
 /** A collection as the driver of any source offers it, as far as the contract writes to it. */
@@ -30,12 +30,26 @@ export interface Harness {
   close(): Promise<void>
 }
 
+/** What a kind of source is not made for; the specs of that are left out. */
+export interface Limits {
+  /** It is one collection, which it reads whole: to select is the application's business. */
+  selects?: false
+  /** It has no `lookup`. */
+  looksUp?: false
+  /** It serves one listener. */
+  shares?: false
+  /** It doesn't tell inserts, replacements and deletes apart: all are updates. */
+  distinguishes?: false
+}
+
 /** Ids and values are plain JSON here, so that a source's way with its own types is its own spec's matter. */
 const USERS = 'contract_users'
 const TEAMS = 'contract_teams'
 
 /** States what any source must do. `make` gives a fresh one for every spec. */
-export function sourceContract(name: string, make: () => Promise<Harness>): void {
+export function sourceContract(name: string, make: () => Promise<Harness>, limits: Limits = {}): void {
+  const { selects = true, looksUp = true, shares = true, distinguishes = true } = limits
+  const kindOf = (told: Change['kind']) => (distinguishes ? told : 'update')
   describe(`${name} as a source`, () => {
     let harness: Harness
     let users: Writer
@@ -77,45 +91,47 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         ])
       })
 
-      it('gives only what matches the query', async () => {
-        await users.insertOne({ _id: 1, team: 'red', age: 30 })
-        await users.insertOne({ _id: 2, team: 'blue', age: 40 })
-        await users.insertOne({ _id: 3, team: 'red', age: 50 })
-        expectSame((await snapshot(USERS, { team: 'red' })).documents.map(idOf), [1, 3])
-        expectSame((await snapshot(USERS, { age: { $gt: 35 } })).documents.map(idOf), [2, 3])
-        expectSame((await snapshot(USERS, { _id: 2 })).documents.map(idOf), [2])
-        expectSame((await snapshot(USERS, { team: 'none' })).documents, [])
-      })
+      if (selects) {
+        it('gives only what matches the query', async () => {
+          await users.insertOne({ _id: 1, team: 'red', age: 30 })
+          await users.insertOne({ _id: 2, team: 'blue', age: 40 })
+          await users.insertOne({ _id: 3, team: 'red', age: 50 })
+          expectSame((await snapshot(USERS, { team: 'red' })).documents.map(idOf), [1, 3])
+          expectSame((await snapshot(USERS, { age: { $gt: 35 } })).documents.map(idOf), [2, 3])
+          expectSame((await snapshot(USERS, { _id: 2 })).documents.map(idOf), [2])
+          expectSame((await snapshot(USERS, { team: 'none' })).documents, [])
+        })
 
-      it('gives the first documents of an order, if not all', async () => {
-        const ages = [30, 10, null, 20, 50, 40]
-        for (const [index, age] of ages.entries())
-          await users.insertOne({ _id: index, team: index ? 'red' : 'blue', age })
-        for (const [direction, expected] of [
-          [1, [2, 1, 3]],
-          [-1, [4, 5, 3]],
-        ] as const) {
-          const found = new Set<unknown>()
-          const sort = [
-            ['age', direction],
-            ['_id', 1],
-          ] as const
-          await harness.adapter.read(
-            USERS,
-            { team: 'red' },
-            (batch) => {
-              for (const { _id } of batch) found.add(_id)
-            },
-            { sort, limit: 3 },
-          )
-          for (const id of expected) expect(found.has(id), `${id}`).to.equal(true)
-          expect(found.has(0)).to.equal(false)
-        }
-      })
+        it('gives the first documents of an order, if not all', async () => {
+          const ages = [30, 10, null, 20, 50, 40]
+          for (const [index, age] of ages.entries())
+            await users.insertOne({ _id: index, team: index ? 'red' : 'blue', age })
+          for (const [direction, expected] of [
+            [1, [2, 1, 3]],
+            [-1, [4, 5, 3]],
+          ] as const) {
+            const found = new Set<unknown>()
+            const sort = [
+              ['age', direction],
+              ['_id', 1],
+            ] as const
+            await harness.adapter.read(
+              USERS,
+              { team: 'red' },
+              (batch) => {
+                for (const { _id } of batch) found.add(_id)
+              },
+              { sort, limit: 3 },
+            )
+            for (const id of expected) expect(found.has(id), `${id}`).to.equal(true)
+            expect(found.has(0)).to.equal(false)
+          }
+        })
 
-      it('gives nothing for a collection that is not there', async () => {
-        expect((await snapshot('contract_nowhere')).documents).to.deep.equal([])
-      })
+        it('gives nothing for a collection that is not there', async () => {
+          expect((await snapshot('contract_nowhere')).documents).to.deep.equal([])
+        })
+      }
 
       it('waits for each batch before it reads on', async () => {
         for (let id = 0; id < 20; id++) await users.insertOne({ _id: id })
@@ -151,22 +167,22 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         expect(harness.adapter.compare(from, to)).to.be.at.most(0)
       })
 
-      it('looks documents up by their ids, if it can, leaving out those that are gone', async function () {
-        const { adapter } = harness
-        if (!adapter.lookup) return this.skip()
-        const lookUp = async (collection: string, ids: Id[]) => {
-          const answer = (await adapter.lookup?.(collection, ids)) ?? []
-          return Array.isArray(answer) ? answer : answer.documents
-        }
-        await users.insertOne({ _id: 1, name: 'one' })
-        await users.insertOne({ _id: '1', name: 'a string' })
-        await users.insertOne({ _id: 2, name: 'two' })
-        await users.deleteOne({ _id: 2 })
-        expectSame(await lookUp(USERS, [1, 2, 3]), [{ _id: 1, name: 'one' }])
-        expectSame(await lookUp(USERS, ['1']), [{ _id: '1', name: 'a string' }])
-        expectSame(await lookUp(USERS, []), [])
-        expectSame(await lookUp('contract_nowhere', [1]), [])
-      })
+      if (looksUp)
+        it('looks documents up by their ids, leaving out those that are gone', async () => {
+          const { adapter } = harness
+          const lookUp = async (collection: string, ids: Id[]) => {
+            const answer = (await adapter.lookup?.(collection, ids)) ?? expect.fail('There is no lookup')
+            return Array.isArray(answer) ? answer : answer.documents
+          }
+          await users.insertOne({ _id: 1, name: 'one' })
+          await users.insertOne({ _id: '1', name: 'a string' })
+          await users.insertOne({ _id: 2, name: 'two' })
+          await users.deleteOne({ _id: 2 })
+          expectSame(await lookUp(USERS, [1, 2, 3]), [{ _id: 1, name: 'one' }])
+          expectSame(await lookUp(USERS, ['1']), [{ _id: '1', name: 'a string' }])
+          expectSame(await lookUp(USERS, []), [])
+          expectSame(await lookUp('contract_nowhere', [1]), [])
+        })
     })
 
     describe('reporting', () => {
@@ -179,18 +195,18 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         } else {
           await recorder.until(6)
           expect(recorder.told.map(({ kind }) => kind)).to.deep.equal([
-            'insert',
-            'insert',
+            kindOf('insert'),
+            kindOf('insert'),
             'update',
-            'replace',
-            'delete',
-            'insert',
+            kindOf('replace'),
+            kindOf('delete'),
+            kindOf('insert'),
           ])
         }
         let last = recorder.position
         for (const change of recorder.told) {
           expect(harness.adapter.compare(last, change.position)).to.be.below(0)
-          expect(change.collection).to.equal(USERS)
+          if (selects) expect(change.collection).to.equal(USERS)
           expect(new Date(change.timestamp).toISOString()).to.equal(change.timestamp)
           last = change.position
         }
@@ -239,26 +255,27 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         await users.insertOne({ _id: 2 })
         await recorder.until(1)
         expect(recorder.told.map((change) => ('id' in change ? change.id : null))).to.deep.equal([2])
-        expect(recorder.told[0]?.kind).to.equal(harness.retells ? 'replace' : 'insert')
+        expect(recorder.told[0]?.kind).to.equal(kindOf(harness.retells ? 'replace' : 'insert'))
       })
 
-      it('tells collections apart', async () => {
-        const teams = harness.collection(TEAMS)
-        const recorder = await follow()
-        await users.insertOne({ _id: 1, in: 'users' })
-        await teams.insertOne({ _id: 1, in: 'teams' })
-        if (harness.retells) await recorder.until(2)
-        await users.deleteOne({ _id: 1 })
-        await recorder.until(3)
-        const inserted = harness.retells ? 'replace' : 'insert'
-        expect(recorder.told.map(({ collection, kind }) => [collection, kind])).to.deep.equal([
-          [USERS, inserted],
-          [TEAMS, inserted],
-          [USERS, 'delete'],
-        ])
-        expectSame((await snapshot(USERS)).documents, [])
-        expectSame((await snapshot(TEAMS)).documents, [{ _id: 1, in: 'teams' }])
-      })
+      if (selects)
+        it('tells collections apart', async () => {
+          const teams = harness.collection(TEAMS)
+          const recorder = await follow()
+          await users.insertOne({ _id: 1, in: 'users' })
+          await teams.insertOne({ _id: 1, in: 'teams' })
+          if (harness.retells) await recorder.until(2)
+          await users.deleteOne({ _id: 1 })
+          await recorder.until(3)
+          const inserted = harness.retells ? 'replace' : 'insert'
+          expect(recorder.told.map(({ collection, kind }) => [collection, kind])).to.deep.equal([
+            [USERS, inserted],
+            [TEAMS, inserted],
+            [USERS, 'delete'],
+          ])
+          expectSame((await snapshot(USERS)).documents, [])
+          expectSame((await snapshot(TEAMS)).documents, [{ _id: 1, in: 'teams' }])
+        })
 
       it('reports a dropped collection as cleared, and what comes after', async () => {
         await users.insertOne({ _id: 1 })
@@ -267,7 +284,7 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         await users.drop()
         await users.insertOne({ _id: 3 })
         await recorder.settle([{ _id: 3 }], { documents: [{ _id: 1 }, { _id: 2 }] })
-        expect(recorder.told.map(({ kind }) => kind)).to.include(harness.retells ? 'delete' : 'clear')
+        expect(recorder.told.map(({ kind }) => kind)).to.include(harness.retells ? 'delete' : kindOf('clear'))
       })
 
       it('reports every document of a deleteMany', async () => {
@@ -281,15 +298,16 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         )
       })
 
-      it('serves several listeners at once, each with everything', async () => {
-        const one = await follow()
-        const two = await follow()
-        await writeOneOfEach(users)
-        const final = await users.find().toArray()
-        await one.settle(final)
-        await two.settle(final)
-        expect(one.told).to.deep.equal(two.told)
-      })
+      if (shares)
+        it('serves several listeners at once, each with everything', async () => {
+          const one = await follow()
+          const two = await follow()
+          await writeOneOfEach(users)
+          const final = await users.find().toArray()
+          await one.settle(final)
+          await two.settle(final)
+          expect(one.told).to.deep.equal(two.told)
+        })
     })
 
     describe('meeting of snapshot and changes', () => {
@@ -309,6 +327,26 @@ export function sourceContract(name: string, make: () => Promise<Harness>): void
         const recorder = await follow()
         const { from } = await snapshot()
         expect(harness.adapter.compare(recorder.position, from)).to.be.at.most(0)
+      })
+
+      it('has of the first of an order all that stay as they are, whatever else is written meanwhile', async () => {
+        for (let id = 0; id < 40; id++) await users.insertOne({ _id: id, count: -1, still: id % 2 === 0 })
+        const sort = [
+          ['count', 1],
+          ['_id', 1],
+        ] as const
+        const busy = writeAtRandom(users, 60, (id) => id % 2 === 1)
+        for (let round = 0; round < 5; round++) {
+          const found: Document[] = []
+          await harness.adapter.read(USERS, {}, (batch) => void found.push(...batch), { sort, limit: 6 })
+          expect(found.length).to.be.at.least(6)
+          const still = found.filter((document) => document.still === true).map(idOf)
+          const others = found.some(({ count }) => count !== -1)
+          // Those of the count -1 come first, by their ids.
+          const last = others ? 40 : Math.max(...found.map(({ _id }) => Number(_id)))
+          for (let id = 0; id < last; id += 2) expect(still, `${id} before ${last}`).to.include(id)
+        }
+        await busy
       })
     })
 
@@ -403,9 +441,11 @@ async function writeOneOfEach(users: Writer): Promise<void> {
   })
 }
 
-async function writeAtRandom(users: Writer, count: number): Promise<void> {
+/** @param may which of the documents that are there may be changed; all, unless it says otherwise */
+async function writeAtRandom(users: Writer, count: number, may = (_id: number) => true): Promise<void> {
   for (let index = 0; index < count; index++) {
     const _id = Math.floor(Math.random() * 50)
+    if (!may(_id)) continue
     const kind = Math.floor(Math.random() * 6)
     if (kind === 0) await users.deleteOne({ _id })
     else if (kind === 1) await users.insertOne({ _id: `new ${index}`, count: 0, list: [index] })

@@ -24,20 +24,36 @@ describe('The benchmarks', function () {
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   it('run, with every candidate, and write Markdown and JSON', async () => {
-    const { stdout } = await bench('--quick', '--only', 'delivery,snapshot,client', '--out', folder)
+    const { stdout } = await bench(
+      '--quick',
+      '--only',
+      'delivery,snapshot,client,routing,views',
+      '--out',
+      folder,
+    )
     const { scenarios } = JSON.parse(readFileSync(join(folder, 'bench.json'), 'utf8')) as {
       scenarios: Outcome[]
     }
-    expect(scenarios.map(({ name }) => name)).to.deep.equal(['delivery', 'snapshot', 'client'])
-    const [delivery, snapshot, client] = scenarios.map(({ medians }) => medians)
+    expect(scenarios.map(({ name }) => name)).to.deep.equal([
+      'delivery',
+      'snapshot',
+      'client',
+      'routing',
+      'views',
+    ])
+    const [delivery, snapshot, client, routing, views] = scenarios.map(({ medians }) => medians)
     expect(delivery).to.have.all.keys('floor', 'particle', 'better-sse', 'socket.io', 'ws')
     expect(snapshot).to.have.all.keys('express', 'particle')
-    expect(client).to.have.all.keys('particle')
-    for (const figures of [delivery, snapshot, client].flatMap((medians) => Object.values(medians ?? {})))
+    for (const alone of [client, routing, views]) expect(alone).to.have.all.keys('particle')
+    for (const figures of [delivery, snapshot, client, routing, views].flatMap((medians) =>
+      Object.values(medians ?? {}),
+    ))
       for (const figure of Object.values(figures)) expect(figure).to.be.greaterThan(0)
     // The figures of a small run on a busy machine say little, but what costs five times the floor is broken.
     const [floor, particle] = [delivery?.floor?.one ?? 0, delivery?.particle?.one ?? 0]
     expect(particle / floor, 'CPU time of a delivery, to the floor').to.be.lessThan(5)
+    expect(routing?.particle?.times, 'a change among 500 views, to one among 10').to.be.lessThan(4)
+    expect(views?.particle?.together, 'MB of 500 views').to.be.lessThan(10)
     expect(stdout).to.equal(readFileSync(join(folder, 'bench.md'), 'utf8').concat('\n'))
     expect(stdout).to.match(/\| particle \| [\d.]+ \| [\d.]+ \|/)
   })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Browser, Locator, Page } from 'playwright-core'
+import { BoardPage } from '../support/board.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { callApi, type Demo, recordStream, runDemo, startDemo, until } from '../support/demo.ts'
 
@@ -22,8 +23,10 @@ const SECRETS = [
 describe('the demo', function () {
   this.timeout(60_000)
   let demo: Demo
+  let spare: Promise<Demo> | undefined
   let browser: Browser
   let page: Page
+  let board: BoardPage
 
   before(async function () {
     this.timeout(300_000) // on a bare machine Chromium is installed first
@@ -36,10 +39,13 @@ describe('the demo', function () {
   })
 
   beforeEach(async () => {
-    demo = await startDemo()
+    // The next one starts while this one is used.
+    demo = await (spare ?? startDemo())
+    spare = startDemo()
+    spare.catch(() => {})
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-    page.setDefaultTimeout(10_000)
-    await open()
+    board = new BoardPage(page)
+    await board.open(demo.url)
   })
 
   afterEach(async () => {
@@ -48,35 +54,15 @@ describe('the demo', function () {
   })
 
   after(async () => {
+    await spare?.then((started) => started.stop())
     await browser?.close()
   })
 
-  async function open() {
-    await page.goto(demo.url)
-    for (const user of ['ada', 'ben']) {
-      await status(user, 'Live')
-      await person(user, 'Ben Ito').waitFor()
-    }
-  }
-
-  const pane = (user: string): Locator => page.locator(`.pane[data-user="${user}"]`)
-  const person = (user: string, name: string): Locator =>
-    pane(user)
-      .locator('.person')
-      .filter({ has: page.getByLabel(`To-dos of ${name}`) })
-  const todo = (user: string, title: string): Locator =>
-    pane(user).locator('.todo').filter({ hasText: title })
-  const box = (user: string, title: string): Locator => todo(user, title).getByRole('checkbox')
-  const status = (user: string, text: string): Promise<void> =>
-    until(`${user} is ${text}`, async () => (await pane(user).locator('.status-text').textContent()) === text)
+  const pane = (user: string) => board.pane(user)
+  const person = (user: string, name: string) => board.person(user, name)
+  const todo = (user: string, title: string) => board.todo(user, title)
+  const box = (user: string, title: string) => board.box(user, title)
   const gone = (locator: Locator): Promise<void> => locator.waitFor({ state: 'detached' })
-
-  async function addTodo(user: string, name: string, title: string) {
-    const input = person(user, name).getByLabel(`New to-do for ${name}`)
-    await input.fill(title)
-    await input.press('Enter')
-    await todo(user, title).waitFor()
-  }
 
   /** All that the pane holds, visible or not: its markup and what stands in its inputs. */
   async function everythingIn(user: string): Promise<string> {
@@ -91,7 +77,7 @@ describe('the demo', function () {
   }
 
   it('shows in one pane what is done in the other: to-dos added, ticked and removed', async () => {
-    await addTodo('ben', 'Ben Ito', 'Draw the icon')
+    await board.addTodo('ben', 'Ben Ito', 'Draw the icon')
     await todo('ada', 'Draw the icon').waitFor()
 
     await box('ada', 'Draw the icon').check()
@@ -129,33 +115,26 @@ describe('the demo', function () {
   })
 
   it('opens a team’s people at once to one who joins it, and closes them when he leaves, in his pane alone', async () => {
-    const toggle = (user: string, team: string) => pane(user).getByRole('button', { name: team, exact: true })
-    const names = (user: string) =>
-      pane(user)
-        .locator('.todos')
-        .evaluateAll((lists) =>
-          lists.map((list) => list.getAttribute('aria-label')?.slice('To-dos of '.length)),
-        )
-    expect(await toggle('ben', 'Apollo').getAttribute('aria-pressed')).to.equal('true')
-    expect(await toggle('ben', 'Gemini').getAttribute('aria-pressed')).to.equal('false')
-    await toggle('ben', 'Gemini').click()
+    expect(await board.team('ben', 'Apollo').getAttribute('aria-pressed')).to.equal('true')
+    expect(await board.team('ben', 'Gemini').getAttribute('aria-pressed')).to.equal('false')
+    await board.team('ben', 'Gemini').click()
     await person('ben', 'Dag Solberg').waitFor()
     await until(
       'the button is pressed',
-      async () => (await toggle('ben', 'Gemini').getAttribute('aria-pressed')) === 'true',
+      async () => (await board.team('ben', 'Gemini').getAttribute('aria-pressed')) === 'true',
     )
     // Who is in both teams is there once.
-    expect((await names('ben')).sort()).to.deep.equal([
+    expect((await board.names('ben')).sort()).to.deep.equal([
       'Ada Okafor',
       'Ben Ito',
       'Chloé Martin',
       'Dag Solberg',
     ])
 
-    await toggle('ben', 'Apollo').click()
+    await board.team('ben', 'Apollo').click()
     await gone(person('ben', 'Ada Okafor'))
-    expect((await names('ben')).sort()).to.deep.equal(['Chloé Martin', 'Dag Solberg'])
-    expect((await names('ada')).sort()).to.deep.equal(['Ada Okafor', 'Ben Ito', 'Chloé Martin'])
+    expect((await board.names('ben')).sort()).to.deep.equal(['Chloé Martin', 'Dag Solberg'])
+    expect((await board.names('ada')).sort()).to.deep.equal(['Ada Okafor', 'Ben Ito', 'Chloé Martin'])
     // He may not change what he doesn't see.
     const todos = await callApi(
       demo.url,
@@ -166,11 +145,11 @@ describe('the demo', function () {
     )
     expect(todos.status).to.equal(404)
 
-    await toggle('ben', 'Gemini').click()
+    await board.team('ben', 'Gemini').click()
     await gone(person('ben', 'Dag Solberg'))
     await pane('ben').getByText('Join a team to see its people.').waitFor()
-    await status('ben', 'Live')
-    await toggle('ben', 'Apollo').click()
+    await board.status('ben', 'Live')
+    await board.team('ben', 'Apollo').click()
     await person('ben', 'Ben Ito').waitFor()
     expect(await pane('ben').locator('.nobody').isVisible()).to.equal(false)
   })
@@ -205,13 +184,13 @@ describe('the demo', function () {
 
   it('says that it reconnects while the plug is out, and catches up when it is back', async () => {
     await pane('ben').getByRole('button', { name: 'Disconnect' }).click()
-    await status('ben', 'Reconnecting…')
-    await addTodo('ada', 'Chloé Martin', 'While you were out')
+    await board.status('ben', 'Reconnecting…')
+    await board.addTodo('ada', 'Chloé Martin', 'While you were out')
     expect(await todo('ben', 'While you were out').count()).to.equal(0)
 
     await pane('ben').getByRole('button', { name: 'Reconnect' }).click()
     await todo('ben', 'While you were out').waitFor({ timeout: 35_000 })
-    await status('ben', 'Live')
+    await board.status('ben', 'Live')
     expect(await pane('ada').locator('.status-text').textContent()).to.equal('Live')
   })
 
@@ -276,15 +255,15 @@ describe('the demo', function () {
   }
 
   it('shows text as text, even where it looks like markup', async () => {
-    await addTodo('ben', 'Ben Ito', '<img src=x onerror="document.title = 1">')
+    await board.addTodo('ben', 'Ben Ito', '<img src=x onerror="document.title = 1">')
     await todo('ada', '<img src=x').waitFor()
     expect(await page.locator('img').count()).to.equal(0)
   })
 
   it('fits a phone of 360 pixels, with nothing to scroll sideways', async () => {
     await page.setViewportSize({ width: 360, height: 740 })
-    await open()
-    await addTodo('ben', 'Ben Ito', `Long${'g'.repeat(100)}`)
+    await board.open(demo.url)
+    await board.addTodo('ben', 'Ben Ito', `Long${'g'.repeat(100)}`)
     await todo('ada', 'Longg').waitFor()
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360)
     const sideBySide = await Promise.all(['ada', 'ben'].map((user) => pane(user).boundingBox()))

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,7 +54,9 @@ describe('The packed package, installed into an empty folder', function () {
     const others = ['express', 'mongodb', 'redis', 'typescript', '@types/node', '@types/express']
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
     const [tarball] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'))
-    await npm(folder, 'install', `./${tarball}`, ...wanted, '--prefer-offline', '--no-audit', '--no-fund')
+    // By a prefix, since npm would go up to a folder that has node_modules, as others may leave in /tmp.
+    const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--prefix', '.']
+    await npm(folder, 'install', `./${tarball}`, ...wanted, ...quiet)
   })
 
   after(async () => {
@@ -98,6 +100,27 @@ describe('The packed package, installed into an empty folder', function () {
     await writeFile(join(folder, 'paths.cjs'), `(async () => {\n${script}\n})()\n`)
     const { stdout } = await run(process.execPath, ['--no-warnings', 'paths.cjs'], { cwd: folder })
     expect(stdout.trim().split('\n')).to.deep.equal(JSON.parse(paths).map((path: string) => `${path} true`))
+  })
+
+  it('gives the command particle, which asks for pg where it is missing', async () => {
+    const bin = join(
+      folder,
+      'node_modules',
+      '.bin',
+      process.platform === 'win32' ? 'particle.cmd' : 'particle',
+    )
+    const call = (...args: string[]) =>
+      run(bin, args, { cwd: folder, shell: process.platform === 'win32' }).catch(outputOf)
+    expect(await call('--help'))
+      .to.deep.include({ stderr: '' })
+      .and.nested.property('stdout')
+      .include('install')
+    const remove = ['postgres', 'remove', '--url', 'postgres://127.0.0.1:1/none']
+    expect(await call(...remove)).to.equal('particle: the package pg is not installed: npm install pg\n')
+    const pg = join(folder, 'node_modules', 'pg')
+    await symlink(join(ROOT, 'node_modules', 'pg'), pg, 'junction')
+    expect(await call(...remove)).to.include("can't connect to PostgreSQL: connect ECONNREFUSED")
+    await rm(pg)
   })
 
   it('has types for ES modules and CommonJS modules', async () => {

@@ -75,6 +75,11 @@ export class Held implements Adapter {
     )
   }
 
+  /** Whether changes are held up. */
+  get holds(): boolean {
+    return [...this.#followers].some(({ waiting }) => waiting.length > 0)
+  }
+
   /** Changes don't come through. */
   hold(): void {
     this.#holding = true

@@ -62,7 +62,7 @@ export const inMemory: Setting = {
   name: 'memory()',
   roots: ROOTS,
   time: virtualTime,
-  calm: 4,
+  calm: 40,
   patience: 400,
   async open(history) {
     const stores = { first: memory({ history }), second: memory({ history }) }

@@ -1,3 +1,4 @@
+import { expect } from 'chai'
 import type { Participant } from './participant.ts'
 import { STORES, type StoreName } from './roots.ts'
 import { Step } from './steps.ts'
@@ -8,6 +9,8 @@ const NORTH = 0
 const SOUTH = 1
 /** More than waits for a slow client. */
 const MUCH = 70_000
+/** So many turns are waited for what is on its way. */
+const LONGEST = 400
 
 const quiet = new Step('quiet, all are back', (world) => world.quiet(true))
 
@@ -43,6 +46,11 @@ const drop = new Step('drop both', async (world) => {
   for (const store of STORES)
     await world.write(store, { text: 'drop', whole: true, run: (collection) => collection.drop() })
 })
+const heldUp = new Step('changes come', async (world) => {
+  const { held } = world.nodes[NORTH] ?? expect.fail('There is no north')
+  for (let turn = 0; turn < LONGEST && !STORES.every((store) => held[store].holds); turn++)
+    await world.turns(1)
+})
 const breaks = (index: number) =>
   client(index, 'loses its line', (one) => one.drop({ heard: true, noticed: true, events: 0 }))
 const comesBack = (index: number, at: number) => client(index, 'comes back', (one) => one.back(at))
@@ -66,7 +74,7 @@ export const story: [Config, Step[]] = [
     ...[client(0, 'stops reading', (one) => one.pause()), lengthen, lengthen, rename, quiet],
     // On the way to a node, changes are lost; and further up.
     upstream('changes are held up', (world, store) => world.nodes[NORTH]?.held[store].hold()),
-    ...[rename, new Step('4 turns', (world) => world.turns(4))],
+    ...[rename, heldUp],
     upstream('what is held up is lost', (world, store) => {
       if (world.nodes[NORTH]?.held[store].lose()) world.count('histories lost')
     }),

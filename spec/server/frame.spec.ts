@@ -44,5 +44,13 @@ describe('server/frame', () => {
       expect(ids.line('p', 'a')).not.to.equal(first)
       expect(ids.line('p', 'a')).to.deep.equal(first)
     })
+
+    it('are few, however many rights there are', () => {
+      const ids = new IdLines()
+      const lines = new Set(Array.from({ length: 10_000 }, (_, rights) => ids.line('p', `${rights}`)))
+      const again = Array.from({ length: 10_000 }, (_, rights) => ids.line('p', `${rights}`))
+      expect(again.filter((line) => lines.has(line)).length).to.be.at.most(1000)
+      expect(again.map(String)).to.deep.equal([...lines].map(String))
+    })
   })
 })

@@ -73,6 +73,20 @@ describe('server/lookup', () => {
     ])
   })
 
+  it('sends whole what the document of an earlier change holds already, and what would count twice', () => {
+    const inc = change('update', 1, { operations: [{ operation: 'inc', path: 'n', data: 1 }] })
+    const told = { ...inc, document: { _id: 1, n: 3, kind: 'z' } }
+    const before = { ...inc, document: { _id: 1, n: 2 } }
+    const all = complete([before, set(1, 'kind', 'z'), told, inc], foundOf([1, { _id: 1, n: 4, kind: 'z' }]))
+    const operations = all.map((each) => ('id' in each ? each.operations[0] : undefined))
+    expect(operations.map((each) => [each?.operation, each?.data])).to.deep.equal([
+      ['inc', 1],
+      ['set', 'z'],
+      ['set', { _id: 1, n: 3, kind: 'z' }],
+      ['set', { _id: 1, n: 4, kind: 'z' }],
+    ])
+  })
+
   it('sends a document whole of which it is not known when it was so', () => {
     const [first] = complete([set(1, 'n', 1)], {
       ...foundOf([1, { _id: 1, n: 0, m: 7 }]),

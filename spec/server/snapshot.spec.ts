@@ -249,6 +249,31 @@ describe('server/snapshot', () => {
     expect(clientOf(view, log, snapshot).map((document) => document._id)).to.include(8)
   })
 
+  it('holds all of what is shown at once, though it was read in the middle of it', async () => {
+    const adapter = new Interleaved(structuredClone(DOCUMENTS))
+    const { open, read } = adapter
+    adapter.open = (listener) => {
+      const changes: typeof listener.changes = (all, position) =>
+        listener.changes(
+          all.map((change) => ({ ...change, transaction: 'one' })),
+          position,
+        )
+      return open.call(adapter, { ...listener, changes })
+    }
+    const { view, log } = setUp(adapter)
+    await view.open()
+    adapter.late = true
+    adapter.update(1, { operation: 'inc', path: 'n', data: 10 }, true)
+    adapter.read = async (...args) => {
+      const reading = await read.apply(adapter, args)
+      adapter.update(2, { operation: 'inc', path: 'n', data: 10 }, true)
+      return reading
+    }
+    const snapshot = await view.snapshot()
+    expect([snapshot.sequence, log.head]).to.deep.equal([1, 1])
+    expect(clientOf(view, log, snapshot).map(({ n }) => n)).to.deep.equal([0, 11, 12, 3, 4])
+  })
+
   it('holds only what the manifest lets through', async () => {
     const adapter = new Interleaved(structuredClone(DOCUMENTS))
     const { view } = setUp(adapter, { manifest: { n: true } })

@@ -1,49 +1,54 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { type Program, startProgram } from './process.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Demo {
   url: string
-  stop(): Promise<void>
+  /** All that it has printed. */
+  output(): string
+  /** Ends it, and all programs of its group as Ctrl+C at a terminal does where the signal is SIGINT. */
+  stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<void>
 }
 
-/** Starts the demo as `npm run demo` does, after the build, on a free port and with the memory source. */
-export async function startDemo(): Promise<Demo> {
-  const { child, output } = runDemo('0')
+/** How the demo is started, besides its port: without the URLs of servers that this process has in its environment. */
+export interface DemoOptions {
+  args?: string[]
+  env?: Record<string, string>
+}
+
+/** Starts the demo as `npm run demo` does, after the build, on a free port; without options with the memory source. */
+export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
+  const { child, output } = runDemo('0', options)
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
       const found = /http:\/\/localhost:\d+/.exec(output())
       if (found) resolve(found[0])
     })
-    child.once('exit', () => reject(new Error(`The demo ended at once:\n${output()}`)))
+    child.once('close', () => reject(new Error(`The demo ended at once:\n${output()}`)))
   })
   return {
     url,
-    stop: async () => {
-      if (child.exitCode !== null) return
-      child.kill('SIGTERM')
-      await once(child, 'exit')
+    output,
+    stop: async (signal = 'SIGTERM') => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const closed = once(child, 'close')
+      if (signal === 'SIGINT' && child.pid) process.kill(-child.pid, signal)
+      else child.kill(signal)
+      const [code] = await closed
+      if (code !== 0) throw new Error(`The demo ended with ${code}:\n${output()}`)
     },
   }
 }
 
 /** Starts the demo's process on a port; `output()` is all it has printed. */
-export function runDemo(port: string): { child: ChildProcess; output: () => string } {
-  const { MONGODB_URL: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', 'demo/server.ts'], {
+export function runDemo(port: string, { args = [], env = {} }: DemoOptions = {}): Program {
+  const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
+  return startProgram(process.execPath, ['--import', 'tsx', 'demo/server.ts', ...args], {
     cwd: ROOT,
-    env: { ...env, PORT: port },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, ...env, PORT: port },
   })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-  }
-  return { child, output: () => text }
 }
 
 /** A stream of one of the demo's servers, as bytes: a handshake as this user, then the stream with its token. */

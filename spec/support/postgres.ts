@@ -46,7 +46,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const url = process.env.POSTGRES_URL
   const server = url && !options.settings ? await given(url) : await installed(options.settings ?? {})
-  console.log(`postgres: ${server.version} on ${server.url.replace(/\/\/[^@/]*@/, '//')}`)
+  console.log(`postgres: ${server.version} on ${server.url.replace(/:[^:@/]*@/, '@')}`)
   return server
 }
 

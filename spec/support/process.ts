@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 
 /**
@@ -33,8 +33,13 @@ export interface Program {
 }
 
 /** Starts a program that ends with this process at the latest. */
-export function startProgram(command: string, args: readonly string[]): Program {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  options: Pick<SpawnOptions, 'cwd' | 'env'> = {},
+): Program {
+  // In a group of its own, so that Ctrl+C at a terminal is not sent to it as well: this process ends it, when it is done with it.
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const unwatch = child.pid === undefined ? () => {} : watchOver(child.pid)
   let output = ''
   const keep = (chunk: Buffer) => {

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
+import { REPEATABLE } from '../../model/repeatable.ts'
 import type { Adapter, Change, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { callback } from './call.ts'
 import {
@@ -21,9 +22,6 @@ const MOST_READINGS = 6
 const START_TIMEOUT = 5_000
 /** Half of how long to wait before the second reading, in milliseconds; it doubles each time. */
 const READ_AGAIN = 5
-
-/** Operations that leave the same when a document that has them already gets them, and all that followed, once more. */
-const REPEATABLE = new Set(['set', 'unset', 'truncate', 'min', 'max', 'noop'])
 
 interface Seen {
   sequence: number
@@ -91,6 +89,8 @@ export class CallbackAdapter implements Adapter {
     return {
       position,
       close: async () => {
+        // What happens while nobody listens is not told: the next opening is somewhere else.
+        if (open) this.#sequence++
         open = false
         const close = await stopping
         if (typeof close !== 'function') return

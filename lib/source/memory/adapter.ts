@@ -70,7 +70,7 @@ export class MemoryAdapter implements Adapter {
     const matches = compile(query)
     const position = this.#feed.position
     const timestamp = new Date().toISOString()
-    const candidates = [...(this.#collections.get(collection)?.store.candidates(query) ?? [])]
+    const candidates = this.#collections.get(collection)?.store.candidates(query) ?? []
     let began = performance.now()
     for (let start = 0; start < candidates.length; start += BATCH) {
       const batch = candidates.slice(start, start + BATCH).filter(matches)

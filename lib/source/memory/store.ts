@@ -1,20 +1,25 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { equalitiesOf } from '../../policy/equality.ts'
 import type { Query } from '../source.ts'
+import { inOrder, type Place } from './field-index.ts'
+import { Indexes } from './indexes.ts'
 import { compile, queriedId } from './query.ts'
 
 /** The documents of one collection, in the order of insertion. A document is never changed: an update puts another one in its place. */
 export class Store {
-  readonly #documents = new Map<string, Document>()
+  readonly #places = new Map<string, Place>()
+  readonly #indexes = new Indexes()
+  #inserted = 0
 
   get size(): number {
-    return this.#documents.size
+    return this.#places.size
   }
 
   /** The document with this id. */
   get(id: Id): Document | undefined {
-    return this.#documents.get(idKey(id))
+    return this.#places.get(idKey(id))?.document
   }
 
   /** The documents that match, at most `limit`. One that is asked for by its `_id` is found without a scan. */
@@ -26,41 +31,62 @@ export class Store {
     }
     const matches = compile(query)
     const found: Document[] = []
-    for (const document of this.candidates(query)) {
+    for (const { document } of this.#candidates(query)) {
       if (found.length >= limit) break
       if (matches(document)) found.push(document)
     }
     return found
   }
 
-  /** The documents that may match, as far as `_id` tells. */
-  candidates(query: Query): Iterable<Document> {
-    const id = queriedId(query)
-    if (id === undefined) return this.#documents.values()
-    const document = this.get(id)
-    return document ? [document] : []
+  /** The documents that may match, as far as indexes tell, in the order of insertion. The query must be one that compiles. */
+  candidates(query: Query): Document[] {
+    const documents: Document[] = []
+    for (const { document } of this.#candidates(query)) documents.push(document)
+    return documents
   }
 
   /** Adds a document. Throws `DUPLICATE_KEY`. */
   insert(document: Document): void {
     const key = keyOf(document)
-    if (this.#documents.has(key)) {
+    if (this.#places.has(key)) {
       throw new ParticleError('DUPLICATE_KEY', `There is a document with the _id ${key} already.`)
     }
-    this.#documents.set(key, document)
+    const place = { document, rank: this.#inserted++ }
+    this.#places.set(key, place)
+    this.#indexes.add(place)
   }
 
   /** Puts a document in the place of the one with its id. */
   put(document: Document): void {
-    this.#documents.set(keyOf(document), document)
+    const place = this.#places.get(keyOf(document))
+    if (place) this.#indexes.put(place, document)
   }
 
   remove(document: Document): void {
-    this.#documents.delete(keyOf(document))
+    const key = keyOf(document)
+    const place = this.#places.get(key)
+    if (!place) return
+    this.#places.delete(key)
+    this.#indexes.delete(place)
   }
 
   clear(): void {
-    this.#documents.clear()
+    this.#places.clear()
+    this.#indexes.clear()
+  }
+
+  #candidates(query: Query): Iterable<Place> {
+    const id = queriedId(query)
+    if (id !== undefined) return this.#placesOf([id])
+    const wanted = equalitiesOf(query)
+    const ids = wanted.get('_id')
+    if (ids) return inOrder(this.#placesOf(ids))
+    return this.#indexes.find(wanted, this.#places) ?? this.#places.values()
+  }
+
+  #placesOf(ids: readonly Id[]): Set<Place> {
+    const places = ids.map((id) => this.#places.get(idKey(id))).filter((place) => place !== undefined)
+    return new Set(places)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { persist } from '../backoff.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -71,13 +72,13 @@ export class MongoAdapter implements Adapter {
    * do so; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const facts = await this.#retried(listener, () => askServer(this.db))
+    const failed = (error: unknown) => listener.error(error)
+    const retried = <T>(ask: () => Promise<T>) => persist(ask, isHopeless, failed)
+    const facts = await retried(() => askServer(this.db))
     const now = clusterTime(facts.now)
     const place = from === undefined ? undefined : parsePosition(from)
-    const kept = place !== undefined && (await this.#retried(listener, () => this.#isKept(place.time, facts)))
-    const start = kept
-      ? await beginningAt(place.time)
-      : await this.#retried(listener, () => askPresent(this.db))
+    const kept = place !== undefined && (await retried(() => this.#isKept(place.time, facts)))
+    const start = kept ? await beginningAt(place.time) : await retried(() => askPresent(this.db))
     const position = from !== undefined && kept ? from : formatPosition(start.time, ALL)
     const following = new Following(
       {
@@ -170,18 +171,6 @@ export class MongoAdapter implements Adapter {
     const time = await oldestTime(this.#client)
     this.#oldest = time && { time, until: Date.now() + OLDEST_KEPT_MS }
     return time
-  }
-
-  async #retried<T>(listener: ChangeListener, ask: () => Promise<T>): Promise<T> {
-    for (let pause = 500; ; pause = Math.min(pause * 2, 30_000)) {
-      try {
-        return await ask()
-      } catch (error) {
-        if (isHopeless(error)) throw error
-        listener.error(error)
-        await new Promise((resolve) => setTimeout(resolve, pause).unref())
-      }
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChangeStreamDocument, Collection, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
+import { Backoff } from '../backoff.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
 import { lookupDocuments } from './read.ts'
@@ -24,8 +25,6 @@ export interface ChannelReports {
 
 /** How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are told at once. */
 const MAX_AWAIT_MS = 1000
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 30_000
 
 /** One namespace's change stream and its listeners. */
 export class Channel {
@@ -57,14 +56,15 @@ export class Channel {
   async add(watcher: Watcher): Promise<void> {
     this.#watchers.add(watcher)
     try {
-      for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      const backoff = new Backoff(this.#closing.signal)
+      for (;;) {
         try {
           return await this.#start(watcher)
         } catch (error) {
           this.#check(watcher)
           this.#reports.error(error)
           if (isHopeless(error)) throw error
-          await this.#wait(pause)
+          await backoff.wait()
           this.#check(watcher)
         }
       }
@@ -100,19 +100,6 @@ export class Channel {
     if (this.#closing.signal.aborted || !this.#watchers.has(watcher)) {
       throw new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`)
     }
-  }
-
-  async #wait(milliseconds: number): Promise<void> {
-    const { signal } = this.#closing
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(done, milliseconds).unref()
-      function done() {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-    })
   }
 
   #open(client: MongoClient, start: Timestamp, expanded: boolean, sharded: boolean): EventStream {

@@ -1,4 +1,5 @@
 import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
+import { Backoff } from '../backoff.ts'
 import { lastTimeStart, tellable } from './batch.ts'
 import { Fragments } from './fragments.ts'
 import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
@@ -45,9 +46,6 @@ export interface EventStreamHandler {
   error(error: unknown): void
 }
 
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 30_000
-
 /**
  * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another cluster;
  * BSONObjectTooLarge: an event over 16 MB where the server can't split it, which would come again for ever.
@@ -68,14 +66,13 @@ export class EventStream {
   readonly opened: Promise<void>
   readonly #options: EventStreamOptions
   readonly #handler: EventStreamHandler
+  readonly #closing = new AbortController()
+  readonly #backoff = new Backoff(this.#closing.signal)
   #resume: Begin
   #known: ClusterTime
-  #closed = false
   #running: Promise<void>
-  #pause = FIRST_PAUSE_MS
   #split: boolean
   #images = false
-  #wake: (() => void) | undefined
   /** What the driver was asked last. */
   #asked: Promise<unknown> | undefined
   /** How often the driver went on by itself since it last had an answer. */
@@ -108,8 +105,7 @@ export class EventStream {
 
   /** Ends the stream; no handler is called afterwards. */
   async close(): Promise<void> {
-    this.#closed = true
-    this.#wake?.()
+    this.#closing.abort()
     this.#end()
     this.#accept()
     await this.#running
@@ -134,30 +130,18 @@ export class EventStream {
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
         this.#resume = (await this.#handler.lost(errorMessage(error))).begin
-        // At once, but not twice in a row.
-        if (this.#pause > FIRST_PAUSE_MS) await this.#sleep()
-        else this.#pause *= 2
+        await this.#backoff.waitAgain()
         return
       }
       this.#handler.error(error)
     } catch (failure) {
       if (!this.#closed) this.#handler.error(failure)
     }
-    await this.#sleep()
+    await this.#backoff.wait()
   }
 
-  async #sleep(): Promise<void> {
-    if (this.#closed) return
-    await new Promise<void>((resolve) => {
-      // Not a reason for the process to live on, once the client was closed.
-      const timer = setTimeout(resolve, this.#pause).unref()
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#wake = undefined
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #follow(): Promise<void> {
@@ -243,7 +227,7 @@ export class EventStream {
       batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
       if (fragments.pending) continue
-      this.#pause = FIRST_PAUSE_MS
+      this.#backoff.succeeded()
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
@@ -264,7 +248,7 @@ export class EventStream {
     if (this.#closed || !last) return
     await this.#handler.events(batch)
     this.#resume = { resumeAfter: last._id }
-    this.#pause = FIRST_PAUSE_MS
+    this.#backoff.succeeded()
   }
 }
 

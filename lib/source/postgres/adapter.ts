@@ -1,8 +1,17 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import type { Adapter, ChangeListener, CollectionHandle, Query, Reading, Subscription } from '../source.ts'
-import { type Changes, type Context, isHopeless, Pauses } from './follower.ts'
+import { persist } from '../backoff.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  CollectionHandle,
+  Query,
+  Reading,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
+import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -39,10 +48,11 @@ export class PostgresAdapter implements Adapter {
 
   /**
    * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`, or `"with.dot"."users"`.
+   * `T` is the type of its documents, in the form that docs/POSTGRES.md gives values.
    *
    * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for others than the same table was named with before.
    */
-  collection(table: string, options: TableOptions = {}): CollectionHandle {
+  collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     const unknown = Object.keys(options).find((name) => name !== 'document')
     if (unknown !== undefined || (options.document !== undefined && typeof options.document !== 'string'))
       throw invalid(
@@ -66,8 +76,10 @@ export class PostgresAdapter implements Adapter {
    * table can't be followed; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const subscription = await this.#persist(listener, async () =>
-      (await this.#changes()).follow(listener, from),
+    const subscription = await persist(
+      async () => (await this.#changes()).follow(listener, from),
+      isHopeless,
+      (error) => listener.error(error),
     )
     this.#open++
     let isOpen = true
@@ -99,11 +111,13 @@ export class PostgresAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
   ): Promise<Reading> {
     const changes = await this.#changes()
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }
-    const reading = await readDocuments(request, query, (client) => changes.examine(client), each)
+    const wanted = { query, first: options }
+    const reading = await readDocuments(request, wanted, (client) => changes.examine(client), each)
     changes.reach(reading)
     return reading
   }
@@ -131,19 +145,6 @@ export class PostgresAdapter implements Adapter {
     const same = this.#references.get(reference.collection)
     if (!same) this.#references.set(reference.collection, reference)
     return same ?? reference
-  }
-
-  async #persist<T>(listener: ChangeListener, run: () => Promise<T>): Promise<T> {
-    const pauses = new Pauses()
-    for (;;) {
-      try {
-        return await run()
-      } catch (error) {
-        if (isHopeless(error)) throw error
-        listener.error(error)
-        await pauses.next()
-      }
-    }
   }
 
   /** By which of the two ways changes are learned of: as the option says, else as the server allows. */
@@ -185,8 +186,8 @@ export class PostgresAdapter implements Adapter {
     if (installed) return outbox()
     throw invalid(
       changes === 'triggers'
-        ? `There is no outbox ${schema} in the database: run installTriggers(pool, tables) once, as the tables' owner`
-        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run installTriggers(pool, tables) once, as the tables' owner`,
+        ? `There is no outbox ${schema} in the database: run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`
+        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
     )
   }
 }

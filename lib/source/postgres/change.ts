@@ -67,11 +67,17 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
     ...(before ? { before } : {}),
   })
 
-  if (!row.cells) {
-    if (oldId !== undefined) return complete([removal(oldId)])
-    // What identifies a row is another index than the key, and which row is gone can't be told.
+  const reload = (): RowTranslation => {
     const { id: _, ...rest } = start(0, null)
     return complete([{ ...rest, kind: 'reload' }])
+  }
+  // The table has got a key that is not known yet: a notice of it follows.
+  const isKnown =
+    table.key.length > 0 && table.key.every((name) => row.columns.some((one) => one.name === name))
+  if (!isKnown) return reload()
+  if (!row.cells) {
+    // What identifies a row may be another index than the key: then which row is gone can't be told.
+    return oldId === undefined ? reload() : complete([removal(oldId)])
   }
   const cells = before && row.old ? filled(row.cells, row.old) : row.cells
   const id = toId(table, row.columns, cells, types) ?? oldId ?? null

@@ -4,12 +4,12 @@ import { isPathName } from '../../model/path.ts'
 import type { Query } from '../source.ts'
 import { comparison, text as storable } from './input.ts'
 import { quote } from './name.ts'
-import { join, parameter, render, type Sql, sql } from './sql.ts'
+import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
 
 /** A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones alone. NULL counts as false. */
-interface Condition extends Sql {
+export interface Condition extends Sql {
   exact: boolean
 }
 
@@ -28,12 +28,8 @@ const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?
  * In the database are looked for: `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times, `$exists` of columns,
  * null and missing fields, joined by `$and $or $nor $not`. All else holds for every row there.
  */
-export function toCondition(
-  table: Table,
-  query: Query,
-  types: TypeCatalog,
-): { sql: string; values: unknown[] } {
-  return render(new Filter(table, types).query(query))
+export function toCondition(table: Table, query: Query, types: TypeCatalog): Condition {
+  return new Filter(table, types).query(query)
 }
 
 class Filter {
@@ -153,7 +149,7 @@ class Filter {
       return orderDate(column, type, operator, bound)
     if (type.kind !== 'text' && type.kind !== 'enum') return ANY
     // The order of UTF-8 is that of JavaScript's strings up to the surrogates.
-    const isPlain = storable(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
+    const isPlain = this.#table.unicode && storable(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
     return isPlain ? compare(`${column}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', true) : ANY
   }
 
@@ -184,7 +180,8 @@ class Filter {
     if (kind === 'json' || kind === 'jsonb' || kind === 'array') return ANY
     const isFloat = kind === 'real' || kind === 'float'
     const infinite = isFloat ? ` OR ${column} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])` : ''
-    return { text: `(${column} IS NULL${infinite})`, values: [], exact: true }
+    // IS NULL holds for a row of NULLs, too.
+    return { text: `(${column} IS NOT DISTINCT FROM NULL${infinite})`, values: [], exact: true }
   }
 
   #isColumn(field: string): boolean {

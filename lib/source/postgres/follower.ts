@@ -33,40 +33,6 @@ export interface Changes {
   reach(reading: Reading): void
 }
 
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 30_000
-
-/** Pauses between tries, which double. */
-export class Pauses {
-  #pause = FIRST_PAUSE_MS
-  #wake: (() => void) | undefined
-  #ended = false
-
-  /** After a success the pauses begin small again. */
-  reset(): void {
-    this.#pause = FIRST_PAUSE_MS
-  }
-
-  async next(): Promise<void> {
-    if (this.#ended) return
-    const milliseconds = this.#pause
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds)
-      timer.unref()
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  }
-
-  end(): void {
-    this.#ended = true
-    this.#wake?.()
-  }
-}
-
 /** Something that is done from time to time, one time after the other. */
 export class Rounds {
   #timer: NodeJS.Timeout | undefined

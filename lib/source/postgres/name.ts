@@ -44,13 +44,6 @@ export function quoteTable({ schema, name }: TableName): string {
   return `${quote(schema)}.${quote(name)}`
 }
 
-/** A text as it stands in SQL, for the few statements that take no parameters. */
-export function literal(text: string): string {
-  if (text.includes('\0')) return refuse(text)
-  const escaped = text.replaceAll("'", "''")
-  return text.includes('\\') ? ` E'${escaped.replaceAll('\\', '\\\\')}'` : `'${escaped}'`
-}
-
 function refuse(text: unknown): never {
   throw new ParticleError(
     'INVALID_OPTION',

@@ -1,8 +1,9 @@
 import type { Client } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
-import { type Context, isHopeless, Pauses } from './follower.ts'
+import { type Context, isHopeless } from './follower.ts'
 import { withinPatience } from './patience.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { settings } from './session.ts'
@@ -57,14 +58,14 @@ export class OutboxFollowing {
   readonly opened: Promise<void>
   readonly #options: OutboxFollowingOptions
   readonly #listener: ChangeListener
-  readonly #pauses = new Pauses()
+  readonly #closing = new AbortController()
+  readonly #backoff = new Backoff(this.#closing.signal)
   readonly #layouts = new Layouts()
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, ShapedTable>()
   #at: bigint
   #epoch: string
   #client: Client | undefined
-  #closed = false
   #running: Promise<void>
   #wake: () => void = () => {}
   #news = false
@@ -93,14 +94,17 @@ export class OutboxFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#pauses.end()
+    this.#closing.abort()
     this.#wake()
     // A query that is under way ends by itself, and then the connection.
     await withinPatience(this.#running)
     await this.#client?.end().catch(() => {})
     await this.#running
     this.#accept()
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #run(refuse: (error: unknown) => void): Promise<void> {
@@ -111,7 +115,7 @@ export class OutboxFollowing {
         if (this.#closed) return
         if (isHopeless(error)) refuse(error)
         this.#listener.error(error)
-        await this.#pauses.next()
+        await this.#backoff.wait()
       }
     }
   }
@@ -135,7 +139,7 @@ export class OutboxFollowing {
         this.#epoch = epoch
         this.#lose('PostgreSQL is on another timeline', next)
       }
-      this.#pauses.reset()
+      this.#backoff.succeeded()
       this.#accept()
       while (!this.#closed) {
         this.#news = false
@@ -301,6 +305,6 @@ function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {
 export function notInstalled(collection: string): ParticleError {
   return new ParticleError(
     'INVALID_OPTION',
-    `The changes of the table ${collection} are not recorded: run installTriggers(pool, [${JSON.stringify(collection)}]) once, as the tables' owner`,
+    `The changes of the table ${collection} are not recorded: run npx particle postgres install ${collection}, or installTriggers, once, as the table's owner`,
   )
 }

@@ -135,7 +135,7 @@ export class Outbox implements Changes {
     if (!epoch)
       throw new ParticleError(
         'INVALID_OPTION',
-        `The outbox ${this.#schema} is not whole: run installTriggers`,
+        `The outbox ${this.#schema} is not whole: run npx particle postgres install, or installTriggers`,
       )
     return {
       epoch: epochOf(['triggers', epoch, ...cluster]),

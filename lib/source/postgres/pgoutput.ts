@@ -8,6 +8,8 @@ export interface Relation {
   readonly columns: readonly Column[]
   /** Whether each column is part of what identifies a row. */
   readonly identifying: readonly boolean[]
+  /** Whether it is the primary key that identifies a row (`REPLICA IDENTITY DEFAULT`). */
+  readonly byKey: boolean
 }
 
 /** What a row was before: only what identifies it, or all of it. */
@@ -79,7 +81,7 @@ export class Decoder {
   #relation(reader: Reader): void {
     const oid = reader.uint32()
     const [schema, name] = [reader.name(), reader.name()]
-    reader.skip(1)
+    const byKey = reader.byte() === 0x64
     const columns: Column[] = []
     const identifying: boolean[] = []
     for (let count = reader.uint16(); count > 0; count--) {
@@ -87,7 +89,7 @@ export class Decoder {
       columns.push({ name: reader.name(), oid: reader.uint32() })
       reader.skip(4)
     }
-    this.#relations.set(oid, { oid, schema: schema || 'pg_catalog', name, columns, identifying })
+    this.#relations.set(oid, { oid, schema: schema || 'pg_catalog', name, columns, identifying, byKey })
   }
 
   #known(reader: Reader): Relation {

@@ -9,12 +9,23 @@ const DUPLICATE = new Set(['42710', '23505'])
 const FORBIDDEN = '42501'
 const PAUSE_MS = 50
 
-/** Makes sure that there is a publication of this name; one that is there is taken as it is. */
+/**
+ * Makes sure that there is a publication of this name; one that is there is taken as it is.
+ *
+ * @throws ParticleError `INVALID_OPTION` where that one does not tell of all that is written.
+ */
 export async function ensurePublication(pool: Pool, publication: string): Promise<void> {
-  const { rowCount } = await pool.query('SELECT 1 FROM pg_catalog.pg_publication WHERE pubname = $1', [
-    publication,
-  ])
-  if (rowCount) return
+  const { rows } = await pool.query<{ whole: boolean }>(
+    'SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AS whole FROM pg_catalog.pg_publication WHERE pubname = $1',
+    [publication],
+  )
+  const [known] = rows
+  if (known?.whole) return
+  if (known)
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `The publication ${publication} leaves out some operations: ALTER PUBLICATION ${quote(publication)} SET (publish = 'insert, update, delete, truncate')`,
+    )
   await define(pool, `CREATE PUBLICATION ${quote(publication)} WITH (publish_via_partition_root = true)`)
 }
 
@@ -44,6 +55,11 @@ export async function publishTable(
     }
     if (!(await isPublished(client, publication, table))) {
       await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
+      if (!(await isPublished(client, publication, table)))
+        throw new ParticleError(
+          'INVALID_OPTION',
+          `The publication ${publication} tells of the partitions of ${table.collection}, each by itself: ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`,
+        )
     }
     await othersWritersEnd(client, table)
     return table
@@ -66,13 +82,25 @@ async function define(client: Pool | PoolClient, statement: string): Promise<voi
   })
 }
 
+/** @throws ParticleError `INVALID_OPTION` where some rows or columns are left out. */
 async function isPublished(client: PoolClient, publication: string, table: Table): Promise<boolean> {
+  // PostgreSQL 15 and later can leave out some; before, there are no such columns of the view.
   const { rows } = await queryTexts(
     client,
-    'SELECT 1 FROM pg_catalog.pg_publication_tables WHERE pubname = $1 AND schemaname = $2 AND tablename = $3',
+    `SELECT pg_catalog.to_jsonb(p) ->> 'rowfilter', pg_catalog.to_jsonb(p) ->> 'attnames'
+      FROM pg_catalog.pg_publication_tables p WHERE pubname = $1 AND schemaname = $2 AND tablename = $3`,
     [publication, table.schema, table.name],
   )
-  return rows.length > 0
+  const [found] = rows
+  if (!found) return false
+  const [filter, names] = found
+  const told = new Set(JSON.parse(names ?? 'null') ?? table.columns.map(({ name }) => name))
+  if (filter !== null || table.columns.some(({ name }) => !told.has(name)))
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `The publication ${publication} leaves out rows or columns of ${table.collection}: take the table out of it, and add it without WHERE and without a list of columns`,
+    )
+  return true
 }
 
 /** Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have ended. */

@@ -3,13 +3,15 @@ import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { Query } from '../source.ts'
+import type { Query, ReadOptions } from '../source.ts'
 import { toCondition } from './filter.ts'
+import { findOrder, firstRows } from './first.ts'
 import { comparison } from './input.ts'
 import { quote, quoteTable } from './name.ts'
+import { toRowOrder } from './order.ts'
 import { queryTexts, readingTransaction } from './session.ts'
 import { join, parameter, render, type Sql, sql } from './sql.ts'
-import { loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
+import { type Cells, loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 /** What to read from. */
@@ -26,13 +28,20 @@ const BATCH = 1000
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 200
 
+/** Which documents to read. */
+export interface Wanted {
+  query: Query
+  /** Which of them are enough. */
+  first?: ReadOptions | undefined
+}
+
 /**
  * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for, all of one snapshot: one
  * that `examine` accepted, whose answer is returned. A table that is not there has none.
  */
 export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
-  query: Query,
+  { query, first }: Wanted,
   examine: Examine<T>,
   each: (documents: Document[]) => void | Promise<void>,
 ): Promise<T> {
@@ -41,15 +50,26 @@ export async function readDocuments<T>(
     if (!table) return
     const where = toCondition(table, query, types)
     const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
-    await queryTexts(
-      client,
-      `DECLARE rows NO SCROLL CURSOR FOR ${select(table)} WHERE ${where.sql}`,
-      where.values,
-    )
-    for (;;) {
+    const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
+    const all = sql`FROM ${quoteTable(table)} WHERE ${where}`
+    const order = first && (await findOrder(client, all, toRowOrder(table, first.sort, types)))
+    if (order) {
+      const documents = toDocuments(await firstRows(client, columnsOf(table), all, order, first.limit))
+      if (documents.every(matches)) {
+        if (documents.length > 0) await each(documents)
+        return
+      }
+    }
+    // The condition found too much: in order, all that come before the last one wanted are read.
+    const by = order ? sql` ORDER BY ${order.by}` : sql``
+    let wanted = order ? first.limit : Number.POSITIVE_INFINITY
+    const cursor = render(sql`DECLARE rows NO SCROLL CURSOR FOR SELECT ${columnsOf(table)} ${all}${by}`)
+    await queryTexts(client, cursor.sql, cursor.values)
+    while (wanted > 0) {
       const { rows } = await queryTexts(client, `FETCH ${BATCH} FROM rows`)
-      const documents = rows.map((row) => toDocument(table, table.columns, row, types)).filter(matches)
+      const documents = toDocuments(rows).filter(matches)
       if (documents.length > 0) await each(documents)
+      wanted -= documents.length
       if (rows.length < BATCH) return
     }
   })
@@ -65,8 +85,9 @@ export async function lookupDocuments<T>(
   const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
-    const where = render(toIdCondition(table, ids, types))
-    const { rows } = await queryTexts(client, `${select(table)} WHERE ${where.sql}`, where.values)
+    const where = toIdCondition(table, ids, types)
+    const select = render(sql`SELECT ${columnsOf(table)} FROM ${quoteTable(table)} WHERE ${where}`)
+    const { rows } = await queryTexts(client, select.sql, select.values)
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
   const wanted = new Set(ids.map(idKey))
@@ -91,8 +112,8 @@ async function inSnapshot<T>(
   }
 }
 
-function select(table: Table): string {
-  return `SELECT ${table.columns.map(({ name }) => quote(name)).join(', ')} FROM ${quoteTable(table)}`
+function columnsOf(table: Table): string {
+  return table.columns.map(({ name }) => quote(name)).join(', ')
 }
 
 /** The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few others. */

@@ -154,7 +154,7 @@ export class Replication implements Changes {
     if (rows[0]?.level === 'logical') return
     throw new ParticleError(
       'INVALID_OPTION',
-      `Logical replication takes wal_level = logical, and the server's is ${rows[0]?.level}: change that and restart it, or run installTriggers(pool, tables) once, as the tables' owner`,
+      `Logical replication takes wal_level = logical, and the server's is ${rows[0]?.level}: change that and restart it, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
     )
   }
 

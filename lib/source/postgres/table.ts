@@ -35,6 +35,10 @@ export interface Table extends TableName {
   readonly identity: string
   /** Columns whose collation calls different texts equal. */
   readonly loose: ReadonlySet<string>
+  /** Columns that are never NULL. */
+  readonly required: ReadonlySet<string>
+  /** Whether the database's texts are in UTF-8, whose bytes have the order of the characters. */
+  readonly unicode: boolean
   readonly options: TableOptions
 }
 
@@ -45,12 +49,13 @@ export interface TableReference extends TableName {
 }
 
 const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text,
-  (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, COALESCE(NOT l.collisdeterministic, false)) ORDER BY a.attnum)
+  (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, COALESCE(NOT l.collisdeterministic, false), a.attnotnull) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
   (SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-    WHERE i.indrelid = c.oid AND i.indisprimary)
+    WHERE i.indrelid = c.oid AND i.indisprimary),
+  pg_catalog.getdatabaseencoding()::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2`
 
@@ -65,14 +70,22 @@ export async function loadTable(
   types: TypeCatalog,
 ): Promise<Table | undefined> {
   const { rows } = await queryTexts(client, QUERY, [reference.schema, reference.name])
-  const [oid, identity, kind, columnsText, keyText] = rows[0] ?? []
+  const [oid, identity, kind, columnsText, keyText, encoding] = rows[0] ?? []
   if (!oid) return undefined
   if (kind !== 'r' && kind !== 'p') throw unusable(reference, 'is no table, but a view or the like')
-  const listed = JSON.parse(columnsText ?? '[]') as [string, number, boolean][]
+  const listed = JSON.parse(columnsText ?? '[]') as [string, number, boolean, boolean][]
   const columns = listed.map(([name, type]) => ({ name, oid: type }))
-  const loose = new Set(listed.filter(([, , isLoose]) => isLoose).map(([name]) => name))
   const key = JSON.parse(keyText ?? '[]') as string[]
-  const table = { ...reference, oid: Number(oid), columns, key, identity: identity ?? 'd', loose }
+  const table = {
+    ...reference,
+    oid: Number(oid),
+    columns,
+    key,
+    identity: identity ?? 'd',
+    loose: new Set(listed.filter(([, , isLoose]) => isLoose).map(([name]) => name)),
+    required: new Set(listed.filter(([, , , isRequired]) => isRequired).map(([name]) => name)),
+    unicode: encoding === 'UTF8',
+  }
   await types.load(
     client,
     columns.map((column) => column.oid),

@@ -63,6 +63,13 @@ function shapeOfRelation(relation: Relation, key: readonly string[]): string {
   return shape
 }
 
+/** The key that a table has by now, where the stream tells it; of several columns, maybe in another order, which a notice sets right. */
+function keyOf({ byKey, columns, identifying }: Relation, key: readonly string[]): readonly string[] {
+  const told = columns.filter((_, index) => identifying[index]).map(({ name }) => name)
+  if (!byKey || told.length === 0) return key
+  return told.length === key.length && told.every((name) => key.includes(name)) ? key : told
+}
+
 /**
  * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a fixed number of ordinals, whether
  * anything is told of it or not, so that every process gives a change the same position.
@@ -87,10 +94,12 @@ export function translateTransaction(transaction: Transaction, options: Translat
   const row = (relation: Relation, change: RowChange): void => {
     const table = tableOf(formatTableName(relation))
     if (!table) return
-    const shape = shapeOfRelation(relation, table.key)
-    if (shape !== table.shape) {
+    const key = keyOf(relation, table.key)
+    const shape = shapeOfRelation(relation, key)
+    const shaped = shape === table.shape ? table : { ...table, key, shape }
+    if (shaped !== table) {
       changes.push(whole('reload', table.collection))
-      reshaped.set(table.collection, { ...table, shape })
+      reshaped.set(table.collection, shaped)
     }
     const context: ChangeContext = {
       timestamp,
@@ -98,7 +107,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
       types,
       position: (index) => position(index + 1),
     }
-    const translation = translateRow(table, change, context)
+    const translation = translateRow(shaped, change, context)
     changes.push(...translation.changes)
     const last = translation.changes.at(-1)
     if (translation.incomplete && last && 'id' in last) incomplete.add(last)

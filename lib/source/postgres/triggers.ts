@@ -1,15 +1,15 @@
 import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
-import { formatTableName, literal, parseTableName, quote, quoteTable, type TableName } from './name.ts'
+import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
 import { settingClauses } from './session.ts'
 
 /** Options of {@link installTriggers}. */
 export interface TriggerOptions {
   /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
   schema?: string
-  /** How many rows' changes the outbox keeps. Default 100,000. */
+  /** How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before. */
   rows?: number
-  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes. */
+  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when it was installed before. */
   history?: number
   /** The roles that Particle connects as, where they are others than the one that installs. */
   grantTo?: readonly string[]
@@ -29,7 +29,7 @@ export function checkName(name: unknown, option: string): string {
 
 /**
  * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own, and triggers on the tables that write to it. Run it
- * as a role that owns the tables; run it again for further tables, and after a table was renamed.
+ * as a role that owns the tables; run it again for further tables.
  *
  * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its number when it commits, under a
  * lock that is held until it has: the numbers' order is that of the commits. (So transactions that write to these tables commit one after the other, as
@@ -41,17 +41,19 @@ export async function installTriggers(
   options: TriggerOptions = {},
 ): Promise<void> {
   const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
-  const { rows = 100_000, history = 600_000, grantTo = [] } = options
+  const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
-    if (Number.isInteger(value) && value > 0) continue
+    if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
     throw new ParticleError('INVALID_OPTION', `The option '${name}' is a whole number above 0`)
   }
   const statements = [
     outboxSql(schema),
-    `UPDATE ${schema}.meta SET keep_rows = ${rows}, keep = '${history} milliseconds'`,
+    ...(rows === undefined ? [] : [`UPDATE ${schema}.meta SET keep_rows = ${rows}`]),
+    ...(history === undefined ? [] : [`UPDATE ${schema}.meta SET keep = '${history} milliseconds'`]),
     ...tables.map((table) => triggerSql(schema, parseTableName(table))),
     ...grantTo.map((role) => grantSql(schema, role)),
   ]
+  await checkSchema(pool, schema)
   const client = await pool.connect()
   try {
     await client.query('BEGIN')
@@ -70,20 +72,57 @@ export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
 ): Promise<void> {
-  await pool.query(
-    `DROP SCHEMA IF EXISTS ${checkName(options.schema ?? 'particle_outbox', 'schema')} CASCADE`,
+  const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
+  await checkSchema(pool, schema)
+  await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+}
+
+/** The tables whose changes an outbox has, by their names; undefined where there is no outbox. */
+export async function installedTables(pool: Pool, schema: string): Promise<string[] | undefined> {
+  const { rows } = await pool.query<{ schema: string; name: string | null }>(
+    `SELECT n.nspname AS schema, c.relname AS name
+      FROM pg_catalog.pg_namespace s
+      LEFT JOIN pg_catalog.pg_proc p ON p.pronamespace = s.oid AND p.proname = 'record'
+      LEFT JOIN pg_catalog.pg_trigger t ON t.tgfoid = p.oid AND t.tgname = $2 AND t.tgparentid = 0
+      LEFT JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+      LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE s.nspname = $1 ORDER BY 1, 2`,
+    [schema, TRIGGER],
+  )
+  if (rows.length === 0) return undefined
+  return rows.flatMap(({ schema: of, name }) =>
+    name === null ? [] : [formatTableName({ schema: of, name })],
+  )
+}
+
+/** It is dropped with all that is in it: that must be the outbox alone. */
+async function checkSchema(pool: Pool, schema: string): Promise<void> {
+  const { rows } = await pool.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
+    [schema],
+  )
+  const [other] = rows
+  if (other === undefined) return
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `The schema ${schema} holds ${other.name}: an outbox takes a schema of its own`,
   )
 }
 
 function triggerSql(schema: string, table: TableName): string {
-  const name = literal(formatTableName(table))
   return `
     DROP TRIGGER IF EXISTS ${TRIGGER} ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON ${quoteTable(table)}
-      FOR EACH ROW EXECUTE FUNCTION ${schema}.record(${name});
+      FOR EACH ROW EXECUTE FUNCTION ${schema}.record();
     DROP TRIGGER IF EXISTS ${TRIGGER}_truncate ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER}_truncate AFTER TRUNCATE ON ${quoteTable(table)}
-      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record(${name})`
+      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record()`
+}
+
+/** A part of a table's name as `formatTableName` has it. */
+function nameSql(part: string): string {
+  return `CASE WHEN ${part} ~ '["\\.]' THEN '"' || replace(${part}, '"', '""') || '"' ELSE ${part} END`
 }
 
 function grantSql(schema: string, role: string): string {
@@ -127,6 +166,8 @@ function outboxSql(schema: string): string {
       shape text;
       old_row text;
       new_row text;
+      of_schema text := TG_TABLE_SCHEMA;
+      of_table text := TG_TABLE_NAME;
     BEGIN
       IF TG_OP <> 'TRUNCATE' THEN
         IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
@@ -134,8 +175,16 @@ function outboxSql(schema: string): string {
         IF old_row = new_row THEN RETURN NULL; END IF;
         SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
           FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+        -- Of a partition, the table that the trigger was made on.
+        IF (SELECT relispartition FROM pg_class WHERE oid = TG_RELID) THEN
+          WITH RECURSIVE up AS (
+            SELECT tgrelid, tgparentid FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME
+            UNION ALL SELECT t.tgrelid, t.tgparentid FROM pg_trigger t JOIN up ON t.oid = up.tgparentid)
+          SELECT n.nspname, c.relname INTO of_schema, of_table
+            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE up.tgparentid = 0;
+        END IF;
       END IF;
-      ${insertion('TG_ARGV[0], lower(TG_OP), shape, old_row, new_row')};
+      ${insertion(`CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END || ${nameSql('of_table')}, lower(TG_OP), shape, old_row, new_row`)};
       RETURN NULL;
     END $$ ${secure} ${settingClauses()};
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
+import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { Lookup } from './completion.ts'
-import { type Context, isHopeless, Pauses } from './follower.ts'
+import { type Context, isHopeless } from './follower.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { endSession, stateOf } from './session.ts'
@@ -44,7 +45,8 @@ export class WalFollowing {
   position = ''
   readonly #options: WalFollowingOptions
   readonly #listener: ChangeListener
-  readonly #pauses = new Pauses()
+  readonly #closing = new AbortController()
+  readonly #backoff = new Backoff(this.#closing.signal)
   readonly #queue: WalQueue
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
@@ -55,7 +57,6 @@ export class WalFollowing {
   #epoch: string
   #xids: number[] = []
   #announced = false
-  #closed = false
   #running: Promise<void> | undefined
   #finish: () => void = () => {}
   readonly #end = new Promise<void>((resolve) => {
@@ -123,13 +124,16 @@ export class WalFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#pauses.end()
+    this.#closing.abort()
     this.#queue.close()
     this.#finish()
     await this.#stream?.close()
     this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
     await this.#running
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #run(): Promise<void> {
@@ -139,14 +143,14 @@ export class WalFollowing {
       } catch (error) {
         if (this.#closed) return
         if (!this.#announced && isHopeless(error)) {
-          this.#closed = true
+          this.#closing.abort()
           this.#refuse(error)
           return
         }
         this.#listener.error(error)
         // The anchor is older than the publication, or was taken by the server: neither gets better.
         if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
-        await this.#pauses.next()
+        await this.#backoff.wait()
       }
     }
   }
@@ -191,7 +195,7 @@ export class WalFollowing {
   #started(lsn: bigint): void {
     const { from } = this.#options
     const epoch = this.#epoch
-    this.#pauses.reset()
+    this.#backoff.succeeded()
     if (this.startPosition === '' || !this.#announced) {
       const honoured = from?.epoch === epoch && lsn <= from.at
       this.startPosition = honoured

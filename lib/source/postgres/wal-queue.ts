@@ -1,6 +1,7 @@
+import { Backoff } from '../backoff.ts'
 import type { Change } from '../source.ts'
 import { completeChanges, type Lookup } from './completion.ts'
-import { type Context, Pauses } from './follower.ts'
+import type { Context } from './follower.ts'
 import { oidsOf, type Transaction, type Translation } from './transaction.ts'
 
 /** What a {@link WalQueue} needs. */
@@ -30,10 +31,10 @@ const WAITING_BYTES = 8 * 1024 * 1024
 export class WalQueue {
   readonly #options: WalQueueOptions
   readonly #items: Item[] = []
-  readonly #pauses = new Pauses()
+  readonly #closing = new AbortController()
+  readonly #backoff = new Backoff(this.#closing.signal)
   #bytes = 0
   #working: Promise<void> | undefined
-  #closed = false
 
   constructor(options: WalQueueOptions) {
     this.#options = options
@@ -60,8 +61,11 @@ export class WalQueue {
   }
 
   close(): void {
-    this.#closed = true
-    this.#pauses.end()
+    this.#closing.abort()
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted
   }
 
   async #work(): Promise<void> {
@@ -101,14 +105,14 @@ export class WalQueue {
         await types.load(pool, oidsOf(transaction))
         const translation = translate(transaction)
         const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
-        this.#pauses.reset()
+        this.#backoff.succeeded()
         if (this.#closed) return
         reshape(translation)
         return tell(changes, transaction.lsn)
       } catch (error) {
         if (this.#closed) return
         failed(error)
-        await this.#pauses.next()
+        await this.#backoff.wait()
       }
     }
   }

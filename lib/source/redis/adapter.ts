@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
-import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
+import type { Adapter, ChangeListener, Query, Reading, ReadOptions, Subscription } from '../source.ts'
 import { checkClient, type RedisClient } from './client.ts'
 import { RedisCollection } from './collection.ts'
 import { KeyspaceFeed } from './keyspace.ts'
@@ -73,10 +73,11 @@ export class RedisAdapter implements Adapter {
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
   ): Promise<Reading> {
     const mapping = this.#mapping(collection)
     const from = await this.#feed.before(mapping)
-    await readDocuments(this.#client, mapping, query, each)
+    await readDocuments(this.#client, mapping, query, each, options)
     return { from, to: await this.#feed.after() }
   }
 

@@ -59,7 +59,7 @@ export class RedisCollection<T extends object = Document> implements CollectionH
    *
    * @throws ParticleError `INVALID_OPERATION` for a value that a hash can't hold by the collection's `fields`, and for another `_id`
    */
-  async set(id: Id, document: Document, expiry: Expiry = {}): Promise<void> {
+  async set(id: Id, document: Omit<T, '_id'> & { _id?: Id }, expiry: Expiry = {}): Promise<void> {
     const json = toJson(document)
     if (!isObject(json)) throw this.#invalid('set(id, document) takes an object as the document')
     if (json._id !== undefined && idKey(json._id) !== idKey(id))

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { Backoff } from '../backoff.ts'
 import type { ChangeListener, DocumentChange, Subscription } from '../source.ts'
-import { Backoff } from './backoff.ts'
 import { isHopeless } from './client.ts'
 import { deleted, replaced } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'

@@ -52,7 +52,8 @@ export class Mapping {
   /** The key of an `_id`; undefined where no key can stand for it. */
   keyOf(id: Id): string | undefined {
     const rest = encodeId(this.#id, id)
-    return rest === undefined ? undefined : this.prefix + rest
+    // Half a surrogate pair would become U+FFFD on its way, and so the key of another document.
+    return rest === undefined || /[\ud800-\udfff]/u.test(rest) ? undefined : this.prefix + rest
   }
 
   /** The document that a key holds; undefined where it's none: neither a hash nor a string of a JSON object. */
@@ -69,18 +70,20 @@ export class Mapping {
 
   /** The value of a hash's field. */
   value(name: string, text: string): Json {
-    return decode(this.#codec(name), text)
+    return decode(this.codecOf(name), text)
   }
 
   /** The fields and texts of a hash, as `HSET` takes them. Throws `INVALID_OPERATION` where a value has no text. */
   texts(fields: Iterable<readonly [string, Json]>): string[] {
     return [...fields].flatMap(([name, value]) => [
       name,
-      encode(this.#codec(name), value, `${this.name}: the field '${name}'`),
+      encode(this.codecOf(name), value, `${this.name}: the field '${name}'`),
     ])
   }
 
-  #codec(name: string): RedisCodec {
+  /** How the texts of a hash's field, or the rest of a key for `_id`, stand for values. */
+  codecOf(name: string): RedisCodec {
+    if (name === '_id') return this.#id
     return typeof this.#fields === 'string' ? this.#fields : (this.#fields.get(name) ?? 'string')
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import { pause } from './backoff.ts'
+import { pause } from '../backoff.ts'
 import type { Connection } from './client.ts'
 
 /** The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them all. `K`: by key. */

@@ -2,35 +2,41 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
 import { checkQuery, isPlain } from '../../policy/query.ts'
-import type { Query } from '../source.ts'
+import type { Query, ReadOptions } from '../source.ts'
 import { type RedisClient, send } from './client.ts'
+import { First } from './first.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
+import { planOf } from './plan.ts'
+import { Scan } from './scan.ts'
 import { READ, runScript } from './script.ts'
 
-/** How many keys one step of a scan looks at, and how many documents are read at once. */
-const SCAN_COUNT = 1000
+/** How many documents are read at once by their keys, and handed over at once. */
 const BATCH = 250
 
 /**
- * Reads the documents of a collection that match a query, in batches. Redis has no queries: all keys are looked at and all documents of the collection
- * read, unless the query asks for an `_id` by equality or `$in`, whose keys are then read at once.
+ * Reads the documents of a collection that match a query, in batches; with `options` the first of them. The server scans all keys and leaves out what
+ * doesn't match as far as it can judge that. Where the query asks for an `_id` by equality or `$in`, only those keys are read.
  */
 export async function readDocuments(
   client: RedisClient,
   mapping: Mapping,
   query: Query,
   each: (documents: Document[]) => void | Promise<void>,
+  options?: ReadOptions,
 ): Promise<void> {
   checkQuery(query, 'The query')
   const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+  const first = options && Number.isFinite(options.limit) ? new First(options) : undefined
+  const scan = new Scan(client, mapping, () => planOf(query, mapping, first?.bound))
   const ids = queriedIds(query)
-  for await (const keys of ids ? [keysOf(mapping, ids)] : scan(client, mapping)) {
-    for (let start = 0; start < keys.length; start += BATCH) {
-      const found = await readKeys(client, mapping, keys.slice(start, start + BATCH))
-      const documents = found.filter((document) => document !== undefined).filter(matches)
-      if (documents.length > 0) await each(documents)
-    }
+  for await (const found of ids ? scan.keys(keysOf(mapping, ids)) : scan.all(!first)) {
+    const documents = found.filter(matches)
+    if (first) for (const document of documents) first.put(document)
+    else if (documents.length > 0) await each(documents)
   }
+  const documents = first?.documents ?? []
+  for (let start = 0; start < documents.length; start += BATCH)
+    await each(documents.slice(start, start + BATCH))
 }
 
 /** The documents with these ids as they are now; those that are gone are left out. */
@@ -58,20 +64,6 @@ async function readKeys(
     const id = mapping.idOf(key)
     return id === undefined ? undefined : mapping.document(id, raw[index] ?? null)
   })
-}
-
-/** All keys of a collection; each once, though SCAN may give one twice. */
-async function* scan(client: RedisClient, mapping: Mapping): AsyncGenerator<string[]> {
-  const seen = new Set<string>()
-  let cursor = '0'
-  do {
-    const args = ['SCAN', cursor, 'MATCH', mapping.pattern, 'COUNT', String(SCAN_COUNT)]
-    const [next, page] = (await send(client, args)) as [string, string[]]
-    cursor = next
-    const fresh = page.filter((key) => !seen.has(key) && mapping.idOf(key) !== undefined)
-    for (const key of fresh) seen.add(key)
-    yield [...new Set(fresh)]
-  } while (cursor !== '0')
 }
 
 function keysOf(mapping: Mapping, ids: readonly Id[]): string[] {

@@ -1,5 +1,5 @@
+import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
-import { Backoff } from './backoff.ts'
 import { blocksOf, loosened } from './block.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
 import { type Entry, retold, type Translation, translate } from './entry.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { pause } from './backoff.ts'
+import { pause } from '../backoff.ts'
 import { Connection, type RedisClient } from './client.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
 import { enableNotifications } from './notifications.ts'

@@ -224,7 +224,8 @@ describe('memory()', () => {
       await db.read('users', query, (batch) => void JSON.stringify(batch))
       reading = false
       const took = performance.now() - began
-      if (took > 20) expect(turns, `turns in ${took} ms`).to.be.greaterThan(1)
+      // On a busy machine one slice may take it all: without slices there would be no turn at all.
+      if (took > 20) expect(turns, `turns in ${took} ms`).to.be.greaterThan(0)
     }
   })
 

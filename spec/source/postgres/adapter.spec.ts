@@ -250,6 +250,33 @@ describe('source/postgres/adapter on a real server', () => {
         expect(kinds(recorder)).to.deep.equal(['reload users', 'insert 2', 'reload users', 'insert 3'])
       })
 
+      for (const [what, ...statements] of [
+        ['the key’s column has another name', 'ALTER TABLE users RENAME COLUMN id TO number'],
+        [
+          'another column is the key, and the former one is gone',
+          'ALTER TABLE users ADD COLUMN number integer',
+          'UPDATE users SET number = id',
+          'ALTER TABLE users DROP COLUMN id, ADD PRIMARY KEY (number)',
+        ],
+      ]) {
+        it(`never tells of a row by a wrong _id where ${what}`, async () => {
+          await database.run('CREATE TABLE users (id integer PRIMARY KEY)', 'INSERT INTO users VALUES (1)')
+          const { adapter, recorder } = await following(['users'])
+          await database.transaction(...statements, 'INSERT INTO users (number) VALUES (2)')
+          await database.run('INSERT INTO users (number) VALUES (3)', 'DELETE FROM users WHERE number = 1')
+          await recorder.until(() => kinds(recorder).includes('reload users'))
+          await new Promise((resolve) => setTimeout(resolve, 500))
+          await database.run('INSERT INTO users (number) VALUES (4)')
+          await recorder.until(() => kinds(recorder).includes('insert 4'))
+          expect(kinds(recorder).filter((kind) => !/^(reload users|\w+ [1234])$/.test(kind))).to.deep.equal(
+            [],
+          )
+          const documents = [2, 3, 4].map((number) => ({ _id: number, number }))
+          expect((await readAll(adapter, 'users')).documents).to.deep.equal(documents)
+          expect(recorder.errors).to.deep.equal([])
+        })
+      }
+
       it('leaves generated columns out, as logical replication does', async () => {
         await database.run(
           'CREATE TABLE users (id integer PRIMARY KEY, twice integer GENERATED ALWAYS AS (id * 2) STORED, n text)',
@@ -325,6 +352,42 @@ describe('source/postgres/adapter on a real server', () => {
         await database.run('DROP TABLE users')
         await recorder.until(() => kinds(recorder).includes('clear users'))
         expect((await readAll(adapter, 'users')).documents).to.deep.equal([])
+      })
+
+      it('clears a table that was given another name, and reloads where another one takes its place', async () => {
+        await database.run(
+          'CREATE TABLE users (id integer PRIMARY KEY)',
+          'CREATE TABLE next (id integer PRIMARY KEY, name text)',
+          'INSERT INTO users VALUES (1)',
+        )
+        const { adapter, recorder } = await following(['users', 'next'])
+        await database.run('ALTER TABLE users RENAME TO former')
+        await recorder.until(() => kinds(recorder).includes('clear users'))
+        expect((await readAll(adapter, 'users')).documents).to.deep.equal([])
+        await database.run('ALTER TABLE next RENAME TO users', "INSERT INTO users VALUES (2, 'Ada')")
+        await recorder.until(() => kinds(recorder).includes('reload users'))
+        expect((await readAll(adapter, 'users')).documents).to.deep.equal([{ _id: 2, id: 2, name: 'Ada' }])
+        // By triggers its key is told with the next look.
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        await database.run("INSERT INTO users VALUES (3, 'Bo')")
+        await recorder.until(() => kinds(recorder).includes('insert 3'))
+        const told = (id: number) => recorder.changesSeen.find((change) => 'id' in change && change.id === id)
+        const inserted = { collection: 'users', document: { _id: 3, id: 3, name: 'Bo' } }
+        expect(told(3)).to.deep.include(inserted)
+        const swap = ['ALTER TABLE users RENAME TO last', 'ALTER TABLE former RENAME TO users']
+        await database.transaction(...swap)
+        await database.run('INSERT INTO last VALUES (5)', 'TRUNCATE last')
+        const before = recorder.changesSeen.length
+        await recorder.until(() => kinds(recorder).slice(before).includes('reload users'))
+        await database.run('INSERT INTO users VALUES (4)')
+        await recorder.until(() => kinds(recorder).includes('insert 4'))
+        expect((await readAll(adapter, 'users')).documents).to.deep.equal(
+          [1, 4].map((id) => ({ _id: id, id })),
+        )
+        expect(told(4)).to.deep.include({ document: { _id: 4, id: 4 } })
+        const known = recorder.changesSeen.map((change) => ('id' in change ? change.id : 0))
+        expect(known.filter((id) => typeof id !== 'number' || id === 5)).to.deep.equal([])
+        expect(recorder.errors).to.deep.equal([])
       })
 
       it('refuses a table without a primary key', async () => {

@@ -5,6 +5,7 @@ import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { toCondition } from '../../../lib/source/postgres/filter.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
+import { render } from '../../../lib/source/postgres/sql.ts'
 import { loadTable } from '../../../lib/source/postgres/table.ts'
 import { TypeCatalog } from '../../../lib/source/postgres/type.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
@@ -45,6 +46,7 @@ const COLUMNS: Record<string, [type: string, ...values: string[]]> = {
   by: ['bytea', "'\\x00ff'", "''"],
   a: ['text[]', "'{}'", "'{a}'", "'{a,NULL}'"],
   j: ['jsonb', "'null'", "'1'", '\'"a"\'', '\'[1,"a"]\'', '\'{"k": 1}\'', '\'{"k": [1, null]}\''],
+  c: ['pair', "ROW(1, 'x')", 'ROW(10, NULL)', 'ROW(NULL, NULL)'],
   // A column that no path can name, and one that a careless quoting would let out.
   'x"y.z': ['text', "'a'"],
 }
@@ -81,6 +83,8 @@ const VALUES: unknown[] = [
     '1',
     '1.0',
     'NaN',
+    '(10,)',
+    '(,)',
   ],
   ...[
     '9007199254740993',
@@ -163,6 +167,7 @@ describe('source/postgres/filter on a real server', () => {
     const columns = Object.entries(COLUMNS).map(([name, [type]]) => `"${name.replaceAll('"', '""')}" ${type}`)
     await database.run(
       "CREATE TYPE mood AS ENUM ('sad', 'happy')",
+      'CREATE TYPE pair AS (a integer, b text)',
       "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
       `CREATE TABLE items (id integer PRIMARY KEY, ${columns.join(', ')}, "__proto__" text)`,
       'CREATE TABLE documents (_id jsonb PRIMARY KEY, doc jsonb)',
@@ -240,7 +245,7 @@ describe('source/postgres/filter on a real server', () => {
         const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
         const table = await loadTable(client, reference, types)
         if (!table) throw new Error('There is no table')
-        const { sql, values } = toCondition(table, asked, types)
+        const { sql, values } = render(toCondition(table, asked, types))
         const { rows } = await client.query(`SELECT id FROM items WHERE ${sql}`, values)
         expect(ids(rows.map(({ id }) => ({ _id: id })))).to.deep.equal(ids(all.filter(matcher(asked))))
       } finally {
@@ -256,7 +261,7 @@ describe('source/postgres/filter on a real server', () => {
       const reference = { schema: 'public', name: 'items', collection: 'items', options: {} }
       const table = await loadTable(client, reference, types)
       if (!table) throw new Error('There is no table')
-      const { sql, values } = toCondition(table, { _id: { $in: [1, 2] } }, types)
+      const { sql, values } = render(toCondition(table, { _id: { $in: [1, 2] } }, types))
       await client.query('SET enable_seqscan = off')
       const { rows } = await client.query(`EXPLAIN SELECT * FROM items WHERE ${sql}`, values)
       expect(JSON.stringify(rows)).to.include('Index Cond')

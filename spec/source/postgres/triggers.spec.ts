@@ -85,7 +85,7 @@ describe('source/postgres/triggers on a real server', () => {
       .and.include('installTriggers')
     await database.run('CREATE TABLE teams (id integer PRIMARY KEY)')
     await installTriggers(database.pool, ['teams'])
-    expect(await open()).to.include('run installTriggers(pool, ["users"])')
+    expect(await open()).to.include('run npx particle postgres install users')
   })
 
   it('tell transactions in the order of their commits, whichever wrote first', async () => {

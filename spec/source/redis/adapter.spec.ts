@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
 import type { Document } from '../../../lib/model/document.ts'
-import { type RedisClient, redis } from '../../../lib/source/redis/index.ts'
+import { redis } from '../../../lib/source/redis/index.ts'
+import { SCAN_SELECTED } from '../../../lib/source/redis/selection.ts'
 import { failure } from '../../support/failure.ts'
 import { redisOrSkip } from '../../support/redis.ts'
-import { type Client, connect, freshAdapter, freshPrefix, readAll, removeAll } from './harness.ts'
+import { type Client, connect, freshAdapter, freshPrefix, readAll, removeAll, watch } from './harness.ts'
 
 describe('source/redis', () => {
   let client: Client
@@ -21,27 +22,6 @@ describe('source/redis', () => {
   afterEach(() => removeAll(client, prefix))
 
   after(() => client?.destroy())
-
-  /** The client, and the names of the commands that were sent by it. */
-  function watched() {
-    const commands: string[] = []
-    const watched: RedisClient = {
-      isOpen: true,
-      options: client.options as RedisClient['options'],
-      duplicate: (overrides) => client.duplicate(overrides) as never,
-      connect: async () => {},
-      destroy: () => {},
-      sendCommand: async (args, options) => {
-        commands.push(args[0] ?? '')
-        return await client.sendCommand([...args], options as never)
-      },
-      subscribe: async () => {},
-      unsubscribe: async () => {},
-      pSubscribe: async () => {},
-      on: () => {},
-    }
-    return { watched, commands }
-  }
 
   const rejection = (promise: Promise<unknown>) =>
     promise.then(
@@ -119,8 +99,8 @@ describe('source/redis', () => {
   })
 
   it('reads only the keys that are asked for where a query says so by _id, and scans otherwise', async () => {
-    const { watched: counted, commands } = watched()
-    const adapter = redis(counted, { prefix })
+    const { watched, sent } = watch(client)
+    const adapter = redis(watched, { prefix })
     const users = adapter.collection('users', { id: 'number', fields: 'json' })
     for (let id = 0; id < 5; id++) await users.set(id, { odd: id % 2 === 1 })
     const cases: [object, number[], boolean][] = [
@@ -136,12 +116,15 @@ describe('source/redis', () => {
       [{ odd: true }, [1, 3], true],
     ]
     for (const [query, ids, scans] of cases) {
-      commands.length = 0
+      sent.length = 0
       expect(
         (await readAll(adapter, 'users', query)).map(({ _id }) => _id),
         JSON.stringify(query),
       ).to.deep.equal(ids)
-      expect(commands.includes('SCAN'), JSON.stringify(query)).to.equal(scans)
+      expect(
+        sent.some(({ args }) => args.includes(SCAN_SELECTED.sha)),
+        JSON.stringify(query),
+      ).to.equal(scans)
     }
     expect((await rejection(adapter.read('users', { $where: 'true' }, () => {}))).code).to.equal(
       'INVALID_QUERY',

@@ -33,11 +33,11 @@ describe('source/redis on a server that fails', () => {
     return { adapter, users, recorder }
   }
 
-  /** Writes until it succeeds: the application's own client comes back by itself. */
-  async function insist(write: () => Promise<unknown>) {
+  /** Tries until it succeeds: the application's own client comes back by itself. */
+  async function insist(action: () => Promise<unknown>) {
     for (let tries = 0; ; tries++) {
       try {
-        return await write()
+        return await action()
       } catch (error) {
         if (tries > 100) throw error
         await new Promise((resolve) => setTimeout(resolve, 50))
@@ -48,8 +48,9 @@ describe('source/redis on a server that fails', () => {
   it('goes on without loss or repetition after restarts in mid-stream, where there is an append-only file', async function () {
     await start(this, '--appendonly', 'yes', '--appendfsync', 'always')
     const { users, recorder, adapter } = await follow('changes')
+    const restarts: Promise<unknown>[] = []
     for (let id = 0; id < 90; id++) {
-      if (id % 30 === 10) void server.restart(id === 40 ? 'SIGKILL' : 'SIGTERM')
+      if (id % 30 === 10) restarts.push(server.restart(id === 40 ? 'SIGKILL' : 'SIGTERM'))
       await insist(() => users.set(`${id}`, { n: `${id}` }))
     }
     await recorder.until(() => ids(recorder).includes('89'), 20_000)
@@ -60,7 +61,8 @@ describe('source/redis on a server that fails', () => {
       if (index > 0) expect(adapter.compare(positions[index - 1] ?? '', position)).to.be.below(0)
     expect(recorder.losses).to.deep.equal([])
     expect(recorder.errors).not.to.be.empty
-    expect(await readAll(adapter, 'users')).to.have.length(90)
+    await Promise.all(restarts)
+    await insist(async () => expect(await readAll(adapter, 'users')).to.have.length(90))
   }).timeout(60_000)
 
   it('says that the history is lost after a restart that lost it', async function () {

@@ -5,6 +5,7 @@ import type { Operation, OperationName } from '../../../lib/model/operation.ts'
 import {
   type CollectionOptions,
   type RedisAdapter,
+  type RedisClient,
   type RedisOptions,
   redis,
 } from '../../../lib/source/redis/index.ts'
@@ -19,6 +20,29 @@ export async function connect(url: string) {
 }
 
 export type Client = Awaited<ReturnType<typeof connect>>
+
+/** The client, and what was sent by it, with the answers. */
+export function watch(client: Client) {
+  const sent: { args: readonly string[]; reply: unknown }[] = []
+  const watched: RedisClient = {
+    isOpen: true,
+    options: client.options as RedisClient['options'],
+    duplicate: (overrides) => client.duplicate(overrides) as never,
+    connect: async () => {},
+    destroy: () => {},
+    sendCommand: async (args, options) => {
+      const one = { args, reply: undefined as unknown }
+      sent.push(one)
+      one.reply = await client.sendCommand([...args], options as never)
+      return one.reply
+    },
+    subscribe: async () => {},
+    unsubscribe: async () => {},
+    pSubscribe: async () => {},
+    on: () => {},
+  }
+  return { watched, sent }
+}
 
 /** A prefix that no other spec uses. */
 export function freshPrefix(): string {

@@ -12,7 +12,7 @@ describe('The law of Particle over Redis', () => {
 
   after(() => client?.destroy())
 
-  itHolds('Redis by a stream', () => inRedis(client, true), {
+  itHolds('holds whatever happens, by a stream', () => inRedis(client, true), {
     runs: 15,
     limit: 180_000,
     happened: [
@@ -29,7 +29,7 @@ describe('The law of Particle over Redis', () => {
     ],
   })
 
-  itHolds('Redis by notifications', () => inRedis(client, false), {
+  itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {
     runs: 8,
     limit: 120_000,
     happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],

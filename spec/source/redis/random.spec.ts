@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Document } from '../../../lib/model/document.ts'
+import { Order } from '../../../lib/policy/order.ts'
 import { Server } from '../../../lib/server/index.ts'
 import type { RedisAdapter, RedisMulti } from '../../../lib/source/redis/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
@@ -17,6 +18,12 @@ function randomizer(seed: number) {
 
 const byId = (documents: readonly Document[]) =>
   [...documents].sort((a, b) => (String(a._id) < String(b._id) ? -1 : 1))
+
+const order = new Order([['n', -1]])
+const ordered = (documents: readonly Document[]) =>
+  [...documents].sort((a, b) => order.compare(order.valuesOf(a), order.valuesOf(b)))
+const inOrder = (root: string, documents: readonly Document[]) =>
+  root === 'top' ? documents : byId(documents)
 
 describe('source/redis under random writes, seen through a server', () => {
   let client: Client
@@ -98,6 +105,7 @@ describe('source/redis under random writes, seen through a server', () => {
             all: { manifest: { n: true, tags: true, open: true }, collection },
             team: { manifest: true, collection, criteria: { team: '@team' } },
             one: { manifest: true, collection, criteria: { _id: '@me' } },
+            top: { manifest: true, collection, criteria: { team: '@team' }, sort: { n: -1 }, limit: 4 },
           },
           onError: (error) => errors.push(error),
         })
@@ -129,20 +137,22 @@ describe('source/redis under random writes, seen through a server', () => {
             Object.entries(document).filter(([name]) => ['_id', 'n', 'tags', 'open'].includes(name)),
           )
         for (const [round, one] of clients.entries()) {
+          const team = final.filter((document) => document.team === (round % 2 ? 'red' : 'blue'))
           const expected = {
             all: final.map(shown),
-            team: final.filter(({ team }) => team === (round % 2 ? 'red' : 'blue')),
+            team,
             one: final.filter(({ _id }) => _id === `${round}`),
+            top: ordered(team).slice(0, 4),
           }
           const same = () =>
             Object.entries(expected).every(
               ([root, documents]) =>
-                JSON.stringify(sortedFields(byId(one.model[root] ?? []))) ===
-                JSON.stringify(sortedFields(byId(documents))),
+                JSON.stringify(sortedFields(inOrder(root, one.model[root] ?? []))) ===
+                JSON.stringify(sortedFields(inOrder(root, documents))),
             )
           await until(same, 'the model is the database', 4000).catch(() => {
             for (const [root, documents] of Object.entries(expected))
-              expect(byId(one.model[root] ?? [])).to.deep.equal(byId(documents))
+              expect(inOrder(root, one.model[root] ?? []), root).to.deep.equal(inOrder(root, documents))
           })
         }
         expect(errors).to.deep.equal([])

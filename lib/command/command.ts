@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util'
+import { ParticleError } from '../errors.ts'
+import { failureOf } from './failure.ts'
+import { type Connection, install, remove } from './postgres.ts'
+
+const HELP = `particle postgres install <table>... [options]
+    makes triggers on the tables, and an outbox that they write changes to
+particle postgres remove [options]
+    takes all of it away
+
+For a PostgreSQL where Particle has no right to replicate. Run it as the tables' owner, and again for further tables.
+A table is named as users (of the schema public), app.orders, or '"with.dot"."users"'.
+
+  --url <url>        the database; else POSTGRES_URL, else DATABASE_URL, else PGHOST, PGDATABASE and so on
+  --schema <name>    the schema of the outbox (particle_outbox)
+  --help
+
+and for install
+
+  --grant-to <role>  the role that Particle connects as, where it is another one; several times for several roles
+  --rows <number>    of how many rows the outbox keeps changes (100000)
+  --history <ms>     how long it keeps them, in milliseconds (600000)
+`
+
+/** The command was not called as it is to be. */
+class Misuse extends Error {}
+
+const COMMON = {
+  url: { type: 'string' },
+  schema: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+const INSTALL = {
+  ...COMMON,
+  'grant-to': { type: 'string', multiple: true },
+  rows: { type: 'string' },
+  history: { type: 'string' },
+} as const
+
+/** Where a command says what it did, and what failed. */
+export interface Output {
+  out(text: string): void
+  error(text: string): void
+}
+
+const CONSOLE: Output = {
+  out: (text) => void process.stdout.write(text),
+  error: (text) => void process.stderr.write(text),
+}
+
+/** Runs the command `particle`. Returns what it exits with: 0; 1 where the database refused; 2 where the command was not called as it is to be. */
+export async function run(args: readonly string[], output: Output = CONSOLE): Promise<0 | 1 | 2> {
+  try {
+    output.out(await execute(args))
+    return 0
+  } catch (error) {
+    if (error instanceof Misuse) {
+      output.error(`particle: ${error.message}\nSee particle --help\n`)
+      return 2
+    }
+    output.error(`particle: ${failureOf(error)}\n`)
+    return error instanceof ParticleError && error.code === 'INVALID_OPTION' ? 2 : 1
+  }
+}
+
+async function execute(args: readonly string[]): Promise<string> {
+  const isInstall = args.includes('install')
+  const { values, positionals } = parse(args, isInstall ? INSTALL : COMMON)
+  const [source, action, ...tables] = positionals
+  if (values.help === true || args.length === 0) return HELP
+  if (source !== 'postgres') throw new Misuse(`knows the command postgres, but not ${source ?? 'none'}`)
+  const connection: Connection = { url: text(values.url), schema: text(values.schema) }
+  if (action === 'remove') {
+    if (tables.length > 0)
+      throw new Misuse(`remove takes away all triggers, and no table: ${tables.join(', ')}`)
+    return await remove(connection)
+  }
+  if (action !== 'install') throw new Misuse(`postgres knows install and remove, but not ${action ?? 'none'}`)
+  if (tables.length === 0) throw new Misuse('install takes the names of tables, such as users or app.orders')
+  return await install(connection, tables, {
+    grantTo: Array.isArray(values['grant-to']) ? values['grant-to'].map(String) : [],
+    rows: number('rows', values.rows),
+    history: number('history', values.history),
+  })
+}
+
+type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
+
+function parse(args: readonly string[], options: typeof COMMON): { values: Values; positionals: string[] } {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    // What follows tells how to give a table a name that begins with a dash.
+    throw new Misuse(
+      message.replace(/\. To specify[\s\S]*$/, '').replace(/^./, (first) => first.toLowerCase()),
+    )
+  }
+}
+
+function text(value: Values[string]): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function number(name: string, value: Values[string]): number | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && /^[1-9]\d{0,14}$/.test(value)) return Number(value)
+  throw new Misuse(`--${name} is a whole number above 0, but not ${String(value)}`)
+}

@@ -1,0 +1,62 @@
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
+
+/** Pauses between tries: 0.5 s, doubling up to 30 s, and 0.5 s again after a success. */
+export class Backoff {
+  readonly #signal: AbortSignal | undefined
+  #pause = FIRST_PAUSE_MS
+
+  /** @param signal ends a wait, and lets none begin, once it is aborted */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal
+  }
+
+  succeeded(): void {
+    this.#pause = FIRST_PAUSE_MS
+  }
+
+  /** Waits. */
+  async wait(): Promise<void> {
+    const milliseconds = this.#pause
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
+    await pause(milliseconds, this.#signal)
+  }
+
+  /** Waits, but for the first time since a success: what can be mended at once is to be, but not again and again. */
+  async waitAgain(): Promise<void> {
+    if (this.#pause > FIRST_PAUSE_MS) await this.wait()
+    else this.#pause *= 2
+  }
+}
+
+/** Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again can't help. */
+export async function persist<T>(
+  attempt: () => Promise<T>,
+  isHopeless: (error: unknown) => boolean,
+  failed: (error: unknown) => void,
+): Promise<T> {
+  const backoff = new Backoff()
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (isHopeless(error)) throw error
+      failed(error)
+      await backoff.wait()
+    }
+  }
+}
+
+/** Waits for so long, or until the signal is aborted. The timer keeps no process alive. */
+export async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds).unref()
+    signal?.addEventListener('abort', done)
+  })
+}

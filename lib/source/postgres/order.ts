@@ -1,0 +1,215 @@
+import type { ReadOptions } from '../source.ts'
+import { asWritten, text as storable } from './input.ts'
+import { quote } from './name.ts'
+import { join, parameter, type Sql, sql } from './sql.ts'
+import { type Table, typeOf } from './table.ts'
+import type { Kind, TypeCatalog } from './type.ts'
+
+/** How a query's rows come in the order of the documents' JSON forms. */
+export interface RowOrder {
+  /** What stands behind ORDER BY. */
+  by: Sql
+  /** Holds for the rows that make it another order; undefined where there can be none. */
+  odd: Sql | undefined
+  /** By what an index finds the first rows; undefined where `by` alone does, or no index could. */
+  range: Range | undefined
+}
+
+/** A column whose own order is, but for some of its values, that of the JSON forms. */
+export interface Range {
+  direction: 1 | -1
+  /** The column, as an index has it. */
+  column: string
+  /** The type of its values. */
+  cast: string
+  /** Which of its values are in order. The others, and NULL, may be anywhere. */
+  inside: string | undefined
+  /** The last value, in the direction, that may be before the column's in JSON. */
+  last: string
+}
+
+/** Expressions whose order, one after the other, is that of a column's JSON forms, with NULL for null. */
+interface Ordering {
+  exact: readonly Sql[]
+  odd?: Sql | undefined
+  range?: Omit<Range, 'direction'>
+}
+
+/** Whose JSON forms are texts of letters that any encoding of a database has in the order of Unicode. */
+const ASCII: ReadonlySet<Kind> = new Set(['numeric', 'bytes', 'date', 'timestamp', 'timestamptz', 'uuid'])
+/** Whose JSON forms are no texts. */
+const PLAIN: ReadonlySet<Kind> = new Set(['boolean', 'integer', 'bigint', 'real', 'float'])
+const C = 'COLLATE pg_catalog."C"'
+const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
+/** The names of kinds that are none of types. */
+const CASTS: Partial<Record<Kind, string>> = {
+  boolean: 'bool',
+  integer: 'int8',
+  bigint: 'int8',
+  real: 'float4',
+  float: 'float8',
+}
+
+/**
+ * The order of rows that is the order of their documents by MongoDB's `sort`. Undefined where PostgreSQL can't tell it: by arrays, by `json`, and by
+ * texts that are not in UTF-8.
+ */
+export function toRowOrder(
+  table: Table,
+  sort: ReadOptions['sort'],
+  types: TypeCatalog,
+): RowOrder | undefined {
+  const by: Sql[] = []
+  const odd: Sql[] = []
+  let range: Range | undefined
+  for (const [path, direction] of sort) {
+    for (const place of placesOf(table, path)) {
+      const found = orderingOf(table, place, direction, types)
+      if (!found) return undefined
+      const isPlain = table.required.has(place.name) && found.exact[0]?.text === found.range?.column
+      if (by.length === 0 && found.range && !isPlain) range = { ...found.range, direction }
+      // An index has the NULLs at its other end. Where there are none, it must not be asked for them.
+      const nulls = isPlain ? '' : direction === 1 ? ' NULLS FIRST' : ' NULLS LAST'
+      for (const one of found.exact) by.push(sql`${one} ${direction === 1 ? 'ASC' : 'DESC'}${nulls}`)
+      if (found.odd) odd.push(found.odd)
+    }
+  }
+  if (by.length === 0) return undefined
+  const list = { text: by.map(({ text }) => text).join(', '), values: by.flatMap(({ values }) => values) }
+  return { by: list, odd: odd.length > 0 ? join(odd, ' OR ') : undefined, range }
+}
+
+/** A column, and the path within its values. */
+interface Place {
+  name: string
+  within: readonly string[]
+}
+
+/** Where the values at a path of the documents stand; nowhere where all of them are null. */
+function placesOf({ key, options, columns }: Table, path: string): Place[] {
+  const [first = '', ...rest] = path.split('.')
+  if (first !== '_id') {
+    if (options.document !== undefined) return [{ name: options.document, within: [first, ...rest] }]
+    return columns.some(({ name }) => name === first) ? [{ name: first, within: rest }] : []
+  }
+  if (key.length === 1) return key.map((name) => ({ name, within: rest }))
+  // Fields whose names are numbers come first in an object, and objects are compared field by field.
+  const names = Object.keys(Object.fromEntries(key.map((name) => [name, true])))
+  const [second, ...within] = rest
+  return names.filter((name) => second === undefined || name === second).map((name) => ({ name, within }))
+}
+
+function orderingOf(
+  table: Table,
+  { name, within }: Place,
+  direction: 1 | -1,
+  types: TypeCatalog,
+): Ordering | undefined {
+  const kind = typeOf(table, name, types)?.kind
+  if (kind === undefined || kind === 'array' || kind === 'json') return undefined
+  if (!table.unicode && !ASCII.has(kind) && !PLAIN.has(kind)) return undefined
+  if (kind === 'jsonb') return jsonOrdering(quote(name), within, table.options.document !== undefined)
+  // No other value has fields.
+  return within.length > 0 ? { exact: [] } : columnOrdering(quote(name), kind, direction)
+}
+
+function columnOrdering(column: string, kind: Kind, direction: 1 | -1): Ordering {
+  const exact = (...texts: string[]) => texts.map((text): Sql => ({ text, values: [] }))
+  const range = (inside: string | undefined, as = column, last = as) => ({
+    column: as,
+    cast: CASTS[kind] ?? kind,
+    inside,
+    last,
+  })
+  switch (kind) {
+    case 'boolean':
+    case 'integer':
+    case 'uuid':
+      return { exact: exact(column), range: range(undefined) }
+    case 'text': {
+      const as = `${column} ${C}`
+      return { exact: exact(as), range: range(undefined, as) }
+    }
+    case 'bigint': {
+      // Past the safe integers they are texts, which come after all numbers.
+      const text = `CASE WHEN ${column} NOT ${SAFE} THEN ${column}::pg_catalog.text END ${C}`
+      return {
+        exact: exact(`${column} NOT ${SAFE}`, text, `CASE WHEN ${column} ${SAFE} THEN ${column} END`),
+        range: range(`${column} ${SAFE}`),
+      }
+    }
+    case 'real':
+    case 'float': {
+      const finite = `(${column} > '-Infinity' AND ${column} < 'Infinity')`
+      return { exact: exact(`CASE WHEN ${finite} THEN ${column} END`), range: range(finite) }
+    }
+    case 'date': {
+      const plain = `(${column} >= '0001-01-01' AND ${column} < '10000-01-01')`
+      return { exact: exact(`${asWritten(column)} ${C}`), range: range(plain) }
+    }
+    case 'timestamp':
+    case 'timestamptz': {
+      const plain = `(${column} >= '0001-01-01' AND ${column} < '10000-01-01')`
+      return {
+        exact: exact(isoText(column, kind, plain)),
+        range: range(plain, column, lastOf(column, kind, direction)),
+      }
+    }
+    case 'bytes': {
+      const text = `pg_catalog.replace(pg_catalog.encode(${column}, 'base64'), pg_catalog.chr(10), '')`
+      return { exact: exact(`${text} ${C}`) }
+    }
+    default:
+      return { exact: exact(`${asWritten(column)} ${C}`) }
+  }
+}
+
+/** A time as `toValue` has it. */
+function isoText(column: string, kind: Kind, plain: string): string {
+  const zone = kind === 'timestamptz' ? '"Z"' : ''
+  const text = (digits: string) => `pg_catalog.to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.${digits}${zone}')`
+  return `CASE WHEN NOT ${plain} THEN ${asWritten(column)} WHEN ${column} = ${millisecondOf(column)} THEN ${text('MS')} ELSE ${text('US')} END ${C}`
+}
+
+function millisecondOf(column: string): string {
+  return `pg_catalog.date_trunc('milliseconds', ${column})`
+}
+
+/** In texts with a Z, a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`. */
+function lastOf(column: string, kind: Kind, direction: 1 | -1): string {
+  if (kind === 'timestamp') return column
+  return direction === 1 ? `${millisecondOf(column)} + interval '999 microseconds'` : millisecondOf(column)
+}
+
+/**
+ * Values within `jsonb`. Objects, arrays on the way and at its end, and numbers that JavaScript has not as they are, are odd.
+ *
+ * @param isDocument whether the column is the document: one that is no object is an empty one
+ */
+function jsonOrdering(column: string, within: readonly string[], isDocument: boolean): Ordering | undefined {
+  if (within.some((name) => storable(name) === undefined)) return undefined
+  const steps: Sql[] = []
+  let value = sql`${column}`
+  for (const name of within) {
+    steps.push(value)
+    value = sql`(${value} -> ${parameter(name)}::pg_catalog.text)`
+  }
+  const typeOfStep = (step: Sql) => sql`pg_catalog.jsonb_typeof(${step})`
+  const kind = typeOfStep(value)
+  const number = sql`CASE WHEN ${kind} = 'number' THEN ${value}::pg_catalog.numeric END`
+  const size = sql`pg_catalog.abs(${number})`
+  const odd: Sql[] = [
+    ...steps.slice(isDocument ? 1 : 0).map((step) => sql`${typeOfStep(step)} = 'array'`),
+    sql`${kind} IN ('array', 'object')`,
+    sql`${size} > 1e300 OR (${size} > 0 AND ${size} < 1e-300)`,
+  ]
+  return {
+    exact: [
+      sql`CASE ${kind} WHEN 'number' THEN 1 WHEN 'string' THEN 2 WHEN 'boolean' THEN 3 ELSE 0 END`,
+      sql`(${number})::pg_catalog.float8`,
+      sql`CASE WHEN ${kind} = 'string' THEN ${value} #>> '{}' END ${C}`,
+      sql`CASE WHEN ${kind} = 'boolean' THEN ${value}::pg_catalog.bool END`,
+    ],
+    odd: join(odd, ' OR '),
+  }
+}
