@@ -18,7 +18,10 @@ export interface DocumentChange {
   /** When the change was made: ISO 8601. */
   timestamp: string
   collection: string
-  /** Changes that follow each other with the same value were made at once and are shown at once. */
+  /**
+   * Changes that follow each other with the same value were made at once and are shown at once, as what they come to for each document: nobody is told
+   * what was there only in between.
+   */
   transaction?: string
   id: Id
   /** `insert` and `replace`: one `set` of `.`; `delete`: one `unset` of `.`; `update`: what changed. */

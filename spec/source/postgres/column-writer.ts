@@ -2,8 +2,9 @@ import type { Pool, PoolClient } from 'pg'
 import type { Document, Json } from '../../../lib/model/document.ts'
 import { canonical } from '../../../lib/model/json.ts'
 import { type Choose, type Difference, DifferenceWriter } from '../../law/difference-writer.ts'
+import { HIDDEN } from '../../law/witness.ts'
 
-/** The columns of the fields that the law writes; the key holds numbers and texts. */
+/** The columns of the fields that the law writes; the key holds numbers and texts. Another column, `noise`, is nobody's. */
 const COLUMNS: Record<string, string> = {
   _id: 'jsonb PRIMARY KEY',
   name: 'text',
@@ -22,11 +23,14 @@ const COLUMNS: Record<string, string> = {
 const NAMES = Object.keys(COLUMNS)
 const FIELDS = NAMES.filter((name) => name !== '_id')
 
+/** What rows have within a transaction alone, which nobody may be told of. */
+const WITHIN = `name = '${HIDDEN}', nick = '${HIDDEN}', team = '"blue"', n = 1e9`
+
 /** The statements that make a table for a {@link ColumnWriter}; `full` tells the row before each change. */
 export function tableOf(name: string, full: boolean): string[] {
   const columns = Object.entries(COLUMNS).map(([column, type]) => `${column} ${type}`)
   return [
-    `CREATE TABLE ${name} (${columns.join(', ')})`,
+    `CREATE TABLE ${name} (${columns.join(', ')}, noise text)`,
     // Not compressed, so that TOAST keeps a long one apart, and an update of other columns leaves it untold.
     `ALTER TABLE ${name} ALTER name SET STORAGE EXTERNAL`,
     `ALTER TABLE ${name} REPLICA IDENTITY ${full ? 'FULL' : 'DEFAULT'}`,
@@ -53,6 +57,9 @@ export class ColumnWriter extends DifferenceWriter {
   }
 
   protected async write(differences: readonly Difference[], choose: Choose): Promise<void> {
+    // A change of all rows that nobody is shown: what has a long name is told without it.
+    if (choose(true, false))
+      await this.#pool.query(`UPDATE ${this.#table} SET noise = $1`, [choose('a', 'b')])
     if (choose(true, false)) await this.#transaction((client) => this.#atOnce(client, differences, choose))
     else for (const difference of differences) await this.#one(this.#pool, difference, choose)
     await this.#forget?.()
@@ -64,9 +71,9 @@ export class ColumnWriter extends DifferenceWriter {
     else if (way === 'delete') await this.#pool.query(`DELETE FROM ${this.#table}`)
     else
       await this.#transaction(async (client) => {
-        await client.query(`UPDATE ${this.#table} SET name = 'never shown'`)
+        await client.query(`UPDATE ${this.#table} SET ${WITHIN}`)
         await client.query(`TRUNCATE ${this.#table}`)
-        await this.#insert(client, [{ _id: 5, name: 'never shown' }])
+        await this.#insert(client, [{ _id: 5, name: HIDDEN }])
         await client.query(`DELETE FROM ${this.#table}`)
       })
     await this.#forget?.()
@@ -98,7 +105,7 @@ export class ColumnWriter extends DifferenceWriter {
     const ids = differences.map(({ id }) => id)
     if (choose(true, false, false)) {
       await client.query('SAVEPOINT s')
-      await client.query(`UPDATE ${this.#table} SET name = 'never shown', team = '"red"'`)
+      await client.query(`UPDATE ${this.#table} SET ${WITHIN}`)
       await client.query('ROLLBACK TO s')
     }
     const way = choose('rows', 'statements', 'twice', 'anew')
@@ -108,13 +115,12 @@ export class ColumnWriter extends DifferenceWriter {
       const there = differences.map(({ after }) => after).filter((after) => after !== undefined)
       return await this.#insert(client, there)
     }
-    for (const difference of differences) {
-      if (way === 'twice' && difference.before && difference.after) {
-        const transient = { ...difference.after, nick: 'never shown', team: 'blue', n: 1e9 }
-        await this.#update(client, ['nick', 'team', 'n'], [transient])
-        await this.#update(client, FIELDS, [difference.after])
-      } else await this.#one(client, difference, choose)
+    if (way === 'twice') {
+      const { rows } = await client.query(`SELECT ${NAMES} FROM ${this.#table}`)
+      await client.query(`UPDATE ${this.#table} SET ${WITHIN}`)
+      await this.#update(client, FIELDS, rows)
     }
+    for (const difference of differences) await this.#one(client, difference, choose)
   }
 
   /** One statement for all deletes, one for all inserts, and one for all updates of the same columns. */

@@ -13,7 +13,7 @@ describe('The law of Particle over Redis', () => {
   after(() => client?.destroy())
 
   itHolds('holds whatever happens, by a stream', () => inRedis(client, true), {
-    runs: 15,
+    runs: 40,
     limit: 180_000,
     happened: [
       'states shown',
@@ -30,8 +30,8 @@ describe('The law of Particle over Redis', () => {
   })
 
   itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {
-    runs: 8,
-    limit: 120_000,
+    runs: 25,
+    limit: 180_000,
     happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],
   })
 })
