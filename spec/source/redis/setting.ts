@@ -22,7 +22,9 @@ export function inRedis(client: Client, stream: boolean): Setting {
     patience: 6_000,
     lags: true,
     expects: ({ message }) =>
-      /Socket closed unexpectedly|ECONNRESET|connection to Redis ended|client is closed/.test(message),
+      /Socket closed unexpectedly|ECONNRESET|Disconnects client|connection to Redis ended|client is closed/.test(
+        message,
+      ),
     async open(history) {
       const outer = freshPrefix()
       const place = (store: StoreName): Place => {
