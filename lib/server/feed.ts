@@ -127,7 +127,7 @@ export class Feed {
     const intake = new Intake(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
-      dispatch: (changes, position) => this.#dispatch(changes, position),
+      dispatch: (changes, position, begin) => this.#dispatch(changes, position, begin),
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
     })
@@ -177,10 +177,10 @@ export class Feed {
     this.floor = this.#host.log.head
   }
 
-  #append(changes: readonly Change[], bytes: number, now: number): Entry {
+  #append(changes: readonly Change[], bytes: number, now: number, begin?: string): Entry {
     const { log } = this.#host
     const point = this.#host.point(log.head + 1)
-    return log.append({ feed: this, changes, point, adapters: this.#host.adapters(), bytes }, now)
+    return log.append({ feed: this, changes, begin, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
   #forget(view: View): void {
@@ -202,12 +202,13 @@ export class Feed {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
-  #dispatch(changes: readonly Change[], position: string): void {
+  #dispatch(changes: readonly Change[], position: string, begin?: string): void {
     const last = changes.at(-1)
-    if (last) {
-      this.position = last.position
+    // Where changes came to nothing, there is still no place between them.
+    if (last || begin !== undefined) {
+      this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
-      const entry = this.#append(changes, bytes, Date.now())
+      const entry = this.#append(changes, bytes, Date.now(), begin)
       for (const view of this.#touchedBy(changes)) view.take(entry)
     }
     this.position = position

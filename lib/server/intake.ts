@@ -9,8 +9,8 @@ import { Waiting } from './waiting.ts'
 export interface IntakeHost {
   /** Whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
-  /** Changes that are to be shown at once, after which the source is at the position; or none. */
-  dispatch(changes: readonly Change[], position: string): void
+  /** Changes that are to be shown at once, after which the source is at the position; or none. `begin`: where the first was of those that they come of. */
+  dispatch(changes: readonly Change[], position: string, begin?: string): void
   lost(reason: string, position: string): void
   failed(error: unknown): void
 }
@@ -97,7 +97,8 @@ export class Intake {
         return true
       }
       done += group.length
-      this.#host.dispatch(net, done < changes.length ? (group.at(-1)?.position ?? position) : position)
+      const end = done < changes.length ? (group.at(-1)?.position ?? position) : position
+      this.#host.dispatch(net, end, group[0]?.position)
     }
     if (changes.length === 0) this.#host.dispatch(changes, position)
     return false
@@ -133,10 +134,10 @@ export class Intake {
     }
     const whole = complete(changes, found)
     // Documents are those of after the last change, if that is known.
-    if (found.position !== undefined) this.#host.dispatch(netOf(whole), position)
+    if (found.position !== undefined) this.#host.dispatch(netOf(whole), position, whole[0]?.position)
     else
       for (const group of groupChanges(whole))
-        this.#host.dispatch(netChanges(group), group.at(-1)?.position ?? position)
+        this.#host.dispatch(netChanges(group), group.at(-1)?.position ?? position, group[0]?.position)
   }
 
   async #arrived(position: string): Promise<void> {

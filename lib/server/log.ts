@@ -8,6 +8,8 @@ export interface Entry {
   readonly sequence: number
   readonly feed: Feed
   readonly changes: readonly Change[]
+  /** Where the first of the source's changes was, where the entry doesn't have that one as it was. */
+  readonly begin?: string | undefined
   /** The text of the point that a client holds once it has applied this entry. */
   readonly point: string
   /** The position of every adapter at this point, in the order of the server's sources. */
@@ -23,6 +25,11 @@ export interface Entry {
 export interface Replay {
   bytes: number
   ms: number
+}
+
+/** Where the first of an entry's changes was in its source; undefined of one without changes. */
+export function beginOf({ begin, changes }: Entry): string | undefined {
+  return begin ?? changes[0]?.position
 }
 
 /** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
@@ -95,8 +102,8 @@ export class Log {
     }
     // Changes that are shown at once have no place between them: who holds some of them would be told those again.
     const [next] = this.after(low, feed)
-    const first = next?.changes[0]
-    return first && adapter.compare(first.position, position) <= 0 ? undefined : low
+    const begin = next && beginOf(next)
+    return begin !== undefined && adapter.compare(begin, position) <= 0 ? undefined : low
   }
 
   /** Reckons further bytes to an entry: a frame was made of it. */

@@ -7,7 +7,7 @@ import type { DocumentChange, Reading } from '../source/source.ts'
 import * as arrangement from './arrangement.ts'
 import { documentAfter } from './change.ts'
 import { digest } from './digest.ts'
-import type { Log } from './log.ts'
+import { beginOf, type Log } from './log.ts'
 import { slicer } from './pause.ts'
 import { Top } from './top.ts'
 import type { View } from './view.ts'
@@ -76,9 +76,9 @@ export async function loadSnapshot(
   for (let at = pinned + 1; at <= log.head; at++) {
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
-    const [first] = entry.changes
+    const begin = beginOf(entry)
     // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end, the documents may hold a part.
-    if (first && feed.adapter.compare(first.position, reading.to) > 0) {
+    if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
     }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Document, Id } from '../../lib/model/document.ts'
 import { Feed } from '../../lib/server/feed.ts'
-import { type Entry, Log } from '../../lib/server/log.ts'
+import { beginOf, type Entry, Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
 import type { View } from '../../lib/server/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../../lib/source/source.ts'
@@ -464,13 +464,37 @@ describe('server/feed', () => {
       send(
         update(1, a),
         update(2, { ...a, collection: 'teams' }),
-        update(3, a),
+        update(3, { ...a, id: 3 }),
         update(4, b),
         update(5),
         update(6),
       )
       expect(watcher.seen).to.deep.equal([['1', '2', '3'], ['4'], ['5'], ['6']])
       expect(teams.seen).to.deep.equal([['1', '2', '3']])
+    })
+
+    it('tells where a transaction began, also where its changes come to less than they were, or to nothing', async () => {
+      const { log, feed, send, watcher } = setUp()
+      await feed.acquire(watcher.view)
+      const a = { transaction: 'a' }
+      send(
+        update(1),
+        update(2, {
+          ...a,
+          id: 2,
+          kind: 'insert',
+          operations: [{ operation: 'set', path: '.', data: { _id: 2 } }],
+        }),
+        update(3, { ...a, id: 2, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }),
+        update(4),
+        update(5, a),
+        update(6, { ...a, id: 2 }),
+        update(7, a),
+      )
+      expect(watcher.seen).to.deep.equal([['1'], ['4'], ['6', '7']])
+      const entries = [1, 2, 3, 4].map((sequence) => log.at(sequence) as Entry)
+      expect(entries.map(beginOf)).to.deep.equal(['1', '2', '4', '5'])
+      expect(entries.map(({ changes }) => changes.length)).to.deep.equal([1, 0, 1, 2])
     })
 
     it('has the position of an entry when it is shown, and the later one after it', async () => {

@@ -192,6 +192,14 @@ describe('server/log', () => {
       ])
     })
 
+    it('not between those of which nothing came', () => {
+      const log = new Log(EVER)
+      log.append(entry(10, ['10']), 0)
+      log.append({ ...entry(10, ['22']), changes: [], begin: '20' }, 0)
+      const found = ['10', '19', '20', '21', '22'].map((at) => log.find(FEED, 0, at))
+      expect(found).to.deep.equal([1, 1, undefined, undefined, 2])
+    })
+
     it('also when all was let go', () => {
       const log = filled()
       log.clear()
