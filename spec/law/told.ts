@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { applyOp } from '../../lib/model/apply.ts'
 import type { Document } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
+import type { Operation } from '../../lib/model/operation.ts'
 import type { Change } from './reality.ts'
 import type { Identity, Root, Telling } from './roots.ts'
 import type { Write } from './writes.ts'
@@ -112,7 +114,18 @@ export class Told {
     if (saw && this.#telling.by === 'fields')
       return fieldsOf(before, after).map((operation) => ({ ...operation, id }))
     const whole = { operation: 'set', path: '.', data: after }
-    return [{ ...(saw && write.operation ? write.operation : whole), id }]
+    return [
+      { ...(saw && write.operation && leads(before, write.operation, after) ? write.operation : whole), id },
+    ]
+  }
+}
+
+/** Whether an operation makes a document the next one. It needn't where a store has null for what is missing. */
+function leads(before: Document, operation: NonNullable<Write['operation']>, after: Document): boolean {
+  try {
+    return isDeepStrictEqual(applyOp(structuredClone(before), structuredClone(operation) as Operation), after)
+  } catch {
+    return false
   }
 }
 

@@ -6,6 +6,7 @@ import { imagesOrSkip } from './fold.ts'
 
 const MEASURE = {
   runs: 20,
+  seed: 1,
   limit: 240_000,
   happened: [
     'states shown',
