@@ -8,7 +8,7 @@ export interface Entry {
   readonly sequence: number
   readonly feed: Feed
   readonly changes: readonly Change[]
-  /** Where the first of the source's changes was, where the entry doesn't have that one as it was. */
+  /** Where the first was of the source's changes that these come of; left out where it is the first of these. */
   readonly begin?: string | undefined
   /** The text of the point that a client holds once it has applied this entry. */
   readonly point: string

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import type { Browser } from 'playwright-core'
 import { BoardPage } from '../support/board.ts'
-import { launchChromium } from '../support/chromium.ts'
+import { chromiumOrSkip } from '../support/chromium.ts'
 import { callApi, type Demo, runDemo, startDemo, until } from '../support/demo.ts'
 
 const SOURCES = [
@@ -22,13 +22,7 @@ describe('the demo on each source', function () {
   const demos: Demo[] = []
 
   before(async function () {
-    this.timeout(300_000) // on a bare machine Chromium is installed first
-    const launched = await launchChromium()
-    if ('missing' in launched) {
-      console.log(`      ${launched.missing}`)
-      this.skip()
-    }
-    browser = launched
+    browser = await chromiumOrSkip(this)
   })
 
   beforeEach(async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { BoardPage } from '../support/board.ts'
-import { launchChromium } from '../support/chromium.ts'
+import { chromiumOrSkip } from '../support/chromium.ts'
 import { callApi, type Demo, recordStream, runDemo, startDemo, until } from '../support/demo.ts'
 
 /** Names and values of fields that a member may not see, and the name of one who is in another team. */
@@ -29,13 +29,7 @@ describe('the demo', function () {
   let board: BoardPage
 
   before(async function () {
-    this.timeout(300_000) // on a bare machine Chromium is installed first
-    const launched = await launchChromium()
-    if ('missing' in launched) {
-      console.log(`      ${launched.missing}`)
-      this.skip()
-    }
-    browser = launched
+    browser = await chromiumOrSkip(this)
   })
 
   beforeEach(async () => {
