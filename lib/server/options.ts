@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Jsonified } from '../model/shape.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import type { Criteria } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { CheckedManifest, Manifest, WidenedManifest } from '../policy/manifest.ts'
@@ -270,20 +271,6 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     },
     maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
     allowOrigin: origins(options.allowOrigin),
-  }
-}
-
-/**
- * @throws ParticleError `INVALID_OPTION` that names a key which isn't known, and the one that was perhaps
- * meant.
- */
-export function refuseUnknown(what: string, value: object, known: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue
-    const meant = known.find((name) => name.toLowerCase() === key.toLowerCase())
-    refuse(
-      `${what} "${key}" is not known; ${meant ? `"${meant}" was perhaps meant` : `known are ${known.join(', ')}`}`,
-    )
   }
 }
 

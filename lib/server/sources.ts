@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import {
   type Criteria,
   canonicalQuery,
@@ -17,7 +18,7 @@ import { checkRelation, type Links, parseRelation, type Relation } from '../poli
 import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
-import { type DataSource, refuseUnknown, type ServerOptions } from './options.ts'
+import type { DataSource, ServerOptions } from './options.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
 import type { ViewSpec } from './view.ts'
 

@@ -1,6 +1,7 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import type {
   Adapter,
@@ -201,13 +202,7 @@ export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
       'mongo(db) takes a database of the MongoDB driver, as client.db() returns it',
     )
   }
-  const known = Object.keys(options).find((name) => name !== 'pipeline' && name !== 'maxAwaitTimeMS')
-  if (known !== undefined) {
-    throw new ParticleError(
-      'INVALID_OPTION',
-      `mongo(db, options) knows pipeline and maxAwaitTimeMS, but not ${known}`,
-    )
-  }
+  refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS'])
   const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()
   adapters.set(db.client, ofClient)
   const adapter =
