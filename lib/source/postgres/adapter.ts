@@ -16,6 +16,7 @@ import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
 import { Replication } from './replication.ts'
@@ -223,8 +224,7 @@ const adapters = new WeakMap<Pool, PostgresAdapter>()
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  */
 export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAdapter {
-  if (typeof pool?.connect !== 'function' || typeof pool.options !== 'object')
-    throw invalid('postgres(pool) takes a Pool of the pg package')
+  checkPool(pool)
   const adapter = adapters.get(pool) ?? new PostgresAdapter(pool, options)
   checkOptions(options)
   adapters.set(pool, adapter)
