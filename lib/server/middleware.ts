@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
 import { allowCors, isCrossOrigin } from './cors.ts'
@@ -11,10 +12,10 @@ import type { Server } from './server.ts'
 import { ResponseSink } from './sink.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
-export interface Handler {
+export interface Handler<Identity = AnyIdentity> {
   (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void
   /** The server behind the handler. */
-  readonly server: Server
+  readonly server: Server<Identity>
 }
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -33,7 +34,7 @@ const RETRY_AFTER = '2'
 const MOST_COOKIE = 3_900
 
 /** The routes of a server, as a handler. */
-export function createHandler(server: Server): Handler {
+export function createHandler<Identity>(server: Server<Identity>): Handler<Identity> {
   const { path } = server.options
   const routes: Record<string, { method: string; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { method: 'POST', handle: handshake },
