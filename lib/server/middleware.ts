@@ -8,7 +8,7 @@ import { readJson } from './body.ts'
 import { Closing } from './closing.ts'
 import { allowCors, isCrossOrigin, isEncrypted } from './cors.ts'
 import type { ResolvedOptions } from './options.ts'
-import { beginStream, isOpen, owned, retire, sessionOf } from './response.ts'
+import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
 
@@ -62,6 +62,7 @@ export function createHandler(server: Server): Handler {
       response,
       base: `${base}${path}`,
       query: new URLSearchParams(query),
+      isStream: route?.handle === stream,
       isClosing: () => server.closing || closing.has(request),
       onClosing: (sink) => closing.watch(request, sink),
     }
@@ -88,6 +89,8 @@ interface Exchange {
   /** The path of the routes as the client sees it. */
   base: string
   query: URLSearchParams
+  /** Whether the request is for a stream, whatever the answer is. */
+  isStream: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
   /** Has a stream ended when that HTTP server is closed; what is returned forgets the stream. */
@@ -228,7 +231,8 @@ function sendError(exchange: Exchange, status: number, code: ErrorCode, message:
   sendJson(exchange, status, { error: { code, message } })
 }
 
-function sendJson({ response, isClosing }: Exchange, status: number, body: unknown): void {
+function sendJson(exchange: Exchange, status: number, body: unknown): void {
+  const { request, response, isClosing, isStream } = exchange
   if (isClosing()) retire(response)
   const bytes = Buffer.from(JSON.stringify(body))
   response.writeHead(status, {
@@ -236,6 +240,8 @@ function sendJson({ response, isClosing }: Exchange, status: number, body: unkno
     'Content-Length': bytes.length,
     'Cache-Control': 'no-store',
   })
+  // It may have waited for its rights while the user logged out.
+  if (isStream) unhook(request, response)
   response.end(bytes)
 }
 

@@ -64,10 +64,10 @@ export function beginStream(
 function ignore(): void {}
 
 /**
- * Removes what other middlewares hung on the response. Their work was on the head, which is written; at the end of a
+ * Removes what other middlewares hung on a response whose head is written. Their work was on the head; at the end of a
  * stream, hours later, express-session would save the session that it loaded at the beginning, and so undo a logout.
  */
-function unhook(request: IncomingMessage, response: ServerResponse): void {
+export function unhook(request: IncomingMessage, response: ServerResponse): void {
   const encoding = response.getHeader('Content-Encoding')
   if (encoding === undefined || encoding === 'identity') {
     for (const name of HOOKED) if (Object.hasOwn(response, name)) Reflect.deleteProperty(response, name)
