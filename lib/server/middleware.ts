@@ -5,7 +5,7 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
-import { Closing } from './closing.ts'
+import { Closing, serverOf } from './closing.ts'
 import { allowCors, isCrossOrigin, isEncrypted } from './cors.ts'
 import type { ResolvedOptions } from './options.ts'
 import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
@@ -56,6 +56,7 @@ export function createHandler(server: Server): Handler {
     }
     const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
+    const httpServer = serverOf(request)
     const exchange: Exchange = {
       server,
       request,
@@ -63,8 +64,8 @@ export function createHandler(server: Server): Handler {
       base: `${base}${path}`,
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
-      isClosing: () => server.closing || closing.has(request),
-      onClosing: (sink) => closing.watch(request, sink),
+      isClosing: () => server.closing || closing.has(httpServer),
+      onClosing: (sink) => closing.watch(httpServer, sink),
     }
     if (exchange.isClosing()) retire(response)
     if (!route) {
