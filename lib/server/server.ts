@@ -151,6 +151,11 @@ export class Server<Identity = AnyIdentity> {
     return this.#closing
   }
 
+  /** @internal Whether {@link Server.disconnect} was called. */
+  get closing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** @internal The answer to a handshake. */
   async grant(
     given: Json,
