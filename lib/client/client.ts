@@ -2,26 +2,27 @@ import { ParticleError } from '../errors.ts'
 import type { Document, Model } from '../model/document.ts'
 import type { DataOf, ModelOf } from '../model/shape.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { HttpTransport, type OpenStream } from './http.ts'
 import { Link } from './link.ts'
 import { type ClientOptions, checkOptions, invalid } from './options.ts'
+import { type Page, watchPage } from './page.ts'
 import { matcher, parsePattern } from './pattern.ts'
-import { RegisterTransport } from './register.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
 import { CLOCK, type Clock, type Transport } from './transport.ts'
+import { transportOf } from './transports.ts'
 
 /** Hears of changes that touch a pattern: the root's documents as they are now, and the event that changed them. */
 export type Listener<Data = Document[]> = (data: Data, event: ServerEvent) => void
 
-/** What only the entry points and the specs set. */
+/** What only specs set. */
 export interface Internals {
-  /** Opens a stream with the token in a header. */
-  openStream?: OpenStream
+  transport?: Transport
   clock?: Clock
   random?: () => number
   /** The page's address; `undefined` where there is no page. */
   base?: string | undefined
+  /** What tells of the page's life. */
+  page?: Page
 }
 
 interface Subscription {
@@ -49,7 +50,7 @@ export class Client<T = Model> {
   readonly #subscriptions = new Set<Subscription>()
   readonly #subscribers = new Set<() => void>()
   readonly #waiters = new Set<(error?: ParticleError) => void>()
-  readonly #online = () => this.#link.retry()
+  readonly #unwatch: () => void
   #lastUpdated: Date | undefined
 
   /**
@@ -60,9 +61,9 @@ export class Client<T = Model> {
     checkOptions(options as ClientOptions)
     this.#options = options
     this.data = this.#store.data as ModelOf<T>
-    const clock = internals.clock ?? CLOCK
-    this.#link = new Link({
-      transport: transportFor(options, { base: globalThis.location?.href, ...internals, clock }),
+    const { clock = CLOCK, base, transport, page } = { base: globalThis.location?.href, ...internals }
+    const link = new Link({
+      transport: transport ?? transportOf(options as ClientOptions, base, clock),
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
@@ -71,8 +72,14 @@ export class Client<T = Model> {
       onError: (error) => this.#call(options.onError, error),
       onDebug: (message) => this.#call(options.onDebug, message),
     })
-    globalThis.addEventListener?.('online', this.#online)
-    queueMicrotask(() => this.#link.start())
+    this.#link = link
+    const follow = {
+      hide: () => link.pause('page'),
+      show: () => link.resume('page'),
+      doubt: () => link.doubt(),
+    }
+    this.#unwatch = watchPage(follow, clock, page)
+    queueMicrotask(() => link.start())
   }
 
   /** How the client stands. */
@@ -150,6 +157,19 @@ export class Client<T = Model> {
     return root === undefined ? this.#store.getModel() : this.#store.getRoot(root)
   }
 
+  /**
+   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is hidden, say. `status` is
+   * `paused` then; `ready()` waits. In a browser, the client does the same by itself for a page that is frozen or in the back/forward cache.
+   */
+  pause(): void {
+    this.#link.pause('user')
+  }
+
+  /** Ends what `pause()` began: opens a stream at once, which goes on from where the last one was closed. */
+  resume(): void {
+    this.#link.resume('user')
+  }
+
   /** Ends the connection for good; the data stays as it is. */
   close(): void {
     this.#link.close()
@@ -200,7 +220,7 @@ export class Client<T = Model> {
   }
 
   #changed(status: Status): void {
-    if (status === 'closed' || status === 'refused') globalThis.removeEventListener?.('online', this.#online)
+    if (status === 'closed' || status === 'refused') this.#unwatch()
     this.#call(this.#options.onStatus, status)
     this.#answer()
   }
@@ -228,31 +248,4 @@ export class Client<T = Model> {
       else console.error(error)
     }
   }
-}
-
-function transportFor(
-  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
-  { base, openStream, clock }: Internals & { clock: Clock },
-): Transport {
-  const { onRegister, EventSource = globalThis.EventSource, fetch = globalThis.fetch } = options
-  if (onRegister) return new RegisterTransport(onRegister)
-  let url: URL
-  try {
-    url = new URL(options.url ?? '/particle', base)
-  } catch {
-    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
-  }
-  const header = openStream && !options.EventSource ? openStream : undefined
-  if (!header && !EventSource) {
-    invalid('There is no EventSource here: give one as an option.')
-  }
-  const withCredentials = base !== undefined && url.origin !== new URL(base).origin
-  return new HttpTransport({
-    url,
-    // Called as a method of something else, the browser's own would throw.
-    fetch: (...args) => fetch(...args),
-    openStream: header ?? ((address) => new EventSource(address, { withCredentials })),
-    carrier: header ? 'header' : base === undefined ? 'url' : 'cookie',
-    clock,
-  })
 }
