@@ -20,10 +20,11 @@ export class News {
   }
 
   /** A stream that could not be opened by a token that is just a moment old. */
-  unopened({ error, hint }: Failure): void {
+  unopened({ error, hint = '' }: Failure): void {
     if (++this.#unopened < UNOPENED) return
     const text = `Handshakes are answered, but no stream opens: ${error.message} ${hint}`
-    this.#once(new ParticleError(error.code, text, { cause: error }))
+    // The token is sent now this way and now another: that makes no other failure.
+    this.#once(new ParticleError(error.code, text, { cause: error }), hint)
   }
 
   opened(): void {
@@ -35,9 +36,9 @@ export class News {
     this.#told.clear()
   }
 
-  #once(error: ParticleError): void {
-    if (this.#told.has(error.message)) return
-    this.#told.add(error.message)
+  #once(error: ParticleError, key = error.message): void {
+    if (this.#told.has(key)) return
+    this.#told.add(key)
     this.#tell(error)
   }
 }

@@ -10,12 +10,32 @@ export const FAST: Clock = {
   after: (milliseconds, callback) => CLOCK.after(milliseconds / 100, callback),
 }
 
+/** Real time, that many times as fast, also as the clock shows it; notes the delays that it was asked for, in milliseconds. */
+export class FastClock implements Clock {
+  readonly delays: number[] = []
+  readonly #speed: number
+  readonly #start = Date.now()
+
+  constructor(speed: number) {
+    this.#speed = speed
+  }
+
+  now(): number {
+    return this.#start + (Date.now() - this.#start) * this.#speed
+  }
+
+  after(milliseconds: number, callback: () => void): () => void {
+    this.delays.push(milliseconds)
+    return CLOCK.after(milliseconds / this.#speed, callback)
+  }
+}
+
 /** What answers a request in place of the server's usual answer. */
-export type Answer = (response: ServerResponse, request: IncomingMessage) => void
+export type LittleAnswer = (response: ServerResponse, request: IncomingMessage) => void
 
 /** An answer as proxies, firewalls, captive portals and catch-all routes give it. */
 export const html =
-  (status: number, headers: Record<string, string> = {}): Answer =>
+  (status: number, headers: Record<string, string> = {}): LittleAnswer =>
   (response) => {
     response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', ...headers })
     response.end('<!doctype html><title>Not Particle</title>')
@@ -23,14 +43,14 @@ export const html =
 
 /** An answer of Particle's own form. */
 export const refusal =
-  (status: number, code: string, headers: Record<string, string> = {}): Answer =>
+  (status: number, code: string, headers: Record<string, string> = {}): LittleAnswer =>
   (response) => {
     response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', ...headers })
     response.end(JSON.stringify({ error: { code, message: 'No.' } }))
   }
 
 /** No answer: the connection is reset. */
-export const reset: Answer = (_response, request) => void request.socket.destroy()
+export const reset: LittleAnswer = (_response, request) => void request.socket.destroy()
 
 interface Handshake {
   identity: unknown
@@ -52,8 +72,8 @@ export class LittleServer {
   readonly handshakes: Handshake[] = []
   readonly streams: StreamRequest[] = []
   /** What answers the next handshakes, and the next streams, in place of the usual. */
-  readonly handshakeAnswers: Answer[] = []
-  readonly streamAnswers: Answer[] = []
+  readonly handshakeAnswers: LittleAnswer[] = []
+  readonly streamAnswers: LittleAnswer[] = []
   /** Tokens that open no stream. */
   readonly refused = new Set<string>()
   heartbeat = 10_000
@@ -76,6 +96,13 @@ export class LittleServer {
   close(): void {
     this.#server.close()
     this.#server.closeAllConnections()
+  }
+
+  /** Gives a stream, the usual way. */
+  stream(response: ServerResponse): void {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
+    response.flushHeaders()
+    this.onStream()
   }
 
   send(event: string, data: object, id?: string): void {
@@ -117,6 +144,10 @@ export class LittleServer {
       this.#greet(request, response)
       return
     }
+    if (!url.pathname.endsWith('/stream')) {
+      html(200)(response, request)
+      return
+    }
     const token = /^Bearer (.*)$/.exec(request.headers.authorization ?? '')?.[1] ?? body.token
     const last = request.headers['last-event-id']
     const position = typeof last === 'string' ? last : body.lastEventId
@@ -124,11 +155,7 @@ export class LittleServer {
     const answer = this.streamAnswers.shift()
     if (answer) answer(response, request)
     else if (this.refused.has(token)) refusal(401, 'UNAUTHORIZED')(response, request)
-    else {
-      response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
-      response.flushHeaders()
-      this.onStream()
-    }
+    else this.stream(response)
   }
 
   #greet(request: IncomingMessage, response: ServerResponse): void {
