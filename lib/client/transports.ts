@@ -10,7 +10,11 @@ import type { Clock, Transport } from './transport.ts'
  * @param base the page's address; `undefined` where there is no page
  * @throws ParticleError `INVALID_OPTION`
  */
-export function transportOf(options: ClientOptions, base: string | undefined, clock: Clock): Transport {
+export function transportOf(
+  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
+  base: string | undefined,
+  clock: Clock,
+): Transport {
   const { onRegister, fetch = globalThis.fetch } = options
   if (onRegister) return new RegisterTransport(onRegister)
   // React Native's fetch gives nothing before all is there.

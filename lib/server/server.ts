@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { type Admission, Admissions, carried } from './admission.ts'
@@ -16,14 +17,7 @@ import { IdLines } from './frame.ts'
 import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
-import {
-  type CheckedSources,
-  type DataSources,
-  MOST_TIMER,
-  type ResolvedOptions,
-  resolveOptions,
-  type ServerOptions,
-} from './options.ts'
+import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
@@ -53,7 +47,7 @@ interface Admitted {
 }
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
-export class Server<const S extends DataSources = DataSources> {
+export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
   readonly #epoch = randomBytes(6).toString('base64url')
@@ -70,8 +64,8 @@ export class Server<const S extends DataSources = DataSources> {
   #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
-  constructor(options: ServerOptions<S & CheckedSources<S>>) {
-    const resolved = resolveOptions(options as ServerOptions)
+  constructor(options: ServerOptions) {
+    const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
     const failed = (error: unknown, source: string) => onError(asError(error, source))
@@ -109,7 +103,7 @@ export class Server<const S extends DataSources = DataSources> {
   }
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
-  middleware(): Handler {
+  middleware(): Handler<Identity> {
     return createHandler(this)
   }
 
@@ -157,6 +151,11 @@ export class Server<const S extends DataSources = DataSources> {
     return this.#closing
   }
 
+  /** @internal Whether {@link Server.disconnect} was called. */
+  get closing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** @internal The answer to a handshake. */
   async grant(
     given: Json,
@@ -177,7 +176,7 @@ export class Server<const S extends DataSources = DataSources> {
    * @param reason sent to the clients
    * @returns how many streams were ended
    */
-  revoke(predicate: Predicate, reason = 'revoked'): number {
+  revoke(predicate: Predicate<Identity>, reason = 'revoked'): number {
     return this.#streams.revoke(predicate, reason)
   }
 
@@ -189,7 +188,7 @@ export class Server<const S extends DataSources = DataSources> {
    * @param predicate of what `identityLookup` found before, and of what the client presented; default: all
    * @returns resolves to how many streams there were, once nothing more is sent under the old rights
    */
-  refresh(predicate: Predicate = () => true): Promise<number> {
+  refresh(predicate: Predicate<Identity> = () => true): Promise<number> {
     return this.#streams.refresh(predicate)
   }
 

@@ -45,6 +45,7 @@ export class RealClient extends Participant implements Transport {
     this.client = new Client(
       {
         identity: () => ({ user: this.user }),
+        notify: 'event',
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
           if (error.code !== 'SOURCE_FAILED') world.fault(`${name} met an error: ${error.stack}`)
@@ -55,7 +56,7 @@ export class RealClient extends Participant implements Transport {
   }
 
   get model(): Model {
-    return this.client.data
+    return this.client.data as Model
   }
 
   get over(): boolean {

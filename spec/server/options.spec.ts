@@ -77,6 +77,7 @@ describe('server/options', () => {
       { dataSources: {}, heartBeat: 1 },
       /"heartBeat" is not known; "heartbeat" was perhaps/,
     ],
+    ['dataSource', { dataSource: {} }, /^option "dataSource" is not known; "dataSources" was perhaps meant/],
     ['an option of 2013', { datasources: {} }, /"datasources" is not known; "dataSources" was perhaps meant/],
     [
       'an identityLookup that is none',
