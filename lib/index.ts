@@ -1,4 +1,4 @@
-import { Client } from './client/node.ts'
+import { Client } from './client/index.ts'
 import { ParticleError } from './errors.ts'
 import type { AnyIdentity } from './policy/identity.ts'
 import { related } from './policy/relation.ts'
