@@ -1,4 +1,8 @@
+export type { Identified, IdentityLookup } from './identity-lookup.ts'
 export type { Handler } from './middleware.ts'
+export type { ServerOptions } from './options.ts'
+export type { Receiver } from './receiver.ts'
+export { Server, type Stats } from './server.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,
@@ -6,10 +10,5 @@ export type {
   DataSources,
   Dependency,
   DependsOn,
-  Identified,
-  IdentityLookup,
-  ServerOptions,
-} from './options.ts'
-export type { Receiver } from './receiver.ts'
-export { Server, type Stats } from './server.ts'
+} from './source-options.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

@@ -8,8 +8,10 @@ import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
 import { allowCors, isCrossOrigin } from './cors.ts'
 import type { ResolvedOptions } from './options.ts'
+import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import { ResponseSink } from './sink.ts'
+import { Warnings } from './warnings.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
 export interface Handler<Identity = AnyIdentity> {
@@ -41,6 +43,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
     [`${path}/stream`]: { method: 'GET', handle: stream },
     [`${path}/client.js`]: { method: 'GET', handle: clientScript },
   }
+  const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
     request: IncomingMessage & { originalUrl?: string },
     response: ServerResponse,
@@ -48,18 +51,20 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
   ) => {
     const [pathname = '', query = ''] = split(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     if (!route) {
+      hints.unmatched(request, response, pathname, original)
       if (next) next()
       else sendError(response, 404, 'NOT_FOUND', 'There is nothing here')
       return
     }
+    hints.matched(request, response)
     if (allowCors(request, response, server.options.allowOrigin)) return
     if (request.method !== route.method && !(request.method === 'HEAD' && pathname.endsWith('.js'))) {
       response.setHeader('Allow', `${route.method}, OPTIONS`)
       sendError(response, 405, 'METHOD_NOT_ALLOWED', `This route takes ${route.method}`)
       return
     }
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
     const exchange = { server, request, response, base: `${base}${path}`, query: new URLSearchParams(query) }
     route.handle(exchange).catch((error: unknown) => fail(exchange, error))

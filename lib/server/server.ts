@@ -22,11 +22,13 @@ import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import { warnOfSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import { type Stream, Streams } from './streams.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
+import { Warnings } from './warnings.ts'
 import { Watches } from './watch.ts'
 
 /** Figures of a server at one moment. */
@@ -68,6 +70,7 @@ export class Server<Identity = AnyIdentity> {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
+    warnOfSetup(this.options, new Warnings(this.options))
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
