@@ -17,8 +17,8 @@ export class RouteHints {
   }
 
   /**
-   * Looks at a request that is no route's. Warns once it is answered by 404 or by a page: another handler may have known
-   * what to do with it.
+   * Looks at a request that is no route's. Warns once it is answered by 404: another handler may have known what to do
+   * with it.
    *
    * @param pathname below where the middleware is mounted
    * @param original as it came
@@ -31,8 +31,7 @@ export class RouteHints {
       .map((route) => route.replace(' ', ` ${mount}${path}/`))
       .join(', ')
     response.once('finish', () => {
-      const page = /^text\/html/.test(String(response.getHeader('content-type') ?? ''))
-      if (response.statusCode !== 404 && !page) return
+      if (response.statusCode !== 404) return
       const came = `${request.method} ${original} is no route of Particle's: they are ${routes}`
       if (mount.endsWith(path) && ALIKE.test(pathname)) {
         this.#warnings.error(

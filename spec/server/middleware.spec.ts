@@ -266,6 +266,30 @@ describe('server/middleware', () => {
     })
   })
 
+  it('reports a criteria function that throws by its root and with its cause, and answers 503', async () => {
+    const cause = new TypeError("Cannot read properties of undefined (reading 'id')")
+    const { http, errors } = make({
+      identityLookup: trusting,
+      dataSources: {
+        jobs: {
+          manifest: true,
+          collection: memory().collection('jobs'),
+          criteria: () => {
+            throw cause
+          },
+        },
+      },
+    })
+    refused(await post(http, { identity: {} }), 503, 'UNAVAILABLE')
+    expect(errors).to.have.length(1)
+    expect(errors[0]).to.include({
+      name: 'ParticleError',
+      code: 'CALLBACK_FAILED',
+      message: `dataSources.jobs.criteria threw: ${cause.message}`,
+      cause,
+    })
+  })
+
   describe('identityLookup', () => {
     const error401 = Object.assign(new Error('no such user in table users'), { status: 401 })
     const refusals: [string, IdentityLookup][] = [
