@@ -29,9 +29,14 @@ export class References {
         key,
         keys.filter((other) => !this.#all.has([...path, other].join('.'))),
       )
-      const said = `${where} takes "@${name}" from the identity, which has ${keys.length > 0 ? `only ${keys.join(', ')}` : 'no fields'}: it matches nothing`
-      if (candidate === undefined) this.#warnings.debug(name, said)
-      else this.#warnings.error(name, `${said}; "@${[...path, candidate].join('.')}" was perhaps meant`)
+      const meant =
+        candidate === undefined
+          ? 'identities that have none by intent say so by null'
+          : `"@${[...path, candidate].join('.')}" was perhaps meant`
+      this.#warnings.error(
+        name,
+        `${where} takes "@${name}" from the identity, which has ${keys.length > 0 ? `only ${keys.join(', ')}` : 'no fields'}: it matches nothing; ${meant}`,
+      )
     }
   }
 }
