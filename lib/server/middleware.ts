@@ -11,8 +11,10 @@ import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
+import { Warnings } from './warnings.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
 export interface Handler<Identity = AnyIdentity> {
@@ -44,6 +46,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
+  const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
     request: IncomingMessage & { originalUrl?: string },
     response: ServerResponse,
@@ -51,11 +54,13 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
   ) => {
     const [pathname = '', query = ''] = split(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    if (route) hints.matched(request, response)
+    else hints.unmatched(request, response, pathname, original)
     if (!route && next) {
       next()
       return
     }
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
     const httpServer = serverOf(request)
     const exchange: Exchange = {

@@ -22,6 +22,7 @@ import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import { warnOfSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import type { Stats } from './stats.ts'
@@ -29,6 +30,7 @@ import type { Stream } from './stream.ts'
 import { Streams } from './streams.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
+import { Warnings } from './warnings.ts'
 import { Watches } from './watch.ts'
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
@@ -53,6 +55,7 @@ export class Server<Identity = AnyIdentity> {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
+    warnOfSetup(this.options, new Warnings(this.options))
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
