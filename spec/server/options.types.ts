@@ -1,5 +1,6 @@
 import { expectTypeOf } from 'expect-type'
 import type express from 'express'
+import type {} from 'express-session'
 import { type Collection, MongoClient, type ObjectId } from 'mongodb'
 import particle, { type Criteria, type IdentityLookup, Server, type ServerOptions } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
@@ -12,9 +13,9 @@ interface User {
   teams: string[]
   since: Date
 }
-declare module 'express-serve-static-core' {
-  interface Request {
-    session: { userId?: number }
+declare module 'express-session' {
+  interface SessionData {
+    account: number
   }
 }
 declare const users: Collection<User>
@@ -83,7 +84,7 @@ expectTypeOf(server).toEqualTypeOf<Server<{ userId: number; admin: boolean }>>()
 // The request may have the type that the framework gives it, and more than that.
 particle.middleware({
   identityLookup: (_identity, _done, request?: express.Request) =>
-    request?.session.userId === undefined ? null : { userId: request.session.userId },
+    request?.session.account === undefined ? null : { userId: request.session.account },
   dataSources: {
     todos: {
       ...todosOf,
@@ -95,7 +96,7 @@ particle.middleware({
   },
 })
 particle.middleware({
-  identityLookup: (_identity, _done, request: express.Request) => ({ userId: request.session.userId }),
+  identityLookup: (_identity, _done, request: express.Request) => ({ userId: request.session.account }),
   dataSources: { todos: todosOf },
 })
 particle.middleware({
@@ -202,7 +203,7 @@ new particle.Server({
 // Options that stand alone, with functions that declare what they take, or of a declared type.
 const options = {
   identityLookup: (_identity: unknown, _done: unknown, request?: express.Request) =>
-    request?.session.userId === undefined ? null : { userId: request.session.userId },
+    request?.session.account === undefined ? null : { userId: request.session.account },
   dataSources: { todos: { ...todosOf, criteria: (identity: Known) => ({ owner: identity.userId }) } },
 }
 const constant = {
