@@ -1,3 +1,4 @@
+export type { Identified, IdentityLookup } from './identity.ts'
 export type { Handler } from './middleware.ts'
 export type {
   CallbacksOptions,
@@ -6,10 +7,9 @@ export type {
   DataSources,
   Dependency,
   DependsOn,
-  Identified,
-  IdentityLookup,
   ServerOptions,
 } from './options.ts'
 export type { Receiver } from './receiver.ts'
-export { Server, type Stats } from './server.ts'
+export { Server } from './server.ts'
+export type { Stats } from './stats.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

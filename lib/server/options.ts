@@ -1,6 +1,4 @@
-import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
-import type { Jsonified } from '../model/shape.ts'
 import { refuseUnknown } from '../model/unknown.ts'
 import type { Criteria } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
@@ -8,45 +6,8 @@ import type { CheckedManifest, Manifest, WidenedManifest } from '../policy/manif
 import type { CacheConfig } from '../policy/relation.ts'
 import type { CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
+import type { Identified, IdentityLookup } from './identity.ts'
 import type { Replay } from './log.ts'
-
-/** What refuses a client, in place of an identity. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a function that only calls `done` returns void.
-type Refusal = null | undefined | false | void
-
-/**
- * Finds out who a client is. `identity` is what the client presented, which proves nothing by itself;
- * `request` is the handshake's request (undefined for `server.register`). Its type may be narrowed:
- * `request?: express.Request`.
- *
- * The answer is what the sources need to know of the user, as JSON: returned, resolved to, or given to
- * `done(null, answer)`; whichever comes first counts. `null`, `false` and `undefined` refuse the client (401)
- * in all three forms, with one exception: a function that uses `done` and returns (or resolves to)
- * `undefined` is taken to call `done` later, and is waited for, up to 30 s; then the client is told to try
- * again (503). A function uses `done` where its own text names its second parameter again after declaring it,
- * has rest parameters, or says `arguments`.
- *
- * An error, thrown, rejected with or given to `done`, means that the identity couldn't be found out (503, the
- * client tries again), unless it has `status: 401` or `403`, which refuse.
- */
-export type IdentityLookup<Identity = AnyIdentity> = {
-  // A method, so that a function may declare a narrower type of request.
-  lookup(
-    identity: AnyIdentity,
-    done: (error?: unknown, identity?: unknown) => void,
-    request: IncomingMessage | undefined,
-  ): Identity | Refusal | PromiseLike<Identity | Refusal>
-}['lookup']
-
-/**
- * What `identityLookup` found, as functions of the identity get it: in its JSON form; `any` where its type
- * doesn't tell.
- */
-export type Identified<Identity> = [unknown] extends [Identity]
-  ? AnyIdentity
-  : [Identity] extends [Refusal]
-    ? AnyIdentity
-    : Jsonified<Exclude<Identity, Refusal>>
 
 /** A source whose data the application reads and follows by functions of its own. */
 export interface CallbacksOptions<M = Manifest, Identity = AnyIdentity> extends CallbackSource<Identity> {
@@ -144,6 +105,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    * for this process.
    */
   secret?: string | undefined
+  /**
+   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only for the
+   * server that sealed it. The same on all nodes of one server. Default: none.
+   */
+  audience?: string | undefined
   /** How long a token is valid, in milliseconds. Default: 1 hour. */
   sessionTtl?: number | undefined
   /**
@@ -187,6 +153,7 @@ export interface ResolvedOptions {
   onError: (error: Error) => void
   path: string
   secret: string | undefined
+  audience: string | undefined
   sessionTtl: number
   heartbeat: number
   retry: number
@@ -211,6 +178,7 @@ const KNOWN = [
   'onError',
   'path',
   'secret',
+  'audience',
   'sessionTtl',
   'heartbeat',
   'retry',
@@ -261,6 +229,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     onError: options.onError ?? ((error) => console.error(error)),
     path: pathOf(options.path ?? DEFAULTS.path),
     secret: secretOf(options.secret),
+    audience: audienceOf(options.audience),
     sessionTtl,
     heartbeat,
     retry: number('retry', options.retry, DEFAULTS.retry, 0, MOST_TIMER),
@@ -299,6 +268,11 @@ function secretOf(secret: unknown): string | undefined {
   if (typeof secret !== 'string' || secret.length < 16)
     refuse('secret must be a string of at least 16 characters')
   return secret
+}
+
+function audienceOf(audience: unknown): string | undefined {
+  if (audience !== undefined && typeof audience !== 'string') refuse('audience must be a string')
+  return audience
 }
 
 function origins(value: unknown): readonly string[] {

@@ -1,5 +1,6 @@
+import type { Identified } from './identity.ts'
 import type { Handler } from './middleware.ts'
-import type { CheckedSources, DataSources, Identified, ServerOptions } from './options.ts'
+import type { CheckedSources, DataSources, ServerOptions } from './options.ts'
 import type { Server } from './server.ts'
 
 /**

@@ -24,6 +24,7 @@ describe('server/options', () => {
       disconnect: undefined,
       path: '/particle',
       secret: undefined,
+      audience: undefined,
       sessionTtl: 3_600_000,
       heartbeat: 15_000,
       retry: 1_000,
