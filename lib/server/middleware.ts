@@ -65,7 +65,7 @@ export function createHandler(server: Server): Handler {
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
       isClosing: () => server.closing || closing.has(httpServer),
-      onClosing: (sink) => closing.watch(httpServer, sink),
+      endOnClosing: () => closing.watch(httpServer, response),
     }
     if (exchange.isClosing()) retire(response)
     if (!route) {
@@ -94,8 +94,8 @@ interface Exchange {
   isStream: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
-  /** Has a stream ended when that HTTP server is closed; what is returned forgets the stream. */
-  onClosing(sink: Sink): () => void
+  /** Has the response, which is a stream, ended when that HTTP server is closed. */
+  endOnClosing(): void
 }
 
 function split(url: string): [string, string] {
@@ -163,10 +163,10 @@ async function stream(exchange: Exchange): Promise<void> {
 
 /** Apart from the stream's route, so that the listeners hold no more than what they need for as long as the stream lasts. */
 function openSink(exchange: Exchange): Sink {
-  const { server, request, response, isClosing, onClosing } = exchange
+  const { server, request, response, isClosing } = exchange
   refuseWhenClosing(exchange)
   const sink = beginStream(request, response, server.options.heartbeat)
-  response.once('close', onClosing(sink))
+  exchange.endOnClosing()
   const session = sessionOf(response)
   // Over HTTP/2 the client is to come back by another connection, and so to another node.
   if (session) response.once('close', () => void (isClosing() && session.close()))

@@ -76,11 +76,8 @@ export class ResponseSink implements Sink {
     else setImmediate(listener)
   }
 
-  /** Ends the response. A reader that takes nothing of what still waits is given up, or a server could not close. */
   end(): void {
-    this.#response.end()
-    const carrier = this.#stream ?? this.#response.socket
-    if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
+    endResponse(this.#response)
   }
 
   get #writable(): Socket | ServerHttp2Stream | ServerResponse {
@@ -112,6 +109,13 @@ function socketOf(response: ServerResponse): Socket | undefined {
   const plain =
     response.write === OutgoingMessage.prototype.write && response.headersSent && response.chunkedEncoding
   return plain && socket ? socket : undefined
+}
+
+/** Ends a stream's response. A reader that takes nothing of what still waits is given up, or a server could not close. */
+export function endResponse(response: ServerResponse): void {
+  response.end()
+  const carrier = streamOf(response) ?? response.socket
+  if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
 }
 
 /** The HTTP/2 stream of a response, which is then one of Node's compatibility API. */
