@@ -114,6 +114,8 @@ async function handshake(exchange: Exchange): Promise<void> {
   if (previous !== undefined && previous !== null && typeof previous !== 'string') {
     throw new ParticleError('INVALID_MESSAGE', 'previous must be the text of a token')
   }
+  // What is pipelined behind a stream is never answered, and must cost no lookup.
+  await owned(response)
   const granted = await server.grant(identity, request, previous ?? undefined)
   if (!isOpen(response)) return
   const { token, session, expiresAt } = granted
@@ -152,7 +154,7 @@ async function stream(exchange: Exchange): Promise<void> {
   }
   const last = request.headers['last-event-id']
   const position = (typeof last === 'string' && last) || query.get('lastEventId') || undefined
-  if (!response.socket || !isOpen(response)) return
+  if (response.socket === null || !isOpen(response)) return
   server.attach(
     admitted,
     position,

@@ -13,7 +13,7 @@ const HOOKED = ['writeHead', 'write', 'end'] as const
  * @returns never resolves where the connection closes first; nothing else holds the promise then
  */
 export async function owned(response: ServerResponse): Promise<void> {
-  if (response.socket || response.writableEnded) return
+  if (response.socket !== null || response.writableEnded) return
   await new Promise<void>((resolve) => void response.once('socket', () => resolve()))
 }
 
