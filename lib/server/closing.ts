@@ -6,14 +6,20 @@ import { endResponse } from './sink.ts'
 const INTERVAL = 250
 
 /**
- * Notices when an HTTP server was closed, and then ends the streams that came by it. An HTTP server tells that it was
- * closed only once its last connection has ended, which is what a stream never does by itself.
+ * Notices when an HTTP server was closed, and then ends the streams that came by it. An HTTP server tells
+ * that it was closed only once its last connection has ended, which is what a stream never does by itself.
  */
 export class Closing {
-  /** The servers that have been seen to listen; some never do: they are handed sockets that another process accepted. */
+  /**
+   * The servers that have been seen to listen; some never do: they are handed sockets that another process
+   * accepted.
+   */
   readonly #listened = new WeakSet<NetServer>()
   readonly #streams = new Map<NetServer, Set<ServerResponse>>()
-  /** One listener for all streams, which Node calls on the response: a function for each would take memory for each. */
+  /**
+   * One listener for all streams, which Node calls on the response: a function for each would take memory
+   * for each.
+   */
   readonly #forget: (this: ServerResponse) => void
   #timer: NodeJS.Timeout | undefined
 
@@ -60,8 +66,8 @@ export class Closing {
 }
 
 /**
- * The HTTP server that accepted the socket of a request, to be asked for while the request lasts: over HTTP/2 it is not
- * known afterwards. Node sets the property, but its types don't have it.
+ * The HTTP server that accepted the socket of a request, to be asked for while the request lasts: over
+ * HTTP/2 it is not known afterwards. Node sets the property, but its types don't have it.
  */
 export function serverOf(request: IncomingMessage): NetServer | undefined {
   const { server } = (request.socket ?? {}) as { server?: NetServer }

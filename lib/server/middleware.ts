@@ -163,7 +163,7 @@ async function stream(exchange: Exchange): Promise<void> {
   )
 }
 
-/** Apart from the stream's route, so that the listeners hold no more than what they need for as long as the stream lasts. */
+/** Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream lasts. */
 function openSink(exchange: Exchange): Sink {
   const { server, request, response, isClosing } = exchange
   refuseWhenClosing(exchange)
