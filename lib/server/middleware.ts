@@ -144,9 +144,9 @@ async function handshake(exchange: Exchange): Promise<void> {
 
 async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
+  const { token, position } = await streamRequest(exchange)
   await owned(response)
   refuseWhenClosing(exchange)
-  const { token, position } = await streamRequest(exchange)
   const admitted = await server.admit(token, browserValues(request))
   if (response.socket === null || !isOpen(response)) return
   server.attach(
