@@ -107,6 +107,9 @@ export class Server<Identity = AnyIdentity> {
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
   middleware(): Handler<Identity> {
+    // `app.use(server.middleware)` would call it with a request, and with no server.
+    if (!(this instanceof Server))
+      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
     return createHandler(this)
   }
 

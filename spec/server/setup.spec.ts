@@ -76,6 +76,17 @@ describe('server/setup', () => {
     })
   }
 
+  it('warns of operators without their $', () => {
+    const of = (criteria: Criteria) =>
+      told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
+    expect(of({ team: { in: ['a'] }, $and: [{ at: { gte: 5, lt: 7 } }] })).to.deep.equal([
+      'dataSources.jobs.criteria compares "team" with an object or a list that has "in": "$in" was perhaps meant',
+      'dataSources.jobs.criteria compares "at" with an object or a list that has "gte": "$gte" was perhaps meant',
+    ])
+    expect(of({ or: [{ a: 1 }, { a: 2 }] }).join()).to.include('"$or" was perhaps meant')
+    expect(of({ team: { $in: ['a'] }, shape: { type: 'in', size: 3 }, or: ['a'] })).to.deep.equal([])
+  })
+
   it('warns of a criteria function that can show nothing', () => {
     const criteria = new Function('return (identity) => { owner: identity.id }')() as Criteria
     const [message] = told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
