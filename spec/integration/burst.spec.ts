@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type Collection, MongoClient } from 'mongodb'
-import { Client } from '../../lib/client/node.ts'
+import { Client } from '../../lib/client/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
