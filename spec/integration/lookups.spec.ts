@@ -1,18 +1,19 @@
+import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import particle from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../support/http.ts'
 
-type Visit = express.Request & { session?: { userId?: number } }
+type Visit = IncomingMessage & { session?: { userId?: number } }
 type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLookup']>
 
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
-const session: RequestHandler = (request: Visit, _response, next) => {
+const session = ((request: Visit, _response: unknown, next: () => void) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
   request.session = user === undefined ? {} : { userId: Number(user) }
   next()
-}
+}) as unknown as RequestHandler
 const db = {
   find: (id: unknown, done: (error: unknown, found?: unknown) => void) => setTimeout(done, 100, null, { id }),
 }
