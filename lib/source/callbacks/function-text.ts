@@ -31,6 +31,11 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
+/** Whether the text of a function can be had and read. A bound function and a Proxy have none. */
+export function hasText(fn: (...args: never[]) => unknown): boolean {
+  return textOf(fn) !== undefined
+}
+
 /** Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own text tells. */
 export function readsOfParameter(
   fn: (...args: never[]) => unknown,
