@@ -8,9 +8,9 @@ type Visit = express.Request & { session?: { userId?: number } }
 type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLookup']>
 
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
-const session: RequestHandler = (request: Visit, _response, next) => {
+const session: RequestHandler = (request, _response, next) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
-  request.session = user === undefined ? {} : { userId: Number(user) }
+  Object.assign(request, { session: user === undefined ? {} : { userId: Number(user) } })
   next()
 }
 const db = {
@@ -75,14 +75,15 @@ describe('An identityLookup over HTTP', () => {
 
   it('that reads a session which is mounted after Particle is told so, whether it throws or refuses', async () => {
     const throwing = await shake(
-      (_identity, _done, request: Visit) => ({ id: (request.session as { id: 1 }).id }),
-      {
-        late: true,
+      (_identity, _done, request) => {
+        const { userId } = (request as unknown as { session: { userId: number } }).session
+        return { userId }
       },
+      { late: true },
     )
     expect(throwing.status).to.equal(503)
     expect(throwing.errors.join()).to.match(
-      /^identityLookup threw: Cannot read .*request\.session is undefined: is a session middleware .* mounted after Particle's\?/,
+      /^identityLookup threw: Cannot destructure .*request\.session is undefined: is a session middleware .* mounted after Particle's\?/,
     )
     await listening?.close()
     const refusing = await shake((_identity, _done, request: Visit) => request.session?.userId ?? null, {
