@@ -1,18 +1,19 @@
+import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import particle from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../support/http.ts'
 
-type Visit = express.Request & { session?: { userId?: number } }
+type Visit = IncomingMessage & { session?: { userId?: number } }
 type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLookup']>
 
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
-const session: RequestHandler = (request, _response, next) => {
+const session = ((request: Visit, _response: unknown, next: () => void) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
-  Object.assign(request, { session: user === undefined ? {} : { userId: Number(user) } })
+  request.session = user === undefined ? {} : { userId: Number(user) }
   next()
-}
+}) as unknown as RequestHandler
 const db = {
   find: (id: unknown, done: (error: unknown, found?: unknown) => void) => setTimeout(done, 100, null, { id }),
 }
@@ -75,15 +76,14 @@ describe('An identityLookup over HTTP', () => {
 
   it('that reads a session which is mounted after Particle is told so, whether it throws or refuses', async () => {
     const throwing = await shake(
-      (_identity, _done, request) => {
-        const { userId } = (request as unknown as { session: { userId: number } }).session
-        return { userId }
+      (_identity, _done, request: Visit) => ({ id: (request.session as { id: 1 }).id }),
+      {
+        late: true,
       },
-      { late: true },
     )
     expect(throwing.status).to.equal(503)
     expect(throwing.errors.join()).to.match(
-      /^identityLookup threw: Cannot destructure .*request\.session is undefined: is a session middleware .* mounted after Particle's\?/,
+      /^identityLookup threw: Cannot read .*request\.session is undefined: is a session middleware .* mounted after Particle's\?/,
     )
     await listening?.close()
     const refusing = await shake((_identity, _done, request: Visit) => request.session?.userId ?? null, {
