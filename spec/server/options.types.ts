@@ -12,8 +12,11 @@ interface User {
   teams: string[]
   since: Date
 }
-/** A request as a session middleware leaves it. */
-type Visit = express.Request & { session: { userId?: number } }
+declare module 'express-serve-static-core' {
+  interface Request {
+    session: { userId?: number }
+  }
+}
 declare const users: Collection<User>
 const todos = memory().collection<{ owner: number; title: string }>('todos')
 const manifest = { title: true } as const
@@ -79,7 +82,7 @@ expectTypeOf(server).toEqualTypeOf<Server<{ userId: number; admin: boolean }>>()
 
 // The request may have the type that the framework gives it, and more than that.
 particle.middleware({
-  identityLookup: (_identity, _done, request?: Visit) =>
+  identityLookup: (_identity, _done, request?: express.Request) =>
     request?.session.userId === undefined ? null : { userId: request.session.userId },
   dataSources: {
     todos: {
@@ -92,7 +95,7 @@ particle.middleware({
   },
 })
 particle.middleware({
-  identityLookup: (_identity, _done, request: Visit) => ({ userId: request.session.userId }),
+  identityLookup: (_identity, _done, request: express.Request) => ({ userId: request.session.userId }),
   dataSources: { todos: todosOf },
 })
 particle.middleware({
@@ -109,11 +112,6 @@ particle.middleware({
 })
 // @ts-expect-error: a request is no text
 particle.middleware({ identityLookup: (_identity, _done, request: string) => request, dataSources: {} })
-
-particle.middleware({
-  identityLookup: (_identity, _done, request?: express.Request) => ({ ip: request?.ip ?? '' }),
-  dataSources: { todos: { ...todosOf, criteria: (identity) => ({ ip: identity.ip.trim() }) } },
-})
 
 // A promise; its answer in the JSON form that functions get.
 const { server: promised } = particle.middleware({
@@ -203,7 +201,7 @@ new particle.Server({
 
 // Options that stand alone, with functions that declare what they take, or of a declared type.
 const options = {
-  identityLookup: (_identity: unknown, _done: unknown, request?: Visit) =>
+  identityLookup: (_identity: unknown, _done: unknown, request?: express.Request) =>
     request?.session.userId === undefined ? null : { userId: request.session.userId },
   dataSources: { todos: { ...todosOf, criteria: (identity: Known) => ({ owner: identity.userId }) } },
 }
