@@ -22,6 +22,7 @@ import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import { checkSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import type { Stats } from './stats.ts'
@@ -29,6 +30,7 @@ import type { Stream } from './stream.ts'
 import { Streams } from './streams.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
+import { Warnings } from './warnings.ts'
 import { Watches } from './watch.ts'
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
@@ -66,6 +68,7 @@ export class Server<Identity = AnyIdentity> {
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
     this.#sources = new Sources(dataSources, host, links)
+    checkSetup(this.options, new Warnings(this.options))
     const watches = new Watches(this.#log, (error) => failed(error, 'relations'))
     this.#following = new Following(this.#sources, watches, dependsOn, (error) => failed(error, 'dependsOn'))
     this.#admissions = new Admissions(this.options, this.#sources, this.#following)
@@ -89,6 +92,9 @@ export class Server<Identity = AnyIdentity> {
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
   middleware(): Handler<Identity> {
+    // `app.use(server.middleware)` would call it with a request, and with no server.
+    if (!(this instanceof Server))
+      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
     return createHandler(this)
   }
 
