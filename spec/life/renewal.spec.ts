@@ -6,6 +6,7 @@ import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
 import type { LoginKind } from '../support/life/logins.ts'
 import { settles, Tab } from '../support/life/tab.ts'
+import { Wire } from '../support/life/wire.ts'
 
 const ANN = ['ann 1', 'ann 2']
 const SHORT = { sessionTtl: 1000, heartbeat: 400 }
@@ -140,18 +141,24 @@ describe('A login that lasts', function () {
     }
   })
 
-  it('has a page closed and opened again after its token ended, without a word to the user', async () => {
+  it('goes on after a cut of the wire that outlasts its token, without a word to the user', async () => {
     const { app, context, lookups } = await start({ particle: SHORT })
-    const tab = await Tab.open(context, app.url)
-    await tab.login('ann')
-    await tab.shows('ann', ANN)
-    await context.setOffline(true)
-    await settles(() => app.server.stats().connections, 0, 'the end of the stream')
-    const left = Date.now()
-    await settles(() => Date.now() - left > SHORT.sessionTtl, true, 'the end of the token')
-    await app.notes.insert({ _id: 'ann3', owner: 'ann', text: 'ann 3' })
-    await context.setOffline(false)
-    await tab.shows('ann', [...ANN, 'ann 3'])
-    expect(lookups.without).to.equal(0)
+    const wire = await Wire.to(app.port)
+    try {
+      const tab = await Tab.open(context, wire.url)
+      await tab.login('ann')
+      await tab.shows('ann', ANN)
+      wire.become('cut')
+      const cut = Date.now()
+      await settles(() => app.server.stats().connections, 0, 'the end of the stream')
+      await app.notes.insert({ _id: 'ann3', owner: 'ann', text: 'ann 3' })
+      await settles(() => Date.now() - cut > SHORT.sessionTtl, true, 'the end of the token')
+      wire.become('whole')
+      await tab.shows('ann', [...ANN, 'ann 3'])
+      expect(tab.refusals).to.deep.equal([])
+      expect(lookups.without).to.equal(0)
+    } finally {
+      wire.close()
+    }
   })
 })

@@ -5,7 +5,7 @@ import cors from 'cors'
 import express, { type Express } from 'express'
 import type { Store } from 'express-session'
 import express4 from 'express4'
-import helmet from 'helmet'
+import helmet, { type HelmetOptions } from 'helmet'
 import morgan from 'morgan'
 import { type CollectionHandle, type Criteria, Server, type ServerOptions } from '../../../lib/index.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -40,8 +40,8 @@ export interface AppOptions {
   mount?: string
   /** What express takes as `trust proxy`; the cookies of the login are then `Secure`. */
   trustProxy?: boolean
-  /** Sends no headers of helmet's that keep the page out of frames of other sites. */
-  framed?: boolean
+  /** Options of helmet. Default: none, which is all of its headers. */
+  helmet?: HelmetOptions
   port?: number
   /** What the application's lookup makes of who is logged in. Default: just that. */
   lookup?(known: Known): unknown
@@ -116,7 +116,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     next()
   })
   app.use(morgan('tiny', { stream: { write: (line) => log.push(line.trim()) } }))
-  app.use(helmet(options.framed ? { frameguard: false, contentSecurityPolicy: false } : {}))
+  app.use(helmet(options.helmet))
   app.use(cors())
   app.use(compression())
   options.before?.(app)

@@ -71,6 +71,10 @@ export class Tab {
     return this.page.locator('#notes li').allTextContents()
   }
 
+  async status(): Promise<string> {
+    return (await shownIn(this.page)).status
+  }
+
   errors(): Promise<string[]> {
     return this.page.locator('#errors li').allTextContents()
   }
