@@ -23,9 +23,9 @@ export interface Note {
 export interface Notes {
   collection: CollectionHandle<Note>
   insert(note: Note): Promise<unknown>
+  insertMany(notes: Note[]): Promise<unknown>
   /** Writes the text of all notes of an owner at once. */
   rewrite(owner: string, text: string): Promise<unknown>
-  clear(): Promise<unknown>
 }
 
 /** How an application differs from the usual one. */
@@ -38,6 +38,8 @@ export interface AppOptions {
   store?: Store
   /** The path that the application is mounted at, as `/shop`. Default: none. */
   mount?: string
+  /** The path that the links and the client begin with. Default: `mount`; another one where a proxy strips a prefix. */
+  base?: string
   /** What express takes as `trust proxy`; the cookies of the login are then `Secure`. */
   trustProxy?: boolean
   /** Options of helmet. Default: none, which is all of its headers. */
@@ -72,7 +74,8 @@ export interface App {
   stop(first?: 'disconnect' | 'close'): Promise<void>
 }
 
-const PASSWORDS = new Map(['ann', 'ben', 'cleo'].map((name) => [name, `${name}-secret`]))
+/** The users and their passwords. */
+export const PASSWORDS = new Map(['ann', 'ben', 'cleo'].map((name) => [name, `${name}-secret`]))
 
 /** Three users with a password each, in memory. */
 export const USERS: Users = {
@@ -88,8 +91,8 @@ export async function notesInMemory(): Promise<Notes> {
   const notes: Notes = {
     collection,
     insert: (note) => collection.insertOne(note),
+    insertMany: (many) => collection.insertMany(many),
     rewrite: (owner, text) => collection.updateMany({ owner }, { $set: { text } }),
-    clear: () => collection.deleteMany({}),
   }
   await fill(notes)
   return notes
@@ -105,6 +108,7 @@ export async function fill(notes: Notes): Promise<void> {
 /** Starts a site of pages with notes: an Express application as its authors would write it. */
 export async function startApp(options: AppOptions = {}): Promise<App> {
   const { login: kind = 'passport', users = USERS, mount = '', trustProxy = false, store } = options
+  const base = options.base ?? mount
   const notes = options.notes ?? (await notesInMemory())
   const make = options.express === 4 ? express4 : express
   const log: string[] = []
@@ -142,18 +146,18 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   app.use(server.middleware())
 
   app.use(make.urlencoded({ extended: false }))
-  app.get('/app.js', (_request, response) => void response.type('js').send(script(mount, options.client)))
-  app.post('/login', login.login, (_request, response) => response.redirect(`${mount}/`))
+  app.get('/app.js', (_request, response) => void response.type('js').send(script(base, options.client)))
+  app.post('/login', login.login, (_request, response) => response.redirect(`${base}/`))
   app.post('/logout', async (request, response) => {
     const known = await login.logout(request, response)
     server.revoke((identity: { user: string; login?: string }) =>
       known?.login ? identity.login === known.login : identity.user === known?.user,
     )
-    response.redirect(`${mount}/`)
+    response.redirect(`${base}/`)
   })
   app.get(['/', '/pages/:number'], (request, response) => {
     const user = login.lookup(request)?.user ?? ''
-    response.send(PAGE({ user, mount, number: Number(request.params.number ?? 1) }))
+    response.send(PAGE({ user, base, number: Number(request.params.number ?? 1) }))
   })
 
   const http = createServer(mount ? make().use(mount, app) : app)

@@ -4,7 +4,8 @@ import ejs from 'ejs'
 interface PageData {
   /** Who is logged in, or an empty text. */
   user: string
-  mount: string
+  /** The path that links begin with. */
+  base: string
   number: number
 }
 
@@ -15,15 +16,15 @@ export const PAGE: (data: PageData) => string = ejs.compile(`<!doctype html>
 <title>Notes, page <%= number %></title>
 <body data-user="<%= user %>">
 <h1>Page <%= number %></h1>
-<nav><% for (let page = 1; page <= 12; page++) { %><a href="<%= mount %>/pages/<%= page %>"><%= page %></a> <% } %></nav>
+<nav><% for (let page = 1; page <= 12; page++) { %><a href="<%= base %>/pages/<%= page %>"><%= page %></a> <% } %></nav>
 <% if (user) { %>
-<form method="post" action="<%= mount %>/logout"><button>Log out</button></form>
+<form method="post" action="<%= base %>/logout"><button>Log out</button></form>
 <p>Hello <b id="user"><%= user %></b>, the notes are <span id="status">not asked for</span>.</p>
 <ul id="notes"></ul>
 <ol id="errors"></ol>
-<script type="module" src="<%= mount %>/app.js"></script>
+<script type="module" src="<%= base %>/app.js"></script>
 <% } else { %>
-<form method="post" action="<%= mount %>/login">
+<form method="post" action="<%= base %>/login">
 <input name="name" aria-label="Name"><input name="password" type="password" aria-label="Password"><button>Log in</button>
 </form>
 <% } %>
@@ -32,8 +33,8 @@ export const PAGE: (data: PageData) => string = ejs.compile(`<!doctype html>
 `)
 
 /** The page's script, as README has it: it shows the notes, the status and all errors; `client` and `owners` are for the specs. */
-export const script = (mount: string, options = '{}'): string => `
-import { Client } from '${mount}/particle/client.js'
+export const script = (base: string, options = '{}'): string => `
+import { Client } from '${base}/particle/client.js'
 const element = (name, text) => Object.assign(document.createElement(name), { textContent: text })
 const show = () => {
   const notes = client.data.notes ?? []
@@ -44,7 +45,7 @@ const show = () => {
 window.owners = new Set()
 window.calls = 0
 const client = window.client = new Client({
-  url: '${mount}/particle',
+  url: '${base}/particle',
   onData: show,
   onStatus: (status) => { document.querySelector('#status').textContent = status },
   onError: (error) => document.querySelector('#errors').append(element('li', error.message)),
