@@ -5,10 +5,12 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
-import { allowCors, isCrossOrigin } from './cors.ts'
+import { Closing } from './closing.ts'
+import { allowCors, isCrossOrigin, isEncrypted } from './cors.ts'
 import type { ResolvedOptions } from './options.ts'
+import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
 import type { Server } from './server.ts'
-import { ResponseSink } from './sink.ts'
+import type { Sink } from './sink.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
 export interface Handler {
@@ -35,6 +37,7 @@ const MOST_COOKIE = 3_900
 /** The routes of a server, as a handler. */
 export function createHandler(server: Server): Handler {
   const { path } = server.options
+  const closing = new Closing()
   const routes: Record<string, { method: string; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { method: 'POST', handle: handshake },
     [`${path}/stream`]: { method: 'GET', handle: stream },
@@ -47,20 +50,33 @@ export function createHandler(server: Server): Handler {
   ) => {
     const [pathname = '', query = ''] = split(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    if (!route && next) {
+      next()
+      return
+    }
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
+    const exchange: Exchange = {
+      server,
+      request,
+      response,
+      base: `${base}${path}`,
+      query: new URLSearchParams(query),
+      isStream: route?.handle === stream,
+      isClosing: () => server.closing || closing.has(request),
+      onClosing: (sink) => closing.watch(request, sink),
+    }
+    if (exchange.isClosing()) retire(response)
     if (!route) {
-      if (next) next()
-      else sendError(response, 404, 'NOT_FOUND', 'There is nothing here')
+      sendError(exchange, 404, 'NOT_FOUND', 'There is nothing here')
       return
     }
     if (allowCors(request, response, server.options.allowOrigin)) return
     if (request.method !== route.method && !(request.method === 'HEAD' && pathname.endsWith('.js'))) {
       response.setHeader('Allow', `${route.method}, OPTIONS`)
-      sendError(response, 405, 'METHOD_NOT_ALLOWED', `This route takes ${route.method}`)
+      sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${route.method}`)
       return
     }
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
-    const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
-    const exchange = { server, request, response, base: `${base}${path}`, query: new URLSearchParams(query) }
     route.handle(exchange).catch((error: unknown) => fail(exchange, error))
   }
   return Object.assign(handler, { server })
@@ -73,6 +89,12 @@ interface Exchange {
   /** The path of the routes as the client sees it. */
   base: string
   query: URLSearchParams
+  /** Whether the request is for a stream, whatever the answer is. */
+  isStream: boolean
+  /** Whether this server, or the HTTP server that the request came by, was closed. */
+  isClosing(): boolean
+  /** Has a stream ended when that HTTP server is closed; what is returned forgets the stream. */
+  onClosing(sink: Sink): () => void
 }
 
 function split(url: string): [string, string] {
@@ -80,8 +102,10 @@ function split(url: string): [string, string] {
   return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
 }
 
-async function handshake({ server, request, response, base }: Exchange): Promise<void> {
-  const body = await readJson(request)
+async function handshake(exchange: Exchange): Promise<void> {
+  const { server, request, response, base } = exchange
+  refuseWhenClosing(exchange)
+  const body = await readJson(request, ['identity', 'previous', 'carrier'])
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new ParticleError('INVALID_MESSAGE', 'The body must be an object { identity, previous? }')
   }
@@ -90,6 +114,7 @@ async function handshake({ server, request, response, base }: Exchange): Promise
     throw new ParticleError('INVALID_MESSAGE', 'previous must be the text of a token')
   }
   const granted = await server.grant(identity, request, previous ?? undefined)
+  if (!isOpen(response)) return
   const { token, session, expiresAt } = granted
   const cookie = cookieOf(request, base, session, token, server.options)
   if (cookie.length <= MOST_COOKIE) response.setHeader('Set-Cookie', cookie)
@@ -101,7 +126,7 @@ async function handshake({ server, request, response, base }: Exchange): Promise
       ),
     )
   }
-  sendJson(response, 200, {
+  sendJson(exchange, 200, {
     token,
     session,
     stream: `${base}/stream?session=${session}`,
@@ -111,10 +136,10 @@ async function handshake({ server, request, response, base }: Exchange): Promise
   })
 }
 
-/** Made once: a function made for each stream would keep all that was at hand when it was made. */
-function ignore(): void {}
-
-async function stream({ server, request, response, query }: Exchange): Promise<void> {
+async function stream(exchange: Exchange): Promise<void> {
+  const { server, request, response, query } = exchange
+  await owned(response)
+  refuseWhenClosing(exchange)
   const session = query.get('session')
   const token =
     bearer(request) ??
@@ -126,23 +151,29 @@ async function stream({ server, request, response, query }: Exchange): Promise<v
   }
   const last = request.headers['last-event-id']
   const position = (typeof last === 'string' && last) || query.get('lastEventId') || undefined
-  if (request.socket.destroyed) return
+  if (!response.socket || !isOpen(response)) return
   server.attach(
     admitted,
     position,
-    () => {
-      response.writeHead(200, {
-        'Content-Type': 'text/event-stream; charset=utf-8',
-        'Cache-Control': 'no-cache, no-transform',
-        'X-Accel-Buffering': 'no',
-        ...(request.httpVersionMajor === 1 ? { Connection: 'keep-alive' } : {}),
-      })
-      response.flushHeaders()
-      response.on('error', ignore)
-      return new ResponseSink(response, server.options.heartbeat)
-    },
+    () => openSink(exchange),
     (close) => response.on('close', close),
   )
+}
+
+/** Apart from the stream's route, so that the listeners hold no more than what they need for as long as the stream lasts. */
+function openSink(exchange: Exchange): Sink {
+  const { server, request, response, isClosing, onClosing } = exchange
+  refuseWhenClosing(exchange)
+  const sink = beginStream(request, response, server.options.heartbeat)
+  response.once('close', onClosing(sink))
+  const session = sessionOf(response)
+  // Over HTTP/2 the client is to come back by another connection, and so to another node.
+  if (session) response.once('close', () => void (isClosing() && session.close()))
+  return sink
+}
+
+function refuseWhenClosing({ isClosing }: Exchange): void {
+  if (isClosing()) throw new ParticleError('UNAVAILABLE', 'The server is closing')
 }
 
 const SCRIPT = new URL('../../dist/browser/client.js', import.meta.url)
@@ -175,9 +206,11 @@ function isKnown(tags: string | undefined, etag: string): boolean {
   return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
 }
 
-function fail({ server, request, response }: Exchange, error: unknown): void {
+function fail(exchange: Exchange, error: unknown): void {
+  const { server, request, response } = exchange
   const known = error instanceof ParticleError ? STATUS[error.code] : undefined
   if (known === undefined) server.options.onError(error instanceof Error ? error : new Error(String(error)))
+  if (response.writableEnded) return
   if (response.headersSent) {
     response.destroy()
     return
@@ -185,26 +218,30 @@ function fail({ server, request, response }: Exchange, error: unknown): void {
   const status = known ?? 503
   if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-  if (status === 413) {
-    response.setHeader('Connection', 'close')
+  if (status === 413 && request.httpVersionMajor === 1) {
+    retire(response)
     response.once('finish', () => request.destroy())
   }
   if (known !== undefined)
-    sendError(response, status, (error as ParticleError).code, (error as ParticleError).message)
-  else sendError(response, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+    sendError(exchange, status, (error as ParticleError).code, (error as ParticleError).message)
+  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
 }
 
-function sendError(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
-  sendJson(response, status, { error: { code, message } })
+function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {
+  sendJson(exchange, status, { error: { code, message } })
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
+function sendJson(exchange: Exchange, status: number, body: unknown): void {
+  const { request, response, isClosing, isStream } = exchange
+  if (isClosing()) retire(response)
   const bytes = Buffer.from(JSON.stringify(body))
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': bytes.length,
     'Cache-Control': 'no-store',
   })
+  // It may have waited for its rights while the user logged out.
+  if (isStream) unhook(request, response)
   response.end(bytes)
 }
 
@@ -232,7 +269,7 @@ function cookieOf(
   { sessionTtl, allowOrigin }: Pick<ResolvedOptions, 'sessionTtl' | 'allowOrigin'>,
 ): string {
   const secure =
-    'encrypted' in request.socket ||
+    isEncrypted(request) ||
     String(request.headers['x-forwarded-proto'] ?? '')
       .split(',')[0]
       ?.trim() === 'https'

@@ -157,6 +157,11 @@ export class Server<const S extends DataSources = DataSources> {
     return this.#closing
   }
 
+  /** @internal Whether {@link Server.disconnect} was called. */
+  get closing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** @internal The answer to a handshake. */
   async grant(
     given: Json,
