@@ -16,11 +16,11 @@ const middleware = <const S extends DataSources>(options: ServerOptions<S & Chec
 const particle = { middleware, Server, Client, ParticleError, related }
 
 export default particle
-export type { ClientOptions, Listener, Status } from './client/index.ts'
+export type { ClientOptions, Listener, Notify, Snapshots, Status } from './client/index.ts'
 export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
 export type { Operation, OperationName } from './model/operation.ts'
-export type { Jsonified, ModelOf, Visible } from './model/shape.ts'
+export type { Jsonified, ModelOf, PartialModelOf, Visible } from './model/shape.ts'
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'

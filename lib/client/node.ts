@@ -1,6 +1,5 @@
 import { EventSource, type EventSourceFetchInit } from 'eventsource'
 import type { Model } from '../model/document.ts'
-import type { ModelOf } from '../model/shape.ts'
 import { Client as BaseClient, type Internals } from './client.ts'
 import type { OpenStream } from './http.ts'
 import type { ClientOptions } from './options.ts'
@@ -15,7 +14,7 @@ const openStream: OpenStream = (url, token, fetch) =>
 
 /** The client of `./client.ts` with Node's defaults: the `eventsource` package, which sends the token in a header. */
 export class Client<T = Model> extends BaseClient<T> {
-  constructor(options: ClientOptions<ModelOf<T>> = {}, internals: Internals = {}) {
+  constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
     super(options, { openStream, ...internals })
   }
 }

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { build } from 'esbuild'
 
-const MOST = 8192
+const MOST = 9728
 
 async function bundle(): Promise<{ code: Uint8Array; inputs: string[]; imports: string[] }> {
   const { outputFiles, metafile } = await build({

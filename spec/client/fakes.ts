@@ -33,6 +33,34 @@ export class FakeClock implements Clock {
   }
 }
 
+/** A page's frames, which are painted when the spec says so. */
+export class FakeFrames {
+  visible: boolean
+  readonly #callbacks = new Set<() => void>()
+
+  constructor(visible = true) {
+    this.visible = visible
+  }
+
+  /** How many callbacks wait for a frame. */
+  get waiting(): number {
+    return this.#callbacks.size
+  }
+
+  readonly request = (callback: () => void): (() => void) | undefined => {
+    if (!this.visible) return undefined
+    const entry = () => callback()
+    this.#callbacks.add(entry)
+    return () => {
+      this.#callbacks.delete(entry)
+    }
+  }
+
+  paint(): void {
+    for (const callback of [...this.#callbacks]) if (this.#callbacks.delete(callback)) callback()
+  }
+}
+
 /** Lets all promises that are due have their say. */
 export async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
@@ -140,6 +168,7 @@ export class Bench {
         },
         onStatus: (status) => this.statuses.push(status),
         onError: (error) => this.errors.push(error),
+        notify: 'event',
         onData: (_, { event }) => this.events.push(event),
         ...options,
       },

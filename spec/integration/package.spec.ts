@@ -175,7 +175,14 @@ describe('The packed package, installed into an empty folder', function () {
 
   it('holds what its users need, and nothing else', async () => {
     const names = await readdir(join(folder, 'node_modules', 'particle'))
-    expect(names.sort()).to.deep.equal(['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
+    expect(names.sort()).to.deep.equal([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'dist',
+      'docs',
+      'package.json',
+    ])
   })
 })
 

@@ -289,7 +289,7 @@ describe('Rights that change in mid-stream', () => {
       client.on('cards', (data) => states.push(data.map(({ _id }) => Number(_id))))
       users.set('ann', { team: 'b' })
       await server.refresh()
-      await until(() => client.data.cards.length === 1)
+      await until(() => client.data.cards?.length === 1)
       expect(states).to.deep.equal([[3]])
       expect(client.status).to.equal('ready')
     })

@@ -361,7 +361,7 @@ describe('Sorted and limited views', () => {
     clients.push(client)
     await client.ready()
     await write(2.5, 4)
-    await until(() => client.data.messages[0]?._id === 4)
+    await until(() => client.data.messages?.[0]?._id === 4)
     expect(client.getSnapshot('messages').map(({ _id }) => _id)).to.deep.equal([4, 3, 2.5])
   })
 

@@ -51,6 +51,7 @@ export class RealClient extends Participant {
             super((stream) => participant.#open(new URL(url), stream))
           }
         },
+        notify: 'event',
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
           if (error.code !== 'SOURCE_FAILED') world.fault(`${name} met an error: ${error.stack}`)
@@ -61,7 +62,7 @@ export class RealClient extends Participant {
   }
 
   get model(): Model {
-    return this.client.data
+    return this.client.data as Model
   }
 
   get over(): boolean {

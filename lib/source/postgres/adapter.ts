@@ -48,7 +48,7 @@ export class PostgresAdapter implements Adapter {
 
   /**
    * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`, or `"with.dot"."users"`.
-   * `T` is the type of its documents, in the form that docs/POSTGRES.md gives values.
+   * `T` is the type of its documents, in the form that docs/sources/postgres.md gives values.
    *
    * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for others than the same table was named with before.
    */
