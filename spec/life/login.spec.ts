@@ -2,12 +2,15 @@ import { expect } from 'chai'
 import type { Browser, BrowserContext } from 'playwright-core'
 import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { type Models, openModels } from '../support/life/mongoose.ts'
 import { settles, Tab } from '../support/life/tab.ts'
+import { mongoOrSkip } from '../support/mongod.ts'
 
 const ANN = ['ann 1', 'ann 2']
 const BEN = ['ben 1', 'ben 2']
 
-const SITES: [string, AppOptions][] = [
+const SITES: [string, AppOptions, over?: 'mongoose'][] = [
+  ['Express 5, express-session and passport, over mongoose', { express: 5, login: 'passport' }, 'mongoose'],
   ['Express 5, express-session and passport', { express: 5, login: 'passport' }],
   ['Express 4, express-session and passport', { express: 4, login: 'passport' }],
   ['Express 5 and express-session', { express: 5, login: 'express-session' }],
@@ -20,6 +23,7 @@ describe('A login', function () {
   let browser: Browser
   let context: BrowserContext
   let app: App
+  let models: Models | undefined
 
   before(async function () {
     browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
@@ -30,12 +34,22 @@ describe('A login', function () {
   afterEach(async () => {
     await context.close()
     await app?.stop()
+    await models?.close()
+    models = undefined
   })
   after(async () => await browser?.close())
 
-  for (const [name, options] of SITES) {
-    it(`shows each user's own notes, one user after another in one browser: ${name}`, async () => {
-      app = await startApp(options)
+  /** Starts a site, over models of mongoose where that is asked for. */
+  async function start(context: Mocha.Context, options: AppOptions, over?: 'mongoose'): Promise<App> {
+    if (over !== 'mongoose') return await startApp(options)
+    const { url } = await mongoOrSkip(context)
+    models = await openModels(url)
+    return await startApp({ ...options, notes: models.notes, users: models.users })
+  }
+
+  for (const [name, options, over] of SITES) {
+    it(`shows each user's own notes, one user after another in one browser: ${name}`, async function () {
+      app = await start(this, options, over)
       const first = await Tab.open(context, app.url)
       expect(app.server.stats().connections).to.equal(0)
       await first.login('ann')
@@ -64,9 +78,11 @@ describe('A login', function () {
       await settles(() => app.server.stats().connections, 1, 'the streams of the open tabs')
     })
 
+    // A cookie that is the login itself holds until it expires, whoever has it.
+    if (options.login === 'cookie-session' || options.login === 'jwt') continue
+
     it(`is over with the logout, for whoever kept its cookies, and is logged once for each stream: ${name}`, async function () {
-      if (options.login === 'cookie-session' || options.login === 'jwt') this.skip() // they hold until they expire
-      app = await startApp(options)
+      app = await start(this, options, over)
       const tab = await Tab.open(context, app.url)
       await tab.login('ann')
       await tab.shows('ann', ANN)

@@ -1,10 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { startProgram } from './process.ts'
+
+const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
+
+/** Reads the configuration of docs/guides/nodes.md, for two nodes and a port of this machine. */
+export async function guideConfiguration(nodes: readonly number[], port: number): Promise<string> {
+  const guide = await readFile(GUIDE, 'utf8')
+  return (/```nginx\n([\s\S]*?)```/.exec(guide)?.[1] ?? '')
+    .replace('127.0.0.1:3001', `127.0.0.1:${nodes[0]}`)
+    .replace('127.0.0.1:3002', `127.0.0.1:${nodes[1]}`)
+    .replace('listen 8080', `listen 127.0.0.1:${port}`)
+}
 
 /**
  * An nginx that serves a configuration of an `http` block: the one on the PATH, else Debian's, which it installs where it may. Where there is
