@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type LaunchOptions } from 'playwright-core'
+import { findOrInstall } from './debian.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 const ARGS = [
@@ -47,46 +46,10 @@ export async function chromiumWithPreferences(
 
 function chromiumPathOrSkip(context: Mocha.Context): string {
   context.timeout(300_000) // on a bare machine it is installed first
-  const executablePath = findChromium() ?? installChromium()
+  const executablePath = process.env.CHROMIUM_PATH || findOrInstall(NAMES, 'chromium')
   if (executablePath !== undefined) return executablePath
   const missing = 'There is no Chromium: set CHROMIUM_PATH, or install the package chromium.'
   if (process.env.CI) throw new Error(missing)
   console.log(`      ${missing}`)
   return context.skip()
-}
-
-function findChromium(): string | undefined {
-  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH
-  return NAMES.map(onPath).find((path) => path !== undefined)
-}
-
-function installChromium(): string | undefined {
-  if (process.getuid?.() !== 0 || !onPath('apt-get')) return undefined
-  console.log("      No Chromium found: installing Debian's with apt-get install chromium.")
-  try {
-    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
-      stdio: 'ignore',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
-  } catch (error) {
-    console.log(`      That failed: ${error instanceof Error ? error.message : error}`)
-  }
-  return findChromium()
-}
-
-function onPath(name: string): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
