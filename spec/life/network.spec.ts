@@ -25,6 +25,7 @@ describe('A laptop on the road', function () {
   beforeEach(async () => {
     count = 2
     context = await browser.newContext()
+    await context.clock.install() // so that a page's clocks can leap; else they go as usual
     app = await startApp()
     wire = await Wire.to(app.port)
     tab = await Tab.open(context, wire.url)
@@ -71,8 +72,6 @@ describe('A laptop on the road', function () {
 
   it('that slept, with its processes stopped and its connections dead, is current soon after it woke', async () => {
     const pids = await processesOf(browser)
-    // Wall clock and timers of the page leap as they do over a night; the processes are stopped as by the lid.
-    await tab.page.clock.install()
     for (const pid of pids) process.kill(pid, 'SIGSTOP')
     let notes: string[]
     try {
@@ -82,7 +81,7 @@ describe('A laptop on the road', function () {
     } finally {
       for (const pid of pids) process.kill(pid, 'SIGCONT')
     }
-    await tab.page.clock.fastForward('08:00:00')
+    await tab.page.clock.fastForward('08:00:00') // all of them leap by a night
     await tab.shows('ann', notes, { patience: SOON })
     expect(tab.refusals).to.deep.equal([])
   })
@@ -100,21 +99,23 @@ describe('A laptop on the road', function () {
     expect(app.server.stats().connections).to.equal(1)
   })
 
-  it('whose tab the browser froze is current when it is thawed', async () => {
+  it('whose tab was hidden and frozen by the browser is current when it is seen again', async () => {
     const devtools = await context.newCDPSession(tab.page)
     for (let time = 0; time < 2; time++) {
+      await become(tab, 'hidden')
       await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
       wire.become('black hole')
       const notes = await write()
       wire.become('whole')
       await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+      await tab.page.clock.fastForward('10:00')
+      await become(tab, 'visible')
       await tab.shows('ann', notes, { patience: SOON })
     }
     expect(tab.refusals).to.deep.equal([])
   })
 
   it('whose tab was hidden for a while is current when it is seen again', async () => {
-    await tab.page.clock.install()
     await become(tab, 'hidden')
     wire.become('black hole')
     const notes = await write()
