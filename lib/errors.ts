@@ -2,6 +2,8 @@
  * Every code a {@link ParticleError} can carry. Codes are stable; messages may be reworded.
  *
  * - `INVALID_OPTION`: an option of the server, the client or a source is unknown, contradictory or of the wrong type.
+ * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant. Told once, by `onError`;
+ *   nothing is refused for it.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
  * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
  * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
@@ -11,6 +13,8 @@
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
+ * - `TOKEN_STALE`: the rights were refreshed since the token was given; the client must make a new handshake (HTTP 401).
+ * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; it must make a new handshake.
  * - `TOO_MANY_HANDSHAKES`: more handshakes wait for `identityLookup` than are allowed at once (HTTP 429).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only where no other handler follows).
@@ -23,6 +27,7 @@
  */
 export type ErrorCode =
   | 'INVALID_OPTION'
+  | 'MISCONFIGURED'
   | 'INVALID_MANIFEST'
   | 'INVALID_PATH'
   | 'INVALID_OPERATION'
@@ -32,6 +37,8 @@ export type ErrorCode =
   | 'BODY_TOO_LARGE'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'UNAUTHORIZED'
+  | 'TOKEN_STALE'
+  | 'TOKEN_EXPIRED'
   | 'TOO_MANY_HANDSHAKES'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'

@@ -1,17 +1,20 @@
-import { Client } from './client/node.ts'
+import { Client } from './client/index.ts'
 import { ParticleError } from './errors.ts'
+import type { AnyIdentity } from './policy/identity.ts'
 import { related } from './policy/relation.ts'
 import {
-  type CheckedSources,
-  type DataSources,
-  type Handler,
-  Server,
+  type CreateMiddleware,
+  type ServerConstructor,
   type ServerOptions,
+  Server as UntypedServer,
 } from './server/index.ts'
 
+/** Keeps the local models of its clients equal to what its sources have and each client may see. */
+const Server = UntypedServer as ServerConstructor
+type Server<Identity = AnyIdentity> = UntypedServer<Identity>
+
 /** The handler of a new server: `app.use(particle.middleware(options))`. */
-const middleware = <const S extends DataSources>(options: ServerOptions<S & CheckedSources<S>>): Handler =>
-  new Server<S>(options).middleware()
+const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
 const particle = { middleware, Server, Client, ParticleError, related }
 

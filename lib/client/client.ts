@@ -2,15 +2,15 @@ import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { HttpTransport, type OpenStream } from './http.ts'
 import { Link } from './link.ts'
 import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, invalid } from './options.ts'
-import { RegisterTransport } from './register.ts'
+import { type Page, watchPage } from './page.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
 import { type Listener, Subscriptions } from './subscriptions.ts'
 import { CLOCK, type Clock, type Transport } from './transport.ts'
+import { transportOf } from './transports.ts'
 
 /** Gives what the model holds now: of one root, or of all. */
 export interface Snapshots<M> {
@@ -20,14 +20,15 @@ export interface Snapshots<M> {
   (): { readonly [R in keyof M]?: Readonly<M[R]> }
 }
 
-/** What only the entry points and the specs set. */
+/** What only specs set. */
 export interface Internals {
-  /** Opens a stream with the token in a header. */
-  openStream?: OpenStream
+  transport?: Transport
   clock?: Clock
   random?: () => number
   /** The page's address; `undefined` where there is no page. */
   base?: string | undefined
+  /** What tells of the page's life. */
+  page?: Page
   requestFrame?: RequestFrame
 }
 
@@ -53,7 +54,7 @@ export class Client<T = Model> {
   readonly #subscriptions: Subscriptions
   readonly #subscribers = new Set<() => void>()
   readonly #waiters = new Set<(error?: ParticleError) => void>()
-  readonly #online = () => this.#link.retry()
+  readonly #unwatch: () => void
   #lastUpdated: Date | undefined
 
   /**
@@ -64,7 +65,7 @@ export class Client<T = Model> {
     checkOptions(options)
     this.#options = options
     this.data = this.#store.data as PartialModelOf<T>
-    const clock = internals.clock ?? CLOCK
+    const { clock = CLOCK, base, transport, page } = { base: globalThis.location?.href, ...internals }
     this.#notifier = new Notifier({
       notify: options.notify ?? DEFAULT_NOTIFY,
       clock,
@@ -76,8 +77,8 @@ export class Client<T = Model> {
       call: (listener, ...args) => this.#call(listener, ...args),
       mistaken: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
     })
-    this.#link = new Link({
-      transport: transportFor(options, { base: globalThis.location?.href, ...internals, clock }),
+    const link = new Link({
+      transport: transport ?? transportOf(options, base, clock),
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
@@ -86,8 +87,14 @@ export class Client<T = Model> {
       onError: (error) => this.#call(options.onError, error),
       onDebug: (message) => this.#call(options.onDebug, message),
     })
-    globalThis.addEventListener?.('online', this.#online)
-    queueMicrotask(() => this.#link.start())
+    this.#link = link
+    const follow = {
+      hide: () => link.pause('page'),
+      show: () => link.resume('page'),
+      doubt: () => link.doubt(),
+    }
+    this.#unwatch = watchPage(follow, clock, page)
+    queueMicrotask(() => link.start())
   }
 
   /** How the client stands. */
@@ -162,6 +169,19 @@ export class Client<T = Model> {
   readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
 
+  /**
+   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is hidden, say. `status` is
+   * `paused` then; `ready()` waits. In a browser, the client does the same by itself for a page that is frozen or in the back/forward cache.
+   */
+  readonly pause = (): void => {
+    this.#link.pause('user')
+  }
+
+  /** Ends what `pause()` began: opens a stream at once, which goes on from where the last one was closed. */
+  readonly resume = (): void => {
+    this.#link.resume('user')
+  }
+
   /** Ends the connection for good; the data stays as it is. Listeners have been called of all changes by then. */
   readonly close = (): void => {
     this.#link.close()
@@ -209,7 +229,7 @@ export class Client<T = Model> {
 
   #changed(status: Status): void {
     const over = status === 'closed' || status === 'refused'
-    if (over) globalThis.removeEventListener?.('online', this.#online)
+    if (over) this.#unwatch()
     if (over || status === 'ready') this.#notifier.flush()
     this.#call(this.#options.onStatus, status)
     this.#answer()
@@ -245,31 +265,4 @@ export class Client<T = Model> {
     if (onError) this.#call(onError, error)
     else console.error(error)
   }
-}
-
-function transportFor(
-  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
-  { base, openStream, clock }: Internals & { clock: Clock },
-): Transport {
-  const { onRegister, EventSource = globalThis.EventSource, fetch = globalThis.fetch } = options
-  if (onRegister) return new RegisterTransport(onRegister)
-  let url: URL
-  try {
-    url = new URL(options.url ?? '/particle', base)
-  } catch {
-    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
-  }
-  const header = openStream && !options.EventSource ? openStream : undefined
-  if (!header && !EventSource) {
-    invalid('There is no EventSource here: give one as an option.')
-  }
-  const withCredentials = base !== undefined && url.origin !== new URL(base).origin
-  return new HttpTransport({
-    url,
-    // Called as a method of something else, the browser's own would throw.
-    fetch: (...args) => fetch(...args),
-    openStream: header ?? ((address) => new EventSource(address, { withCredentials })),
-    carrier: header ? 'header' : base === undefined ? 'url' : 'cookie',
-    clock,
-  })
 }

@@ -4,7 +4,7 @@ export type { DocumentOperation, Operation, OperationName } from '../model/opera
 export type { Jsonified, ModelOf, PartialModelOf, Visible } from '../model/shape.ts'
 export type { EventData, EventName, ServerEvent } from '../protocol/messages.ts'
 export { Client, type Snapshots } from './client.ts'
-export type { EventSourceConstructor, EventSourceLike } from './http.ts'
+export type { EventSourceConstructor, EventSourceLike } from './event-source.ts'
 export type { Notify } from './notifier.ts'
 export type { ClientOptions } from './options.ts'
 export type { Done, Receiver, Register, Stop } from './register.ts'

@@ -3,7 +3,7 @@ import type { Model } from '../model/document.ts'
 import { nearest } from '../model/nearest.ts'
 import type { PartialModelOf } from '../model/shape.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
-import type { EventSourceConstructor } from './http.ts'
+import type { EventSourceConstructor } from './event-source.ts'
 import { NOTIFY, type Notify } from './notifier.ts'
 import type { Register } from './register.ts'
 import type { Status } from './state.ts'
@@ -40,9 +40,12 @@ export interface ClientOptions<T = Model> {
   onError?: (error: ParticleError) => void
   /** An own way to the server, or a mock of one, in place of `url`: `(identity, receiver, done) => server.register(identity, receiver, done)`. */
   onRegister?: Register
-  /** An EventSource to use instead of the platform's. Where there are no cookies, the token is then sent in the stream's URL. */
+  /**
+   * An EventSource to open the streams with: the platform's own, or a polyfill where `fetch` can't stream (React Native). Default: none, streams
+   * are read by `fetch`. It can't set headers: each of its streams is preceded by a handshake, and its address has a ticket that is good once.
+   */
   EventSource?: EventSourceConstructor
-  /** A `fetch` to use for the handshake instead of the platform's. */
+  /** A `fetch` to use for handshakes and streams instead of the platform's. Its answers must have a `body` that can be read as it comes. */
   fetch?: typeof globalThis.fetch
 }
 

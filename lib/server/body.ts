@@ -48,9 +48,7 @@ function bodyRead(request: Request): unknown {
   const length = headers['content-encoding'] ? 0 : Number(headers['content-length'] ?? 0)
   const isLost = isObject(body) && Object.keys(body).length === 0 && length >= LEAST_BODY
   if (body === undefined || isLost) {
-    throw invalid(
-      `The body of ${length} bytes was read by a middleware before Particle, which kept nothing of it. ${MEND}`,
-    )
+    throw invalid(`The body was read by a middleware before Particle, which kept nothing of it. ${MEND}`)
   }
   if (isObject(body) && Object.keys(body).some((key) => key.trimStart().startsWith('{'))) {
     throw invalid(

@@ -15,21 +15,19 @@ export class Closing {
   readonly #sinks = new Map<NetServer, Set<Sink>>()
   #timer: NodeJS.Timeout | undefined
 
-  /** Whether the HTTP server that a request came by has been closed. */
-  has(request: IncomingMessage): boolean {
-    const server = serverOf(request)
+  /** Whether an HTTP server has been closed. */
+  has(server: NetServer | undefined): boolean {
     if (!server) return false
     if (server.listening) this.#listened.add(server)
     return !server.listening && this.#listened.has(server)
   }
 
   /**
-   * Has a stream ended when the HTTP server of its request closes.
+   * Has a stream ended when the HTTP server that it came by closes.
    *
    * @returns forgets the stream: to be called when the stream has ended
    */
-  watch(request: IncomingMessage, sink: Sink): () => void {
-    const server = serverOf(request)
+  watch(server: NetServer | undefined, sink: Sink): () => void {
     if (!server || !this.#listened.has(server)) return () => {}
     const sinks = this.#sinks.get(server) ?? new Set()
     this.#sinks.set(server, sinks)
@@ -55,8 +53,11 @@ export class Closing {
   }
 }
 
-/** The server that accepted the socket of a request. Node sets the property, but its types don't have it. */
-function serverOf(request: IncomingMessage): NetServer | undefined {
+/**
+ * The HTTP server that accepted the socket of a request, to be asked for while the request lasts: over HTTP/2 it is not
+ * known afterwards. Node sets the property, but its types don't have it.
+ */
+export function serverOf(request: IncomingMessage): NetServer | undefined {
   const { server } = (request.socket ?? {}) as { server?: NetServer }
   return typeof server?.listening === 'boolean' ? server : undefined
 }

@@ -1,8 +1,9 @@
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../policy/criteria.ts'
-import { type Dependency, type DependsOn, refuseUnknown } from './options.ts'
 import { Related } from './related.ts'
+import type { Dependency, DependsOn } from './source-options.ts'
 import { isHandle, type Sources } from './sources.ts'
 import type { Watched, Watches, WatchSpec } from './watch.ts'
 
@@ -102,7 +103,7 @@ export class Following {
   #specsOf(dependsOn: DependsOn, identity: Json, given: Json): WatchSpec[] {
     const list = typeof dependsOn === 'function' ? parsed(dependsOn(identity, given) ?? []) : dependsOn
     return list.flatMap(({ collection, criteria = {} }) => {
-      const query = resolveCriteria(criteria, identity)
+      const query = resolveCriteria(criteria, identity, undefined, { where: 'a criteria of dependsOn' })
       const { collectionName } = collection
       return query === null
         ? []

@@ -3,25 +3,30 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import { isObject } from '../model/json.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import { readJson } from './body.ts'
-import { Closing } from './closing.ts'
-import { allowCors, isCrossOrigin, isEncrypted } from './cors.ts'
-import type { ResolvedOptions } from './options.ts'
+import { Closing, serverOf } from './closing.ts'
+import { browserCookie, browserValue, browserValues } from './cookie.ts'
+import { allowCors } from './cors.ts'
 import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
+import { Warnings } from './warnings.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
-export interface Handler {
+export interface Handler<Identity = AnyIdentity> {
   (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void
   /** The server behind the handler. */
-  readonly server: Server
+  readonly server: Server<Identity>
 }
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   INVALID_MESSAGE: 400,
   UNAUTHORIZED: 401,
+  TOKEN_STALE: 401,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   TOO_MANY_HANDSHAKES: 429,
@@ -31,18 +36,17 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** Seconds after which a client that was turned away for want of room may come back. */
 const RETRY_AFTER = '2'
-/** Browsers keep cookies of up to 4,096 bytes, name and attributes included (RFC 6265, 6.1). */
-const MOST_COOKIE = 3_900
 
 /** The routes of a server, as a handler. */
-export function createHandler(server: Server): Handler {
+export function createHandler<Identity>(server: Server<Identity>): Handler<Identity> {
   const { path } = server.options
   const closing = new Closing()
-  const routes: Record<string, { method: string; handle: (exchange: Exchange) => Promise<void> }> = {
-    [`${path}/handshake`]: { method: 'POST', handle: handshake },
-    [`${path}/stream`]: { method: 'GET', handle: stream },
-    [`${path}/client.js`]: { method: 'GET', handle: clientScript },
+  const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
+    [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
+    [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
+    [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
+  const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
     request: IncomingMessage & { originalUrl?: string },
     response: ServerResponse,
@@ -50,12 +54,15 @@ export function createHandler(server: Server): Handler {
   ) => {
     const [pathname = '', query = ''] = split(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    if (route) hints.matched(request, response)
+    else hints.unmatched(request, response, pathname, original)
     if (!route && next) {
       next()
       return
     }
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
+    const httpServer = serverOf(request)
     const exchange: Exchange = {
       server,
       request,
@@ -63,8 +70,8 @@ export function createHandler(server: Server): Handler {
       base: `${base}${path}`,
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
-      isClosing: () => server.closing || closing.has(request),
-      onClosing: (sink) => closing.watch(request, sink),
+      isClosing: () => server.closing || closing.has(httpServer),
+      onClosing: (sink) => closing.watch(httpServer, sink),
     }
     if (exchange.isClosing()) retire(response)
     if (!route) {
@@ -72,9 +79,10 @@ export function createHandler(server: Server): Handler {
       return
     }
     if (allowCors(request, response, server.options.allowOrigin)) return
-    if (request.method !== route.method && !(request.method === 'HEAD' && pathname.endsWith('.js'))) {
-      response.setHeader('Allow', `${route.method}, OPTIONS`)
-      sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${route.method}`)
+    if (!route.methods.includes(request.method ?? '')) {
+      const methods = route.methods.join(', ')
+      response.setHeader('Allow', `${methods}, OPTIONS`)
+      sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }
     route.handle(exchange).catch((error: unknown) => fail(exchange, error))
@@ -106,51 +114,38 @@ async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   refuseWhenClosing(exchange)
   const body = await readJson(request, ['identity', 'previous', 'carrier'])
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new ParticleError('INVALID_MESSAGE', 'The body must be an object { identity, previous? }')
+  const {
+    identity = null,
+    previous,
+    carrier = 'address',
+  } = objectOf(body, '{ identity, previous?, carrier? }')
+  if (carrier !== 'header' && carrier !== 'address') {
+    throw new ParticleError('INVALID_MESSAGE', 'carrier must be "header" or "address"')
   }
-  const { identity = null, previous } = body as { identity?: Json; previous?: unknown }
-  if (previous !== undefined && previous !== null && typeof previous !== 'string') {
-    throw new ParticleError('INVALID_MESSAGE', 'previous must be the text of a token')
-  }
-  const granted = await server.grant(identity, request, previous ?? undefined)
+  const token = textOf(previous, 'previous must be the text of a token')
+  const browser = carrier === 'address' ? browserValue(request) : undefined
+  const granted = await server.grant(identity as Json, request, token, browser)
   if (!isOpen(response)) return
-  const { token, session, expiresAt } = granted
-  const cookie = cookieOf(request, base, session, token, server.options)
-  if (cookie.length <= MOST_COOKIE) response.setHeader('Set-Cookie', cookie)
-  else {
-    server.options.onError(
-      new ParticleError(
-        'UNAVAILABLE',
-        `What identityLookup found seals to ${cookie.length} bytes, too many for a cookie: browsers can't connect with it`,
-      ),
-    )
-  }
+  const { session, expiresAt, live, ticket } = granted
+  if (browser !== undefined)
+    response.appendHeader('Set-Cookie', browserCookie(request, browser, server.options))
   sendJson(exchange, 200, {
-    token,
+    token: granted.token,
     session,
-    stream: `${base}/stream?session=${session}`,
+    stream: `${base}/stream${ticket === undefined ? '' : `?token=${ticket}`}`,
     expiresAt: expiresAt.toISOString(),
     protocol: PROTOCOL,
     heartbeat: server.options.heartbeat,
+    live,
   })
 }
 
 async function stream(exchange: Exchange): Promise<void> {
-  const { server, request, response, query } = exchange
+  const { server, request, response } = exchange
   await owned(response)
   refuseWhenClosing(exchange)
-  const session = query.get('session')
-  const token =
-    bearer(request) ??
-    query.get('token') ??
-    (session === null ? undefined : cookieNamed(request, cookieName(session)))
-  const admitted = await server.admit(token ?? undefined)
-  if (admitted.admission && session !== null && admitted.admission.session !== session) {
-    throw new ParticleError('UNAUTHORIZED', 'The token is not of this session')
-  }
-  const last = request.headers['last-event-id']
-  const position = (typeof last === 'string' && last) || query.get('lastEventId') || undefined
+  const { token, position } = await streamRequest(exchange)
+  const admitted = await server.admit(token, browserValues(request))
   if (!response.socket || !isOpen(response)) return
   server.attach(
     admitted,
@@ -158,6 +153,39 @@ async function stream(exchange: Exchange): Promise<void> {
     () => openSink(exchange),
     (close) => response.on('close', close),
   )
+}
+
+/** Reads the token and the position of a request for a stream: a token that is too long for a header comes in the body of a POST. */
+async function streamRequest({
+  request,
+  query,
+}: Exchange): Promise<{ token: string | undefined; position: string | undefined }> {
+  const isPost = request.method === 'POST'
+  const body = isPost
+    ? objectOf(await readJson(request, ['token', 'lastEventId']), '{ token, lastEventId? }')
+    : {}
+  const last = request.headers['last-event-id']
+  return {
+    token: textOf(body.token, 'token must be a text') ?? bearer(request) ?? query.get('token') ?? undefined,
+    position:
+      textOf(body.lastEventId, 'lastEventId must be a text') ||
+      (typeof last === 'string' && last) ||
+      query.get('lastEventId') ||
+      undefined,
+  }
+}
+
+/** @throws ParticleError `INVALID_MESSAGE` where a body is no object */
+function objectOf(body: unknown, form: string): Record<string, unknown> {
+  if (isObject(body)) return body
+  throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
+}
+
+/** @throws ParticleError `INVALID_MESSAGE` where a field is there and no text */
+function textOf(value: unknown, sentence: string): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
 /** Apart from the stream's route, so that the listeners hold no more than what they need for as long as the stream lasts. */
@@ -247,35 +275,4 @@ function sendJson(exchange: Exchange, status: number, body: unknown): void {
 
 function bearer(request: IncomingMessage): string | undefined {
   return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-}
-
-function cookieName(session: string): string {
-  return `particle_${session}`
-}
-
-function cookieNamed(request: IncomingMessage, name: string): string | undefined {
-  for (const pair of (request.headers.cookie ?? '').split(';')) {
-    const at = pair.indexOf('=')
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim()
-  }
-  return undefined
-}
-
-function cookieOf(
-  request: IncomingMessage,
-  path: string,
-  session: string,
-  token: string,
-  { sessionTtl, allowOrigin }: Pick<ResolvedOptions, 'sessionTtl' | 'allowOrigin'>,
-): string {
-  const secure =
-    isEncrypted(request) ||
-    String(request.headers['x-forwarded-proto'] ?? '')
-      .split(',')[0]
-      ?.trim() === 'https'
-  // A page of another site sends the cookie only with SameSite=None, which browsers take only when it is Secure as well.
-  const site = isCrossOrigin(request, allowOrigin)
-    ? 'SameSite=None; Secure'
-    : `SameSite=Strict${secure ? '; Secure' : ''}`
-  return `${cookieName(session)}=${token}; Path=${path}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
 }

@@ -58,9 +58,9 @@ export class ResponseSink implements Sink {
   }
 
   write(bytes: Buffer, framed?: Buffer): boolean {
-    if (this.#ended || this.#stream?.writableEnded) return false
+    if (this.#ended) return false
     const socket = this.#socket
-    const kept = !socket ? this.#response.write(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
+    const kept = !socket ? this.#pass(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
     if (!kept && !this.#watching) this.#watch()
     return kept
   }
@@ -85,6 +85,11 @@ export class ResponseSink implements Sink {
 
   get #writable(): Socket | ServerHttp2Stream | ServerResponse {
     return this.#socket ?? this.#stream ?? this.#response
+  }
+
+  /** Writes by the response: an end by another middleware is known at once over HTTP/1 alone. */
+  #pass(bytes: Buffer): boolean {
+    return !this.#stream?.writableEnded && this.#response.write(bytes)
   }
 
   /** Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it that the system takes. */

@@ -62,7 +62,7 @@ export class View {
     this.query = spec.query
     this.matches = spec.matches
     this.cut = spec.cut
-    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order)
+    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order, spec.sample)
     this.#log = log
     this.#onError = onError
   }

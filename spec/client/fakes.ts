@@ -130,7 +130,7 @@ export const welcome = (token = 'token-1', more: object = {}): Answer => [
   {
     token,
     session: 's',
-    stream: '/particle/stream?session=s',
+    stream: `/particle/stream?token=ticket-of-${token}`,
     expiresAt: '2026-01-01T01:00:00.000Z',
     protocol: 1,
     heartbeat: 10_000,
@@ -144,7 +144,11 @@ type BenchModel = Record<string, { _id: unknown; [field: string]: unknown }[]>
 export class Bench {
   readonly clock = new FakeClock()
   readonly answers: Answer[] = []
-  readonly requests: { url: string; init: RequestInit; body: { identity: unknown; previous?: string } }[] = []
+  readonly requests: {
+    url: string
+    init: RequestInit
+    body: { identity: unknown; previous?: string; carrier?: string }
+  }[] = []
   readonly statuses: string[] = []
   readonly errors: { code: string; message: string }[] = []
   readonly events: string[] = []
@@ -161,10 +165,9 @@ export class Bench {
           const answer = this.answers.shift() ?? welcome()
           if (answer instanceof Error) throw answer
           const [status, body, headers] = answer
-          return new Response(typeof body === 'string' ? body : JSON.stringify(body ?? {}), {
-            status,
-            ...(headers ? { headers } : {}),
-          })
+          return typeof body === 'string'
+            ? new Response(body, { status, headers: { 'Content-Type': 'text/html', ...headers } })
+            : Response.json(body ?? {}, { status, headers: headers ?? {} })
         },
         onStatus: (status) => this.statuses.push(status),
         onError: (error) => this.errors.push(error),

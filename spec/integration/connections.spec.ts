@@ -123,7 +123,7 @@ const WAYS: Record<string, (station: Station) => Promise<unknown>> = {
   },
   'pipelined behind a handshake, and the connection is gone': async (station) => {
     const socket = station.connect(HANDSHAKE + GET.repeat(3))
-    await later(15)
+    await later(40)
     socket.destroy()
   },
   'a connection that is gone at once': async (station) => {

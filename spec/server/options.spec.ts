@@ -24,6 +24,7 @@ describe('server/options', () => {
       disconnect: undefined,
       path: '/particle',
       secret: undefined,
+      audience: undefined,
       sessionTtl: 3_600_000,
       heartbeat: 15_000,
       retry: 1_000,
@@ -77,6 +78,7 @@ describe('server/options', () => {
       { dataSources: {}, heartBeat: 1 },
       /"heartBeat" is not known; "heartbeat" was perhaps/,
     ],
+    ['dataSource', { dataSource: {} }, /^option "dataSource" is not known; "dataSources" was perhaps meant/],
     ['an option of 2013', { datasources: {} }, /"datasources" is not known; "dataSources" was perhaps meant/],
     [
       'an identityLookup that is none',
@@ -142,6 +144,16 @@ describe('server/options', () => {
       'a tiny buffer',
       { dataSources: {}, maxBufferedBytes: 1 },
       /^maxBufferedBytes must be a number of at least 1024/,
+    ],
+    [
+      'a criteria that takes from the identity without a lookup',
+      { dataSources: { jobs: { criteria: { $or: [{ team: { $in: '@session.teamIds' } }] } } } },
+      /^dataSources.jobs.criteria takes "@session.teamIds" from the identity, and there is no identityLookup/,
+    ],
+    [
+      'a relation that starts from the identity without a lookup',
+      { dataSources: { jobs: { criteria: { _id: '@userId|users._id>jobs.userId' } } } },
+      /^dataSources.jobs.criteria takes "@userId"/,
     ],
     [
       'no connections',
