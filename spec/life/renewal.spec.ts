@@ -9,7 +9,7 @@ import { settles, Tab } from '../support/life/tab.ts'
 import { Wire } from '../support/life/wire.ts'
 
 const ANN = ['ann 1', 'ann 2']
-const SHORT = { sessionTtl: 1000, heartbeat: 400 }
+const SHORT = { sessionTtl: 1500, heartbeat: 500 }
 
 const LOGINS: LoginKind[] = ['passport', 'express-session', 'cookie-session', 'jwt']
 
@@ -69,12 +69,13 @@ describe('A login that lasts', function () {
       await tab.login('ann')
       await tab.shows('ann', ANN)
       const seen = await watch(tab)
+      const before = tab.refusals.length
       await settles(() => lookups.withRequest > 20, true, `20 renewals by ${login}`, 30_000)
       await app.notes.insert({ _id: 'ann3', owner: 'ann', text: 'ann 3' })
       await tab.shows('ann', [...ANN, 'ann 3'])
       expect(await seen(), `other statuses on the way, by ${login}`).to.deep.equal([])
       expect(await tab.errors()).to.deep.equal([])
-      expect(tab.refusals).to.deep.equal([])
+      expect(tab.refusals.slice(before)).to.deep.equal([])
       expect(lookups.without).to.equal(0)
       expect(app.server.stats().connections).to.equal(1)
     }

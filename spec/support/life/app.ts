@@ -138,7 +138,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
       notes: {
         collection: notes.collection,
         manifest: { owner: true, text: true },
-        criteria: { owner: '@user' },
+        criteria: options.criteria ?? { owner: '@user' },
       },
     },
     ...options.particle,

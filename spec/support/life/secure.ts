@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { certificate } from '../certificate.ts'
 import { startNginx } from '../nginx.ts'
 import { freePort } from '../process.ts'
 
@@ -9,20 +9,15 @@ import { freePort } from '../process.ts'
 export async function startSecureNginx(
   server: (port: number) => string,
 ): Promise<{ url: string; stop(): Promise<void> } | { missing: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'particle-tls-'))
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const names = ['-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=127.0.0.1']
+  const made = certificate()
+  if (made === undefined) return { missing: 'There is no openssl on the PATH.' }
+  const folder = await mkdtemp(join(tmpdir(), 'particle-nginx-tls-'))
   const clean = () => rm(folder, { recursive: true, force: true })
-  try {
-    execFileSync('openssl', [...request, ...names], { stdio: 'ignore' })
-  } catch (error) {
-    await clean()
-    if (process.env.CI) throw new Error('There is no openssl on the PATH, and CI needs one', { cause: error })
-    return { missing: 'There is no openssl on the PATH.' }
-  }
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  await writeFile(key, made.key)
+  await writeFile(cert, made.cert)
   const port = await freePort()
-  const tls = `ssl_certificate ${certificate}; ssl_certificate_key ${key};`
+  const tls = `ssl_certificate ${cert}; ssl_certificate_key ${key};`
   const started = await startNginx(`${tls}\n${server(port)}`, port)
   if ('missing' in started) {
     await clean()
