@@ -1,4 +1,4 @@
-export type { Identified, IdentityLookup } from './identity-lookup.ts'
+export type { IdentityLookup } from './identity-lookup.ts'
 export type { Handler } from './middleware.ts'
 export type { ServerOptions } from './options.ts'
 export type { Receiver } from './receiver.ts'

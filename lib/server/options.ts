@@ -1,6 +1,5 @@
 import { ParticleError } from '../errors.ts'
 import { refuseUnknown } from '../model/unknown.ts'
-import { referencesIn } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { CacheConfig } from '../policy/relation.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
@@ -146,11 +145,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
   }
-  if (options.identityLookup === undefined) {
-    if (options.dependsOn !== undefined)
-      refuse('dependsOn tells what identityLookup reads, and there is none')
-    refuseReferences(dataSources)
-  }
+  if (options.dependsOn !== undefined && options.identityLookup === undefined)
+    refuse('dependsOn tells what identityLookup reads, and there is none')
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
@@ -181,17 +177,6 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     },
     maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
     allowOrigin: origins(options.allowOrigin),
-  }
-}
-
-/** Without a lookup everybody is `{}`, of which a criteria can take nothing. */
-function refuseReferences(dataSources: Record<string, unknown>): void {
-  for (const [root, source] of Object.entries(dataSources)) {
-    const [name] = referencesIn((source as { criteria?: unknown } | null)?.criteria)
-    if (name !== undefined)
-      refuse(
-        `dataSources.${root}.criteria takes "@${name}" from the identity, and there is no identityLookup that would find it; write "@@${name}" if the text itself is meant`,
-      )
   }
 }
 

@@ -22,7 +22,7 @@ import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
-import { warnOfSetup } from './setup.ts'
+import { checkSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import type { Stats } from './stats.ts'
@@ -55,7 +55,6 @@ export class Server<Identity = AnyIdentity> {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
-    warnOfSetup(this.options, new Warnings(this.options))
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
@@ -69,6 +68,7 @@ export class Server<Identity = AnyIdentity> {
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
     this.#sources = new Sources(dataSources, host, links)
+    checkSetup(this.options, new Warnings(this.options))
     const watches = new Watches(this.#log, (error) => failed(error, 'relations'))
     this.#following = new Following(this.#sources, watches, dependsOn, (error) => failed(error, 'dependsOn'))
     this.#admissions = new Admissions(this.options, this.#sources, this.#following)
@@ -92,6 +92,9 @@ export class Server<Identity = AnyIdentity> {
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
   middleware(): Handler<Identity> {
+    // `app.use(server.middleware)` would call it with a request, and with no server.
+    if (!(this instanceof Server))
+      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
     return createHandler(this)
   }
 

@@ -20,7 +20,7 @@ import { checkRelation, type Links, parseRelation, type Relation } from '../poli
 import { CallbackAdapter, type CallbackSource, returnsNothing } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
-import { manifestHint } from './manifest-hint.ts'
+import { fieldHint, listedBy } from './field-hint.ts'
 import type { ServerOptions } from './options.ts'
 import { References } from './references.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
@@ -290,7 +290,13 @@ function parseSource(
       )
     }
     const cut = parseCut(given.sort, given.limit, where)
-    const sample = manifestHint(`${where}.manifest`, manifest, warnings)
+    const sample = fieldHint(
+      [
+        { where: `${where}.manifest`, names: listedBy(manifest) },
+        { where: `${where}.sort`, names: cut?.order.fields ?? [] },
+      ],
+      warnings,
+    )
     return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut, sample }
   }
   if (typeof given.payload !== 'function')

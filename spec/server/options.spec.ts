@@ -146,16 +146,6 @@ describe('server/options', () => {
       /^maxBufferedBytes must be a number of at least 1024/,
     ],
     [
-      'a criteria that takes from the identity without a lookup',
-      { dataSources: { jobs: { criteria: { $or: [{ team: { $in: '@session.teamIds' } }] } } } },
-      /^dataSources.jobs.criteria takes "@session.teamIds" from the identity, and there is no identityLookup/,
-    ],
-    [
-      'a relation that starts from the identity without a lookup',
-      { dataSources: { jobs: { criteria: { _id: '@userId|users._id>jobs.userId' } } } },
-      /^dataSources.jobs.criteria takes "@userId"/,
-    ],
-    [
       'no connections',
       { dataSources: {}, maxConnections: 0 },
       /^maxConnections must be a number of at least 1/,

@@ -1,9 +1,13 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { expect } from 'chai'
+import { ParticleError } from '../../lib/errors.ts'
+import type { Criteria } from '../../lib/policy/criteria.ts'
+import { related } from '../../lib/policy/relation.ts'
 import type { IdentityLookup } from '../../lib/server/identity-lookup.ts'
 import type { ServerOptions } from '../../lib/server/options.ts'
 import { Server } from '../../lib/server/server.ts'
+import { memory } from '../../lib/source/memory/index.ts'
 
 const SECRET = 'the secret of the specs'
 
@@ -57,6 +61,36 @@ describe('server/setup', () => {
     )
     expect(told({ identityLookup, allowOrigin: 'https://app.example.com' })).to.deep.equal([])
     expect(told({ identityLookup: (identity) => identity, allowOrigin: '*' })).to.deep.equal([])
+  })
+
+  const collection = memory().collection('jobs')
+  const refused: [string, Criteria, string][] = [
+    ['a value', { $or: [{ team: { $in: '@session.teamIds' } }] }, '@session.teamIds'],
+    ['the start of a relation', { _id: related('@userId').through('jobs', 'a', 'b') }, '@userId'],
+  ]
+  for (const [what, criteria, name] of refused) {
+    it(`refuses a criteria that takes ${what} from the identity where there is no lookup`, () => {
+      const make = () => told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
+      const message = `dataSources.jobs.criteria takes "${name}" from the identity, and there is no identityLookup`
+      expect(make).to.throw(ParticleError, message).with.property('code', 'INVALID_OPTION')
+    })
+  }
+
+  it('warns of operators without their $', () => {
+    const of = (criteria: Criteria) =>
+      told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
+    expect(of({ team: { in: ['a'] }, $and: [{ at: { gte: 5, lt: 7 } }] })).to.deep.equal([
+      'dataSources.jobs.criteria compares "team" with an object or a list that has "in": "$in" was perhaps meant',
+      'dataSources.jobs.criteria compares "at" with an object or a list that has "gte": "$gte" was perhaps meant',
+    ])
+    expect(of({ or: [{ a: 1 }, { a: 2 }] }).join()).to.include('"$or" was perhaps meant')
+    expect(of({ team: { $in: ['a'] }, shape: { type: 'in', size: 3 }, or: ['a'] })).to.deep.equal([])
+  })
+
+  it('warns of a criteria function that can show nothing', () => {
+    const criteria = new Function('return (identity) => { owner: identity.id }')() as Criteria
+    const [message] = told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
+    expect(message).to.match(/^dataSources\.jobs\.criteria shows nothing to anybody: its block has no return/)
   })
 
   it('warns of a lookup that can refuse only', () => {
