@@ -7,7 +7,8 @@
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
  * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
  * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
- * - `INVALID_MESSAGE`: a request's body or an event is not of the documented shape (HTTP 400).
+ * - `INVALID_MESSAGE`: a request's body, an answer or an event is not of the documented shape (HTTP 400): another route or a proxy
+ *   may have answered.
  * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
  * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).

@@ -1,16 +1,17 @@
+import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import particle from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../support/http.ts'
 
-type Visit = express.Request & { session?: { userId?: number } }
+type Visit = IncomingMessage & { session?: { userId?: number } }
 type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLookup']>
 
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
-const session: RequestHandler = (request: Visit, _response, next) => {
+const session: RequestHandler = (request, _response, next) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
-  request.session = user === undefined ? {} : { userId: Number(user) }
+  Object.assign(request, { session: user === undefined ? {} : { userId: Number(user) } })
   next()
 }
 const db = {
