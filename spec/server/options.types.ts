@@ -231,10 +231,10 @@ particle.middleware(constant).server.refresh((identity) => expectTypeOf(identity
 particle.middleware(satisfying).server.refresh((identity) => expectTypeOf(identity).toEqualTypeOf<Known>())
 particle.middleware(declared).server.refresh((identity) => expectTypeOf(identity).toBeAny())
 expectTypeOf(new particle.Client<typeof options>().data).toEqualTypeOf<{
-  todos: { _id: string; title: string }[]
+  todos?: { _id: string; title: string }[]
 }>()
 expectTypeOf(new particle.Client<typeof satisfying>().data).toEqualTypeOf<{
-  todos: { _id: string; title: string }[]
+  todos?: { _id: string; title: string }[]
 }>()
 
 // Functions that stand alone.
