@@ -136,6 +136,11 @@ export class Sources {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
+  /** The positions that the feeds have come to, in their order; an empty text for one that was not opened yet. */
+  get positions(): string[] {
+    return this.feeds.map((feed) => feed.position ?? '')
+  }
+
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
   relationsOf(identity: Json): Followed[] {
     return [...this.#relations].map(([relation, steps]) => ({

@@ -9,11 +9,11 @@ type Visit = IncomingMessage & { session?: { userId?: number } }
 type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLookup']>
 
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
-const session: RequestHandler = (request, _response, next) => {
+const session = ((request: Visit, _response: unknown, next: () => void) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
   Object.assign(request, { session: user === undefined ? {} : { userId: Number(user) } })
   next()
-}
+}) as unknown as RequestHandler
 const db = {
   find: (id: unknown, done: (error: unknown, found?: unknown) => void) => setTimeout(done, 100, null, { id }),
 }
