@@ -39,7 +39,9 @@ export class HttpTransport implements Transport {
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    this.#foreign = base !== undefined && originOf(url) !== originOf(base)
+    // The origin of a sandboxed frame is none's, whatever its address.
+    const opaque = globalThis.origin === 'null'
+    this.#foreign = base !== undefined && (opaque || originOf(url) !== originOf(base))
   }
 
   get expired(): boolean {
