@@ -72,6 +72,8 @@ describe('A proxy between the page and the server', function () {
       await settles(() => interloper.answered() >= 3, true, `tries while ${status} is answered`, 15_000)
       expect(await tab.status(), `while ${status} is answered`).to.equal('reconnecting')
       interloper.pass()
+      // The portal lets the user through, and the system tells the browser; else the next try may be seconds away.
+      await tab.page.evaluate(() => dispatchEvent(new Event('online')))
       return { status, tab }
     }
     const first = await Tab.open(context, app.url)
@@ -81,10 +83,11 @@ describe('A proxy between the page and the server', function () {
     await app.notes.insert({ _id: 'ann3', owner: 'ann', text: 'ann 3' })
     await Promise.all(
       outages.map(async ({ status, tab }) => {
-        await tab.shows('ann', [...ANN, 'ann 3'], { patience: 12_000 })
+        await tab.shows('ann', [...ANN, 'ann 3'])
         const told = (await tab.errors()).filter((error) => error.includes('text/html'))
-        expect(told, `errors while ${status} was answered`).to.have.lengthOf(1)
-        expect(told[0]).to.include(String(status))
+        // A 502 for a moment is every deploy's: it is told where it lasts for more tries than these.
+        expect(told.length, `errors while ${status} was answered`).to.be.within(status === 502 ? 0 : 1, 1)
+        for (const error of told) expect(error).to.include(`answered ${status}`)
       }),
     )
     await settles(() => app.server.stats().connections, 7, 'the streams of seven tabs')

@@ -11,7 +11,14 @@ import { Wire } from '../support/life/wire.ts'
 const ANN = ['ann 1', 'ann 2']
 const SHORT = { sessionTtl: 1500, heartbeat: 500 }
 
-const LOGINS: LoginKind[] = ['passport', 'express-session', 'cookie-session', 'jwt']
+/** Ways to log in, and what the page gives to its client. */
+const LOGINS: [LoginKind, client?: string][] = [
+  ['passport'],
+  ['passport', '{ EventSource }'],
+  ['express-session'],
+  ['cookie-session'],
+  ['jwt'],
+]
 
 /** A site in a browser of its own, whose lookup reads the request as such lookups do: without one it throws. */
 interface Site {
@@ -63,8 +70,8 @@ describe('A login that lasts', function () {
   }
 
   it('stays live over 20 renewals, however the application knows its users', async () => {
-    const live = async (login: LoginKind) => {
-      const { app, context, lookups } = await start({ login, particle: SHORT })
+    const live = async ([login, client = '{}']: [LoginKind, string?]) => {
+      const { app, context, lookups } = await start({ login, client, particle: SHORT })
       const tab = await Tab.open(context, app.url)
       await tab.login('ann')
       await tab.shows('ann', ANN)
