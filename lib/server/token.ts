@@ -1,5 +1,4 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { EncryptJWT, jwtDecrypt } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 
@@ -19,6 +18,12 @@ export interface Claims {
   at: number
 }
 
+/**
+ * Loads jose with the first token.
+ * jose needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ */
+const jose = () => import('jose')
+
 /** Seals and opens tokens: JWE, `dir` with A256GCM, so that what `identityLookup` found is unreadable to the client (RFC 7516). */
 export class TokenSeal {
   readonly #key: Uint8Array
@@ -36,6 +41,7 @@ export class TokenSeal {
   }
 
   async seal(claims: Claims, expiresAt: Date): Promise<string> {
+    const { EncryptJWT } = await jose()
     return new EncryptJWT({ ...claims })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setIssuedAt()
@@ -49,6 +55,7 @@ export class TokenSeal {
    */
   async open(token: string, expired = false): Promise<Claims & { expiresAt: Date }> {
     try {
+      const { jwtDecrypt } = await jose()
       const { payload } = await jwtDecrypt(token, this.#key, {
         keyManagementAlgorithms: ['dir'],
         contentEncryptionAlgorithms: ['A256GCM'],
