@@ -75,7 +75,7 @@ describe('server/admission', () => {
       let team = 'a'
       const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
       const present = async (previous?: string) => {
-        const admission = await admissions.identify(null, undefined, previous)
+        const admission = await admissions.identify(null, undefined, await admissions.previous(previous))
         return { admission, token: await admissions.seal(admission) }
       }
       const a = await present()
@@ -102,7 +102,7 @@ describe('server/admission', () => {
       })
       const foreign = await other.seal(await other.identify(null, undefined))
       for (const previous of ['', 'forged', foreign])
-        expect(await admissions.identify(null, undefined, previous)).not.to.have.property('previous')
+        expect(await admissions.previous(previous)).to.equal(undefined)
     })
 
     it('brings the views of a token along that has expired', async () => {
@@ -112,7 +112,8 @@ describe('server/admission', () => {
       const token = await admissions.seal({ ...admission, expiresAt: new Date(Date.now() - 60_000) })
       expect(await codeOf(admissions.admit(token))).to.equal('UNAUTHORIZED')
       team = 'b'
-      expect((await admissions.identify(null, undefined, token)).previous).to.deep.equal(
+      const before = await admissions.previous(token)
+      expect((await admissions.identify(null, undefined, before)).previous).to.deep.equal(
         viewsOf({ team: 'a' }),
       )
     })
@@ -198,15 +199,19 @@ describe('server/admission', () => {
     })
   })
 
-  it('names the secret and the stores, not their roots', () => {
+  it('names the secret, the stores, and the server by its path, roots and audience', () => {
     const collection = store.collection('cards')
     const tag = (options: Partial<ServerOptions>) => setUp(options).admissions.tag
-    const same = tag({ dataSources: { other: { manifest: true, collection } } })
+    const same = tag({})
     expect(tag({})).to.equal(same)
-    expect(tag({ secret: 'quite another secret' })).not.to.equal(same)
-    expect(tag({ dataSources: { calls: { manifest: true, payload: () => ({ data: [] }) } } })).not.to.equal(
-      same,
-    )
+    const others: Partial<ServerOptions>[] = [
+      { secret: 'quite another secret' },
+      { dataSources: { other: { manifest: true, collection } } },
+      { dataSources: { cards: { manifest: true, payload: () => ({ data: [] }) } } },
+      { path: '/staff' },
+      { audience: 'staff' },
+    ]
+    for (const other of others) expect(tag(other), Object.keys(other).join()).not.to.equal(same)
     expect(same).to.match(/^[\w-]{6}$/)
   })
 
