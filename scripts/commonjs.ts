@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import manifest from '../package.json' with { type: 'json' }
 
 /** Writes a CommonJS module (`.cjs`) beside each ES module of `dist`, since Jest can't `require` an ES module. */
 const DIST = join(import.meta.dirname, '..', 'dist')
@@ -40,6 +41,19 @@ await build({
   logLevel: 'warning',
   plugins: [separate],
 })
+
+// CommonJS modules take the declarations of the ES module. Node gives both kinds of modules the same classes, so TypeScript
+// must not know two of each. By Node 16's rules that is an error, which @ts-expect-error takes away.
+for (const entry of Object.values(manifest.exports)) {
+  if (typeof entry === 'string') continue
+  const names = ['*']
+  // `*` leaves the default out; attw takes a module for one of a default alone, unless another name is there to be seen.
+  if (entry === manifest.exports['.']) names.push('{ default, middleware }')
+  const lines = names.map(
+    (name) => `// @ts-ignore\nexport ${name} from './${basename(entry.import.default)}'\n`,
+  )
+  await writeFile(join(DIST, '..', entry.require.types), lines.join(''))
+}
 
 // The licences of the dependencies that are built in ask to be kept with the code.
 const licences = BUILT_IN.map(async (name) => {
