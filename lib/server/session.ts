@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
-import { callback, usesParameter } from '../source/callbacks/index.ts'
-import type { IdentityLookup } from './identity.ts'
+import { callback, hasText, usesParameter } from '../source/callbacks/index.ts'
+import { missingMiddleware } from './identity-hint.ts'
+import type { IdentityLookup } from './identity-lookup.ts'
+import { Warnings } from './warnings.ts'
 
 /** How many handshakes may wait for `identityLookup` at once. */
 const MOST_PENDING = 10_000
@@ -13,11 +15,13 @@ export class Identification {
   readonly #lookup: IdentityLookup | undefined
   readonly #onError: (error: Error) => void
   readonly #most: number
+  readonly #warnings: Warnings
   #pending = 0
 
   constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
     this.#lookup = lookup
     this.#onError = onError
+    this.#warnings = new Warnings({ onError, onDebug: () => {} })
     this.#most = Math.min(MOST_PENDING, maxConnections)
   }
 
@@ -28,10 +32,11 @@ export class Identification {
 
   /**
    * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text tells, see
-   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
+   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`. A lookup without a
+   * text (a bound function, a Proxy) is taken to read it: to ask the client costs a handshake, to guess wrong a login.
    */
   get readsRequest(): boolean {
-    return this.#lookup !== undefined && usesParameter(this.#lookup, 3)
+    return this.#lookup !== undefined && (!hasText(this.#lookup) || usesParameter(this.#lookup, 3))
   }
 
   /**
@@ -55,12 +60,18 @@ export class Identification {
       const status =
         typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
       if (status === 401 || status === 403) throw refusal()
-      this.#onError(error as ParticleError)
+      const hint = missingMiddleware(lookup, request, cause)
+      const { code, message } = error as ParticleError
+      this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
     } finally {
       this.#pending--
     }
-    if (found === undefined || found === null || found === false) throw refusal()
+    if (found === undefined || found === null || found === false) {
+      const hint = missingMiddleware(lookup, request)
+      if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
+      throw refusal()
+    }
     // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
     const identity = toJson(found)
     if (identity === null) throw refusal()

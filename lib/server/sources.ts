@@ -8,6 +8,7 @@ import {
   canonicalQuery,
   matcher,
   parseCriteria,
+  type Query,
   relationsIn,
   resolveCriteria,
   startOf,
@@ -16,12 +17,16 @@ import { identityKey } from '../policy/identity.ts'
 import { type Manifest, parseManifest } from '../policy/manifest.ts'
 import { type Cut, parseCut } from '../policy/order.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../policy/relation.ts'
-import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
+import { CallbackAdapter, type CallbackSource, returnsNothing } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
-import type { DataSource, ServerOptions } from './options.ts'
+import { fieldHint, listedBy } from './field-hint.ts'
+import type { ServerOptions } from './options.ts'
+import { References } from './references.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
+import type { DataSource } from './source-options.ts'
 import type { ViewSpec } from './view.ts'
+import { Warnings } from './warnings.ts'
 
 /** A view of a source; its feed is made when it is taken up. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
@@ -48,6 +53,7 @@ interface CollectionSource extends Source {
   collection: CollectionHandle
   criteria: Criteria | undefined
   cut: Cut | undefined
+  sample: ViewSpec['sample']
 }
 
 const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
@@ -78,11 +84,14 @@ export class Sources {
   readonly #onError: (error: ParticleError) => void
   readonly #relations = new Map<Relation, readonly FollowedStep[]>()
   readonly #feeds = new Map<unknown, Feed>()
+  readonly #warnings: Warnings
+  readonly #references: References
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
   constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
     this.#host = host
     this.#onError = (error) => host.onError(error, 'source')
+    this.#warnings = new Warnings({ onError: this.#onError, onDebug: host.onDebug })
     const feeds: Feed[] = []
     const named = (adapter: unknown, name: string) =>
       links.has(name) ||
@@ -104,9 +113,11 @@ export class Sources {
           checkRelation(relation, (name) => named(adapter, name), where)
           return relation
         },
+        this.#warnings,
       ),
     )
     this.feeds = feeds
+    this.#references = new References(this.#criteria(), this.#warnings)
     for (const source of this.#sources) {
       if (source.kind !== 'collection') continue
       for (const relation of relationsIn(source.criteria)) this.#follow(relation, source.feed)
@@ -125,6 +136,11 @@ export class Sources {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
+  /** The positions that the feeds have come to, in their order; an empty text for one that was not opened yet. */
+  get positions(): string[] {
+    return this.feeds.map((feed) => feed.position ?? '')
+  }
+
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
   relationsOf(identity: Json): Followed[] {
     return [...this.#relations].map(([relation, steps]) => ({
@@ -140,6 +156,7 @@ export class Sources {
    */
   viewsOf(identity: Json, related?: Related): SourceView[] {
     const valuesOf = (relation: Relation) => related?.valuesOf(relation)
+    this.#references.look(identity)
     return this.#sources.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
@@ -156,7 +173,7 @@ export class Sources {
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
-      const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity, valuesOf)
+      const query = this.#queryOf(source, identity, valuesOf)
       const { cut } = source
       const all = query !== null && Object.keys(query).length === 0
       return {
@@ -174,8 +191,32 @@ export class Sources {
         matches: all ? undefined : query === null ? () => false : matcher(query),
         cut,
         shared: true,
+        sample: source.sample,
         makeFeed: () => source.feed,
       }
+    })
+  }
+
+  *#criteria(): Generator<readonly [where: string, criteria: Criteria]> {
+    for (const source of this.#sources) {
+      if (source.kind === 'collection' && source.criteria)
+        yield [`dataSources.${source.root}.criteria`, source.criteria]
+    }
+  }
+
+  #queryOf(
+    { root, criteria = {} }: CollectionSource,
+    identity: Json,
+    valuesOf: (relation: Relation) => readonly Json[] | undefined,
+  ): Query | null {
+    const where = `dataSources.${root}.criteria`
+    return resolveCriteria(criteria, identity, valuesOf, {
+      where,
+      onUndefined: (path) =>
+        this.#warnings.debug(
+          where,
+          `${where} gave undefined for ${path}: who has such an identity sees nothing`,
+        ),
     })
   }
 
@@ -216,6 +257,7 @@ function parseSource(
   source: DataSource,
   feedOf: (collection: CollectionHandle) => Feed,
   relate: (relation: string | Relation, where: string, collection: CollectionHandle) => Relation,
+  warnings: Warnings,
 ): CallbacksSource | CollectionSource {
   const where = `dataSources.${root}`
   const refuse = (sentence: string): never => {
@@ -246,8 +288,21 @@ function parseSource(
         : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
             relate(relation, `${where}.criteria`, collection),
           )
+    if (typeof criteria === 'function' && returnsNothing(criteria)) {
+      warnings.error(
+        `${where}.criteria`,
+        `${where}.criteria shows nothing to anybody: its block has no return; an arrow function returns a query by ({ ... }), in parentheses`,
+      )
+    }
     const cut = parseCut(given.sort, given.limit, where)
-    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut }
+    const sample = fieldHint(
+      [
+        { where: `${where}.manifest`, names: listedBy(manifest) },
+        { where: `${where}.sort`, names: cut?.order.fields ?? [] },
+      ],
+      warnings,
+    )
+    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut, sample }
   }
   if (typeof given.payload !== 'function')
     refuse('needs a collection, or the function payload(identity, done)')

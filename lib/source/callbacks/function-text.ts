@@ -1,4 +1,4 @@
-/** What the text of a function tells of how it takes its arguments and how it answers. */
+/** Splits the text of a function into what it declares and what it does. */
 interface FunctionText {
   /** The text of each parameter, without comments; rest parameters begin with `...`. */
   parameters: readonly string[]
@@ -15,9 +15,9 @@ const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Whether a function can do something with its parameter of that number, counted from 1: its text names the parameter
- * again after it declared it, or says `arguments`. A function whose text can't be had (a bound one, say) is taken to use
- * what its `length` counts.
+ * Whether a function can do something with its parameter of that number, counted from 1: its text names the
+ * parameter again after it declared it, or says `arguments`. A function whose text can't be had (a bound one,
+ * say) is taken to use what its `length` counts.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
   const text = textOf(fn)
@@ -31,10 +31,45 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Whether a function can only answer with `undefined`: its body is a block that says no `return`. */
+/** Whether the text of a function can be had and read. A bound function and a Proxy have none. */
+export function hasText(fn: (...args: never[]) => unknown): boolean {
+  return textOf(fn) !== undefined
+}
+
+/**
+ * Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own
+ * text tells.
+ */
+export function readsOfParameter(
+  fn: (...args: never[]) => unknown,
+  number: number,
+  fields: readonly string[],
+): string[] {
+  const text = textOf(fn)
+  const declared = text?.parameters[number - 1]
+  if (!text || declared === undefined) return []
+  const name = NAME.exec(declared)?.[1]
+  // Taken apart in the parameters themselves.
+  if (name === undefined) return fields.filter((field) => names(declared, field))
+  const of = escaped(name)
+  return fields.filter((field) => {
+    const read = new RegExp(
+      `(?<![\\p{ID_Continue}$.])${of}\\s*(?:\\?\\.|\\.|(?:\\?\\.)?\\[['"])\\s*${field}(?![\\p{ID_Continue}$])|\\{[^{}]*\\b${field}\\b[^{}]*\\}\\s*=\\s*${of}(?![\\p{ID_Continue}$])`,
+      'u',
+    )
+    return read.test(text.body)
+  })
+}
+
+/**
+ * Whether a function can only answer with `undefined`: its body is a block that says neither `return` nor
+ * `throw`.
+ */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
-  return body !== undefined && /^\s*(?:=>\s*)?\{/.test(body) && !names(body, 'return')
+  return (
+    body !== undefined && /^\s*(?:=>\s*)?\{/.test(body) && !names(body, 'return') && !names(body, 'throw')
+  )
 }
 
 /** Undefined where the text can't be had, or can't be read. */
@@ -72,8 +107,10 @@ function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
 }
 
 function names(text: string, name: string): boolean {
-  return new RegExp(
-    `(?<![\\p{ID_Continue}$])${name.replaceAll('$', '\\$')}(?![\\p{ID_Continue}$])`,
-    'u',
-  ).test(text)
+  return new RegExp(`(?<![\\p{ID_Continue}$])${escaped(name)}(?![\\p{ID_Continue}$])`, 'u').test(text)
+}
+
+/** A name as part of a pattern. */
+function escaped(name: string): string {
+  return name.replaceAll('$', '\\$')
 }
