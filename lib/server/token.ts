@@ -1,5 +1,5 @@
 import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { EncryptJWT, type JWTPayload, jwtDecrypt } from 'jose'
+import type { JWTPayload } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -45,6 +45,12 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
 }
 
 /**
+ * Loads jose with the first token.
+ * jose needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ */
+const jose = () => import('jose')
+
+/**
  * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change what
  * `identityLookup` found.
  */
@@ -55,7 +61,8 @@ export class Seal<T extends Claims> {
     this.#key = key
   }
 
-  seal(claims: T, expiresAt: Date): Promise<string> {
+  async seal(claims: T, expiresAt: Date): Promise<string> {
+    const { EncryptJWT } = await jose()
     return new EncryptJWT({ ...(claims as object as JWTPayload) })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setIssuedAt()
@@ -70,6 +77,7 @@ export class Seal<T extends Claims> {
    */
   async open(text: string, expired = false): Promise<Opened<T>> {
     try {
+      const { jwtDecrypt } = await jose()
       const { payload } = await jwtDecrypt(text, this.#key, {
         keyManagementAlgorithms: ['dir'],
         contentEncryptionAlgorithms: ['A256GCM'],
