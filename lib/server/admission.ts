@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { Following } from './following.ts'
+import { type Grant, grantedAt, sameClient, sinceOf } from './grant.ts'
 import type { ResolvedOptions } from './options.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
@@ -12,16 +13,21 @@ import { type Claims, sessionId, TokenSeal } from './token.ts'
 /** An opened token, or what would be sealed in one. */
 export type Admission = Claims & { expiresAt: Date }
 
-/** What goes on with other views than those of before, which positions may still be presented for. */
+/** By what a client is known to be the same one. */
+type Client = Pick<Claims, 'given' | 'identity'>
+
+/** What goes on with other views than those of before, which positions may still be presented for; what is new is granted at a moment. */
 export function carried<T extends object>(
   admission: T,
-  before: Pick<Claims, 'views' | 'previous'> | undefined,
+  before: Grant | undefined,
   views: Claims['views'],
-): T & Pick<Claims, 'views' | 'previous'> {
+  moment: string | undefined,
+): T & Grant {
   // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
   const same = before && rightsOf(before.views) === rightsOf(views)
   const previous = same ? before.previous : before?.views
-  const result: T & Pick<Claims, 'views' | 'previous'> = { ...admission, views }
+  const result: T & Grant = { ...admission, views }
+  if (moment !== undefined) result.since = sinceOf(views, before, moment)
   if (previous) result.previous = previous
   else delete result.previous
   return result
@@ -29,8 +35,6 @@ export function carried<T extends object>(
 
 /** Who may connect, by which token, and what was decided about them since. */
 export class Admissions {
-  /** Names the secret and the sources. */
-  readonly tag: string
   readonly rights: Rights
   readonly #ttl: number
   readonly #sources: Sources
@@ -45,8 +49,12 @@ export class Admissions {
     this.#following = following
     this.#seal = new TokenSeal(secret)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
-    this.tag = this.#seal.tag(sources.stores)
-    this.rights = new Rights(sessionTtl, onError)
+    this.rights = new Rights(sessionTtl, onError, () => sources.moment)
+  }
+
+  /** The present, as the text of a point; undefined where all have the same rights, at all times. */
+  get moment(): string | undefined {
+    return this.#identification.required ? this.#sources.moment : undefined
   }
 
   /**
@@ -56,7 +64,7 @@ export class Admissions {
   async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
     const before =
       previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    return this.#lookUp({ session: sessionId(), given }, request, before, true)
+    return this.#lookUp({ session: sessionId(), given }, request, (now) => this.#continued(before, now), true)
   }
 
   /**
@@ -64,7 +72,7 @@ export class Admissions {
    * does.
    */
   async identifyAgain(claims: Claims): Promise<Admission> {
-    return this.#lookUp(claims, undefined, claims, false)
+    return this.#lookUp(claims, undefined, () => claims, false)
   }
 
   /**
@@ -79,7 +87,9 @@ export class Admissions {
     }
     const claims = await this.#seal.open(token)
     const stale = this.refuseRevoked(claims)
-    return { admission: stale ? await this.#lookUp(claims, undefined, claims, true) : claims, renewed: stale }
+    if (!stale) return { admission: claims, renewed: false }
+    const continued = (now: Client) => this.#continued(claims, now)
+    return { admission: await this.#lookUp(claims, undefined, continued, true), renewed: true }
   }
 
   /**
@@ -101,17 +111,30 @@ export class Admissions {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
   }
 
+  /**
+   * What goes on of an older token's grant. Nothing where it was another client's, or was revoked; and where rights were looked at anew since, nothing of before
+   * that: they may have been others meanwhile.
+   */
+  #continued(before: Claims | undefined, now: Client): Grant | undefined {
+    if (!before || !sameClient(before, now, !this.#identification.readsRequest)) return undefined
+    const { revoked, moment } = this.rights.judge(before)
+    if (revoked !== undefined) return undefined
+    return moment === undefined ? before : grantedAt(moment, before)
+  }
+
   async #lookUp(
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,
-    before: Pick<Claims, 'views' | 'previous'> | undefined,
+    continued: (now: Client) => Grant | undefined,
     settle: boolean,
   ): Promise<Admission> {
     for (;;) {
       const at = Rights.now()
       const identity = await this.#identification.identify(given, request)
       if (settle) await this.#following?.settle(identity)
-      const admission = this.#admission({ session, given, identity, at }, before)
+      const moment = this.moment === undefined ? undefined : await this.#sources.askMoment()
+      const before = continued({ given, identity })
+      const admission = this.#admission({ session, given, identity, at }, before, moment)
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)
       if (!stale || revoked !== undefined) return admission
@@ -120,12 +143,13 @@ export class Admissions {
 
   #admission(
     known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
-    before: Pick<Claims, 'views' | 'previous'> | undefined,
+    before: Grant | undefined,
+    moment: string | undefined,
   ): Admission {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      return { ...carried(known, before, views), expiresAt: new Date(Date.now() + this.#ttl) }
+      return { ...carried(known, before, views, moment), expiresAt: new Date(Date.now() + this.#ttl) }
     } finally {
       related?.close()
     }

@@ -24,6 +24,7 @@ import {
   resolveOptions,
   type ServerOptions,
 } from './options.ts'
+import { PositionSeal } from './position-seal.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
@@ -64,6 +65,7 @@ export class Server<const S extends DataSources = DataSources> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #host: ConnectionHost
+  readonly #seal: PositionSeal
   readonly #retry: Buffer
   #timer: NodeJS.Timeout | undefined
   #lastSweep: NodeJS.Timeout | undefined
@@ -80,7 +82,7 @@ export class Server<const S extends DataSources = DataSources> {
     const host = {
       log: this.#log,
       adapters: () => this.#adapters(),
-      point: (sequence: number) => this.#point(sequence),
+      point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
       onDebug,
     }
@@ -94,7 +96,8 @@ export class Server<const S extends DataSources = DataSources> {
     const renewal = (error: unknown) => failed(error, 'renewal')
     this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
     const flusher = new Flusher()
-    const ids = new IdLines()
+    this.#seal = new PositionSeal(this.options.secret, this.#sources.stores)
+    const ids = new IdLines(this.#seal)
     this.#host = {
       log: this.#log,
       flusher,
@@ -220,7 +223,7 @@ export class Server<const S extends DataSources = DataSources> {
     const stream: Stream = { connection, admission, renewed, related }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
-      stream.admission = carried(admission, admission, fingerprints)
+      stream.admission = carried(admission, admission, fingerprints, this.#admissions.moment)
       stream.renewed = true
     }
     this.#streams.add(stream)
@@ -229,7 +232,7 @@ export class Server<const S extends DataSources = DataSources> {
     onClose(() => connection.close())
     connection.push(this.#retry)
     const here = {
-      tag: this.#admissions.tag,
+      seal: this.#seal,
       epoch: this.#epoch,
       log: this.#log,
       feeds: this.#sources.feeds,
@@ -274,6 +277,7 @@ export class Server<const S extends DataSources = DataSources> {
   #beat(): void {
     const { heartbeat, sessionTtl } = this.options
     this.#sweep()
+    this.#host.ids.clear()
     this.#streams.beat(Math.max(heartbeat * 2, sessionTtl / 5))
   }
 
@@ -281,13 +285,8 @@ export class Server<const S extends DataSources = DataSources> {
     return this.#sources.feeds.map((feed) => feed.position ?? '')
   }
 
-  #point(sequence: number): string {
-    return formatPoint({
-      tag: this.#admissions.tag,
-      epoch: this.#epoch,
-      sequence,
-      adapters: this.#adapters(),
-    })
+  #point(sequence: number, adapters: readonly string[] = this.#adapters()): string {
+    return formatPoint({ epoch: this.#epoch, sequence, adapters })
   }
 
   #refuseWhenFull(): void {

@@ -26,6 +26,12 @@ export class Identification {
     return this.#lookup !== undefined
   }
 
+  /** Whether the lookup may go by more than what the client presents: it declares a third parameter, rest parameters, or uses `arguments`. */
+  get readsRequest(): boolean {
+    const lookup = this.#lookup
+    return lookup !== undefined && (lookup.length > 2 || /\barguments\b|\.\.\./.test(String(lookup)))
+  }
+
   /**
    * What the application knows of a client.
    * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES` when too many wait.

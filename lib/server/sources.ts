@@ -108,6 +108,22 @@ export class Sources {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
+  /** The present moment, as the text of a point: what is known of the stores by now. */
+  get moment(): string {
+    return this.#host.point(this.#host.log.head)
+  }
+
+  /** The present moment of the stores themselves, as the text of a point, whether they are followed at present or not. */
+  async askMoment(): Promise<string> {
+    const places = this.feeds.map(async (feed) => {
+      const source = this.#sources.find((each) => each.kind === 'collection' && each.feed === feed)
+      const name = source?.kind === 'collection' ? source.collection.collectionName : ''
+      return (await feed.now(name)) ?? ''
+    })
+    const adapters = await Promise.all(places)
+    return this.#host.point(this.#host.log.head, adapters)
+  }
+
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
   relationsOf(identity: Json): Followed[] {
     return [...this.#relations].map(([relation, steps]) => ({

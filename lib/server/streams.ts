@@ -152,7 +152,7 @@ export class Streams {
     try {
       const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
-      stream.admission = carried(admission, admission, fingerprints)
+      stream.admission = carried(admission, admission, fingerprints, this.#admissions.moment)
       stream.renewed = true
     } catch (error) {
       this.#onError(error)
@@ -222,7 +222,9 @@ export class Streams {
         stream.related?.close()
         this.#relate(stream, related)
         // It may have been given other views while it was looked up.
-        stream.admission = related ? carried(next, stream.admission, fingerprints) : next
+        stream.admission = related
+          ? carried(next, stream.admission, fingerprints, this.#admissions.moment)
+          : next
         stream.renewed = true
         this.#watch(stream)
         if (stream.begun) await this.#tell(stream)

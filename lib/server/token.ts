@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { EncryptJWT, jwtDecrypt } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
@@ -13,6 +13,11 @@ export interface Claims {
   identity: Json
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
+  /**
+   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before is not honoured. Left out where all have the same
+   * rights.
+   */
+  since?: Record<string, string[]>
   /** The views of the last token before that had others: what positions that were given with it are held against. */
   previous?: Record<string, string>
   /** When the identity began to be looked up: milliseconds since the epoch. */
@@ -22,17 +27,10 @@ export interface Claims {
 /** Seals and opens tokens: JWE, `dir` with A256GCM, so that what `identityLookup` found is unreadable to the client (RFC 7516). */
 export class TokenSeal {
   readonly #key: Uint8Array
-  readonly #tagKey: Uint8Array
 
   constructor(secret: string | Uint8Array | undefined) {
     const material = secret ?? randomBytes(32)
     this.#key = new Uint8Array(hkdfSync('sha256', material, 'particle', 'token', 32))
-    this.#tagKey = new Uint8Array(hkdfSync('sha256', material, 'particle', 'tag', 32))
-  }
-
-  /** Names the secret, without telling it, together with the sources: positions of servers with others are told apart by it. */
-  tag(sources: string): string {
-    return createHmac('sha256', this.#tagKey).update(sources).digest('base64url').slice(0, 6)
   }
 
   async seal(claims: Claims, expiresAt: Date): Promise<string> {

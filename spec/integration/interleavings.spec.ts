@@ -19,6 +19,7 @@ import { View } from '../../lib/server/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
+import { PLAIN } from '../support/positions.ts'
 
 interface Seen {
   name: string
@@ -102,7 +103,7 @@ class World {
     const place = { log, adapters: () => [], onError, onDebug: () => {} }
     this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
     const flusher = new Flusher()
-    const ids = new IdLines()
+    const ids = new IdLines(PLAIN)
     this.#host = {
       ...{ log, onError, maxBufferedBytes: 1500 },
       ...{ flusher, ids, cohorts: new Cohorts(flusher, ids), crossings: new Crossings(log) },

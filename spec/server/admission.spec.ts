@@ -64,6 +64,7 @@ describe('server/admission', () => {
         given: { user: 'ann' },
         identity: { team: 'a' },
         views: viewsOf({ team: 'a' }),
+        since: { 0: ['all', 'own'] },
       })
       expect(session).to.match(/^[\w-]{16}$/)
       expect(Math.abs(at - before)).to.be.below(1_000)
@@ -196,18 +197,6 @@ describe('server/admission', () => {
       const { admission: revoked } = await late
       expect(() => revoked && admissions.refuseRevoked(revoked)).to.throw('revoked')
     })
-  })
-
-  it('names the secret and the stores, not their roots', () => {
-    const collection = store.collection('cards')
-    const tag = (options: Partial<ServerOptions>) => setUp(options).admissions.tag
-    const same = tag({ dataSources: { other: { manifest: true, collection } } })
-    expect(tag({})).to.equal(same)
-    expect(tag({ secret: 'quite another secret' })).not.to.equal(same)
-    expect(tag({ dataSources: { calls: { manifest: true, payload: () => ({ data: [] }) } } })).not.to.equal(
-      same,
-    )
-    expect(same).to.match(/^[\w-]{6}$/)
   })
 
   it('take those who present nothing for the empty identity', () => {

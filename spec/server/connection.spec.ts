@@ -20,6 +20,7 @@ import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
 import { until } from '../support/local.ts'
+import { PLAIN } from '../support/positions.ts'
 
 /** A client that reads when the spec lets it, and applies what it reads. */
 class Client implements Sink {
@@ -104,7 +105,7 @@ describe('server/connection', () => {
     const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
     const flusher = new Flusher()
-    const ids = new IdLines()
+    const ids = new IdLines(PLAIN)
     const host = {
       log,
       flusher,

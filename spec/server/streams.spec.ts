@@ -43,7 +43,11 @@ describe('server/streams', () => {
   const setUp = () => {
     const errors: unknown[] = []
     const left: string[] = []
-    const rights = new Rights(HOUR, (error) => errors.push(error))
+    const rights = new Rights(
+      HOUR,
+      (error) => errors.push(error),
+      () => 'moment',
+    )
     let lookups = 0
     let find: (name: string) => User | Promise<User> = (name) => ({ name, team: 'new' })
     const admissionOf = (name: string, team = 'old', ttl = HOUR) =>
