@@ -64,7 +64,13 @@ export class Admissions {
   async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
     const before =
       previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    return this.#lookUp({ session: sessionId(), given }, request, (now) => this.#continued(before, now), true)
+    return this.#lookUp({ session: sessionId(), given }, request, true, async (now) => {
+      const moment = await this.#askMoment()
+      return {
+        moment,
+        before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
+      }
+    })
   }
 
   /**
@@ -72,7 +78,10 @@ export class Admissions {
    * does.
    */
   async identifyAgain(claims: Claims): Promise<Admission> {
-    return this.#lookUp(claims, undefined, () => claims, false)
+    return this.#lookUp(claims, undefined, false, async () => ({
+      moment: await this.#askMoment(),
+      before: claims,
+    }))
   }
 
   /**
@@ -88,8 +97,12 @@ export class Admissions {
     const claims = await this.#seal.open(token)
     const stale = this.refuseRevoked(claims)
     if (!stale) return { admission: claims, renewed: false }
-    const continued = (now: Client) => this.#continued(claims, now)
-    return { admission: await this.#lookUp(claims, undefined, continued, true), renewed: true }
+    const admission = await this.#lookUp(claims, undefined, true, async () => {
+      // The stream may have gone on under the new rights, and its client may never have got their token: a bare EventSource comes back with the one that it has.
+      const { moment } = this.rights.judge(claims)
+      return moment && claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
+    })
+    return { admission, renewed: true }
   }
 
   /**
@@ -112,28 +125,31 @@ export class Admissions {
   }
 
   /**
-   * What goes on of an older token's grant. Nothing where it was another client's, or was revoked; and where rights were looked at anew since, nothing of before
-   * that: they may have been others meanwhile.
+   * What goes on of an older token's grant. Of another client's, or of a revoked one, only which views there were, all granted now; and where rights were looked at
+   * anew since, nothing of before that: they may have been others meanwhile.
    */
-  #continued(before: Claims | undefined, now: Client): Grant | undefined {
-    if (!before || !sameClient(before, now, !this.#identification.readsRequest)) return undefined
-    const { revoked, moment } = this.rights.judge(before)
-    if (revoked !== undefined) return undefined
-    return moment === undefined ? before : grantedAt(moment, before)
+  #continued(before: Claims, now: Client, moment: string): Grant {
+    const { revoked, moment: decided } = this.rights.judge(before)
+    const same = sameClient(before, now, !this.#identification.readsRequest)
+    if (!same || revoked !== undefined || !before.since) return grantedAt(moment, before)
+    return decided === undefined ? before : grantedAt(decided, before)
+  }
+
+  async #askMoment(): Promise<string | undefined> {
+    return this.#identification.required ? this.#sources.askMoment() : undefined
   }
 
   async #lookUp(
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,
-    continued: (now: Client) => Grant | undefined,
     settle: boolean,
+    grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
   ): Promise<Admission> {
     for (;;) {
       const at = Rights.now()
       const identity = await this.#identification.identify(given, request)
       if (settle) await this.#following?.settle(identity)
-      const moment = this.moment === undefined ? undefined : await this.#sources.askMoment()
-      const before = continued({ given, identity })
+      const { moment, before } = await grantOf({ given, identity })
       const admission = this.#admission({ session, given, identity, at }, before, moment)
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)

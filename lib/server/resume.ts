@@ -110,8 +110,10 @@ function startFrom(
     (each) => each !== undefined && rightsOf(each) === position.rights,
   )
   if (!given) return refused('rights-changed')
-  const granted = ({ root, feed }: View) =>
-    claims?.since === undefined || isSince(position, momentOf(claims, root), feed)
+  const granted = ({ root, feed }: View) => {
+    if (!claims?.since) return true
+    return claims.views[root] === now[root] && isSince(position, momentOf(claims, root), feed)
+  }
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))
   const { sequence, adapters } = position
   if (position.epoch === here.epoch) {
