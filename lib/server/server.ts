@@ -25,6 +25,7 @@ import {
   type ServerOptions,
 } from './options.ts'
 import { PositionSeal } from './position-seal.ts'
+import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
@@ -104,6 +105,7 @@ export class Server<const S extends DataSources = DataSources> {
       ids,
       cohorts: new Cohorts(flusher, ids),
       crossings: new Crossings(this.#log),
+      presents: new Presents(this.#log),
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),

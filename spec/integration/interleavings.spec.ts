@@ -12,6 +12,7 @@ import { Flusher } from '../../lib/server/flusher.ts'
 import { IdLines } from '../../lib/server/frame.ts'
 import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
+import { Presents } from '../../lib/server/present.ts'
 import { eventReceiver } from '../../lib/server/receiver.ts'
 import type { Start } from '../../lib/server/resume.ts'
 import type { Sink } from '../../lib/server/sink.ts'
@@ -106,7 +107,13 @@ class World {
     const ids = new IdLines(PLAIN)
     this.#host = {
       ...{ log, onError, maxBufferedBytes: 1500 },
-      ...{ flusher, ids, cohorts: new Cohorts(flusher, ids), crossings: new Crossings(log) },
+      ...{
+        flusher,
+        ids,
+        cohorts: new Cohorts(flusher, ids),
+        crossings: new Crossings(log),
+        presents: new Presents(log),
+      },
       point: () => `id${log.head}`,
       left: (view: View) => this.#left(view, delay() % 2 === 0),
     }
