@@ -65,6 +65,7 @@ serve({
       url: 'http://localhost/particle',
       fetch: handshake,
       EventSource: Stream,
+      notify: 'event',
       onData: () => events++,
     })
     while (!Stream.last) await new Promise((resolve) => setTimeout(resolve, 5))

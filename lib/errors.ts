@@ -11,6 +11,8 @@
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
+ * - `TOKEN_STALE`: the rights were refreshed since the token was given; the client must make a new handshake (HTTP 401).
+ * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; it must make a new handshake.
  * - `TOO_MANY_HANDSHAKES`: more handshakes wait for `identityLookup` than are allowed at once (HTTP 429).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only where no other handler follows).
@@ -32,6 +34,8 @@ export type ErrorCode =
   | 'BODY_TOO_LARGE'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'UNAUTHORIZED'
+  | 'TOKEN_STALE'
+  | 'TOKEN_EXPIRED'
   | 'TOO_MANY_HANDSHAKES'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'

@@ -1,26 +1,29 @@
-import { Client } from './client/node.ts'
+import { Client } from './client/index.ts'
 import { ParticleError } from './errors.ts'
+import type { AnyIdentity } from './policy/identity.ts'
 import { related } from './policy/relation.ts'
 import {
-  type CheckedSources,
-  type DataSources,
-  type Handler,
-  Server,
+  type CreateMiddleware,
+  type ServerConstructor,
   type ServerOptions,
+  Server as UntypedServer,
 } from './server/index.ts'
 
+/** Keeps the local models of its clients equal to what its sources have and each client may see. */
+const Server = UntypedServer as ServerConstructor
+type Server<Identity = AnyIdentity> = UntypedServer<Identity>
+
 /** The handler of a new server: `app.use(particle.middleware(options))`. */
-const middleware = <const S extends DataSources>(options: ServerOptions<S & CheckedSources<S>>): Handler =>
-  new Server<S>(options).middleware()
+const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
 const particle = { middleware, Server, Client, ParticleError, related }
 
 export default particle
-export type { ClientOptions, Listener, Status } from './client/index.ts'
+export type { ClientOptions, Listener, Notify, Snapshots, Status } from './client/index.ts'
 export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
 export type { Operation, OperationName } from './model/operation.ts'
-export type { Jsonified, ModelOf, Visible } from './model/shape.ts'
+export type { Jsonified, ModelOf, PartialModelOf, Visible } from './model/shape.ts'
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'

@@ -1,12 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { type Happening, INITIAL, next, type Phase } from '../lib/client/state.ts'
+import { OPERATIONS } from '../lib/model/operation.ts'
+import { EVENTS } from '../lib/protocol/messages.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const protocol = readFileSync(join(ROOT, 'docs/PROTOCOL.md'), 'utf8')
+const protocol = readFileSync(join(ROOT, 'docs/reference/protocol.md'), 'utf8')
 
-describe('docs/PROTOCOL.md', () => {
+describe('docs/reference/protocol.md', () => {
   it('names for each rule a spec that is there', () => {
     const missing: string[] = []
     const named = [...protocol.matchAll(/`(spec\/[\w./-]+)`, "([^"]+)"/g)]
@@ -53,11 +55,76 @@ describe('docs/PROTOCOL.md', () => {
   })
 })
 
-describe('README.md', () => {
-  it('links to nothing that is not there', () => {
+/** Every page that people read: README and its kind, and all of docs/. */
+function pages(): string[] {
+  const docs = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+  return [
+    'README.md',
+    'CONTRIBUTING.md',
+    'CHANGELOG.md',
+    ...docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
+  ]
+}
+
+/** The anchors that a page's headings have. */
+function anchorsOf(page: string): string[] {
+  const text = readFileSync(join(ROOT, page), 'utf8').replace(/^```.*?^```$/gms, '')
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, '')
+      .replace(/\s/g, '-'),
+  )
+}
+
+describe('The pages', () => {
+  it('link to nothing that is not there', () => {
+    const dead: string[] = []
+    for (const page of pages()) {
+      const text = readFileSync(join(ROOT, page), 'utf8')
+      for (const [, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)]+))?\)/g)) {
+        const file = target === '' ? page : join(dirname(page), target)
+        const there = existsSync(join(ROOT, file))
+        if (!there || (anchor && !anchorsOf(file).includes(anchor)))
+          dead.push(`${page}: ${target}#${anchor ?? ''}`)
+      }
+    }
+    expect(dead).to.deep.equal([])
+    expect(pages().length).to.be.above(15)
+  })
+
+  it('are short where they must be: README has at most 180 lines and 1,300 words', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-    for (const [, target = ''] of readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g))
-      expect(existsSync(join(ROOT, target)), target).to.equal(true)
-    expect(readdirSync(join(ROOT, 'docs'))).to.include('PROTOCOL.md')
+    expect(readme.split('\n').length).to.be.at.most(180)
+    expect(readme.split(/\s+/).length).to.be.at.most(1300)
+  })
+
+  it('name every option of the server and of a source', () => {
+    const options = readFileSync(join(ROOT, 'docs/reference/options.md'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/server/options.ts'), 'utf8')
+    const body = /^export interface ServerOptions.*?^}/ms.exec(source)?.[0] ?? ''
+    const names = [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name = '']) => name)
+    expect(names.length).to.be.above(10)
+    expect(names.filter((name) => !options.includes(`| \`${name}\` |`))).to.deep.equal([])
+  })
+
+  it('name every option of the client, every event and every operation', () => {
+    const client = readFileSync(join(ROOT, 'docs/guides/client.md'), 'utf8')
+    const wire = readFileSync(join(ROOT, 'docs/reference/wire.md'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/client/options.ts'), 'utf8')
+    const body = /^export interface ClientOptions.*?^}/ms.exec(source)?.[0] ?? ''
+    const names = [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name = '']) => name)
+    expect(names.length).to.be.above(5)
+    expect(names.filter((name) => !new RegExp(`\`${name}\\b`).test(client))).to.deep.equal([])
+    expect(EVENTS.filter((name) => !wire.includes(`| \`${name}\` |`))).to.deep.equal([])
+    expect(OPERATIONS.filter((name) => !new RegExp(`\\b${name}\\b`).test(wire))).to.deep.equal([])
+  })
+
+  it('name every error code, and no other', () => {
+    const errors = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/errors.ts'), 'utf8')
+    const codes = [...source.matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
+    expect(codes.length).to.be.above(15)
+    expect([...errors.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code)).to.have.members(codes)
   })
 })

@@ -30,12 +30,12 @@ async function exampleOf(page: string, heading: string): Promise<string> {
   return lines
 }
 
-describe('The source of README.md', () => {
+describe('The source of docs/sources/your-own.md', () => {
   let lines: string
   let make: () => Maps
 
   before(async () => {
-    lines = await exampleOf('README.md', 'A source of your own')
+    lines = await exampleOf('docs/sources/your-own.md', 'An example')
     const sources = { particle: 'index.ts', 'particle/protocol': 'protocol/index.ts' }
     const text = lines.replace(/ from '(particle(?:\/protocol)?)'$/gm, (_all, name: keyof typeof sources) => {
       return ` from '../../../lib/${sources[name]}'`
@@ -61,7 +61,7 @@ describe('The source of README.md', () => {
     expect(stdout).to.equal('')
   })
 
-  sourceContract('the source of README.md', async () => await written(make()))
+  sourceContract('the source of docs/sources/your-own.md', async () => await written(make()))
 
   it('is served, and resumed', async () => {
     const maps = make()

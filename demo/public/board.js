@@ -10,6 +10,7 @@ const STATUS = {
   waiting: 'Loading…',
   ready: 'Live',
   reconnecting: 'Reconnecting…',
+  paused: 'Paused',
   refused: 'Refused',
   closed: 'Closed',
 }
@@ -26,7 +27,7 @@ function open(pane) {
   const teams = new Teams(pane.querySelector('.teams'), call)
   if ('manager' in pane.dataset) addPersonForm(pane, call)
 
-  // All that it takes to keep a model current. `EventSource` and `fetch` are given only to show the wire, and to unplug it.
+  // All that it takes to keep a model current. `fetch` is given only to show the wire, and to unplug it.
   const client = new Client({
     url,
     identity: { user },
@@ -36,7 +37,6 @@ function open(pane) {
       pane.querySelector('.nobody').hidden = client.data.memberships?.length !== 0
     },
     onStatus: (status) => showStatus(pane, status),
-    EventSource: wire.EventSource,
     fetch: wire.fetch,
   })
   showStatus(pane, client.status)

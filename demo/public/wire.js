@@ -1,41 +1,45 @@
 // Looks at the wire, and unplugs it.
 
-const EVENTS = ['manifest', 'payload', 'delta', 'ready', 'reset', 'revoked', 'error', 'session', 'ping']
-
-/** Gives a client its `EventSource` and `fetch`, reports every named event that comes in, and can play a lost network. */
+/** Gives a client its `fetch`, reports every event that comes in, and can play a lost network. */
 export class Wire {
   plugged = true
-  #source
+  #report
+  #unplug = () => {}
 
   constructor(report) {
-    const wire = this
-
-    this.EventSource = class extends EventSource {
-      constructor(url, options) {
-        super(url, options)
-        wire.#source = this
-        for (const name of EVENTS) {
-          this.addEventListener(name, ({ data }) => {
-            if (typeof data === 'string') report(name, data)
-          })
-        }
-        if (!wire.plugged) queueMicrotask(() => wire.#cut())
-      }
+    this.#report = report
+    this.fetch = async (address, init) => {
+      if (!this.plugged) throw new TypeError('The network is unplugged.')
+      const response = await fetch(address, init)
+      return String(address).endsWith('/stream') && response.ok ? this.#watch(response) : response
     }
-
-    this.fetch = (...request) =>
-      wire.plugged ? fetch(...request) : Promise.reject(new TypeError('The network is unplugged.'))
   }
 
   /** Pulls the plug, or puts it back. */
   toggle() {
     this.plugged = !this.plugged
     if (this.plugged) dispatchEvent(new Event('online'))
-    else this.#cut()
+    else this.#unplug()
   }
 
-  #cut() {
-    this.#source?.close()
-    this.#source?.dispatchEvent(new Event('error'))
+  /** The same answer, read by the way. */
+  #watch(response) {
+    let rest = ''
+    const text = new TextDecoder()
+    const reading = new TransformStream({
+      start: (controller) => {
+        this.#unplug = () => controller.error(new TypeError('The network is unplugged.'))
+      },
+      transform: (bytes, controller) => {
+        const blocks = (rest + text.decode(bytes, { stream: true })).split('\n\n')
+        rest = blocks.pop()
+        for (const block of blocks) {
+          const { event, data } = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s)))
+          if (data) this.#report(event, data)
+        }
+        controller.enqueue(bytes)
+      },
+    })
+    return new Response(response.body.pipeThrough(reading), response)
   }
 }

@@ -1,33 +1,35 @@
 import { ParticleError } from '../errors.ts'
-import type { Document, Model } from '../model/document.ts'
-import type { DataOf, ModelOf } from '../model/shape.ts'
+import type { Model } from '../model/document.ts'
+import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { HttpTransport, type OpenStream } from './http.ts'
 import { Link } from './link.ts'
+import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, invalid } from './options.ts'
-import { matcher, parsePattern } from './pattern.ts'
-import { RegisterTransport } from './register.ts'
+import { type Page, watchPage } from './page.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
+import { type Listener, Subscriptions } from './subscriptions.ts'
 import { CLOCK, type Clock, type Transport } from './transport.ts'
+import { transportOf } from './transports.ts'
 
-/** Hears of changes that touch a pattern: the root's documents as they are now, and the event that changed them. */
-export type Listener<Data = Document[]> = (data: Data, event: ServerEvent) => void
+/** Gives what the model holds now: of one root, or of all. */
+export interface Snapshots<M> {
+  /** A root's documents as they are now, frozen, and the same array as long as they don't change; empty if there is no such root. */
+  <R extends keyof M & string>(root: R): Readonly<M[R]>
+  /** The whole model as it is now, frozen, and the same object as long as nothing changes. A root is there once all of its documents are. */
+  (): { readonly [R in keyof M]?: Readonly<M[R]> }
+}
 
-/** What only the entry points and the specs set. */
+/** What only specs set. */
 export interface Internals {
-  /** Opens a stream with the token in a header. */
-  openStream?: OpenStream
+  transport?: Transport
   clock?: Clock
   random?: () => number
   /** The page's address; `undefined` where there is no page. */
   base?: string | undefined
-}
-
-interface Subscription {
-  pattern: string
-  segments: string[]
-  listener: Listener<never>
+  /** What tells of the page's life. */
+  page?: Page
+  requestFrame?: RequestFrame
 }
 
 /**
@@ -36,33 +38,47 @@ interface Subscription {
  *
  * `T` is the shape of the model, `new Client<{ users: User[] }>(...)`, or the type of the server's options, `new Client<typeof options>(...)`:
  * then documents are of their collections' types, with the fields that the manifests list.
+ *
+ * All functions of a client can be passed on as they are: `useSyncExternalStore(client.subscribe, client.getSnapshot)`.
  */
 export class Client<T = Model> {
   /**
    * The model: an array of documents for each root, changed in place by deltas (the documents themselves never are: a changed one
    * is a new object). A root appears when all of its documents are there; a new load puts a new array in its place.
    */
-  readonly data: ModelOf<T>
-  readonly #options: ClientOptions<ModelOf<T>>
+  readonly data: PartialModelOf<T>
+  readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
   readonly #link: Link
-  readonly #subscriptions = new Set<Subscription>()
+  readonly #notifier: Notifier
+  readonly #subscriptions: Subscriptions
   readonly #subscribers = new Set<() => void>()
   readonly #waiters = new Set<(error?: ParticleError) => void>()
-  readonly #online = () => this.#link.retry()
+  readonly #unwatch: () => void
   #lastUpdated: Date | undefined
 
   /**
    * @param internals not for applications
    * @throws ParticleError `INVALID_OPTION`
    */
-  constructor(options: ClientOptions<ModelOf<T>> = {}, internals: Internals = {}) {
-    checkOptions(options as ClientOptions)
+  constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
+    checkOptions(options)
     this.#options = options
-    this.data = this.#store.data as ModelOf<T>
-    const clock = internals.clock ?? CLOCK
-    this.#link = new Link({
-      transport: transportFor(options, { base: globalThis.location?.href, ...internals, clock }),
+    this.data = this.#store.data as PartialModelOf<T>
+    const { clock = CLOCK, base, transport, page } = { base: globalThis.location?.href, ...internals }
+    this.#notifier = new Notifier({
+      notify: options.notify ?? DEFAULT_NOTIFY,
+      clock,
+      requestFrame: internals.requestFrame ?? requestFrame,
+    })
+    this.#subscriptions = new Subscriptions({
+      notifier: this.#notifier,
+      documents: (root) => this.#store.data[root] ?? [],
+      call: (listener, ...args) => this.#call(listener, ...args),
+      mistaken: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
+    })
+    const link = new Link({
+      transport: transport ?? transportOf(options, base, clock),
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
@@ -71,8 +87,14 @@ export class Client<T = Model> {
       onError: (error) => this.#call(options.onError, error),
       onDebug: (message) => this.#call(options.onDebug, message),
     })
-    globalThis.addEventListener?.('online', this.#online)
-    queueMicrotask(() => this.#link.start())
+    this.#link = link
+    const follow = {
+      hide: () => link.pause('page'),
+      show: () => link.resume('page'),
+      doubt: () => link.doubt(),
+    }
+    this.#unwatch = watchPage(follow, clock, page)
+    queueMicrotask(() => link.start())
   }
 
   /** How the client stands. */
@@ -91,12 +113,13 @@ export class Client<T = Model> {
   }
 
   /**
-   * Resolves to the data once (or if already) the model is complete and the connection is up. Rejects with a ParticleError when
-   * the server refuses (`UNAUTHORIZED`) or the client is closed (`CLOSED`). `callback` is called at the same time.
+   * Resolves to the data once (or if already) the model is complete and the connection is up; listeners have been called by then.
+   * Rejects with a ParticleError when the server refuses (`UNAUTHORIZED`) or the client is closed (`CLOSED`). `callback` is called at
+   * the same time.
    */
-  ready(callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> {
+  readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
     const promise = new Promise<ModelOf<T>>((resolve, reject) => {
-      this.#waiters.add((error) => (error ? reject(error) : resolve(this.data)))
+      this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
     })
     // Whoever takes the callback, or neither, must not be punished for a rejection that nobody awaits.
     promise.then(
@@ -108,32 +131,32 @@ export class Client<T = Model> {
   }
 
   /**
-   * Calls the listener after each change that touches the pattern, once for each event: `users` for whatever happens to that root,
-   * `users.*` for the fields right under it, `users.address.*`, `users.todos.*.done` (an array position or an id in brackets
-   * counts as one `*`), `users.**` at any depth. What replaces a parent touches all that is under it.
+   * Calls the listener after changes that touch the pattern, as often as the option `notify` says: `users` for whatever happens to that
+   * root, `users.*` for the fields right under it, `users.address.*`, `users.todos.*.done` (an array position or an id in brackets
+   * counts as one `*`), `users.**` at any depth. What replaces a parent touches all that is under it. A pattern that no root or field
+   * of the server's manifest can touch is named by `onError`, once.
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
-  on<Pattern extends string>(pattern: Pattern, listener: Listener<DataOf<ModelOf<T>, Pattern>>): this {
+  readonly on = <Pattern extends string>(
+    pattern: Pattern,
+    listener: Listener<DataOf<ModelOf<T>, Pattern>>,
+  ): this => {
     if (typeof listener !== 'function') invalid('The listener must be a function.')
-    this.#subscriptions.add({ pattern, segments: parsePattern(pattern), listener })
+    this.#subscriptions.add(pattern, listener)
     return this
   }
 
   /**
    * Ends what `on` began: for that listener, or for all of that pattern.
    */
-  off(pattern: string, listener?: Listener<never>): this {
-    for (const subscription of this.#subscriptions) {
-      if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
-        this.#subscriptions.delete(subscription)
-      }
-    }
+  readonly off = (pattern: string, listener?: Listener<never>): this => {
+    this.#subscriptions.delete(pattern, listener)
     return this
   }
 
-  /** Calls back after every change of the model; for what renders it. Returns what ends that. */
-  subscribe(listener: () => void): () => void {
+  /** Calls back after changes of the model, as often as the option `notify` says; for what renders it. Returns what ends that. */
+  readonly subscribe = (listener: () => void): (() => void) => {
     // A function of its own: whoever subscribes twice must unsubscribe twice.
     const entry = () => listener()
     this.#subscribers.add(entry)
@@ -142,16 +165,25 @@ export class Client<T = Model> {
     }
   }
 
-  /** The whole model as it is now, frozen, and the same object as long as nothing changes. */
-  getSnapshot(): { readonly [R in keyof ModelOf<T>]: Readonly<ModelOf<T>[R]> }
-  /** A root's documents as they are now, frozen, and the same array as long as they don't change; empty if there is no such root. */
-  getSnapshot<R extends keyof ModelOf<T> & string>(root: R): Readonly<ModelOf<T>[R]>
-  getSnapshot(root?: string): unknown {
-    return root === undefined ? this.#store.getModel() : this.#store.getRoot(root)
+  /** Gives the whole model, or one root's documents, as they are now: frozen, and the same object as long as nothing changes. */
+  readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
+    (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
+
+  /**
+   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is hidden, say. `status` is
+   * `paused` then; `ready()` waits. In a browser, the client does the same by itself for a page that is frozen or in the back/forward cache.
+   */
+  readonly pause = (): void => {
+    this.#link.pause('user')
   }
 
-  /** Ends the connection for good; the data stays as it is. */
-  close(): void {
+  /** Ends what `pause()` began: opens a stream at once, which goes on from where the last one was closed. */
+  readonly resume = (): void => {
+    this.#link.resume('user')
+  }
+
+  /** Ends the connection for good; the data stays as it is. Listeners have been called of all changes by then. */
+  readonly close = (): void => {
     this.#link.close()
   }
 
@@ -161,8 +193,9 @@ export class Client<T = Model> {
       case 'manifest': {
         const { sources, resumed } = event.data
         const removed = store.begin(sources, resumed)
-        for (const root of removed) this.#tell(root, event)
-        if (removed.length) this.#notify(event)
+        for (const root of removed) this.#subscriptions.tell(root, event)
+        if (removed.length) this.#notifier.add(this.#told, event)
+        this.#subscriptions.expect(sources)
         break
       }
       case 'reset':
@@ -175,32 +208,29 @@ export class Client<T = Model> {
         if (store.delta(event.data)) this.#updated(event)
         break
       default:
-        if (store.settle()) this.#notify(event)
+        if (store.settle()) this.#notifier.add(this.#told, event)
     }
     return !store.incomplete
   }
 
   #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
     this.#lastUpdated = new Date(event.data.timestamp)
-    this.#tell(event.data.root, event)
-    this.#notify(event)
+    this.#subscriptions.tell(event.data.root, event)
+    this.#notifier.add(this.#told, event)
   }
 
-  #tell(root: string, event: ServerEvent): void {
-    if (this.#subscriptions.size === 0) return
-    const touched = matcher(root, event.event === 'delta' ? event.data.oplist : undefined)
-    for (const { segments, listener } of [...this.#subscriptions]) {
-      if (touched(segments)) this.#call(listener as Listener, this.#store.data[root] ?? [], event)
+  /** Tells those who listen to the whole model. */
+  readonly #told: Target = (event, events) => {
+    this.#call(this.#options.onData, this.data, event, events)
+    for (const listener of [...this.#subscribers]) {
+      if (this.#subscribers.has(listener)) this.#call(listener)
     }
   }
 
-  #notify(event: ServerEvent): void {
-    this.#call(this.#options.onData, this.data, event)
-    for (const listener of [...this.#subscribers]) this.#call(listener)
-  }
-
   #changed(status: Status): void {
-    if (status === 'closed' || status === 'refused') globalThis.removeEventListener?.('online', this.#online)
+    const over = status === 'closed' || status === 'refused'
+    if (over) this.#unwatch()
+    if (over || status === 'ready') this.#notifier.flush()
     this.#call(this.#options.onStatus, status)
     this.#answer()
   }
@@ -208,7 +238,8 @@ export class Client<T = Model> {
   #answer(): void {
     const { status } = this
     const over = status === 'closed' || status === 'refused'
-    if (!over && status !== 'ready') return
+    if (this.#waiters.size === 0 || (!over && status !== 'ready')) return
+    this.#notifier.flush()
     const waiters = [...this.#waiters]
     this.#waiters.clear()
     const error = this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
@@ -220,39 +251,18 @@ export class Client<T = Model> {
     try {
       callback?.(...args)
     } catch (cause) {
-      const { onError } = this.#options
       const error = new ParticleError('CALLBACK_FAILED', `A callback of the client threw: ${cause}`, {
         cause,
       })
-      if (onError && callback !== (onError as unknown)) this.#call(onError, error)
-      else console.error(error)
+      if (callback === (this.#options.onError as unknown)) console.error(error)
+      else this.#report(error)
     }
   }
-}
 
-function transportFor(
-  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
-  { base, openStream, clock }: Internals & { clock: Clock },
-): Transport {
-  const { onRegister, EventSource = globalThis.EventSource, fetch = globalThis.fetch } = options
-  if (onRegister) return new RegisterTransport(onRegister)
-  let url: URL
-  try {
-    url = new URL(options.url ?? '/particle', base)
-  } catch {
-    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
+  /** Tells of a mistake of the application's, which must not go unseen. */
+  #report(error: ParticleError): void {
+    const { onError } = this.#options
+    if (onError) this.#call(onError, error)
+    else console.error(error)
   }
-  const header = openStream && !options.EventSource ? openStream : undefined
-  if (!header && !EventSource) {
-    invalid('There is no EventSource here: give one as an option.')
-  }
-  const withCredentials = base !== undefined && url.origin !== new URL(base).origin
-  return new HttpTransport({
-    url,
-    // Called as a method of something else, the browser's own would throw.
-    fetch: (...args) => fetch(...args),
-    openStream: header ?? ((address) => new EventSource(address, { withCredentials })),
-    carrier: header ? 'header' : base === undefined ? 'url' : 'cookie',
-    clock,
-  })
 }

@@ -1,124 +1,137 @@
-import { type ErrorCode, ParticleError } from '../errors.ts'
-import { EVENTS } from '../protocol/messages.ts'
+import { originOf, routeOf } from './address.ts'
+import { failureOf, networkFailure } from './answer.ts'
+import { type EventSourceConstructor, openEventSource } from './event-source.ts'
+import { openEventStream } from './event-stream.ts'
 import type { Clock, Failure, Sink, Transport } from './transport.ts'
 
-/** What the client needs of an EventSource. */
-export interface EventSourceLike {
-  addEventListener(type: string, listener: (event: Event) => void): void
-  close(): void
-}
-
-/** The constructor of an EventSource: the browser's own, or one that is made like it. */
-export type EventSourceConstructor = new (
-  url: string,
-  options?: { withCredentials?: boolean },
-) => EventSourceLike
-
-/** Opens an EventSource; `token` is for those that can set headers, `fetch` for those that take one. */
-export type OpenStream = (url: string, token: string, fetch: typeof globalThis.fetch) => EventSourceLike
-
 export interface HttpOptions {
-  /** Absolute. */
-  url: URL
+  /** Where the server's middleware is, in full. */
+  url: string
+  /** The page's address; `undefined` where there is no page. */
+  base: string | undefined
   fetch: typeof globalThis.fetch
-  openStream: OpenStream
-  /** How the token reaches the stream: in a header that `openStream` sets, in the cookie that the handshake set, or in the URL. */
-  carrier: 'header' | 'cookie' | 'url'
+  /** What opens the streams in place of `fetch`. */
+  EventSource?: EventSourceConstructor | undefined
   clock: Clock
 }
 
-const CODES: Record<number, ErrorCode> = {
-  400: 'INVALID_MESSAGE',
-  401: 'UNAUTHORIZED',
-  403: 'UNAUTHORIZED',
-  413: 'BODY_TOO_LARGE',
-  415: 'UNSUPPORTED_MEDIA_TYPE',
-  429: 'TOO_MANY_HANDSHAKES',
-  503: 'UNAVAILABLE',
-}
+/** The longest token that goes in a header: servers take 8 KB of them all, as a rule. */
+const LONGEST_HEADER = 3500
+const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
+/** For how long a ticket opens a stream, in milliseconds; the server's 15 s less the way. */
+const TICKET_TTL = 10_000
 
-/** The default transport: a handshake by `fetch`, then an EventSource, which is never left to reconnect by itself. */
+/** The default transport: a handshake by `fetch`, then a stream. */
 export class HttpTransport implements Transport {
   heartbeat: number | undefined
   readonly #options: HttpOptions
+  readonly #foreign: boolean
+  #credentials: RequestCredentials = 'include'
   #token: string | undefined
-  #stream = ''
   #expires = 0
+  /** What an EventSource shows in its address, good once. */
+  #ticket: string | undefined
+  /** Whether a stream was opened by this token. */
+  #proven = false
+  /** Whether something on the way minds the headers, so that the token goes in a body. */
+  #inBody = false
 
   constructor(options: HttpOptions) {
     this.#options = options
+    const { url, base } = options
+    this.#foreign = base !== undefined && originOf(url) !== originOf(base)
   }
 
   get expired(): boolean {
-    return this.#options.clock.now() >= this.#expires
+    const { clock, EventSource } = this.#options
+    return clock.now() >= this.#expires || (EventSource !== undefined && this.#ticket === undefined)
   }
 
-  async handshake(identity: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, fetch, url } = this.#options
-    const address = new URL(url)
-    address.pathname = `${url.pathname.replace(/\/$/, '')}/handshake`
-    const response = await fetch(address.href, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ identity: identity ?? null, previous: this.#token }),
-      credentials: 'include',
-      signal,
-    }).catch((cause) => {
-      throw new ParticleError('UNAVAILABLE', `Handshake: ${cause}`, { cause })
-    })
-    const { status, headers } = response
-    const { token, stream, expiresAt, heartbeat, error } = Object(await response.json().catch(() => {}))
-    if (typeof token === 'string' && typeof stream === 'string') {
-      this.#token = token
-      this.#stream = stream
-      this.#expires = Date.parse(expiresAt)
-      this.heartbeat = heartbeat
-      return
+  async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
+    const { clock, EventSource, url } = this.#options
+    const address = routeOf(url, 'handshake')
+    const previous = this.#token
+    const carrier = EventSource ? undefined : 'header'
+    const text = JSON.stringify({ identity: identity ?? null, previous, carrier })
+    const response = await this.#post(address, text, signal)
+    const body = response.ok ? await response.json().catch(() => {}) : undefined
+    const { token, stream, expiresAt, heartbeat, live } = Object(body)
+    if (typeof token !== 'string') throw await failureOf(`POST ${address}`, response, 'JSON', clock.now())
+    this.#token = token
+    this.#proven = false
+    this.#expires = Date.parse(expiresAt)
+    this.heartbeat = heartbeat
+    if (EventSource) {
+      this.#ticket = /[?&]token=([^&]+)/.exec(stream)?.[1] ?? token
+      this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL)
     }
-    const code = CODES[status]
-    const after = headers.get('Retry-After') ?? ''
-    const failure: Failure = {
-      // A 404 or a 500 may be over soon (a server that is being replaced), but it is not Particle's.
-      error: new ParticleError(code ?? 'INVALID_MESSAGE', `Handshake: ${status} ${error?.message ?? ''}`),
-      denied: code !== undefined && status !== 429 && status !== 503,
-      wait: Number(after) * 1000 || Date.parse(after) - clock.now() || 0,
-    }
-    throw failure
+    return live === true
   }
 
   open(position: string, sink: Sink): () => void {
-    const { carrier, fetch, openStream, url } = this.#options
+    const { EventSource, fetch, url, clock } = this.#options
     const token = this.#token ?? ''
-    const address = new URL(this.#stream, url)
-    // Not a header: an EventSource knows its last id only while it reconnects by itself.
-    if (position) address.searchParams.set('lastEventId', position)
-    if (carrier === 'url') address.searchParams.set('token', token)
-    const source = openStream(address.href, token, fetch)
-    let last = ''
-    const receive = (event: Event) => {
-      const { type, data, lastEventId } = event as MessageEvent
-      // The server's `error` event goes by the same name as a lost connection.
-      if (typeof data !== 'string') {
-        sink.lost(new ParticleError('UNAVAILABLE', 'The stream ended.'))
-        return
-      }
-      // By the standard, an event without an id carries that of the one before; that would outlive the position it was.
-      const id = lastEventId === last ? '' : lastEventId
-      last = lastEventId
-      sink.event(type, data, id)
+    if (EventSource) {
+      const query = `token=${this.#ticket ?? token}${position && `&lastEventId=${encodeURIComponent(position)}`}`
+      this.#ticket = undefined
+      const withCredentials = this.#foreign && this.#credentials === 'include'
+      return openEventSource(EventSource, routeOf(url, 'stream', query), withCredentials, sink)
     }
-    source.addEventListener('open', () => sink.opened())
-    for (const name of EVENTS) source.addEventListener(name, receive)
-    return () => {
-      source.close()
-      // Some set their timer for a reconnect right after they told of the loss.
-      queueMicrotask(() => source.close())
+    const inBody = this.#inBody || token.length > LONGEST_HEADER
+    const request = {
+      address: routeOf(url, 'stream'),
+      credentials: this.#credentials,
+      token,
+      position,
+      inBody,
     }
+    let opened = false
+    return openEventStream(
+      { ...request, fetch, clock },
+      {
+        ...sink,
+        opened: () => {
+          opened = true
+          if (token === this.#token) this.#proven = true
+          sink.opened()
+        },
+        lost: (error) => {
+          // A token that should do and doesn't: a proxy with a login of its own takes the header for itself, say.
+          if (!opened && !this.#proven && (error as Failure).hint) this.#inBody = !inBody
+          sink.lost(error)
+        },
+      },
+    )
   }
 
   renew(token: string, expiresAt: string): void {
     this.#token = token
-    // The cookie is still the old one: only an answer to a request can set it.
-    if (this.#options.carrier !== 'cookie') this.#expires = Date.parse(expiresAt)
+    this.#expires = Date.parse(expiresAt)
+  }
+
+  /** Posts the handshake: with cookies; without, where the server lets pages of any origin in, but not with their cookies. */
+  async #post(address: string, body: string, signal: AbortSignal): Promise<Response> {
+    const { fetch } = this.#options
+    const send = (credentials: RequestCredentials) =>
+      fetch(address, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body,
+        credentials,
+        signal,
+      })
+    try {
+      return await send(this.#credentials)
+    } catch (cause) {
+      const failure = networkFailure(`POST ${address}`, cause, this.#foreign ? QUESTION : '')
+      if (!this.#foreign || this.#credentials === 'omit' || signal.aborted) throw failure
+      const bare = await send('omit').catch(() => undefined)
+      // An answer without cookies proves little alone: the network may have come back in between.
+      const again = bare && (await send('include').catch(() => undefined))
+      if (again) return again
+      if (!bare) throw this.#token === undefined ? { ...failure, news: 2 } : failure
+      this.#credentials = 'omit'
+      return bare
+    }
   }
 }

@@ -2,21 +2,24 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import { decode } from '../protocol/decode.ts'
 import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
-import { type Happening, INITIAL, next, type State, type Status, statusOf } from './state.ts'
-import { type Clock, failure, type Transport } from './transport.ts'
+import { handshake, type Presenting } from './handshake.ts'
+import { News } from './news.ts'
+import { Renewal } from './renewal.ts'
+import { type Happening, INITIAL, next, type Phase, type State, type Status, statusOf } from './state.ts'
+import { Stream } from './stream.ts'
+import { failure } from './transport.ts'
 
-/** For how long a handshake may take, in milliseconds. */
-const PATIENCE = 30_000
+/** Within this time a stream that is doubted must give a sign of life, and a quiet replacement be there, in milliseconds. */
+const DOUBT = 2000
+/** How old a stream must be for its successor to be opened at once, in milliseconds: there must be no tight loop. */
+const GOOD = 1000
 
-const QUIET: readonly ErrorCode[] = ['UNAUTHORIZED', 'UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+/** The phases in which a stream, or a try to get one, can be doubted. */
+const ACTIVE: readonly Phase[] = ['handshaking', 'opening', 'waiting', 'ready']
 
-/** What a link needs, and whom it tells. None of the callbacks may throw but `apply`. */
-export interface LinkOptions {
-  transport: Transport
-  clock: Clock
+/** What a link needs, and whom it tells. None of the callbacks may throw but `apply` and `identity`. */
+export interface LinkOptions extends Presenting {
   random: () => number
-  /** The identity to present, asked for at every handshake. */
-  identity: () => unknown
   /** Takes an event into the model and returns whether the model is complete; throws where the event can't be applied. */
   apply: (event: ServerEvent) => boolean
   onStatus: (status: Status) => void
@@ -29,18 +32,28 @@ export class Link {
   /** Why the server refused, once it did. */
   refusal: ParticleError | undefined
   readonly #options: LinkOptions
+  readonly #news: News
   #state: State = INITIAL
   /** Where the stream ended that was lost: after this event the model was complete. */
   #position = ''
   /** Whether the server has said on this stream that the model is complete. */
   #settled = false
-  #heard = 0
+  /** Whether no stream has been opened yet by the token of the last handshake. */
+  #fresh = false
+  /** Who wants no connection for now. */
+  readonly #pausing = new Set<'user' | 'page'>()
   /** The least delay that the server asked for, in milliseconds. */
   #wait = 0
-  #end: () => void = () => {}
+  #stream: Stream | undefined
+  #renewal: Renewal | undefined
+  /** Ends what the phase began. */
+  #end = () => {}
+  #endDoubt: (() => void) | undefined
+  #endQuiet: (() => void) | undefined
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.#news = new News(options.onError)
   }
 
   get status(): Status {
@@ -51,15 +64,36 @@ export class Link {
     this.#step({ type: 'start' })
   }
 
-  /** Tries again now if it is waiting to. */
-  retry(): void {
-    if (this.#state.phase === 'delaying') {
-      this.#step({ type: 'retry', expired: this.#options.transport.expired })
-    }
+  /** Closes the stream and keeps the position, until all who paused have resumed. */
+  pause(by: 'user' | 'page'): void {
+    this.#pausing.add(by)
+    this.#step({ type: 'pause', quiet: by === 'page' && this.#pausing.size === 1 })
+  }
+
+  /** Goes on from the position, at once. */
+  resume(by: 'user' | 'page'): void {
+    if (this.#pausing.delete(by) && this.#pausing.size === 0) this.#again('resume')
+  }
+
+  /** Tries again now if it is waiting to; else wants a sign of life soon, or takes another stream. */
+  doubt(): void {
+    const { phase } = this.#state
+    if (phase === 'delaying') this.#again('retry')
+    if (!ACTIVE.includes(phase)) return
+    const stream = this.#stream
+    const signs = stream?.signs
+    this.#endDoubt ??= this.#options.clock.after(DOUBT, () => {
+      this.#endDoubt = undefined
+      if (stream?.signs === signs) this.#again('reopen')
+    })
   }
 
   close(): void {
     this.#step({ type: 'close' })
+  }
+
+  #again(type: 'retry' | 'reopen' | 'resume'): void {
+    this.#step({ type, expired: this.#options.transport.expired })
   }
 
   #step(happening: Happening): void {
@@ -67,11 +101,20 @@ export class Link {
     const state = next(this.#state, happening)
     if (state === this.#state) return
     this.#state = state
-    const { phase } = state
-    if (phase !== 'waiting' && phase !== 'ready') {
+    const { phase, quiet } = state
+    const goesOn = happening.type === 'late'
+    if (!goesOn && phase !== 'waiting' && phase !== 'ready') {
       const end = this.#end
       this.#end = () => {}
+      this.#endDoubt?.()
+      this.#endDoubt = undefined
       end()
+    }
+    if (quiet && phase !== 'paused') {
+      this.#endQuiet ??= this.#options.clock.after(DOUBT, () => this.#step({ type: 'late' }))
+    } else {
+      this.#endQuiet?.()
+      this.#endQuiet = undefined
     }
     const { status } = this
     if (status !== before) {
@@ -79,7 +122,7 @@ export class Link {
       this.#options.onStatus(status)
     }
     // Whoever heard of the status may have closed the client.
-    if (this.#state !== state) return
+    if (this.#state !== state || goesOn) return
     if (phase === 'handshaking') this.#handshake()
     if (phase === 'opening') this.#open()
     if (phase === 'delaying') this.#delay()
@@ -90,79 +133,71 @@ export class Link {
     const delay = Math.max(this.#wait, backoff(this.#state.attempt, random))
     this.#wait = 0
     onDebug(`next try in ${Math.round(delay)} ms`)
-    this.#end = clock.after(delay, () => this.retry())
+    this.#end = clock.after(delay, () => this.#again('retry'))
   }
 
   async #handshake(): Promise<void> {
-    const { transport, identity, clock } = this.#options
     const controller = new AbortController()
     const { signal } = controller
-    const cancel = clock.after(PATIENCE, () => this.#step({ type: 'failed' }))
-    this.#end = () => {
-      cancel()
-      controller.abort()
-    }
+    this.#end = () => controller.abort()
     try {
-      const presented = await identity()
-      if (!signal.aborted) await transport.handshake(presented, signal)
-      if (!signal.aborted) this.#step({ type: 'answered' })
+      await handshake(this.#options, signal)
+      if (signal.aborted) return
+      this.#fresh = true
+      this.#step({ type: 'answered' })
     } catch (error) {
       if (!signal.aborted) this.#fail(error, 'failed')
     }
   }
 
   #open(): void {
-    const { transport, clock } = this.#options
-    let live = true
-    let cancel = () => {}
-    let close = () => {}
+    const { transport, clock, random } = this.#options
+    const stream = new Stream(clock)
+    const renewal = new Renewal({
+      clock,
+      random,
+      present: (signal) => handshake(this.#options, signal),
+      replace: () => this.#again('reopen'),
+      fail: (cause) => this.#fail(cause),
+    })
+    this.#stream = stream
+    this.#renewal = renewal
     this.#settled = false
     this.#end = () => {
-      live = false
-      cancel()
-      close()
+      this.#stream = undefined
+      renewal.stop()
+      stream.close()
     }
-    const lost = (error: unknown) => {
-      if (live) this.#fail(error, 'lost')
-    }
-    const opened = () => {
-      if (!live) return
-      this.#heard = clock.now()
-      this.#step({ type: 'opened' })
-    }
-    const watch = (silence: number) => {
-      const left = this.#heard + silence - clock.now()
-      if (left > 0) cancel = clock.after(left, () => watch(silence))
-      else lost(new ParticleError('UNAVAILABLE', 'Nothing was heard for too long.'))
-    }
-    this.#heard = clock.now()
-    if (transport.heartbeat) watch(transport.heartbeat * 2.5)
-    try {
-      const stop = transport.open(this.#position, {
-        opened,
-        event: (name, data, id) => {
-          opened()
-          if (live) this.#receive(name, data, id)
-        },
-        lost,
-      })
-      // It may be over before it has begun to return.
-      if (live) close = stop
-      else stop()
-    } catch (error) {
-      lost(error)
-    }
+    stream.open(transport, this.#position, {
+      opened: () => {
+        this.#fresh = false
+        this.#news.opened()
+        this.#step({ type: 'opened' })
+      },
+      event: (name, data, id) => this.#receive(name, data, id),
+      lost: (error) => this.#fail(error, 'lost'),
+    })
   }
 
-  #fail(cause: unknown, type: 'failed' | 'lost'): void {
-    const { onDebug, onError } = this.#options
-    const { error, denied, wait = 0 } = failure(cause)
-    onDebug(error.message)
-    if (denied) this.refusal = error
-    this.#wait = wait
-    // A refusal is told by the status; a server or a network that is away for a while is no news.
-    if (!QUIET.includes(error.code)) onError(error)
-    this.#step({ type: denied ? 'denied' : type })
+  /** Takes a failure of what the phase began, or of what goes on beside it (without `type`); returns for how long to wait, at least. */
+  #fail(cause: unknown, type?: 'failed' | 'lost'): number {
+    const failed = failure(cause)
+    const { error, wait = 0, hint } = failed
+    const { phase, attempt } = this.#state
+    const news = this.#news
+    this.#options.onDebug(error.message)
+    if (failed.type === 'denied') this.refusal = error
+    if (phase !== 'opening' || hint === undefined) news.failed(failed, attempt + 1)
+    else if (this.#fresh) news.unopened(failed)
+    const good = this.#settled && (this.#stream?.age ?? 0) >= GOOD
+    const ended = failed.type === 'ended'
+    const next =
+      failed.type && !ended ? failed.type : good && type === 'lost' ? (ended ? 'ended' : 'dropped') : type
+    if (next) {
+      this.#wait = wait
+      this.#step({ type: next })
+    }
+    return wait
   }
 
   #receive(name: string, data: string, id: string): void {
@@ -179,14 +214,16 @@ export class Link {
   }
 
   #take(event: ServerEvent, id: string): void {
-    const { transport, apply, onError } = this.#options
+    const { transport, apply } = this.#options
     switch (event.event) {
       case 'session':
         transport.renew(event.data.token, event.data.expiresAt)
         break
+      case 'renew':
+        this.#renewal?.ask()
+        break
       case 'error':
-        // A newer server may have codes that this client does not know of; they are still the best that can be said.
-        onError(new ParticleError(event.data.code as ErrorCode, event.data.message))
+        this.#hear(event.data)
         break
       case 'revoked':
         this.#fail(new ParticleError('UNAUTHORIZED', `Revoked: ${event.data.reason}`), 'lost')
@@ -194,6 +231,7 @@ export class Link {
       case 'ready':
         apply(event)
         this.#settled = true
+        this.#news.over()
         this.#step({ type: 'complete' })
         break
       case 'ping':
@@ -202,6 +240,15 @@ export class Link {
         this.#apply(event)
     }
     if (id) this.#position = id
+  }
+
+  /** Takes what the server says of itself. */
+  #hear({ code, message }: { code: string; message: string }): void {
+    // The token's time is up, and nobody has presented the identity anew: that is no news, and mended by a handshake.
+    if (code === 'TOKEN_EXPIRED')
+      this.#fail({ error: new ParticleError('UNAUTHORIZED', message), type: 'unauthorized' })
+    // A newer server may have codes that this client does not know of; they are still the best that can be said.
+    else this.#options.onError(new ParticleError(code as ErrorCode, message))
   }
 
   #apply(event: ServerEvent): void {
@@ -220,7 +267,10 @@ export class Link {
       }
     }
     // Until the new data is here, the old position says too much.
-    if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) this.#position = ''
+    if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) {
+      this.#position = ''
+      this.#step({ type: 'late' })
+    }
     const complete = this.#options.apply(event)
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
   }

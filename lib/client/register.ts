@@ -30,8 +30,9 @@ export class RegisterTransport implements Transport {
     this.#register = register
   }
 
-  async handshake(identity: unknown): Promise<void> {
+  async handshake(identity: unknown): Promise<boolean> {
     this.#identity = identity
+    return false
   }
 
   open(_position: string, sink: Sink): () => void {

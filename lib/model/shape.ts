@@ -153,6 +153,12 @@ export type ModelOf<T> = T extends { dataSources: infer Sources }
       : { -readonly [Root in keyof Sources]: Visible<DocumentOf<Sources[Root]>, ManifestOf<Sources[Root]>>[] }
   : T
 
+/**
+ * The same model while it is being loaded: a root is there once all of its documents are. (For a model itself it is the plain `Partial`, from
+ * which its type can be inferred.)
+ */
+export type PartialModelOf<T> = T extends { dataSources: unknown } ? Partial<ModelOf<T>> : Partial<T>
+
 /** The data of the root that a pattern begins with, such as `users.address.*`. */
 export type DataOf<M, Pattern extends string> = (
   Pattern extends `${infer Root}.${string}`

@@ -1,20 +1,26 @@
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import type { AnyIdentity } from './identity.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
 import { isRelationText, Relation } from './relation.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
 
 /**
- * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the identity
- * (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain `@`), or follows a relation
- * (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`), or a function of the identity that returns a query, or null where nothing
- * may be seen.
+ * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the
+ * identity (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain
+ * `@`), or follows a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`),
+ * or a function of the identity that returns a query, or null where nothing may be seen.
  */
-export type Criteria = Query | ((identity: unknown) => Query | null | undefined | false)
+export type Criteria<Identity = AnyIdentity> =
+  | Query
+  | ((identity: Identity) => Query | null | undefined | false)
 
-/** Operators whose value can be taken from the identity. In all others it could become a pattern or a condition. */
+/**
+ * Operators whose value can be taken from the identity. In all others it could become a pattern or a
+ * condition.
+ */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
 
 /** A path into the identity that leads nowhere, or something that is not there at all. */
@@ -24,8 +30,10 @@ const NOTHING = Symbol('nothing')
  * Checks a criteria when it is declared, so that a mistake in it stops the server from starting.
  *
  * @param where what it belongs to, for messages: say, `dataSources.users.criteria`
- * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be none
- * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is not a query that is supported
+ * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be
+ * none
+ * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is
+ * not a query that is supported
  */
 export function parseCriteria(
   value: unknown,
@@ -58,7 +66,10 @@ export function relationsIn(criteria: unknown): Relation[] {
   return isPlain(criteria) ? Object.values(criteria).flatMap(relationsIn) : []
 }
 
-/** The values of the identity that a relation starts from; undefined where there are none. Throws as {@link resolveCriteria} does. */
+/**
+ * The values of the identity that a relation starts from; undefined where there are none. Throws as {@link
+ * resolveCriteria} does.
+ */
 export function startOf(relation: Relation, identity: unknown): Json[] | undefined {
   const value = look(identity, relation.start)
   if (value === NOTHING) return undefined
@@ -77,12 +88,13 @@ function withRelations(value: unknown, relate: (relation: string | Relation) => 
 }
 
 /**
- * The query of one identity; null if no document may be seen, which is so whenever something that the criteria takes from the identity
- * is missing there. What is taken is always a value, never an operator.
+ * The query of one identity; null if no document may be seen, which is so whenever something that the
+ * criteria takes from the identity is missing there. What is taken is always a value, never an operator.
  *
  * @param related the values that a relation leads to; undefined where the identity lacks its start
- * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is taken from it;
- *   `INVALID_QUERY` if a function returned something else than a query. What a function throws, passes.
+ * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is
+ * taken from it;   `INVALID_QUERY` if a function returned something else than a query. What a function
+ * throws, passes.
  */
 export function resolveCriteria(
   criteria: Criteria,
@@ -151,7 +163,10 @@ function resolveOperators(operators: Record<string, unknown>, context: Context):
   })
 }
 
-/** The list of an `$in` and its like: arrays of the identity are spliced into it, and what is missing is left out where that matches less. */
+/**
+ * The list of an `$in` and its like: arrays of the identity are spliced into it, and what is missing is left
+ * out where that matches less.
+ */
 function resolveMembers(key: string, value: unknown, context: Context): unknown {
   const optional = key === '$in' && !context.negated && Array.isArray(value)
   const members: unknown[] = []

@@ -1,6 +1,7 @@
 import { compare, equal, typeOrder } from '../model/compare.ts'
 import type { Json } from '../model/document.ts'
 import { field, isObject } from '../model/json.ts'
+import { notKnown } from '../model/unknown.ts'
 
 /** Tells whether a value meets a condition; `undefined` is one that is not there. */
 export type Test = (value: Json | undefined) => boolean
@@ -41,6 +42,27 @@ const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
 ])
 const TYPE_NAMES: ReadonlySet<unknown> = new Set([...TYPE_NUMBERS.values(), 'number'])
 
+/** The operators on a field's values. */
+export const OPERATORS: readonly string[] = [
+  '$eq',
+  '$ne',
+  '$gt',
+  '$gte',
+  '$lt',
+  '$lte',
+  '$in',
+  '$nin',
+  '$exists',
+  '$type',
+  '$size',
+  '$all',
+  '$elemMatch',
+  '$regex',
+  '$options',
+  '$mod',
+  '$not',
+]
+
 /** Comparisons hold between values of one type only. */
 const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
   ['$gt', (order) => order > 0],
@@ -64,7 +86,7 @@ export function queryTest(query: Operators): Test {
       if (name === '$and') tests.push(...parts)
       else if (name === '$or') tests.push((document) => parts.some((test) => test(document)))
       else if (name === '$nor') tests.push((document) => !parts.some((test) => test(document)))
-      else throw new TypeError(`${name} is not known`)
+      else throw new TypeError(notKnown(name, ['$and', '$or', '$nor']))
     }
   }
   return all(tests)
@@ -136,7 +158,7 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
       if (!isOperators(operand)) throw new TypeError('$not takes operators or a pattern')
       return not(operatorsTest(operand, lift))
     default:
-      throw new TypeError(`${name} is not known`)
+      throw new TypeError(notKnown(name, OPERATORS))
   }
 }
 

@@ -1,7 +1,8 @@
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
-import { queryTest } from './matching.ts'
+import { nearest } from '../model/nearest.ts'
+import { OPERATORS, queryTest } from './matching.ts'
 
 /** A Mongo-style query; `{}` matches every document. */
 export type Query = Record<string, unknown>
@@ -47,9 +48,16 @@ function checkShape(value: unknown, where: string): void {
       }
       for (const query of queries) checkShape(query, where)
     } else if (!REFUSED.has(key) && key !== '$comment') {
-      throw invalid(where, `has ${key} where a field's name must stand`)
+      throw invalid(where, `has ${key} where a field's name must stand${meantBy(key)}`)
     }
   }
+}
+
+/** What was probably meant by an operator where there can be none for a field's values. */
+function meantBy(key: string): string {
+  const near = nearest(key, ['$and', '$or', '$nor'])
+  if (near !== undefined) return `; ${near} was perhaps meant`
+  return OPERATORS.includes(key) ? `: write { field: { ${key}: ... } }` : ''
 }
 
 function checkOperators(value: unknown, where: string, parents: readonly unknown[]): void {
@@ -80,11 +88,9 @@ export function compile(query: Query, where: string): (document: Document) => bo
   try {
     return queryTest(inJson(query) as Query) as (document: Document) => boolean
   } catch (cause) {
-    throw new ParticleError(
-      'INVALID_QUERY',
-      `${where} uses an operator that is not known, or uses one wrongly`,
-      { cause },
-    )
+    // What a TypeError says is of our own making; what a pattern's SyntaxError says has the pattern in it.
+    const how = cause instanceof TypeError ? cause.message : 'a pattern is not a regular expression'
+    throw invalid(where, `uses an operator that is not known, or uses one wrongly: ${how}`, cause)
   }
 }
 
@@ -158,6 +164,7 @@ function canonicalValue(value: unknown): string {
   return `${type}(${JSON.stringify(toJson(value))})`
 }
 
-function invalid(where: string, what: string): ParticleError {
-  return new ParticleError('INVALID_QUERY', `${where} ${what}`)
+function invalid(where: string, what: string, cause?: unknown): ParticleError {
+  const options = cause === undefined ? undefined : { cause }
+  return new ParticleError('INVALID_QUERY', `${where} ${what}`, options)
 }

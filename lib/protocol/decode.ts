@@ -13,6 +13,7 @@ const FIELDS: Record<EventName, string> = {
   revoked: 'reason',
   error: 'code message',
   session: 'token expiresAt',
+  renew: 'reason within',
   ping: 'timestamp',
 }
 
@@ -20,6 +21,7 @@ const FIELDS: Record<EventName, string> = {
 const KINDS: Record<string, string> = {
   protocol: 'number',
   part: 'number',
+  within: 'number',
   resumed: 'boolean',
   last: 'boolean',
 }

@@ -14,6 +14,7 @@ export const EVENTS = [
   'revoked',
   'error',
   'session',
+  'renew',
   'ping',
 ] as const
 
@@ -49,6 +50,11 @@ export interface EventData {
   error: { root?: string; code: string; message: string }
   /** A renewed token. */
   session: { token: string; expiresAt: string }
+  /**
+   * The client is to present itself anew within so many milliseconds, by a handshake that names its token: the token's time is up soon
+   * (`expiring`), or its rights may have changed (`refresh`, `dependency`), and only a request of the client can tell who it is.
+   */
+  renew: { reason: string; within: number }
   /** A sign of life. */
   ping: { timestamp: string }
 }
@@ -60,6 +66,8 @@ export type ServerEvent = { [N in EventName]: { event: N; data: EventData[N]; id
 export interface HandshakeRequest {
   identity: Json
   previous?: string
+  /** Where the token is going to stand: in a header or a body. Without it, the answer's `stream` has a ticket, and a cookie is set. */
+  carrier?: 'header'
 }
 
 /** What the server answers to a handshake. */
@@ -75,6 +83,8 @@ export interface HandshakeAnswer {
   protocol: number
   /** How often the server pings, in milliseconds. */
   heartbeat: number
+  /** Whether a stream of this session is open at this node, and goes on under the new token. */
+  live?: boolean
 }
 
 /** The body of every answer that is not a success. */

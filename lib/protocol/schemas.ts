@@ -80,6 +80,7 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
   revoked: message('revoked', { reason: text }),
   error: message('error', { code: text, message: text }, { root: name }),
   session: message('session', { token: text, expiresAt: time }),
+  renew: message('renew', { reason: text, within: { type: 'integer', minimum: 0 } }),
   ping: message('ping', { timestamp: time }),
 }
 

@@ -8,22 +8,47 @@ import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
 import { Identification } from './session.ts'
 import type { Sources } from './sources.ts'
-import { type Claims, sessionId, TokenSeal } from './token.ts'
+import { Tickets } from './ticket.ts'
+import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
 
 /** An opened token, or what would be sealed in one. */
-export type Admission = Claims & { expiresAt: Date }
+export type Admission = Opened<Claims>
+
+/** What came of a stream's token. */
+export interface Admitted {
+  /** Undefined where no token is needed. */
+  admission?: Admission | undefined
+  /** Whether the identity was looked up again. */
+  renewed: boolean
+  /** Whether only a handshake of the client can renew its token; default: no. */
+  asks?: boolean
+}
+
+/** The answer to a handshake. */
+export interface Granted {
+  token: string
+  session: string
+  expiresAt: Date
+  /** Whether an open stream of the session goes on under the new token. */
+  live: boolean
+  /** Opens a stream by its address; where the handshake asked for one. */
+  ticket: string | undefined
+}
 
 /** By what a client is known to be the same one. */
 type Client = Pick<Claims, 'given' | 'identity'>
 
-/** What goes on with other views than those of before, which positions may still be presented for; what is new is granted at a moment. */
+/**
+ * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it stay valid.
+ * @param moment since when views are granted that were not before; undefined where all have the same rights
+ */
 export function carried<T extends object>(
   admission: T,
   before: Grant | undefined,
   views: Claims['views'],
   moment: string | undefined,
 ): T & Grant {
-  // The last that were others: a token that was not used, or not for long, must not make an older position worthless.
+  // Keeps the last set that differs, so that issuing an unused token does not invalidate older positions.
   const same = before && rightsOf(before.views) === rightsOf(views)
   const previous = same ? before.previous : before?.views
   const result: T & Grant = { ...admission, views }
@@ -33,12 +58,15 @@ export function carried<T extends object>(
   return result
 }
 
-/** Who may connect, by which token, and what was decided about them since. */
+/** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
   readonly rights: Rights
+  /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
+  readonly readsRequest: boolean
   readonly #ttl: number
   readonly #sources: Sources
   readonly #seal: TokenSeal
+  readonly #tickets: Tickets
   readonly #identification: Identification
   readonly #following: Following | undefined
 
@@ -47,8 +75,11 @@ export class Admissions {
     this.#ttl = sessionTtl
     this.#sources = sources
     this.#following = following
-    this.#seal = new TokenSeal(secret)
+    const scope = scopeOf(options)
+    this.#seal = new TokenSeal(secret, scope)
+    this.#tickets = new Tickets(secret, scope)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
+    this.readsRequest = this.#identification.readsRequest
     this.rights = new Rights(sessionTtl, onError, () => sources.moment)
   }
 
@@ -58,13 +89,22 @@ export class Admissions {
   }
 
   /**
-   * A new session of a client that presents itself. `previous` is the token of the session before, whose positions it wants to go on from.
+   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or was
+   * revoked: nothing of a revoked token is carried over.
+   */
+  async previous(token: string | undefined): Promise<Admission | undefined> {
+    if (token === undefined) return undefined
+    const claims = await this.#seal.open(token, true).catch(() => undefined)
+    return claims && this.rights.judge(claims).revoked === undefined ? claims : undefined
+  }
+
+  /**
+   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the positions
+   * that were given with it.
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
-  async identify(given: Json, request: IncomingMessage | undefined, previous?: string): Promise<Admission> {
-    const before =
-      previous === undefined ? undefined : await this.#seal.open(previous, true).catch(() => undefined)
-    return this.#lookUp({ session: sessionId(), given }, request, true, async (now) => {
+  identify(given: Json, request: IncomingMessage | undefined, before?: Claims): Promise<Admission> {
+    return this.#lookUp({ session: before?.session ?? sessionId(), given }, request, true, async (now) => {
       const moment = await this.#askMoment()
       return {
         moment,
@@ -74,10 +114,10 @@ export class Admissions {
   }
 
   /**
-   * What a session's token would seal if its identity were looked up now, its relations as far as they were read. Throws as {@link Admissions.identify}
-   * does.
+   * Looks a session's identity up again, without a request; its relations are taken as far as they were read. Throws
+   * what {@link Admissions.identify} does.
    */
-  async identifyAgain(claims: Claims): Promise<Admission> {
+  identifyAgain(claims: Claims): Promise<Admission> {
     return this.#lookUp(claims, undefined, false, async () => ({
       moment: await this.#askMoment(),
       before: claims,
@@ -85,20 +125,31 @@ export class Admissions {
   }
 
   /**
-   * What a stream's token seals, or would seal by now (`renewed`); undefined where none is needed.
-   * @throws ParticleError `UNAUTHORIZED` where it is missing, not valid or revoked; and what {@link Admissions.identify} throws
+   * Opens a stream's token or ticket, and looks its identity up again where that was decided since.
+   * @param browsers the values of the request's browser cookies
+   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE` where the
+   *   client must present itself anew; and what {@link Admissions.identify} throws
    */
-  async admit(token: string | undefined): Promise<{ admission?: Admission; renewed: boolean }> {
+  async admit(token: string | undefined, browsers: readonly string[] = []): Promise<Admitted> {
     if (token === undefined) {
       if (this.#identification.required)
         throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
       return { renewed: false }
     }
-    const claims = await this.#seal.open(token)
-    const stale = this.refuseRevoked(claims)
-    if (!stale) return { admission: claims, renewed: false }
+    const claims = Tickets.is(token)
+      ? await this.#tickets.redeem(token, browsers)
+      : await this.#seal.open(token)
+    const asks = this.readsRequest
+    if (!this.refuseRevoked(claims)) return { admission: claims, renewed: false, asks }
+    if (asks) {
+      throw new ParticleError(
+        'TOKEN_STALE',
+        'The rights were refreshed since the token was given: POST to handshake again',
+      )
+    }
     const admission = await this.#lookUp(claims, undefined, true, async () => {
-      // The stream may have gone on under the new rights, and its client may never have got their token: a bare EventSource comes back with the one that it has.
+      // A stream may have gone on under the new rights without its client's getting their token: a bare EventSource
+      // comes back with the ticket that it has.
       const { moment } = this.rights.judge(claims)
       return moment && claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
     })
@@ -106,7 +157,7 @@ export class Admissions {
   }
 
   /**
-   * Whether the identity must be looked up again.
+   * Tells whether the identity must be looked up again.
    * @throws ParticleError `UNAUTHORIZED` where the rights were taken away since it was looked up
    */
   refuseRevoked(claims: Claims): boolean {
@@ -119,18 +170,23 @@ export class Admissions {
     return this.#seal.seal(claims, expiresAt)
   }
 
+  /** Issues a ticket, which opens a stream by its address: see {@link Tickets}. */
+  ticket(admission: Admission, browser: string): Promise<string> {
+    return this.#tickets.issue(admission, browser)
+  }
+
   /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
   meets(predicate: Predicate, admission: Admission | undefined): boolean {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
   }
 
   /**
-   * What goes on of an older token's grant. Of another client's, or of a revoked one, only which views there were, all granted now; and where rights were looked at
-   * anew since, nothing of before that: they may have been others meanwhile.
+   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all granted now.
+   * Where rights were looked at anew since, nothing of before that: they may have been others meanwhile.
    */
   #continued(before: Claims, now: Client, moment: string): Grant {
     const { revoked, moment: decided } = this.rights.judge(before)
-    const same = sameClient(before, now, !this.#identification.readsRequest)
+    const same = sameClient(before, now, !this.readsRequest)
     if (!same || revoked !== undefined || !before.since) return grantedAt(moment, before)
     return decided === undefined ? before : grantedAt(decided, before)
   }
@@ -139,6 +195,7 @@ export class Admissions {
     return this.#identification.required ? this.#sources.askMoment() : undefined
   }
 
+  /** @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of before */
   async #lookUp(
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,

@@ -5,13 +5,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
  * sent (a proxy's doing), the own pages look foreign too; but those need not be allowed.
  */
 export function isCrossOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {
-  const { origin, host } = request.headers
+  const { origin } = request.headers
   if (!origin || !allowed.includes(origin)) return false
   try {
-    return new URL(origin).host !== host
+    return new URL(origin).host !== hostOf(request)
   } catch {
     return true
   }
+}
+
+/** The host that a request is for: HTTP/2 has `:authority`, and a `Host` only where a client sends both. */
+function hostOf({ headers }: IncomingMessage): string | undefined {
+  const authority = headers[':authority']
+  return typeof authority === 'string' ? authority : headers.host
+}
+
+/** Whether a request came over TLS. Over HTTP/2, Node shows the socket by a proxy that has no keys of its own. */
+export function isEncrypted({ socket }: IncomingMessage): boolean {
+  return 'encrypted' in socket || Reflect.get(socket, 'encrypted') === true
 }
 
 /** Lets pages of the allowed origins in (the Fetch standard's CORS protocol). True when the request was a preflight and is answered. */

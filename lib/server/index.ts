@@ -1,14 +1,15 @@
+export type { Identified, IdentityLookup } from './identity.ts'
 export type { Handler } from './middleware.ts'
 export type {
   CallbacksOptions,
-  CheckedSources,
   CollectionOptions,
   DataSource,
   DataSources,
   Dependency,
   DependsOn,
-  IdentityLookup,
   ServerOptions,
 } from './options.ts'
 export type { Receiver } from './receiver.ts'
-export { Server, type Stats } from './server.ts'
+export { Server } from './server.ts'
+export type { Stats } from './stats.ts'
+export type { CreateMiddleware, ServerConstructor } from './typed.ts'

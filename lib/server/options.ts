@@ -1,50 +1,49 @@
-import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import type { Criteria } from '../policy/criteria.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import type { CheckedManifest, Manifest, WidenedManifest } from '../policy/manifest.ts'
 import type { CacheConfig } from '../policy/relation.ts'
 import type { CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
+import type { Identified, IdentityLookup } from './identity.ts'
 import type { Replay } from './log.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: an application's identity is of its own type, which functions of its own name.
-type Identity = any
-
-/**
- * Finds out who a client is. `identity` is what the client presented, which proves nothing by itself; `request` is the handshake's request (undefined
- * for `server.register`). Answer with what the sources need to know of the user, as JSON; `null`, `false` or `undefined` refuses the client
- * (401). An error means that it couldn't be found out (503, the client tries again), unless it has `status: 401` or `403`.
- */
-export type IdentityLookup = (
-  identity: Identity,
-  done: (error?: unknown, identity?: unknown) => void,
-  request: IncomingMessage | undefined,
-) => unknown
-
 /** A source whose data the application reads and follows by functions of its own. */
-export interface CallbacksOptions<M = Manifest> extends CallbackSource<Identity> {
+export interface CallbacksOptions<M = Manifest, Identity = AnyIdentity> extends CallbackSource<Identity> {
   /** The fields that clients may see. */
   manifest: M
 }
 
 /** A source that is a collection of an adapter: `memory()`, `mongo(db)`. */
-export interface CollectionOptions<M = Manifest> {
+export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
   /** The fields that clients may see. */
   manifest: M
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
-  /** Which documents a client may see: a query whose strings that start with `@` come from the identity or follow a relation, or a function of it. Default: all. */
-  criteria?: Criteria | undefined
-  /** In which order clients have the documents: fields with 1 or -1 each, as in `{ at: -1 }`; documents that are equal by them are ordered by `_id`. */
+  /**
+   * Which documents a client may see: a query whose strings that start with `@` come from the identity or
+   * follow a relation, or a function of the identity. Default: all.
+   */
+  criteria?: Criteria<Identity> | undefined
+  /**
+   * In which order clients have the documents: fields with 1 or -1 each, as in `{ at: -1 }`; documents that
+   * are equal by them are ordered by `_id`.
+   */
   sort?: Record<string, 1 | -1> | undefined
   /** How many documents a client has at most: the first ones by `sort`. Default: all. */
   limit?: number | undefined
 }
 
-export type DataSource<M = Manifest> = CallbacksOptions<M> | CollectionOptions<M>
+export type DataSource<M = Manifest, Identity = AnyIdentity> =
+  | CallbacksOptions<M, Identity>
+  | CollectionOptions<M, Identity>
 
-/** Sources by root; also those of an object without a type of its own, where the manifest's `true` is of the type `boolean`. */
-export type DataSources = Record<string, DataSource<WidenedManifest>>
+/**
+ * Sources by root; also those of an object without a type of its own, where the manifest's `true` is of the
+ * type `boolean`.
+ */
+export type DataSources<Identity = AnyIdentity> = Record<string, DataSource<WidenedManifest, Identity>>
 
 /** Sources without what is refused at run time: unknown options, and manifests with `false` in them. */
 export type CheckedSources<Sources> = {
@@ -58,31 +57,35 @@ export type CheckedSources<Sources> = {
 }
 
 /** Documents that `identityLookup` reads. */
-export interface Dependency {
+export interface Dependency<Identity = AnyIdentity> {
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
   /** Which of its documents: as a source's criteria, without relations. Default: all. */
-  criteria?: Criteria | undefined
+  criteria?: Criteria<Identity> | undefined
 }
 
 /**
- * What an identity depends on: a list, in whose criteria strings that start with `@` come from the identity, or a function of what `identityLookup`
- * found and of what the client presented.
+ * What an identity depends on: a list, in whose criteria strings that start with `@` come from the identity,
+ * or a function of what `identityLookup` found and of what the client presented.
  */
-export type DependsOn =
-  | readonly Dependency[]
-  | ((identity: Identity, given: Identity) => readonly Dependency[] | null | undefined)
+export type DependsOn<Identity = AnyIdentity> =
+  | readonly Dependency<Identity>[]
+  | ((identity: Identity, given: AnyIdentity) => readonly Dependency<Identity>[] | null | undefined)
 
 /** What a server is made of. */
-export interface ServerOptions<Sources = Record<string, DataSource>> {
+export interface ServerOptions<Sources = Record<string, DataSource>, Identity = AnyIdentity> {
   /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
-  identityLookup?: IdentityLookup | undefined
+  identityLookup?: IdentityLookup<Identity> | undefined
   /**
-   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up again (with no request, as by `server.refresh`) whenever
-   * one of them changes, and once when it opens; the client goes on with what it may see then. Default: none.
+   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up
+   * again (with no request, as by `server.refresh`) whenever one of them changes, and once when it opens; the
+   * client goes on with what it may see then. Default: none.
    */
-  dependsOn?: DependsOn | undefined
-  /** The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`. */
+  dependsOn?: DependsOn<Identified<NoInfer<Identity>>> | undefined
+  /**
+   * The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: {
+   * userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`.
+   */
   cacheConfig?: CacheConfig | undefined
   /** What clients see, by root. */
   dataSources: Sources
@@ -90,15 +93,29 @@ export interface ServerOptions<Sources = Record<string, DataSource>> {
   disconnect?: (() => unknown) | undefined
   /** Told what goes on, a sentence at a time. */
   onDebug?: ((message: string) => void) | undefined
-  /** Told of every error that no caller is told of: of sources, and of the application's own functions. Default: `console.error`. */
+  /**
+   * Told of every error that no caller is told of: of sources, and of the application's own functions.
+   * Default: `console.error`.
+   */
   onError?: ((error: Error) => void) | undefined
   /** Where the routes are, below the mount point. Default: `/particle`. */
   path?: string | undefined
-  /** Seals tokens and names positions; the same on all nodes. At least 16 characters. Default: a random one for this process. */
+  /**
+   * Seals tokens and names positions; the same on all nodes. At least 16 characters. Default: a random one
+   * for this process.
+   */
   secret?: string | undefined
+  /**
+   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only for the
+   * server that sealed it. The same on all nodes of one server. Default: none.
+   */
+  audience?: string | undefined
   /** How long a token is valid, in milliseconds. Default: 1 hour. */
   sessionTtl?: number | undefined
-  /** Milliseconds between two pings. With less than 12,000, TCP's keep-alive can't find a dead client between two of them. Default: 15,000. */
+  /**
+   * Milliseconds between two pings. With less than 12,000, TCP's keep-alive can't find a dead client between
+   * two of them. Default: 15,000.
+   */
   heartbeat?: number | undefined
   /** How long a bare EventSource waits before it comes back, in milliseconds. Default: 1,000. */
   retry?: number | undefined
@@ -108,7 +125,10 @@ export interface ServerOptions<Sources = Record<string, DataSource>> {
   replay?: Partial<Replay> | undefined
   /** How many streams may be open at once. Default: no limit of Particle's. */
   maxConnections?: number | undefined
-  /** Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default: none. */
+  /**
+   * Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default:
+   * none.
+   */
   allowOrigin?: string | readonly string[] | undefined
 }
 
@@ -133,6 +153,7 @@ export interface ResolvedOptions {
   onError: (error: Error) => void
   path: string
   secret: string | undefined
+  audience: string | undefined
   sessionTtl: number
   heartbeat: number
   retry: number
@@ -157,6 +178,7 @@ const KNOWN = [
   'onError',
   'path',
   'secret',
+  'audience',
   'sessionTtl',
   'heartbeat',
   'retry',
@@ -207,6 +229,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     onError: options.onError ?? ((error) => console.error(error)),
     path: pathOf(options.path ?? DEFAULTS.path),
     secret: secretOf(options.secret),
+    audience: audienceOf(options.audience),
     sessionTtl,
     heartbeat,
     retry: number('retry', options.retry, DEFAULTS.retry, 0, MOST_TIMER),
@@ -217,17 +240,6 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     },
     maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
     allowOrigin: origins(options.allowOrigin),
-  }
-}
-
-/** @throws ParticleError `INVALID_OPTION` that names a key which isn't known, and the one that was perhaps meant. */
-export function refuseUnknown(what: string, value: object, known: readonly string[]): void {
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue
-    const meant = known.find((name) => name.toLowerCase() === key.toLowerCase())
-    refuse(
-      `${what} "${key}" is not known; ${meant ? `"${meant}" was perhaps meant` : `known are ${known.join(', ')}`}`,
-    )
   }
 }
 
@@ -256,6 +268,11 @@ function secretOf(secret: unknown): string | undefined {
   if (typeof secret !== 'string' || secret.length < 16)
     refuse('secret must be a string of at least 16 characters')
   return secret
+}
+
+function audienceOf(audience: unknown): string | undefined {
+  if (audience !== undefined && typeof audience !== 'string') refuse('audience must be a string')
+  return audience
 }
 
 function origins(value: unknown): readonly string[] {

@@ -7,8 +7,9 @@
  * - A nonce for each line: the same position has another text at each heartbeat, so that no text says whether anything was written.
  * - Keys are of the secret, or of this process alone, and of all that the server's positions depend on (see the context): another server can't open them.
  */
-import { type Cipher, createCipheriv, hash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type Cipher, createCipheriv, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { NO_POSITION } from '../protocol/position.ts'
+import { deriveKey } from './token.ts'
 
 const KEY = 64
 const NONCE = 9
@@ -36,10 +37,10 @@ export class PositionSeal {
   /** @param context all that positions depend on besides the secret: servers with others refuse each other's */
   constructor(secret: string | Uint8Array | undefined, context: string) {
     const material = secret ?? randomBytes(32)
-    const derive = (purpose: string, size: number) =>
-      new Uint8Array(hkdfSync('sha256', material, context, `position ${purpose}`, size))
-    this.#cipher = createCipheriv('aes-256-ecb', derive('cipher', 32), null).setAutoPadding(false)
-    this.#room.set(derive('tag', KEY))
+    const key = deriveKey(material, context, 'position cipher')
+    this.#cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
+    // One block of the hash; the rest of it stays zeros.
+    this.#room.set(deriveKey(material, context, 'position tag'))
   }
 
   /** The sealed text of a position of ASCII characters: of letters, digits, `_` and `-`. */

@@ -1,13 +1,20 @@
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import type { Claims } from './token.ts'
 
 /** Says of a client by what `identityLookup` found, and by what the client presented, whether it is meant. */
-export type Predicate = (identity: never, given: never) => unknown
+export type Predicate<Identity = never> = {
+  // A method, so that a function may declare what it knows of the identity.
+  holds(identity: Identity, given: AnyIdentity): unknown
+}['holds']
 
 interface Decision {
   predicate: Predicate
-  /** Tokens for which the identity was looked up at this time or before are meant: milliseconds since the epoch. */
+  /**
+   * Tokens for which the identity was looked up at this time or before are meant: milliseconds since the
+   * epoch.
+   */
   at: number
   /** The same moment, as the text of a point. */
   moment: string
@@ -15,14 +22,18 @@ interface Decision {
   reason: string | undefined
 }
 
-/** A token ends its time to live after its lookup was answered, and is dated by when the lookup began: so many milliseconds may lie between. */
+/**
+ * A token ends its time to live after its lookup was answered, and is dated by when the lookup began: so many
+ * milliseconds may lie between.
+ */
 const LOOKUP = 60_000
 
 /** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
 const MOST_REFRESHES = 1_000
 
 /**
- * What was decided about rights after tokens were sealed: kept as long as such a token may live, so that an older token does not undo it.
+ * What was decided about rights after tokens were sealed: kept as long as such a token may live, so that an
+ * older token does not undo it.
  */
 export class Rights {
   readonly #ttl: number
@@ -39,7 +50,10 @@ export class Rights {
     this.#onError = onError
   }
 
-  /** A moment: later than any before it, so that what was sealed before a decision is told from what was sealed after. */
+  /**
+   * A moment: later than any before it, so that what was sealed before a decision is told from what was
+   * sealed after.
+   */
   static now(): number {
     return performance.timeOrigin + performance.now()
   }
@@ -58,8 +72,8 @@ export class Rights {
   }
 
   /**
-   * What was decided about a client since its token was sealed: why it was revoked, or whether its identity must be looked up again, and at which `moment` that was
-   * decided last.
+   * What was decided about a client since its token was sealed: why it was revoked, or whether its identity
+   * must be looked up again, and at which `moment` that was decided last.
    */
   judge(claims: Pick<Claims, 'identity' | 'given' | 'at'>): {
     revoked?: string

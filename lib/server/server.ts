@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { type Admission, Admissions, carried } from './admission.ts'
+import { Admissions, type Admitted, carried, type Granted } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
@@ -16,14 +17,7 @@ import { IdLines } from './frame.ts'
 import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
-import {
-  type CheckedSources,
-  type DataSources,
-  MOST_TIMER,
-  type ResolvedOptions,
-  resolveOptions,
-  type ServerOptions,
-} from './options.ts'
+import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
 import { PositionSeal } from './position-seal.ts'
 import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
@@ -32,30 +26,16 @@ import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
-import { type Stream, Streams } from './streams.ts'
+import type { Stats } from './stats.ts'
+import type { Stream } from './stream.ts'
+import { Streams } from './streams.ts'
+import { scopeOf } from './token.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
 import { Watches } from './watch.ts'
 
-/** Figures of a server at one moment. */
-export interface Stats {
-  /** Open streams. */
-  connections: number
-  /** Distinct views that they look at. */
-  views: number
-  /** What is kept for clients that come back: changes, and their reckoned size in bytes. */
-  replay: { changes: number; bytes: number }
-}
-
-/** What came of a stream's token. */
-interface Admitted {
-  admission?: Admission | undefined
-  /** The identity was looked up again. */
-  renewed: boolean
-}
-
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
-export class Server<const S extends DataSources = DataSources> {
+export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
   readonly #epoch = randomBytes(6).toString('base64url')
@@ -73,8 +53,8 @@ export class Server<const S extends DataSources = DataSources> {
   #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
-  constructor(options: ServerOptions<S & CheckedSources<S>>) {
-    const resolved = resolveOptions(options as ServerOptions)
+  constructor(options: ServerOptions) {
+    const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
     const failed = (error: unknown, source: string) => onError(asError(error, source))
@@ -97,7 +77,7 @@ export class Server<const S extends DataSources = DataSources> {
     const renewal = (error: unknown) => failed(error, 'renewal')
     this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
     const flusher = new Flusher()
-    this.#seal = new PositionSeal(this.options.secret, this.#sources.stores)
+    this.#seal = new PositionSeal(this.options.secret, `${scopeOf(this.options)}${this.#sources.stores}`)
     const ids = new IdLines(this.#seal)
     this.#host = {
       log: this.#log,
@@ -114,7 +94,7 @@ export class Server<const S extends DataSources = DataSources> {
   }
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
-  middleware(): Handler {
+  middleware(): Handler<Identity> {
     return createHandler(this)
   }
 
@@ -162,16 +142,41 @@ export class Server<const S extends DataSources = DataSources> {
     return this.#closing
   }
 
-  /** @internal The answer to a handshake. */
+  /** @internal Whether {@link Server.disconnect} was called. */
+  get closing(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /**
+   * @internal The answer to a handshake.
+   * @param browser the value of the browser cookie; undefined where no ticket is wanted
+   */
   async grant(
     given: Json,
     request: IncomingMessage | undefined,
-    previous: string | undefined,
-  ): Promise<{ token: string; session: string; expiresAt: Date }> {
-    this.#refuseWhenFull()
-    const admission = await this.#admissions.identify(given, request, previous)
-    const { session, expiresAt } = admission
-    return { token: await this.#admissions.seal(admission), session, expiresAt }
+    token: string | undefined,
+    browser?: string,
+  ): Promise<Granted> {
+    const before = await this.#admissions.previous(token)
+    // A client that has a stream here needs no room for another one.
+    if (!before || !this.#streams.has(before.session)) this.#refuseWhenFull()
+    try {
+      const found = await this.#admissions.identify(given, request, before)
+      const live = this.#streams.present(found)
+      const admission = live ?? found
+      const { session, expiresAt } = admission
+      return {
+        token: await this.#admissions.seal(admission),
+        session,
+        expiresAt,
+        live: live !== undefined,
+        ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
+      }
+    } catch (error) {
+      if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
+        this.#streams.refuse(before.session)
+      throw error
+    }
   }
 
   /**
@@ -182,7 +187,7 @@ export class Server<const S extends DataSources = DataSources> {
    * @param reason sent to the clients
    * @returns how many streams were ended
    */
-  revoke(predicate: Predicate, reason = 'revoked'): number {
+  revoke(predicate: Predicate<Identity>, reason = 'revoked'): number {
     return this.#streams.revoke(predicate, reason)
   }
 
@@ -194,21 +199,21 @@ export class Server<const S extends DataSources = DataSources> {
    * @param predicate of what `identityLookup` found before, and of what the client presented; default: all
    * @returns resolves to how many streams there were, once nothing more is sent under the old rights
    */
-  refresh(predicate: Predicate = () => true): Promise<number> {
+  refresh(predicate: Predicate<Identity> = () => true): Promise<number> {
     return this.#streams.refresh(predicate)
   }
 
-  /** @internal What a stream's token seals, or would seal by now; nothing where none is needed. */
-  async admit(token: string | undefined): Promise<Admitted> {
+  /** @internal Opens a stream's token or ticket: see {@link Admissions.admit}. */
+  async admit(token: string | undefined, browsers: readonly string[] = []): Promise<Admitted> {
     this.#refuseWhenFull()
-    const admitted = await this.#admissions.admit(token)
+    const admitted = await this.#admissions.admit(token, browsers)
     await this.#following.settle(admitted.admission?.identity ?? {})
     return admitted
   }
 
   /** @internal Opens a stream over a sink. Returns the function that closes it. */
   attach(
-    { admission, renewed }: Admitted,
+    { admission, renewed, asks = false }: Admitted,
     position: string | undefined,
     open: () => Sink,
     onClose: (close: () => void) => void,
@@ -222,7 +227,7 @@ export class Server<const S extends DataSources = DataSources> {
     const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () =>
       this.#left(stream),
     )
-    const stream: Stream = { connection, admission, renewed, related }
+    const stream: Stream = { connection, admission, renewed, related, asks }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = carried(admission, admission, fingerprints, this.#admissions.moment)

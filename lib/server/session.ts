@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
-import { callback } from '../source/callbacks/index.ts'
-import type { IdentityLookup } from './options.ts'
+import { callback, usesParameter } from '../source/callbacks/index.ts'
+import type { IdentityLookup } from './identity.ts'
 
 /** How many handshakes may wait for `identityLookup` at once. */
 const MOST_PENDING = 10_000
@@ -26,10 +26,12 @@ export class Identification {
     return this.#lookup !== undefined
   }
 
-  /** Whether the lookup may go by more than what the client presents: it declares a third parameter, rest parameters, or uses `arguments`. */
+  /**
+   * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text tells, see
+   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
+   */
   get readsRequest(): boolean {
-    const lookup = this.#lookup
-    return lookup !== undefined && (lookup.length > 2 || /\barguments\b|\.\.\./.test(String(lookup)))
+    return this.#lookup !== undefined && usesParameter(this.#lookup, 3)
   }
 
   /**

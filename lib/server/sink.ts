@@ -1,4 +1,5 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http'
+import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 
 /** Where a connection's bytes go: a response, or a receiver in the same process. */
@@ -32,6 +33,8 @@ export class ResponseSink implements Sink {
   readonly #response: ServerResponse
   /** The socket to write to; undefined where only the response may. */
   readonly #socket: Socket | undefined
+  /** The HTTP/2 stream of the response: there, the response itself tells neither what waits nor when it was taken. */
+  readonly #stream: ServerHttp2Stream | undefined
   readonly #patience: number
   #watching = false
   #ended = false
@@ -40,6 +43,7 @@ export class ResponseSink implements Sink {
   constructor(response: ServerResponse, heartbeat: number) {
     this.#response = response
     this.#socket = socketOf(response)
+    this.#stream = streamOf(response)
     this.#patience = Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2))
     // Once the response has ended, whoever ended it, its socket may be carrying the next one.
     response.on('prefinish', () => {
@@ -56,37 +60,49 @@ export class ResponseSink implements Sink {
   write(bytes: Buffer, framed?: Buffer): boolean {
     if (this.#ended) return false
     const socket = this.#socket
-    const kept = !socket ? this.#response.write(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
+    const kept = !socket ? this.#pass(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
     if (!kept && !this.#watching) this.#watch()
     return kept
   }
 
   buffered(): number {
     // What the response says counts what its socket holds, down to what the system hasn't taken yet.
-    return (this.#socket ?? this.#response).writableLength
+    return this.#writable.writableLength
   }
 
   onDrain(listener: () => void): void {
-    const writable = this.#socket ?? this.#response
+    const writable = this.#writable
     if (writable.writableNeedDrain) writable.once('drain', listener)
     else setImmediate(listener)
   }
 
+  /** Ends the response. A reader that takes nothing of what still waits is given up, or a server could not close. */
   end(): void {
     this.#response.end()
+    const carrier = this.#stream ?? this.#response.socket
+    if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
+  }
+
+  get #writable(): Socket | ServerHttp2Stream | ServerResponse {
+    return this.#socket ?? this.#stream ?? this.#response
+  }
+
+  /** Writes by the response: an end by another middleware is known at once over HTTP/1 alone. */
+  #pass(bytes: Buffer): boolean {
+    return !this.#stream?.writableEnded && this.#response.write(bytes)
   }
 
   /** Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it that the system takes. */
   #watch(): void {
     this.#watching = true
-    const response = this.#response
-    const before = response.socket?.timeout ?? 0
-    const giveUp = () => void response.destroy()
-    response.setTimeout(this.#patience, giveUp)
+    const timed = this.#stream ?? this.#response
+    const before = this.#stream ? 0 : (this.#response.socket?.timeout ?? 0)
+    const giveUp = () => void timed.destroy()
+    timed.setTimeout(this.#patience, giveUp)
     this.onDrain(() => {
       this.#watching = false
-      response.off('timeout', giveUp)
-      response.setTimeout(before)
+      timed.off('timeout', giveUp)
+      timed.setTimeout(before)
     })
   }
 }
@@ -96,6 +112,11 @@ function socketOf(response: ServerResponse): Socket | undefined {
   const plain =
     response.write === OutgoingMessage.prototype.write && response.headersSent && response.chunkedEncoding
   return plain && socket ? socket : undefined
+}
+
+/** The HTTP/2 stream of a response, which is then one of Node's compatibility API. */
+export function streamOf(response: ServerResponse): ServerHttp2Stream | undefined {
+  return (response as unknown as Partial<Http2ServerResponse>).stream
 }
 
 /** Writes bytes as one chunk of HTTP, without a copy of them. */

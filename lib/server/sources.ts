@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import { describeGiven, type Mistaken } from '../model/given.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import {
   type Criteria,
   canonicalQuery,
@@ -17,7 +19,7 @@ import { checkRelation, type Links, parseRelation, type Relation } from '../poli
 import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
-import { type DataSource, refuseUnknown, type ServerOptions } from './options.ts'
+import type { DataSource, ServerOptions } from './options.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
 import type { ViewSpec } from './view.ts'
 
@@ -49,6 +51,21 @@ interface CollectionSource extends Source {
 }
 
 const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
+/** What is often given in place of `adapter.collection(name)`. */
+const MISTAKEN: readonly Mistaken[] = [
+  [
+    ({ open, collection }) => typeof open === 'function' && typeof collection === 'function',
+    "the adapter itself: name one of its collections, adapter.collection('users')",
+  ],
+  [
+    ({ modelName }) => typeof modelName === 'string',
+    "a model of mongoose: give mongo(mongoose.connection.db).collection('users')",
+  ],
+  [
+    ({ collectionName }) => typeof collectionName === 'string',
+    "a collection of the MongoDB driver: give mongo(client.db('name')).collection('users')",
+  ],
+]
 const ROOT = /^[A-Za-z_][\w-]*$/
 const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -236,7 +253,7 @@ function parseSource(
     const collection = given.collection as CollectionHandle
     if (!isHandle(collection)) {
       refuse(
-        'collection must be adapter.collection(name), with an adapter such as memory() or mongo(db) (a collection of the MongoDB driver is not one)',
+        `collection must be adapter.collection(name), with an adapter such as memory() or mongo(db), but ${describeGiven(collection, MISTAKEN)}`,
       )
     }
     const criteria =

@@ -1,11 +1,15 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
+import type { EventData } from '../protocol/messages.ts'
 import { type Admission, type Admissions, carried } from './admission.ts'
 import type { Connection } from './connection.ts'
-import type { Following, Watching } from './following.ts'
+import type { Following } from './following.ts'
+import { sinceOf } from './grant.ts'
 import type { Related } from './related.ts'
+import { RENEWAL_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
 import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import { REFUSED, type Stream, TOO_LATE } from './stream.ts'
 import type { View } from './view.ts'
 import type { Views } from './views.ts'
 
@@ -14,21 +18,6 @@ const MOST_RENEWALS = 64
 
 /** What goes wrong with a lookup, and was told where it did. */
 const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
-
-/** An open stream. */
-export interface Stream {
-  readonly connection: Connection
-  admission: Admission | undefined
-  /** Its token is a newer one than the client has. */
-  renewed: boolean
-  begun?: boolean
-  /** What its identity is related to. */
-  related?: Related | undefined
-  /** What its identity depends on. */
-  watching?: Watching | undefined
-  /** What is being done about its rights: one thing after the other. */
-  renewing?: Promise<void> | undefined
-}
 
 /** All open streams, and the rights that they go on under. */
 export class Streams {
@@ -40,6 +29,8 @@ export class Streams {
   #lookups = 0
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
+  /** The newest stream of each session. */
+  readonly #bySession = new Map<string, Stream>()
   /** Those whose rights are to be looked up anew soon. */
   readonly #due = new Set<Stream>()
 
@@ -61,6 +52,7 @@ export class Streams {
 
   add(stream: Stream): void {
     this.#streams.add(stream)
+    if (stream.admission) this.#bySession.set(stream.admission.session, stream)
     this.#relate(stream, stream.related)
     this.#watch(stream)
   }
@@ -70,12 +62,16 @@ export class Streams {
     stream.begun = true
     stream.connection.start(start)
     if (stream.renewed) void this.#tell(stream)
+    if (stream.request) this.#sendRequest(stream.connection, stream.request)
   }
 
   /** A stream has ended. */
   delete(stream: Stream): void {
+    const { session = '' } = stream.admission ?? {}
     this.#streams.delete(stream)
     this.#doubted.delete(stream)
+    if (this.#bySession.get(session) === stream) this.#bySession.delete(session)
+    stream.request?.settle()
     stream.related?.close()
     stream.watching?.close()
     for (const view of stream.connection.views) this.#views.left(view)
@@ -86,6 +82,45 @@ export class Streams {
     for (const { connection } of [...this.#streams]) connection.end()
   }
 
+  /** Whether a stream of the session is open here. */
+  has(session: string): boolean {
+    return this.#bySession.has(session)
+  }
+
+  /**
+   * Lets the open stream of a session go on under the admission of a new handshake.
+   * @returns what it goes on under; undefined where no stream of the session is open here
+   */
+  present(admission: Admission): Admission | undefined {
+    const stream = this.#bySession.get(admission.session)
+    if (!stream) return undefined
+    const { connection, request } = stream
+    const { revoked, stale } = this.#admissions.rights.judge(admission)
+    if (revoked !== undefined) {
+      connection.end({ event: 'revoked', data: { reason: revoked } })
+      return undefined
+    }
+    try {
+      this.#grant(stream, admission)
+    } catch (error) {
+      this.#onError(error)
+      connection.end()
+      return undefined
+    }
+    // The lookup began before the rights were refreshed once more: the client must come again.
+    if (stale && request) this.#sendRequest(connection, request)
+    else if (request) {
+      stream.request = undefined
+      request.settle()
+    }
+    return stream.admission
+  }
+
+  /** Ends the open stream of a session whose identity was refused at a new handshake. */
+  refuse(session: string): void {
+    this.#bySession.get(session)?.connection.end(REFUSED)
+  }
+
   /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
   beat(soon: number): void {
     const now = Date.now()
@@ -94,7 +129,9 @@ export class Streams {
     for (const stream of this.#streams) {
       stream.connection.pushAtPresent(ping)
       const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
-      if (ends - now < soon && !stream.renewing && !this.#due.has(stream)) due.push(stream)
+      if (ends - now >= soon) continue
+      if (stream.asks) void this.#ask(stream, 'expiring', ends - now)
+      else if (!stream.renewing && !this.#due.has(stream)) due.push(stream)
     }
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
@@ -111,7 +148,14 @@ export class Streams {
   async refresh(predicate: Predicate): Promise<number> {
     this.#admissions.rights.refresh(predicate)
     const streams = this.#meant(predicate)
-    await this.#renewAll(streams, () => true)
+    const asked = streams.filter(({ asks }) => asks)
+    await Promise.all([
+      this.#renewAll(
+        streams.filter(({ asks }) => !asks),
+        () => true,
+      ),
+      ...asked.map((stream) => this.#ask(stream, 'refresh', RENEWAL_TIMEOUT_MS)),
+    ])
     return streams.length
   }
 
@@ -185,9 +229,51 @@ export class Streams {
     for (let [stream] = this.#doubted; stream; [stream] = this.#doubted) {
       this.#doubted.delete(stream)
       const { admission, watching } = stream
-      if (admission && watching?.changedSince(admission.at)) await this.#renew(stream, true)
+      if (!admission || !watching?.changedSince(admission.at)) continue
+      if (stream.asks) void this.#ask(stream, 'dependency', RENEWAL_TIMEOUT_MS)
+      else await this.#renew(stream, true)
     }
     this.#lookups--
+  }
+
+  /** Asks a client for a new handshake, once at a time; resolves when it came, or the stream has ended. */
+  #ask(stream: Stream, reason: EventData['renew']['reason'], within: number): Promise<void> {
+    const { connection, request } = stream
+    if (request) {
+      request.hurry(within)
+      return request.settled
+    }
+    const made = new RenewalRequest(reason, within, () => connection.end(TOO_LATE))
+    stream.request = made
+    if (stream.begun) this.#sendRequest(connection, made)
+    return made.settled
+  }
+
+  #sendRequest(connection: Connection, { reason, within }: RenewalRequest): void {
+    connection.send({ event: 'renew', data: { reason, within } })
+  }
+
+  /** Lets a stream go on under another admission: with other views, relations and dependencies. */
+  #grant(stream: Stream, next: Admission): void {
+    const before = stream.admission
+    const related = this.#following?.related(next.identity)
+    let fingerprints: Record<string, string>
+    try {
+      fingerprints = this.#show(stream.connection, this.#views.of(next.identity, related))
+    } catch (error) {
+      related?.close()
+      throw error
+    }
+    stream.related?.close()
+    this.#relate(stream, related)
+    stream.admission = next
+    if (related) {
+      // It may have been given other views while it was looked up.
+      const { moment } = this.#admissions
+      stream.admission = carried(next, before, fingerprints, moment)
+      if (moment !== undefined) stream.admission.since = sinceOf(fingerprints, next, moment)
+    }
+    this.#watch(stream)
   }
 
   #meant(predicate: Predicate): Stream[] {
@@ -211,27 +297,13 @@ export class Streams {
           connection.end({ event: 'revoked', data: { reason: revoked } })
           return
         }
-        const related = this.#following?.related(next.identity)
-        let fingerprints: Record<string, string>
-        try {
-          fingerprints = this.#show(connection, this.#views.of(next.identity, related))
-        } catch (error) {
-          related?.close()
-          throw error
-        }
-        stream.related?.close()
-        this.#relate(stream, related)
-        // It may have been given other views while it was looked up.
-        stream.admission = related
-          ? carried(next, stream.admission, fingerprints, this.#admissions.moment)
-          : next
+        this.#grant(stream, next)
         stream.renewed = true
-        this.#watch(stream)
         if (stream.begun) await this.#tell(stream)
       } catch (error) {
         const code = error instanceof ParticleError ? error.code : undefined
         if (code === 'UNAUTHORIZED') {
-          connection.end({ event: 'revoked', data: { reason: 'identity-refused' } })
+          connection.end(REFUSED)
           return
         }
         if (code === undefined || !TOLD.includes(code)) this.#onError(error)

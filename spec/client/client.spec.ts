@@ -1,7 +1,19 @@
 import { expect } from 'chai'
 import { Client } from '../../lib/client/client.ts'
+import type { Receiver } from '../../lib/client/register.ts'
 import { ParticleError } from '../../lib/errors.ts'
-import { Bench, delta, FakeClock, manifest, payload, set, settle, TIMESTAMP } from './fakes.ts'
+import {
+  Bench,
+  delta,
+  FakeClock,
+  FakeEventSource,
+  FakeFrames,
+  manifest,
+  payload,
+  set,
+  settle,
+  TIMESTAMP,
+} from './fakes.ts'
 
 const nothing = () => {}
 
@@ -202,6 +214,304 @@ describe('Client', () => {
         .to.throw(ParticleError)
         .with.property('code', 'INVALID_OPTION')
     }
+  })
+})
+
+describe('What arrives together', () => {
+  it('is one notification of onData, of each listener and of each subscriber, once a frame in a visible page', async () => {
+    const frames = new FakeFrames()
+    const heard: string[] = []
+    let receive: Receiver = nothing
+    const client = new Client(
+      {
+        onRegister: (_identity, receiver) => {
+          receive = receiver
+        },
+        onData: (data, event, events) => {
+          expect(data).to.equal(client.data)
+          expect(event).to.equal(events.at(-1))
+          heard.push(`onData ${events.length} ${event.event}`)
+        },
+      },
+      { requestFrame: frames.request },
+    )
+    client.subscribe(() => heard.push('subscribe'))
+    client.on('users.name', (data, event, events) => {
+      expect(data).to.equal(client.data.users)
+      expect(event).to.equal(events.at(-1))
+      heard.push(`on ${events.length}`)
+    })
+    await settle()
+    receive('manifest', manifest())
+    receive('payload', payload(Array.from({ length: 2000 }, (_, _id) => ({ _id, n: 0, name: 'x' }))))
+    receive('ready', { timestamp: TIMESTAMP })
+    expect(heard.splice(0)).to.deep.equal(['on 1', 'onData 1 payload', 'subscribe'])
+    for (let id = 0; id < 2000; id++) {
+      receive('delta', delta([set(id, id % 2 ? 'n' : 'name', 1)]))
+      if (id % 500 === 0) await settle()
+    }
+    expect(client.data.users?.[1999], 'the model is current at once').to.include({ n: 1 })
+    expect(client.getSnapshot('users')[1999]).to.include({ n: 1 })
+    await settle()
+    expect(heard).to.deep.equal([])
+    frames.paint()
+    expect(heard.splice(0).sort()).to.deep.equal(['on 1000', 'onData 2000 delta', 'subscribe'])
+    frames.paint()
+    expect(heard).to.deep.equal([])
+    client.close()
+  })
+
+  it('is one notification outside of a page too, right after it arrived', async () => {
+    const sizes: number[] = []
+    let receive: Receiver = nothing
+    const client = new Client({
+      onRegister: (_identity, receiver) => {
+        receive = receiver
+      },
+      onData: (_data, _event, events) => sizes.push(events.length),
+    })
+    await settle()
+    receive('manifest', manifest())
+    receive('payload', payload([{ _id: 1 }]))
+    receive('ready', { timestamp: TIMESTAMP })
+    for (let batch = 1; batch <= 3; batch++) {
+      for (let n = 0; n < batch; n++) receive('delta', delta([set(1, 'n', n)]))
+      await Promise.resolve()
+    }
+    expect(sizes).to.deep.equal([1, 1, 2, 3])
+    client.close()
+  })
+
+  it('is told before the client says that it is ready, before ready resolves and before close ends', async () => {
+    const order: string[] = []
+    const bench = new Bench({
+      notify: 'batch',
+      onData: (data, { event }) => order.push(`${event} ${data.users?.length}`),
+      onStatus: (status) => order.push(status),
+    })
+    void bench.client.ready(() => order.push('resolved'))
+    await bench.ready()
+    await settle()
+    expect(order.splice(0)).to.deep.equal(['waiting', 'payload 1', 'ready', 'resolved'])
+    bench.stream.send('delta', delta([set(2, '.', { _id: 2 })]))
+    void bench.client.ready(() => order.push('resolved'))
+    await settle()
+    expect(order.splice(0)).to.deep.equal(['delta 2', 'resolved'])
+    bench.stream.send('delta', delta([set(3, '.', { _id: 3 })]))
+    bench.client.close()
+    expect(order.splice(0)).to.deep.equal(['delta 3', 'closed'])
+    await settle()
+    expect(order).to.deep.equal([])
+  })
+
+  it('is told once though a root is loaded anew in its middle', async () => {
+    const events: string[][] = []
+    const bench = new Bench({
+      notify: 'batch',
+      onData: (_data, _event, all) => events.push(all.map(({ event }) => event)),
+    })
+    await bench.ready()
+    events.splice(0)
+    bench.stream.send('delta', delta([set(1, 'n', 1)]))
+    bench.stream.send('reset', { root: 'users', reason: 'x' })
+    bench.stream.send('payload', payload([{ _id: 2 }]))
+    await settle()
+    expect(events).to.deep.equal([['delta', 'payload']])
+    expect(bench.statuses).to.deep.equal(['waiting', 'ready', 'waiting', 'ready'])
+    bench.client.close()
+  })
+
+  it('names to a listener only the events that touched its pattern while it listened', async () => {
+    const bench = await new Bench({ notify: 'batch' }).ready()
+    const events: unknown[][] = []
+    bench.stream.send('delta', delta([set(1, 'name', 'too early')]))
+    bench.client.on('users.name', (_data, _event, all) => events.push(all.map(({ data }) => data)))
+    const touching = [delta([set(1, 'name', 'a')]), delta([set(1, 'name', 'b')])]
+    for (const data of [touching[0], delta([set(1, 'n', 1)]), touching[1]])
+      bench.stream.send('delta', data ?? {})
+    await settle()
+    expect(events).to.deep.equal([touching])
+    bench.client.close()
+  })
+
+  it('reaches everyone who still listens, whatever a listener does in its middle', async () => {
+    for (const harm of ['throws', 'unsubscribes the others', 'closes the client'] as const) {
+      const bench = await new Bench({ notify: 'batch' }).ready()
+      const { client } = bench
+      const heard: string[] = []
+      const ends: (() => void)[] = []
+      client.on('users', () => {
+        heard.push('first')
+        if (harm === 'throws') throw new Error('from a listener')
+        if (harm === 'closes the client') client.close()
+        else for (const end of ends) end()
+      })
+      const second = () => heard.push('second')
+      client.on('users', second)
+      ends.push(
+        () => client.off('users', second),
+        client.subscribe(() => heard.push('subscriber')),
+      )
+      bench.stream.send('delta', delta([set(1, 'n', 1)]))
+      await settle()
+      const all = ['first', 'second', 'subscriber']
+      expect(heard, harm).to.deep.equal(harm === 'unsubscribes the others' ? ['first'] : all)
+      expect(client.data.users).to.deep.equal([{ _id: 1, name: 'Ann', n: 1 }])
+      expect(bench.errors.map(({ code }) => code)).to.deep.equal(harm === 'throws' ? ['CALLBACK_FAILED'] : [])
+      client.close()
+      expect(bench.clock.timers.size).to.equal(0)
+    }
+  })
+
+  it('can be had an event at a time', async () => {
+    const frames = new FakeFrames()
+    const all: string[][] = []
+    const bench = await new Bench(
+      { notify: 'event', onData: (_data, _event, events) => all.push(events.map(({ event }) => event)) },
+      { requestFrame: frames.request },
+    ).ready()
+    bench.stream.send('delta', delta([set(1, 'n', 1)]))
+    bench.stream.send('delta', delta([set(1, 'n', 2)]))
+    expect(all).to.deep.equal([['payload'], ['delta'], ['delta']])
+    expect(frames.waiting).to.equal(0)
+    bench.client.close()
+  })
+})
+
+describe('A page that renders a client', () => {
+  it('can pass on all of its functions as they are', async () => {
+    const prototypes = [Client.prototype, Object.getPrototypeOf(Client.prototype)]
+    const methods = prototypes
+      .filter((prototype) => prototype !== Object.prototype)
+      .flatMap((prototype) => Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+      .filter(([name, { value }]) => name !== 'constructor' && typeof value === 'function')
+    expect(
+      methods.map(([name]) => name),
+      'functions that need the client as this',
+    ).to.deep.equal([])
+
+    const bench = await new Bench().ready()
+    const { ready, on, off, subscribe, getSnapshot, close } = bench.client
+    const heard: string[] = []
+    const listener = () => heard.push('on')
+    expect(on('users', listener)).to.equal(bench.client)
+    const end = subscribe(() => heard.push('subscribe'))
+    expect(await ready()).to.equal(bench.client.data)
+    bench.stream.send('delta', delta([set(1, 'name', 'Eve')]))
+    expect(heard).to.deep.equal(['on', 'subscribe'])
+    expect(getSnapshot('users')).to.deep.equal([{ _id: 1, name: 'Eve' }])
+    expect(getSnapshot()).to.equal(getSnapshot())
+    off('users', listener)
+    end()
+    close()
+    expect(bench.client.status).to.equal('closed')
+  })
+
+  it('has the same snapshots at any time before, between and after events', async () => {
+    const bench = new Bench()
+    const { getSnapshot } = bench.client
+    const stable = () => {
+      expect(getSnapshot()).to.equal(getSnapshot())
+      expect(getSnapshot('users')).to.equal(getSnapshot('users'))
+      expect(getSnapshot('users')).to.be.an('array').that.is.frozen
+    }
+    stable()
+    await bench.ready()
+    stable()
+    bench.stream.send('ping', { timestamp: TIMESTAMP })
+    stable()
+    bench.stream.send('delta', delta([set(1, 'name', 'Eve')]))
+    stable()
+    bench.client.close()
+    stable()
+  })
+
+  it('leaves nothing behind when it makes a client, closes it and makes another one', async () => {
+    const listeners = new Map<string, number>()
+    const { addEventListener, removeEventListener } = globalThis
+    const count = (by: number) => (type: string) => void listeners.set(type, (listeners.get(type) ?? 0) + by)
+    Object.assign(globalThis, { addEventListener: count(1), removeEventListener: count(-1) })
+    try {
+      for (const when of ['at once', 'during the handshake', 'while the stream opens', 'later'] as const) {
+        const frames = new FakeFrames()
+        const bench = new Bench({ notify: 'frame' }, { requestFrame: frames.request })
+        bench.client.subscribe(nothing)
+        if (when === 'during the handshake') await Promise.resolve()
+        if (when === 'while the stream opens') await settle()
+        if (when === 'later') {
+          await bench.ready()
+          bench.stream.send('delta', delta([set(1, 'name', 'Eve')]))
+          expect(frames.waiting).to.equal(1)
+        }
+        bench.client.close()
+        await settle()
+        expect(
+          [...listeners.values()].filter((left) => left !== 0),
+          when,
+        ).to.deep.equal([])
+        expect([bench.clock.timers.size, frames.waiting], when).to.deep.equal([0, 0])
+        expect(
+          FakeEventSource.all.filter(({ closed }) => !closed),
+          when,
+        ).to.deep.equal([])
+        if (when === 'at once') expect(bench.requests).to.deep.equal([])
+      }
+    } finally {
+      Object.assign(globalThis, { addEventListener, removeEventListener })
+    }
+  })
+})
+
+describe('A name that is not there', () => {
+  it('is told once, with the one that was probably meant, as soon as the manifest is known', async () => {
+    const bench = new Bench()
+    bench.client.on('user', nothing).on('users', nothing).on('**', nothing)
+    await settle()
+    bench.stream.open()
+    expect(bench.errors).to.deep.equal([])
+    bench.stream.send('manifest', manifest({ users: { name: true }, tasks: true }))
+    bench.stream.send('manifest', manifest({ users: { name: true }, tasks: true }))
+    bench.client.on('user', nothing).on('users.nmae', nothing)
+    expect(bench.errors.map(({ code, message }) => `${code}: ${message}`)).to.deep.equal([
+      'INVALID_OPTION: Nothing can touch the pattern "user": there is no root "user"; "users" was probably meant.',
+      'INVALID_OPTION: Nothing can touch the pattern "users.nmae": the manifest has no field "nmae"; "name" was probably meant.',
+    ])
+    bench.client.close()
+  })
+
+  it('is told by console.error where there is no onError', async () => {
+    const printed: unknown[] = []
+    const { error } = console
+    console.error = (message) => printed.push(message)
+    try {
+      const bench = new Bench({ onError: undefined as never })
+      bench.client.on('jbs', nothing)
+      await bench.ready()
+      bench.client.close()
+    } finally {
+      console.error = error
+    }
+    expect(printed).to.have.length(1)
+    expect(String(printed[0])).to.include('there is no root "jbs"; there is "users"')
+  })
+
+  it('is refused as an option, with the one that was probably meant', () => {
+    const refused = (options: object) => {
+      try {
+        new Client(options).close()
+      } catch (error) {
+        return (error as ParticleError).message
+      }
+      return undefined
+    }
+    expect(refused({ onDate: nothing })).to.equal(
+      'The option "onDate" is not known; "onData" was probably meant.',
+    )
+    expect(refused({ uri: 'x' })).to.include('"url" was probably meant')
+    expect(refused({ transport: 1 })).to.include('is not known; known are url, identity, notify, onData')
+    expect(refused({ notify: 'frames' })).to.equal(
+      'The option notify must be one of "frame", "batch", "event".',
+    )
   })
 })
 

@@ -57,7 +57,7 @@ const options = {
 new particle.Server(options)
 particle.middleware(options)
 const client = new particle.Client<typeof options>({
-  onData: (data) => expectTypeOf(data.users[0]?.email).toEqualTypeOf<string | undefined>(),
+  onData: (data) => expectTypeOf(data.users?.[0]?.email).toEqualTypeOf<string | undefined>(),
 })
 type Data = {
   users: { _id: number; email: string; todos: { title: string }[] }[]
@@ -67,16 +67,19 @@ type Data = {
   notes: { _id: Json; text?: Json }[]
   news: { _id: string; at: string }[]
 }
-expectTypeOf(client.data).toEqualTypeOf<Data>()
+// A root is there once all of its documents are.
+expectTypeOf(client.data).toEqualTypeOf<Partial<Data>>()
 expectTypeOf(client.ready()).resolves.toEqualTypeOf<Data>()
 expectTypeOf(client.getSnapshot('users')).toEqualTypeOf<readonly Data['users'][number][]>()
-expectTypeOf(client.getSnapshot().teams).toEqualTypeOf<readonly Data['teams'][number][]>()
+expectTypeOf(client.getSnapshot().teams).toEqualTypeOf<readonly Data['teams'][number][] | undefined>()
 client.on('users.todos.**', (data, event) => {
   expectTypeOf(data).toEqualTypeOf<Data['users']>()
   expectTypeOf(event.event).toBeString()
 })
 client.off('users.todos.**', (data: Data['users']) => data)
-const user = client.data.users[0]
+// @ts-expect-error: it may not be there yet
+client.data.users[0]
+const user = client.data.users?.[0]
 if (user) {
   const email: string = user.email
   // @ts-expect-error: the manifest doesn't list it
@@ -88,6 +91,22 @@ if (user) {
 // @ts-expect-error: no such root
 client.data.nobody
 
+// As React declares it: all of a client's functions work without the client, also by their types.
+declare function useSyncExternalStore<Snapshot>(
+  subscribe: (onStoreChange: () => void) => () => void,
+  getSnapshot: () => Snapshot,
+): Snapshot
+expectTypeOf(useSyncExternalStore(client.subscribe, client.getSnapshot).rooms).toEqualTypeOf<
+  readonly Data['rooms'][number][] | undefined
+>()
+expectTypeOf(useSyncExternalStore(client.subscribe, () => client.getSnapshot('rooms'))).toEqualTypeOf<
+  readonly Data['rooms'][number][]
+>()
+const { subscribe, getSnapshot, ready, on, off, close } = client
+for (const unbound of [subscribe, getSnapshot, ready, on, off, close])
+  expectTypeOf(unbound).thisParameter.toEqualTypeOf<unknown>()
+on('rooms', (_data, _event, events) => expectTypeOf(events[0]?.event).not.toBeAny())
+
 // `as const` and `satisfies` say the same.
 const constant = { dataSources: { users: { collection: users, manifest: { email: true } } } } as const
 const checked = {
@@ -96,17 +115,20 @@ const checked = {
 new particle.Server(constant)
 new particle.Server(checked)
 type Emails = { users: { _id: number; email: string }[] }
-expectTypeOf(new particle.Client<typeof constant>().data).toEqualTypeOf<Emails>()
-expectTypeOf(new particle.Client<typeof checked>().data).toEqualTypeOf<Emails>()
+expectTypeOf(new particle.Client<typeof constant>().data).toEqualTypeOf<Partial<Emails>>()
+expectTypeOf(new particle.Client<typeof checked>().data).toEqualTypeOf<Partial<Emails>>()
 
 // Options of a declared type tell nothing but that there are documents.
-expectTypeOf(new particle.Client<ServerOptions>().data).toEqualTypeOf<Model>()
-expectTypeOf(new particle.Client().data).toEqualTypeOf<Model>()
+expectTypeOf(new particle.Client<ServerOptions>().data).toEqualTypeOf<Partial<Model>>()
+expectTypeOf(new particle.Client().data).toEqualTypeOf<Partial<Model>>()
 
 // The shape of the model itself, declared or inferred, stands as it did.
-expectTypeOf(new particle.Client<{ users: User[] }>().data).toEqualTypeOf<{ users: User[] }>()
-const inferred = new particle.Client({ onData: (_data: { users: User[] }) => {} })
-expectTypeOf(inferred.data).toEqualTypeOf<{ users: User[] }>()
+expectTypeOf(new particle.Client<{ users: User[] }>().data).toEqualTypeOf<{ users?: User[] }>()
+const inferred = new particle.Client({ onData: (_data: { users?: User[] }) => {} })
+expectTypeOf(inferred.data).toEqualTypeOf<{ users?: User[] }>()
+expectTypeOf(inferred.ready()).resolves.toEqualTypeOf<{ users: User[] }>()
+// @ts-expect-error: it is called before all roots are there
+new particle.Client<{ users: User[] }>({ onData: (_data: { users: User[] }) => {} })
 
 // Functions know their parameters, and what is refused at run time is an error here where its type tells.
 const server = new particle.Server({

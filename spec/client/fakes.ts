@@ -33,6 +33,34 @@ export class FakeClock implements Clock {
   }
 }
 
+/** A page's frames, which are painted when the spec says so. */
+export class FakeFrames {
+  visible: boolean
+  readonly #callbacks = new Set<() => void>()
+
+  constructor(visible = true) {
+    this.visible = visible
+  }
+
+  /** How many callbacks wait for a frame. */
+  get waiting(): number {
+    return this.#callbacks.size
+  }
+
+  readonly request = (callback: () => void): (() => void) | undefined => {
+    if (!this.visible) return undefined
+    const entry = () => callback()
+    this.#callbacks.add(entry)
+    return () => {
+      this.#callbacks.delete(entry)
+    }
+  }
+
+  paint(): void {
+    for (const callback of [...this.#callbacks]) if (this.#callbacks.delete(callback)) callback()
+  }
+}
+
 /** Lets all promises that are due have their say. */
 export async function settle(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
@@ -102,7 +130,7 @@ export const welcome = (token = 'token-1', more: object = {}): Answer => [
   {
     token,
     session: 's',
-    stream: '/particle/stream?session=s',
+    stream: `/particle/stream?token=ticket-of-${token}`,
     expiresAt: '2026-01-01T01:00:00.000Z',
     protocol: 1,
     heartbeat: 10_000,
@@ -116,7 +144,11 @@ type BenchModel = Record<string, { _id: unknown; [field: string]: unknown }[]>
 export class Bench {
   readonly clock = new FakeClock()
   readonly answers: Answer[] = []
-  readonly requests: { url: string; init: RequestInit; body: { identity: unknown; previous?: string } }[] = []
+  readonly requests: {
+    url: string
+    init: RequestInit
+    body: { identity: unknown; previous?: string; carrier?: string }
+  }[] = []
   readonly statuses: string[] = []
   readonly errors: { code: string; message: string }[] = []
   readonly events: string[] = []
@@ -133,13 +165,13 @@ export class Bench {
           const answer = this.answers.shift() ?? welcome()
           if (answer instanceof Error) throw answer
           const [status, body, headers] = answer
-          return new Response(typeof body === 'string' ? body : JSON.stringify(body ?? {}), {
-            status,
-            ...(headers ? { headers } : {}),
-          })
+          return typeof body === 'string'
+            ? new Response(body, { status, headers: { 'Content-Type': 'text/html', ...headers } })
+            : Response.json(body ?? {}, { status, headers: headers ?? {} })
         },
         onStatus: (status) => this.statuses.push(status),
         onError: (error) => this.errors.push(error),
+        notify: 'event',
         onData: (_, { event }) => this.events.push(event),
         ...options,
       },

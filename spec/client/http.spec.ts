@@ -1,336 +1,367 @@
 import { expect } from 'chai'
 import { Client } from '../../lib/client/client.ts'
-import { Bench, delta, FakeEventSource, manifest, payload, set, settle, TIMESTAMP, welcome } from './fakes.ts'
+import type { ClientOptions } from '../../lib/client/options.ts'
+import type { Clock } from '../../lib/client/transport.ts'
+import type { Model } from '../../lib/model/document.ts'
+import { eventually } from '../support/http.ts'
+import { FAST, FastClock, html, type LittleAnswer, LittleServer, refusal, reset } from './little.ts'
+
+/** Longer than a spec, by whatever clock. */
+const NEVER = 3_600_000
 
 describe('http transport', () => {
-  it('presents the identity, then opens the stream that the answer names', async () => {
-    const bench = new Bench({ identity: { user: 'ann' } })
-    expect(bench.requests).to.have.length(0)
-    await settle()
-    expect(bench.requests).to.have.length(1)
-    const [request] = bench.requests
-    expect(request?.url).to.equal('http://localhost:3000/particle/handshake')
-    expect(request?.init).to.include({ method: 'POST', credentials: 'include' })
-    expect(request?.body).to.deep.equal({ identity: { user: 'ann' } })
-    expect(bench.stream.url.href).to.equal('http://localhost:3000/particle/stream?session=s&token=token-1')
-    bench.client.close()
+  let server: LittleServer
+  let url: string
+  let client: Client<Model>
+  let errors: Error[]
+
+  beforeEach(async () => {
+    server = new LittleServer()
+    url = await server.listen()
+    errors = []
   })
 
-  it('goes on after a loss with the same token and the last position, once the delay is over', async () => {
-    const bench = await new Bench().ready()
-    const { stream } = bench
-    stream.fail()
-    expect(stream.closed).to.equal(true)
-    expect(bench.client.status).to.equal('reconnecting')
-    expect(bench.client.data.users).to.have.length(1)
-    expect(bench.clock.next).to.equal(1500)
-    await bench.clock.pass(1500)
-    expect(bench.requests).to.have.length(1)
-    expect(bench.stream).not.to.equal(stream)
-    expect(bench.stream.url.searchParams.get('lastEventId')).to.equal('p1')
-    bench.stream.open()
-    bench.stream.send('manifest', manifest({ users: true }, true))
-    bench.stream.send('delta', delta([set(1, 'name', 'Eve')]), 'p2')
-    bench.stream.send('ready', { timestamp: TIMESTAMP })
-    expect(bench.client.status).to.equal('ready')
-    expect(bench.client.data.users).to.deep.equal([{ _id: 1, name: 'Eve' }])
-    expect(bench.statuses).to.deep.equal(['waiting', 'ready', 'reconnecting', 'waiting', 'ready'])
-    bench.client.close()
+  afterEach(() => {
+    client?.close()
+    server.close()
   })
 
-  it('makes a new handshake that names the token before when the stream cannot be opened', async () => {
-    const bench = await new Bench().ready()
-    bench.stream.fail()
-    await bench.clock.pass(1500)
-    bench.stream.fail()
-    bench.answers.push(welcome('token-2'))
-    await bench.clock.pass(bench.clock.next)
-    expect(bench.requests.map(({ body }) => body.previous)).to.deep.equal([undefined, 'token-1'])
-    expect(bench.stream.url.searchParams.get('token')).to.equal('token-2')
-    expect(bench.stream.url.searchParams.get('lastEventId')).to.equal('p1')
-    bench.client.close()
-  })
-
-  it('makes a new handshake when the token is expired, unless a session event renewed it', async () => {
-    for (const renewed of [false, true]) {
-      const bench = await new Bench().ready()
-      if (renewed) bench.stream.send('session', { token: 'token-9', expiresAt: '2027-01-01T00:00:00Z' })
-      bench.clock.time += 2 * 3600_000
-      bench.stream.fail()
-      await bench.clock.pass(1500)
-      expect(bench.requests).to.have.length(renewed ? 1 : 2)
-      if (renewed) expect(bench.stream.url.searchParams.get('token')).to.equal('token-9')
-      bench.client.close()
-    }
-  })
-
-  it('asks the identity function at every handshake, and comes back when it fails', async () => {
-    let calls = 0
-    const identity = async () => {
-      calls++
-      if (calls === 1) throw new Error('no token yet')
-      return { call: calls }
-    }
-    const bench = new Bench({ identity })
-    await settle()
-    expect(bench.errors.map(({ code }) => code)).to.deep.equal(['CALLBACK_FAILED'])
-    expect(bench.client.status).to.equal('connecting')
-    await bench.clock.pass(1500)
-    expect(bench.requests[0]?.body.identity).to.deep.equal({ call: 2 })
-    bench.client.close()
-  })
-
-  for (const status of [401, 403]) {
-    it(`is refused by ${status}, and does not come back`, async () => {
-      const bench = new Bench()
-      bench.answers.push([status, { error: { code: 'UNAUTHORIZED', message: 'The identity was refused' } }])
-      const ready = bench.client.ready().catch((error) => error)
-      await settle()
-      expect(bench.client.status).to.equal('refused')
-      expect(await ready).to.include({ code: 'UNAUTHORIZED' })
-      expect(bench.errors).to.deep.equal([])
-      expect(bench.clock.timers.size).to.equal(0)
-    })
+  const connect = (clock: Clock = FAST, options: ClientOptions<Model> = {}) => {
+    client = new Client({ url, onError: (error) => errors.push(error), ...options }, { clock })
+    return client
   }
+  const messages = () => errors.map(({ message }) => message)
 
-  for (const [status, code] of [
-    [400, 'INVALID_MESSAGE'],
-    [413, 'BODY_TOO_LARGE'],
-    [415, 'UNSUPPORTED_MEDIA_TYPE'],
-  ] as const) {
-    it(`is refused by ${status}, and says so`, async () => {
-      const bench = new Bench()
-      bench.answers.push([status, { error: { code, message: 'No' } }])
-      await settle()
-      expect(bench.client.status).to.equal('refused')
-      expect(bench.errors.map((error) => error.code)).to.deep.equal([code])
-      expect(bench.clock.timers.size).to.equal(0)
+  describe('builds its addresses', () => {
+    it('from its own url, whatever a proxy makes of that on the way to the server', async () => {
+      url = url.replace('/particle', '/api/particle/?tenant=1#top')
+      await connect().ready()
+      expect(server.streams.map(({ request }) => request.url)).to.deep.equal([
+        '/api/particle/stream?tenant=1',
+      ])
     })
-  }
 
-  for (const answer of [[429], [503], new TypeError('fetch failed')] as const) {
-    it(`comes back after ${answer instanceof Error ? 'a network error' : answer[0]}, later each time`, async () => {
-      const bench = new Bench()
-      const delays: number[] = []
-      for (let n = 0; n < 6; n++) bench.answers.push(answer instanceof Error ? answer : [answer[0]])
-      await settle()
-      for (let n = 0; n < 6; n++) {
-        delays.push(bench.clock.next)
-        await bench.clock.pass(bench.clock.next)
+    it('without changing a URL, which React Native can not do', async () => {
+      const { URL } = globalThis
+      class NativeUrl {
+        readonly href: string
+        constructor(address: string, base?: string) {
+          this.href = `${new URL(address, base).href}/`
+        }
       }
-      expect(delays).to.deep.equal([1500, 2500, 4500, 8500, 15_500, 15_500])
-      expect(bench.errors).to.deep.equal([])
-      expect(bench.requests).to.have.length(7)
-      bench.client.close()
+      globalThis.URL = NativeUrl as typeof URL
+      try {
+        connect()
+      } finally {
+        globalThis.URL = URL
+      }
+      await client.ready()
+      expect(server.streams[0]?.url.pathname).to.equal('/particle/stream')
     })
-  }
 
-  it('waits as long as Retry-After says, where that is longer', async () => {
-    for (const [after, delay] of [
-      ['20', 20_000],
-      ['0', 1500],
-      ['Thu, 01 Jan 2026 00:01:00 GMT', 60_000],
-      ['soon', 1500],
-    ] as const) {
-      const bench = new Bench()
-      bench.answers.push([503, {}, { 'Retry-After': after }])
-      await settle()
-      expect(bench.clock.next, after).to.equal(delay)
-      bench.client.close()
-    }
+    it('only where its url is absolute, or there is a page', () => {
+      for (const options of [{}, { url: '/particle' }, { url: 'http://' }]) {
+        expect(() => new Client(options))
+          .to.throw()
+          .with.property('code', 'INVALID_OPTION')
+      }
+    })
   })
 
-  it('says so when the answer is not of Particle, and comes back', async () => {
-    for (const answer of [[200, '<html>'], [404], [500], [200, { token: 5 }]] as const) {
-      const bench = new Bench()
-      bench.answers.push([answer[0], answer[1]])
-      await settle()
-      expect(bench.errors.map(({ code }) => code)).to.deep.equal(['INVALID_MESSAGE'])
-      expect(bench.clock.next).to.equal(1500)
-      bench.client.close()
-    }
-  })
-
-  it('gives a handshake up that has no answer within 30 s', async () => {
-    const bench = new Bench({ fetch: () => new Promise(() => {}) })
-    await settle()
-    expect(bench.clock.next).to.equal(30_000)
-    await bench.clock.pass(30_000)
-    expect(bench.client.status).to.equal('connecting')
-    expect(bench.clock.next).to.equal(1500)
-    bench.client.close()
-  })
-
-  it('takes silence of two and a half heartbeats for a loss', async () => {
-    const bench = await new Bench().ready()
-    await bench.clock.pass(24_000)
-    bench.stream.send('ping', { timestamp: TIMESTAMP })
-    await bench.clock.pass(20_000)
-    expect(bench.client.status).to.equal('ready')
-    await bench.clock.pass(5000)
-    expect(bench.client.status).to.equal('reconnecting')
-    expect(bench.stream.closed).to.equal(true)
-    bench.client.close()
-  })
-
-  it('does not wait for ever for a stream to open', async () => {
-    const bench = new Bench()
-    await settle()
-    const { stream } = bench
-    await bench.clock.pass(25_000)
-    expect(stream.closed).to.equal(true)
-    await bench.clock.pass(1500)
-    expect(bench.requests).to.have.length(2)
-    bench.client.close()
-  })
-
-  it('keeps the position through events without an id, by the standard or not', async () => {
-    for (const sticky of ['p1', '']) {
-      const bench = await new Bench().ready()
-      bench.stream.send('ping', { timestamp: TIMESTAMP }, sticky)
-      bench.stream.fail()
-      await bench.clock.pass(1500)
-      expect(bench.stream.url.searchParams.get('lastEventId')).to.equal('p1')
-      bench.client.close()
-    }
-  })
-
-  it('has no position while a root is loading, whatever an EventSource repeats', async () => {
-    const bench = await new Bench().ready()
-    bench.stream.send('reset', { root: 'users', reason: 'slow' })
-    bench.stream.send('payload', payload([{ _id: 2 }], 0, false))
-    bench.stream.fail()
-    await bench.clock.pass(1500)
-    expect(bench.stream.url.searchParams.has('lastEventId')).to.equal(false)
-    expect(bench.client.data.users).to.deep.equal([{ _id: 1, name: 'Ann' }])
-    bench.stream.open()
-    bench.stream.send('manifest', manifest())
-    expect(bench.client.data.users).to.deep.equal([{ _id: 1, name: 'Ann' }])
-    bench.stream.send('payload', payload([{ _id: 2 }]))
-    expect(bench.client.data.users).to.deep.equal([{ _id: 2 }])
-    bench.client.close()
-  })
-
-  it('drops the position when a manifest on the open stream says that it did not hold', async () => {
-    const bench = await new Bench().ready()
-    bench.stream.send('manifest', manifest(), 'p1')
-    bench.stream.send('payload', payload([], 0, false), 'p1')
-    bench.stream.fail()
-    await bench.clock.pass(1500)
-    expect(bench.stream.url.searchParams.has('lastEventId')).to.equal(false)
-    bench.client.close()
-  })
-
-  it('starts clean, and later each time, when an event is malformed or cannot be applied', async () => {
-    const bad: [string, object | string][] = [
-      ['delta', '{'],
-      ['delta', { root: 'users' }],
-      ['delta', delta([set(1, 'name', 'Eve'), { operation: 'inc', id: 1, path: 'name', data: 1 }])],
-      ['payload', payload([], 3)],
-    ]
-    const delays: number[] = []
-    const bench = await new Bench().ready()
-    for (const [name, data] of bad) {
-      bench.stream.send(name, data, 'p2')
-      expect(bench.client.status).to.equal('reconnecting')
-      expect(bench.client.data.users).to.deep.equal([{ _id: 1, name: 'Ann' }])
-      delays.push(bench.clock.next)
-      await bench.clock.pass(bench.clock.next)
-      expect(bench.stream.url.searchParams.has('lastEventId')).to.equal(false)
-      await bench.ready()
-    }
-    expect(delays).to.deep.equal([1500, 2500, 4500, 8500])
-    expect(bench.errors).to.have.length(4)
-    bench.client.close()
-  })
-
-  it('ends for good when the rights are revoked', async () => {
-    const bench = await new Bench().ready()
-    bench.stream.send('revoked', { reason: 'signed out' })
-    expect(bench.client.status).to.equal('refused')
-    expect(bench.stream.closed).to.equal(true)
-    expect(bench.clock.timers.size).to.equal(0)
-    expect(await bench.client.ready().catch(({ code }) => code)).to.equal('UNAUTHORIZED')
-  })
-
-  it('hands the server’s errors on and goes on', async () => {
-    const bench = await new Bench().ready()
-    bench.stream.send('error', { root: 'users', code: 'SOURCE_FAILED', message: 'The source failed' })
-    expect(bench.errors.map(({ code, message }) => [code, message])).to.deep.equal([
-      ['SOURCE_FAILED', 'The source failed'],
-    ])
-    expect(bench.client.status).to.equal('ready')
-    bench.client.close()
-  })
-
-  it('ignores events that it does not know, and what comes from a stream that it gave up', async () => {
-    const bench = await new Bench().ready()
-    const { stream } = bench
-    stream.send('news', { of: 'tomorrow' })
-    stream.fail()
-    stream.send('delta', delta([set(1, 'name', 'Eve')]), 'p9')
-    stream.fail()
-    expect(bench.client.data.users).to.deep.equal([{ _id: 1, name: 'Ann' }])
-    expect(bench.clock.timers.size).to.equal(1)
-    bench.client.close()
-  })
-
-  it('is refused by a server of another protocol', async () => {
-    const bench = new Bench()
-    await settle()
-    bench.stream.open()
-    bench.stream.send('manifest', { ...manifest(), protocol: 2 })
-    expect(bench.client.status).to.equal('refused')
-    expect(bench.errors).to.have.length(1)
-  })
-
-  it('sends cookies and no token where there is a page, across origins too', async () => {
-    for (const [base, url, withCredentials] of [
-      ['http://localhost:3000/app/index.html', undefined, false],
-      ['http://localhost:4000/', 'http://localhost:3000/particle', true],
-    ] as const) {
-      const bench = new Bench({ url: url ?? '/particle' }, { base })
-      await settle()
-      expect(bench.stream.url.href).to.equal('http://localhost:3000/particle/stream?session=s')
-      expect(bench.stream.options).to.deep.equal({ withCredentials })
-      bench.client.close()
-    }
-  })
-
-  it('makes a new handshake when the cookie is expired, though the token was renewed', async () => {
-    const bench = await new Bench({}, { base: 'http://localhost:3000/' }).ready()
-    bench.stream.send('session', { token: 'token-9', expiresAt: '2027-01-01T00:00:00Z' })
-    bench.clock.time += 2 * 3600_000
-    bench.stream.fail()
-    await bench.clock.pass(1500)
-    expect(bench.requests[1]?.body.previous).to.equal('token-9')
-    bench.client.close()
-  })
-
-  it('tries again at once when the browser comes online', async () => {
-    const page = globalThis as { addEventListener?: unknown; removeEventListener?: unknown }
-    const target = new EventTarget()
-    page.addEventListener = target.addEventListener.bind(target)
-    page.removeEventListener = target.removeEventListener.bind(target)
+  it('needs a fetch that gives answers as they come, or an EventSource', async () => {
+    const { Response } = globalThis
+    globalThis.Response = class {} as typeof Response
     try {
-      const bench = await new Bench().ready()
-      bench.stream.fail()
-      target.dispatchEvent(new Event('online'))
-      expect(FakeEventSource.all).to.have.length(2)
-      expect(bench.clock.next).to.equal(25_000)
-      bench.client.close()
-      expect(bench.clock.timers.size).to.equal(0)
-    } finally {
-      delete page.addEventListener
-      delete page.removeEventListener
-    }
-  })
-
-  it('needs an absolute url and an EventSource outside of a browser', () => {
-    for (const options of [{}, { url: '/particle' }, { url: 'http://localhost:3000' }]) {
-      expect(() => new Client(options))
+      expect(() => new Client({ url }))
         .to.throw()
         .with.property('code', 'INVALID_OPTION')
+    } finally {
+      globalThis.Response = Response
     }
+    const whole: typeof fetch = async (...args) => {
+      const response = await fetch(...args)
+      if (args[0] === `${url}/handshake`) return response
+      return Object.defineProperty(response, 'body', { value: undefined })
+    }
+    const refused = await connect(FAST, { fetch: whole })
+      .ready()
+      .catch((error) => error)
+    expect(refused).to.include({ code: 'INVALID_OPTION' })
+  })
+
+  it('sends a token that is too long for a header in a body, and the position with it', async () => {
+    const token = 'x'.repeat(3501)
+    server.more = { token }
+    await connect().ready()
+    server.onStream = () => server.goOn()
+    server.drop()
+    await eventually(() => server.streams.length === 2 && client.status === 'ready', 'another stream')
+    for (const { request } of server.streams) {
+      expect(request.method).to.equal('POST')
+      expect(request.headers.authorization).to.equal(undefined)
+    }
+    expect(server.streams.map(({ position }) => position)).to.deep.equal([undefined, 'p1'])
+    expect(server.streams[1]?.token).to.equal(token)
+  })
+
+  it('presents itself anew when the token is expired, unless a session event renewed it', async () => {
+    for (const renewed of [false, true]) {
+      server.handshakes.length = server.streams.length = 0
+      const clock = new FastClock(100)
+      server.heartbeat = NEVER
+      server.more = { expiresAt: new Date(Date.now() + 20_000).toISOString() }
+      await connect(clock).ready()
+      if (renewed) server.send('session', { token: 'token-9', expiresAt: '2100-01-01T00:00:00Z' })
+      await eventually(() => clock.now() > Date.now() + 20_000, 'the end of the token')
+      server.drop()
+      await eventually(() => server.streams.length === 2, 'another stream')
+      expect(server.handshakes.map(({ previous }) => previous)).to.deep.equal(
+        renewed ? [undefined] : [undefined, 'token-1'],
+      )
+      expect(server.streams[1]?.token).to.equal(renewed ? 'token-9' : 'token-2')
+      client.close()
+    }
+  })
+
+  describe('is refused by nothing but an answer of Particle’s own form', () => {
+    const foreign: [what: string, answer: LittleAnswer][] = [
+      ...[200, 400, 401, 403, 404, 405, 413, 415, 431, 500].map((status): [string, LittleAnswer] => [
+        `a page with the status ${status}`,
+        html(status),
+      ]),
+      ['a redirect to a login page', html(302, { Location: '/login' })],
+      [
+        'JSON of another route',
+        (response) => response.writeHead(401, { 'Content-Type': 'application/json' }).end('{"ok":false}'),
+      ],
+      ['an empty answer', (response) => response.writeHead(403).end()],
+      [
+        'half an answer',
+        (response, request) => {
+          response.writeHead(400, { 'Content-Type': 'application/json', 'Content-Length': 50 })
+          response.write('{"error":{"code":"INVALID_', () => request.socket.destroy())
+        },
+      ],
+      ['a reset connection', reset],
+    ]
+    for (const [what, answer] of foreign) {
+      it(`so ${what} in place of a handshake is tried again`, async () => {
+        server.handshakeAnswers.push(answer, answer)
+        await connect().ready()
+        expect(server.handshakes).to.have.length(3)
+        expect(errors).to.have.length(answer === reset ? 0 : 1)
+      })
+
+      it(`so ${what} in place of a stream is tried again`, async () => {
+        server.streamAnswers.push(answer)
+        await connect().ready()
+        expect(server.streams).to.have.length(2)
+        expect(errors).to.deep.equal([])
+      })
+    }
+
+    it('and tells what came from where, once an outage', async () => {
+      server.handshakeAnswers.push(
+        ...Array.from({ length: 3 }, () => html(404)),
+        html(302, { Location: '/login' }),
+      )
+      server.handshakeAnswers.push(html(404))
+      await connect().ready()
+      expect(messages()).to.deep.equal([
+        `POST ${url}/handshake answered 404 text/html, not JSON: is another route before Particle's?`,
+        `POST ${url}/handshake answered 200 text/html (redirected to ${url.replace('/particle', '/login')}), not JSON: is another route before Particle's?`,
+      ])
+    })
+  })
+
+  it('waits as long as Retry-After says, also for a stream, but never for more than five minutes', async () => {
+    for (const [answers, delay] of [
+      [server.handshakeAnswers, 20_000],
+      [server.streamAnswers, 20_000],
+      [server.handshakeAnswers, 300_000],
+    ] as const) {
+      const clock = new FastClock(1000)
+      server.heartbeat = NEVER
+      answers.push(refusal(503, 'UNAVAILABLE', { 'Retry-After': delay === 20_000 ? '20' : '86400' }))
+      await connect(clock).ready()
+      expect(clock.delays).to.include(delay)
+      expect(errors).to.deep.equal([])
+      client.close()
+    }
+  })
+
+  describe('whose token opens no stream', () => {
+    it('presents itself at once, once', async () => {
+      const clock = new FastClock(100)
+      server.heartbeat = NEVER
+      server.refused.add('token-1').add('token-2')
+      await connect(clock).ready()
+      expect(server.handshakes).to.have.length(3)
+      const waits = clock.delays.filter((delay) => delay < 30_000)
+      expect(waits).to.have.length(1)
+    })
+
+    it('after a change of the secret loses no time', async () => {
+      const clock = new FastClock(100)
+      server.heartbeat = NEVER
+      await connect(clock).ready()
+      await eventually(() => clock.now() > Date.now() + 2000, 'an age of more than a second')
+      server.refused.add('token-1')
+      server.onStream = () => server.goOn()
+      server.drop()
+      await eventually(() => server.streams.length === 3 && client.status === 'ready', 'another stream')
+      expect(server.handshakes.map(({ previous }) => previous)).to.deep.equal([undefined, 'token-1'])
+      const waits = clock.delays.filter((delay) => delay < 30_000)
+      expect(waits).to.have.length(1)
+      expect(waits[0]).to.be.below(300)
+    })
+
+    it('sends it another way where something on the way takes the header for its own', async () => {
+      const gate: LittleAnswer = (response, request) => {
+        if (request.headers.authorization) html(401, { 'WWW-Authenticate': 'Basic' })(response, request)
+        else server.stream(response)
+      }
+      server.streamAnswers.push(gate, gate, gate)
+      await connect().ready()
+      server.drop()
+      await eventually(() => server.streams.at(-1)?.position === 'p1', 'another stream')
+      expect(server.streams.map(({ request }) => request.method)).to.deep.equal(['GET', 'POST', 'POST'])
+      expect(errors).to.deep.equal([])
+    })
+  })
+
+  describe('that has no stream, though its handshakes are answered, says once what is likely', () => {
+    const cases: [what: string, answer: LittleAnswer, told: RegExp][] = [
+      ['a stream is not found', html(404), /stream answered 404 text\/html.*Does a proxy pass/],
+      ['a page comes', html(200), /stream answered 200 text\/html, not text\/event-stream/],
+      ['a gateway fails', html(502), /stream answered 502.*Does a proxy pass/],
+      [
+        'tokens are refused',
+        refusal(401, 'UNAUTHORIZED'),
+        /answered 401: No\. Do all nodes have the same secret/,
+      ],
+      ['connections are reset', reset, /stream failed: .*Does a proxy, a content blocker/],
+      ['nothing comes', () => {}, /Nothing was heard for too long.*proxy_buffering/],
+    ]
+    for (const [what, answer, told] of cases) {
+      it(`where ${what}`, async () => {
+        server.heartbeat = 4000
+        server.streamAnswers.push(...Array.from({ length: 6 }, () => answer))
+        connect(new FastClock(100))
+        await eventually(() => server.streams.length === 6, 'six streams')
+        expect(errors).to.have.length(1)
+        expect(messages()[0]).to.match(told)
+      })
+    }
+  })
+
+  for (const how of ['end', 'drop'] as const) {
+    it(`has a stream nearly all of the time where a proxy takes each away after 2.5 s (${how})`, async function () {
+      this.timeout(20_000)
+      const speed = 5
+      server.heartbeat = NEVER
+      const clock = new FastClock(speed)
+      let open = 0
+      let since = 0
+      const statuses = new Set<string>()
+      connect(clock, { onStatus: (status) => statuses.add(status) })
+      await client.ready()
+      server.onStream = () => {
+        since = performance.now()
+        server.goOn()
+      }
+      const begin = performance.now()
+      since = begin
+      for (let cuts = 1; cuts <= 8; cuts++) {
+        await new Promise((resolve) => setTimeout(resolve, 2500 / speed))
+        const streams = server.streams.length
+        open += performance.now() - since
+        server[how]()
+        await eventually(() => server.streams.length > streams, 'another stream')
+      }
+      expect(open / (performance.now() - begin)).to.be.above(0.88)
+      expect(server.handshakes).to.have.length(1)
+      expect(statuses.has('reconnecting')).to.equal(how === 'drop')
+      expect(errors).to.deep.equal([])
+    })
+  }
+
+  it('backs off where streams are ended before they are a second old', async () => {
+    const clock = new FastClock(10)
+    server.heartbeat = NEVER
+    server.onStream = () => {
+      server.load()
+      server.end()
+    }
+    connect(clock)
+    await eventually(() => server.streams.length === 4, 'four streams')
+    const waits = clock.delays.filter((delay) => delay < 30_000)
+    expect(Math.min(...waits)).to.be.at.least(1000)
+  })
+})
+
+describe('http transport of a page of another origin', () => {
+  let server: LittleServer
+  let tried: RequestCredentials[]
+
+  beforeEach(async () => {
+    server = new LittleServer()
+    await server.listen()
+    tried = []
+  })
+  afterEach(() => server.close())
+
+  /** A client of a page whose browser lets requests with these credentials through. */
+  const connect = (
+    lets: (credentials: RequestCredentials, time: number) => boolean,
+    base = 'https://page.test/',
+  ) => {
+    const errors: Error[] = []
+    const client = new Client(
+      {
+        url: server.url,
+        onError: (error) => errors.push(error),
+        fetch: async (input, init = {}) => {
+          const { credentials = 'same-origin' } = init
+          tried.push(credentials)
+          if (!lets(credentials, tried.length)) throw new TypeError('Failed to fetch')
+          return fetch(input, init)
+        },
+      },
+      { clock: FAST, base },
+    )
+    return { client, errors }
+  }
+
+  it('does without cookies where the server lets all pages in, but not with their cookies', async () => {
+    const { client, errors } = connect((credentials) => credentials === 'omit')
+    await client.ready()
+    expect(tried).to.deep.equal(['include', 'omit', 'include', 'omit'])
+    expect(errors).to.deep.equal([])
+    client.close()
+  })
+
+  it('goes on with cookies where the network was away only for a moment', async () => {
+    const { client } = connect((_, time) => time > 1)
+    await client.ready()
+    expect(tried).to.deep.equal(['include', 'omit', 'include', 'include'])
+    client.close()
+  })
+
+  it('says that the server may not let it in where no request gets through', async () => {
+    const { client, errors } = connect(() => false)
+    await eventually(() => tried.length >= 8, 'four tries')
+    expect(errors.map(({ message }) => message)).to.deep.equal([
+      `POST ${server.url}/handshake failed: TypeError: Failed to fetch. Is the server there, and does its allowOrigin name this page's origin?`,
+    ])
+    client.close()
+  })
+
+  it('does nothing of this within its own origin', async () => {
+    const { client, errors } = connect((_, time) => time > 2, new URL(server.url).origin)
+    await client.ready()
+    expect(tried).to.deep.equal(['include', 'include', 'include', 'include'])
+    expect(errors).to.deep.equal([])
+    client.close()
   })
 })

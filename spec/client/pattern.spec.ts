@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { matcher, parsePattern } from '../../lib/client/pattern.ts'
+import { matcher, parsePattern, unmatched } from '../../lib/client/pattern.ts'
 import type { DocumentOperation } from '../../lib/model/operation.ts'
 
 const touches = (pattern: string, path?: string, more: Partial<DocumentOperation> = {}) =>
@@ -55,5 +55,47 @@ describe('pattern', () => {
         .to.throw()
         .with.property('code', 'INVALID_OPTION')
     }
+  })
+
+  describe('and the manifest', () => {
+    const roots = {
+      users: { name: true, address: { street: true, geo: { at: true } }, todos: { title: true } },
+      'audit.log': true,
+      tasks: true,
+    } as const
+    const missing = (pattern: string) => unmatched(pattern, parsePattern(pattern), roots)
+    const reached = [
+      'users',
+      'users.name',
+      'users._id',
+      'users.**',
+      'users.name.first',
+      'users.address.*',
+      'users.address.geo.at',
+      'users.*.street',
+      'users.todos.*.title',
+      'users.todos.0.title',
+      'users.todos.[5].title',
+      'users.todos.*.*.title',
+      'audit.log.whatever',
+      'tasks.anything.at.all',
+      '*',
+      '*.name',
+      '**',
+    ]
+    for (const pattern of reached)
+      it(`${pattern} can be touched`, () => expect(missing(pattern)).to.equal(undefined))
+
+    const unreached: [pattern: string, meant: string][] = [
+      ['jbs', 'there is no root "jbs"; there is "users", "audit.log", "tasks"'],
+      ['user.name', 'there is no root "user"; "users" was probably meant'],
+      ['users.mame', 'no field "mame"; "name" was probably meant'],
+      ['users.adress.street', 'no field "adress"; "address" was probably meant'],
+      ['users.address.stret', 'no field "stret"; "street" was probably meant'],
+      ['users.todos.0.titel', 'no field "titel"; "title" was probably meant'],
+      ['users.0', 'no field "0"; there is "_id", "name", "address", "todos"'],
+    ]
+    for (const [pattern, meant] of unreached)
+      it(`${pattern} can't be touched: ${meant}`, () => expect(missing(pattern)).to.include(meant))
   })
 })

@@ -14,9 +14,9 @@ import { startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
 
 const TEAMS = ['t0', 't1']
-const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'SCALING.md')
+const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
 
-describe('The nginx configuration of docs/SCALING.md', function () {
+describe('The nginx configuration of docs/guides/nodes.md', function () {
   this.timeout(400_000)
   let mongo: MongoClient
   let cluster: Cluster

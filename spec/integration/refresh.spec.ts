@@ -5,7 +5,7 @@ import { MongoWatch, mongo } from '../../lib/source/mongo/index.ts'
 import { LocalClient, until } from '../support/local.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 
-describe('Rights that are told to all nodes by a collection, as docs/SCALING.md has it', function () {
+describe('Rights that are told to all nodes by a collection, as docs/guides/nodes.md has it', function () {
   this.timeout(60_000)
   const database = `refresh${process.pid}`
   const nodes: { client: MongoClient; server: Server; watcher: MongoWatch }[] = []

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { Client } from '../../lib/client/node.ts'
+import { Client } from '../../lib/client/client.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
@@ -289,7 +289,7 @@ describe('Rights that change in mid-stream', () => {
       client.on('cards', (data) => states.push(data.map(({ _id }) => Number(_id))))
       users.set('ann', { team: 'b' })
       await server.refresh()
-      await until(() => client.data.cards.length === 1)
+      await until(() => client.data.cards?.length === 1)
       expect(states).to.deep.equal([[3]])
       expect(client.status).to.equal('ready')
     })

@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { Client } from '../../lib/client/node.ts'
+import { Client } from '../../lib/client/client.ts'
 import type { Document, Id } from '../../lib/model/document.ts'
 import { type DataSource, Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
@@ -361,7 +361,7 @@ describe('Sorted and limited views', () => {
     clients.push(client)
     await client.ready()
     await write(2.5, 4)
-    await until(() => client.data.messages[0]?._id === 4)
+    await until(() => client.data.messages?.[0]?._id === 4)
     expect(client.getSnapshot('messages').map(({ _id }) => _id)).to.deep.equal([4, 3, 2.5])
   })
 

@@ -1,6 +1,5 @@
 import { Client } from '../../lib/client/client.ts'
-import type { EventSourceLike } from '../../lib/client/http.ts'
-import type { Clock } from '../../lib/client/transport.ts'
+import type { Clock, Sink, Transport } from '../../lib/client/transport.ts'
 import { ParticleError } from '../../lib/errors.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Line } from './line.ts'
@@ -33,35 +32,31 @@ class HandClock implements Clock {
 }
 
 /** Particle's own client, over the in-process wire. */
-export class RealClient extends Participant {
+export class RealClient extends Participant implements Transport {
+  readonly heartbeat = HEARTBEAT
   readonly client: Client
   readonly #clock = new HandClock()
-  #source: Stream | undefined
+  #token = ''
+  #expires = 0
+  #lost = () => {}
 
   constructor(world: Surroundings, name: string, user: string, at: number) {
     super(world, name, user, at)
-    const participant = this
     this.client = new Client(
       {
-        url: 'http://law.test/particle',
         identity: () => ({ user: this.user }),
-        fetch: (_url, init) => this.#handshake(JSON.parse(String(init?.body))),
-        EventSource: class extends Stream {
-          constructor(url: string) {
-            super((stream) => participant.#open(new URL(url), stream))
-          }
-        },
+        notify: 'event',
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
           if (error.code !== 'SOURCE_FAILED') world.fault(`${name} met an error: ${error.stack}`)
         },
       },
-      { clock: this.#clock, random: () => 0.5, base: undefined },
+      { transport: this, clock: this.#clock, random: () => 0.5 },
     )
   }
 
   get model(): Model {
-    return this.client.data
+    return this.client.data as Model
   }
 
   get over(): boolean {
@@ -96,79 +91,57 @@ export class RealClient extends Participant {
     this.client.close()
   }
 
-  protected lost(): void {
-    this.#source?.tell('error')
+  get expired(): boolean {
+    return this.#clock.now() >= this.#expires
   }
 
-  async #handshake({ identity, previous }: { identity: object; previous?: string }): Promise<Response> {
+  async handshake(identity: object): Promise<boolean> {
     this.asking = true
     try {
       await this.world.turn()
-      const { token, session, expiresAt } = await this.node.grant(identity, previous)
-      return answer(200, {
-        token,
-        session,
-        stream: `/particle/stream?session=${session}`,
-        expiresAt: expiresAt.toISOString(),
-        protocol: 1,
-        heartbeat: HEARTBEAT,
-      })
+      const { token, expiresAt } = await this.node.grant(identity, this.#token || undefined)
+      this.renew(token, expiresAt.toISOString())
+      return false
     } catch (error) {
       this.world.failed(error)
-      if (!(error instanceof ParticleError)) throw error
-      const { code, message } = error
-      return answer(code === 'UNAUTHORIZED' ? 401 : 503, { error: { code, message } })
+      throw heardOf(error)
     } finally {
       this.asking = false
     }
   }
 
-  #open(url: URL, stream: Stream): Line {
-    this.#source = stream
-    const token = url.searchParams.get('token') ?? ''
-    const position = url.searchParams.get('lastEventId') ?? ''
-    let last = position
+  open(position: string, sink: Sink): () => void {
     const line = new Line({
-      opened: () => stream.tell('open'),
-      lost: () => stream.tell('error'),
+      opened: () => sink.opened(),
+      lost: () => sink.lost(new ParticleError('UNAVAILABLE', 'The line is cut.')),
       event: (name, data, id) => {
-        last = id ?? last
         this.heard(name, data, id)
-        stream.tell(name, data, last)
+        sink.event(name, data, id ?? '')
       },
     })
-    this.connect(token, position, line).catch(() => stream.tell('error'))
-    return line
+    this.#lost = () => sink.lost(new ParticleError('UNAVAILABLE', 'The line is gone.'))
+    this.connect(this.#token, position, line).catch((error) => {
+      const known = heardOf(error)
+      sink.lost(known.code === 'UNAUTHORIZED' ? { error: known, type: 'unauthorized' } : known)
+    })
+    return () => {
+      line.cut(false)
+      setImmediate(() => line.gone())
+    }
+  }
+
+  renew(token: string, expiresAt: string): void {
+    this.#token = token
+    this.#expires = Date.parse(expiresAt)
+  }
+
+  protected lost(): void {
+    this.#lost()
   }
 }
 
-/** An EventSource over a line. It doesn't come back by itself: the client never lets it. */
-class Stream implements EventSourceLike {
-  readonly #listeners = new Map<string, (event: Event) => void>()
-  readonly #line: Line
-  #closed = false
-
-  constructor(open: (stream: Stream) => Line) {
-    this.#line = open(this)
-  }
-
-  addEventListener(type: string, listener: (event: Event) => void): void {
-    this.#listeners.set(type, listener)
-  }
-
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    const line = this.#line
-    line.cut(false)
-    setImmediate(() => line.gone())
-  }
-
-  tell(type: string, data?: string, lastEventId = ''): void {
-    if (!this.#closed) this.#listeners.get(type)?.({ type, data, lastEventId } as unknown as Event)
-  }
-}
-
-function answer(status: number, body: object): Response {
-  return { status, headers: new Headers(), json: async () => body } as Response
+/** What a client hears of an error of the node: the refusal, or that the node is away. */
+function heardOf(error: unknown): ParticleError {
+  if (error instanceof ParticleError && error.code === 'UNAUTHORIZED') return error
+  return new ParticleError('UNAVAILABLE', String(error))
 }

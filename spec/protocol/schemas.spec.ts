@@ -71,7 +71,7 @@ describe('the schemas', () => {
     const answer = {
       token: 't',
       session: 's',
-      stream: '/particle/stream?session=s',
+      stream: '/particle/stream?token=t',
       expiresAt: timestamp,
       protocol: 1,
       heartbeat: 15_000,

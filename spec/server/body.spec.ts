@@ -78,4 +78,32 @@ describe('server/body', () => {
     request.body = {}
     expect(await readJson(request)).to.deep.equal({ identity: 1 })
   })
+
+  it('is taken from a middleware that kept its text or its bytes', async () => {
+    const text = '{"identity":"ä"}'
+    for (const body of [text, Buffer.from(text), new Uint8Array(Buffer.from(text))]) {
+      const request = make([text])
+      for await (const _ of request);
+      expect(await readJson(Object.assign(request, { body }), ['identity'])).to.deep.equal({ identity: 'ä' })
+    }
+  })
+
+  it('is refused where it has content, but no field that is known', async () => {
+    for (const text of ['{"identty":1}', '{"toString":1}'])
+      expect(await codeOf(readJson(make([text]), ['identity', 'previous'])), text).to.equal('INVALID_MESSAGE')
+    for (const text of ['{}', '{"previous":null}', '{"identity":1,"more":2}', '[1]', 'null'])
+      expect(await readJson(make([text]), ['identity', 'previous'])).to.deep.equal(JSON.parse(text))
+  })
+
+  it('is refused where nothing is left of what was sent', async () => {
+    const request = make(['{"identity":1}'], { 'content-length': '14' })
+    for await (const _ of request);
+    expect(await codeOf(readJson(Object.assign(request, { body: {} })))).to.equal('INVALID_MESSAGE')
+  })
+
+  it('is refused at once when its sender has gone already', async () => {
+    const request = make(['{}'])
+    request.destroy()
+    expect(await codeOf(readJson(request))).to.equal('INVALID_MESSAGE')
+  })
 })

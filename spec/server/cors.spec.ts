@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { expect } from 'chai'
-import { allowCors, isCrossOrigin } from '../../lib/server/cors.ts'
+import { allowCors, isCrossOrigin, isEncrypted } from '../../lib/server/cors.ts'
 
 const A = 'https://a.example.com'
 
@@ -79,5 +79,19 @@ describe('server/cors', () => {
     expect(crosses(A, 'b.example.com')).to.equal(true)
     expect(crosses(A, 'b.example.com', [])).to.equal(false)
     expect(crosses('capacitor://localhost', 'b.example.com')).to.equal(true)
+  })
+
+  it('knows the own origin by :authority over HTTP/2, whatever the Host says', () => {
+    const crossing = (headers: Record<string, string>) =>
+      isCrossOrigin(exchange('POST', { origin: A, ...headers }).request, [A])
+    expect(crossing({ ':authority': 'a.example.com' })).to.equal(false)
+    expect(crossing({ ':authority': 'a.example.com', host: 'b.example.com' })).to.equal(false)
+    expect(crossing({ ':authority': 'b.example.com', host: 'a.example.com' })).to.equal(true)
+  })
+
+  it('knows TLS by the socket, also where a proxy stands for that', () => {
+    const of = (socket: object) => isEncrypted({ socket } as IncomingMessage)
+    const hidden = new Proxy({}, { get: (_target, name) => name === 'encrypted' })
+    expect([of({}), of({ encrypted: true }), of(hidden)]).to.deep.equal([false, true, true])
   })
 })

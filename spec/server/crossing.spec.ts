@@ -130,7 +130,9 @@ describe('server/crossing', () => {
       expect([two, await crossings.differ(view, known)]).to.deep.equal([one, one])
       await users.updateOne({ _id: 3 }, { $inc: { n: 1 } })
       const later = await crossings.differ(view, known)
-      expect(oplistOf(later).map(Object.values)).to.deep.equal([['set', 3, '.', { _id: 3, name: 'Cat', n: 1 }]])
+      expect(oplistOf(later).map(Object.values)).to.deep.equal([
+        ['set', 3, '.', { _id: 3, name: 'Cat', n: 1 }],
+      ])
       expect(await crossings.differ(view, known)).to.equal(later)
       expect(await crossings.differ(viewOf(A), known)).not.to.deep.equal(one)
       adapter.listener?.lost('gone', feed.position ?? '')

@@ -5,10 +5,11 @@ import { expect } from 'chai'
 import { build } from 'esbuild'
 import express from 'express'
 import request from 'supertest'
+import type { IdentityLookup } from '../../lib/server/identity.ts'
 import { createHandler } from '../../lib/server/middleware.ts'
-import type { IdentityLookup, ServerOptions } from '../../lib/server/options.ts'
+import type { ServerOptions } from '../../lib/server/options.ts'
 import { Server } from '../../lib/server/server.ts'
-import { type Claims, sessionId, TokenSeal } from '../../lib/server/token.ts'
+import { type Claims, scopeOf, sessionId, TokenSeal } from '../../lib/server/token.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen, shake } from '../support/http.ts'
 import { openStream, type SseReader } from '../support/sse.ts'
@@ -52,25 +53,27 @@ const refused = (response: request.Response, status: number, code: string) => {
 
 describe('server/middleware', () => {
   describe('handshake', () => {
-    it('answers with the token, the session, the stream, and the cookie of that session', async () => {
+    it('answers with the token, the session, the address of the stream, and the browser cookie', async () => {
       const { http, errors } = make({ identityLookup: trusting, heartbeat: 5000, sessionTtl: 60_000 })
       const before = Date.now()
       const { status, body, headers } = await post(http, { identity: { accountId: 1 } })
       expect(status).to.equal(200)
       expect(Object.keys(body).sort()).to.deep.equal(
-        ['token', 'session', 'stream', 'expiresAt', 'protocol', 'heartbeat'].sort(),
+        ['token', 'session', 'stream', 'expiresAt', 'protocol', 'heartbeat', 'live'].sort(),
       )
       expect(body.token).to.match(/^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/)
       expect(body.session).to.match(/^[\w-]{16}$/)
-      expect(body.stream).to.equal(`/particle/stream?session=${body.session}`)
+      expect(body.stream).to.match(/^\/particle\/stream\?token=ticket~[\w.-]+$/)
+      expect(body.live).to.equal(false)
       expect(Date.parse(body.expiresAt)).to.be.within(before + 60_000, Date.now() + 60_000)
       expect(body.expiresAt).to.equal(new Date(body.expiresAt).toISOString())
       expect(body.protocol).to.equal(1)
       expect(body.heartbeat).to.equal(5000)
       expect(headers['cache-control']).to.equal('no-store')
-      expect(headers['set-cookie']).to.deep.equal([
-        `particle_${body.session}=${body.token}; Path=/particle; Max-Age=60; HttpOnly; SameSite=Strict`,
-      ])
+      expect(headers['set-cookie']).to.have.length(1)
+      expect(headers['set-cookie']?.[0]).to.match(
+        /^particle=[\w-]{22}; Max-Age=60; HttpOnly; SameSite=Strict$/,
+      )
       expect(errors).to.deep.equal([])
     })
 
@@ -123,12 +126,40 @@ describe('server/middleware', () => {
       expect(seen).to.deep.equal([{ name: 'ann' }, 'ann'])
     })
 
-    it('leaves the cookie out, and says so, when the identity is too large for one', async () => {
-      const { http, errors } = make({ identityLookup: () => ({ text: 'x'.repeat(5000) }) })
-      const { status, headers } = await post(http, {})
-      expect(status).to.equal(200)
+    it('sets no cookie and gives no ticket where the token goes by a header', async () => {
+      const { http } = make()
+      const { body, headers } = await post(http, { identity: null, carrier: 'header' })
       expect(headers['set-cookie']).to.equal(undefined)
-      expect(errors.map(({ message }) => message).join()).to.contain('too many for a cookie')
+      expect(body.stream).to.equal('/particle/stream')
+      refused(await post(http, { identity: null, carrier: 'pigeon' }), 400, 'INVALID_MESSAGE')
+    })
+
+    it('keeps the value that the browser has, and replaces one that is malformed', async () => {
+      const { http } = make()
+      const value = 'A'.repeat(22)
+      const cookieOf = async (cookie: string) =>
+        (await post(http, {}).set('Cookie', cookie)).headers['set-cookie']?.[0] ?? ''
+      expect(await cookieOf(`a=b; particle=${value}`)).to.contain(`particle=${value};`)
+      for (const hostile of ['', 'x', `${value}A`, `${value.slice(1)}"`, 'é'.repeat(22)])
+        expect(await cookieOf(`particle=${encodeURI(hostile)}`)).to.match(/^particle=(?!A{22})[\w-]{22};/)
+    })
+
+    it('keeps the session that its previous token names, and begins another for any other token', async () => {
+      const { http } = make({ identityLookup: trusting })
+      const first = await post(http, { identity: {} })
+      const second = await post(http, { identity: {}, previous: first.body.token })
+      expect(second.body.session).to.equal(first.body.session)
+      const third = await post(http, { identity: {}, previous: 'x' })
+      expect(third.body.session).not.to.equal(first.body.session)
+    })
+
+    it('carries nothing over from a token that was revoked', async () => {
+      const { http, server } = make({ identityLookup: trusting })
+      const first = await post(http, { identity: {} })
+      server.revoke(() => true)
+      const second = await post(http, { identity: {}, previous: first.body.token })
+      expect(second.status).to.equal(200)
+      expect(second.body.session).not.to.equal(first.body.session)
     })
   })
 
@@ -421,17 +452,63 @@ describe('server/middleware', () => {
       await isServed(await open('/particle/stream'))
     })
 
-    it('is served by Bearer, by cookie and by ?token=', async () => {
+    it('is served by Bearer, by ?token= and by the body of a POST', async () => {
       await start({ identityLookup: trusting })
-      const { stream, token, cookie } = await shake(url('/particle'), {})
-      await isServed(await open(stream, { Authorization: `Bearer ${token}` }))
+      const { token } = await shake(url('/particle'), {})
+      await isServed(await open('/particle/stream', { Authorization: `Bearer ${token}` }))
       await isServed(await open('/particle/stream', { Authorization: `bearer ${token}` }))
-      await isServed(await open(stream, { Cookie: `theme=dark; ${cookie}; a=b` }))
-      await isServed(await open(`${stream}&token=${token}`))
       await isServed(await open(`/particle/stream?token=${token}`))
+      const response = await fetch(url('/particle/stream'), {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ token }),
+      })
+      expect(response.headers.get('content-type')).to.contain('text/event-stream')
+      await response.body?.cancel()
     })
 
-    it('lets two sessions live side by side in one browser', async () => {
+    it('is served to identities of any size', async () => {
+      const long = { list: Array.from({ length: 5000 }, (_, index) => `group-${index}`) }
+      await start({ identityLookup: () => long })
+      const { token } = await shake(url('/particle'), {})
+      const response = await fetch(url('/particle/stream'), {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ token }),
+      })
+      expect(response.status).to.equal(200)
+      await response.body?.cancel()
+    })
+
+    it('is served by a ticket once without the cookie, and again with it', async () => {
+      await start({ identityLookup: trusting })
+      const { stream, cookie } = await shake(url('/particle'), {})
+      const Cookie = `theme=dark; particle=${'x'.repeat(22)}; ${cookie}`
+      await isServed(await open(stream))
+      await isRefused(stream)
+      await isRefused(stream, { Cookie: `particle=${'x'.repeat(22)}` })
+      await isServed(await open(stream, { Cookie }))
+      await isServed(await open(stream, { Cookie }))
+    })
+
+    it('is served to nobody by a ticket that was used with its cookie', async () => {
+      await start({ identityLookup: trusting })
+      const { stream, cookie } = await shake(url('/particle'), {})
+      await isServed(await open(stream, { Cookie: cookie }))
+      await isRefused(stream)
+    })
+
+    it('takes no ticket for a token, and no token for a ticket', async () => {
+      await start({ identityLookup: trusting })
+      const { stream, token, session } = await shake(url('/particle'), {})
+      const ticket = new URLSearchParams(stream.split('?')[1]).get('token') ?? ''
+      await isRefused(`/particle/stream?token=${ticket.replace('ticket~', '')}`)
+      await isRefused(`/particle/stream?token=ticket~${token}`)
+      const answer = await post(listening.url, { identity: {}, previous: ticket })
+      expect(answer.body.session).not.to.equal(session)
+    })
+
+    it('lets two sessions live side by side', async () => {
       const found = (identity: { team: string }) => identity
       await start({
         identityLookup: found,
@@ -452,36 +529,49 @@ describe('server/middleware', () => {
       listening = await listen(made.handler)
       const red = await shake(url('/particle'), { team: 'red' })
       const blue = await shake(url('/particle'), { team: 'blue' })
-      const jar = { Cookie: `${red.cookie}; ${blue.cookie}` }
-      const [reds, blues] = [await open(red.stream, jar), await open(blue.stream, jar)]
+      const [reds, blues] = [await open(red.stream), await open(blue.stream)]
       expect((await reds.next('payload')).data.data.map(({ _id }) => _id)).to.deep.equal(['a'])
       expect((await blues.next('payload')).data.data.map(({ _id }) => _id)).to.deep.equal(['b'])
     })
 
     it('is refused without a token, and with one that is forged, expired, or of another secret', async () => {
       await start({ identityLookup: trusting })
-      const { stream, token, session } = await shake(url('/particle'), {})
+      const { token, session } = await shake(url('/particle'), {})
+      const scope = scopeOf(made.server.options)
       const forged = `${token.slice(0, -4)}${token.endsWith('AAAA') ? 'BBBB' : 'AAAA'}`
-      const expired = await new TokenSeal(SECRET).seal(claims(session), new Date(Date.now() - 1000))
-      const foreign = await new TokenSeal('another secret altogether').seal(claims(session), later())
+      const own = await new TokenSeal(SECRET, scope).seal(claims(session), later())
+      const expired = await new TokenSeal(SECRET, scope).seal(claims(session), new Date(Date.now() - 1000))
+      const foreign = await new TokenSeal('another secret altogether', scope).seal(claims(session), later())
       await isRefused('/particle/stream')
-      await isRefused(stream)
-      await isRefused(`${stream}&token=`)
+      await isRefused('/particle/stream?token=')
       for (const bad of [forged, expired, foreign, 'x', 'a.b.c', `${token}x`]) {
-        await isRefused(stream, { Authorization: `Bearer ${bad}` })
-        await isRefused(stream, { Cookie: `particle_${session}=${bad}` })
-        await isRefused(`${stream}&token=${bad}`)
+        await isRefused('/particle/stream', { Authorization: `Bearer ${bad}` })
+        await isRefused(`/particle/stream?token=${bad}`)
       }
-      await isServed(await open(stream, { Authorization: `Bearer ${token}` }))
+      await isServed(await open('/particle/stream', { Authorization: `Bearer ${token}` }))
+      await isServed(await open('/particle/stream', { Authorization: `Bearer ${own}` }))
     })
 
-    it('is refused with the token of another session', async () => {
-      await start({ identityLookup: trusting })
-      const [one, two] = [await shake(url('/particle'), {}), await shake(url('/particle'), {})]
-      await isRefused(one.stream, { Authorization: `Bearer ${two.token}` })
-      await isRefused(one.stream, { Cookie: two.cookie })
-      await isRefused(one.stream, { Cookie: `particle_${one.session}=${two.token}` })
-      await isRefused(`${one.stream}&token=${two.token}`)
+    it('is refused with the token of a server of another path, other roots or another audience', async () => {
+      await start({ identityLookup: trusting, audience: 'members' })
+      const source = { manifest: true as const, collection: memory().collection('users') }
+      const others = [
+        make({ identityLookup: trusting }),
+        make({ identityLookup: trusting, audience: 'staff' }),
+        make({ identityLookup: trusting, audience: 'members', path: '/staff' }),
+        make({ identityLookup: trusting, audience: 'members', dataSources: { salaries: source } }),
+      ]
+      for (const other of others) {
+        const { path } = other.server.options
+        const { body } = await request(other.http)
+          .post(`${path}/handshake`)
+          .send({ identity: {} })
+          .expect(200)
+        await isRefused(`/particle/stream?token=${body.token}`)
+        await isRefused(body.stream.replace(path, '/particle'))
+        const next = await post(listening.url, { identity: {}, previous: body.token })
+        expect(next.body.session).not.to.equal(body.session)
+      }
     })
 
     it('is refused with a forged token even where no identity is needed', async () => {
@@ -592,7 +682,7 @@ describe('server/middleware', () => {
       for (const [method, path, allow] of [
         ['get', '/particle/handshake', 'POST'],
         ['put', '/particle/handshake', 'POST'],
-        ['post', '/particle/stream', 'GET'],
+        ['put', '/particle/stream', 'GET'],
         ['head', '/particle/stream', 'GET'],
         ['delete', '/particle/client.js', 'GET'],
       ] as const) {
@@ -607,8 +697,9 @@ describe('server/middleware', () => {
     it('stands where options.path says', async () => {
       const { http } = make({ path: '/live/v1' })
       const { body, headers } = await request(http).post('/live/v1/handshake').send({}).expect(200)
-      expect(body.stream).to.equal(`/live/v1/stream?session=${body.session}`)
-      expect(headers['set-cookie']?.[0]).to.contain('; Path=/live/v1;')
+      expect(body.stream).to.match(/^\/live\/v1\/stream\?token=/)
+      // The browser's own default is the folder of the address that it asked for.
+      expect(headers['set-cookie']?.[0]).not.to.contain('Path')
       await request(http).post('/particle/handshake').send({}).expect(404)
     })
 
@@ -616,13 +707,7 @@ describe('server/middleware', () => {
       const { handler, server } = make()
       const listening = await listen(express().use('/api/v2', handler))
       const { stream, cookie, token } = await shake(`${listening.url}/api/v2/particle`)
-      expect(stream).to.match(/^\/api\/v2\/particle\/stream\?session=/)
-      const response = await fetch(`${listening.url}/api/v2/particle/handshake?x=1`, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: '{}',
-      })
-      expect(response.headers.get('set-cookie')).to.contain('; Path=/api/v2/particle;')
+      expect(stream).to.match(/^\/api\/v2\/particle\/stream\?token=/)
       for (const headers of [{ Cookie: cookie }, { Authorization: `Bearer ${token}` }]) {
         const reader = await openStream(`${listening.url}${stream}`, headers)
         await reader.next('ready')
@@ -706,7 +791,7 @@ describe('server/middleware', () => {
         'access-control-allow-credentials': 'true',
       })
       expect(answer.headers['access-control-expose-headers']).to.match(/retry-after/i)
-      expect(answer.headers['set-cookie']?.[0]).to.match(/; HttpOnly; SameSite=None; Secure$/)
+      expect(answer.headers['set-cookie']?.[0]).to.match(/; HttpOnly; SameSite=None; Secure; Partitioned$/)
     })
 
     it('see the errors of theirs as well', async () => {

@@ -24,6 +24,7 @@ describe('server/options', () => {
       disconnect: undefined,
       path: '/particle',
       secret: undefined,
+      audience: undefined,
       sessionTtl: 3_600_000,
       heartbeat: 15_000,
       retry: 1_000,
@@ -77,6 +78,7 @@ describe('server/options', () => {
       { dataSources: {}, heartBeat: 1 },
       /"heartBeat" is not known; "heartbeat" was perhaps/,
     ],
+    ['dataSource', { dataSource: {} }, /^option "dataSource" is not known; "dataSources" was perhaps meant/],
     ['an option of 2013', { datasources: {} }, /"datasources" is not known; "dataSources" was perhaps meant/],
     [
       'an identityLookup that is none',

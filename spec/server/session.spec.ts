@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { ParticleError } from '../../lib/errors.ts'
-import type { IdentityLookup } from '../../lib/server/options.ts'
+import type { IdentityLookup } from '../../lib/server/identity.ts'
 import { Identification } from '../../lib/server/session.ts'
 
 const make = (lookup: IdentityLookup | undefined, maxConnections = 10) => {
@@ -56,6 +56,44 @@ describe('server/session', () => {
       expect(made.errors).to.have.length(told)
     }
   })
+
+  const refusals: [string, IdentityLookup][] = [
+    ['returns null', () => null],
+    ['returns false', (_given, _done) => false],
+    ['returns undefined', () => undefined],
+    ['declares done, and returns undefined', (given, _done, _request) => (given ? { given } : undefined)],
+    ['resolves to null', async () => null],
+    ['declares done, and resolves to undefined', async (given, _done) => (given ? { given } : undefined)],
+    ['calls done with null', (_given, done) => done(null, null)],
+    ['calls done with false, later', (_given, done) => void setTimeout(done, 5, null, false)],
+    ['calls done with nothing', (_given, done) => done()],
+    ['is async and calls done with undefined', async (_given, done) => done(null, undefined)],
+  ]
+  for (const [how, lookup] of refusals) {
+    it(`takes it for a refusal at once where a lookup ${how}`, async () => {
+      const { identification, errors } = make(lookup)
+      expect(await codeOf(identification.identify(null, undefined))).to.equal('UNAUTHORIZED')
+      expect(errors).to.deep.equal([])
+    })
+  }
+
+  const db = {
+    find: (given: unknown, done: (error: unknown, user: unknown) => void) =>
+      setTimeout(done, 20, null, { given }),
+  }
+  const waited: [string, IdentityLookup][] = [
+    ['calls done later', (given, done) => void setTimeout(() => done(null, { given }), 20)],
+    ['hands done on', (given, done) => void db.find(given, done)],
+    ['is async and hands done on', async (given, done) => void db.find(given, done)],
+    ['passes all of its arguments on', (...args) => void db.find(args[0], args[1])],
+    ['is bound', ((given, done) => void db.find(given, done)) satisfies IdentityLookup],
+  ]
+  for (const [how, lookup] of waited) {
+    it(`waits for an answer where a lookup ${how}`, async () => {
+      const { identification } = make(how === 'is bound' ? lookup.bind(null) : lookup)
+      expect(await identification.identify('x', undefined)).to.deep.equal({ given: 'x' })
+    })
+  }
 
   it('lets only so many wait at once, and makes room when one is answered or fails', async () => {
     const waiting: ((error?: unknown, identity?: unknown) => void)[] = []

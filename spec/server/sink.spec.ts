@@ -252,7 +252,58 @@ describe('server/sink', () => {
     })
   })
 
+  describe('ResponseSink, over HTTP/2', () => {
+    it('tells what waits, and when a reader that was behind has taken all', async () => {
+      let sink: ResponseSink | undefined
+      const server = http2.createServer((_request, answer) => {
+        answer.writeHead(200)
+        sink = new ResponseSink(answer as unknown as ServerResponse, HEARTBEAT)
+      })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+      const stream = session.request({ ':path': '/' })
+      await once(stream, 'response')
+      const chunk = Buffer.alloc(1 << 20)
+      for (let count = 0; count < 4; count++) sink?.write(chunk)
+      let drained = 0
+      sink?.onDrain(() => drained++)
+      await later(50)
+      expect(drained).to.equal(0)
+      expect(sink?.buffered()).to.be.greaterThan(1 << 20)
+      stream.resume()
+      await eventually(() => drained === 1, 'the drain')
+      expect(sink?.buffered()).to.equal(0)
+      sink?.end()
+      await once(stream, 'end')
+      expect(sink?.write(chunk)).to.equal(false)
+      session.close()
+      await new Promise((resolve) => server.close(resolve))
+    })
+  })
+
   describe('ResponseSink, with a reader that takes nothing', () => {
+    it('gives it up 5 s after the end of the stream, so that a server can close', async function () {
+      this.timeout(15_000)
+      let response: ServerResponse | undefined
+      const server = http.createServer((_request, answer) => {
+        answer.writeHead(200, { Connection: 'close' })
+        answer.flushHeaders()
+        answer.on('error', () => {})
+        response = answer
+      })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      socket.on('error', () => {})
+      await eventually(() => response !== undefined, 'the request')
+      if (!response) return
+      const sink = new ResponseSink(response, HEARTBEAT)
+      for (let count = 0; count < 20; count++) sink.write(Buffer.alloc(1 << 20))
+      sink.end()
+      await new Promise((resolve) => server.close(resolve))
+      socket.destroy()
+    })
+
     it('gives it up after two heartbeats, and at least 5 s; not one that is slow, or that nothing waits for', async function () {
       this.timeout(20_000)
       const names = ['/stopped', '/slow', '/idle']

@@ -4,7 +4,8 @@ import type { Admission, Admissions } from '../../lib/server/admission.ts'
 import type { Connection } from '../../lib/server/connection.ts'
 import type { Start } from '../../lib/server/resume.ts'
 import { Rights } from '../../lib/server/rights.ts'
-import { type Stream, Streams } from '../../lib/server/streams.ts'
+import type { Stream } from '../../lib/server/stream.ts'
+import { Streams } from '../../lib/server/streams.ts'
 import type { View } from '../../lib/server/view.ts'
 import type { Views } from '../../lib/server/views.ts'
 
@@ -82,6 +83,7 @@ describe('server/streams', () => {
         connection: told as unknown as Connection,
         admission: admissionOf(name, 'old', ttl),
         renewed: false,
+        asks: false,
       }
       streams.add(stream)
       const end = told.end.bind(told)

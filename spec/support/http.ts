@@ -27,7 +27,7 @@ export async function listen(handler: RequestListener): Promise<Listening> {
   }
 }
 
-/** A handshake that must succeed: its answer, and the session's cookie as a client sends it back. */
+/** A handshake that must succeed: its answer, and the browser cookie as a client sends it back. */
 export async function shake(
   url: string,
   identity: unknown = null,

@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { usesParameter } from './function-text.ts'
 
 /** How long a function that the application gave may take to answer, in milliseconds. */
 const CALLBACK_TIMEOUT = 30_000
@@ -6,12 +7,15 @@ const CALLBACK_TIMEOUT = 30_000
 type Done<T> = (error?: unknown, value?: T) => void
 
 /**
- * Calls a function of the application's that may return a value or a promise, or call `done(error, value)`; whichever comes first counts.
+ * Calls a function of the application's that may return a value or a promise, or call `done(error, value)`;
+ * whichever comes first counts.
  *
- * `undefined`, returned or resolved, is no answer from a function that declares `done` as its parameter number `arity`: it may yet call it.
+ * `undefined`, returned or resolved, is an answer as any other, except from a function that uses `done`, its
+ * parameter number `arity`, as {@link usesParameter} tells: it may call `done` later, and is waited for.
  * What comes after the first answer is the function's bug: it is named through `onError` and changes nothing.
  *
- * @throws ParticleError `CALLBACK_FAILED`, with the cause, when the function throws, rejects, answers with an error or doesn't answer in time.
+ * @throws ParticleError `CALLBACK_FAILED`, with the cause, when the function throws, rejects, answers with an
+ *   error or doesn't answer in time.
  */
 export function callback<T>(
   name: string,
@@ -29,7 +33,7 @@ export function callback<T>(
         settle(
           new ParticleError(
             'CALLBACK_FAILED',
-            `${name} did not answer within ${timeout} ms${silent ? ': it returned undefined, and has not called done' : ''}`,
+            `${name} did not answer within ${timeout} ms${silent ? ': it returned undefined, and has not called done, which its code uses; let it return null (or what it found) wherever it does not call done' : ''}`,
           ),
         ),
       timeout,
@@ -56,7 +60,7 @@ export function callback<T>(
       else settle(undefined, value)
     }
     const answer = (value: unknown) => {
-      if (value !== undefined || fn.length < options.arity) {
+      if (value !== undefined || !usesParameter(fn, options.arity)) {
         if (!doneCalled) settle(undefined, value as T)
       } else silent = true
     }

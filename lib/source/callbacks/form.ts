@@ -4,6 +4,7 @@ import { idKey } from '../../model/id.ts'
 import { toJson } from '../../model/json.ts'
 import { type DocumentOperation, OPERATIONS, type Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
+import { notKnown } from '../../model/unknown.ts'
 
 /** A position of the application's own: compared as numbers (dates too) or as strings. */
 export type OwnPosition = number | string | Date
@@ -57,7 +58,7 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
     if (!operation)
       throw new ParticleError(
         'INVALID_OPERATION',
-        `${where} has no known operation; known are ${OPERATIONS.join(', ')}`,
+        `${where} has no known operation: ${notKnown(given?.operation, OPERATIONS)}`,
       )
     if (given.id === undefined || given.id === null)
       throw new ParticleError('INVALID_OPERATION', `${where} has no id`)

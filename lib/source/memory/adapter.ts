@@ -1,11 +1,11 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'
 import { compile } from './query.ts'
 import { Store } from './store.ts'
-import { isObject } from './value.ts'
 
 /** So many documents are tested in one go: about a millisecond's work. */
 const BATCH = 250
@@ -31,11 +31,7 @@ export class MemoryAdapter implements Adapter {
 
   /** Use `memory(options)`. */
   constructor(options: MemoryOptions = {}) {
-    const unknown = isObject(options) ? Object.keys(options).find((name) => name !== 'history') : ''
-    if (unknown !== undefined) {
-      const what = unknown ? `no option '${unknown}'` : 'an object of options'
-      throw new ParticleError('INVALID_OPTION', `memory() takes ${what}; it takes { history?: number }.`)
-    }
+    refuseUnknown('memory(options): option', options, ['history'])
     this.#feed = new Feed(checkHistory(options.history ?? 1000))
   }
 

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import type { OperationName } from '../../model/operation.ts'
+import { notKnown } from '../../model/unknown.ts'
 import { isObject, stored } from './value.ts'
 
 /** One field of an update document: `{ $inc: { 'a.b': 1 } }` is the step `{ operation: 'inc', segments: ['a', 'b'], data: 1 }`. */
@@ -47,7 +48,7 @@ export function parseUpdate(update: unknown): Step[] {
         `An update holds operators only, but '${operator}' is a field. Use { $set: ... } or replaceOne.`,
       )
     }
-    if (!operation) throw invalid(`The update operator ${operator} is unknown or not supported.`)
+    if (!operation) throw invalid(`The update operator ${notKnown(operator, OPERATORS.keys())}`)
     if (!isObject(fields)) throw invalid(`${operator} needs an object of fields.`)
     for (const [path, value] of Object.entries(fields)) {
       if (value === undefined) continue

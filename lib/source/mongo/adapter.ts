@@ -1,6 +1,6 @@
 import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import type {
   Adapter,
@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from '../source.ts'
 import { bsonToJson } from './bson.ts'
+import { checkDatabase } from './database.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { readDocuments } from './read.ts'
@@ -192,22 +193,13 @@ const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
  *
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
+ *
+ * @param db a database: `client.db('name')`, or `mongoose.connection.db` once mongoose is connected
+ * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for unknown options
  */
 export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
-  const client: unknown = (db as { client?: unknown } | undefined)?.client
-  if (typeof client !== 'object' || client === null) {
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'mongo(db) takes a database of the MongoDB driver, as client.db() returns it',
-    )
-  }
-  const known = Object.keys(options).find((name) => name !== 'pipeline' && name !== 'maxAwaitTimeMS')
-  if (known !== undefined) {
-    throw new ParticleError(
-      'INVALID_OPTION',
-      `mongo(db, options) knows pipeline and maxAwaitTimeMS, but not ${known}`,
-    )
-  }
+  checkDatabase(db)
+  refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS'])
   const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()
   adapters.set(db.client, ofClient)
   const adapter =

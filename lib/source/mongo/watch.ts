@@ -1,5 +1,6 @@
 import type { ChangeStreamDocument, MongoClient } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
+import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { Channel, type Watcher } from './channel.ts'
 import type { NormalEvent, PrettyEvent } from './format.ts'
 import { parseNamespace } from './namespace.ts'
@@ -52,13 +53,13 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
 
   /** Throws `INVALID_OPTION` on unknown or contradictory options. Doesn't connect yet. */
   constructor(options: MongoWatchOptions<F> = {}) {
-    const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-    if (unknown !== undefined) throw invalid(`MongoWatch knows ${OPTIONS.join(', ')}, but not ${unknown}`)
+    refuseUnknown('MongoWatch: option', options, OPTIONS)
     if (options.client && options.url !== undefined)
       throw invalid('MongoWatch takes a client or a url, not both')
     this.#options = options
     this.#format = options.format ?? 'normal'
-    if (!FORMATS.includes(this.#format)) throw invalid(`The format is one of ${FORMATS.join(', ')}`)
+    if (!FORMATS.includes(this.#format))
+      throw invalid(`MongoWatch: format ${notKnown(this.#format, FORMATS)}`)
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Client, ClientConfig, Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import type {
   Adapter,
@@ -15,6 +16,7 @@ import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
 import { Replication } from './replication.ts'
@@ -48,16 +50,14 @@ export class PostgresAdapter implements Adapter {
 
   /**
    * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`, or `"with.dot"."users"`.
-   * `T` is the type of its documents, in the form that docs/POSTGRES.md gives values.
+   * `T` is the type of its documents, in the form that docs/sources/postgres.md gives values.
    *
    * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for others than the same table was named with before.
    */
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
-    const unknown = Object.keys(options).find((name) => name !== 'document')
-    if (unknown !== undefined || (options.document !== undefined && typeof options.document !== 'string'))
-      throw invalid(
-        `collection(table, options) takes { document?: string }, but not ${unknown ?? options.document}`,
-      )
+    refuseUnknown('collection(table, options): option', options, ['document'])
+    if (options.document !== undefined && typeof options.document !== 'string')
+      throw invalid('collection(table, options): document is the name of a column')
     const name = parseTableName(table)
     const collection = formatTableName(name)
     const known = this.#references.get(collection)
@@ -224,8 +224,7 @@ const adapters = new WeakMap<Pool, PostgresAdapter>()
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  */
 export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAdapter {
-  if (typeof pool?.connect !== 'function' || typeof pool.options !== 'object')
-    throw invalid('postgres(pool) takes a Pool of the pg package')
+  checkPool(pool)
   const adapter = adapters.get(pool) ?? new PostgresAdapter(pool, options)
   checkOptions(options)
   adapters.set(pool, adapter)

@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { checkName } from './triggers.ts'
 
 /** Options of {@link postgres}. */
@@ -26,6 +27,7 @@ export interface PostgresOptions {
   checkInterval?: number
 }
 
+const WAYS: readonly string[] = ['auto', 'replication', 'triggers']
 const NUMBERS = ['slotBytes', 'history', 'checkInterval'] as const
 const DEFAULTS = {
   changes: 'auto',
@@ -41,13 +43,10 @@ const DEFAULTS = {
 export function checkOptions(
   options: PostgresOptions,
 ): Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined } {
-  const unknown = Object.keys(options).find((name) => !(name in DEFAULTS))
-  if (unknown !== undefined)
-    throw invalid(`postgres(pool, options) knows ${Object.keys(DEFAULTS).join(', ')}, but not ${unknown}`)
+  refuseUnknown('postgres(pool, options): option', options, Object.keys(DEFAULTS))
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const all = { ...DEFAULTS, ...(given as PostgresOptions) }
-  if (!['auto', 'replication', 'triggers'].includes(all.changes))
-    throw invalid("The option 'changes' is 'auto', 'replication' or 'triggers'")
+  if (!WAYS.includes(all.changes)) throw invalid(`The option 'changes' ${notKnown(all.changes, WAYS)}`)
   if (all.changes === 'triggers' && all.slot !== undefined)
     throw invalid("The option 'slot' is for logical replication, and 'changes' is 'triggers'")
   checkName(all.publication, 'publication')

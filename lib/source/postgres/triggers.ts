@@ -1,5 +1,6 @@
 import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
 import { settingClauses } from './session.ts'
 
@@ -40,6 +41,7 @@ export async function installTriggers(
   tables: readonly string[],
   options: TriggerOptions = {},
 ): Promise<void> {
+  refuseUnknown('installTriggers: option', options, ['schema', 'rows', 'history', 'grantTo'])
   const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
   const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
@@ -72,6 +74,7 @@ export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
 ): Promise<void> {
+  refuseUnknown('removeTriggers: option', options, ['schema'])
   const schema = checkName(options.schema ?? 'particle_outbox', 'schema')
   await checkSchema(pool, schema)
   await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)

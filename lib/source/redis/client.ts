@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 /** A client of the package `redis` (`createClient()`), as far as Particle uses it. */
 export interface RedisClient {
@@ -30,20 +31,41 @@ const PING_MS = 5000
 /** Replies as they are, whatever type mapping the application's client has. */
 const PLAIN = { typeMapping: {} }
 
+const MISTAKEN: readonly Mistaken[] = [
+  [
+    ({ psubscribe, call }) => typeof psubscribe === 'function' && typeof call === 'function',
+    'a client of ioredis: make another for Particle, await createClient({ url }).connect() of the package redis',
+  ],
+  [({ masters }) => masters !== undefined, 'a cluster, which Particle does not follow'],
+  [
+    ({ acquire }) => typeof acquire === 'function',
+    'a sentinel: give a client that connects to the master itself',
+  ],
+  [
+    ({ execute, totalClients }) => typeof execute === 'function' && totalClients !== undefined,
+    'a pool of clients: give one client',
+  ],
+  [
+    ({ createClient }) => typeof createClient === 'function',
+    'the package itself: give await createClient().connect()',
+  ],
+]
+
 /** Checks what `redis()` was given. Throws `INVALID_OPTION`. */
 export function checkClient(client: unknown): asserts client is RedisClient {
   const given = client as Partial<RedisClient> | undefined | null
   const single = ['duplicate', 'sendCommand', 'pSubscribe'] as const
   if (
-    typeof given !== 'object' ||
-    given === null ||
-    single.some((name) => typeof given[name] !== 'function')
-  ) {
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'redis(client) takes a client of the package redis, as createClient() returns it (a cluster, a sentinel or a pool of clients is not one)',
-    )
-  }
+    typeof given === 'object' &&
+    given !== null &&
+    single.every((name) => typeof given[name] === 'function') &&
+    !MISTAKEN.some(([is]) => is(given as Record<string, unknown>))
+  )
+    return
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `redis(client) takes a client of the package redis, as createClient() returns it, but ${describeGiven(client, MISTAKEN)}`,
+  )
 }
 
 /** Sends a command on the application's own client. */

@@ -5,7 +5,7 @@ import { canonical } from '../../model/json.ts'
 /** How a text of Redis stands for a JSON value. */
 export type RedisCodec = 'string' | 'number' | 'boolean' | 'json'
 
-export const CODECS: ReadonlySet<unknown> = new Set(['string', 'number', 'boolean', 'json'])
+export const CODECS: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'json'])
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const BOOLEANS = new Map([

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { field, isObject } from '../../model/json.ts'
+import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './codec.ts'
 
 /** How the keys of a collection stand for documents. */
@@ -119,13 +120,16 @@ function checkOptions(name: string, options: CollectionOptions): void {
   }
   if (typeof name !== 'string' || name === '') refuse('needs a name that is a string and not empty')
   if (typeof options !== 'object' || options === null) refuse('takes an object of options')
-  const { prefix, type, id, fields, ...rest } = options
-  const unknown = Object.keys(rest)[0]
-  if (unknown !== undefined) refuse(`knows prefix, type, id and fields, but not ${unknown}`)
+  const where = `collection(${JSON.stringify(name)}, options): option`
+  refuseUnknown(where, options, ['prefix', 'type', 'id', 'fields'])
+  const { prefix, type, id, fields } = options
   if (prefix !== undefined && typeof prefix !== 'string') refuse('needs a prefix that is a string')
-  if (type !== undefined && type !== 'hash' && type !== 'json') refuse("needs a type of 'hash' or 'json'")
+  if (type !== undefined && type !== 'hash' && type !== 'json')
+    refuse(`needs a type of 'hash' or 'json': ${notKnown(type, ['hash', 'json'])}`)
   const codecs = typeof fields === 'object' && fields !== null ? Object.values(fields) : [fields]
-  if (![...codecs, id].every((codec) => codec === undefined || CODECS.has(codec))) {
-    refuse("knows the codecs 'string', 'number', 'boolean' and 'json' for id and fields")
-  }
+  const wrong = [...codecs, id].find((codec) => codec !== undefined && !CODECS.has(codec))
+  if (wrong !== undefined)
+    refuse(
+      `knows the codecs 'string', 'number', 'boolean' and 'json' for id and fields: ${notKnown(wrong, CODECS)}`,
+    )
 }

@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import type { RedisClient } from './client.ts'
 
 /** Options of {@link redis}. */
@@ -26,9 +27,8 @@ export interface Settings {
 /** Checks options. Throws `INVALID_OPTION`. A client's `keyPrefix` counts as everywhere else. */
 export function settingsOf(client: RedisClient, options: RedisOptions): Settings {
   if (typeof options !== 'object' || options === null) refuse('takes an object of options')
-  const { stream, maxLength = 10_000, prefix = '', ...rest } = options
-  const unknown = Object.keys(rest)[0]
-  if (unknown !== undefined) refuse(`knows stream, maxLength and prefix, but not ${unknown}`)
+  refuseUnknown('redis(client, options): option', options, ['stream', 'maxLength', 'prefix'])
+  const { stream, maxLength = 10_000, prefix = '' } = options
   if (stream !== undefined && (typeof stream !== 'string' || stream === ''))
     refuse('needs a stream that is the name of a key')
   if (!Number.isSafeInteger(maxLength) || maxLength < 1) refuse('needs a maxLength of 1 or more entries')

@@ -36,6 +36,18 @@ describe('source/callbacks/call', () => {
     ['null', (_given, _done) => null, null],
     ['undefined, where the function takes no done', (_given) => undefined, undefined],
     ['a promise of undefined, where it takes none', async (_given) => undefined, undefined],
+    [
+      'undefined, where the function declares done and does not use it',
+      (_given, _done) => undefined,
+      undefined,
+    ],
+    ['a promise of undefined, where it does not use done', async (_given, _done) => undefined, undefined],
+    [
+      'what is returned beside a done that is used on another way',
+      (given, done) => (given > 1 ? done() : 'x'),
+      'x',
+    ],
+    ['done, handed on by an async function', async (_given, done) => later(done), undefined],
     ['an async function that calls done', async (_given, done) => done(null, 'x'), 'x'],
     ['an async function that calls done later', async (_given, done) => later(() => done(null, 'x')), 'x'],
   ]
@@ -95,9 +107,11 @@ describe('source/callbacks/call', () => {
   })
 
   it('fails when there is no answer in time, and takes none after', async () => {
-    const silent = 'lookup did not answer within 10 ms: it returned undefined, and has not called done'
-    await failed((_given, _done) => undefined, silent, 10)
-    await failed(async (_given, _done) => undefined, silent, 10)
+    const silent =
+      'lookup did not answer within 10 ms: it returned undefined, and has not called done, which its code uses; let it return null (or what it found) wherever it does not call done'
+    const early: Fn = (given, done) => (given > 1 ? done() : undefined)
+    await failed(early, silent, 10)
+    await failed(async (given, done) => early(given, done), silent, 10)
     await failed(() => new Promise(() => {}), 'lookup did not answer within 10 ms', 10)
     const late: Fn = (_given, done) => void setTimeout(done, 20, null, 'late')
     expect((await failed(late, silent, 10)).told).to.deep.equal([])

@@ -42,7 +42,7 @@ describe('source/redis', () => {
 
   it('refuses options that it does not know, with a sentence', () => {
     const wrong: [unknown, string][] = [
-      [{ streams: 's' }, 'but not streams'],
+      [{ streams: 's' }, '"streams" is not known; "stream" was perhaps meant'],
       [{ stream: '' }, 'stream that is the name of a key'],
       [{ stream: 's', maxLength: 0 }, 'maxLength of 1 or more'],
       [{ maxLength: 5 }, 'no stream'],
@@ -65,7 +65,7 @@ describe('source/redis', () => {
       ['users', { fields: { n: 'int' } }, 'codecs'],
       ['users', { fields: 7 }, 'codecs'],
       ['users', { prefix: 7 }, 'prefix that is a string'],
-      ['users', { key: 'x' }, 'but not key'],
+      ['users', { key: 'x' }, '"key" is not known; known are prefix, type, id, fields'],
     ]
     for (const [name, options, sentence] of collections) {
       const { code, message } = failure(() => adapter.collection(name as never, options as never))

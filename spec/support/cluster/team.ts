@@ -29,9 +29,9 @@ export async function teamModels(db: Db, teams: readonly string[]): Promise<Map<
 }
 
 /** A model with its documents in the order of their ids, for comparison. */
-export function ordered(model: Model): Model {
+export function ordered(model: Partial<Model>): Model {
   return Object.fromEntries(
-    Object.entries(model).map(([root, documents]) => [root, [...documents].sort(byId)]),
+    Object.entries(model).map(([root, documents]) => [root, [...(documents ?? [])].sort(byId)]),
   )
 }
 

@@ -1,6 +1,5 @@
-import { EventSource, type EventSourceFetchInit } from 'eventsource'
-import type { OpenStream } from '../../../lib/client/http.ts'
-import { Client } from '../../../lib/client/node.ts'
+import { createParser } from 'eventsource-parser'
+import { Client } from '../../../lib/client/client.ts'
 import type { EventData } from '../../../lib/protocol/messages.ts'
 
 /** One stream of a client, and how it began. */
@@ -28,15 +27,12 @@ export class Visitor {
   readonly #counters = new Map<string, number>()
 
   constructor(url: string, identity: unknown) {
-    const openStream: OpenStream = (address, token, fetch) => {
-      const source = new EventSource(address, {
-        fetch: (target: string | URL, init: EventSourceFetchInit) =>
-          fetch(target, { ...init, headers: { ...init.headers, Authorization: `Bearer ${token}` } }),
-      })
-      this.#look(source, new URL(address).searchParams.has('lastEventId'))
-      return source
+    const look = async (address: string | URL | Request, init: RequestInit = {}) => {
+      const response = await fetch(address, init)
+      if (!response.ok || !String(address).endsWith('/stream')) return response
+      return this.#look(response, new Headers(init.headers).has('Last-Event-ID'))
     }
-    this.client = new Client({ url, identity, onError: (error) => this.errors.push(error) }, { openStream })
+    this.client = new Client({ url, identity, fetch: look, onError: (error) => this.errors.push(error) })
   }
 
   get status(): string {
@@ -47,16 +43,24 @@ export class Visitor {
     this.client.close()
   }
 
-  #look(source: EventSource, presented: boolean): void {
+  #look(response: Response, presented: boolean): Response {
     const visit: Visit = { presented, resets: [], ready: false }
     this.visits.push(visit)
-    const on = <T>(name: string, take: (data: T) => void) =>
-      source.addEventListener(name, (event: Event) => {
-        const { data } = event as MessageEvent
-        if (typeof data !== 'string') return
-        take(JSON.parse(data))
+    const takes = new Map<string, (data: never) => void>()
+    const on = <T>(name: string, take: (data: T) => void) => takes.set(name, take)
+    const parser = createParser({
+      onEvent: ({ event = '', data }) => {
+        takes.get(event)?.(JSON.parse(data) as never)
         this.#heard = Date.now()
-      })
+      },
+    })
+    const text = new TextDecoder()
+    const through = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (bytes, controller) => {
+        parser.feed(text.decode(bytes, { stream: true }))
+        controller.enqueue(bytes)
+      },
+    })
     on<EventData['manifest']>('manifest', ({ resumed, reason }) => {
       visit.resumed = resumed
       visit.away = Date.now() - this.#heard
@@ -87,5 +91,6 @@ export class Visitor {
         }
       }
     })
+    return new Response(response.body?.pipeThrough(through), response)
   }
 }

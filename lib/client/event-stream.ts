@@ -1,0 +1,92 @@
+import { createParser } from 'eventsource-parser'
+import { ParticleError } from '../errors.ts'
+import { failureOf, networkFailure } from './answer.ts'
+import type { Clock, Failure, Sink } from './transport.ts'
+
+/** How a stream is asked for. */
+export interface StreamRequest {
+  fetch: typeof globalThis.fetch
+  /** The address in full, with no token in it. */
+  address: string
+  credentials: RequestCredentials
+  token: string
+  position: string
+  /** Puts the token and the position into the body of a POST, not into headers of a GET. */
+  inBody: boolean
+  clock: Clock
+}
+
+/** The likely causes, by what came in place of a stream. */
+const HINTS = {
+  away: 'Does a proxy, a content blocker or a cross-origin rule (allowOrigin) keep streams from this page?',
+  unauthorized: 'Do all nodes have the same secret, and does a proxy in between change the request?',
+  other: 'Does a proxy pass /handshake on to Particle, and not /stream?',
+}
+
+/**
+ * Opens a stream of events by `fetch`: headers can be set, and a refusal can be read. All events of a chunk are handed over in one turn.
+ *
+ * @returns what closes it
+ */
+export function openEventStream(request: StreamRequest, sink: Sink): () => void {
+  const controller = new AbortController()
+  const { signal } = controller
+  const lost = (error: unknown) => {
+    if (!signal.aborted) sink.lost(error)
+  }
+  read(request, sink, signal).then(lost, lost)
+  return () => controller.abort()
+}
+
+/** Reads a stream to its end; tells how it ended, or rejects. */
+async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Promise<Failure> {
+  const { fetch, address, clock, inBody } = request
+  const asked = `${inBody ? 'POST' : 'GET'} ${address}`
+  try {
+    const response = await fetch(address, { ...initOf(request), signal })
+    const { status, headers, body } = response
+    if (status !== 200 || !/^text\/event-stream\b/i.test(headers.get('Content-Type') ?? ''))
+      return await refusalOf(asked, response, clock.now())
+    if (!body)
+      throw new ParticleError(
+        'INVALID_OPTION',
+        'This fetch can not stream: give an EventSource as an option.',
+      )
+    sink.opened()
+    const reader = body.getReader()
+    const text = new TextDecoder()
+    const parser = createParser({
+      onEvent: ({ event = 'message', data, id = '' }) => sink.event(event, data, id),
+    })
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return { error: new ParticleError('UNAVAILABLE', 'The stream was ended.'), type: 'ended' }
+      sink.opened()
+      parser.feed(text.decode(value, { stream: true }))
+    }
+  } catch (cause) {
+    if (cause instanceof ParticleError) throw cause
+    return { ...networkFailure(asked, cause), hint: HINTS.away }
+  }
+}
+
+function initOf({ token, position, inBody, credentials }: StreamRequest): RequestInit {
+  const headers: Record<string, string> = { Accept: 'text/event-stream' }
+  const init: RequestInit = { headers, credentials, cache: 'no-store' }
+  if (inBody) {
+    headers['Content-Type'] = 'application/json'
+    return { ...init, method: 'POST', body: JSON.stringify({ token, lastEventId: position || undefined }) }
+  }
+  headers.Authorization = `Bearer ${token}`
+  if (position) headers['Last-Event-ID'] = position
+  return init
+}
+
+async function refusalOf(asked: string, response: Response, now: number): Promise<Failure> {
+  const failure = await failureOf(asked, response, 'text/event-stream', now)
+  // Only a handshake tells whether the identity is refused.
+  if (response.status === 401 || failure.error.code === 'UNAUTHORIZED')
+    return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
+  // A server that is full or closing says so itself.
+  return failure.own && failure.error.code === 'UNAVAILABLE' ? failure : { ...failure, hint: HINTS.other }
+}

@@ -1,0 +1,33 @@
+import { absolute } from './address.ts'
+import { HttpTransport } from './http.ts'
+import { type ClientOptions, invalid } from './options.ts'
+import { RegisterTransport } from './register.ts'
+import type { Clock, Transport } from './transport.ts'
+
+/**
+ * The transport that a client's options ask for.
+ *
+ * @param base the page's address; `undefined` where there is no page
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function transportOf(
+  options: Pick<ClientOptions, 'url' | 'onRegister' | 'EventSource' | 'fetch'>,
+  base: string | undefined,
+  clock: Clock,
+): Transport {
+  const { onRegister, fetch = globalThis.fetch } = options
+  if (onRegister) return new RegisterTransport(onRegister)
+  // React Native's fetch gives nothing before all is there.
+  const streams = options.fetch ?? (globalThis.Response && 'body' in Response.prototype)
+  const EventSource = options.EventSource ?? (streams ? undefined : globalThis.EventSource)
+  if (!streams && !EventSource)
+    invalid('There is no fetch here that can stream: give one as an option, or an EventSource.')
+  let url: string
+  try {
+    url = absolute(String(options.url ?? '/particle'), base)
+  } catch {
+    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
+  }
+  // Called as a method of something else, the browser's own would throw.
+  return new HttpTransport({ url, base, fetch: (...args) => fetch(...args), EventSource, clock })
+}

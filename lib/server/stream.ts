@@ -1,0 +1,34 @@
+import type { ServerEvent } from '../protocol/messages.ts'
+import type { Admission } from './admission.ts'
+import type { Connection } from './connection.ts'
+import type { Watching } from './following.ts'
+import type { Related } from './related.ts'
+import type { RenewalRequest } from './renewal.ts'
+
+/** Ends a stream whose client's identity is refused by now. */
+export const REFUSED: ServerEvent = { event: 'revoked', data: { reason: 'identity-refused' } }
+
+/** Ends a stream whose client did not renew its token in time. */
+export const TOO_LATE: ServerEvent = {
+  event: 'error',
+  data: { code: 'TOKEN_EXPIRED', message: 'The client did not present itself anew in time' },
+}
+
+/** An open stream. */
+export interface Stream {
+  readonly connection: Connection
+  admission: Admission | undefined
+  /** Whether only a handshake of its client can renew its token. */
+  readonly asks: boolean
+  /** The client was asked for a handshake, and has not made it yet. */
+  request?: RenewalRequest | undefined
+  /** Its token is a newer one than the client has. */
+  renewed: boolean
+  begun?: boolean
+  /** What its identity is related to. */
+  related?: Related | undefined
+  /** What its identity depends on. */
+  watching?: Watching | undefined
+  /** What is being done about its rights: one thing after the other. */
+  renewing?: Promise<void> | undefined
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { Client } from '../../lib/client/client.ts'
+import type { ClosingOptions } from '../support/closing/node.ts'
+import { until } from '../support/local.ts'
+import { startNginx } from '../support/nginx.ts'
+import { freePort, type Program, startProgram } from '../support/process.ts'
+
+const PROGRAM = join(import.meta.dirname, '..', 'support', 'closing', 'node.ts')
+const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'SCALING.md')
+const CLIENTS = 60
+
+interface Note extends Record<string, unknown> {
+  port: number
+}
+
+describe('A node that closes behind the nginx configuration of docs/SCALING.md', function () {
+  this.timeout(120_000)
+  const secret = randomUUID()
+  let ports: [number, number]
+  let nginx: { stop(): Promise<void> } | undefined
+  let url: string
+  const nodes: Program[] = []
+  let clients: Client[] = []
+
+  /** Starts a node, which stands for another one that was replaced. */
+  async function start(port: number, steps: ClosingOptions['steps']): Promise<Program> {
+    const options: ClosingOptions = { port, secret, steps }
+    const node = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(options)])
+    nodes.push(node)
+    await until(() => node.output().includes('listening'), 'a node listens', 20_000)
+    return node
+  }
+
+  before(async function () {
+    ports = [await freePort(), await freePort()]
+    const port = await freePort()
+    const guide = await readFile(GUIDE, 'utf8')
+    const configuration = (/```nginx\n([\s\S]*?)```/.exec(guide)?.[1] ?? '')
+      .replace('127.0.0.1:3001', `127.0.0.1:${ports[0]}`)
+      .replace('127.0.0.1:3002', `127.0.0.1:${ports[1]}`)
+      .replace('listen 8080', `listen 127.0.0.1:${port}`)
+    const started = await startNginx(configuration, port)
+    if ('missing' in started) {
+      console.log(`      skipped: ${started.missing}`)
+      return this.skip()
+    }
+    nginx = started
+    url = `http://127.0.0.1:${port}/particle`
+  })
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close()
+    await Promise.all(nodes.splice(0).map((node) => node.stop('SIGKILL')))
+  })
+  after(async () => nginx?.stop())
+
+  const portOf = (client: Client) => (client.data.notes as Note[] | undefined)?.[0]?.port
+  const open = (node: Program) => Number(/.*open (\d+)/s.exec(node.output())?.[1] ?? 0)
+
+  const orders: [string, ClosingOptions['steps']][] = [
+    ['disconnect(), then http.close()', ['disconnect', 'close']],
+    ['http.close(), then disconnect()', ['close', 'disconnect']],
+    ['http.close() alone', ['close']],
+    ['disconnect() alone, while it goes on to listen', ['disconnect']],
+  ]
+  for (const [name, steps] of orders) {
+    it(`loses nobody for more than 3 s, and ends within 1 s: ${name}`, async () => {
+      const [going, staying] = await Promise.all([start(ports[0], steps), start(ports[1], [])])
+      clients = Array.from({ length: CLIENTS }, (_, index) => new Client({ url, identity: { index } }))
+      await until(() => clients.every(({ status }) => status === 'ready'), 'all are ready', 20_000)
+      const leaving = clients.filter((client) => portOf(client) === ports[0])
+      expect(leaving.length).to.be.within(CLIENTS / 4, (CLIENTS * 3) / 4)
+
+      const began = performance.now()
+      going.child.kill('SIGTERM')
+      let closed = Number.NaN
+      const back = (client: Client) => client.status === 'ready' && portOf(client) === ports[1]
+      await until(
+        () => {
+          if (Number.isNaN(closed) && going.output().includes('closed')) closed = performance.now() - began
+          return clients.every(back)
+        },
+        'all are back on the other node',
+        10_000,
+      )
+      const away = performance.now() - began
+      expect(away).to.be.lessThan(3000)
+      if (steps.includes('close')) expect(closed).to.be.lessThan(1000)
+      await until(() => open(staying) === CLIENTS, 'all are on the other node')
+      expect(open(going)).to.equal(0)
+    })
+  }
+})

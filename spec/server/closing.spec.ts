@@ -1,0 +1,70 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { expect } from 'chai'
+import { Closing, serverOf } from '../../lib/server/closing.ts'
+import { InstantSink } from '../../lib/server/sink.ts'
+import { eventually } from '../support/http.ts'
+
+/** Counts how often it was ended. */
+class CountingSink extends InstantSink {
+  ends = 0
+  write(): boolean {
+    return true
+  }
+  override end(): void {
+    this.ends++
+  }
+}
+
+describe('server/closing', () => {
+  const listening = async () => {
+    const server = createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    return server
+  }
+
+  it('finds the server that a request came by, where there is one', () => {
+    const server = createServer()
+    const requestOf = (socket: object | undefined) => ({ socket }) as IncomingMessage
+    expect(serverOf(requestOf(Object.assign(new Socket(), { server })))).to.equal(server)
+    expect(serverOf(requestOf({ server: {} }))).to.equal(undefined)
+    expect(serverOf(requestOf({}))).to.equal(undefined)
+    expect(serverOf(requestOf(undefined))).to.equal(undefined)
+  })
+
+  it('takes a server for closed that listened and does no more, and not after it listens again', async () => {
+    const closing = new Closing()
+    const server = await listening()
+    expect(closing.has(server)).to.equal(false)
+    server.close()
+    expect(closing.has(server)).to.equal(true)
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    expect(closing.has(server)).to.equal(false)
+    server.close()
+  })
+
+  it('does not take one for closed that never listens: another process accepts its sockets', () => {
+    const closing = new Closing()
+    const server = createServer()
+    expect(closing.has(server)).to.equal(false)
+    expect(closing.has(undefined)).to.equal(false)
+  })
+
+  it('ends the streams of a server that closes, once, and no others', async () => {
+    const closing = new Closing()
+    const [one, other] = [await listening(), await listening()]
+    const sinks = [one, one, one, other].map((server) => {
+      closing.has(server)
+      const sink = new CountingSink()
+      return { sink, forget: closing.watch(server, sink) }
+    })
+    sinks[1]?.forget()
+    one.close()
+    await eventually(() => sinks[0]?.sink.ends === 1, 'the end')
+    other.close()
+    await eventually(() => sinks[3]?.sink.ends === 1, 'the end')
+    expect(sinks.map(({ sink }) => sink.ends)).to.deep.equal([1, 0, 1, 1])
+    for (const { forget } of sinks) forget()
+  })
+})
