@@ -40,6 +40,15 @@ describe('server/frame', () => {
       expect(ids.line('q', 'a').toString()).to.equal('id: q:a\n')
     })
 
+    it('are sealed, and made anew when they are cleared: what is the same position has another text then', () => {
+      let count = 0
+      const ids = new IdLines({ seal: (position) => `${position}#${++count}` })
+      const texts = [ids.line('p', 'a'), ids.line('p', 'a')].map(String)
+      expect(texts).to.deep.equal(['id: p:a#1\n', 'id: p:a#1\n'])
+      ids.clear()
+      expect(ids.line('p', 'a').toString()).to.equal('id: p:a#2\n')
+    })
+
     it('are kept of one point only, however many there were', () => {
       const ids = new IdLines(PLAIN)
       const first = ids.line('p', 'a')

@@ -126,6 +126,64 @@ describe('server/resume', () => {
       })
     }
 
+    const since = (sequence: number, adapters: string[], epoch = 'now') =>
+      formatPoint({ epoch, sequence, adapters })
+    const grants: [string, string, string, unknown][] = [
+      ['of the moment of its grant', since(12, ['120', '7']), 'now', 12],
+      ['of after its grant', since(11, ['110', '7']), 'now', 12],
+      ['of before its grant, by the count', since(13, ['120', '7']), 'now', 'rights-changed'],
+      ['of before its grant, by the store', since(0, ['121', '7']), 'now', 'rights-changed'],
+      ['whose store did not say where it was', since(12, ['', '7']), 'now', 12],
+      ['of another process, after its grant', since(99, ['120', '7']), 'then', 12],
+      ['of another process, before its grant', since(0, ['121', '7']), 'then', 'rights-changed'],
+      ['of another process, where it is not known', since(0, ['', '7']), 'then', 'rights-changed'],
+      ['whose grant was by another process', since(99, ['120', '7'], 'then'), 'now', 12],
+      ['whose grant was by another process, later', since(0, ['121', '7'], 'then'), 'now', 'rights-changed'],
+      ['whose grant makes no sense', 'nonsense', 'now', 'rights-changed'],
+    ]
+    for (const [name, moment, epoch, expected] of grants) {
+      it(`one ${name}: ${expected}`, async () => {
+        const { here, viewOf } = await setUp()
+        const views = [viewOf('users')]
+        const claims = { ...claimsOf(views), since: { [moment]: ['users'] } }
+        const held = await outcome(at(views, { epoch, adapters: ['120', '7'] }), views, claims, here)
+        expect(held).to.deep.equal(typeof expected === 'number' ? { users: expected } : expected)
+      })
+    }
+
+    it('holds for each root since that was granted, and for none that was not', async () => {
+      const { here, viewOf } = await setUp()
+      const views = ['users', 'teams', 'cards'].map((root) => viewOf(root))
+      const claims = {
+        ...claimsOf(views),
+        since: { [since(12, ['120', '7'])]: ['users'], [since(13, ['130', '7'])]: ['teams'] },
+      }
+      expect(await outcome(at(views), views, claims, here)).to.deep.equal({
+        users: 12,
+        teams: 'rights-changed',
+        cards: 'rights-changed',
+      })
+      const others = { ...claims, views: fingerprintsOf([viewOf('users', { key: 'other rights' })]) }
+      expect(await outcome(at(views), views, others, here)).to.equal('rights-changed')
+    })
+
+    it('waits, where a source that is followed has not come to the moment of the grant', async () => {
+      const { here, viewOf } = await setUp()
+      const views = [viewOf('users')]
+      const claims = { ...claimsOf(views), since: { [since(0, ['210', '7'], 'then')]: ['users'] } }
+      const start = resumeFrom(undefined, views, claims, here)
+      let begun = false
+      void Promise.resolve(start).then(() => {
+        begun = true
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(begun).to.equal(false)
+      const change = { kind: 'clear' as const, position: '210', timestamp: '', collection: 'users' }
+      listeners[0]?.changes([change], '210')
+      await start
+      expect(resumeFrom(undefined, views, claims, here)).not.to.be.instanceOf(Promise)
+    })
+
     it('holds for the views that the log tells all of, and for no other', async () => {
       const { here, viewOf } = await setUp()
       const views = [viewOf('users'), viewOf('teams', { least: 13 })]
