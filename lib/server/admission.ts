@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { Following } from './following.ts'
-import { type Grant, grantedAt, sameClient, sinceOf } from './grant.ts'
+import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from './grant.ts'
 import type { ResolvedOptions } from './options.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
@@ -42,7 +42,7 @@ type Client = Pick<Claims, 'given' | 'identity'>
  * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it stay valid.
  * @param moment since when views are granted that were not before; undefined where all have the same rights
  */
-export function carried<T extends object>(
+function carried<T extends object>(
   admission: T,
   before: Grant | undefined,
   views: Claims['views'],
@@ -61,6 +61,7 @@ export function carried<T extends object>(
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
   readonly rights: Rights
+  readonly regrants = new Regrants()
   /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
   readonly readsRequest: boolean
   readonly #ttl: number
@@ -83,9 +84,15 @@ export class Admissions {
     this.rights = new Rights(sessionTtl, onError, () => sources.moment)
   }
 
-  /** The present, as the text of a point; undefined where all have the same rights, at all times. */
-  get moment(): string | undefined {
-    return this.#identification.required ? this.#sources.moment : undefined
+  /** Lets a stream that had the one admission go on with another one, and with views of its own: what is new in these is granted now. */
+  goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
+    const moment = this.#identification.required ? this.#sources.moment : undefined
+    const result = carried(next, before, views, moment)
+    if (moment !== undefined) {
+      result.since = sinceOf(views, next, moment)
+      this.regrants.note(next.session, before.views, views, moment)
+    }
+    return result
   }
 
   /**

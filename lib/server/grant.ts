@@ -36,6 +36,34 @@ export function sinceOf(
   return since
 }
 
+/** Of so many sessions it is kept in mind that their views became others. */
+const MAX_SESSIONS = 10_000
+
+/**
+ * When the views of sessions became others in mid-stream. An older token of the session doesn't know: with it, who lost a right for a while would be shown what was
+ * there meanwhile.
+ */
+export class Regrants {
+  readonly #moments = new Map<string, Record<string, string>>()
+
+  /** A session goes on with other views: those that are not the same are granted at a moment. */
+  note(session: string, before: Claims['views'], views: Claims['views'], moment: string): void {
+    const changed = Object.keys(views).filter((root) => before[root] !== views[root])
+    if (changed.length === 0) return
+    const moments = { ...this.#moments.get(session) }
+    for (const root of changed) moments[root] = moment
+    this.#moments.delete(session)
+    this.#moments.set(session, moments)
+    const [oldest] = this.#moments.keys()
+    if (oldest !== undefined && this.#moments.size > MAX_SESSIONS) this.#moments.delete(oldest)
+  }
+
+  /** When the view of a root was granted last to a session, as the text of a point; undefined where that isn't known. */
+  momentOf(session: string, root: string): string | undefined {
+    return this.#moments.get(session)?.[root]
+  }
+}
+
 /**
  * Whether two grants are one client's: what was found of it is the same, or, where the lookup goes by nothing else, what it presented. Else another
  * user could take over what was granted to the bearer of a token.

@@ -2,18 +2,22 @@ import { createHash } from 'node:crypto'
 import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../protocol/position.ts'
 import type { Feed } from './feed.ts'
-import { type Grant, isSince, momentOf } from './grant.ts'
+import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 import type { Log } from './log.ts'
 import { within } from './pause.ts'
 import type { PositionSeal } from './position-seal.ts'
 import { fingerprint } from './sources.ts'
+import type { Claims } from './token.ts'
 import type { View } from './view.ts'
+
+type Granted = Grant & Pick<Claims, 'session'>
 
 /** The process that a position is held against. */
 export interface Here {
   seal: Pick<PositionSeal, 'open'>
   epoch: string
   log: Log
+  regrants: Pick<Regrants, 'momentOf'>
   /** The feeds that positions hold a place of, in their order. */
   feeds: readonly Feed[]
 }
@@ -71,7 +75,7 @@ export function fingerprintsOf(views: readonly { root: string; key: string }[]):
 export function resumeFrom(
   text: string | undefined,
   views: readonly View[],
-  claims: Grant | undefined,
+  claims: Granted | undefined,
   here: Here,
 ): Start | Promise<Start> {
   const behind = claims ? views.filter((view) => isBehind(view, claims)) : []
@@ -97,7 +101,7 @@ function placeIn(claims: Grant | undefined, root: string, { index }: Feed): stri
 function startFrom(
   text: string | undefined,
   views: readonly View[],
-  claims: Grant | undefined,
+  claims: Granted | undefined,
   here: Here,
 ): Start | Promise<Start> {
   if (text === undefined) return { presented: false, why: () => 'position-unknown' }
@@ -112,7 +116,9 @@ function startFrom(
   if (!given) return refused('rights-changed')
   const granted = ({ root, feed }: View) => {
     if (!claims?.since) return true
-    return claims.views[root] === now[root] && isSince(position, momentOf(claims, root), feed)
+    if (claims.views[root] !== now[root] || !isSince(position, momentOf(claims, root), feed)) return false
+    const again = here.regrants.momentOf(claims.session, root)
+    return again === undefined || isSince(position, again, feed)
   }
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))
   const { sequence, adapters } = position

@@ -6,7 +6,7 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, carried, type Granted } from './admission.ts'
+import { Admissions, type Admitted, type Granted } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
@@ -230,7 +230,7 @@ export class Server<Identity = AnyIdentity> {
     const stream: Stream = { connection, admission, renewed, related, asks }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
-      stream.admission = carried(admission, admission, fingerprints, this.#admissions.moment)
+      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }
     this.#streams.add(stream)
@@ -243,6 +243,7 @@ export class Server<Identity = AnyIdentity> {
       epoch: this.#epoch,
       log: this.#log,
       feeds: this.#sources.feeds,
+      regrants: this.#admissions.regrants,
     }
     const begin = (start: Start) => this.#streams.begin(stream, start)
     const start = resumeFrom(position, views, admission, here)

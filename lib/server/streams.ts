@@ -1,10 +1,9 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { EventData } from '../protocol/messages.ts'
-import { type Admission, type Admissions, carried } from './admission.ts'
+import type { Admission, Admissions } from './admission.ts'
 import type { Connection } from './connection.ts'
 import type { Following } from './following.ts'
-import { sinceOf } from './grant.ts'
 import type { Related } from './related.ts'
 import { RENEWAL_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
 import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
@@ -196,7 +195,7 @@ export class Streams {
     try {
       const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
-      stream.admission = carried(admission, admission, fingerprints, this.#admissions.moment)
+      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     } catch (error) {
       this.#onError(error)
@@ -266,13 +265,8 @@ export class Streams {
     }
     stream.related?.close()
     this.#relate(stream, related)
-    stream.admission = next
-    if (related) {
-      // It may have been given other views while it was looked up.
-      const { moment } = this.#admissions
-      stream.admission = carried(next, before, fingerprints, moment)
-      if (moment !== undefined) stream.admission.since = sinceOf(fingerprints, next, moment)
-    }
+    // It may have been given other views while it was looked up.
+    stream.admission = before ? this.#admissions.goOn(before, next, fingerprints) : next
     this.#watch(stream)
   }
 

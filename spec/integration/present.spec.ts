@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { related } from '../../lib/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
@@ -152,6 +153,34 @@ describe('What was there before a grant', () => {
       expectPresentOf(await open(url, token, position))
       expectPresentOf(await open(url, ben.of('session')[1]?.data.token, position))
       expectPresentOf(await open(url, await handshake(url, 'ben', token), position))
+    })
+
+    it('of before a link was gone for a while, with the first token', async () => {
+      const members = store.collection('members')
+      await members.insertOne({ _id: 1, user: 'ben', team: 'a' })
+      const { url } = await startNode({
+        dataSources: {
+          secrets: {
+            manifest: { text: true },
+            collection: secrets(),
+            criteria: { team: related('@name').through(members, 'user', 'team') },
+          },
+        },
+      } as Partial<ServerOptions>)
+      const write = (_id: number, text: string) => secrets().insertOne({ _id, team: 'a', text })
+      const token = await handshake(url, 'ben')
+      const ben = await open(url, token)
+      const position = ben.lastId()
+      await members.deleteOne({ _id: 1 })
+      await until(() => ben.of('session').length === 1)
+      await write(1, PASSWORD)
+      await secrets().deleteOne({ _id: 1 })
+      await write(2, 'the new one')
+      await members.insertOne({ _id: 1, user: 'ben', team: 'a' })
+      await until(() => ben.of('session').length === 2 && textOf(ben).includes('the new one'))
+      expectPresentOf(ben)
+      for (const each of [token, ben.of('session')[1]?.data.token])
+        expectPresentOf(await open(url, each, position))
     })
 
     it('and the token of another client, or an own one of other rights, as the previous one', async () => {

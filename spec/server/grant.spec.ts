@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { grantedAt, momentOf, sameClient, sinceOf } from '../../lib/server/grant.ts'
+import { grantedAt, momentOf, Regrants, sameClient, sinceOf } from '../../lib/server/grant.ts'
 
 const BEFORE = { views: { a: 'A', b: 'B' }, since: { early: ['a'], late: ['b'] } }
 
@@ -21,6 +21,24 @@ describe('server/grant', () => {
 
   it('can be made one of a later moment', () => {
     expect(grantedAt('now', BEFORE)).to.deep.equal({ ...BEFORE, since: { now: ['a', 'b'] } })
+  })
+
+  it('is kept in mind by session and root where a stream went on with another view, of the last 10,000 sessions', () => {
+    const regrants = new Regrants()
+    regrants.note('s', { a: 'A', b: 'B' }, { a: 'A', b: 'C' }, 'one')
+    regrants.note('s', { a: 'A', b: 'C' }, { a: 'A', b: 'C' }, 'two')
+    regrants.note('s', { a: 'A', b: 'C' }, { a: 'B', b: 'C' }, 'three')
+    expect(['a', 'b', 'c'].map((root) => regrants.momentOf('s', root))).to.deep.equal([
+      'three',
+      'one',
+      undefined,
+    ])
+    for (let n = 0; n < 10_000; n++) regrants.note(`${n}`, {}, { a: 'A' }, 'later')
+    expect(['s', '0', '9999'].map((session) => regrants.momentOf(session, 'a'))).to.deep.equal([
+      undefined,
+      'later',
+      'later',
+    ])
   })
 
   it('is one client’s where the same was found, or the same presented to a lookup that goes by that', () => {

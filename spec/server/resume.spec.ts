@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { formatPoint, formatPosition } from '../../lib/protocol/position.ts'
 import { Feed } from '../../lib/server/feed.ts'
+import { Regrants } from '../../lib/server/grant.ts'
 import { Log } from '../../lib/server/log.ts'
 import { fingerprintsOf, type Here, resumeFrom, rightsOf } from '../../lib/server/resume.ts'
 import type { Claims } from '../../lib/server/token.ts'
@@ -9,7 +10,7 @@ import type { View } from '../../lib/server/view.ts'
 import type { Adapter, ChangeListener } from '../../lib/source/source.ts'
 import { PLAIN } from '../support/positions.ts'
 
-type Rights = Pick<Claims, 'views' | 'previous' | 'since'>
+type Rights = Pick<Claims, 'session' | 'views' | 'previous' | 'since'>
 
 /** An adapter whose positions are numbers. */
 const listeners: ChangeListener[] = []
@@ -48,12 +49,13 @@ const setUp = async () => {
     )
   first.position = String(HEAD * 10)
   second.position = '7'
-  const here: Here = { seal: PLAIN, epoch: 'now', log, feeds }
+  const here: Here = { seal: PLAIN, epoch: 'now', log, feeds, regrants: new Regrants() }
   const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
     ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
   return { here, feeds, viewOf }
 }
 const claimsOf = (views: readonly View[], previous?: readonly View[]): Rights => ({
+  session: 'session',
   views: fingerprintsOf(views),
   ...(previous ? { previous: fingerprintsOf(previous) } : {}),
 })

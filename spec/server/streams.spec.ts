@@ -62,6 +62,7 @@ describe('server/streams', () => {
       }) as Admission
     const admissions = {
       rights,
+      goOn: (_before: Admission, next: Admission, views: Admission['views']) => ({ ...next, views }),
       meets: (predicate: never, admission: Admission) => rights.meets(predicate, admission),
       identifyAgain: async ({ session }: Admission) => {
         lookups++
