@@ -2,6 +2,8 @@
  * Every code a {@link ParticleError} can carry. Codes are stable; messages may be reworded.
  *
  * - `INVALID_OPTION`: an option of the server, the client or a source is unknown, contradictory or of the wrong type.
+ * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant. Told once, by `onError`;
+ *   nothing is refused for it.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
  * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
  * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
@@ -25,6 +27,7 @@
  */
 export type ErrorCode =
   | 'INVALID_OPTION'
+  | 'MISCONFIGURED'
   | 'INVALID_MANIFEST'
   | 'INVALID_PATH'
   | 'INVALID_OPERATION'

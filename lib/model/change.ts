@@ -21,13 +21,13 @@ export function changed(
   conditions?: Conditions,
 ): Document | undefined {
   if (!NAMES.has(op.operation)) refuse(op, 'a known name')
+  if (op.operation === 'noop') return document
   const path = parsePath(op.path)
   if (path.length === 0) {
     if (op.operation === 'set') return isObject(op.data) ? op.data : refuse(op, 'an object as data')
-    if (op.operation === 'unset') return undefined
-    return op.operation === 'noop' ? document : refuse(op, 'a path within the document')
+    return op.operation === 'unset' ? undefined : refuse(op, 'a path within the document')
   }
-  if (document === undefined || op.operation === 'noop') return document
+  if (document === undefined) return document
   const root = document as JsonObject
   const result = op.operation === 'rename' ? rename(root, op, path) : change(root, op, path, conditions)
   if (result === UNCHANGED) return document
@@ -73,11 +73,10 @@ function change(
   if (segment === undefined) return nextValue(op, value, conditions)
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
+  if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, conditions, at)
   const parent = value === undefined ? {} : value
   const key = keyOf(parent, segment)
-  if (key === undefined) {
-    return removes || typeof segment !== 'string' ? UNCHANGED : refuse(op, 'a parent that has fields')
-  }
+  if (key === undefined) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
   const next = change(field(parent as JsonObject, `${key}`), op, path, conditions, at + 1)
   if (next === UNCHANGED) return next
   if (Array.isArray(parent)) {
@@ -93,6 +92,31 @@ function change(
   return copy
 }
 
+/**
+ * What an operation that may create makes of an array whose element the path names by its `_id`: the element is made at the end where it is
+ * missing, and so is the array. What would not have that `_id` afterwards is not made, so that no operation makes it twice.
+ */
+function changeElement(
+  value: Json | undefined,
+  op: Operation,
+  path: PathSegment[],
+  conditions: Conditions | undefined,
+  at: number,
+): ReturnType<typeof nextValue> {
+  const segment = path[at] as { id: string }
+  const array = value ?? []
+  if (!Array.isArray(array)) return refuse(op, 'an array there')
+  const index = keyOf(array, segment)
+  if (index !== undefined) {
+    const next = change(array[Number(index)], op, path, conditions, at + 1)
+    return next === UNCHANGED ? UNCHANGED : array.with(Number(index), next ?? null)
+  }
+  const made = { _id: idOf(segment.id) }
+  const next = change(made, op, path, conditions, at + 1)
+  const element = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
+  return isObject(element) && idText(element._id) === segment.id ? [...array, element] : UNCHANGED
+}
+
 function keyOf(value: Json, segment: PathSegment): string | number | undefined {
   if (!Array.isArray(value)) return isObject(value) && typeof segment === 'string' ? segment : undefined
   if (typeof segment === 'string') return /^(?:0|[1-9]\d*)$/.test(segment) ? Number(segment) : undefined
@@ -102,4 +126,15 @@ function keyOf(value: Json, segment: PathSegment): string | number | undefined {
 
 function idText(id: Json | undefined): string | undefined {
   return typeof id === 'object' && id !== null ? canonical(id) : id === undefined ? undefined : `${id}`
+}
+
+/** The id that a text stands for: a number where it is one, as in `todos[5]`. */
+function idOf(text: string): Json {
+  if (Number.isFinite(Number(text)) && String(Number(text)) === text) return Number(text)
+  try {
+    const id: Json = JSON.parse(text)
+    return isObject(id) && canonical(id) === text ? id : text
+  } catch {
+    return text
+  }
 }

@@ -25,10 +25,12 @@ export type OperationName = (typeof OPERATIONS)[number]
  * One step of a change to one document.
  *
  * `path` is `.` (the document itself: `set` replaces or inserts it, `unset` removes it), dotted (`address.street`, `todos.0.done`),
- * or by id (`todos[5].done`: the element whose `_id` is 5).
+ * or by id (`todos[5].done`: the element whose `_id` is 5). Operations that create what is missing on a path also create the array, and at its end
+ * the element, with that `_id`.
  *
- * `data` by operation: `set` the value; `inc` `mul` `min` `max` a number (or, for the latter two, any comparable value); `rename` the new path;
- * `push` and `addToSet` a value or `{ $each, $position?, $slice?, $sort? }`; `pushAll` and `pullAll` an array; `pop` 1 or -1;
+ * `data` by operation: `set` the value; `inc` `mul` `min` `max` a number (or, for the latter two, any comparable value; `inc` without data adds 1);
+ * `rename` the new path; `push` and `addToSet` a value or `{ $each, $position?, $slice?, $sort? }`; `pushAll` and `pullAll` an array; `pop` 1 (also
+ * without data: the last element) or -1 (the first);
  * `pull` a value or a condition; `truncate` the new length; `unset` and `noop` none.
  */
 export interface Operation {

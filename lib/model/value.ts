@@ -2,13 +2,16 @@ import { ParticleError } from '../errors.ts'
 import { addToSet, type Conditions, pull, push } from './arrays.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
-import type { Operation } from './operation.ts'
+import type { Operation, OperationName } from './operation.ts'
 
 /** What stands for "leave all as it is". */
 export const UNCHANGED = Symbol('unchanged')
 
 /** Operations that change nothing where there is nothing: they never create parents. */
 export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'pullAll', 'truncate'])
+
+/** The data of operations that need not have any. */
+export const DEFAULTS: { readonly [N in OperationName]?: Json } = { inc: 1, pop: 1 }
 
 /**
  * The value that an operation makes of the one at its path (`undefined`: there is none). Pure: neither the value nor
@@ -21,7 +24,7 @@ export function nextValue(
   value: Json | undefined,
   conditions?: Conditions,
 ): Json | undefined | typeof UNCHANGED {
-  const { operation, data } = op
+  const { operation, data = DEFAULTS[operation] } = op
   if (operation === 'unset') return value === undefined ? UNCHANGED : undefined
   if (data === undefined) return refuse(op, 'data')
   switch (operation) {

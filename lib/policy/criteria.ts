@@ -1,11 +1,12 @@
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
-import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from './identity.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
+import { isReference, look, NOTHING } from './reference.ts'
 import { isRelationText, Relation } from './relation.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
+export { referencesIn } from './reference.ts'
 
 /**
  * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the
@@ -22,9 +23,6 @@ export type Criteria<Identity = AnyIdentity> =
  * condition.
  */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
-
-/** A path into the identity that leads nowhere, or something that is not there at all. */
-const NOTHING = Symbol('nothing')
 
 /**
  * Checks a criteria when it is declared, so that a mistake in it stops the server from starting.
@@ -48,8 +46,9 @@ export function parseCriteria(
     )
   }
   checkQuery(value, where)
-  if (holdsUndefined(value))
-    throw new ParticleError('INVALID_QUERY', `${where} holds a value that is undefined`)
+  const path = undefinedIn(value)
+  if (path)
+    throw new ParticleError('INVALID_QUERY', `${where} holds a value that is undefined: ${path.join('.')}`)
   const criteria = withRelations(value, (relation) => {
     if (relate) return relate(relation)
     throw new ParticleError('INVALID_QUERY', `${where} follows a relation, which it can't`)
@@ -88,39 +87,66 @@ function withRelations(value: unknown, relate: (relation: string | Relation) => 
 }
 
 /**
- * The query of one identity; null if no document may be seen, which is so whenever something that the
- * criteria takes from the identity is missing there. What is taken is always a value, never an operator.
+ * The query of one identity; null if no document may be seen, which is so whenever something that the criteria
+ * takes from the identity is missing there. What is taken is always a value, never an operator.
  *
  * @param related the values that a relation leads to; undefined where the identity lacks its start
  * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is
- * taken from it;   `INVALID_QUERY` if a function returned something else than a query. What a function
- * throws, passes.
+ *   taken from it; `INVALID_QUERY` if a function returned something else than a query; `CALLBACK_FAILED`, with
+ *   the cause, if it threw
  */
 export function resolveCriteria(
   criteria: Criteria,
   identity: unknown,
   related: (relation: Relation) => readonly Json[] | undefined = () => undefined,
+  { where = 'A criteria', onUndefined }: ResolveOptions = {},
 ): Query | null {
   if (typeof criteria !== 'function') {
     const query = resolveQuery(criteria, {
-      where: 'A criteria',
+      where,
       look: (path) => look(identity, path),
       related,
       negated: false,
     })
     return query === NOTHING ? null : (query as Query)
   }
-  const query = criteria(identity)
+  const query = answerOf(criteria, identity, where)
   if (query === null || query === undefined || query === false) return null
-  checkQuery(query, 'What a criteria function returned')
+  const returned = `What ${where} returned`
+  if (typeof (query as { then?: unknown }).then === 'function') {
+    throw new ParticleError(
+      'INVALID_QUERY',
+      `${returned} is a promise: a criteria answers at once; let identityLookup find out what it needs`,
+    )
+  }
+  checkQuery(query, returned)
   if (relationsIn(query).length > 0) {
     throw new ParticleError(
       'INVALID_QUERY',
-      'What a criteria function returned holds a relation: only a criteria that is a query can follow one',
+      `${returned} holds a relation: only a criteria that is a query can follow one`,
     )
   }
   // `{ accountId: identity.accountId }` without one would match the documents that have none.
-  return holdsUndefined(query) ? null : query
+  const path = undefinedIn(query)
+  if (path === undefined) return query
+  onUndefined?.(path.join('.'))
+  return null
+}
+
+function answerOf(criteria: Exclude<Criteria, Query>, identity: unknown, where: string): unknown {
+  try {
+    return criteria(identity)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new ParticleError('CALLBACK_FAILED', `${where} threw: ${message}`, { cause })
+  }
+}
+
+interface ResolveOptions {
+  /** What the criteria belongs to, for messages: say, `dataSources.users.criteria`. */
+  where?: string
+  /** Told which part of a function's query is undefined, so that nothing matches. */
+  onUndefined?: (path: string) => void
 }
 
 interface Context {
@@ -225,10 +251,6 @@ function refusing(key: string, context: Context): Context {
   return { ...context, look }
 }
 
-function isReference(text: string): boolean {
-  return text.startsWith('@') && !text.startsWith('@@')
-}
-
 function isOperators(value: Record<string, unknown>): boolean {
   return Object.keys(value).some((key) => key.startsWith('$'))
 }
@@ -251,34 +273,13 @@ function resolveList(from: readonly unknown[], each: (value: unknown) => unknown
   return list.includes(NOTHING) ? NOTHING : list
 }
 
-function look(identity: unknown, path: string): unknown {
-  let value = identity
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return NOTHING
-    value = (value as Record<string, unknown>)[name]
+/** The path to the first part of a value that is undefined; undefined where there is none. */
+function undefinedIn(value: unknown): string[] | undefined {
+  if (value === undefined) return []
+  if (!Array.isArray(value) && !isPlain(value)) return undefined
+  for (const [key, inner] of Object.entries(value)) {
+    const path = undefinedIn(inner)
+    if (path) return [key, ...path]
   }
-  if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
-    return NOTHING
-  refuseOperators(value, [])
-  const json = toJson(value)
-  refuseOperators(json, [])
-  return json ?? NOTHING
-}
-
-function refuseOperators(value: unknown, parents: readonly unknown[]): void {
-  if (typeof value !== 'object' || value === null) return
-  const operators = Object.keys(value).some((key) => key.startsWith('$'))
-  if (value instanceof RegExp || operators || parents.includes(value)) {
-    throw new ParticleError(
-      'UNAUTHORIZED',
-      'The identity holds something else than a value where a criteria takes one from it',
-    )
-  }
-  for (const inner of Object.values(value)) refuseOperators(inner, [...parents, value])
-}
-
-function holdsUndefined(value: unknown): boolean {
-  if (value === undefined) return true
-  if (Array.isArray(value)) return value.some(holdsUndefined)
-  return isPlain(value) && Object.values(value).some(holdsUndefined)
+  return undefined
 }

@@ -2,6 +2,7 @@ import { ParticleError } from '../errors.ts'
 import type { Document, Json } from '../model/document.ts'
 import type { Operation, OperationName } from '../model/operation.ts'
 import { parsePath } from '../model/path.ts'
+import { DEFAULTS } from '../model/value.ts'
 import { filterDocument, filterElement, filterValue, isFields, type Manifest } from './fields.ts'
 import { type Place, resolve } from './target.ts'
 
@@ -30,12 +31,18 @@ const CREATES: ReadonlySet<OperationName> = new Set([
 
 /** Filters one operation; `document`, if given, is only used to tell array positions from names in its path. */
 export function filterOperation(manifest: Manifest, op: Operation, document?: Document): Filtered {
+  if (op.operation === 'noop' && !op.path) return { guessed: false }
   if (op.path === '.') return filterWhole(manifest, op)
   if (op.operation === 'rename') return filterRename(manifest, op)
   const place: Place = { path: op.path, keys: op.keys }
   const target = resolve(manifest, place, document)
   const { node, guessed, pattern } = target
-  if (node === undefined) return CREATES.has(op.operation) ? { loose: place, guessed } : { guessed }
+  // An element that is made by its id shows, whatever is written to it.
+  const makes = target.byId && CREATES.has(op.operation)
+  if (node === undefined) {
+    if (makes) return { needs: pattern, guessed }
+    return CREATES.has(op.operation) ? { loose: place, guessed } : { guessed }
+  }
   if (target.blind) return op.operation === 'noop' ? { guessed } : { needs: pattern, guessed }
   if (op.operation === 'noop' || op.operation === 'unset') {
     return { operation: { operation: op.operation, path: op.path }, guessed }
@@ -45,13 +52,14 @@ export function filterOperation(manifest: Manifest, op: Operation, document?: Do
     if (target.element) return { operation: pass(op, filterElement(node, op.data ?? null)), guessed }
     const image = filterValue(node, op.data)
     if (image !== undefined) return { operation: pass(op, image), guessed }
+    if (makes) return { needs: pattern, guessed }
     return { operation: { operation: 'unset', path: op.path }, loose: { ...place, last: true }, guessed }
   }
   const data = filterData(node, op)
   return data === undefined ? { needs: pattern, guessed } : { operation: pass(op, data), guessed }
 }
 
-function pass(op: Operation, data: Json | undefined): Operation {
+function pass(op: Operation, data: Json | undefined = DEFAULTS[op.operation]): Operation {
   const passed: Operation = { operation: op.operation, path: op.path }
   if (data !== undefined) passed.data = data
   return passed
@@ -72,8 +80,8 @@ function filterWhole(manifest: Manifest, op: Operation): Filtered {
 
 /** The data of an operation on an array below a partial manifest; `undefined` where the result depends on what is hidden. */
 function filterData(node: Manifest, op: Operation): Json | undefined {
-  const { data } = op
-  switch (op.operation) {
+  const { operation, data = DEFAULTS[operation] } = op
+  switch (operation) {
     case 'pop':
     case 'truncate':
       return typeof data === 'number' ? data : undefined

@@ -24,6 +24,8 @@ export interface Target {
   element: boolean
   /** A step was taken to be a position, or a name, without knowing. */
   guessed: boolean
+  /** The path names an array's element by its `_id`, which is made where it is missing. Only told outside of subtrees that are visible as a whole. */
+  byId: boolean
   /** The client can't follow the path: it doesn't hold the `_id`s of the elements, or a field's name has a dot in it. */
   blind: boolean
   /** The path for messages: names that the manifest lists; `*` for all others, since these may be data. */
@@ -66,6 +68,7 @@ export function resolve(manifest: Manifest, place: Place, document?: Document): 
   let node: Manifest | undefined = manifest
   let value: Json | undefined = document as Json | undefined
   let element = false
+  let byId = false
   let blind = false
   let guessed = false
   let surely = true
@@ -74,6 +77,7 @@ export function resolve(manifest: Manifest, place: Place, document?: Document): 
     const inside = index > 0
     if (inside && isPosition(step, node, value, document !== undefined)) {
       if (step.kind === 'either' && document === undefined) guessed = true
+      if (place.path.includes('[')) byId = true
       if (step.kind === 'id' && own(node, '_id') !== true) blind = true
       if (Array.isArray(value)) value = elementAt(value, step)
       else value = undefined
@@ -96,6 +100,7 @@ export function resolve(manifest: Manifest, place: Place, document?: Document): 
   return {
     node,
     element,
+    byId,
     // What a position hides, an unlisted name hides too.
     guessed: !surely || (guessed && node !== undefined),
     blind: blind || !exact,

@@ -4,6 +4,7 @@ import type { Json } from '../model/document.ts'
 import type { Following } from './following.ts'
 import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from './grant.ts'
 import type { ResolvedOptions } from './options.ts'
+import { PositionSeal } from './position-seal.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
 import { Identification } from './session.ts'
@@ -62,6 +63,8 @@ function carried<T extends object>(
 export class Admissions {
   readonly rights: Rights
   readonly regrants = new Regrants()
+  /** Seals the positions that are given to clients. */
+  readonly positions: PositionSeal
   /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
   readonly readsRequest: boolean
   readonly #ttl: number
@@ -79,14 +82,15 @@ export class Admissions {
     const scope = scopeOf(options)
     this.#seal = new TokenSeal(secret, scope)
     this.#tickets = new Tickets(secret, scope)
+    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.readsRequest = this.#identification.readsRequest
-    this.rights = new Rights(sessionTtl, onError, () => sources.moment)
+    this.rights = new Rights(sessionTtl, onError, () => sources.moments.now)
   }
 
   /** Lets a stream that had the one admission go on with another one, and with views of its own: what is new in these is granted now. */
   goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
-    const moment = this.#identification.required ? this.#sources.moment : undefined
+    const moment = this.#identification.required ? this.#sources.moments.now : undefined
     const result = carried(next, before, views, moment)
     if (moment !== undefined) {
       result.since = sinceOf(views, next, moment)
@@ -199,7 +203,7 @@ export class Admissions {
   }
 
   async #askMoment(): Promise<string | undefined> {
-    return this.#identification.required ? this.#sources.askMoment() : undefined
+    return this.#identification.required ? this.#sources.moments.ask() : undefined
   }
 
   /** @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of before */

@@ -13,11 +13,12 @@ const MEND = 'Mount Particle before that middleware, or have it leave applicatio
 type Request = IncomingMessage & { body?: unknown }
 
 /**
- * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`: parsed, or as
- * text or bytes.
+ * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`:
+ * parsed, or as text or bytes.
  *
- * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so that no
- *   identity is dropped where a middleware parsed the body as something else, or where a field's name is misspelt.
+ * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so
+ * that no identity is dropped where a middleware parsed the body as something else, or where a field's name
+ * is misspelt.
  * @throws ParticleError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE` or `INVALID_MESSAGE`.
  */
 export async function readJson(request: Request, fields?: readonly string[]): Promise<unknown> {
@@ -34,7 +35,10 @@ export async function readJson(request: Request, fields?: readonly string[]): Pr
   return body
 }
 
-/** Whether a middleware before Particle has read the body: express.json() of Express 4 puts an empty one where it reads nothing. */
+/**
+ * Whether a middleware before Particle has read the body: express.json() of Express 4 puts an empty one
+ * where it reads nothing.
+ */
 function isRead({ body, readableEnded, readableDidRead }: Request): boolean {
   return readableEnded || (body !== undefined && readableDidRead)
 }
@@ -62,9 +66,8 @@ function refuseForeign(body: unknown, fields: readonly string[]): void {
   if (!isObject(body)) return
   const names = Object.keys(body)
   if (names.length === 0 || fields.some((name) => field(body, name) !== undefined)) return
-  throw invalid(
-    `The body has none of the fields ${fields.join(', ')}, but ${names.slice(0, 3).join(', ')}: put the identity into the field identity, and let no middleware before Particle parse the body as anything but JSON`,
-  )
+  const found = `The body has none of the fields ${fields.join(', ')}, but ${names.slice(0, 3).join(', ')}`
+  throw invalid(`${found}. Check the names, and that no middleware before Particle changes the body`)
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
- * Whether the request comes from a page of another origin that is let in with its cookies. Where `Host` is not what the browser
- * sent (a proxy's doing), the own pages look foreign too; but those need not be allowed.
+ * Whether the request comes from a page of another origin that is let in with its cookies. Where `Host` is
+ * not what the browser sent (a proxy's doing), the own pages look foreign too; but those need not be
+ * allowed.
  */
 export function isCrossOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin } = request.headers
@@ -20,12 +21,18 @@ function hostOf({ headers }: IncomingMessage): string | undefined {
   return typeof authority === 'string' ? authority : headers.host
 }
 
-/** Whether a request came over TLS. Over HTTP/2, Node shows the socket by a proxy that has no keys of its own. */
+/**
+ * Whether a request came over TLS. Over HTTP/2, Node shows the socket by a proxy that has no keys of its
+ * own.
+ */
 export function isEncrypted({ socket }: IncomingMessage): boolean {
   return 'encrypted' in socket || Reflect.get(socket, 'encrypted') === true
 }
 
-/** Lets pages of the allowed origins in (the Fetch standard's CORS protocol). True when the request was a preflight and is answered. */
+/**
+ * Lets pages of the allowed origins in (the Fetch standard's CORS protocol). True when the request was a
+ * preflight and is answered.
+ */
 export function allowCors(
   request: IncomingMessage,
   response: ServerResponse,

@@ -1,5 +1,6 @@
 import { idKey } from '../model/id.ts'
 import type { Adapter, Change, Subscription } from '../source/source.ts'
+import { Batch } from './batch.ts'
 import { sizeOf } from './change.ts'
 import { Intake } from './intake.ts'
 import type { Entry, Log } from './log.ts'
@@ -50,6 +51,7 @@ export class Feed {
   #subscription: Subscription | undefined
   #intake: Intake | undefined
   #asking: Promise<string | undefined> | undefined
+  readonly #batch = new Batch()
   /** Those who wait until the log has come to a position. */
   readonly #waiting: Waiting
 
@@ -156,6 +158,7 @@ export class Feed {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
       dispatch: (changes, position, begin) => this.#dispatch(changes, position, begin),
+      deliver: () => this.#batch.deliver(),
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
     })
@@ -237,7 +240,7 @@ export class Feed {
       this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
       const entry = this.#append(changes, bytes, Date.now(), begin)
-      for (const view of this.#touchedBy(changes)) view.take(entry)
+      this.#batch.show(entry, this.#touchedBy(changes))
     }
     this.position = position
     this.#waiting.reached(position)

@@ -2,9 +2,11 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { refuseUnknown } from '../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../policy/criteria.ts'
-import type { Dependency, DependsOn } from './options.ts'
+import { References } from './references.ts'
 import { Related } from './related.ts'
+import type { Dependency, DependsOn } from './source-options.ts'
 import { isHandle, type Sources } from './sources.ts'
+import { Warnings } from './warnings.ts'
 import type { Watched, Watches, WatchSpec } from './watch.ts'
 
 /** How long a client waits until its relations are read, in milliseconds. */
@@ -34,6 +36,7 @@ export class Following {
   readonly #watches: Watches
   readonly #dependsOn: DependsOn | undefined
   readonly #onError: (error: unknown) => void
+  readonly #references: References
 
   /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` where `dependsOn` isn't right */
   constructor(
@@ -47,6 +50,11 @@ export class Following {
     this.#onError = onError
     this.#dependsOn =
       typeof dependsOn === 'function' || dependsOn === undefined ? dependsOn : parsed(dependsOn)
+    const listed = Array.isArray(this.#dependsOn) ? (this.#dependsOn as Dependency[]) : []
+    this.#references = new References(
+      listed.map(({ criteria = {} }, index) => [`dependsOn[${index}].criteria`, criteria]),
+      new Warnings({ onError, onDebug: () => {} }),
+    )
   }
 
   /** What an identity is related to, as far as it was read; undefined where no source follows a relation. `Sources.viewsOf` tells what this throws. */
@@ -101,9 +109,10 @@ export class Following {
   }
 
   #specsOf(dependsOn: DependsOn, identity: Json, given: Json): WatchSpec[] {
+    this.#references.look(identity)
     const list = typeof dependsOn === 'function' ? parsed(dependsOn(identity, given) ?? []) : dependsOn
     return list.flatMap(({ collection, criteria = {} }) => {
-      const query = resolveCriteria(criteria, identity)
+      const query = resolveCriteria(criteria, identity, undefined, { where: 'a criteria of dependsOn' })
       const { collectionName } = collection
       return query === null
         ? []

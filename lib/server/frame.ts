@@ -30,6 +30,18 @@ export class Frame {
     charge(FRAME + OPERATION * oplist.length)
   }
 
+  /**
+   * Joins frames of one view that follow each other to one event. It is shown at once and then forgotten: unlike the frames that it is
+   * made of, the log does not keep it for those who come back.
+   */
+  static join(frames: readonly [Frame, ...Frame[]]): Frame {
+    const [first] = frames
+    const { timestamp } = frames.at(-1) ?? first
+    if (frames.length === 1) return first
+    const oplist = frames.flatMap((frame) => frame.oplist)
+    return new Frame(first.root, timestamp, oplist, () => {})
+  }
+
   /** The `delta` event, without an id. */
   get body(): Buffer {
     if (this.#body) return this.#body

@@ -1,5 +1,8 @@
-export type { Identified, IdentityLookup } from './identity.ts'
+export type { IdentityLookup } from './identity-lookup.ts'
 export type { Handler } from './middleware.ts'
+export type { ServerOptions } from './options.ts'
+export type { Receiver } from './receiver.ts'
+export { Server } from './server.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,
@@ -7,9 +10,6 @@ export type {
   DataSources,
   Dependency,
   DependsOn,
-  ServerOptions,
-} from './options.ts'
-export type { Receiver } from './receiver.ts'
-export { Server } from './server.ts'
+} from './source-options.ts'
 export type { Stats } from './stats.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

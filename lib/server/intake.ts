@@ -11,6 +11,8 @@ export interface IntakeHost {
   needsDocument(change: DocumentChange): boolean
   /** Changes that are to be shown at once, after which the source is at the position; or none. `begin`: where the first was of those that they come of. */
   dispatch(changes: readonly Change[], position: string, begin?: string): void
+  /** All that was dispatched since the last call came together: clients are told of it now. */
+  deliver(): void
   lost(reason: string, position: string): void
   failed(error: unknown): void
 }
@@ -76,12 +78,15 @@ export class Intake {
   /** Works the inbox off: synchronously, until something has to be looked up. */
   #drain(): void {
     for (let message = this.#inbox.shift(); message; message = this.#inbox.shift()) {
-      if (message.kind === 'lost') this.#host.lost(message.reason, message.position)
-      else if (this.#handOn(message)) {
+      if (message.kind === 'lost') {
+        this.#host.deliver()
+        this.#host.lost(message.reason, message.position)
+      } else if (this.#handOn(message)) {
         this.#busy = true
-        return
+        break
       }
     }
+    this.#host.deliver()
   }
 
   /** Hands changes on, group by group, since what one needs may depend on what was shown of those before it; true where a document must be looked up first. */

@@ -16,6 +16,8 @@ export class Lens {
   readonly matches: ((document: Document) => boolean) | undefined
   /** In which order it shows documents, where it has one. */
   readonly order: Order | undefined
+  /** Looks at documents that are shown, before the manifest hides anything of them. */
+  readonly sample: ((documents: readonly Document[]) => void) | undefined
   readonly #query: Query
   /** Made when it is first needed: of many views, few ever are asked. */
   #judge: Judge | undefined
@@ -25,10 +27,12 @@ export class Lens {
     query: Query,
     matches: ((document: Document) => boolean) | undefined,
     order?: Order,
+    sample?: (documents: readonly Document[]) => void,
   ) {
     this.manifest = manifest
     this.matches = matches
     this.order = order
+    this.sample = sample
     this.#query = query
   }
 

@@ -11,8 +11,10 @@ import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
+import { Warnings } from './warnings.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
 export interface Handler<Identity = AnyIdentity> {
@@ -44,6 +46,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
+  const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
     request: IncomingMessage & { originalUrl?: string },
     response: ServerResponse,
@@ -51,11 +54,13 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
   ) => {
     const [pathname = '', query = ''] = split(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    if (route) hints.matched(request, response)
+    else hints.unmatched(request, response, pathname, original)
     if (!route && next) {
       next()
       return
     }
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
     const httpServer = serverOf(request)
     const exchange: Exchange = {
@@ -66,7 +71,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
       isClosing: () => server.closing || closing.has(httpServer),
-      onClosing: (sink) => closing.watch(httpServer, sink),
+      endOnClosing: () => closing.watch(httpServer, response),
     }
     if (exchange.isClosing()) retire(response)
     if (!route) {
@@ -96,8 +101,8 @@ interface Exchange {
   isStream: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
-  /** Has a stream ended when that HTTP server is closed; what is returned forgets the stream. */
-  onClosing(sink: Sink): () => void
+  /** Has the response, which is a stream, ended when that HTTP server is closed. */
+  endOnClosing(): void
 }
 
 function split(url: string): [string, string] {
@@ -119,6 +124,8 @@ async function handshake(exchange: Exchange): Promise<void> {
   }
   const token = textOf(previous, 'previous must be the text of a token')
   const browser = carrier === 'address' ? browserValue(request) : undefined
+  // What is pipelined behind a stream is never answered, and must cost no lookup.
+  await owned(response)
   const granted = await server.grant(identity as Json, request, token, browser)
   if (!isOpen(response)) return
   const { session, expiresAt, live, ticket } = granted
@@ -137,11 +144,11 @@ async function handshake(exchange: Exchange): Promise<void> {
 
 async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
+  const { token, position } = await streamRequest(exchange)
   await owned(response)
   refuseWhenClosing(exchange)
-  const { token, position } = await streamRequest(exchange)
   const admitted = await server.admit(token, browserValues(request))
-  if (!response.socket || !isOpen(response)) return
+  if (response.socket === null || !isOpen(response)) return
   server.attach(
     admitted,
     position,
@@ -150,7 +157,10 @@ async function stream(exchange: Exchange): Promise<void> {
   )
 }
 
-/** Reads the token and the position of a request for a stream: a token that is too long for a header comes in the body of a POST. */
+/**
+ * Reads the token and the position of a request for a stream. A token that is too long for a header comes in the body of
+ * a POST.
+ */
 async function streamRequest({
   request,
   query,
@@ -183,12 +193,12 @@ function textOf(value: unknown, sentence: string): string | undefined {
   throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
-/** Apart from the stream's route, so that the listeners hold no more than what they need for as long as the stream lasts. */
+/** Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream lasts. */
 function openSink(exchange: Exchange): Sink {
-  const { server, request, response, isClosing, onClosing } = exchange
+  const { server, request, response, isClosing } = exchange
   refuseWhenClosing(exchange)
   const sink = beginStream(request, response, server.options.heartbeat)
-  response.once('close', onClosing(sink))
+  exchange.endOnClosing()
   const session = sessionOf(response)
   // Over HTTP/2 the client is to come back by another connection, and so to another node.
   if (session) response.once('close', () => void (isClosing() && session.close()))

@@ -7,13 +7,13 @@ import { ResponseSink, streamOf } from './sink.ts'
 const HOOKED = ['writeHead', 'write', 'end'] as const
 
 /**
- * Waits until a response owns its connection. The response to a request that was pipelined behind another has no
- * connection before that other one has ended, and never tells that its client has gone.
+ * Waits until a response owns its connection. The response to a request that was pipelined behind another
+ * has no connection before that other one has ended, and never tells that its client has gone.
  *
  * @returns never resolves where the connection closes first; nothing else holds the promise then
  */
 export async function owned(response: ServerResponse): Promise<void> {
-  if (response.socket || response.writableEnded) return
+  if (response.socket !== null || response.writableEnded) return
   await new Promise<void>((resolve) => void response.once('socket', () => resolve()))
 }
 
@@ -25,12 +25,14 @@ export function isOpen(response: ServerResponse): boolean {
   // The request's socket: a response that waits for its turn on the connection has none.
   if (response.req.socket.destroyed || response.destroyed || response.writableEnded) return false
   if (!response.headersSent) return true
-  const message =
-    'Another middleware wrote the head of an answer that is for Particle to give: it must either answer or call next()'
-  throw new ParticleError('CALLBACK_FAILED', message)
+  const cause = 'A middleware before Particle wrote the head of the answer and called next()'
+  throw new ParticleError('CALLBACK_FAILED', `${cause}: it must do one or the other`)
 }
 
-/** Makes a response the last on its connection; over HTTP/2, where no header says that, its session takes no more requests. */
+/**
+ * Makes a response the last on its connection; over HTTP/2, where no header says that, its session takes no
+ * more requests.
+ */
 export function retire(response: ServerResponse): void {
   const session = sessionOf(response)
   if (session) session.close()
@@ -38,8 +40,8 @@ export function retire(response: ServerResponse): void {
 }
 
 /**
- * Begins a stream of events. It is the last response on its connection, so that a server which closes has no connection
- * to wait for once its streams have ended.
+ * Begins a stream of events. It is the last response on its connection, so that a server which closes has
+ * no connection to wait for once its streams have ended.
  *
  * @param heartbeat milliseconds between two pings
  */
@@ -64,8 +66,9 @@ export function beginStream(
 function ignore(): void {}
 
 /**
- * Removes what other middlewares hung on a response whose head is written. Their work was on the head; at the end of a
- * stream, hours later, express-session would save the session that it loaded at the beginning, and so undo a logout.
+ * Removes what other middlewares hung on a response whose head is written. Their work was on the head; at
+ * the end of a stream, hours later, express-session would save the session that it loaded at the beginning,
+ * and so undo a logout.
  */
 export function unhook(request: IncomingMessage, response: ServerResponse): void {
   const encoding = response.getHeader('Content-Encoding')
@@ -74,14 +77,15 @@ export function unhook(request: IncomingMessage, response: ServerResponse): void
     releaseSession(request)
     return
   }
-  // A middleware encodes the stream in spite of its `no-transform`: the bytes must go through its methods. express-session
-  // saves nothing by the id of no session.
+  // A middleware encodes the stream in spite of its `no-transform`: the bytes must go through its methods.
+  // express-session saves nothing by the id of no session.
   if (Object.hasOwn(request, 'sessionID')) Object.assign(request, { sessionID: undefined })
 }
 
 /**
- * Puts the data of the request's session in the place of the session, which then doesn't stay in memory for as long as
- * the stream. Loggers that read `request.session` when the request ends find its data as it was at the beginning.
+ * Puts the data of the request's session in the place of the session, which then doesn't stay in memory for
+ * as long as the stream. Loggers that read `request.session` when the request ends find its data as it was
+ * at the beginning.
  */
 function releaseSession(request: IncomingMessage & { session?: unknown }): void {
   let text: string | undefined
@@ -91,7 +95,7 @@ function releaseSession(request: IncomingMessage & { session?: unknown }): void 
   } catch {
     // What JSON can't hold stays as it is.
   }
-  if (text !== undefined) Object.defineProperty(request, 'session', placeholder(text))
+  if (text !== undefined) Reflect.defineProperty(request, 'session', placeholder(text))
 }
 
 /** Makes the property by itself, where no session is at hand that its functions would hold. */

@@ -14,10 +14,9 @@ type Granted = Grant & Pick<Claims, 'session'>
 
 /** The process that a position is held against. */
 export interface Here {
-  seal: Pick<PositionSeal, 'open'>
+  admissions: { positions: Pick<PositionSeal, 'open'>; regrants: Pick<Regrants, 'momentOf'> }
   epoch: string
   log: Log
-  regrants: Pick<Regrants, 'momentOf'>
   /** The feeds that positions hold a place of, in their order. */
   feeds: readonly Feed[]
 }
@@ -105,7 +104,7 @@ function startFrom(
   here: Here,
 ): Start | Promise<Start> {
   if (text === undefined) return { presented: false, why: () => 'position-unknown' }
-  const opened = here.seal.open(text)
+  const opened = here.admissions.positions.open(text)
   const position = opened === undefined ? undefined : parsePosition(opened)
   if (!position) return refused('position-unknown')
 
@@ -117,7 +116,7 @@ function startFrom(
   const granted = ({ root, feed }: View) => {
     if (!claims?.since) return true
     if (claims.views[root] !== now[root] || !isSince(position, momentOf(claims, root), feed)) return false
-    const again = here.regrants.momentOf(claims.session, root)
+    const again = here.admissions.regrants.momentOf(claims.session, root)
     return again === undefined || isSince(position, again, feed)
   }
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))

@@ -18,20 +18,20 @@ import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
 import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
-import { PositionSeal } from './position-seal.ts'
 import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
+import { checkSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
 import type { Stats } from './stats.ts'
 import type { Stream } from './stream.ts'
 import { Streams } from './streams.ts'
-import { scopeOf } from './token.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
+import { Warnings } from './warnings.ts'
 import { Watches } from './watch.ts'
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
@@ -46,7 +46,6 @@ export class Server<Identity = AnyIdentity> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #host: ConnectionHost
-  readonly #seal: PositionSeal
   readonly #retry: Buffer
   #timer: NodeJS.Timeout | undefined
   #lastSweep: NodeJS.Timeout | undefined
@@ -70,6 +69,7 @@ export class Server<Identity = AnyIdentity> {
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
     this.#sources = new Sources(dataSources, host, links)
+    checkSetup(this.options, new Warnings(this.options))
     const watches = new Watches(this.#log, (error) => failed(error, 'relations'))
     this.#following = new Following(this.#sources, watches, dependsOn, (error) => failed(error, 'dependsOn'))
     this.#admissions = new Admissions(this.options, this.#sources, this.#following)
@@ -77,8 +77,7 @@ export class Server<Identity = AnyIdentity> {
     const renewal = (error: unknown) => failed(error, 'renewal')
     this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
     const flusher = new Flusher()
-    this.#seal = new PositionSeal(this.options.secret, `${scopeOf(this.options)}${this.#sources.stores}`)
-    const ids = new IdLines(this.#seal)
+    const ids = new IdLines(this.#admissions.positions)
     this.#host = {
       log: this.#log,
       flusher,
@@ -95,6 +94,9 @@ export class Server<Identity = AnyIdentity> {
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
   middleware(): Handler<Identity> {
+    // `app.use(server.middleware)` would call it with a request, and with no server.
+    if (!(this instanceof Server))
+      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
     return createHandler(this)
   }
 
@@ -239,11 +241,10 @@ export class Server<Identity = AnyIdentity> {
     onClose(() => connection.close())
     connection.push(this.#retry)
     const here = {
-      seal: this.#seal,
+      admissions: this.#admissions,
       epoch: this.#epoch,
       log: this.#log,
       feeds: this.#sources.feeds,
-      regrants: this.#admissions.regrants,
     }
     const begin = (start: Start) => this.#streams.begin(stream, start)
     const start = resumeFrom(position, views, admission, here)

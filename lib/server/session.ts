@@ -3,7 +3,9 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { callback, usesParameter } from '../source/callbacks/index.ts'
-import type { IdentityLookup } from './identity.ts'
+import { missingMiddleware } from './identity-hint.ts'
+import type { IdentityLookup } from './identity-lookup.ts'
+import { Warnings } from './warnings.ts'
 
 /** How many handshakes may wait for `identityLookup` at once. */
 const MOST_PENDING = 10_000
@@ -13,11 +15,13 @@ export class Identification {
   readonly #lookup: IdentityLookup | undefined
   readonly #onError: (error: Error) => void
   readonly #most: number
+  readonly #warnings: Warnings
   #pending = 0
 
   constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
     this.#lookup = lookup
     this.#onError = onError
+    this.#warnings = new Warnings({ onError, onDebug: () => {} })
     this.#most = Math.min(MOST_PENDING, maxConnections)
   }
 
@@ -55,12 +59,18 @@ export class Identification {
       const status =
         typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
       if (status === 401 || status === 403) throw refusal()
-      this.#onError(error as ParticleError)
+      const hint = missingMiddleware(lookup, request, cause)
+      const { code, message } = error as ParticleError
+      this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
     } finally {
       this.#pending--
     }
-    if (found === undefined || found === null || found === false) throw refusal()
+    if (found === undefined || found === null || found === false) {
+      const hint = missingMiddleware(lookup, request)
+      if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
+      throw refusal()
+    }
     // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
     const identity = toJson(found)
     if (identity === null) throw refusal()

@@ -5,8 +5,9 @@ import type { Socket } from 'node:net'
 /** Where a connection's bytes go: a response, or a receiver in the same process. */
 export interface Sink {
   /**
-   * Writes bytes; `framed` holds the same bytes as one chunk of HTTP's chunked coding, where they were framed once for many sinks.
-   * False when the reader is behind: {@link Sink.onDrain} tells when it has caught up.
+   * Writes bytes; `framed` holds the same bytes as one chunk of HTTP's chunked coding, where they were
+   * framed once for many sinks. False when the reader is behind: {@link Sink.onDrain} tells when it has
+   * caught up.
    */
   write(bytes: Buffer, framed?: Buffer): boolean
   /** Bytes written and not yet taken by the reader. */
@@ -18,7 +19,10 @@ export interface Sink {
 
 /** How long TCP's own probes of a silent peer take: libuv sends ten, a second apart. */
 const PROBING = 11_000
-/** A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less than this, in milliseconds. */
+/**
+ * A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less
+ * than this, in milliseconds.
+ */
 const LEAST_PATIENCE = 5_000
 /** What a timer can wait at most, in milliseconds. */
 const MOST_PATIENCE = 2_147_483_647
@@ -26,14 +30,18 @@ const MOST_PATIENCE = 2_147_483_647
 /**
  * A sink over an HTTP response whose head is written already.
  *
- * Where nothing stands between the response and its socket, chunks go straight to the socket: one that many connections share is framed
- * once. Where something does (a middleware that compresses, HTTP/2), or the response isn't chunked (HTTP/1.0), they go by `response.write`.
+ * Where nothing stands between the response and its socket, chunks go straight to the socket: one that many
+ * connections share is framed once. Where something does (a middleware that compresses, HTTP/2), or the
+ * response isn't chunked (HTTP/1.0), they go by `response.write`.
  */
 export class ResponseSink implements Sink {
   readonly #response: ServerResponse
   /** The socket to write to; undefined where only the response may. */
   readonly #socket: Socket | undefined
-  /** The HTTP/2 stream of the response: there, the response itself tells neither what waits nor when it was taken. */
+  /**
+   * The HTTP/2 stream of the response: there, the response itself tells neither what waits nor when it was
+   * taken.
+   */
   readonly #stream: ServerHttp2Stream | undefined
   readonly #patience: number
   #watching = false
@@ -49,8 +57,9 @@ export class ResponseSink implements Sink {
     response.on('prefinish', () => {
       this.#ended = true
     })
-    // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an acknowledgement: the idle time and
-    // the probes must fit between two pings. On HTTP/2 the socket is the session's, which has pings of its own.
+    // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an
+    // acknowledgement: the idle time and the probes must fit between two pings. On HTTP/2 the socket is the
+    // session's, which Node lets no stream touch.
     if (response.req.httpVersionMajor === 1) {
       response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING))
       response.socket?.setNoDelay(true)
@@ -76,11 +85,8 @@ export class ResponseSink implements Sink {
     else setImmediate(listener)
   }
 
-  /** Ends the response. A reader that takes nothing of what still waits is given up, or a server could not close. */
   end(): void {
-    this.#response.end()
-    const carrier = this.#stream ?? this.#response.socket
-    if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
+    endResponse(this.#response)
   }
 
   get #writable(): Socket | ServerHttp2Stream | ServerResponse {
@@ -92,7 +98,10 @@ export class ResponseSink implements Sink {
     return !this.#stream?.writableEnded && this.#response.write(bytes)
   }
 
-  /** Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it that the system takes. */
+  /**
+   * Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it
+   * that the system takes.
+   */
   #watch(): void {
     this.#watching = true
     const timed = this.#stream ?? this.#response
@@ -112,6 +121,16 @@ function socketOf(response: ServerResponse): Socket | undefined {
   const plain =
     response.write === OutgoingMessage.prototype.write && response.headersSent && response.chunkedEncoding
   return plain && socket ? socket : undefined
+}
+
+/**
+ * Ends a stream's response. A reader that takes nothing of what still waits is given up, or a server could
+ * not close.
+ */
+export function endResponse(response: ServerResponse): void {
+  response.end()
+  const carrier = streamOf(response) ?? response.socket
+  if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
 }
 
 /** The HTTP/2 stream of a response, which is then one of Node's compatibility API. */

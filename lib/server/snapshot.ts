@@ -86,6 +86,7 @@ export async function loadSnapshot(
   }
   const end = draft.end()
   if (!end) return undefined
+  view.lens.sample?.(end.documents)
   const encoded = await encodeParts(view, end.documents, reading.timestamp ?? now())
   return {
     sequence,

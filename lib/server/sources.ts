@@ -8,6 +8,7 @@ import {
   canonicalQuery,
   matcher,
   parseCriteria,
+  type Query,
   relationsIn,
   resolveCriteria,
   startOf,
@@ -16,12 +17,17 @@ import { identityKey } from '../policy/identity.ts'
 import { type Manifest, parseManifest } from '../policy/manifest.ts'
 import { type Cut, parseCut } from '../policy/order.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../policy/relation.ts'
-import { CallbackAdapter, type CallbackSource } from '../source/callbacks/index.ts'
+import { CallbackAdapter, type CallbackSource, returnsNothing } from '../source/callbacks/index.ts'
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
-import type { DataSource, ServerOptions } from './options.ts'
+import { fieldHint, listedBy } from './field-hint.ts'
+import { Moments } from './moments.ts'
+import type { ServerOptions } from './options.ts'
+import { References } from './references.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
+import type { DataSource } from './source-options.ts'
 import type { ViewSpec } from './view.ts'
+import { Warnings } from './warnings.ts'
 
 /** A view of a source; its feed is made when it is taken up. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
@@ -48,6 +54,7 @@ interface CollectionSource extends Source {
   collection: CollectionHandle
   criteria: Criteria | undefined
   cut: Cut | undefined
+  sample: ViewSpec['sample']
 }
 
 const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
@@ -73,17 +80,23 @@ const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 export class Sources {
   /** The feeds of adapters, in the order in which the sources name them: positions hold theirs in this order. */
   readonly feeds: readonly Feed[]
+  /** The moments at which something is decided. */
+  readonly moments: Moments
   readonly #sources: readonly (CallbacksSource | CollectionSource)[]
   readonly #host: FeedHost
   readonly #onError: (error: ParticleError) => void
   readonly #relations = new Map<Relation, readonly FollowedStep[]>()
   readonly #feeds = new Map<unknown, Feed>()
+  readonly #warnings: Warnings
+  readonly #references: References
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
   constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
     this.#host = host
     this.#onError = (error) => host.onError(error, 'source')
+    this.#warnings = new Warnings({ onError: this.#onError, onDebug: host.onDebug })
     const feeds: Feed[] = []
+    const collections: string[] = []
     const named = (adapter: unknown, name: string) =>
       links.has(name) ||
       handlesOf(dataSources).some((handle) => handle.adapter === adapter && handle.collectionName === name)
@@ -91,11 +104,12 @@ export class Sources {
       parseSource(
         root,
         source,
-        ({ adapter }) => {
+        ({ adapter, collectionName }) => {
           const known = this.#feeds.get(adapter)
           if (known) return known
           const feed = new Feed(adapter, host, feeds.length)
           feeds.push(feed)
+          collections.push(collectionName)
           this.#feeds.set(adapter, feed)
           return feed
         },
@@ -104,9 +118,12 @@ export class Sources {
           checkRelation(relation, (name) => named(adapter, name), where)
           return relation
         },
+        this.#warnings,
       ),
     )
     this.feeds = feeds
+    this.moments = new Moments(host, feeds, collections)
+    this.#references = new References(this.#criteria(), this.#warnings)
     for (const source of this.#sources) {
       if (source.kind !== 'collection') continue
       for (const relation of relationsIn(source.criteria)) this.#follow(relation, source.feed)
@@ -125,22 +142,6 @@ export class Sources {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
-  /** The present moment, as the text of a point: what is known of the stores by now. */
-  get moment(): string {
-    return this.#host.point(this.#host.log.head)
-  }
-
-  /** The present moment of the stores themselves, as the text of a point, whether they are followed at present or not. */
-  async askMoment(): Promise<string> {
-    const places = this.feeds.map(async (feed) => {
-      const source = this.#sources.find((each) => each.kind === 'collection' && each.feed === feed)
-      const name = source?.kind === 'collection' ? source.collection.collectionName : ''
-      return (await feed.now(name)) ?? ''
-    })
-    const adapters = await Promise.all(places)
-    return this.#host.point(this.#host.log.head, adapters)
-  }
-
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
   relationsOf(identity: Json): Followed[] {
     return [...this.#relations].map(([relation, steps]) => ({
@@ -156,6 +157,7 @@ export class Sources {
    */
   viewsOf(identity: Json, related?: Related): SourceView[] {
     const valuesOf = (relation: Relation) => related?.valuesOf(relation)
+    this.#references.look(identity)
     return this.#sources.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
@@ -172,7 +174,7 @@ export class Sources {
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
-      const query = source.criteria === undefined ? {} : resolveCriteria(source.criteria, identity, valuesOf)
+      const query = this.#queryOf(source, identity, valuesOf)
       const { cut } = source
       const all = query !== null && Object.keys(query).length === 0
       return {
@@ -190,8 +192,32 @@ export class Sources {
         matches: all ? undefined : query === null ? () => false : matcher(query),
         cut,
         shared: true,
+        sample: source.sample,
         makeFeed: () => source.feed,
       }
+    })
+  }
+
+  *#criteria(): Generator<readonly [where: string, criteria: Criteria]> {
+    for (const source of this.#sources) {
+      if (source.kind === 'collection' && source.criteria)
+        yield [`dataSources.${source.root}.criteria`, source.criteria]
+    }
+  }
+
+  #queryOf(
+    { root, criteria = {} }: CollectionSource,
+    identity: Json,
+    valuesOf: (relation: Relation) => readonly Json[] | undefined,
+  ): Query | null {
+    const where = `dataSources.${root}.criteria`
+    return resolveCriteria(criteria, identity, valuesOf, {
+      where,
+      onUndefined: (path) =>
+        this.#warnings.debug(
+          where,
+          `${where} gave undefined for ${path}: who has such an identity sees nothing`,
+        ),
     })
   }
 
@@ -232,6 +258,7 @@ function parseSource(
   source: DataSource,
   feedOf: (collection: CollectionHandle) => Feed,
   relate: (relation: string | Relation, where: string, collection: CollectionHandle) => Relation,
+  warnings: Warnings,
 ): CallbacksSource | CollectionSource {
   const where = `dataSources.${root}`
   const refuse = (sentence: string): never => {
@@ -262,8 +289,21 @@ function parseSource(
         : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
             relate(relation, `${where}.criteria`, collection),
           )
+    if (typeof criteria === 'function' && returnsNothing(criteria)) {
+      warnings.error(
+        `${where}.criteria`,
+        `${where}.criteria shows nothing to anybody: its block has no return; an arrow function returns a query by ({ ... }), in parentheses`,
+      )
+    }
     const cut = parseCut(given.sort, given.limit, where)
-    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut }
+    const sample = fieldHint(
+      [
+        { where: `${where}.manifest`, names: listedBy(manifest) },
+        { where: `${where}.sort`, names: cut?.order.fields ?? [] },
+      ],
+      warnings,
+    )
+    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut, sample }
   }
   if (typeof given.payload !== 'function')
     refuse('needs a collection, or the function payload(identity, done)')

@@ -1,7 +1,8 @@
-import type { Identified } from './identity.ts'
+import type { Identified } from './identity-lookup.ts'
 import type { Handler } from './middleware.ts'
-import type { CheckedSources, DataSources, ServerOptions } from './options.ts'
+import type { ServerOptions } from './options.ts'
 import type { Server } from './server.ts'
+import type { CheckedSources, DataSources } from './source-options.ts'
 
 /**
  * The options of a server with sources of the type `S`, whose `identityLookup` answers with `Found`.

@@ -6,6 +6,7 @@ import type { Manifest } from '../policy/manifest.ts'
 import type { Cut } from '../policy/order.ts'
 import type { DocumentChange, Query } from '../source/source.ts'
 import { arrange, needsDocument } from './arrangement.ts'
+import type { Batch } from './batch.ts'
 import type { Known } from './difference.ts'
 import { UNKNOWN } from './digest.ts'
 import type { Feed } from './feed.ts'
@@ -49,7 +50,6 @@ export class View {
   #loading: Promise<Snapshot> | undefined
   #generation = 0
   #closed = false
-
   readonly #onError: (error: unknown) => void
 
   constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
@@ -61,7 +61,7 @@ export class View {
     this.query = spec.query
     this.matches = spec.matches
     this.cut = spec.cut
-    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order)
+    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order, spec.sample)
     this.#log = log
     this.#onError = onError
   }
@@ -88,20 +88,19 @@ export class View {
     return this.#members?.size ?? 0
   }
 
-  /** Takes a new entry in and hands its frame to the viewers. */
-  take(entry: Entry): void {
+  /** Takes a new entry in. What viewers are to see of it goes to the batch. */
+  take(entry: Entry, batch: Batch): void {
     // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
     if (!this.#members && (this.#selects || this.viewers.size === 0)) return
     const visible = this.#window?.visible
     const shown = this.#show(entry, this.#members !== undefined)
-    if (shown === null) return
-    if (shown === BARRIER) {
-      const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
+    if (shown && shown !== BARRIER) batch.add(this, shown)
+    if (shown !== BARRIER) return
+    const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
+    batch.after(() => {
       if (visible && !replaced) this.#lose(this.#knownOf(visible), 'history-lost')
       else this.reload('source-changed')
-      return
-    }
-    for (const receiver of this.receivers) receiver.deliver(this, entry, shown)
+    })
   }
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */

@@ -36,4 +36,6 @@ export interface ViewSpec {
   matches: ((document: Document) => boolean) | undefined
   /** The order in which it shows documents, and how many; undefined where it has no order. */
   cut?: Cut | undefined
+  /** Looks at the documents of each snapshot before the manifest hides anything of them. */
+  sample?: ((documents: readonly Document[]) => void) | undefined
 }

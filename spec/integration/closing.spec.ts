@@ -1,22 +1,29 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { Agent, createServer, type Server as HttpServer, type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Client } from '../../lib/client/client.ts'
+import { Server } from '../../lib/server/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
 import type { ClosingOptions } from '../support/closing/node.ts'
+import { listen, shake } from '../support/http.ts'
 import { until } from '../support/local.ts'
 import { startNginx } from '../support/nginx.ts'
 import { freePort, type Program, startProgram } from '../support/process.ts'
+import { openStream } from '../support/sse.ts'
 
 const PROGRAM = join(import.meta.dirname, '..', 'support', 'closing', 'node.ts')
-const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'SCALING.md')
+const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
 const CLIENTS = 60
 
 interface Note extends Record<string, unknown> {
   port: number
 }
 
-describe('A node that closes behind the nginx configuration of docs/SCALING.md', function () {
+describe('A node that closes behind the nginx configuration of docs/guides/nodes.md', function () {
   this.timeout(120_000)
   const secret = randomUUID()
   let ports: [number, number]
@@ -92,4 +99,79 @@ describe('A node that closes behind the nginx configuration of docs/SCALING.md',
       expect(open(going)).to.equal(0)
     })
   }
+})
+
+describe('A server that closes', () => {
+  const KEPT = new Agent({ keepAlive: true })
+  let http: HttpServer
+  let server: Server
+  let url: string
+  let answer: (() => void) | undefined
+
+  beforeEach(async () => {
+    answer = undefined
+    server = new Server({
+      dataSources: { notes: { manifest: true, collection: memory().collection('notes') } },
+      identityLookup: (identity: { slow?: boolean }, done: (error: null, identity: object) => void) => {
+        answer = () => done(null, {})
+        if (!identity.slow) answer()
+      },
+    })
+    http = createServer(server.middleware())
+    await once(http.listen(0, '127.0.0.1'), 'listening')
+    url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/particle`
+  })
+  afterEach(async () => {
+    http.closeAllConnections()
+    http.close()
+    await server.disconnect()
+  })
+  after(() => KEPT.destroy())
+
+  const ask = async (method: string, path: string, body?: string) => {
+    const headers = { 'Content-Type': 'application/json' }
+    const outgoing = request(`${url}${path}`, { method, headers, agent: KEPT }).end(body)
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+    return [response.statusCode, response.headers.connection]
+  }
+  const close = async () => {
+    const began = performance.now()
+    await new Promise((resolve) => http.close(resolve))
+    return performance.now() - began
+  }
+
+  it('says Connection: close on all that it still answers, by 503 what is for it', async () => {
+    expect(await ask('POST', '/handshake', '{"identity":{}}')).to.deep.equal([200, 'keep-alive'])
+    await server.disconnect()
+    expect(await ask('POST', '/handshake', '{"identity":{}}')).to.deep.equal([503, 'close'])
+    expect(await ask('GET', '/stream')).to.deep.equal([503, 'close'])
+    expect(await ask('GET', '/client.js')).to.deep.equal([200, 'close'])
+    expect(await ask('GET', '/other')).to.deep.equal([404, 'close'])
+    expect(await ask('OPTIONS', '/handshake')).to.deep.equal([204, 'close'])
+    expect(await close()).to.be.lessThan(1000)
+  })
+
+  it('answers a handshake that it has taken, and waits for nothing more', async () => {
+    const asked = ask('POST', '/handshake', '{"identity":{"slow":true}}')
+    await until(() => answer !== undefined, 'the lookup')
+    const closing = close()
+    answer?.()
+    expect(await asked).to.deep.equal([200, 'close'])
+    expect(await closing).to.be.lessThan(1000)
+  })
+
+  it('ends its streams by itself, the sockets with them, and those of no other HTTP server', async () => {
+    const other = await listen(server.middleware())
+    const { token } = await shake(url, {})
+    const headers = { Authorization: `Bearer ${token}` }
+    const streams = [`${url}/stream`, `${url}/stream`, `${other.url}/particle/stream`]
+    const readers = await Promise.all(streams.map((address) => openStream(address, headers)))
+    await Promise.all(readers.map((reader) => reader.next('ready')))
+    expect(await close()).to.be.lessThan(1000)
+    await until(() => server.stats().connections === 1, 'the other one')
+    readers[2]?.close()
+    await other.close()
+  })
 })

@@ -6,7 +6,7 @@ import { expect } from 'chai'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { collect } from '../support/garbage.ts'
-import { eventually } from '../support/http.ts'
+import { eventually, listen, shake } from '../support/http.ts'
 
 const HEAD = 'HTTP/1.1\r\nHost: x\r\n'
 const GET = `GET /particle/stream ${HEAD}\r\n`
@@ -246,6 +246,23 @@ describe('A request that ends without a response of its own', () => {
     await once(socket, 'close')
     expect(text()).to.match(/event: revoked[\s\S]*\r\n0\r\n\r\n$/)
     expect(station.connections).to.equal(0)
+  })
+
+  it('asks no lookup for handshakes that are pipelined behind a stream', async () => {
+    let lookups = 0
+    const server = new Server({ dataSources: {}, identityLookup: () => ++lookups, onError: () => {} })
+    const listening = await listen(server.middleware())
+    const { token } = await shake(`${listening.url}/particle`)
+    const socket = connect(listening.port, '127.0.0.1')
+    const text = reading(socket)
+    const authorized = GET.replace('\r\n\r\n', `\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    socket.write(authorized + HANDSHAKE.repeat(50))
+    await eventually(() => text().includes('event: ready'), 'the stream')
+    await later(30)
+    expect(lookups).to.equal(1)
+    socket.destroy()
+    await eventually(() => server.stats().connections === 0, 'the release')
+    await listening.close()
   })
 
   it('holds no memory for what is pipelined behind a stream', async function () {

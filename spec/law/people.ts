@@ -1,10 +1,14 @@
-import { TokenSeal } from '../../lib/server/token.ts'
-import type { Identity } from './roots.ts'
+import { scopeOf, TokenSeal } from '../../lib/server/token.ts'
+import { CALLBACK_ROOTS, type Identity, ROOTS } from './roots.ts'
 
 /** What all nodes seal tokens with. */
 export const SECRET = 'a secret that all nodes share'
 
-const seal = new TokenSeal(SECRET)
+/** Tokens are sealed for a server's roots: nodes serve the one or the other of these. */
+const seals = [ROOTS, CALLBACK_ROOTS].map(
+  (roots) =>
+    new TokenSeal(SECRET, scopeOf({ path: '/particle', dataSources: roots as never, audience: undefined })),
+)
 
 /** Who the users are at first. */
 export const USERS: Readonly<Record<string, Identity>> = {
@@ -69,7 +73,7 @@ export class Standing {
   async settle(): Promise<void> {
     const token = this.#token
     if (token === undefined) return
-    const { identity } = await seal.open(token, true)
+    const { identity } = await Promise.any(seals.map((seal) => seal.open(token, true)))
     this.identity = identity as Identity
   }
 }

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { ParticleError } from '../../lib/errors.ts'
 import type { Document } from '../../lib/model/document.ts'
 import {
   type Criteria,
@@ -6,8 +7,10 @@ import {
   matcher,
   parseCriteria,
   type Query,
+  referencesIn,
   resolveCriteria,
 } from '../../lib/policy/criteria.ts'
+import { related } from '../../lib/policy/relation.ts'
 import { failure } from '../support/failure.ts'
 
 describe('parseCriteria', () => {
@@ -207,13 +210,35 @@ describe('resolveCriteria', () => {
     }
   })
 
-  it('passes what a function throws', () => {
-    const error = new Error('mine')
-    expect(() =>
-      resolveCriteria(() => {
-        throw error
-      }, {}),
-    ).to.throw(error)
+  it('names what a function belongs to that throws, or answers with a promise', () => {
+    const cause = new TypeError('no team')
+    const where = 'dataSources.jobs.criteria'
+    const throwing = () => {
+      throw cause
+    }
+    expect(() => resolveCriteria(throwing, {}, undefined, { where }))
+      .to.throw(ParticleError, 'dataSources.jobs.criteria threw: no team')
+      .with.deep.include({ code: 'CALLBACK_FAILED', cause })
+    const promised = () => Promise.resolve({}) as never
+    expect(failure(() => resolveCriteria(promised, {}, undefined, { where })).message).to.equal(
+      'What dataSources.jobs.criteria returned is a promise: a criteria answers at once; let identityLookup find out what it needs',
+    )
+  })
+
+  it('tells which part of what a function returned is undefined', () => {
+    const paths: string[] = []
+    const onUndefined = (path: string) => paths.push(path)
+    resolveCriteria(() => ({ a: { $in: [1, undefined] } }), {}, undefined, { onUndefined })
+    resolveCriteria(() => ({ a: 1 }), {}, undefined, { onUndefined })
+    expect(paths).to.deep.equal(['a.$in.1'])
+  })
+
+  it('lists the paths that are taken from the identity', () => {
+    expect(
+      referencesIn({ a: '@a.b', $or: [{ b: { $in: ['@c', '@@no'] } }, { c: '@d|x.y>z.w' }] }),
+    ).to.deep.equal(['a.b', 'c', 'd'])
+    expect(referencesIn({ _id: related('@userId').through('links', 'a', 'b') })).to.deep.equal(['userId'])
+    expect(referencesIn(() => ({ a: '@a' }))).to.deep.equal([])
   })
 })
 

@@ -105,9 +105,17 @@ function pathIn(document: Document, choose: Chooser): { path: string; value: Jso
     if (Array.isArray(value)) {
       const at: number = choose.below(value.length + 2)
       const element: Json | undefined = value[at]
-      const elementId = isFields(element) ? element._id : undefined
-      path += typeof elementId === 'number' && choose.below(3) === 0 ? `[${elementId}]` : `.${at}`
-      value = element
+      if (choose.below(3) === 0) {
+        const elementId: number =
+          isFields(element) && typeof element._id === 'number' ? element._id : choose.below(4)
+        path += `[${elementId}]`
+        value = value.find((each) => isFields(each) && each._id === elementId)
+      } else {
+        path += `.${at}`
+        value = element
+      }
+    } else if (path !== '' && value === undefined && choose.below(4) === 3) {
+      path += `[${choose.below(4)}]`
     } else {
       const fields: Fields = isFields(value) ? value : {}
       const names = Object.keys(fields).filter((name) => name !== '_id' || path !== '')
@@ -208,8 +216,8 @@ export function canonicalOperation(
   op: DocumentOperation,
 ): DocumentOperation | undefined {
   const keys = keysOf(before, op.path)
-  // By the ids of elements, no source reports what it creates parents for.
-  if (keys === undefined) return createsParents(before, op.path) ? undefined : op
+  // By the id of an element, the array and all in it may be created, but not what the array is in.
+  if (keys === undefined) return createsAround(before, op.path) ? undefined : op
   if (keys.length === 0) return op
   if (op.operation === 'rename') {
     return topmost(before, String(op.data), 1) === undefined ? { ...op, keys } : undefined
@@ -224,15 +232,9 @@ export function canonicalOperation(
   return { operation: 'set', id: op.id, path: cutKeys.join('.'), data: clone(data), keys: cutKeys }
 }
 
-function createsParents(document: Document, path: string): boolean {
-  let value: Json | undefined = document as Json
-  for (const segment of parsePath(path).slice(0, -1)) {
-    if (typeof segment === 'string') value = valueAt(value, segment)
-    else if (!Array.isArray(value)) return true
-    else value = value.find((element) => isFields(element) && String(element._id) === segment.id)
-    if (value === undefined) return true
-  }
-  return false
+function createsAround(document: Document, path: string): boolean {
+  const names = parsePath(path.slice(0, path.indexOf('['))).slice(0, -1)
+  return names.length > 0 && topmost(document, [...names, 'x'].join('.'), 1) !== undefined
 }
 
 function topmost(document: Document, path: string, from: number): number | undefined {

@@ -203,7 +203,11 @@ describe('filterDelta without the document', () => {
       op('set', 'tasks[5]', { _id: 5, done: true, note: 'n' }),
       [op('set', 'tasks[5]', { _id: 5, done: true })],
     ],
-    ['a hidden field of an element by id', op('set', 'todos[5].note', 'n'), []],
+    ['a hidden field of an element by id in hiding', op('set', 'notes[5].text', 'n'), []],
+    ['a hidden field that is unset of an element by id', op('unset', 'tasks[5].note'), []],
+    ['an inc without data', op('inc', 'tasks[5].done'), [op('inc', 'tasks[5].done', 1)]],
+    ['a pop without data', op('pop', 'todos'), [op('pop', 'todos', 1)]],
+    ['a noop without an id or a path', { operation: 'noop' } as DocumentOperation, []],
     ['a push', op('push', 'todos', { done: true, note: 'n' }), [op('push', 'todos', { done: true })]],
     ['a push of a scalar', op('push', 'todos', 's'), [op('push', 'todos', null)]],
     [
@@ -251,6 +255,10 @@ describe('filterDelta without the document', () => {
     [op('rename', 'address', 'email'), 'address'],
     [op('rename', 'email', 'address'), 'email'],
     [op('set', 'todos[SECRET].done', true), 'todos.*.done'],
+    // The element may be made by it, which shows.
+    [op('set', 'todos[SECRET].note', 'SECRET'), 'todos.*.*'],
+    [op('set', 'tasks[SECRET].note', 'SECRET'), 'tasks.*.*'],
+    [op('set', 'tasks[SECRET].note', 'SECRET', ['tasks', 1, 'note']), 'tasks.*.*'],
     [op('set', 'email.a.b', 's', ['email', 'a.b']), 'email'],
   ]
   for (const [given, pattern] of needing) {

@@ -1,21 +1,9 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { expect } from 'chai'
 import { Closing, serverOf } from '../../lib/server/closing.ts'
-import { InstantSink } from '../../lib/server/sink.ts'
 import { eventually } from '../support/http.ts'
-
-/** Counts how often it was ended. */
-class CountingSink extends InstantSink {
-  ends = 0
-  write(): boolean {
-    return true
-  }
-  override end(): void {
-    this.ends++
-  }
-}
 
 describe('server/closing', () => {
   const listening = async () => {
@@ -54,17 +42,24 @@ describe('server/closing', () => {
   it('ends the streams of a server that closes, once, and no others', async () => {
     const closing = new Closing()
     const [one, other] = [await listening(), await listening()]
-    const sinks = [one, one, one, other].map((server) => {
+    const streams = [one, one, one, other].map((server) => {
       closing.has(server)
-      const sink = new CountingSink()
-      return { sink, forget: closing.watch(server, sink) }
+      const request = new IncomingMessage(new Socket())
+      const response = new ServerResponse(request)
+      const stream = { response, ends: 0 }
+      response.end = () => {
+        stream.ends++
+        return response
+      }
+      closing.watch(server, response)
+      return stream
     })
-    sinks[1]?.forget()
+    streams[1]?.response.emit('close')
     one.close()
-    await eventually(() => sinks[0]?.sink.ends === 1, 'the end')
+    await eventually(() => streams[0]?.ends === 1, 'the end')
     other.close()
-    await eventually(() => sinks[3]?.sink.ends === 1, 'the end')
-    expect(sinks.map(({ sink }) => sink.ends)).to.deep.equal([1, 0, 1, 1])
-    for (const { forget } of sinks) forget()
+    await eventually(() => streams[3]?.ends === 1, 'the end')
+    expect(streams.map(({ ends }) => ends)).to.deep.equal([1, 0, 1, 1])
+    for (const { response } of streams) response.emit('close')
   })
 })

@@ -30,12 +30,15 @@ describe('server/intake', () => {
     /** What was handed on: the positions of changes that are shown at once and where the source is then, and what else happened. */
     const told: unknown[] = []
     const documents: unknown[] = []
+    /** How much was handed on each time that clients were told. */
+    const delivered: number[] = []
     const intake = new Intake(adapter, {
       needsDocument: (change) => needy.includes(change.id),
       dispatch: (changes, position) => {
         told.push([...changes.map((change) => change.position), `@${position}`])
         documents.push(...changes.map((change) => (change as DocumentChange).document))
       },
+      deliver: () => delivered.push(told.length),
       lost: (reason) => told.push(reason),
       failed: (error) => told.push((error as Error).message),
     })
@@ -46,7 +49,7 @@ describe('server/intake', () => {
       answers.shift()?.({ documents: found, position: String(position) })
       await yieldTurn()
     }
-    return { intake, asked, told, documents, send, answer }
+    return { intake, asked, told, documents, delivered, send, answer }
   }
 
   it('hands on at once what needs no document, and nothing before it has begun', () => {
@@ -58,6 +61,22 @@ describe('server/intake', () => {
     expect(told).to.deep.equal([['1', '@1'], ['2', '@2'], ['@5']])
     send(set(6, 2, 0))
     expect(told.at(-1)).to.deep.equal(['6', '@6'])
+  })
+
+  it('has clients told once of all that came together, of what comes before a look-up, and before a history is lost', async () => {
+    const { intake, told, delivered, send, answer } = setUp()
+    delivered.splice(0)
+    send(set(1, 2, 0), set(2, 3, 0), set(3, 2, 1))
+    expect(told).to.have.length(3)
+    expect(delivered.splice(0)).to.deep.equal([3])
+    send(set(4, 2, 0), set(5, 1, 0), set(6, 2, 0))
+    expect(delivered.splice(0)).to.deep.equal([4])
+    send(set(7, 2, 0))
+    send(set(8, 2, 0))
+    intake.listener.lost('gone', '9')
+    await answer(6, { _id: 1, n: 0 })
+    expect(told.slice(4)).to.deep.equal([['5', '6', '@6'], ['7', '@7'], ['8', '@8'], 'gone'])
+    expect(delivered).to.deep.equal([7, 8])
   })
 
   it('shows what was looked up together with all that was told until then, and the rest after it', async () => {
@@ -100,6 +119,7 @@ describe('server/intake', () => {
         return false
       },
       dispatch: (changes) => seen.push(...changes.map((change) => change.position)),
+      deliver: () => {},
       lost: () => {},
       failed: () => {},
     })

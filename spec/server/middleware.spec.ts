@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { build } from 'esbuild'
 import express from 'express'
 import request from 'supertest'
-import type { IdentityLookup } from '../../lib/server/identity.ts'
+import type { IdentityLookup } from '../../lib/server/identity-lookup.ts'
 import { createHandler } from '../../lib/server/middleware.ts'
 import type { ServerOptions } from '../../lib/server/options.ts'
 import { Server } from '../../lib/server/server.ts'
@@ -294,6 +294,30 @@ describe('server/middleware', () => {
       expect((await shake(`${broken.url}/particle`)).protocol).to.equal(1)
       expect(errors).to.deep.equal([])
       await broken.close()
+    })
+  })
+
+  it('reports a criteria function that throws by its root and with its cause, and answers 503', async () => {
+    const cause = new TypeError("Cannot read properties of undefined (reading 'id')")
+    const { http, errors } = make({
+      identityLookup: trusting,
+      dataSources: {
+        jobs: {
+          manifest: true,
+          collection: memory().collection('jobs'),
+          criteria: () => {
+            throw cause
+          },
+        },
+      },
+    })
+    refused(await post(http, { identity: {} }), 503, 'UNAVAILABLE')
+    expect(errors).to.have.length(1)
+    expect(errors[0]).to.include({
+      name: 'ParticleError',
+      code: 'CALLBACK_FAILED',
+      message: `dataSources.jobs.criteria threw: ${cause.message}`,
+      cause,
     })
   })
 

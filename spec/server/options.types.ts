@@ -12,11 +12,8 @@ interface User {
   teams: string[]
   since: Date
 }
-declare module 'express-serve-static-core' {
-  interface Request {
-    session: { userId?: number }
-  }
-}
+/** A request as a session middleware leaves it. */
+type Visit = express.Request & { session: { userId?: number } }
 declare const users: Collection<User>
 const todos = memory().collection<{ owner: number; title: string }>('todos')
 const manifest = { title: true } as const
@@ -82,7 +79,7 @@ expectTypeOf(server).toEqualTypeOf<Server<{ userId: number; admin: boolean }>>()
 
 // The request may have the type that the framework gives it, and more than that.
 particle.middleware({
-  identityLookup: (_identity, _done, request?: express.Request) =>
+  identityLookup: (_identity, _done, request?: Visit) =>
     request?.session.userId === undefined ? null : { userId: request.session.userId },
   dataSources: {
     todos: {
@@ -95,7 +92,7 @@ particle.middleware({
   },
 })
 particle.middleware({
-  identityLookup: (_identity, _done, request: express.Request) => ({ userId: request.session.userId }),
+  identityLookup: (_identity, _done, request: Visit) => ({ userId: request.session.userId }),
   dataSources: { todos: todosOf },
 })
 particle.middleware({
@@ -112,6 +109,11 @@ particle.middleware({
 })
 // @ts-expect-error: a request is no text
 particle.middleware({ identityLookup: (_identity, _done, request: string) => request, dataSources: {} })
+
+particle.middleware({
+  identityLookup: (_identity, _done, request?: express.Request) => ({ ip: request?.ip ?? '' }),
+  dataSources: { todos: { ...todosOf, criteria: (identity) => ({ ip: identity.ip.trim() }) } },
+})
 
 // A promise; its answer in the JSON form that functions get.
 const { server: promised } = particle.middleware({
@@ -201,7 +203,7 @@ new particle.Server({
 
 // Options that stand alone, with functions that declare what they take, or of a declared type.
 const options = {
-  identityLookup: (_identity: unknown, _done: unknown, request?: express.Request) =>
+  identityLookup: (_identity: unknown, _done: unknown, request?: Visit) =>
     request?.session.userId === undefined ? null : { userId: request.session.userId },
   dataSources: { todos: { ...todosOf, criteria: (identity: Known) => ({ owner: identity.userId }) } },
 }
@@ -229,10 +231,10 @@ particle.middleware(constant).server.refresh((identity) => expectTypeOf(identity
 particle.middleware(satisfying).server.refresh((identity) => expectTypeOf(identity).toEqualTypeOf<Known>())
 particle.middleware(declared).server.refresh((identity) => expectTypeOf(identity).toBeAny())
 expectTypeOf(new particle.Client<typeof options>().data).toEqualTypeOf<{
-  todos?: { _id: string; title: string }[]
+  todos: { _id: string; title: string }[]
 }>()
 expectTypeOf(new particle.Client<typeof satisfying>().data).toEqualTypeOf<{
-  todos?: { _id: string; title: string }[]
+  todos: { _id: string; title: string }[]
 }>()
 
 // Functions that stand alone.

@@ -63,7 +63,7 @@ describe('server/response', () => {
     await send()
     at(0).response.writeHead(200)
     expect(() => isOpen(at(0).response))
-      .to.throw(ParticleError, 'Another middleware wrote the head')
+      .to.throw(ParticleError, 'A middleware before Particle wrote the head')
       .with.property('code', 'CALLBACK_FAILED')
   })
 

@@ -49,7 +49,7 @@ const setUp = async () => {
     )
   first.position = String(HEAD * 10)
   second.position = '7'
-  const here: Here = { seal: PLAIN, epoch: 'now', log, feeds, regrants: new Regrants() }
+  const here: Here = { admissions: { positions: PLAIN, regrants: new Regrants() }, epoch: 'now', log, feeds }
   const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
     ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
   return { here, feeds, viewOf }

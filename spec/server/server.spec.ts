@@ -1,11 +1,18 @@
 import { expect } from 'chai'
-import type { ParticleError } from '../../lib/errors.ts'
+import { ParticleError } from '../../lib/errors.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../support/counting.ts'
 import { LocalClient, until } from '../support/local.ts'
 
 describe('Server', () => {
+  it('says how to use middleware where it is handed on without being called', () => {
+    const { middleware } = new Server({ dataSources: {} })
+    expect(() => middleware())
+      .to.throw(ParticleError, 'app.use(server.middleware())')
+      .with.property('code', 'INVALID_OPTION')
+  })
+
   const servers: Server[] = []
   const errors: Error[] = []
   const make = (options: ServerOptions) => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { ParticleError } from '../../lib/errors.ts'
-import type { IdentityLookup } from '../../lib/server/identity.ts'
+import type { IdentityLookup } from '../../lib/server/identity-lookup.ts'
 import { Identification } from '../../lib/server/session.ts'
 
 const make = (lookup: IdentityLookup | undefined, maxConnections = 10) => {

@@ -94,7 +94,7 @@ describe('server/sources', () => {
       'a collection of the MongoDB driver',
       { manifest: true, collection: { collectionName: 'users', find() {} } },
       'INVALID_OPTION',
-      /a collection of the MongoDB driver is not one/,
+      /a collection of the MongoDB driver: give mongo/,
     ],
     [
       'a delta that is none',

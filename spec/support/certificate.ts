@@ -3,7 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A key and its self-signed certificate for `localhost`, made by openssl; undefined where there is no openssl. */
+/**
+ * A key and its self-signed certificate for `localhost`, made by openssl; undefined where there is no
+ * openssl.
+ */
 export function certificate(): { key: string; cert: string } | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'particle-tls-'))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]

@@ -1,15 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
+
+/** Turns the back/forward cache on, which Playwright turns off and users have. */
+export const AS_USERS_HAVE_IT: LaunchOptions = { ignoreDefaultArgs: ['--disable-back-forward-cache'] }
 
 /**
  * A headless Chromium: the one of `CHROMIUM_PATH`, else one on the PATH, else Debian's, which it installs where it may.
  * Where there is none, the specs of the context are skipped with the reason; in CI (`CI` is set) they fail.
  */
-export async function chromiumOrSkip(context: Mocha.Context): Promise<Browser> {
+export async function chromiumOrSkip(context: Mocha.Context, options: LaunchOptions = {}): Promise<Browser> {
   context.timeout(300_000) // on a bare machine it is installed first
   const executablePath = findChromium() ?? installChromium()
   if (executablePath === undefined) {
@@ -20,6 +23,7 @@ export async function chromiumOrSkip(context: Mocha.Context): Promise<Browser> {
   }
   return chromium.launch({
     executablePath,
+    ...options,
     args: [
       '--headless',
       '--no-sandbox',

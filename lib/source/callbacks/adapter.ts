@@ -22,6 +22,8 @@ const MOST_READINGS = 6
 const START_TIMEOUT = 5_000
 /** Half of how long to wait before the second reading, in milliseconds; it doubles each time. */
 const READ_AGAIN = 5
+/** Paths of operations after which an element may not be found by its id any more: a later one would make another element, each time. */
+const TAKES_ID = /\](\._id)?$/
 
 interface Seen {
   sequence: number
@@ -223,7 +225,7 @@ export class CallbackAdapter implements Adapter {
     try {
       const reset = event?.reset === true
       const oplist = reset ? [] : parseOplist(event, this.name)
-      repeatable = oplist.every((operation) => REPEATABLE.has(operation.operation))
+      repeatable = oplist.every(({ operation, path }) => REPEATABLE.has(operation) && !TAKES_ID.test(path))
       const common = { position, timestamp: isoTime(event.timestamp), collection: '', transaction: position }
       changes = reset
         ? [{ kind: 'reload', ...common }]

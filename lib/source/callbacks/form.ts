@@ -5,6 +5,7 @@ import { toJson } from '../../model/json.ts'
 import { type DocumentOperation, OPERATIONS, type Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
 import { notKnown } from '../../model/unknown.ts'
+import { DEFAULTS } from '../../model/value.ts'
 
 /** A position of the application's own: compared as numbers (dates too) or as strings. */
 export type OwnPosition = number | string | Date
@@ -24,8 +25,12 @@ export interface CallbackDelta {
   timestamp?: Date | string | number
   oplist: readonly {
     operation: string
-    id: unknown
-    path: string
+    /** The document's `_id`; it may be given as `_id` too. Only a `noop` needs none. */
+    id?: unknown
+    _id?: unknown
+    /** Only a `noop` needs none. */
+    path?: string
+    /** Left out, it is 1 for `inc` and `pop`. */
     data?: unknown
     keys?: readonly (string | number)[]
   }[]
@@ -52,7 +57,7 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
   if (typeof event !== 'object' || event === null || !Array.isArray(event.oplist)) {
     throw new ParticleError('INVALID_OPERATION', `delta of ${root} must give { timestamp, oplist: [...] }`)
   }
-  return event.oplist.map((given: CallbackDelta['oplist'][number], index) => {
+  return event.oplist.flatMap((given: CallbackDelta['oplist'][number], index) => {
     const where = `delta of ${root}: oplist[${index}]`
     const operation = OPERATIONS.find((name) => name === given?.operation)
     if (!operation)
@@ -60,20 +65,22 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
         'INVALID_OPERATION',
         `${where} has no known operation: ${notKnown(given?.operation, OPERATIONS)}`,
       )
-    if (given.id === undefined || given.id === null)
-      throw new ParticleError('INVALID_OPERATION', `${where} has no id`)
-    if (typeof given.path !== 'string') throw new ParticleError('INVALID_PATH', `${where} has no path`)
+    const { path, data = DEFAULTS[operation], keys, _id, id = _id } = given
+    const isAbout = id !== undefined && id !== null
+    if (operation === 'noop' && (!isAbout || path === undefined)) return []
+    if (!isAbout) throw new ParticleError('INVALID_OPERATION', `${where} has no id`)
+    if (typeof path !== 'string') throw new ParticleError('INVALID_PATH', `${where} has no path`)
     try {
-      parsePath(given.path)
+      parsePath(path)
     } catch (cause) {
       throw new ParticleError('INVALID_PATH', `${where}: ${(cause as Error).message}`, { cause })
     }
     return {
       operation,
-      id: toJson(given.id),
-      path: given.path,
-      ...(given.data === undefined ? {} : { data: toJson(given.data) }),
-      ...(given.keys ? { keys: given.keys } : {}),
+      id: toJson(id),
+      path,
+      ...(data === undefined ? {} : { data: toJson(data) }),
+      ...(keys ? { keys } : {}),
     }
   })
 }

@@ -31,10 +31,34 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Whether a function can only answer with `undefined`: its body is a block that says no `return`. */
+/** Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own text tells. */
+export function readsOfParameter(
+  fn: (...args: never[]) => unknown,
+  number: number,
+  fields: readonly string[],
+): string[] {
+  const text = textOf(fn)
+  const declared = text?.parameters[number - 1]
+  if (!text || declared === undefined) return []
+  const name = NAME.exec(declared)?.[1]
+  // Taken apart in the parameters themselves.
+  if (name === undefined) return fields.filter((field) => names(declared, field))
+  const of = escaped(name)
+  return fields.filter((field) => {
+    const read = new RegExp(
+      `(?<![\\p{ID_Continue}$.])${of}\\s*(?:\\?\\.|\\.|(?:\\?\\.)?\\[['"])\\s*${field}(?![\\p{ID_Continue}$])|\\{[^{}]*\\b${field}\\b[^{}]*\\}\\s*=\\s*${of}(?![\\p{ID_Continue}$])`,
+      'u',
+    )
+    return read.test(text.body)
+  })
+}
+
+/** Whether a function can only answer with `undefined`: its body is a block that says neither `return` nor `throw`. */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
-  return body !== undefined && /^\s*(?:=>\s*)?\{/.test(body) && !names(body, 'return')
+  return (
+    body !== undefined && /^\s*(?:=>\s*)?\{/.test(body) && !names(body, 'return') && !names(body, 'throw')
+  )
 }
 
 /** Undefined where the text can't be had, or can't be read. */
@@ -72,8 +96,10 @@ function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
 }
 
 function names(text: string, name: string): boolean {
-  return new RegExp(
-    `(?<![\\p{ID_Continue}$])${name.replaceAll('$', '\\$')}(?![\\p{ID_Continue}$])`,
-    'u',
-  ).test(text)
+  return new RegExp(`(?<![\\p{ID_Continue}$])${escaped(name)}(?![\\p{ID_Continue}$])`, 'u').test(text)
+}
+
+/** A name as part of a pattern. */
+function escaped(name: string): string {
+  return name.replaceAll('$', '\\$')
 }

@@ -349,6 +349,17 @@ describe('source/callbacks/adapter', () => {
       expect(errors).to.deep.equal([])
     })
 
+    it('reads again when an element was taken away that a later operation by its id would make anew', async () => {
+      for (const taking of [op('unset', 'list[5]'), op('set', 'list[5]', 1), op('set', 'list[5]._id', 6)]) {
+        const { read, readings } = await overtaken([[{ oplist: [taking] }], []])
+        await read()
+        expect(readings(), taking.path).to.equal(2)
+      }
+      const { read, readings } = await overtaken([[{ oplist: [op('set', 'list[5].done', true)] }]])
+      await read()
+      expect(readings()).to.equal(1)
+    })
+
     it('gives up after a while, and says so', async () => {
       const { read, readings, errors } = await overtaken(Array(20).fill([UNSAFE]))
       expect((await read()).documents).to.deep.equal([{ _id: 1 }])

@@ -1,6 +1,6 @@
 /**
- * One node that can close: `node --import tsx node.ts <options as JSON>`. Prints `listening` once it serves, `closed` once
- * `http.close()` has ended after a SIGTERM.
+ * One node that can close: `node --import tsx node.ts <options as JSON>`. Prints `listening` once it
+ * serves, `closed` once `http.close()` has ended after a SIGTERM.
  */
 import http from 'node:http'
 import { Server } from '../../../lib/server/index.ts'

@@ -1,0 +1,52 @@
+import { ParticleError } from '../errors.ts'
+import { toJson } from '../model/json.ts'
+import { isPlain } from './query.ts'
+import { Relation } from './relation.ts'
+
+/** A path into the identity that leads nowhere, or something that is not there at all. */
+export const NOTHING = Symbol('nothing')
+
+/** Whether a text of a criteria stands for a value of the identity. */
+export function isReference(text: string): boolean {
+  return text.startsWith('@') && !text.startsWith('@@')
+}
+
+/** The paths into the identity that a criteria takes values from, those that relations start from included. */
+export function referencesIn(criteria: unknown): string[] {
+  if (criteria instanceof Relation) return [criteria.start]
+  if (typeof criteria === 'string') {
+    return isReference(criteria) ? [criteria.slice(1).split('|', 1).join().trim()] : []
+  }
+  if (Array.isArray(criteria)) return criteria.flatMap(referencesIn)
+  return isPlain(criteria) ? Object.values(criteria).flatMap(referencesIn) : []
+}
+
+/**
+ * The value that an identity has at a path, in its JSON form; {@link NOTHING} where there is none.
+ * @throws ParticleError `UNAUTHORIZED` where it holds an operator or a RegExp
+ */
+export function look(identity: unknown, path: string): unknown {
+  let value = identity
+  for (const name of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return NOTHING
+    value = (value as Record<string, unknown>)[name]
+  }
+  if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
+    return NOTHING
+  refuseOperators(value, [])
+  const json = toJson(value)
+  refuseOperators(json, [])
+  return json ?? NOTHING
+}
+
+function refuseOperators(value: unknown, parents: readonly unknown[]): void {
+  if (typeof value !== 'object' || value === null) return
+  const operators = Object.keys(value).some((key) => key.startsWith('$'))
+  if (value instanceof RegExp || operators || parents.includes(value)) {
+    throw new ParticleError(
+      'UNAUTHORIZED',
+      'The identity holds something else than a value where a criteria takes one from it',
+    )
+  }
+  for (const inner of Object.values(value)) refuseOperators(inner, [...parents, value])
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Warnings } from './warnings.ts'
+
+/** What an address of Particle's ends with, also where it is not quite right. */
+const ALIKE = /\/(?:handshake|stream|client\.js)$/
+
+/** Warns of requests that were probably meant for Particle, and don't come to a route of it. */
+export class RouteHints {
+  readonly #path: string
+  readonly #allowed: readonly string[]
+  readonly #warnings: Warnings
+
+  constructor(options: { path: string; allowOrigin: readonly string[] }, warnings: Warnings) {
+    this.#path = options.path
+    this.#allowed = options.allowOrigin
+    this.#warnings = warnings
+  }
+
+  /**
+   * Looks at a request that is no route's. Warns once it is answered by 404: another handler may have known what to do
+   * with it.
+   *
+   * @param pathname below where the middleware is mounted
+   * @param original as it came
+   */
+  unmatched(request: IncomingMessage, response: ServerResponse, pathname: string, original: string): void {
+    const path = this.#path
+    if (!ALIKE.test(pathname) && !`${pathname}/`.includes(`${path}/`)) return
+    const mount = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
+    const routes = ['POST handshake', 'GET stream', 'GET client.js']
+      .map((route) => route.replace(' ', ` ${mount}${path}/`))
+      .join(', ')
+    response.once('finish', () => {
+      if (response.statusCode !== 404) return
+      const came = `${request.method} ${original} is no route of Particle's: they are ${routes}`
+      if (mount.endsWith(path) && ALIKE.test(pathname)) {
+        this.#warnings.error(
+          'mount',
+          `${came}. The middleware adds its path by itself: mount it without one, app.use(particle.middleware(...))`,
+        )
+      } else {
+        this.#warnings.debug(
+          'route',
+          `${came}. Is the url of the client, the path or the mount point another?`,
+        )
+      }
+    })
+  }
+
+  /** Looks at a request of a route; warns of a page of another origin that may not connect. */
+  matched(request: IncomingMessage, response: ServerResponse): void {
+    const { origin, 'sec-fetch-site': site } = request.headers
+    if (origin === undefined || (site !== 'cross-site' && site !== 'same-site')) return
+    if (this.#allowed.includes(origin) || this.#allowed.includes('*')) return
+    const other = response.hasHeader('Access-Control-Allow-Origin')
+      ? '. Another middleware (cors) lets it in, and Particle gives it no cookie that browsers would send'
+      : ''
+    this.#warnings.debug(
+      'origin',
+      `A page of ${origin} wants to connect, and allowOrigin does not list it${other}: if it is yours, list it in allowOrigin`,
+    )
+  }
+}

@@ -1,0 +1,143 @@
+import { expect } from 'chai'
+import { type Collection, MongoClient } from 'mongodb'
+import { Client } from '../../lib/client/index.ts'
+import { Server, type ServerOptions } from '../../lib/server/index.ts'
+import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
+import { mongo } from '../../lib/source/mongo/index.ts'
+import { freshDatabase } from '../source/mongo/fold.ts'
+import { type Listening, listen } from '../support/http.ts'
+import { until } from '../support/local.ts'
+import { mongoOrSkip } from '../support/mongod.ts'
+import { openStream, type SseReader } from '../support/sse.ts'
+
+const COUNT = 2000
+
+interface Row {
+  _id: number
+  n: number
+  odd: boolean
+}
+const rows = () => Array.from({ length: COUNT }, (_, _id): Row => ({ _id, n: 0, odd: _id % 2 === 1 }))
+
+/** What a write of many documents is to everyone who follows it. */
+describe('A write of many documents', () => {
+  let server: Server
+  let listening: Listening
+  let client: Client
+  let reader: SseReader
+  /** The events of each notification of the client. */
+  let told: string[][] = []
+
+  /** Serves the sources, and waits until a client of ours and a bare one are current. */
+  const start = async (dataSources: ServerOptions['dataSources'], more: object = {}) => {
+    server = new Server({ dataSources, ...more })
+    listening = await listen(server.middleware())
+    client = new Client({
+      url: `${listening.url}/particle`,
+      onData: (_data, _event, events) => told.push(events.map(({ event }) => event)),
+    })
+    reader = await openStream(`${listening.url}/particle/stream`)
+    await client.ready()
+    await reader.next('ready')
+    told = []
+  }
+  const deltas = () => reader.events.flatMap((event) => (event.event === 'delta' ? [event] : []))
+  /** The roots and sizes of the deltas that came, once they add up to so many operations. */
+  const came = async (operations: number) => {
+    const sizes = () => deltas().map(({ data }) => [data.root, data.oplist.length] as const)
+    const sum = () => sizes().reduce((total, [, size]) => total + size, 0)
+    await until(() => sum() >= operations, 'all operations have come', 10_000)
+    await until(() => told.length > 0)
+    return sizes()
+  }
+  afterEach(async () => {
+    client?.close()
+    reader?.close()
+    await server?.disconnect()
+    await listening?.close()
+  })
+
+  describe('of memory()', () => {
+    const writes = {
+      updateMany: (users: MemoryCollection<Row>) => users.updateMany({}, { $inc: { n: 1 } }),
+      insertMany: (users: MemoryCollection<Row>) =>
+        users.insertMany(rows().map((row) => ({ ...row, _id: row._id + COUNT }))),
+      deleteMany: (users: MemoryCollection<Row>) => users.deleteMany({}),
+    }
+
+    for (const [name, write] of Object.entries(writes)) {
+      it(`by ${name} is one event for each root`, async () => {
+        const users = memory().collection<Row>('users')
+        await users.insertMany(rows())
+        await start({
+          users: { manifest: true, collection: users },
+          odd: { manifest: { n: true }, collection: users, criteria: { odd: true } },
+        })
+        await write(users)
+        expect(await came(COUNT * 1.5)).to.have.deep.members([
+          ['users', COUNT],
+          ['odd', COUNT / 2],
+        ])
+        expect(told.flat()).to.deep.equal(['delta', 'delta'])
+        expect(deltas().map(({ id }) => id === 'none')).to.deep.equal([true, false])
+        const truth = await users.find().toArray()
+        expect(client.data.users).to.deep.equal(truth)
+        expect(client.data.odd).to.have.length(truth.filter(({ odd }) => odd).length)
+      })
+    }
+
+    it('of more than fits an event leaves as few, of which none takes a page long', async () => {
+      const users = memory().collection('users')
+      await users.insertMany(Array.from({ length: 50_000 }, (_, _id) => ({ _id, n: 0 })))
+      await start({ users: { manifest: true, collection: users } }, { maxBufferedBytes: 1e8 })
+      await users.updateMany({}, { $inc: { n: 1 } })
+      const sizes = (await came(50_000)).map(([, size]) => size)
+      expect(sizes.length).to.be.within(2, 10)
+      expect(Math.max(...sizes)).to.be.at.most(30_000)
+      expect(client.data.users?.every(({ n }) => n === 1)).to.equal(true)
+    })
+  })
+
+  describe('of MongoDB', () => {
+    let mongoClient: MongoClient
+    /** How many events each answer to the change stream held. */
+    let answers: number[] = []
+    before(async function () {
+      mongoClient = new MongoClient((await mongoOrSkip(this)).url, { monitorCommands: true })
+      mongoClient.on('commandSucceeded', ({ commandName, reply }) => {
+        const events: unknown = commandName === 'getMore' && Object(reply).cursor?.nextBatch
+        if (Array.isArray(events) && events.length > 0) answers.push(events.length)
+      })
+    })
+    after(() => mongoClient?.close())
+
+    const writes = {
+      updateMany: (users: Collection<Row>) => users.updateMany({}, { $inc: { n: 1 } }),
+      bulkWrite: (users: Collection<Row>) =>
+        users.bulkWrite(
+          rows().map(({ _id }) => ({ updateOne: { filter: { _id }, update: { $set: { n: 5 } } } })),
+        ),
+      insertMany: (users: Collection<Row>) =>
+        users.insertMany(rows().map((row) => ({ ...row, _id: row._id + COUNT }))),
+      deleteMany: (users: Collection<Row>) => users.deleteMany({}),
+    }
+    for (const [name, write] of Object.entries(writes)) {
+      it(`by ${name} is one event for all of it that the change stream answers at once`, async () => {
+        const db = freshDatabase(mongoClient)
+        try {
+          const users = db.collection<Row>('users')
+          await users.insertMany(rows())
+          await start({ users: { manifest: true, collection: mongo(db).collection('users') } })
+          answers = []
+          await write(users)
+          const sizes = (await came(COUNT)).map(([, size]) => size)
+          expect(sizes).to.deep.equal(answers)
+          expect(told.flat()).to.have.lengthOf.at.most(sizes.length)
+          expect(client.data.users).to.have.deep.members(await users.find().toArray())
+        } finally {
+          await db.dropDatabase()
+        }
+      })
+    }
+  })
+})
