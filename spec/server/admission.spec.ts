@@ -203,6 +203,22 @@ describe('server/admission', () => {
     })
   })
 
+  it('open positions of the same secret, stores, path, roots and audience, and no others', () => {
+    const collection = store.collection('cards')
+    const positionsOf = (options: Partial<ServerOptions>) => setUp(options).admissions.positions
+    const text = positionsOf({}).seal('position')
+    expect(positionsOf({}).open(text)).to.equal('position')
+    const others: Partial<ServerOptions>[] = [
+      { secret: 'quite another secret' },
+      { dataSources: { other: { manifest: true, collection } } },
+      { dataSources: { cards: { manifest: true, payload: () => ({ data: [] }) } } },
+      { path: '/staff' },
+      { audience: 'staff' },
+    ]
+    for (const other of others)
+      expect(positionsOf(other).open(text), Object.keys(other).join()).to.equal(undefined)
+  })
+
   it('take those who present nothing for the empty identity', () => {
     const { admissions } = setUp()
     expect(
