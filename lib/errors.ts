@@ -2,12 +2,13 @@
  * Every code a {@link ParticleError} can carry. Codes are stable; messages may be reworded.
  *
  * - `INVALID_OPTION`: an option of the server, the client or a source is unknown, contradictory or of the wrong type.
- * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant. Told once, by `onError`;
- *   nothing is refused for it.
+ * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant. Told
+ *   once, by `onError`; nothing is refused for it.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
  * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
  * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
- * - `INVALID_MESSAGE`: a request's body or an event is not of the documented shape (HTTP 400).
+ * - `INVALID_MESSAGE`: a request's body, an answer or an event is not of the documented shape (HTTP 400): another route or a proxy
+ *   may have answered.
  * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
  * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).

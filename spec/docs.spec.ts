@@ -43,12 +43,13 @@ describe('docs/reference/protocol.md', () => {
         .map((cell) => cell.trim().replaceAll('`', ''))
     const [, ...happenings] = cells(lines[start])
     const rows = lines.slice(start + 2, lines.indexOf('', start))
-    expect(rows.length).to.equal(8)
+    expect(rows.length).to.equal(9)
     for (const row of rows) {
       const [phase, ...leads] = cells(row)
       for (const [index, type] of happenings.entries()) {
         const state = { ...INITIAL, phase: phase as Phase, token: true }
-        const happening = (type === 'retry' ? { type, expired: false } : { type }) as Happening
+        const again = ['retry', 'reopen', 'resume'].includes(type)
+        const happening = (again ? { type, expired: false } : { type }) as Happening
         expect(next(state, happening).phase, `${phase} by ${type}`).to.equal(leads[index] || phase)
       }
     }

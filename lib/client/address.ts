@@ -1,6 +1,7 @@
 /**
- * The address of one of the server's routes below the client's own `url`, whose query is kept. It is built as a text, since the URL of
- * React Native can't be changed; and from what the client knows, since a proxy may have stripped a prefix that the server knows nothing of.
+ * Builds the address of a route of the server below the client's own `url`, and keeps the query of that. A
+ * proxy may have stripped a prefix that the server does not know, so the server's answer can't name the
+ * address. The result is built as a string because the URL of React Native has no setters.
  */
 export function routeOf(url: string, route: string, query = ''): string {
   const [, path = '', given = ''] = /^([^?#]*)(?:\?([^#]*))?/.exec(url) ?? []
@@ -9,22 +10,22 @@ export function routeOf(url: string, route: string, query = ''): string {
 }
 
 /**
- * The address in full, as a text.
+ * Completes an address.
  *
  * @throws TypeError where it is not a URL, or needs a base and there is none
  */
 export function absolute(url: string, base: string | undefined): string {
   const { href } = new URL(url, base)
-  // The href of React Native has a slash at its end where there was none.
+  // React Native's href gains a slash at its end.
   return originOf(url) ? url : href
 }
 
-/** The origin of an address in full; undefined where it has none. */
+/** Reads the origin from a complete address; undefined where it has none. */
 export function originOf(url: string): string | undefined {
   return /^[a-z][a-z\d+.-]*:\/\/[^/?#]+/i.exec(url)?.[0].toLowerCase()
 }
 
-/** The address without its query, where secrets may be. */
+/** Drops the query of an address, which may hold secrets. */
 export function withoutQuery(url: string): string {
   return url.replace(/[?#].*/, '')
 }

@@ -2,17 +2,20 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import { withoutQuery } from './address.ts'
 import { type Failure, isFinal } from './transport.ts'
 
-/** The statuses of gateways and servers that are away for a while. */
+/** The statuses of servers and gateways that are unavailable for a while. */
 const AWAY: readonly number[] = [429, 502, 503, 504]
-/** The longest time that a server is believed to want, in milliseconds: a page's visitors won't wait for longer. */
+/** Sets after how many tries a gateway that is away is told. */
+const AWAY_TRIES = 3
+/** Caps `Retry-After`, in milliseconds: the visitors of a page do not wait for longer. */
 const LONGEST_WAIT = 300_000
 
 /**
- * What is wrong with an answer that is not the wanted one. Only an answer of Particle's own form, `{ error: { code, message } }`, can be
- * final: all others may be of a proxy, a firewall, a captive portal or another route.
+ * Describes an answer that is not the expected one. Only an answer of Particle's own form, `{ error: {
+ * code, message } }`, can be final: any other may come from a proxy, a firewall, a captive portal or another
+ * route.
  *
- * @param request the method and the address, as `POST http://localhost/particle/handshake`
- * @param wanted what was wanted, as `JSON`
+ * @param request the method and the address: `POST http://localhost/particle/handshake`
+ * @param wanted the expected type: `JSON`
  * @param now milliseconds since the epoch
  */
 export async function failureOf(
@@ -24,7 +27,7 @@ export async function failureOf(
   const { status, headers, redirected, url } = response
   const asked = withoutQuery(request)
   const type = headers.get('Content-Type')?.split(';')[0] || 'without a type'
-  // What is not JSON may have no end.
+  // A body of another type may have no end.
   const json = /json/.test(type)
   const body = json ? await response.json().catch(() => {}) : response.body?.cancel().catch(() => {})
   const { code, message } = Object(Object(body).error)
@@ -37,18 +40,21 @@ export async function failureOf(
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
+  const away = AWAY.includes(status)
   return {
+    // A gateway that finds no server for a moment, as in a deploy, is no news yet.
+    ...(away && !json ? { news: AWAY_TRIES } : {}),
     error: new ParticleError(
-      AWAY.includes(status) ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
+      away ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
       `${asked} answered ${status} ${type}${detour}, not ${other}: is another route before Particle's?`,
     ),
     wait,
   }
 }
 
-/** The failure of a request that got no answer; `question` asks for what is likely to be wrong. */
+/** Describes a request that got no answer; `question` asks for the likely cause. */
 export function networkFailure(request: string, cause: unknown, question = ''): Failure {
-  // Node has the reason one level down.
+  // Node keeps the reason one level down.
   const reason = Object(cause).cause?.message
   const text = `${withoutQuery(request)} failed: ${cause}${reason ? ` (${reason})` : ''}${question}`
   return { error: new ParticleError('UNAVAILABLE', text, { cause }) }

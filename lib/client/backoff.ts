@@ -3,9 +3,9 @@ const LONGEST = 30_000
 const JITTER = 300
 
 /**
- * How many milliseconds to wait before the next try: spread at random over a window from 1 s to twice as much with each
- * failed try, 30 s at the most, so that the clients of a server that restarts don't all come back at once. The first try after
- * a stream that was good waits no longer than 300 ms.
+ * Gives the delay before the next try, in milliseconds: random within a window that begins at 1 s and
+ * doubles its end with each failed try, up to 30 s, so that the clients of a restarted server do not all come
+ * back at once. The first try after a stream that was good waits at most 300 ms.
  *
  * @param attempt failed tries so far
  * @param random a number from 0 (included) to 1 (excluded)

@@ -14,9 +14,15 @@ import { transportOf } from './transports.ts'
 
 /** Gives what the model holds now: of one root, or of all. */
 export interface Snapshots<M> {
-  /** A root's documents as they are now, frozen, and the same array as long as they don't change; empty if there is no such root. */
+  /**
+   * A root's documents as they are now, frozen, and the same array as long as they don't change; empty if
+   * there is no such root.
+   */
   <R extends keyof M & string>(root: R): Readonly<M[R]>
-  /** The whole model as it is now, frozen, and the same object as long as nothing changes. A root is there once all of its documents are. */
+  /**
+   * The whole model as it is now, frozen, and the same object as long as nothing changes. A root is there
+   * once all of its documents are.
+   */
   (): { readonly [R in keyof M]?: Readonly<M[R]> }
 }
 
@@ -33,18 +39,21 @@ export interface Internals {
 }
 
 /**
- * Holds a local model that the server keeps current. It connects by itself, right after it was constructed, and goes on
- * until it is closed or refused.
+ * Holds a local model that the server keeps current. It connects by itself, right after it was constructed,
+ * and goes on until it is closed or refused.
  *
- * `T` is the shape of the model, `new Client<{ users: User[] }>(...)`, or the type of the server's options, `new Client<typeof options>(...)`:
- * then documents are of their collections' types, with the fields that the manifests list.
+ * `T` is the shape of the model, `new Client<{ users: User[] }>(...)`, or the type of the server's options,
+ * `new Client<typeof options>(...)`: then documents are of their collections' types, with the fields that the
+ * manifests list.
  *
- * All functions of a client can be passed on as they are: `useSyncExternalStore(client.subscribe, client.getSnapshot)`.
+ * All functions of a client can be passed on as they are: `useSyncExternalStore(client.subscribe,
+ * client.getSnapshot)`.
  */
 export class Client<T = Model> {
   /**
-   * The model: an array of documents for each root, changed in place by deltas (the documents themselves never are: a changed one
-   * is a new object). A root appears when all of its documents are there; a new load puts a new array in its place.
+   * The model: an array of documents for each root, changed in place by deltas (the documents themselves
+   * never are: a changed one is a new object). A root appears when all of its documents are there; a new load
+   * puts a new array in its place.
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
@@ -113,9 +122,9 @@ export class Client<T = Model> {
   }
 
   /**
-   * Resolves to the data once (or if already) the model is complete and the connection is up; listeners have been called by then.
-   * Rejects with a ParticleError when the server refuses (`UNAUTHORIZED`) or the client is closed (`CLOSED`). `callback` is called at
-   * the same time.
+   * Resolves to the data once (or if already) the model is complete and the connection is up; listeners
+   * have been called by then. Rejects with a ParticleError when the server refuses (`UNAUTHORIZED`) or the
+   * client is closed (`CLOSED`). `callback` is called at the same time.
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
     const promise = new Promise<ModelOf<T>>((resolve, reject) => {
@@ -131,10 +140,11 @@ export class Client<T = Model> {
   }
 
   /**
-   * Calls the listener after changes that touch the pattern, as often as the option `notify` says: `users` for whatever happens to that
-   * root, `users.*` for the fields right under it, `users.address.*`, `users.todos.*.done` (an array position or an id in brackets
-   * counts as one `*`), `users.**` at any depth. What replaces a parent touches all that is under it. A pattern that no root or field
-   * of the server's manifest can touch is named by `onError`, once.
+   * Calls the listener after changes that touch the pattern, as often as the option `notify` says: `users`
+   * for whatever happens to that root, `users.*` for the fields right under it, `users.address.*`,
+   * `users.todos.*.done` (an array position or an id in brackets counts as one `*`), `users.**` at any depth.
+   * What replaces a parent touches all that is under it. A pattern that no root or field of the server's
+   * manifest can touch is named by `onError`, once.
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
@@ -155,7 +165,10 @@ export class Client<T = Model> {
     return this
   }
 
-  /** Calls back after changes of the model, as often as the option `notify` says; for what renders it. Returns what ends that. */
+  /**
+   * Calls back after changes of the model, as often as the option `notify` says; for what renders it. Returns
+   * what ends that.
+   */
   readonly subscribe = (listener: () => void): (() => void) => {
     // A function of its own: whoever subscribes twice must unsubscribe twice.
     const entry = () => listener()
@@ -165,24 +178,30 @@ export class Client<T = Model> {
     }
   }
 
-  /** Gives the whole model, or one root's documents, as they are now: frozen, and the same object as long as nothing changes. */
+  /**
+   * Gives the whole model, or one root's documents, as they are now: frozen, and the same object as long as
+   * nothing changes.
+   */
   readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
 
   /**
-   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is hidden, say. `status` is
-   * `paused` then; `ready()` waits. In a browser, the client does the same by itself for a page that is frozen or in the back/forward cache.
+   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is
+   * hidden, say. `status` is `paused` meanwhile, and `ready()` waits. The client pauses by itself for a page
+   * that is frozen or in the back/forward cache.
    */
   readonly pause = (): void => {
     this.#link.pause('user')
   }
 
-  /** Ends what `pause()` began: opens a stream at once, which goes on from where the last one was closed. */
+  /** Ends a `pause()`: opens a stream at once, which continues where the last one was closed. */
   readonly resume = (): void => {
     this.#link.resume('user')
   }
 
-  /** Ends the connection for good; the data stays as it is. Listeners have been called of all changes by then. */
+  /**
+   * Ends the connection for good; the data stays as it is. Listeners have been called of all changes by then.
+   */
   readonly close = (): void => {
     this.#link.close()
   }

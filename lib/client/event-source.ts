@@ -2,26 +2,26 @@ import { ParticleError } from '../errors.ts'
 import { EVENTS } from '../protocol/messages.ts'
 import type { Sink } from './transport.ts'
 
-/** What the client needs of an EventSource. */
+/** Lists the parts of an EventSource that the client uses. */
 export interface EventSourceLike {
   addEventListener(type: string, listener: (event: Event) => void): void
   close(): void
 }
 
-/** The constructor of an EventSource: the browser's own, or one that is made like it. */
+/** Constructs an EventSource: the browser's own, or a polyfill. */
 export type EventSourceConstructor = new (
   url: string,
   options?: { withCredentials?: boolean },
 ) => EventSourceLike
 
-const HINT =
-  'An EventSource does not say why. Does a proxy pass /handshake on to Particle, and not /stream, or allowOrigin leave this page out?'
+const HINT = 'An EventSource does not say why. Does a proxy pass /handshake on and not /stream?'
 
 /**
- * Opens a stream of events by an EventSource, which is never left to reconnect by itself.
+ * Opens a stream by an EventSource. It is closed after a loss, so that it does not reconnect by itself with
+ * a used ticket.
  *
- * @param address in full, with all that an EventSource can't set: the ticket and the position
- * @returns what closes it
+ * @param address with the ticket and the position in its query, since an EventSource can't set headers
+ * @returns a function that closes the stream
  */
 export function openEventSource(
   EventSource: EventSourceConstructor,
@@ -38,7 +38,7 @@ export function openEventSource(
       sink.lost({ error: new ParticleError('UNAVAILABLE', 'The stream is not open (any more).'), hint: HINT })
       return
     }
-    // By the standard, an event without an id carries that of the one before; that would outlive the position it was.
+    // By the standard, an event without an id repeats the last id; a position must not outlive its event.
     const id = lastEventId === last ? '' : lastEventId
     last = lastEventId
     sink.event(type, data, id)
@@ -47,7 +47,7 @@ export function openEventSource(
   for (const name of EVENTS) source.addEventListener(name, receive)
   return () => {
     source.close()
-    // Some set their timer for a reconnect right after they told of the loss.
+    // Some polyfills set their reconnect timer after they have dispatched the error.
     queueMicrotask(() => source.close())
   }
 }

@@ -3,20 +3,20 @@ import { ParticleError } from '../errors.ts'
 import { failureOf, networkFailure } from './answer.ts'
 import type { Clock, Failure, Sink } from './transport.ts'
 
-/** How a stream is asked for. */
+/** Holds the parameters of a request for a stream. */
 export interface StreamRequest {
   fetch: typeof globalThis.fetch
-  /** The address in full, with no token in it. */
+  /** A complete address, without a token. */
   address: string
   credentials: RequestCredentials
   token: string
   position: string
-  /** Puts the token and the position into the body of a POST, not into headers of a GET. */
+  /** Sends the token and the position in the body of a POST instead of the headers of a GET. */
   inBody: boolean
   clock: Clock
 }
 
-/** The likely causes, by what came in place of a stream. */
+/** Names the likely causes, by the kind of failure. */
 const HINTS = {
   away: 'Does a proxy, a content blocker or a cross-origin rule (allowOrigin) keep streams from this page?',
   unauthorized: 'Do all nodes have the same secret, and does a proxy in between change the request?',
@@ -24,9 +24,10 @@ const HINTS = {
 }
 
 /**
- * Opens a stream of events by `fetch`: headers can be set, and a refusal can be read. All events of a chunk are handed over in one turn.
+ * Opens a stream by `fetch`, which can set headers and read a refusal. All events of a chunk are delivered
+ * synchronously, so that the client can notify once for them.
  *
- * @returns what closes it
+ * @returns a function that closes the stream
  */
 export function openEventStream(request: StreamRequest, sink: Sink): () => void {
   const controller = new AbortController()
@@ -38,7 +39,7 @@ export function openEventStream(request: StreamRequest, sink: Sink): () => void 
   return () => controller.abort()
 }
 
-/** Reads a stream to its end; tells how it ended, or rejects. */
+/** Reads a stream to its end, and resolves to how it ended. */
 async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Promise<Failure> {
   const { fetch, address, clock, inBody } = request
   const asked = `${inBody ? 'POST' : 'GET'} ${address}`
@@ -84,9 +85,9 @@ function initOf({ token, position, inBody, credentials }: StreamRequest): Reques
 
 async function refusalOf(asked: string, response: Response, now: number): Promise<Failure> {
   const failure = await failureOf(asked, response, 'text/event-stream', now)
-  // Only a handshake tells whether the identity is refused.
+  // Only a handshake can refuse the identity.
   if (response.status === 401 || failure.error.code === 'UNAUTHORIZED')
     return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
-  // A server that is full or closing says so itself.
+  // A server that is full or closing needs no hint.
   return failure.own && failure.error.code === 'UNAVAILABLE' ? failure : { ...failure, hint: HINTS.other }
 }

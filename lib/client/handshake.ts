@@ -1,10 +1,10 @@
 import { ParticleError } from '../errors.ts'
 import type { Clock, Transport } from './transport.ts'
 
-/** For how long a handshake may take, in milliseconds. */
+/** Limits the time of a handshake, in milliseconds. */
 const PATIENCE = 30_000
 
-/** What a handshake needs. */
+/** Holds the parameters of a handshake. */
 export interface Presenting {
   transport: Transport
   clock: Clock
@@ -15,8 +15,9 @@ export interface Presenting {
 /**
  * Presents the identity to the server.
  *
- * @returns whether the stream that is open goes on under the new token
- * @throws what the transport or the identity does, and ParticleError `UNAVAILABLE` where there is no answer in time, or it is ended
+ * @returns whether the open stream continues under the new token
+ * @throws the errors of the transport and of the identity; ParticleError `UNAVAILABLE` after a time-out or
+ *   the end
  */
 export async function handshake(
   { transport, clock, identity }: Presenting,

@@ -5,23 +5,23 @@ import { openEventStream } from './event-stream.ts'
 import type { Clock, Failure, Sink, Transport } from './transport.ts'
 
 export interface HttpOptions {
-  /** Where the server's middleware is, in full. */
+  /** The complete address of the server's middleware. */
   url: string
   /** The page's address; `undefined` where there is no page. */
   base: string | undefined
   fetch: typeof globalThis.fetch
-  /** What opens the streams in place of `fetch`. */
+  /** Opens the streams in place of `fetch`. */
   EventSource?: EventSourceConstructor | undefined
   clock: Clock
 }
 
-/** The longest token that goes in a header: servers take 8 KB of them all, as a rule. */
+/** Limits a token in a header, in bytes: servers commonly accept 8 KB of headers in all. */
 const LONGEST_HEADER = 3500
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
-/** For how long a ticket opens a stream, in milliseconds; the server's 15 s less the way. */
+/** Limits the age of a ticket, in milliseconds: the server's 15 s less the latency. */
 const TICKET_TTL = 10_000
 
-/** The default transport: a handshake by `fetch`, then a stream. */
+/** Makes handshakes by `fetch`, and opens streams by `fetch` or an EventSource. The default transport. */
 export class HttpTransport implements Transport {
   heartbeat: number | undefined
   readonly #options: HttpOptions
@@ -29,17 +29,18 @@ export class HttpTransport implements Transport {
   #credentials: RequestCredentials = 'include'
   #token: string | undefined
   #expires = 0
-  /** What an EventSource shows in its address, good once. */
+  /** Goes into the address of an EventSource, once. */
   #ticket: string | undefined
-  /** Whether a stream was opened by this token. */
+  /** Whether this token has opened a stream. */
   #proven = false
-  /** Whether something on the way minds the headers, so that the token goes in a body. */
+  /** Whether the token goes in a body because something on the way rejects the header. */
   #inBody = false
 
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    this.#foreign = base !== undefined && originOf(url) !== originOf(base)
+    // The page's own origin, where it has one: that of a sandboxed frame is not its address's.
+    this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))
   }
 
   get expired(): boolean {
@@ -72,7 +73,8 @@ export class HttpTransport implements Transport {
     const { EventSource, fetch, url, clock } = this.#options
     const token = this.#token ?? ''
     if (EventSource) {
-      const query = `token=${this.#ticket ?? token}${position && `&lastEventId=${encodeURIComponent(position)}`}`
+      const after = position && `&lastEventId=${encodeURIComponent(position)}`
+      const query = `token=${this.#ticket ?? token}${after}`
       this.#ticket = undefined
       const withCredentials = this.#foreign && this.#credentials === 'include'
       return openEventSource(EventSource, routeOf(url, 'stream', query), withCredentials, sink)
@@ -96,7 +98,7 @@ export class HttpTransport implements Transport {
           sink.opened()
         },
         lost: (error) => {
-          // A token that should do and doesn't: a proxy with a login of its own takes the header for itself, say.
+          // A proxy with a login of its own takes the header for that: tries the other way next time.
           if (!opened && !this.#proven && (error as Failure).hint) this.#inBody = !inBody
           sink.lost(error)
         },
@@ -109,7 +111,7 @@ export class HttpTransport implements Transport {
     this.#expires = Date.parse(expiresAt)
   }
 
-  /** Posts the handshake: with cookies; without, where the server lets pages of any origin in, but not with their cookies. */
+  /** Posts the handshake with cookies, or without where the server accepts any origin but no cookies. */
   async #post(address: string, body: string, signal: AbortSignal): Promise<Response> {
     const { fetch } = this.#options
     const send = (credentials: RequestCredentials) =>
@@ -126,7 +128,7 @@ export class HttpTransport implements Transport {
       const failure = networkFailure(`POST ${address}`, cause, this.#foreign ? QUESTION : '')
       if (!this.#foreign || this.#credentials === 'omit' || signal.aborted) throw failure
       const bare = await send('omit').catch(() => undefined)
-      // An answer without cookies proves little alone: the network may have come back in between.
+      // One answer without cookies proves little: the network may have come back in between.
       const again = bare && (await send('include').catch(() => undefined))
       if (again) return again
       if (!bare) throw this.#token === undefined ? { ...failure, news: 2 } : failure

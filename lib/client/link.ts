@@ -9,44 +9,50 @@ import { type Happening, INITIAL, next, type Phase, type State, type Status, sta
 import { Stream } from './stream.ts'
 import { failure } from './transport.ts'
 
-/** Within this time a stream that is doubted must give a sign of life, and a quiet replacement be there, in milliseconds. */
+/** Limits the silence of a doubted stream, and the time of a quiet replacement, in milliseconds. */
 const DOUBT = 2000
-/** How old a stream must be for its successor to be opened at once, in milliseconds: there must be no tight loop. */
+/**
+ * Sets the age from which a lost stream is replaced at once, in milliseconds; a younger one could cause a
+ * tight loop.
+ */
 const GOOD = 1000
 
-/** The phases in which a stream, or a try to get one, can be doubted. */
+/** Lists the phases in which a stream, or an attempt at one, can be doubted. */
 const ACTIVE: readonly Phase[] = ['handshaking', 'opening', 'waiting', 'ready']
 
-/** What a link needs, and whom it tells. None of the callbacks may throw but `apply` and `identity`. */
+/** Holds the parameters of a link. Only `apply` and `identity` may throw. */
 export interface LinkOptions extends Presenting {
   random: () => number
-  /** Takes an event into the model and returns whether the model is complete; throws where the event can't be applied. */
+  /**
+   * Applies an event to the model and returns whether that is complete; throws where the event can't be
+   * applied.
+   */
   apply: (event: ServerEvent) => boolean
   onStatus: (status: Status) => void
   onError: (error: ParticleError) => void
   onDebug: (message: string) => void
 }
 
-/** The connection with a server, kept up: runs what the state machine decides. */
+/** Keeps the connection with a server up: runs the state machine's decisions. */
 export class Link {
   /** Why the server refused, once it did. */
   refusal: ParticleError | undefined
   readonly #options: LinkOptions
   readonly #news: News
   #state: State = INITIAL
-  /** Where the stream ended that was lost: after this event the model was complete. */
+  /** The last position after which the model was complete; a new stream continues from it. */
   #position = ''
   /** Whether the server has said on this stream that the model is complete. */
   #settled = false
-  /** Whether no stream has been opened yet by the token of the last handshake. */
+  /** Whether the token of the last handshake has not opened a stream yet. */
   #fresh = false
-  /** Who wants no connection for now. */
+  /** The parties that have paused the connection. */
   readonly #pausing = new Set<'user' | 'page'>()
-  /** The least delay that the server asked for, in milliseconds. */
+  /** The minimum delay that the server asked for, in milliseconds. */
   #wait = 0
   #stream: Stream | undefined
   #renewal: Renewal | undefined
-  /** Ends what the phase began. */
+  /** Ends the work of the current phase. */
   #end = () => {}
   #endDoubt: (() => void) | undefined
   #endQuiet: (() => void) | undefined
@@ -64,18 +70,18 @@ export class Link {
     this.#step({ type: 'start' })
   }
 
-  /** Closes the stream and keeps the position, until all who paused have resumed. */
+  /** Closes the stream and keeps the position, until every party that paused has resumed. */
   pause(by: 'user' | 'page'): void {
     this.#pausing.add(by)
     this.#step({ type: 'pause', quiet: by === 'page' && this.#pausing.size === 1 })
   }
 
-  /** Goes on from the position, at once. */
+  /** Opens a stream from the position at once. */
   resume(by: 'user' | 'page'): void {
     if (this.#pausing.delete(by) && this.#pausing.size === 0) this.#again('resume')
   }
 
-  /** Tries again now if it is waiting to; else wants a sign of life soon, or takes another stream. */
+  /** Ends a delay; replaces an open stream that gives no sign of life within 2 s. */
   doubt(): void {
     const { phase } = this.#state
     if (phase === 'delaying') this.#again('retry')
@@ -121,7 +127,7 @@ export class Link {
       this.#options.onDebug(`${before} -> ${status}`)
       this.#options.onStatus(status)
     }
-    // Whoever heard of the status may have closed the client.
+    // A listener of the status may have closed the client.
     if (this.#state !== state || goesOn) return
     if (phase === 'handshaking') this.#handshake()
     if (phase === 'opening') this.#open()
@@ -179,7 +185,11 @@ export class Link {
     })
   }
 
-  /** Takes a failure of what the phase began, or of what goes on beside it (without `type`); returns for how long to wait, at least. */
+  /**
+   * Handles a failure of the current phase, or of a renewal beside it (without `type`).
+   *
+   * @returns the minimum delay that the server asked for, in milliseconds
+   */
   #fail(cause: unknown, type?: 'failed' | 'lost'): number {
     const failed = failure(cause)
     const { error, wait = 0, hint } = failed
@@ -206,7 +216,7 @@ export class Link {
       event = decode(name, data, id)
       if (event) this.#take(event, id)
     } catch (error) {
-      // What is here may be wrong by now, or would be after the next event: only a clean start helps.
+      // The model may be wrong from here on: only a clean start helps.
       this.#position = ''
       this.#options.onError(failure(error).error)
       this.#step({ type: 'broken' })
@@ -242,12 +252,12 @@ export class Link {
     if (id) this.#position = id
   }
 
-  /** Takes what the server says of itself. */
+  /** Handles an error that the server reports. */
   #hear({ code, message }: { code: string; message: string }): void {
-    // The token's time is up, and nobody has presented the identity anew: that is no news, and mended by a handshake.
+    // No handshake came before the token's end, as after a sleep: another one mends that.
     if (code === 'TOKEN_EXPIRED')
       this.#fail({ error: new ParticleError('UNAUTHORIZED', message), type: 'unauthorized' })
-    // A newer server may have codes that this client does not know of; they are still the best that can be said.
+    // A newer server may have codes that this client does not know; they still tell most.
     else this.#options.onError(new ParticleError(code as ErrorCode, message))
   }
 
@@ -266,7 +276,7 @@ export class Link {
         return
       }
     }
-    // Until the new data is here, the old position says too much.
+    // Until the new data has arrived, the old position would claim too much.
     if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) {
       this.#position = ''
       this.#step({ type: 'late' })

@@ -1,10 +1,10 @@
 import { ParticleError } from '../errors.ts'
 import type { Failure } from './transport.ts'
 
-/** How many streams in a row must not open, though handshakes are answered, before the application is told. */
+/** Sets how many streams in a row must fail after good handshakes before the application is told. */
 const UNOPENED = 2
 
-/** What the application is told of failures: each once an outage, not at each try. */
+/** Tells the application of failures: each once an outage, not at each try. */
 export class News {
   readonly #tell: (error: ParticleError) => void
   readonly #told = new Set<string>()
@@ -14,16 +14,16 @@ export class News {
     this.#tell = tell
   }
 
-  /** A failure after so many tries. */
+  /** Takes a failure that came after so many tries. */
   failed({ error, news }: Failure & { news: number }, tries: number): void {
     if (tries >= news) this.#once(error)
   }
 
-  /** A stream that could not be opened by a token that is just a moment old. */
+  /** Takes the failure of a stream whose token came from a good handshake just before. */
   unopened({ error, hint = '' }: Failure): void {
     if (++this.#unopened < UNOPENED) return
     const text = `Handshakes are answered, but no stream opens: ${error.message} ${hint}`
-    // The token is sent now this way and now another: that makes no other failure.
+    // The hint is the key: the message differs between the two ways to send the token.
     this.#once(new ParticleError(error.code, text, { cause: error }), hint)
   }
 
@@ -31,7 +31,7 @@ export class News {
     this.#unopened = 0
   }
 
-  /** The outage is over. */
+  /** Ends the outage. */
   over(): void {
     this.#told.clear()
   }

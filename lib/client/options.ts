@@ -8,25 +8,32 @@ import { NOTIFY, type Notify } from './notifier.ts'
 import type { Register } from './register.ts'
 import type { Status } from './state.ts'
 
-/** What a client can be told. All of it is optional. `T` is the shape of the model, or the type of the server's options. */
+/**
+ * What a client can be told. All of it is optional. `T` is the shape of the model, or the type of the
+ * server's options.
+ */
 export interface ClientOptions<T = Model> {
   /**
-   * Where the server's middleware is. Default: `/particle` on the page's own origin; outside of a browser it must be
-   * absolute (`https://example.com/particle`).
+   * Where the server's middleware is. Default: `/particle` on the page's own origin; outside of a browser
+   * it must be absolute (`https://example.com/particle`).
    */
   url?: string | URL
-  /** Who the user is: any JSON for the server's `identityLookup`, or a function that gives it (or a promise of it), called at every handshake. */
+  /**
+   * Who the user is: any JSON for the server's `identityLookup`, or a function that gives it (or a promise of
+   * it), called at every handshake.
+   */
   identity?: unknown
   /**
-   * Called after changes of the model, as often as `notify` says; never while a root is half there. `data` is the model as it is now,
-   * without the roots whose documents are not there yet; `event` the last event that changed it, `events` all since the last call.
+   * Called after changes of the model, as often as `notify` says; never while a root is half there. `data`
+   * is the model as it is now, without the roots whose documents are not there yet; `event` the last event
+   * that changed it, `events` all since the last call.
    */
   onData?: (data: PartialModelOf<T>, event: ServerEvent, events: readonly ServerEvent[]) => void
   /**
-   * How often `onData` and the listeners of `on` and `subscribe` are called: once for each `event`; once for each `batch` of events
-   * that arrived together; or, in a visible page, at most once a `frame` of the screen, and elsewhere once for each batch. The model
-   * itself is always current, and listeners are called of what is left before the client gets ready and before `close()` ends.
-   * Default: `'frame'`.
+   * How often `onData` and the listeners of `on` and `subscribe` are called: once for each `event`; once
+   * for each `batch` of events that arrived together; or, in a visible page, at most once a `frame` of the
+   * screen, and elsewhere once for each batch. The model itself is always current, and listeners are called
+   * of what is left before the client gets ready and before `close()` ends. Default: `'frame'`.
    */
   notify?: Notify
   /** Called when the status has changed. */
@@ -34,18 +41,26 @@ export interface ClientOptions<T = Model> {
   /** Called with what is good to know when something does not work. */
   onDebug?: (message: string) => void
   /**
-   * Called with what went wrong on the way; the client goes on by itself where that can help. Default: only mistakes of the page (a
-   * callback that threw, a pattern that nothing can touch) are printed, by `console.error`.
+   * Called with what went wrong on the way; the client goes on by itself where that can help. Default: only
+   * mistakes of the page (a callback that threw, a pattern that nothing can touch) are printed, by
+   * `console.error`.
    */
   onError?: (error: ParticleError) => void
-  /** An own way to the server, or a mock of one, in place of `url`: `(identity, receiver, done) => server.register(identity, receiver, done)`. */
+  /**
+   * An own way to the server, or a mock of one, in place of `url`: `(identity, receiver, done) =>
+   * server.register(identity, receiver, done)`.
+   */
   onRegister?: Register
   /**
-   * An EventSource to open the streams with: the platform's own, or a polyfill where `fetch` can't stream (React Native). Default: none, streams
-   * are read by `fetch`. It can't set headers: each of its streams is preceded by a handshake, and its address has a ticket that is good once.
+   * Opens the streams: the platform's own EventSource, or a polyfill where `fetch` can't stream (React
+   * Native). Default: none, streams are read by `fetch`. An EventSource can't set headers, so a handshake
+   * precedes each of its streams, and the address holds a ticket that is good once.
    */
   EventSource?: EventSourceConstructor
-  /** A `fetch` to use for handshakes and streams instead of the platform's. Its answers must have a `body` that can be read as it comes. */
+  /**
+   * Replaces the platform's `fetch` for handshakes and streams. The `body` of its answers must be readable
+   * as it arrives, unless `EventSource` is given.
+   */
   fetch?: typeof globalThis.fetch
 }
 

@@ -1,33 +1,34 @@
 import type { Clock } from './transport.ts'
 
-/** What a page tells of itself. */
+/** Receives the events of a page's life. */
 export interface PageListener {
-  /** The page goes away, into the back/forward cache, or is frozen. */
+  /** The page is left, enters the back/forward cache, or is frozen. */
   hide(): void
-  /** It is back. */
+  /** The page is shown or thawed again. */
   show(): void
-  /** The network may have been away, or be another one. */
+  /** The network may have been lost or replaced. */
   doubt(): void
 }
 
-/** The window of a page, or the scope of a worker. */
+/** Stands for the window of a page, or the global scope of a worker. */
 export interface Page {
   addEventListener?: (type: string, listener: () => void) => void
   removeEventListener?: (type: string, listener: () => void) => void
   document?: EventTarget & { readonly visibilityState: string }
 }
 
-/** A page that was hidden for as long may have missed anything, in milliseconds. */
+/** Sets how long a page must have been hidden for its stream to be doubted, in milliseconds. */
 const HIDDEN = 30_000
-/** How often it is looked whether the machine has slept, and how much longer than that must have gone by, in milliseconds. */
+/** Sets how often the page looks for a sleep of the machine, in milliseconds. */
 const TICK = 3000
+/** Sets how late a timer must be to count as a sleep, in milliseconds. */
 const SLEPT = 10_000
 
 /**
- * Listens to the page, where there is one: streams of pages in the back/forward cache would keep its connections from the pages
- * that are seen, and no event tells of a stream that died while the machine slept.
+ * Watches the page, where there is one. The streams of pages in the back/forward cache would take up the
+ * browser's connections, and no event tells of a stream that died while the machine slept.
  *
- * @returns what ends that
+ * @returns a function that ends the watch
  */
 export function watchPage(listener: PageListener, clock: Clock, page: Page = globalThis): () => void {
   if (!page.addEventListener) return () => {}
@@ -39,7 +40,7 @@ export function watchPage(listener: PageListener, clock: Clock, page: Page = glo
     const before = clock.now()
     const seen = hiddenAt === undefined
     cancel = clock.after(TICK, () => {
-      // The timers of a page that is hidden are late by themselves.
+      // Browsers delay the timers of a hidden page.
       if (seen && hiddenAt === undefined && clock.now() - before > TICK + SLEPT) listener.doubt()
       tick()
     })

@@ -1,24 +1,27 @@
 import { backoff } from './backoff.ts'
 import type { Clock } from './transport.ts'
 
-/** What a renewal needs, and whom it tells. */
+/** Holds the parameters of a renewal. */
 export interface RenewalOptions {
   clock: Clock
   random: () => number
-  /** Presents the identity; resolves to whether the stream that is open goes on under the new token. */
+  /** Makes a handshake; resolves to whether the open stream continues under the new token. */
   present: (signal: AbortSignal) => Promise<boolean>
-  /** Another stream must take the place of the one that is open. */
+  /** Replaces the open stream by another one. */
   replace: () => void
-  /** Takes a failure, and tells how long to wait at least before the next try, in milliseconds. */
+  /** Handles a failure; returns the minimum delay before the next try, in milliseconds. */
   fail: (cause: unknown) => number
 }
 
-/** Handshakes beside an open stream, which the server asks for; tries until one is answered or the stream has ended. */
+/**
+ * Makes the handshakes that the server asks for beside an open stream; retries them until the stream has
+ * ended.
+ */
 export class Renewal {
   readonly #options: RenewalOptions
   readonly #controller = new AbortController()
   #running = false
-  /** Whether the server has asked once more since the handshake that is under way began. */
+  /** Whether the server has asked again since the current handshake began. */
   #asked = false
   #cancel = () => {}
 
@@ -26,13 +29,13 @@ export class Renewal {
     this.#options = options
   }
 
-  /** The server asks for a handshake. */
+  /** Starts a handshake, or has another one follow the current. */
   ask(): void {
     this.#asked = true
     if (!this.#running) void this.#run(0)
   }
 
-  /** The stream has ended. */
+  /** Ends all tries, since the stream has ended. */
   stop(): void {
     this.#controller.abort()
     this.#cancel()

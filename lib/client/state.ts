@@ -1,43 +1,44 @@
-/**
- * The states of a client.
+/*
+ * The phases of a client:
  *
- *                    answered            opened             complete
- *   ┌──────────────┐ ───────▶ ┌─────────┐ ─────▶ ┌─────────┐ ───────▶ ┌───────┐
- *   │ handshaking  │          │ opening │        │ waiting │          │ ready │
- *   └──────────────┘ ◀─────── └─────────┘        └─────────┘ ◀─────── └───────┘
- *     ▲   │   ▲    unauthorized  │  ▲ ▲              │       incomplete  │
- *     │   │   │     (at first)   │  │ │              │                   │
- *     │   │   └──────────────────┼──┼─┼── (the same) ◀───── unauthorized ┤
- *     │   │ failed          lost │  │ └────── reopen ◀───────────────────┤
- *     │   ▼                      ▼  │                                    │
- *     │  ┌─────────────────────────────┐     lost, dropped, ended, broken│
- *     │  │          delaying           │ ◀───────────────────────────────┘
- *     │  └─────────────────────────────┘
- *     │     │ retry, without a token that is good; with one: opening
- *     └─────┘
+ *                      answered           opened            complete
+ *    +-------------+ ----------> +---------+ ---> +---------+ ---> +-------+
+ *    | handshaking |             | opening |      | waiting |      | ready |
+ *    +-------------+ <---------- +---------+      +---------+ <--- +-------+
+ *      |         ^   unauthorized     |                |  incomplete   |
+ *      | failed  |                    | lost           | lost, ended   | lost, ended
+ *      v         |                    v                v               v
+ *    +-------------------------------------------------------------------------+
+ *    |                                delaying                                 |
+ *    +-------------------------------------------------------------------------+
+ *      retry leads to opening, or to handshaking where the token is expired or has failed
  *
- *   idle ── start ──▶ handshaking
- *   any of these ── pause ──▶ paused ── resume ──▶ opening, or handshaking as after a delay
- *   any of these ── denied ──▶ refused ── close ──▶ closed ◀── close ── any
+ *    idle --- start ---> handshaking
+ *    opening, waiting, ready --- unauthorized (the first) ---> handshaking
+ *    handshaking, opening, waiting, ready --- reopen ---> as retry
+ *    all but refused and closed --- pause ---> paused --- resume ---> as retry
+ *    handshaking, opening, waiting, ready --- denied ---> refused
+ *    all --- close ---> closed
  *
- * A stream that was good and is replaced on purpose, or was ended in order, is replaced *quietly*: the status goes on
- * as `ready` until the new stream is, unless a step of that fails, takes too long (`late`) or brings a reset (`late`, too).
+ * A good stream that was ended in order, or is replaced on purpose, is replaced quietly: the status stays
+ * `ready` until the next stream is complete, unless a step fails, the model must be loaded anew, or it takes
+ * too long.
  */
 
 /**
- * The standing of a client.
+ * Tells how a client stands.
  *
  * - `connecting`: the handshake is under way, or the stream is being opened, for the first time.
  * - `waiting`: the stream is open, the model is not complete yet.
  * - `ready`: the model is complete and kept current.
  * - `reconnecting`: the connection was lost and is being re-established; the old data stays visible.
- * - `paused`: `pause()` was called, or the page is frozen; the old data stays visible, and `resume()` goes on from it.
- * - `refused`: the server does not want this identity (any more), or this client; it does not come back by itself.
+ * - `paused`: `pause()` was called; the old data stays visible, and `resume()` continues from it.
+ * - `refused`: the server refuses this identity (by now), or this client, which does not come back by itself.
  * - `closed`: `close()` was called.
  */
 export type Status = 'connecting' | 'waiting' | 'ready' | 'reconnecting' | 'paused' | 'refused' | 'closed'
 
-/** Where the machine is, in finer steps than {@link Status} tells. */
+/** Names the steps of the machine, which are finer than {@link Status}. */
 export type Phase =
   | 'idle'
   | 'handshaking'
@@ -49,25 +50,27 @@ export type Phase =
   | 'refused'
   | 'closed'
 
-/** What a machine holds; immutable. */
+/** Holds the state of a machine; immutable. */
 export interface State {
   readonly phase: Phase
   /** Whether a stream was ever open. */
   readonly opened: boolean
   /** Whether the token in hand is worth another try. */
   readonly token: boolean
-  /** Whether a token that opened no stream has led to a handshake at once since the model was last complete. */
+  /** Whether a refused token has led to an immediate handshake since the model was last complete. */
   readonly hurried: boolean
-  /** Whether a stream that was good is being replaced, and the status stays `ready` meanwhile. */
+  /** Whether a good stream is being replaced while the status stays `ready`. */
   readonly quiet: boolean
   /** Failed tries since the model was last complete. */
   readonly attempt: number
-  /** Streams that had to be given up since their events made no sense; never forgiven, so that a poisonous event is no tight loop. */
+  /**
+   * Streams that were given up for an invalid event; never reset, so that such an event causes no tight loop.
+   */
   readonly faults: number
 }
 
 /**
- * What can happen.
+ * Lists what can happen.
  *
  * - `start`: the client was constructed.
  * - `answered`, `failed`, `denied`: the handshake succeeded, failed for now, or was refused for good.
@@ -77,10 +80,11 @@ export interface State {
  * - `broken`: an event can't be applied.
  * - `complete`, `incomplete`: the model.
  * - `retry`: the delay is over (or the browser came online); `expired` tells that the token's time is up.
- * - `reopen`: the stream, or the try to get one, is to be replaced by another at once.
- * - `late`: what is done quietly is to be seen now.
- * - `pause`, `resume`: the user or the page wants no connection for now; `quiet` where nobody is to see that.
- * - `close`: the user had enough.
+ * - `reopen`: the stream, or the attempt at one, is to be replaced at once.
+ * - `late`: the quiet replacement is not quiet any more; changes no phase.
+ * - `pause`, `resume`: the user or the page wants no connection for now; `quiet` where the status must not
+ *   show it.
+ * - `close`: `close()` was called.
  */
 export type Happening =
   | {
@@ -115,7 +119,7 @@ export const INITIAL: State = {
 
 const LEAVES = { pause: 'paused', close: 'closed' } as const
 
-/** What ends a stream, or the client. */
+/** Lists what ends a stream or an attempt at one. */
 const ENDS = {
   ...LEAVES,
   lost: 'delaying',
@@ -127,7 +131,7 @@ const ENDS = {
 
 const GOOD_ENDS = { ...ENDS, dropped: 'delaying', ended: 'delaying' } as const
 
-/** Where each happening leads; what is not in the table does nothing in that phase. */
+/** Tells where each happening leads; one that is not in the table does nothing in that phase. */
 const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
   idle: { ...LEAVES, start: 'handshaking' },
   handshaking: {
@@ -147,15 +151,15 @@ const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
   closed: {},
 }
 
-/** What replaces a stream, and is not to be seen where that was ready. */
+/** Lists what begins a quiet replacement of a stream that was ready. */
 const QUIET: readonly Happening['type'][] = ['ended', 'reopen', 'unauthorized']
-/** What belongs to a replacement that goes well. */
+/** Lists the steps of a replacement that goes well. */
 const GOES_WELL: readonly Happening['type'][] = [...QUIET, 'retry', 'resume', 'answered', 'opened']
 
 /**
- * The next state: the same object where nothing changes, else one whose phase tells what is to be done now: present the identity
- * (`handshaking`), open the stream, take events in (`waiting`, `ready`), wait with a delay by `attempt`, or give up. After `late`
- * there is nothing to be done. Does nothing by itself.
+ * Gives the next state: the same object where nothing changes, else one whose phase tells what to do now:
+ * make a handshake, open the stream, take events (`waiting`, `ready`), wait for a delay by `attempt`, or give
+ * up. `late` asks for nothing. The function itself has no effects.
  */
 export function next(state: State, happening: Happening): State {
   const { type } = happening
@@ -165,10 +169,10 @@ export function next(state: State, happening: Happening): State {
   if (type === 'pause') quiet = happening.quiet && (quiet || state.phase === 'ready')
   else quiet = GOES_WELL.includes(type) && (quiet || (state.phase === 'ready' && QUIET.includes(type)))
   if (type === 'answered') token = true
-  // A stream that can't be opened may well be a token that is not valid any more: an EventSource does not tell.
+  // The token may be the reason why the stream does not open: an EventSource does not tell.
   if (type === 'unauthorized' || (state.phase === 'opening' && type === 'lost')) token = false
   if (type === 'unauthorized') {
-    // A handshake at once is what helps after a change of the secret; where it doesn't help, it must not become a tight loop.
+    // An immediate handshake mends a changed secret; where it does not help, it must not become a tight loop.
     if (hurried) {
       phase = 'delaying'
       quiet = false
@@ -183,12 +187,12 @@ export function next(state: State, happening: Happening): State {
   }
   if (type === 'resume') attempt = 0
   if (type === 'broken') attempt = Math.max(attempt, faults++)
-  // The first try after a stream that was good is made at once.
+  // The first try after a good stream is not a failed one.
   if (phase === 'delaying' && type !== 'late' && type !== 'ended' && type !== 'dropped') attempt++
   return { phase, opened, token, hurried, quiet, attempt, faults }
 }
 
-/** What the user sees of a state. */
+/** Tells what the user sees of a state. */
 export function statusOf({ phase, opened, quiet }: State): Status {
   if (quiet) return 'ready'
   if (phase === 'idle' || phase === 'handshaking' || phase === 'opening' || phase === 'delaying')

@@ -3,9 +3,9 @@ import type { Clock, Sink, Transport } from './transport.ts'
 
 const HINT = 'Does a proxy or a middleware that compresses hold the stream back (nginx: proxy_buffering off)?'
 
-/** One stream of a transport, from its opening to its end, with an ear for silence. */
+/** Holds one stream of a transport, from its opening to its end, and gives it up after too long a silence. */
 export class Stream {
-  /** The signs of life so far. */
+  /** Counts the signs of life. */
   signs = 0
   readonly #clock: Clock
   #live = true
@@ -19,12 +19,12 @@ export class Stream {
     this.#heard = clock.now()
   }
 
-  /** For how long it has been open, in milliseconds; 0 where it is not. */
+  /** The time since it was opened, in milliseconds; 0 before that. */
   get age(): number {
     return this.#opened === undefined ? 0 : this.#clock.now() - this.#opened
   }
 
-  /** Opens it after the position. `sink` is told nothing after the end, nor after {@link Stream.close}. */
+  /** Opens the stream from the position. `sink` hears nothing after the end or after {@link Stream.close}. */
   open(transport: Transport, position: string, sink: Sink): void {
     const lost = (error: unknown) => {
       if (this.#live) sink.lost(error)
@@ -51,7 +51,7 @@ export class Stream {
         },
         lost,
       })
-      // It may be over before it has begun to return.
+      // The stream may have ended before the transport has returned.
       if (this.#live) this.#close = close
       else close()
     } catch (error) {

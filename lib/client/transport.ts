@@ -17,29 +17,29 @@ export const CLOCK: Clock = {
   },
 }
 
-/** A failure with more to say than its error. */
+/** Describes a failure: its error, and what follows from it. */
 export interface Failure {
   error: ParticleError
   /**
-   * Tells what follows from it: trying again can't help (`denied`), the token is not valid (`unauthorized`), or the stream was ended
-   * in order (`ended`). Without one, another try may help.
+   * The kind of failure: the server refuses for good (`denied`), the token is not valid (`unauthorized`),
+   * or the stream was ended in order (`ended`). Any other may pass.
    */
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
-  /** Whether the server itself said so, in Particle's form. */
+  /** Whether the answer had Particle's own form. */
   own?: boolean
-  /** The least time to wait before the next try, in milliseconds. Default: 0. */
+  /** The minimum delay before the next try, in milliseconds. Default: 0. */
   wait?: number
-  /** How many tries in a row must have failed before the application is told. Default: by the error's code. */
+  /** The number of failed tries from which the application is told. Default: by the error's code. */
   news?: number
-  /** What is likely to be wrong where handshakes are answered and no stream opens, as a question. */
+  /** Asks for the likely cause where handshakes succeed and no stream opens. */
   hint?: string
 }
 
-/** What a transport tells of the stream it opened; after `lost` nothing more. */
+/** Hears what happens to a stream; nothing more after `lost`. */
 export interface Sink {
-  /** The stream is open; told again with each sign of life. */
+  /** The stream is open, or gave another sign of life. */
   opened(): void
-  /** `data` is JSON; `id` is the position after the event, empty where there is none. What came together is told in one turn. */
+  /** Takes an event. `data` is JSON; `id` is the position after the event, empty where there is none. */
   event(name: string, data: string, id: string): void
   /** The stream ended, or could not be opened; `error` may be a {@link Failure}. */
   lost(error: unknown): void
@@ -47,35 +47,37 @@ export interface Sink {
 
 /** The way to a server. */
 export interface Transport {
-  /** For how long the server may be silent, in milliseconds; `undefined`: for ever. */
+  /** How often the server gives a sign of life, in milliseconds; `undefined`: never. */
   readonly heartbeat: number | undefined
-  /** Whether a stream can't be opened any more without another handshake. */
+  /** Whether another handshake is needed before a stream can be opened. */
   readonly expired: boolean
   /**
    * Presents the identity; rejects with a {@link Failure} or an error.
    *
-   * @returns whether the stream that is open goes on under the new token
+   * @returns whether the open stream continues under the new token
    */
   handshake(identity: unknown, signal: AbortSignal): Promise<boolean>
-  /** Opens a stream that goes on after this position, or from scratch where it is empty. Returns what closes it. */
+  /**
+   * Opens a stream from this position, or from scratch where it is empty. Returns a function that closes it.
+   */
   open(position: string, sink: Sink): () => void
   /** The server gave a new token. */
   renew(token: string, expiresAt: string): void
 }
 
-/** The codes after which trying again can't help. */
+/** Lists the codes that are final, beside those that begin with `INVALID`. */
 const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
-/** The codes of what is over by itself soon, as a rule. */
+/** Lists the codes of failures that commonly pass by themselves. */
 const PASSING: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
-/** How many tries (a minute of them) what is over soon may take before it is news. */
+/** Sets after how many tries (about a minute) such a failure is told. */
 const PATIENCE = 7
 
-/** Whether trying again can't help. */
+/** Tells whether a code is final: another try can't help. */
 export function isFinal(code: unknown): boolean {
   return FINAL.includes(String(code)) || String(code).startsWith('INVALID')
 }
 
-/** The failure that an error is. An own transport may have its own errors, as long as they say `code: 'UNAUTHORIZED'`. */
+/** Turns an error into a failure. Errors of an own transport need only a `code` to be understood. */
 export function failure(cause: unknown): Failure & { news: number } {
   const { code, error, message = cause } = Object(cause)
   if (error instanceof ParticleError) return { news: newsOf(error), ...(cause as Failure) }
@@ -88,7 +90,7 @@ export function failure(cause: unknown): Failure & { news: number } {
 }
 
 function newsOf({ code }: ParticleError): number {
-  // A refusal is told by the status.
+  // The status tells of a refusal.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
   return PASSING.includes(code) ? PATIENCE : 1
 }

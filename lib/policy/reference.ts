@@ -11,7 +11,9 @@ export function isReference(text: string): boolean {
   return text.startsWith('@') && !text.startsWith('@@')
 }
 
-/** The paths into the identity that a criteria takes values from, those that relations start from included. */
+/**
+ * The paths into the identity that a criteria takes values from, those that relations start from included.
+ */
 export function referencesIn(criteria: unknown): string[] {
   if (criteria instanceof Relation) return [criteria.start]
   if (typeof criteria === 'string') {

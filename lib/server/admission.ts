@@ -12,6 +12,9 @@ import type { Sources } from './sources.ts'
 import { Tickets } from './ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
 
+/** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
+const EXPIRY_ROUNDING_MS = 1_000
+
 /** An opened token, or what would be sealed in one. */
 export type Admission = Opened<Claims>
 
@@ -59,6 +62,14 @@ function carried<T extends object>(
   return result
 }
 
+/** Refuses a token whose identity only a handshake of its client can look up again. */
+export function staleToken(): ParticleError {
+  return new ParticleError(
+    'TOKEN_STALE',
+    'The rights were refreshed since the token was given: POST to handshake again',
+  )
+}
+
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
   readonly rights: Rights
@@ -101,12 +112,16 @@ export class Admissions {
 
   /**
    * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or was
-   * revoked: nothing of a revoked token is carried over.
+   * revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.#seal.open(token, true).catch(() => undefined)
-    return claims && this.rights.judge(claims).revoked === undefined ? claims : undefined
+    if (!claims || !this.rights.reaches(claims)) return undefined
+    if (this.rights.judge(claims).revoked !== undefined) return undefined
+    // An expired token may be in other hands: its positions go on, but its session's streams are out of its reach.
+    const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
+    return isCurrent ? claims : { ...claims, session: sessionId() }
   }
 
   /**
@@ -152,12 +167,7 @@ export class Admissions {
       : await this.#seal.open(token)
     const asks = this.readsRequest
     if (!this.refuseRevoked(claims)) return { admission: claims, renewed: false, asks }
-    if (asks) {
-      throw new ParticleError(
-        'TOKEN_STALE',
-        'The rights were refreshed since the token was given: POST to handshake again',
-      )
-    }
+    if (asks) throw staleToken()
     const admission = await this.#lookUp(claims, undefined, true, async () => {
       // A stream may have gone on under the new rights without its client's getting their token: a bare EventSource
       // comes back with the ticket that it has.

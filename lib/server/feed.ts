@@ -44,6 +44,7 @@ export class Feed {
   position: string | undefined
 
   readonly #host: FeedHost
+  readonly #collection: string
   readonly #routers = new Map<string, Router>()
   readonly #users = new Set<View>()
   #opening: Promise<void> | undefined
@@ -55,9 +56,11 @@ export class Feed {
   /** Those who wait until the log has come to a position. */
   readonly #waiting: Waiting
 
-  constructor(adapter: Adapter, host: FeedHost, index?: number) {
+  /** @param collection one of the adapter's collections, to ask where the source is */
+  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
     this.adapter = adapter
     this.index = index
+    this.#collection = collection
     this.#host = host
     this.floor = host.log.head
     this.#waiting = new Waiting(adapter)
@@ -111,7 +114,7 @@ export class Feed {
    * Where the source is now; undefined where that isn't known, nor to be had in time. The source is asked where it isn't followed at present, but may
    * be opened in the past: what is in the log by then may be older than now.
    */
-  async now(collection: string): Promise<string | undefined> {
+  async now(): Promise<string | undefined> {
     const { adapter } = this
     if (this.#opening && this.#subscription) {
       const { head } = this.#subscription
@@ -120,7 +123,7 @@ export class Feed {
     }
     if (!adapter.past) return this.position
     this.#asking ??= within(
-      adapter.read(collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
+      adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
       ASKING_TIMEOUT_MS,
     )
       .catch(() => undefined)

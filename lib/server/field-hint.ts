@@ -14,8 +14,9 @@ interface Naming {
 }
 
 /**
- * Makes a function that looks at the documents of a root, and says of each name of a manifest or a sort that none of
- * them has it, where they have a field of nearly that name that is not named. Undefined where nothing is named.
+ * Makes a function that looks at the documents of a root, and says of each name of a manifest or a sort that
+ * none of them has it, where they have a field of nearly that name that is not named. Undefined where nothing
+ * is named.
  */
 export function fieldHint(
   namings: readonly Naming[],

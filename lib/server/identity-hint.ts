@@ -18,8 +18,8 @@ const SOMETIMES: Readonly<Record<string, string>> = {
 const MISSING = /\bof undefined\b|\bis undefined\b|\bundefined is not\b|\bis not a function\b/
 
 /**
- * Tells which middleware is probably mounted after Particle's, where a lookup refused a client or failed, and reads of its
- * request what is not there.
+ * Tells which middleware is probably mounted after Particle's, where a lookup refused a client or failed, and
+ * reads of its request what is not there.
  *
  * @param error what the lookup threw, where it threw
  */

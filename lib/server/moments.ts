@@ -4,13 +4,10 @@ import type { Feed, FeedHost } from './feed.ts'
 export class Moments {
   readonly #host: FeedHost
   readonly #feeds: readonly Feed[]
-  readonly #collections: readonly string[]
 
-  /** @param collections a collection of each feed */
-  constructor(host: FeedHost, feeds: readonly Feed[], collections: readonly string[]) {
+  constructor(host: FeedHost, feeds: readonly Feed[]) {
     this.#host = host
     this.#feeds = feeds
-    this.#collections = collections
   }
 
   /** The present, as far as this process knows of the stores. */
@@ -20,9 +17,7 @@ export class Moments {
 
   /** The present of the stores themselves, whether they are followed at present or not. */
   async ask(): Promise<string> {
-    const places = await Promise.all(
-      this.#feeds.map((feed, index) => feed.now(this.#collections[index] ?? '')),
-    )
+    const places = await Promise.all(this.#feeds.map((feed) => feed.now()))
     return this.#host.point(
       this.#host.log.head,
       places.map((place) => place ?? ''),

@@ -58,6 +58,11 @@ export class Rights {
     return performance.timeOrigin + performance.now()
   }
 
+  /** Tells whether all decisions since a token was sealed are known: they are forgotten once it must have ended. */
+  reaches({ at }: Pick<Claims, 'at'>): boolean {
+    return at >= Rights.now() - this.#ttl - LOOKUP
+  }
+
   revoke(predicate: Predicate, reason: string): void {
     this.#add({ predicate, at: Rights.now(), moment: this.#moment(), reason })
   }

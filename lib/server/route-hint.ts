@@ -17,8 +17,8 @@ export class RouteHints {
   }
 
   /**
-   * Looks at a request that is no route's. Warns once it is answered by 404: another handler may have known what to do
-   * with it.
+   * Looks at a request that is no route's. Warns once it is answered by 404: another handler may have known
+   * what to do with it.
    *
    * @param pathname below where the middleware is mounted
    * @param original as it came

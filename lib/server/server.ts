@@ -6,7 +6,7 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, type Granted } from './admission.ts'
+import { Admissions, type Admitted, type Granted, staleToken } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
@@ -17,7 +17,7 @@ import { IdLines } from './frame.ts'
 import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
-import { MOST_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
+import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
 import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
@@ -29,6 +29,7 @@ import { Sources } from './sources.ts'
 import type { Stats } from './stats.ts'
 import type { Stream } from './stream.ts'
 import { Streams } from './streams.ts'
+import { Upkeep } from './upkeep.ts'
 import type { View } from './view.ts'
 import { Views } from './views.ts'
 import { Warnings } from './warnings.ts'
@@ -47,8 +48,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #streams: Streams
   readonly #host: ConnectionHost
   readonly #retry: Buffer
-  #timer: NodeJS.Timeout | undefined
-  #lastSweep: NodeJS.Timeout | undefined
+  readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
@@ -61,7 +61,7 @@ export class Server<Identity = AnyIdentity> {
     this.#retry = Buffer.from(`retry: ${retry}\n\n`)
     const host = {
       log: this.#log,
-      adapters: () => this.#adapters(),
+      adapters: () => this.#sources.positions,
       point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
       onDebug,
@@ -76,6 +76,12 @@ export class Server<Identity = AnyIdentity> {
     this.#views = new Views(this.#sources, this.#log, failed)
     const renewal = (error: unknown) => failed(error, 'renewal')
     this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
+    this.#upkeep = new Upkeep({
+      interval: this.options.heartbeat,
+      rest: replay.ms + 1,
+      beat: () => this.#beat(),
+      sweep: () => this.#sweep(),
+    })
     const flusher = new Flusher()
     const ids = new IdLines(this.#admissions.positions)
     this.#host = {
@@ -221,7 +227,8 @@ export class Server<Identity = AnyIdentity> {
     onClose: (close: () => void) => void,
   ): () => void {
     this.#refuseWhenFull()
-    if (admission) this.#admissions.refuseRevoked(admission)
+    // Rights may have been refreshed while the relations were read.
+    if (admission && this.#admissions.refuseRevoked(admission) && asks) throw staleToken()
     const related = this.#following.related(admission?.identity ?? {})
     const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
     const fingerprints = fingerprintsOf(views)
@@ -236,8 +243,7 @@ export class Server<Identity = AnyIdentity> {
       stream.renewed = true
     }
     this.#streams.add(stream)
-    clearTimeout(this.#lastSweep)
-    this.#timer ??= setInterval(() => this.#beat(), this.options.heartbeat).unref()
+    this.#upkeep.start()
     onClose(() => connection.close())
     connection.push(this.#retry)
     const here = {
@@ -266,13 +272,7 @@ export class Server<Identity = AnyIdentity> {
 
   #left(stream: Stream): void {
     this.#streams.delete(stream)
-    if (this.#streams.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    clearTimeout(this.#lastSweep)
-    // Once more when all that was kept for those who come back has become too old.
-    const { ms } = this.options.replay
-    this.#lastSweep = setTimeout(() => this.#sweep(), Math.min(ms + 1, MOST_TIMER)).unref()
+    if (this.#streams.size === 0) this.#upkeep.rest()
   }
 
   #sweep(): void {
@@ -290,11 +290,7 @@ export class Server<Identity = AnyIdentity> {
     this.#streams.beat(Math.max(heartbeat * 2, sessionTtl / 5))
   }
 
-  #adapters(): string[] {
-    return this.#sources.feeds.map((feed) => feed.position ?? '')
-  }
-
-  #point(sequence: number, adapters: readonly string[] = this.#adapters()): string {
+  #point(sequence: number, adapters: readonly string[] = this.#sources.positions): string {
     return formatPoint({ epoch: this.#epoch, sequence, adapters })
   }
 
@@ -308,7 +304,7 @@ export class Server<Identity = AnyIdentity> {
     // One turn later, so that this promise is known as the closing one before any stream's end can ask for it.
     await Promise.resolve()
     this.#streams.end()
-    clearTimeout(this.#lastSweep)
+    this.#upkeep.stop()
     await Promise.all([this.#views.close(), this.#following.close()])
     this.#log.clear()
     try {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
-import { callback, usesParameter } from '../source/callbacks/index.ts'
+import { callback, hasText, usesParameter } from '../source/callbacks/index.ts'
 import { missingMiddleware } from './identity-hint.ts'
 import type { IdentityLookup } from './identity-lookup.ts'
 import { Warnings } from './warnings.ts'
@@ -32,10 +32,11 @@ export class Identification {
 
   /**
    * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text tells, see
-   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
+   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`. A lookup without a
+   * text (a bound function, a Proxy) is taken to read it: to ask the client costs a handshake, to guess wrong a login.
    */
   get readsRequest(): boolean {
-    return this.#lookup !== undefined && usesParameter(this.#lookup, 3)
+    return this.#lookup !== undefined && (!hasText(this.#lookup) || usesParameter(this.#lookup, 3))
   }
 
   /**

@@ -11,7 +11,8 @@ const BY_COOKIE = ['session', 'cookies', 'signedCookies', 'user', 'isAuthenticat
 
 /**
  * Warns of options that are right each by itself, and together do what nobody wants.
- * @throws ParticleError `INVALID_OPTION` where a criteria takes something from the identity, and nothing finds one
+ * @throws ParticleError `INVALID_OPTION` where a criteria takes something from the identity, and nothing
+ * finds one
  */
 export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   const { secret, identityLookup, allowOrigin, dataSources } = options

@@ -96,7 +96,6 @@ export class Sources {
     this.#onError = (error) => host.onError(error, 'source')
     this.#warnings = new Warnings({ onError: this.#onError, onDebug: host.onDebug })
     const feeds: Feed[] = []
-    const collections: string[] = []
     const named = (adapter: unknown, name: string) =>
       links.has(name) ||
       handlesOf(dataSources).some((handle) => handle.adapter === adapter && handle.collectionName === name)
@@ -107,9 +106,8 @@ export class Sources {
         ({ adapter, collectionName }) => {
           const known = this.#feeds.get(adapter)
           if (known) return known
-          const feed = new Feed(adapter, host, feeds.length)
+          const feed = new Feed(adapter, host, feeds.length, collectionName)
           feeds.push(feed)
-          collections.push(collectionName)
           this.#feeds.set(adapter, feed)
           return feed
         },
@@ -122,7 +120,7 @@ export class Sources {
       ),
     )
     this.feeds = feeds
-    this.moments = new Moments(host, feeds, collections)
+    this.moments = new Moments(host, feeds)
     this.#references = new References(this.#criteria(), this.#warnings)
     for (const source of this.#sources) {
       if (source.kind !== 'collection') continue
@@ -140,6 +138,11 @@ export class Sources {
   /** Names the stores that positions hold a place of, and their order. */
   get stores(): string {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
+  }
+
+  /** The positions that the feeds have come to, in their order; an empty text for one that was not opened yet. */
+  get positions(): string[] {
+    return this.feeds.map((feed) => feed.position ?? '')
   }
 
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */

@@ -32,3 +32,33 @@ export interface Stream {
   /** What is being done about its rights: one thing after the other. */
   renewing?: Promise<void> | undefined
 }
+
+/** Whether the lookup of an admission began after that of another one. */
+export function isNewer(admission: Admission | undefined, than: Admission): boolean {
+  return admission !== undefined && admission.at > than.at
+}
+
+/**
+ * Finds the open streams of a session. There are several where a client came back before the server knew that its last
+ * connection was dead.
+ */
+export class SessionStreams {
+  readonly #streams = new Map<string, Set<Stream>>()
+
+  add(stream: Stream): void {
+    if (!stream.admission) return
+    const { session } = stream.admission
+    this.#streams.set(session, (this.#streams.get(session) ?? new Set()).add(stream))
+  }
+
+  delete(stream: Stream): void {
+    const session = stream.admission?.session ?? ''
+    const streams = this.#streams.get(session)
+    streams?.delete(stream)
+    if (streams?.size === 0) this.#streams.delete(session)
+  }
+
+  of(session: string): Stream[] {
+    return [...(this.#streams.get(session) ?? [])]
+  }
+}

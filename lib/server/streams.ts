@@ -8,7 +8,7 @@ import type { Related } from './related.ts'
 import { RENEWAL_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
 import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
-import { REFUSED, type Stream, TOO_LATE } from './stream.ts'
+import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './stream.ts'
 import type { View } from './view.ts'
 import type { Views } from './views.ts'
 
@@ -28,8 +28,7 @@ export class Streams {
   #lookups = 0
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
-  /** The newest stream of each session. */
-  readonly #bySession = new Map<string, Stream>()
+  readonly #bySession = new SessionStreams()
   /** Those whose rights are to be looked up anew soon. */
   readonly #due = new Set<Stream>()
 
@@ -51,7 +50,7 @@ export class Streams {
 
   add(stream: Stream): void {
     this.#streams.add(stream)
-    if (stream.admission) this.#bySession.set(stream.admission.session, stream)
+    this.#bySession.add(stream)
     this.#relate(stream, stream.related)
     this.#watch(stream)
   }
@@ -66,10 +65,9 @@ export class Streams {
 
   /** A stream has ended. */
   delete(stream: Stream): void {
-    const { session = '' } = stream.admission ?? {}
     this.#streams.delete(stream)
     this.#doubted.delete(stream)
-    if (this.#bySession.get(session) === stream) this.#bySession.delete(session)
+    this.#bySession.delete(stream)
     stream.request?.settle()
     stream.related?.close()
     stream.watching?.close()
@@ -83,16 +81,21 @@ export class Streams {
 
   /** Whether a stream of the session is open here. */
   has(session: string): boolean {
-    return this.#bySession.has(session)
+    return this.#bySession.of(session).length > 0
   }
 
   /**
-   * Lets the open stream of a session go on under the admission of a new handshake.
-   * @returns what it goes on under; undefined where no stream of the session is open here
+   * Lets the open streams of a session go on under the admission of a new handshake.
+   * @returns what they go on under; undefined where no stream of the session goes on under it here
    */
   present(admission: Admission): Admission | undefined {
-    const stream = this.#bySession.get(admission.session)
-    if (!stream) return undefined
+    const found = this.#bySession.of(admission.session).map((stream) => this.#present(stream, admission))
+    return found.findLast((each) => each !== undefined)
+  }
+
+  #present(stream: Stream, admission: Admission): Admission | undefined {
+    // A later handshake was faster: this lookup began before it, and must not bring its rights back.
+    if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
     const { revoked, stale } = this.#admissions.rights.judge(admission)
     if (revoked !== undefined) {
@@ -108,6 +111,7 @@ export class Streams {
     }
     // The lookup began before the rights were refreshed once more: the client must come again.
     if (stale && request) this.#sendRequest(connection, request)
+    else if (stale && stream.asks) void this.#ask(stream, 'refresh', RENEWAL_TIMEOUT_MS)
     else if (request) {
       stream.request = undefined
       request.settle()
@@ -115,9 +119,9 @@ export class Streams {
     return stream.admission
   }
 
-  /** Ends the open stream of a session whose identity was refused at a new handshake. */
+  /** Ends the open streams of a session whose identity was refused at a new handshake. */
   refuse(session: string): void {
-    this.#bySession.get(session)?.connection.end(REFUSED)
+    for (const { connection } of this.#bySession.of(session)) connection.end(REFUSED)
   }
 
   /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
@@ -254,7 +258,6 @@ export class Streams {
 
   /** Lets a stream go on under another admission: with other views, relations and dependencies. */
   #grant(stream: Stream, next: Admission): void {
-    const before = stream.admission
     const related = this.#following?.related(next.identity)
     let fingerprints: Record<string, string>
     try {
@@ -266,7 +269,7 @@ export class Streams {
     stream.related?.close()
     this.#relate(stream, related)
     // It may have been given other views while it was looked up.
-    stream.admission = before ? this.#admissions.goOn(before, next, fingerprints) : next
+    stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
     this.#watch(stream)
   }
 
@@ -285,7 +288,8 @@ export class Streams {
       if (!this.#streams.has(stream) || !admission) return
       try {
         const next = await this.#admissions.identifyAgain(admission)
-        if (!this.#streams.has(stream)) return
+        // The client may have presented itself anew meanwhile, as somebody else perhaps: that holds.
+        if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
         const { revoked } = this.#admissions.rights.judge(next)
         if (revoked !== undefined) {
           connection.end({ event: 'revoked', data: { reason: revoked } })
@@ -296,6 +300,8 @@ export class Streams {
         if (stream.begun) await this.#tell(stream)
       } catch (error) {
         const code = error instanceof ParticleError ? error.code : undefined
+        // What was refused is the identity of before, where the client has presented itself anew meanwhile.
+        if (isNewer(stream.admission, admission)) return
         if (code === 'UNAUTHORIZED') {
           connection.end(REFUSED)
           return

@@ -19,12 +19,13 @@ interface TicketClaims extends Claims {
 
 /**
  * Issues and redeems tickets. An address stands in the logs of every proxy, so the ticket in it must be of no use to
- * their readers: it is good once, within 15 seconds; with the browser cookie that it was issued to, until its token
- * ends, since a native EventSource comes back by itself to the same address.
+ * their readers: it is good once on each node, within 15 seconds; with the browser cookie that it was issued to, until its
+ * token ends, since a native EventSource comes back by itself to the same address. Nodes share no memory, so each knows
+ * only the tickets that it has redeemed itself.
  */
 export class Tickets {
   readonly #seal: Seal<TicketClaims>
-  /** Tickets that were redeemed, and when they were issued; each is forgotten once it is too old to be redeemed again. */
+  /** Tickets that were redeemed, and when; each is forgotten once it is too old to be redeemed again. */
   readonly #redeemed = new Map<string, number>()
 
   constructor(secret: string | Uint8Array = randomBytes(32), scope = '') {
@@ -50,18 +51,19 @@ export class Tickets {
   async redeem(text: string, browsers: readonly string[]): Promise<Opened<Claims>> {
     const { ticket, issued, browser, ...claims } = await this.#seal.open(text.slice(PREFIX.length))
     const now = Date.now()
-    const isFresh = now - issued < TICKET_MS && !this.#redeemed.has(ticket)
-    if (!isFresh && !browsers.some((value) => equal(hash(value), browser))) {
+    // A ticket of the future comes from a node whose clock is ahead: it must not outlive the others.
+    const isYoung = Math.abs(now - issued) < TICKET_MS
+    if ((!isYoung || this.#redeemed.has(ticket)) && !browsers.some((value) => equal(hash(value), browser))) {
       throw new ParticleError(
         'UNAUTHORIZED',
         `The ticket in the address is good once, within ${TICKET_MS / 1000} s, or with the cookie that the handshake set`,
       )
     }
     for (const [id, at] of this.#redeemed) {
-      if (now - at < TICKET_MS) break
+      if (now - at < TICKET_MS * 2) break
       this.#redeemed.delete(id)
     }
-    if (now - issued < TICKET_MS) this.#redeemed.set(ticket, issued)
+    if (isYoung) this.#redeemed.set(ticket, now)
     return claims
   }
 }

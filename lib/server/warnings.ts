@@ -1,6 +1,6 @@
 import { ParticleError } from '../errors.ts'
 
-/** Where warnings go: the server's options of these names. */
+/** Takes warnings: the server's options of these names. */
 export interface Reports {
   onError(error: ParticleError): void
   onDebug(message: string): void

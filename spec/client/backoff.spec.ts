@@ -20,6 +20,11 @@ describe('backoff', () => {
     expect(longest).to.deep.equal([2000, 4000, 8000, 16_000, 30_000, 30_000])
   })
 
+  it('opens the next stream at once after one that was good', () => {
+    expect(backoff(0, () => 0)).to.equal(0)
+    expect(backoff(0, () => 0.999999)).to.be.below(300)
+  })
+
   it('spreads clients over the window', () => {
     const delays = new Set(Array.from({ length: 100 }, () => backoff(3)))
     expect(delays.size).to.be.greaterThan(90)

@@ -10,7 +10,10 @@ export const FAST: Clock = {
   after: (milliseconds, callback) => CLOCK.after(milliseconds / 100, callback),
 }
 
-/** Real time, that many times as fast, also as the clock shows it; notes the delays that it was asked for, in milliseconds. */
+/**
+ * Real time, that many times as fast, also as the clock shows it; notes the delays that it was asked for, in
+ * milliseconds.
+ */
 export class FastClock implements Clock {
   readonly delays: number[] = []
   readonly #speed: number

@@ -1,10 +1,13 @@
 import { expect } from 'chai'
 import { type Collection, MongoClient } from 'mongodb'
+
+import type { Browser } from 'playwright-core'
 import { Client } from '../../lib/client/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
+import { chromiumOrSkip } from '../support/chromium.ts'
 import { type Listening, listen } from '../support/http.ts'
 import { until } from '../support/local.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
@@ -18,6 +21,31 @@ interface Row {
   odd: boolean
 }
 const rows = () => Array.from({ length: COUNT }, (_, _id): Row => ({ _id, n: 0, odd: _id % 2 === 1 }))
+
+interface Stats {
+  renders: number
+  frames: number
+  longest: number
+}
+
+/** A page as people write their first: it renders all rows at each notification. */
+const NAIVE_PAGE = `<!doctype html><table></table><script type="module">
+import { Client } from '/particle/client.js'
+Object.assign(window, { ready: false, shown: 0, renders: 0, painted: 0, longest: 0 })
+const frame = () => { window.painted++; requestAnimationFrame(frame) }
+const render = (data) => {
+  const began = performance.now()
+  document.querySelector('table').innerHTML = (data.users ?? []).map(({ _id, n }) => '<tr><td>' + _id + '<td>' + n).join('')
+  document.querySelector('table').offsetHeight
+  if (window.ready) window.renders++
+  window.shown = Math.min(...(data.users ?? []).map(({ n }) => n))
+  window.longest = Math.max(window.longest, performance.now() - began)
+}
+const client = new Client({ onData: render })
+await client.ready()
+requestAnimationFrame(frame)
+window.ready = true
+</script>`
 
 /** What a write of many documents is to everyone who follows it. */
 describe('A write of many documents', () => {
@@ -95,6 +123,44 @@ describe('A write of many documents', () => {
       expect(sizes.length).to.be.within(2, 10)
       expect(Math.max(...sizes)).to.be.at.most(30_000)
       expect(client.data.users?.every(({ n }) => n === 1)).to.equal(true)
+    })
+  })
+
+  describe('in a page that renders all of its rows each time', () => {
+    let browser: Browser
+    before(async function () {
+      browser = await chromiumOrSkip(this)
+    })
+    after(() => browser?.close())
+
+    it('renders at most once a frame, however many writes come', async () => {
+      const users = memory().collection<Row>('users')
+      await users.insertMany(rows())
+      server = new Server({ dataSources: { users: { manifest: true, collection: users } } })
+      const handler = server.middleware()
+      listening = await listen((request, response) => {
+        if (request.url === '/') response.setHeader('Content-Type', 'text/html').end(NAIVE_PAGE)
+        else handler(request, response)
+      })
+      const page = await browser.newPage()
+      try {
+        await page.goto(listening.url)
+        await page.waitForFunction('ready === true')
+        for (let n = 1; n <= 5; n++) {
+          for (let _id = 0; _id < COUNT; _id++) await users.updateOne({ _id }, { $set: { n } })
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+        await page.waitForFunction('shown === 5')
+        const { renders, frames, longest } = (await page.evaluate(
+          '({ renders, frames: painted, longest })',
+        )) as Stats
+        console.log(
+          `      ${5 * COUNT} writes: ${renders} renders in ${frames} frames, the longest ${Math.round(longest)} ms`,
+        )
+        expect(renders).to.be.within(1, frames + 1)
+      } finally {
+        await page.close()
+      }
     })
   })
 

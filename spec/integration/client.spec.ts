@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { EventSource } from 'eventsource'
 import { Client } from '../../lib/client/client.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
@@ -99,6 +100,23 @@ describe('Client and server over HTTP', () => {
     )
     expect(sizes.filter((size) => size !== 3000 && size !== 2000)).to.deep.equal([])
     expect(statuses).to.include.members(['waiting', 'ready', 'reconnecting'])
+  })
+
+  it('come together by an EventSource that is given as an option, time after time', async () => {
+    const people = memory().collection('people')
+    await start({
+      identityLookup: () => ({ user: 'ada' }),
+      dataSources: { people: { manifest: true, collection: people } },
+    })
+    const client = connect({}, { EventSource })
+    await client.ready()
+    for (let _id = 0; _id < 3; _id++) {
+      client.pause()
+      await people.insertOne({ _id })
+      client.resume()
+      await until(() => client.status === 'ready' && client.data.people?.length === _id + 1)
+    }
+    expect(server.stats().connections).to.equal(1)
   })
 
   it('refuse and are refused', async () => {

@@ -11,7 +11,7 @@ type Lookup = NonNullable<Parameters<typeof particle.middleware>[0]['identityLoo
 /** A session middleware, as far as a lookup sees of one: the cookie `user` says who is logged in. */
 const session = ((request: Visit, _response: unknown, next: () => void) => {
   const user = /user=(\d+)/.exec(request.headers.cookie ?? '')?.[1]
-  request.session = user === undefined ? {} : { userId: Number(user) }
+  Object.assign(request, { session: user === undefined ? {} : { userId: Number(user) } })
   next()
 }) as unknown as RequestHandler
 const db = {

@@ -19,7 +19,7 @@ import { openStream, type SseReader } from '../support/sse.ts'
 
 declare module 'express-session' {
   interface SessionData {
-    userId: string
+    user: string
   }
 }
 
@@ -59,8 +59,8 @@ class Witness {
 
 // A token that expects a session, as those of applications do: it must find one when the stream ends.
 morgan.token('user', (request) => {
-  const { session } = request as { session?: { userId?: string } }
-  return session ? String(session.userId) : 'nobody'
+  const { session } = request as { session?: { user?: string } }
+  return session ? String(session.user) : 'nobody'
 })
 
 /** An application with a login by session, and Particle. */
@@ -77,8 +77,8 @@ class Shop {
     this.server = new Server({
       dataSources: { users: { manifest: true, collection: users } },
       identityLookup: (_identity, _done, request) => {
-        const { session } = request as { session?: { userId?: string } }
-        return session?.userId ? { userId: session.userId } : null
+        const { session } = request as { session?: { user?: string } }
+        return session?.user ? { userId: session.user } : null
       },
       onError: (error) => this.errors.push(error),
     })
@@ -97,7 +97,7 @@ class Shop {
   async start(middlewares: readonly RequestHandler[]): Promise<string> {
     this.app.use(...middlewares)
     this.app.post('/login', (request, response) => {
-      request.session.userId = 'ann'
+      request.session.user = 'ann'
       response.end()
     })
     this.app.post('/logout', (request, response, next) => {
@@ -308,7 +308,7 @@ describe('Behind the middlewares of real applications', () => {
       const shop = open()
       const cookies = cookieSession({ keys: ['cat'] })
       const visits: RequestHandler = (request, _response, next) => {
-        const state = request.session as { userId?: string; visits?: number } | null
+        const state = request.session as { user?: string; visits?: number } | null
         if (request.path === '/particle/stream' && state) state.visits = 1
         next()
       }

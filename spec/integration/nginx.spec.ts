@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'chai'
 import { MongoClient } from 'mongodb'
@@ -10,11 +8,10 @@ import { Visitor } from '../support/cluster/visitor.ts'
 import { Writer } from '../support/cluster/writer.ts'
 import { until } from '../support/local.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
-import { startNginx } from '../support/nginx.ts'
+import { guideConfiguration, startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
 
 const TEAMS = ['t0', 't1']
-const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
 
 describe('The nginx configuration of docs/guides/nodes.md', function () {
   this.timeout(400_000)
@@ -33,11 +30,7 @@ describe('The nginx configuration of docs/guides/nodes.md', function () {
     const secret = randomUUID()
     cluster = await Cluster.start(2, { url: server.url, database, secret, heartbeat: 1000, replay: 30_000 })
     const port = await freePort()
-    const guide = await readFile(GUIDE, 'utf8')
-    const configuration = (/```nginx\n([\s\S]*?)```/.exec(guide)?.[1] ?? '')
-      .replace('127.0.0.1:3001', `127.0.0.1:${cluster.ports[0]}`)
-      .replace('127.0.0.1:3002', `127.0.0.1:${cluster.ports[1]}`)
-      .replace('listen 8080', `listen 127.0.0.1:${port}`)
+    const configuration = await guideConfiguration(cluster.ports, port)
     const started = await startNginx(configuration, port)
     if ('missing' in started) {
       console.log(`      skipped: ${started.missing}`)

@@ -27,9 +27,9 @@ const path: (string | { id: string })[] = parsePath('todos[5].done')
 const code: ErrorCode = new particle.ParticleError('CLOSED', 'It is closed.').code
 const typed = { dataSources: { users: { collection: memory().collection<{ _id: number; born: Date; password: string }>('users'), manifest: { born: true } } } }
 new particle.Server(typed)
-const born: string | undefined = new particle.Client<typeof typed>().data.users[0]?.born
+const born: string | undefined = new particle.Client<typeof typed>().data.users?.[0]?.born
 // @ts-expect-error: the manifest doesn't list it
-new Client<typeof typed>().data.users[0]?.password
+new Client<typeof typed>().data.users?.[0]?.password
 // @ts-expect-error: no sources
 new particle.Server({})
 // @ts-expect-error: no such code

@@ -167,16 +167,16 @@ describe('server/feed', () => {
           return { from: '5', to: '5' }
         },
       })
-      expect(await Promise.all([feed.now('users'), feed.now('users')])).to.deep.equal(['5', '5'])
+      expect(await Promise.all([feed.now(), feed.now()])).to.deep.equal(['5', '5'])
       expect(readings).to.equal(1)
       adapter.head = '7'
       await feed.acquire(watcher.view)
       // What lies before the end of the history may still be on its way.
-      expect([feed.position, await feed.now('users')]).to.deep.equal(['0', '7'])
+      expect([feed.position, await feed.now()]).to.deep.equal(['0', '7'])
       send(update(8))
-      expect(await feed.now('users')).to.equal('8')
+      expect(await feed.now()).to.equal('8')
       await feed.release(watcher.view)
-      expect([await feed.now('users'), readings]).to.deep.equal(['5', 2])
+      expect([await feed.now(), readings]).to.deep.equal(['5', 2])
     })
 
     it('does not know where its source is where that can not say, and need not where it keeps no history', async () => {
@@ -184,9 +184,9 @@ describe('server/feed', () => {
       adapter.read = async () => {
         throw new Error('away')
       }
-      expect(await feed.now('users')).to.equal(undefined)
+      expect(await feed.now()).to.equal(undefined)
       Object.assign(adapter, { past: async () => '0' })
-      expect(await feed.now('users')).to.equal(undefined)
+      expect(await feed.now()).to.equal(undefined)
     })
 
     it('moves the floor when the source can not go on from there', async () => {

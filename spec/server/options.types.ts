@@ -13,7 +13,7 @@ interface User {
   since: Date
 }
 /** A request as a session middleware leaves it. */
-type Visit = express.Request & { session: { userId?: number } }
+type Visit = Omit<express.Request, 'session'> & { session: { userId?: number } }
 declare const users: Collection<User>
 const todos = memory().collection<{ owner: number; title: string }>('todos')
 const manifest = { title: true } as const
@@ -109,11 +109,6 @@ particle.middleware({
 })
 // @ts-expect-error: a request is no text
 particle.middleware({ identityLookup: (_identity, _done, request: string) => request, dataSources: {} })
-
-particle.middleware({
-  identityLookup: (_identity, _done, request?: express.Request) => ({ ip: request?.ip ?? '' }),
-  dataSources: { todos: { ...todosOf, criteria: (identity) => ({ ip: identity.ip.trim() }) } },
-})
 
 // A promise; its answer in the JSON form that functions get.
 const { server: promised } = particle.middleware({
@@ -231,10 +226,10 @@ particle.middleware(constant).server.refresh((identity) => expectTypeOf(identity
 particle.middleware(satisfying).server.refresh((identity) => expectTypeOf(identity).toEqualTypeOf<Known>())
 particle.middleware(declared).server.refresh((identity) => expectTypeOf(identity).toBeAny())
 expectTypeOf(new particle.Client<typeof options>().data).toEqualTypeOf<{
-  todos: { _id: string; title: string }[]
+  todos?: { _id: string; title: string }[]
 }>()
 expectTypeOf(new particle.Client<typeof satisfying>().data).toEqualTypeOf<{
-  todos: { _id: string; title: string }[]
+  todos?: { _id: string; title: string }[]
 }>()
 
 // Functions that stand alone.

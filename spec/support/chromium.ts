@@ -1,9 +1,20 @@
-import { execFileSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Browser, type BrowserContext, chromium, type LaunchOptions } from 'playwright-core'
+import { findOrInstall } from './debian.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
+const ARGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 /** Turns the back/forward cache on, which Playwright turns off and users have. */
 export const AS_USERS_HAVE_IT: LaunchOptions = { ignoreDefaultArgs: ['--disable-back-forward-cache'] }
@@ -13,62 +24,32 @@ export const AS_USERS_HAVE_IT: LaunchOptions = { ignoreDefaultArgs: ['--disable-
  * Where there is none, the specs of the context are skipped with the reason; in CI (`CI` is set) they fail.
  */
 export async function chromiumOrSkip(context: Mocha.Context, options: LaunchOptions = {}): Promise<Browser> {
+  const executablePath = chromiumPathOrSkip(context)
+  return await chromium.launch({ executablePath, ...options, args: [...ARGS, ...(options.args ?? [])] })
+}
+
+/** Launches the Chromium of {@link chromiumOrSkip} with preferences of its user, such as which cookies it takes. */
+export async function chromiumWithPreferences(
+  context: Mocha.Context,
+  preferences: object,
+  options: LaunchOptions = {},
+): Promise<BrowserContext> {
+  const executablePath = chromiumPathOrSkip(context)
+  const folder = await mkdtemp(join(tmpdir(), 'particle-chromium-'))
+  await mkdir(join(folder, 'Default'))
+  await writeFile(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences))
+  const args = [...ARGS, ...(options.args ?? [])]
+  const browser = await chromium.launchPersistentContext(folder, { executablePath, ...options, args })
+  browser.once('close', () => void rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return browser
+}
+
+function chromiumPathOrSkip(context: Mocha.Context): string {
   context.timeout(300_000) // on a bare machine it is installed first
-  const executablePath = findChromium() ?? installChromium()
-  if (executablePath === undefined) {
-    const missing = 'There is no Chromium: set CHROMIUM_PATH, or install the package chromium.'
-    if (process.env.CI) throw new Error(missing)
-    console.log(`      ${missing}`)
-    return context.skip()
-  }
-  return chromium.launch({
-    executablePath,
-    ...options,
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
-}
-
-function findChromium(): string | undefined {
-  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH
-  return NAMES.map(onPath).find((path) => path !== undefined)
-}
-
-function installChromium(): string | undefined {
-  if (process.getuid?.() !== 0 || !onPath('apt-get')) return undefined
-  console.log("      No Chromium found: installing Debian's with apt-get install chromium.")
-  try {
-    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
-      stdio: 'ignore',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
-  } catch (error) {
-    console.log(`      That failed: ${error instanceof Error ? error.message : error}`)
-  }
-  return findChromium()
-}
-
-function onPath(name: string): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, name))
-    .find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
+  const executablePath = process.env.CHROMIUM_PATH || findOrInstall(NAMES, 'chromium')
+  if (executablePath !== undefined) return executablePath
+  const missing = 'There is no Chromium: set CHROMIUM_PATH, or install the package chromium.'
+  if (process.env.CI) throw new Error(missing)
+  console.log(`      ${missing}`)
+  return context.skip()
 }

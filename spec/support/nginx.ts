@@ -1,10 +1,20 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { findOrInstall } from './debian.ts'
 import { startProgram } from './process.ts'
+
+const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
+
+/** Reads the configuration of docs/guides/nodes.md, for two nodes and a port of this machine. */
+export async function guideConfiguration(nodes: readonly number[], port: number): Promise<string> {
+  const guide = await readFile(GUIDE, 'utf8')
+  return (/```nginx\n([\s\S]*?)```/.exec(guide)?.[1] ?? '')
+    .replace('127.0.0.1:3001', `127.0.0.1:${nodes[0]}`)
+    .replace('127.0.0.1:3002', `127.0.0.1:${nodes[1]}`)
+    .replace('listen 8080', `listen 127.0.0.1:${port}`)
+}
 
 /**
  * An nginx that serves a configuration of an `http` block: the one on the PATH, else Debian's, which it installs where it may. Where there is
@@ -14,7 +24,7 @@ export async function startNginx(
   configuration: string,
   port: number,
 ): Promise<{ stop(): Promise<void> } | { missing: string }> {
-  const command = find() ?? install()
+  const command = findOrInstall(['nginx'], 'nginx-light')
   if (command === undefined) {
     const missing = 'There is no nginx: install the package nginx-light.'
     if (process.env.CI) throw new Error(missing)
@@ -50,28 +60,6 @@ export async function startNginx(
   const output = program.output()
   await stop()
   throw new Error(`nginx does not serve: ${output}`)
-}
-
-function find(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
-  return folders.map((folder) => join(folder, 'nginx')).find((file) => existsSync(file))
-}
-
-function install(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  console.log("      No nginx found: installing Debian's with apt-get install nginx-light.")
-  // A server of its own is not to be started by the installation.
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  try {
-    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'nginx-light'], {
-      stdio: 'ignore',
-      env,
-    })
-  } catch (error) {
-    console.log(`      That failed: ${error instanceof Error ? error.message : error}`)
-  }
-  return find()
 }
 
 function answers(port: number): Promise<boolean> {

@@ -4,6 +4,7 @@ import { appendFile, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Client, type Pool } from 'pg'
+import { installPackage } from './debian.ts'
 import { freePort, type Program, runProgram, startProgram } from './process.ts'
 
 /** A PostgreSQL server for specs. */
@@ -204,18 +205,7 @@ function debianFolders(): string[] {
 }
 
 function installPrograms(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  console.log("postgres: none found; installing Debian's with apt-get install postgresql.")
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  try {
-    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'postgresql'], {
-      stdio: 'ignore',
-      env,
-    })
-  } catch (error) {
-    console.log(`postgres: that failed: ${error instanceof Error ? error.message : error}`)
-  }
+  installPackage('postgresql')
   return findPrograms()
 }
 

@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { createClient } from 'redis'
+import { findOrInstall } from './debian.ts'
 import { freePort, type Program, startProgram } from './process.ts'
 
 /** A Redis server for specs. */
@@ -25,7 +24,7 @@ const NAMES = ['redis-server', 'valkey-server']
  * Throws {@link NoRedis} with the reason when none is to be had.
  */
 export async function startRedis(...args: string[]): Promise<RedisServer> {
-  const command = onPath(...NAMES) ?? installRedis()
+  const command = findOrInstall(NAMES, 'redis-server')
   if (command === undefined) {
     throw new NoRedis('There is no Redis server: set REDIS_URL, or install the package redis-server.')
   }
@@ -83,26 +82,6 @@ export async function redisOrSkip(
     console.log(`redis: skipped. ${error.message}`)
     return context.skip()
   }
-}
-
-function installRedis(): string | undefined {
-  if (process.getuid?.() !== 0 || !onPath('apt-get')) return undefined
-  console.log("redis: no server found: installing Debian's with apt-get install redis-server")
-  try {
-    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore' })
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'redis-server'], {
-      stdio: 'ignore',
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    })
-  } catch (error) {
-    console.log(`redis: that failed: ${error instanceof Error ? error.message : error}`)
-  }
-  return onPath(...NAMES)
-}
-
-function onPath(...names: string[]): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => existsSync(file))
 }
 
 /** Waits until the server has loaded its data; its version. */

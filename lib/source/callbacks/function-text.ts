@@ -1,4 +1,4 @@
-/** What the text of a function tells of how it takes its arguments and how it answers. */
+/** Splits the text of a function into what it declares and what it does. */
 interface FunctionText {
   /** The text of each parameter, without comments; rest parameters begin with `...`. */
   parameters: readonly string[]
@@ -15,9 +15,9 @@ const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Whether a function can do something with its parameter of that number, counted from 1: its text names the parameter
- * again after it declared it, or says `arguments`. A function whose text can't be had (a bound one, say) is taken to use
- * what its `length` counts.
+ * Whether a function can do something with its parameter of that number, counted from 1: its text names the
+ * parameter again after it declared it, or says `arguments`. A function whose text can't be had (a bound one,
+ * say) is taken to use what its `length` counts.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
   const text = textOf(fn)
@@ -31,7 +31,15 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own text tells. */
+/** Whether the text of a function can be had and read. A bound function and a Proxy have none. */
+export function hasText(fn: (...args: never[]) => unknown): boolean {
+  return textOf(fn) !== undefined
+}
+
+/**
+ * Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own
+ * text tells.
+ */
 export function readsOfParameter(
   fn: (...args: never[]) => unknown,
   number: number,
@@ -53,7 +61,10 @@ export function readsOfParameter(
   })
 }
 
-/** Whether a function can only answer with `undefined`: its body is a block that says neither `return` nor `throw`. */
+/**
+ * Whether a function can only answer with `undefined`: its body is a block that says neither `return` nor
+ * `throw`.
+ */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
   return (

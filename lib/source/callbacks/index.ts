@@ -1,4 +1,4 @@
 export { CallbackAdapter } from './adapter.ts'
 export { callback } from './call.ts'
 export type { CallbackSource } from './form.ts'
-export { readsOfParameter, returnsNothing, usesParameter } from './function-text.ts'
+export { hasText, readsOfParameter, returnsNothing, usesParameter } from './function-text.ts'

@@ -195,7 +195,8 @@ const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
  * @param db a database: `client.db('name')`, or `mongoose.connection.db` once mongoose is connected
- * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for unknown options
+ * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for unknown
+ *   options
  */
 export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)

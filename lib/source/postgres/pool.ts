@@ -50,5 +50,5 @@ export function checkPool(pool: unknown): asserts pool is Pool {
         ? 'this one was ended already'
         : undefined
   if (given !== undefined)
-    throw new ParticleError('INVALID_OPTION', `postgres(pool) takes a Pool of the package pg, but ${given}`)
+    throw new ParticleError('INVALID_OPTION', `postgres(pool) takes a Pool of the pg package, but ${given}`)
 }
