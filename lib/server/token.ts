@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
 import type { JWTPayload } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
@@ -14,6 +14,11 @@ export interface Claims {
   identity: Json
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
+  /**
+   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before is not
+   * honoured. Left out where all have the same rights.
+   */
+  since?: Record<string, string[]>
   /** The views of the last token before that had others: positions that were given with it are held against them. */
   previous?: Record<string, string>
   /** When the identity began to be looked up: milliseconds since the epoch. */
@@ -96,18 +101,10 @@ export class Seal<T extends Claims> {
   }
 }
 
-/** Seals and opens tokens, and names the secret. */
+/** Seals and opens tokens. */
 export class TokenSeal extends Seal<Claims> {
-  readonly #tagKey: Uint8Array
-
   constructor(secret: string | Uint8Array = randomBytes(32), scope = '') {
     super(deriveKey(secret, scope, 'token'))
-    this.#tagKey = deriveKey(secret, scope, 'tag')
-  }
-
-  /** Names the secret together with the sources, without telling it: positions of other servers are told apart by it. */
-  tag(sources: string): string {
-    return createHmac('sha256', this.#tagKey).update(sources).digest('base64url').slice(0, 6)
   }
 }
 
