@@ -39,7 +39,8 @@ export class HttpTransport implements Transport {
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    this.#foreign = base !== undefined && originOf(url) !== originOf(base)
+    // The page's own origin, where it has one: that of a sandboxed frame is not its address's.
+    this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))
   }
 
   get expired(): boolean {
