@@ -13,7 +13,8 @@ export function push(array: readonly Json[], data: Json): Json[] {
   known(rest)
   const at = integer('$position', $position) ?? array.length
   const slice = integer('$slice', $slice)
-  const result = array.toSpliced(at, 0, ...$each)
+  const result = [...array]
+  result.splice(at, 0, ...$each)
   if ($sort !== undefined) result.sort(sorter($sort))
   if (slice === undefined) return result
   return slice < 0 ? result.slice(slice) : result.slice(0, slice)

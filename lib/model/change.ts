@@ -109,7 +109,10 @@ function changeElement(
   const index = keyOf(array, segment)
   if (index !== undefined) {
     const next = change(array[Number(index)], op, path, conditions, at + 1)
-    return next === UNCHANGED ? UNCHANGED : array.with(Number(index), next ?? null)
+    if (next === UNCHANGED) return UNCHANGED
+    const copy = [...array]
+    copy[Number(index)] = next ?? null
+    return copy
   }
   const made = { _id: idOf(segment.id) }
   const next = change(made, op, path, conditions, at + 1)

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { build } from 'esbuild'
@@ -29,6 +30,14 @@ describe('the bundle for browsers', () => {
   it(`is at most ${MOST} bytes, minified and gzipped`, async () => {
     const { code } = await bundle()
     expect(gzipSync(code, { level: 9 }).length).to.be.at.most(MOST)
+  })
+
+  it('needs nothing that came to browsers after ES2022', function () {
+    this.timeout(60_000)
+    const es2022 = ['--target', 'es2022', '--lib', 'es2022,dom,dom.iterable', '--module', 'nodenext']
+    const how = ['--ignoreConfig', '--noEmit', '--strict', '--allowImportingTsExtensions', ...es2022]
+    const tsc = ['node_modules/typescript/bin/tsc', ...how, '--types', '', 'lib/client/index.ts']
+    expect(() => execFileSync(process.execPath, tsc, { stdio: 'pipe' })).not.to.throw()
   })
 
   it('holds nothing of Node, of the server or of a package other than the parser of events', async () => {

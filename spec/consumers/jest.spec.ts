@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { serveAda } from '../support/ada.ts'
 import { LIVE, type Project, projectOrSkip } from '../support/consumers.ts'
+import { ROOT } from '../support/packed.ts'
 
 describe('Particle in tests by Jest', function () {
   this.timeout(120_000)
@@ -9,6 +12,9 @@ describe('Particle in tests by Jest', function () {
 
   before(async function () {
     project = await projectOrSkip(this, 'jest')
+    const guide = await readFile(join(ROOT, 'docs/guides/consumers.md'), 'utf8')
+    const environment = /^ {3}```cjs\n(.*?)^ {3}```$/ms.exec(guide)?.[1]?.replace(/^ {3}/gm, '')
+    await project.write('jsdom-with-fetch.cjs', environment ?? '')
     ada = await serveAda()
   })
 

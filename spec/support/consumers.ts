@@ -20,7 +20,8 @@ export interface Project {
   run(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>
 }
 
-let installed: Promise<string> | undefined
+let tools: Promise<string> | undefined
+let root: Promise<string> | undefined
 
 /**
  * A project with the files of `spec/consumers/projects/<name>`.
@@ -28,19 +29,21 @@ let installed: Promise<string> | undefined
  */
 export async function projectOrSkip(context: Mocha.Context, name: string): Promise<Project> {
   context.timeout(400_000) // on a bare machine the tools are installed first
-  installed ??= prepare()
-  const root = await installed.catch((error: unknown) => {
+  tools ??= findTools()
+  const found = await tools.catch((error: unknown) => {
     if (process.env.CI) throw error
-    console.log(`      The consumers can't be installed: ${outputOf(error).trim().slice(0, 1000)}`)
+    console.log(
+      `      The tools can't be installed: ${outputOf(error).trim().split('\n').slice(0, 4).join('; ')}`,
+    )
     return context.skip()
   })
-  const folder = join(root, name)
+  root ??= installPackage(found)
+  const folder = join(await root, name)
   await cp(join(PROJECTS, name), folder, { recursive: true })
-  return projectIn(folder)
+  return projectIn(folder, found)
 }
 
-function projectIn(folder: string): Project {
-  const tools = join(folder, '..', '..', '..')
+function projectIn(folder: string, tools: string): Project {
   return {
     folder,
     tools,
@@ -59,14 +62,17 @@ function projectIn(folder: string): Project {
   }
 }
 
-/** Installs the tools, unless they are there, and beside them the package; returns the folder that projects go to. */
-async function prepare(): Promise<string> {
+/** The folder that has the tools; installs them where they are not there yet. */
+async function findTools(): Promise<string> {
   const list = await readFile(join(PROJECTS, 'package.json'), 'utf8')
-  const tools = join(
-    CACHE,
-    createHash('sha256').update(`${process.version} ${list}`).digest('hex').slice(0, 12),
-  )
-  if (!existsSync(tools)) await installTools(tools)
+  const hash = createHash('sha256').update(`${process.version} ${list}`).digest('hex').slice(0, 12)
+  const folder = join(CACHE, hash)
+  if (!existsSync(folder)) await installTools(folder)
+  return folder
+}
+
+/** Installs the packed package below the tools; returns the folder that projects go to, which ends with this process. */
+async function installPackage(tools: string): Promise<string> {
   await mkdir(join(tools, 'runs'), { recursive: true })
   const folder = await mkdtemp(join(tools, 'runs', 'run-'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
