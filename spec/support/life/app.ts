@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import compression from 'compression'
-import cors from 'cors'
+import cors, { type CorsOptions } from 'cors'
 import express, { type Express } from 'express'
 import type { Store } from 'express-session'
 import express4 from 'express4'
@@ -42,6 +42,8 @@ export interface AppOptions {
   base?: string
   /** What express takes as `trust proxy`; the cookies of the login are then `Secure`. */
   trustProxy?: boolean
+  /** Options of cors. Default: none, which lets all pages in, without their cookies. */
+  cors?: CorsOptions
   /** Options of helmet. Default: none, which is all of its headers. */
   helmet?: HelmetOptions
   port?: number
@@ -121,7 +123,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   })
   app.use(morgan('tiny', { stream: { write: (line) => log.push(line.trim()) } }))
   app.use(helmet(options.helmet))
-  app.use(cors())
+  app.use(cors(options.cors))
   app.use(compression())
   options.before?.(app)
   const secret = 'the secret of the site, not of Particle'
