@@ -4,6 +4,8 @@ import { type Failure, isFinal } from './transport.ts'
 
 /** The statuses of servers and gateways that are unavailable for a while. */
 const AWAY: readonly number[] = [429, 502, 503, 504]
+/** Sets after how many tries a gateway that is away is told. */
+const AWAY_TRIES = 3
 /** Caps `Retry-After`, in milliseconds: the visitors of a page do not wait for longer. */
 const LONGEST_WAIT = 300_000
 
@@ -38,9 +40,12 @@ export async function failureOf(
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
+  const away = AWAY.includes(status)
   return {
+    // A gateway that finds no server for a moment, as in a deploy, is no news yet.
+    ...(away && !json ? { news: AWAY_TRIES } : {}),
     error: new ParticleError(
-      AWAY.includes(status) ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
+      away ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
       `${asked} answered ${status} ${type}${detour}, not ${other}: is another route before Particle's?`,
     ),
     wait,

@@ -42,9 +42,8 @@ export class HttpTransport implements Transport {
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    // The origin of a sandboxed frame is none's, whatever its address.
-    const opaque = globalThis.origin === 'null'
-    this.#foreign = base !== undefined && (opaque || originOf(url) !== originOf(base))
+    // The page's own origin, where it has one: that of a sandboxed frame is not its address's.
+    this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))
   }
 
   get expired(): boolean {

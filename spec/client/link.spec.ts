@@ -433,9 +433,22 @@ describe('link', () => {
     bench.client.close()
   })
 
+  it("tells of a gateway's page at the third try, and once", async () => {
+    const bench = new Bench()
+    for (let n = 0; n < 6; n++) bench.answers.push([502, '<html>'])
+    await settle()
+    const told: number[] = []
+    for (let n = 0; n < 5; n++) {
+      told.push(bench.errors.length)
+      await bench.clock.pass(bench.clock.next)
+    }
+    expect(told).to.deep.equal([0, 0, 1, 1, 1])
+    bench.client.close()
+  })
+
   it('tells of a server that is away only after a minute, and once', async () => {
     const bench = new Bench()
-    for (let n = 0; n < 20; n++) bench.answers.push(n % 2 ? [502, '<html>'] : new TypeError('fetch failed'))
+    for (let n = 0; n < 20; n++) bench.answers.push(n % 2 ? [502, {}] : new TypeError('fetch failed'))
     await settle()
     const told: number[] = []
     for (let n = 0; n < 19; n++) {
