@@ -52,6 +52,5 @@ export type {
   Reading,
   Subscription,
 } from './source/source.ts'
-// 'module.exports' is what `require('particle')` gives in place of the module's namespace: the object alone, so that all that a
-// CommonJS user needs at run time must be on it. Types come by name to both kinds of modules.
-export { Client, ParticleError, particle as 'module.exports', related, Server }
+// All that the default export has comes by name too: `require('particle')` gives the names.
+export { Client, middleware, ParticleError, related, Server }

@@ -3,8 +3,6 @@
  * nothing of a document.
  */
 export interface Point {
-  /** Names the secret and the adapters; points of another tag are not comparable. */
-  tag: string
   /** Names the process. */
   epoch: string
   /** The process's own count of changes. */
@@ -19,12 +17,15 @@ export interface Position extends Point {
   rights: string
 }
 
-/** The text of a point: what all clients that hold it share. */
-export function formatPoint(point: Point): string {
-  return `${point.tag}:${point.epoch}:${point.sequence.toString(36)}:${point.adapters.join('|')}`
+/** So many characters hold the greatest safe integer: all counts are as long, so that a text's length says nothing of them. */
+const DIGITS = 11
+
+/** The text of a point: what all clients that hold it share. No client ever reads it: see `PositionSeal`. */
+export function formatPoint({ epoch, sequence, adapters }: Point): string {
+  return `${epoch}:${sequence.toString(36).padStart(DIGITS, '0')}:${adapters.join('|')}`
 }
 
-/** The text of a position, as it stands on an `id:` line: printable ASCII, no spaces. */
+/** The text of a position, as it is sealed: printable ASCII, no spaces. */
 export function formatPosition(point: string, rights: string): string {
   return `${point}:${rights}`
 }
@@ -32,14 +33,25 @@ export function formatPosition(point: string, rights: string): string {
 /** An `id:` that is no position: a client that comes back with it is reset. It takes back the position that was given before. */
 export const NO_POSITION = 'none'
 
-const FORM = /^([\w-]{1,32}):([\w-]{1,32}):([0-9a-z]{1,11}):([\w.~|-]{0,2000}):([\w-]{1,32})$/
+const POINT = '([\\w-]{1,32}):([0-9a-z]{11}):([\\w.~|-]{0,2000})'
+const POINT_FORM = new RegExp(`^${POINT}$`)
+const POSITION_FORM = new RegExp(`^${POINT}:([\\w-]{1,32})$`)
+
+/** The point of a text, or `undefined` when it isn't one. */
+export function parsePoint(text: string): Point | undefined {
+  return pointOf(POINT_FORM.exec(text))
+}
 
 /** The position of a text, or `undefined` when it isn't one. */
 export function parsePosition(text: string): Position | undefined {
-  const match = FORM.exec(text)
+  const match = POSITION_FORM.exec(text)
+  const point = pointOf(match)
+  return point && { ...point, rights: match?.[4] ?? '' }
+}
+
+function pointOf(match: RegExpExecArray | null): Point | undefined {
   if (!match) return undefined
-  const [, tag = '', epoch = '', count = '', adapters = '', rights = ''] = match
+  const [, epoch = '', count = '', adapters = ''] = match
   const sequence = Number.parseInt(count, 36)
-  if (!Number.isSafeInteger(sequence)) return undefined
-  return { tag, epoch, sequence, adapters: adapters.split('|'), rights }
+  return Number.isSafeInteger(sequence) ? { epoch, sequence, adapters: adapters.split('|') } : undefined
 }

@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { Following } from './following.ts'
+import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from './grant.ts'
 import type { ResolvedOptions } from './options.ts'
+import { PositionSeal } from './position-seal.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
 import { Identification } from './session.ts'
@@ -37,16 +39,24 @@ export interface Granted {
   ticket: string | undefined
 }
 
-/** Copies an admission to a new set of views, and remembers the previous set so that positions issued for it stay valid. */
-export function carried<T extends object>(
+/** By what a client is known to be the same one. */
+type Client = Pick<Claims, 'given' | 'identity'>
+
+/**
+ * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it stay valid.
+ * @param moment since when views are granted that were not before; undefined where all have the same rights
+ */
+function carried<T extends object>(
   admission: T,
-  before: Pick<Claims, 'views' | 'previous'> | undefined,
+  before: Grant | undefined,
   views: Claims['views'],
-): T & Pick<Claims, 'views' | 'previous'> {
+  moment: string | undefined,
+): T & Grant {
   // Keeps the last set that differs, so that issuing an unused token does not invalidate older positions.
   const same = before && rightsOf(before.views) === rightsOf(views)
   const previous = same ? before.previous : before?.views
-  const result: T & Pick<Claims, 'views' | 'previous'> = { ...admission, views }
+  const result: T & Grant = { ...admission, views }
+  if (moment !== undefined) result.since = sinceOf(views, before, moment)
   if (previous) result.previous = previous
   else delete result.previous
   return result
@@ -62,9 +72,10 @@ export function staleToken(): ParticleError {
 
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
-  /** Names the secret and the sources. */
-  readonly tag: string
   readonly rights: Rights
+  readonly regrants = new Regrants()
+  /** Seals the positions that are given to clients. */
+  readonly positions: PositionSeal
   /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
   readonly readsRequest: boolean
   readonly #ttl: number
@@ -82,10 +93,21 @@ export class Admissions {
     const scope = scopeOf(options)
     this.#seal = new TokenSeal(secret, scope)
     this.#tickets = new Tickets(secret, scope)
+    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.readsRequest = this.#identification.readsRequest
-    this.tag = this.#seal.tag(sources.stores)
-    this.rights = new Rights(sessionTtl, onError)
+    this.rights = new Rights(sessionTtl, onError, () => sources.moments.now)
+  }
+
+  /** Lets a stream that had the one admission go on with another one, and with views of its own: what is new in these is granted now. */
+  goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
+    const moment = this.#identification.required ? this.#sources.moments.now : undefined
+    const result = carried(next, before, views, moment)
+    if (moment !== undefined) {
+      result.since = sinceOf(views, next, moment)
+      this.regrants.note(next.session, before.views, views, moment)
+    }
+    return result
   }
 
   /**
@@ -108,7 +130,13 @@ export class Admissions {
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
   identify(given: Json, request: IncomingMessage | undefined, before?: Claims): Promise<Admission> {
-    return this.#lookUp({ session: before?.session ?? sessionId(), given }, request, before, true)
+    return this.#lookUp({ session: before?.session ?? sessionId(), given }, request, true, async (now) => {
+      const moment = await this.#askMoment()
+      return {
+        moment,
+        before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
+      }
+    })
   }
 
   /**
@@ -116,7 +144,10 @@ export class Admissions {
    * what {@link Admissions.identify} does.
    */
   identifyAgain(claims: Claims): Promise<Admission> {
-    return this.#lookUp(claims, undefined, claims, false)
+    return this.#lookUp(claims, undefined, false, async () => ({
+      moment: await this.#askMoment(),
+      before: claims,
+    }))
   }
 
   /**
@@ -137,7 +168,13 @@ export class Admissions {
     const asks = this.readsRequest
     if (!this.refuseRevoked(claims)) return { admission: claims, renewed: false, asks }
     if (asks) throw staleToken()
-    return { admission: await this.#lookUp(claims, undefined, claims, true), renewed: true }
+    const admission = await this.#lookUp(claims, undefined, true, async () => {
+      // A stream may have gone on under the new rights without its client's getting their token: a bare EventSource
+      // comes back with the ticket that it has.
+      const { moment } = this.rights.judge(claims)
+      return moment && claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
+    })
+    return { admission, renewed: true }
   }
 
   /**
@@ -164,17 +201,34 @@ export class Admissions {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
   }
 
+  /**
+   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all granted now.
+   * Where rights were looked at anew since, nothing of before that: they may have been others meanwhile.
+   */
+  #continued(before: Claims, now: Client, moment: string): Grant {
+    const { revoked, moment: decided } = this.rights.judge(before)
+    const same = sameClient(before, now, !this.readsRequest)
+    if (!same || revoked !== undefined || !before.since) return grantedAt(moment, before)
+    return decided === undefined ? before : grantedAt(decided, before)
+  }
+
+  async #askMoment(): Promise<string | undefined> {
+    return this.#identification.required ? this.#sources.moments.ask() : undefined
+  }
+
+  /** @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of before */
   async #lookUp(
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,
-    before: Pick<Claims, 'views' | 'previous'> | undefined,
     settle: boolean,
+    grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
   ): Promise<Admission> {
     for (;;) {
       const at = Rights.now()
       const identity = await this.#identification.identify(given, request)
       if (settle) await this.#following?.settle(identity)
-      const admission = this.#admission({ session, given, identity, at }, before)
+      const { moment, before } = await grantOf({ given, identity })
+      const admission = this.#admission({ session, given, identity, at }, before, moment)
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)
       if (!stale || revoked !== undefined) return admission
@@ -183,12 +237,13 @@ export class Admissions {
 
   #admission(
     known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
-    before: Pick<Claims, 'views' | 'previous'> | undefined,
+    before: Grant | undefined,
+    moment: string | undefined,
   ): Admission {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      return { ...carried(known, before, views), expiresAt: new Date(Date.now() + this.#ttl) }
+      return { ...carried(known, before, views, moment), expiresAt: new Date(Date.now() + this.#ttl) }
     } finally {
       related?.close()
     }

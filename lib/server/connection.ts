@@ -203,7 +203,7 @@ export class Connection implements Viewer, Receiver, Member {
     const { view } = root
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
-      const snapshot = await view.snapshot()
+      const snapshot = await this.#host.presents.of(view)
       if (!current()) return
       for (const part of snapshot.parts) {
         this.push(part)

@@ -16,6 +16,8 @@ export interface Crossing {
   readonly body: Buffer | undefined
   /** All entries up to here are in it. */
   readonly sequence: number
+  /** What it tells is no older than this. */
+  readonly since: number
 }
 
 /** Up to so many bytes a difference is sent even if the payload would be shorter. */
@@ -24,8 +26,8 @@ const SMALL = 65_536
 /** Makes differences out of snapshots; those who need the same one share it. */
 export class Crossings {
   readonly #log: Log
-  /** Snapshots that were parsed lately. */
-  readonly #documents = new Map<Snapshot, Promise<Map<string, Document>>>()
+  /** Snapshots that were parsed lately, by their events: where nothing has happened, one that was brought to the present has the same. */
+  readonly #documents = new Map<Snapshot['parts'], Promise<Map<string, Document>>>()
   readonly #differences = new WeakMap<Known, Map<View, Promise<Crossing | undefined>>>()
 
   constructor(log: Log) {
@@ -37,7 +39,16 @@ export class Crossings {
     const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<Crossing | undefined>>()
     this.#differences.set(known, ofKnown)
     const running = ofKnown.get(view)
-    if (running) return running.then((made) => (made && !view.resumes(made.sequence) ? undefined : made))
+    const { head } = this.#log
+    if (running) {
+      return running.then((made) => {
+        if (!made || !view.resumes(made.sequence)) return undefined
+        if (view.resumes(made.since) && !this.#touched(view, made.since, head)) return made
+        // Who was granted the view only now is not to be told what was there when others were.
+        if (ofKnown.get(view) === running) ofKnown.delete(view)
+        return this.differ(view, known)
+      })
+    }
     const making = this.#cross(view, (documents) => leading(view, known, documents))
     ofKnown.set(view, making)
     making.catch(() => ofKnown.delete(view))
@@ -101,11 +112,20 @@ export class Crossings {
         timestamp = shown.timestamp
       }
       const sequence = this.#log.head
-      if (texts.length === 0) return { body: undefined, sequence }
+      if (texts.length === 0) return { body: undefined, sequence, since: head }
       const data = `{"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"oplist":[${texts.join(',')}]}`
       const body = Buffer.from(`event: delta\ndata: ${data}\n\n`)
-      return body.length > most ? undefined : { body, sequence }
+      return body.length > most ? undefined : { body, sequence, since: head }
     }
+  }
+
+  /** Whether anything of a view happened after a sequence, up to another one. */
+  #touched(view: View, after: number, to: number): boolean {
+    for (const entry of this.#log.after(after, view.feed)) {
+      if (entry.sequence > to) return false
+      if (view.frame(entry)) return true
+    }
+    return false
   }
 
   /** The documents of a snapshot as they are at the log's head; undefined where that can't be told. */
@@ -124,10 +144,10 @@ export class Crossings {
   }
 
   #documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
-    let documents = this.#documents.get(snapshot)
+    let documents = this.#documents.get(snapshot.parts)
     if (!documents) {
       documents = documentsOf(snapshot)
-      this.#documents.set(snapshot, documents)
+      this.#documents.set(snapshot.parts, documents)
     }
     return documents
   }

@@ -4,6 +4,7 @@ import { Batch } from './batch.ts'
 import { sizeOf } from './change.ts'
 import { Intake } from './intake.ts'
 import type { Entry, Log } from './log.ts'
+import { within } from './pause.ts'
 import { Router } from './router.ts'
 import type { View } from './view.ts'
 import { Waiting } from './waiting.ts'
@@ -13,11 +14,14 @@ export interface FeedHost {
   readonly log: Log
   /** Where all adapters are now, in the order of the server's sources. */
   adapters(): readonly string[]
-  /** The text of the point at a sequence, the adapters being where they are now. */
-  point(sequence: number): string
+  /** The text of the point at a sequence, the adapters being where they are now, or where they are said to be. */
+  point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
 }
+
+/** For how long a handshake waits for a source that isn't followed to say where it is. */
+const ASKING_TIMEOUT_MS = 1_000
 
 /** Bytes that a gap in the log is reckoned at. */
 const GAP = 200
@@ -40,19 +44,23 @@ export class Feed {
   position: string | undefined
 
   readonly #host: FeedHost
+  readonly #collection: string
   readonly #routers = new Map<string, Router>()
   readonly #users = new Set<View>()
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
   #intake: Intake | undefined
+  #asking: Promise<string | undefined> | undefined
   readonly #batch = new Batch()
   /** Those who wait until the log has come to a position. */
   readonly #waiting: Waiting
 
-  constructor(adapter: Adapter, host: FeedHost, index?: number) {
+  /** @param collection one of the adapter's collections, to ask where the source is */
+  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
     this.adapter = adapter
     this.index = index
+    this.#collection = collection
     this.#host = host
     this.floor = host.log.head
     this.#waiting = new Waiting(adapter)
@@ -100,6 +108,29 @@ export class Feed {
     await this.#opening
     const head = this.#subscription?.head
     if (head !== undefined) await this.reached(head)
+  }
+
+  /**
+   * Where the source is now; undefined where that isn't known, nor to be had in time. The source is asked where it isn't followed at present, but may
+   * be opened in the past: what is in the log by then may be older than now.
+   */
+  async now(): Promise<string | undefined> {
+    const { adapter } = this
+    if (this.#opening && this.#subscription) {
+      const { head } = this.#subscription
+      const position = this.position ?? head
+      return head !== undefined && adapter.compare(head, position ?? '') > 0 ? head : position
+    }
+    if (!adapter.past) return this.position
+    this.#asking ??= within(
+      adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
+      ASKING_TIMEOUT_MS,
+    )
+      .catch(() => undefined)
+      .finally(() => {
+        this.#asking = undefined
+      })
+    return this.#asking
   }
 
   async close(): Promise<void> {

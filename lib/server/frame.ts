@@ -1,6 +1,8 @@
 import type { DocumentOperation } from '../model/operation.ts'
 import { encode } from '../protocol/encode.ts'
 import { wireOperation } from '../protocol/messages.ts'
+import { formatPosition } from '../protocol/position.ts'
+import type { PositionSeal } from './position-seal.ts'
 
 /** Bytes that a frame and each of its operations are reckoned at, before it is encoded. */
 const FRAME = 200
@@ -64,8 +66,18 @@ const MOST_LINES = 1_000
  * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of the same rights share its bytes.
  */
 export class IdLines {
+  readonly #seal: Pick<PositionSeal, 'seal'>
   #point = ''
   readonly #lines = new Map<string, Buffer>()
+
+  constructor(seal: Pick<PositionSeal, 'seal'>) {
+    this.#seal = seal
+  }
+
+  /** Forgets the lines: what is sent from here on has other texts, also where nothing has happened. */
+  clear(): void {
+    this.#lines.clear()
+  }
 
   line(point: string, rights: string): Buffer {
     if (point !== this.#point) {
@@ -74,7 +86,7 @@ export class IdLines {
     }
     let line = this.#lines.get(rights)
     if (!line) {
-      line = Buffer.from(`id: ${point}:${rights}\n`)
+      line = Buffer.from(`id: ${this.#seal.seal(formatPosition(point, rights))}\n`)
       if (this.#lines.size >= MOST_LINES) this.#lines.clear()
       this.#lines.set(rights, line)
     }

@@ -3,6 +3,7 @@ import type { Crossings } from './crossing.ts'
 import type { Flusher } from './flusher.ts'
 import type { IdLines } from './frame.ts'
 import type { Log } from './log.ts'
+import type { Presents } from './present.ts'
 import type { View } from './view.ts'
 
 /** What a connection needs of its server. */
@@ -11,6 +12,7 @@ export interface ConnectionHost {
   readonly flusher: Flusher
   readonly ids: IdLines
   readonly crossings: Crossings
+  readonly presents: Presents
   readonly cohorts: Cohorts
   readonly maxBufferedBytes: number
   /** The text of the present point. */

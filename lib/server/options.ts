@@ -38,7 +38,7 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   /** Where the routes are, below the mount point. Default: `/particle`. */
   path?: string | undefined
   /**
-   * Seals tokens and names positions; the same on all nodes. At least 16 characters. Default: a random one
+   * Seals tokens and positions; the same on all nodes. At least 16 characters. Default: a random one
    * for this process.
    */
   secret?: string | undefined

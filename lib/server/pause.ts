@@ -3,6 +3,19 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
 
+/** What a promise resolves to, or undefined where it does not within so many milliseconds. */
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms).unref()
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Resolves in a later turn of the event loop, so that other work gets its turn. */
 export function yieldTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

@@ -1,15 +1,20 @@
 import { createHash } from 'node:crypto'
 import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
-import { parsePosition } from '../protocol/position.ts'
+import { parsePoint, parsePosition } from '../protocol/position.ts'
 import type { Feed } from './feed.ts'
+import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 import type { Log } from './log.ts'
+import { within } from './pause.ts'
+import type { PositionSeal } from './position-seal.ts'
 import { fingerprint } from './sources.ts'
 import type { Claims } from './token.ts'
 import type { View } from './view.ts'
 
+type Granted = Grant & Pick<Claims, 'session'>
+
 /** The process that a position is held against. */
 export interface Here {
-  tag: string
+  admissions: { positions: Pick<PositionSeal, 'open'>; regrants: Pick<Regrants, 'momentOf'> }
   epoch: string
   log: Log
   /** The feeds that positions hold a place of, in their order. */
@@ -36,10 +41,10 @@ const PATIENCE = 5_000
 /** For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile. */
 const MOST_PATIENCE = 30_000
 
-/** Names a set of views by a short text that tells nothing of them. */
+/** Names a set of views by a short text, which stays on the server, or goes out sealed: those who guess at the views could tell it. */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 12)
 }
 
 /** The event that a stream begins with. */
@@ -62,25 +67,59 @@ export function fingerprintsOf(views: readonly { root: string; key: string }[]):
 }
 
 /**
- * From where each view goes on, for a client that presents a position. It holds only for the views that it was given for: those that the client has now,
- * those of its token, or those of the token before. A promise where sources have to come to the position first: it was given by another process.
+ * From where each view goes on, for a client that may present a position. A position holds only for the views that it was given for: those that the client has
+ * now, those of its token, or those of the token before; and not for one that was granted later. A promise where sources have to come to the position first, or to
+ * the moment of the grant: it was given by another process.
  */
 export function resumeFrom(
   text: string | undefined,
   views: readonly View[],
-  claims: Pick<Claims, 'views' | 'previous'> | undefined,
+  claims: Granted | undefined,
+  here: Here,
+): Start | Promise<Start> {
+  const behind = claims ? views.filter((view) => isBehind(view, claims)) : []
+  if (behind.length === 0) return startFrom(text, views, claims, here)
+  const granted = behind.map(({ root, feed }) => placeIn(claims, root, feed))
+  return Promise.all(behind.map(({ feed }, index) => feed.reached(granted[index] ?? '', PATIENCE))).then(() =>
+    startFrom(text, views, claims, here),
+  )
+}
+
+/** Whether a source that is followed has not come to where it was when a view was granted: what it shows now, the client may not see. */
+function isBehind({ root, feed }: View, claims: Grant): boolean {
+  const granted = placeIn(claims, root, feed)
+  return feed.position !== undefined && granted !== '' && feed.adapter.compare(feed.position, granted) < 0
+}
+
+/** Where the store of a root was when its view was granted. */
+function placeIn(claims: Grant | undefined, root: string, { index }: Feed): string {
+  const moment = claims && momentOf(claims, root)
+  return (moment !== undefined && index !== undefined && parsePoint(moment)?.adapters[index]) || ''
+}
+
+function startFrom(
+  text: string | undefined,
+  views: readonly View[],
+  claims: Granted | undefined,
   here: Here,
 ): Start | Promise<Start> {
   if (text === undefined) return { presented: false, why: () => 'position-unknown' }
-  const position = parsePosition(text)
-  if (!position || position.tag !== here.tag) return refused('position-unknown')
+  const opened = here.admissions.positions.open(text)
+  const position = opened === undefined ? undefined : parsePosition(opened)
+  if (!position) return refused('position-unknown')
 
   const now = fingerprintsOf(views)
   const given = [now, claims?.views, claims?.previous].find(
     (each) => each !== undefined && rightsOf(each) === position.rights,
   )
   if (!given) return refused('rights-changed')
-  const held = views.filter(({ root }) => given[root] === now[root])
+  const granted = ({ root, feed }: View) => {
+    if (!claims?.since) return true
+    if (claims.views[root] !== now[root] || !isSince(position, momentOf(claims, root), feed)) return false
+    const again = here.admissions.regrants.momentOf(claims.session, root)
+    return again === undefined || isSince(position, again, feed)
+  }
+  const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))
   const { sequence, adapters } = position
   if (position.epoch === here.epoch) {
     if (sequence > here.log.head) return refused('position-unknown')
@@ -135,13 +174,4 @@ function resumed(held: readonly View[], points: ReadonlyMap<View, number>): Star
   const why = (view: View): Reason => (held.includes(view) ? 'history-lost' : 'rights-changed')
   if (points.size > 0) return { presented: true, points, why }
   return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', why }
-}
-
-async function within(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms).unref()
-  })
-  await Promise.race([promise, late])
-  clearTimeout(timer)
 }

@@ -16,6 +16,8 @@ interface Decision {
    * epoch.
    */
   at: number
+  /** The same moment, as the text of a point. */
+  moment: string
   /** Why rights were taken away; undefined where they are only to be looked at anew. */
   reason: string | undefined
 }
@@ -38,9 +40,12 @@ export class Rights {
   readonly #onError: (error: ParticleError) => void
   #decisions: Decision[] = []
   /** Tokens of this time or before are looked at anew, whoever has them. */
-  #stale = Number.NEGATIVE_INFINITY
+  #stale: Pick<Decision, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
+  readonly #moment: () => string
 
-  constructor(sessionTtl: number, onError: (error: ParticleError) => void) {
+  /** @param moment the present, as the text of a point */
+  constructor(sessionTtl: number, onError: (error: ParticleError) => void, moment: () => string) {
+    this.#moment = moment
     this.#ttl = sessionTtl
     this.#onError = onError
   }
@@ -59,30 +64,35 @@ export class Rights {
   }
 
   revoke(predicate: Predicate, reason: string): void {
-    this.#add({ predicate, at: Rights.now(), reason })
+    this.#add({ predicate, at: Rights.now(), moment: this.#moment(), reason })
   }
 
   refresh(predicate: Predicate): void {
-    this.#add({ predicate, at: Rights.now(), reason: undefined })
+    this.#add({ predicate, at: Rights.now(), moment: this.#moment(), reason: undefined })
     const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
     const [oldest] = refreshes
     if (refreshes.length <= MOST_REFRESHES || !oldest) return
-    this.#stale = oldest.at
+    this.#stale = oldest
     this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
   }
 
   /**
    * What was decided about a client since its token was sealed: why it was revoked, or whether its identity
-   * must be looked up again.
+   * must be looked up again, and at which `moment` that was decided last.
    */
-  judge(claims: Pick<Claims, 'identity' | 'given' | 'at'>): { revoked?: string; stale: boolean } {
-    let stale = claims.at <= this.#stale
-    for (const { predicate, at, reason } of this.#decisions) {
+  judge(claims: Pick<Claims, 'identity' | 'given' | 'at'>): {
+    revoked?: string
+    stale: boolean
+    moment?: string
+  } {
+    let last: Pick<Decision, 'moment'> | undefined = claims.at <= this.#stale.at ? this.#stale : undefined
+    for (const decision of this.#decisions) {
+      const { predicate, at, reason } = decision
       if (claims.at > at || !this.meets(predicate, claims)) continue
       if (reason !== undefined) return { revoked: reason, stale: true }
-      stale = true
+      last = decision
     }
-    return { stale }
+    return last ? { stale: true, moment: last.moment } : { stale: false }
   }
 
   /** Whether the application's predicate holds; one that throws is reported, and holds for nobody. */

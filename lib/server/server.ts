@@ -6,7 +6,7 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, carried, type Granted, staleToken } from './admission.ts'
+import { Admissions, type Admitted, type Granted, staleToken } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
@@ -18,6 +18,7 @@ import type { ConnectionHost } from './host.ts'
 import { Log } from './log.ts'
 import { createHandler, type Handler } from './middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options.ts'
+import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
@@ -61,7 +62,7 @@ export class Server<Identity = AnyIdentity> {
     const host = {
       log: this.#log,
       adapters: () => this.#sources.positions,
-      point: (sequence: number) => this.#point(sequence),
+      point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
       onDebug,
     }
@@ -82,13 +83,14 @@ export class Server<Identity = AnyIdentity> {
       sweep: () => this.#sweep(),
     })
     const flusher = new Flusher()
-    const ids = new IdLines()
+    const ids = new IdLines(this.#admissions.positions)
     this.#host = {
       log: this.#log,
       flusher,
       ids,
       cohorts: new Cohorts(flusher, ids),
       crossings: new Crossings(this.#log),
+      presents: new Presents(this.#log),
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),
@@ -237,7 +239,7 @@ export class Server<Identity = AnyIdentity> {
     const stream: Stream = { connection, admission, renewed, related, asks }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
-      stream.admission = carried(admission, admission, fingerprints)
+      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }
     this.#streams.add(stream)
@@ -245,7 +247,7 @@ export class Server<Identity = AnyIdentity> {
     onClose(() => connection.close())
     connection.push(this.#retry)
     const here = {
-      tag: this.#admissions.tag,
+      admissions: this.#admissions,
       epoch: this.#epoch,
       log: this.#log,
       feeds: this.#sources.feeds,
@@ -284,16 +286,12 @@ export class Server<Identity = AnyIdentity> {
   #beat(): void {
     const { heartbeat, sessionTtl } = this.options
     this.#sweep()
+    this.#host.ids.clear()
     this.#streams.beat(Math.max(heartbeat * 2, sessionTtl / 5))
   }
 
-  #point(sequence: number): string {
-    return formatPoint({
-      tag: this.#admissions.tag,
-      epoch: this.#epoch,
-      sequence,
-      adapters: this.#sources.positions,
-    })
+  #point(sequence: number, adapters: readonly string[] = this.#sources.positions): string {
+    return formatPoint({ epoch: this.#epoch, sequence, adapters })
   }
 
   #refuseWhenFull(): void {

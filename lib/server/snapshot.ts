@@ -8,17 +8,16 @@ import * as arrangement from './arrangement.ts'
 import { documentAfter } from './change.ts'
 import { digest } from './digest.ts'
 import { beginOf, type Log } from './log.ts'
+import { type Parts, PartsWriter } from './parts.ts'
 import { slicer } from './pause.ts'
 import { Top } from './top.ts'
 import type { View } from './view.ts'
 import { Window } from './window.ts'
 
 /** A view's documents at one point of the process's order, filtered and encoded. */
-export interface Snapshot {
+export interface Snapshot extends Parts {
   /** All entries up to here are in the documents, none after it. */
   readonly sequence: number
-  /** The `payload` events, ready to be written. */
-  readonly parts: readonly Buffer[]
   /** How many documents there are. */
   readonly documents: number
   /** The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it current. */
@@ -26,9 +25,6 @@ export interface Snapshot {
   /** The first documents at that point, where the view has an order and knew none before. The view takes it over. */
   readonly window?: Window
 }
-
-/** A payload event ends when it has grown to so many characters. */
-const PART_SIZE = 64 * 1024
 
 /** What is read, and becomes what there is at the end of the reading. */
 interface Draft {
@@ -189,35 +185,19 @@ async function encodeParts(
   view: View,
   documents: readonly Document[],
   timestamp: string,
-): Promise<Pick<Snapshot, 'parts' | 'members'>> {
-  const parts: Buffer[] = []
+): Promise<Parts & Pick<Snapshot, 'members'>> {
+  const writer = new PartsWriter(view.root, timestamp)
   const members = new Map<string, number>()
-  const head = `event: payload\ndata: {"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"data":[`
-  let texts: string[] = []
-  let size = 0
-  const close = (last: boolean) => {
-    parts.push(lastingBuffer(`${head}${texts.join(',')}],"part":${parts.length},"last":${last}}\n\n`))
-    texts = []
-    size = 0
-  }
   const turn = slicer()
   for (const document of documents) {
-    if (size >= PART_SIZE) close(false)
+    const key = idKey(document._id ?? null)
     const text = JSON.stringify(filterPayload(view.manifest, document))
-    texts.push(text)
-    members.set(idKey(document._id ?? null), digest(text))
-    size += text.length
-    await turn()
+    writer.add(key, text)
+    members.set(key, digest(text))
+    const pause = turn()
+    if (pause) await pause
   }
-  close(true)
-  return { parts, members }
-}
-
-/** A buffer of its own: a small one of Node's pool would keep its neighbours' memory for as long as it lives. */
-function lastingBuffer(text: string): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
-  buffer.write(text)
-  return buffer
+  return { ...writer.end(), members }
 }
 
 function now(): string {

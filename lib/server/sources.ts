@@ -21,6 +21,7 @@ import { CallbackAdapter, type CallbackSource, returnsNothing } from '../source/
 import type { CollectionHandle } from '../source/source.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import { fieldHint, listedBy } from './field-hint.ts'
+import { Moments } from './moments.ts'
 import type { ServerOptions } from './options.ts'
 import { References } from './references.ts'
 import type { Followed, FollowedStep, Related } from './related.ts'
@@ -79,6 +80,8 @@ const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 export class Sources {
   /** The feeds of adapters, in the order in which the sources name them: positions hold theirs in this order. */
   readonly feeds: readonly Feed[]
+  /** The moments at which something is decided. */
+  readonly moments: Moments
   readonly #sources: readonly (CallbacksSource | CollectionSource)[]
   readonly #host: FeedHost
   readonly #onError: (error: ParticleError) => void
@@ -100,10 +103,10 @@ export class Sources {
       parseSource(
         root,
         source,
-        ({ adapter }) => {
+        ({ adapter, collectionName }) => {
           const known = this.#feeds.get(adapter)
           if (known) return known
-          const feed = new Feed(adapter, host, feeds.length)
+          const feed = new Feed(adapter, host, feeds.length, collectionName)
           feeds.push(feed)
           this.#feeds.set(adapter, feed)
           return feed
@@ -117,6 +120,7 @@ export class Sources {
       ),
     )
     this.feeds = feeds
+    this.moments = new Moments(host, feeds)
     this.#references = new References(this.#criteria(), this.#warnings)
     for (const source of this.#sources) {
       if (source.kind !== 'collection') continue

@@ -1,7 +1,7 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import { encode } from '../protocol/encode.ts'
 import type { EventData } from '../protocol/messages.ts'
-import { type Admission, type Admissions, carried } from './admission.ts'
+import type { Admission, Admissions } from './admission.ts'
 import type { Connection } from './connection.ts'
 import type { Following } from './following.ts'
 import type { Related } from './related.ts'
@@ -199,7 +199,7 @@ export class Streams {
     try {
       const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
-      stream.admission = carried(admission, admission, fingerprints)
+      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     } catch (error) {
       this.#onError(error)
@@ -269,7 +269,7 @@ export class Streams {
     stream.related?.close()
     this.#relate(stream, related)
     // It may have been given other views while it was looked up.
-    stream.admission = related ? carried(next, stream.admission, fingerprints) : next
+    stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
     this.#watch(stream)
   }
 

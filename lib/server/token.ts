@@ -1,5 +1,5 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { EncryptJWT, type JWTPayload, jwtDecrypt } from 'jose'
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import type { JWTPayload } from 'jose'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -14,6 +14,11 @@ export interface Claims {
   identity: Json
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
+  /**
+   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before is not
+   * honoured. Left out where all have the same rights.
+   */
+  since?: Record<string, string[]>
   /** The views of the last token before that had others: positions that were given with it are held against them. */
   previous?: Record<string, string>
   /** When the identity began to be looked up: milliseconds since the epoch. */
@@ -45,6 +50,12 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
 }
 
 /**
+ * Loads jose with the first token.
+ * jose needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ */
+const jose = () => import('jose')
+
+/**
  * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change what
  * `identityLookup` found.
  */
@@ -55,7 +66,8 @@ export class Seal<T extends Claims> {
     this.#key = key
   }
 
-  seal(claims: T, expiresAt: Date): Promise<string> {
+  async seal(claims: T, expiresAt: Date): Promise<string> {
+    const { EncryptJWT } = await jose()
     return new EncryptJWT({ ...(claims as object as JWTPayload) })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setIssuedAt()
@@ -70,6 +82,7 @@ export class Seal<T extends Claims> {
    */
   async open(text: string, expired = false): Promise<Opened<T>> {
     try {
+      const { jwtDecrypt } = await jose()
       const { payload } = await jwtDecrypt(text, this.#key, {
         keyManagementAlgorithms: ['dir'],
         contentEncryptionAlgorithms: ['A256GCM'],
@@ -88,18 +101,10 @@ export class Seal<T extends Claims> {
   }
 }
 
-/** Seals and opens tokens, and names the secret. */
+/** Seals and opens tokens. */
 export class TokenSeal extends Seal<Claims> {
-  readonly #tagKey: Uint8Array
-
   constructor(secret: string | Uint8Array = randomBytes(32), scope = '') {
     super(deriveKey(secret, scope, 'token'))
-    this.#tagKey = deriveKey(secret, scope, 'tag')
-  }
-
-  /** Names the secret together with the sources, without telling it: positions of other servers are told apart by it. */
-  tag(sources: string): string {
-    return createHmac('sha256', this.#tagKey).update(sources).digest('base64url').slice(0, 6)
   }
 }
 

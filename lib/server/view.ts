@@ -96,9 +96,7 @@ export class View {
     const shown = this.#show(entry, this.#members !== undefined)
     if (shown && shown !== BARRIER) batch.add(this, shown)
     if (shown !== BARRIER) return
-    const replaced = entry.changes.some(
-      (change) => !('id' in change) && change.collection === this.collection,
-    )
+    const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
     batch.after(() => {
       if (visible && !replaced) this.#lose(this.#knownOf(visible), 'history-lost')
       else this.reload('source-changed')
@@ -107,27 +105,30 @@ export class View {
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
   frame(entry: Entry): Shown | null {
-    const known = entry.frames.get(this)
-    if (known !== undefined) return known
-    return this.#selects ? null : this.#show(entry, false)
+    return entry.frames.get(this) ?? (this.#selects ? null : this.#show(entry, false))
+  }
+
+  /** The last snapshot, while the log reaches back to it, and not too far. */
+  get atHand(): Snapshot | undefined {
+    const snapshot = this.#snapshot
+    const isNear = snapshot && this.#log.head - snapshot.sequence <= snapshot.documents + 1000
+    return isNear && this.resumes(snapshot.sequence) ? snapshot : undefined
   }
 
   /** The present snapshot, encoded: the one at hand while the log reaches back to it, else a new one; one reading serves all who wait. */
   snapshot(): Promise<Snapshot> {
-    const snapshot = this.#snapshot
-    if (
-      snapshot &&
-      this.resumes(snapshot.sequence) &&
-      this.#log.head - snapshot.sequence <= snapshot.documents + 1000
-    ) {
-      return Promise.resolve(snapshot)
-    }
+    if (this.atHand) return Promise.resolve(this.atHand)
     if (this.#loading) return this.#loading
     const loading = this.#load().finally(() => {
       if (this.#loading === loading) this.#loading = undefined
     })
     this.#loading = loading
     return loading
+  }
+
+  /** Puts a snapshot in the place of one that is still the present one; where there is none, the source is read for the next who comes. */
+  replace(snapshot: Snapshot, by: Snapshot | undefined): void {
+    if (this.#snapshot === snapshot) this.#snapshot = by
   }
 
   /** What those who see the view hold now, as it stays; undefined before it was read. */

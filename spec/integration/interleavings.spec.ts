@@ -12,6 +12,7 @@ import { Flusher } from '../../lib/server/flusher.ts'
 import { IdLines } from '../../lib/server/frame.ts'
 import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
+import { Presents } from '../../lib/server/present.ts'
 import { eventReceiver } from '../../lib/server/receiver.ts'
 import type { Start } from '../../lib/server/resume.ts'
 import type { Sink } from '../../lib/server/sink.ts'
@@ -19,6 +20,7 @@ import { View } from '../../lib/server/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
+import { PLAIN } from '../support/positions.ts'
 
 interface Seen {
   name: string
@@ -102,10 +104,16 @@ class World {
     const place = { log, adapters: () => [], onError, onDebug: () => {} }
     this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
     const flusher = new Flusher()
-    const ids = new IdLines()
+    const ids = new IdLines(PLAIN)
     this.#host = {
       ...{ log, onError, maxBufferedBytes: 1500 },
-      ...{ flusher, ids, cohorts: new Cohorts(flusher, ids), crossings: new Crossings(log) },
+      ...{
+        flusher,
+        ids,
+        cohorts: new Cohorts(flusher, ids),
+        crossings: new Crossings(log),
+        presents: new Presents(log),
+      },
       point: () => `id${log.head}`,
       left: (view: View) => this.#left(view, delay() % 2 === 0),
     }

@@ -65,6 +65,7 @@ describe('server/admission', () => {
         given: { user: 'ann' },
         identity: { team: 'a' },
         views: viewsOf({ team: 'a' }),
+        since: { 0: ['all', 'own'] },
       })
       expect(session).to.match(/^[\w-]{16}$/)
       expect(Math.abs(at - before)).to.be.below(1_000)
@@ -202,11 +203,11 @@ describe('server/admission', () => {
     })
   })
 
-  it('names the secret, the stores, and the server by its path, roots and audience', () => {
+  it('open positions of the same secret, stores, path, roots and audience, and no others', () => {
     const collection = store.collection('cards')
-    const tag = (options: Partial<ServerOptions>) => setUp(options).admissions.tag
-    const same = tag({})
-    expect(tag({})).to.equal(same)
+    const positionsOf = (options: Partial<ServerOptions>) => setUp(options).admissions.positions
+    const text = positionsOf({}).seal('position')
+    expect(positionsOf({}).open(text)).to.equal('position')
     const others: Partial<ServerOptions>[] = [
       { secret: 'quite another secret' },
       { dataSources: { other: { manifest: true, collection } } },
@@ -214,8 +215,8 @@ describe('server/admission', () => {
       { path: '/staff' },
       { audience: 'staff' },
     ]
-    for (const other of others) expect(tag(other), Object.keys(other).join()).not.to.equal(same)
-    expect(same).to.match(/^[\w-]{6}$/)
+    for (const other of others)
+      expect(positionsOf(other).open(text), Object.keys(other).join()).to.equal(undefined)
   })
 
   it('take those who present nothing for the empty identity', () => {

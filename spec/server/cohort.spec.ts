@@ -6,6 +6,7 @@ import type { Entry } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
 import { WriteQueue } from '../../lib/server/queue.ts'
 import type { Receiver, View } from '../../lib/server/view.ts'
+import { PLAIN } from '../support/positions.ts'
 
 /** As much of a view as a cohort knows of. */
 class Shown {
@@ -69,7 +70,7 @@ describe('server/cohort', () => {
   const setUp = () => {
     const flusher = new Flusher()
     const view = new Shown()
-    const cohorts = new Cohorts(flusher, new IdLines())
+    const cohorts = new Cohorts(flusher, new IdLines(PLAIN))
     return {
       view,
       cohorts,

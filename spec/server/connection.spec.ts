@@ -12,6 +12,7 @@ import { Flusher } from '../../lib/server/flusher.ts'
 import { IdLines } from '../../lib/server/frame.ts'
 import { Log } from '../../lib/server/log.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
+import { Presents } from '../../lib/server/present.ts'
 import { eventReceiver } from '../../lib/server/receiver.ts'
 import type { Start } from '../../lib/server/resume.ts'
 import type { Sink } from '../../lib/server/sink.ts'
@@ -20,6 +21,7 @@ import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
 import { until } from '../support/local.ts'
+import { PLAIN } from '../support/positions.ts'
 
 /** A client that reads when the spec lets it, and applies what it reads. */
 class Client implements Sink {
@@ -104,13 +106,14 @@ describe('server/connection', () => {
     const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
     const flusher = new Flusher()
-    const ids = new IdLines()
+    const ids = new IdLines(PLAIN)
     const host = {
       log,
       flusher,
       ids,
       cohorts: new Cohorts(flusher, ids),
       crossings: new Crossings(log),
+      presents: new Presents(log),
       maxBufferedBytes,
       point: () => `id${log.head}`,
       left: (view: View) => void left.push(view.key),
@@ -238,14 +241,14 @@ describe('server/connection', () => {
       expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id1', 'id2'])
     })
 
-    it('gets the snapshot at hand and what came after it', async () => {
+    it('gets the snapshot at hand, brought to the present: nothing that was overwritten since it was read', async () => {
       const { viewOf, connected, update, adapter, truth } = await setUp()
       const view = viewOf('users')
       await connected(view)
       await update(1)
       const { client } = await connected(view)
-      expect(client.names).to.deep.equal(['manifest', 'payload', 'delta', 'ready'])
-      expect(client.events.map((event) => event.id)).to.deep.equal([undefined, undefined, undefined, 'id1'])
+      expect(client.names).to.deep.equal(['manifest', 'payload', 'ready'])
+      expect(client.events.map((event) => event.id)).to.deep.equal([undefined, undefined, 'id1'])
       expect([client.model.users, adapter.reads]).to.deep.equal([await truth(), 1])
     })
 

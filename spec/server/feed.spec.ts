@@ -156,6 +156,39 @@ describe('server/feed', () => {
       expect([feed.floor, log.head, feed.position]).to.deep.equal([0, 3, '8'])
     })
 
+    it('knows where its source is: while it is open by what it was told, else it asks, once for all who ask at once', async () => {
+      const { adapter, feed, send, watcher } = setUp()
+      let readings = 0
+      Object.assign(adapter, {
+        past: async () => '0',
+        read: async (_collection: string, query: object) => {
+          expect(query).to.deep.equal({ _id: { $in: [] } })
+          readings++
+          return { from: '5', to: '5' }
+        },
+      })
+      expect(await Promise.all([feed.now(), feed.now()])).to.deep.equal(['5', '5'])
+      expect(readings).to.equal(1)
+      adapter.head = '7'
+      await feed.acquire(watcher.view)
+      // What lies before the end of the history may still be on its way.
+      expect([feed.position, await feed.now()]).to.deep.equal(['0', '7'])
+      send(update(8))
+      expect(await feed.now()).to.equal('8')
+      await feed.release(watcher.view)
+      expect([await feed.now(), readings]).to.deep.equal(['5', 2])
+    })
+
+    it('does not know where its source is where that can not say, and need not where it keeps no history', async () => {
+      const { adapter, feed } = setUp()
+      adapter.read = async () => {
+        throw new Error('away')
+      }
+      expect(await feed.now()).to.equal(undefined)
+      Object.assign(adapter, { past: async () => '0' })
+      expect(await feed.now()).to.equal(undefined)
+    })
+
     it('moves the floor when the source can not go on from there', async () => {
       const { adapter, log, feed, send, watcher } = setUp()
       await feed.acquire(watcher.view)

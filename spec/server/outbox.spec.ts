@@ -4,6 +4,7 @@ import { Frame, IdLines } from '../../lib/server/frame.ts'
 import type { Entry } from '../../lib/server/log.ts'
 import { Outbox } from '../../lib/server/outbox.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
+import { PLAIN } from '../support/positions.ts'
 import { NotingSink } from '../support/sinks.ts'
 
 const TIME = '2026-01-01T00:00:00.000Z'
@@ -15,7 +16,7 @@ const PING = { event: 'ping' as const, data: { timestamp: TIME } }
 describe('server/outbox', () => {
   const setUp = () => {
     const sink = new NotingSink()
-    const outbox = new Outbox(sink, new Flusher(), new IdLines(), 'r')
+    const outbox = new Outbox(sink, new Flusher(), new IdLines(PLAIN), 'r')
     /** What was written by the end of the turn: ids, names and roots. */
     const written = async () => {
       await yieldTurn()

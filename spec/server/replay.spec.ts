@@ -7,6 +7,7 @@ import { Outbox } from '../../lib/server/outbox.ts'
 import { yieldTurn } from '../../lib/server/pause.ts'
 import { type Replaying, replay } from '../../lib/server/replay.ts'
 import type { View } from '../../lib/server/view.ts'
+import { PLAIN } from '../support/positions.ts'
 import { NotingSink } from '../support/sinks.ts'
 
 const LOTS = 100 * 1024
@@ -15,7 +16,7 @@ describe('server/replay', () => {
   const setUp = ({ bytes = 1e7 } = {}) => {
     const log = new Log({ bytes, ms: 1e6 })
     const sink = new NotingSink()
-    const outbox = new Outbox(sink, new Flusher(), new IdLines(), 'r')
+    const outbox = new Outbox(sink, new Flusher(), new IdLines(PLAIN), 'r')
     const [feed, other] = [{}, {}] as unknown as [Feed, Feed]
     const append = (of = feed) =>
       log.append({ feed: of, changes: [], point: `p${log.head + 1}`, adapters: [], bytes: 100 }, Date.now())

@@ -2,13 +2,15 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { formatPoint, formatPosition } from '../../lib/protocol/position.ts'
 import { Feed } from '../../lib/server/feed.ts'
+import { Regrants } from '../../lib/server/grant.ts'
 import { Log } from '../../lib/server/log.ts'
 import { fingerprintsOf, type Here, resumeFrom, rightsOf } from '../../lib/server/resume.ts'
 import type { Claims } from '../../lib/server/token.ts'
 import type { View } from '../../lib/server/view.ts'
 import type { Adapter, ChangeListener } from '../../lib/source/source.ts'
+import { PLAIN } from '../support/positions.ts'
 
-type Rights = Pick<Claims, 'views' | 'previous'>
+type Rights = Pick<Claims, 'session' | 'views' | 'previous' | 'since'>
 
 /** An adapter whose positions are numbers. */
 const listeners: ChangeListener[] = []
@@ -47,19 +49,18 @@ const setUp = async () => {
     )
   first.position = String(HEAD * 10)
   second.position = '7'
-  const here: Here = { tag: 'tag', epoch: 'now', log, feeds }
+  const here: Here = { admissions: { positions: PLAIN, regrants: new Regrants() }, epoch: 'now', log, feeds }
   const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
     ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
   return { here, feeds, viewOf }
 }
 const claimsOf = (views: readonly View[], previous?: readonly View[]): Rights => ({
+  session: 'session',
   views: fingerprintsOf(views),
   ...(previous ? { previous: fingerprintsOf(previous) } : {}),
 })
-const at = (
-  views: readonly View[],
-  { sequence = 12, tag = 'tag', epoch = 'now', adapters = ['120', '7'] } = {},
-) => formatPosition(formatPoint({ tag, epoch, sequence, adapters }), rightsOf(fingerprintsOf(views)))
+const at = (views: readonly View[], { sequence = 12, epoch = 'now', adapters = ['120', '7'] } = {}) =>
+  formatPosition(formatPoint({ epoch, sequence, adapters }), rightsOf(fingerprintsOf(views)))
 
 /** What became of a position: the roots and where they go on, or why it does not hold at all. */
 const outcome = async (
@@ -84,8 +85,7 @@ describe('server/resume', () => {
       ['an empty one', () => [''], 'position-unknown'],
       ['one that was taken back', () => ['none'], 'position-unknown'],
       ['a forged one', () => ['not a position'], 'position-unknown'],
-      ['a forged count', () => ['tag:now:-1::r'], 'position-unknown'],
-      ['one of another secret', (both) => [at(both, { tag: 'other' })], 'position-unknown'],
+      ['a forged count', () => ['now:-1::r'], 'position-unknown'],
       ['one of the future', (both) => [at(both, { sequence: 21 })], 'position-unknown'],
       ['one that the log is past', (both) => [at(both, { sequence: 4 })], 'history-lost'],
       ['the oldest that is kept', (both) => [at(both, { sequence: 5 })], { users: 5, teams: 5 }],
@@ -127,6 +127,64 @@ describe('server/resume', () => {
         expect(await outcome(text, both, claims, here)).to.deep.equal(expected)
       })
     }
+
+    const since = (sequence: number, adapters: string[], epoch = 'now') =>
+      formatPoint({ epoch, sequence, adapters })
+    const grants: [string, string, string, unknown][] = [
+      ['of the moment of its grant', since(12, ['120', '7']), 'now', 12],
+      ['of after its grant', since(11, ['110', '7']), 'now', 12],
+      ['of before its grant, by the count', since(13, ['120', '7']), 'now', 'rights-changed'],
+      ['of before its grant, by the store', since(0, ['121', '7']), 'now', 'rights-changed'],
+      ['whose store did not say where it was', since(12, ['', '7']), 'now', 12],
+      ['of another process, after its grant', since(99, ['120', '7']), 'then', 12],
+      ['of another process, before its grant', since(0, ['121', '7']), 'then', 'rights-changed'],
+      ['of another process, where it is not known', since(0, ['', '7']), 'then', 'rights-changed'],
+      ['whose grant was by another process', since(99, ['120', '7'], 'then'), 'now', 12],
+      ['whose grant was by another process, later', since(0, ['121', '7'], 'then'), 'now', 'rights-changed'],
+      ['whose grant makes no sense', 'nonsense', 'now', 'rights-changed'],
+    ]
+    for (const [name, moment, epoch, expected] of grants) {
+      it(`one ${name}: ${expected}`, async () => {
+        const { here, viewOf } = await setUp()
+        const views = [viewOf('users')]
+        const claims = { ...claimsOf(views), since: { [moment]: ['users'] } }
+        const held = await outcome(at(views, { epoch, adapters: ['120', '7'] }), views, claims, here)
+        expect(held).to.deep.equal(typeof expected === 'number' ? { users: expected } : expected)
+      })
+    }
+
+    it('holds for each root since that was granted, and for none that was not', async () => {
+      const { here, viewOf } = await setUp()
+      const views = ['users', 'teams', 'cards'].map((root) => viewOf(root))
+      const claims = {
+        ...claimsOf(views),
+        since: { [since(12, ['120', '7'])]: ['users'], [since(13, ['130', '7'])]: ['teams'] },
+      }
+      expect(await outcome(at(views), views, claims, here)).to.deep.equal({
+        users: 12,
+        teams: 'rights-changed',
+        cards: 'rights-changed',
+      })
+      const others = { ...claims, views: fingerprintsOf([viewOf('users', { key: 'other rights' })]) }
+      expect(await outcome(at(views), views, others, here)).to.equal('rights-changed')
+    })
+
+    it('waits, where a source that is followed has not come to the moment of the grant', async () => {
+      const { here, viewOf } = await setUp()
+      const views = [viewOf('users')]
+      const claims = { ...claimsOf(views), since: { [since(0, ['210', '7'], 'then')]: ['users'] } }
+      const start = resumeFrom(undefined, views, claims, here)
+      let begun = false
+      void Promise.resolve(start).then(() => {
+        begun = true
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(begun).to.equal(false)
+      const change = { kind: 'clear' as const, position: '210', timestamp: '', collection: 'users' }
+      listeners[0]?.changes([change], '210')
+      await start
+      expect(resumeFrom(undefined, views, claims, here)).not.to.be.instanceOf(Promise)
+    })
 
     it('holds for the views that the log tells all of, and for no other', async () => {
       const { here, viewOf } = await setUp()
@@ -184,7 +242,7 @@ describe('server/resume', () => {
   it('never throws, and never holds for what is no position of this process', async () => {
     const { here, viewOf } = await setUp()
     const views = [viewOf('users')]
-    const text = fc.oneof(fc.string(), fc.stringMatching(/^tag:now:[0-9a-z]{0,12}:?.*$/))
+    const text = fc.oneof(fc.string(), fc.stringMatching(/^now:[0-9a-z]{0,12}:?.*$/))
     await fc.assert(
       fc.asyncProperty(text, async (presented) => {
         expect(await outcome(presented, views, claimsOf(views), here)).to.be.a('string')

@@ -11,10 +11,18 @@ describe('server/rights', () => {
   const { now } = Rights
   let time: number
   const errors: ParticleError[] = []
-  const make = (ttl = HOUR) => new Rights(ttl, (error) => errors.push(error))
+  const make = (ttl = HOUR) =>
+    new Rights(
+      ttl,
+      (error) => errors.push(error),
+      () => 'moment',
+    )
   /** What is decided about a user whose identity was looked up at a time. */
-  const judge = (rights: Rights, identity: User, at: number) =>
-    rights.judge({ identity, given: { user: identity.name }, at })
+  const judge = (rights: Rights, identity: User, at: number) => {
+    const { moment, ...judged } = rights.judge({ identity, given: { user: identity.name }, at })
+    expect(moment !== undefined).to.equal(judged.stale && judged.revoked === undefined)
+    return judged
+  }
 
   beforeEach(() => {
     errors.length = 0

@@ -44,7 +44,11 @@ describe('server/streams', () => {
   const setUp = () => {
     const errors: unknown[] = []
     const left: string[] = []
-    const rights = new Rights(HOUR, (error) => errors.push(error))
+    const rights = new Rights(
+      HOUR,
+      (error) => errors.push(error),
+      () => 'moment',
+    )
     let lookups = 0
     let find: (name: string) => User | Promise<User> = (name) => ({ name, team: 'new' })
     const admissionOf = (name: string, team = 'old', ttl = HOUR) =>
@@ -58,6 +62,7 @@ describe('server/streams', () => {
       }) as Admission
     const admissions = {
       rights,
+      goOn: (_before: Admission, next: Admission, views: Admission['views']) => ({ ...next, views }),
       meets: (predicate: never, admission: Admission) => rights.meets(predicate, admission),
       identifyAgain: async ({ session }: Admission) => {
         lookups++

@@ -89,16 +89,6 @@ describe('server/token', () => {
     await refused(new TokenSeal('another secret of ours').open(token, true))
   })
 
-  it('names its secret and the sources by a tag that is the same on all nodes and tells nothing of them', () => {
-    const tagOf = (secret?: string, sources = 'sources') => new TokenSeal(secret).tag(sources)
-    const tag = tagOf(SECRET)
-    expect(tag).to.match(/^[\w-]{6}$/)
-    expect(tagOf(SECRET)).to.equal(tag)
-    expect(tagOf(`${SECRET}!`)).not.to.equal(tag)
-    expect(tagOf(SECRET, 'others')).not.to.equal(tag)
-    expect(tagOf()).not.to.equal(tagOf())
-  })
-
   it('gives sessions ids that fit a cookie name and a URL', () => {
     const ids = new Set(Array.from({ length: 1000 }, sessionId))
     expect(ids.size).to.equal(1000)

@@ -1,0 +1,7 @@
+import { nodeResolve } from '@rollup/plugin-node-resolve'
+
+export default {
+  input: 'page.mjs',
+  output: { file: 'rollup/page.mjs' },
+  plugins: [nodeResolve({ browser: true })],
+}

@@ -1,0 +1,4 @@
+import { Client } from 'particle/client'
+import { applyDelta } from 'particle/protocol'
+
+export const parts = [new Client(), applyDelta]
