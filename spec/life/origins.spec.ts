@@ -3,25 +3,12 @@ import type { Browser, BrowserContext } from 'playwright-core'
 import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type Listening, listen } from '../support/http.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { widget } from '../support/life/page.ts'
 import { settles, shownIn, Tab } from '../support/life/tab.ts'
 
 const ANN = ['ann 1', 'ann 2']
 
-/** A single-page application, served by another port than the server it talks to, as in development. */
-const spa = (server: string) => `<!doctype html>
-<b id="user">ann</b><span id="status"></span><ul id="notes"></ul><ol id="errors"></ol>
-<script type="module">
-  import { Client } from '${server}particle/client.js'
-  const element = (name, text) => Object.assign(document.createElement(name), { textContent: text })
-  window.owners = new Set()
-  const client = new Client({
-    url: '${server}particle',
-    onData: () => document.querySelector('#notes').replaceChildren(...client.data.notes.map(({ text }) => element('li', text))),
-    onStatus: (status) => { document.querySelector('#status').textContent = status },
-    onError: (error) => document.querySelector('#errors').append(element('li', error.message)),
-  })
-</script>`
-
+/** A single-page application in development is served by another port than the server it talks to. */
 describe('A page of another port than the server it talks to', function () {
   this.timeout(30_000)
   let browser: Browser
@@ -36,7 +23,7 @@ describe('A page of another port than the server it talks to', function () {
   beforeEach(async () => {
     context = await browser.newContext()
     page = await listen((_request, response) =>
-      response.setHeader('Content-Type', 'text/html').end(spa(server)),
+      response.setHeader('Content-Type', 'text/html').end(widget(server)),
     )
   })
   afterEach(async () => {
@@ -49,7 +36,7 @@ describe('A page of another port than the server it talks to', function () {
   /** Logs in at the server, and opens the page. */
   async function open(options: AppOptions): Promise<Tab> {
     app = await startApp(options)
-    server = app.url
+    server = app.url.slice(0, -1)
     const tab = await Tab.open(context, app.url)
     await tab.login('ann')
     await tab.shows('ann', ANN)

@@ -38,7 +38,10 @@ export interface AppOptions {
   store?: Store
   /** The path that the application is mounted at, as `/shop`. Default: none. */
   mount?: string
-  /** The path that the links and the client begin with. Default: `mount`; another one where a proxy strips a prefix. */
+  /**
+   * The path that the links and the client begin with. Default: `mount`; another one where a proxy strips a
+   * prefix.
+   */
   base?: string
   /** What express takes as `trust proxy`; the cookies of the login are then `Secure`. */
   trustProxy?: boolean
@@ -133,7 +136,8 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   const server = new Server({
     identityLookup: (_identity, _done, request) => {
       options.onLookup?.(request)
-      const known = login.lookup(request as IncomingMessage) // throws where there is no request, as such lookups do
+      // Throws where there is no request, as such lookups do.
+      const known = login.lookup(request as IncomingMessage)
       return known && options.lookup ? options.lookup(known) : known
     },
     dataSources: {
