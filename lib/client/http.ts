@@ -1,3 +1,4 @@
+import { ParticleError } from '../errors.ts'
 import { originOf, routeOf } from './address.ts'
 import { failureOf, networkFailure } from './answer.ts'
 import { type EventSourceConstructor, openEventSource } from './event-source.ts'
@@ -18,6 +19,8 @@ export interface HttpOptions {
 /** Limits a token in a header, in bytes: servers commonly accept 8 KB of headers in all. */
 const LONGEST_HEADER = 3500
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
+const WITHOUT_COOKIES =
+  '. The browser sent no cookies: name the origin of this page in allowOrigin, and in cors() with credentials'
 /** Limits the age of a ticket, in milliseconds: the server's 15 s less the latency. */
 const TICKET_TTL = 10_000
 
@@ -39,9 +42,8 @@ export class HttpTransport implements Transport {
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    // The origin of a sandboxed frame is none's, whatever its address.
-    const opaque = globalThis.origin === 'null'
-    this.#foreign = base !== undefined && (opaque || originOf(url) !== originOf(base))
+    // The page's own origin, where it has one: that of a sandboxed frame is not its address's.
+    this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))
   }
 
   get expired(): boolean {
@@ -50,7 +52,7 @@ export class HttpTransport implements Transport {
   }
 
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
-    const { clock, EventSource, url } = this.#options
+    const { EventSource, url, clock } = this.#options
     const address = routeOf(url, 'handshake')
     const previous = this.#token
     const carrier = EventSource ? undefined : 'header'
@@ -58,7 +60,7 @@ export class HttpTransport implements Transport {
     const response = await this.#post(address, text, signal)
     const body = response.ok ? await response.json().catch(() => {}) : undefined
     const { token, stream, expiresAt, heartbeat, live } = Object(body)
-    if (typeof token !== 'string') throw await failureOf(`POST ${address}`, response, 'JSON', clock.now())
+    if (typeof token !== 'string') throw await this.#refusal(address, response)
     this.#token = token
     this.#proven = false
     this.#expires = Date.parse(expiresAt)
@@ -68,6 +70,14 @@ export class HttpTransport implements Transport {
       this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL)
     }
     return live === true
+  }
+
+  /** Tells where a refusal may be due to cookies that the browser kept back: the status alone would not. */
+  async #refusal(address: string, response: Response): Promise<Failure> {
+    const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
+    if (failed.type !== 'denied' || this.#credentials !== 'omit') return failed
+    const { code, message } = failed.error
+    return { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), news: 1 }
   }
 
   open(position: string, sink: Sink): () => void {

@@ -341,6 +341,13 @@ describe('http transport of a page of another origin', () => {
     client.close()
   })
 
+  it('says where a refusal may be due to the cookies that the browser kept back', async () => {
+    server.handshakeAnswers.push(refusal(401, 'UNAUTHORIZED'))
+    const { client, errors } = connect((credentials) => credentials === 'omit')
+    await eventually(() => client.status === 'refused', 'the refusal')
+    expect(errors.map(({ message }) => message).join()).to.match(/no cookies: name the origin/)
+  })
+
   it('goes on with cookies where the network was away only for a moment', async () => {
     const { client } = connect((_, time) => time > 1)
     await client.ready()

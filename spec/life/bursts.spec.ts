@@ -8,7 +8,10 @@ import { settles, Tab } from '../support/life/tab.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 
 const ROWS = 2000
-/** A page that draws its whole list at each notification takes milliseconds for each: it must not for each row. */
+/**
+ * A page that draws its whole list at each notification takes milliseconds for each: it must not for each
+ * row.
+ */
 const MOST_CALLS = ROWS / 20
 
 for (const kind of ['memory', 'mongoose'] as const)

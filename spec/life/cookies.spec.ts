@@ -4,6 +4,7 @@ import type { BrowserContext, Frame } from 'playwright-core'
 import { chromiumWithPreferences } from '../support/chromium.ts'
 import { listen } from '../support/http.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { widget } from '../support/life/page.ts'
 import { settles, shownIn, Tab } from '../support/life/tab.ts'
 
 const ANN = ['ann 1', 'ann 2']
@@ -14,7 +15,6 @@ const NAMES = ['--host-resolver-rules=MAP *.test 127.0.0.1']
 const WIDGET: AppOptions = {
   helmet: { frameguard: false, contentSecurityPolicy: false },
   before: addWidget,
-  client: `{ identity: { ticket: 'of ann' } }`,
   particle: {
     identityLookup: (identity: { ticket?: string } | null) =>
       identity?.ticket === 'of ann' ? { user: 'ann' } : null,
@@ -25,19 +25,8 @@ const WIDGET: AppOptions = {
 function addWidget(app: Express): void {
   app.get('/widget', (request, response) => {
     const { server = '', native } = request.query
-    response.send(`<!doctype html><b id="user">ann</b><span id="status"></span><ul id="notes"></ul><ol id="errors"></ol>
-      <script type="module">
-        import { Client } from '${server}/particle/client.js'
-        const element = (name, text) => Object.assign(document.createElement(name), { textContent: text })
-        const client = new Client({
-          url: '${server}/particle',
-          identity: { ticket: 'of ann' },
-          onData: () => document.querySelector('#notes').replaceChildren(...client.data.notes.map(({ text }) => element('li', text))),
-          onStatus: (status) => { document.querySelector('#status').textContent = status },
-          onError: (error) => document.querySelector('#errors').append(element('li', error.message)),
-          ${native ? 'EventSource,' : ''}
-        })
-      </script>`)
+    const options = `{ identity: { ticket: 'of ann' }${native ? ', EventSource' : ''} }`
+    response.send(widget(String(server), options))
   })
 }
 

@@ -8,7 +8,10 @@ import { settles, Tab } from '../support/life/tab.ts'
 import { guideConfiguration, startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
 
-/** In which every page must be back, and in which a closing node must have closed, in ms. The issue says 3 s and 1 s; the rest is for busy machines. */
+/**
+ * In which every page must be back, and in which a closing node must have closed, in ms. The issue says 3 s
+ * and 1 s; the rest is for busy machines.
+ */
 const BACK = 5000
 const CLOSED = 1500
 
@@ -48,7 +51,9 @@ describe('A deploy of two nodes', function () {
     return startApp({ store, notes, port, particle: { secret } })
   }
 
-  /** The two nodes behind a TCP balancer, or behind nginx as the guide has it, with the site's pages besides. */
+  /**
+   * The two nodes behind a TCP balancer, or behind nginx as the guide has it, with the site's pages besides.
+   */
   async function front(kind: 'nginx' | 'a TCP balancer', context: Mocha.Context): Promise<string> {
     const [one, two] = nodes
     if (kind === 'a TCP balancer') {
@@ -68,7 +73,10 @@ describe('A deploy of two nodes', function () {
     return `http://127.0.0.1:${port}/`
   }
 
-  /** Opens three tabs in each of three browsers, each of which has its own connections, and waits until they are live. */
+  /**
+   * Opens three tabs in each of three browsers, each of which has its own connections, and waits until they
+   * are live.
+   */
   async function open(url: string): Promise<void> {
     for (let count = 0; count < 3; count++) {
       const context = await browser.newContext()
@@ -123,7 +131,8 @@ describe('A deploy of two nodes', function () {
     })
   }
 
-  // A balancer of TCP alone sends half of the tries to the node that refuses them: there the node must stop listening as well.
+  // A balancer of TCP alone sends half of the tries to the node that refuses them: there the node must stop
+  // listening as well.
   it('behind nginx, leaves no page on a node that ends its streams and stays up', async function () {
     await open(await front('nginx', this))
     await nodes[0].server.disconnect()

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext } from 'playwright-core'
+import type { Client } from '../../lib/client/index.ts'
 import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, startApp } from '../support/life/app.ts'
 import { startSecureNginx } from '../support/life/secure.ts'
@@ -98,7 +99,7 @@ describe('Page loads without end', function () {
     expect(app.longestCookie()).to.be.below(MOST)
   })
 
-  it('two sites on two ports of one host, and two identities in one page, do not take cookies from each other', async () => {
+  it('two sites on two ports of one host, and two clients in one page, do not take cookies from each other', async () => {
     const apps = [await start({ login: 'jwt' }), await start({ login: 'jwt' })]
     const tabs: Tab[] = []
     for (const app of apps) {
@@ -113,6 +114,12 @@ describe('Page loads without end', function () {
       expect(tabs[index]?.refusals).to.deep.equal([])
       expect(app.longestCookie()).to.be.below(MOST)
       await settles(() => app.server.stats().connections, 1, 'the stream of one tab')
+      await tabs[index]?.page.evaluate(async () => {
+        const { client } = globalThis as unknown as { client: Client }
+        const Another = client.constructor as typeof Client
+        await new Another({ url: '/particle', identity: { of: 'the same page' } }).ready()
+      })
+      expect(app.server.stats().connections).to.equal(2)
     }
   })
 })

@@ -6,7 +6,9 @@ import { settles, Tab } from '../support/life/tab.ts'
 import { Wire } from '../support/life/wire.ts'
 
 const ANN = ['ann 1', 'ann 2']
-/** Within two seconds a client knows whether its stream lives; another one opens in less than a second. In ms. */
+/**
+ * Within two seconds a client knows whether its stream lives; another one opens in less than a second. In ms.
+ */
 const SOON = 4000
 
 /** With the usual heartbeat of 15 s, so that nothing but the page's own doubt can find a dead stream soon. */
@@ -127,7 +129,10 @@ describe('A laptop on the road', function () {
   })
 })
 
-/** The operating system's numbers of Chromium's processes; of a type, or of all but the one that runs the others. */
+/**
+ * The operating system's numbers of Chromium's processes; of a type, or of all but the one that runs the
+ * others.
+ */
 async function processesOf(browser: Browser, type?: string): Promise<number[]> {
   const devtools = await browser.newBrowserCDPSession()
   const { processInfo } = await devtools.send('SystemInfo.getProcessInfo')
@@ -136,7 +141,10 @@ async function processesOf(browser: Browser, type?: string): Promise<number[]> {
   return chosen.map(({ id }) => id)
 }
 
-/** Tells the page that it is hidden or seen: Playwright keeps all pages visible, also those of minimized windows. */
+/**
+ * Tells the page that it is hidden or seen: Playwright keeps all pages visible, also those of minimized
+ * windows.
+ */
 async function become(tab: Tab, state: DocumentVisibilityState): Promise<void> {
   await tab.page.evaluate((value) => {
     Object.defineProperty(document, 'visibilityState', { value, configurable: true })

@@ -11,6 +11,7 @@ import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { listen } from '../support/http.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
 import { startInterloper } from '../support/life/interloper.ts'
+import { ELEMENTS, script } from '../support/life/page.ts'
 import { startSecureNginx } from '../support/life/secure.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 import { startNginx } from '../support/nginx.ts'
@@ -72,7 +73,8 @@ describe('A proxy between the page and the server', function () {
       await settles(() => interloper.answered() >= 3, true, `tries while ${status} is answered`, 15_000)
       expect(await tab.status(), `while ${status} is answered`).to.equal('reconnecting')
       interloper.pass()
-      // The portal lets the user through, and the system tells the browser; else the next try may be seconds away.
+      // The portal lets the user through, and the system tells the browser; else the next try may be seconds
+      // away.
       await tab.page.evaluate(() => dispatchEvent(new Event('online')))
       return { status, tab }
     }
@@ -122,23 +124,9 @@ describe('A proxy between the page and the server', function () {
     const app = await start({ base: '/api' })
     const root = await mkdtemp(join(tmpdir(), 'particle-vite-'))
     closers.push(() => rm(root, { recursive: true, force: true }))
-    await writeFile(
-      join(root, 'index.html'),
-      `<!doctype html><b id="user">ann</b><span id="status"></span><ul id="notes"></ul><ol id="errors"></ol>
-      <script type="module" src="/main.js"></script>`,
-    )
-    await writeFile(
-      join(root, 'main.js'),
-      `import { Client } from 'particle/client'
-      const element = (name, text) => Object.assign(document.createElement(name), { textContent: text })
-      window.owners = new Set()
-      const client = new Client({
-        url: '/api/particle',
-        onData: () => document.querySelector('#notes').replaceChildren(...client.data.notes.map(({ text }) => element('li', text))),
-        onStatus: (status) => { document.querySelector('#status').textContent = status },
-        onError: (error) => document.querySelector('#errors').append(element('li', error.message)),
-      })`,
-    )
+    const index = `<!doctype html>${ELEMENTS}<script type="module" src="/main.js"></script>`
+    await writeFile(join(root, 'index.html'), index)
+    await writeFile(join(root, 'main.js'), script('/api', '{}', 'particle/client'))
     const vite = await createServer({
       root,
       configFile: false,

@@ -20,7 +20,9 @@ const LOGINS: [LoginKind, client?: string][] = [
   ['jwt'],
 ]
 
-/** A site in a browser of its own, whose lookup reads the request as such lookups do: without one it throws. */
+/**
+ * A site in a browser of its own, whose lookup reads the request as such lookups do: without one it throws.
+ */
 interface Site {
   app: App
   context: BrowserContext

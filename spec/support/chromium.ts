@@ -20,7 +20,8 @@ const ARGS = [
 export const AS_USERS_HAVE_IT: LaunchOptions = { ignoreDefaultArgs: ['--disable-back-forward-cache'] }
 
 /**
- * A headless Chromium: the one of `CHROMIUM_PATH`, else one on the PATH, else Debian's, which it installs where it may.
+ * A headless Chromium: the one of `CHROMIUM_PATH`, else one on the PATH, else Debian's, which it installs
+ * where it may.
  * Where there is none, the specs of the context are skipped with the reason; in CI (`CI` is set) they fail.
  */
 export async function chromiumOrSkip(context: Mocha.Context, options: LaunchOptions = {}): Promise<Browser> {
@@ -28,7 +29,10 @@ export async function chromiumOrSkip(context: Mocha.Context, options: LaunchOpti
   return await chromium.launch({ executablePath, ...options, args: [...ARGS, ...(options.args ?? [])] })
 }
 
-/** Launches the Chromium of {@link chromiumOrSkip} with preferences of its user, such as which cookies it takes. */
+/**
+ * Launches the Chromium of {@link chromiumOrSkip} with preferences of its user, such as which cookies it
+ * takes.
+ */
 export async function chromiumWithPreferences(
   context: Mocha.Context,
   preferences: object,

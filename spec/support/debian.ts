@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Finds the first of these programs on the PATH; else it installs a package of Debian's, where it may (root), and looks again. */
+/**
+ * Finds the first of these programs on the PATH; else it installs a package of Debian's, where it may (root),
+ * and looks again.
+ */
 export function findOrInstall(names: readonly string[], packageName: string): string | undefined {
   const found = onPath(names)
   if (found !== undefined) return found

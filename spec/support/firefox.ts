@@ -6,7 +6,10 @@ import { WebSocket } from 'ws'
 import { findOrInstall } from './debian.ts'
 import { startProgram } from './process.ts'
 
-/** A headless Firefox with one tab, which is driven by WebDriver BiDi: Playwright drives none but its own build. */
+/**
+ * A headless Firefox with one tab, which is driven by WebDriver BiDi: Playwright drives none but its own
+ * build.
+ */
 export interface Firefox {
   goto(url: string): Promise<void>
   /** Goes so many steps through the history. */

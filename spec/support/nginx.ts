@@ -17,7 +17,8 @@ export async function guideConfiguration(nodes: readonly number[], port: number)
 }
 
 /**
- * An nginx that serves a configuration of an `http` block: the one on the PATH, else Debian's, which it installs where it may. Where there is
+ * An nginx that serves a configuration of an `http` block: the one on the PATH, else Debian's, which it
+ * installs where it may. Where there is
  * none it gives the reason instead, for a spec to skip with; in CI (`CI` is set) it throws.
  */
 export async function startNginx(

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import compression from 'compression'
-import cors from 'cors'
+import cors, { type CorsOptions } from 'cors'
 import express, { type Express } from 'express'
 import type { Store } from 'express-session'
 import express4 from 'express4'
@@ -38,10 +38,15 @@ export interface AppOptions {
   store?: Store
   /** The path that the application is mounted at, as `/shop`. Default: none. */
   mount?: string
-  /** The path that the links and the client begin with. Default: `mount`; another one where a proxy strips a prefix. */
+  /**
+   * The path that the links and the client begin with. Default: `mount`; another one where a proxy strips a
+   * prefix.
+   */
   base?: string
   /** What express takes as `trust proxy`; the cookies of the login are then `Secure`. */
   trustProxy?: boolean
+  /** Options of cors. Default: none, which lets all pages in, without their cookies. */
+  cors?: CorsOptions
   /** Options of helmet. Default: none, which is all of its headers. */
   helmet?: HelmetOptions
   port?: number
@@ -121,7 +126,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   })
   app.use(morgan('tiny', { stream: { write: (line) => log.push(line.trim()) } }))
   app.use(helmet(options.helmet))
-  app.use(cors())
+  app.use(cors(options.cors))
   app.use(compression())
   options.before?.(app)
   const secret = 'the secret of the site, not of Particle'
@@ -131,7 +136,8 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   const server = new Server({
     identityLookup: (_identity, _done, request) => {
       options.onLookup?.(request)
-      const known = login.lookup(request as IncomingMessage) // throws where there is no request, as such lookups do
+      // Throws where there is no request, as such lookups do.
+      const known = login.lookup(request as IncomingMessage)
       return known && options.lookup ? options.lookup(known) : known
     },
     dataSources: {

@@ -4,7 +4,9 @@ import type { AddressInfo, Socket } from 'node:net'
 /** An HTTP proxy that at times answers by itself, as captive portals, firewalls and catch-all routes do. */
 export interface Interloper {
   url: string
-  /** Answers all that is for Particle with this status and a page of HTML; ends the connections that are open. */
+  /**
+   * Answers all that is for Particle with this status and a page of HTML; ends the connections that are open.
+   */
   answer(status: number): void
   /** Passes all on again. */
   pass(): void

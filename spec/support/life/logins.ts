@@ -96,7 +96,9 @@ function passportUser(incoming: IncomingMessage): Known | null {
   return user ? { user: user.name, login: request.sessionID } : null
 }
 
-/** express-session alone (with its default `resave`): the session holds the user, and a logout destroys it. */
+/**
+ * express-session alone (with its default `resave`): the session holds the user, and a logout destroys it.
+ */
 function bySession({ users, store, secret, secure }: LoginOptions): Login {
   const lookup = (incoming: IncomingMessage): Known | null => {
     const request = incoming as Request

@@ -9,7 +9,10 @@ interface PageData {
   number: number
 }
 
-/** Renders an ordinary page of the site by EJS: links to the others, a form, and the notes of the user, which the script shows. */
+/**
+ * Renders an ordinary page of the site by EJS: links to the others, a form, and the notes of the user, which
+ * the script shows.
+ */
 export const PAGE: (data: PageData) => string = ejs.compile(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -32,9 +35,13 @@ export const PAGE: (data: PageData) => string = ejs.compile(`<!doctype html>
 </html>
 `)
 
-/** The page's script, as README has it: it shows the notes, the status and all errors; `client` and `owners` are for the specs. */
-export const script = (base: string, options = '{}'): string => `
-import { Client } from '${base}/particle/client.js'
+/**
+ * The page's script, as README has it: it shows the notes, the status and all errors; `client` and `owners`
+ * are for the specs.
+ * `options` is the text of an object for `new Client()`, `from` is where the script has the client from.
+ */
+export const script = (base: string, options = '{}', from = `${base}/particle/client.js`): string => `
+import { Client } from '${from}'
 const element = (name, text) => Object.assign(document.createElement(name), { textContent: text })
 const show = () => {
   const notes = client.data.notes ?? []
@@ -52,3 +59,11 @@ const client = window.client = new Client({
   ...${options},
 })
 `
+
+/** The elements that the script fills, of a page for one user. */
+export const ELEMENTS =
+  '<b id="user">ann</b><span id="status"></span><ul id="notes"></ul><ol id="errors"></ol>'
+
+/** A page of one user's notes, whose server is at `base`. */
+export const widget = (base: string, options?: string): string =>
+  `<!doctype html>${ELEMENTS}<script type="module">${script(base, options)}</script>`

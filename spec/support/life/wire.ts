@@ -4,8 +4,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 type State = 'whole' | 'cut' | 'black hole'
 
 /**
- * A TCP wire to a port of this machine that can break: `cut` ends all connections and refuses new ones at once; in a `black hole` nothing
- * is answered any more, on open connections and on new ones. A mended wire knows nothing of the connections of before: they stay silent,
+ * A TCP wire to a port of this machine that can break: `cut` ends all connections and refuses new ones at
+ * once; in a `black hole` nothing
+ * is answered any more, on open connections and on new ones. A mended wire knows nothing of the connections
+ * of before: they stay silent,
  * and are reset when the browser sends something by them, as by a router that has forgotten them.
  */
 export class Wire {
