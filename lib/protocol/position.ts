@@ -17,7 +17,10 @@ export interface Position extends Point {
   rights: string
 }
 
-/** So many characters hold the greatest safe integer: all counts are as long, so that a text's length says nothing of them. */
+/**
+ * So many characters hold the greatest safe integer: all counts are as long, so that a text's length says
+ * nothing of them.
+ */
 const DIGITS = 11
 
 /** The text of a point: what all clients that hold it share. No client ever reads it: see `PositionSeal`. */
