@@ -47,7 +47,7 @@ const MOST_PATIENCE = 30_000
  */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 12)
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
 }
 
 /** The event that a stream begins with. */
