@@ -17,8 +17,11 @@ export interface Position extends Point {
   rights: string
 }
 
-/** So many characters hold the greatest safe integer: all counts are as long, so that a text's length says nothing of them. */
-const DIGITS = 11
+/**
+ * So many characters hold a count of 10^14 changes: all counts are as long, so that a text's length says nothing
+ * of them.
+ */
+const DIGITS = 9
 
 /** The text of a point: what all clients that hold it share. No client ever reads it: see `PositionSeal`. */
 export function formatPoint({ epoch, sequence, adapters }: Point): string {
@@ -33,7 +36,7 @@ export function formatPosition(point: string, rights: string): string {
 /** An `id:` that is no position: a client that comes back with it is reset. It takes back the position that was given before. */
 export const NO_POSITION = 'none'
 
-const POINT = '([\\w-]{1,32}):([0-9a-z]{11}):([\\w.~|-]{0,2000})'
+const POINT = '([\\w-]{1,32}):([0-9a-z]{9}):([\\w.~|-]{0,2000})'
 const POINT_FORM = new RegExp(`^${POINT}$`)
 const POSITION_FORM = new RegExp(`^${POINT}:([\\w-]{1,32})$`)
 

@@ -43,7 +43,8 @@ export interface Granted {
 type Client = Pick<Claims, 'given' | 'identity'>
 
 /**
- * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it stay valid.
+ * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it
+ * stay valid.
  * @param moment since when views are granted that were not before; undefined where all have the same rights
  */
 function carried<T extends object>(
@@ -99,7 +100,10 @@ export class Admissions {
     this.rights = new Rights(sessionTtl, onError, () => sources.moments.now)
   }
 
-  /** Lets a stream that had the one admission go on with another one, and with views of its own: what is new in these is granted now. */
+  /**
+   * Lets a stream that had the one admission go on with another one, and with views of its own: what is new
+   * in these is granted now.
+   */
   goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
     const moment = this.#identification.required ? this.#sources.moments.now : undefined
     const result = carried(next, before, views, moment)
@@ -169,7 +173,8 @@ export class Admissions {
     if (!this.refuseRevoked(claims)) return { admission: claims, renewed: false, asks }
     if (asks) throw staleToken()
     const admission = await this.#lookUp(claims, undefined, true, async () => {
-      // A stream may have gone on under the new rights without its client's getting their token: a bare EventSource
+      // A stream may have gone on under the new rights without its client's getting their token: a bare
+      // EventSource
       // comes back with the ticket that it has.
       const { moment } = this.rights.judge(claims)
       return moment && claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
@@ -202,8 +207,9 @@ export class Admissions {
   }
 
   /**
-   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all granted now.
-   * Where rights were looked at anew since, nothing of before that: they may have been others meanwhile.
+   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all
+   * granted now. Where rights were looked at anew since, nothing of before that: they may have been others
+   * meanwhile.
    */
   #continued(before: Claims, now: Client, moment: string): Grant {
     const { revoked, moment: decided } = this.rights.judge(before)
@@ -216,7 +222,10 @@ export class Admissions {
     return this.#identification.required ? this.#sources.moments.ask() : undefined
   }
 
-  /** @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of before */
+  /**
+   * @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of
+   * before
+   */
   async #lookUp(
     { session, given }: Pick<Claims, 'session' | 'given'>,
     request: IncomingMessage | undefined,

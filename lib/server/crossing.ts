@@ -26,7 +26,10 @@ const SMALL = 65_536
 /** Makes differences out of snapshots; those who need the same one share it. */
 export class Crossings {
   readonly #log: Log
-  /** Snapshots that were parsed lately, by their events: where nothing has happened, one that was brought to the present has the same. */
+  /**
+   * Snapshots that were parsed lately, by their events: where nothing has happened, one that was brought to
+   * the present has the same.
+   */
   readonly #documents = new Map<Snapshot['parts'], Promise<Map<string, Document>>>()
   readonly #differences = new WeakMap<Known, Map<View, Promise<Crossing | undefined>>>()
 

@@ -14,7 +14,9 @@ export interface FeedHost {
   readonly log: Log
   /** Where all adapters are now, in the order of the server's sources. */
   adapters(): readonly string[]
-  /** The text of the point at a sequence, the adapters being where they are now, or where they are said to be. */
+  /**
+   * The text of the point at a sequence, the adapters being where they are now, or where they are said to be.
+   */
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
@@ -111,8 +113,9 @@ export class Feed {
   }
 
   /**
-   * Where the source is now; undefined where that isn't known, nor to be had in time. The source is asked where it isn't followed at present, but may
-   * be opened in the past: what is in the log by then may be older than now.
+   * Where the source is now; undefined where that isn't known, nor to be had in time. The source is asked
+   * where it isn't followed at present, but may be opened in the past: what is in the log by then may be
+   * older than now.
    */
   async now(): Promise<string | undefined> {
     const { adapter } = this

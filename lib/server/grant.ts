@@ -1,6 +1,7 @@
 /*
- * Since when a client may see each root's view. Who has just got a right is shown the present and what follows: a position of before that moment is refused,
- * though it be another client's, who had the right before. As long as the same client goes on to have the same view, its moment stays.
+ * Since when a client may see each root's view. Who has just got a right is shown the present and what
+ * follows: a position of before that moment is refused, though it be another client's, who had the right
+ * before. As long as the same client goes on to have the same view, its moment stays.
  */
 import { identityKey } from '../policy/identity.ts'
 import { type Position, parsePoint } from '../protocol/position.ts'
@@ -10,7 +11,10 @@ import type { Claims } from './token.ts'
 /** What was granted: what a token seals of it. */
 export type Grant = Pick<Claims, 'views' | 'since' | 'previous'>
 
-/** The moment from which on a grant holds for a root, as the text of a point; undefined where it isn't granted. */
+/**
+ * The moment from which on a grant holds for a root, as the text of a point; undefined where it isn't
+ * granted.
+ */
 export function momentOf({ since }: Grant, root: string): string | undefined {
   return Object.entries(since ?? {}).find(([, roots]) => roots.includes(root))?.[0]
 }
@@ -40,8 +44,8 @@ export function sinceOf(
 const MAX_SESSIONS = 10_000
 
 /**
- * When the views of sessions became others in mid-stream. An older token of the session doesn't know: with it, who lost a right for a while would be shown what was
- * there meanwhile.
+ * When the views of sessions became others in mid-stream. An older token of the session doesn't know: with
+ * it, who lost a right for a while would be shown what was there meanwhile.
  */
 export class Regrants {
   readonly #moments = new Map<string, Record<string, string>>()
@@ -58,15 +62,18 @@ export class Regrants {
     if (oldest !== undefined && this.#moments.size > MAX_SESSIONS) this.#moments.delete(oldest)
   }
 
-  /** When the view of a root was granted last to a session, as the text of a point; undefined where that isn't known. */
+  /**
+   * When the view of a root was granted last to a session, as the text of a point; undefined where that isn't
+   * known.
+   */
   momentOf(session: string, root: string): string | undefined {
     return this.#moments.get(session)?.[root]
   }
 }
 
 /**
- * Whether two grants are one client's: what was found of it is the same, or, where the lookup goes by nothing else, what it presented. Else another
- * user could take over what was granted to the bearer of a token.
+ * Whether two grants are one client's: what was found of it is the same, or, where the lookup goes by nothing
+ * else, what it presented. Else another user could take over what was granted to the bearer of a token.
  */
 export function sameClient(
   a: Pick<Claims, 'given' | 'identity'>,
@@ -78,8 +85,8 @@ export function sameClient(
 }
 
 /**
- * Whether a position was given after a root's view was granted. It is by the process's own count where both are of one process, and by the position of
- * the root's store.
+ * Whether a position was given after a root's view was granted. It is by the process's own count where both
+ * are of one process, and by the position of the root's store.
  */
 export function isSince(position: Position, moment: string | undefined, { adapter, index }: Feed): boolean {
   const point = moment === undefined ? undefined : parsePoint(moment)

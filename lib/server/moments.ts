@@ -1,6 +1,9 @@
 import type { Feed, FeedHost } from './feed.ts'
 
-/** Tells the moments at which rights are granted or looked at anew, as the texts of points: they can be compared with positions, on any node. */
+/**
+ * Tells the moments at which rights are granted or looked at anew, as the texts of points: they can be
+ * compared with positions, on any node.
+ */
 export class Moments {
   readonly #host: FeedHost
   readonly #feeds: readonly Feed[]

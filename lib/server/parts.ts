@@ -75,8 +75,9 @@ export class PartsWriter {
 }
 
 /**
- * The events with other texts for some documents; only those events are written anew in which any of these is, and the last. `change` is asked for the keys for
- * which `changes` holds: it gives the new text of a document, or undefined where the document is gone. `added` are those that follow.
+ * The events with other texts for some documents; only those events are written anew in which any of these
+ * is, and the last. `change` is asked for the keys for which `changes` holds: it gives the new text of a
+ * document, or undefined where the document is gone. `added` are those that follow.
  */
 export async function replaced(
   { parts, places }: Parts,
@@ -116,7 +117,9 @@ export function isCompact({ parts }: Parts): boolean {
   return parts.length <= 2 + (2 * size) / PART_SIZE && parts.every(({ length }) => length <= 4 * PART_SIZE)
 }
 
-/** A buffer of its own: a small one of Node's pool would keep its neighbours' memory for as long as it lives. */
+/**
+ * A buffer of its own: a small one of Node's pool would keep its neighbours' memory for as long as it lives.
+ */
 function lastingBuffer(text: string): Buffer {
   const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   buffer.write(text)

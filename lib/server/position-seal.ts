@@ -1,11 +1,12 @@
 /*
- * Positions are encrypted and authenticated, so that a client can neither make one nor read how much was written by others.
- * - Encrypt, then authenticate: AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the length, the nonce and the
- *   ciphertext. (Of texts of which none begins another, such a hash is a PRF: Bellare, Canetti and Krawczyk, 1996. HMAC costs 1.5 µs more a delta.)
- * - The view set is within, and what it was given for is checked in resume.ts. The grant is not within, since all connections of a broadcast group share
- *   one id line. The token says at which moment each view was granted (`since`, in the positions of all stores, so on any node): an earlier position is refused.
- * - A nonce for each line: the same position has another text at each heartbeat, so that no text says whether anything was written.
- * - Keys are of the secret, or of this process alone, and of all that the server's positions depend on (see the context): another server can't open them.
+ * Encrypts and authenticates positions, so that a client can neither make one nor read how much others write.
+ * AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the length, the nonce and
+ * the ciphertext: of texts of which none begins another, that is a PRF (Bellare, Canetti and Krawczyk, 1996).
+ * HMAC costs 1.5 µs more a delta. The view set is sealed within; the grant can't be, since all connections of a
+ * broadcast group share an id line. The token says since which moment each view is granted, in the stores' own
+ * positions, so that any node refuses an earlier position. Each line has its own nonce, and lines are made anew
+ * at each heartbeat: no text says whether anything was written. Keys are of the secret (without one, of this
+ * process) and of the server: path, roots, audience, stores.
  */
 import { type Cipher, createCipheriv, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { NO_POSITION } from '../protocol/position.ts'
@@ -14,27 +15,42 @@ import { deriveKey } from './token.ts'
 const KEY = 64
 const NONCE = 9
 const TAG = 12
-/** Texts are filled up to a multiple of so many bytes: their length is not to tell how many digits a store's position has. */
+/**
+ * Texts are filled up to a multiple of so many bytes: their length is not to tell how many digits a store's
+ * position has.
+ */
 const UNIT = 24
 const BLOCK = 16
-/** A nonce's part of the key stream, in blocks: enough for two stores. Longer positions get one of their own. */
+/**
+ * A nonce's part of the key stream, in blocks: enough for two stores. Longer positions get one of their own.
+ */
 const PAD = 6
-/** Nonces and their key streams are made so many at a time: one call of the cipher costs as much as that of one position. */
+/**
+ * Nonces and their key streams are made so many at a time: one call of the cipher costs as much as that of
+ * one position.
+ */
 const BATCH = 128
-/** Positions of more bytes are none: no stores' positions are as long, and headers have a limit. (The number of a block is one byte, besides.) */
+/**
+ * Positions of more bytes are none: no stores' positions are as long, and headers have a limit. (The number
+ * of a block is one byte, besides.)
+ */
 const MAX_SIZE = 2_400
 const FORM = /^[\w-]{60,3300}$/
 
 /** Seals and opens the texts of positions: one µs each. */
 export class PositionSeal {
   readonly #cipher: Cipher
-  /** The key, then room for the text that is being authenticated: length, nonce, ciphertext; and for the tag. */
+  /**
+   * The key, then room for the text that is being authenticated: length, nonce, ciphertext; and for the tag.
+   */
   readonly #room = Buffer.alloc(KEY + 4096)
   #nonces: Buffer = Buffer.alloc(0)
   #pads: Buffer = Buffer.alloc(0)
   #next = 0
 
-  /** @param context all that positions depend on besides the secret: servers with others refuse each other's */
+  /**
+   * @param context all that positions depend on besides the secret: servers with others refuse each other's
+   */
   constructor(secret: string | Uint8Array | undefined, context: string) {
     const material = secret ?? randomBytes(32)
     const key = deriveKey(material, context, 'position cipher')
@@ -74,13 +90,18 @@ export class PositionSeal {
     return Buffer.from(plain).toString('latin1').replace(/\0+$/, '')
   }
 
-  /** Authenticates the nonce and the ciphertext of a size that lie in the room: SHA-256, one character a byte. */
+  /**
+   * Authenticates the nonce and the ciphertext of a size that lie in the room: SHA-256, one character a byte.
+   */
   #tag(size: number): string {
     this.#room[KEY] = size / UNIT
     return hash('sha256', this.#room.subarray(0, KEY + 1 + NONCE + size), 'binary')
   }
 
-  /** A fresh nonce for a text of a size: where it stands, and the key stream, which for the nonce number n begins at block n * PAD. */
+  /**
+   * A fresh nonce for a text of a size: where it stands, and the key stream, which for the nonce number n
+   * begins at block n * PAD.
+   */
   #nonce(size: number): [nonces: Buffer, at: number, pads: Buffer] {
     if (size > PAD * BLOCK) {
       const nonce = randomBytes(NONCE)

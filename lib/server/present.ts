@@ -10,8 +10,9 @@ import { documentsOf, loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { View } from './view.ts'
 
 /**
- * Brings the snapshots of views to the present. Who comes is shown what there is now, and nothing that was overwritten or removed since the snapshot was read: it
- * may not have had the right to see that. Those who come at once share one snapshot, and those who come while it is being brought to the present the next one.
+ * Brings the snapshots of views to the present. Who comes is shown what there is now, and nothing that was
+ * overwritten or removed since the snapshot was read: it may not have had the right to see that. Those who
+ * come at once share one snapshot, and those who come while it is being brought to the present the next one.
  */
 export class Presents {
   readonly #log: Log
@@ -21,7 +22,10 @@ export class Presents {
     this.#log = log
   }
 
-  /** A snapshot of a view in which all entries are that there are by now. Rejects when the source can't be read. */
+  /**
+   * A snapshot of a view in which all entries are that there are by now. Rejects when the source can't be
+   * read.
+   */
   async of(view: View): Promise<Snapshot> {
     const { head } = this.#log
     for (;;) {
@@ -41,7 +45,9 @@ export class Presents {
     return bringing
   }
 
-  /** Puts the snapshot as it is at the log's head in its place; nothing where the source must be read again. */
+  /**
+   * Puts the snapshot as it is at the log's head in its place; nothing where the source must be read again.
+   */
   async #brought(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
     let brought: Snapshot | undefined
     try {

@@ -41,10 +41,13 @@ const PATIENCE = 5_000
 /** For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile. */
 const MOST_PATIENCE = 30_000
 
-/** Names a set of views by a short text, which stays on the server, or goes out sealed: those who guess at the views could tell it. */
+/**
+ * Names a set of views by a short text, which stays on the server, or goes out sealed: those who guess at the
+ * views could tell it.
+ */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 12)
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
 }
 
 /** The event that a stream begins with. */
@@ -67,9 +70,10 @@ export function fingerprintsOf(views: readonly { root: string; key: string }[]):
 }
 
 /**
- * From where each view goes on, for a client that may present a position. A position holds only for the views that it was given for: those that the client has
- * now, those of its token, or those of the token before; and not for one that was granted later. A promise where sources have to come to the position first, or to
- * the moment of the grant: it was given by another process.
+ * From where each view goes on, for a client that may present a position. A position holds only for the views
+ * that it was given for: those that the client has now, those of its token, or those of the token before; and
+ * not for one that was granted later. A promise where sources have to come to the position first, or to the
+ * moment of the grant: it was given by another process.
  */
 export function resumeFrom(
   text: string | undefined,
@@ -85,7 +89,10 @@ export function resumeFrom(
   )
 }
 
-/** Whether a source that is followed has not come to where it was when a view was granted: what it shows now, the client may not see. */
+/**
+ * Whether a source that is followed has not come to where it was when a view was granted: what it shows now,
+ * the client may not see.
+ */
 function isBehind({ root, feed }: View, claims: Grant): boolean {
   const granted = placeIn(claims, root, feed)
   return feed.position !== undefined && granted !== '' && feed.adapter.compare(feed.position, granted) < 0

@@ -15,8 +15,8 @@ export interface Claims {
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
   /**
-   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before is not
-   * honoured. Left out where all have the same rights.
+   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before
+   * is not honoured. Left out where all have the same rights.
    */
   since?: Record<string, string[]>
   /** The views of the last token before that had others: positions that were given with it are held against them. */

@@ -126,7 +126,7 @@ export class View {
     return loading
   }
 
-  /** Puts a snapshot in the place of one that is still the present one; where there is none, the source is read for the next who comes. */
+  /** Replaces a snapshot that is still the present one; with nothing, the source is read again. */
   replace(snapshot: Snapshot, by: Snapshot | undefined): void {
     if (this.#snapshot === snapshot) this.#snapshot = by
   }

@@ -16,7 +16,7 @@ const BASE64URL = 'ABCXYZabcxyz0189-_'
 
 const positions: fc.Arbitrary<Position> = fc.record({
   epoch: letters(BASE64URL, 1, 32),
-  sequence: fc.nat({ max: Number.MAX_SAFE_INTEGER }),
+  sequence: fc.nat({ max: 36 ** 9 - 1 }),
   // A server without adapters reads its own empty list as one adapter without a position: it has none to look up either way.
   adapters: fc.array(letters(`${BASE64URL}.~`, 0, 40), { minLength: 1, maxLength: 8 }),
   rights: letters(BASE64URL, 1, 32),
@@ -49,33 +49,32 @@ describe('protocol/position', () => {
 
   it('is not made of any other text', () => {
     const good = textOf({ epoch: 'e', sequence: 35, adapters: ['1.2'], rights: 'r' })
-    expect(good).to.equal('e:0000000000z:1.2:r')
+    expect(good).to.equal('e:00000000z:1.2:r')
     for (const text of [
       '',
       '0',
       'a:b:c',
       NO_POSITION,
-      'e:0000000000z:1.2',
-      'e:0000000000z:1.2:',
-      ':0000000000z:1:r',
+      'e:00000000z:1.2',
+      'e:00000000z:1.2:',
+      ':00000000z:1:r',
       'e::1:r',
-      'e:-0000000001:1:r',
-      'e:0000000001.:1:r',
-      'e:0000000000Z:1:r',
-      'e:zzzzzzzzzzz:1:r',
+      'e:-00000001:1:r',
+      'e:00000001.:1:r',
+      'e:00000000Z:1:r',
       'e:z:1:r',
-      'e:00000000000z:1:r',
+      'e:000000000z:1:r',
       `${good}\n`,
       `\n${good}`,
       ` ${good}`,
       `${good} `,
-      'e:0000000000z:1:2:r',
-      'e:0000000000z:<script>:r',
-      'e:0000000000z:a\0b:r',
-      'é:0000000000z:1:r',
-      `${'e'.repeat(33)}:0000000000z:1:r`,
-      `e:0000000000z:${'1'.repeat(2001)}:r`,
-      `e:0000000000z:1:${'r'.repeat(33)}`,
+      'e:00000000z:1:2:r',
+      'e:00000000z:<script>:r',
+      'e:00000000z:a\0b:r',
+      'é:00000000z:1:r',
+      `${'e'.repeat(33)}:00000000z:1:r`,
+      `e:00000000z:${'1'.repeat(2001)}:r`,
+      `e:00000000z:1:${'r'.repeat(33)}`,
       'undefined',
       '__proto__',
       '{"sequence":1}',
