@@ -114,12 +114,13 @@ describe('A login by express-session', () => {
   })
 
   it('goes on over its open stream for any number of renewals', async () => {
-    const { visit, server, seen } = await start({ sessionTtl: 1_000, heartbeat: 100 })
+    // A renewal has 1.2 s: it is asked for two heartbeats before the token ends.
+    const { visit, server, seen } = await start({ sessionTtl: 3_000, heartbeat: 600 })
     const visitor = await visit(1)
     let answer = await visitor.handshake()
     const reader = await visitor.open(answer)
     await reader.next('ready')
-    for (let renewal = 0; renewal < 5; renewal++) {
+    for (let renewal = 0; renewal < 3; renewal++) {
       expect((await reader.next('renew')).data).to.include({ reason: 'expiring' })
       const next = await visitor.handshake(answer.token)
       expect(next).to.include({ live: true, session: answer.session })
@@ -225,7 +226,7 @@ describe('A login by express-session', () => {
   })
 
   it('ends the stream of a login that has expired in the session store', async () => {
-    const { visit, sessions, server } = await start({ sessionTtl: 1_000, heartbeat: 100 })
+    const { visit, sessions, server } = await start({ sessionTtl: 3_000, heartbeat: 600 })
     const visitor = await visit(1)
     const answer = await visitor.handshake()
     const reader = await visitor.open(answer)
@@ -241,8 +242,8 @@ describe('A login by express-session', () => {
   it('keeps its stream where a lookup fails during the renewal', async () => {
     let broken = false
     const { visit } = await start({
-      sessionTtl: 2_000,
-      heartbeat: 100,
+      sessionTtl: 3_000,
+      heartbeat: 600,
       onError: () => {},
       identityLookup: (_identity: unknown, _done: unknown, request?: IncomingMessage) => {
         if (broken) throw new Error('the store is away')

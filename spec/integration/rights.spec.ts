@@ -129,7 +129,10 @@ describe('Rights that change in mid-stream', () => {
       const answers: ((user: unknown) => void)[] = []
       lookup = () => new Promise((resolve) => answers.push(resolve))
       await server.refresh()
-      const [first, second] = [open(token), open(token)]
+      // One after the other, so that the answers' order is that of the streams.
+      const first = open(token)
+      await until(() => answers.length === 1)
+      const second = open(token)
       await until(() => answers.length === 2)
       await server.refresh()
       for (const answer of answers.splice(0)) answer({ team: 'a' })
