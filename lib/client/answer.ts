@@ -46,7 +46,11 @@ export async function failureOf(
     ...(away && !json ? { news: AWAY_TRIES } : {}),
     error: new ParticleError(
       away ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
-      `${asked} answered ${status} ${type}${detour}, not ${other}: is another route before Particle's?`,
+      `${asked} answered ${status} ${type}${detour}, not ${other}: ${
+        status === 404
+          ? "is the client's url the one that the browser must use, and is Particle mounted there?"
+          : "is another route before Particle's?"
+      }`,
     ),
     wait,
   }

@@ -249,9 +249,21 @@ export class Client<T = Model> {
   #changed(status: Status): void {
     const over = status === 'closed' || status === 'refused'
     if (over) this.#unwatch()
+    if (status === 'refused') this.#forget()
     if (over || status === 'ready') this.#notifier.flush()
     this.#call(this.#options.onStatus, status)
     this.#answer()
+  }
+
+  /** Empties the model of an identity that may see nothing any more: a logout in one tab must not leave its data in another. */
+  #forget(): void {
+    const { refusal } = this.#link
+    if (refusal?.code !== 'UNAUTHORIZED') return
+    const event: ServerEvent = { event: 'revoked', data: { reason: refusal.message } }
+    for (const root of this.#store.begin({}, false)) {
+      this.#subscriptions.tell(root, event)
+      this.#notifier.add(this.#told, event)
+    }
   }
 
   #answer(): void {

@@ -196,7 +196,10 @@ export class Link {
     const { phase, attempt } = this.#state
     const news = this.#news
     this.#options.onDebug(error.message)
-    if (failed.type === 'denied') this.refusal = error
+    if (failed.type === 'denied') {
+      this.refusal = error
+      if (error.code === 'UNAUTHORIZED') this.#options.onError(error)
+    }
     if (phase !== 'opening' || hint === undefined) news.failed(failed, attempt + 1)
     else if (this.#fresh) news.unopened(failed)
     const good = this.#settled && (this.#stream?.age ?? 0) >= GOOD

@@ -90,7 +90,7 @@ export function failure(cause: unknown): Failure & { news: number } {
 }
 
 function newsOf({ code }: ParticleError): number {
-  // The status tells of a refusal.
+  // Told as a refusal where it is final; a token that has expired is no news.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
   return PASSING.includes(code) ? PATIENCE : 1
 }

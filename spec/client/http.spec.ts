@@ -168,7 +168,7 @@ describe('http transport', () => {
       server.handshakeAnswers.push(html(404))
       await connect().ready()
       expect(messages()).to.deep.equal([
-        `POST ${url}/handshake answered 404 text/html, not JSON: is another route before Particle's?`,
+        `POST ${url}/handshake answered 404 text/html, not JSON: is the client's url the one that the browser must use, and is Particle mounted there?`,
         `POST ${url}/handshake answered 200 text/html (redirected to ${url.replace('/particle', '/login')}), not JSON: is another route before Particle's?`,
       ])
     })
@@ -205,7 +205,8 @@ describe('http transport', () => {
       const clock = new FastClock(100)
       server.heartbeat = NEVER
       await connect(clock).ready()
-      await eventually(() => clock.now() > Date.now() + 2000, 'an age of more than a second')
+      const complete = clock.now()
+      await eventually(() => clock.now() > complete + 2000, 'an age of more than a second')
       server.refused.add('token-1')
       server.onStream = () => server.goOn()
       server.drop()

@@ -25,8 +25,9 @@ describe('link', () => {
       const ready = bench.client.ready().catch((error) => error)
       await settle()
       expect(bench.client.status).to.equal('refused')
-      expect(await ready).to.include({ code: 'UNAUTHORIZED' })
-      expect(bench.errors).to.deep.equal([])
+      const refusal = await ready
+      expect(refusal).to.include({ code: 'UNAUTHORIZED' })
+      expect(bench.errors).to.deep.equal([refusal])
       expect(bench.clock.timers.size).to.equal(0)
     })
   }
@@ -178,6 +179,29 @@ describe('link', () => {
     expect(bench.stream.closed).to.equal(true)
     expect(bench.clock.timers.size).to.equal(0)
     expect(await bench.client.ready().catch(({ code }) => code)).to.equal('UNAUTHORIZED')
+  })
+
+  it('empties the model of an identity that may see nothing any more, and tells the page', async () => {
+    const bench = await new Bench().ready()
+    const seen: unknown[] = []
+    expect(bench.client.data.users).to.have.length(1)
+    bench.client.on('users', (users) => seen.push([...users]))
+    bench.stream.send('revoked', { reason: 'signed out' })
+    expect(bench.client.data).to.deep.equal({})
+    expect(bench.client.getSnapshot('users')).to.deep.equal([])
+    expect(seen).to.deep.equal([[]])
+    expect(bench.events.at(-1)).to.equal('revoked')
+    expect(bench.errors.map(({ message }) => message)).to.deep.equal(['Revoked: signed out'])
+  })
+
+  it('keeps the data where it is refused for another reason than the identity', async () => {
+    const bench = await new Bench().ready()
+    bench.stream.fail()
+    bench.answers.push([400, { error: { code: 'INVALID_MESSAGE', message: 'Another protocol' } }])
+    await bench.clock.pass(bench.clock.next)
+    await bench.clock.pass(4_000)
+    expect(bench.client.data.users).to.have.length(1)
+    bench.client.close()
   })
 
   it('hands the server’s errors on and goes on', async () => {
@@ -376,7 +400,7 @@ describe('link', () => {
       bench.stream.send('ping', { timestamp: TIMESTAMP })
       await bench.clock.pass([1500, 2500, 4500][requests - 2] ?? 0)
     }
-    expect(bench.errors).to.have.length(1)
+    expect(bench.errors.map(({ code }) => code)).to.deep.equal(['INVALID_MESSAGE', 'UNAUTHORIZED'])
     expect(bench.client.status).to.equal('refused')
     expect(bench.stream.closed).to.equal(true)
     expect(bench.clock.timers.size).to.equal(0)
