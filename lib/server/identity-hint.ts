@@ -14,6 +14,8 @@ const SOMETIMES: Readonly<Record<string, string>> = {
   isAuthenticated: 'the middleware that authenticates (passport)',
   auth: 'the middleware that authenticates',
 }
+/** Finds the cookie of a session: `connect.sid`, `session`, `app_sess`. */
+const SESSION_COOKIE = /(?:^|;\s*)[\w.-]*(?:sid|sess)[\w.-]*=/i
 /** What a TypeError says where a value is missing. */
 const MISSING = /\bof undefined\b|\bis undefined\b|\bundefined is not\b|\bis not a function\b/
 
@@ -31,8 +33,10 @@ export function missingMiddleware(
   if (!request) return undefined
   const threw = error instanceof TypeError && MISSING.test(error.message)
   if (error !== undefined && !threw) return undefined
-  const middlewares = threw ? { ...ALWAYS, ...SOMETIMES } : ALWAYS
   const fields = request as unknown as Record<string, unknown>
+  // Nobody has read the session that the browser sent: a user who is logged in looks like a stranger.
+  const unread = fields.session === undefined && SESSION_COOKIE.test(request.headers?.cookie ?? '')
+  const middlewares = threw || unread ? { ...ALWAYS, ...SOMETIMES } : ALWAYS
   const [read] = readsOfParameter(lookup, 3, Object.keys(middlewares)).filter(
     (name) => fields[name] === undefined,
   )

@@ -101,4 +101,13 @@ describe('server/identity-hint', () => {
     ])
     expect(errors[0]).to.include({ code: 'MISCONFIGURED' })
   })
+
+  it('is told of a refused user whose session cookie nobody has read', async () => {
+    const lookup = made('(i, d, request) => request.user ? { id: request.user.id } : null')
+    const [error, ...more] = await failed(lookup, { headers: { cookie: 'theme=dark; connect.sid=s%3Ax' } })
+    expect(error?.message).to.match(/request\.user is undefined: is the middleware that authenticates/)
+    expect(more).to.deep.equal([])
+    expect(await failed(lookup, { headers: { cookie: 'theme=dark' } })).to.deep.equal([])
+    expect(await failed(lookup, { headers: { cookie: 'connect.sid=s%3Ax' }, session: {} })).to.deep.equal([])
+  })
 })
