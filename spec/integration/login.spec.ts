@@ -84,8 +84,12 @@ describe('A login by express-session', () => {
       response.sendStatus(204)
     })
     app.post('/logout', (request, response, next) => {
-      server.revoke((identity: { login?: string }) => identity.login === request.sessionID, 'logged out')
-      request.session.destroy((error) => (error ? next(error) : response.sendStatus(204)))
+      const login = request.sessionID
+      request.session.destroy((error) => {
+        if (error) return next(error)
+        server.revoke((identity: { login?: string }) => identity.login === login, 'logged out')
+        response.sendStatus(204)
+      })
     })
     app.use(server.middleware())
     const listening: Listening = await listen(app)
@@ -283,6 +287,22 @@ describe('A login by express-session', () => {
     })
     expect(Object.keys(kept)).to.have.length(1)
     two.close()
+  })
+
+  it('leaves nothing good of a handshake that falls into the logout', async () => {
+    const sessions = new session.MemoryStore()
+    const destroy = sessions.destroy.bind(sessions)
+    let meanwhile = async () => {}
+    // A remote store takes its time.
+    sessions.destroy = (id, callback) => void meanwhile().then(() => destroy(id, callback))
+    const { visit } = await start({}, sessions)
+    const visitor = await visit(1)
+    const tokens: HandshakeAnswer[] = []
+    meanwhile = async () => void tokens.push(await visitor.handshake())
+    await visitor.post('/logout')
+    const [token] = tokens
+    if (!token) throw new Error('There was no handshake meanwhile')
+    expect((await visitor.open(token)).status).to.equal(401)
   })
 
   it('tells a client that another node holds its stream', async () => {
