@@ -3,6 +3,7 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { Following } from './following.ts'
 import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from './grant.ts'
+import { Openings } from './openings.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PositionSeal } from './position-seal.ts'
 import { fingerprintsOf, rightsOf } from './resume.ts'
@@ -63,11 +64,14 @@ function carried<T extends object>(
   return result
 }
 
+/** How often an identity is looked up in a row where what it depends on changes meanwhile. */
+const MOST_LOOKUPS = 3
+
 /** Refuses a token whose identity only a handshake of its client can look up again. */
-export function staleToken(): ParticleError {
+function staleToken(): ParticleError {
   return new ParticleError(
     'TOKEN_STALE',
-    'The rights were refreshed since the token was given: POST to handshake again',
+    'The rights may have changed since the token was given: POST to handshake again',
   )
 }
 
@@ -75,6 +79,8 @@ export function staleToken(): ParticleError {
 export class Admissions {
   readonly rights: Rights
   readonly regrants = new Regrants()
+  /** The streams that are being admitted. */
+  readonly openings = new Openings()
   /** Seals the positions that are given to clients. */
   readonly positions: PositionSeal
   /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
@@ -134,7 +140,8 @@ export class Admissions {
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
   identify(given: Json, request: IncomingMessage | undefined, before?: Claims): Promise<Admission> {
-    return this.#lookUp({ session: before?.session ?? sessionId(), given }, request, true, async (now) => {
+    const known = { session: before?.session ?? sessionId(), given, identity: before?.identity }
+    return this.#lookUp(known, request, true, async (now) => {
       const moment = await this.#askMoment()
       return {
         moment,
@@ -155,38 +162,62 @@ export class Admissions {
   }
 
   /**
-   * Opens a stream's token or ticket, and looks its identity up again where that was decided since.
+   * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all that
+   * decides on rights was judged: what is decided later finds an open stream.
    * @param browsers the values of the request's browser cookies
    * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE` where the
    *   client must present itself anew; and what {@link Admissions.identify} throws
    */
-  async admit(token: string | undefined, browsers: readonly string[] = []): Promise<Admitted> {
+  async admit<T>(
+    token: string | undefined,
+    browsers: readonly string[],
+    open: (admitted: Admitted) => T,
+  ): Promise<T> {
     if (token === undefined) {
       if (this.#identification.required)
         throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
-      return { renewed: false }
+      await this.#following?.settle({}, null)
+      return open({ renewed: false })
     }
     const claims = Tickets.is(token)
       ? await this.#tickets.redeem(token, browsers)
       : await this.#seal.open(token)
-    const asks = this.readsRequest
-    if (!this.refuseRevoked(claims)) return { admission: claims, renewed: false, asks }
-    if (asks) throw staleToken()
-    const admission = await this.#lookUp(claims, undefined, true, async () => {
-      // A stream may have gone on under the new rights without its client's getting their token: a bare
-      // EventSource
-      // comes back with the ticket that it has.
-      const { moment } = this.rights.judge(claims)
-      return moment && claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
+    // Another node's clock may be ahead: what is looked up here from now on is newer than the token.
+    const at = Math.min(claims.at, Rights.now())
+    return this.open({ ...claims, at }, this.readsRequest, open)
+  }
+
+  /**
+   * Opens a stream under an admission, as {@link Admissions.admit} does.
+   * @param asks whether only a handshake of the client can look its identity up again
+   */
+  open<T>(claims: Admission, asks: boolean, open: (admitted: Admitted) => T): Promise<T> {
+    return this.openings.run(claims, async () => {
+      let admission = claims
+      for (let renewed = false; ; renewed = true) {
+        const { identity, given, dependencies = '' } = admission
+        await this.#following?.settle(identity, given)
+        const isStale = this.#refuseRevoked(admission)
+        // A lookup of just now has seen what had changed before; what changed since finds an open stream.
+        if (!isStale && (renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies))
+          return open({ admission, renewed, asks })
+        if (asks) throw staleToken()
+        admission = await this.#lookUp(claims, undefined, true, async () => {
+          // A stream may have gone on under the new rights without its client's getting their token: a bare
+          // EventSource comes back with the ticket that it has.
+          const { moment } = this.rights.judge(claims)
+          if (moment === undefined) return { moment: await this.#askMoment(), before: claims }
+          return claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
+        })
+      }
     })
-    return { admission, renewed: true }
   }
 
   /**
    * Tells whether the identity must be looked up again.
    * @throws ParticleError `UNAUTHORIZED` where the rights were taken away since it was looked up
    */
-  refuseRevoked(claims: Claims): boolean {
+  #refuseRevoked(claims: Claims): boolean {
     const { revoked, stale } = this.rights.judge(claims)
     if (revoked !== undefined) throw new ParticleError('UNAUTHORIZED', 'The token was revoked')
     return stale
@@ -223,24 +254,45 @@ export class Admissions {
   }
 
   /**
+   * Looks an identity up, again where a decision or a change of what it depends on came meanwhile.
+   * @param known with the identity that was found before, if any
+   * @param settle whether its relations are read first, and its dependencies are to stand still
    * @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of
    * before
    */
   async #lookUp(
-    { session, given }: Pick<Claims, 'session' | 'given'>,
+    { session, given, identity: last }: Pick<Claims, 'session' | 'given'> & { identity?: Json | undefined },
     request: IncomingMessage | undefined,
     settle: boolean,
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
   ): Promise<Admission> {
-    for (;;) {
+    let known = last
+    for (let tries = 1; ; tries++) {
       const at = Rights.now()
-      const identity = await this.#identification.identify(given, request)
-      if (settle) await this.#following?.settle(identity)
-      const { moment, before } = await grantOf({ given, identity })
-      const admission = this.#admission({ session, given, identity, at }, before, moment)
-      // A lookup that was under way when rights were refreshed may have found the old ones.
-      const { revoked, stale } = this.rights.judge(admission)
-      if (!stale || revoked !== undefined) return admission
+      let hasChanged = false
+      const watching =
+        known === undefined
+          ? undefined
+          : this.#following?.watch(known, given, () => {
+              hasChanged = true
+            })
+      try {
+        const dependencies = watching ? watching.digest : ''
+        const identity = await this.#identification.identify(given, request)
+        if (settle) await this.#following?.settle(identity, given)
+        const { moment, before } = await grantOf({ given, identity })
+        const admission = this.#admission({ session, given, identity, at }, before, moment)
+        const isCurrent =
+          !hasChanged && (this.#following?.dependencies(identity, given) ?? '') === dependencies
+        if (isCurrent && dependencies) admission.dependencies = dependencies
+        // A lookup that was under way when rights were refreshed may have found the old ones.
+        const { revoked, stale } = this.rights.judge(admission)
+        if (revoked !== undefined) return admission
+        if (!stale && (isCurrent || !settle || tries >= MOST_LOOKUPS)) return admission
+        known = identity
+      } finally {
+        watching?.close()
+      }
     }
   }
 

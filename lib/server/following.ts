@@ -2,31 +2,59 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import { refuseUnknown } from '../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../policy/criteria.ts'
+import { within } from './pause.ts'
 import { References } from './references.ts'
 import { Related } from './related.ts'
 import type { Dependency, DependsOn } from './source-options.ts'
 import { isHandle, type Sources } from './sources.ts'
 import { Warnings } from './warnings.ts'
-import type { Watched, Watches, WatchSpec } from './watch.ts'
+import { digestOf, type Watched, type Watches, type WatchSpec } from './watch.ts'
 
-/** How long a client waits until its relations are read, in milliseconds. */
+/** How long a client waits until its relations and dependencies are read, in milliseconds. */
 const PATIENCE = 5_000
+
+/** How long a failure of `dependsOn` is not reported again, in milliseconds. */
+const REPORT_PAUSE_MS = 60_000
 
 /** What an identity depends on, watched until it is closed. */
 export class Watching {
-  readonly #watched: readonly Watched[]
+  readonly #watched: Watched[] = []
+  readonly #listener: () => void
+  readonly #waiting: (() => void)[] = []
 
-  constructor(watched: readonly Watched[]) {
-    this.#watched = watched
+  /** @param listener told whenever the documents are others, and when they were read */
+  constructor(listener: () => void) {
+    this.#listener = listener
   }
 
-  /** Whether what was found out at that time, or later, may be another thing by now; false while that is not known. */
-  changedSince(time: number): boolean {
-    return this.#watched.some(({ documents, changedAt }) => documents !== undefined && changedAt >= time)
+  /** Names the documents as they are, `''` where there are none to watch; undefined while some are being read. */
+  get digest(): string | undefined {
+    const digests = this.#watched.flatMap(({ digest }) => digest ?? [])
+    if (digests.length < this.#watched.length) return undefined
+    return digests.length === 0 ? '' : digestOf(digests)
+  }
+
+  /** Resolves once all were read, or it was closed. */
+  async settled(): Promise<void> {
+    if (this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  add(watches: Watches, spec: WatchSpec): void {
+    this.#watched.push(watches.take(spec, () => this.#tell()))
   }
 
   close(): void {
     for (const watched of this.#watched) watched.release()
+    this.#wake()
+  }
+
+  #tell(): void {
+    if (this.#waiting.length > 0 && this.digest !== undefined) this.#wake()
+    this.#listener()
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 
@@ -37,6 +65,7 @@ export class Following {
   readonly #dependsOn: DependsOn | undefined
   readonly #onError: (error: unknown) => void
   readonly #references: References
+  #reportedAt = Number.NEGATIVE_INFINITY
 
   /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` where `dependsOn` isn't right */
   constructor(
@@ -64,38 +93,47 @@ export class Following {
   }
 
   /**
-   * Resolves once what an identity is related to was read; for a short while, {@link Following.related} finds it at hand.
+   * Resolves once what an identity is related to and what it depends on was read; for a short while,
+   * {@link Following.related} and {@link Following.dependencies} find it at hand.
    * @throws ParticleError `UNAVAILABLE` where it can't be read in time
    */
-  async settle(identity: Json): Promise<void> {
+  async settle(identity: Json, given: Json): Promise<void> {
     const related = this.related(identity)
-    if (!related) return
-    let timer: NodeJS.Timeout | undefined
+    const watching = this.watch(identity, given, () => {})
+    if (!related && !watching) return
     try {
-      const late = new Promise<never>((_, reject) => {
-        const error = new ParticleError('UNAVAILABLE', 'Relations could not be read in time; try again later')
-        timer = setTimeout(() => reject(error), PATIENCE).unref()
-      })
-      await Promise.race([related.settled(), late])
+      const read = await within(Promise.all([related?.settled(), watching?.settled()]), PATIENCE)
+      if (read) return
+      throw new ParticleError(
+        'UNAVAILABLE',
+        'Relations and dependencies could not be read in time; try again later',
+      )
     } finally {
-      clearTimeout(timer)
-      related.close()
+      related?.close()
+      watching?.close()
     }
+  }
+
+  /** Names the documents that an identity depends on, as they are now: see {@link Watching.digest}. */
+  dependencies(identity: Json, given: Json): string | undefined {
+    const watching = this.watch(identity, given, () => {})
+    if (!watching) return ''
+    watching.close()
+    return watching.digest
   }
 
   /** Watches what an identity depends on; undefined where that is nothing. What the application does wrong there is reported. */
   watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
     if (!this.#dependsOn) return undefined
-    const watched: Watched[] = []
+    const watching = new Watching(listener)
     try {
-      for (const spec of this.#specsOf(this.#dependsOn, identity, given))
-        watched.push(this.#watches.take(spec, listener))
+      for (const spec of this.#specsOf(this.#dependsOn, identity, given)) watching.add(this.#watches, spec)
     } catch (cause) {
-      for (const each of watched) each.release()
-      this.#onError(new ParticleError('CALLBACK_FAILED', `dependsOn failed: ${cause}`, { cause }))
+      watching.close()
+      this.#report(cause)
       return undefined
     }
-    return new Watching(watched)
+    return watching
   }
 
   /** Lets go of what is of no use any more. */
@@ -106,6 +144,14 @@ export class Following {
   /** Ends what nobody needs. */
   close(): Promise<void> {
     return this.#watches.close()
+  }
+
+  /** Reports a failure of the application's function, once a minute: an admission asks it several times. */
+  #report(cause: unknown): void {
+    const now = performance.now()
+    if (now - this.#reportedAt < REPORT_PAUSE_MS) return
+    this.#reportedAt = now
+    this.#onError(new ParticleError('CALLBACK_FAILED', `dependsOn failed: ${cause}`, { cause }))
   }
 
   #specsOf(dependsOn: DependsOn, identity: Json, given: Json): WatchSpec[] {

@@ -147,14 +147,15 @@ async function stream(exchange: Exchange): Promise<void> {
   const { token, position } = await streamRequest(exchange)
   await owned(response)
   refuseWhenClosing(exchange)
-  const admitted = await server.admit(token, browserValues(request))
-  if (response.socket === null || !isOpen(response)) return
-  server.attach(
-    admitted,
-    position,
-    () => openSink(exchange),
-    (close) => response.on('close', close),
-  )
+  await server.admit(token, browserValues(request), (admitted) => {
+    if (response.socket === null || !isOpen(response)) return
+    server.attach(
+      admitted,
+      position,
+      () => openSink(exchange),
+      (close) => response.on('close', close),
+    )
+  })
 }
 
 /**

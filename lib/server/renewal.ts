@@ -1,7 +1,10 @@
 import type { EventData } from '../protocol/messages.ts'
 
-/** For how long a client may take to present itself anew where its rights may have changed, in milliseconds. */
-export const RENEWAL_TIMEOUT_MS = 5_000
+/**
+ * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so long a lookup, or
+ * the client's handshake, may take.
+ */
+export const REFRESH_TIMEOUT_MS = 2_000
 
 /** The longest that a timer can wait, in milliseconds. */
 const MAX_TIMER_MS = 2_147_483_647

@@ -95,7 +95,10 @@ export class Rights {
     return last ? { stale: true, moment: last.moment } : { stale: false }
   }
 
-  /** Whether the application's predicate holds; one that throws is reported, and holds for nobody. */
+  /**
+   * Whether the application's predicate holds. Where it throws, that is reported, and the client counts as meant: what it
+   * was to lose must not stay with it.
+   */
   meets(predicate: Predicate, { identity, given }: { identity: Json; given: Json }): boolean {
     try {
       return Boolean(predicate(identity as never, given as never))
@@ -103,7 +106,7 @@ export class Rights {
       this.#onError(
         new ParticleError('CALLBACK_FAILED', `A predicate on identities threw: ${cause}`, { cause }),
       )
-      return false
+      return true
     }
   }
 

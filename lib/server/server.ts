@@ -6,7 +6,7 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, type Granted, staleToken } from './admission.ts'
+import { Admissions, type Admitted, type Granted } from './admission.ts'
 import { Cohorts } from './cohort.ts'
 import { Connection } from './connection.ts'
 import { Crossings } from './crossing.ts'
@@ -117,11 +117,13 @@ export class Server<Identity = AnyIdentity> {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
       const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
-      const stop = this.attach(
-        { admission, renewed: false },
-        undefined,
-        () => sink,
-        () => {},
+      const stop = await this.#admissions.open(admission, false, (admitted) =>
+        this.attach(
+          { ...admitted, renewed: false },
+          undefined,
+          () => sink,
+          () => {},
+        ),
       )
       done?.()
       return stop
@@ -211,12 +213,14 @@ export class Server<Identity = AnyIdentity> {
     return this.#streams.refresh(predicate)
   }
 
-  /** @internal Opens a stream's token or ticket: see {@link Admissions.admit}. */
-  async admit(token: string | undefined, browsers: readonly string[] = []): Promise<Admitted> {
+  /** @internal Admits a stream: see {@link Admissions.admit}; `open` calls {@link Server.attach}. */
+  async admit<T>(
+    token: string | undefined,
+    browsers: readonly string[],
+    open: (admitted: Admitted) => T,
+  ): Promise<T> {
     this.#refuseWhenFull()
-    const admitted = await this.#admissions.admit(token, browsers)
-    await this.#following.settle(admitted.admission?.identity ?? {})
-    return admitted
+    return this.#admissions.admit(token, browsers, open)
   }
 
   /** @internal Opens a stream over a sink. Returns the function that closes it. */
@@ -227,8 +231,6 @@ export class Server<Identity = AnyIdentity> {
     onClose: (close: () => void) => void,
   ): () => void {
     this.#refuseWhenFull()
-    // Rights may have been refreshed while the relations were read.
-    if (admission && this.#admissions.refuseRevoked(admission) && asks) throw staleToken()
     const related = this.#following.related(admission?.identity ?? {})
     const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
     const fingerprints = fingerprintsOf(views)

@@ -3,9 +3,11 @@ import { encode } from '../protocol/encode.ts'
 import type { EventData } from '../protocol/messages.ts'
 import type { Admission, Admissions } from './admission.ts'
 import type { Connection } from './connection.ts'
+import { Doubts } from './doubts.ts'
 import type { Following } from './following.ts'
+import { within } from './pause.ts'
 import type { Related } from './related.ts'
-import { RENEWAL_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
+import { REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
 import { fingerprintsOf, rightsOf, type Start } from './resume.ts'
 import type { Predicate } from './rights.ts'
 import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './stream.ts'
@@ -23,9 +25,7 @@ export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
   readonly #following: Following | undefined
-  /** Those whose identity may be another one by now, and how many of them are being looked up. */
-  readonly #doubted = new Set<Stream>()
-  #lookups = 0
+  readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
   readonly #bySession = new SessionStreams()
@@ -42,6 +42,10 @@ export class Streams {
     this.#views = views
     this.#onError = onError
     this.#following = following
+    this.#doubts = new Doubts(MOST_RENEWALS, async (stream) => {
+      if (stream.asks) void this.#ask(stream, 'dependency', REFRESH_TIMEOUT_MS)
+      else await this.#renew(stream, true)
+    })
   }
 
   get size(): number {
@@ -66,7 +70,7 @@ export class Streams {
   /** A stream has ended. */
   delete(stream: Stream): void {
     this.#streams.delete(stream)
-    this.#doubted.delete(stream)
+    this.#doubts.delete(stream)
     this.#bySession.delete(stream)
     stream.request?.settle()
     stream.related?.close()
@@ -111,7 +115,7 @@ export class Streams {
     }
     // The lookup began before the rights were refreshed once more: the client must come again.
     if (stale && request) this.#sendRequest(connection, request)
-    else if (stale && stream.asks) void this.#ask(stream, 'refresh', RENEWAL_TIMEOUT_MS)
+    else if (stale) void this.#lookAnew([stream])
     else if (request) {
       stream.request = undefined
       request.settle()
@@ -149,17 +153,21 @@ export class Streams {
 
   /** Looks the identities of those for whom the predicate holds up again; resolves to how many streams they have. */
   async refresh(predicate: Predicate): Promise<number> {
-    this.#admissions.rights.refresh(predicate)
+    const { rights, openings } = this.#admissions
+    rights.refresh(predicate)
     const streams = this.#meant(predicate)
-    const asked = streams.filter(({ asks }) => asks)
+    const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
+    await this.#lookAnew(streams)
+    return streams.length + (await opened)
+  }
+
+  /** Looks the rights of streams up anew after a refresh: some here, some by a handshake of their clients. */
+  async #lookAnew(streams: readonly Stream[]): Promise<void> {
+    const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
-      this.#renewAll(
-        streams.filter(({ asks }) => !asks),
-        () => true,
-      ),
-      ...asked.map((stream) => this.#ask(stream, 'refresh', RENEWAL_TIMEOUT_MS)),
+      this.#renewAll(own ?? [], () => true),
+      ...(asked ?? []).map((stream) => this.#ask(stream, 'refresh', REFRESH_TIMEOUT_MS)),
     ])
-    return streams.length
   }
 
   /** Renews some at a time: the application's lookup is not to be asked for all at once. */
@@ -209,34 +217,18 @@ export class Streams {
     if (stream.begun) void this.#tell(stream)
   }
 
-  /** Looks the identity up again from now on whenever what it depends on changes, and at once where that may have changed since it was looked up. */
+  /** Looks the identity up again from now on whenever what it depends on changes, and at once where that has changed since it was looked up. */
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    stream.watching = this.#following?.watch(admission.identity, admission.given, () => this.#doubt(stream))
-    watching?.close()
-    this.#doubt(stream)
-  }
-
-  #doubt(stream: Stream): void {
-    if (!stream.watching || !this.#streams.has(stream)) return
-    this.#doubted.add(stream)
-    if (this.#lookups >= MOST_RENEWALS) return
-    this.#lookups++
-    void this.#work()
-  }
-
-  async #work(): Promise<void> {
-    // After all that the source tells at once.
-    await Promise.resolve()
-    for (let [stream] = this.#doubted; stream; [stream] = this.#doubted) {
-      this.#doubted.delete(stream)
-      const { admission, watching } = stream
-      if (!admission || !watching?.changedSince(admission.at)) continue
-      if (stream.asks) void this.#ask(stream, 'dependency', RENEWAL_TIMEOUT_MS)
-      else await this.#renew(stream, true)
+    const doubt = () => {
+      if (this.#streams.has(stream)) this.#doubts.add(stream)
     }
-    this.#lookups--
+    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
+    watching?.close()
+    // While it is being read, the end of that tells.
+    const digest = stream.watching?.digest
+    if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
   }
 
   /** Asks a client for a new handshake, once at a time; resolves when it came, or the stream has ended. */
@@ -278,43 +270,54 @@ export class Streams {
   }
 
   /**
-   * Looks the rights of a stream up anew. The stream goes on with them, or ends where the lookup refuses; where it fails, it ends if
-   * it `must` know.
+   * Looks the rights of a stream up anew. The stream goes on with them, or ends where the lookup refuses; where it fails, or doesn't answer
+   * in time, the stream ends if it `must` know.
    */
-  #renew(stream: Stream, must: boolean): Promise<void> {
+  async #renew(stream: Stream, must: boolean): Promise<void> {
     const { connection } = stream
-    const renewal = async () => {
-      const { admission } = stream
-      if (!this.#streams.has(stream) || !admission) return
-      try {
-        const next = await this.#admissions.identifyAgain(admission)
-        // The client may have presented itself anew meanwhile, as somebody else perhaps: that holds.
-        if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
-        const { revoked } = this.#admissions.rights.judge(next)
-        if (revoked !== undefined) {
-          connection.end({ event: 'revoked', data: { reason: revoked } })
-          return
-        }
-        this.#grant(stream, next)
-        stream.renewed = true
-        if (stream.begun) await this.#tell(stream)
-      } catch (error) {
-        const code = error instanceof ParticleError ? error.code : undefined
-        // What was refused is the identity of before, where the client has presented itself anew meanwhile.
-        if (isNewer(stream.admission, admission)) return
-        if (code === 'UNAUTHORIZED') {
-          connection.end(REFUSED)
-          return
-        }
-        if (code === undefined || !TOLD.includes(code)) this.#onError(error)
-        if (must) connection.end()
-      }
-    }
     // A lookup that began before a refresh may have found the old rights.
-    const renewing = (stream.renewing ?? Promise.resolve()).then(renewal).finally(() => {
-      if (stream.renewing === renewing) stream.renewing = undefined
-    })
+    const renewing = (stream.renewing ?? Promise.resolve())
+      .then(() => this.#renewNow(stream, must))
+      .finally(() => {
+        if (stream.renewing === renewing) stream.renewing = undefined
+      })
     stream.renewing = renewing
-    return renewing
+    if (!must) return renewing
+    const isLate =
+      (await within(
+        renewing.then(() => true),
+        REFRESH_TIMEOUT_MS,
+      )) === undefined
+    if (isLate) connection.end()
+  }
+
+  async #renewNow(stream: Stream, must: boolean): Promise<void> {
+    const { connection, admission } = stream
+    if (!this.#streams.has(stream) || !admission) return
+    try {
+      const next = await this.#admissions.identifyAgain(admission)
+      // The client may have presented itself anew meanwhile, as somebody else perhaps: that holds.
+      if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
+      const { revoked, stale } = this.#admissions.rights.judge(next)
+      if (revoked !== undefined) {
+        connection.end({ event: 'revoked', data: { reason: revoked } })
+        return
+      }
+      // Rights were refreshed in the step in which the lookup answered.
+      if (stale) return await this.#renewNow(stream, must)
+      this.#grant(stream, next)
+      stream.renewed = true
+      if (stream.begun) await this.#tell(stream)
+    } catch (error) {
+      const code = error instanceof ParticleError ? error.code : undefined
+      // What was refused is the identity of before, where the client has presented itself anew meanwhile.
+      if (isNewer(stream.admission, admission)) return
+      if (code === 'UNAUTHORIZED') {
+        connection.end(REFUSED)
+        return
+      }
+      if (code === undefined || !TOLD.includes(code)) this.#onError(error)
+      if (must) connection.end()
+    }
   }
 }

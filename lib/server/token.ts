@@ -21,6 +21,8 @@ export interface Claims {
   since?: Record<string, string[]>
   /** The views of the last token before that had others: positions that were given with it are held against them. */
   previous?: Record<string, string>
+  /** Names the documents that the identity depends on, as they were when it was looked up; left out where none were. */
+  dependencies?: string
   /** When the identity began to be looked up: milliseconds since the epoch. */
   at: number
 }

@@ -1,13 +1,14 @@
+import { createHash } from 'node:crypto'
 import { DocumentList } from '../model/collection.ts'
 import type { Document } from '../model/document.ts'
 import { canonicalQuery, matcher } from '../policy/criteria.ts'
+import { identityKey } from '../policy/identity.ts'
 import type { Manifest } from '../policy/manifest.ts'
 import type { Query } from '../source/source.ts'
 import type { Feed } from './feed.ts'
 import { BARRIER } from './frame.ts'
 import type { Log } from './log.ts'
 import { persist } from './pause.ts'
-import { Rights } from './rights.ts'
 import { documentsOf } from './snapshot.ts'
 import { type Receiver, View, type Viewer } from './view.ts'
 
@@ -27,24 +28,35 @@ export interface WatchSpec {
 class Watch implements Viewer, Receiver {
   /** The documents as they were last known; undefined before they were first read. While they are read again, those of before stand. */
   documents: readonly Document[] | undefined
-  /** When it last changed, as far as is known: what was found out before may be another thing by now. */
-  changedAt = Number.POSITIVE_INFINITY
   readonly listeners = new Set<() => void>()
   readonly view: View
   readonly #log: Log
   readonly #onError: (error: unknown) => void
+  readonly #key: string
   #list: DocumentList | undefined
+  #digest: string | undefined
   /** Counts the readings: what an earlier one still does is of no effect. */
   #turn = 0
 
   constructor(key: string, { query, ...spec }: WatchSpec, log: Log, onError: (error: unknown) => void) {
     const matches = Object.keys(query).length === 0 ? undefined : matcher(query)
+    this.#key = key
     this.#log = log
     this.#onError = onError
     this.view = new View({ ...spec, key, root: spec.collection, query, matches }, log, onError)
     this.view.viewers.add(this)
     this.view.receivers.add(this)
     this.#read()
+  }
+
+  /**
+   * Names what is looked at and the documents as they are: the same text on all nodes that have the same ones.
+   * Undefined while they are read, also anew.
+   */
+  get digest(): string | undefined {
+    if (!this.#list) return undefined
+    this.#digest ??= digestOf([this.#key, ...this.#list.list.map(identityKey).sort()])
+    return this.#digest
   }
 
   deliver(...[, , frame]: Parameters<Receiver['deliver']>): void {
@@ -81,7 +93,7 @@ class Watch implements Viewer, Receiver {
 
   #tell(list: DocumentList): void {
     this.documents = list.list
-    this.changedAt = Rights.now()
+    this.#digest = undefined
     for (const listener of [...this.listeners]) listener()
   }
 
@@ -116,11 +128,16 @@ class Watch implements Viewer, Receiver {
   }
 }
 
+/** A short text for texts: the same for the same ones. */
+export function digestOf(texts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(texts)).digest('base64url').slice(0, 16)
+}
+
 /** A share in a watch, until it is released. */
 export interface Watched {
   /** See {@link Watch}. */
   readonly documents: readonly Document[] | undefined
-  readonly changedAt: number
+  readonly digest: string | undefined
   release(): void
 }
 
@@ -162,8 +179,8 @@ export class Watches {
       get documents() {
         return watch.documents
       },
-      get changedAt() {
-        return watch.changedAt
+      get digest() {
+        return watch.digest
       },
       release,
     }

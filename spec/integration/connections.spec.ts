@@ -36,9 +36,9 @@ class Station {
     })
     const admit = this.server.admit.bind(this.server)
     Object.assign(this.server, {
-      admit: async (token: string | undefined) => {
+      admit: async (...given: Parameters<typeof admit>) => {
         await later(5)
-        return admit(token)
+        return admit(...given)
       },
     })
   }

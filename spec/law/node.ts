@@ -128,21 +128,22 @@ export class Node {
   async attach(token: string, position: string, line: Line): Promise<Identity> {
     const { server } = this
     if (!this.up) throw new NetworkError()
-    const admitted = await server.admit(token)
-    if (server !== this.server || !this.up || !line.live) throw new NetworkError()
-    const open = () => {
-      line.opened()
-      return line
-    }
-    const onClose = (close: () => void) => {
-      this.#lines.add(line)
-      line.gone = () => {
-        this.#lines.delete(line)
-        close()
+    return server.admit(token, [], (admitted) => {
+      if (server !== this.server || !this.up || !line.live) throw new NetworkError()
+      const open = () => {
+        line.opened()
+        return line
       }
-    }
-    server.attach(admitted, position || undefined, open, onClose)
-    return admitted.admission?.identity as Identity
+      const onClose = (close: () => void) => {
+        this.#lines.add(line)
+        line.gone = () => {
+          this.#lines.delete(line)
+          close()
+        }
+      }
+      server.attach(admitted, position || undefined, open, onClose)
+      return admitted.admission?.identity as Identity
+    })
   }
 
   #hold(): Record<StoreName, Held> {

@@ -4,7 +4,6 @@ import { related } from '../../lib/policy/relation.ts'
 import { Following } from '../../lib/server/following.ts'
 import { Log } from '../../lib/server/log.ts'
 import type { DependsOn } from '../../lib/server/options.ts'
-import { Rights } from '../../lib/server/rights.ts'
 import { Sources } from '../../lib/server/sources.ts'
 import { Watches } from '../../lib/server/watch.ts'
 import { memory } from '../../lib/source/memory/index.ts'
@@ -36,7 +35,7 @@ describe('server/following', () => {
   it('settles what an identity is related to, and has it at hand right after', async () => {
     const { adapter, links, sources, following } = setUp()
     await links.insertOne({ _id: 1, user: 'ann', stuff: 7 })
-    await following.settle({ user: 'ann' })
+    await following.settle({ user: 'ann' }, null)
     const found = following.related({ user: 'ann' })
     expect([found?.valuesOf(RELATION), adapter.reads]).to.deep.equal([[7], 1])
     expect(sources.viewsOf({ user: 'ann' }, found)[0]?.query).to.deep.equal({ _id: { $in: [7] } })
@@ -49,7 +48,7 @@ describe('server/following', () => {
     const { links, sources, following } = setUp()
     const keyOf = async (user: string | undefined) => {
       const identity = user === undefined ? {} : { user }
-      await following.settle(identity)
+      await following.settle(identity, null)
       const found = following.related(identity)
       const [view] = sources.viewsOf(identity, found)
       found?.close()
@@ -72,30 +71,39 @@ describe('server/following', () => {
   it('has nothing to follow where no source follows a relation', async () => {
     const { following, adapter } = setUp(undefined, {})
     expect(following.related({})).to.equal(undefined)
-    await following.settle({})
+    await following.settle({}, null)
     expect(following.watch({}, null, () => {})).to.equal(undefined)
     expect(adapter.opens).to.equal(0)
   })
 
-  it('watches what an identity depends on, and says whether that may have changed since a time', async () => {
+  it('watches what an identity depends on, and names the documents as they are', async () => {
     const { following, links } = setUp((adapter) => [
       { collection: adapter.handle('links'), criteria: { user: '@user' } },
       { collection: adapter.handle('teams'), criteria: { _id: '@team' } },
     ])
+    const dependenciesOf = (user: string) => following.dependencies({ user }, null)
     let told = 0
-    const before = Rights.now()
     const watching = following.watch({ user: 'ann' }, null, () => void told++)
-    expect(watching?.changedSince(before)).to.equal(false)
-    await until(() => told === 1)
-    const after = Rights.now()
-    expect([watching?.changedSince(before), watching?.changedSince(after)]).to.deep.equal([true, false])
-    await links.insertOne({ _id: 1, user: 'ann' })
+    expect(watching?.digest).to.equal(undefined)
+    await following.settle({ user: 'ann' }, null)
+    await following.settle({ user: 'ben' }, null)
+    const first = watching?.digest
+    expect([told, first, dependenciesOf('ann')]).to.deep.equal([1, first, first])
+    expect(first).to.match(/^[\w-]{16}$/)
+    expect(dependenciesOf('ben')).not.to.equal(first)
+    await links.insertOne({ _id: 1, user: 'ann', note: { a: 1, b: 2 } })
     await links.insertOne({ _id: 2, user: 'ben' })
     await until(() => told === 2)
-    expect(watching?.changedSince(after)).to.equal(true)
+    const second = watching?.digest
+    expect(second).not.to.equal(first)
+    await links.replaceOne({ _id: 1 }, { note: { b: 2, a: 1 }, user: 'ann' })
+    await until(() => dependenciesOf('ann') === second)
+    await links.deleteOne({ _id: 1 })
+    await until(() => watching?.digest === first)
+    const settled = told
     watching?.close()
     await following.close()
-    expect(told).to.equal(2)
+    expect(told).to.equal(settled)
   })
 
   it('reports what a function of the application does wrong, and holds nothing of it', async () => {

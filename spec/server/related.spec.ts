@@ -23,7 +23,7 @@ class Given {
       get documents() {
         return found.documents
       },
-      changedAt: 0,
+      digest: undefined,
       release: () => {
         found.shares--
       },

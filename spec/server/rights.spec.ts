@@ -130,12 +130,12 @@ describe('server/rights', () => {
     expect(judge(rights, BEN, 0).revoked).to.equal('left')
   })
 
-  it('are not touched by a predicate that throws, which is reported', () => {
+  it('are gone where the predicate of a revocation throws, which is reported', () => {
     const rights = make()
     rights.revoke(() => {
       throw new Error('oops')
     }, 'left')
-    expect(judge(rights, ANN, 0)).to.deep.equal({ stale: false })
+    expect(judge(rights, ANN, 0)).to.deep.equal({ revoked: 'left', stale: true })
     expect(errors.map(({ code, message }) => [code, message])).to.deep.equal([
       ['CALLBACK_FAILED', 'A predicate on identities threw: Error: oops'],
     ])

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { ParticleError } from '../../lib/errors.ts'
 import type { Admission, Admissions } from '../../lib/server/admission.ts'
 import type { Connection } from '../../lib/server/connection.ts'
+import { Openings } from '../../lib/server/openings.ts'
 import type { Start } from '../../lib/server/resume.ts'
 import { Rights } from '../../lib/server/rights.ts'
 import type { Stream } from '../../lib/server/stream.ts'
@@ -62,6 +63,7 @@ describe('server/streams', () => {
       }) as Admission
     const admissions = {
       rights,
+      openings: new Openings(),
       goOn: (_before: Admission, next: Admission, views: Admission['views']) => ({ ...next, views }),
       meets: (predicate: never, admission: Admission) => rights.meets(predicate, admission),
       identifyAgain: async ({ session }: Admission) => {
