@@ -221,9 +221,7 @@ export class Streams {
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    const doubt = () => {
-      if (this.#streams.has(stream)) this.#doubts.add(stream)
-    }
+    const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
     watching?.close()
     // While it is being read, the end of that tells.
@@ -274,7 +272,6 @@ export class Streams {
    * in time, the stream ends if it `must` know.
    */
   async #renew(stream: Stream, must: boolean): Promise<void> {
-    const { connection } = stream
     // A lookup that began before a refresh may have found the old rights.
     const renewing = (stream.renewing ?? Promise.resolve())
       .then(() => this.#renewNow(stream, must))
