@@ -285,7 +285,7 @@ export class Streams {
         renewing.then(() => true),
         REFRESH_TIMEOUT_MS,
       )) === undefined
-    if (isLate) connection.end()
+    if (isLate) stream.connection.end()
   }
 
   async #renewNow(stream: Stream, must: boolean): Promise<void> {
