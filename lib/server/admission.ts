@@ -11,6 +11,13 @@ import { Identification } from './session.ts'
 import type { Sources } from './sources.ts'
 import { Tickets } from './ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
+import { Warnings } from './warnings.ts'
+
+/** Limits how often an identity is looked up for one request: rights that are refreshed all the time must not keep it busy for ever. */
+const MAX_LOOKUPS = 3
+
+/** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
+const MAX_TICKET = 7_000
 
 /** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
 const EXPIRY_ROUNDING_MS = 1_000
@@ -83,6 +90,7 @@ export class Admissions {
   readonly #sources: Sources
   readonly #seal: TokenSeal
   readonly #tickets: Tickets
+  readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Following | undefined
 
@@ -94,6 +102,7 @@ export class Admissions {
     const scope = scopeOf(options)
     this.#seal = new TokenSeal(secret, scope)
     this.#tickets = new Tickets(secret, scope)
+    this.#warnings = new Warnings(options)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.readsRequest = this.#identification.readsRequest
@@ -125,22 +134,33 @@ export class Admissions {
     if (this.rights.judge(claims).revoked !== undefined) return undefined
     // An expired token may be in other hands: its positions go on, but its session's streams are out of its reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
-    return isCurrent ? claims : { ...claims, session: sessionId() }
+    if (isCurrent) return claims
+    const session = sessionId()
+    this.regrants.copy(claims.session, session)
+    return { ...claims, session }
   }
 
   /**
    * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the positions
    * that were given with it.
+   * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
-  identify(given: Json, request: IncomingMessage | undefined, before?: Claims): Promise<Admission> {
-    return this.#lookUp({ session: before?.session ?? sessionId(), given }, request, true, async (now) => {
+  identify(
+    given: Json,
+    request: IncomingMessage | undefined,
+    before?: Claims,
+    at?: number,
+  ): Promise<Admission> {
+    const session = before?.session ?? sessionId()
+    const grantOf = async (now: Client) => {
       const moment = await this.#askMoment()
       return {
         moment,
         before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
       }
-    })
+    }
+    return this.#lookUp({ session, given }, request, true, grantOf, at)
   }
 
   /**
@@ -196,9 +216,16 @@ export class Admissions {
     return this.#seal.seal(claims, expiresAt)
   }
 
-  /** Issues a ticket, which opens a stream by its address: see {@link Tickets}. */
-  ticket(admission: Admission, browser: string): Promise<string> {
-    return this.#tickets.issue(admission, browser)
+  /**
+   * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
+   * @returns undefined where it would be too long for an address
+   */
+  async ticket(admission: Admission, browser: string): Promise<string | undefined> {
+    const ticket = await this.#tickets.issue(admission, browser)
+    if (ticket.length <= MAX_TICKET) return ticket
+    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
+    this.#warnings.error('length of tickets', sentence)
+    return undefined
   }
 
   /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
@@ -231,9 +258,10 @@ export class Admissions {
     request: IncomingMessage | undefined,
     settle: boolean,
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
+    began = Rights.now(),
   ): Promise<Admission> {
-    for (;;) {
-      const at = Rights.now()
+    for (let tries = 0; tries < MAX_LOOKUPS; tries++) {
+      const at = tries === 0 ? began : Rights.now()
       const identity = await this.#identification.identify(given, request)
       if (settle) await this.#following?.settle(identity)
       const { moment, before } = await grantOf({ given, identity })
@@ -241,7 +269,10 @@ export class Admissions {
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)
       if (!stale || revoked !== undefined) return admission
+      // The same request would show the same session once more: only another one knows of what was decided since.
+      if (request && this.readsRequest) break
     }
+    throw new ParticleError('UNAVAILABLE', 'The rights were refreshed meanwhile; try again')
   }
 
   #admission(
@@ -252,7 +283,9 @@ export class Admissions {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      return { ...carried(known, before, views, moment), expiresAt: new Date(Date.now() + this.#ttl) }
+      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about it are kept as long.
+      const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
+      return { ...carried(known, before, views, moment), expiresAt }
     } finally {
       related?.close()
     }

@@ -11,6 +11,7 @@ import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { Rights } from './rights.ts'
 import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
@@ -113,6 +114,7 @@ function split(url: string): [string, string] {
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   refuseWhenClosing(exchange)
+  const at = Rights.now()
   const body = await readJson(request, ['identity', 'previous', 'carrier'])
   const {
     identity = null,
@@ -126,7 +128,7 @@ async function handshake(exchange: Exchange): Promise<void> {
   const browser = carrier === 'address' ? browserValue(request) : undefined
   // What is pipelined behind a stream is never answered, and must cost no lookup.
   await owned(response)
-  const granted = await server.grant(identity as Json, request, token, browser)
+  const granted = await server.grant(identity as Json, request, token, browser, at)
   if (!isOpen(response)) return
   const { session, expiresAt, live, ticket } = granted
   if (browser !== undefined)
