@@ -49,11 +49,16 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
   return new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32))
 }
 
+let loading: Promise<typeof import('jose')> | undefined
+
 /**
- * Loads jose with the first token.
- * jose needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ * Loads jose with the first token, once: an import by itself takes a turn of the event loop each time. jose needs
+ * `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
  */
-const jose = () => import('jose')
+function jose(): Promise<typeof import('jose')> {
+  loading ??= import('jose')
+  return loading
+}
 
 /**
  * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change what
