@@ -91,7 +91,7 @@ const TYPES = [
 ]
 
 /** Makes any value of JSON; names and texts are those that reach into prototypes, queries and paths. */
-export function jsonOf(random: Random, depth = 0): unknown {
+function jsonOf(random: Random, depth = 0): unknown {
   const kind = random.below(depth > 4 ? 5 : 8)
   if (kind === 0) return random.pick([null, true, false, 0, -1, 1e308, 2 ** 53, 0.1])
   if (kind < 3)
