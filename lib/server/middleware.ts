@@ -10,7 +10,7 @@ import { readJson } from './body.ts'
 import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
-import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { beginStream, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
 import { Rights } from './rights.ts'
 import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
@@ -75,6 +75,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
       endOnClosing: () => closing.watch(httpServer, response),
     }
     if (exchange.isClosing()) retire(response)
+    guard(response)
     if (!route) {
       sendError(exchange, 404, 'NOT_FOUND', 'There is nothing here')
       return
@@ -273,7 +274,7 @@ function sendJson(exchange: Exchange, status: number, body: unknown): void {
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': bytes.length,
-    'Cache-Control': 'no-store',
+    'Cache-Control': 'private, no-store',
   })
   // It may have waited for its rights while the user logged out.
   if (isStream) unhook(request, response)

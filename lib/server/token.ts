@@ -101,7 +101,9 @@ export class Seal<T extends Claims> {
       const message = hasExpired
         ? 'The token has expired: POST to handshake again'
         : 'The token is not valid: this server did not seal it. Do all processes have the same secret, path, roots and audience?'
-      throw new ParticleError('UNAUTHORIZED', message, { cause })
+      // Some of jose's errors hold the opened claims: what the client presented, say a password, must stand in no log.
+      const isOpened = (cause as { payload?: unknown }).payload !== undefined
+      throw new ParticleError('UNAUTHORIZED', message, isOpened ? undefined : { cause })
     }
   }
 }
