@@ -152,6 +152,9 @@ const explain: ErrorRequestHandler = (error, _request, response, _next) => {
   if (error instanceof Refusal) response.status(error.status).json({ error: error.message })
   else if (type === 'entity.parse.failed') response.status(400).json({ error: 'The body is not valid JSON.' })
   else if (status === 413) response.status(413).json({ error: 'The body is too large: 10 kB at the most.' })
+  // Express itself refuses what it can't read, such as a broken escape in an address.
+  else if (status !== undefined && status >= 400 && status < 500)
+    response.status(status).json({ error: 'The request is malformed.' })
   else {
     console.error(error)
     response.status(500).json({ error: 'The board could not be changed.' })

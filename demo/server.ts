@@ -70,7 +70,11 @@ const staff = particle.middleware({
 const app = express()
 app.disable('x-powered-by')
 app.use((_request, response, next) => {
-  response.set('Content-Security-Policy', "default-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+  response.set({
+    'Content-Security-Policy': "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  })
   next()
 })
 app.use(members, staff)

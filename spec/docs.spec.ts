@@ -63,6 +63,7 @@ function pages(): string[] {
     'README.md',
     'CONTRIBUTING.md',
     'CHANGELOG.md',
+    'SECURITY.md',
     ...docs.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
   ]
 }

@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
 import type { AnyIdentity } from './identity.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
-import { isReference, look, NOTHING } from './reference.ts'
+import { isReference, look, NOTHING, refuseTaken } from './reference.ts'
 import { isRelationText, Relation } from './relation.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
@@ -120,6 +120,7 @@ export function resolveCriteria(
     )
   }
   checkQuery(query, returned)
+  refuseTaken(query, identity)
   if (relationsIn(query).length > 0) {
     throw new ParticleError(
       'INVALID_QUERY',

@@ -35,20 +35,57 @@ export function look(identity: unknown, path: string): unknown {
   }
   if (value === undefined || value === null || typeof value === 'function' || typeof value === 'symbol')
     return NOTHING
-  refuseOperators(value, [])
+  refuseOperators(value)
   const json = toJson(value)
-  refuseOperators(json, [])
+  refuseOperators(json)
   return json ?? NOTHING
 }
 
-function refuseOperators(value: unknown, parents: readonly unknown[]): void {
-  if (typeof value !== 'object' || value === null) return
-  const operators = Object.keys(value).some((key) => key.startsWith('$'))
-  if (value instanceof RegExp || operators || parents.includes(value)) {
-    throw new ParticleError(
-      'UNAUTHORIZED',
-      'The identity holds something else than a value where a criteria takes one from it',
-    )
+/**
+ * Refuses a query that holds an object of operators which stands in the identity: a function that takes a value from
+ * the identity must not take an operator in its place.
+ * @throws ParticleError `UNAUTHORIZED`
+ */
+export function refuseTaken(query: unknown, identity: unknown): void {
+  const operators = new Set<unknown>()
+  eachObject(identity, (object) => {
+    if (hasOperators(object)) operators.add(object)
+  })
+  if (operators.size === 0) return
+  eachObject(query, (object) => {
+    if (operators.has(object)) throw noValue()
+  })
+}
+
+function refuseOperators(value: unknown): void {
+  eachObject(value, (object) => {
+    if (hasOperators(object)) throw noValue()
+  })
+}
+
+function hasOperators(object: object): boolean {
+  return object instanceof RegExp || Object.keys(object).some((key) => key.startsWith('$'))
+}
+
+function noValue(): ParticleError {
+  return new ParticleError(
+    'UNAUTHORIZED',
+    'The identity holds something else than a value where a criteria takes one from it',
+  )
+}
+
+/**
+ * Visits all objects of a value, each once, without recursion: deep values must neither fill the stack nor cost more than
+ * their size.
+ */
+function eachObject(value: unknown, visit: (object: object) => void): void {
+  const open: unknown[] = [value]
+  const seen = new Set<object>()
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next !== 'object' || next === null || seen.has(next)) continue
+    seen.add(next)
+    visit(next)
+    for (const inner of Object.values(next)) if (typeof inner === 'object') open.push(inner)
   }
-  for (const inner of Object.values(value)) refuseOperators(inner, [...parents, value])
 }

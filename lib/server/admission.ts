@@ -1,17 +1,25 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import type { Json } from '../model/document.ts'
+import { carried } from './carried.ts'
 import type { Following } from './following.ts'
 import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from './grant.ts'
 import { Openings } from './openings.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PositionSeal } from './position-seal.ts'
-import { fingerprintsOf, rightsOf } from './resume.ts'
+import { fingerprintsOf } from './resume.ts'
 import { type Predicate, Rights } from './rights.ts'
 import { Identification } from './session.ts'
 import type { Sources } from './sources.ts'
 import { Tickets } from './ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
+import { Warnings } from './warnings.ts'
+
+/** Limits how often an identity is looked up for one request: rights or dependencies that change all the time must not keep it busy for ever. */
+const MAX_LOOKUPS = 3
+
+/** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
+const MAX_TICKET = 7_000
 
 /** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
 const EXPIRY_ROUNDING_MS = 1_000
@@ -43,30 +51,6 @@ export interface Granted {
 /** By what a client is known to be the same one. */
 type Client = Pick<Claims, 'given' | 'identity'>
 
-/**
- * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it
- * stay valid.
- * @param moment since when views are granted that were not before; undefined where all have the same rights
- */
-function carried<T extends object>(
-  admission: T,
-  before: Grant | undefined,
-  views: Claims['views'],
-  moment: string | undefined,
-): T & Grant {
-  // Keeps the last set that differs, so that issuing an unused token does not invalidate older positions.
-  const same = before && rightsOf(before.views) === rightsOf(views)
-  const previous = same ? before.previous : before?.views
-  const result: T & Grant = { ...admission, views }
-  if (moment !== undefined) result.since = sinceOf(views, before, moment)
-  if (previous) result.previous = previous
-  else delete result.previous
-  return result
-}
-
-/** How often an identity is looked up in a row where what it depends on changes meanwhile. */
-const MOST_LOOKUPS = 3
-
 /** Refuses a token whose identity only a handshake of its client can look up again. */
 function staleToken(): ParticleError {
   return new ParticleError(
@@ -89,6 +73,7 @@ export class Admissions {
   readonly #sources: Sources
   readonly #seal: TokenSeal
   readonly #tickets: Tickets
+  readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Following | undefined
 
@@ -100,6 +85,7 @@ export class Admissions {
     const scope = scopeOf(options)
     this.#seal = new TokenSeal(secret, scope)
     this.#tickets = new Tickets(secret, scope)
+    this.#warnings = new Warnings(options)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.readsRequest = this.#identification.readsRequest
@@ -131,23 +117,33 @@ export class Admissions {
     if (this.rights.judge(claims).revoked !== undefined) return undefined
     // An expired token may be in other hands: its positions go on, but its session's streams are out of its reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
-    return isCurrent ? claims : { ...claims, session: sessionId() }
+    if (isCurrent) return claims
+    const session = sessionId()
+    this.regrants.copy(claims.session, session)
+    return { ...claims, session }
   }
 
   /**
    * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the positions
    * that were given with it.
+   * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
-  identify(given: Json, request: IncomingMessage | undefined, before?: Claims): Promise<Admission> {
+  identify(
+    given: Json,
+    request: IncomingMessage | undefined,
+    before?: Claims,
+    at?: number,
+  ): Promise<Admission> {
     const known = { session: before?.session ?? sessionId(), given, identity: before?.identity }
-    return this.#lookUp(known, request, true, async (now) => {
+    const grantOf = async (now: Client) => {
       const moment = await this.#askMoment()
       return {
         moment,
         before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
       }
-    })
+    }
+    return this.#lookUp(known, request, true, grantOf, at)
   }
 
   /**
@@ -227,9 +223,16 @@ export class Admissions {
     return this.#seal.seal(claims, expiresAt)
   }
 
-  /** Issues a ticket, which opens a stream by its address: see {@link Tickets}. */
-  ticket(admission: Admission, browser: string): Promise<string> {
-    return this.#tickets.issue(admission, browser)
+  /**
+   * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
+   * @returns undefined where it would be too long for an address
+   */
+  async ticket(admission: Admission, browser: string): Promise<string | undefined> {
+    const ticket = await this.#tickets.issue(admission, browser)
+    if (ticket.length <= MAX_TICKET) return ticket
+    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
+    this.#warnings.error('length of tickets', sentence)
+    return undefined
   }
 
   /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
@@ -265,17 +268,18 @@ export class Admissions {
     request: IncomingMessage | undefined,
     settle: boolean,
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
+    began = Rights.now(),
   ): Promise<Admission> {
+    // What a request brings along (a session that was read before, say) stays as old as the request.
+    const isOfRequest = request !== undefined && this.readsRequest
     let known = last
-    for (let tries = 1; ; tries++) {
-      const at = Rights.now()
+    for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
+      const at = tries === 1 || isOfRequest ? began : Rights.now()
       let hasChanged = false
-      const watching =
-        known === undefined
-          ? undefined
-          : this.#following?.watch(known, given, () => {
-              hasChanged = true
-            })
+      const note = () => {
+        hasChanged = true
+      }
+      const watching = known === undefined ? undefined : this.#following?.watch(known, given, note)
       try {
         const dependencies = watching ? watching.digest : ''
         const identity = await this.#identification.identify(given, request)
@@ -288,12 +292,15 @@ export class Admissions {
         // A lookup that was under way when rights were refreshed may have found the old ones.
         const { revoked, stale } = this.rights.judge(admission)
         if (revoked !== undefined) return admission
-        if (!stale && (isCurrent || !settle || tries >= MOST_LOOKUPS)) return admission
+        if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
+        // The same request would show the same session once more: only another one knows of what was decided since.
+        if (stale && isOfRequest) break
         known = identity
       } finally {
         watching?.close()
       }
     }
+    throw new ParticleError('UNAVAILABLE', 'The rights were refreshed meanwhile; try again')
   }
 
   #admission(
@@ -304,7 +311,9 @@ export class Admissions {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      return { ...carried(known, before, views, moment), expiresAt: new Date(Date.now() + this.#ttl) }
+      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about it are kept as long.
+      const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
+      return { ...carried(known, before, views, moment), expiresAt }
     } finally {
       related?.close()
     }

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
 import { field, isObject, toJson } from '../model/json.ts'
 
-/** How large a body may be, in bytes. */
-export const MOST_BODY = 100_000
+/** Limits a body, in bytes: it may hold an identity, and a token that seals another. */
+export const MAX_BODY_BYTES = 512_000
 
 /** The shortest body with a field, in bytes. */
 const LEAST_BODY = '{"identity":0}'.length
@@ -29,7 +29,7 @@ export async function readJson(request: Request, fields?: readonly string[]): Pr
       'The body must be JSON, with Content-Type: application/json',
     )
   }
-  if (Number(request.headers['content-length']) > MOST_BODY) throw tooLarge()
+  if (Number(request.headers['content-length']) > MAX_BODY_BYTES) throw tooLarge()
   const body = isRead(request) ? bodyRead(request) : parse(await readBody(request))
   if (fields) refuseForeign(body, fields)
   return body
@@ -89,7 +89,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
     const take = (chunk: Buffer | string) => {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk, request.readableEncoding ?? 'utf8') : chunk
       size += bytes.length
-      if (size > MOST_BODY) {
+      if (size > MAX_BODY_BYTES) {
         request.off('data', take)
         reject(tooLarge())
       } else chunks.push(bytes)
@@ -116,7 +116,7 @@ function invalid(message: string): ParticleError {
 }
 
 function tooLarge(): ParticleError {
-  return new ParticleError('BODY_TOO_LARGE', `The body is over ${MOST_BODY} bytes`)
+  return new ParticleError('BODY_TOO_LARGE', `The body is over ${MAX_BODY_BYTES} bytes`)
 }
 
 function brokenOff(): ParticleError {

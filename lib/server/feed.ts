@@ -136,6 +136,11 @@ export class Feed {
     return this.#asking
   }
 
+  /** Gives a gap that one view alone has a place of its own: positions of before it and of after it differ. */
+  mark(): { sequence: number; position: string } {
+    return { sequence: this.#append([], GAP, Date.now()).sequence, position: this.position ?? '' }
+  }
+
   async close(): Promise<void> {
     const opening = this.#opening
     if (!opening) return this.#closing

@@ -62,12 +62,19 @@ export class Regrants {
     if (oldest !== undefined && this.#moments.size > MAX_SESSIONS) this.#moments.delete(oldest)
   }
 
+  /** Lets another session go on from what is known of one. */
+  copy(from: string, to: string): void {
+    const moments = this.#moments.get(from)
+    if (moments) this.#moments.set(to, moments)
+  }
+
   /**
    * When the view of a root was granted last to a session, as the text of a point; undefined where that isn't
    * known.
    */
   momentOf(session: string, root: string): string | undefined {
-    return this.#moments.get(session)?.[root]
+    const moments = this.#moments.get(session)
+    return moments && Object.hasOwn(moments, root) ? moments[root] : undefined
   }
 }
 

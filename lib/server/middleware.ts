@@ -10,7 +10,8 @@ import { readJson } from './body.ts'
 import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
-import { beginStream, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { beginStream, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { Rights } from './rights.ts'
 import { RouteHints } from './route-hint.ts'
 import type { Server } from './server.ts'
 import type { Sink } from './sink.ts'
@@ -74,6 +75,7 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
       endOnClosing: () => closing.watch(httpServer, response),
     }
     if (exchange.isClosing()) retire(response)
+    guard(response)
     if (!route) {
       sendError(exchange, 404, 'NOT_FOUND', 'There is nothing here')
       return
@@ -113,6 +115,7 @@ function split(url: string): [string, string] {
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   refuseWhenClosing(exchange)
+  const at = Rights.now()
   const body = await readJson(request, ['identity', 'previous', 'carrier'])
   const {
     identity = null,
@@ -126,7 +129,7 @@ async function handshake(exchange: Exchange): Promise<void> {
   const browser = carrier === 'address' ? browserValue(request) : undefined
   // What is pipelined behind a stream is never answered, and must cost no lookup.
   await owned(response)
-  const granted = await server.grant(identity as Json, request, token, browser)
+  const granted = await server.grant(identity as Json, request, token, browser, at)
   if (!isOpen(response)) return
   const { session, expiresAt, live, ticket } = granted
   if (browser !== undefined)
@@ -272,7 +275,7 @@ function sendJson(exchange: Exchange, status: number, body: unknown): void {
   response.writeHead(status, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': bytes.length,
-    'Cache-Control': 'no-store',
+    'Cache-Control': 'private, no-store',
   })
   // It may have waited for its rights while the user logged out.
   if (isStream) unhook(request, response)

@@ -222,6 +222,11 @@ function origins(value: unknown): readonly string[] {
     ) {
       refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
     }
+    if (origin.length > 1 && origin.includes('*')) {
+      refuse(
+        `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: list each origin, or "*" alone for any without cookies`,
+      )
+    }
     // As browsers write it: in lower case, and without a port that goes without saying.
     return /^https?:/i.test(origin) ? new URL(origin).origin : origin
   })

@@ -159,7 +159,7 @@ async function locate(
     await feed.present()
     if (!(await feed.reached(position, PATIENCE))) return
     const sequence = log.find(feed, feed.index ?? 0, position)
-    if (sequence !== undefined && view.reaches(sequence)) points.set(view, sequence)
+    if (sequence !== undefined && view.reaches(sequence, position)) points.set(view, sequence)
   }
   // Which cannot be opened is not resumed, and says why when it is loaded.
   await Promise.all(

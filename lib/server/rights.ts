@@ -101,7 +101,11 @@ export class Rights {
    */
   meets(predicate: Predicate, { identity, given }: { identity: Json; given: Json }): boolean {
     try {
-      return Boolean(predicate(identity as never, given as never))
+      const held: unknown = predicate(identity as never, given as never)
+      // A promise is truthy whatever it resolves to: all clients would be meant.
+      if (typeof (held as { then?: unknown } | null)?.then === 'function')
+        throw new TypeError('it returned a promise, and must answer at once')
+      return Boolean(held)
     } catch (cause) {
       this.#onError(
         new ParticleError('CALLBACK_FAILED', `A predicate on identities threw: ${cause}`, { cause }),

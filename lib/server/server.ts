@@ -22,7 +22,7 @@ import { Presents } from './present.ts'
 import { eventReceiver, type Receiver } from './receiver.ts'
 import type { Related } from './related.ts'
 import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './resume.ts'
-import type { Predicate } from './rights.ts'
+import { type Predicate, Rights } from './rights.ts'
 import { checkSetup } from './setup.ts'
 import { ReceiverSink, type Sink } from './sink.ts'
 import { Sources } from './sources.ts'
@@ -160,18 +160,20 @@ export class Server<Identity = AnyIdentity> {
   /**
    * @internal The answer to a handshake.
    * @param browser the value of the browser cookie; undefined where no ticket is wanted
+   * @param at when the request came
    */
   async grant(
     given: Json,
     request: IncomingMessage | undefined,
     token: string | undefined,
     browser?: string,
+    at = Rights.now(),
   ): Promise<Granted> {
     const before = await this.#admissions.previous(token)
     // A client that has a stream here needs no room for another one.
     if (!before || !this.#streams.has(before.session)) this.#refuseWhenFull()
     try {
-      const found = await this.#admissions.identify(given, request, before)
+      const found = await this.#admissions.identify(given, request, before, at)
       const live = this.#streams.present(found)
       const admission = live ?? found
       const { session, expiresAt } = admission
@@ -184,7 +186,7 @@ export class Server<Identity = AnyIdentity> {
       }
     } catch (error) {
       if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
-        this.#streams.refuse(before.session)
+        this.#streams.refuse(before.session, at)
       throw error
     }
   }

@@ -10,6 +10,10 @@ import { Warnings } from './warnings.ts'
 /** How many handshakes may wait for `identityLookup` at once. */
 const MOST_PENDING = 10_000
 
+/** Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token. */
+const MAX_PRESENTED = 100_000
+const MAX_FOUND = 200_000
+
 /** Runs the application's `identityLookup`, guarded: it answers once, in time, with JSON. */
 export class Identification {
   readonly #lookup: IdentityLookup | undefined
@@ -46,6 +50,8 @@ export class Identification {
   async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
     const lookup = this.#lookup
     if (!lookup) return {}
+    if (JSON.stringify(given).length > MAX_PRESENTED)
+      throw new ParticleError('BODY_TOO_LARGE', `The identity is over ${MAX_PRESENTED} characters`)
     if (this.#pending >= this.#most)
       throw new ParticleError('TOO_MANY_HANDSHAKES', 'Too many handshakes wait at once; try again later')
     this.#pending++
@@ -75,7 +81,11 @@ export class Identification {
     // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
     const identity = toJson(found)
     if (identity === null) throw refusal()
-    return identity
+    const { length } = JSON.stringify(identity)
+    if (length <= MAX_FOUND) return identity
+    const sentence = `identityLookup answered with ${length} characters of JSON, more than ${MAX_FOUND}; let it answer with less, and a relation find the rest`
+    this.#warnings.error('size of identities', sentence)
+    throw new ParticleError('UNAVAILABLE', 'The identity is too large')
   }
 }
 

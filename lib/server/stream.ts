@@ -61,4 +61,9 @@ export class SessionStreams {
   of(session: string): Stream[] {
     return [...(this.#streams.get(session) ?? [])]
   }
+
+  /** Finds those whose lookup began before a time: a later handshake may have been faster, and found another user. */
+  before(session: string, at: number): Stream[] {
+    return this.of(session).filter(({ admission }) => (admission?.at ?? 0) <= at)
+  }
 }

@@ -124,8 +124,8 @@ export class Streams {
   }
 
   /** Ends the open streams of a session whose identity was refused at a new handshake. */
-  refuse(session: string): void {
-    for (const { connection } of this.#bySession.of(session)) connection.end(REFUSED)
+  refuse(session: string, at: number): void {
+    for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
   }
 
   /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */

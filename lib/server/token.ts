@@ -51,11 +51,16 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
   return new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32))
 }
 
+let loading: Promise<typeof import('jose')> | undefined
+
 /**
- * Loads jose with the first token.
- * jose needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ * Loads jose with the first token, once: an import by itself takes a turn of the event loop each time. jose needs
+ * `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
  */
-const jose = () => import('jose')
+function jose(): Promise<typeof import('jose')> {
+  loading ??= import('jose')
+  return loading
+}
 
 /**
  * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change what
@@ -98,7 +103,9 @@ export class Seal<T extends Claims> {
       const message = hasExpired
         ? 'The token has expired: POST to handshake again'
         : 'The token is not valid: this server did not seal it. Do all processes have the same secret, path, roots and audience?'
-      throw new ParticleError('UNAUTHORIZED', message, { cause })
+      // Some of jose's errors hold the opened claims: what the client presented, say a password, must stand in no log.
+      const isOpened = (cause as { payload?: unknown }).payload !== undefined
+      throw new ParticleError('UNAUTHORIZED', message, isOpened ? undefined : { cause })
     }
   }
 }

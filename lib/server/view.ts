@@ -8,17 +8,14 @@ import type { DocumentChange, Query } from '../source/source.ts'
 import { arrange, needsDocument } from './arrangement.ts'
 import type { Batch } from './batch.ts'
 import type { Known } from './difference.ts'
-import { UNKNOWN } from './digest.ts'
 import type { Feed } from './feed.ts'
 import { BARRIER, Frame, type Shown } from './frame.ts'
 import { Lens } from './lens.ts'
 import type { Entry, Log } from './log.ts'
+import { agree, Members, noteIn } from './members.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { Receiver, Viewer, ViewSpec } from './viewer.ts'
-import type { Item, Window } from './window.ts'
-
-/** A view of more documents than these is asked at every change of its collection, rather than found by the documents that it has. */
-const MOST_HELD = 1_000
+import type { Window } from './window.ts'
 
 export type { Receiver, Viewer, ViewSpec } from './viewer.ts'
 
@@ -37,15 +34,11 @@ export class View {
   /** Get the frames: viewers by themselves, or all that are alike at once. */
   readonly receivers = new Set<Receiver>()
   readonly #log: Log
-  /** The documents of the view after the last entry, where there was a snapshot; `UNKNOWN` for those that have changed since it. */
-  #members: Map<string, number> | undefined
-  #known: Known | undefined
-  /** The first documents after the last entry, where the view has an order and the members are known. */
-  #window: Window | undefined
-  /** Whether changes of its members find it, so that it need not be asked at every change. */
-  #found = false
+  readonly #members: Members
   /** Entries after this sequence were taken in, the members being known. */
   #since = Number.POSITIVE_INFINITY
+  /** Positions up to here, or of another process up to the source's `position`, may be held with documents that the view knows no more. */
+  #floor: { sequence: number; position: string } | undefined
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
   #generation = 0
@@ -62,19 +55,27 @@ export class View {
     this.matches = spec.matches
     this.cut = spec.cut
     this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order, spec.sample)
+    this.#members = new Members(this)
     this.#log = log
     this.#onError = onError
   }
 
   /** Whether the change can be shown only with the document at hand. */
   needsDocument(change: DocumentChange): boolean {
-    if (this.#window) return needsDocument(this.#window, this.lens, change)
-    return this.lens.needsDocument(change, this.#members?.has(idKey(change.id)))
+    const { window, digests } = this.#members
+    if (window) return needsDocument(window, this.lens, change)
+    return this.lens.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /** Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet. */
-  reaches(sequence: number): boolean {
-    const { floor, position } = this.feed
+  /**
+   * Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet.
+   * `foreign` is where the source was for a client that comes from another process.
+   */
+  reaches(sequence: number, foreign?: string): boolean {
+    const { floor, position, adapter } = this.feed
+    const own = this.#floor
+    if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
+      return false
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
@@ -85,20 +86,21 @@ export class View {
 
   /** How many documents are known to be in the view. */
   get size(): number {
-    return this.#members?.size ?? 0
+    return this.#members.digests?.size ?? 0
   }
 
   /** Takes a new entry in. What viewers are to see of it goes to the batch. */
   take(entry: Entry, batch: Batch): void {
     // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
-    if (!this.#members && (this.#selects || this.viewers.size === 0)) return
-    const visible = this.#window?.visible
-    const shown = this.#show(entry, this.#members !== undefined)
+    const known = this.#members.digests !== undefined
+    if (!known && (this.#selects || this.viewers.size === 0)) return
+    const visible = this.window?.visible
+    const shown = this.#show(entry, known)
     if (shown && shown !== BARRIER) batch.add(this, shown)
     if (shown !== BARRIER) return
     const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
     batch.after(() => {
-      if (visible && !replaced) this.#lose(this.#knownOf(visible), 'history-lost')
+      if (visible && !replaced) this.#lose(this.#members.knownOf(visible), 'history-lost')
       else this.reload('source-changed')
     })
   }
@@ -133,9 +135,7 @@ export class View {
 
   /** What those who see the view hold now, as it stays; undefined before it was read. */
   known(): Known | undefined {
-    if (this.#window) this.#known ??= this.#knownOf(this.#window.visible)
-    else if (this.#members) this.#known ??= new Map(this.#members)
-    return this.#known
+    return this.#members.known()
   }
 
   /** Begins to follow the source; rejects when it can't be opened. */
@@ -146,7 +146,7 @@ export class View {
   /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
   async rest(): Promise<void> {
     this.#snapshot = undefined
-    this.#known = undefined
+    this.#members.rest()
     await this.feed.release(this, true)
   }
 
@@ -159,7 +159,7 @@ export class View {
 
   /** The first documents after the last entry, where the view has an order and they are known. */
   get window(): Window | undefined {
-    return this.#window
+    return this.#members.window
   }
 
   /** Whether it is not told of all documents alike: to show an entry, it must know which ones it has. */
@@ -169,7 +169,7 @@ export class View {
 
   /** Whether its members are known, and nobody is reading it. */
   get settled(): boolean {
-    return this.#members !== undefined && this.#loading === undefined
+    return this.#members.digests !== undefined && this.#loading === undefined
   }
 
   /** Lets go of a snapshot that is of no use any more. */
@@ -185,7 +185,7 @@ export class View {
 
   /** What happened is not known: what viewers hold must be compared with what there is now. */
   lost(reason: string): void {
-    this.#lose(this.#window ? this.known() : this.#members, reason)
+    this.#lose(this.known(), reason)
   }
 
   #lose(known: Known | undefined, reason: string): void {
@@ -204,7 +204,11 @@ export class View {
     this.#generation++
     this.#snapshot = undefined
     this.#loading = undefined
-    this.#setMembers(undefined)
+    this.#unknow()
+  }
+
+  #unknow(): void {
+    this.#members.replace(undefined)
     this.#since = Number.POSITIVE_INFINITY
   }
 
@@ -217,9 +221,10 @@ export class View {
       const pin = this.#log.pin()
       try {
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
+        const followed = snapshot !== undefined && !stale() && this.#follow(snapshot)
         // Who waits for what is void by now joins those who wait for the reading that took its place.
         if (stale()) return this.snapshot()
-        if (!snapshot || !this.#follow(snapshot)) continue
+        if (!followed) continue
         this.#snapshot = snapshot
         return snapshot
       } finally {
@@ -230,57 +235,42 @@ export class View {
 
   /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
   #follow(snapshot: Snapshot): boolean {
-    const taken = this.#members !== undefined
-    this.#setMembers(snapshot.members, taken ? this.#window : snapshot.window)
-    if (!taken) this.#since = snapshot.sequence
+    if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
+    this.#members.replace(snapshot.members, snapshot.window)
+    this.#since = snapshot.sequence
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
-      const shown = taken || !this.#selects ? this.frame(entry) : this.#show(entry, true)
+      const shown = this.#selects ? this.#show(entry, true) : this.frame(entry)
       if (shown === BARRIER) {
-        this.#setMembers(undefined)
-        this.#since = Number.POSITIVE_INFINITY
+        this.#unknow()
         return false
       }
-      if (shown && (taken || !this.#selects)) this.#note(shown.oplist)
+      if (shown && !this.#selects) this.#members.note(shown.oplist)
     }
     return true
   }
 
-  /** Puts other members in the place of those that were known, and lets changes of them find the view. */
-  #setMembers(members: Map<string, number> | undefined, window?: Window): void {
-    if (this.#found) for (const key of this.#keys) this.feed.hold(this, key, false)
-    this.#members = members
-    this.#window = window
-    this.#known = undefined
-    const count = window?.size ?? members?.size ?? MOST_HELD + 1
-    this.#found = this.lens.equalities.size > 0 && count <= MOST_HELD
-    if (this.#found) for (const key of this.#keys) this.feed.hold(this, key, true)
-    if (window) window.onKnown = (key, known) => this.#found && this.feed.hold(this, key, known)
-    this.feed.route(this, this.#found)
-  }
-
-  /** The keys of all documents whose changes it must be told of. */
-  get #keys(): Iterable<string> {
-    return this.#window?.keys ?? this.#members?.keys() ?? []
-  }
-
-  /** What those who see the view hold while these documents are visible. */
-  #knownOf(visible: readonly Item[]): Known {
-    return new Map(visible.map(({ key }) => [key, this.#members?.get(key) ?? UNKNOWN]))
-  }
-
-  /** Keeps the members as they are after operations. */
-  #note(oplist: readonly DocumentOperation[]): void {
-    this.#known = undefined
-    for (const { operation, id, path } of oplist) {
-      const key = idKey(id)
-      if (path !== '.') {
-        if (this.#members?.has(key)) this.#members.set(key, UNKNOWN)
-      } else if (operation === 'set') {
-        if (this.#found && !this.#window && !this.#members?.has(key)) this.feed.hold(this, key, true)
-        this.#members?.set(key, UNKNOWN)
-      } else if (operation === 'unset' && this.#members?.delete(key) && this.#found && !this.#window)
-        this.feed.hold(this, key, false)
+  /**
+   * Takes a later snapshot's members over from those that are held; false when they don't agree. What was read is
+   * ahead of what was told then: as nobody can be told the way between, viewers go over by a difference, and who
+   * is away, here or at another node, can't resume from before.
+   */
+  #compare(snapshot: Snapshot, held: ReadonlyMap<string, number>): boolean {
+    const read = snapshot.members
+    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+      const shown = this.frame(entry)
+      if (shown === BARRIER) {
+        this.#unknow()
+        return false
+      }
+      if (shown) noteIn(read, shown.oplist)
     }
+    if (agree(held, read)) {
+      this.#members.replace(read, this.window)
+      return true
+    }
+    this.#floor = this.feed.mark()
+    this.lost('history-lost')
+    return false
   }
 
   #show(entry: Entry, note: boolean): Shown | null {
@@ -297,23 +287,24 @@ export class View {
   }
 
   #filterEntry(entry: Entry, note: boolean): Shown | null {
+    const { window } = this.#members
     const oplist: DocumentOperation[] = []
     let timestamp = ''
     for (const change of entry.changes) {
       if (change.collection !== this.collection) continue
       if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
-      const operations = this.#window
-        ? arrange(this.#window, this.lens, change)
-        : this.lens.show(change, this.#members?.has(idKey(change.id)) ?? false)
+      const operations = window
+        ? arrange(window, this.lens, change)
+        : this.lens.show(change, this.#members.has(idKey(change.id)))
       if (operations === BARRIER) return BARRIER
       // What clients hold must be known until it is certain that they are told this.
-      if (note && !this.#window) this.#note(operations)
+      if (note && !window) this.#members.note(operations)
       for (const operation of operations) oplist.push(operation)
       timestamp = change.timestamp
     }
-    if (this.#window?.short) return BARRIER
+    if (window?.short) return BARRIER
     if (oplist.length === 0) return null
-    if (note && this.#window) this.#note(oplist)
+    if (note && window) this.#members.note(oplist)
     return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
   }
 }

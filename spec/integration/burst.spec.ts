@@ -122,7 +122,11 @@ describe('A write of many documents', () => {
       const sizes = (await came(50_000)).map(([, size]) => size)
       expect(sizes.length).to.be.within(2, 10)
       expect(Math.max(...sizes)).to.be.at.most(30_000)
-      expect(client.data.users?.every(({ n }) => n === 1)).to.equal(true)
+      await until(
+        () => client.data.users?.every(({ n }) => n === 1) === true,
+        'the client has them all',
+        10_000,
+      )
     })
   })
 

@@ -283,13 +283,16 @@ describe('the demo', function () {
       [404, 'ben', 'PUT', 'teams/none/membership'],
       [401, 'eve', 'DELETE', 'teams/apollo/membership'],
       [404, 'ada', 'GET', 'nothing'],
+      [400, 'ada', 'PATCH', 'people/%E0%A4%A', { name: 'Eve' }],
     ]
     for (const [expected, user, method, path, body] of answers) {
       const response = await callApi(demo.url, user, method, path, body)
       const { error } = (await response.json()) as { error: string }
       expect(response.status, `${user} ${method} ${path} ${JSON.stringify(body)}`).to.equal(expected)
       expect(error).to.match(/^[A-Z].*[.?]|^Send/)
+      expect(response.headers.get('x-content-type-options')).to.equal('nosniff')
     }
+    expect(demo.output()).not.to.contain('    at ')
   })
 
   it('says so in a sentence when its port is taken', async () => {

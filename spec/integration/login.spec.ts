@@ -138,7 +138,7 @@ describe('A login by express-session', () => {
   })
 
   it('ends the stream of a client that does not answer, with a reason', async () => {
-    const { visit, server } = await start({ sessionTtl: 1_000, heartbeat: 100 })
+    const { visit, server } = await start({ sessionTtl: 3_000, heartbeat: 600 })
     const visitor = await visit(1)
     const answer = await visitor.handshake()
     const reader = await visitor.open(answer)

@@ -168,13 +168,8 @@ describe('The sample of 2013, on the real server', function () {
       )
     }
     await until(() => seen.has('["t4","t4"]'))
-    expect([...seen]).to.deep.equal([
-      '["t0","t0"]',
-      '["t1","t1"]',
-      '["t2","t2"]',
-      '["t3","t3"]',
-      '["t4","t4"]',
-    ])
+    // What arrived together is told once: a state may be passed over, but none is torn.
+    expect([...seen].filter((state) => !/^\["(t\d)","\1"\]$/.test(state))).to.deep.equal([])
     await server.disconnect()
   })
 })

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { related } from '../../lib/policy/relation.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { Identification } from '../../lib/server/session.ts'
 import { Tickets } from '../../lib/server/ticket.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { eventually } from '../support/http.ts'
+import { eventually, listen, shake } from '../support/http.ts'
+import { openStream } from '../support/sse.ts'
 
 const SECRET = 'one secret for all nodes'
 
@@ -40,7 +42,12 @@ describe('integration: who may turn an open stream', () => {
     ])
     const dataSources = { cards: { collection: cards, criteria: { owner: '@user' }, manifest: true } }
     const server = new Server({ secret: SECRET, ...options, dataSources, identityLookup } as ServerOptions)
-    const http = createServer(server.middleware()).listen(0)
+    let heads = 0
+    const handler = server.middleware()
+    const http = createServer((request, response) => {
+      heads++
+      handler(request, response)
+    }).listen(0)
     await once(http, 'listening')
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
     ends.push(async () => {
@@ -75,7 +82,9 @@ describe('integration: who may turn an open stream', () => {
       await eventually(() => stream.text.includes('event: ready'), 'event: ready')
       return stream
     }
-    return { server, url, present, open }
+    /** Resolves when the head of one more request has come. */
+    const head = async (before = heads) => eventually(() => heads > before, 'the head of the request')
+    return { server, url, present, open, head }
   }
 
   /** A lookup of which one call waits until it is let go. */
@@ -196,6 +205,185 @@ describe('integration: who may turn an open stream', () => {
     } finally {
       Date.now = now
     }
+  })
+
+  /** Begins a handshake whose body is held back; what is returned sends it. */
+  const begun = async (url: string, body: object, headers: Record<string, string>) => {
+    const { hostname, port } = new URL(url)
+    const outgoing = request({
+      hostname,
+      port,
+      path: '/particle/handshake',
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...headers },
+    })
+    const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>
+    outgoing.write(' ')
+    return async (): Promise<Answer> => {
+      outgoing.end(JSON.stringify({ identity: null, carrier: 'header', ...body }))
+      const [response] = await answered
+      const chunks: Buffer[] = []
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+      return { status: response.statusCode, ...JSON.parse(Buffer.concat(chunks).toString()) }
+    }
+  }
+
+  it('a handshake whose body comes after a logout has the rights of none', async () => {
+    const { server, url, head } = await node(userOf)
+    const coming = head()
+    const finish = await begun(url, {}, { 'x-user': 'ann' })
+    // The handler has the request's head by now, as a session middleware has.
+    await coming
+    server.revoke(() => true, 'logged out')
+    const { token, status } = await finish()
+    const opened =
+      token && (await fetch(`${url}/particle/stream`, { headers: { Authorization: `Bearer ${token}` } }))
+    expect(opened ? opened.status : status).to.equal(401)
+  })
+
+  it('a handshake that began before another does not bring its user back, however late its body comes', async () => {
+    const { url, present, open, head } = await node(userOf)
+    const first = await present({}, { 'x-user': 'ann' })
+    const stream = await open(first.token)
+    const coming = head()
+    const finish = await begun(url, { previous: first.token }, { 'x-user': 'ann' })
+    await coming
+    expect((await present({ previous: first.token }, { 'x-user': 'bob' })).live).to.equal(true)
+    await eventually(() => stream.text.includes("Bob's"), "Bob's card")
+    const before = stream.text.length
+    expect((await finish()).live).to.equal(false)
+    expect(stream.text.slice(before)).not.to.contain("Ann's")
+    stream.close()
+  })
+
+  it('a late refusal does not end the stream of a newer handshake', async () => {
+    const { server, url, present, open, head } = await node(userOf)
+    const first = await present({}, { 'x-user': 'ann' })
+    const stream = await open(first.token)
+    const coming = head()
+    const finish = await begun(url, { previous: first.token }, {})
+    await coming
+    expect((await present({ previous: first.token }, { 'x-user': 'bob' })).live).to.equal(true)
+    expect((await finish()).status).to.equal(401)
+    expect(server.stats().connections).to.equal(1)
+    stream.close()
+  })
+
+  it('rights that are refreshed during a lookup are not read again from the same request', async () => {
+    const { gate, release } = held()
+    let lookups = 0
+    const { server, present } = await node(async (given, done, request) => {
+      lookups++
+      await gate
+      return userOf(given, done, request)
+    })
+    const answer = present({}, { 'x-user': 'ann' })
+    await eventually(() => lookups === 1, 'the lookup')
+    await server.refresh()
+    release()
+    expect((await answer).status).to.equal(503)
+    expect(lookups).to.equal(1)
+    expect((await present({}, { 'x-user': 'ann' })).status).to.equal(200)
+  })
+
+  it('a lookup comes to an end where rights are refreshed all the time', async () => {
+    let lookups = 0
+    const { server, present } = await node(async (given) => {
+      lookups++
+      void server.refresh()
+      return { user: String(given) }
+    })
+    const { status } = await present({ identity: 'ann' })
+    expect(status).to.equal(503)
+    expect(lookups).to.equal(3)
+  })
+
+  it('an identity of operators is refused where a function takes it for a value', async () => {
+    const cards = memory().collection<{ owner: string }>('cards')
+    await cards.insertOne({ owner: 'ann' })
+    const server = new Server({
+      identityLookup: (given: { user: string }) => ({ user: given.user }),
+      dataSources: {
+        cards: {
+          collection: cards,
+          manifest: true,
+          criteria: (identity: { user: string }) => ({ owner: identity.user }),
+        },
+      },
+    } as ServerOptions)
+    const refusal = await server.register({ user: { $ne: null } }, () => {}).catch((error) => error)
+    expect(refusal).to.include({ code: 'UNAUTHORIZED' })
+    const stop = await server.register({ user: 'ann' }, () => {})
+    stop()
+    await server.disconnect()
+  })
+
+  it('identities of up to 200,000 characters are served and renewed, and longer ones refused with a sentence', async () => {
+    const errors: Error[] = []
+    const { present } = await node((given) => ({ user: 'ann', list: 'x'.repeat(Number(given)) }), {
+      onError: (error) => errors.push(error),
+    })
+    const first = await present({ identity: 150_000, carrier: 'header' })
+    expect(first.status).to.equal(200)
+    const again = await present({ identity: 150_000, previous: first.token, carrier: 'header' })
+    expect(again.status).to.equal(200)
+    expect((await present({ identity: 300_000 })).status).to.equal(503)
+    expect(errors.map(({ message }) => message).join()).to.match(
+      /identityLookup answered with 3000\d\d characters/,
+    )
+    const address = await present({ identity: 20_000 })
+    expect(address.stream).to.equal('/particle/stream')
+    expect(errors.map(({ message }) => message).join()).to.match(/The ticket of an EventSource would have/)
+  })
+
+  it('an expired token does not revive positions of before a lapse', async () => {
+    const store = memory()
+    const [links, cards] = [
+      store.collection('links'),
+      store.collection<{ _id: string; text: string }>('cards'),
+    ]
+    await links.insertOne({ _id: 'link', user: 'ann', card: 'c' })
+    await cards.insertOne({ _id: 'c', text: 'one' })
+    const server = new Server({
+      heartbeat: 500,
+      sessionTtl: 2_000,
+      identityLookup: (given: string) => ({ user: given }),
+      dataSources: {
+        cards: {
+          collection: cards,
+          manifest: true,
+          criteria: { _id: related('@user').through(links, 'user', 'card') },
+        },
+      },
+    } as ServerOptions)
+    const listening = await listen(server.middleware())
+    ends.push(() => server.disconnect().then(() => listening.close()))
+    const first = await shake(`${listening.url}/particle`, 'ann')
+    const streamOf = ({ token }: { token: string }, id?: string) =>
+      openStream(`${listening.url}/particle/stream`, {
+        Authorization: `Bearer ${token}`,
+        ...(id ? { 'Last-Event-ID': id } : {}),
+      })
+    const reader = await streamOf(first)
+    const { id } = await reader.next('ready')
+    const told = (operation: string) =>
+      reader.until((event) => event.event === 'delta' && event.data.oplist[0]?.operation === operation)
+    await links.deleteOne({ _id: 'link' })
+    await told('unset')
+    await cards.updateOne({ _id: 'c' }, { $set: { text: 'SECRET of the lapse' } })
+    await cards.updateOne({ _id: 'c' }, { $set: { text: 'harmless' } })
+    await links.insertOne({ _id: 'again', user: 'ann', card: 'c' })
+    await told('set')
+    await eventually(
+      () => Date.parse(first.expiresAt) + 1_100 < Date.now(),
+      'the end of the first token',
+      8_000,
+    )
+    const back = await streamOf(await shake(`${listening.url}/particle`, 'ann', first.token), id)
+    await back.next('ready')
+    expect(back.raw).not.to.contain('SECRET')
+    reader.close()
+    back.close()
   })
 
   it('a token so old that its revocation is forgotten carries nothing over', async () => {

@@ -48,7 +48,9 @@ export class RealClient extends Participant implements Transport {
         notify: 'event',
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
-          if (error.code !== 'SOURCE_FAILED') world.fault(`${name} met an error: ${error.stack}`)
+          // A source may be out of reach, and the people's rights change.
+          if (!['SOURCE_FAILED', 'UNAUTHORIZED'].includes(error.code))
+            world.fault(`${name} met an error: ${error.stack}`)
         },
       },
       { transport: this, clock: this.#clock, random: () => 0.5 },

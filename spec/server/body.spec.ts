@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { ParticleError } from '../../lib/errors.ts'
-import { MOST_BODY, readJson } from '../../lib/server/body.ts'
+import { MAX_BODY_BYTES, readJson } from '../../lib/server/body.ts'
 
 /** A request of these chunks. */
 const make = (chunks: (string | Buffer)[], headers: Record<string, string> = {}) =>
@@ -46,10 +46,10 @@ describe('server/body', () => {
   })
 
   it('is refused past its bound, announced or not, and taken up to it', async () => {
-    const whole = JSON.stringify('x'.repeat(MOST_BODY - 2))
-    expect(await readJson(make([whole]))).to.have.length(MOST_BODY - 2)
+    const whole = JSON.stringify('x'.repeat(MAX_BODY_BYTES - 2))
+    expect(await readJson(make([whole]))).to.have.length(MAX_BODY_BYTES - 2)
     expect(await codeOf(readJson(make([`${whole} `])))).to.equal('BODY_TOO_LARGE')
-    expect(await codeOf(readJson(make([], { 'content-length': String(MOST_BODY + 1) })))).to.equal(
+    expect(await codeOf(readJson(make([], { 'content-length': String(MAX_BODY_BYTES + 1) })))).to.equal(
       'BODY_TOO_LARGE',
     )
   })

@@ -48,7 +48,7 @@ const refused = (response: request.Response, status: number, code: string) => {
   expect(response.body.error.message)
     .to.be.a('string')
     .and.not.match(/\bat .*:\d|\.ts|\/work/)
-  expect(response.headers['cache-control']).to.equal('no-store')
+  expect(response.headers['cache-control']).to.equal('private, no-store')
 }
 
 describe('server/middleware', () => {
@@ -69,7 +69,7 @@ describe('server/middleware', () => {
       expect(body.expiresAt).to.equal(new Date(body.expiresAt).toISOString())
       expect(body.protocol).to.equal(1)
       expect(body.heartbeat).to.equal(5000)
-      expect(headers['cache-control']).to.equal('no-store')
+      expect(headers['cache-control']).to.equal('private, no-store')
       expect(headers['set-cookie']).to.have.length(1)
       expect(headers['set-cookie']?.[0]).to.match(
         /^particle=[\w-]{22}; Max-Age=60; HttpOnly; SameSite=Strict$/,
@@ -462,7 +462,7 @@ describe('server/middleware', () => {
       const reader = await open('/particle/stream')
       expect(reader.headers).to.include({
         'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-cache, no-transform',
+        'cache-control': 'private, no-store, no-transform',
         'x-accel-buffering': 'no',
       })
       expect(reader.headers['content-length']).to.equal(undefined)
@@ -739,6 +739,60 @@ describe('server/middleware', () => {
       }
       await server.disconnect()
       await listening.close()
+    })
+
+    it('keeps the parameters of its mount out of the cookie, whatever they hold', async () => {
+      const { handler, server } = make()
+      const listening = await listen(express().use('/t/:tenant', handler))
+      const tenants = [
+        'a;Domain=evil.example',
+        'a%3B%20Max-Age=0',
+        'a;SameSite=None,b=c',
+        'a%0d%0aX-Evil:%201',
+      ]
+      for (const tenant of tenants) {
+        const { headers } = await request(listening.url)
+          .post(`/t/${tenant}/particle/handshake`)
+          .send({})
+          .expect(200)
+        expect(headers['set-cookie'], tenant).to.have.length(1)
+        expect(headers['set-cookie']?.[0], tenant).to.match(
+          /^particle=[\w-]{22}; Max-Age=3600; HttpOnly; SameSite=Strict$/,
+        )
+        expect(headers, tenant).not.to.have.property('x-evil')
+      }
+      await server.disconnect()
+      await listening.close()
+    })
+
+    it('guards every answer against other pages, and leaves what the application has set', async () => {
+      const { handler, server } = make()
+      const guards = {
+        'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+      }
+      const bare = await listen(handler)
+      const own = { 'cross-origin-resource-policy': 'cross-origin', 'referrer-policy': 'same-origin' }
+      const app = express().use((_request, response, next) => {
+        response.set(own)
+        next()
+      })
+      const dressed = await listen(app.use(handler))
+      for (const [{ url }, expected] of [
+        [bare, guards],
+        [dressed, { ...guards, ...own }],
+      ] as const) {
+        for (const path of ['handshake', 'stream?token=none', 'client.js', 'nothing'])
+          if (url === bare.url || path !== 'nothing')
+            expect((await request(url).get(`/particle/${path}`)).headers, path).to.include(expected)
+        expect((await request(url).post('/particle/handshake').send({})).headers).to.include(expected)
+        const reader = await openStream(`${url}/particle/stream`)
+        expect(reader.headers).to.include(expected)
+        reader.close()
+      }
+      await server.disconnect()
+      await Promise.all([bare.close(), dressed.close()])
     })
 
     it('carries the server', () => {

@@ -165,6 +165,13 @@ describe('server/options', () => {
         /^allowOrigin must be an origin such as/,
       ],
     ),
+    ...['https://*.example.com', 'https://a*.example.com', '**', ['https://a.com', 'https://*']].map(
+      (allowOrigin): [string, unknown, RegExp] => [
+        `a pattern of origins: ${JSON.stringify(allowOrigin)}`,
+        { dataSources: {}, allowOrigin },
+        /^allowOrigin (compares whole origins.*matches nothing|must be an origin)/,
+      ],
+    ),
   ]
   for (const [what, options, expected] of wrong) {
     it(`refuse ${what}, with a sentence that says what was meant`, () => {

@@ -1,7 +1,7 @@
 import type { Document, Json } from '../../model/document.ts'
 
 /**
- * How BSON becomes JSON. Values are told by their `_bsontype`, so that any version of the `bson` package will do.
+ * How BSON becomes JSON. Values are told by their {@link bsonType}, so that any version of the `bson` package will do.
  *
  * | BSON | JSON |
  * | --- | --- |
@@ -44,8 +44,17 @@ export function documentToJson(document: object): Document {
 }
 
 interface BsonValue {
-  readonly _bsontype: string
   readonly [field: string]: unknown
+}
+
+/**
+ * The name of a class of BSON; undefined for all else. The classes' prototypes hold it, in every version of `bson`: a document's own
+ * field of the name `_bsontype` is data, which any user may have written.
+ */
+export function bsonType(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Object.hasOwn(value, '_bsontype')) return undefined
+  const { _bsontype: type } = value as { _bsontype?: unknown }
+  return typeof type === 'string' ? type : undefined
 }
 
 function integer(value: bigint): Json {
@@ -58,7 +67,8 @@ function objectToJson(value: object): Json {
   if (value instanceof Date) return dateToJson(value)
   if (value instanceof RegExp) return `/${value.source}/${value.flags}`
   if (value instanceof Uint8Array) return base64(value)
-  if ('_bsontype' in value && typeof value._bsontype === 'string') return bsonValueToJson(value as BsonValue)
+  const type = bsonType(value)
+  if (type !== undefined) return bsonValueToJson(type, value as BsonValue)
   if (value instanceof Map) return plainToJson(Object.fromEntries(value))
   return plainToJson(value)
 }
@@ -71,8 +81,8 @@ function plainToJson(value: object): { [key: string]: Json } {
   return result
 }
 
-function bsonValueToJson(value: BsonValue): Json {
-  switch (value._bsontype) {
+function bsonValueToJson(type: string, value: BsonValue): Json {
+  switch (type) {
     case 'ObjectId':
     case 'ObjectID':
       return String(value)
@@ -106,7 +116,7 @@ function bsonValueToJson(value: BsonValue): Json {
       }
     case 'MinKey':
     case 'MaxKey':
-      return value._bsontype
+      return type
     default:
       return String(value)
   }

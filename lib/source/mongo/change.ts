@@ -34,6 +34,7 @@ interface FieldPath {
 }
 
 const POSITION = /^(?:0|[1-9]\d*)$/
+const KEYED: ReadonlySet<string> = new Set(['insert', 'replace', 'update', 'delete'])
 const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
 
 /**
@@ -141,6 +142,18 @@ function expressible(segment: string | number): boolean {
 
 function found(...changes: Change[]): Translation {
   return { changes, needsDocument: false }
+}
+
+/** Whether an event is about one document. */
+export function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
+  return KEYED.has(event.operationType)
+}
+
+/** That the collection of an event must be read again, whatever the event says. */
+export function reloads(event: ChangeStreamDocument, options: TranslateOptions): Change[] {
+  if (!isKeyed(event)) return []
+  const { coll: collection } = event.ns
+  return [{ kind: 'reload', position: options.position(0), timestamp: eventTimestamp(event), collection }]
 }
 
 type KeyedEvent = Extract<ChangeStreamDocument, { operationType: 'insert' | 'replace' | 'update' | 'delete' }>

@@ -1,5 +1,6 @@
 import type { Document as BsonDocument } from 'mongodb'
 import type { ReadOptions } from '../source.ts'
+import { bsonType } from './bson.ts'
 
 type Clause = Record<string, unknown>
 
@@ -69,5 +70,5 @@ function groupAt(document: BsonDocument, names: readonly string[]): number {
     value = typeof value === 'object' && value !== null ? (value as Clause)[name] : undefined
   if (typeof value === 'string' || typeof value === 'boolean') return 0
   if (value instanceof Date) return 1
-  return (value as { _bsontype?: unknown } | null | undefined)?._bsontype === 'ObjectId' ? 2 : -1
+  return bsonType(value) === 'ObjectId' ? 2 : -1
 }

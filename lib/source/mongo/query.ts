@@ -72,7 +72,7 @@ function isOperators(condition: unknown): condition is Record<string, unknown> {
 
 function equal(field: string, value: unknown, classes: BsonClasses): Clause {
   const values = bsonCandidates(value, classes)
-  return values.length === 1 ? { [field]: value } : { [field]: { $in: values } }
+  return values.length === 1 ? { [field]: values[0] } : { [field]: { $in: values } }
 }
 
 /** A condition on texts that holds for whatever is a text in JSON. */

@@ -5,13 +5,17 @@ import { Fragments } from './fragments.ts'
 import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
 
-/** How values are read, whatever the client's own options are: without loss, and told by `_bsontype`. */
+/**
+ * How values are read, whatever the client's own options are: without loss, and told by their classes. A text that is not UTF-8, which
+ * some drivers write, must not end the stream.
+ */
 export const READ_OPTIONS = {
   promoteLongs: true,
   promoteValues: true,
   promoteBuffers: false,
   useBigInt64: false,
   bsonRegExp: true,
+  enableUtf8Validation: false,
   raw: false,
 } as const
 
@@ -197,7 +201,14 @@ export class EventStream {
       this.#asked = next
       // What has come already is there before this turn ends; then the batch is handed over while the server is asked for more.
       if (batch.length > 0 && (await isLater(next))) {
-        const ready = tellable(batch, this.#options.sharded, (event) => BSON.calculateObjectSize(event))
+        const ready = tellable(batch, this.#options.sharded, (event) => {
+          try {
+            return BSON.calculateObjectSize(event)
+          } catch {
+            // It takes a field of the name `_bsontype` for a class. Of an unknown size, the event may be a large one.
+            return Number.POSITIVE_INFINITY
+          }
+        })
         await this.#hand(batch.slice(0, ready))
         batch = batch.slice(ready)
       }

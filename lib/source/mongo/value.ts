@@ -19,7 +19,18 @@ export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] 
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
   if (typeof value !== 'object' || value === null || !isPlain(value)) return [value]
   const converted = convertAll(value, classes)
-  return converted === value ? [value] : [value, converted]
+  return (converted === value ? [value] : [value, converted]).map(writable)
+}
+
+/**
+ * A value that the driver writes as it is: it takes an object with a field of the name `_bsontype` for one of its classes, and refuses
+ * it, but no Map.
+ */
+function writable(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !isPlain(value)) return value
+  if (Array.isArray(value)) return value.map(writable)
+  const entries = Object.entries(value).map(([key, item]) => [key, writable(item)] as const)
+  return Object.hasOwn(value, '_bsontype') ? new Map(entries) : Object.fromEntries(entries)
 }
 
 /** The documents' `_id`s, in any BSON form, that may stand behind ids in JSON form: as in queries, and Decimal128 and Binary. */

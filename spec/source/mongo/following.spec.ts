@@ -93,4 +93,28 @@ describe('Following', () => {
     ])
     expect(recorder.losses).to.deep.equal([])
   })
+
+  it("has the collection of an event that can't be taken read again, and goes on", async () => {
+    const broken = eventAt(2, 0, { operationType: 'update', updateDescription: { truncatedArrays: 5 } })
+    follow([eventAt(1), broken, eventAt(3)], '1000.1.4294967295')
+    await until(() => told().length === 3)
+    expect(recorder.changesSeen.map(({ kind, position }) => [kind, position])).to.deep.equal([
+      ['insert', '1001.1.0'],
+      ['reload', '1002.1.0'],
+      ['insert', '1003.1.0'],
+    ])
+    expect(recorder.errors).to.have.length(1)
+    expect(recorder.losses).to.deep.equal([])
+  })
+
+  it('converts nothing of a collection that nobody serves', async () => {
+    const fullDocument = new Proxy({}, { ownKeys: () => expect.fail('The document was read') })
+    follow(
+      [eventAt(1), eventAt(2, 0, { ns: { db: 'd', coll: 'logs' }, fullDocument }), eventAt(3)],
+      '1000.1.4294967295',
+    )
+    await until(() => told().length === 2)
+    expect(told().map(([position]) => position)).to.deep.equal(['1001.1.0', '1003.1.0'])
+    expect(recorder.errors).to.deep.equal([])
+  })
 })

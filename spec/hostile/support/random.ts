@@ -1,0 +1,38 @@
+/** Draws values from a seed: the same seed draws the same values (mulberry32). */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** Draws a number from 0 up to, and without, 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+
+  /** Draws a whole number from 0 up to, and without, the limit. */
+  below(limit: number): number {
+    return Math.floor(this.next() * limit)
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)] as T
+  }
+
+  bytes(length: number): Buffer {
+    return Buffer.from(Array.from({ length }, () => this.below(256)))
+  }
+}
+
+/** The seed that a run asks for by `--seed` or FUZZ_SEED, or a new one. */
+export function seedOf(asked: string | undefined = process.env.FUZZ_SEED): number {
+  return asked === undefined ? Math.floor(Math.random() * 4_294_967_296) : Number(asked)
+}
