@@ -260,8 +260,7 @@ export class Admissions {
    * Looks an identity up, again where a decision or a change of what it depends on came meanwhile.
    * @param known with the identity that was found before, if any
    * @param settle whether its relations are read first, and its dependencies are to stand still
-   * @param grantOf tells, once the identity was found, since when it is granted views, and what goes on of
-   * before
+   * @param grantOf tells, once the identity was found, since when it is granted views, and the grant before
    */
   async #lookUp(
     { session, given, identity: last }: Pick<Claims, 'session' | 'given'> & { identity?: Json | undefined },
