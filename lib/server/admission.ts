@@ -13,7 +13,10 @@ import { Tickets } from './ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
 import { Warnings } from './warnings.ts'
 
-/** Limits how often an identity is looked up for one request: rights that are refreshed all the time must not keep it busy for ever. */
+/**
+ * Limits how often an identity is looked up for one request: rights that are refreshed all the time must not
+ * keep it busy for ever.
+ */
 const MAX_LOOKUPS = 3
 
 /** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
@@ -124,15 +127,16 @@ export class Admissions {
   }
 
   /**
-   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or was
-   * revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
+   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or
+   * was revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.#seal.open(token, true).catch(() => undefined)
     if (!claims || !this.rights.reaches(claims)) return undefined
     if (this.rights.judge(claims).revoked !== undefined) return undefined
-    // An expired token may be in other hands: its positions go on, but its session's streams are out of its reach.
+    // An expired token may be in other hands: its positions go on, but its session's streams are out of its
+    // reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
     if (isCurrent) return claims
     const session = sessionId()
@@ -141,8 +145,8 @@ export class Admissions {
   }
 
   /**
-   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the positions
-   * that were given with it.
+   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the
+   * positions that were given with it.
    * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
@@ -164,8 +168,8 @@ export class Admissions {
   }
 
   /**
-   * Looks a session's identity up again, without a request; its relations are taken as far as they were read. Throws
-   * what {@link Admissions.identify} does.
+   * Looks a session's identity up again, without a request; its relations are taken as far as they were read.
+   * Throws what {@link Admissions.identify} does.
    */
   identifyAgain(claims: Claims): Promise<Admission> {
     return this.#lookUp(claims, undefined, false, async () => ({
@@ -177,8 +181,8 @@ export class Admissions {
   /**
    * Opens a stream's token or ticket, and looks its identity up again where that was decided since.
    * @param browsers the values of the request's browser cookies
-   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE` where the
-   *   client must present itself anew; and what {@link Admissions.identify} throws
+   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE`
+   *   where the client must present itself anew; and what {@link Admissions.identify} throws
    */
   async admit(token: string | undefined, browsers: readonly string[] = []): Promise<Admitted> {
     if (token === undefined) {
@@ -269,7 +273,8 @@ export class Admissions {
       // A lookup that was under way when rights were refreshed may have found the old ones.
       const { revoked, stale } = this.rights.judge(admission)
       if (!stale || revoked !== undefined) return admission
-      // The same request would show the same session once more: only another one knows of what was decided since.
+      // The same request would show the same session once more: only another one knows of what was decided
+      // since.
       if (request && this.readsRequest) break
     }
     throw new ParticleError('UNAVAILABLE', 'The rights were refreshed meanwhile; try again')
@@ -283,7 +288,8 @@ export class Admissions {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about it are kept as long.
+      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about
+      // it are kept as long.
       const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
       return { ...carried(known, before, views, moment), expiresAt }
     } finally {

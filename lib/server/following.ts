@@ -20,7 +20,10 @@ export class Watching {
     this.#watched = watched
   }
 
-  /** Whether what was found out at that time, or later, may be another thing by now; false while that is not known. */
+  /**
+   * Whether what was found out at that time, or later, may be another thing by now; false while that is not
+   * known.
+   */
   changedSince(time: number): boolean {
     return this.#watched.some(({ documents, changedAt }) => documents !== undefined && changedAt >= time)
   }
@@ -30,7 +33,10 @@ export class Watching {
   }
 }
 
-/** What the server follows on its clients' account: what they are related to, and what their identities depend on. */
+/**
+ * What the server follows on its clients' account: what they are related to, and what their identities depend
+ * on.
+ */
 export class Following {
   readonly #sources: Sources
   readonly #watches: Watches
@@ -57,14 +63,18 @@ export class Following {
     )
   }
 
-  /** What an identity is related to, as far as it was read; undefined where no source follows a relation. `Sources.viewsOf` tells what this throws. */
+  /**
+   * What an identity is related to, as far as it was read; undefined where no source follows a relation.
+   * `Sources.viewsOf` tells what this throws.
+   */
   related(identity: Json): Related | undefined {
     const followed = this.#sources.relationsOf(identity)
     return followed.length > 0 ? new Related(followed, this.#watches) : undefined
   }
 
   /**
-   * Resolves once what an identity is related to was read; for a short while, {@link Following.related} finds it at hand.
+   * Resolves once what an identity is related to was read; for a short while, {@link Following.related} finds
+   * it at hand.
    * @throws ParticleError `UNAVAILABLE` where it can't be read in time
    */
   async settle(identity: Json): Promise<void> {
@@ -83,7 +93,10 @@ export class Following {
     }
   }
 
-  /** Watches what an identity depends on; undefined where that is nothing. What the application does wrong there is reported. */
+  /**
+   * Watches what an identity depends on; undefined where that is nothing. What the application does wrong
+   * there is reported.
+   */
   watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
     if (!this.#dependsOn) return undefined
     const watched: Watched[] = []

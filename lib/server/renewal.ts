@@ -1,14 +1,17 @@
 import type { EventData } from '../protocol/messages.ts'
 
-/** For how long a client may take to present itself anew where its rights may have changed, in milliseconds. */
+/**
+ * For how long a client may take to present itself anew where its rights may have changed, in milliseconds.
+ */
 export const RENEWAL_TIMEOUT_MS = 5_000
 
 /** The longest that a timer can wait, in milliseconds. */
 const MAX_TIMER_MS = 2_147_483_647
 
 /**
- * A request to a client that it present itself anew, by a handshake: only a request of the client has what a lookup
- * reads (a session cookie, say). It is settled by that handshake or by the end of the stream; otherwise it is late.
+ * A request to a client that it present itself anew, by a handshake: only a request of the client has what a
+ * lookup reads (a session cookie, say). It is settled by that handshake or by the end of the stream;
+ * otherwise it is late.
  */
 export class RenewalRequest {
   readonly reason: EventData['renew']['reason']

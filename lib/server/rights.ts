@@ -58,7 +58,10 @@ export class Rights {
     return performance.timeOrigin + performance.now()
   }
 
-  /** Tells whether all decisions since a token was sealed are known: they are forgotten once it must have ended. */
+  /**
+   * Tells whether all decisions since a token was sealed are known: they are forgotten once it must have
+   * ended.
+   */
   reaches({ at }: Pick<Claims, 'at'>): boolean {
     return at >= Rights.now() - this.#ttl - LOOKUP
   }

@@ -11,7 +11,10 @@ import { Rights } from './rights.ts'
 import { documentsOf } from './snapshot.ts'
 import { type Receiver, View, type Viewer } from './view.ts'
 
-/** How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream it is not to be read twice. */
+/**
+ * How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream
+ * it is not to be read twice.
+ */
 const LINGER = 1_000
 
 /** Which documents the server itself looks at. */
@@ -23,9 +26,15 @@ export interface WatchSpec {
   manifest: Manifest
 }
 
-/** Documents that the server looks at on its own account: a view that no client sees, and those who are told when it changes. */
+/**
+ * Documents that the server looks at on its own account: a view that no client sees, and those who are told
+ * when it changes.
+ */
 class Watch implements Viewer, Receiver {
-  /** The documents as they were last known; undefined before they were first read. While they are read again, those of before stand. */
+  /**
+   * The documents as they were last known; undefined before they were first read. While they are read again,
+   * those of before stand.
+   */
   documents: readonly Document[] | undefined
   /** When it last changed, as far as is known: what was found out before may be another thing by now. */
   changedAt = Number.POSITIVE_INFINITY

@@ -77,9 +77,10 @@ export class Following {
   }
 
   /**
-   * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for the next answer to the open
-   * stream: a second stream is asked for what comes after what was told. Its first answer holds all that there is without waiting, so an
-   * empty one is proof. (Not with a sharded cluster, whose router answers before all shards did.)
+   * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for
+   * the next answer to the open stream: a second stream is asked for what comes after what was told. Its
+   * first answer holds all that there is without waiting, so an empty one is proof. (Not with a sharded
+   * cluster, whose router answers before all shards did.)
    */
   async reach(time: Timestamp): Promise<void> {
     const target = clusterTime(time)
@@ -148,8 +149,8 @@ export class Following {
   }
 
   /**
-   * What an event means. One that can't be taken is passed over, and its collection is read again: else it would come again and again,
-   * and nothing after it.
+   * What an event means. One that can't be taken is passed over, and its collection is read again: else it
+   * would come again and again, and nothing after it.
    */
   #translated(event: ChangeStreamDocument, options: TranslateOptions): Translation {
     try {
@@ -161,9 +162,10 @@ export class Following {
   }
 
   /**
-   * How far an empty answer reaches. The token tells how far the server has looked, but it counts only up to a time that was known before the
-   * question was put (SecantusDB makes the token's time after it has looked). Where the token stays the same in two empty
-   * answers in a row, the server has nothing left to look at, so that everything up to the time known before the first of them was seen.
+   * How far an empty answer reaches. The token tells how far the server has looked, but it counts only up to
+   * a time that was known before the question was put (SecantusDB makes the token's time after it has
+   * looked). Where the token stays the same in two empty answers in a row, the server has nothing left to
+   * look at, so that everything up to the time known before the first of them was seen.
    */
   #onQuiet(resumeToken: unknown, asked: ClusterTime): void {
     const looked = tokenTime(resumeToken)
@@ -182,7 +184,9 @@ export class Following {
     this.#listener.progress(position)
   }
 
-  /** Whether a change should have been told already, and was not: by its own word the server had come further. */
+  /**
+   * Whether a change should have been told already, and was not: by its own word the server had come further.
+   */
   #isLate(position: string): boolean {
     if (this.#again !== undefined && comparePositions(position, this.#again) <= 0) return false
     return comparePositions(position, this.position) <= 0
@@ -222,7 +226,9 @@ function exceeds(events: readonly ChangeStreamDocument[], position: string): boo
   return times.filter((time) => time && compareTimes(time, place.time) === 0).length > place.ordinal + 1
 }
 
-/** What happened at one cluster time was written at once: by a transaction, or by one write of many documents. */
+/**
+ * What happened at one cluster time was written at once: by a transaction, or by one write of many documents.
+ */
 function joinEqualTimes(changes: readonly Change[]): void {
   let last: Change | undefined
   let lastTime = ''
