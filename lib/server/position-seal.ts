@@ -16,10 +16,11 @@ const KEY = 64
 const NONCE = 9
 const TAG = 12
 /**
- * Texts are filled up to a multiple of so many bytes: their length is not to tell how many digits a store's
- * position has.
+ * Texts are filled up to a multiple of so many bytes, so that their length does not tell how many digits a store's
+ * position has. Beside a store's own position, of 28 bytes at most, stand 32 bytes: one store's texts are all as long. (A
+ * multiple of three, so that every character of base64 says as much.)
  */
-const UNIT = 24
+const UNIT = 30
 const BLOCK = 16
 /**
  * A nonce's part of the key stream, in blocks: enough for two stores. Longer positions get one of their own.
