@@ -255,7 +255,10 @@ export class Client<T = Model> {
     this.#answer()
   }
 
-  /** Empties the model of an identity that may see nothing any more: a logout in one tab must not leave its data in another. */
+  /**
+   * Empties the model of an identity that may see nothing any more: a logout in one tab must not leave its
+   * data in another.
+   */
   #forget(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED') return

@@ -16,8 +16,8 @@ export const NOTIFY: readonly Notify[] = ['frame', 'batch', 'event']
 export const DEFAULT_NOTIFY: Notify = 'frame'
 
 /**
- * Calls back before the next frame is painted. Returns what cancels the call, or `undefined` where no frame is to be expected:
- * the page is hidden, or there is none.
+ * Calls back before the next frame is painted. Returns what cancels the call, or `undefined` where no frame
+ * is to be expected: the page is hidden, or there is none.
  */
 export type RequestFrame = (callback: () => void) => (() => void) | undefined
 
@@ -32,8 +32,8 @@ export interface NotifierOptions {
 }
 
 /**
- * For how long a frame is waited for, in milliseconds. A page that gets hidden meanwhile, or a frame that is scrolled out of sight,
- * counts as visible and yet has none.
+ * For how long a frame is waited for, in milliseconds. A page that gets hidden meanwhile, or a frame that is
+ * scrolled out of sight, counts as visible and yet has none.
  */
 const FRAME_TIMEOUT_MS = 1000
 
@@ -47,8 +47,8 @@ export const requestFrame: RequestFrame = (callback) => {
 }
 
 /**
- * Gathers events for listeners and calls each listener once for all that arrived together. Events of one network chunk are applied
- * in one go, so that a microtask comes after the last of them.
+ * Gathers events for listeners and calls each listener once for all that arrived together. Events of one
+ * network chunk are applied in one go, so that a microtask comes after the last of them.
  */
 export class Notifier {
   readonly #options: NotifierOptions
@@ -73,8 +73,8 @@ export class Notifier {
   }
 
   /**
-   * Calls all targets that are due, now. A target may flush in its turn: then those that are left are called before that flush
-   * returns. A target must not throw.
+   * Calls all targets that are due, now. A target may flush in its turn: then those that are left are called
+   * before that flush returns. A target must not throw.
    */
   flush(): void {
     this.#cancel?.()

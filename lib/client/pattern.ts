@@ -5,7 +5,8 @@ import { parsePath } from '../model/path.ts'
 import type { WireManifest } from '../protocol/messages.ts'
 
 /**
- * Splits a pattern such as `users.address.*` into its segments: `*` stands for one segment of a path, `**` for any number of them.
+ * Splits a pattern such as `users.address.*` into its segments: `*` stands for one segment of a path, `**`
+ * for any number of them.
  *
  * @throws ParticleError `INVALID_OPTION`
  */
@@ -20,7 +21,10 @@ export function parsePattern(pattern: string): string[] {
   return segments
 }
 
-/** Whether what happened at `path` touches the pattern: it matches, or the path is a parent of what could match. */
+/**
+ * Whether what happened at `path` touches the pattern: it matches, or the path is a parent of what could
+ * match.
+ */
 function touches(pattern: readonly string[], path: readonly string[], from = 0, at = 0): boolean {
   if (at === path.length) return true
   const segment = pattern[from]
@@ -47,8 +51,8 @@ function paths(operation: Operation): string[][] {
 }
 
 /**
- * Tells for one change of a root which patterns it touches. A root's own name is touched by all that happens to the root;
- * without operations (the root was replaced as a whole) so is every pattern of the root.
+ * Tells for one change of a root which patterns it touches. A root's own name is touched by all that happens
+ * to the root; without operations (the root was replaced as a whole) so is every pattern of the root.
  */
 export function matcher(
   root: string,
@@ -60,8 +64,8 @@ export function matcher(
 }
 
 /**
- * Tells, in a sentence, that nothing of the roots and fields that may be seen can ever touch a pattern, and which name was probably
- * meant; `undefined` where something can.
+ * Tells, in a sentence, that nothing of the roots and fields that may be seen can ever touch a pattern, and
+ * which name was probably meant; `undefined` where something can.
  */
 export function unmatched(
   pattern: string,

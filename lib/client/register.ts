@@ -10,8 +10,9 @@ export type Done = (error?: unknown) => void
 export type Stop = () => unknown
 
 /**
- * An own way to a server, or a mock of one: hands each event to `receiver`. An error handed to `done`, thrown or rejected
- * with `code: 'UNAUTHORIZED'` (or one of the `INVALID_` codes) is a refusal; after any other the client comes back.
+ * An own way to a server, or a mock of one: hands each event to `receiver`. An error handed to `done`, thrown
+ * or rejected with `code: 'UNAUTHORIZED'` (or one of the `INVALID_` codes) is a refusal; after any other the
+ * client comes back.
  */
 export type Register = (
   identity: unknown,

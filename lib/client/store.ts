@@ -24,7 +24,10 @@ const EMPTY: readonly Document[] = Object.freeze([])
 
 /** The local model. A root changes at once or not at all: it is never seen half loaded. */
 export class Store<M = unknown> {
-  /** The documents of each root, live: changes are seen here as they are applied. A document, once seen, is never changed. */
+  /**
+   * The documents of each root, live: changes are seen here as they are applied. A document, once seen, is
+   * never changed.
+   */
   readonly data: Model = {}
   /** What the server says may be seen, of each root; `undefined` until it did. */
   manifest: Record<string, M> | undefined
@@ -39,8 +42,8 @@ export class Store<M = unknown> {
   }
 
   /**
-   * A stream begins. Roots that are not there any more are removed, and returned; the others keep their data until it is
-   * replaced, unless the stream goes on where the last one ended (`resumed`).
+   * A stream begins. Roots that are not there any more are removed, and returned; the others keep their data
+   * until it is replaced, unless the stream goes on where the last one ended (`resumed`).
    */
   begin(sources: Record<string, M>, resumed: boolean): string[] {
     const owed = new Set(
@@ -111,8 +114,8 @@ export class Store<M = unknown> {
   }
 
   /**
-   * The server has nothing more to send for now: roots that it sent nothing of (their source failed, say) are there, and empty.
-   * Returns whether there were any.
+   * The server has nothing more to send for now: roots that it sent nothing of (their source failed, say) are
+   * there, and empty. Returns whether there were any.
    */
   settle(): boolean {
     this.#loading.clear()
@@ -123,7 +126,10 @@ export class Store<M = unknown> {
     return missing.length > 0
   }
 
-  /** A root's documents as they are now, frozen; the same array as long as nothing changes. Empty for a root that is not there. */
+  /**
+   * A root's documents as they are now, frozen; the same array as long as nothing changes. Empty for a root
+   * that is not there.
+   */
   getRoot(root: string): readonly Document[] {
     let snapshot = this.#snapshots.get(root)
     const list = this.#lists.get(root)

@@ -4,8 +4,8 @@ import type { Notifier, Target } from './notifier.ts'
 import { matcher, parsePattern, unmatched } from './pattern.ts'
 
 /**
- * Hears of changes that touch a pattern: the root's documents as they are now, the last event that touched the pattern, and all that
- * touched it since the last call, in order.
+ * Hears of changes that touch a pattern: the root's documents as they are now, the last event that touched
+ * the pattern, and all that touched it since the last call, in order.
  */
 export type Listener<Data = Document[]> = (
   data: Data,

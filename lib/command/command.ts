@@ -48,7 +48,10 @@ const CONSOLE: Output = {
   error: (text) => void process.stderr.write(text),
 }
 
-/** Runs the command `particle`. Returns what it exits with: 0; 1 where the database refused; 2 where the command was not called as it is to be. */
+/**
+ * Runs the command `particle`. Returns what it exits with: 0; 1 where the database refused; 2 where the
+ * command was not called as it is to be.
+ */
 export async function run(args: readonly string[], output: Output = CONSOLE): Promise<0 | 1 | 2> {
   try {
     output.out(await execute(args))

@@ -1,4 +1,6 @@
-/** What failed, in a sentence for who runs a command; never a stack, nor the URL, which may hold a password. */
+/**
+ * What failed, in a sentence for who runs a command; never a stack, nor the URL, which may hold a password.
+ */
 export function failureOf(error: unknown): string {
   // Of a host with several addresses.
   const one: unknown = error instanceof AggregateError ? (error.errors[0] ?? error) : error

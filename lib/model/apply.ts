@@ -4,15 +4,17 @@ import type { Document } from './document.ts'
 import type { Operation } from './operation.ts'
 
 /**
- * Applies one operation to a document, in place, and returns the document: `undefined` when the operation removed it.
- * `set` of `.` returns `op.data` itself; all other operations on no document (`undefined`) return `undefined`.
+ * Applies one operation to a document, in place, and returns the document: `undefined` when the operation
+ * removed it. `set` of `.` returns `op.data` itself; all other operations on no document (`undefined`) return
+ * `undefined`.
  *
- * The document is the same object, but the objects and arrays within it that change are replaced, so that what it shares with others
- * stays as it is. `op.data` is never changed: after a `set` of `.`, pass on a copy of it if the data is needed elsewhere.
- * Where it throws, the document is as it was.
+ * The document is the same object, but the objects and arrays within it that change are replaced, so that
+ * what it shares with others stays as it is. `op.data` is never changed: after a `set` of `.`, pass on a copy
+ * of it if the data is needed elsewhere. Where it throws, the document is as it was.
  *
- * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION`: the path is malformed or refused, the operation is unknown, its
- * data or the value there does not fit it, it writes through a scalar, it renames through an array, or it changes `_id`.
+ * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION`: the path is malformed or refused, the
+ *   operation is unknown, its data or the value there does not fit it, it writes through a scalar, it renames
+ *   through an array, or it changes `_id`.
  */
 export function applyOp(document: Document | undefined, op: Operation): Document | undefined {
   const result = applyToCopy(document, op)
@@ -23,8 +25,8 @@ export function applyOp(document: Document | undefined, op: Operation): Document
 }
 
 /**
- * The same as {@link applyOp}, but on a copy: neither the document nor `op.data` is changed, and the result shares with both
- * what did not change. The document itself is returned where there was nothing to do.
+ * The same as {@link applyOp}, but on a copy: neither the document nor `op.data` is changed, and the result
+ * shares with both what did not change. The document itself is returned where there was nothing to do.
  */
 export function applyToCopy(document: Document | undefined, op: Operation): Document | undefined {
   return changed(document, op, pullTest)

@@ -5,7 +5,10 @@ import { field, isObject, type JsonObject } from './json.ts'
 
 const MODIFIERS = ['$each', '$position', '$slice', '$sort']
 
-/** `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by `$slice`. */
+/**
+ * `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by
+ * `$slice`.
+ */
 export function push(array: readonly Json[], data: Json): Json[] {
   if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) return [...array, data]
   const { $each, $position, $slice, $sort, ...rest } = data

@@ -11,9 +11,10 @@ const MAX_PADDING = 1_500_000
 const NAMES: ReadonlySet<string> = new Set(OPERATIONS)
 
 /**
- * What an operation makes of a document, on a copy: neither the document nor `op.data` is changed, and the result shares with both what did
- * not change. The document itself is returned where there was nothing to do. Without `conditions`, a `pull` takes plain values only:
- * the browser's client does without them, since they never stand on the wire.
+ * What an operation makes of a document, on a copy: neither the document nor `op.data` is changed, and the
+ * result shares with both what did not change. The document itself is returned where there was nothing to do.
+ * Without `conditions`, a `pull` takes plain values only: the browser's client does without them, since they
+ * never stand on the wire.
  */
 export function changed(
   document: Document | undefined,
@@ -93,8 +94,9 @@ function change(
 }
 
 /**
- * What an operation that may create makes of an array whose element the path names by its `_id`: the element is made at the end where it is
- * missing, and so is the array. What would not have that `_id` afterwards is not made, so that no operation makes it twice.
+ * What an operation that may create makes of an array whose element the path names by its `_id`: the element
+ * is made at the end where it is missing, and so is the array. What would not have that `_id` afterwards is
+ * not made, so that no operation makes it twice.
  */
 function changeElement(
   value: Json | undefined,

@@ -11,8 +11,8 @@ export function typeOrder(value: Json | undefined): number {
 }
 
 /**
- * Negative, zero or positive by BSON's order of two values, as `$min`, `$max` and `$sort` have it. Strings compare by code
- * point, objects field by field in the order of their fields.
+ * Negative, zero or positive by BSON's order of two values, as `$min`, `$max` and `$sort` have it. Strings
+ * compare by code point, objects field by field in the order of their fields.
  */
 export function compare(a: Json | undefined, b: Json | undefined): number {
   const byType = typeOrder(a) - typeOrder(b)
@@ -34,7 +34,9 @@ export function compare(a: Json | undefined, b: Json | undefined): number {
   return Number(a ?? 0) - Number(b ?? 0)
 }
 
-/** Whether two values are equal as `$addToSet` and `$pullAll` mean it: the order of an object's fields counts. */
+/**
+ * Whether two values are equal as `$addToSet` and `$pullAll` mean it: the order of an object's fields counts.
+ */
 export function equal(a: Json | undefined, b: Json | undefined): boolean {
   return a === b || compare(a, b) === 0
 }

@@ -25,7 +25,10 @@ function ordered(holds: (order: number) => boolean): (operand: Json) => Test {
     anyOf((value) => typeOrder(value) === typeOrder(operand) && holds(compare(value, operand)))
 }
 
-/** What each operator makes of its operand (and of the operators beside it); what a negation opposes stands in {@link OPPOSITES}. */
+/**
+ * What each operator makes of its operand (and of the operators beside it); what a negation opposes stands in
+ * {@link OPPOSITES}.
+ */
 const OPERATORS: Record<string, (operand: Json, beside: JsonObject) => Test> = {
   $eq: (operand) => anyOf((value) => equal(value, operand)),
   $gt: ordered((order) => order > 0),
@@ -90,10 +93,11 @@ function isOperators(value: Json): value is JsonObject {
 }
 
 /**
- * The test that an object of operators stands for. All of them must hold for the value that `path` leads to; where it leads
- * through an array to several, each operator by itself may hold for any of them.
+ * The test that an object of operators stands for. All of them must hold for the value that `path` leads to;
+ * where it leads through an array to several, each operator by itself may hold for any of them.
  *
- * @throws ParticleError `INVALID_OPERATION` for an operator that is unknown, or whose operand does not fit it.
+ * @throws ParticleError `INVALID_OPERATION` for an operator that is unknown, or whose operand does not fit
+ *   it.
  */
 export function condition(operators: JsonObject, path: readonly string[] = []): Test {
   const tests = Object.entries(operators).map(([name, operand]): Test => {
@@ -133,7 +137,9 @@ function anyQuery(query: Json): Test {
   return isOperators(query) ? condition(query) : matcher(query)
 }
 
-/** All that a dotted path leads to, through the elements of arrays too; `undefined` where it leads nowhere. */
+/**
+ * All that a dotted path leads to, through the elements of arrays too; `undefined` where it leads nowhere.
+ */
 function reach(value: Json | undefined, path: readonly string[]): (Json | undefined)[] {
   const [name, ...rest] = path
   if (name === undefined) return [value]

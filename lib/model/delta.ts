@@ -8,14 +8,15 @@ import { isRefusedName } from './path.ts'
 const lists = new WeakMap<Document[], DocumentList>()
 
 /**
- * Applies a delta to a model and returns the model. The root's list is changed in place (it is made where there is none);
- * documents are replaced by changed copies, as in {@link DocumentList}, so that `delta` may be applied to other models too.
+ * Applies a delta to a model and returns the model. The root's list is changed in place (it is made where
+ * there is none); documents are replaced by changed copies, as in {@link DocumentList}, so that `delta` may
+ * be applied to other models too.
  *
- * The list is indexed once. Whoever changes it by other means must change its length, or put a new array in its place: an
- * element that was swapped for one of another `_id` may go unnoticed.
+ * The list is indexed once. Whoever changes it by other means must change its length, or put a new array in
+ * its place: an element that was swapped for one of another `_id` may go unnoticed.
  *
- * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those before it stay
- * applied; that one and those after it change nothing.
+ * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those
+ *   before it stay applied; that one and those after it change nothing.
  */
 export function applyDelta(model: Model, delta: Delta): Model {
   const { root, oplist } = delta

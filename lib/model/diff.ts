@@ -5,10 +5,11 @@ import type { DocumentOperation, Operation } from './operation.ts'
 import { isPathName } from './path.ts'
 
 /**
- * The `set` and `unset` operations that turn one document into another: `applyOp` of all of them to `before` gives `after` (but
- * for the order of fields, which does not count). A field that is new is set as a whole at the topmost parent that is new;
- * an array whose length or kinds of elements changed is set as a whole. What stands under a name that no path can hold is set with its parent,
- * at the top by a `set` of `.`; so is a document whose `_id` changed.
+ * The `set` and `unset` operations that turn one document into another: `applyOp` of all of them to `before`
+ * gives `after` (but for the order of fields, which does not count). A field that is new is set as a whole at
+ * the topmost parent that is new; an array whose length or kinds of elements changed is set as a whole. What
+ * stands under a name that no path can hold is set with its parent, at the top by a `set` of `.`; so is a
+ * document whose `_id` changed.
  *
  * The operations share parts with `after`.
  */
@@ -20,9 +21,9 @@ export function diff(before: Document, after: Document): Operation[] {
 }
 
 /**
- * The operations that turn one set of documents into another: {@link diff} for those in both, `set` of `.` for the new, `unset` of
- * `.` for those gone (they come first). Documents that are the same object are taken to be equal. The order of the list
- * is not part of it, and documents without an `_id` are left out.
+ * The operations that turn one set of documents into another: {@link diff} for those in both, `set` of `.`
+ * for the new, `unset` of `.` for those gone (they come first). Documents that are the same object are taken
+ * to be equal. The order of the list is not part of it, and documents without an `_id` are left out.
  */
 export function diffDocuments(before: readonly Document[], after: readonly Document[]): DocumentOperation[] {
   const old = byId(before)

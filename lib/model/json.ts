@@ -14,8 +14,8 @@ export function field(object: object, key: string): Json | undefined {
 }
 
 /**
- * A value as JSON would carry it: `toJSON` is honoured, `undefined` is dropped (and is `null` in an array or by itself).
- * The result shares nothing with the value.
+ * A value as JSON would carry it: `toJSON` is honoured, `undefined` is dropped (and is `null` in an array or
+ * by itself). The result shares nothing with the value.
  *
  * @throws TypeError for what JSON can't hold: a BigInt, or an object that contains itself.
  */
@@ -23,7 +23,10 @@ export function toJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value) ?? 'null')
 }
 
-/** JSON with sorted keys, so that two values are equal (whatever the order of their fields) where their texts are. */
+/**
+ * JSON with sorted keys, so that two values are equal (whatever the order of their fields) where their texts
+ * are.
+ */
 export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
   if (!isObject(value)) return JSON.stringify(value ?? null)

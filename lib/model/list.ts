@@ -11,19 +11,27 @@ type Applied = (document: Document | undefined, op: Operation) => Document | und
 const MOST_GAPS = 2000
 
 /**
- * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A removal moves what is behind it.
+ * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A
+ * removal moves what is behind it.
  *
- * A document that was once seen is never changed: an operation puts a new one in its place, which shares what did not change.
- * Neither are the operations' data changed. The list itself is changed in place, and keeps its order.
+ * A document that was once seen is never changed: an operation puts a new one in its place, which shares what
+ * did not change. Neither are the operations' data changed. The list itself is changed in place, and keeps
+ * its order.
  */
 export class IndexedList {
   /** The documents in order. Read it; change it only by {@link IndexedList.apply}. */
   readonly list: Document[]
   /** A number for each id: the document's position, were none before it removed. */
   #numbers = new Map<string, number>()
-  /** The numbers of removed documents, sorted: so many as there are before a number, its document has moved up. */
+  /**
+   * The numbers of removed documents, sorted: so many as there are before a number, its document has moved
+   * up.
+   */
   #gaps: number[] = []
-  /** The list's length when it was last indexed or changed here: another one tells that someone else changed it. */
+  /**
+   * The list's length when it was last indexed or changed here: another one tells that someone else changed
+   * it.
+   */
   #length = -1
   /** The numbers of documents that leave the list at the end of an `apply`. */
   #removed: number[] = []
@@ -32,7 +40,8 @@ export class IndexedList {
 
   /**
    * @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}.
-   * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is no condition of a `pull`.
+   * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is
+   *   no condition of a `pull`.
    */
   constructor(documents: Document[], applied: Applied = changed) {
     this.list = documents
@@ -51,11 +60,11 @@ export class IndexedList {
   }
 
   /**
-   * Applies operations in order. Those on documents that are not there do nothing, save for `set` of `.`, which inserts at the
-   * end (and gives the document the operation's id, if it has none).
+   * Applies operations in order. Those on documents that are not there do nothing, save for `set` of `.`,
+   * which inserts at the end (and gives the document the operation's id, if it has none).
    *
-   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those before it stay
-   * applied; that one and those after it change nothing.
+   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those
+   *   before it stay applied; that one and those after it change nothing.
    */
   apply(ops: readonly DocumentOperation[]): void {
     try {
@@ -124,7 +133,9 @@ export class IndexedList {
     }
   }
 
-  /** Closes the gaps of all removed documents in one pass, since each gap by itself would move the whole tail. */
+  /**
+   * Closes the gaps of all removed documents in one pass, since each gap by itself would move the whole tail.
+   */
   #compact(): void {
     const { list } = this
     const removed = this.#removed

@@ -1,6 +1,7 @@
 /**
- * Finds the known name that a misspelt one was probably meant to be: the one with the fewest letters to insert, leave out,
- * exchange or swap, whatever their case. Names that differ in more than a third of their letters are no likely mistake.
+ * Finds the known name that a misspelt one was probably meant to be: the one with the fewest letters to
+ * insert, leave out, exchange or swap, whatever their case. Names that differ in more than a third of their
+ * letters are no likely mistake.
  *
  * @returns `undefined` where no known name is near; of several that are equally near, the first
  */

@@ -1,6 +1,9 @@
 import { ParticleError } from '../errors.ts'
 
-/** One step of a path: a field's name or an array position as it was written, or the `_id` of an array's element. */
+/**
+ * One step of a path: a field's name or an array position as it was written, or the `_id` of an array's
+ * element.
+ */
 export type PathSegment = string | { id: string }
 
 const REFUSED: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
@@ -17,10 +20,11 @@ export function isPathName(name: string): boolean {
 }
 
 /**
- * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done` gives
- * `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
+ * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done`
+ * gives `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
  *
- * @throws ParticleError `INVALID_PATH` for an empty or malformed path, and for `__proto__`, `constructor` and `prototype`.
+ * @throws ParticleError `INVALID_PATH` for an empty or malformed path, and for `__proto__`, `constructor` and
+ *   `prototype`.
  */
 export function parsePath(path: string): PathSegment[] {
   if (path === '.') return []

@@ -27,14 +27,15 @@ type Nothing = undefined | symbol | ((...args: never[]) => unknown)
 type Imageless = Nothing | null | boolean | number | string | bigint | Leaf | { toJSON(): unknown }
 
 /**
- * A type's JSON form, as clients get it: dates, ObjectIds and binaries are texts, 64-bit integers a number or a text; what is `undefined` or a
- * function is left out (and is null in an array).
+ * A type's JSON form, as clients get it: dates, ObjectIds and binaries are texts, 64-bit integers a number or
+ * a text; what is `undefined` or a function is left out (and is null in an array).
  */
 export type Jsonified<T> = IsAny<T> extends true ? T : Exclude<Image<T, true>, undefined>
 
 /**
- * The visible image of a source's documents of type `D` under the manifest `M`: the fields that it lists, in their JSON form. A
- * `boolean` in the manifest stands for `true`: that is what an object's `true` is widened to.
+ * The visible image of a source's documents of type `D` under the manifest `M`: the fields that it lists, in
+ * their JSON form. A `boolean` in the manifest stands for `true`: that is what an object's `true` is widened
+ * to.
  */
 export type Visible<D, M> = D extends unknown
   ? IsAny<D> extends true
@@ -53,10 +54,16 @@ type IdOf<D> = D extends { _id?: infer Id }
     : Jsonified<Exclude<Id, undefined>>
   : string
 
-/** The same type, shown as one object: of that intersection, editors show the fields and not how they came about. */
+/**
+ * The same type, shown as one object: of that intersection, editors show the fields and not how they came
+ * about.
+ */
 type Flat<T> = { [K in keyof T]: T[K] } & {}
 
-/** A value's image, which may be `undefined`: what JSON leaves out, and what is neither object nor array below a partial manifest. */
+/**
+ * A value's image, which may be `undefined`: what JSON leaves out, and what is neither object nor array below
+ * a partial manifest.
+ */
 type Image<V, M> =
   IsAny<V> extends true
     ? V
@@ -126,7 +133,10 @@ type PresenceBut<V, Left> = [V] extends [Left]
     ? 'sure'
     : 'maybe'
 
-/** The type of a source's documents: of its collection, or of what its `payload` answers with where the function's type tells. */
+/**
+ * The type of a source's documents: of its collection, or of what its `payload` answers with where the
+ * function's type tells.
+ */
 type DocumentOf<Source> = Source extends { collection: { readonly $document?: infer D } }
   ? unknown extends D
     ? Document
@@ -142,8 +152,9 @@ type DocumentOf<Source> = Source extends { collection: { readonly $document?: in
 type ManifestOf<Source> = Source extends { manifest: infer M } ? M : true
 
 /**
- * The client's model by its server's options, `ModelOf<typeof options>`: each root's documents, with the fields that its manifest lists. What is no
- * options of a server is a model itself: `ModelOf<{ users: User[] }>`.
+ * The client's model by its server's options, `ModelOf<typeof options>`: each root's documents, with the
+ * fields that its manifest lists. What is no options of a server is a model itself: `ModelOf<{ users: User[]
+ * }>`.
  */
 export type ModelOf<T> = T extends { dataSources: infer Sources }
   ? Sources extends readonly unknown[]
@@ -154,8 +165,8 @@ export type ModelOf<T> = T extends { dataSources: infer Sources }
   : T
 
 /**
- * The same model while it is being loaded: a root is there once all of its documents are. (For a model itself it is the plain `Partial`, from
- * which its type can be inferred.)
+ * The same model while it is being loaded: a root is there once all of its documents are. (For a model itself
+ * it is the plain `Partial`, from which its type can be inferred.)
  */
 export type PartialModelOf<T> = T extends { dataSources: unknown } ? Partial<ModelOf<T>> : Partial<T>
 

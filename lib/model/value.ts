@@ -14,8 +14,8 @@ export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'p
 export const DEFAULTS: { readonly [N in OperationName]?: Json } = { inc: 1, pop: 1 }
 
 /**
- * The value that an operation makes of the one at its path (`undefined`: there is none). Pure: neither the value nor
- * the operation's data is changed, though the result may share parts of both.
+ * The value that an operation makes of the one at its path (`undefined`: there is none). Pure: neither the
+ * value nor the operation's data is changed, though the result may share parts of both.
  *
  * @throws ParticleError `INVALID_OPERATION` where the operation's data or the value does not fit it.
  */
@@ -71,7 +71,9 @@ function nextArray(op: Operation, array: Json[], data: Json, conditions?: Condit
     : array.filter((item) => !data.some((value) => equal(item, value)))
 }
 
-/** Throws `INVALID_OPERATION` with what an operation needs. Its data is not told, since errors may be logged. */
+/**
+ * Throws `INVALID_OPERATION` with what an operation needs. Its data is not told, since errors may be logged.
+ */
 export function refuse(op: Operation, need: string): never {
   throw new ParticleError('INVALID_OPERATION', `The operation ${op.operation} of ${op.path} needs ${need}.`)
 }

@@ -87,13 +87,13 @@ function withRelations(value: unknown, relate: (relation: string | Relation) => 
 }
 
 /**
- * The query of one identity; null if no document may be seen, which is so whenever something that the criteria
- * takes from the identity is missing there. What is taken is always a value, never an operator.
+ * The query of one identity; null if no document may be seen, which is so whenever something that the
+ * criteria takes from the identity is missing there. What is taken is always a value, never an operator.
  *
  * @param related the values that a relation leads to; undefined where the identity lacks its start
  * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is
- *   taken from it; `INVALID_QUERY` if a function returned something else than a query; `CALLBACK_FAILED`, with
- *   the cause, if it threw
+ *   taken from it; `INVALID_QUERY` if a function returned something else than a query; `CALLBACK_FAILED`,
+ *   with the cause, if it threw
  */
 export function resolveCriteria(
   criteria: Criteria,

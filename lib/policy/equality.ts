@@ -6,11 +6,12 @@ import { isPlain, type Query } from './query.ts'
 export type Scalar = string | number | boolean
 
 /**
- * What a document must have to match a query, as far as the query says it by plain values: for each such field, the values of which
- * it must have one. A document without any of a field's values doesn't match; one with one may.
+ * What a document must have to match a query, as far as the query says it by plain values: for each such
+ * field, the values of which it must have one. A document without any of a field's values doesn't match; one
+ * with one may.
  *
- * Fields are dotted paths; positions in arrays are no part of them. Conditions of other kinds, and values other than texts, numbers and booleans (null
- * matches what isn't there) tell nothing.
+ * Fields are dotted paths; positions in arrays are no part of them. Conditions of other kinds, and values
+ * other than texts, numbers and booleans (null matches what isn't there) tell nothing.
  */
 export function equalitiesOf(query: Query): Map<string, Scalar[]> {
   const found = new Map<string, Scalar[]>()
@@ -43,7 +44,9 @@ function scalars(values: readonly unknown[]): Scalar[] | undefined {
   return found
 }
 
-/** The values that a document has at a dotted path, the elements of arrays on the way and at its end included. */
+/**
+ * The values that a document has at a dotted path, the elements of arrays on the way and at its end included.
+ */
 export function scalarsAt(document: Document, path: string): Scalar[] {
   const found: Scalar[] = []
   collect(document as Json, path.split('.'), 0, found)

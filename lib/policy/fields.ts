@@ -1,8 +1,9 @@
 import type { Document, Json } from '../model/document.ts'
 
 /**
- * Which fields of a root's documents leave the server: `true` for all of a value, or an object that lists the fields which do.
- * A field that isn't listed is hidden. `_id` always passes at the document's root. An array reads through to its elements.
+ * Which fields of a root's documents leave the server: `true` for all of a value, or an object that lists the
+ * fields which do. A field that isn't listed is hidden. `_id` always passes at the document's root. An array
+ * reads through to its elements.
  */
 export type Manifest = true | { [field: string]: Manifest }
 
@@ -35,8 +36,8 @@ export function below(manifest: Manifest, name: string, atRoot: boolean): Manife
 }
 
 /**
- * A value's visible image. Below a partial manifest an object keeps its listed fields, an array its length (an element that
- * is neither object nor array becomes null), and anything else has no image: `undefined`.
+ * A value's visible image. Below a partial manifest an object keeps its listed fields, an array its length
+ * (an element that is neither object nor array becomes null), and anything else has no image: `undefined`.
  */
 export function filterValue(manifest: Manifest, value: Json | undefined): Json | undefined {
   if (manifest === true) return value

@@ -4,7 +4,8 @@ import { canonical, toJson } from '../model/json.ts'
 export type AnyIdentity = any
 
 /**
- * A text that is the same for equal identities, whatever the order of their fields, and differs for others. An identity's JSON form counts.
+ * A text that is the same for equal identities, whatever the order of their fields, and differs for others.
+ * An identity's JSON form counts.
  */
 export function identityKey(identity: unknown): string {
   return identity === undefined ? '' : canonical(toJson(identity))

@@ -4,12 +4,15 @@ import { isPathName } from '../model/path.ts'
 import { below, filterDocument, filterValue, isFields, type Manifest, own } from './fields.ts'
 import { elementAt, type Place, stepsOf } from './target.ts'
 
-/** Names that lead through objects only, from the document's root: what a client can follow whatever it holds in its arrays. */
+/**
+ * Names that lead through objects only, from the document's root: what a client can follow whatever it holds
+ * in its arrays.
+ */
 type Trail = readonly string[]
 
 /**
- * The `set` and `unset` operations that make the image of a document at these places what it is in `document`.
- * They can be applied to any earlier image that differs only there.
+ * The `set` and `unset` operations that make the image of a document at these places what it is in
+ * `document`. They can be applied to any earlier image that differs only there.
  */
 export function imageOf(
   manifest: Manifest,
@@ -29,7 +32,10 @@ export function imageOf(
   return [...operations.values()]
 }
 
-/** Where an operation at this place changed the image: the deepest trail that holds all of the change; `undefined` if it can't have. */
+/**
+ * Where an operation at this place changed the image: the deepest trail that holds all of the change;
+ * `undefined` if it can't have.
+ */
 export function touched(manifest: Manifest, document: Document, place: Place): Trail | undefined {
   const trail: string[] = []
   let node = manifest
@@ -47,8 +53,9 @@ export function touched(manifest: Manifest, document: Document, place: Place): T
 }
 
 /**
- * Where a write of something invisible shows nevertheless, in the parents it created or the array it padded with nulls.
- * `still` says that no other operation moved elements of arrays meanwhile, so that the positions in the path still hold.
+ * Where a write of something invisible shows nevertheless, in the parents it created or the array it padded
+ * with nulls. `still` says that no other operation moved elements of arrays meanwhile, so that the positions
+ * in the path still hold.
  */
 export function created(
   manifest: Manifest,

@@ -10,7 +10,9 @@ import type { Place } from './target.ts'
 
 export type { CheckedManifest, Manifest, WidenedManifest } from './fields.ts'
 
-/** Finds a document, whole, as it is after the operations that are being filtered; `undefined` if it is gone. */
+/**
+ * Finds a document, whole, as it is after the operations that are being filtered; `undefined` if it is gone.
+ */
 export type DocumentLookup = (id: Id) => Document | undefined
 
 /**
@@ -76,7 +78,8 @@ function invalid(where: string, what: string): ParticleError {
 }
 
 /**
- * The visible image of one document, or of an array of them. Never changes them; shares with them what passes whole.
+ * The visible image of one document, or of an array of them. Never changes them; shares with them what passes
+ * whole.
  *
  * @throws ParticleError `INVALID_OPERATION` if there is anything but objects
  */
@@ -97,14 +100,15 @@ function filterOne(manifest: Manifest, document: Document): Document {
  * What a list of operations becomes for a manifest, so that
  * `filter(apply(document, oplist)) == apply(filter(document), filterDelta(manifest, oplist, lookup))`.
  *
- * With `lookup` this holds for every list. Without, it holds for operations for which {@link needsDocument} is false, if, as sources promise,
- * a write that creates missing parents is reported at the topmost of them. An integer in a path, with neither `keys` nor `lookup` to tell what it is,
- * is taken for the name of a field if the manifest lists a field of that name there, else for an array's position.
+ * With `lookup` this holds for every list. Without, it holds for operations for which {@link needsDocument}
+ * is false, if, as sources promise, a write that creates missing parents is reported at the topmost of them.
+ * An integer in a path, with neither `keys` nor `lookup` to tell what it is, is taken for the name of a field
+ * if the manifest lists a field of that name there, else for an array's position.
  *
  * Changes nothing that it is given; shares with it what passes whole.
  *
- * @throws ParticleError `DOCUMENT_NEEDED` if an operation can't be filtered without the document and there is no `lookup`;
- *   `INVALID_PATH`, `INVALID_OPERATION` on malformed operations
+ * @throws ParticleError `DOCUMENT_NEEDED` if an operation can't be filtered without the document and there is
+ *   no `lookup`; `INVALID_PATH`, `INVALID_OPERATION` on malformed operations
  */
 export function filterDelta(
   manifest: Manifest,
@@ -122,7 +126,10 @@ export function filterDelta(
   return [...groups.values()].flatMap((group) => filterGroup(manifest, group, lookup))
 }
 
-/** Whether {@link filterDelta} can't do, or would have to guess, without the document that an operation is about. */
+/**
+ * Whether {@link filterDelta} can't do, or would have to guess, without the document that an operation is
+ * about.
+ */
 export function needsDocument(manifest: Manifest, op: Operation): boolean {
   const { needs, guessed } = filterOperation(manifest, op)
   return needs !== undefined || guessed
@@ -145,7 +152,10 @@ function about({ id, at }: DocumentOperation, { operation, path, data }: Operati
   return told
 }
 
-/** All operations on one document. Those that can be filtered as they are stay; if only one can't, all become images of what they led to. */
+/**
+ * All operations on one document. Those that can be filtered as they are stay; if only one can't, all become
+ * images of what they led to.
+ */
 function filterGroup(
   manifest: Manifest,
   group: readonly DocumentOperation[],
@@ -203,7 +213,9 @@ function placesOf(op: DocumentOperation): Place[] {
   return op.operation === 'rename' && typeof op.data === 'string' ? [place, { path: op.data }] : [place]
 }
 
-/** Operations that neither move the elements of an array nor make another type of it, unless they replace it. */
+/**
+ * Operations that neither move the elements of an array nor make another type of it, unless they replace it.
+ */
 const STILL: ReadonlySet<OperationName> = new Set(['set', 'unset', 'inc', 'mul', 'min', 'max', 'noop'])
 
 /** Whether what a path meets in the document afterwards is what its operation met. */

@@ -6,7 +6,10 @@ import { notKnown } from '../model/unknown.ts'
 /** Tells whether a value meets a condition; `undefined` is one that is not there. */
 export type Test = (value: Json | undefined) => boolean
 
-/** What a test of values becomes where its values are found; `spread`: of an array, the elements count as well as the whole. */
+/**
+ * What a test of values becomes where its values are found; `spread`: of an array, the elements count as well
+ * as the whole.
+ */
 type Lift = (test: Test, spread: boolean) => Test
 
 interface Leaf {
@@ -72,7 +75,8 @@ const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
 ])
 
 /**
- * The test of documents that a query stands for, by MongoDB's rules. The query's values must be JSON, or RegExps.
+ * The test of documents that a query stands for, by MongoDB's rules. The query's values must be JSON, or
+ * RegExps.
  *
  * @throws TypeError for an operator that is not known, or whose operand does not fit it
  */
@@ -102,7 +106,10 @@ function fieldTest(path: readonly string[], condition: unknown): Test {
   return isOperators(condition) ? operatorsTest(condition, lift) : lift(valueTest(condition), true)
 }
 
-/** All of the operators must hold; where a path leads to several values, each of them may hold for another one. */
+/**
+ * All of the operators must hold; where a path leads to several values, each of them may hold for another
+ * one.
+ */
 function operatorsTest(conditions: Operators, lift: Lift): Test {
   return all(
     Object.entries(conditions).map(([name, operand]) => operatorTest(name, operand, conditions, lift)),
@@ -162,7 +169,10 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
   }
 }
 
-/** `$elemMatch` holds operators for the element itself, or a query for one that is an object; of an array, positions are the fields. */
+/**
+ * `$elemMatch` holds operators for the element itself, or a query for one that is an object; of an array,
+ * positions are the fields.
+ */
 function elementTest(condition: Operators): Test {
   const [first = ''] = Object.keys(condition)
   if (first.startsWith('$') && !['$and', '$or', '$nor'].includes(first))
@@ -173,8 +183,9 @@ function elementTest(condition: Operators): Test {
 }
 
 /**
- * Whether one of the values that a path leads to passes: through an array it leads to those of its elements that are objects (to what is missing
- * in them, too), and to the element at a position. An array within an array is entered by its position only.
+ * Whether one of the values that a path leads to passes: through an array it leads to those of its elements
+ * that are objects (to what is missing in them, too), and to the element at a position. An array within an
+ * array is entered by its position only.
  */
 function reaches(value: Json | undefined, path: readonly string[], at: number, leaf: Leaf): boolean {
   const name = path[at]

@@ -8,12 +8,16 @@ import { isPlain } from './query.ts'
 /** One key of an order: a dotted path, and whether it ascends. */
 export type SortKey = readonly [path: string, direction: 1 | -1]
 
-/** What a document is ordered by: a value for each key. `undefined` stands for an empty array, which MongoDB puts before null. */
+/**
+ * What a document is ordered by: a value for each key. `undefined` stands for an empty array, which MongoDB
+ * puts before null.
+ */
 export type SortValues = readonly (Json | undefined)[]
 
 /**
- * An order of documents as MongoDB's `sort` has it: by types first (what is missing counts as null), an array by its smallest element where the key
- * ascends and by its largest where it descends. The `_id` comes last, so that no two documents are equal.
+ * An order of documents as MongoDB's `sort` has it: by types first (what is missing counts as null), an array
+ * by its smallest element where the key ascends and by its largest where it descends. The `_id` comes last,
+ * so that no two documents are equal.
  */
 export class Order {
   readonly keys: readonly SortKey[]

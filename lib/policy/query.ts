@@ -19,7 +19,10 @@ export const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
 /** Operators that run code, or evaluate expressions that no index and no other source understands. */
 const REFUSED: ReadonlySet<string> = new Set(['$where', '$function', '$accumulator', '$expr', '$jsonSchema'])
 
-/** Whether a value is an object made by `{}` or `JSON.parse`: not an array, a Date, a RegExp, an ObjectId, a promise. */
+/**
+ * Whether a value is an object made by `{}` or `JSON.parse`: not an array, a Date, a RegExp, an ObjectId, a
+ * promise.
+ */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -75,7 +78,8 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
 }
 
 /**
- * Compiles a query into a test of documents. Documents are JSON, so values of other types are compared in their JSON form.
+ * Compiles a query into a test of documents. Documents are JSON, so values of other types are compared in
+ * their JSON form.
  *
  * @throws ParticleError `INVALID_QUERY` if it uses an operator that is not known, or uses one wrongly
  */
@@ -128,7 +132,10 @@ export function fieldsOf(query: Query): Set<string> {
   return fields
 }
 
-/** A text that is the same for queries that mean the same by their form: whatever the order of fields and operators. */
+/**
+ * A text that is the same for queries that mean the same by their form: whatever the order of fields and
+ * operators.
+ */
 export function canonicalQuery(query: Query): string {
   return canonicalConditions(query)
 }

@@ -42,8 +42,8 @@ export function look(identity: unknown, path: string): unknown {
 }
 
 /**
- * Refuses a query that holds an object of operators which stands in the identity: a function that takes a value from
- * the identity must not take an operator in its place.
+ * Refuses a query that holds an object of operators which stands in the identity: a function that takes a
+ * value from the identity must not take an operator in its place.
  * @throws ParticleError `UNAUTHORIZED`
  */
 export function refuseTaken(query: unknown, identity: unknown): void {
@@ -75,8 +75,8 @@ function noValue(): ParticleError {
 }
 
 /**
- * Visits all objects of a value, each once, without recursion: deep values must neither fill the stack nor cost more than
- * their size.
+ * Visits all objects of a value, each once, without recursion: deep values must neither fill the stack nor
+ * cost more than their size.
  */
 function eachObject(value: unknown, visit: (object: object) => void): void {
   const open: unknown[] = [value]

@@ -5,10 +5,16 @@ import { field, isObject } from '../model/json.ts'
 import { isPathName } from '../model/path.ts'
 import { isPlain } from './query.ts'
 
-/** A collection of links: by its name in the adapter of the source, or `adapter.collection(name)` of another one. */
+/**
+ * A collection of links: by its name in the adapter of the source, or `adapter.collection(name)` of another
+ * one.
+ */
 export type LinkCollection = string | { readonly collectionName: string }
 
-/** One step of a relation: from the values at hand to those that the documents which hold one of them have elsewhere. */
+/**
+ * One step of a relation: from the values at hand to those that the documents which hold one of them have
+ * elsewhere.
+ */
 export interface Step {
   readonly collection: LinkCollection
   /** Of the documents whose `from` is one of the values at hand (or holds one, where it is an array) ... */
@@ -17,7 +23,10 @@ export interface Step {
   readonly to: string
 }
 
-/** For each collection, the fields that link it to others: `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`. */
+/**
+ * For each collection, the fields that link it to others: `{ users: {}, userstuffs: { userId: 'users._id',
+ * stuffId: 'stuffs._id' }, stuffs: {} }`.
+ */
 export type CacheConfig = Record<string, Record<string, string>>
 
 /** A field of a collection. */
@@ -30,8 +39,9 @@ interface Place {
 export type Links = ReadonlyMap<string, ReadonlyMap<string, Place>>
 
 /**
- * The values that an identity is related to: made by {@link related} or of a text such as `@userId|users._id>userstuffs._id>stuffs._id`. It stands in a
- * criteria for the value of a field, or in an `$in` or `$nin`.
+ * The values that an identity is related to: made by {@link related} or of a text such as
+ * `@userId|users._id>userstuffs._id>stuffs._id`. It stands in a criteria for the value of a field, or in an
+ * `$in` or `$nin`.
  */
 export class Relation {
   /** The path into the identity where it starts, without the `@`. */
@@ -45,8 +55,10 @@ export class Relation {
   }
 
   /**
-   * Goes on through a collection: from the values at hand to the `to` of its documents whose `from` is one of them.
-   * @param collection its name, where it is in the source's adapter (and in `cacheConfig`, or a source's own), or `adapter.collection(name)`
+   * Goes on through a collection: from the values at hand to the `to` of its documents whose `from` is one of
+   * them.
+   * @param collection its name, where it is in the source's adapter (and in `cacheConfig`, or a source's
+   *   own), or `adapter.collection(name)`
    */
   through(collection: LinkCollection, from: string, to: string): Relation {
     return new Relation(this.start, [...this.steps, { collection, from, to }])
@@ -54,8 +66,9 @@ export class Relation {
 }
 
 /**
- * Starts a relation in the identity: `{ _id: related('@userId').through('userstuffs', 'userId', 'stuffId') }` are the documents whose `_id` is the `stuffId` of a
- * document of `userstuffs` whose `userId` is the identity's. An array in the identity stands for each of its elements.
+ * Starts a relation in the identity: `{ _id: related('@userId').through('userstuffs', 'userId', 'stuffId') }`
+ * are the documents whose `_id` is the `stuffId` of a document of `userstuffs` whose `userId` is the
+ * identity's. An array in the identity stands for each of its elements.
  */
 export function related(start: string): Relation {
   if (typeof start !== 'string' || !/^@[^@|][^|]*$/.test(start) || start.slice(1).split('.').includes(''))
@@ -101,9 +114,11 @@ export function parseCacheConfig(value: unknown): Links {
 }
 
 /**
- * Reads a relation's text: `@start|collection.field>collection.field>...`. The start is a value of the first place. From each place to the next leads the one field
- * that links their collections: a field of the next that links to this place, or a field of this collection that links to the next. What results are the
- * values of the last place. Documents are read only where a value is needed of them: a value that is handed on is not looked for.
+ * Reads a relation's text: `@start|collection.field>collection.field>...`. The start is a value of the first
+ * place. From each place to the next leads the one field that links their collections: a field of the next
+ * that links to this place, or a field of this collection that links to the next. What results are the values
+ * of the last place. Documents are read only where a value is needed of them: a value that is handed on is
+ * not looked for.
  *
  * @param where what it belongs to, for messages
  * @throws ParticleError `INVALID_QUERY`
@@ -182,7 +197,10 @@ export function checkRelation(
   }
 }
 
-/** The values that a document has at a dotted path, by their keys; arrays on the way and at its end stand for their elements. Only what can be compared as a value is one. */
+/**
+ * The values that a document has at a dotted path, by their keys; arrays on the way and at its end stand for
+ * their elements. Only what can be compared as a value is one.
+ */
 export function linkValues(document: Document, path: string): Map<string, Json> {
   const values = new Map<string, Json>()
   collect(document as Json, path.split('.'), 0, values)
@@ -210,7 +228,10 @@ function holdsOperator(value: Json): boolean {
   return Object.entries(value).some(([name, inner]) => name.startsWith('$') || holdsOperator(inner))
 }
 
-/** How one gets from a place to the next: what is needed of this collection's documents, and what is then known of the next one's. */
+/**
+ * How one gets from a place to the next: what is needed of this collection's documents, and what is then
+ * known of the next one's.
+ */
 function waysBetween(place: Place, next: Place, links: Links): { leave: string; enter: string }[] {
   const fieldsTo = (holder: Place, target: Place) =>
     [...(links.get(holder.collection) ?? [])]

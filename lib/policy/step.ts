@@ -10,7 +10,10 @@ import { type Place, resolve } from './target.ts'
 export interface Filtered {
   /** `undefined`: nothing is to be told. */
   operation?: Operation
-  /** Where the operation may have created visible parents of something invisible. `last`: the path's last step is what is invisible. */
+  /**
+   * Where the operation may have created visible parents of something invisible. `last`: the path's last step
+   * is what is invisible.
+   */
   loose?: Place & { last?: boolean }
   /** It can't be filtered without the document; the pattern of its path, for the message. */
   needs?: string
@@ -29,7 +32,9 @@ const CREATES: ReadonlySet<OperationName> = new Set([
   'addToSet',
 ])
 
-/** Filters one operation; `document`, if given, is only used to tell array positions from names in its path. */
+/**
+ * Filters one operation; `document`, if given, is only used to tell array positions from names in its path.
+ */
 export function filterOperation(manifest: Manifest, op: Operation, document?: Document): Filtered {
   if (op.operation === 'noop' && !op.path) return { guessed: false }
   if (op.path === '.') return filterWhole(manifest, op)
@@ -78,7 +83,10 @@ function filterWhole(manifest: Manifest, op: Operation): Filtered {
   return { operation: pass(op, filterDocument(manifest, op.data) as Json), guessed: false }
 }
 
-/** The data of an operation on an array below a partial manifest; `undefined` where the result depends on what is hidden. */
+/**
+ * The data of an operation on an array below a partial manifest; `undefined` where the result depends on what
+ * is hidden.
+ */
 function filterData(node: Manifest, op: Operation): Json | undefined {
   const { operation, data = DEFAULTS[operation] } = op
   switch (operation) {

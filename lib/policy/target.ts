@@ -9,7 +9,10 @@ export interface Place {
   keys?: readonly (string | number)[] | undefined
 }
 
-/** One step of a path. `either` is a canonical integer of which the path alone doesn't say whether it is a position or a name. */
+/**
+ * One step of a path. `either` is a canonical integer of which the path alone doesn't say whether it is a
+ * position or a name.
+ */
 export type Step =
   | { kind: 'name'; name: string }
   | { kind: 'position'; name: string }
@@ -24,15 +27,24 @@ export interface Target {
   element: boolean
   /** A step was taken to be a position, or a name, without knowing. */
   guessed: boolean
-  /** The path names an array's element by its `_id`, which is made where it is missing. Only told outside of subtrees that are visible as a whole. */
+  /**
+   * The path names an array's element by its `_id`, which is made where it is missing. Only told outside of
+   * subtrees that are visible as a whole.
+   */
   byId: boolean
-  /** The client can't follow the path: it doesn't hold the `_id`s of the elements, or a field's name has a dot in it. */
+  /**
+   * The client can't follow the path: it doesn't hold the `_id`s of the elements, or a field's name has a dot
+   * in it.
+   */
   blind: boolean
   /** The path for messages: names that the manifest lists; `*` for all others, since these may be data. */
   pattern: string
 }
 
-/** The steps of a path; `exact` is false where the path doesn't express its keys, so that only the keys are to be trusted. */
+/**
+ * The steps of a path; `exact` is false where the path doesn't express its keys, so that only the keys are to
+ * be trusted.
+ */
 export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
   if (place.keys === undefined) {
     const steps = parsePath(place.path).map((segment): Step => {

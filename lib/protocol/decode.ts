@@ -17,7 +17,10 @@ const FIELDS: Record<EventName, string> = {
   ping: 'timestamp',
 }
 
-/** What `typeof` says of the fields that are no texts. A field is of one kind in all events, so that one table does. */
+/**
+ * What `typeof` says of the fields that are no texts. A field is of one kind in all events, so that one table
+ * does.
+ */
 const KINDS: Record<string, string> = {
   protocol: 'number',
   part: 'number',
@@ -27,8 +30,8 @@ const KINDS: Record<string, string> = {
 }
 
 /**
- * An event from its name, data and id as they came over the wire. `undefined` for a name that is unknown, which
- * a client ignores, as it does fields that are unknown: so can the protocol grow.
+ * An event from its name, data and id as they came over the wire. `undefined` for a name that is unknown,
+ * which a client ignores, as it does fields that are unknown: so can the protocol grow.
  *
  * @throws ParticleError `INVALID_MESSAGE` where the data is not JSON of the event's shape.
  */

@@ -1,12 +1,14 @@
 import { ParticleError } from '../errors.ts'
 
 /**
- * An event as it goes over the wire: `id: X`, `event: delta` and `data: {...}`, one line each, ended by an empty line. Lines
- * end with LF only. An `id` of `''` writes an empty `id:` line, which makes a native EventSource forget its position; no `id` writes none.
+ * An event as it goes over the wire: `id: X`, `event: delta` and `data: {...}`, one line each, ended by an
+ * empty line. Lines end with LF only. An `id` of `''` writes an empty `id:` line, which makes a native
+ * EventSource forget its position; no `id` writes none.
  *
  * The data is written as it is: strip operations with `wireOperation` before.
  *
- * @throws ParticleError `INVALID_MESSAGE` where the event's name or id would break the frame, or the data isn't JSON.
+ * @throws ParticleError `INVALID_MESSAGE` where the event's name or id would break the frame, or the data
+ *   isn't JSON.
  */
 export function encode(message: { event: string; data: unknown; id?: string }): string {
   const { event, id } = message

@@ -28,7 +28,10 @@ export type WireManifest = true | { [field: string]: WireManifest }
 
 /** What each event carries. All times are ISO 8601 texts. */
 export interface EventData {
-  /** First of all: what the client may see. `resumed` tells whether its position held; where it did not, `reason` tells why. */
+  /**
+   * First of all: what the client may see. `resumed` tells whether its position held; where it did not,
+   * `reason` tells why.
+   */
   manifest: {
     protocol: number
     timestamp: string
@@ -36,7 +39,9 @@ export interface EventData {
     reason?: string
     sources: Record<string, WireManifest>
   }
-  /** A part (counted from 0) of a root's documents. The client shows the root when the `last` part is there. */
+  /**
+   * A part (counted from 0) of a root's documents. The client shows the root when the `last` part is there.
+   */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
   /** What changed in a root. */
   delta: { root: string; timestamp: string; oplist: WireOperation[] }
@@ -51,22 +56,31 @@ export interface EventData {
   /** A renewed token. */
   session: { token: string; expiresAt: string }
   /**
-   * The client is to present itself anew within so many milliseconds, by a handshake that names its token: the token's time is up soon
-   * (`expiring`), or its rights may have changed (`refresh`, `dependency`), and only a request of the client can tell who it is.
+   * The client is to present itself anew within so many milliseconds, by a handshake that names its token:
+   * the token's time is up soon (`expiring`), or its rights may have changed (`refresh`, `dependency`), and
+   * only a request of the client can tell who it is.
    */
   renew: { reason: string; within: number }
   /** A sign of life. */
   ping: { timestamp: string }
 }
 
-/** Any event, with the position (`id`) that the client holds once it has applied it, if the event carries one. */
+/**
+ * Any event, with the position (`id`) that the client holds once it has applied it, if the event carries one.
+ */
 export type ServerEvent = { [N in EventName]: { event: N; data: EventData[N]; id?: string } }[EventName]
 
-/** What a client posts to open a session. `previous` is the token of its last one, whose position it wants to go on from. */
+/**
+ * What a client posts to open a session. `previous` is the token of its last one, whose position it wants to
+ * go on from.
+ */
 export interface HandshakeRequest {
   identity: Json
   previous?: string
-  /** Where the token is going to stand: in a header or a body. Without it, the answer's `stream` has a ticket, and a cookie is set. */
+  /**
+   * Where the token is going to stand: in a header or a body. Without it, the answer's `stream` has a ticket,
+   * and a cookie is set.
+   */
   carrier?: 'header'
 }
 

@@ -1,6 +1,6 @@
 /**
- * A point of one process's order of changes, and every adapter's own position there, so that another process can find the same point. It holds
- * nothing of a document.
+ * A point of one process's order of changes, and every adapter's own position there, so that another process
+ * can find the same point. It holds nothing of a document.
  */
 export interface Point {
   /** Names the process. */
@@ -18,8 +18,8 @@ export interface Position extends Point {
 }
 
 /**
- * So many characters hold a count of 10^14 changes: all counts are as long, so that a text's length says nothing
- * of them.
+ * So many characters hold a count of 10^14 changes: all counts are as long, so that a text's length says
+ * nothing of them.
  */
 const DIGITS = 9
 
@@ -33,7 +33,10 @@ export function formatPosition(point: string, rights: string): string {
   return `${point}:${rights}`
 }
 
-/** An `id:` that is no position: a client that comes back with it is reset. It takes back the position that was given before. */
+/**
+ * An `id:` that is no position: a client that comes back with it is reset. It takes back the position that
+ * was given before.
+ */
 export const NO_POSITION = 'none'
 
 const POINT = '([\\w-]{1,32}):([0-9a-z]{9}):([\\w.~|-]{0,2000})'

@@ -8,14 +8,17 @@ import { Openings } from './openings.ts'
 import type { ResolvedOptions } from './options.ts'
 import { PositionSeal } from './position-seal.ts'
 import { fingerprintsOf } from './resume.ts'
-import { type Predicate, Rights } from './rights.ts'
+import { type Predicate, Rights, staleToken } from './rights.ts'
 import { Identification } from './session.ts'
 import type { Sources } from './sources.ts'
 import { Tickets } from './ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from './token.ts'
 import { Warnings } from './warnings.ts'
 
-/** Limits how often an identity is looked up for one request: rights or dependencies that change all the time must not keep it busy for ever. */
+/**
+ * Limits how often an identity is looked up for one request: rights or dependencies that change all the time
+ * must not keep it busy for ever.
+ */
 const MAX_LOOKUPS = 3
 
 /** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
@@ -50,14 +53,6 @@ export interface Granted {
 
 /** By what a client is known to be the same one. */
 type Client = Pick<Claims, 'given' | 'identity'>
-
-/** Refuses a token whose identity only a handshake of its client can look up again. */
-function staleToken(): ParticleError {
-  return new ParticleError(
-    'TOKEN_STALE',
-    'The rights may have changed since the token was given: POST to handshake again',
-  )
-}
 
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
@@ -107,15 +102,16 @@ export class Admissions {
   }
 
   /**
-   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or was
-   * revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
+   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or
+   * was revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.#seal.open(token, true).catch(() => undefined)
     if (!claims || !this.rights.reaches(claims)) return undefined
     if (this.rights.judge(claims).revoked !== undefined) return undefined
-    // An expired token may be in other hands: its positions go on, but its session's streams are out of its reach.
+    // An expired token may be in other hands: its positions go on, but its session's streams are out of its
+    // reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
     if (isCurrent) return claims
     const session = sessionId()
@@ -124,8 +120,8 @@ export class Admissions {
   }
 
   /**
-   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the positions
-   * that were given with it.
+   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the
+   * positions that were given with it.
    * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
@@ -147,8 +143,8 @@ export class Admissions {
   }
 
   /**
-   * Looks a session's identity up again, without a request; its relations are taken as far as they were read. Throws
-   * what {@link Admissions.identify} does.
+   * Looks a session's identity up again, without a request; its relations are taken as far as they were read.
+   * Throws what {@link Admissions.identify} does.
    */
   identifyAgain(claims: Claims): Promise<Admission> {
     return this.#lookUp(claims, undefined, false, async () => ({
@@ -161,8 +157,8 @@ export class Admissions {
    * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all that
    * decides on rights was judged: what is decided later finds an open stream.
    * @param browsers the values of the request's browser cookies
-   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE` where the
-   *   client must present itself anew; and what {@link Admissions.identify} throws
+   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE`
+   *   where the client must present itself anew; and what {@link Admissions.identify} throws
    */
   async admit<T>(
     token: string | undefined,
@@ -292,7 +288,7 @@ export class Admissions {
         const { revoked, stale } = this.rights.judge(admission)
         if (revoked !== undefined) return admission
         if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
-        // The same request would show the same session once more: only another one knows of what was decided since.
+        // The same request would show the same session once more: only another one knows of the decision.
         if (stale && isOfRequest) break
         known = identity
       } finally {
@@ -310,7 +306,8 @@ export class Admissions {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about it are kept as long.
+      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about
+      // it are kept as long.
       const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
       return { ...carried(known, before, views, moment), expiresAt }
     } finally {

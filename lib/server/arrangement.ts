@@ -32,8 +32,8 @@ export function needsDocument(window: Window, lens: Lens, change: DocumentChange
 }
 
 /**
- * What is to be seen of a change in a view that has an order: `at` tells places. The window takes the change in. Where the change doesn't tell
- * enough, the view must be read again.
+ * What is to be seen of a change in a view that has an order: `at` tells places. The window takes the change
+ * in. Where the change doesn't tell enough, the view must be read again.
  *
  * @throws ParticleError where an operation is malformed
  */
@@ -53,7 +53,10 @@ export function arrange(
   return oplist
 }
 
-/** Takes a change that was made while the window was read into it, by values. False where it can't be told what it does. */
+/**
+ * Takes a change that was made while the window was read into it, by values. False where it can't be told
+ * what it does.
+ */
 export function fold(window: Window, lens: Lens, change: DocumentChange): boolean {
   return follow(window, lens, change, true) !== BARRIER
 }
@@ -106,7 +109,8 @@ function applied(document: Document, operations: readonly Operation[], lenient: 
     try {
       after = applyToCopy(after, operation) ?? after
     } catch (error) {
-      // The document was read in a newer shape, which this operation doesn't fit; the change that gave it that shape follows.
+      // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
+      // that shape follows.
       if (!lenient) throw error
     }
   }

@@ -3,15 +3,16 @@ import type { Entry } from './log.ts'
 import type { View } from './view.ts'
 
 /**
- * What came together leaves as one event for each root, up to changes of so many bytes, as the log reckons them: some 10,000 small ones.
- * An event's JSON takes about a third of that, and should not keep a page busy for long. What was written at once (a transaction) is never
- * cut.
+ * What came together leaves as one event for each root, up to changes of so many bytes, as the log reckons
+ * them: some 10,000 small ones. An event's JSON takes about a third of that, and should not keep a page busy
+ * for long. What was written at once (a transaction) is never cut.
  */
 const MAX_BYTES = 8 * 1024 * 1024
 
 /**
- * Gathers what views show of changes that their source told together, until clients are told of it. The log keeps an entry for each of
- * these changes, so that a client of another node finds its position between any two of them.
+ * Gathers what views show of changes that their source told together, until clients are told of it. The log
+ * keeps an entry for each of these changes, so that a client of another node finds its position between any
+ * two of them.
  */
 export class Batch {
   readonly #frames = new Map<View, [Frame, ...Frame[]]>()
@@ -36,12 +37,18 @@ export class Batch {
     else this.#frames.set(view, [frame])
   }
 
-  /** Keeps what a view can't show of an entry: its viewers are reset once they have what the views have shown up to there. */
+  /**
+   * Keeps what a view can't show of an entry: its viewers are reset once they have what the views have shown
+   * up to there.
+   */
   after(reset: () => void): void {
     this.#after.push(reset)
   }
 
-  /** Tells the receivers of each view, as one event, what it has shown: then they hold everything up to the last entry. */
+  /**
+   * Tells the receivers of each view, as one event, what it has shown: then they hold everything up to the
+   * last entry.
+   */
   deliver(): void {
     const entry = this.#entry
     if (!entry) return

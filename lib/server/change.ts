@@ -11,13 +11,19 @@ const VALUE = 8
 /** So many items of a list are looked at. */
 const SAMPLE = 16
 
-/** The document after a change, where the change tells it: an insert and a replace hold it in their one operation. */
+/**
+ * The document after a change, where the change tells it: an insert and a replace hold it in their one
+ * operation.
+ */
 export function documentAfter(change: DocumentChange): Document | undefined {
   if (change.document || change.kind === 'update') return change.document
   return change.operations[0]?.data as Document | undefined
 }
 
-/** The change of a document that was found to be gone. It was deleted after the change: to leave it out already does no harm. */
+/**
+ * The change of a document that was found to be gone. It was deleted after the change: to leave it out
+ * already does no harm.
+ */
 export function withoutDocument(change: DocumentChange): DocumentChange {
   const { document: _, ...rest } = change
   return { ...rest, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
@@ -47,7 +53,10 @@ export function byCollection(changes: readonly DocumentChange[]): Map<string, Do
   return groups
 }
 
-/** What a change takes in memory, about, in bytes: with the documents that came with it, which are kept as long as it is. */
+/**
+ * What a change takes in memory, about, in bytes: with the documents that came with it, which are kept as
+ * long as it is.
+ */
 export function sizeOf(change: Change): number {
   if (change.kind === 'clear' || change.kind === 'reload') return OVERHEAD
   const { operations, document, before } = change
@@ -56,7 +65,10 @@ export function sizeOf(change: Change): number {
   return OVERHEAD + weigh(operations) + documents
 }
 
-/** What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would be used but its length; of a long list it takes a sample. */
+/**
+ * What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would
+ * be used but its length; of a long list it takes a sample.
+ */
 export function weigh(value: unknown): number {
   if (typeof value === 'string') return TEXT + value.length
   if (typeof value !== 'object' || value === null) return 0
@@ -68,7 +80,10 @@ export function weigh(value: unknown): number {
   return Math.round(bytes)
 }
 
-/** The fields at the top of the document that an update touches; undefined where it is the whole document, or can't be told. */
+/**
+ * The fields at the top of the document that an update touches; undefined where it is the whole document, or
+ * can't be told.
+ */
 export function touchedBy(change: DocumentChange): Set<string> | undefined {
   const touched = new Set<string>()
   try {

@@ -34,13 +34,16 @@ class QueuesSink extends InstantSink {
 }
 
 /**
- * Connections of the same rights that hold everything up to the present: what a turn brings is gathered once for all of them. A connection
- * of which anything else is to be said leaves, and comes back in a later turn.
+ * Connections of the same rights that hold everything up to the present: what a turn brings is gathered once
+ * for all of them. A connection of which anything else is to be said leaves, and comes back in a later turn.
  */
 export class Cohort implements Receiver {
   readonly outbox: Outbox
   readonly #views: readonly View[]
-  /** The queues alone: at each step between a list and a socket lies memory that the processor has to wait for. */
+  /**
+   * The queues alone: at each step between a list and a socket lies memory that the processor has to wait
+   * for.
+   */
   readonly #queues = new Set<WriteQueue>()
 
   constructor(views: readonly View[], rights: string, flusher: Flusher, ids: IdLines) {
@@ -92,7 +95,10 @@ export class Seat {
     for (const view of this.#member.views) view.receivers.delete(this.#member)
   }
 
-  /** Leaves the cohort, if it is in one, and asks to come back. Returns the one that was left: what waits there is the connection's too. */
+  /**
+   * Leaves the cohort, if it is in one, and asks to come back. Returns the one that was left: what waits
+   * there is the connection's too.
+   */
   leave(): Cohort | undefined {
     const cohort = this.#cohort
     if (!cohort) return undefined

@@ -37,7 +37,10 @@ export class Crossings {
     this.#log = log
   }
 
-  /** From what clients hold to what the view shows now. Undefined where a payload is shorter. Rejects when the source can't be read. */
+  /**
+   * From what clients hold to what the view shows now. Undefined where a payload is shorter. Rejects when the
+   * source can't be read.
+   */
   differ(view: View, known: Known): Promise<Crossing | undefined> {
     const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<Crossing | undefined>>()
     this.#differences.set(known, ofKnown)
@@ -58,7 +61,10 @@ export class Crossings {
     return making
   }
 
-  /** From the point at which clients held the view to what it shows now. Undefined where it can't be told what they held. */
+  /**
+   * From the point at which clients held the view to what it shows now. Undefined where it can't be told what
+   * they held.
+   */
   async recall(view: View, sequence: number): Promise<Crossing | undefined> {
     // A snapshot may take its time, and what happened must not grow too old meanwhile.
     const pin = this.#log.pin(sequence)
@@ -67,7 +73,8 @@ export class Crossings {
         if (!view.reaches(sequence)) return undefined
         const entries = [...this.#log.after(sequence, view.feed)]
         if (view.window) {
-          // What was touched does not tell which documents came and went at the end of the first ones: it is undone.
+          // What was touched does not tell which documents came and went at the end of the first ones: it is
+          // undone.
           const known = knownBefore(entries, view.collection, documents, view.window, view.matches)
           return known && leading(view, known, documents)
         }
@@ -93,7 +100,8 @@ export class Crossings {
       const snapshot = await view.snapshot()
       const read = await this.#documentsOf(snapshot)
       if (!view.resumes(snapshot.sequence)) continue
-      // Who has just got the right to a view is to see what is there now, and nothing of what was there when the snapshot was read.
+      // Who has just got the right to a view is to see what is there now, and nothing of what was there when
+      // the snapshot was read.
       const { head } = this.#log
       const documents = this.#brought(view, read, snapshot.sequence)
       const operations = documents && (await lead(documents))
@@ -180,7 +188,10 @@ function applied(
   return after
 }
 
-/** The operations that lead from what is known to the documents of a view, and to their order where it has one. */
+/**
+ * The operations that lead from what is known to the documents of a view, and to their order where it has
+ * one.
+ */
 async function leading(
   view: View,
   known: Known,

@@ -15,7 +15,10 @@ function idOfKey(key: string): Id {
   return key.startsWith('"') ? key.slice(1) : JSON.parse(key)
 }
 
-/** The operations that lead from what is known to the documents: those that are gone are removed, those that are new or not the same sent whole. */
+/**
+ * The operations that lead from what is known to the documents: those that are gone are removed, those that
+ * are new or not the same sent whole.
+ */
 export async function differenceOf(
   known: Known,
   documents: ReadonlyMap<string, Document>,
@@ -36,8 +39,8 @@ export async function differenceOf(
 }
 
 /**
- * A difference that leads to the order of the documents too: what is known stands in the client's order. Those that keep their order among each
- * other, as many as there can be, stay where they are.
+ * A difference that leads to the order of the documents too: what is known stands in the client's order.
+ * Those that keep their order among each other, as many as there can be, stay where they are.
  */
 export function ordered(
   difference: readonly DocumentOperation[],
@@ -84,8 +87,9 @@ function longestRise(list: readonly number[]): number[] {
 }
 
 /**
- * The operations that lead a client, which held the view before the entries, to the documents after them: what the entries touched is sent whole, or
- * removed. Undefined where it can't be told whether the client held a document that is not in the view now: its id might be none that it may see.
+ * The operations that lead a client, which held the view before the entries, to the documents after them:
+ * what the entries touched is sent whole, or removed. Undefined where it can't be told whether the client
+ * held a document that is not in the view now: its id might be none that it may see.
  *
  * @param matches whether a document belongs to the view; undefined where all do
  */
@@ -112,8 +116,8 @@ export function recallOf(
 }
 
 /**
- * What a client held of a view with an order before the entries, which led to the window: what it holds of a document that they touched is `UNKNOWN`. Undefined
- * where it can't be told.
+ * What a client held of a view with an order before the entries, which led to the window: what it holds of a
+ * document that they touched is `UNKNOWN`. Undefined where it can't be told.
  *
  * @param documents as the client is to have them, by the keys of their ids
  */
@@ -141,7 +145,10 @@ export function knownBefore(
   )
 }
 
-/** The first change of each document in the entries; undefined where something happened to the whole collection. */
+/**
+ * The first change of each document in the entries; undefined where something happened to the whole
+ * collection.
+ */
 function firstChanges(entries: Iterable<Entry>, collection: string): Map<string, DocumentChange> | undefined {
   const first = new Map<string, DocumentChange>()
   for (const entry of entries) {

@@ -2,8 +2,9 @@
 export const UNKNOWN = -1
 
 /**
- * A number of 53 bits that tells texts apart: equal texts have equal ones, and two different texts the same one by a chance of 2^-53 (cyrb53 by
- * bryc, public domain). It is no protection against somebody who looks for such a pair.
+ * A number of 53 bits that tells texts apart: equal texts have equal ones, and two different texts the same
+ * one by a chance of 2^-53 (cyrb53 by bryc, public domain). It is no protection against somebody who looks
+ * for such a pair.
  */
 export function digest(text: string): number {
   let a = 0xdeadbeef

@@ -1,6 +1,6 @@
 import type { Stream } from './stream.ts'
 
-/** The streams whose identity may be another one by now: they are looked up some at a time, each once for all doubts. */
+/** Holds the streams whose identity may be another one by now: each is looked up once, some at a time. */
 export class Doubts {
   readonly #doubted = new Set<Stream>()
   readonly #most: number

@@ -29,10 +29,12 @@ const ASKING_TIMEOUT_MS = 1_000
 const GAP = 200
 
 /**
- * One adapter's stream of changes in this process: opened by the first view, closed by the last. It puts changes into the log and
- * dispatches them to the views of their collection, in order; where a view can't do without the document, it looks it up first.
+ * One adapter's stream of changes in this process: opened by the first view, closed by the last. It puts
+ * changes into the log and dispatches them to the views of their collection, in order; where a view can't do
+ * without the document, it looks it up first.
  *
- * A view that nobody looks at may rest here: it takes changes in while the adapter is open for others, but does not keep it open.
+ * A view that nobody looks at may rest here: it takes changes in while the adapter is open for others, but
+ * does not keep it open.
  */
 export class Feed {
   readonly adapter: Adapter
@@ -82,7 +84,10 @@ export class Feed {
     }
   }
 
-  /** Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in while the adapter is open. */
+  /**
+   * Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in
+   * while the adapter is open.
+   */
   async release(view: View, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
@@ -98,10 +103,14 @@ export class Feed {
     this.#routers.get(view.collection)?.route(view, found)
   }
 
-  /** Resolves once all changes up to the position are in the log: to false where that isn't to be, or not within so many milliseconds. */
+  /**
+   * Resolves once all changes up to the position are in the log: to false where that isn't to be, or not
+   * within so many milliseconds.
+   */
   async reached(position: string, ms?: number): Promise<boolean> {
     if (this.#isPast(position)) return true
-    // A reading may end when the last view is gone already: it must not wait, and keep the log and its clients, until somebody comes again.
+    // A reading may end when the last view is gone already: it must not wait, and keep the log and its
+    // clients, until somebody comes again.
     return this.#opening !== undefined && (await this.#waiting.for(position, ms))
   }
 
@@ -136,7 +145,9 @@ export class Feed {
     return this.#asking
   }
 
-  /** Gives a gap that one view alone has a place of its own: positions of before it and of after it differ. */
+  /**
+   * Gives a gap that one view alone has a place of its own: positions of before it and of after it differ.
+   */
   mark(): { sequence: number; position: string } {
     return { sequence: this.#append([], GAP, Date.now()).sequence, position: this.position ?? '' }
   }
@@ -164,7 +175,8 @@ export class Feed {
   async #open(): Promise<void> {
     // Only the closing that is under way now: one that begins later waits for this opening.
     await this.#closing
-    // What comes while open() is under way waits: whether it continues the log is known only from the subscription's position.
+    // What comes while open() is under way waits: whether it continues the log is known only from the
+    // subscription's position.
     const intake = new Intake(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
@@ -191,8 +203,9 @@ export class Feed {
   }
 
   /**
-   * Where to begin: where this feed has come to, or, if that is longer ago than the log reaches back, or it was never open, as far in the past
-   * as the log may reach, so that clients of other nodes and of an earlier process find their positions in it.
+   * Where to begin: where this feed has come to, or, if that is longer ago than the log reaches back, or it
+   * was never open, as far in the past as the log may reach, so that clients of other nodes and of an earlier
+   * process find their positions in it.
    */
   async #from(): Promise<string | undefined> {
     const { ms, bytes } = this.#host.log.replay
@@ -210,11 +223,13 @@ export class Feed {
 
   /** What is in the log does not lead to the position: nothing before it can be replayed. */
   #gap(position: string): void {
-    // Nobody holds anything of a source of all before it was first opened; one that is opened for a view may have been followed for the same view before.
+    // Nobody holds anything of a source of all before it was first opened; one that is opened for a view may
+    // have been followed for the same view before.
     const first = this.position === undefined && this.index !== undefined
     this.position = position
     this.floorPosition = position
-    // Else a client that held everything up to the gap would pass for one that holds what comes after it: the gap has a place of its own.
+    // Else a client that held everything up to the gap would pass for one that holds what comes after it: the
+    // gap has a place of its own.
     if (!first) this.#append([], GAP, Date.now())
     this.floor = this.#host.log.head
   }

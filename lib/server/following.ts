@@ -27,7 +27,7 @@ export class Watching {
     this.#listener = listener
   }
 
-  /** Names the documents as they are, `''` where there are none to watch; undefined while some are being read. */
+  /** Names the documents as they are, `''` where there are none to watch; undefined while they are read. */
   get digest(): string | undefined {
     const digests = this.#watched.flatMap(({ digest }) => digest ?? [])
     if (digests.length < this.#watched.length) return undefined
@@ -58,7 +58,10 @@ export class Watching {
   }
 }
 
-/** What the server follows on its clients' account: what they are related to, and what their identities depend on. */
+/**
+ * What the server follows on its clients' account: what they are related to, and what their identities depend
+ * on.
+ */
 export class Following {
   readonly #sources: Sources
   readonly #watches: Watches
@@ -86,7 +89,10 @@ export class Following {
     )
   }
 
-  /** What an identity is related to, as far as it was read; undefined where no source follows a relation. `Sources.viewsOf` tells what this throws. */
+  /**
+   * What an identity is related to, as far as it was read; undefined where no source follows a relation.
+   * `Sources.viewsOf` tells what this throws.
+   */
   related(identity: Json): Related | undefined {
     const followed = this.#sources.relationsOf(identity)
     return followed.length > 0 ? new Related(followed, this.#watches) : undefined
@@ -122,7 +128,10 @@ export class Following {
     return watching.digest
   }
 
-  /** Watches what an identity depends on; undefined where that is nothing. What the application does wrong there is reported. */
+  /**
+   * Watches what an identity depends on; undefined where that is nothing. What the application does wrong
+   * there is reported.
+   */
   watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
     if (!this.#dependsOn) return undefined
     const watching = new Watching(listener)

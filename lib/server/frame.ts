@@ -8,7 +8,10 @@ import type { PositionSeal } from './position-seal.ts'
 const FRAME = 200
 const OPERATION = 100
 
-/** One entry as one view shows it: filtered once, encoded once when somebody first needs it, shared by all connections of the view. */
+/**
+ * One entry as one view shows it: filtered once, encoded once when somebody first needs it, shared by all
+ * connections of the view.
+ */
 export class Frame {
   readonly root: string
   readonly timestamp: string
@@ -31,8 +34,8 @@ export class Frame {
   }
 
   /**
-   * Joins frames of one view that follow each other to one event. It is shown at once and then forgotten: unlike the frames that it is
-   * made of, the log does not keep it for those who come back.
+   * Joins frames of one view that follow each other to one event. It is shown at once and then forgotten:
+   * unlike the frames that it is made of, the log does not keep it for those who come back.
    */
   static join(frames: readonly [Frame, ...Frame[]]): Frame {
     const [first] = frames
@@ -59,11 +62,14 @@ export const BARRIER = Symbol('barrier')
 /** What a view shows of an entry. */
 export type Shown = Frame | typeof BARRIER
 
-/** So many lines of a point are kept: of more rights than these, few have a second connection that comes soon. */
+/**
+ * So many lines of a point are kept: of more rights than these, few have a second connection that comes soon.
+ */
 const MOST_LINES = 1_000
 
 /**
- * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of the same rights share its bytes.
+ * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of
+ * the same rights share its bytes.
  */
 export class IdLines {
   readonly #seal: Pick<PositionSeal, 'seal'>

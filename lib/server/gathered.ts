@@ -1,6 +1,9 @@
 import type { Sink } from './sink.ts'
 
-/** Lists of chunks that have more bytes than this on average are not joined for one connection alone: to copy costs more than to write each. */
+/**
+ * Lists of chunks that have more bytes than this on average are not joined for one connection alone: to copy
+ * costs more than to write each.
+ */
 export const MOST_JOINED = 16 * 1024
 
 interface Joined {
@@ -9,8 +12,9 @@ interface Joined {
 }
 
 /**
- * A list of chunks that connections gathered within one turn: a last chunk, and the list before it. Those who gather the same chunks
- * hold the very same list, so that what is made of it is made once, and to gather costs no memory.
+ * A list of chunks that connections gathered within one turn: a last chunk, and the list before it. Those who
+ * gather the same chunks hold the very same list, so that what is made of it is made once, and to gather
+ * costs no memory.
  */
 export class Gathered {
   /** The list without its last chunk; the empty list's is itself. */
@@ -40,7 +44,8 @@ export class Gathered {
 
   /** This list and one more chunk. */
   plus(chunk: Buffer): Gathered {
-    // The one that came before is as a rule the one that comes again: a frame goes to one viewer after the other.
+    // The one that came before is as a rule the one that comes again: a frame goes to one viewer after the
+    // other.
     const next = this.#next
     if (next?.last === chunk) return next
     let found = this.#others?.get(chunk)
@@ -61,8 +66,8 @@ export class Gathered {
   }
 
   /**
-   * Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone. False when the reader is
-   * behind, as the sink has it.
+   * Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone.
+   * False when the reader is behind, as the sink has it.
    */
   writeTo(sink: Pick<Sink, 'write'>): boolean {
     if (this.#seen || this.size <= MOST_JOINED * this.length) this.#joined ??= this.#join()

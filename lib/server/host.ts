@@ -22,7 +22,10 @@ export interface ConnectionHost {
   onError(error: unknown, root: string): void
 }
 
-/** `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the present; `live`: it is there. */
+/**
+ * `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the
+ * present; `live`: it is there.
+ */
 type RootState = 'waiting' | 'loading' | 'live'
 
 /** One root as this client sees it. */

@@ -9,7 +9,10 @@ import { Waiting } from './waiting.ts'
 export interface IntakeHost {
   /** Whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
-  /** Changes that are to be shown at once, after which the source is at the position; or none. `begin`: where the first was of those that they come of. */
+  /**
+   * Changes that are to be shown at once, after which the source is at the position; or none. `begin`: where
+   * the first was of those that they come of.
+   */
   dispatch(changes: readonly Change[], position: string, begin?: string): void
   /** All that was dispatched since the last call came together: clients are told of it now. */
   deliver(): void
@@ -28,7 +31,10 @@ type Message = ChangesMessage | { kind: 'lost'; reason: string; position: string
 /** How often documents are looked up again because more changes need theirs meanwhile. */
 const MOST_ROUNDS = 5
 
-/** What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked up before the change is handed on. */
+/**
+ * What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked
+ * up before the change is handed on.
+ */
 export class Intake {
   /** What the adapter is to tell. */
   readonly listener: ChangeListener
@@ -89,7 +95,10 @@ export class Intake {
     this.#host.deliver()
   }
 
-  /** Hands changes on, group by group, since what one needs may depend on what was shown of those before it; true where a document must be looked up first. */
+  /**
+   * Hands changes on, group by group, since what one needs may depend on what was shown of those before it;
+   * true where a document must be looked up first.
+   */
   #handOn(message: ChangesMessage): boolean {
     const { changes, position } = message
     let done = 0
@@ -114,7 +123,10 @@ export class Intake {
     return this.#host.needsDocument(change)
   }
 
-  /** Hands changes on once their documents are at hand, together with all that the source told until they were looked up. */
+  /**
+   * Hands changes on once their documents are at hand, together with all that the source told until they were
+   * looked up.
+   */
   async #lookUp(message: ChangesMessage): Promise<void> {
     let { changes, position } = message
     let found: Found = { documents: new Map(), position: undefined }

@@ -36,7 +36,9 @@ export class Lens {
     this.#query = query
   }
 
-  /** What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`. */
+  /**
+   * What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`.
+   */
   get equalities(): Map<string, Scalar[]> {
     return equalitiesOf(this.#query)
   }
@@ -57,7 +59,10 @@ export class Lens {
     return false
   }
 
-  /** The same as {@link Lens.judge}, where the view doesn't have the document, so that only the document tells a new place of it. */
+  /**
+   * The same as {@link Lens.judge}, where the view doesn't have the document, so that only the document tells
+   * a new place of it.
+   */
   judgeUnheld(change: DocumentChange): Verdict {
     const verdict = this.judge(change)
     return verdict !== 'out' && this.moves(change) ? 'unknown' : verdict
@@ -70,7 +75,10 @@ export class Lens {
     return this.#judge.judge(change.operations)
   }
 
-  /** Whether an update can be shown only with the document at hand; `held` says whether the view has the document now, if that is known. */
+  /**
+   * Whether an update can be shown only with the document at hand; `held` says whether the view has the
+   * document now, if that is known.
+   */
   needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
     if (change.document) return false
     try {
@@ -88,8 +96,8 @@ export class Lens {
   }
 
   /**
-   * What is to be seen of a change; `held` says whether the view had the document before it. Where the change doesn't tell enough, the view
-   * must be read again.
+   * What is to be seen of a change; `held` says whether the view had the document before it. Where the change
+   * doesn't tell enough, the view must be read again.
    *
    * @throws ParticleError where an operation is malformed
    */
@@ -110,7 +118,10 @@ export class Lens {
     return this.filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
   }
 
-  /** Operations of a change as the manifest lets them through; whether the document is in the view is not asked. */
+  /**
+   * Operations of a change as the manifest lets them through; whether the document is in the view is not
+   * asked.
+   */
   filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
     const { id, document } = change
     const oplist = operations.map((operation) => ({ ...operation, id }))

@@ -8,7 +8,9 @@ export interface Entry {
   readonly sequence: number
   readonly feed: Feed
   readonly changes: readonly Change[]
-  /** Where the first was of the source's changes that these come of; left out where it is the first of these. */
+  /**
+   * Where the first was of the source's changes that these come of; left out where it is the first of these.
+   */
   readonly begin?: string | undefined
   /** The text of the point that a client holds once it has applied this entry. */
   readonly point: string
@@ -21,7 +23,10 @@ export interface Entry {
   bytes: number
 }
 
-/** How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in milliseconds. */
+/**
+ * How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in
+ * milliseconds.
+ */
 export interface Replay {
   bytes: number
   ms: number
@@ -32,7 +37,10 @@ export function beginOf({ begin, changes }: Entry): string | undefined {
   return begin ?? changes[0]?.position
 }
 
-/** The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without gaps. */
+/**
+ * The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without
+ * gaps.
+ */
 export class Log {
   readonly replay: Replay
   #entries: (Entry | undefined)[] = []
@@ -74,7 +82,10 @@ export class Log {
     return sequence > this.floor ? this.#entries[this.#start + (sequence - this.floor - 1)] : undefined
   }
 
-  /** The entries of a feed after a sequence, in order, up to the head as it is now; those that are no longer kept are left out. */
+  /**
+   * The entries of a feed after a sequence, in order, up to the head as it is now; those that are no longer
+   * kept are left out.
+   */
   *after(sequence: number, feed: Feed): Generator<Entry> {
     const { head } = this
     for (let at = sequence + 1; at <= head; at++) {
@@ -84,8 +95,9 @@ export class Log {
   }
 
   /**
-   * The newest sequence at which the adapter number `index` had come no further than a position of its own, searched from `floor` on, where
-   * it was at `floorPosition`. Undefined where that is not kept, or lies within an entry.
+   * The newest sequence at which the adapter number `index` had come no further than a position of its own,
+   * searched from `floor` on, where it was at `floorPosition`. Undefined where that is not kept, or lies
+   * within an entry.
    */
   find(feed: Feed, index: number, position: string): number | undefined {
     const { adapter } = feed
@@ -100,7 +112,8 @@ export class Log {
       if (adapter.compare(there, position) <= 0) low = middle
       else high = middle - 1
     }
-    // Changes that are shown at once have no place between them: who holds some of them would be told those again.
+    // Changes that are shown at once have no place between them: who holds some of them would be told those
+    // again.
     const [next] = this.after(low, feed)
     const begin = next && beginOf(next)
     return begin !== undefined && adapter.compare(begin, position) <= 0 ? undefined : low
@@ -113,8 +126,8 @@ export class Log {
   }
 
   /**
-   * Keeps all entries after a sequence, by default the present head, until the returned function is called: a snapshot in the reading needs
-   * them. What is not kept any more stays gone.
+   * Keeps all entries after a sequence, by default the present head, until the returned function is called: a
+   * snapshot in the reading needs them. What is not kept any more stays gone.
    */
   pin(sequence = this.#head): { sequence: number; release: () => void } {
     const pin = { sequence }

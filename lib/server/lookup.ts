@@ -30,9 +30,11 @@ export async function lookUp(adapter: Adapter, needed: readonly DocumentChange[]
 }
 
 /**
- * Changes with the documents that were looked up. Where the changes are all that there are up to the position of the look-up, each document is what it
- * was after the last of them: what the look-up may have missed of them is folded in, by values. Who is given it has what comes after the change already: what
- * can't be repeated goes whole from there on. Where no position tells that, it may be a later one than its operations lead to: then it goes whole.
+ * Changes with the documents that were looked up. Where the changes are all that there are up to the position
+ * of the look-up, each document is what it was after the last of them: what the look-up may have missed of
+ * them is folded in, by values. Who is given it has what comes after the change already: what can't be
+ * repeated goes whole from there on. Where no position tells that, it may be a later one than its operations
+ * lead to: then it goes whole.
  */
 export function complete(changes: readonly Change[], { documents, position }: Found): Change[] {
   const after = new Map<string, Document | null>()
@@ -78,7 +80,8 @@ function folded(place: string, document: Document | null, changes: readonly Chan
       try {
         list.apply([operation])
       } catch {
-        // The document was looked up in a newer shape, which this operation doesn't fit; the change that gave it that shape follows.
+        // The document was looked up in a newer shape, which this operation doesn't fit; the change that gave
+        // it that shape follows.
       }
     }
   }

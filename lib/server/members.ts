@@ -7,13 +7,22 @@ import type { Lens } from './lens.ts'
 import type { View } from './view.ts'
 import type { Item, Window } from './window.ts'
 
-/** A view of more documents than these is asked at every change of its collection, rather than found by the documents that it has. */
+/**
+ * A view of more documents than these is asked at every change of its collection, rather than found by the
+ * documents that it has.
+ */
 const MOST_HELD = 1_000
 
-/** Documents by the keys of their ids, each with the digest of what is shown of it; `UNKNOWN` where that has changed since. */
+/**
+ * Documents by the keys of their ids, each with the digest of what is shown of it; `UNKNOWN` where that has
+ * changed since.
+ */
 export type Digests = Map<string, number>
 
-/** The documents that a view has after the last entry, as far as they are known; by them changes find the view. */
+/**
+ * The documents that a view has after the last entry, as far as they are known; by them changes find the
+ * view.
+ */
 export class Members {
   readonly #view: View
   readonly #feed: Feed
@@ -107,9 +116,9 @@ export function noteIn(
 }
 
 /**
- * Merges what the viewers are known to hold into what a reading gave. Returns false where the documents are not the
- * same: the source read ahead of what it has told, or told less than it should. A document that was read with
- * another content becomes `UNKNOWN`, since nobody can say which of the two a viewer holds.
+ * Merges what the viewers are known to hold into what a reading gave. Returns false where the documents are
+ * not the same: the source read ahead of what it has told, or told less than it should. A document that was
+ * read with another content becomes `UNKNOWN`, since nobody can say which of the two a viewer holds.
  */
 export function agree(held: ReadonlyMap<string, number>, read: Digests): boolean {
   if (held.size !== read.size) return false

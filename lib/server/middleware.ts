@@ -162,8 +162,8 @@ async function stream(exchange: Exchange): Promise<void> {
 }
 
 /**
- * Reads the token and the position of a request for a stream. A token that is too long for a header comes in the body of
- * a POST.
+ * Reads the token and the position of a request for a stream. A token that is too long for a header comes in
+ * the body of a POST.
  */
 async function streamRequest({
   request,
@@ -197,7 +197,10 @@ function textOf(value: unknown, sentence: string): string | undefined {
   throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
-/** Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream lasts. */
+/**
+ * Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream
+ * lasts.
+ */
 function openSink(exchange: Exchange): Sink {
   const { server, request, response, isClosing } = exchange
   refuseWhenClosing(exchange)

@@ -7,8 +7,9 @@ import type { Change, DocumentChange } from '../source/source.ts'
 import { documentAfter } from './change.ts'
 
 /**
- * What a transaction's changes come to: one change a document at most. What a document was only within it the source never had, and nobody may be told:
- * neither the values, nor, where it matched a criteria only then, the document. The changes' positions go on to ascend.
+ * What a transaction's changes come to: one change a document at most. What a document was only within it the
+ * source never had, and nobody may be told: neither the values, nor, where it matched a criteria only then,
+ * the document. The changes' positions go on to ascend.
  */
 export function netChanges(group: readonly Change[]): readonly Change[] {
   if (group.length === 1) return group

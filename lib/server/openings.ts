@@ -4,7 +4,7 @@ import type { Claims } from './token.ts'
 /** By what a predicate tells whether a client is meant. */
 type Client = Pick<Claims, 'identity' | 'given'>
 
-/** The streams that are being admitted: their token was opened, and what decides on their rights is being read. */
+/** Holds the streams that are being admitted: what decides on their rights is being read. */
 export class Openings {
   readonly #openings = new Map<Promise<boolean>, Client>()
 
@@ -20,8 +20,8 @@ export class Openings {
   }
 
   /**
-   * Waits until those that are meant were opened or refused. After `ms` it waits no longer: no stream opens under rights
-   * of before a decision.
+   * Waits until those that are meant were opened or refused. After `ms` it waits no longer: no stream opens
+   * under rights of before a decision.
    * @returns resolves to how many were opened
    */
   async opened(isMeant: (client: Client) => boolean, ms: number): Promise<number> {

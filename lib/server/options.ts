@@ -43,8 +43,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    */
   secret?: string | undefined
   /**
-   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only for the
-   * server that sealed it. The same on all nodes of one server. Default: none.
+   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only
+   * for the server that sealed it. The same on all nodes of one server. Default: none.
    */
   audience?: string | undefined
   /** How long a token is valid, in milliseconds. Default: 1 hour. */

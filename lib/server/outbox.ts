@@ -41,7 +41,10 @@ export class Outbox {
     this.push(event)
   }
 
-  /** Sends what a view shows of an entry; with the entry's position only where the client holds everything up to it. */
+  /**
+   * Sends what a view shows of an entry; with the entry's position only where the client holds everything up
+   * to it.
+   */
   pushFrame(entry: Entry, frame: Frame, withId: boolean): void {
     // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
     if (this.#lastEntry === entry) this.withdrawId()
@@ -60,8 +63,9 @@ export class Outbox {
   }
 
   /**
-   * Takes the last entry's id back, if it still waits: something else of that entry is not there yet. A client that is cut off in between has no
-   * position: with the one before, it would be told again what it was told of the entry.
+   * Takes the last entry's id back, if it still waits: something else of that entry is not there yet. A
+   * client that is cut off in between has no position: with the one before, it would be told again what it
+   * was told of the entry.
    */
   withdrawId(): void {
     if (this.#lastLine) this.queue.replace(this.#lastLine, TAKEN_BACK)

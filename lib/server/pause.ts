@@ -39,7 +39,10 @@ export function slicer(every = 16): () => Promise<void> | undefined {
 const RETRY_FIRST = 500
 const RETRY_LAST = 30_000
 
-/** Tries until it succeeds or is not `current` any more, with pauses of 0.5 s that double up to 30 s; each failure is told. */
+/**
+ * Tries until it succeeds or is not `current` any more, with pauses of 0.5 s that double up to 30 s; each
+ * failure is told.
+ */
 export async function persist(
   attempt: () => Promise<void>,
   current: () => boolean,

@@ -1,12 +1,12 @@
 /*
  * Encrypts and authenticates positions, so that a client can neither make one nor read how much others write.
- * AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the length, the nonce and
- * the ciphertext: of texts of which none begins another, that is a PRF (Bellare, Canetti and Krawczyk, 1996).
- * HMAC costs 1.5 µs more a delta. The view set is sealed within; the grant can't be, since all connections of a
- * broadcast group share an id line. The token says since which moment each view is granted, in the stores' own
- * positions, so that any node refuses an earlier position. Each line has its own nonce, and lines are made anew
- * at each heartbeat: no text says whether anything was written. Keys are of the secret (without one, of this
- * process) and of the server: path, roots, audience, stores.
+ * AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the length, the nonce
+ * and the ciphertext: of texts of which none begins another, that is a PRF (Bellare, Canetti and Krawczyk,
+ * 1996). HMAC costs 1.5 µs more a delta. The view set is sealed within; the grant can't be, since all
+ * connections of a broadcast group share an id line. The token says since which moment each view is granted,
+ * in the stores' own positions, so that any node refuses an earlier position. Each line has its own nonce,
+ * and lines are made anew at each heartbeat: no text says whether anything was written. Keys are of the
+ * secret (without one, of this process) and of the server: path, roots, audience, stores.
  */
 import { type Cipher, createCipheriv, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { NO_POSITION } from '../protocol/position.ts'
@@ -16,10 +16,11 @@ const KEY = 64
 const NONCE = 9
 const TAG = 12
 /**
- * Texts are filled up to a multiple of so many bytes: their length is not to tell how many digits a store's
- * position has.
+ * Texts are filled up to a multiple of so many bytes, so that their length does not tell how many digits a store's
+ * position has. Beside a store's own position, of 28 bytes at most, stand 32 bytes: one store's texts are all as long. (A
+ * multiple of three, so that every character of base64 says as much.)
  */
-const UNIT = 24
+const UNIT = 30
 const BLOCK = 16
 /**
  * A nonce's part of the key stream, in blocks: enough for two stores. Longer positions get one of their own.

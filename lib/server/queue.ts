@@ -6,7 +6,10 @@ import type { Sink } from './sink.ts'
 /** With so many bytes waiting, in memory or in the socket, a reader counts as behind. */
 const BEHIND = 64 * 1024
 
-/** What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's sockets. */
+/**
+ * What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's
+ * sockets.
+ */
 const MOST_KEPT = 64 * 1024
 
 /** What waits to be written to one sink: gathered within a turn of the event loop, written at its end. */
@@ -55,7 +58,10 @@ export class WriteQueue implements Flushable {
     }
   }
 
-  /** Has {@link WriteQueue.writeNow} call back instead of writing where more than a bound would wait then, in bytes. */
+  /**
+   * Has {@link WriteQueue.writeNow} call back instead of writing where more than a bound would wait then, in
+   * bytes.
+   */
   limit(bound: number, exceeded: () => void): void {
     this.#bound = bound
     this.#exceeded = exceeded

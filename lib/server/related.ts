@@ -20,7 +20,10 @@ export interface Followed {
   start: readonly Json[] | undefined
 }
 
-/** The values of one relation, followed for one identity: for each step, a watch for each value that the step before leads to. */
+/**
+ * The values of one relation, followed for one identity: for each step, a watch for each value that the step
+ * before leads to.
+ */
 class Chain {
   values: readonly Json[] = []
   /** Whether everything was read that leads to the values. Until then, what was not adds nothing. */
@@ -84,8 +87,9 @@ class Chain {
 }
 
 /**
- * All values that an identity is related to, kept current until it is closed. Changes of one turn are told together. A link that is gone takes
- * its values along at once; one that is new adds them once all that it leads to was read.
+ * All values that an identity is related to, kept current until it is closed. Changes of one turn are told
+ * together. A link that is gone takes its values along at once; one that is new adds them once all that it
+ * leads to was read.
  */
 export class Related {
   /** Told when some values are others. */

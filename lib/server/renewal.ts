@@ -1,8 +1,8 @@
 import type { EventData } from '../protocol/messages.ts'
 
 /**
- * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so long a lookup, or
- * the client's handshake, may take.
+ * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so
+ * long a lookup, or the client's handshake, may take.
  */
 export const REFRESH_TIMEOUT_MS = 2_000
 
@@ -10,8 +10,9 @@ export const REFRESH_TIMEOUT_MS = 2_000
 const MAX_TIMER_MS = 2_147_483_647
 
 /**
- * A request to a client that it present itself anew, by a handshake: only a request of the client has what a lookup
- * reads (a session cookie, say). It is settled by that handshake or by the end of the stream; otherwise it is late.
+ * A request to a client that it present itself anew, by a handshake: only a request of the client has what a
+ * lookup reads (a session cookie, say). It is settled by that handshake or by the end of the stream;
+ * otherwise it is late.
  */
 export class RenewalRequest {
   readonly reason: EventData['renew']['reason']

@@ -14,10 +14,11 @@ export interface Replaying {
 }
 
 /**
- * Sends what the log has for the views after their points. Calls `arrived` in the very step in which it finds the log's head: nothing can
- * come between the last entry replayed and the first delivered.
+ * Sends what the log has for the views after their points. Calls `arrived` in the very step in which it finds
+ * the log's head: nothing can come between the last entry replayed and the first delivered.
  *
- * Resolves to `overtaken` where it is not to be done any more, to `barred` where an entry is gone or can't be told.
+ * Resolves to `overtaken` where it is not to be done any more, to `barred` where an entry is gone or can't be
+ * told.
  */
 export async function replay(
   log: Log,

@@ -47,9 +47,9 @@ const GUARDS = {
 }
 
 /**
- * Sets headers that keep browsers from running an answer as something else, from handing it to a page that asked
- * without CORS, and from telling its address, where a ticket may stand, to others. The application's own (Helmet's,
- * say) stay as they are.
+ * Sets headers that keep browsers from running an answer as something else, from handing it to a page that
+ * asked without CORS, and from telling its address, where a ticket may stand, to others. The application's
+ * own (Helmet's, say) stay as they are.
  */
 export function guard(response: ServerResponse): void {
   for (const [name, value] of Object.entries(GUARDS))

@@ -36,9 +36,14 @@ export interface Start {
 /** Why a position, or a root, is not resumed. Sent to clients: it tells nothing of the data. */
 export type Reason = 'position-unknown' | 'rights-changed' | 'history-lost'
 
-/** For how long a stream may wait for a source to come to where another node had read it already, in milliseconds. */
+/**
+ * For how long a stream may wait for a source to come to where another node had read it already, in
+ * milliseconds.
+ */
 const PATIENCE = 5_000
-/** For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile. */
+/**
+ * For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile.
+ */
 const MOST_PATIENCE = 30_000
 
 /**

@@ -58,7 +58,10 @@ export class Rights {
     return performance.timeOrigin + performance.now()
   }
 
-  /** Tells whether all decisions since a token was sealed are known: they are forgotten once it must have ended. */
+  /**
+   * Tells whether all decisions since a token was sealed are known: they are forgotten once it must have
+   * ended.
+   */
   reaches({ at }: Pick<Claims, 'at'>): boolean {
     return at >= Rights.now() - this.#ttl - LOOKUP
   }
@@ -96,8 +99,8 @@ export class Rights {
   }
 
   /**
-   * Whether the application's predicate holds. Where it throws, that is reported, and the client counts as meant: what it
-   * was to lose must not stay with it.
+   * Whether the application's predicate holds. Where it throws, that is reported, and the client counts as
+   * meant: what it was to lose must not stay with it.
    */
   meets(predicate: Predicate, { identity, given }: { identity: Json; given: Json }): boolean {
     try {
@@ -119,4 +122,12 @@ export class Rights {
     this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
     this.#decisions.push(decision)
   }
+}
+
+/** Refuses a token whose identity only a handshake of its client can look up again. */
+export function staleToken(): ParticleError {
+  return new ParticleError(
+    'TOKEN_STALE',
+    'The rights may have changed since the token was given: POST to handshake again',
+  )
 }

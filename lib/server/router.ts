@@ -3,24 +3,34 @@ import type { Change, DocumentChange } from '../source/source.ts'
 import { documentAfter, touchedBy } from './change.ts'
 import type { View } from './view.ts'
 
-/** What an indexed view is found by: one field of its criteria, and the values of which a document must have one. */
+/**
+ * What an indexed view is found by: one field of its criteria, and the values of which a document must have
+ * one.
+ */
 interface Place {
   field: string
   values: readonly Scalar[]
 }
 
 /**
- * The views of one collection, so that a change comes to those that it may touch, and costs no more for all the others: views are found by the values
- * that their criteria demand of one field, and by the documents that they have.
+ * The views of one collection, so that a change comes to those that it may touch, and costs no more for all
+ * the others: views are found by the values that their criteria demand of one field, and by the documents
+ * that they have.
  */
 export class Router {
   readonly #views = new Set<View>()
-  /** Views that any change may touch: they have no criteria, or none that demands a value, or don't know what they have. */
+  /**
+   * Views that any change may touch: they have no criteria, or none that demands a value, or don't know what
+   * they have.
+   */
   readonly #open = new Set<View>()
   readonly #places = new Map<View, Place>()
   /** Views by field and value. */
   readonly #index = new Map<string, Map<Scalar, Set<View>>>()
-  /** How many indexed views look at each field at the top of documents, besides the one that they are found by. */
+  /**
+   * How many indexed views look at each field at the top of documents, besides the one that they are found
+   * by.
+   */
   readonly #readers = new Map<string, number>()
   /** By the key of a document, those that have it: mostly one. */
   readonly #holders = new Map<string, View | Set<View>>()
@@ -40,7 +50,10 @@ export class Router {
     this.#open.add(view)
   }
 
-  /** `found`: the view knows which documents it has, and tells of each by {@link Router.hold}; only changes that may touch it need come to it. */
+  /**
+   * `found`: the view knows which documents it has, and tells of each by {@link Router.hold}; only changes
+   * that may touch it need come to it.
+   */
   route(view: View, found: boolean): void {
     if (!this.#views.has(view) || this.#places.has(view) === found) return
     const place = found ? this.#bestPlace(view) : undefined
@@ -152,7 +165,9 @@ export class Router {
   }
 }
 
-/** The values that an update gives a field, where it sets it as a whole; undefined where it does otherwise. */
+/**
+ * The values that an update gives a field, where it sets it as a whole; undefined where it does otherwise.
+ */
 function setScalars(change: DocumentChange, field: string): Scalar[] | undefined {
   let set: Scalar[] | undefined
   for (const { operation, path, data } of change.operations) {

@@ -10,7 +10,9 @@ import { Warnings } from './warnings.ts'
 /** How many handshakes may wait for `identityLookup` at once. */
 const MOST_PENDING = 10_000
 
-/** Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token. */
+/**
+ * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
+ */
 const MAX_PRESENTED = 100_000
 const MAX_FOUND = 200_000
 
@@ -35,9 +37,10 @@ export class Identification {
   }
 
   /**
-   * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text tells, see
-   * {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`. A lookup without a
-   * text (a bound function, a Proxy) is taken to read it: to ask the client costs a handshake, to guess wrong a login.
+   * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text
+   * tells, see {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
+   * A lookup without a text (a bound function, a Proxy) is taken to read it: to ask the client costs a
+   * handshake, to guess wrong a login.
    */
   get readsRequest(): boolean {
     return this.#lookup !== undefined && (!hasText(this.#lookup) || usesParameter(this.#lookup, 3))
@@ -45,7 +48,8 @@ export class Identification {
 
   /**
    * What the application knows of a client.
-   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES` when too many wait.
+   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES`
+   *   when too many wait.
    */
   async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
     const lookup = this.#lookup

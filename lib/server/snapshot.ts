@@ -20,9 +20,15 @@ export interface Snapshot extends Parts {
   readonly sequence: number
   /** How many documents there are. */
   readonly documents: number
-  /** The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it current. */
+  /**
+   * The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it
+   * current.
+   */
   readonly members: Map<string, number>
-  /** The first documents at that point, where the view has an order and knew none before. The view takes it over. */
+  /**
+   * The first documents at that point, where the view has an order and knew none before. The view takes it
+   * over.
+   */
   readonly window?: Window
 }
 
@@ -38,11 +44,12 @@ interface Draft {
 }
 
 /**
- * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and its end are folded into what
- * was read, by values, before anything is shown. `pinned` is the sequence from which on the log keeps everything meanwhile.
+ * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and
+ * its end are folded into what was read, by values, before anything is shown. `pinned` is the sequence from
+ * which on the log keeps everything meanwhile.
  *
- * Resolves to undefined when the view was reloaded meanwhile, its collection replaced, or more must be read: the caller reads again. `attempt` counts
- * from 0 how often it did.
+ * Resolves to undefined when the view was reloaded meanwhile, its collection replaced, or more must be read:
+ * the caller reads again. `attempt` counts from 0 how often it did.
  */
 export async function loadSnapshot(
   view: View,
@@ -73,7 +80,8 @@ export async function loadSnapshot(
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
     const begin = beginOf(entry)
-    // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end, the documents may hold a part.
+    // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end,
+    // the documents may hold a part.
     if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
@@ -99,7 +107,8 @@ export async function loadSnapshot(
 /** All documents of a view. */
 function draftOfAll(view: View): Draft {
   const list = new DocumentList()
-  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its turn between two of them.
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
+  // turn between two of them.
   const turn = slicer()
   return {
     async put(documents) {
@@ -174,7 +183,8 @@ function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
       try {
         list.apply([{ ...operation, id }])
       } catch {
-        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it that shape is folded after it.
+        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
+        // that shape is folded after it.
       }
     }
   }

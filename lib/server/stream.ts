@@ -39,8 +39,8 @@ export function isNewer(admission: Admission | undefined, than: Admission): bool
 }
 
 /**
- * Finds the open streams of a session. There are several where a client came back before the server knew that its last
- * connection was dead.
+ * Finds the open streams of a session. There are several where a client came back before the server knew that
+ * its last connection was dead.
  */
 export class SessionStreams {
   readonly #streams = new Map<string, Set<Stream>>()
@@ -62,7 +62,10 @@ export class SessionStreams {
     return [...(this.#streams.get(session) ?? [])]
   }
 
-  /** Finds those whose lookup began before a time: a later handshake may have been faster, and found another user. */
+  /**
+   * Finds those whose lookup began before a time: a later handshake may have been faster, and found another
+   * user.
+   */
   before(session: string, at: number): Stream[] {
     return this.of(session).filter(({ admission }) => (admission?.at ?? 0) <= at)
   }

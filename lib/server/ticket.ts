@@ -18,10 +18,10 @@ interface TicketClaims extends Claims {
 }
 
 /**
- * Issues and redeems tickets. An address stands in the logs of every proxy, so the ticket in it must be of no use to
- * their readers: it is good once on each node, within 15 seconds; with the browser cookie that it was issued to, until its
- * token ends, since a native EventSource comes back by itself to the same address. Nodes share no memory, so each knows
- * only the tickets that it has redeemed itself.
+ * Issues and redeems tickets. An address stands in the logs of every proxy, so the ticket in it must be of no
+ * use to their readers: it is good once on each node, within 15 seconds; with the browser cookie that it was
+ * issued to, until its token ends, since a native EventSource comes back by itself to the same address. Nodes
+ * share no memory, so each knows only the tickets that it has redeemed itself.
  */
 export class Tickets {
   readonly #seal: Seal<TicketClaims>
@@ -46,7 +46,8 @@ export class Tickets {
   /**
    * Opens a ticket, and remembers that it was used.
    * @param browsers the values of the request's browser cookies
-   * @throws ParticleError `UNAUTHORIZED` when it is forged, has expired, or was used before without its cookie
+   * @throws ParticleError `UNAUTHORIZED` when it is forged, has expired, or was used before without its
+   *   cookie
    */
   async redeem(text: string, browsers: readonly string[]): Promise<Opened<Claims>> {
     const { ticket, issued, browser, ...claims } = await this.#seal.open(text.slice(PREFIX.length))

@@ -19,9 +19,12 @@ export interface Claims {
    * is not honoured. Left out where all have the same rights.
    */
   since?: Record<string, string[]>
-  /** The views of the last token before that had others: positions that were given with it are held against them. */
+  /**
+   * The views of the last token before that had others: positions that were given with it are held against
+   * them.
+   */
   previous?: Record<string, string>
-  /** Names the documents that the identity depends on, as they were when it was looked up; left out where none were. */
+  /** Names the documents that the identity depends on, as they were at its lookup; left out where none were. */
   dependencies?: string
   /** When the identity began to be looked up: milliseconds since the epoch. */
   at: number
@@ -31,8 +34,9 @@ export interface Claims {
 export type Opened<T> = T & { expiresAt: Date }
 
 /**
- * Names the server that a token is good for: its path, its roots and its audience. Servers of one application may share
- * a secret; the scope keeps the token of one from opening the stream of another. Nodes agree on it by their configuration.
+ * Names the server that a token is good for: its path, its roots and its audience. Servers of one application
+ * may share a secret; the scope keeps the token of one from opening the stream of another. Nodes agree on it
+ * by their configuration.
  */
 export function scopeOf({
   path,
@@ -54,8 +58,9 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
 let loading: Promise<typeof import('jose')> | undefined
 
 /**
- * Loads jose with the first token, once: an import by itself takes a turn of the event loop each time. jose needs
- * `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import Particle.
+ * Loads jose with the first token, once: an import by itself takes a turn of the event loop each time. jose
+ * needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import
+ * Particle.
  */
 function jose(): Promise<typeof import('jose')> {
   loading ??= import('jose')
@@ -63,8 +68,8 @@ function jose(): Promise<typeof import('jose')> {
 }
 
 /**
- * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change what
- * `identityLookup` found.
+ * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change
+ * what `identityLookup` found.
  */
 export class Seal<T extends Claims> {
   readonly #key: Uint8Array
@@ -103,7 +108,8 @@ export class Seal<T extends Claims> {
       const message = hasExpired
         ? 'The token has expired: POST to handshake again'
         : 'The token is not valid: this server did not seal it. Do all processes have the same secret, path, roots and audience?'
-      // Some of jose's errors hold the opened claims: what the client presented, say a password, must stand in no log.
+      // Some of jose's errors hold the opened claims: what the client presented, say a password, must stand
+      // in no log.
       const isOpened = (cause as { payload?: unknown }).payload !== undefined
       throw new ParticleError('UNAUTHORIZED', message, isOpened ? undefined : { cause })
     }

@@ -4,7 +4,10 @@ import { MOST_TIMER } from './options.ts'
 export interface UpkeepOptions {
   /** Time between two beats. */
   interval: number
-  /** Time from the end of the last stream to the last sweep: all that is kept for clients who come back is too old then. */
+  /**
+   * Time from the end of the last stream to the last sweep: all that is kept for clients who come back is too
+   * old then.
+   */
   rest: number
   beat: () => void
   sweep: () => void

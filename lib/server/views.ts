@@ -9,8 +9,9 @@ const VIEW_SIZE = 1_000
 const ID_SIZE = 100
 
 /**
- * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in mind which documents it has, so that the
- * client may come back to it. What rests takes no more memory than the log may.
+ * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in
+ * mind which documents it has, so that the client may come back to it. What rests takes no more memory than
+ * the log may.
  */
 export class Views {
   readonly #sources: Sources

@@ -14,7 +14,9 @@ export class Waiting {
     this.#adapter = adapter
   }
 
-  /** Resolves to true once the position is reached, to false when that can't be told any more, or within `ms`. */
+  /**
+   * Resolves to true once the position is reached, to false when that can't be told any more, or within `ms`.
+   */
   for(position: string, ms = Number.POSITIVE_INFINITY): Promise<boolean> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined

@@ -12,7 +12,10 @@ import { persist } from './pause.ts'
 import { documentsOf } from './snapshot.ts'
 import { type Receiver, View, type Viewer } from './view.ts'
 
-/** How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream it is not to be read twice. */
+/**
+ * How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream
+ * it is not to be read twice.
+ */
 const LINGER = 1_000
 
 /** Which documents the server itself looks at. */
@@ -24,9 +27,15 @@ export interface WatchSpec {
   manifest: Manifest
 }
 
-/** Documents that the server looks at on its own account: a view that no client sees, and those who are told when it changes. */
+/**
+ * Documents that the server looks at on its own account: a view that no client sees, and those who are told
+ * when it changes.
+ */
 class Watch implements Viewer, Receiver {
-  /** The documents as they were last known; undefined before they were first read. While they are read again, those of before stand. */
+  /**
+   * The documents as they were last known; undefined before they were first read. While they are read again,
+   * those of before stand.
+   */
   documents: readonly Document[] | undefined
   readonly listeners = new Set<() => void>()
   readonly view: View

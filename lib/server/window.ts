@@ -18,14 +18,17 @@ export type Step =
   | { kind: 'enter'; item: Item; at: number }
   | { kind: 'stay'; item: Item; at: number; moved: boolean }
 
-/** How many documents are known for a limit, so that one that leaves is followed by another one without a look at the source. */
+/**
+ * How many documents are known for a limit, so that one that leaves is followed by another one without a look
+ * at the source.
+ */
 export function spareFor(limit: number): number {
   return limit * 2 + 10
 }
 
 /**
- * The first documents of a view that has an order: those that are shown, and some that come after them. It knows all documents up to a bound; of
- * what is past that it knows nothing.
+ * The first documents of a view that has an order: those that are shown, and some that come after them. It
+ * knows all documents up to a bound; of what is past that it knows nothing.
  */
 export class Window {
   readonly cut: Cut
@@ -39,7 +42,8 @@ export class Window {
 
   /**
    * @param documents the first documents, in any order
-   * @param complete whether these are all that there are (as where there are none); else all up to the last of them are known
+   * @param complete whether these are all that there are (as where there are none); else all up to the last
+   *   of them are known
    */
   constructor(cut: Cut, documents: Iterable<Document>, complete: boolean) {
     this.cut = cut

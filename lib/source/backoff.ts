@@ -22,14 +22,20 @@ export class Backoff {
     await pause(milliseconds, this.#signal)
   }
 
-  /** Waits, but for the first time since a success: what can be mended at once is to be, but not again and again. */
+  /**
+   * Waits, but for the first time since a success: what can be mended at once is to be, but not again and
+   * again.
+   */
   async waitAgain(): Promise<void> {
     if (this.#pause > FIRST_PAUSE_MS) await this.wait()
     else this.#pause *= 2
   }
 }
 
-/** Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again can't help. */
+/**
+ * Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again
+ * can't help.
+ */
 export async function persist<T>(
   attempt: () => Promise<T>,
   isHopeless: (error: unknown) => boolean,

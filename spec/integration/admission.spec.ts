@@ -66,6 +66,15 @@ describe('A stream that is being admitted', () => {
     }
     return { server, handshake, open }
   }
+  /** The cards of one's team to which links lead. */
+  const ofLinks = () => ({
+    manifest: true as const,
+    collection: store.collection('cards'),
+    criteria: {
+      team: '@team',
+      _id: related('@name').through(store.collection('links'), 'name', 'card'),
+    },
+  })
   const isReady = (stream: StreamReader) => eventually(() => stream.names().includes('ready'), 'ready')
   const textOf = ({ events }: StreamReader) => JSON.stringify(events)
 
@@ -146,18 +155,13 @@ describe('A stream that is being admitted', () => {
       await held
       return read(...given)
     }
-    const criteria = {
-      team: '@team',
-      _id: related('@name').through(store.collection('links'), 'name', 'card'),
-    }
-    const cards = { manifest: true as const, collection: store.collection('cards'), criteria }
     await store.collection('links').insertMany([
       { _id: 1, name: 'ann', card: 1 },
       { _id: 2, name: 'ann', card: 2 },
     ])
     const old = await start()
     const token = await old.handshake('ann')
-    const sealed = await start({ dependsOn: undefined, dataSources: { cards } })
+    const sealed = await start({ dependsOn: undefined, dataSources: { cards: ofLinks() } })
     lookup = async (name) => ({ name, team: 'b' })
     const opening = sealed.open(token)
     await eventually(() => reads > 0, 'the reading of the links')
@@ -202,6 +206,8 @@ describe('A stream that is being admitted', () => {
     const moment = fc.record({ turns: fc.nat(12), steps: fc.nat(40) })
     const slow = fc.nat(4)
     let [opened, refused] = [0, 0]
+    const links = [1, 2, 3].map((card) => ({ _id: card, name: 'ann', card }))
+    await store.collection('links').insertMany(links)
     await fc.assert(
       fc.asyncProperty(decision, phase, moment, slow, async (decision, phase, { turns, steps }, slow) => {
         await store.collection('cards').deleteMany({ _id: { $gte: 3 } })
@@ -211,7 +217,15 @@ describe('A stream that is being admitted', () => {
           for (let i = 0; i < slow; i++) await turn()
           return found === null ? null : { name, team: found }
         }
-        const node = new Server({ ...options(), dependsOn: undefined })
+        const read = store.read.bind(store)
+        store.read = async (...given: Parameters<typeof read>) => {
+          for (let i = 0; i < slow && given[0] === 'links'; i++) await turn()
+          return read(...given)
+        }
+        const serve = () =>
+          new Server({ ...options(), dependsOn: undefined, dataSources: { cards: ofLinks() } })
+        // A stream is opened where nothing was read yet: the token is another node's.
+        const [node, other] = [serve(), serve()]
         try {
           const events: string[] = []
           const sink = {
@@ -233,7 +247,11 @@ describe('A stream that is being admitted', () => {
               .catch(() => {})
           const grant = (previous?: string) => node.grant({ name: 'ann' }, undefined, previous)
           const shown = () => events.join('')
-          let { token } = await grant()
+          let { token } = await (phase === 'stream' ? other : node).grant(
+            { name: 'ann' },
+            undefined,
+            undefined,
+          )
           let position: string | undefined
           if (phase === 'resume' || phase === 'renewal') {
             const stop = await open(token)
@@ -265,7 +283,8 @@ describe('A stream that is being admitted', () => {
           if (node.stats().connections > 0) opened++
           else refused++
         } finally {
-          await node.disconnect()
+          store.read = read
+          await Promise.all([node.disconnect(), other.disconnect()])
         }
       }),
       { numRuns: 300 },

@@ -168,6 +168,7 @@ describe('The packed package, installed into an empty folder', function () {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'SECURITY.md',
       'dist',
       'docs',
       'package.json',

@@ -16,13 +16,16 @@ import {
 /** How often a payload is read again because of deltas that can't be repeated. */
 const MOST_READINGS = 6
 /**
- * How long a payload waits for `delta` to listen, in milliseconds. It may be short (a server that closes waits for it too): where `delta` listens
- * later, the payload is read again then.
+ * How long a payload waits for `delta` to listen, in milliseconds. It may be short (a server that closes
+ * waits for it too): where `delta` listens later, the payload is read again then.
  */
 const START_TIMEOUT = 5_000
 /** Half of how long to wait before the second reading, in milliseconds; it doubles each time. */
 const READ_AGAIN = 5
-/** Paths of operations after which an element may not be found by its id any more: a later one would make another element, each time. */
+/**
+ * Paths of operations after which an element may not be found by its id any more: a later one would make
+ * another element, each time.
+ */
 const TAKES_ID = /\](\._id)?$/
 
 interface Seen {
@@ -173,7 +176,10 @@ export class CallbackAdapter implements Adapter {
     return `${this.#epoch}-${sequence}`
   }
 
-  /** Which changes may be in the payload and which are not; undefined when that can't be told and repeating them would do harm. */
+  /**
+   * Which changes may be in the payload and which are not; undefined when that can't be told and repeating
+   * them would do harm.
+   */
   #span(
     payload: CallbackPayload | undefined,
     start: number,

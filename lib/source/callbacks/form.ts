@@ -43,8 +43,9 @@ export interface CallbackDelta {
 export interface CallbackSource<Identity = never> {
   payload: (identity: Identity, done: (error?: unknown, payload?: CallbackPayload) => void) => unknown
   /**
-   * Calls the listener for each delta from now on, until the function that it returns is called. It may return a promise of one, or one with a
-   * promise `ready` (as `MongoWatch` does), which resolves once changes are listened to: the payload is read only then.
+   * Calls the listener for each delta from now on, until the function that it returns is called. It may
+   * return a promise of one, or one with a promise `ready` (as `MongoWatch` does), which resolves once
+   * changes are listened to: the payload is read only then.
    */
   delta?: ((identity: Identity, listener: (delta: CallbackDelta) => void) => unknown) | undefined
 }

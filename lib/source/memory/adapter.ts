@@ -9,7 +9,9 @@ import { Store } from './store.ts'
 
 /** So many documents are tested in one go: about a millisecond's work. */
 const BATCH = 250
-/** Work goes on for so many milliseconds before others get their turn, also where hardly a document matches. */
+/**
+ * Work goes on for so many milliseconds before others get their turn, also where hardly a document matches.
+ */
 const SLICE = 4
 
 /** What `memory()` takes. */
@@ -23,7 +25,10 @@ interface Entry {
   collection: MemoryCollection
 }
 
-/** Collections in this process's memory: the embedded default, for development, tests and data that need not outlive the process. */
+/**
+ * Collections in this process's memory: the embedded default, for development, tests and data that need not
+ * outlive the process.
+ */
 export class MemoryAdapter implements Adapter {
   readonly name = 'memory'
   readonly #feed: Feed
@@ -35,14 +40,17 @@ export class MemoryAdapter implements Adapter {
     this.#feed = new Feed(checkHistory(options.history ?? 1000))
   }
 
-  /** The collection of this name, which there always is: the same object for the same name. `T` is the type of its documents. */
+  /**
+   * The collection of this name, which there always is: the same object for the same name. `T` is the type of
+   * its documents.
+   */
   collection<T extends object = Document>(name: string): MemoryCollection<T> {
     return this.#entry(name).collection as unknown as MemoryCollection<T>
   }
 
   /**
-   * Reports the changes to `listener` at the moment of each write, before the write's promise resolves; those of the history after `from` at
-   * once. Any number of listeners may be open at the same time.
+   * Reports the changes to `listener` at the moment of each write, before the write's promise resolves; those
+   * of the history after `from` at once. Any number of listeners may be open at the same time.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     return this.#feed.follow(listener, from)
@@ -52,7 +60,10 @@ export class MemoryAdapter implements Adapter {
     return this.#feed.past(milliseconds)
   }
 
-  /** The order of two positions of this adapter; `NaN` for those of another one, also of one in an earlier process. */
+  /**
+   * The order of two positions of this adapter; `NaN` for those of another one, also of one in an earlier
+   * process.
+   */
   compare(a: string, b: string): number {
     return this.#feed.compare(a, b)
   }

@@ -19,9 +19,10 @@ export interface Updated {
 }
 
 /**
- * Applies an update to a copy of a document. The operations are those of the update where they say all there is to say; one that creates
- * missing parents or fills up an array is given as a `set` of the topmost that was created, so that nobody needs the document to understand it.
- * Throws `INVALID_OPERATION` where MongoDB would refuse the update for this document; the document itself never changes.
+ * Applies an update to a copy of a document. The operations are those of the update where they say all there
+ * is to say; one that creates missing parents or fills up an array is given as a `set` of the topmost that
+ * was created, so that nobody needs the document to understand it. Throws `INVALID_OPERATION` where MongoDB
+ * would refuse the update for this document; the document itself never changes.
  */
 export function update(before: Document, steps: readonly Step[], positions: Positions): Updated {
   const document = copy(before)
@@ -46,7 +47,10 @@ export function update(before: Document, steps: readonly Step[], positions: Posi
   return { document, operations: effective.map((operation) => complete(operation, document, created)) }
 }
 
-/** Does one operation and returns how it is reported: `undefined` where there is nothing to do, or an earlier report covers it. */
+/**
+ * Does one operation and returns how it is reported: `undefined` where there is nothing to do, or an earlier
+ * report covers it.
+ */
 function write(
   document: Document,
   operation: Operation,
@@ -98,7 +102,8 @@ function complete(operation: Operation, document: Document, created: readonly Ke
   return { ...operation, data: copy(valueAt(document, keys) ?? null) }
 }
 
-// The document must share nothing with what is reported, nor that with the update, which may be of many documents.
+// The document must share nothing with what is reported, nor that with the update, which may be of many
+// documents.
 function detached({ operation, path, data }: Operation): Operation {
   if (operation === 'unset' || data === undefined) return { operation, path }
   return { operation, path, data: copy(data) }

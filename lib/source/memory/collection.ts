@@ -63,9 +63,10 @@ export type Stored<T> = Document extends T ? Document : Visible<T, true>
 /**
  * A collection in memory, with the methods and results of the MongoDB driver's `Collection`.
  *
- * Values are turned into JSON on their way in, as `JSON.stringify` would: dates become ISO 8601 strings, ObjectIds their hex, `undefined`
- * goes. What comes out are copies, which are the caller's own. All methods reject rather than throw; a write that rejects changed nothing,
- * except that the `...Many` methods keep what they did before the document that failed, as MongoDB does.
+ * Values are turned into JSON on their way in, as `JSON.stringify` would: dates become ISO 8601 strings,
+ * ObjectIds their hex, `undefined` goes. What comes out are copies, which are the caller's own. All methods
+ * reject rather than throw; a write that rejects changed nothing, except that the `...Many` methods keep what
+ * they did before the document that failed, as MongoDB does.
  *
  * Errors: `INVALID_QUERY`, `INVALID_OPERATION`, `INVALID_PATH`, `DUPLICATE_KEY`.
  */
@@ -89,14 +90,19 @@ export class MemoryCollection<T extends object = Document> implements Collection
     this.#report = report
   }
 
-  /** Inserts a document. One without `_id` is given one: 24 hex digits, also in the object that was passed, as the driver does. */
+  /**
+   * Inserts a document. One without `_id` is given one: 24 hex digits, also in the object that was passed, as
+   * the driver does.
+   */
   async insertOne(document: Insertable<T>): Promise<InsertOneResult> {
     const change = this.#insert(prepare(document))
     this.#report([change])
     return { acknowledged: true, insertedId: copy(change.id) }
   }
 
-  /** Inserts documents in order up to the first that fails; with `ordered: false`, all that can be inserted. */
+  /**
+   * Inserts documents in order up to the first that fails; with `ordered: false`, all that can be inserted.
+   */
   async insertMany(
     documents: readonly Insertable<T>[],
     { ordered = true }: { ordered?: boolean } = {},
@@ -178,7 +184,10 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return this.find(query, { ...options, limit: 1 }).next()
   }
 
-  /** The documents that match: `await find(...).toArray()`, or `for await`. They are read when they are first asked for. */
+  /**
+   * The documents that match: `await find(...).toArray()`, or `for await`. They are read when they are first
+   * asked for.
+   */
   find(query: Query = {}, options: FindOptions = {}): MemoryCursor<Stored<T>> {
     return new MemoryCursor<Stored<T>>(() => this.#store.find(query), options)
   }

@@ -5,7 +5,10 @@ import { copy } from './value.ts'
 
 /** What `find` and `findOne` take besides the query; each has a method of the same meaning on the cursor. */
 export interface FindOptions {
-  /** `{ field: 1 }` or `{ field: -1 }`, or a list of such pairs as the driver takes them. Default: the order of insertion. */
+  /**
+   * `{ field: 1 }` or `{ field: -1 }`, or a list of such pairs as the driver takes them. Default: the order
+   * of insertion.
+   */
   sort?: Sort
   /** How many documents to leave out at the start. Default: 0. */
   skip?: number
@@ -24,7 +27,10 @@ export type Sort =
 
 type SortDirection = 1 | -1 | 'asc' | 'desc' | 'ascending' | 'descending'
 
-/** The documents that `find` found: read when they are asked for, not before. Each is a copy that is the caller's own. */
+/**
+ * The documents that `find` found: read when they are asked for, not before. Each is a copy that is the
+ * caller's own.
+ */
 export class MemoryCursor<T = Document> implements AsyncIterable<T> {
   readonly #read: () => Document[]
   readonly #options: FindOptions

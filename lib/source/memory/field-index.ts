@@ -30,7 +30,10 @@ class Bucket {
   }
 }
 
-/** The documents of a collection by the texts, numbers and booleans that they have at a dotted path, each element of an array by itself. */
+/**
+ * The documents of a collection by the texts, numbers and booleans that they have at a dotted path, each
+ * element of an array by itself.
+ */
 export class FieldIndex {
   readonly #path: string
   readonly #top: string

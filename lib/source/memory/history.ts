@@ -30,7 +30,10 @@ export class History {
     return sequence <= this.#last && this.#last - sequence <= this.#limit
   }
 
-  /** The sequence number of the last change that was made before a time (ISO 8601), or of the one before the oldest that is kept. */
+  /**
+   * The sequence number of the last change that was made before a time (ISO 8601), or of the one before the
+   * oldest that is kept.
+   */
   before(time: string): number {
     const kept = Math.min(this.#limit, this.#changes.length)
     const later = this.#changes

@@ -9,8 +9,8 @@ export function random(bytes: number): string {
 }
 
 /**
- * A new identifier in the shape of an ObjectId: 24 lower-case hex digits, of which the first eight are the time in seconds,
- * so that ids sort roughly by age, as MongoDB's do.
+ * A new identifier in the shape of an ObjectId: 24 lower-case hex digits, of which the first eight are the
+ * time in seconds, so that ids sort roughly by age, as MongoDB's do.
  */
 export function createId(now = Date.now()): string {
   counter = (counter + 1) % COUNTER_LIMIT

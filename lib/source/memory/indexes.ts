@@ -4,7 +4,10 @@ import { FieldIndex, type Place } from './field-index.ts'
 
 /** So many fields have an index at the most. */
 const MOST_FIELDS = 4
-/** A field gets an index when it is asked for so many times: one that is asked for once would not make up for the making. */
+/**
+ * A field gets an index when it is asked for so many times: one that is asked for once would not make up for
+ * the making.
+ */
 const ASKED = 2
 /** What was of no use to the last so many questions makes room for another. */
 const IDLE = 100
@@ -57,8 +60,8 @@ export class Indexes {
   }
 
   /**
-   * The places of all documents that have one of the values at each of the paths, and of some others, in the order of insertion; undefined where a look at
-   * all `places` is as good.
+   * The places of all documents that have one of the values at each of the paths, and of some others, in the
+   * order of insertion; undefined where a look at all `places` is as good.
    */
   find(
     wanted: ReadonlyMap<string, readonly Scalar[]>,
@@ -91,7 +94,9 @@ export class Indexes {
     return best
   }
 
-  /** Makes an index where the field is asked for often enough, and there is room for it; true where it did. */
+  /**
+   * Makes an index where the field is asked for often enough, and there is room for it; true where it did.
+   */
   #ask(path: string, places: { values(): Iterable<Place> }): boolean {
     if (this.#uses.has(path)) return false
     const times = (this.#asked.get(path) ?? 0) + 1

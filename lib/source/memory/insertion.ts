@@ -25,7 +25,10 @@ export function prepare(given: unknown): Document {
   return document
 }
 
-/** A document with its `_id` first, and a new one where it has none. `other` may hold the `_id` that it must not differ from. */
+/**
+ * A document with its `_id` first, and a new one where it has none. `other` may hold the `_id` that it must
+ * not differ from.
+ */
 export function identified({ _id, ...fields }: Document, other: Document): Document {
   const id = _id ?? createId()
   if (Array.isArray(id)) throw invalid("An `_id` can't be an array.")

@@ -12,8 +12,9 @@ export interface Positions {
 }
 
 /**
- * Reads the `arrayFilters` of an update that uses them as `names` says: `[{ 't.done': false }]` is about `$[t]`. Throws `INVALID_QUERY` for
- * a filter that is about several names or about one that the update doesn't use, and for a name without a filter.
+ * Reads the `arrayFilters` of an update that uses them as `names` says: `[{ 't.done': false }]` is about
+ * `$[t]`. Throws `INVALID_QUERY` for a filter that is about several names or about one that the update
+ * doesn't use, and for a name without a filter.
  */
 export function parseFilters(
   arrayFilters: unknown,
@@ -42,7 +43,10 @@ export function parseFilters(
   return filters
 }
 
-/** The paths that a path with positions means in this document. Throws `INVALID_OPERATION` where MongoDB would. */
+/**
+ * The paths that a path with positions means in this document. Throws `INVALID_OPERATION` where MongoDB
+ * would.
+ */
 export function expand(
   document: Document,
   segments: readonly string[],
@@ -67,7 +71,8 @@ export function expand(
 function matched(path: readonly string[], array: readonly Json[], query: Query): number {
   const conditions = conditionsOn(path.join('.'), query).map(compile)
   const holds = (element: Json, match: Match) => match(within(path, element))
-  // With several conditions MongoDB leaves open which one counts; an element for which all hold is what is meant.
+  // With several conditions MongoDB leaves open which one counts; an element for which all hold is what is
+  // meant.
   const all = array.findIndex((element) => conditions.every((match) => holds(element, match)))
   const first = conditions[0]
   const index = all < 0 && first ? array.findIndex((element) => holds(element, first)) : all

@@ -8,15 +8,19 @@ import type { Query } from '../source.ts'
 export type Match = (document: Document) => boolean
 
 /**
- * Compiles a query against JSON documents, just as criteria are compiled, so that a source and the server never differ about a document.
- * Dates, ObjectIds and the like are compared in the JSON form in which they were stored. Throws `INVALID_QUERY`.
+ * Compiles a query against JSON documents, just as criteria are compiled, so that a source and the server
+ * never differ about a document. Dates, ObjectIds and the like are compared in the JSON form in which they
+ * were stored. Throws `INVALID_QUERY`.
  */
 export function compile(query: Query): Match {
   checkQuery(query, 'The query')
   return Object.keys(query).length === 0 ? () => true : matcher(query)
 }
 
-/** The `_id` that a query asks for by equality; `undefined` when it doesn't, so that the documents must be scanned. */
+/**
+ * The `_id` that a query asks for by equality; `undefined` when it doesn't, so that the documents must be
+ * scanned.
+ */
 export function queriedId(query: Query): Json | undefined {
   const id = Object.hasOwn(query, '_id') ? literal(operand(query._id)) : undefined
   // `null` also asks for documents without the field, an array for those that hold it.

@@ -7,7 +7,10 @@ import { inOrder, type Place } from './field-index.ts'
 import { Indexes } from './indexes.ts'
 import { compile, queriedId } from './query.ts'
 
-/** The documents of one collection, in the order of insertion. A document is never changed: an update puts another one in its place. */
+/**
+ * The documents of one collection, in the order of insertion. A document is never changed: an update puts
+ * another one in its place.
+ */
 export class Store {
   readonly #places = new Map<string, Place>()
   readonly #indexes = new Indexes()
@@ -22,7 +25,9 @@ export class Store {
     return this.#places.get(idKey(id))?.document
   }
 
-  /** The documents that match, at most `limit`. One that is asked for by its `_id` is found without a scan. */
+  /**
+   * The documents that match, at most `limit`. One that is asked for by its `_id` is found without a scan.
+   */
   find(query: Query, limit = Number.POSITIVE_INFINITY): Document[] {
     const only = soleId(query)
     if (only !== undefined) {
@@ -38,7 +43,10 @@ export class Store {
     return found
   }
 
-  /** The documents that may match, as far as indexes tell, in the order of insertion. The query must be one that compiles. */
+  /**
+   * The documents that may match, as far as indexes tell, in the order of insertion. The query must be one
+   * that compiles.
+   */
   candidates(query: Query): Document[] {
     const documents: Document[] = []
     for (const { document } of this.#candidates(query)) documents.push(document)
@@ -90,7 +98,10 @@ export class Store {
   }
 }
 
-/** The `_id` of a query for nothing else, where it is a plain value: the commonest query, and compiling costs more than all the rest of it. */
+/**
+ * The `_id` of a query for nothing else, where it is a plain value: the commonest query, and compiling costs
+ * more than all the rest of it.
+ */
 function soleId(query: Query): string | number | undefined {
   const { _id } = query
   const plain = typeof _id === 'string' || (typeof _id === 'number' && Number.isFinite(_id))

@@ -4,7 +4,10 @@ import type { OperationName } from '../../model/operation.ts'
 import { notKnown } from '../../model/unknown.ts'
 import { isObject, stored } from './value.ts'
 
-/** One field of an update document: `{ $inc: { 'a.b': 1 } }` is the step `{ operation: 'inc', segments: ['a', 'b'], data: 1 }`. */
+/**
+ * One field of an update document: `{ $inc: { 'a.b': 1 } }` is the step `{ operation: 'inc', segments: ['a',
+ * 'b'], data: 1 }`.
+ */
 export interface Step {
   operation: OperationName
   /** The path as it was written, which may hold `$`, `$[]` and `$[name]`. */
@@ -32,8 +35,9 @@ const OPERATORS = new Map<string, OperationName>([
 ])
 
 /**
- * Reads a MongoDB update document, as steps in the order in which MongoDB takes them (by path). Throws `INVALID_OPERATION` for what
- * MongoDB would refuse whatever the documents are: unknown operators, a replacement, two operators on one path, arguments of a wrong type.
+ * Reads a MongoDB update document, as steps in the order in which MongoDB takes them (by path). Throws
+ * `INVALID_OPERATION` for what MongoDB would refuse whatever the documents are: unknown operators, a
+ * replacement, two operators on one path, arguments of a wrong type.
  */
 export function parseUpdate(update: unknown): Step[] {
   if (Array.isArray(update)) throw invalid('The memory source does not support update pipelines.')
@@ -73,7 +77,10 @@ export function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_OPERATION', message)
 }
 
-/** Splits a dotted path of MongoDB's. Throws `INVALID_PATH` for what MongoDB or Particle's own paths can't name. */
+/**
+ * Splits a dotted path of MongoDB's. Throws `INVALID_PATH` for what MongoDB or Particle's own paths can't
+ * name.
+ */
 export function segmentsOf(path: string): string[] {
   const segments = path.split('.')
   for (const [index, segment] of segments.entries()) {

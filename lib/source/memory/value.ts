@@ -5,8 +5,8 @@ import { toJson } from '../../model/json.ts'
 type JsonObject = { [key: string]: Json }
 
 /**
- * A value as it is stored. Throws `INVALID_OPERATION` for what JSON can't hold (a BigInt, an object within itself) and for a field named
- * `__proto__`, which no client could take safely.
+ * A value as it is stored. Throws `INVALID_OPERATION` for what JSON can't hold (a BigInt, an object within
+ * itself) and for a field named `__proto__`, which no client could take safely.
  */
 export function stored(value: unknown): Json {
   let json: Json

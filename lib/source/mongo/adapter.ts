@@ -28,22 +28,30 @@ import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.t
 
 /** Options of {@link mongo}. */
 export interface MongoOptions {
-  /** Further stages of the change stream, say a `$match` that leaves out busy collections of no interest. They must keep `_id` and whole events. */
+  /**
+   * Further stages of the change stream, say a `$match` that leaves out busy collections of no interest. They
+   * must keep `_id` and whole events.
+   */
   pipeline?: BsonDocument[]
-  /** How long the server waits for a change before it says that there is none, in milliseconds. Default 200. */
+  /**
+   * How long the server waits for a change before it says that there is none, in milliseconds. Default 200.
+   */
   maxAwaitTimeMS?: number
 }
 
 /**
- * A MongoDB database as a source: one change stream for the whole database, whatever the number of collections and clients.
- * Made by {@link mongo}.
+ * A MongoDB database as a source: one change stream for the whole database, whatever the number of
+ * collections and clients. Made by {@link mongo}.
  *
- * Positions are `<seconds>.<increment>.<ordinal>`: a cluster time, and which of that time's events (a transaction has many).
- * They are the same on every process that follows the database with the same pipeline.
+ * Positions are `<seconds>.<increment>.<ordinal>`: a cluster time, and which of that time's events (a
+ * transaction has many). They are the same on every process that follows the database with the same pipeline.
  */
 export class MongoAdapter implements Adapter {
   readonly name = 'mongo'
-  /** The database's name and, where there is one, the pipeline: the ordinals of positions depend on what it lets through. */
+  /**
+   * The database's name and, where there is one, the pipeline: the ordinals of positions depend on what it
+   * lets through.
+   */
   readonly store: string
   /** The database. */
   readonly db: Db
@@ -62,15 +70,19 @@ export class MongoAdapter implements Adapter {
       pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
   }
 
-  /** A collection of the database, for a data source's `collection`; `T` is the type of its documents, as in the driver's `db.collection<T>(name)`. */
+  /**
+   * A collection of the database, for a data source's `collection`; `T` is the type of its documents, as in
+   * the driver's `db.collection<T>(name)`.
+   */
   collection<T extends object = Document>(name: string): CollectionHandle<T> {
     this.#collections.add(name)
     return { adapter: this, collectionName: name }
   }
 
   /**
-   * Starts to follow the database. Rejects with `NO_REPLICA_SET` on a standalone server, and with the driver's error when the user may not
-   * do so; other failures are reported to `listener.error` and tried again.
+   * Starts to follow the database. Rejects with `NO_REPLICA_SET` on a standalone server, and with the
+   * driver's error when the user may not do so; other failures are reported to `listener.error` and tried
+   * again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     const failed = (error: unknown) => listener.error(error)
@@ -113,8 +125,8 @@ export class MongoAdapter implements Adapter {
   }
 
   /**
-   * The position of so many milliseconds ago, or of the oplog's oldest entry where that is later and may be read (`local.oplog.rs`). Where it
-   * may not, and the oplog is shorter, `open` starts from now.
+   * The position of so many milliseconds ago, or of the oplog's oldest entry where that is later and may be
+   * read (`local.oplog.rs`). Where it may not, and the oplog is shorter, `open` starts from now.
    */
   async past(milliseconds: number): Promise<string> {
     const { now, sharded } = await askServer(this.db)
@@ -134,7 +146,8 @@ export class MongoAdapter implements Adapter {
     first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
     this.#collections.add(collection)
-    // What the open stream has come to is known to be committed by a majority, where a ping's time may not be yet.
+    // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
+    // yet.
     const [following] = this.#following
     const from = following?.position ?? formatPosition(clusterTime(await serverTime(this.db)), ALL)
     const place = parsePosition(from)
@@ -156,8 +169,9 @@ export class MongoAdapter implements Adapter {
   }
 
   /**
-   * Whether the stream can begin at a time. MongoDB itself refuses one that its oplog no longer reaches back to (286), but not one of
-   * the future, where it would wait; SecantusDB begins at its oldest entry without a word. The oplog may not be for us to read: then the server's word counts.
+   * Whether the stream can begin at a time. MongoDB itself refuses one that its oplog no longer reaches back
+   * to (286), but not one of the future, where it would wait; SecantusDB begins at its oldest entry without a
+   * word. The oplog may not be for us to read: then the server's word counts.
    */
   async #isKept(time: ClusterTime, { now, sharded }: ServerFacts): Promise<boolean> {
     if (sharded) return time.t <= clusterTime(now).t + ROUTERS_APART_S
@@ -188,15 +202,15 @@ async function beginningAt(time: ClusterTime): Promise<Beginning> {
 const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
 
 /**
- * A database as a source. The same database of the same client gives the same adapter, so that a process has one change stream of it;
- * the options of the first call hold.
+ * A database as a source. The same database of the same client gives the same adapter, so that a process has
+ * one change stream of it; the options of the first call hold.
  *
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
  * @param db a database: `client.db('name')`, or `mongoose.connection.db` once mongoose is connected
- * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for unknown
- *   options
+ * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for
+ *   unknown options
  */
 export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)

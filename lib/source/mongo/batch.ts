@@ -13,9 +13,10 @@ export function eventTime(event: ChangeStreamDocument): ClusterTime | undefined 
 }
 
 /**
- * How many events at a batch's begin can be told at once. The rest are those of its last cluster time, where they belong together (a
- * transaction, a write of many documents) and more of them may follow: where the server may have cut the batch, or has shards, whose parts of a
- * transaction come one by one. The next answer tells, be it empty.
+ * How many events at a batch's begin can be told at once. The rest are those of its last cluster time, where
+ * they belong together (a transaction, a write of many documents) and more of them may follow: where the
+ * server may have cut the batch, or has shards, whose parts of a transaction come one by one. The next answer
+ * tells, be it empty.
  */
 export function tellable(
   batch: readonly ChangeStreamDocument[],

@@ -1,7 +1,8 @@
 import type { Document, Json } from '../../model/document.ts'
 
 /**
- * How BSON becomes JSON. Values are told by their {@link bsonType}, so that any version of the `bson` package will do.
+ * How BSON becomes JSON. Values are told by their {@link bsonType}, so that any version of the `bson` package
+ * will do.
  *
  * | BSON | JSON |
  * | --- | --- |
@@ -48,8 +49,8 @@ interface BsonValue {
 }
 
 /**
- * The name of a class of BSON; undefined for all else. The classes' prototypes hold it, in every version of `bson`: a document's own
- * field of the name `_bsontype` is data, which any user may have written.
+ * The name of a class of BSON; undefined for all else. The classes' prototypes hold it, in every version of
+ * `bson`: a document's own field of the name `_bsontype` is data, which any user may have written.
  */
 export function bsonType(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Object.hasOwn(value, '_bsontype')) return undefined

@@ -9,7 +9,10 @@ import { tokenTime } from './token.ts'
 
 /** How to read events. */
 export interface TranslateOptions {
-  /** Whether the stream was opened with `showExpandedEvents` (MongoDB 6.0 and later), which tells field names from array positions. */
+  /**
+   * Whether the stream was opened with `showExpandedEvents` (MongoDB 6.0 and later), which tells field names
+   * from array positions.
+   */
   expanded: boolean
   /** The collections that `dropDatabase` clears. */
   collections?: readonly string[]
@@ -21,8 +24,8 @@ export interface TranslateOptions {
 export interface Translation {
   changes: Change[]
   /**
-   * Set when no operation can say what changed (a field's name with a dot or a bracket in it): the one change has no operations yet,
-   * the document must be looked up and become a `set` of `.`.
+   * Set when no operation can say what changed (a field's name with a dot or a bracket in it): the one change
+   * has no operations yet, the document must be looked up and become a `set` of `.`.
    */
   needsDocument: boolean
 }
@@ -40,9 +43,10 @@ const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
 /**
  * What a change event means, as changes of the source contract. Pure.
  *
- * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each truncated array, removed field and
- * updated field, in this order (they never overlap: MongoDB reports no element past an array's new end); `drop` a `clear`, `dropDatabase`
- * one for each known collection, `rename` a `clear` of the old name and a `reload` of the new one. All others mean nothing.
+ * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each
+ * truncated array, removed field and updated field, in this order (they never overlap: MongoDB reports no
+ * element past an array's new end); `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
+ * a `clear` of the old name and a `reload` of the new one. All others mean nothing.
  */
 export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {
   const timestamp = eventTimestamp(event)
@@ -88,7 +92,10 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
   }
 }
 
-/** When an event happened, as ISO 8601: its `wallTime` (MongoDB 6.0 and later), else its cluster time's second. */
+/**
+ * When an event happened, as ISO 8601: its `wallTime` (MongoDB 6.0 and later), else its cluster time's
+ * second.
+ */
 export function eventTimestamp(event: ChangeStreamDocument): string {
   if ('wallTime' in event && event.wallTime instanceof Date) return event.wallTime.toISOString()
   const time = event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
@@ -122,8 +129,9 @@ export function updateOperations(
 }
 
 /**
- * The segments of a field's path. MongoDB lists a path in `disambiguatedPaths` when a field's name in it has a dot or is numeric; with
- * `showExpandedEvents` a numeric segment of a path that is not listed is hence an array position. Without, one can't tell.
+ * The segments of a field's path. MongoDB lists a path in `disambiguatedPaths` when a field's name in it has
+ * a dot or is numeric; with `showExpandedEvents` a numeric segment of a path that is not listed is hence an
+ * array position. Without, one can't tell.
  */
 function fieldPath(field: string, known: Record<string, unknown> | undefined, expanded: boolean): FieldPath {
   const listed = known && Object.hasOwn(known, field) ? known[field] : undefined
@@ -145,7 +153,7 @@ function found(...changes: Change[]): Translation {
 }
 
 /** Whether an event is about one document. */
-export function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
+function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
   return KEYED.has(event.operationType)
 }
 
@@ -174,15 +182,18 @@ function start(
   }
 }
 
-/** The document before the change, where the collection keeps pre-images and this one hasn't expired: else it is null, or not there. */
+/**
+ * The document before the change, where the collection keeps pre-images and this one hasn't expired: else it
+ * is null, or not there.
+ */
 function imageBefore(event: KeyedEvent): { before?: Document } {
   const image = 'fullDocumentBeforeChange' in event ? event.fullDocumentBeforeChange : undefined
   return image ? { before: documentToJson(image) } : {}
 }
 
 /**
- * The document after an update, from its pre-image, as MongoDB itself makes its post-images (`fullDocument: 'whenAvailable'`): this spares
- * the wire the second document. (SecantusDB gives a later one there.)
+ * The document after an update, from its pre-image, as MongoDB itself makes its post-images (`fullDocument:
+ * 'whenAvailable'`): this spares the wire the second document. (SecantusDB gives a later one there.)
  */
 function documentAfter(before: Document | undefined, operations: readonly Operation[]): Document | undefined {
   try {

@@ -23,7 +23,10 @@ export interface ChannelReports {
   debug(message: string): void
 }
 
-/** How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are told at once. */
+/**
+ * How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are
+ * told at once.
+ */
 const MAX_AWAIT_MS = 1000
 
 /** One namespace's change stream and its listeners. */

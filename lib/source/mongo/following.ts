@@ -1,7 +1,7 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Change, ChangeListener } from '../source.ts'
 import { eventTime } from './batch.ts'
-import { isKeyed, reloads, type TranslateOptions, type Translation, translate } from './change.ts'
+import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
@@ -77,9 +77,10 @@ export class Following {
   }
 
   /**
-   * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for the next answer to the open
-   * stream: a second stream is asked for what comes after what was told. Its first answer holds all that there is without waiting, so an
-   * empty one is proof. (Not with a sharded cluster, whose router answers before all shards did.)
+   * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for
+   * the next answer to the open stream: a second stream is asked for what comes after what was told. Its
+   * first answer holds all that there is without waiting, so an empty one is proof. (Not with a sharded
+   * cluster, whose router answers before all shards did.)
    */
   async reach(time: Timestamp): Promise<void> {
     const target = clusterTime(time)
@@ -103,8 +104,6 @@ export class Following {
     let ordinal = this.#eventOrdinal
     const all: Change[] = []
     const incomplete = new Set<Change>()
-    /** What nobody serves is not converted; a collection that is served meanwhile is read again. */
-    const unserved = new Set<Change>()
     let position = this.position
     for (const event of events) {
       const at = eventTime(event) ?? time
@@ -117,11 +116,7 @@ export class Following {
         collections: collections(),
         position: (index: number) => formatPosition(at, first + index),
       }
-      const isServed = !isKeyed(event) || isKnown(event.ns.coll, options.collections)
-      const { changes, needsDocument } = isServed
-        ? this.#translated(event, options)
-        : { changes: reloads(event, options), needsDocument: false }
-      if (!isServed) for (const change of changes) unserved.add(change)
+      const { changes, needsDocument } = this.#translated(event, options)
       ordinal += Math.max(1, changes.length)
       all.push(...changes)
       if (needsDocument) for (const change of changes) incomplete.add(change)
@@ -136,20 +131,17 @@ export class Following {
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
     )
-    const told = complete.filter(
-      (change) => !unserved.has(change) || isKnown(change.collection, collections()),
-    )
     this.#eventTime = time
     this.#eventOrdinal = ordinal
     if (position === this.position) return
     this.position = position
-    if (told.length > 0) this.#listener.changes(told, position)
+    if (complete.length > 0) this.#listener.changes(complete, position)
     else this.#listener.progress(position)
   }
 
   /**
-   * What an event means. One that can't be taken is passed over, and its collection is read again: else it would come again and again,
-   * and nothing after it.
+   * What an event means. One that can't be taken is passed over, and its collection is read again: else it
+   * would come again and again, and nothing after it.
    */
   #translated(event: ChangeStreamDocument, options: TranslateOptions): Translation {
     try {
@@ -161,9 +153,10 @@ export class Following {
   }
 
   /**
-   * How far an empty answer reaches. The token tells how far the server has looked, but it counts only up to a time that was known before the
-   * question was put (SecantusDB makes the token's time after it has looked). Where the token stays the same in two empty
-   * answers in a row, the server has nothing left to look at, so that everything up to the time known before the first of them was seen.
+   * How far an empty answer reaches. The token tells how far the server has looked, but it counts only up to
+   * a time that was known before the question was put (SecantusDB makes the token's time after it has
+   * looked). Where the token stays the same in two empty answers in a row, the server has nothing left to
+   * look at, so that everything up to the time known before the first of them was seen.
    */
   #onQuiet(resumeToken: unknown, asked: ClusterTime): void {
     const looked = tokenTime(resumeToken)
@@ -182,7 +175,9 @@ export class Following {
     this.#listener.progress(position)
   }
 
-  /** Whether a change should have been told already, and was not: by its own word the server had come further. */
+  /**
+   * Whether a change should have been told already, and was not: by its own word the server had come further.
+   */
   #isLate(position: string): boolean {
     if (this.#again !== undefined && comparePositions(position, this.#again) <= 0) return false
     return comparePositions(position, this.position) <= 0
@@ -208,11 +203,6 @@ export class Following {
   }
 }
 
-/** Whether somebody may ask for a collection. Who follows a database without naming any is told of all. */
-function isKnown(name: string, collections: readonly string[]): boolean {
-  return collections.length === 0 || collections.includes(name)
-}
-
 /** Whether events that begin with those of a position's cluster time hold more than what comes up to it. */
 function exceeds(events: readonly ChangeStreamDocument[], position: string): boolean {
   const place = parsePosition(position)
@@ -222,7 +212,9 @@ function exceeds(events: readonly ChangeStreamDocument[], position: string): boo
   return times.filter((time) => time && compareTimes(time, place.time) === 0).length > place.ordinal + 1
 }
 
-/** What happened at one cluster time was written at once: by a transaction, or by one write of many documents. */
+/**
+ * What happened at one cluster time was written at once: by a transaction, or by one write of many documents.
+ */
 function joinEqualTimes(changes: readonly Change[]): void {
   let last: Change | undefined
   let lastTime = ''

@@ -13,7 +13,10 @@ export interface NormalEvent {
   namespace: string
   /** What changed in one document; empty with `reset`. */
   oplist: DocumentOperation[]
-  /** The collection was dropped or renamed, or the history is lost: what was read of it before holds no more, read it again. */
+  /**
+   * The collection was dropped or renamed, or the history is lost: what was read of it before holds no more,
+   * read it again.
+   */
   reset?: true
 }
 
@@ -63,7 +66,10 @@ export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
   return result
 }
 
-/** What an event is in the format `normal`: nothing for most events that aren't about documents, two for a rename. */
+/**
+ * What an event is in the format `normal`: nothing for most events that aren't about documents, two for a
+ * rename.
+ */
 export async function normalEvents(
   event: ChangeStreamDocument,
   expanded: boolean,

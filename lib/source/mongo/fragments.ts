@@ -1,8 +1,8 @@
 import type { ChangeStreamDocument } from 'mongodb'
 
 /**
- * Puts events together again that the server had to split (by `$changeStreamSplitLargeEvent`, over 16 MB). A fragment has a resume token of its own,
- * a number, and some of the event's fields.
+ * Puts events together again that the server had to split (by `$changeStreamSplitLargeEvent`, over 16 MB). A
+ * fragment has a resume token of its own, a number, and some of the event's fields.
  */
 export class Fragments {
   #whole: Partial<ChangeStreamDocument> = {}
@@ -13,7 +13,10 @@ export class Fragments {
     return this.#taken > 0
   }
 
-  /** Takes what the stream gave; returns the event once it is whole. Throws where a fragment is missing: the event must come again. */
+  /**
+   * Takes what the stream gave; returns the event once it is whole. Throws where a fragment is missing: the
+   * event must come again.
+   */
   take(part: ChangeStreamDocument): ChangeStreamDocument | undefined {
     const { splitEvent, ...fields } = part
     const { fragment, of } = splitEvent ?? { fragment: 1, of: 1 }

@@ -4,7 +4,10 @@ import { bsonType } from './bson.ts'
 
 type Clause = Record<string, unknown>
 
-/** Types whose values keep their order in JSON, among each other and beside numbers and null; of any two lines they do not. */
+/**
+ * Types whose values keep their order in JSON, among each other and beside numbers and null; of any two lines
+ * they do not.
+ */
 const GROUPS = [['string', 'bool'], ['date'], ['objectId']] as const
 
 /** Types whose values have another order in JSON. */
@@ -29,8 +32,8 @@ const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
 const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
 /**
- * A filter that finds the documents which make MongoDB's order of a collection another one than that of the documents' JSON forms. Undefined where
- * those that were read do already.
+ * A filter that finds the documents which make MongoDB's order of a collection another one than that of the
+ * documents' JSON forms. Undefined where those that were read do already.
  *
  * @param documents the first documents by MongoDB's order
  */

@@ -28,10 +28,12 @@ const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?
  * Equality, `$eq` and `$in` become one `$in`; `$ne` and `$nin` one `$nin`; `$all` an `$and`; `$not` a `$nor`;
  * `$and $or $nor $elemMatch` are converted within. Other operators pass as they are.
  *
- * `$gt $gte $lt $lte` of the text of a date (`2024`, `2024-05-06`, up to the millisecond) also find Dates, a second more than asked for, since
- * texts are in another order than times at the edges: the filter may find too much, never too little, and what it found must be matched again
- * in its JSON form. So do orders of all texts, patterns and `$type` find what has another type in BSON and is a text in JSON; but not within
- * `$elemMatch`. And `$not` and `$nor` of a number don't find the Decimal128 or large Int64 that is no number in JSON.
+ * `$gt $gte $lt $lte` of the text of a date (`2024`, `2024-05-06`, up to the millisecond) also find Dates, a
+ * second more than asked for, since texts are in another order than times at the edges: the filter may find
+ * too much, never too little, and what it found must be matched again in its JSON form. So do orders of all
+ * texts, patterns and `$type` find what has another type in BSON and is a text in JSON; but not within
+ * `$elemMatch`. And `$not` and `$nor` of a number don't find the Decimal128 or large Int64 that is no number
+ * in JSON.
  *
  * @param wide whether the filter may find too much: not below a negation
  */
@@ -160,7 +162,10 @@ function ordersDates(value: unknown): boolean {
   )
 }
 
-/** `$elemMatch` holds either a query or bare operators; of the latter only those that stay a single operator can be converted. */
+/**
+ * `$elemMatch` holds either a query or bare operators; of the latter only those that stay a single operator
+ * can be converted.
+ */
 function elementFilter(value: unknown, classes: BsonClasses): unknown {
   if (typeof value !== 'object' || value === null) return value
   const logical = ['$and', '$or', '$nor']
@@ -181,7 +186,10 @@ function elementFilter(value: unknown, classes: BsonClasses): unknown {
   return result
 }
 
-/** One object of fields in place of an `$and` of them, which some servers of the wire protocol don't know within `$elemMatch`. */
+/**
+ * One object of fields in place of an `$and` of them, which some servers of the wire protocol don't know
+ * within `$elemMatch`.
+ */
 function merged(filter: Clause): Clause {
   const clauses = filter.$and as Clause[] | undefined
   const names = clauses?.flatMap((clause) => Object.keys(clause)) ?? []

@@ -35,10 +35,12 @@ const BATCH = 1000
 const NO_MAJORITY = new Set([148, 72])
 
 /**
- * Reads documents in batches of 1,000, each handed over before the next is asked for. Returns a cluster time after all that was read.
+ * Reads documents in batches of 1,000, each handed over before the next is asked for. Returns a cluster time
+ * after all that was read.
  *
- * Reads with the concern "majority" in a causal session: change streams tell only of what a majority has, and a read of less would
- * miss what the stream has told already, a read of more would show what may be rolled back.
+ * Reads with the concern "majority" in a causal session: change streams tell only of what a majority has, and
+ * a read of less would miss what the stream has told already, a read of more would show what may be rolled
+ * back.
  */
 export async function readDocuments(
   request: ReadRequest,
@@ -74,7 +76,8 @@ async function readWith(
       batchSize: BATCH,
     } as const
     const collection = request.db.collection(request.collection)
-    // The filter may find too much, and the server's idea of equality (5 and Decimal128 5) is not that of the JSON forms.
+    // The filter may find too much, and the server's idea of equality (5 and Decimal128 5) is not that of the
+    // JSON forms.
     const matches = Object.keys(request.query).length === 0 ? () => true : matcher(request.query)
     const first = request.first && (await readFirst(collection, filter, request.first, options, matches))
     if (first) {
@@ -98,7 +101,10 @@ async function readWith(
   }
 }
 
-/** The first documents of an order; undefined where MongoDB can't tell which ones they are by the order of their JSON forms. */
+/**
+ * The first documents of an order; undefined where MongoDB can't tell which ones they are by the order of
+ * their JSON forms.
+ */
 async function readFirst(
   collection: Collection,
   filter: Filter<BsonDocument>,

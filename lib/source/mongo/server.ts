@@ -55,8 +55,9 @@ export interface Beginning {
 }
 
 /**
- * The present end of a database's changes, by the token that a new change stream begins with. (A token is right by the stream's own order.
- * By time alone SecantusDB passes over what is dated before and committed after, and it reads its whole oplog to find the place.)
+ * The present end of a database's changes, by the token that a new change stream begins with. (A token is
+ * right by the stream's own order. By time alone SecantusDB passes over what is dated before and committed
+ * after, and it reads its whole oplog to find the place.)
  */
 export async function askPresent(db: Db): Promise<Beginning> {
   const { events, token, now } = await firstBatch(db, [{ $changeStream: {} }])
@@ -67,8 +68,9 @@ export async function askPresent(db: Db): Promise<Beginning> {
 }
 
 /**
- * What a change stream tells at once, without waiting for more; it is closed again. `after` is a cluster time that a majority is to have
- * before: a new primary might not know yet that it has what was read from another one.
+ * What a change stream tells at once, without waiting for more; it is closed again. `after` is a cluster time
+ * that a majority is to have before: a new primary might not know yet that it has what was read from another
+ * one.
  */
 export async function firstBatch(
   db: Db,
@@ -84,7 +86,9 @@ export async function firstBatch(
   return { events, token, now: reply.operationTime }
 }
 
-/** The time of the oldest entry of the server's oplog; undefined where it may not be read, or there is none. */
+/**
+ * The time of the oldest entry of the server's oplog; undefined where it may not be read, or there is none.
+ */
 export async function oldestTime(client: MongoClient): Promise<ClusterTime | undefined> {
   try {
     const oplog = client.db('local').collection<{ ts?: Timestamp }>('oplog.rs')
@@ -97,8 +101,8 @@ export async function oldestTime(client: MongoClient): Promise<ClusterTime | und
 }
 
 /**
- * Whether a collection of the database keeps pre-images. It is asked first since a server that is to tell them looks one up for each
- * event, also where there are none.
+ * Whether a collection of the database keeps pre-images. It is asked first since a server that is to tell
+ * them looks one up for each event, also where there are none.
  */
 export async function keepsImages(db: Db): Promise<boolean> {
   const filter = { 'options.changeStreamPreAndPostImages.enabled': true }

@@ -6,8 +6,8 @@ import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
 
 /**
- * How values are read, whatever the client's own options are: without loss, and told by their classes. A text that is not UTF-8, which
- * some drivers write, must not end the stream.
+ * How values are read, whatever the client's own options are: without loss, and told by their classes. A text
+ * that is not UTF-8, which some drivers write, must not end the stream.
  */
 export const READ_OPTIONS = {
   promoteLongs: true,
@@ -31,18 +31,26 @@ export interface EventStreamOptions {
   expanded: boolean
   /** Whether a router of a sharded cluster answers. */
   sharded: boolean
-  /** The database that is asked whether a collection of it keeps pre-images; where one does, events hold them (`fullDocumentBeforeChange`). */
+  /**
+   * The database that is asked whether a collection of it keeps pre-images; where one does, events hold them
+   * (`fullDocumentBeforeChange`).
+   */
   images?: Db
   start: Beginning
 }
 
-/** What an {@link EventStream} calls, one call at a time: the next one waits for the promise that it returned. */
+/**
+ * What an {@link EventStream} calls, one call at a time: the next one waits for the promise that it returned.
+ */
 export interface EventStreamHandler {
-  /** What came at once, in order, and nothing less than all of a cluster time that belongs together. When it rejects, the stream is opened again and these events come again. */
+  /**
+   * What came at once, in order, and nothing less than all of a cluster time that belongs together. When it
+   * rejects, the stream is opened again and these events come again.
+   */
   events(events: readonly ChangeStreamDocument[]): void | Promise<void>
   /**
-   * The server had nothing to tell. `asked` is the last cluster time that was known when it was asked, `token` how far the server says
-   * that it has looked.
+   * The server had nothing to tell. `asked` is the last cluster time that was known when it was asked,
+   * `token` how far the server says that it has looked.
    */
   quiet(token: unknown, asked: ClusterTime): void
   /** The history is gone; returns where to go on from. */
@@ -51,8 +59,9 @@ export interface EventStreamHandler {
 }
 
 /**
- * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another cluster;
- * BSONObjectTooLarge: an event over 16 MB where the server can't split it, which would come again for ever.
+ * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another
+ * cluster; BSONObjectTooLarge: an event over 16 MB where the server can't split it, which would come again
+ * for ever.
  */
 const HISTORY_LOST = new Set([286, 280, 260, 10334])
 
@@ -62,8 +71,8 @@ const SPLIT = '$changeStreamSplitLargeEvent'
 const UNKNOWN_STAGE = new Set([40324, 323])
 
 /**
- * One change stream that is kept open: it is opened again after an error (after a pause of 0.5 s that doubles up to 30 s) and after an
- * `invalidate` event, from the place to which its events were handled.
+ * One change stream that is kept open: it is opened again after an error (after a pause of 0.5 s that doubles
+ * up to 30 s) and after an `invalidate` event, from the place to which its events were handled.
  */
 export class EventStream {
   /** Resolves when the server first accepted the stream, or when it was closed before. */
@@ -170,7 +179,8 @@ export class EventStream {
         this.#accept()
         known = true
         resolve()
-        // The driver goes on by itself after some errors, at once and for ever: that is well only as long as it gets any further.
+        // The driver goes on by itself after some errors, at once and for ever: that is well only as long as
+        // it gets any further.
         if (cursorOf(stream) === cursor) return
         cursor = cursorOf(stream)
         this.#interruptions += 1
@@ -199,13 +209,15 @@ export class EventStream {
       const next = stream.tryNext()
       next.catch(() => {})
       this.#asked = next
-      // What has come already is there before this turn ends; then the batch is handed over while the server is asked for more.
+      // What has come already is there before this turn ends; then the batch is handed over while the server
+      // is asked for more.
       if (batch.length > 0 && (await isLater(next))) {
         const ready = tellable(batch, this.#options.sharded, (event) => {
           try {
             return BSON.calculateObjectSize(event)
           } catch {
-            // It takes a field of the name `_bsontype` for a class. Of an unknown size, the event may be a large one.
+            // It takes a field of the name `_bsontype` for a class. Of an unknown size, the event may be a
+            // large one.
             return Number.POSITIVE_INFINITY
           }
         })
@@ -244,7 +256,10 @@ export class EventStream {
     }
   }
 
-  /** A question to the server that is still open must not hold up close(). (A race with one lasting promise would keep all of its losers.) */
+  /**
+   * A question to the server that is still open must not hold up close(). (A race with one lasting promise
+   * would keep all of its losers.)
+   */
   async #unlessClosed<T>(promise: Promise<T>): Promise<T | null> {
     if (this.#closed) return null
     return await new Promise((resolve, reject) => {
@@ -272,7 +287,10 @@ async function isLater(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([settled, new Promise<boolean>((resolve) => setImmediate(resolve, true))])
 }
 
-/** Not of the driver's documented interface; where it has none, nothing is noticed, and the driver goes on by itself. */
+/**
+ * Not of the driver's documented interface; where it has none, nothing is noticed, and the driver goes on by
+ * itself.
+ */
 function cursorOf(stream: ChangeStream): unknown {
   return (stream as { cursor?: unknown }).cursor
 }

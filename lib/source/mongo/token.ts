@@ -1,10 +1,12 @@
 import type { ClusterTime } from './time.ts'
 
 /**
- * The cluster time inside a change stream's resume token (`{ _data: <hex> }`); `undefined` for a token of an unknown form.
+ * The cluster time inside a change stream's resume token (`{ _data: <hex> }`); `undefined` for a token of an
+ * unknown form.
  *
- * MongoDB's `_data` is a KeyString whose first component is the cluster time: the type byte 82, then seconds and increment, four bytes
- * each, big-endian. SecantusDB's is a BSON document with the cluster time as its Timestamp `t`.
+ * MongoDB's `_data` is a KeyString whose first component is the cluster time: the type byte 82, then seconds
+ * and increment, four bytes each, big-endian. SecantusDB's is a BSON document with the cluster time as its
+ * Timestamp `t`.
  */
 export function tokenTime(token: unknown): ClusterTime | undefined {
   if (typeof token !== 'object' || token === null) return undefined

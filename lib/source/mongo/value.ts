@@ -1,6 +1,9 @@
 import type { Json } from '../../model/document.ts'
 
-/** The classes of the driver that are needed to go from JSON back to BSON: `await import('mongodb')` has them all. */
+/**
+ * The classes of the driver that are needed to go from JSON back to BSON: `await import('mongodb')` has them
+ * all.
+ */
 export type BsonClasses = Pick<typeof import('mongodb'), 'Binary' | 'Decimal128' | 'Long' | 'ObjectId'>
 
 const OBJECT_ID = /^[0-9a-f]{24}$/
@@ -11,9 +14,9 @@ const DECIMAL = /^-?(?:\d+(?:\.\d+)?(?:E[+-]?\d+)?|Infinity|NaN)$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /**
- * The BSON values that a JSON value of a query may stand for, the value itself first: the JSON form doesn't tell the string
- * `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past the safe integers. In objects and arrays
- * either no string is converted or each that can be.
+ * The BSON values that a JSON value of a query may stand for, the value itself first: the JSON form doesn't
+ * tell the string `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past
+ * the safe integers. In objects and arrays either no string is converted or each that can be.
  */
 export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
@@ -23,8 +26,8 @@ export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] 
 }
 
 /**
- * A value that the driver writes as it is: it takes an object with a field of the name `_bsontype` for one of its classes, and refuses
- * it, but no Map.
+ * A value that the driver writes as it is: it takes an object with a field of the name `_bsontype` for one of
+ * its classes, and refuses it, but no Map.
  */
 function writable(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !isPlain(value)) return value
@@ -33,7 +36,10 @@ function writable(value: unknown): unknown {
   return Object.hasOwn(value, '_bsontype') ? new Map(entries) : Object.fromEntries(entries)
 }
 
-/** The documents' `_id`s, in any BSON form, that may stand behind ids in JSON form: as in queries, and Decimal128 and Binary. */
+/**
+ * The documents' `_id`s, in any BSON form, that may stand behind ids in JSON form: as in queries, and
+ * Decimal128 and Binary.
+ */
 export function idCandidates(ids: readonly Json[], classes: BsonClasses): unknown[] {
   return ids.flatMap((id) => [
     ...bsonCandidates(id, classes),

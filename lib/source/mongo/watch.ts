@@ -23,7 +23,10 @@ export interface MongoWatchOptions<F extends WatchFormat = 'normal'> {
   url?: string
   /** Default `'normal'`. */
   format?: F
-  /** Told of a failure: of the connection (it is tried again after 0.5 s to 30 s), or of a listener. Default: a warning of the process. */
+  /**
+   * Told of a failure: of the connection (it is tried again after 0.5 s to 30 s), or of a listener. Default:
+   * a warning of the process.
+   */
   onError?: (error: unknown) => void
   /** Told what happens, in a sentence. */
   onDebug?: (message: string) => void
@@ -32,7 +35,10 @@ export interface MongoWatchOptions<F extends WatchFormat = 'normal'> {
 /** Ends a watch at once. */
 export interface StopWatching {
   (): void
-  /** Resolves when the watch is known to miss nothing from here on; rejects when it can't be opened (`NO_REPLICA_SET`), or was stopped before (`CLOSED`). */
+  /**
+   * Resolves when the watch is known to miss nothing from here on; rejects when it can't be opened
+   * (`NO_REPLICA_SET`), or was stopped before (`CLOSED`).
+   */
   readonly ready: Promise<void>
 }
 
@@ -40,7 +46,8 @@ const OPTIONS = ['client', 'url', 'format', 'onError', 'onDebug']
 const FORMATS = ['normal', 'pretty', 'raw']
 
 /**
- * Watches collections, databases or a whole MongoDB by change streams: one for each namespace, shared by its listeners.
+ * Watches collections, databases or a whole MongoDB by change streams: one for each namespace, shared by its
+ * listeners.
  *
  *     const watcher = new MongoWatch({ format: 'normal', client })
  *     const stop = watcher.watch('test.users', (event) => console.log(event.oplist))
@@ -63,9 +70,10 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
   }
 
   /**
-   * Watches `'test.users'`, `'test.*'` or `'*'`. Returns at once a function that ends the watch; the stream opens in the background.
-   * What is written after its `ready` resolved is never missed, also not through lost connections; what was written before the call is
-   * never told. Throws `INVALID_OPTION` on a malformed namespace.
+   * Watches `'test.users'`, `'test.*'` or `'*'`. Returns at once a function that ends the watch; the stream
+   * opens in the background. What is written after its `ready` resolved is never missed, also not through
+   * lost connections; what was written before the call is never told. Throws `INVALID_OPTION` on a malformed
+   * namespace.
    */
   watch(namespace: string, listener: (event: WatchEvents[F]) => void): StopWatching {
     const parsed = parseNamespace(namespace)

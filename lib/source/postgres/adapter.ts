@@ -26,8 +26,9 @@ import { TypeCatalog } from './type.ts'
 /**
  * A PostgreSQL database as a source: tables are collections, rows are documents. Made by {@link postgres}.
  *
- * Positions are `<epoch>.<LSN>.<ordinal>`, where the epoch stands for the cluster, its timeline, the database and the publication: they are the same on every
- * node. By triggers, the number of a commit stands where the LSN does.
+ * Positions are `<epoch>.<LSN>.<ordinal>`, where the epoch stands for the cluster, its timeline, the database
+ * and the publication: they are the same on every node. By triggers, the number of a commit stands where the
+ * LSN does.
  */
 export class PostgresAdapter implements Adapter {
   readonly name = 'postgres'
@@ -49,10 +50,12 @@ export class PostgresAdapter implements Adapter {
   }
 
   /**
-   * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`, or `"with.dot"."users"`.
-   * `T` is the type of its documents, in the form that docs/sources/postgres.md gives values.
+   * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`,
+   * or `"with.dot"."users"`. `T` is the type of its documents, in the form that docs/sources/postgres.md
+   * gives values.
    *
-   * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for others than the same table was named with before.
+   * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for
+   *   others than the same table was named with before.
    */
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     refuseUnknown('collection(table, options): option', options, ['document'])
@@ -72,8 +75,9 @@ export class PostgresAdapter implements Adapter {
   }
 
   /**
-   * Starts to follow the tables. Rejects where trying again can't help: where the role may not, the server is not set up for it, or a
-   * table can't be followed; other failures are reported to `listener.error` and tried again.
+   * Starts to follow the tables. Rejects where trying again can't help: where the role may not, the server is
+   * not set up for it, or a table can't be followed; other failures are reported to `listener.error` and
+   * tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     const subscription = await persist(
@@ -218,7 +222,8 @@ function clientOf(pool: Pool, config: ClientConfig): Client {
 const adapters = new WeakMap<Pool, PostgresAdapter>()
 
 /**
- * A database as a source. The same pool gives the same adapter, so that a process follows the database once; the options of the first call hold.
+ * A database as a source. The same pool gives the same adapter, so that a process follows the database once;
+ * the options of the first call hold.
  *
  *     const db = postgres(new pg.Pool({ connectionString }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })

@@ -18,8 +18,8 @@ const NO_SUCH_OBJECT = '42704'
 const LONGEST_WAIT_MS = 10_000
 
 /**
- * A permanent slot that nobody reads: it keeps the WAL of the last minutes, so that any node that comes, or comes back, can copy it and begin there.
- * All nodes share it and move it on.
+ * A permanent slot that nobody reads: it keeps the WAL of the last minutes, so that any node that comes, or
+ * comes back, can copy it and begin there. All nodes share it and move it on.
  */
 export class Anchor {
   readonly slot: string
@@ -34,7 +34,8 @@ export class Anchor {
   }
 
   /**
-   * Makes the slot where there is none. While no node runs nobody moves it on, so that it is only made on a server that bounds what slots hold back.
+   * Makes the slot where there is none. While no node runs nobody moves it on, so that it is only made on a
+   * server that bounds what slots hold back.
    *
    * @throws ParticleError `INVALID_OPTION` on a server that does not.
    */
@@ -89,7 +90,9 @@ export class Anchor {
     }
   }
 
-  /** Moves the slot on: to where this process had come so long ago; called from time to time with where it is. */
+  /**
+   * Moves the slot on: to where this process had come so long ago; called from time to time with where it is.
+   */
   async maintain(lsn: bigint): Promise<void> {
     const { history, slotBytes } = this.#options
     const now = Date.now()

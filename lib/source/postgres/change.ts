@@ -16,7 +16,10 @@ export interface KeyedTable extends TableReference {
 export interface RowChange {
   readonly kind: 'insert' | 'update' | 'delete'
   readonly columns: readonly Column[]
-  /** The row before: all of it, or what identifies it (the rest is `undefined`). Left out where it is not told. */
+  /**
+   * The row before: all of it, or what identifies it (the rest is `undefined`). Left out where it is not
+   * told.
+   */
   readonly old?: Cells | undefined
   /** Whether `old` is all of it. */
   readonly full: boolean
@@ -33,21 +36,28 @@ export interface ChangeContext {
   position(index: number): string
 }
 
-/** How many positions a row's change takes at most: a new key makes it a delete and an insert; a new shape comes before it. */
+/**
+ * How many positions a row's change takes at most: a new key makes it a delete and an insert; a new shape
+ * comes before it.
+ */
 export const POSITIONS = 3
 
 /** What the change of a row means, as changes of the source contract. */
 export interface RowTranslation {
   changes: Change[]
-  /** The last of the changes lacks what TOAST left untold and no operation can do without: it must be looked up. */
+  /**
+   * The last of the changes lacks what TOAST left untold and no operation can do without: it must be looked
+   * up.
+   */
   incomplete: boolean
 }
 
 /**
  * What the change of a row means. Pure.
  *
- * An insert is a `set` of `.`, a delete an `unset` of `.`. An update is, where the row before is known, what differs (nothing where nothing
- * does; a `set` of `.` where all does); else a `set` of every column but those that TOAST left unchanged. A new key is a delete and an insert.
+ * An insert is a `set` of `.`, a delete an `unset` of `.`. An update is, where the row before is known, what
+ * differs (nothing where nothing does; a `set` of `.` where all does); else a `set` of every column but those
+ * that TOAST left unchanged. A new key is a delete and an insert.
  */
 export function translateRow(table: KeyedTable, row: RowChange, context: ChangeContext): RowTranslation {
   const { types } = context
@@ -96,7 +106,10 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
   return withoutBefore(table, row.columns, cells, told, start(0, id), types)
 }
 
-/** A change of a row whose document was looked up, which may be later than it: what came between follows and leads there again. */
+/**
+ * A change of a row whose document was looked up, which may be later than it: what came between follows and
+ * leads there again.
+ */
 export function completed(change: DocumentChange, document: Document): DocumentChange {
   return { ...change, kind: change.kind === 'insert' ? 'insert' : 'replace', operations: [setAll(document)] }
 }

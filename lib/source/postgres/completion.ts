@@ -6,7 +6,10 @@ import { completed } from './change.ts'
 /** Reads documents of one collection by their ids, as they are now. */
 export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Document[]>
 
-/** Looks up the documents that changes lack. One whose document is gone by now is left out: its deletion follows. */
+/**
+ * Looks up the documents that changes lack. One whose document is gone by now is left out: its deletion
+ * follows.
+ */
 export async function completeChanges(
   changes: readonly Change[],
   incomplete: ReadonlySet<DocumentChange>,

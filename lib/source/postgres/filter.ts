@@ -8,7 +8,10 @@ import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
 
-/** A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones alone. NULL counts as false. */
+/**
+ * A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones
+ * alone. NULL counts as false.
+ */
 export interface Condition extends Sql {
   exact: boolean
 }
@@ -22,11 +25,12 @@ const DAY_MS = 86_400_000
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
 
 /**
- * A query as the condition of a WHERE clause, with all of its values as parameters. It finds all rows whose documents match, and maybe more:
- * what was read must be matched again.
+ * A query as the condition of a WHERE clause, with all of its values as parameters. It finds all rows whose
+ * documents match, and maybe more: what was read must be matched again.
  *
- * In the database are looked for: `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times, `$exists` of columns,
- * null and missing fields, joined by `$and $or $nor $not`. All else holds for every row there.
+ * In the database are looked for: `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates
+ * and times, `$exists` of columns, null and missing fields, joined by `$and $or $nor $not`. All else holds
+ * for every row there.
  */
 export function toCondition(table: Table, query: Query, types: TypeCatalog): Condition {
   return new Filter(table, types).query(query)
@@ -153,7 +157,10 @@ class Filter {
     return isPlain ? compare(`${column}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', true) : ANY
   }
 
-  /** Where the document is a column: its fields that are no arrays are compared there, by strings and booleans, and numbers up to their last digits. */
+  /**
+   * Where the document is a column: its fields that are no arrays are compared there, by strings and
+   * booleans, and numbers up to their last digits.
+   */
   #inDocument(field: string, wanted: readonly Json[]): Condition {
     const name = this.#table.options.document ?? ''
     const type = typeOf(this.#table, name, this.#types)
@@ -205,7 +212,10 @@ interface ColumnExpression {
   loose: boolean
 }
 
-/** Of dates a day more than was asked for, since texts are in another order than times at the edges, and those whose texts are of another length. */
+/**
+ * Of dates a day more than was asked for, since texts are in another order than times at the edges, and those
+ * whose texts are of another length.
+ */
 function orderDate(column: string, { kind }: Type, operator: string, bound: string): Condition {
   if (!DATE_LIKE.test(bound)) return ANY
   const time = Date.parse(bound.includes('T') && !bound.endsWith('Z') ? `${bound}Z` : bound)

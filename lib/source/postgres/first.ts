@@ -31,8 +31,8 @@ export async function firstRows(
 }
 
 /**
- * A condition of which an index makes a search: it holds for all that may be among the first, and for few others. What comes after so many
- * values that are in order is not.
+ * A condition of which an index makes a search: it holds for all that may be among the first, and for few
+ * others. What comes after so many values that are in order is not.
  */
 async function nearest(client: PoolClient, all: Sql, range: Range, limit: number): Promise<Sql> {
   const { direction, column, cast, inside, last } = range

@@ -25,8 +25,8 @@ export interface Changes {
   /** From here on, the changes of this collection are told to those who follow. */
   prepare(collection: string): Promise<void>
   /**
-   * Where a reading transaction's snapshot lies among the changes; undefined where another one must be taken, since this one does not see yet
-   * what was told already.
+   * Where a reading transaction's snapshot lies among the changes; undefined where another one must be taken,
+   * since this one does not see yet what was told already.
    */
   examine(client: PoolClient): Promise<Reading | undefined>
   /** A reading has ended: brings those who follow to its end, should they not come there by themselves. */
@@ -59,7 +59,10 @@ export class Rounds {
   }
 }
 
-/** insufficient_privilege; invalid authorization and password; no such database; invalid_parameter_value, as of an unlogged table. */
+/**
+ * insufficient_privilege; invalid authorization and password; no such database; invalid_parameter_value, as
+ * of an unlogged table.
+ */
 const HOPELESS = new Set(['42501', '28000', '28P01', '3D000', '22023'])
 
 /** Whether trying again can't help. */

@@ -22,7 +22,10 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 
 const itself = (column: string) => column
 const asText = (column: string) => `${column}::pg_catalog.text`
-/** What PostgreSQL writes for the value; a cast to text would strip the blanks of a `char` and the `/32` of an `inet`. (A row of which a field is NULL is not NOT NULL.) */
+/**
+ * What PostgreSQL writes for the value; a cast to text would strip the blanks of a `char` and the `/32` of an
+ * `inet`. (A row of which a field is NULL is not NOT NULL.)
+ */
 export const asWritten = (column: string) =>
   `CASE WHEN ${column} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', ${column}) END`
 

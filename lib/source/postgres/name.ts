@@ -10,7 +10,8 @@ const PART = /(?:"((?:[^"\0]|"")+)"|([^".\0]+))(?:\.(?=.)|$)/suy
 const PLAIN = /^[^".\0]+$/su
 
 /**
- * Reads `users` (of the schema `public`), `app.users`, or `"a.b"."c"` where a name holds a dot or a quote. Letters stay as they are written.
+ * Reads `users` (of the schema `public`), `app.users`, or `"a.b"."c"` where a name holds a dot or a quote.
+ * Letters stay as they are written.
  *
  * @throws ParticleError `INVALID_OPTION`
  */

@@ -5,16 +5,17 @@ import { checkName } from './triggers.ts'
 /** Options of {@link postgres}. */
 export interface PostgresOptions {
   /**
-   * How to learn of changes: by logical replication, or by the triggers of `installTriggers`. Default `auto`: by replication where the server and
-   * the role allow it, else by triggers.
+   * How to learn of changes: by logical replication, or by the triggers of `installTriggers`. Default `auto`:
+   * by replication where the server and the role allow it, else by triggers.
    */
   changes?: 'auto' | 'replication' | 'triggers'
   /** The publication that is made, and that temporary slots are named after. Default `particle`. */
   publication?: string
   /**
-   * The name of a permanent slot, which all nodes share and none reads: with it, positions can be resumed on any node, and over lost connections.
-   * Refused where the server's `max_slot_wal_keep_size` is unlimited, since nothing else bounds what the slot holds back while no node runs.
-   * Default: none; then nothing is left on the server, and with a connection goes the history.
+   * The name of a permanent slot, which all nodes share and none reads: with it, positions can be resumed on
+   * any node, and over lost connections. Refused where the server's `max_slot_wal_keep_size` is unlimited,
+   * since nothing else bounds what the slot holds back while no node runs. Default: none; then nothing is
+   * left on the server, and with a connection goes the history.
    */
   slot?: string
   /** How many bytes of WAL a slot may make the server keep before it is given up. Default 1 GiB. */

@@ -51,8 +51,8 @@ const CASTS: Partial<Record<Kind, string>> = {
 }
 
 /**
- * The order of rows that is the order of their documents by MongoDB's `sort`. Undefined where PostgreSQL can't tell it: by arrays, by `json`, and by
- * texts that are not in UTF-8.
+ * The order of rows that is the order of their documents by MongoDB's `sort`. Undefined where PostgreSQL
+ * can't tell it: by arrays, by `json`, and by texts that are not in UTF-8.
  */
 export function toRowOrder(
   table: Table,
@@ -182,7 +182,8 @@ function lastOf(column: string, kind: Kind, direction: 1 | -1): string {
 }
 
 /**
- * Values within `jsonb`. Objects, arrays on the way and at its end, and numbers that JavaScript has not as they are, are odd.
+ * Values within `jsonb`. Objects, arrays on the way and at its end, and numbers that JavaScript has not as
+ * they are, are odd.
  *
  * @param isDocument whether the column is the document: one that is no object is an empty one
  */

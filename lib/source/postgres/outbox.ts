@@ -165,7 +165,10 @@ export class Outbox implements Changes {
       this.#tables.set(collection, { ...reference, key, oid, shape: shapeOf(columns) })
   }
 
-  /** From time to time: trims the outbox, and sees whether tables have got another shape, which else is told only with their next change. */
+  /**
+   * From time to time: trims the outbox, and sees whether tables have got another shape, which else is told
+   * only with their next change.
+   */
   async #check(): Promise<void> {
     await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
     for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)

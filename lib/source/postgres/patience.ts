@@ -1,6 +1,8 @@
 const PATIENCE_MS = 1500
 
-/** Waits for a promise, but no longer than a moment: a server that does not answer must not hold up an end. */
+/**
+ * Waits for a promise, but no longer than a moment: a server that does not answer must not hold up an end.
+ */
 export async function withinPatience(promise: Promise<unknown> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {

@@ -18,7 +18,10 @@ export interface Old {
   readonly cells: Cells
 }
 
-/** A message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged is `undefined`. */
+/**
+ * A message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged is
+ * `undefined`.
+ */
 export type Message =
   | { tag: 'begin'; lsn: bigint; time: number; xid: number }
   | { tag: 'commit'; end: bigint }
@@ -33,8 +36,9 @@ export type Message =
 const EPOCH_MS = 946_684_800_000
 
 /**
- * Reads messages. (The parser of `pg-logical-replication` hands values over as JavaScript's, by the process's own type parsers, and drops a
- * U+FEFF that a text begins with: here every value stays the text that PostgreSQL wrote.)
+ * Reads messages. (The parser of `pg-logical-replication` hands values over as JavaScript's, by the process's
+ * own type parsers, and drops a U+FEFF that a text begins with: here every value stays the text that
+ * PostgreSQL wrote.)
  */
 export class Decoder {
   readonly #relations = new Map<number, Relation>()

@@ -1,6 +1,6 @@
 /**
- * A place in a database's order of changes. `at` is a WAL position (an LSN) or, by triggers, the number of a commit; `ordinal` which of
- * that transaction's changes. The ordinal 0 stands for everything before `at`.
+ * A place in a database's order of changes. `at` is a WAL position (an LSN) or, by triggers, the number of a
+ * commit; `ordinal` which of that transaction's changes. The ordinal 0 stands for everything before `at`.
  */
 export interface Place {
   /** Which cluster, timeline, database and publication the place belongs to. */
@@ -24,7 +24,10 @@ export function parsePosition(position: string): Place | undefined {
   return { epoch: match[1] ?? '', at: BigInt(`0x${match[2]}`), ordinal: Number(match[3]) }
 }
 
-/** Negative, zero or positive by the order of two positions; `NaN` when one is malformed, or they are of two epochs. */
+/**
+ * Negative, zero or positive by the order of two positions; `NaN` when one is malformed, or they are of two
+ * epochs.
+ */
 export function comparePositions(a: string, b: string): number {
   const left = POSITION.exec(a)
   const right = POSITION.exec(b)

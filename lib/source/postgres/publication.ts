@@ -30,8 +30,9 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
 }
 
 /**
- * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended who were writing to it before, since of
- * their writes nothing is told. Gives what there is to know of the table; `undefined` where there is none.
+ * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended
+ * who were writing to it before, since of their writes nothing is told. Gives what there is to know of the
+ * table; `undefined` where there is none.
  *
  * @throws ParticleError `INVALID_OPTION` where its rows can't be told apart.
  */
@@ -103,7 +104,10 @@ async function isPublished(client: PoolClient, publication: string, table: Table
   return true
 }
 
-/** Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have ended. */
+/**
+ * Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have
+ * ended.
+ */
 async function othersWritersEnd(client: PoolClient, table: Table): Promise<void> {
   const writers = async (): Promise<Set<string>> => {
     const { rows } = await queryTexts(

@@ -36,8 +36,9 @@ export interface Wanted {
 }
 
 /**
- * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for, all of one snapshot: one
- * that `examine` accepted, whose answer is returned. A table that is not there has none.
+ * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for,
+ * all of one snapshot: one that `examine` accepted, whose answer is returned. A table that is not there has
+ * none.
  */
 export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
@@ -94,7 +95,10 @@ export async function lookupDocuments<T>(
   return { documents: documents.filter(({ _id }) => wanted.has(idKey(_id ?? null))), reading }
 }
 
-/** Runs in a snapshot that `examine` accepts. The table is locked before that is taken, since one that is emptied by TRUNCATE looks empty to older snapshots, too. */
+/**
+ * Runs in a snapshot that `examine` accepts. The table is locked before that is taken, since one that is
+ * emptied by TRUNCATE looks empty to older snapshots, too.
+ */
 async function inSnapshot<T>(
   { pool, reference }: { pool: Pool; reference: TableReference },
   examine: Examine<T>,
@@ -116,7 +120,10 @@ function columnsOf(table: Table): string {
   return table.columns.map(({ name }) => quote(name)).join(', ')
 }
 
-/** The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few others. */
+/**
+ * The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few
+ * others.
+ */
 function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
   const parts = table.key.map((name): Sql => {
     const type = typeOf(table, name, types)

@@ -131,7 +131,8 @@ export class Replication implements Changes {
     if (!xids.every((xid) => seen.sees(xid))) return undefined
     for (const following of followings) following.forget(seen)
     const epoch = this.#epoch ?? (await this.#present(client)).epoch
-    // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are, it is not known from where on.
+    // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are,
+    // it is not known from where on.
     const from = told.reduce(
       (a, b) => (comparePositions(a, b) < 0 ? a : b),
       told[0] ?? formatPosition(epoch, 0n),
@@ -140,7 +141,9 @@ export class Replication implements Changes {
     return { from, to: comparePositions(to, from) < 0 ? from : to }
   }
 
-  /** The server tells how far it has come when it has something to tell: a message in the WAL is something. */
+  /**
+   * The server tells how far it has come when it has something to tell: a message in the WAL is something.
+   */
   reach({ to }: Reading): void {
     const isBehind = () => [...this.#followings].some(({ position }) => comparePositions(position, to) < 0)
     if (!isBehind()) return
@@ -207,7 +210,10 @@ export class Replication implements Changes {
     if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
   }
 
-  /** From time to time: sees whether tables have got another shape, which the stream tells only with their next change, or never (of one that was dropped). */
+  /**
+   * From time to time: sees whether tables have got another shape, which the stream tells only with their
+   * next change, or never (of one that was dropped).
+   */
   async #checkShapes(): Promise<void> {
     const { pool, references, types } = this.#context
     for (const [collection, before] of [...this.#looked]) {

@@ -6,7 +6,10 @@ export interface Queryable {
   query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[] }>
 }
 
-/** What makes the texts of values the same everywhere, whatever the server's, the database's, the role's and the pool's own settings are. */
+/**
+ * What makes the texts of values the same everywhere, whatever the server's, the database's, the role's and
+ * the pool's own settings are.
+ */
 const SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, MDY',
   TimeZone: 'UTC',
@@ -45,10 +48,16 @@ export async function queryTexts(
   return await client.query<(string | null)[]>({ text, values, rowMode: 'array', types: RAW as never })
 }
 
-/** What a table that can't be locked answers: there is no such table, no such schema, it is another kind of relation, or the role may not. */
+/**
+ * What a table that can't be locked answers: there is no such table, no such schema, it is another kind of
+ * relation, or the role may not.
+ */
 const NOT_LOCKED = new Set(['42P01', '3F000', '42809', '42501'])
 
-/** Runs a reading transaction of one snapshot, with the settings, on a client of the pool. Where there is a table, it can't be emptied or altered from before the snapshot on. */
+/**
+ * Runs a reading transaction of one snapshot, with the settings, on a client of the pool. Where there is a
+ * table, it can't be emptied or altered from before the snapshot on.
+ */
 export async function readingTransaction<T>(
   pool: Pool,
   run: (client: PoolClient) => Promise<T>,

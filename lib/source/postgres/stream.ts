@@ -39,7 +39,9 @@ interface ClientInside {
 }
 
 const STATUS_MS = 1000
-/** With so long a silence of a server that is asked every {@link PING_MS}, the connection is taken to be dead. */
+/**
+ * With so long a silence of a server that is asked every {@link PING_MS}, the connection is taken to be dead.
+ */
 const SILENCE_MS = 30_000
 const PING_MS = 8000
 
@@ -170,7 +172,8 @@ export class WalStream {
     await client.query(settings('SESSION'))
     let reach: bigint
     if (anchor === undefined || from === undefined) {
-      // Waits for the transactions under way, so that a reading that follows sees all whose commits are before it.
+      // Waits for the transactions under way, so that a reading that follows sees all whose commits are
+      // before it.
       const { rows } = await client.query(
         `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
       )
@@ -204,7 +207,10 @@ export class WalStream {
     }
   }
 
-  /** Every second: tells how far it has come, asks a silent server for a sign of life, and gives a dead one up. */
+  /**
+   * Every second: tells how far it has come, asks a silent server for a sign of life, and gives a dead one
+   * up.
+   */
   #keep(): void {
     if (!this.#started || this.#closed) return
     const silence = this.#isPaused ? 0 : Date.now() - this.#heard
@@ -215,7 +221,8 @@ export class WalStream {
 
   #tell(ping: boolean): void {
     this.#sent = this.#confirmed
-    // The service adds one to what it is given, and the transaction that begins right there would never be told to the next one.
+    // The service adds one to what it is given, and the transaction that begins right there would never be
+    // told to the next one.
     void this.#service?.acknowledge(formatLsn(this.#confirmed - 1n), ping)
   }
 }

@@ -10,8 +10,8 @@ import { toValue } from './value.ts'
 /** How a table's rows become documents. */
 export interface TableOptions {
   /**
-   * A column of type `jsonb` or `json` whose object is the document. The other columns are left out, but for the primary key, which is
-   * the document's `_id`.
+   * A column of type `jsonb` or `json` whose object is the document. The other columns are left out, but for
+   * the primary key, which is the document's `_id`.
    */
   document?: string
 }
@@ -27,7 +27,10 @@ export interface Table extends TableName {
   /** The name that collections and changes carry. */
   readonly collection: string
   readonly oid: number
-  /** Those that PostgreSQL computes (`GENERATED ... STORED`) are left out: logical replication does not carry them. */
+  /**
+   * Those that PostgreSQL computes (`GENERATED ... STORED`) are left out: logical replication does not carry
+   * them.
+   */
   readonly columns: readonly Column[]
   /** The names of the primary key's columns, in the key's order. */
   readonly key: readonly string[]
@@ -62,7 +65,8 @@ const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text
 /**
  * Asks the database for a table; `undefined` where there is none.
  *
- * @throws ParticleError `INVALID_OPTION` where its rows can't be documents: of a view, without a primary key, or without the `document` column.
+ * @throws ParticleError `INVALID_OPTION` where its rows can't be documents: of a view, without a primary key,
+ *   or without the `document` column.
  */
 export async function loadTable(
   client: PoolClient,
@@ -132,7 +136,10 @@ export function toDocument(
   return result
 }
 
-/** The `_id` of a row: its primary key's value, or an object of them where the key has several columns; `undefined` where it was not told. */
+/**
+ * The `_id` of a row: its primary key's value, or an object of them where the key has several columns;
+ * `undefined` where it was not told.
+ */
 export function toId(
   table: Pick<Table, 'key'>,
   columns: readonly Column[],

@@ -63,7 +63,10 @@ function shapeOfRelation(relation: Relation, key: readonly string[]): string {
   return shape
 }
 
-/** The key that a table has by now, where the stream tells it; of several columns, maybe in another order, which a notice sets right. */
+/**
+ * The key that a table has by now, where the stream tells it; of several columns, maybe in another order,
+ * which a notice sets right.
+ */
 function keyOf({ byKey, columns, identifying }: Relation, key: readonly string[]): readonly string[] {
   const told = columns.filter((_, index) => identifying[index]).map(({ name }) => name)
   if (!byKey || told.length === 0) return key
@@ -71,8 +74,9 @@ function keyOf({ byKey, columns, identifying }: Relation, key: readonly string[]
 }
 
 /**
- * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a fixed number of ordinals, whether
- * anything is told of it or not, so that every process gives a change the same position.
+ * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a
+ * fixed number of ordinals, whether anything is told of it or not, so that every process gives a change the
+ * same position.
  */
 export function translateTransaction(transaction: Transaction, options: TranslateOptions): Translation {
   const { epoch, types } = options

@@ -8,9 +8,14 @@ import { settingClauses } from './session.ts'
 export interface TriggerOptions {
   /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
   schema?: string
-  /** How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before. */
+  /**
+   * How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before.
+   */
   rows?: number
-  /** How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when it was installed before. */
+  /**
+   * How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when
+   * it was installed before.
+   */
   history?: number
   /** The roles that Particle connects as, where they are others than the one that installs. */
   grantTo?: readonly string[]
@@ -29,12 +34,14 @@ export function checkName(name: unknown, option: string): string {
 }
 
 /**
- * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own, and triggers on the tables that write to it. Run it
- * as a role that owns the tables; run it again for further tables.
+ * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own,
+ * and triggers on the tables that write to it. Run it as a role that owns the tables; run it again for
+ * further tables.
  *
- * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its number when it commits, under a
- * lock that is held until it has: the numbers' order is that of the commits. (So transactions that write to these tables commit one after the other, as
- * all do that NOTIFY.) Two-phase commits of such transactions are not possible.
+ * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its
+ * number when it commits, under a lock that is held until it has: the numbers' order is that of the commits.
+ * (So transactions that write to these tables commit one after the other, as all do that NOTIFY.) Two-phase
+ * commits of such transactions are not possible.
  */
 export async function installTriggers(
   pool: Pool,
@@ -136,8 +143,8 @@ function grantSql(schema: string, role: string): string {
 }
 
 /**
- * The outbox: `changes` has a row for each change of a row, `commits` one for each transaction, in the order of their commits. `floor` is
- * the lowest number of a commit that nothing was trimmed of.
+ * The outbox: `changes` has a row for each change of a row, `commits` one for each transaction, in the order
+ * of their commits. `floor` is the lowest number of a commit that nothing was trimmed of.
  */
 function outboxSql(schema: string): string {
   const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

@@ -60,7 +60,9 @@ const VECTORS: ReadonlySet<number> = new Set([22, 30])
 export class TypeCatalog {
   readonly #types = new Map<number, Type>()
 
-  /** The type of an oid that was loaded; its values are texts where the database doesn't know it (any more). */
+  /**
+   * The type of an oid that was loaded; its values are texts where the database doesn't know it (any more).
+   */
   get(oid: number): Type {
     return this.#types.get(oid) ?? OTHER
   }

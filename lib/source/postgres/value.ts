@@ -2,7 +2,8 @@ import type { Json } from '../../model/document.ts'
 import type { Type } from './type.ts'
 
 /**
- * The JSON form of a value that PostgreSQL has written as text, with the settings of `session.ts`. It is the same wherever the text came from:
+ * The JSON form of a value that PostgreSQL has written as text, with the settings of `session.ts`. It is the
+ * same wherever the text came from:
  *
  * | PostgreSQL | JSON |
  * | --- | --- |
@@ -14,7 +15,8 @@ import type { Type } from './type.ts'
  * | `numeric` | decimal string, with all of its digits |
  * | `text`, `varchar`, `char`, `name`, `uuid`, enums | string |
  * | `date` | `"2024-05-06"` |
- * | `timestamptz` | ISO 8601 in UTC, to the millisecond, or to the microsecond where it needs it: `"2024-05-06T07:08:09.010Z"` |
+ * | `timestamptz` | ISO 8601 in UTC, to the millisecond, or to the microsecond where it needs it:
+ * `"2024-05-06T07:08:09.010Z"` |
  * | `timestamp` | the same without the `Z` |
  * | `json`, `jsonb` | the value itself |
  * | arrays | array, nested where they have more dimensions |
@@ -22,8 +24,9 @@ import type { Type } from './type.ts'
  * | `interval` | ISO 8601: `"P1DT2H"` |
  * | all others | string, as PostgreSQL writes it |
  *
- * Dates that ISO 8601 has no plain text for (`infinity`, BC, after the year 9999) are strings as PostgreSQL writes them. In `json`, a field
- * named `__proto__` is left out (no path can name it), and a number that JavaScript can't hold is `null`.
+ * Dates that ISO 8601 has no plain text for (`infinity`, BC, after the year 9999) are strings as PostgreSQL
+ * writes them. In `json`, a field named `__proto__` is left out (no path can name it), and a number that
+ * JavaScript can't hold is `null`.
  */
 export function toValue(type: Type, text: string | null): Json {
   if (text === null) return null

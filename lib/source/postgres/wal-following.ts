@@ -98,7 +98,10 @@ export class WalFollowing {
     this.#announced = true
   }
 
-  /** The numbers of the transactions that were told, or are about to be, and that not every reading is known to see. */
+  /**
+   * The numbers of the transactions that were told, or are about to be, and that not every reading is known
+   * to see.
+   */
   get xids(): number[] {
     return [...this.#xids]
   }

@@ -13,8 +13,8 @@ import { StreamFeed } from './stream.ts'
 /**
  * A Redis database as a source. Made by {@link redis}.
  *
- * With a stream, positions are the ids of its entries (`<milliseconds>-<sequence>`), the same on every process that follows it. Without one
- * they hold for this process alone.
+ * With a stream, positions are the ids of its entries (`<milliseconds>-<sequence>`), the same on every
+ * process that follows it. Without one they hold for this process alone.
  */
 export class RedisAdapter implements Adapter {
   readonly name = 'redis'
@@ -43,8 +43,9 @@ export class RedisAdapter implements Adapter {
   }
 
   /**
-   * The collection of this name, the same object for the same name: the documents under its prefix, for a data source's `collection` and to
-   * write to; `T` is the type of its documents. The options of the first call hold; another call may repeat them or leave them out.
+   * The collection of this name, the same object for the same name: the documents under its prefix, for a
+   * data source's `collection` and to write to; `T` is the type of its documents. The options of the first
+   * call hold; another call may repeat them or leave them out.
    *
    * @throws ParticleError `INVALID_OPTION`, also where its prefix lies within that of another collection
    */
@@ -58,8 +59,9 @@ export class RedisAdapter implements Adapter {
   }
 
   /**
-   * Starts to follow the changes, on connections of its own. Rejects where the client is not connected, its user may not do so, the stream's
-   * key holds something else, or notifications are off and can't be turned on; other failures are reported to `listener.error` and tried again.
+   * Starts to follow the changes, on connections of its own. Rejects where the client is not connected, its
+   * user may not do so, the stream's key holds something else, or notifications are off and can't be turned
+   * on; other failures are reported to `listener.error` and tried again.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     return await this.#feed.open(listener, from)
@@ -109,7 +111,8 @@ export class RedisAdapter implements Adapter {
 const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
 
 /**
- * A Redis database as a source. The same client with the same options gives the same adapter, so that a process follows it once.
+ * A Redis database as a source. The same client with the same options gives the same adapter, so that a
+ * process follows it once.
  *
  *     const client = await createClient().connect()
  *     const users = redis(client, { stream: 'changes' }).collection('users', { fields: { visits: 'number' } })

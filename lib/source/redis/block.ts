@@ -20,8 +20,9 @@ export interface Place {
 }
 
 /**
- * Which of these changes must be shown at once, and which tell what was read. A document that was read for an entry, and changed again before it was read, is told in a state that nobody
- * had beside what was before its last change by then: a block goes from the one to the other, and splits no transaction. Pure.
+ * Which of these changes must be shown at once, and which tell what was read. A document that was read for an
+ * entry, and changed again before it was read, is told in a state that nobody had beside what was before its
+ * last change by then: a block goes from the one to the other, and splits no transaction. Pure.
  */
 export function blocksOf(
   translations: readonly Translation[],
@@ -61,7 +62,10 @@ export function blocksOf(
   return blocked.map((isBlocked, index) => ({ blocked: isBlocked, asRead: asRead[index] === true }))
 }
 
-/** A change that is told with others at once. Whoever was told one after the other, on another node, may hold what came in between: nothing is said of before. */
+/**
+ * A change that is told with others at once. Whoever was told one after the other, on another node, may hold
+ * what came in between: nothing is said of before.
+ */
 export function loosened(change: Change, transaction: string): Change {
   if (!('id' in change)) return { ...change, transaction }
   const { before: _, ...rest } = change

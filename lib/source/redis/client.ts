@@ -24,7 +24,9 @@ export interface RedisClientSettings {
   keyPrefix?: string | Buffer
 }
 
-/** How long a connection may be silent before it is taken for dead; Particle's own are never silent that long. */
+/**
+ * How long a connection may be silent before it is taken for dead; Particle's own are never silent that long.
+ */
 const SILENCE_MS = 20_000
 const PING_MS = 5000
 
@@ -83,7 +85,10 @@ function checkOpen(client: RedisClient): void {
   )
 }
 
-/** A connection of Particle's own, beside the application's. It does not come back by itself: who follows must know of every gap. */
+/**
+ * A connection of Particle's own, beside the application's. It does not come back by itself: who follows must
+ * know of every gap.
+ */
 export class Connection {
   /** Resolves with the reason when the connection is gone. */
   readonly ended: Promise<unknown>

@@ -16,8 +16,8 @@ const BOOLEANS = new Map([
 ])
 
 /**
- * The value of a text. A text that doesn't fit stays what it is, so that nothing is lost: so does a number that a double can't hold
- * (an integer past 2^53).
+ * The value of a text. A text that doesn't fit stays what it is, so that nothing is lost: so does a number
+ * that a double can't hold (an integer past 2^53).
  */
 export function decode(codec: RedisCodec, text: string): Json {
   if (codec === 'number') return number(text) ?? text
@@ -38,7 +38,10 @@ export function encode(codec: RedisCodec, value: Json, what: string): string {
   )
 }
 
-/** The `_id` of a key's rest; undefined where the rest is not what {@link encodeId} would have made of it: two keys are never one document. */
+/**
+ * The `_id` of a key's rest; undefined where the rest is not what {@link encodeId} would have made of it: two
+ * keys are never one document.
+ */
 export function decodeId(codec: RedisCodec, rest: string): Json | undefined {
   const id = codec === 'json' ? json(rest, undefined) : codec === 'string' ? rest : decode(codec, rest)
   return id !== undefined && encodeId(codec, id) === rest ? id : undefined

@@ -25,7 +25,10 @@ export interface RedisMulti {
   addCommand(args: any): unknown
 }
 
-/** A document longer than this is not repeated in the stream, as it was before a write and after an update: who needs it looks it up. */
+/**
+ * A document longer than this is not repeated in the stream, as it was before a write and after an update:
+ * who needs it looks it up.
+ */
 const REPEATED_LENGTH = 16_384
 const TRIES = 100
 
@@ -33,8 +36,8 @@ const TRIES = 100
 const transactions = new WeakMap<object, string>()
 
 /**
- * The documents under one prefix of Redis's keys: for a data source's `collection`, and to write them. Each write and its entry of the stream
- * are one transaction. Without a stream the writes are just writes.
+ * The documents under one prefix of Redis's keys: for a data source's `collection`, and to write them. Each
+ * write and its entry of the stream are one transaction. Without a stream the writes are just writes.
  */
 export class RedisCollection<T extends object = Document> implements CollectionHandle<T> {
   declare readonly $document?: T
@@ -54,10 +57,11 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Writes a whole document, in place of the one that was there. As with `SET`, it no longer expires, unless it's told when to. A hash
-   * of no fields can't be, so that of an empty document gets the field `_id`.
+   * Writes a whole document, in place of the one that was there. As with `SET`, it no longer expires, unless
+   * it's told when to. A hash of no fields can't be, so that of an empty document gets the field `_id`.
    *
-   * @throws ParticleError `INVALID_OPERATION` for a value that a hash can't hold by the collection's `fields`, and for another `_id`
+   * @throws ParticleError `INVALID_OPERATION` for a value that a hash can't hold by the collection's
+   *   `fields`, and for another `_id`
    */
   async set(id: Id, document: Omit<T, '_id'> & { _id?: Id }, expiry: Expiry = {}): Promise<void> {
     const json = toJson(document)
@@ -72,9 +76,10 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Changes a document, if there is one, and tells whether there is: `update(5, { name: 'Ann', 'address.city': 'Rome', age: undefined })` sets fields,
-   * by path, and removes those that are `undefined`; a list of operations does what they mean
-   * (`[{ operation: 'inc', path: 'visits', data: 1 }]`). Of a hash only the fields that changed are written.
+   * Changes a document, if there is one, and tells whether there is: `update(5, { name: 'Ann',
+   * 'address.city': 'Rome', age: undefined })` sets fields, by path, and removes those that are `undefined`;
+   * a list of operations does what they mean (`[{ operation: 'inc', path: 'visits', data: 1 }]`). Of a hash
+   * only the fields that changed are written.
    *
    * @throws ParticleError `INVALID_OPERATION` or `INVALID_PATH` where the document can't be changed so
    */
@@ -115,8 +120,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Adds to a transaction of the application's own that these documents change by it, by whatever commands; they are then read again:
-   * `users.touch(client.multi().hIncrBy('users:5', 'visits', 1), 5).exec()`. What one transaction touches is shown at once.
+   * Adds to a transaction of the application's own that these documents change by it, by whatever commands;
+   * they are then read again: `users.touch(client.multi().hIncrBy('users:5', 'visits', 1), 5).exec()`. What
+   * one transaction touches is shown at once.
    */
   touch<Multi extends RedisMulti>(multi: Multi, ...ids: Id[]): Multi {
     const { stream, maxLength } = this.#settings

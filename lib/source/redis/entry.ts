@@ -12,23 +12,30 @@ export type Entry = readonly [id: string, fields: readonly string[]]
 /** What an entry means. */
 export interface Translation {
   change: Change
-  /** Set where the entry only says which key changed: the change has no operations yet, the key must be read. */
+  /**
+   * Set where the entry only says which key changed: the change has no operations yet, the key must be read.
+   */
   key?: string
 }
 
 /**
- * What an entry of the stream means, as a change of the source contract; undefined where it means nothing here. Pure.
+ * What an entry of the stream means, as a change of the source contract; undefined where it means nothing
+ * here. Pure.
  *
  * An entry has the field `key`, and says of what happened as much as the one who appends it knows:
  * - `kind` `delete`: the document is gone;
- * - `document`: a JSON object, the whole document after the change; with `kind` `insert`, or `update` beside one of the next two;
- * - `operations`: a JSON list of operations that give the same result when they are done again (`set`, `unset`);
- * - `hash`: a JSON object of the hash's fields that changed, with their texts, or null for those that were removed;
- * - beside these, `before`: a JSON object, the whole document before the change, or `beforeHash`: all texts of the hash before it;
+ * - `document`: a JSON object, the whole document after the change; with `kind` `insert`, or `update` beside
+ *   one of the next two;
+ * - `operations`: a JSON list of operations that give the same result when they are done again (`set`,
+ *   `unset`);
+ * - `hash`: a JSON object of the hash's fields that changed, with their texts, or null for those that were
+ *   removed;
+ * - beside these, `before`: a JSON object, the whole document before the change, or `beforeHash`: all texts
+ *   of the hash before it;
  * - none of them, or what can't be understood: the key is read again.
  *
- * Or it has the field `prefix`, and `kind` `clear` (all its keys are gone) or `reload` (they must be read again). Entries with the same
- * `transaction` that follow each other belong together.
+ * Or it has the field `prefix`, and `kind` `clear` (all its keys are gone) or `reload` (they must be read
+ * again). Entries with the same `transaction` that follow each other belong together.
  */
 export function translate(entry: Entry, mappings: readonly Mapping[]): Translation | undefined {
   const [position, flat] = entry

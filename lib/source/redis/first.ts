@@ -11,8 +11,9 @@ interface Item {
 }
 
 /**
- * The first documents of an order, of those that a scan comes across. What is left out comes after as many others, of which each may only give its
- * place to one that comes before it: so nothing is ever missing before the last of them, in whatever order and how often documents come.
+ * The first documents of an order, of those that a scan comes across. What is left out comes after as many
+ * others, of which each may only give its place to one that comes before it: so nothing is ever missing
+ * before the last of them, in whatever order and how often documents come.
  */
 export class First {
   readonly #order: Order
@@ -28,7 +29,8 @@ export class First {
 
   put(document: Document): void {
     const key = idKey(document._id ?? null)
-    // A key that comes again may hold something else by then, which a change tells. To let go of what is here could leave a gap.
+    // A key that comes again may hold something else by then, which a change tells. To let go of what is here
+    // could leave a gap.
     if (this.#keys.has(key)) return
     const values = this.#order.valuesOf(document)
     let [low, high] = [0, this.#items.length]

@@ -15,8 +15,9 @@ const MOST_ROUNDS = 5
 const SEQUENCE = /^(0|[1-9]\d{0,14})$/
 
 /**
- * The order of a source without a stream: a key that is notified of is read again, and told as it is by then. One for all listeners of the process.
- * Positions are an epoch of the process and a sequence; nobody can resume past a gap in following.
+ * The order of a source without a stream: a key that is notified of is read again, and told as it is by then.
+ * One for all listeners of the process. Positions are an epoch of the process and a sequence; nobody can
+ * resume past a gap in following.
  */
 export class KeyspaceFeed {
   readonly #settings: KeyspaceSettings
@@ -74,7 +75,9 @@ export class KeyspaceFeed {
     return this.#parse(a) - this.#parse(b)
   }
 
-  /** The position before a reading; what changes the collection from here on is told, where somebody follows. */
+  /**
+   * The position before a reading; what changes the collection from here on is told, where somebody follows.
+   */
   async before(mapping: Mapping): Promise<string> {
     await this.#started?.catch(() => {})
     await this.#upstream?.subscribe(mapping)
@@ -88,7 +91,8 @@ export class KeyspaceFeed {
       const fence = String(++this.#fence)
       await new Promise<void>((resolve) => {
         this.#fences.set(fence, resolve)
-        // Where PUBLISH isn't allowed, what was read may be told once more: documents are told whole, so that this does no harm.
+        // Where PUBLISH isn't allowed, what was read may be told once more: documents are told whole, so that
+        // this does no harm.
         upstream.sendFence(fence).catch(() => resolve())
       })
       this.#fences.delete(fence)
@@ -205,7 +209,10 @@ export class KeyspaceFeed {
     this.#draining = false
   }
 
-  /** Reads the next keys and tells what they hold: together with all others that changed before they were read, beside which nobody had them otherwise. */
+  /**
+   * Reads the next keys and tells what they hold: together with all others that changed before they were
+   * read, beside which nobody had them otherwise.
+   */
   async #work(upstream: Upstream): Promise<void> {
     const keys = new Set(this.#take(BATCH))
     try {

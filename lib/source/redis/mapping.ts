@@ -6,13 +6,25 @@ import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './c
 
 /** How the keys of a collection stand for documents. */
 export interface CollectionOptions {
-  /** What its keys begin with; the rest of a key is the document's `_id`. Default: the collection's name and a colon, `users:`. */
+  /**
+   * What its keys begin with; the rest of a key is the document's `_id`. Default: the collection's name and a
+   * colon, `users:`.
+   */
   prefix?: string
-  /** What `set` writes: a hash of fields, or a string that holds the document as JSON. Default `'hash'`. Both are read, whatever it says. */
+  /**
+   * What `set` writes: a hash of fields, or a string that holds the document as JSON. Default `'hash'`. Both
+   * are read, whatever it says.
+   */
   type?: 'hash' | 'json'
-  /** How the rest of a key stands for the `_id`. Default `'string'`. Keys whose rest doesn't fit are no documents. */
+  /**
+   * How the rest of a key stands for the `_id`. Default `'string'`. Keys whose rest doesn't fit are no
+   * documents.
+   */
   id?: RedisCodec
-  /** How the texts of a hash's fields stand for values: one for all, or by field. Default `'string'`; texts that don't fit stay strings. */
+  /**
+   * How the texts of a hash's fields stand for values: one for all, or by field. Default `'string'`; texts
+   * that don't fit stay strings.
+   */
   fields?: RedisCodec | { [field: string]: RedisCodec }
 }
 
@@ -57,7 +69,9 @@ export class Mapping {
     return rest === undefined || /[\ud800-\udfff]/u.test(rest) ? undefined : this.prefix + rest
   }
 
-  /** The document that a key holds; undefined where it's none: neither a hash nor a string of a JSON object. */
+  /**
+   * The document that a key holds; undefined where it's none: neither a hash nor a string of a JSON object.
+   */
   document(id: Id, raw: RawDocument): Document | undefined {
     if (raw === null) return undefined
     if (typeof raw === 'string') return jsonDocument(id, raw)
@@ -74,7 +88,10 @@ export class Mapping {
     return decode(this.codecOf(name), text)
   }
 
-  /** The fields and texts of a hash, as `HSET` takes them. Throws `INVALID_OPERATION` where a value has no text. */
+  /**
+   * The fields and texts of a hash, as `HSET` takes them. Throws `INVALID_OPERATION` where a value has no
+   * text.
+   */
   texts(fields: Iterable<readonly [string, Json]>): string[] {
     return [...fields].flatMap(([name, value]) => [
       name,

@@ -3,14 +3,17 @@ import { ParticleError } from '../../errors.ts'
 import { pause } from '../backoff.ts'
 import type { Connection } from './client.ts'
 
-/** The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them all. `K`: by key. */
+/**
+ * The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them
+ * all. `K`: by key.
+ */
 const NEEDED = 'Kg$hxe'
 const SETTING = 'notify-keyspace-events'
 const PROBE_MS = 2000
 
 /**
- * Sees to it that the server notifies of changes of keys: it is told to, unless it does already. Where it lets nobody look at its
- * settings, a key of no meaning is changed to see what comes.
+ * Sees to it that the server notifies of changes of keys: it is told to, unless it does already. Where it
+ * lets nobody look at its settings, a key of no meaning is changed to see what comes.
  *
  * @throws ParticleError `SOURCE_FAILED`, with a sentence that says what to set
  */

@@ -5,11 +5,14 @@ import type { RedisClient } from './client.ts'
 /** Options of {@link redis}. */
 export interface RedisOptions {
   /**
-   * The key of the stream to which the application appends its changes. Without one, changes come from keyspace notifications: nothing
-   * can then be resumed, and whoever comes back is reset.
+   * The key of the stream to which the application appends its changes. Without one, changes come from
+   * keyspace notifications: nothing can then be resumed, and whoever comes back is reset.
    */
   stream?: string
-  /** About how many entries the stream keeps (`MAXLEN ~`): what writes made by Particle's collections trim it to. Default 10,000. */
+  /**
+   * About how many entries the stream keeps (`MAXLEN ~`): what writes made by Particle's collections trim it
+   * to. Default 10,000.
+   */
   maxLength?: number
   /** What the keys of all collections begin with. Default: nothing. */
   prefix?: string

@@ -6,7 +6,10 @@ import type { Query } from '../source.ts'
 import type { RedisCodec } from './codec.ts'
 import type { Mapping } from './mapping.ts'
 
-/** What the server looks at a document by: it may hold for too many, never for too few. Undefined holds for all. */
+/**
+ * What the server looks at a document by: it may hold for too many, never for too few. Undefined holds for
+ * all.
+ */
 type Test = { all: Test[] } | { any: Test[] } | Condition
 
 /** A condition on a field: of an array on the way or at its end, one element must meet it. */
@@ -40,10 +43,11 @@ const ORDERS: Readonly<Record<string, readonly [low: number, high: number]>> = {
 }
 
 /**
- * What of a query the server can judge, as a JSON text for the scripts that select, which gets all of the query's values as an argument; empty where that is nothing.
- * What was selected must be matched again.
+ * What of a query the server can judge, as a JSON text for the scripts that select, which gets all of the
+ * query's values as an argument; empty where that is nothing. What was selected must be matched again.
  *
- * Judged are `$eq` and `$in` of scalars and null, `$gt $gte $lt $lte` of numbers and texts, joined by `$and` and `$or`.
+ * Judged are `$eq` and `$in` of scalars and null, `$gt $gte $lt $lte` of numbers and texts, joined by `$and`
+ * and `$or`.
  */
 export function planOf(query: Query, mapping: Mapping, bound?: SortBound): string {
   const test = all([queryTest(query, mapping), bound && boundTest(bound, mapping)])

@@ -1,8 +1,8 @@
 const STREAM_ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/
 
 /**
- * The order of two stream ids (`<milliseconds>-<sequence>`), which are the positions of a source that has a stream; `NaN` where one of
- * them is none. Both numbers may have 64 bits.
+ * The order of two stream ids (`<milliseconds>-<sequence>`), which are the positions of a source that has a
+ * stream; `NaN` where one of them is none. Both numbers may have 64 bits.
  */
 export function compareStreamIds(a: string, b: string): number {
   const [left, right] = [STREAM_ID.exec(a), STREAM_ID.exec(b)]

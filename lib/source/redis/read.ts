@@ -14,8 +14,9 @@ import { READ, runScript } from './script.ts'
 const BATCH = 250
 
 /**
- * Reads the documents of a collection that match a query, in batches; with `options` the first of them. The server scans all keys and leaves out what
- * doesn't match as far as it can judge that. Where the query asks for an `_id` by equality or `$in`, only those keys are read.
+ * Reads the documents of a collection that match a query, in batches; with `options` the first of them. The
+ * server scans all keys and leaves out what doesn't match as far as it can judge that. Where the query asks
+ * for an `_id` by equality or `$in`, only those keys are read.
  */
 export async function readDocuments(
   client: RedisClient,
@@ -88,7 +89,9 @@ function idsOf(condition: unknown): Json[] | undefined {
   return isScalar(condition.$eq) ? [toJson(condition.$eq)] : undefined
 }
 
-/** A value that an `_id` either is or not. Null also asks for documents without one, of which there are none. */
+/**
+ * A value that an `_id` either is or not. Null also asks for documents without one, of which there are none.
+ */
 function isScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }

@@ -12,7 +12,10 @@ const LONGEST_REST = 16
 /** What a script that selects gives for a key: 1 for one that it had no time for. */
 type Selected = RawDocument | 1
 
-/** A step of a scan: the next cursor, how many keys it came across, and those that were selected, each followed by what it holds. */
+/**
+ * A step of a scan: the next cursor, how many keys it came across, and those that were selected, each
+ * followed by what it holds.
+ */
 type Step = readonly [cursor: string, count: number, found: readonly (string | Selected)[]]
 
 /** Reads the documents of a collection that may match a plan. */

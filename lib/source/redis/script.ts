@@ -26,8 +26,9 @@ export function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }
 
-// Whether a stream has lost an entry is seen by whether the entry at one's position is still there, so that a position must always be
-// that of an entry: where the newest is gone (a new stream, XTRIM to nothing, XDEL), one is appended that means nothing.
+// Whether a stream has lost an entry is seen by whether the entry at one's position is still there, so that a
+// position must always be that of an entry: where the newest is gone (a new stream, XTRIM to nothing, XDEL),
+// one is appended that means nothing.
 const HEAD_FUNCTION = `
 local function info(stream)
   local found = {}
@@ -50,7 +51,8 @@ local function now()
 end
 `
 
-// The same for the same content, whatever the order in which Redis gives a hash's fields (it changes while a big one is rehashed).
+// The same for the same content, whatever the order in which Redis gives a hash's fields (it changes while a
+// big one is rehashed).
 const DIGEST_FUNCTION = `
 local function digest(key)
   local kind = redis.call('TYPE', key).ok
@@ -76,7 +78,9 @@ end
 export const HEAD = script(`${HEAD_FUNCTION}
 return head(KEYS[1])`)
 
-/** KEYS: the stream. ARGV: milliseconds. The id of the newest entry that is so old, or of the oldest there is. */
+/**
+ * KEYS: the stream. ARGV: milliseconds. The id of the newest entry that is so old, or of the oldest there is.
+ */
 export const PAST = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
 local newest = head(KEYS[1])
 local time = math.max(0, now() - ARGV[1])
@@ -85,9 +89,10 @@ found = found or redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 return found and found[1] or newest`)
 
 /**
- * KEYS: the stream, the sorted set of expiries. ARGV: a position, how many entries, the stream's length.
- * The newest id that XDEL took away, and the entries from the position on, itself included. Before that, appends the deletes of the documents that
- * have expired: whichever node comes first does it for all; one that may only read leaves it to the others.
+ * KEYS: the stream, the sorted set of expiries. ARGV: a position, how many entries, the stream's length. The
+ * newest id that XDEL took away, and the entries from the position on, itself included. Before that, appends
+ * the deletes of the documents that have expired: whichever node comes first does it for all; one that may
+ * only read leaves it to the others.
  */
 export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
 local function sweep()
@@ -109,8 +114,8 @@ for i, key in ipairs(KEYS) do found[i] = read(key) end
 return found`)
 
 /**
- * KEYS: keys. ARGV: a channel, a message. As {@link READ}, after whether the message was published: right then, so that all notifications of
- * what was read come before it, and no other.
+ * KEYS: keys. ARGV: a channel, a message. As {@link READ}, after whether the message was published: right
+ * then, so that all notifications of what was read come before it, and no other.
  */
 export const READ_FENCED = script(`${READ_FUNCTION}
 local reply = redis.pcall('PUBLISH', ARGV[1], ARGV[2])
@@ -119,8 +124,8 @@ for i, key in ipairs(KEYS) do found[i + 1] = read(key) end
 return found`)
 
 /**
- * KEYS: the stream, the sorted set of expiries, keys. As {@link READ}, after the id of the stream's newest entry: what was read is as of that. Keys that
- * will expire are put down, so that their end is told.
+ * KEYS: the stream, the sorted set of expiries, keys. As {@link READ}, after the id of the stream's newest
+ * entry: what was read is as of that. Keys that will expire are put down, so that their end is told.
  */
 export const READ_AT = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${READ_FUNCTION}
 local function mark(key)
@@ -138,7 +143,8 @@ return found`)
 export const STATE = script(`${READ_FUNCTION}${DIGEST_FUNCTION}
 return { read(KEYS[1]), digest(KEYS[1]) }`)
 
-// What a key holds before it is overwritten, for the entry: a string as it is, a hash's texts by field. Only where it's no longer than told.
+// What a key holds before it is overwritten, for the entry: a string as it is, a hash's texts by field. Only
+// where it's no longer than told.
 const BEFORE_FUNCTION = `
 local function before(key, longest)
   local kind = redis.call('TYPE', key).ok
@@ -152,11 +158,12 @@ end
 `
 
 /**
- * KEYS: a key, and where there is a stream, it and its sorted set of expiries.
- * ARGV: the digest that the key must have ('' for any); 'delete', 'json', 'hash' (the whole), 'fields' (some); the time to live in ms ('keep' to
- * leave it, '0' for none); the stream's length; how long a document may be that the entry repeats; then three lists, each after its length: the entry's fields; the hash's fields to remove; those
- * to set, or the one text.
- * 'conflict', 'nothing' where there is nothing to delete, 'insert' where the key was not there, else 'replace'. The write and the entry are one transaction.
+ * KEYS: a key, and where there is a stream, it and its sorted set of expiries. ARGV: the digest that the key
+ * must have ('' for any); 'delete', 'json', 'hash' (the whole), 'fields' (some); the time to live in ms
+ * ('keep' to leave it, '0' for none); the stream's length; how long a document may be that the entry repeats;
+ * then three lists, each after its length: the entry's fields; the hash's fields to remove; those to set, or
+ * the one text. 'conflict', 'nothing' where there is nothing to delete, 'insert' where the key was not there,
+ * else 'replace'. The write and the entry are one transaction.
  */
 export const WRITE = script(`${NOW_FUNCTION}${DIGEST_FUNCTION}${BEFORE_FUNCTION}
 local at = 0
@@ -212,13 +219,19 @@ end
 if expires then redis.call('PEXPIRE', key, ttl) end
 return existed and 'replace' or 'insert'`)
 
-/** KEYS: a key, and where there is a stream, its sorted set of expiries. ARGV: the time to live in ms. 1 where the key is there. */
+/**
+ * KEYS: a key, and where there is a stream, its sorted set of expiries. ARGV: the time to live in ms. 1 where
+ * the key is there.
+ */
 export const EXPIRE = script(`${NOW_FUNCTION}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 if KEYS[2] then redis.call('ZADD', KEYS[2], now() + ARGV[1], KEYS[1]) end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
 
-/** KEYS: the stream, where there is one. ARGV: the pattern of the keys, their prefix, the stream's length. Removes them all; how many there were. */
+/**
+ * KEYS: the stream, where there is one. ARGV: the pattern of the keys, their prefix, the stream's length.
+ * Removes them all; how many there were.
+ */
 export const CLEAR = script(`
 local cursor, count = '0', 0
 -- Fails where the key is no stream, before anything is done.

@@ -1,7 +1,8 @@
 import { type Script, script } from './script.ts'
 
-// All of these judge documents by a plan (see plan.ts): a document is left out only where it can't match for certain.
-// `work` counts about microseconds, so that no call holds Redis up for long: the time can't be asked for, it stands still while a script runs.
+// All of these judge documents by a plan (see plan.ts): a document is left out only where it can't match for
+// certain. `work` counts about microseconds, so that no call holds Redis up for long: the time can't be asked
+// for, it stands still while a script runs.
 const JUDGE_FUNCTIONS = `
 local NULL, decode, find, byte = cjson.null, cjson.decode, string.find, string.byte
 -- To decode takes about 15 ms for a megabyte; what is longer than this is not judged.
@@ -183,8 +184,8 @@ end
 
 /**
  * ARGV: a cursor, the pattern of the keys, their prefix, a plan or ''. Scans on until about 2 ms are over.
- * The next cursor, how many keys there were, and a flat list of keys and of what {@link READ} gives for them, of those that may match; 1 where there was no
- * time to look at it.
+ * The next cursor, how many keys there were, and a flat list of keys and of what {@link READ} gives for them,
+ * of those that may match; 1 where there was no time to look at it.
  */
 export const SCAN_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local cursor, count, found = ARGV[1], 0, {}
@@ -204,7 +205,10 @@ repeat
 until cursor == '0' or work > BUDGET
 return { cursor, count, found }`)
 
-/** KEYS: keys. ARGV: their prefix, a plan or ''. For each what {@link SCAN_SELECTED} gives for it, or null; not 1 for the first. */
+/**
+ * KEYS: keys. ARGV: their prefix, a plan or ''. For each what {@link SCAN_SELECTED} gives for it, or null;
+ * not 1 for the first.
+ */
 export const READ_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local found = {}
 local selected = selection(ARGV[1], ARGV[2])

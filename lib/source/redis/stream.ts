@@ -22,7 +22,9 @@ export interface StreamSettings {
 const BATCH = 200
 /** How often keys are read again because more that must be read came meanwhile. */
 const MOST_ROUNDS = 5
-/** How long the server waits for an entry before it says that there is none; so often expiries are looked for. */
+/**
+ * How long the server waits for an entry before it says that there is none; so often expiries are looked for.
+ */
 const BLOCK_MS = 1000
 
 type Fetched = [deleted: string, entries: Entry[]]
@@ -171,8 +173,9 @@ class Following {
   }
 
   /**
-   * Reads the keys of which entries only say that they changed, and that were not read since. As of which entry they were read: with all that came up to
-   * that they must be told, since nobody had them beside what was before it. Undefined where there is nothing to read.
+   * Reads the keys of which entries only say that they changed, and that were not read since. As of which
+   * entry they were read: with all that came up to that they must be told, since nobody had them beside what
+   * was before it. Undefined where there is nothing to read.
    */
   async #readKeys(translations: readonly Translation[]): Promise<string | undefined> {
     const isUnread = ({ key, change }: Translation) =>
@@ -199,7 +202,10 @@ class Following {
     return entries
   }
 
-  /** What keys were read for is told as it was read, and what overtook the reading, or was overtaken by it, at once with that. */
+  /**
+   * What keys were read for is told as it was read, and what overtook the reading, or was overtaken by it, at
+   * once with that.
+   */
   #completed(
     translations: readonly Translation[],
     mappings: readonly Mapping[],
@@ -246,8 +252,8 @@ class Following {
 }
 
 /**
- * Whether what was fetched from a position on is all that there was: its own entry is still there, so that none after it was trimmed, the
- * stream isn't another one, and no restart took it back.
+ * Whether what was fetched from a position on is all that there was: its own entry is still there, so that
+ * none after it was trimmed, the stream isn't another one, and no restart took it back.
  */
 function isWhole([deleted, entries]: Fetched, position: string): boolean {
   return entries[0]?.[0] === position && !(compareStreamIds(deleted, position) > 0)

@@ -18,7 +18,10 @@ export function changesOf(changes: unknown): Operation[] {
   )
 }
 
-/** An operation with its path's segments, told apart by the document after it: positions of arrays, and fields whose names are numbers. */
+/**
+ * An operation with its path's segments, told apart by the document after it: positions of arrays, and fields
+ * whose names are numbers.
+ */
 export function located(operation: Operation, after: Document): Operation {
   if (operation.path === '.') return operation
   const keys: (string | number)[] = []

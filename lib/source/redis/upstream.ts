@@ -27,7 +27,10 @@ const SENTINEL_TTL = ['PX', '60000']
 /** Notifications of what changes no document. */
 const IGNORED = new Set(['expire', 'persist', 'new'])
 
-/** The two connections of a {@link KeyspaceFeed}: one that gets notifications, one that reads. Both are there, or it is over. */
+/**
+ * The two connections of a {@link KeyspaceFeed}: one that gets notifications, one that reads. Both are there,
+ * or it is over.
+ */
 export class Upstream {
   readonly #subscriber: Connection
   readonly #commands: Connection
@@ -112,8 +115,9 @@ export class Upstream {
   }
 
   /**
-   * Resolves when the database was flushed, or when the signal was aborted; rejects when a connection is gone. FLUSHDB and FLUSHALL notify nobody: a
-   * key that vanishes with all the others tells. (An eviction of that key is taken for the same.)
+   * Resolves when the database was flushed, or when the signal was aborted; rejects when a connection is
+   * gone. FLUSHDB and FLUSHALL notify nobody: a key that vanishes with all the others tells. (An eviction of
+   * that key is taken for the same.)
    */
   async flushed(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#over.signal])

@@ -45,7 +45,7 @@ export class Siege {
 
   /**
    * Attacks until the requests are made or the time is over.
-   * @param seed attack number n draws from `seed + n`, so that its requests can be made again
+   * @param seed attack number n draws from `seed + n`; answers depend on time, so that a run is not the same again
    */
   static async run(seed: number, limits: { requests: number; seconds: number }): Promise<Report> {
     const target = fork(TARGET, {
