@@ -145,7 +145,7 @@ function found(...changes: Change[]): Translation {
 }
 
 /** Whether an event is about one document. */
-export function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
+function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
   return KEYED.has(event.operationType)
 }
 

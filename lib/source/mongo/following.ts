@@ -1,7 +1,7 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Change, ChangeListener } from '../source.ts'
 import { eventTime } from './batch.ts'
-import { isKeyed, reloads, type TranslateOptions, type Translation, translate } from './change.ts'
+import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
@@ -103,8 +103,6 @@ export class Following {
     let ordinal = this.#eventOrdinal
     const all: Change[] = []
     const incomplete = new Set<Change>()
-    /** What nobody serves is not converted; a collection that is served meanwhile is read again. */
-    const unserved = new Set<Change>()
     let position = this.position
     for (const event of events) {
       const at = eventTime(event) ?? time
@@ -117,11 +115,7 @@ export class Following {
         collections: collections(),
         position: (index: number) => formatPosition(at, first + index),
       }
-      const isServed = !isKeyed(event) || isKnown(event.ns.coll, options.collections)
-      const { changes, needsDocument } = isServed
-        ? this.#translated(event, options)
-        : { changes: reloads(event, options), needsDocument: false }
-      if (!isServed) for (const change of changes) unserved.add(change)
+      const { changes, needsDocument } = this.#translated(event, options)
       ordinal += Math.max(1, changes.length)
       all.push(...changes)
       if (needsDocument) for (const change of changes) incomplete.add(change)
@@ -136,14 +130,11 @@ export class Following {
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
     )
-    const told = complete.filter(
-      (change) => !unserved.has(change) || isKnown(change.collection, collections()),
-    )
     this.#eventTime = time
     this.#eventOrdinal = ordinal
     if (position === this.position) return
     this.position = position
-    if (told.length > 0) this.#listener.changes(told, position)
+    if (complete.length > 0) this.#listener.changes(complete, position)
     else this.#listener.progress(position)
   }
 
@@ -206,11 +197,6 @@ export class Following {
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
   }
-}
-
-/** Whether somebody may ask for a collection. Who follows a database without naming any is told of all. */
-function isKnown(name: string, collections: readonly string[]): boolean {
-  return collections.length === 0 || collections.includes(name)
 }
 
 /** Whether events that begin with those of a position's cluster time hold more than what comes up to it. */

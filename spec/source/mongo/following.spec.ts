@@ -106,15 +106,4 @@ describe('Following', () => {
     expect(recorder.errors).to.have.length(1)
     expect(recorder.losses).to.deep.equal([])
   })
-
-  it('converts nothing of a collection that nobody serves', async () => {
-    const fullDocument = new Proxy({}, { ownKeys: () => expect.fail('The document was read') })
-    follow(
-      [eventAt(1), eventAt(2, 0, { ns: { db: 'd', coll: 'logs' }, fullDocument }), eventAt(3)],
-      '1000.1.4294967295',
-    )
-    await until(() => told().length === 2)
-    expect(told().map(([position]) => position)).to.deep.equal(['1001.1.0', '1003.1.0'])
-    expect(recorder.errors).to.deep.equal([])
-  })
 })
