@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { ANSWER_BOUNDS, excessOf } from '../model/bounds.ts'
 import type { Json } from '../model/document.ts'
 import type { AnyIdentity } from './identity.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
@@ -45,6 +46,7 @@ export function parseCriteria(
       `${where} must be a query such as { accountId: '@accountId' }, or a function of the identity that returns one`,
     )
   }
+  refuseExcess(value, where)
   checkQuery(value, where)
   const path = undefinedIn(value)
   if (path)
@@ -119,6 +121,7 @@ export function resolveCriteria(
       `${returned} is a promise: a criteria answers at once; let identityLookup find out what it needs`,
     )
   }
+  refuseExcess(query, returned)
   checkQuery(query, returned)
   refuseTaken(query, identity)
   if (relationsIn(query).length > 0) {
@@ -132,6 +135,12 @@ export function resolveCriteria(
   if (path === undefined) return query
   onUndefined?.(path.join('.'))
   return null
+}
+
+/** Refuses a query before anything walks it. */
+function refuseExcess(query: unknown, where: string): void {
+  const excess = excessOf(query, ANSWER_BOUNDS)
+  if (excess) throw new ParticleError('INVALID_QUERY', `${where} ${excess}: a query must be smaller`)
 }
 
 function answerOf(criteria: Exclude<Criteria, Query>, identity: unknown, where: string): unknown {

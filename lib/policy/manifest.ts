@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { ANSWER_BOUNDS } from '../model/bounds.ts'
 import type { Document, Id } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
 import type { DocumentOperation, Operation, OperationName } from '../model/operation.ts'
@@ -47,6 +48,8 @@ function parseNode(value: unknown, where: string, parents: readonly object[]): M
     throw invalid(where, 'must be true, or a plain object such as { address: { street: true } }')
   }
   if (parents.includes(value)) throw invalid(where, 'refers to itself')
+  if (parents.length >= ANSWER_BOUNDS.depth)
+    throw invalid(where.slice(0, 80), `... is nested deeper than ${ANSWER_BOUNDS.depth} levels`)
   const manifest: { [field: string]: Manifest } = {}
   for (const [name, node] of Object.entries(value)) {
     checkName(name, where)

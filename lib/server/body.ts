@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
+import { excessOf, REQUEST_BOUNDS } from '../model/bounds.ts'
 import { field, isObject, toJson } from '../model/json.ts'
 
 /** Limits a body, in bytes: it may hold an identity, and a token that seals another. */
@@ -31,8 +32,11 @@ export async function readJson(request: Request, fields?: readonly string[]): Pr
   }
   if (Number(request.headers['content-length']) > MAX_BODY_BYTES) throw tooLarge()
   const body = isRead(request) ? bodyRead(request) : parse(await readBody(request))
+  // Before anything walks the body: to walk a deep one holds the process, or exhausts its stack.
+  const excess = excessOf(body, REQUEST_BOUNDS)
+  if (excess) throw invalid(`The body ${excess}: send less`)
   if (fields) refuseForeign(body, fields)
-  return body
+  return isRead(request) ? toJson(body) : body
 }
 
 /**
@@ -59,7 +63,7 @@ function bodyRead(request: Request): unknown {
       `The JSON of the body was read as a form by a middleware before Particle (express.urlencoded?). ${MEND}`,
     )
   }
-  return toJson(body)
+  return body
 }
 
 function refuseForeign(body: unknown, fields: readonly string[]): void {

@@ -1,6 +1,7 @@
 import { idKey } from '../model/id.ts'
 import type { Adapter, Change, Subscription } from '../source/source.ts'
 import { Batch } from './batch.ts'
+import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { Intake } from './intake.ts'
 import type { Entry, Log } from './log.ts'
@@ -62,7 +63,7 @@ export class Feed {
 
   /** @param collection one of the adapter's collections, to ask where the source is */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
-    this.adapter = adapter
+    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
     this.index = index
     this.#collection = collection
     this.#host = host

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
+import { ANSWER_BOUNDS, excessOf } from '../model/bounds.ts'
 import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import { callback, hasText, usesParameter } from '../source/callbacks/index.ts'
@@ -83,13 +84,35 @@ export class Identification {
       throw refusal()
     }
     // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
-    const identity = toJson(found)
+    const identity = this.#jsonOf(found)
     if (identity === null) throw refusal()
     const { length } = JSON.stringify(identity)
     if (length <= MAX_FOUND) return identity
     const sentence = `identityLookup answered with ${length} characters of JSON, more than ${MAX_FOUND}; let it answer with less, and a relation find the rest`
     this.#warnings.error('size of identities', sentence)
     throw new ParticleError('UNAVAILABLE', 'The identity is too large')
+  }
+
+  /**
+   * What was found, as JSON.
+   * @throws ParticleError `UNAVAILABLE` where JSON can't hold it, or it exceeds its bounds: that is the lookup's mistake
+   */
+  #jsonOf(found: unknown): Json {
+    let cause: unknown
+    let mistake: string | undefined
+    try {
+      const identity = toJson(found)
+      const excess = excessOf(identity, ANSWER_BOUNDS)
+      if (!excess) return identity
+      mistake = `that ${excess}: answer what the sources need alone`
+    } catch (error) {
+      cause = error
+      mistake = `that is no JSON: ${error instanceof Error ? error.message : String(error)}`
+    }
+    this.#onError(
+      new ParticleError('CALLBACK_FAILED', `identityLookup answered an identity ${mistake}`, { cause }),
+    )
+    throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
   }
 }
 

@@ -1,3 +1,4 @@
+import { walkable } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import type { Type } from './type.ts'
 
@@ -74,14 +75,17 @@ function timestamp(text: string): string {
 const DELICATE = /\d{200}|\d[eE]\+?\d{3}|__proto__|\\u|(?:^|[[:,\s])-0/
 
 function parseJson(text: string): Json {
-  if (!DELICATE.test(text)) return JSON.parse(text) as Json
-  const clean = (key: string, value: unknown): unknown => {
-    if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
-    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
-      return Object.fromEntries(Object.entries(value).filter(([name]) => name !== '__proto__'))
-    return key === '__proto__' ? null : value
-  }
-  return JSON.parse(text, clean) as Json
+  const value = walkable(JSON.parse(text) as Json)
+  return DELICATE.test(text) ? clean(value) : value
+}
+
+function clean(value: Json): Json {
+  // Adding zero makes -0 a 0.
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
+  if (Array.isArray(value)) return value.map(clean)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).filter(([name]) => name !== '__proto__')
+  return Object.fromEntries(entries.map(([name, inner]) => [name, clean(inner)]))
 }
 
 /** `{1,NULL,"a \"quoted\" text"}`, with bounds before it where they don't begin at 1. */

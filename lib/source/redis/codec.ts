@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { walkable } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
 
@@ -68,7 +69,7 @@ function number(text: string): number | undefined {
 
 function json<T>(text: string, otherwise: T): Json | T {
   try {
-    return JSON.parse(text)
+    return walkable(JSON.parse(text))
   } catch {
     return otherwise
   }

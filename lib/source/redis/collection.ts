@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import { applyToCopy } from '../../model/apply.ts'
+import { TOO_DEEP } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
@@ -89,6 +90,10 @@ export class RedisCollection<T extends object = Document> implements CollectionH
       const [raw, digest] = (await this.#run(STATE, [this.#key(id)])) as [RawDocument, string]
       const before = this.#mapping.document(id, raw)
       if (!before) return false
+      if (typeof raw === 'string' && Object.values(before).includes(TOO_DEEP))
+        throw this.#invalid(
+          'update(id, ...) of a document that is nested too deep: set(id, document) replaces it',
+        )
       const after = operations.reduce<Document | undefined>(applyToCopy, before)
       if (!after) throw this.#invalid('update(id, ...) removes no document: delete(id) does')
       const difference = diff(before, after)

@@ -1,3 +1,4 @@
+import { walkable } from '../../model/bounds.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
@@ -112,7 +113,8 @@ function beforeOf(id: Id, fields: ReadonlyMap<string, string>, mapping: Mapping)
 
 function operationsOf(fields: ReadonlyMap<string, string>, mapping: Mapping): Operation[] | undefined {
   const operations = parsed(fields.get('operations'))
-  if (Array.isArray(operations)) return operations.every(isOperation) ? operations : undefined
+  if (Array.isArray(operations))
+    return operations.every(isOperation) ? operations.map(walkableData) : undefined
   const hash = parsed(fields.get('hash'))
   if (!isObject(hash)) return undefined
   const changes = Object.entries(hash).map(([name, text]): Operation | undefined => {
@@ -135,6 +137,10 @@ function isOperation(value: unknown): value is Operation {
     Array.isArray(keys) &&
     keys.every((key) => typeof key === 'string' || typeof key === 'number')
   )
+}
+
+function walkableData(operation: Operation): Operation {
+  return operation.data === undefined ? operation : { ...operation, data: walkable(operation.data) }
 }
 
 function parsed(text: string | undefined): unknown {

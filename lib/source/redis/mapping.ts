@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { walkable } from '../../model/bounds.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { field, isObject } from '../../model/json.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
@@ -110,10 +111,15 @@ export class Mapping {
 export function jsonDocument(id: Id, text: string): Document | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? { _id: id, ...withoutId(value) } : undefined
+    return isObject(value) ? { _id: id, ...walkableFields(withoutId(value)) } : undefined
   } catch {
     return undefined
   }
+}
+
+/** The fields of a string of JSON; {@link TOO_DEEP} in place of those that can't be walked. */
+function walkableFields(fields: Record<string, Json>): Record<string, Json> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, walkable(value)]))
 }
 
 /** A document without its `_id`. */

@@ -1,0 +1,77 @@
+import type { Json } from './document.ts'
+
+/** How deep, wide and large a value may be. */
+export interface Bounds {
+  /** Levels of objects and arrays within each other. */
+  depth: number
+  /** Fields and elements on all levels. */
+  keys: number
+  /** Characters of texts and names on all levels. */
+  size: number
+}
+
+/** Levels of a document, and segments of a path: those that MongoDB takes. A field that is deeper is hidden. */
+export const MAX_DEPTH = 200
+
+/** Bounds what a stranger sends: an identity that is presented. */
+export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 100_000 }
+
+/** Bounds what the application answers: an identity that was found, a query, a manifest. */
+export const ANSWER_BOUNDS: Bounds = { depth: 64, keys: 100_000, size: 4_000_000 }
+
+/**
+ * Says how a value exceeds bounds; undefined where it doesn't. It never goes deeper than the bounds, so that a deep value can't
+ * exhaust the stack, nor one that contains itself hold the process.
+ */
+export function excessOf(value: unknown, { depth, keys, size }: Bounds): string | undefined {
+  let [keysLeft, sizeLeft] = [keys, size]
+  const walk = (inner: unknown, levels: number): string | undefined => {
+    if (typeof inner === 'string') sizeLeft -= inner.length
+    else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) {
+      if (levels === 0) return `is nested deeper than ${depth} levels`
+      const names = Object.keys(inner)
+      keysLeft -= names.length
+      if (keysLeft < 0) return `has more than ${keys} fields and elements`
+      for (const name of names) {
+        if (!Array.isArray(inner)) sizeLeft -= name.length
+        const found = walk((inner as Record<string, unknown>)[name], levels - 1)
+        if (found) return found
+      }
+    }
+    return sizeLeft < 0 ? `has more than ${size} characters` : undefined
+  }
+  return walk(value, depth)
+}
+
+/** Whether a value has at most so many levels. */
+export function isWithin(value: Json | undefined, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (depth <= 0) return false
+  if (Array.isArray(value)) {
+    for (const element of value)
+      if (typeof element === 'object' && element !== null && !isWithin(element, depth - 1)) return false
+    return true
+  }
+  for (const name in value) {
+    const inner = value[name]
+    if (typeof inner === 'object' && inner !== null && !isWithin(inner, depth - 1)) return false
+  }
+  return true
+}
+
+/**
+ * Stands for a value that is nested too deep to be walked: it is one level deeper than a document may be, so that the server hides
+ * it, and tells.
+ */
+export const TOO_DEEP: Json = tooDeep()
+
+function tooDeep(): Json {
+  let value: Json = null
+  for (let level = 0; level <= MAX_DEPTH; level++) value = [value]
+  return value
+}
+
+/** A value that a source has parsed; {@link TOO_DEEP} in its place where it can't be walked. */
+export function walkable(value: Json): Json {
+  return isWithin(value, MAX_DEPTH) ? value : TOO_DEEP
+}
