@@ -14,7 +14,7 @@ export interface Bounds {
 export const MAX_DEPTH = 200
 
 /** Bounds what a stranger sends: an identity that is presented. */
-export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 100_000 }
+export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 1_000_000 }
 
 /** Bounds what the application answers: an identity that was found, a query, a manifest. */
 export const ANSWER_BOUNDS: Bounds = { depth: 64, keys: 100_000, size: 4_000_000 }
@@ -28,7 +28,7 @@ export function excessOf(value: unknown, { depth, keys, size }: Bounds): string 
   const walk = (inner: unknown, levels: number): string | undefined => {
     if (typeof inner === 'string') sizeLeft -= inner.length
     else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) {
-      if (levels === 0) return `is nested deeper than ${depth} levels`
+      if (levels === 0) return `is nested deeper than ${depth} levels, or contains itself`
       const names = Object.keys(inner)
       keysLeft -= names.length
       if (keysLeft < 0) return `has more than ${keys} fields and elements`
