@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { Batch } from '../../../lib/server/feed/batch.ts'
 import { Frame } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import type { Receiver, View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
+import type { Receiver } from '../../../lib/server/view/view-spec.ts'
 
 const TIME = '2026-01-01T00:00:00.000Z'
 
