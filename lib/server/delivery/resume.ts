@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
 import type { Feed } from '../feed/feed.ts'
@@ -6,7 +5,7 @@ import type { Log } from '../feed/log.ts'
 import { within } from '../support/scheduling.ts'
 import type { PositionSeal } from '../tokens/position-seal.ts'
 import type { Claims } from '../tokens/token.ts'
-import { fingerprint, fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
+import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 
