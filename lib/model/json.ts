@@ -1,4 +1,4 @@
-import type { Json } from './document.ts'
+import type { Document, Json } from './document.ts'
 
 /** A JSON object. */
 export type JsonObject = { [key: string]: Json }
@@ -21,6 +21,22 @@ export function field(object: object, key: string): Json | undefined {
  */
 export function toJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value) ?? 'null')
+}
+
+/** Whether two values are equal, whatever the order of their fields; a field that is `undefined` counts as none. */
+export function sameJson(a: Json | Document | undefined, b: Json | Document | undefined): boolean {
+  if (a === b) return true
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((element, index) => sameJson(element, b[index]))
+  if (!isObject(a) || !isObject(b)) return false
+  let rest = 0
+  for (const name in b) if (b[name] !== undefined) rest++
+  for (const name in a) {
+    if (a[name] === undefined) continue
+    rest--
+    if (!sameJson(a[name], field(b, name))) return false
+  }
+  return rest === 0
 }
 
 /**

@@ -25,8 +25,8 @@ export interface Entry {
   /** The position of every adapter at this point, in the order of the server's sources. */
   readonly adapters: readonly string[]
   readonly time: number
-  /** How each view that the entry touches shows it. */
-  readonly frames: Map<object, FrameResult>
+  /** How each view that the entry touches shows it; null where clients hold it already. */
+  readonly frames: Map<object, FrameResult | null>
   /** What it takes, in bytes, with its frames. */
   bytes: number
 }

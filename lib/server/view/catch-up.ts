@@ -75,10 +75,10 @@ export class CatchUps {
         if (view.window) {
           // What was touched does not tell which documents came and went at the end of the first ones: it is
           // undone.
-          const known = knownBefore(entries, view.collection, documents, view.window, view.matches)
+          const known = knownBefore(entries, view.collection, documents, view.window, view.filter)
           return known && leading(view, known, documents)
         }
-        return view.sortLimit ? undefined : recallOf(entries, view.collection, documents, view.matches)
+        return view.sortLimit ? undefined : recallOf(entries, view.collection, documents, view.filter)
       })
     } finally {
       pin.release()

@@ -1,10 +1,13 @@
-import type { Document, Id } from '../../model/document.ts'
+import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { sameJson } from '../../model/json.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
+import { filterPayload } from '../../policy/manifest.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
 import type { Entry } from '../feed/log.ts'
 import { digest, STALE } from '../support/digest.ts'
 import { timeSlicer } from '../support/scheduling.ts'
+import type { ViewFilter } from './filter.ts'
 import type { SortedWindow } from './sorted-window.ts'
 
 /** The ids that a client holds, and the digest of what it holds of each. */
@@ -31,7 +34,7 @@ export async function differenceOf(
   }
   for (const [key, document] of documents) {
     const before = known.get(key)
-    if (before === undefined || before === STALE || before !== digest(JSON.stringify(document)))
+    if (before === undefined || before === STALE || before !== digest(document as Json))
       operations.push(whole(key, document))
     await turn()
   }
@@ -88,27 +91,29 @@ function longestRise(list: readonly number[]): number[] {
 
 /**
  * The operations that lead a client, which held the view before the entries, to the documents after them:
- * what the entries touched is sent whole, or removed. Undefined where it can't be told whether the client
- * held a document that is not in the view now: its id might be none that it may see.
+ * what the entries touched is sent whole, or removed, but for documents whose image is known to be the same. Undefined
+ * where it can't be told whether the client held a document that is not in the view now: its id might be none that it
+ * may see.
  *
- * @param matches whether a document belongs to the view; undefined where all do
+ * @param filter that of the view
  */
 export function recallOf(
   entries: Iterable<Entry>,
   collection: string,
   documents: ReadonlyMap<string, Document>,
-  matches: ((document: Document) => boolean) | undefined,
+  filter: ViewFilter,
 ): DocumentOperation[] | undefined {
-  const first = firstChanges(entries, collection)
+  const first = firstChanges(entries, collection, filter)
   if (!first) return undefined
   const operations: DocumentOperation[] = []
   for (const [key, change] of first) {
     const document = documents.get(key)
+    const held = wasHeld(change, filter.matches)
     if (document) {
-      operations.push(whole(key, document))
+      const image = held && change.before && filterPayload(filter.manifest, change.before)
+      if (!image || !sameJson(image, document)) operations.push(whole(key, document))
       continue
     }
-    const held = wasHeld(change, matches)
     if (held === undefined) return undefined
     if (held) operations.push({ operation: 'unset', id: change.id, path: '.' })
   }
@@ -116,8 +121,8 @@ export function recallOf(
 }
 
 /**
- * What a client held of a view with an order before the entries, which led to the window: what it holds of a
- * document that they touched is `STALE`. Undefined where it can't be told.
+ * What a client held of a view with an order before the entries, which led to the window. Undefined where it can't be
+ * told.
  *
  * @param documents as the client is to have them, by the keys of their ids
  */
@@ -126,10 +131,11 @@ export function knownBefore(
   collection: string,
   documents: ReadonlyMap<string, Document>,
   window: SortedWindow,
-  matches: ((document: Document) => boolean) | undefined,
+  filter: ViewFilter,
 ): ViewDigest | undefined {
-  const first = firstChanges(entries, collection)
+  const first = firstChanges(entries, collection, filter)
   if (!first) return undefined
+  const { matches, manifest } = filter
   const then = window.copy()
   for (const [key, { kind, before }] of first) {
     if (kind !== 'insert' && !before) return undefined
@@ -139,24 +145,29 @@ export function knownBefore(
   if (then.short) return undefined
   return new Map(
     then.visible.map(({ key }) => {
-      const document = first.has(key) ? undefined : documents.get(key)
-      return [key, document ? digest(JSON.stringify(document)) : STALE]
+      const before = first.get(key)?.before
+      const image = before ? filterPayload(manifest, before) : documents.get(key)
+      return [key, image ? digest(image as Json) : STALE]
     }),
   )
 }
 
 /**
- * The first change of each document in the entries; undefined where something happened to the whole
- * collection.
+ * The first change of each document in the entries that is not about hidden fields alone; undefined where something
+ * happened to the whole collection.
  */
-function firstChanges(entries: Iterable<Entry>, collection: string): Map<string, DocumentChange> | undefined {
+function firstChanges(
+  entries: Iterable<Entry>,
+  collection: string,
+  filter: ViewFilter,
+): Map<string, DocumentChange> | undefined {
   const first = new Map<string, DocumentChange>()
   for (const entry of entries) {
     for (const change of entry.changes) {
       if (change.collection !== collection) continue
       if (!isOfDocument(change)) return undefined
       const key = idKey(change.id)
-      if (!first.has(key)) first.set(key, change)
+      if (!first.has(key) && !filter.hides(change)) first.set(key, change)
     }
   }
   return first

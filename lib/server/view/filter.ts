@@ -8,6 +8,7 @@ import { type MatchResult, UpdateMatcher } from '../../policy/verdict.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import { documentAfter, touchedBy } from '../feed/change.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
+import { withoutUnchanged } from './unchanged.ts'
 
 /** What a view lets through: its criteria and its manifest, without any memory of documents. */
 export class ViewFilter {
@@ -95,6 +96,19 @@ export class ViewFilter {
     }
   }
 
+  /** Whether an update is about hidden fields alone, which neither rows nor their order depend on. */
+  hides(change: DocumentChange): boolean {
+    if (change.kind !== 'update') return false
+    try {
+      if (this.match(change) !== 'same' || this.moves(change)) return false
+      const shown = this.cut(change, change.operations)
+      return shown !== MUST_RELOAD && shown.length === 0
+    } catch {
+      // A malformed change: showing it reports that.
+      return false
+    }
+  }
+
   /**
    * What is to be seen of a change; `held` says whether the view had the document before it. Where the change
    * doesn't tell enough, the view must be read again.
@@ -102,7 +116,7 @@ export class ViewFilter {
    * @throws ParticleError where an operation is malformed
    */
   show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof MUST_RELOAD {
-    if (!this.matches) return this.cut(change, change.operations)
+    if (!this.matches) return this.showHeld(change)
 
     const leave: DocumentOperation[] = held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     if (change.kind === 'delete') return leave
@@ -111,11 +125,25 @@ export class ViewFilter {
       const verdict = this.match(change)
       if (verdict === 'unknown' || (verdict === 'in' && !held)) return MUST_RELOAD
       if (verdict === 'out') return leave
-      return held ? this.cut(change, change.operations) : []
+      return held ? this.showHeld(change) : []
     }
     if (!this.matches(whole)) return leave
-    if (held) return this.cut(change, change.operations)
+    if (held) return this.showHeld(change)
     return this.cut(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
+  }
+
+  /**
+   * What is to be seen of a change of a document that is in the view: of what is known to be as before, nothing.
+   *
+   * @param before the document as the view had it, by default as the change tells it
+   * @throws ParticleError where an operation is malformed
+   */
+  showHeld(
+    change: DocumentChange,
+    before = change.kind === 'insert' ? undefined : change.before,
+  ): DocumentOperation[] | typeof MUST_RELOAD {
+    const shown = this.cut(change, change.operations)
+    return before && shown !== MUST_RELOAD ? withoutUnchanged(this.manifest, before, shown) : shown
   }
 
   /**

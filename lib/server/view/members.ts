@@ -1,7 +1,11 @@
+import type { Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
+import { filterPayload } from '../../policy/manifest.ts'
+import type { DocumentChange } from '../../source/source.ts'
+import { documentAfter } from '../feed/change.ts'
 import type { Feed, Subscriber } from '../feed/feed.ts'
-import { STALE } from '../support/digest.ts'
+import { digest, STALE } from '../support/digest.ts'
 import type { ViewDigest } from './difference.ts'
 import type { ViewFilter } from './filter.ts'
 import type { Item, SortedWindow } from './sorted-window.ts'
@@ -90,10 +94,37 @@ export class Members {
     noteIn(this.#digests, oplist, (key, held) => routed && this.#feed.hold(this.#view, key, held))
   }
 
+  /**
+   * The digest of what is shown of a document after operations. Undefined where the change itself tells what they
+   * change, as by the document of before, or doesn't tell the document of after it.
+   */
+  digestAfter(change: DocumentChange, operations: readonly DocumentOperation[]): number | undefined {
+    if (!this.#digests || change.before) return undefined
+    const document = documentAfter(change)
+    if (!document || operations.some(isRemoval)) return undefined
+    const [only] = operations
+    const isWhole = operations.length === 1 && only?.path === '.' && only.operation === 'set'
+    return digest((isWhole && only.data) || (filterPayload(this.#filter.manifest, document) as Json))
+  }
+
+  /** Whether operations lead to what the viewers hold of the document already, where they hold it. */
+  holds(key: string, after: number, operations: readonly DocumentOperation[]): boolean {
+    return this.#digests?.get(key) === after && operations.every(({ at }) => at === undefined)
+  }
+
+  /** Keeps the digests of documents that were noted as changed, where the view has them. */
+  keep(digests: ReadonlyMap<string, number>): void {
+    for (const [key, after] of digests) if (this.#digests?.has(key)) this.#digests.set(key, after)
+  }
+
   /** The keys of all documents whose changes the view must be told of. */
   get #keys(): Iterable<string> {
     return this.#window?.keys ?? this.#digests?.keys() ?? []
   }
+}
+
+function isRemoval({ operation, path }: DocumentOperation): boolean {
+  return operation === 'unset' && path === '.'
 }
 
 /** Keeps digests as they are after operations; `onHeld` is told of each document that comes or goes. */

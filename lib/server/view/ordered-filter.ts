@@ -33,7 +33,8 @@ export function needsDocument(window: SortedWindow, filter: ViewFilter, change: 
 
 /**
  * What is to be seen of a change in a view that has an order: `at` tells places. The window takes the change
- * in. Where the change doesn't tell enough, the view must be read again.
+ * in. Where the change doesn't tell enough, the view must be read again. `isExact`: what the window knows of the
+ * document is what clients were told of it.
  *
  * @throws ParticleError where an operation is malformed
  */
@@ -41,12 +42,14 @@ export function applyChange(
   window: SortedWindow,
   filter: ViewFilter,
   change: DocumentChange,
+  isExact: boolean,
 ): DocumentOperation[] | typeof MUST_RELOAD {
+  const held = isExact && window.whole ? window.get(idKey(change.id))?.document : undefined
   const move = follow(window, filter, change)
   if (move === MUST_RELOAD) return MUST_RELOAD
   const oplist: DocumentOperation[] = []
   for (const step of move.steps) {
-    const shown = tell(step, move, filter, change)
+    const shown = tell(step, move, filter, change, held)
     if (shown === MUST_RELOAD) return MUST_RELOAD
     oplist.push(...shown)
   }
@@ -91,6 +94,7 @@ function tell(
   { document }: Move,
   filter: ViewFilter,
   change: DocumentChange,
+  held: Document | undefined,
 ): DocumentOperation[] | typeof MUST_RELOAD {
   const { item } = step
   const id = item.document._id ?? null
@@ -101,7 +105,7 @@ function tell(
     const shown = filter.cut({ ...change, id, document: whole }, [{ operation: 'set', path: '.', data }])
     return shown === MUST_RELOAD ? MUST_RELOAD : shown.map((operation) => ({ ...operation, at: step.at }))
   }
-  const shown = filter.cut(document ? { ...change, document } : change, change.operations)
+  const shown = filter.showHeld(document ? { ...change, document } : change, held)
   if (shown === MUST_RELOAD || !step.moved) return shown
   const [only] = shown
   if (shown.length === 1 && only?.path === '.' && only.operation === 'set') return [{ ...only, at: step.at }]

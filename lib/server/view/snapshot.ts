@@ -1,5 +1,5 @@
 import { DocumentList } from '../../model/collection.ts'
-import type { Document } from '../../model/document.ts'
+import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Operation } from '../../model/operation.ts'
 import { filterPayload } from '../../policy/manifest.ts'
@@ -212,9 +212,9 @@ async function encodeParts(
   const turn = timeSlicer()
   for (const document of documents) {
     const key = idKey(document._id ?? null)
-    const text = JSON.stringify(filterPayload(view.manifest, document))
-    writer.add(key, text)
-    members.set(key, digest(text))
+    const image = filterPayload(view.manifest, document)
+    writer.add(key, JSON.stringify(image))
+    members.set(key, digest(image as Json))
     const pause = turn()
     if (pause) await pause
   }

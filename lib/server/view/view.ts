@@ -1,7 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import type { DocumentOperation } from '../../model/operation.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
@@ -10,12 +9,16 @@ import type { Feed } from '../feed/feed.ts'
 import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
+import { filterEntry } from './entry-filter.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
-import { applyChange, needsDocument } from './ordered-filter.ts'
+import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
+
+/** Bytes that an entry is reckoned at of which clients hold all already. */
+const NOTHING = 50
 
 /** The filtered image of one collection, as one or many connections see it. */
 export class View {
@@ -110,7 +113,9 @@ export class View {
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
   frame(entry: Entry): FrameResult | null {
-    return entry.frames.get(this) ?? (this.#selects ? null : this.#show(entry, false))
+    const kept = entry.frames.get(this)
+    if (kept !== undefined) return kept
+    return this.#selects ? null : this.#show(entry, false)
   }
 
   /** The last snapshot, while the log reaches back to it, and not too far. */
@@ -242,12 +247,13 @@ export class View {
     this.#members.replace(snapshot.members, snapshot.window)
     this.#since = snapshot.sequence
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
-      const shown = this.#selects ? this.#show(entry, true) : this.frame(entry)
+      const kept = this.#selects ? undefined : entry.frames.get(this)
+      const shown = kept === undefined ? this.#show(entry, true) : kept
       if (shown === MUST_RELOAD) {
         this.#unknow()
         return false
       }
-      if (shown && !this.#selects) this.#members.note(shown.oplist)
+      if (shown && kept) this.#members.note(shown.oplist)
     }
     return true
   }
@@ -290,24 +296,14 @@ export class View {
   }
 
   #filterEntry(entry: Entry, note: boolean): FrameResult | null {
-    const { window } = this.#members
-    const oplist: DocumentOperation[] = []
-    let timestamp = ''
-    for (const change of entry.changes) {
-      if (change.collection !== this.collection) continue
-      if (change.kind === 'clear' || change.kind === 'reload') return MUST_RELOAD
-      const operations = window
-        ? applyChange(window, this.filter, change)
-        : this.filter.show(change, this.#members.has(idKey(change.id)))
-      if (operations === MUST_RELOAD) return MUST_RELOAD
-      // What clients hold must be known until it is certain that they are told this.
-      if (note && !window) this.#members.note(operations)
-      for (const operation of operations) oplist.push(operation)
-      timestamp = change.timestamp
-    }
-    if (window?.short) return MUST_RELOAD
-    if (oplist.length === 0) return null
-    if (note && window) this.#members.note(oplist)
-    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
+    const filtered = filterEntry(entry, this, this.#members, note)
+    if (filtered === MUST_RELOAD) return MUST_RELOAD
+    const { oplist, timestamp, recognized } = filtered
+    const charge = (bytes: number) => this.#log.charge(entry, bytes)
+    if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, charge)
+    // The members of now can't tell it once more.
+    if (recognized) entry.frames.set(this, null)
+    if (recognized) charge(NOTHING)
+    return null
   }
 }

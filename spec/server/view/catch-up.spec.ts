@@ -60,7 +60,7 @@ describe('server/catchUp', () => {
     return { adapter, users, log, feed, viewOf, imageOf, catchUps, crossed, oplistOf }
   }
   const knownOf = (documents: readonly Document[]): ViewDigest =>
-    new Map(documents.map((one) => [idKey(one._id ?? null), digest(JSON.stringify(one))]))
+    new Map(documents.map((one) => [idKey(one._id ?? null), digest(one as never)]))
   const A = { team: 'a' }
   const B = { team: 'b' }
 

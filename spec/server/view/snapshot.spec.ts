@@ -356,9 +356,9 @@ describe('server/snapshot', () => {
     const { view } = setUp(adapter, { manifest: { n: true } })
     const { members } = await view.snapshot()
     expect([...members]).to.deep.equal([
-      ['1', digest('{"_id":1,"n":1}')],
-      ['"1', digest('{"_id":"1","n":2}')],
-      ['{"a":1}', digest('{"_id":{"a":1}}')],
+      ['1', digest({ _id: 1, n: 1 })],
+      ['"1', digest({ _id: '1', n: 2 })],
+      ['{"a":1}', digest({ _id: { a: 1 } })],
     ])
   })
 
