@@ -1,9 +1,12 @@
 import { applyToCopy } from '../../model/apply.ts'
-import type { Document } from '../../model/document.ts'
-import { field, sameJson } from '../../model/json.ts'
+import type { Document, Json } from '../../model/document.ts'
+import { field, isObject, sameJson } from '../../model/json.ts'
 import type { DocumentOperation, Operation } from '../../model/operation.ts'
 import { filterPayload, type Manifest } from '../../policy/manifest.ts'
 import { firstOf } from '../../policy/verdict.ts'
+
+/** Of so many operations it is looked at whether they stand for themselves. */
+const MAX_COMPARED = 8
 
 /**
  * Leaves out the operations on a document that change nothing of what was shown of it. Otherwise a write of hidden
@@ -17,10 +20,11 @@ export function withoutUnchanged(
   before: Document,
   oplist: readonly DocumentOperation[],
 ): DocumentOperation[] {
-  const [first] = oplist
-  // Nearly all updates are of this kind: the image need not be made.
-  if (first && oplist.length === 1 && isPlain(first))
-    return field(before, first.path) === first.data ? [] : [first]
+  // Nearly all updates are of this kind: no image need be made.
+  if (oplist.length <= MAX_COMPARED && oplist.every((one, at) => isPlain(one) && isApart(oplist, at))) {
+    const values = oplist.map(({ path }) => valueAt(before, path))
+    if (!values.includes(OPAQUE)) return oplist.filter(({ data }, at) => values[at] !== data)
+  }
   try {
     let image: Document | undefined = filterPayload(manifest, partOf(before, oplist))
     return oplist.filter((operation) => {
@@ -35,14 +39,34 @@ export function withoutUnchanged(
   }
 }
 
-/** Whether an operation sets a field at the top of the document, which is shown whole, to a scalar. */
+/** Whether an operation sets a field to a scalar. Then it is shown as it is, and so is what was there. */
 function isPlain({ operation, path, data }: Operation): boolean {
-  return (
-    operation === 'set' &&
-    (typeof data !== 'object' || data === null) &&
-    !path.includes('.') &&
-    !path.includes('[')
-  )
+  return operation === 'set' && (typeof data !== 'object' || data === null) && !path.includes('[')
+}
+
+/** Whether none of the operations before this one touches what it touches. */
+function isApart(oplist: readonly Operation[], at: number): boolean {
+  const path = oplist[at]?.path ?? ''
+  for (let other = 0; other < at; other++) {
+    const { path: earlier = '' } = oplist[other] ?? {}
+    if (path === earlier || path.startsWith(`${earlier}.`) || earlier.startsWith(`${path}.`)) return false
+  }
+  return true
+}
+
+/** What can't be told by names alone. */
+const OPAQUE = Symbol('opaque')
+
+/** The value at a path that leads through objects alone. */
+function valueAt(document: Document, path: string): Json | undefined | typeof OPAQUE {
+  if (!path.includes('.')) return field(document, path)
+  let value: Json | undefined = document as Json
+  for (const name of path.split('.')) {
+    if (value === undefined) return undefined
+    if (!isObject(value)) return OPAQUE
+    value = field(value, name)
+  }
+  return value
 }
 
 /** The fields at the top of a document that operations touch; all of it, where that can't be told. */
