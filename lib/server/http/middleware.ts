@@ -5,8 +5,8 @@ import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
-import type { Admitted, Granted } from '../auth/admission.ts'
-import { Revocations } from '../auth/revocations.ts'
+import type { Admitted, Granted } from '../auth/admitted.ts'
+import { Revocations, StaleToken } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
@@ -290,9 +290,11 @@ function fail(exchange: Exchange, error: unknown): void {
     retire(response)
     response.once('finish', () => request.destroy())
   }
-  if (known !== undefined)
-    sendError(exchange, status, (error as ParticleError).code, (error as ParticleError).message)
-  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+  if (known !== undefined) {
+    const { code, message } = error as ParticleError
+    const token = error instanceof StaleToken ? error.token : undefined
+    sendJson(exchange, status, { error: { code, message, token } })
+  } else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
 }
 
 function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {
