@@ -23,7 +23,7 @@ export function withoutUnchanged(
   // Nearly all updates are of this kind: no image need be made.
   if (oplist.length <= MAX_COMPARED && oplist.every((one, at) => isPlain(one) && isApart(oplist, at))) {
     const values = oplist.map(({ path }) => valueAt(before, path))
-    if (!values.includes(OPAQUE)) return oplist.filter(({ data }, at) => values[at] !== data)
+    if (!values.includes(OPAQUE)) return oplist.filter((one, at) => changes(one, values[at]))
   }
   try {
     let image: Document | undefined = filterPayload(manifest, partOf(before, oplist))
@@ -39,9 +39,16 @@ export function withoutUnchanged(
   }
 }
 
-/** Whether an operation sets a field to a scalar. Then it is shown as it is, and so is what was there. */
+/** Whether an operation gives a field a scalar. Then it is shown as it is, and so is what was there. */
 function isPlain({ operation, path, data }: Operation): boolean {
-  return operation === 'set' && (typeof data !== 'object' || data === null) && !path.includes('[')
+  if (operation !== 'set' && operation !== 'inc') return false
+  return (typeof data !== 'object' || data === null) && !path.includes('[')
+}
+
+/** Whether a plain operation changes the value that was there. */
+function changes({ operation, data }: Operation, value: Json | undefined | typeof OPAQUE): boolean {
+  if (operation === 'set') return value !== data
+  return typeof value !== 'number' || typeof data !== 'number' || value + data !== value
 }
 
 /** Whether none of the operations before this one touches what it touches. */

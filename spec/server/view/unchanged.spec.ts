@@ -12,11 +12,19 @@ const BEFORE: Document = {
   _id: 1,
   name: 'Ann',
   none: null,
+  n: 1,
   address: { city: 'Bonn', zip: '53111' },
   tags: [{ label: 'a', note: 'x' }, 'hidden'],
   secret: 's',
 }
-const MANIFEST: Manifest = { name: true, none: true, address: { city: true }, tags: { label: true } }
+const MANIFEST: Manifest = {
+  name: true,
+  none: true,
+  n: true,
+  m: true,
+  address: { city: true },
+  tags: { label: true },
+}
 
 describe('server/unchanged', () => {
   const rows: [string, Partial<DocumentOperation>, boolean][] = [
@@ -34,12 +42,26 @@ describe('server/unchanged', () => {
     ['a removal of what was not there', { operation: 'unset', path: 'nobody' }, false],
     ['a removal of what was there', { operation: 'unset', path: 'none' }, true],
     ['a removal of the document', { operation: 'unset', path: '.' }, true],
-    ['a sum of nothing', { operation: 'addToSet', path: 'tags', data: { label: 'a' } }, false],
+    ['a number that grows', { operation: 'inc', path: 'n', data: 1 }, true],
+    ['a number that grows by nothing', { operation: 'inc', path: 'n', data: 0 }, false],
+    ['a number that begins', { operation: 'inc', path: 'm', data: 0 }, true],
+    [
+      'an element that is in the list already',
+      { operation: 'addToSet', path: 'tags', data: { label: 'a' } },
+      false,
+    ],
     [
       'a document whose hidden parts changed',
       {
         path: '.',
-        data: { tags: [{ label: 'a' }, null], address: { city: 'Bonn' }, none: null, name: 'Ann', _id: 1 },
+        data: {
+          tags: [{ label: 'a' }, null],
+          address: { city: 'Bonn' },
+          none: null,
+          n: 1,
+          name: 'Ann',
+          _id: 1,
+        },
       },
       false,
     ],
