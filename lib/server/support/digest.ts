@@ -44,7 +44,15 @@ function end(): void {
 
 function addText(text: string): void {
   mix(text.length)
-  for (let at = 0; at < text.length; at++) mix(text.charCodeAt(at))
+  // Local variables are faster.
+  let [sumA, sumB] = [a, b]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    sumA = Math.imul(sumA ^ code, 2654435761)
+    sumB = Math.imul(sumB ^ code, 1597334677)
+  }
+  a = sumA
+  b = sumB
 }
 
 /** Adds a value as JSON would carry it; the first number tells its type. */
@@ -54,7 +62,7 @@ function add(value: Json | undefined): void {
     addText(value)
   } else if (typeof value === 'number') {
     mix(2)
-    addText(JSON.stringify(value))
+    addText(`${value}`)
   } else if (typeof value === 'boolean') mix(value ? 3 : 4)
   else if (value === null || value === undefined) mix(5)
   else if (Array.isArray(value)) {
