@@ -23,7 +23,10 @@ export function toJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value) ?? 'null')
 }
 
-/** Whether two values are equal, whatever the order of their fields; a field that is `undefined` counts as none. */
+/**
+ * Whether two values are equal, whatever the order of their fields. A field that is `undefined` counts as
+ * missing.
+ */
 export function sameJson(a: Json | Document | undefined, b: Json | Document | undefined): boolean {
   if (a === b) return true
   if (Array.isArray(a) && Array.isArray(b))

@@ -13,7 +13,7 @@ import { SortedWindow } from '../../lib/server/view/sorted-window.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { LocalClient, until } from '../support/local.ts'
-import { Retelling, type Telling } from '../support/retelling.ts'
+import { PartialSource, type Reporting } from '../support/partial-source.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 interface Shape {
@@ -28,7 +28,7 @@ const SHAPES: Record<string, Shape> = {
   'documents in order': { sort: { rank: 1 } },
   'the first documents': { criteria: { team: 'a' }, sort: { rank: -1 }, limit: 2 },
 }
-const TELLINGS: readonly Telling[] = ['operations and before', 'documents', 'document', 'fields']
+const REPORTINGS: readonly Reporting[] = ['operations and before', 'documents', 'document', 'fields']
 const MANIFESTS: Record<string, Manifest> = {
   'whole fields': { name: true },
   'parts of objects and lists': { name: true, address: { city: true }, tags: { label: true } },
@@ -117,13 +117,13 @@ describe('A write that changes nothing of what a client is shown', () => {
     for (const each of listening.splice(0)) each.close()
   })
 
-  const setUp = async (store: MemoryAdapter, telling: Telling, shape: Shape, manifest: Manifest) => {
+  const setUp = async (store: MemoryAdapter, reporting: Reporting, shape: Shape, manifest: Manifest) => {
     const server = new Server({
       secret: 'the secret of all nodes',
       dataSources: {
         people: {
           manifest,
-          collection: new Retelling(store, telling).handle('people'),
+          collection: new PartialSource(store, reporting).handle('people'),
           ...shape,
         } as DataSource,
       },
@@ -143,10 +143,10 @@ describe('A write that changes nothing of what a client is shown', () => {
     return store
   }
 
-  for (const telling of [...TELLINGS, 'operations'] as const) {
+  for (const reporting of [...REPORTINGS, 'operations'] as const) {
     for (const [what, shape] of Object.entries(SHAPES)) {
-      const law = telling === 'operations' ? 'may be told, but nothing is left out' : 'is not told'
-      it(`${law}, where a view has ${what} and a source tells ${telling}`, async () => {
+      const law = reporting === 'operations' ? 'may be told, but nothing is left out' : 'is not told'
+      it(`${law}, where a view has ${what} and a source reports ${reporting}`, async () => {
         let silent = 0
         await fc.assert(
           fc.asyncProperty(
@@ -154,7 +154,7 @@ describe('A write that changes nothing of what a client is shown', () => {
             fc.constantFrom(...Object.values(MANIFESTS)),
             async (writes, manifest) => {
               const store = await filled()
-              const server = await setUp(store, telling, shape, manifest)
+              const server = await setUp(store, reporting, shape, manifest)
               const client = await LocalClient.connect(server)
               const all = () => store.collection('people').find().toArray()
               await until(() => client.ready)
@@ -178,7 +178,7 @@ describe('A write that changes nothing of what a client is shown', () => {
               // Whatever is still on its way comes before this one.
               await store.collection('people').insertOne(shape.limit ? MARK : { ...MARK, rank: 0 })
               await follow()
-              if (telling !== 'operations') expect(client.of('delta').length).to.equal(changes)
+              if (reporting !== 'operations') expect(client.of('delta').length).to.equal(changes)
               expect(client.of('reset')).to.deep.equal([])
               await server.disconnect()
             },
@@ -214,11 +214,11 @@ describe('A write that changes nothing of what a client is shown', () => {
     return stream.of('delta').flatMap(({ data }) => data.oplist.map(({ id }: { id: number }) => id))
   }
   const PARTS = MANIFESTS['parts of objects and lists'] as Manifest
-  for (const telling of TELLINGS) {
+  for (const reporting of REPORTINGS) {
     for (const [what, { limit: _, ...shape }] of Object.entries(SHAPES)) {
-      it(`is not told to who comes back: ${what}, ${telling}`, async () => {
+      it(`is not told to who comes back: ${what}, ${reporting}`, async () => {
         const store = await filled()
-        const url = await listen(await setUp(store, telling, shape, PARTS))
+        const url = await listen(await setUp(store, reporting, shape, PARTS))
         const [first, gone] = [await open(url), await open(url)]
         gone.close()
         await hide(store)
@@ -230,12 +230,12 @@ describe('A write that changes nothing of what a client is shown', () => {
       })
     }
   }
-  for (const telling of ['operations and before', 'documents'] as const) {
+  for (const reporting of ['operations and before', 'documents'] as const) {
     for (const [what, { limit: _, ...shape }] of Object.entries(SHAPES)) {
-      it(`is not told to who comes back to another node: ${what}, ${telling}`, async () => {
+      it(`is not told to who comes back to another node: ${what}, ${reporting}`, async () => {
         const store = await filled()
-        const here = await listen(await setUp(store, telling, shape, PARTS))
-        const there = await listen(await setUp(store, telling, shape, PARTS))
+        const here = await listen(await setUp(store, reporting, shape, PARTS))
+        const there = await listen(await setUp(store, reporting, shape, PARTS))
         const other = await readStream(`${there}/handshake`)
         other.close()
         const gone = await open(here)

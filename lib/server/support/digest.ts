@@ -8,16 +8,16 @@ const SEED_A = 0xdeadbeef
 const SEED_B = 0x41c6ce57
 
 /**
- * Two running sums of 32 bits, mixed as cyrb53 does (by bryc, public domain). A digest is taken in one go, so that
- * one pair serves all.
+ * Two running sums of 32 bits, mixed as cyrb53 does (by bryc, public domain). A digest is taken in one go, so
+ * that one pair serves all.
  */
 let a = 0
 let b = 0
 
 /**
- * A number of 53 bits that tells values apart: equal values have equal ones, whatever the order of their fields, and
- * two different values the same one by a chance of 2^-53. It is no protection against somebody who looks for such a
- * pair.
+ * A number of 53 bits that tells values apart: equal values have equal ones, whatever the order of their
+ * fields, and two different values the same one by a chance of 2^-53. It is no protection against somebody who
+ * looks for such a pair.
  */
 export function digest(value: Json): number {
   begin()
@@ -72,7 +72,7 @@ function add(value: Json | undefined): void {
   } else addFields(value)
 }
 
-/** Adds the sum of the fields' digests, which their order has no part in. */
+/** Adds the sum of the fields' digests: it does not depend on the order of the fields. */
 function addFields(fields: JsonObject): void {
   const [outerA, outerB] = [a, b]
   let sumA = 0

@@ -91,9 +91,9 @@ function longestRise(list: readonly number[]): number[] {
 
 /**
  * The operations that lead a client, which held the view before the entries, to the documents after them:
- * what the entries touched is sent whole, or removed, but for documents whose image is known to be the same. Undefined
- * where it can't be told whether the client held a document that is not in the view now: its id might be none that it
- * may see.
+ * what the entries touched is sent whole, or removed, but for documents whose image is known to be the same.
+ * Undefined where it can't be told whether the client held a document that is not in the view now: its id
+ * might be none that it may see.
  *
  * @param filter that of the view
  */
@@ -121,8 +121,8 @@ export function recallOf(
 }
 
 /**
- * What a client held of a view with an order before the entries, which led to the window. Undefined where it can't be
- * told.
+ * What a client held of a view with an order before the entries, which led to the window. Undefined where it
+ * can't be told.
  *
  * @param documents as the client is to have them, by the keys of their ids
  */
@@ -153,8 +153,8 @@ export function knownBefore(
 }
 
 /**
- * The first change of each document in the entries that is not about hidden fields alone; undefined where something
- * happened to the whole collection.
+ * The first change of each document in the entries that is not about hidden fields alone; undefined where
+ * something happened to the whole collection.
  */
 function firstChanges(
   entries: Iterable<Entry>,

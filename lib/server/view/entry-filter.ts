@@ -16,8 +16,8 @@ interface FilteredEntry {
 }
 
 /**
- * Filters an entry by what a view shows; `note`: the members are those of right before the entry, and are to be those
- * of after it.
+ * Filters an entry by what a view shows. `note`: the members are those of right before the entry, and become
+ * those of after it.
  *
  * @throws ParticleError where an operation is malformed
  */
@@ -37,7 +37,8 @@ export function filterEntry(
     if (change.collection !== collection) continue
     if (change.kind === 'clear' || change.kind === 'reload') return MUST_RELOAD
     const key = idKey(change.id)
-    // The document of an earlier change of the entry may have been looked up, and be ahead of what clients hold.
+    // After an earlier change in the entry, whose document may have been looked up later, the members may be
+    // ahead of what clients hold.
     const isFirst = !seen?.has(key)
     seen?.add(key)
     const operations = window

@@ -133,7 +133,7 @@ export class ViewFilter {
   }
 
   /**
-   * What is to be seen of a change of a document that is in the view: of what is known to be as before, nothing.
+   * Filters a change of a document that is in the view. Leaves out what is known to be as it was.
    *
    * @param before the document as the view had it, by default as the change tells it
    * @throws ParticleError where an operation is malformed

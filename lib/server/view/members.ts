@@ -35,8 +35,8 @@ export class Members {
   #known: ViewDigest | undefined
   /** Whether changes of the members find the view, so that it need not be asked at every change. */
   #found = false
-  /** Whether the last change that was no insert told the document of before. */
-  #isToldBefore = false
+  /** Whether the last change that was no insert held the document of before. */
+  #reportsBefore = false
 
   constructor(view: Subscriber & { readonly feed: Feed; readonly filter: ViewFilter }) {
     this.#view = view
@@ -101,9 +101,9 @@ export class Members {
    * change, as by the document of before, or doesn't tell the document of after it.
    */
   digestAfter(change: DocumentChange, operations: readonly DocumentOperation[]): number | undefined {
-    if (change.kind !== 'insert') this.#isToldBefore = change.before !== undefined
-    // A source that tells the document of before is taken to tell it of the next change too.
-    if (!this.#digests || this.#isToldBefore) return undefined
+    if (change.kind !== 'insert') this.#reportsBefore = change.before !== undefined
+    // A source that reports the document of before is expected to do so at the next change.
+    if (!this.#digests || this.#reportsBefore) return undefined
     const document = documentAfter(change)
     if (!document || operations.some(isRemoval)) return undefined
     const [only] = operations

@@ -5,12 +5,12 @@ import type { DocumentOperation, Operation } from '../../model/operation.ts'
 import { filterPayload, type Manifest } from '../../policy/manifest.ts'
 import { firstOf } from '../../policy/verdict.ts'
 
-/** Of so many operations it is looked at whether they stand for themselves. */
+/** The number of operations up to which each is compared with all others. */
 const MAX_COMPARED = 8
 
 /**
- * Leaves out the operations on a document that change nothing of what was shown of it. Otherwise a write of hidden
- * fields would tell clients which document was written.
+ * Leaves out the operations on a document that change nothing of what was shown of it. Otherwise a write of
+ * hidden fields would tell clients which document was written.
  *
  * @param before the document before the operations, with what is hidden of it
  * @param oplist what the manifest lets through
@@ -61,7 +61,7 @@ function isApart(oplist: readonly Operation[], at: number): boolean {
   return true
 }
 
-/** What can't be told by names alone. */
+/** Stands for a value that the names of a path alone don't lead to. */
 const OPAQUE = Symbol('opaque')
 
 /** The value at a path that leads through objects alone. */

@@ -17,7 +17,7 @@ import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 
-/** Bytes that an entry is reckoned at of which clients hold all already. */
+/** Bytes that the log counts for an entry that shows clients nothing new. */
 const NOTHING = 50
 
 /** The filtered image of one collection, as one or many connections see it. */
@@ -301,7 +301,7 @@ export class View {
     const { oplist, timestamp, recognized } = filtered
     const charge = (bytes: number) => this.#log.charge(entry, bytes)
     if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, charge)
-    // The members of now can't tell it once more.
+    // A replay meets the members of a later time, which can't recognize it again.
     if (recognized) entry.frames.set(this, null)
     if (recognized) charge(NOTHING)
     return null

@@ -10,8 +10,8 @@ import type {
   Query,
 } from '../../lib/source/source.ts'
 
-/** How much of an update a source tells. */
-export type Telling =
+/** How much of an update a source reports. */
+export type Reporting =
   /** The operations, the document of before and of after. */
   | 'operations and before'
   /** The document of before and of after. */
@@ -24,14 +24,14 @@ export type Telling =
   | 'operations'
 
 /** A memory adapter that tells of changes as other sources do. */
-export class Retelling implements Adapter {
+export class PartialSource implements Adapter {
   readonly name = 'memory'
   readonly #inner: MemoryAdapter
-  readonly #telling: Telling
+  readonly #reporting: Reporting
 
-  constructor(inner: MemoryAdapter, telling: Telling) {
+  constructor(inner: MemoryAdapter, reporting: Reporting) {
     this.#inner = inner
-    this.#telling = telling
+    this.#reporting = reporting
   }
 
   handle(collectionName: string): CollectionHandle {
@@ -41,7 +41,7 @@ export class Retelling implements Adapter {
   open(listener: ChangeListener, from?: string) {
     const changes = (list: readonly Change[], position: string) =>
       listener.changes(
-        list.map((change) => ('id' in change ? retold(change, this.#telling) : change)),
+        list.map((change) => ('id' in change ? reported(change, this.#reporting) : change)),
         position,
       )
     return this.#inner.open({ ...listener, changes }, from)
@@ -64,13 +64,13 @@ export class Retelling implements Adapter {
   }
 }
 
-function retold(change: DocumentChange, telling: Telling): DocumentChange {
+function reported(change: DocumentChange, reporting: Reporting): DocumentChange {
   const { before, document, ...rest } = change
-  if (telling === 'operations and before' || change.kind === 'insert') return change
-  if (telling === 'operations') return rest
-  if (change.kind === 'delete') return telling === 'documents' ? change : rest
+  if (reporting === 'operations and before' || change.kind === 'insert') return change
+  if (reporting === 'operations') return rest
+  if (change.kind === 'delete') return reporting === 'documents' ? change : rest
   const after = document ?? (change.operations[0]?.data as Document)
-  if (telling === 'fields')
+  if (reporting === 'fields')
     return { ...rest, kind: 'update', operations: fieldsOf(before, after), document: after }
   const operations: Operation[] = [{ operation: 'set', path: '.', data: after as Operation['data'] & object }]
   return {
@@ -78,7 +78,7 @@ function retold(change: DocumentChange, telling: Telling): DocumentChange {
     kind: 'replace',
     operations,
     document: after,
-    ...(telling === 'documents' && before ? { before } : {}),
+    ...(reporting === 'documents' && before ? { before } : {}),
   }
 }
 
