@@ -51,8 +51,7 @@ export class RealClient extends Participant implements Transport {
         onError: (error) => {
           // A source or a node may be out of reach for many tries, and the people's rights change.
           const expected = ['SOURCE_FAILED', 'UNAUTHORIZED'].includes(error.code) || isOutage(error)
-          if (!expected)
-            world.fault(`${name} met an error: ${error.stack}`)
+          if (!expected) world.fault(`${name} met an error: ${error.stack}`)
         },
       },
       { transport: this, clock: this.#clock, random: () => 0.5 },

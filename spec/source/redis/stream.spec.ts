@@ -69,6 +69,36 @@ describe('source/redis by a stream', () => {
     expect(other.recorder.position).to.equal(other.subscription.head)
   })
 
+  it('tells a number that is too large as null, as it is read', async () => {
+    const { adapter, users, recorder } = await follow()
+    await users.set('ann', { visits: 1, tags: [1e308] })
+    await users.update('ann', [{ operation: 'mul', path: 'tags.0', data: 10 }])
+    await client
+      .multi()
+      .hSet(`${prefix}users:bo`, 'tags', '{"n":-1e400}')
+      .xAdd(stream, '*', { key: `${prefix}users:bo`, hash: '{"tags":"{\\"n\\":-1e400}"}' })
+      .xAdd(stream, '*', { key: `${prefix}users:bo`, document: '{"tags":{"n":-1e400}}' })
+      .exec()
+    await recorder.until(() => recorder.changesSeen.length === 4)
+    const told = recorder.changesSeen.flatMap((change) => ('id' in change ? change.operations : []))
+    expect(told.slice(1).map(({ path, data }) => [path, data])).to.deep.equal([
+      ['tags.0', null],
+      ['tags', { n: null }],
+      ['.', { _id: 'bo', tags: { n: null } }],
+    ])
+    expect(await readAll(adapter, 'users')).to.deep.equal([
+      { _id: 'ann', visits: 1, tags: [null] },
+      { _id: 'bo', tags: { n: null } },
+    ])
+    const sum = await users
+      .update('ann', [
+        { operation: 'set', path: 'visits', data: 1e308 },
+        { operation: 'mul', path: 'visits', data: 10 },
+      ])
+      .catch((error: Error) => error.message)
+    expect(sum).to.include("'visits' is null, but is declared as 'number'")
+  })
+
   it('opens at a position of the past, and at the oldest one where the stream is younger', async () => {
     const { adapter, users, recorder } = await follow()
     await users.set('ann', { name: 'Ann' })
