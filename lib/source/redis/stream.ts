@@ -47,21 +47,21 @@ export class StreamFeed {
   }
 
   async past(milliseconds: number): Promise<string> {
-    return await this.#ask(PAST, String(Math.max(0, Math.ceil(milliseconds))))
+    return await this.#ask(PAST, [String(Math.max(0, Math.ceil(milliseconds)))])
   }
 
   /** The position now: before a reading, and after it. */
   async before(): Promise<string> {
-    return await this.#ask(HEAD)
+    return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
 
   async after(): Promise<string> {
-    return await this.#ask(HEAD)
+    return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
 
-  async #ask(script: typeof HEAD, ...args: string[]): Promise<string> {
-    const { client, key } = this.#settings
-    return String(await runScript((command) => send(client, command), script, [key], args))
+  async #ask(script: typeof HEAD, args: string[]): Promise<string> {
+    const { client, key, expiries } = this.#settings
+    return String(await runScript((command) => send(client, command), script, [key, expiries], args))
   }
 }
 
@@ -103,7 +103,7 @@ class Following {
   async #start(from: string | undefined): Promise<string> {
     this.#connection = await Connection.open(this.#settings.client, this.#closing.signal)
     const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
-    const head = String(await this.#ask(HEAD, [this.#settings.key]))
+    const head = await this.#head()
     this.#position = kept ? from : head
     return head
   }
@@ -230,7 +230,7 @@ class Following {
   }
 
   async #lose(): Promise<void> {
-    const position = String(await this.#ask(HEAD, [this.#settings.key]))
+    const position = await this.#head()
     if (this.#closing.signal.aborted) return
     this.#position = position
     this.#read.clear()
@@ -244,6 +244,11 @@ class Following {
     const { key, expiries, maxLength } = this.#settings
     const args = [position, String(count), String(maxLength)]
     return (await this.#ask(FETCH, [key, expiries], args)) as Fetched
+  }
+
+  async #head(): Promise<string> {
+    const { key, expiries, maxLength } = this.#settings
+    return String(await this.#ask(HEAD, [key, expiries], [String(maxLength)]))
   }
 
   async #ask(script: typeof HEAD, keys: readonly string[], args: readonly string[] = []): Promise<unknown> {
