@@ -46,7 +46,7 @@ describe('Documents that vanish from Redis before their end is told', () => {
         const users = adapter.collection('users', { fields: { rank: 'number' } })
         for (const rank of [1, 2, 3, 4, 5]) await users.set(`u${rank}`, { team: 'a', rank })
         const particle = new Server({
-          // No snapshot is kept at hand: whoever comes has the source read again.
+          // No snapshot is kept at hand past a change: whoever comes then has the source read again.
           replay: { bytes: 0 },
           dataSources: { users: { manifest: true, collection: users, ...options } },
           onError: (error: Error) => errors.push(error),
@@ -54,6 +54,8 @@ describe('Documents that vanish from Redis before their end is told', () => {
         servers.push(particle)
         const open = await new Visitor().come(particle)
         await settled([1, 2, 3, 4, 5], open)
+        await users.update('u1', { used: 'up' })
+        await until(() => open.text.includes('up'))
         return { users, particle, open }
       }
 
