@@ -1,5 +1,7 @@
 import { expect } from 'chai'
+import { Server } from '../../../lib/server/index.ts'
 import type { Change } from '../../../lib/source/source.ts'
+import { LocalClient, until } from '../../support/local.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { Copy, closeAll, Recorder } from '../mongo/fold.ts'
 import { type Client, connect, freshAdapter, freshPrefix, readAll, removeAll } from './harness.ts'
@@ -67,6 +69,28 @@ describe('source/redis by a stream', () => {
     ])
     expect(other.recorder.changesSeen[0]).to.deep.equal(recorder.changesSeen[1])
     expect(other.recorder.position).to.equal(other.subscription.head)
+  })
+
+  it('tells nobody of a set or update of hidden fields alone, nor of the same document', async () => {
+    const adapter = freshAdapter(client, { prefix })
+    for (const type of ['hash', 'json'] as const) {
+      const users = adapter.collection(type, { type, fields: { tags: 'json' } })
+      const server = new Server({
+        dataSources: { users: { manifest: { name: true, tags: { title: true } }, collection: users } },
+      })
+      open.push({ close: () => server.disconnect() })
+      await users.set('ann', { name: 'Ann', secret: 'a', tags: [{ title: 'x', note: 'a' }] })
+      const seen = await LocalClient.connect(server)
+      await until(() => seen.ready)
+      await users.set('ann', { name: 'Ann', secret: 'b', tags: [{ title: 'x', note: 'b' }] })
+      await users.set('ann', { name: 'Ann', secret: 'b', tags: [{ title: 'x', note: 'b' }] })
+      await users.update('ann', { secret: 'c' })
+      await users.set('ann', { name: 'Anna', secret: 'c', tags: [{ title: 'x', note: 'b' }] })
+      await until(() => seen.of('delta').length > 0)
+      expect(seen.of('delta').map(({ data }) => data.oplist)).to.deep.equal([
+        [{ operation: 'set', id: 'ann', path: 'name', data: 'Anna' }],
+      ])
+    }
   })
 
   it('tells a number that is too large as null, as it is read', async () => {
