@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { blocksOf, loosened } from './block.ts'
@@ -105,7 +106,19 @@ class Following {
     const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
     const head = await this.#head()
     this.#position = kept ? from : head
+    await this.#warnOfEvictions()
     return head
+  }
+
+  /** Reports a server that may remove documents without an entry. */
+  async #warnOfEvictions(): Promise<void> {
+    const connection = this.#connection
+    // A user who may not ask is not warned.
+    const info = String(await connection?.send(['INFO', 'memory']).catch(() => ''))
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction'
+    if (policy === 'noeviction' || !/^maxmemory:[1-9]/m.test(info)) return
+    const sentence = `Redis has a maxmemory and the policy ${policy}: documents that it evicts leave no entry in the stream, so that clients keep them. Set maxmemory-policy to noeviction, or follow notifications: redis(client) without a stream`
+    this.#listener.error(new ParticleError('MISCONFIGURED', sentence))
   }
 
   async #close(): Promise<void> {

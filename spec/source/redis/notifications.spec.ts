@@ -108,6 +108,17 @@ describe('source/redis/notifications', () => {
     expect(await isTold()).to.equal(true)
   })
 
+  it('are advised where a stream would miss what is evicted', async () => {
+    await client.configSet({ 'maxmemory-policy': 'volatile-lru', maxmemory: '100mb' })
+    const recorder = new Recorder()
+    open.push(await redis(client, { stream: 'changes' }).open(recorder))
+    expect(String(recorder.errors)).to.include('documents that it evicts').and.include('noeviction')
+    await client.configSet('maxmemory', '0')
+    const other = new Recorder()
+    open.push(await redis(client, { stream: 'changes' }).open(other))
+    expect(other.errors).to.deep.equal([])
+  })
+
   for (const flags of ['', 'Kg$', 'Elsh'])
     it(`are turned on again, and that is told, where they are set to '${flags}' in mid-course`, async () => {
       const { users, recorder } = await follow()
