@@ -115,19 +115,20 @@ export class ReadAhead implements Adapter {
   #untold: string | undefined
   #loses = false
 
-  constructor(inner: Adapter) {
+  /** @param store where given, the only one that its positions hold for */
+  constructor(inner: Adapter, store = inner.store) {
     this.#inner = inner
     this.name = inner.name
     this.compare = (a, b) => inner.compare(a, b)
-    if (inner.store !== undefined) this.store = inner.store
+    if (store !== undefined) this.store = store
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
     const { lookup } = inner
     if (lookup)
       this.lookup = async (collection, ids) => {
         const answer = await lookup.call(inner, collection, ids)
         return Array.isArray(answer)
-          ? this.left(answer)
-          : { ...answer, documents: this.left(answer.documents) }
+          ? this.#left(answer)
+          : { ...answer, documents: this.#left(answer.documents) }
       }
   }
 
@@ -142,7 +143,7 @@ export class ReadAhead implements Adapter {
   }
 
   /** Those of some documents that have not vanished. */
-  left<T extends Document>(documents: readonly T[]): T[] {
+  #left<T extends Document>(documents: readonly T[]): T[] {
     return documents.filter(({ _id }) => !this.#vanished.has(idKey(_id ?? null)))
   }
 
@@ -195,6 +196,6 @@ export class ReadAhead implements Adapter {
   ) {
     // Among the first of an order may be some that have vanished.
     const first = this.#vanished.size > 0 ? undefined : options
-    return await this.#inner.read(collection, query, (batch) => each(this.left(batch)), first)
+    return await this.#inner.read(collection, query, (batch) => each(this.#left(batch)), first)
   }
 }
