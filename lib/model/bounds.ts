@@ -71,7 +71,25 @@ function tooDeep(): Json {
   return value
 }
 
-/** A value that a source has parsed; {@link TOO_DEEP} in its place where it can't be walked. */
+/**
+ * A value that a source has parsed, as JSON carries it; {@link TOO_DEEP} in its place where it can't be walked. A number that is too
+ * large for a double (`1e400`) is null, in place: it is matched as what clients are sent.
+ */
 export function walkable(value: Json): Json {
-  return isWithin(value, MAX_DEPTH) ? value : TOO_DEEP
+  return isWithin(value, MAX_DEPTH) ? finite(value) : TOO_DEEP
+}
+
+function finite(value: Json): Json {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (Array.isArray(value)) {
+    for (const [index, element] of value.entries()) if (isInexact(element)) value[index] = finite(element)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const name in value) if (isInexact(value[name])) value[name] = finite(value[name] ?? null)
+  }
+  return value
+}
+
+/** Whether a value is, or may hold, a number that is too large. */
+function isInexact(value: Json | undefined): boolean {
+  return typeof value === 'object' ? value !== null : typeof value === 'number' && !Number.isFinite(value)
 }

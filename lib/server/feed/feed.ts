@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
 import { withTimeout } from '../support/scheduling.ts'
@@ -305,6 +306,8 @@ export class Feed {
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
+    // A warning is for the operator alone.
+    if (error instanceof ParticleError && error.code === 'MISCONFIGURED') return
     for (const view of this.#users) view.failed()
   }
 }

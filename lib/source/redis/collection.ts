@@ -94,7 +94,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
         throw this.#invalid(
           'update(id, ...) of a document that is nested too deep: set(id, document) replaces it',
         )
-      const after = operations.reduce<Document | undefined>(applyToCopy, before)
+      const changed = operations.reduce<Document | undefined>(applyToCopy, before)
+      // An operation may come to what JSON can't hold, such as a sum beyond all doubles: that is null everywhere.
+      const after = changed && (toJson(changed) as Document)
       if (!after) throw this.#invalid('update(id, ...) removes no document: delete(id) does')
       const difference = diff(before, after)
       if (difference.length === 0) return true
