@@ -202,7 +202,7 @@ function jsonOrdering(column: string, within: readonly string[], isDocument: boo
   const odd: Sql[] = [
     ...steps.slice(isDocument ? 1 : 0).map((step) => sql`${typeOfStep(step)} = 'array'`),
     sql`${kind} IN ('array', 'object')`,
-    sql`${size} > 1e300 OR (${size} > 0 AND ${size} < 1e-300)`,
+    sql`${size} > 9007199254740991 OR (${size} > 0 AND ${size} < 1e-300)`,
   ]
   return {
     exact: [

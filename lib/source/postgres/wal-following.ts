@@ -4,18 +4,14 @@ import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { Lookup } from './completion.ts'
+import type { FollowedTable } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { endSession, stateOf } from './session.ts'
 import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
-import {
-  type FollowedTable,
-  type Transaction,
-  type Translation,
-  translateTransaction,
-} from './transaction.ts'
+import { type Transaction, type Translation, translateTransaction } from './transaction.ts'
 import { WalQueue } from './wal-queue.ts'
 
 /** What a {@link WalFollowing} follows. */
