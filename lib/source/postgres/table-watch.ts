@@ -110,8 +110,8 @@ export class TableWatch {
       const found = await readingTransaction(pool, async (client) => {
         const table = await loadTable(client, reference, types)
         if (!table) return undefined
-        const recorded = await recording(client, table)
-        return { table, recorded, storage: await describeStorage(client, table) }
+        const storage = await describeStorage(client, table)
+        return { table, storage, recorded: await recording(client, table) }
       })
       if (!found) return NO_TABLE
       const { table, recorded, storage } = found

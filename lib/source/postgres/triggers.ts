@@ -118,7 +118,7 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
     `SELECT t.tgname, n.nspname, c.relname, t.tgenabled = 'A', concat_ws(' ', t.oid, t.xmin)
       FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgname IN ($2, $2 || '_truncate') AND (t.tgrelid = $1
+      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1
         OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
       ORDER BY t.oid`,
     [table.oid, TRIGGER],
