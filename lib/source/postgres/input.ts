@@ -81,7 +81,7 @@ export function comparison(type: Type, value: Json): Comparison | undefined {
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
       : { ...written, exact: type.kind === 'date' }
   }
-  // An integer past the safe ones within it has the JSON form of a text.
+  // An integer that a number would round has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
 }

@@ -74,6 +74,7 @@ export class Replication implements Changes {
         tables: this.#watch.tables,
         from: honoured,
         lookup: this.#lookup,
+        altered: () => this.#tableRounds.hurry(),
       },
       listener,
     )

@@ -29,6 +29,8 @@ export interface WalFollowingOptions extends Context {
   /** Where to begin; undefined for now. */
   from: Place | undefined
   lookup: Lookup
+  /** A table may have been altered. */
+  altered(): void
 }
 
 /** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
@@ -226,6 +228,9 @@ export class WalFollowing {
         this.#queue.add({ transaction })
         break
       }
+      case 'relation':
+        this.#options.altered()
+        break
       case 'other':
         break
       default:

@@ -287,6 +287,18 @@ describe('source/postgres/table-watch on a real server', () => {
     })
   }
 
+  it('looks at a table as soon as the stream describes it anew', async () => {
+    await database.run(
+      'CREATE TABLE users (id integer PRIMARY KEY, name text)',
+      "INSERT INTO users VALUES (1, 'a')",
+    )
+    const adapter = await database.adapter('replication', ['users'], { checkInterval: 600_000 })
+    const { recorder } = await database.follow(adapter)
+    await database.run('ALTER TABLE users ALTER name TYPE text USING upper(name)')
+    await database.run("INSERT INTO users VALUES (2, 'b')")
+    await recorder.until(() => reloads(recorder) === 1)
+  })
+
   it('publishes a table again that was taken out of the publication, and reads it again', async () => {
     await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
     const { recorder } = await database.follow(await database.adapter('replication', ['users']))
