@@ -23,7 +23,7 @@ export interface TriggerOptions {
 }
 
 /** The trigger's name on each table. */
-export const TRIGGER = 'particle_record'
+const TRIGGER = 'particle_record'
 
 /** Checks a name that becomes part of others. Throws `INVALID_OPTION`. */
 export function checkName(name: unknown, option: string): string {
