@@ -14,7 +14,7 @@ type Applied = (
 const plainly: Applied = (document, op, owned) => changed(document, op, undefined, owned)
 
 /** With more gaps than this, documents are numbered anew. */
-const MOST_GAPS = 2000
+const MAX_GAPS = 2000
 
 /**
  * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A
@@ -179,6 +179,6 @@ export class IndexedList {
     }
     this.#gaps = [...this.#gaps, ...removed].sort((a, b) => a - b)
     this.#removed = []
-    this.#length = this.#gaps.length > MOST_GAPS ? -1 : list.length
+    this.#length = this.#gaps.length > MAX_GAPS ? -1 : list.length
   }
 }

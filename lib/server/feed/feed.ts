@@ -1,14 +1,22 @@
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
-import { within } from '../support/scheduling.ts'
-import type { View } from '../view/view.ts'
-import { Batch } from './batch.ts'
+import { withTimeout } from '../support/scheduling.ts'
+import { Batch, type Target } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
-import { Intake } from './change-pipeline.ts'
+import { ChangePipeline } from './change-pipeline.ts'
 import type { Entry, Log } from './log.ts'
-import { Waiting } from './position-waiters.ts'
-import { Router } from './router.ts'
+import { PositionWaiters } from './position-waiters.ts'
+import { type Routed, Router } from './router.ts'
+
+/** A view, as far as its feed routes changes to it. */
+export interface Subscriber extends Routed, Target {
+  readonly collection: string
+  /** Reports that changes are missing: what viewers hold must be compared with what there is now. */
+  lost(reason: string): void
+  /** Reports that the source can't be followed at present. */
+  failed(): void
+}
 
 /** What a feed needs of its server. */
 export interface FeedHost {
@@ -50,16 +58,16 @@ export class Feed {
 
   readonly #host: FeedHost
   readonly #collection: string
-  readonly #routers = new Map<string, Router>()
-  readonly #users = new Set<View>()
+  readonly #routers = new Map<string, Router<Subscriber>>()
+  readonly #users = new Set<Subscriber>()
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
-  #intake: Intake | undefined
+  #pipeline: ChangePipeline | undefined
   #asking: Promise<string | undefined> | undefined
   readonly #batch = new Batch()
   /** Those who wait until the log has come to a position. */
-  readonly #waiting: Waiting
+  readonly #waiting: PositionWaiters
 
   /** @param collection one of the adapter's collections, to ask where the source is */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
@@ -68,11 +76,11 @@ export class Feed {
     this.#collection = collection
     this.#host = host
     this.floor = host.log.head
-    this.#waiting = new Waiting(adapter)
+    this.#waiting = new PositionWaiters(adapter)
   }
 
   /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
-  async acquire(view: View): Promise<void> {
+  async acquire(view: Subscriber): Promise<void> {
     this.#routerOf(view.collection).add(view)
     this.#users.add(view)
     this.#opening ??= this.#open()
@@ -89,18 +97,18 @@ export class Feed {
    * Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in
    * while the adapter is open.
    */
-  async release(view: View, rest = false): Promise<void> {
+  async release(view: Subscriber, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
   }
 
   /** A view has a document, or has it no more: see {@link Router.hold}. */
-  hold(view: View, key: string, held: boolean): void {
+  hold(view: Subscriber, key: string, held: boolean): void {
     this.#routerOf(view.collection).hold(view, key, held)
   }
 
   /** Whether changes find a view by what they touch, or it must be asked at each. */
-  route(view: View, found: boolean): void {
+  route(view: Subscriber, found: boolean): void {
     this.#routers.get(view.collection)?.route(view, found)
   }
 
@@ -135,7 +143,7 @@ export class Feed {
       return head !== undefined && adapter.compare(head, position ?? '') > 0 ? head : position
     }
     if (!adapter.past) return this.position
-    this.#asking ??= within(
+    this.#asking ??= withTimeout(
       adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
       ASKING_TIMEOUT_MS,
     )
@@ -159,10 +167,10 @@ export class Feed {
     this.#opening = undefined
     this.#closing = (async () => {
       await opening.catch(() => {})
-      this.#intake?.close()
+      this.#pipeline?.close()
       const subscription = this.#subscription
       this.#subscription = undefined
-      this.#waiting.giveUp()
+      this.#waiting.cancelAll()
       try {
         await subscription?.close()
       } catch (error) {
@@ -178,7 +186,7 @@ export class Feed {
     await this.#closing
     // What comes while open() is under way waits: whether it continues the log is known only from the
     // subscription's position.
-    const intake = new Intake(this.adapter, {
+    const pipeline = new ChangePipeline(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
       dispatch: (changes, position, begin) => this.#dispatch(changes, position, begin),
@@ -186,11 +194,11 @@ export class Feed {
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
     })
-    this.#intake = intake
+    this.#pipeline = pipeline
     try {
-      this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+      this.#subscription = await this.adapter.open(pipeline.listener, await this.#from())
     } catch (error) {
-      intake.close()
+      pipeline.close()
       throw error
     }
     const { position } = this.#subscription
@@ -200,7 +208,7 @@ export class Feed {
       if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
     }
     this.#host.onDebug(`${this.adapter.name}: opened`)
-    intake.begin()
+    pipeline.begin()
   }
 
   /**
@@ -241,22 +249,22 @@ export class Feed {
     return log.append({ feed: this, changes, begin, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
-  #forget(view: View): void {
+  #forget(view: Subscriber): void {
     const router = this.#routers.get(view.collection)
     router?.delete(view)
     if (router?.size === 0) this.#routers.delete(view.collection)
   }
 
-  #routerOf(collection: string): Router {
+  #routerOf(collection: string): Router<Subscriber> {
     let router = this.#routers.get(collection)
     if (!router) {
-      router = new Router()
+      router = new Router<Subscriber>()
       this.#routers.set(collection, router)
     }
     return router
   }
 
-  #allViews(): View[] {
+  #allViews(): Subscriber[] {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
@@ -273,8 +281,8 @@ export class Feed {
     this.#waiting.reached(position)
   }
 
-  #touchedBy(group: readonly Change[]): Set<View> {
-    let touched: Set<View> | undefined
+  #touchedBy(group: readonly Change[]): Set<Subscriber> {
+    let touched: Set<Subscriber> | undefined
     for (const change of group) {
       const key = 'id' in change ? idKey(change.id) : ''
       const views = this.#routers.get(change.collection)?.viewsOf(change, key)
@@ -291,7 +299,7 @@ export class Feed {
   #lost(reason: string, position: string): void {
     this.#gap(position)
     this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
-    this.#waiting.giveUp()
+    this.#waiting.cancelAll()
     for (const view of this.#allViews()) view.lost('history-lost')
   }
 

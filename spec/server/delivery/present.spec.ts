@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
-import { parseCut } from '../../../lib/policy/order.ts'
-import { Presents } from '../../../lib/server/delivery/present.ts'
+import { parseSortLimit } from '../../../lib/policy/order.ts'
+import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
@@ -43,12 +43,12 @@ const setUp = async (
       collection: 'users',
       query,
       matches: criteria ? matcher(query) : undefined,
-      cut: parseCut(sort ? { n: 1 } : undefined, limit, 'source'),
+      sortLimit: parseSortLimit(sort ? { n: 1 } : undefined, limit, 'source'),
     },
     log,
     (error) => errors.push(error),
   )
-  const presents = new Presents(log)
+  const presents = new CurrentSnapshots(log)
   const truth = async () => {
     const found = await users.find(query).toArray()
     if (sort) found.sort((a, b) => Number(a.n) - Number(b.n) || Number(a._id) - Number(b._id))

@@ -6,10 +6,10 @@ import { idKey } from '../../../lib/model/id.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { parseManifest } from '../../../lib/policy/manifest.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { documentsOf as parsed, type Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { View } from '../../../lib/server/view/view.ts'
 import type { Adapter, Query } from '../../../lib/source/source.ts'
@@ -68,8 +68,8 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] => {
   for (let at = snapshot.sequence + 1; at <= log.head; at++) {
     const entry = log.at(at)
     const frame = entry && view.frame(entry)
-    expect(frame).not.to.equal(BARRIER)
-    if (!frame || frame === BARRIER) continue
+    expect(frame).not.to.equal(MUST_RELOAD)
+    if (!frame || frame === MUST_RELOAD) continue
     const json = /data: (.*)/.exec(frame.body.toString())?.[1] ?? ''
     applyDelta(model, JSON.parse(json))
   }
@@ -435,7 +435,7 @@ describe('server/snapshot', () => {
       let loading = true
       const watch = (async () => {
         for (let last = performance.now(); loading; ) {
-          await yieldTurn()
+          await yieldToEventLoop()
           const now = performance.now()
           gaps.push(now - last)
           last = now

@@ -3,19 +3,19 @@ import fc from 'fast-check'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
-import { type Cut, parseCut } from '../../../lib/policy/order.ts'
+import { parseSortLimit, type SortLimit } from '../../../lib/policy/order.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
-import { Top } from '../../../lib/server/view/top-k.ts'
+import { TopK } from '../../../lib/server/view/top-k.ts'
 import { View } from '../../../lib/server/view/view.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 
-const cutOf = (sort: object, limit?: number) => parseCut(sort, limit, 'source') as Cut
+const cutOf = (sort: object, limit?: number) => parseSortLimit(sort, limit, 'source') as SortLimit
 
-const setUp = (adapter: Interleaved, cut: Cut, query: Query = {}) => {
+const setUp = (adapter: Interleaved, cut: SortLimit, query: Query = {}) => {
   const log = new Log({ bytes: 1e7, ms: 1e6 })
   const errors: unknown[] = []
   const host = {
@@ -28,7 +28,7 @@ const setUp = (adapter: Interleaved, cut: Cut, query: Query = {}) => {
   const feed = new Feed(adapter, host, 0)
   const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
   const view = new View(
-    { key: 'key', root: 'users', manifest: true, feed, collection: 'users', query, matches, cut },
+    { key: 'key', root: 'users', manifest: true, feed, collection: 'users', query, matches, sortLimit: cut },
     log,
     (error) => errors.push(error),
   )
@@ -44,7 +44,7 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] | undefi
   if (!view.resumes(snapshot.sequence)) return undefined
   for (const entry of log.after(snapshot.sequence, view.feed)) {
     const frame = view.frame(entry)
-    if (frame === BARRIER) return undefined
+    if (frame === MUST_RELOAD) return undefined
     if (frame) applyDelta(model, JSON.parse(/data: (.*)/.exec(frame.body.toString())?.[1] ?? ''))
   }
   return model.users
@@ -54,7 +54,7 @@ describe('server/top', () => {
   it('gathers the first documents of whatever a source gives, and knows whether these are all', async () => {
     const cut = cutOf({ n: -1 }, 3)
     for (const count of [5, 16, 17, 5000]) {
-      const top = new Top(cut, 0)
+      const top = new TopK(cut, 0)
       expect(top.options).to.deep.equal({
         sort: [
           ['n', -1],
@@ -76,7 +76,7 @@ describe('server/top', () => {
   })
 
   it('takes the newer of two forms of a document that it is given twice', async () => {
-    const top = new Top(cutOf({ n: 1 }, 2), 0)
+    const top = new TopK(cutOf({ n: 1 }, 2), 0)
     await top.put([
       { _id: 1, n: 1 },
       { _id: 2, n: 2 },
@@ -90,8 +90,8 @@ describe('server/top', () => {
 
   it('asks for twice as many at each attempt, and gives up at last', () => {
     const cut = cutOf({ n: 1 }, 3)
-    expect([0, 1, 2].map((attempt) => new Top(cut, attempt).options.limit)).to.deep.equal([16, 32, 64])
-    expect(() => new Top(cut, 13))
+    expect([0, 1, 2].map((attempt) => new TopK(cut, attempt).options.limit)).to.deep.equal([16, 32, 64])
+    expect(() => new TopK(cut, 13))
       .to.throw()
       .with.property('code', 'SOURCE_FAILED')
   })
