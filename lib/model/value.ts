@@ -1,5 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import { addToSet, type Conditions, pull, push } from './arrays.ts'
+import { isWithin, MAX_DEPTH } from './bounds.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
 import type { Operation, OperationName } from './operation.ts'
@@ -40,10 +41,13 @@ export function nextValue(
     }
     case 'min':
     case 'max': {
+      if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
       const order = value === undefined ? 0 : compare(data, value)
       return value === undefined || (operation === 'min' ? order < 0 : order > 0) ? data : UNCHANGED
     }
   }
+  // What follows compares the data level by level.
+  if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
   const array = value === undefined ? [] : value
   if (!Array.isArray(array)) return refuse(op, 'an array there')
   // Done to no array too, for the errors: data that does not fit is refused whether there is an array or not.

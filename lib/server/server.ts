@@ -13,7 +13,7 @@ import { Connection } from './delivery/connection.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
-import { eventReceiver, type Receiver } from './delivery/receiver.ts'
+import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
 import { type ResumePlan, resumeFrom } from './delivery/resume.ts'
 import { ReceiverSink, type Sink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
@@ -119,6 +119,7 @@ export class Server<Identity = AnyIdentity> {
    * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
+    checkReceiver(receiver, done)
     try {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
