@@ -40,6 +40,8 @@ export interface Limits {
   shares?: false
   /** It doesn't tell inserts, replacements and deletes apart: all are updates. */
   distinguishes?: false
+  /** It tells a replacement as an update: what differs. */
+  replaces?: false
 }
 
 /** Ids and values are plain JSON here, so that a source's way with its own types is its own spec's matter. */
@@ -48,7 +50,7 @@ const TEAMS = 'contract_teams'
 
 /** States what any source must do. `make` gives a fresh one for every spec. */
 export function sourceContract(name: string, make: () => Promise<Harness>, limits: Limits = {}): void {
-  const { selects = true, looksUp = true, shares = true, distinguishes = true } = limits
+  const { selects = true, looksUp = true, shares = true, distinguishes = true, replaces = true } = limits
   const kindOf = (told: Change['kind']) => (distinguishes ? told : 'update')
   describe(`${name} as a source`, () => {
     let harness: Harness
@@ -198,7 +200,7 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
             kindOf('insert'),
             kindOf('insert'),
             'update',
-            kindOf('replace'),
+            kindOf(replaces ? 'replace' : 'update'),
             kindOf('delete'),
             kindOf('insert'),
           ])

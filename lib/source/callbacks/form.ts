@@ -92,7 +92,8 @@ export function jsonOf(value: unknown, where: string): Json {
     return toJson(value)
   } catch (cause) {
     // JSON.stringify exhausts the stack (RangeError) at some ten thousand levels.
-    const why = cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${(cause as Error).message}`
+    const why =
+      cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${(cause as Error).message}`
     throw new ParticleError('INVALID_OPERATION', `${where} ${why}`, { cause })
   }
 }

@@ -5,15 +5,19 @@ import { memory } from '../../../lib/source/memory/index.ts'
 import type { Change, ChangeListener } from '../../../lib/source/source.ts'
 import { sourceContract } from '../../contract/source.contract.ts'
 
-sourceContract('memory()', async () => {
-  const adapter = memory()
-  return {
-    adapter,
-    collection: (name) => adapter.collection(name),
-    exact: true,
-    close: async () => undefined,
-  }
-})
+sourceContract(
+  'memory()',
+  async () => {
+    const adapter = memory()
+    return {
+      adapter,
+      collection: (name) => adapter.collection(name),
+      exact: true,
+      close: async () => undefined,
+    }
+  },
+  { replaces: false },
+)
 
 function listener(changes: (changes: readonly Change[], position: string) => void): ChangeListener {
   const ignore = () => undefined
