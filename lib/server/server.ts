@@ -115,7 +115,6 @@ export class Server<Identity = AnyIdentity> {
   /**
    * Connects a client of this process: `identityLookup` is run for the identity (with no request), then `receiver(name, data, id)` is called
    * for each event, as a browser would get it. `done(error?)` tells whether the identity was taken, as the promise does.
-   *
    * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {

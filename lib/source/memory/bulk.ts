@@ -1,15 +1,32 @@
 import type { Id } from '../../model/document.ts'
 import { notKnown } from '../../model/unknown.ts'
-import type { MemoryCollection } from './collection.ts'
-import type { BulkOperation, BulkWriteResult, UpdateResult } from './results.ts'
+import type { Query } from '../source.ts'
+import type {
+  BulkOperation,
+  BulkWriteResult,
+  DeleteResult,
+  Insertable,
+  InsertOneResult,
+  UpdateResult,
+} from './results.ts'
 import { invalid } from './update.ts'
 import { isObject } from './value.ts'
 
 const NAMES = ['insertOne', 'updateOne', 'updateMany', 'replaceOne', 'deleteOne', 'deleteMany']
 
+/** What several writes need of their collection. */
+interface Writable<T> {
+  insertOne(document: Insertable<T>): Promise<InsertOneResult>
+  updateOne(query: Query, update: object, options: object): Promise<UpdateResult>
+  updateMany(query: Query, update: object, options: object): Promise<UpdateResult>
+  replaceOne(query: Query, replacement: object, options: object): Promise<UpdateResult>
+  deleteOne(query: Query): Promise<DeleteResult>
+  deleteMany(query: Query): Promise<DeleteResult>
+}
+
 /** Does the writes of a list one by one. @throws ParticleError the first failure, after what could be done is done */
 export async function bulkWrite<T extends object>(
-  collection: MemoryCollection<T>,
+  collection: Writable<T>,
   operations: readonly BulkOperation<T>[],
   { ordered = true }: { ordered?: boolean },
 ): Promise<BulkWriteResult> {
@@ -48,7 +65,7 @@ function check(operation: unknown): void {
 }
 
 async function write<T extends object>(
-  collection: MemoryCollection<T>,
+  collection: Writable<T>,
   operation: BulkOperation<T>,
   index: number,
   result: BulkWriteResult,
