@@ -13,7 +13,7 @@ import { BroadcastGroups } from './delivery/broadcast-group.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
-import { eventReceiver, type Receiver } from './delivery/receiver.ts'
+import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
 import { ReceiverSink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
@@ -120,10 +120,10 @@ export class Server<Identity = AnyIdentity> {
   /**
    * Connects a client of this process: `identityLookup` is run for the identity (with no request), then `receiver(name, data, id)` is called
    * for each event, as a browser would get it. `done(error?)` tells whether the identity was taken, as the promise does.
-   *
    * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
+    checkReceiver(receiver, done)
     try {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
