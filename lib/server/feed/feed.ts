@@ -1,5 +1,6 @@
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { Batch, type Target } from './batch.ts'
 import { bounded } from './bounded.ts'
@@ -18,6 +19,9 @@ export interface Subscriber extends Routed, Target {
   failed(): void
 }
 
+/** Bounds what is read of a source: see `Limits`. */
+export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
+
 /** What a feed needs of its server. */
 export interface FeedHost {
   readonly log: Log
@@ -29,6 +33,8 @@ export interface FeedHost {
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
+  /** Default: no bounds. */
+  readonly limits?: FeedLimits
 }
 
 /** For how long a handshake waits for a source that isn't followed to say where it is. */
@@ -56,6 +62,8 @@ export class Feed {
   /** How far the source has come with what is in the log; undefined before it was first opened. */
   position: string | undefined
 
+  /** Bounds what is read of the source. */
+  readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
   readonly #collection: string
   readonly #routers = new Map<string, Router<Subscriber>>()
@@ -71,7 +79,9 @@ export class Feed {
 
   /** @param collection one of the adapter's collections, to ask where the source is */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
-    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
+    const { limits } = host
+    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
+    this.limits = limits
     this.index = index
     this.#collection = collection
     this.#host = host
