@@ -85,7 +85,7 @@ export class AdmissionControl {
     const most = this.#limits[name]
     const code = bounded === 'streams' ? 'TOO_MANY_STREAMS' : 'TOO_MANY_HANDSHAKES'
     const what = {
-      handshakesPerSecond: `more than ${most} handshakes a second, and the ${BURST_SECONDS} seconds' worth that may come at once`,
+      handshakesPerSecond: `more than ${most} handshakes a second, and ${BURST_SECONDS} s' worth at once`,
       handshakesWaiting: `more than ${most} handshakes that wait at the same time`,
       streams: `more than ${most} streams`,
     }[bounded]

@@ -66,8 +66,8 @@ export class IdentityStreams {
 
   #excess(most: number): ParticleError {
     const code = 'TOO_MANY_STREAMS'
-    const sentence = `An identity asks for more than ${most} streams: turned away for now. Raise limits.streamsPerIdentity if it is honest`
-    this.#faults.report(new ParticleError(code, sentence))
+    const what = `An identity asks for more than ${most} streams: turned away for now`
+    this.#faults.report(new ParticleError(code, `${what}. Raise limits.streamsPerIdentity if it is honest`))
     return new ParticleError(code, 'Too many streams of this identity are open; close one and try again')
   }
 }

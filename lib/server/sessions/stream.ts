@@ -47,8 +47,8 @@ export interface Stream {
   /** Under which name it counts as a stream of its identity. */
   key?: string | undefined
   /**
-   * When it is to end, in milliseconds since the epoch: so that no stream lives for ever. Undefined for a client
-   * of this process.
+   * When it is to end, in milliseconds since the epoch: so that no stream lives for ever. Undefined for a
+   * client of this process.
    */
   endsAt?: number | undefined
 }

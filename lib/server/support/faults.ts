@@ -42,7 +42,10 @@ export class Faults {
     this.#onError(error)
   }
 
-  /** Passes an error on at once, but one of a limit as a fault: each client of a root that is too large meets it. */
+  /**
+   * Passes an error on at once, but one of a limit as a fault: each client of a root that is too large
+   * meets it.
+   */
   pass(error: Error): void {
     if (error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED') this.report(error)
     else this.#onError(error)
