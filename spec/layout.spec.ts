@@ -110,13 +110,16 @@ const ARROWS: Record<string, string[]> = {
   ],
   'server/sessions/': [
     'errors.ts',
+    'model/',
     'protocol/',
     'server/support/',
+    'server/options/',
     'server/view/',
     'server/delivery/',
     'server/registry/',
     'server/relations/',
     'server/auth/',
+    'node:',
   ],
   'server/http/': [
     'errors.ts',
