@@ -30,7 +30,7 @@ const options = firstOption < 0 ? [] : words.slice(firstOption)
 const children = new Set<ChildProcess>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
-    for (const child of children) child.kill(signal)
+    for (const { pid } of children) if (pid !== undefined) process.kill(-pid, signal)
     process.exit(1)
   })
 
@@ -69,6 +69,8 @@ async function run({ name, files }: Part): Promise<void> {
   const child = spawn(process.execPath, [MOCHA, ...options, ...files], {
     cwd: ROOT,
     env: { ...process.env, SPEC_RESULT: file },
+    // Mocha starts a process itself: a signal reaches both in a group of their own.
+    detached: true,
     // The output of a single lane is shown as it comes.
     stdio: ['ignore', parts.length > 1 ? 'pipe' : 'inherit', parts.length > 1 ? 'pipe' : 'inherit'],
   })

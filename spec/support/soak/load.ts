@@ -45,6 +45,8 @@ export class Load {
   readonly #server: ChildProcess
   readonly #url: string
   readonly #writer: Writer
+  /** Those of the second half that were told before its end. */
+  readonly #errors: string[] = []
   readonly #visitors: Soaked['visitors'] = { clients: 0, ready: 0, refused: 0, slow: 0, rude: 0, written: 0 }
 
   private constructor(server: ChildProcess, port: number, writer: Writer) {
@@ -70,10 +72,10 @@ export class Load {
       for (const key of Object.keys(load.#visitors) as (keyof Soaked['visitors'])[]) load.#visitors[key] = 0
       const running = load.#run(seconds)
       await pause((seconds * 1000) / 2)
-      const during = await load.#account()
-      await running
+      const during = await load.#crowded(running)
       await pause(SETTLE_MS)
       const after = await load.#account()
+      after.errors.unshift(...load.#errors)
       const ended = once(server, 'exit')
       load.#order({ order: 'stop' })
       await ended
@@ -92,6 +94,22 @@ export class Load {
   async #account(): Promise<Account> {
     this.#order({ order: 'measure' })
     const [account] = await once(this.#server, 'message')
+    return account
+  }
+
+  /** Accounts every second until most clients are there at once; on a busy machine they may be few. */
+  async #crowded(running: Promise<void>): Promise<Account> {
+    let goesOn = true
+    const ended = running.finally(() => {
+      goesOn = false
+    })
+    const account = await this.#account()
+    while (goesOn && account.stats.connections < CLIENTS / 2) {
+      await Promise.race([pause(1000), ended])
+      const { errors, ...next } = await this.#account()
+      if (next.stats.connections > account.stats.connections) Object.assign(account, next)
+      this.#errors.push(...errors)
+    }
     return account
   }
 
