@@ -29,7 +29,7 @@ export const LANES: readonly Lane[] = [
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts', 'spec/integration/law.spec.ts'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
-  { name: 'redis', paths: ['spec/source/redis/', 'spec/server/bounded.spec.ts'] },
+  { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'integration',
     paths: ['spec/integration/', 'spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'],

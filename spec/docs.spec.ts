@@ -103,7 +103,7 @@ describe('The pages', () => {
 
   it('name every option of the server and of a source', () => {
     const options = readFileSync(join(ROOT, 'docs/reference/options.md'), 'utf8')
-    const source = readFileSync(join(ROOT, 'lib/server/options.ts'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/server/options/options.ts'), 'utf8')
     const body = /^export interface ServerOptions.*?^}/ms.exec(source)?.[0] ?? ''
     const names = [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name = '']) => name)
     expect(names.length).to.be.above(10)

@@ -1,8 +1,7 @@
-export type { IdentityLookup } from './identity-lookup.ts'
-export type { Handler } from './middleware.ts'
-export type { ServerOptions } from './options.ts'
-export type { Receiver } from './receiver.ts'
-export { Server } from './server.ts'
+export type { Receiver } from './delivery/receiver.ts'
+export type { Handler } from './http/middleware.ts'
+export type { IdentityLookup } from './options/identity-lookup.ts'
+export type { ServerOptions } from './options/options.ts'
 export type {
   CallbacksOptions,
   CollectionOptions,
@@ -10,6 +9,7 @@ export type {
   DataSources,
   Dependency,
   DependsOn,
-} from './source-options.ts'
+} from './options/source-options.ts'
+export { Server } from './server.ts'
 export type { Stats } from './stats.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

@@ -1,8 +1,8 @@
-import type { Identified } from './identity-lookup.ts'
-import type { Handler } from './middleware.ts'
-import type { ServerOptions } from './options.ts'
+import type { Handler } from './http/middleware.ts'
+import type { Identified } from './options/identity-lookup.ts'
+import type { ServerOptions } from './options/options.ts'
+import type { CheckedSources, DataSources } from './options/source-options.ts'
 import type { Server } from './server.ts'
-import type { CheckedSources, DataSources } from './source-options.ts'
 
 /**
  * The options of a server with sources of the type `S`, whose `identityLookup` answers with `Found`.

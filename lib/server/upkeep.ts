@@ -1,4 +1,4 @@
-import { MOST_TIMER } from './options.ts'
+import { MOST_TIMER } from './options/options.ts'
 
 /** What an upkeep does, and when; all times in milliseconds. */
 export interface UpkeepOptions {

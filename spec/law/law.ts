@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { TokenSeal } from '../../lib/server/token.ts'
+import { TokenSeal } from '../../lib/server/tokens/token.ts'
 import type { Manner } from './manner.ts'
 import { STORES } from './roots.ts'
 import type { Setting } from './setting.ts'

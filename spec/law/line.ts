@@ -1,5 +1,5 @@
 import { createParser, type EventSourceParser } from 'eventsource-parser'
-import type { Sink } from '../../lib/server/sink.ts'
+import type { Sink } from '../../lib/server/delivery/sink.ts'
 
 /** What the client's end of a line hears. */
 export interface Ear {

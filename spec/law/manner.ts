@@ -1,6 +1,6 @@
 import type { Document, Id } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
-import { yieldTurn } from '../../lib/server/pause.ts'
+import { yieldTurn } from '../../lib/server/support/scheduling.ts'
 import type { Adapter, Change, Query } from '../../lib/source/source.ts'
 
 /** How a source is, within the contract. */

@@ -1,4 +1,4 @@
-import { scopeOf, TokenSeal } from '../../lib/server/token.ts'
+import { scopeOf, TokenSeal } from '../../lib/server/tokens/token.ts'
 import { CALLBACK_ROOTS, type Identity, ROOTS } from './roots.ts'
 
 /** What all nodes seal tokens with. */

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Id, Model } from '../../lib/model/document.ts'
+import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
+import type { Sink } from '../../lib/server/delivery/sink.ts'
 import { Server } from '../../lib/server/index.ts'
-import { eventReceiver } from '../../lib/server/receiver.ts'
-import type { Sink } from '../../lib/server/sink.ts'
 import { AheadSource } from '../support/ahead.ts'
 import { until } from '../support/local.ts'
 

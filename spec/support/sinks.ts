@@ -1,4 +1,4 @@
-import type { Sink } from '../../lib/server/sink.ts'
+import type { Sink } from '../../lib/server/delivery/sink.ts'
 
 /** A sink that notes what was written; its reader is behind as long as the spec says so. */
 export class NotingSink implements Sink {

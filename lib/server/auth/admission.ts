@@ -1,0 +1,317 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../../errors.ts'
+import type { Json } from '../../model/document.ts'
+import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from '../delivery/grant.ts'
+import { fingerprintsOf } from '../delivery/resume.ts'
+import { Warnings } from '../hints/warnings.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { Sources } from '../registry/sources.ts'
+import type { Following } from '../relations/dependencies.ts'
+import { PositionSeal } from '../tokens/position-seal.ts'
+import { Tickets } from '../tokens/ticket.ts'
+import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
+import { carried } from './carried.ts'
+import { Identification } from './identification.ts'
+import { Openings } from './openings.ts'
+import { type Predicate, Rights, staleToken } from './revocations.ts'
+
+/**
+ * Limits how often an identity is looked up for one request: rights or dependencies that change all the time
+ * must not keep it busy for ever.
+ */
+const MAX_LOOKUPS = 3
+
+/** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
+const MAX_TICKET = 7_000
+
+/** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
+const EXPIRY_ROUNDING_MS = 1_000
+
+/** An opened token, or what would be sealed in one. */
+export type Admission = Opened<Claims>
+
+/** What came of a stream's token. */
+export interface Admitted {
+  /** Undefined where no token is needed. */
+  admission?: Admission | undefined
+  /** Whether the identity was looked up again. */
+  renewed: boolean
+  /** Whether only a handshake of the client can renew its token; default: no. */
+  asks?: boolean
+}
+
+/** The answer to a handshake. */
+export interface Granted {
+  token: string
+  session: string
+  expiresAt: Date
+  /** Whether an open stream of the session goes on under the new token. */
+  live: boolean
+  /** Opens a stream by its address; where the handshake asked for one. */
+  ticket: string | undefined
+}
+
+/** By what a client is known to be the same one. */
+type Client = Pick<Claims, 'given' | 'identity'>
+
+/** Decides who may connect, by which token, and keeps what was decided about tokens since. */
+export class Admissions {
+  readonly rights: Rights
+  readonly regrants = new Regrants()
+  /** The streams that are being admitted. */
+  readonly openings = new Openings()
+  /** Seals the positions that are given to clients. */
+  readonly positions: PositionSeal
+  /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
+  readonly readsRequest: boolean
+  readonly #ttl: number
+  readonly #sources: Sources
+  readonly #seal: TokenSeal
+  readonly #tickets: Tickets
+  readonly #warnings: Warnings
+  readonly #identification: Identification
+  readonly #following: Following | undefined
+
+  constructor(options: ResolvedOptions, sources: Sources, following?: Following) {
+    const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
+    this.#ttl = sessionTtl
+    this.#sources = sources
+    this.#following = following
+    const scope = scopeOf(options)
+    this.#seal = new TokenSeal(secret, scope)
+    this.#tickets = new Tickets(secret, scope)
+    this.#warnings = new Warnings(options)
+    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
+    this.#identification = new Identification(identityLookup, onError, maxConnections)
+    this.readsRequest = this.#identification.readsRequest
+    this.rights = new Rights(sessionTtl, onError, () => sources.moments.now)
+  }
+
+  /**
+   * Lets a stream that had the one admission go on with another one, and with views of its own: what is new
+   * in these is granted now.
+   */
+  goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
+    const moment = this.#identification.required ? this.#sources.moments.now : undefined
+    const result = carried(next, before, views, moment)
+    if (moment !== undefined) {
+      result.since = sinceOf(views, next, moment)
+      this.regrants.note(next.session, before.views, views, moment)
+    }
+    return result
+  }
+
+  /**
+   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or
+   * was revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
+   */
+  async previous(token: string | undefined): Promise<Admission | undefined> {
+    if (token === undefined) return undefined
+    const claims = await this.#seal.open(token, true).catch(() => undefined)
+    if (!claims || !this.rights.reaches(claims)) return undefined
+    if (this.rights.judge(claims).revoked !== undefined) return undefined
+    // An expired token may be in other hands: its positions go on, but its session's streams are out of its
+    // reach.
+    const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
+    if (isCurrent) return claims
+    const session = sessionId()
+    this.regrants.copy(claims.session, session)
+    return { ...claims, session }
+  }
+
+  /**
+   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the
+   * positions that were given with it.
+   * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
+   * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
+   */
+  identify(
+    given: Json,
+    request: IncomingMessage | undefined,
+    before?: Claims,
+    at?: number,
+  ): Promise<Admission> {
+    const known = { session: before?.session ?? sessionId(), given, identity: before?.identity }
+    const grantOf = async (now: Client) => {
+      const moment = await this.#askMoment()
+      return {
+        moment,
+        before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
+      }
+    }
+    return this.#lookUp(known, request, true, grantOf, at)
+  }
+
+  /**
+   * Looks a session's identity up again, without a request; its relations are taken as far as they were read.
+   * Throws what {@link Admissions.identify} does.
+   */
+  identifyAgain(claims: Claims): Promise<Admission> {
+    return this.#lookUp(claims, undefined, false, async () => ({
+      moment: await this.#askMoment(),
+      before: claims,
+    }))
+  }
+
+  /**
+   * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all that
+   * decides on rights was judged: what is decided later finds an open stream.
+   * @param browsers the values of the request's browser cookies
+   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE`
+   *   where the client must present itself anew; and what {@link Admissions.identify} throws
+   */
+  async admit<T>(
+    token: string | undefined,
+    browsers: readonly string[],
+    open: (admitted: Admitted) => T,
+  ): Promise<T> {
+    if (token === undefined) {
+      if (this.#identification.required)
+        throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
+      await this.#following?.settle({}, null)
+      return open({ renewed: false })
+    }
+    const claims = Tickets.is(token)
+      ? await this.#tickets.redeem(token, browsers)
+      : await this.#seal.open(token)
+    // Another node's clock may be ahead: what is looked up here from now on is newer than the token.
+    const at = Math.min(claims.at, Rights.now())
+    return this.open({ ...claims, at }, this.readsRequest, open)
+  }
+
+  /**
+   * Opens a stream under an admission, as {@link Admissions.admit} does.
+   * @param asks whether only a handshake of the client can look its identity up again
+   */
+  open<T>(claims: Admission, asks: boolean, open: (admitted: Admitted) => T): Promise<T> {
+    return this.openings.run(claims, async () => {
+      let admission = claims
+      for (let renewed = false; ; renewed = true) {
+        const { identity, given, dependencies = '' } = admission
+        await this.#following?.settle(identity, given)
+        const isStale = this.#refuseRevoked(admission)
+        // A lookup of just now has seen what had changed before; what changed since finds an open stream.
+        if (!isStale && (renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies))
+          return open({ admission, renewed, asks })
+        if (asks) throw staleToken()
+        admission = await this.#lookUp(claims, undefined, true, async () => {
+          // A stream may have gone on under the new rights without its client's getting their token: a bare
+          // EventSource comes back with the ticket that it has.
+          const { moment } = this.rights.judge(claims)
+          if (moment === undefined) return { moment: await this.#askMoment(), before: claims }
+          return claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
+        })
+      }
+    })
+  }
+
+  /**
+   * Tells whether the identity must be looked up again.
+   * @throws ParticleError `UNAUTHORIZED` where the rights were taken away since it was looked up
+   */
+  #refuseRevoked(claims: Claims): boolean {
+    const { revoked, stale } = this.rights.judge(claims)
+    if (revoked !== undefined) throw new ParticleError('UNAUTHORIZED', 'The token was revoked')
+    return stale
+  }
+
+  seal({ expiresAt, ...claims }: Admission): Promise<string> {
+    return this.#seal.seal(claims, expiresAt)
+  }
+
+  /**
+   * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
+   * @returns undefined where it would be too long for an address
+   */
+  async ticket(admission: Admission, browser: string): Promise<string | undefined> {
+    const ticket = await this.#tickets.issue(admission, browser)
+    if (ticket.length <= MAX_TICKET) return ticket
+    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
+    this.#warnings.error('length of tickets', sentence)
+    return undefined
+  }
+
+  /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
+  meets(predicate: Predicate, admission: Admission | undefined): boolean {
+    return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
+  }
+
+  /**
+   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all
+   * granted now. Where rights were looked at anew since, nothing of before that: they may have been others
+   * meanwhile.
+   */
+  #continued(before: Claims, now: Client, moment: string): Grant {
+    const { revoked, moment: decided } = this.rights.judge(before)
+    const same = sameClient(before, now, !this.readsRequest)
+    if (!same || revoked !== undefined || !before.since) return grantedAt(moment, before)
+    return decided === undefined ? before : grantedAt(decided, before)
+  }
+
+  async #askMoment(): Promise<string | undefined> {
+    return this.#identification.required ? this.#sources.moments.ask() : undefined
+  }
+
+  /**
+   * Looks an identity up, again where a decision or a change of what it depends on came meanwhile.
+   * @param known with the identity that was found before, if any
+   * @param settle whether its relations are read first, and its dependencies are to stand still
+   * @param grantOf tells, once the identity was found, since when it is granted views, and the grant before
+   */
+  async #lookUp(
+    { session, given, identity: last }: Pick<Claims, 'session' | 'given'> & { identity?: Json | undefined },
+    request: IncomingMessage | undefined,
+    settle: boolean,
+    grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
+    began = Rights.now(),
+  ): Promise<Admission> {
+    // What a request brings along (a session that was read before, say) stays as old as the request.
+    const isOfRequest = request !== undefined && this.readsRequest
+    let known = last
+    for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
+      const at = tries === 1 || isOfRequest ? began : Rights.now()
+      let hasChanged = false
+      const note = () => {
+        hasChanged = true
+      }
+      const watching = known === undefined ? undefined : this.#following?.watch(known, given, note)
+      try {
+        const dependencies = watching ? watching.digest : ''
+        const identity = await this.#identification.identify(given, request)
+        if (settle) await this.#following?.settle(identity, given)
+        const { moment, before } = await grantOf({ given, identity })
+        const admission = this.#admission({ session, given, identity, at }, before, moment)
+        const isCurrent =
+          !hasChanged && (this.#following?.dependencies(identity, given) ?? '') === dependencies
+        if (isCurrent && dependencies) admission.dependencies = dependencies
+        // A lookup that was under way when rights were refreshed may have found the old ones.
+        const { revoked, stale } = this.rights.judge(admission)
+        if (revoked !== undefined) return admission
+        if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
+        // The same request would show the same session once more: only another one knows of the decision.
+        if (stale && isOfRequest) break
+        known = identity
+      } finally {
+        watching?.close()
+      }
+    }
+    throw new ParticleError('UNAVAILABLE', 'The rights were refreshed meanwhile; try again')
+  }
+
+  #admission(
+    known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
+    before: Grant | undefined,
+    moment: string | undefined,
+  ): Admission {
+    const related = this.#following?.related(known.identity)
+    try {
+      const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
+      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about
+      // it are kept as long.
+      const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
+      return { ...carried(known, before, views, moment), expiresAt }
+    } finally {
+      related?.close()
+    }
+  }
+}

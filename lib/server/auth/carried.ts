@@ -1,0 +1,24 @@
+import { type Grant, sinceOf } from '../delivery/grant.ts'
+import { rightsOf } from '../delivery/resume.ts'
+import type { Claims } from '../tokens/token.ts'
+
+/**
+ * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it
+ * stay valid.
+ * @param moment since when views are granted that were not before; undefined where all have the same rights
+ */
+export function carried<T extends object>(
+  admission: T,
+  before: Grant | undefined,
+  views: Claims['views'],
+  moment: string | undefined,
+): T & Grant {
+  // Keeps the last set that differs, so that issuing an unused token does not invalidate older positions.
+  const same = before && rightsOf(before.views) === rightsOf(views)
+  const previous = same ? before.previous : before?.views
+  const result: T & Grant = { ...admission, views }
+  if (moment !== undefined) result.since = sinceOf(views, before, moment)
+  if (previous) result.previous = previous
+  else delete result.previous
+  return result
+}

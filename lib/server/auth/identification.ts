@@ -1,0 +1,121 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../../errors.ts'
+import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
+import type { Json } from '../../model/document.ts'
+import { toJson } from '../../model/json.ts'
+import { callback, hasText, usesParameter } from '../../source/callbacks/index.ts'
+import { missingMiddleware } from '../hints/identity-hint.ts'
+import { Warnings } from '../hints/warnings.ts'
+import type { IdentityLookup } from '../options/identity-lookup.ts'
+
+/** How many handshakes may wait for `identityLookup` at once. */
+const MOST_PENDING = 10_000
+
+/**
+ * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
+ */
+const MAX_PRESENTED = 100_000
+const MAX_FOUND = 200_000
+
+/** Runs the application's `identityLookup`, guarded: it answers once, in time, with JSON. */
+export class Identification {
+  readonly #lookup: IdentityLookup | undefined
+  readonly #onError: (error: Error) => void
+  readonly #most: number
+  readonly #warnings: Warnings
+  #pending = 0
+
+  constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
+    this.#lookup = lookup
+    this.#onError = onError
+    this.#warnings = new Warnings({ onError, onDebug: () => {} })
+    this.#most = Math.min(MOST_PENDING, maxConnections)
+  }
+
+  /** Whether clients must present themselves. */
+  get required(): boolean {
+    return this.#lookup !== undefined
+  }
+
+  /**
+   * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text
+   * tells, see {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
+   * A lookup without a text (a bound function, a Proxy) is taken to read it: to ask the client costs a
+   * handshake, to guess wrong a login.
+   */
+  get readsRequest(): boolean {
+    return this.#lookup !== undefined && (!hasText(this.#lookup) || usesParameter(this.#lookup, 3))
+  }
+
+  /**
+   * What the application knows of a client.
+   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES`
+   *   when too many wait.
+   */
+  async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
+    const lookup = this.#lookup
+    if (!lookup) return {}
+    if (JSON.stringify(given).length > MAX_PRESENTED)
+      throw new ParticleError('BODY_TOO_LARGE', `The identity is over ${MAX_PRESENTED} characters`)
+    if (this.#pending >= this.#most)
+      throw new ParticleError('TOO_MANY_HANDSHAKES', 'Too many handshakes wait at once; try again later')
+    this.#pending++
+    let found: unknown
+    try {
+      found = await callback('identityLookup', lookup, (done) => [given, done, request], {
+        arity: 2,
+        onError: this.#onError,
+      })
+    } catch (error) {
+      const { cause } = error as ParticleError
+      const status =
+        typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
+      if (status === 401 || status === 403) throw refusal()
+      const hint = missingMiddleware(lookup, request, cause)
+      const { code, message } = error as ParticleError
+      this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
+      throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
+    } finally {
+      this.#pending--
+    }
+    if (found === undefined || found === null || found === false) {
+      const hint = missingMiddleware(lookup, request)
+      if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
+      throw refusal()
+    }
+    // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
+    const identity = this.#jsonOf(found)
+    if (identity === null) throw refusal()
+    const { length } = JSON.stringify(identity)
+    if (length <= MAX_FOUND) return identity
+    const sentence = `identityLookup answered with ${length} characters of JSON, more than ${MAX_FOUND}; let it answer with less, and a relation find the rest`
+    this.#warnings.error('size of identities', sentence)
+    throw new ParticleError('UNAVAILABLE', 'The identity is too large')
+  }
+
+  /**
+   * What was found, as JSON.
+   * @throws ParticleError `UNAVAILABLE` where JSON can't hold it, or it exceeds its bounds: that is the lookup's mistake
+   */
+  #jsonOf(found: unknown): Json {
+    let cause: unknown
+    let mistake: string | undefined
+    try {
+      const identity = toJson(found)
+      const excess = excessOf(identity, ANSWER_BOUNDS)
+      if (!excess) return identity
+      mistake = `that ${excess}: answer what the sources need alone`
+    } catch (error) {
+      cause = error
+      mistake = `that is no JSON: ${error instanceof Error ? error.message : String(error)}`
+    }
+    this.#onError(
+      new ParticleError('CALLBACK_FAILED', `identityLookup answered an identity ${mistake}`, { cause }),
+    )
+    throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
+  }
+}
+
+function refusal(): ParticleError {
+  return new ParticleError('UNAUTHORIZED', 'The identity was refused')
+}

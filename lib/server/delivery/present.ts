@@ -1,0 +1,125 @@
+import { DocumentList } from '../../model/collection.ts'
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { DocumentOperation } from '../../model/operation.ts'
+import { BARRIER } from '../feed/frame.ts'
+import type { Log } from '../feed/log.ts'
+import { slicer } from '../support/scheduling.ts'
+import { isCompact, type Parts, PartsWriter, replaced } from '../view/parts.ts'
+import { documentsOf, loadSnapshot, type Snapshot } from '../view/snapshot.ts'
+import type { View } from '../view/view.ts'
+
+/**
+ * Brings the snapshots of views to the present. Who comes is shown what there is now, and nothing that was
+ * overwritten or removed since the snapshot was read: it may not have had the right to see that. Those who
+ * come at once share one snapshot, and those who come while it is being brought to the present the next one.
+ */
+export class Presents {
+  readonly #log: Log
+  readonly #bringing = new WeakMap<View, Promise<Snapshot | undefined>>()
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  /**
+   * A snapshot of a view in which all entries are that there are by now. Rejects when the source can't be
+   * read.
+   */
+  async of(view: View): Promise<Snapshot> {
+    const { head } = this.#log
+    for (;;) {
+      const snapshot = view.atHand ?? (await view.snapshot())
+      if (snapshot.sequence >= head) return snapshot
+      const brought = await this.#bring(view, snapshot)
+      if (brought && brought.sequence >= head && view.atHand === brought) return brought
+    }
+  }
+
+  #bring(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
+    const running = this.#bringing.get(view)
+    if (running) return running
+    const bringing = this.#brought(view, snapshot)
+    this.#bringing.set(view, bringing)
+    void bringing.then(() => this.#bringing.delete(view))
+    return bringing
+  }
+
+  /**
+   * Puts the snapshot as it is at the log's head in its place; nothing where the source must be read again.
+   */
+  async #brought(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
+    let brought: Snapshot | undefined
+    try {
+      brought = view.window?.whole
+        ? await loadSnapshot(view, this.#log, this.#log.head, () => false)
+        : await this.#worked(view, snapshot)
+    } catch {
+      // An operation that doesn't fit: the view has told of it.
+    }
+    view.replace(snapshot, brought)
+    return brought
+  }
+
+  /** The snapshot after the entries that followed it. */
+  async #worked(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
+    const sequence = this.#log.head
+    const oplist: DocumentOperation[] = []
+    for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
+      const shown = view.frame(entry)
+      if (shown === BARRIER) return undefined
+      for (const operation of shown?.oplist ?? []) oplist.push(operation)
+    }
+    if (oplist.length === 0) return { ...snapshot, sequence }
+    const parts = view.cut
+      ? await ordered(view.root, snapshot, oplist)
+      : await unordered(view.root, snapshot, oplist)
+    if (!isCompact(parts)) return undefined
+    const documents = parts.places.reduce((sum, { keys }) => sum + keys.length, 0)
+    return { ...snapshot, ...parts, sequence, documents }
+  }
+}
+
+/** The events after operations, of which each is of one document, wherever that stands. */
+async function unordered(root: string, before: Parts, oplist: readonly DocumentOperation[]): Promise<Parts> {
+  const operations = new Map<string, DocumentOperation[]>()
+  for (const operation of oplist) {
+    const key = idKey(operation.id)
+    const list = operations.get(key)
+    if (list) list.push(operation)
+    else operations.set(key, [operation])
+  }
+  const after = (key: string, documents: Document[]) => {
+    const list = new DocumentList(documents)
+    list.apply(operations.get(key) ?? [])
+    operations.delete(key)
+    const [document] = list.list
+    return document && JSON.stringify(document)
+  }
+  return replaced(
+    before,
+    new PartsWriter(root, new Date().toISOString()),
+    (key) => operations.has(key),
+    (key, text) => after(key, [JSON.parse(text)]),
+    function* () {
+      for (const key of [...operations.keys()]) {
+        const text = after(key, [])
+        if (text !== undefined) yield [key, text]
+      }
+    },
+  )
+}
+
+/** The events after operations that move documents. */
+async function ordered(root: string, before: Snapshot, oplist: readonly DocumentOperation[]): Promise<Parts> {
+  const list = new DocumentList([...(await documentsOf(before)).values()])
+  list.apply(oplist)
+  const writer = new PartsWriter(root, new Date().toISOString())
+  const turn = slicer()
+  for (const document of list.list) {
+    writer.add(idKey(document._id ?? null), JSON.stringify(document))
+    const pause = turn()
+    if (pause) await pause
+  }
+  return writer.end()
+}

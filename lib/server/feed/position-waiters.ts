@@ -1,0 +1,47 @@
+import type { Adapter } from '../../source/source.ts'
+
+interface Waiter {
+  position: string
+  resolve: (reached: boolean) => void
+}
+
+/** Those who wait until a source has come to a position. */
+export class Waiting {
+  readonly #adapter: Adapter
+  readonly #waiters = new Set<Waiter>()
+
+  constructor(adapter: Adapter) {
+    this.#adapter = adapter
+  }
+
+  /**
+   * Resolves to true once the position is reached, to false when that can't be told any more, or within `ms`.
+   */
+  for(position: string, ms = Number.POSITIVE_INFINITY): Promise<boolean> {
+    return new Promise((resolve) => {
+      let timer: NodeJS.Timeout | undefined
+      const waiter: Waiter = {
+        position,
+        resolve: (reached) => {
+          clearTimeout(timer)
+          this.#waiters.delete(waiter)
+          resolve(reached)
+        },
+      }
+      this.#waiters.add(waiter)
+      if (Number.isFinite(ms)) timer = setTimeout(() => waiter.resolve(false), ms).unref()
+    })
+  }
+
+  /** The source has come to a position. */
+  reached(position: string): void {
+    for (const waiter of [...this.#waiters]) {
+      if (this.#adapter.compare(position, waiter.position) >= 0) waiter.resolve(true)
+    }
+  }
+
+  /** Nobody gets there any more: the source was closed, or its history is lost. */
+  giveUp(): void {
+    for (const waiter of [...this.#waiters]) waiter.resolve(false)
+  }
+}

@@ -1,0 +1,95 @@
+import cluster from 'node:cluster'
+import { ParticleError } from '../../errors.ts'
+import { referencesIn } from '../../policy/criteria.ts'
+import { isPlain } from '../../policy/query.ts'
+import { readsOfParameter, returnsNothing, usesParameter } from '../../source/callbacks/index.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+import type { Warnings } from './warnings.ts'
+
+/** What requests have by their cookies. */
+const BY_COOKIE = ['session', 'cookies', 'signedCookies', 'user', 'isAuthenticated']
+
+/**
+ * Warns of options that are right each by itself, and together do what nobody wants.
+ * @throws ParticleError `INVALID_OPTION` where a criteria takes something from the identity, and nothing
+ * finds one
+ */
+export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
+  const { secret, identityLookup, allowOrigin, dataSources } = options
+  for (const [root, source] of Object.entries(dataSources)) {
+    const { criteria } = source as { criteria?: unknown }
+    for (const { field, name } of bareOperators(criteria)) {
+      warnings.error(
+        `${root} ${field}`,
+        `dataSources.${root}.criteria compares "${field}" with an object or a list that has "${name}": "$${name}" was perhaps meant`,
+      )
+    }
+  }
+  const manager = cluster.isWorker
+    ? 'This process is a worker of a cluster'
+    : process.env.NODE_APP_INSTANCE === undefined
+      ? undefined
+      : 'PM2 runs this process'
+  if (secret === undefined && manager !== undefined) {
+    warnings.error(
+      'secret',
+      `${manager}, and the option secret is not set: the tokens of this process are not known to others, nor to itself after a restart, and streams are answered 401 in turns; give all of them the same secret`,
+    )
+  }
+  if (!identityLookup) {
+    refuseReferences(dataSources)
+    return
+  }
+  if (returnsNothing(identityLookup) && !usesParameter(identityLookup, 2)) {
+    warnings.error(
+      'identityLookup',
+      'identityLookup refuses everybody: its block has no return, and it does not use done; an arrow function returns an object by ({ ... }), in parentheses',
+    )
+  }
+  const [name] = readsOfParameter(identityLookup, 3, BY_COOKIE)
+  if (name !== undefined && allowOrigin.length === 1 && allowOrigin[0] === '*') {
+    warnings.error(
+      'allowOrigin',
+      `allowOrigin is "*", for which browsers send no cookies, and identityLookup reads request.${name}, which comes by a cookie: list the origins of the pages in allowOrigin`,
+    )
+  }
+}
+
+/** Without a lookup everybody is `{}`, of which a criteria can take nothing. */
+function refuseReferences(dataSources: Record<string, unknown>): void {
+  for (const [root, source] of Object.entries(dataSources)) {
+    const [name] = referencesIn((source as { criteria?: unknown } | null)?.criteria)
+    if (name !== undefined)
+      throw new ParticleError(
+        'INVALID_OPTION',
+        `dataSources.${root}.criteria takes "@${name}" from the identity, and there is no identityLookup that would find it; write "@@${name}" if the text itself is meant`,
+      )
+  }
+}
+
+/** Names of operators that hardly any document has as fields. */
+const BARE: ReadonlySet<string> = new Set([
+  'in',
+  'nin',
+  'eq',
+  'ne',
+  'gt',
+  'gte',
+  'lt',
+  'lte',
+  'elemMatch',
+  'exists',
+])
+const BARE_LISTS: ReadonlySet<string> = new Set(['and', 'or', 'nor'])
+
+/** The operators of a criteria that lack their `$`: there they are fields, which match nothing. */
+function bareOperators(criteria: unknown): { field: string; name: string }[] {
+  if (Array.isArray(criteria)) return criteria.flatMap(bareOperators)
+  if (!isPlain(criteria)) return []
+  return Object.entries(criteria).flatMap(([field, value]) => {
+    if (field.startsWith('$')) return bareOperators(value)
+    if (BARE_LISTS.has(field) && Array.isArray(value) && value.every(isPlain)) return [{ field, name: field }]
+    const names = isPlain(value) ? Object.keys(value) : []
+    return names.length > 0 && names.every((name) => BARE.has(name)) ? [{ field, name: names[0] ?? '' }] : []
+  })
+}

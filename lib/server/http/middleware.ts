@@ -1,0 +1,290 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ErrorCode, ParticleError } from '../../errors.ts'
+import type { Json } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
+import type { AnyIdentity } from '../../policy/identity.ts'
+import { PROTOCOL } from '../../protocol/messages.ts'
+import { Rights } from '../auth/revocations.ts'
+import type { Sink } from '../delivery/sink.ts'
+import { RouteHints } from '../hints/route-hint.ts'
+import { Warnings } from '../hints/warnings.ts'
+import type { Server } from '../server.ts'
+import { readJson } from './body.ts'
+import { Closing, serverOf } from './closing.ts'
+import { browserCookie, browserValue, browserValues } from './cookie.ts'
+import { allowCors } from './cors.ts'
+import { beginStream, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+
+/** A handler for Express 4 and 5, connect, and `http.createServer`. */
+export interface Handler<Identity = AnyIdentity> {
+  (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void
+  /** The server behind the handler. */
+  readonly server: Server<Identity>
+}
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  INVALID_MESSAGE: 400,
+  UNAUTHORIZED: 401,
+  TOKEN_STALE: 401,
+  BODY_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  TOO_MANY_HANDSHAKES: 429,
+  UNAVAILABLE: 503,
+  CLOSED: 503,
+}
+
+/** Seconds after which a client that was turned away for want of room may come back. */
+const RETRY_AFTER = '2'
+
+/** The routes of a server, as a handler. */
+export function createHandler<Identity>(server: Server<Identity>): Handler<Identity> {
+  const { path } = server.options
+  const closing = new Closing()
+  const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
+    [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
+    [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
+    [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
+  }
+  const hints = new RouteHints(server.options, new Warnings(server.options))
+  const handler = (
+    request: IncomingMessage & { originalUrl?: string },
+    response: ServerResponse,
+    next?: (error?: unknown) => void,
+  ) => {
+    const [pathname = '', query = ''] = split(request.url ?? '/')
+    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    if (route) hints.matched(request, response)
+    else hints.unmatched(request, response, pathname, original)
+    if (!route && next) {
+      next()
+      return
+    }
+    const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
+    const httpServer = serverOf(request)
+    const exchange: Exchange = {
+      server,
+      request,
+      response,
+      base: `${base}${path}`,
+      query: new URLSearchParams(query),
+      isStream: route?.handle === stream,
+      isClosing: () => server.closing || closing.has(httpServer),
+      endOnClosing: () => closing.watch(httpServer, response),
+    }
+    if (exchange.isClosing()) retire(response)
+    guard(response)
+    if (!route) {
+      sendError(exchange, 404, 'NOT_FOUND', 'There is nothing here')
+      return
+    }
+    if (allowCors(request, response, server.options.allowOrigin)) return
+    if (!route.methods.includes(request.method ?? '')) {
+      const methods = route.methods.join(', ')
+      response.setHeader('Allow', `${methods}, OPTIONS`)
+      sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
+      return
+    }
+    route.handle(exchange).catch((error: unknown) => fail(exchange, error))
+  }
+  return Object.assign(handler, { server })
+}
+
+interface Exchange {
+  server: Server
+  request: IncomingMessage
+  response: ServerResponse
+  /** The path of the routes as the client sees it. */
+  base: string
+  query: URLSearchParams
+  /** Whether the request is for a stream, whatever the answer is. */
+  isStream: boolean
+  /** Whether this server, or the HTTP server that the request came by, was closed. */
+  isClosing(): boolean
+  /** Has the response, which is a stream, ended when that HTTP server is closed. */
+  endOnClosing(): void
+}
+
+function split(url: string): [string, string] {
+  const at = url.indexOf('?')
+  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+}
+
+async function handshake(exchange: Exchange): Promise<void> {
+  const { server, request, response, base } = exchange
+  refuseWhenClosing(exchange)
+  const at = Rights.now()
+  const body = await readJson(request, ['identity', 'previous', 'carrier'])
+  const {
+    identity = null,
+    previous,
+    carrier = 'address',
+  } = objectOf(body, '{ identity, previous?, carrier? }')
+  if (carrier !== 'header' && carrier !== 'address') {
+    throw new ParticleError('INVALID_MESSAGE', 'carrier must be "header" or "address"')
+  }
+  const token = textOf(previous, 'previous must be the text of a token')
+  const browser = carrier === 'address' ? browserValue(request) : undefined
+  // What is pipelined behind a stream is never answered, and must cost no lookup.
+  await owned(response)
+  const granted = await server.grant(identity as Json, request, token, browser, at)
+  if (!isOpen(response)) return
+  const { session, expiresAt, live, ticket } = granted
+  if (browser !== undefined)
+    response.appendHeader('Set-Cookie', browserCookie(request, browser, server.options))
+  sendJson(exchange, 200, {
+    token: granted.token,
+    session,
+    stream: `${base}/stream${ticket === undefined ? '' : `?token=${ticket}`}`,
+    expiresAt: expiresAt.toISOString(),
+    protocol: PROTOCOL,
+    heartbeat: server.options.heartbeat,
+    live,
+  })
+}
+
+async function stream(exchange: Exchange): Promise<void> {
+  const { server, request, response } = exchange
+  const { token, position } = await streamRequest(exchange)
+  await owned(response)
+  refuseWhenClosing(exchange)
+  await server.admit(token, browserValues(request), (admitted) => {
+    if (response.socket === null || !isOpen(response)) return
+    server.attach(
+      admitted,
+      position,
+      () => openSink(exchange),
+      (close) => response.on('close', close),
+    )
+  })
+}
+
+/**
+ * Reads the token and the position of a request for a stream. A token that is too long for a header comes in
+ * the body of a POST.
+ */
+async function streamRequest({
+  request,
+  query,
+}: Exchange): Promise<{ token: string | undefined; position: string | undefined }> {
+  const isPost = request.method === 'POST'
+  const body = isPost
+    ? objectOf(await readJson(request, ['token', 'lastEventId']), '{ token, lastEventId? }')
+    : {}
+  const last = request.headers['last-event-id']
+  return {
+    token: textOf(body.token, 'token must be a text') ?? bearer(request) ?? query.get('token') ?? undefined,
+    position:
+      textOf(body.lastEventId, 'lastEventId must be a text') ||
+      (typeof last === 'string' && last) ||
+      query.get('lastEventId') ||
+      undefined,
+  }
+}
+
+/** @throws ParticleError `INVALID_MESSAGE` where a body is no object */
+function objectOf(body: unknown, form: string): Record<string, unknown> {
+  if (isObject(body)) return body
+  throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
+}
+
+/** @throws ParticleError `INVALID_MESSAGE` where a field is there and no text */
+function textOf(value: unknown, sentence: string): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  throw new ParticleError('INVALID_MESSAGE', sentence)
+}
+
+/**
+ * Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream
+ * lasts.
+ */
+function openSink(exchange: Exchange): Sink {
+  const { server, request, response, isClosing } = exchange
+  refuseWhenClosing(exchange)
+  const sink = beginStream(request, response, server.options.heartbeat)
+  exchange.endOnClosing()
+  const session = sessionOf(response)
+  // Over HTTP/2 the client is to come back by another connection, and so to another node.
+  if (session) response.once('close', () => void (isClosing() && session.close()))
+  return sink
+}
+
+function refuseWhenClosing({ isClosing }: Exchange): void {
+  if (isClosing()) throw new ParticleError('UNAVAILABLE', 'The server is closing')
+}
+
+const SCRIPT = new URL('../../../dist/browser/client.js', import.meta.url)
+let script: Promise<{ bytes: Buffer; etag: string }> | undefined
+
+async function clientScript({ request, response }: Exchange): Promise<void> {
+  script ??= readFile(SCRIPT).then((bytes) => ({
+    bytes,
+    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 20)}"`,
+  }))
+  const { bytes, etag } = await script.catch((cause: unknown) => {
+    script = undefined
+    throw cause
+  })
+  response.setHeader('ETag', etag)
+  response.setHeader('Cache-Control', 'no-cache')
+  if (isKnown(request.headers['if-none-match'], etag)) {
+    response.writeHead(304).end()
+    return
+  }
+  response.writeHead(200, {
+    'Content-Type': 'text/javascript; charset=utf-8',
+    'Content-Length': bytes.length,
+  })
+  response.end(request.method === 'HEAD' ? undefined : bytes)
+}
+
+/** The weak comparison of RFC 9110, 13.1.2: a proxy that compresses makes tags weak. */
+function isKnown(tags: string | undefined, etag: string): boolean {
+  return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
+}
+
+function fail(exchange: Exchange, error: unknown): void {
+  const { server, request, response } = exchange
+  const known = error instanceof ParticleError ? STATUS[error.code] : undefined
+  if (known === undefined) server.options.onError(error instanceof Error ? error : new Error(String(error)))
+  if (response.writableEnded) return
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const status = known ?? 503
+  if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
+  if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
+  if (status === 413 && request.httpVersionMajor === 1) {
+    retire(response)
+    response.once('finish', () => request.destroy())
+  }
+  if (known !== undefined)
+    sendError(exchange, status, (error as ParticleError).code, (error as ParticleError).message)
+  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+}
+
+function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {
+  sendJson(exchange, status, { error: { code, message } })
+}
+
+function sendJson(exchange: Exchange, status: number, body: unknown): void {
+  const { request, response, isClosing, isStream } = exchange
+  if (isClosing()) retire(response)
+  const bytes = Buffer.from(JSON.stringify(body))
+  response.writeHead(status, {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': bytes.length,
+    'Cache-Control': 'private, no-store',
+  })
+  // It may have waited for its rights while the user logged out.
+  if (isStream) unhook(request, response)
+  response.end(bytes)
+}
+
+function bearer(request: IncomingMessage): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+}

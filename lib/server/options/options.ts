@@ -1,0 +1,233 @@
+import { ParticleError } from '../../errors.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
+import type { AnyIdentity } from '../../policy/identity.ts'
+import type { CacheConfig } from '../../policy/relation.ts'
+import type { Replay } from '../feed/log.ts'
+import type { Identified, IdentityLookup } from './identity-lookup.ts'
+import type { DataSource, DependsOn } from './source-options.ts'
+
+export type { IdentityLookup } from './identity-lookup.ts'
+export type { DataSource, DependsOn } from './source-options.ts'
+
+/** What a server is made of. */
+export interface ServerOptions<Sources = Record<string, DataSource>, Identity = AnyIdentity> {
+  /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
+  identityLookup?: IdentityLookup<Identity> | undefined
+  /**
+   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up
+   * again (with no request, as by `server.refresh`) whenever one of them changes, and once when it opens; the
+   * client goes on with what it may see then. Default: none.
+   */
+  dependsOn?: DependsOn<Identified<NoInfer<Identity>>> | undefined
+  /**
+   * The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: {
+   * userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`.
+   */
+  cacheConfig?: CacheConfig | undefined
+  /** What clients see, by root. */
+  dataSources: Sources
+  /** Called once by `server.disconnect()`. */
+  disconnect?: (() => unknown) | undefined
+  /** Told what goes on, a sentence at a time. */
+  onDebug?: ((message: string) => void) | undefined
+  /**
+   * Told of every error that no caller is told of: of sources, and of the application's own functions.
+   * Default: `console.error`.
+   */
+  onError?: ((error: Error) => void) | undefined
+  /** Where the routes are, below the mount point. Default: `/particle`. */
+  path?: string | undefined
+  /**
+   * Seals tokens and positions; the same on all nodes. At least 16 characters. Default: a random one
+   * for this process.
+   */
+  secret?: string | undefined
+  /**
+   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only
+   * for the server that sealed it. The same on all nodes of one server. Default: none.
+   */
+  audience?: string | undefined
+  /** How long a token is valid, in milliseconds. Default: 1 hour. */
+  sessionTtl?: number | undefined
+  /**
+   * Milliseconds between two pings. With less than 12,000, TCP's keep-alive can't find a dead client between
+   * two of them. Default: 15,000.
+   */
+  heartbeat?: number | undefined
+  /** How long a bare EventSource waits before it comes back, in milliseconds. Default: 1,000. */
+  retry?: number | undefined
+  /** How much may wait for a slow client, in bytes, counted with what its socket holds. Default: 1 MiB. */
+  maxBufferedBytes?: number | undefined
+  /** What is kept for clients that come back. Default: 16 MiB and 120,000 ms. */
+  replay?: Partial<Replay> | undefined
+  /** How many streams may be open at once. Default: no limit of Particle's. */
+  maxConnections?: number | undefined
+  /**
+   * Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default:
+   * none.
+   */
+  allowOrigin?: string | readonly string[] | undefined
+}
+
+const DEFAULTS = {
+  path: '/particle',
+  sessionTtl: 3_600_000,
+  heartbeat: 15_000,
+  retry: 1_000,
+  maxBufferedBytes: 1_048_576,
+  replay: { bytes: 16_777_216, ms: 120_000 },
+  maxConnections: Number.POSITIVE_INFINITY,
+}
+
+/** Options with every default in its place. */
+export interface ResolvedOptions {
+  identityLookup: IdentityLookup | undefined
+  dependsOn: DependsOn | undefined
+  cacheConfig: CacheConfig | undefined
+  dataSources: Record<string, DataSource>
+  disconnect: (() => unknown) | undefined
+  onDebug: (message: string) => void
+  onError: (error: Error) => void
+  path: string
+  secret: string | undefined
+  audience: string | undefined
+  sessionTtl: number
+  heartbeat: number
+  retry: number
+  maxBufferedBytes: number
+  replay: Replay
+  maxConnections: number
+  allowOrigin: readonly string[]
+}
+
+/** What a timer can wait at most, in milliseconds; one that is set for longer ends at once. */
+export const MOST_TIMER = 2_147_483_647
+/** A hundred years, in milliseconds. */
+const MOST_TTL = 3_155_760_000_000
+
+const KNOWN = [
+  'identityLookup',
+  'dependsOn',
+  'cacheConfig',
+  'dataSources',
+  'disconnect',
+  'onDebug',
+  'onError',
+  'path',
+  'secret',
+  'audience',
+  'sessionTtl',
+  'heartbeat',
+  'retry',
+  'maxBufferedBytes',
+  'replay',
+  'maxConnections',
+  'allowOrigin',
+]
+
+function refuse(sentence: string): never {
+  throw new ParticleError('INVALID_OPTION', sentence)
+}
+
+/**
+ * Checks the options and fills in the defaults.
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what was meant.
+ */
+export function resolveOptions(options: ServerOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null)
+    refuse('particle.Server takes an object of options with dataSources')
+  refuseUnknown('option', options, KNOWN)
+  const { dataSources } = options
+  if (typeof dataSources !== 'object' || dataSources === null || Array.isArray(dataSources)) {
+    refuse('dataSources must be an object of sources by root, such as { users: { manifest, collection } }')
+  }
+  for (const name of ['identityLookup', 'disconnect', 'onDebug', 'onError'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
+  }
+  if (options.dependsOn !== undefined && options.identityLookup === undefined)
+    refuse('dependsOn tells what identityLookup reads, and there is none')
+  const replay = options.replay ?? {}
+  if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
+  refuseUnknown('option replay', replay, ['bytes', 'ms'])
+  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MOST_TIMER)
+  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
+  if (sessionTtl < heartbeat * 2)
+    refuse(
+      `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
+    )
+  return {
+    identityLookup: options.identityLookup,
+    dependsOn: options.dependsOn,
+    cacheConfig: options.cacheConfig,
+    dataSources,
+    disconnect: options.disconnect,
+    onDebug: options.onDebug ?? (() => {}),
+    onError: options.onError ?? ((error) => console.error(error)),
+    path: pathOf(options.path ?? DEFAULTS.path),
+    secret: secretOf(options.secret),
+    audience: audienceOf(options.audience),
+    sessionTtl,
+    heartbeat,
+    retry: number('retry', options.retry, DEFAULTS.retry, 0, MOST_TIMER),
+    maxBufferedBytes: number('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, 1_024),
+    replay: {
+      bytes: number('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
+      ms: number('replay.ms', replay.ms, DEFAULTS.replay.ms, 0),
+    },
+    maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
+    allowOrigin: origins(options.allowOrigin),
+  }
+}
+
+function number(
+  name: string,
+  value: unknown,
+  standard: number,
+  least: number,
+  most = Number.POSITIVE_INFINITY,
+): number {
+  if (value === undefined) return standard
+  if (typeof value !== 'number' || Number.isNaN(value) || value < least)
+    refuse(`${name} must be a number of at least ${least}`)
+  if (value > most) refuse(`${name} must be at most ${most}`)
+  return value
+}
+
+function pathOf(path: unknown): string {
+  if (typeof path !== 'string' || !/^(\/[\w.~-]+)+$/.test(path))
+    refuse('path must be such as "/particle": it starts with a slash and does not end with one')
+  return path
+}
+
+function secretOf(secret: unknown): string | undefined {
+  if (secret === undefined) return undefined
+  if (typeof secret !== 'string' || secret.length < 16)
+    refuse('secret must be a string of at least 16 characters')
+  return secret
+}
+
+function audienceOf(audience: unknown): string | undefined {
+  if (audience !== undefined && typeof audience !== 'string') refuse('audience must be a string')
+  return audience
+}
+
+function origins(value: unknown): readonly string[] {
+  if (value === undefined) return []
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  return list.map((origin) => {
+    if (
+      typeof origin !== 'string' ||
+      (origin !== '*' && !(/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/i.test(origin) && URL.canParse(origin)))
+    ) {
+      refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
+    }
+    if (origin.length > 1 && origin.includes('*')) {
+      refuse(
+        `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: list each origin, or "*" alone for any without cookies`,
+      )
+    }
+    // As browsers write it: in lower case, and without a port that goes without saying.
+    return /^https?:/i.test(origin) ? new URL(origin).origin : origin
+  })
+}

@@ -1,0 +1,320 @@
+import { createHash } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
+import type { Json } from '../../model/document.ts'
+import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
+import {
+  type Criteria,
+  canonicalQuery,
+  matcher,
+  parseCriteria,
+  type Query,
+  relationsIn,
+  resolveCriteria,
+  startOf,
+} from '../../policy/criteria.ts'
+import { identityKey } from '../../policy/identity.ts'
+import { type Manifest, parseManifest } from '../../policy/manifest.ts'
+import { type Cut, parseCut } from '../../policy/order.ts'
+import { checkRelation, type Links, parseRelation, type Relation } from '../../policy/relation.ts'
+import { CallbackAdapter, type CallbackSource, returnsNothing } from '../../source/callbacks/index.ts'
+import type { CollectionHandle } from '../../source/source.ts'
+import { Feed, type FeedHost } from '../feed/feed.ts'
+import { fieldHint, listedBy } from '../hints/field-hint.ts'
+import { References } from '../hints/references.ts'
+import { Warnings } from '../hints/warnings.ts'
+import type { ServerOptions } from '../options/options.ts'
+import type { DataSource } from '../options/source-options.ts'
+import type { Followed, FollowedStep, Related } from '../relations/relations.ts'
+import type { ViewSpec } from '../view/view.ts'
+import { Moments } from './moments.ts'
+
+/** A view of a source; its feed is made when it is taken up. */
+export type SourceView = Omit<ViewSpec, 'feed'> & {
+  makeFeed: () => Feed
+  /** Whether the source goes on being followed for others when nobody looks at the view. */
+  shared: boolean
+}
+
+interface Source {
+  root: string
+  manifest: Manifest
+  /** The text of the manifest, as part of views' keys. */
+  text: string
+}
+
+interface CallbacksSource extends Source {
+  kind: 'callbacks'
+  callbacks: CallbackSource
+}
+
+interface CollectionSource extends Source {
+  kind: 'collection'
+  feed: Feed
+  collection: CollectionHandle
+  criteria: Criteria | undefined
+  cut: Cut | undefined
+  sample: ViewSpec['sample']
+}
+
+const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
+/** What is often given in place of `adapter.collection(name)`. */
+const MISTAKEN: readonly Mistaken[] = [
+  [
+    ({ open, collection }) => typeof open === 'function' && typeof collection === 'function',
+    "the adapter itself: name one of its collections, adapter.collection('users')",
+  ],
+  [
+    ({ modelName }) => typeof modelName === 'string',
+    "a model of mongoose: give mongo(mongoose.connection.db).collection('users')",
+  ],
+  [
+    ({ collectionName }) => typeof collectionName === 'string',
+    "a collection of the MongoDB driver: give mongo(client.db('name')).collection('users')",
+  ],
+]
+const ROOT = /^[A-Za-z_][\w-]*$/
+const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
+
+/** The server's sources, checked at construction, and the views they give to an identity. */
+export class Sources {
+  /** The feeds of adapters, in the order in which the sources name them: positions hold theirs in this order. */
+  readonly feeds: readonly Feed[]
+  /** The moments at which something is decided. */
+  readonly moments: Moments
+  readonly #sources: readonly (CallbacksSource | CollectionSource)[]
+  readonly #host: FeedHost
+  readonly #onError: (error: ParticleError) => void
+  readonly #relations = new Map<Relation, readonly FollowedStep[]>()
+  readonly #feeds = new Map<unknown, Feed>()
+  readonly #warnings: Warnings
+  readonly #references: References
+
+  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
+  constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
+    this.#host = host
+    this.#onError = (error) => host.onError(error, 'source')
+    this.#warnings = new Warnings({ onError: this.#onError, onDebug: host.onDebug })
+    const feeds: Feed[] = []
+    const named = (adapter: unknown, name: string) =>
+      links.has(name) ||
+      handlesOf(dataSources).some((handle) => handle.adapter === adapter && handle.collectionName === name)
+    this.#sources = Object.entries(dataSources).map(([root, source]) =>
+      parseSource(
+        root,
+        source,
+        ({ adapter, collectionName }) => {
+          const known = this.#feeds.get(adapter)
+          if (known) return known
+          const feed = new Feed(adapter, host, feeds.length, collectionName)
+          feeds.push(feed)
+          this.#feeds.set(adapter, feed)
+          return feed
+        },
+        (relation, where, { adapter }) => {
+          if (typeof relation === 'string') return parseRelation(relation, links, where)
+          checkRelation(relation, (name) => named(adapter, name), where)
+          return relation
+        },
+        this.#warnings,
+      ),
+    )
+    this.feeds = feeds
+    this.moments = new Moments(host, feeds)
+    this.#references = new References(this.#criteria(), this.#warnings)
+    for (const source of this.#sources) {
+      if (source.kind !== 'collection') continue
+      for (const relation of relationsIn(source.criteria)) this.#follow(relation, source.feed)
+    }
+  }
+
+  /** The feed of a collection; one of an adapter that no source has is no part of positions. */
+  feedOf({ adapter }: CollectionHandle): Feed {
+    const feed = this.#feeds.get(adapter) ?? new Feed(adapter, this.#host)
+    this.#feeds.set(adapter, feed)
+    return feed
+  }
+
+  /** Names the stores that positions hold a place of, and their order. */
+  get stores(): string {
+    return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
+  }
+
+  /** The positions that the feeds have come to, in their order; an empty text for one that was not opened yet. */
+  get positions(): string[] {
+    return this.feeds.map((feed) => feed.position ?? '')
+  }
+
+  /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
+  relationsOf(identity: Json): Followed[] {
+    return [...this.#relations].map(([relation, steps]) => ({
+      relation,
+      steps,
+      start: startOf(relation, identity),
+    }))
+  }
+
+  /**
+   * What an identity may see, by root; `related` holds the values of its relations. A criteria that resolves to nothing gives a view of no documents.
+   * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
+   */
+  viewsOf(identity: Json, related?: Related): SourceView[] {
+    const valuesOf = (relation: Relation) => related?.valuesOf(relation)
+    this.#references.look(identity)
+    return this.#sources.map((source) => {
+      const { root, manifest, text } = source
+      if (source.kind === 'callbacks') {
+        return {
+          key: JSON.stringify([root, text, 'callbacks', identityKey(identity)]),
+          root,
+          manifest,
+          collection: '',
+          query: {},
+          matches: undefined,
+          cut: undefined,
+          shared: false,
+          makeFeed: () =>
+            new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
+        }
+      }
+      const query = this.#queryOf(source, identity, valuesOf)
+      const { cut } = source
+      const all = query !== null && Object.keys(query).length === 0
+      return {
+        key: JSON.stringify([
+          root,
+          text,
+          source.collection.collectionName,
+          query === null ? null : canonicalQuery(query),
+          ...(cut ? [cut.order.text, cut.limit] : []),
+        ]),
+        root,
+        manifest,
+        collection: source.collection.collectionName,
+        query: query ?? { _id: { $in: [] } },
+        matches: all ? undefined : query === null ? () => false : matcher(query),
+        cut,
+        shared: true,
+        sample: source.sample,
+        makeFeed: () => source.feed,
+      }
+    })
+  }
+
+  *#criteria(): Generator<readonly [where: string, criteria: Criteria]> {
+    for (const source of this.#sources) {
+      if (source.kind === 'collection' && source.criteria)
+        yield [`dataSources.${source.root}.criteria`, source.criteria]
+    }
+  }
+
+  #queryOf(
+    { root, criteria = {} }: CollectionSource,
+    identity: Json,
+    valuesOf: (relation: Relation) => readonly Json[] | undefined,
+  ): Query | null {
+    const where = `dataSources.${root}.criteria`
+    return resolveCriteria(criteria, identity, valuesOf, {
+      where,
+      onUndefined: (path) =>
+        this.#warnings.debug(
+          where,
+          `${where} gave undefined for ${path}: who has such an identity sees nothing`,
+        ),
+    })
+  }
+
+  #follow(relation: Relation, own: Feed): void {
+    const steps = relation.steps.map(({ collection, from, to }) => {
+      if (typeof collection === 'string') return { feed: own, collection, from, to }
+      if (!isHandle(collection)) {
+        throw new ParticleError(
+          'INVALID_OPTION',
+          `related('@${relation.start}') goes through something that is neither a name nor adapter.collection(name)`,
+        )
+      }
+      return { feed: this.feedOf(collection), collection: collection.collectionName, from, to }
+    })
+    this.#relations.set(relation, steps)
+  }
+}
+
+function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[] {
+  return Object.values(dataSources)
+    .map((source) => (source as { collection?: unknown } | null)?.collection)
+    .filter(isHandle)
+}
+
+/** Whether a value is `adapter.collection(name)`. */
+export function isHandle(value: unknown): value is CollectionHandle {
+  const handle = value as Partial<CollectionHandle> | null | undefined
+  return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
+}
+
+/** A short text that is the same for equal views and tells nothing of them. */
+export function fingerprint(key: string): string {
+  return createHash('sha256').update(key).digest('base64url').slice(0, 12)
+}
+
+function parseSource(
+  root: string,
+  source: DataSource,
+  feedOf: (collection: CollectionHandle) => Feed,
+  relate: (relation: string | Relation, where: string, collection: CollectionHandle) => Relation,
+  warnings: Warnings,
+): CallbacksSource | CollectionSource {
+  const where = `dataSources.${root}`
+  const refuse = (sentence: string): never => {
+    throw new ParticleError('INVALID_OPTION', `${where} ${sentence}`)
+  }
+  if (!ROOT.test(root) || REFUSED_ROOTS.has(root))
+    refuse('is not a name of letters, digits, - and _ that starts with a letter')
+  if (typeof source !== 'object' || source === null)
+    refuse('must be { manifest, collection } or { manifest, payload, delta }')
+  refuseUnknown(`${where}: option`, source, KNOWN)
+  const given: { [K in (typeof KNOWN)[number]]?: unknown } = source as never
+  if (source.manifest === undefined)
+    refuse('has no manifest: the fields that clients may see, or true for all')
+  const manifest = parseManifest(source.manifest, `${where}.manifest`)
+  const common = { root, manifest, text: JSON.stringify(manifest) }
+  if (given.collection !== undefined) {
+    if (given.payload !== undefined || given.delta !== undefined)
+      refuse('has a collection and callbacks; it is one or the other')
+    const collection = given.collection as CollectionHandle
+    if (!isHandle(collection)) {
+      refuse(
+        `collection must be adapter.collection(name), with an adapter such as memory() or mongo(db), but ${describeGiven(collection, MISTAKEN)}`,
+      )
+    }
+    const criteria =
+      given.criteria === undefined
+        ? undefined
+        : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
+            relate(relation, `${where}.criteria`, collection),
+          )
+    if (typeof criteria === 'function' && returnsNothing(criteria)) {
+      warnings.error(
+        `${where}.criteria`,
+        `${where}.criteria shows nothing to anybody: its block has no return; an arrow function returns a query by ({ ... }), in parentheses`,
+      )
+    }
+    const cut = parseCut(given.sort, given.limit, where)
+    const sample = fieldHint(
+      [
+        { where: `${where}.manifest`, names: listedBy(manifest) },
+        { where: `${where}.sort`, names: cut?.order.fields ?? [] },
+      ],
+      warnings,
+    )
+    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut, sample }
+  }
+  if (typeof given.payload !== 'function')
+    refuse('needs a collection, or the function payload(identity, done)')
+  if (given.delta !== undefined && typeof given.delta !== 'function')
+    refuse('delta must be a function (identity, listener)')
+  if (given.criteria !== undefined)
+    refuse('criteria goes with a collection; callbacks get the identity themselves')
+  if (given.sort !== undefined || given.limit !== undefined)
+    refuse('sort and limit go with a collection; callbacks give documents in an order of their own')
+  return { kind: 'callbacks', ...common, callbacks: source as CallbackSource }
+}

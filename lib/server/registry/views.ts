@@ -1,0 +1,111 @@
+import type { Json } from '../../model/document.ts'
+import type { Log } from '../feed/log.ts'
+import type { Related } from '../relations/relations.ts'
+import { View } from '../view/view.ts'
+import type { Sources } from './sources.ts'
+
+/** Bytes that a view and each of its ids is reckoned at while it rests. */
+const VIEW_SIZE = 1_000
+const ID_SIZE = 100
+
+/**
+ * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in
+ * mind which documents it has, so that the client may come back to it. What rests takes no more memory than
+ * the log may.
+ */
+export class Views {
+  readonly #sources: Sources
+  readonly #log: Log
+  readonly #onError: (error: unknown, root: string) => void
+  readonly #views = new Map<string, View>()
+  readonly #shared = new WeakSet<View>()
+  /** When each resting view was left, and what it is reckoned at: the longest ago first. */
+  readonly #resting = new Map<View, { left: number; bytes: number }>()
+  #bytes = 0
+  readonly #closings = new Set<Promise<void>>()
+
+  constructor(sources: Sources, log: Log, onError: (error: unknown, root: string) => void) {
+    this.#sources = sources
+    this.#log = log
+    this.#onError = onError
+  }
+
+  /** How many views somebody looks at. */
+  get size(): number {
+    return this.#views.size - this.#resting.size
+  }
+
+  /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
+  of(identity: Json, related?: Related): View[] {
+    return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
+      let view = this.#views.get(spec.key)
+      if (!view) {
+        view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))
+        this.#views.set(spec.key, view)
+        if (shared) this.#shared.add(view)
+      }
+      this.#wake(view)
+      return view
+    })
+  }
+
+  /** Somebody looks at the view no more. */
+  left(view: View): void {
+    if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
+    if (this.#shared.has(view) && view.settled) {
+      this.#resting.set(view, { left: Date.now(), bytes: 0 })
+      this.#reckon(view)
+      this.#track(view.rest())
+      this.#fit()
+    } else this.#close(view)
+  }
+
+  /** Lets go of what is of no use any more. */
+  sweep(now: number): void {
+    for (const [view, { left }] of this.#resting) {
+      if (now - left > this.#log.replay.ms) this.#close(view)
+      else this.#reckon(view)
+    }
+    this.#fit()
+    for (const view of this.#views.values()) view.sweep()
+  }
+
+  /** Closes all that rest, and waits for what is being closed. */
+  async close(): Promise<void> {
+    for (const view of [...this.#resting.keys()]) this.#close(view)
+    while (this.#closings.size > 0) await Promise.all(this.#closings)
+  }
+
+  /** What a view takes while it rests changes with its documents. */
+  #reckon(view: View): void {
+    const resting = this.#resting.get(view)
+    if (!resting) return
+    const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
+    this.#bytes += bytes - resting.bytes
+    resting.bytes = bytes
+  }
+
+  /** Closes those that rest the longest while all take more than they may. */
+  #fit(): void {
+    for (const oldest of this.#resting.keys()) {
+      if (this.#bytes <= this.#log.replay.bytes) break
+      this.#close(oldest)
+    }
+  }
+
+  #wake(view: View): void {
+    this.#bytes -= this.#resting.get(view)?.bytes ?? 0
+    this.#resting.delete(view)
+  }
+
+  #close(view: View): void {
+    this.#wake(view)
+    this.#views.delete(view.key)
+    this.#track(view.close())
+  }
+
+  #track(closing: Promise<void>): void {
+    const tracked = closing.finally(() => this.#closings.delete(tracked))
+    this.#closings.add(tracked)
+  }
+}

@@ -1,0 +1,149 @@
+import type { Json } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Manifest } from '../../policy/manifest.ts'
+import { linkValues, type Relation } from '../../policy/relation.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { Watched, Watches, WatchSpec } from './live-query.ts'
+
+/** A step of a relation, with the feed of its collection. */
+export interface FollowedStep {
+  feed: Feed
+  collection: string
+  from: string
+  to: string
+}
+
+/** A relation of a source, and where an identity starts in it; undefined where the identity lacks that. */
+export interface Followed {
+  relation: Relation
+  steps: readonly FollowedStep[]
+  start: readonly Json[] | undefined
+}
+
+/**
+ * The values of one relation, followed for one identity: for each step, a watch for each value that the step
+ * before leads to.
+ */
+class Chain {
+  values: readonly Json[] = []
+  /** Whether everything was read that leads to the values. Until then, what was not adds nothing. */
+  complete = false
+  readonly #start: readonly Json[]
+  readonly #steps: readonly FollowedStep[]
+  readonly #watches: Watches
+  readonly #listener: () => void
+  /** By the key of a value, its watch, for each step. */
+  readonly #levels: readonly Map<string, Watched>[]
+
+  constructor(
+    start: readonly Json[],
+    steps: readonly FollowedStep[],
+    watches: Watches,
+    listener: () => void,
+  ) {
+    this.#start = start
+    this.#steps = steps
+    this.#watches = watches
+    this.#listener = listener
+    this.#levels = steps.map(() => new Map())
+    this.update()
+  }
+
+  /** Follows the links as they are now. Whether the values are others. */
+  update(): boolean {
+    let values = new Map(this.#start.map((value) => [idKey(value), value]))
+    this.complete = true
+    for (const [index, step] of this.#steps.entries()) values = this.#follow(step, index, values)
+    const sorted = [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value)
+    const before = this.values
+    this.values = sorted
+    return (
+      before.length !== sorted.length ||
+      sorted.some((value, index) => idKey(value) !== idKey(before[index] ?? null))
+    )
+  }
+
+  close(): void {
+    for (const level of this.#levels) for (const watched of level.values()) watched.release()
+  }
+
+  #follow(step: FollowedStep, index: number, values: ReadonlyMap<string, Json>): Map<string, Json> {
+    const level = this.#levels[index] ?? new Map<string, Watched>()
+    for (const [key, watched] of level) {
+      if (values.has(key)) continue
+      level.delete(key)
+      watched.release()
+    }
+    const next = new Map<string, Json>()
+    for (const [key, value] of values) {
+      const watched = level.get(key) ?? this.#watches.take(specOf(step, value), this.#listener)
+      level.set(key, watched)
+      if (!watched.documents) this.complete = false
+      for (const document of watched.documents ?? [])
+        for (const [own, found] of linkValues(document, step.to)) next.set(own, found)
+    }
+    return next
+  }
+}
+
+/**
+ * All values that an identity is related to, kept current until it is closed. Changes of one turn are told
+ * together. A link that is gone takes its values along at once; one that is new adds them once all that it
+ * leads to was read.
+ */
+export class Related {
+  /** Told when some values are others. */
+  onChange: (() => void) | undefined
+  readonly #chains: ReadonlyMap<Relation, Chain>
+  readonly #waiting: (() => void)[] = []
+  #due = false
+  #closed = false
+
+  constructor(followed: readonly Followed[], watches: Watches) {
+    const listener = () => this.#schedule()
+    this.#chains = new Map(
+      followed.flatMap(({ relation, steps, start }) =>
+        start ? [[relation, new Chain(start, steps, watches, listener)]] : [],
+      ),
+    )
+  }
+
+  /** The values of a relation, in the order of their keys; undefined where the identity lacks its start. */
+  valuesOf(relation: Relation): readonly Json[] | undefined {
+    return this.#chains.get(relation)?.values
+  }
+
+  /** Resolves once everything was read, or it was closed. */
+  async settled(): Promise<void> {
+    if (!this.#closed && !this.#complete) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const chain of this.#chains.values()) chain.close()
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  get #complete(): boolean {
+    return [...this.#chains.values()].every(({ complete }) => complete)
+  }
+
+  #schedule(): void {
+    if (this.#due) return
+    this.#due = true
+    // After all that the source tells at once.
+    queueMicrotask(() => {
+      this.#due = false
+      if (this.#closed) return
+      const changed = [...this.#chains.values()].map((chain) => chain.update())
+      if (this.#complete) for (const resolve of this.#waiting.splice(0)) resolve()
+      if (changed.includes(true)) this.onChange?.()
+    })
+  }
+}
+
+function specOf({ feed, collection, from, to }: FollowedStep, value: Json): WatchSpec {
+  // Only the link itself: what else the documents hold is of no interest, and takes no memory.
+  const manifest = to.split('.').reduceRight<Manifest>((inner, name) => ({ [name]: inner }), true)
+  return { feed, collection, query: { [from]: { $eq: value } }, manifest }
+}

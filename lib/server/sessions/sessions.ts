@@ -1,0 +1,320 @@
+import { type ErrorCode, ParticleError } from '../../errors.ts'
+import { encode } from '../../protocol/encode.ts'
+import type { EventData } from '../../protocol/messages.ts'
+import type { Admission, Admissions } from '../auth/admission.ts'
+import type { Predicate } from '../auth/revocations.ts'
+import type { Connection } from '../delivery/connection.ts'
+import { fingerprintsOf, rightsOf, type Start } from '../delivery/resume.ts'
+import type { Views } from '../registry/views.ts'
+import type { Following } from '../relations/dependencies.ts'
+import type { Related } from '../relations/relations.ts'
+import { within } from '../support/scheduling.ts'
+import type { View } from '../view/view.ts'
+import { Doubts } from './doubts.ts'
+import { REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
+import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './session.ts'
+
+/** How many identities are looked up anew at once. */
+const MOST_RENEWALS = 64
+
+/** What goes wrong with a lookup, and was told where it did. */
+const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+
+/** All open streams, and the rights that they go on under. */
+export class Streams {
+  readonly #admissions: Admissions
+  readonly #views: Views
+  readonly #following: Following | undefined
+  readonly #doubts: Doubts
+  readonly #onError: (error: unknown) => void
+  readonly #streams = new Set<Stream>()
+  readonly #bySession = new SessionStreams()
+  /** Those whose rights are to be looked up anew soon. */
+  readonly #due = new Set<Stream>()
+
+  constructor(
+    admissions: Admissions,
+    views: Views,
+    onError: (error: unknown) => void,
+    following?: Following,
+  ) {
+    this.#admissions = admissions
+    this.#views = views
+    this.#onError = onError
+    this.#following = following
+    this.#doubts = new Doubts(MOST_RENEWALS, async (stream) => {
+      if (stream.asks) void this.#ask(stream, 'dependency', REFRESH_TIMEOUT_MS)
+      else await this.#renew(stream, true)
+    })
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  add(stream: Stream): void {
+    this.#streams.add(stream)
+    this.#bySession.add(stream)
+    this.#relate(stream, stream.related)
+    this.#watch(stream)
+  }
+
+  /** Starts a stream; it may have got other rights since it was opened. */
+  begin(stream: Stream, start: Start): void {
+    stream.begun = true
+    stream.connection.start(start)
+    if (stream.renewed) void this.#tell(stream)
+    if (stream.request) this.#sendRequest(stream.connection, stream.request)
+  }
+
+  /** A stream has ended. */
+  delete(stream: Stream): void {
+    this.#streams.delete(stream)
+    this.#doubts.delete(stream)
+    this.#bySession.delete(stream)
+    stream.request?.settle()
+    stream.related?.close()
+    stream.watching?.close()
+    for (const view of stream.connection.views) this.#views.left(view)
+  }
+
+  /** Ends all. */
+  end(): void {
+    for (const { connection } of [...this.#streams]) connection.end()
+  }
+
+  /** Whether a stream of the session is open here. */
+  has(session: string): boolean {
+    return this.#bySession.of(session).length > 0
+  }
+
+  /**
+   * Lets the open streams of a session go on under the admission of a new handshake.
+   * @returns what they go on under; undefined where no stream of the session goes on under it here
+   */
+  present(admission: Admission): Admission | undefined {
+    const found = this.#bySession.of(admission.session).map((stream) => this.#present(stream, admission))
+    return found.findLast((each) => each !== undefined)
+  }
+
+  #present(stream: Stream, admission: Admission): Admission | undefined {
+    // A later handshake was faster: this lookup began before it, and must not bring its rights back.
+    if (isNewer(stream.admission, admission)) return undefined
+    const { connection, request } = stream
+    const { revoked, stale } = this.#admissions.rights.judge(admission)
+    if (revoked !== undefined) {
+      connection.end({ event: 'revoked', data: { reason: revoked } })
+      return undefined
+    }
+    try {
+      this.#grant(stream, admission)
+    } catch (error) {
+      this.#onError(error)
+      connection.end()
+      return undefined
+    }
+    // The lookup began before the rights were refreshed once more: the client must come again.
+    if (stale && request) this.#sendRequest(connection, request)
+    else if (stale) void this.#lookAnew([stream])
+    else if (request) {
+      stream.request = undefined
+      request.settle()
+    }
+    return stream.admission
+  }
+
+  /** Ends the open streams of a session whose identity was refused at a new handshake. */
+  refuse(session: string, at: number): void {
+    for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
+  }
+
+  /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
+  beat(soon: number): void {
+    const now = Date.now()
+    const due: Stream[] = []
+    const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
+    for (const stream of this.#streams) {
+      stream.connection.pushAtPresent(ping)
+      const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
+      if (ends - now >= soon) continue
+      if (stream.asks) void this.#ask(stream, 'expiring', ends - now)
+      else if (!stream.renewing && !this.#due.has(stream)) due.push(stream)
+    }
+    void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
+  }
+
+  /** Ends the streams of those for whom the predicate holds; returns how many. */
+  revoke(predicate: Predicate, reason: string): number {
+    this.#admissions.rights.revoke(predicate, reason)
+    const streams = this.#meant(predicate)
+    for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
+    return streams.length
+  }
+
+  /** Looks the identities of those for whom the predicate holds up again; resolves to how many streams they have. */
+  async refresh(predicate: Predicate): Promise<number> {
+    const { rights, openings } = this.#admissions
+    rights.refresh(predicate)
+    const streams = this.#meant(predicate)
+    const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
+    await this.#lookAnew(streams)
+    return streams.length + (await opened)
+  }
+
+  /** Looks the rights of streams up anew after a refresh: some here, some by a handshake of their clients. */
+  async #lookAnew(streams: readonly Stream[]): Promise<void> {
+    const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
+    await Promise.all([
+      this.#renewAll(own ?? [], () => true),
+      ...(asked ?? []).map((stream) => this.#ask(stream, 'refresh', REFRESH_TIMEOUT_MS)),
+    ])
+  }
+
+  /** Renews some at a time: the application's lookup is not to be asked for all at once. */
+  async #renewAll(streams: readonly Stream[], must: (stream: Stream) => boolean): Promise<void> {
+    const waiting = [...streams].reverse()
+    for (const stream of waiting) this.#due.add(stream)
+    const work = async () => {
+      for (let stream = waiting.pop(); stream; stream = waiting.pop()) {
+        this.#due.delete(stream)
+        await this.#renew(stream, must(stream))
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(MOST_RENEWALS, streams.length) }, work))
+  }
+
+  /** Hands the token out that a stream has by now. */
+  async #tell({ connection, admission }: Stream): Promise<void> {
+    if (!admission) return
+    const token = await this.#admissions.seal(admission)
+    connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
+  }
+
+  #show(connection: Connection, views: View[]): Record<string, string> {
+    const fingerprints = fingerprintsOf(views)
+    connection.change(views, rightsOf(fingerprints))
+    return fingerprints
+  }
+
+  /** The stream goes on with what its identity is related to, and with that as it changes. */
+  #relate(stream: Stream, related: Related | undefined): void {
+    stream.related = related
+    if (related) related.onChange = () => this.#followed(stream, related)
+  }
+
+  #followed(stream: Stream, related: Related): void {
+    const { connection, admission } = stream
+    try {
+      const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
+      if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
+      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
+      stream.renewed = true
+    } catch (error) {
+      this.#onError(error)
+      connection.end()
+      return
+    }
+    if (stream.begun) void this.#tell(stream)
+  }
+
+  /** Looks the identity up again from now on whenever what it depends on changes, and at once where that has changed since it was looked up. */
+  #watch(stream: Stream): void {
+    const { admission, watching } = stream
+    if (!admission) return
+    const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
+    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
+    watching?.close()
+    // While it is being read, the end of that tells.
+    const digest = stream.watching?.digest
+    if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
+  }
+
+  /** Asks a client for a new handshake, once at a time; resolves when it came, or the stream has ended. */
+  #ask(stream: Stream, reason: EventData['renew']['reason'], within: number): Promise<void> {
+    const { connection, request } = stream
+    if (request) {
+      request.hurry(within)
+      return request.settled
+    }
+    const made = new RenewalRequest(reason, within, () => connection.end(TOO_LATE))
+    stream.request = made
+    if (stream.begun) this.#sendRequest(connection, made)
+    return made.settled
+  }
+
+  #sendRequest(connection: Connection, { reason, within }: RenewalRequest): void {
+    connection.send({ event: 'renew', data: { reason, within } })
+  }
+
+  /** Lets a stream go on under another admission: with other views, relations and dependencies. */
+  #grant(stream: Stream, next: Admission): void {
+    const related = this.#following?.related(next.identity)
+    let fingerprints: Record<string, string>
+    try {
+      fingerprints = this.#show(stream.connection, this.#views.of(next.identity, related))
+    } catch (error) {
+      related?.close()
+      throw error
+    }
+    stream.related?.close()
+    this.#relate(stream, related)
+    // It may have been given other views while it was looked up.
+    stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
+    this.#watch(stream)
+  }
+
+  #meant(predicate: Predicate): Stream[] {
+    return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
+  }
+
+  /**
+   * Looks the rights of a stream up anew. The stream goes on with them, or ends where the lookup refuses; where it fails, or doesn't answer
+   * in time, the stream ends if it `must` know.
+   */
+  async #renew(stream: Stream, must: boolean): Promise<void> {
+    // A lookup that began before a refresh may have found the old rights.
+    const renewing = (stream.renewing ?? Promise.resolve())
+      .then(() => this.#renewNow(stream, must))
+      .finally(() => {
+        if (stream.renewing === renewing) stream.renewing = undefined
+      })
+    stream.renewing = renewing
+    if (!must) return renewing
+    const isLate =
+      (await within(
+        renewing.then(() => true),
+        REFRESH_TIMEOUT_MS,
+      )) === undefined
+    if (isLate) stream.connection.end()
+  }
+
+  async #renewNow(stream: Stream, must: boolean): Promise<void> {
+    const { connection, admission } = stream
+    if (!this.#streams.has(stream) || !admission) return
+    try {
+      const next = await this.#admissions.identifyAgain(admission)
+      // The client may have presented itself anew meanwhile, as somebody else perhaps: that holds.
+      if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
+      const { revoked, stale } = this.#admissions.rights.judge(next)
+      if (revoked !== undefined) {
+        connection.end({ event: 'revoked', data: { reason: revoked } })
+        return
+      }
+      // Rights were refreshed in the step in which the lookup answered.
+      if (stale) return await this.#renewNow(stream, must)
+      this.#grant(stream, next)
+      stream.renewed = true
+      if (stream.begun) await this.#tell(stream)
+    } catch (error) {
+      const code = error instanceof ParticleError ? error.code : undefined
+      // What was refused is the identity of before, where the client has presented itself anew meanwhile.
+      if (isNewer(stream.admission, admission)) return
+      if (code === 'UNAUTHORIZED') {
+        connection.end(REFUSED)
+        return
+      }
+      if (code === undefined || !TOLD.includes(code)) this.#onError(error)
+      if (must) connection.end()
+    }
+  }
+}

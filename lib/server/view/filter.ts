@@ -1,0 +1,145 @@
+import type { Document, Id, Json } from '../../model/document.ts'
+import type { DocumentOperation, Operation } from '../../model/operation.ts'
+import { equalitiesOf, type Scalar } from '../../policy/equality.ts'
+import { filterDelta, type Manifest, needsDocument } from '../../policy/manifest.ts'
+import type { Order } from '../../policy/order.ts'
+import { fieldsOf } from '../../policy/query.ts'
+import { Judge, type Verdict } from '../../policy/verdict.ts'
+import type { DocumentChange, Query } from '../../source/source.ts'
+import { documentAfter, touchedBy } from '../feed/change.ts'
+import { BARRIER } from '../feed/frame.ts'
+
+/** What a view lets through: its criteria and its manifest, without any memory of documents. */
+export class Lens {
+  readonly manifest: Manifest
+  /** Whether a document belongs to the view; undefined when all do. */
+  readonly matches: ((document: Document) => boolean) | undefined
+  /** In which order it shows documents, where it has one. */
+  readonly order: Order | undefined
+  /** Looks at documents that are shown, before the manifest hides anything of them. */
+  readonly sample: ((documents: readonly Document[]) => void) | undefined
+  readonly #query: Query
+  /** Made when it is first needed: of many views, few ever are asked. */
+  #judge: Judge | undefined
+
+  constructor(
+    manifest: Manifest,
+    query: Query,
+    matches: ((document: Document) => boolean) | undefined,
+    order?: Order,
+    sample?: (documents: readonly Document[]) => void,
+  ) {
+    this.manifest = manifest
+    this.matches = matches
+    this.order = order
+    this.sample = sample
+    this.#query = query
+  }
+
+  /**
+   * What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`.
+   */
+  get equalities(): Map<string, Scalar[]> {
+    return equalitiesOf(this.#query)
+  }
+
+  /** The fields at the top of documents that the criteria and the order look at. */
+  get fields(): Set<string> {
+    const fields = fieldsOf(this.#query)
+    for (const field of this.order?.fields ?? []) fields.add(field)
+    return fields
+  }
+
+  /** Whether an update touches what documents are ordered by. */
+  moves(change: DocumentChange): boolean {
+    if (!this.order) return false
+    const touched = touchedBy(change)
+    if (!touched) return true
+    for (const field of this.order.fields) if (touched.has(field)) return true
+    return false
+  }
+
+  /**
+   * The same as {@link Lens.judge}, where the view doesn't have the document, so that only the document tells
+   * a new place of it.
+   */
+  judgeUnheld(change: DocumentChange): Verdict {
+    const verdict = this.judge(change)
+    return verdict !== 'out' && this.moves(change) ? 'unknown' : verdict
+  }
+
+  /** What an update tells of whether its document matches. */
+  judge(change: DocumentChange): Verdict {
+    if (!this.matches) return 'same'
+    this.#judge ??= new Judge(this.#query)
+    return this.#judge.judge(change.operations)
+  }
+
+  /**
+   * Whether an update can be shown only with the document at hand; `held` says whether the view has the
+   * document now, if that is known.
+   */
+  needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
+    if (change.document) return false
+    try {
+      const verdict = held ? this.judge(change) : this.judgeUnheld(change)
+      if (verdict === 'unknown') return true
+      if (verdict === 'out' || (this.matches && verdict === 'same' && held === false)) return false
+      if (verdict === 'in' && !held) return true
+      return change.operations.some(
+        (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
+      )
+    } catch {
+      // A malformed change: showing it reports that, and a document wouldn't help.
+      return false
+    }
+  }
+
+  /**
+   * What is to be seen of a change; `held` says whether the view had the document before it. Where the change
+   * doesn't tell enough, the view must be read again.
+   *
+   * @throws ParticleError where an operation is malformed
+   */
+  show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof BARRIER {
+    if (!this.matches) return this.filter(change, change.operations)
+
+    const leave: DocumentOperation[] = held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
+    if (change.kind === 'delete') return leave
+    const whole = documentAfter(change)
+    if (!whole) {
+      const verdict = this.judge(change)
+      if (verdict === 'unknown' || (verdict === 'in' && !held)) return BARRIER
+      if (verdict === 'out') return leave
+      return held ? this.filter(change, change.operations) : []
+    }
+    if (!this.matches(whole)) return leave
+    if (held) return this.filter(change, change.operations)
+    return this.filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
+  }
+
+  /**
+   * Operations of a change as the manifest lets them through; whether the document is in the view is not
+   * asked.
+   */
+  filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
+    const { id, document } = change
+    const oplist = operations.map((operation) => ({ ...operation, id }))
+    if (document) {
+      const shown = filterDelta(this.manifest, oplist, () => document)
+      return shown.some(isConditional) ? filterDelta(this.manifest, [replacement(id, document)]) : shown
+    }
+    if (oplist.some((operation) => needsDocument(this.manifest, operation))) return BARRIER
+    const shown = filterDelta(this.manifest, oplist)
+    return shown.some(isConditional) ? BARRIER : shown
+  }
+}
+
+/** A `pull` by a condition never goes on the wire: browsers would need the whole query language for it. */
+function isConditional({ operation, data }: Operation): boolean {
+  return operation === 'pull' && typeof data === 'object' && data !== null && !Array.isArray(data)
+}
+
+function replacement(id: Id, document: Document): DocumentOperation {
+  return { operation: 'set', id, path: '.', data: document as Json }
+}

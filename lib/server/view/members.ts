@@ -1,0 +1,131 @@
+import { idKey } from '../../model/id.ts'
+import type { DocumentOperation } from '../../model/operation.ts'
+import type { Feed } from '../feed/feed.ts'
+import { UNKNOWN } from '../support/digest.ts'
+import type { Known } from './difference.ts'
+import type { Lens } from './filter.ts'
+import type { Item, Window } from './sorted-window.ts'
+import type { View } from './view.ts'
+
+/**
+ * A view of more documents than these is asked at every change of its collection, rather than found by the
+ * documents that it has.
+ */
+const MOST_HELD = 1_000
+
+/**
+ * Documents by the keys of their ids, each with the digest of what is shown of it; `UNKNOWN` where that has
+ * changed since.
+ */
+export type Digests = Map<string, number>
+
+/**
+ * The documents that a view has after the last entry, as far as they are known; by them changes find the
+ * view.
+ */
+export class Members {
+  readonly #view: View
+  readonly #feed: Feed
+  readonly #lens: Lens
+  #digests: Digests | undefined
+  #window: Window | undefined
+  #known: Known | undefined
+  /** Whether changes of the members find the view, so that it need not be asked at every change. */
+  #found = false
+
+  constructor(view: View) {
+    this.#view = view
+    this.#feed = view.feed
+    this.#lens = view.lens
+  }
+
+  /** The digests; undefined before the view was read. They stay the members' own: a reader copies them. */
+  get digests(): ReadonlyMap<string, number> | undefined {
+    return this.#digests
+  }
+
+  /** The first documents, where the view has an order and they are known. */
+  get window(): Window | undefined {
+    return this.#window
+  }
+
+  has(key: string): boolean {
+    return this.#digests?.has(key) ?? false
+  }
+
+  /** Describes what the viewers hold now, as a value that stays; undefined before the view was read. */
+  known(): Known | undefined {
+    if (this.#window) this.#known ??= this.knownOf(this.#window.visible)
+    else if (this.#digests) this.#known ??= new Map(this.#digests)
+    return this.#known
+  }
+
+  /** Describes what the viewers hold while these documents are visible. */
+  knownOf(visible: readonly Item[]): Known {
+    return new Map(visible.map(({ key }) => [key, this.#digests?.get(key) ?? UNKNOWN]))
+  }
+
+  /** Puts other members in the place of those that were known, and lets changes of them find the view. */
+  replace(digests: Digests | undefined, window?: Window): void {
+    if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, false)
+    this.#digests = digests
+    this.#window = window
+    this.#known = undefined
+    const count = window?.size ?? digests?.size ?? MOST_HELD + 1
+    this.#found = this.#lens.equalities.size > 0 && count <= MOST_HELD
+    if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, true)
+    if (window) window.onKnown = (key, known) => this.#found && this.#feed.hold(this.#view, key, known)
+    this.#feed.route(this.#view, this.#found)
+  }
+
+  /** Lets go of the copy that {@link known} keeps, while nobody asks for it. */
+  rest(): void {
+    this.#known = undefined
+  }
+
+  /** Keeps the members as they are after operations. */
+  note(oplist: readonly DocumentOperation[]): void {
+    this.#known = undefined
+    if (!this.#digests) return
+    const routed = this.#found && !this.#window
+    noteIn(this.#digests, oplist, (key, held) => routed && this.#feed.hold(this.#view, key, held))
+  }
+
+  /** The keys of all documents whose changes the view must be told of. */
+  get #keys(): Iterable<string> {
+    return this.#window?.keys ?? this.#digests?.keys() ?? []
+  }
+}
+
+/** Keeps digests as they are after operations; `onHeld` is told of each document that comes or goes. */
+export function noteIn(
+  digests: Digests,
+  oplist: readonly DocumentOperation[],
+  onHeld: (key: string, held: boolean) => void = () => {},
+): void {
+  for (const { operation, id, path } of oplist) {
+    const key = idKey(id)
+    const held = digests.has(key)
+    if (path !== '.') {
+      if (held) digests.set(key, UNKNOWN)
+    } else if (operation === 'set') {
+      digests.set(key, UNKNOWN)
+      if (!held) onHeld(key, true)
+    } else if (operation === 'unset' && digests.delete(key)) onHeld(key, false)
+  }
+}
+
+/**
+ * Merges what the viewers are known to hold into what a reading gave. Returns false where the documents are
+ * not the same: the source read ahead of what it has told, or told less than it should. A document that was
+ * read with another content becomes `UNKNOWN`, since nobody can say which of the two a viewer holds.
+ */
+export function agree(held: ReadonlyMap<string, number>, read: Digests): boolean {
+  if (held.size !== read.size) return false
+  for (const [key, now] of read) {
+    const before = held.get(key)
+    if (before === undefined) return false
+    if (before !== UNKNOWN && before !== now) read.set(key, UNKNOWN)
+  }
+  return true
+}

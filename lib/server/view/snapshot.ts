@@ -1,0 +1,215 @@
+import { DocumentList } from '../../model/collection.ts'
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Operation } from '../../model/operation.ts'
+import { filterPayload } from '../../policy/manifest.ts'
+import type { DocumentChange, Reading } from '../../source/source.ts'
+import { documentAfter } from '../feed/change.ts'
+import { beginOf, type Log } from '../feed/log.ts'
+import { digest } from '../support/digest.ts'
+import { slicer } from '../support/scheduling.ts'
+import * as arrangement from './ordered-filter.ts'
+import { type Parts, PartsWriter } from './parts.ts'
+import { Window } from './sorted-window.ts'
+import { Top } from './top-k.ts'
+import type { View } from './view.ts'
+
+/** A view's documents at one point of the process's order, filtered and encoded. */
+export interface Snapshot extends Parts {
+  /** All entries up to here are in the documents, none after it. */
+  readonly sequence: number
+  /** How many documents there are. */
+  readonly documents: number
+  /**
+   * The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it
+   * current.
+   */
+  readonly members: Map<string, number>
+  /**
+   * The first documents at that point, where the view has an order and knew none before. The view takes it
+   * over.
+   */
+  readonly window?: Window
+}
+
+/** What is read, and becomes what there is at the end of the reading. */
+interface Draft {
+  put(documents: readonly Document[]): void | Promise<void>
+  /** Nothing more comes from the source itself. */
+  read(): void
+  /** Takes a change in; false where it can't be told what it does. */
+  fold(change: DocumentChange): boolean
+  /** What the view shows, in order; undefined where that is more than is known. */
+  end(): { documents: readonly Document[]; window?: Window } | undefined
+}
+
+/**
+ * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and
+ * its end are folded into what was read, by values, before anything is shown. `pinned` is the sequence from
+ * which on the log keeps everything meanwhile.
+ *
+ * Resolves to undefined when the view was reloaded meanwhile, its collection replaced, or more must be read:
+ * the caller reads again. `attempt` counts from 0 how often it did.
+ */
+export async function loadSnapshot(
+  view: View,
+  log: Log,
+  pinned: number,
+  stale: () => boolean,
+  attempt = 0,
+): Promise<Snapshot | undefined> {
+  const { feed, window } = view
+  if (window?.whole) {
+    const sequence = log.head
+    const documents = window.visible.map(({ document }) => document)
+    return { sequence, documents: documents.length, ...(await encodeParts(view, documents, now())) }
+  }
+  const top = view.cut && view.cut.limit < Number.POSITIVE_INFINITY ? new Top(view.cut, attempt) : undefined
+  const draft = top ? draftOfTop(view, top) : draftOfAll(view)
+  const put = (documents: readonly Document[]) => draft.put(documents)
+  const reading: Reading = top
+    ? await feed.adapter.read(view.collection, view.query, put, top.options)
+    : await feed.adapter.read(view.collection, view.query, put)
+  // A feed that was closed meanwhile would never come to where the reading ended.
+  if (!stale()) await feed.reached(reading.to)
+  if (stale()) return undefined
+
+  draft.read()
+  let sequence = log.head
+  for (let at = pinned + 1; at <= log.head; at++) {
+    const entry = log.at(at)
+    if (!entry || entry.feed !== feed) continue
+    const begin = beginOf(entry)
+    // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end,
+    // the documents may hold a part.
+    if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
+      sequence = at - 1
+      break
+    }
+    for (const change of entry.changes) {
+      if (change.collection !== view.collection) continue
+      if (change.kind === 'clear' || change.kind === 'reload') return undefined
+      if (feed.adapter.compare(change.position, reading.from) > 0 && !draft.fold(change)) return undefined
+    }
+  }
+  const end = draft.end()
+  if (!end) return undefined
+  view.lens.sample?.(end.documents)
+  const encoded = await encodeParts(view, end.documents, reading.timestamp ?? now())
+  return {
+    sequence,
+    documents: end.documents.length,
+    ...encoded,
+    ...(end.window && !window ? { window: end.window } : {}),
+  }
+}
+
+/** All documents of a view. */
+function draftOfAll(view: View): Draft {
+  const list = new DocumentList()
+  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
+  // turn between two of them.
+  const turn = slicer()
+  return {
+    async put(documents) {
+      for (const document of documents) {
+        put(list, document)
+        await turn()
+      }
+    },
+    read() {},
+    fold: (change) => fold(list, change, view),
+    end() {
+      if (!view.cut) return { documents: list.list }
+      const window = new Window(view.cut, list.list, true)
+      const documents = window.visible.map(({ document }) => list.get(document._id ?? null) ?? document)
+      return { documents, window }
+    },
+  }
+}
+
+/** The first documents of a view. */
+function draftOfTop(view: View, top: Top): Draft {
+  let window: Window | undefined
+  return {
+    put: (documents) => top.put(documents),
+    read() {
+      window = top.window()
+    },
+    fold: (change) => window !== undefined && arrangement.fold(window, view.lens, change),
+    end() {
+      if (!window || window.short) return undefined
+      return { documents: window.visible.map(({ document }) => document), window }
+    },
+  }
+}
+
+/** The documents of a snapshot as they were sent, by the keys of their ids. */
+export async function documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
+  const documents = new Map<string, Document>()
+  const turn = slicer(1)
+  for (const part of snapshot.parts) {
+    const text = part.toString()
+    const { data } = JSON.parse(text.slice(text.indexOf('data: ') + 6)) as { data: Document[] }
+    for (const document of data) documents.set(idKey(document._id ?? null), document)
+    await turn()
+  }
+  return documents
+}
+
+function put(list: DocumentList, document: Document): void {
+  list.apply([
+    { operation: 'set', id: document._id ?? null, path: '.', data: document as Operation['data'] & object },
+  ])
+}
+
+/** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
+function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
+  const { id } = change
+  const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
+  const whole = documentAfter(change)
+  if (change.kind === 'delete') remove()
+  else if (whole) {
+    if (view.matches && !view.matches(whole)) remove()
+    else put(list, whole)
+  } else {
+    const verdict = view.lens.judge(change)
+    if (verdict === 'unknown' || (verdict === 'in' && !list.get(id))) return false
+    if (verdict === 'out') {
+      remove()
+      return true
+    }
+    for (const operation of change.operations) {
+      try {
+        list.apply([{ ...operation, id }])
+      } catch {
+        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
+        // that shape is folded after it.
+      }
+    }
+  }
+  return true
+}
+
+async function encodeParts(
+  view: View,
+  documents: readonly Document[],
+  timestamp: string,
+): Promise<Parts & Pick<Snapshot, 'members'>> {
+  const writer = new PartsWriter(view.root, timestamp)
+  const members = new Map<string, number>()
+  const turn = slicer()
+  for (const document of documents) {
+    const key = idKey(document._id ?? null)
+    const text = JSON.stringify(filterPayload(view.manifest, document))
+    writer.add(key, text)
+    members.set(key, digest(text))
+    const pause = turn()
+    if (pause) await pause
+  }
+  return { ...writer.end(), members }
+}
+
+function now(): string {
+  return new Date().toISOString()
+}

@@ -1,0 +1,198 @@
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import { field } from '../../model/json.ts'
+import type { Cut, SortValues } from '../../policy/order.ts'
+import { weigh } from '../feed/change.ts'
+
+/** A document that a window knows. */
+export interface Item {
+  readonly key: string
+  readonly values: SortValues
+  /** The whole document; where there is no limit, only what it is ordered by. */
+  readonly document: Document
+}
+
+/** What became visible, invisible, or another place by one step; the steps are to be told in this order. */
+export type Step =
+  | { kind: 'leave'; item: Item }
+  | { kind: 'enter'; item: Item; at: number }
+  | { kind: 'stay'; item: Item; at: number; moved: boolean }
+
+/**
+ * How many documents are known for a limit, so that one that leaves is followed by another one without a look
+ * at the source.
+ */
+export function spareFor(limit: number): number {
+  return limit * 2 + 10
+}
+
+/**
+ * The first documents of a view that has an order: those that are shown, and some that come after them. It
+ * knows all documents up to a bound; of what is past that it knows nothing.
+ */
+export class Window {
+  readonly cut: Cut
+  /** Never changed in place: who keeps it has the state of that time. */
+  #items: readonly Item[]
+  readonly #byKey = new Map<string, Item>()
+  /** All documents that don't come after it are known; undefined where all are known that there are. */
+  #bound: Item | undefined
+  /** Told of each document that is known from now on, or is no more. */
+  onKnown: ((key: string, known: boolean) => void) | undefined
+
+  /**
+   * @param documents the first documents, in any order
+   * @param complete whether these are all that there are (as where there are none); else all up to the last
+   *   of them are known
+   */
+  constructor(cut: Cut, documents: Iterable<Document>, complete: boolean) {
+    this.cut = cut
+    const items = [...documents].map((document) => this.#itemOf(document))
+    items.sort((a, b) => this.#compare(a, b))
+    this.#items = items
+    for (const item of items) this.#byKey.set(item.key, item)
+    this.#bound = complete ? undefined : items.at(-1)
+  }
+
+  /** A window of its own that has the same documents. */
+  copy(): Window {
+    const copy = new Window(this.cut, [], true)
+    copy.#items = this.#items
+    copy.#bound = this.#bound
+    for (const [key, item] of this.#byKey) copy.#byKey.set(key, item)
+    return copy
+  }
+
+  /** Whether it holds whole documents. */
+  get whole(): boolean {
+    return this.cut.limit !== Number.POSITIVE_INFINITY
+  }
+
+  /** The documents that are shown, in order. */
+  get visible(): readonly Item[] {
+    return this.whole ? this.#items.slice(0, this.cut.limit) : this.#items
+  }
+
+  /** Whether fewer documents are known than are to be shown, and there may be more. */
+  get short(): boolean {
+    return this.#bound !== undefined && this.#items.length < this.cut.limit
+  }
+
+  /** The keys of all documents that it knows. */
+  get keys(): Iterable<string> {
+    return this.#byKey.keys()
+  }
+
+  get size(): number {
+    return this.#items.length
+  }
+
+  /** What its documents take in memory, about, in bytes. */
+  get weight(): number {
+    return this.#items.reduce((sum, { document, values }) => sum + weigh(document) + weigh(values), 0)
+  }
+
+  get(key: string): Item | undefined {
+    return this.#byKey.get(key)
+  }
+
+  /** A document is in the view, as it is now. */
+  put(document: Document): Step[] {
+    const item = this.#itemOf(document)
+    const before = this.#items
+    const from = this.#placeOf(item.key)
+    const rest = from < 0 ? before : before.toSpliced(from, 1)
+    if (this.#bound && this.#compare(item, this.#bound) > 0) {
+      this.#note(item.key, undefined)
+      this.#items = rest
+      return this.#removed(before[from], from)
+    }
+    const to = this.#search(rest, item)
+    this.#note(item.key, item)
+    this.#items = rest.toSpliced(to, 0, item)
+    const { limit } = this.cut
+    const was = from >= 0 && from < limit
+    if (to >= limit) {
+      this.#trim()
+      return this.#removed(before[from], from)
+    }
+    if (was) return [{ kind: 'stay', item, at: to, moved: from !== to }]
+    const last = before[limit - 1]
+    this.#trim()
+    return [...(last ? [{ kind: 'leave', item: last } as const] : []), { kind: 'enter', item, at: to }]
+  }
+
+  /** A document is not in the view any more. */
+  remove(key: string): Step[] {
+    const at = this.#placeOf(key)
+    if (at < 0) return []
+    const item = this.#items[at]
+    this.#note(key, undefined)
+    this.#items = this.#items.toSpliced(at, 1)
+    return this.#removed(item, at)
+  }
+
+  /** The steps where a document is not visible any more that was at this place, if it was visible there. */
+  #removed(item: Item | undefined, from: number): Step[] {
+    const { limit } = this.cut
+    if (!item || from >= limit) return []
+    const next = this.#items[limit - 1]
+    return [{ kind: 'leave', item }, ...(next ? [{ kind: 'enter', item: next, at: limit - 1 } as const] : [])]
+  }
+
+  #itemOf(document: Document): Item {
+    const values = this.cut.order.valuesOf(document)
+    return {
+      key: idKey(document._id ?? null),
+      values,
+      document: this.whole ? document : this.#part(document),
+    }
+  }
+
+  #part(document: Document): Document {
+    const part: Document = { _id: document._id ?? null }
+    for (const name of this.cut.order.fields) {
+      const value = field(document, name)
+      if (value !== undefined) part[name] = value
+    }
+    return part
+  }
+
+  #placeOf(key: string): number {
+    const item = this.#byKey.get(key)
+    return item ? this.#search(this.#items, item) : -1
+  }
+
+  #note(key: string, item: Item | undefined): void {
+    const known = this.#byKey.has(key)
+    if (item) this.#byKey.set(key, item)
+    else this.#byKey.delete(key)
+    if (known !== (item !== undefined)) this.onKnown?.(key, !known)
+  }
+
+  /** No two documents are equal, whatever their ids are made of. */
+  #compare(a: Item, b: Item): number {
+    return this.cut.order.compare(a.values, b.values) || (a.key < b.key ? -1 : Number(a.key > b.key))
+  }
+
+  /** The place of the first item that doesn't come before this one. */
+  #search(items: readonly Item[], wanted: Item): number {
+    let low = 0
+    for (let high = items.length; low < high; ) {
+      const middle = (low + high) >> 1
+      const item = items[middle]
+      if (item && this.#compare(item, wanted) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Lets documents go that are too far behind what is shown. */
+  #trim(): void {
+    const most = spareFor(this.cut.limit)
+    if (this.#items.length <= most * 2) return
+    for (const { key } of this.#items.slice(most)) this.#note(key, undefined)
+    this.#items = this.#items.slice(0, most)
+    this.#bound = this.#items.at(-1)
+  }
+}

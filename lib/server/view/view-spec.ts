@@ -1,0 +1,41 @@
+import type { Document } from '../../model/document.ts'
+import type { Manifest } from '../../policy/manifest.ts'
+import type { Cut } from '../../policy/order.ts'
+import type { Query } from '../../source/source.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { Frame } from '../feed/frame.ts'
+import type { Entry } from '../feed/log.ts'
+import type { Known } from './difference.ts'
+import type { View } from './view.ts'
+
+/** Who gets what a view shows. */
+export interface Receiver {
+  deliver(view: View, entry: Entry, frame: Frame): void
+}
+
+/** Who looks at a view. */
+export interface Viewer {
+  /** What was shown is void, and the view is read again. */
+  reset(view: View, reason: string): void
+  /** What happened is not known; `known` is what was shown before. */
+  differ(view: View, known: Known, reason: string): void
+  failed(view: View): void
+}
+
+/** What a view shows: one per distinct root, manifest and resolved criteria. */
+export interface ViewSpec {
+  /** The same for equal views. */
+  key: string
+  root: string
+  manifest: Manifest
+  feed: Feed
+  collection: string
+  /** The resolved criteria; `{}` for all documents. */
+  query: Query
+  /** Whether a document belongs to the view; undefined when all do. */
+  matches: ((document: Document) => boolean) | undefined
+  /** The order in which it shows documents, and how many; undefined where it has no order. */
+  cut?: Cut | undefined
+  /** Looks at the documents of each snapshot before the manifest hides anything of them. */
+  sample?: ((documents: readonly Document[]) => void) | undefined
+}

@@ -1,0 +1,310 @@
+import { ParticleError } from '../../errors.ts'
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { DocumentOperation } from '../../model/operation.ts'
+import type { Manifest } from '../../policy/manifest.ts'
+import type { Cut } from '../../policy/order.ts'
+import type { DocumentChange, Query } from '../../source/source.ts'
+import type { Batch } from '../feed/batch.ts'
+import type { Feed } from '../feed/feed.ts'
+import { BARRIER, Frame, type Shown } from '../feed/frame.ts'
+import type { Entry, Log } from '../feed/log.ts'
+import type { Known } from './difference.ts'
+import { Lens } from './filter.ts'
+import { agree, Members, noteIn } from './members.ts'
+import { arrange, needsDocument } from './ordered-filter.ts'
+import { loadSnapshot, type Snapshot } from './snapshot.ts'
+import type { Window } from './sorted-window.ts'
+import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
+
+export type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
+
+/** The filtered image of one collection, as one or many connections see it. */
+export class View {
+  readonly key: string
+  readonly root: string
+  readonly manifest: Manifest
+  readonly feed: Feed
+  readonly collection: string
+  readonly query: Query
+  readonly matches: ((document: Document) => boolean) | undefined
+  readonly cut: Cut | undefined
+  readonly lens: Lens
+  readonly viewers = new Set<Viewer>()
+  /** Get the frames: viewers by themselves, or all that are alike at once. */
+  readonly receivers = new Set<Receiver>()
+  readonly #log: Log
+  readonly #members: Members
+  /** Entries after this sequence were taken in, the members being known. */
+  #since = Number.POSITIVE_INFINITY
+  /** Positions up to here, or of another process up to the source's `position`, may be held with documents that the view knows no more. */
+  #floor: { sequence: number; position: string } | undefined
+  #snapshot: Snapshot | undefined
+  #loading: Promise<Snapshot> | undefined
+  #generation = 0
+  #closed = false
+  readonly #onError: (error: unknown) => void
+
+  constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
+    this.key = spec.key
+    this.root = spec.root
+    this.manifest = spec.manifest
+    this.feed = spec.feed
+    this.collection = spec.collection
+    this.query = spec.query
+    this.matches = spec.matches
+    this.cut = spec.cut
+    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order, spec.sample)
+    this.#members = new Members(this)
+    this.#log = log
+    this.#onError = onError
+  }
+
+  /** Whether the change can be shown only with the document at hand. */
+  needsDocument(change: DocumentChange): boolean {
+    const { window, digests } = this.#members
+    if (window) return needsDocument(window, this.lens, change)
+    return this.lens.needsDocument(change, digests?.has(idKey(change.id)))
+  }
+
+  /**
+   * Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet.
+   * `foreign` is where the source was for a client that comes from another process.
+   */
+  reaches(sequence: number, foreign?: string): boolean {
+    const { floor, position, adapter } = this.feed
+    const own = this.#floor
+    if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
+      return false
+    return position !== undefined && sequence >= this.#log.floor && sequence >= floor
+  }
+
+  /** Whether what follows a sequence can be replayed to a client that held the view there. */
+  resumes(sequence: number): boolean {
+    return this.reaches(sequence) && (!this.#selects || sequence >= this.#since)
+  }
+
+  /** How many documents are known to be in the view. */
+  get size(): number {
+    return this.#members.digests?.size ?? 0
+  }
+
+  /** Takes a new entry in. What viewers are to see of it goes to the batch. */
+  take(entry: Entry, batch: Batch): void {
+    // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
+    const known = this.#members.digests !== undefined
+    if (!known && (this.#selects || this.viewers.size === 0)) return
+    const visible = this.window?.visible
+    const shown = this.#show(entry, known)
+    if (shown && shown !== BARRIER) batch.add(this, shown)
+    if (shown !== BARRIER) return
+    const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
+    batch.after(() => {
+      if (visible && !replaced) this.#lose(this.#members.knownOf(visible), 'history-lost')
+      else this.reload('source-changed')
+    })
+  }
+
+  /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
+  frame(entry: Entry): Shown | null {
+    return entry.frames.get(this) ?? (this.#selects ? null : this.#show(entry, false))
+  }
+
+  /** The last snapshot, while the log reaches back to it, and not too far. */
+  get atHand(): Snapshot | undefined {
+    const snapshot = this.#snapshot
+    const isNear = snapshot && this.#log.head - snapshot.sequence <= snapshot.documents + 1000
+    return isNear && this.resumes(snapshot.sequence) ? snapshot : undefined
+  }
+
+  /** The present snapshot, encoded: the one at hand while the log reaches back to it, else a new one; one reading serves all who wait. */
+  snapshot(): Promise<Snapshot> {
+    if (this.atHand) return Promise.resolve(this.atHand)
+    if (this.#loading) return this.#loading
+    const loading = this.#load().finally(() => {
+      if (this.#loading === loading) this.#loading = undefined
+    })
+    this.#loading = loading
+    return loading
+  }
+
+  /** Replaces a snapshot that is still the present one; with nothing, the source is read again. */
+  replace(snapshot: Snapshot, by: Snapshot | undefined): void {
+    if (this.#snapshot === snapshot) this.#snapshot = by
+  }
+
+  /** What those who see the view hold now, as it stays; undefined before it was read. */
+  known(): Known | undefined {
+    return this.#members.known()
+  }
+
+  /** Begins to follow the source; rejects when it can't be opened. */
+  open(): Promise<void> {
+    return this.feed.acquire(this)
+  }
+
+  /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
+  async rest(): Promise<void> {
+    this.#snapshot = undefined
+    this.#members.rest()
+    await this.feed.release(this, true)
+  }
+
+  /** It is not to be taken up again. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#forget()
+    await this.feed.release(this)
+  }
+
+  /** The first documents after the last entry, where the view has an order and they are known. */
+  get window(): Window | undefined {
+    return this.#members.window
+  }
+
+  /** Whether it is not told of all documents alike: to show an entry, it must know which ones it has. */
+  get #selects(): boolean {
+    return this.matches !== undefined || this.cut !== undefined
+  }
+
+  /** Whether its members are known, and nobody is reading it. */
+  get settled(): boolean {
+    return this.#members.digests !== undefined && this.#loading === undefined
+  }
+
+  /** Lets go of a snapshot that is of no use any more. */
+  sweep(): void {
+    if (this.#snapshot && !this.resumes(this.#snapshot.sequence)) this.#snapshot = undefined
+  }
+
+  /** What was known is void: all viewers are reset. */
+  reload(reason: string): void {
+    this.#forget()
+    for (const viewer of [...this.viewers]) viewer.reset(this, reason)
+  }
+
+  /** What happened is not known: what viewers hold must be compared with what there is now. */
+  lost(reason: string): void {
+    this.#lose(this.known(), reason)
+  }
+
+  #lose(known: Known | undefined, reason: string): void {
+    this.#forget()
+    for (const viewer of [...this.viewers]) {
+      if (known) viewer.differ(this, known, reason)
+      else viewer.reset(this, reason)
+    }
+  }
+
+  failed(): void {
+    for (const viewer of [...this.viewers]) viewer.failed(this)
+  }
+
+  #forget(): void {
+    this.#generation++
+    this.#snapshot = undefined
+    this.#loading = undefined
+    this.#unknow()
+  }
+
+  #unknow(): void {
+    this.#members.replace(undefined)
+    this.#since = Number.POSITIVE_INFINITY
+  }
+
+  async #load(): Promise<Snapshot> {
+    const generation = this.#generation
+    const stale = () => generation !== this.#generation
+    for (let attempt = 0; ; attempt++) {
+      if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
+      await this.open()
+      const pin = this.#log.pin()
+      try {
+        const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
+        const followed = snapshot !== undefined && !stale() && this.#follow(snapshot)
+        // Who waits for what is void by now joins those who wait for the reading that took its place.
+        if (stale()) return this.snapshot()
+        if (!followed) continue
+        this.#snapshot = snapshot
+        return snapshot
+      } finally {
+        pin.release()
+      }
+    }
+  }
+
+  /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
+  #follow(snapshot: Snapshot): boolean {
+    if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
+    this.#members.replace(snapshot.members, snapshot.window)
+    this.#since = snapshot.sequence
+    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+      const shown = this.#selects ? this.#show(entry, true) : this.frame(entry)
+      if (shown === BARRIER) {
+        this.#unknow()
+        return false
+      }
+      if (shown && !this.#selects) this.#members.note(shown.oplist)
+    }
+    return true
+  }
+
+  /**
+   * Takes a later snapshot's members over from those that are held; false when they don't agree. What was read is
+   * ahead of what was told then: as nobody can be told the way between, viewers go over by a difference, and who
+   * is away, here or at another node, can't resume from before.
+   */
+  #compare(snapshot: Snapshot, held: ReadonlyMap<string, number>): boolean {
+    const read = snapshot.members
+    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+      const shown = this.frame(entry)
+      if (shown === BARRIER) {
+        this.#unknow()
+        return false
+      }
+      if (shown) noteIn(read, shown.oplist)
+    }
+    if (agree(held, read)) {
+      this.#members.replace(read, this.window)
+      return true
+    }
+    this.#floor = this.feed.mark()
+    this.lost('history-lost')
+    return false
+  }
+
+  #show(entry: Entry, note: boolean): Shown | null {
+    let shown: Shown | null
+    try {
+      shown = this.#filterEntry(entry, note)
+    } catch (error) {
+      // What a source reports wrongly must not leave its clients wrong, nor stop the others.
+      this.#onError(error)
+      shown = BARRIER
+    }
+    if (shown) entry.frames.set(this, shown)
+    return shown
+  }
+
+  #filterEntry(entry: Entry, note: boolean): Shown | null {
+    const { window } = this.#members
+    const oplist: DocumentOperation[] = []
+    let timestamp = ''
+    for (const change of entry.changes) {
+      if (change.collection !== this.collection) continue
+      if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
+      const operations = window
+        ? arrange(window, this.lens, change)
+        : this.lens.show(change, this.#members.has(idKey(change.id)))
+      if (operations === BARRIER) return BARRIER
+      // What clients hold must be known until it is certain that they are told this.
+      if (note && !window) this.#members.note(operations)
+      for (const operation of operations) oplist.push(operation)
+      timestamp = change.timestamp
+    }
+    if (window?.short) return BARRIER
+    if (oplist.length === 0) return null
+    if (note && window) this.#members.note(oplist)
+    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
+  }
+}

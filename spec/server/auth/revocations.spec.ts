@@ -1,0 +1,159 @@
+import { expect } from 'chai'
+import type { ParticleError } from '../../../lib/errors.ts'
+import { Rights } from '../../../lib/server/auth/revocations.ts'
+
+const HOUR = 3_600_000
+const ANN = { name: 'ann', team: 'a' }
+const BEN = { name: 'ben', team: 'b' }
+type User = typeof ANN
+
+describe('server/rights', () => {
+  const { now } = Rights
+  let time: number
+  const errors: ParticleError[] = []
+  const make = (ttl = HOUR) =>
+    new Rights(
+      ttl,
+      (error) => errors.push(error),
+      () => 'moment',
+    )
+  /** What is decided about a user whose identity was looked up at a time. */
+  const judge = (rights: Rights, identity: User, at: number) => {
+    const { moment, ...judged } = rights.judge({ identity, given: { user: identity.name }, at })
+    expect(moment !== undefined).to.equal(judged.stale && judged.revoked === undefined)
+    return judged
+  }
+
+  beforeEach(() => {
+    errors.length = 0
+    time = 1_000_000
+    Rights.now = () => time
+  })
+  afterEach(() => {
+    Rights.now = now
+  })
+
+  const inTeam = (team: string) => (user: User) => user.team === team
+  const presented = (_user: User, given: { user: string }) => given.user === 'ann'
+
+  const rows: [string, (rights: Rights) => void, User, number, { revoked?: string; stale: boolean }][] = [
+    ['nothing was decided', () => {}, ANN, 0, { stale: false }],
+    [
+      'it was revoked',
+      (rights) => rights.revoke(inTeam('a'), 'left'),
+      ANN,
+      999_999,
+      { revoked: 'left', stale: true },
+    ],
+    [
+      'it was revoked at the same moment',
+      (rights) => rights.revoke(inTeam('a'), 'left'),
+      ANN,
+      1_000_000,
+      { revoked: 'left', stale: true },
+    ],
+    [
+      'it was looked up after that',
+      (rights) => rights.revoke(inTeam('a'), 'left'),
+      ANN,
+      1_000_001,
+      { stale: false },
+    ],
+    ['another one was meant', (rights) => rights.revoke(inTeam('a'), 'left'), BEN, 0, { stale: false }],
+    [
+      'it was meant by what it presented',
+      (rights) => rights.revoke(presented, 'left'),
+      ANN,
+      0,
+      { revoked: 'left', stale: true },
+    ],
+    ['it was refreshed', (rights) => rights.refresh(inTeam('a')), ANN, 0, { stale: true }],
+    ['another one was refreshed', (rights) => rights.refresh(inTeam('a')), BEN, 0, { stale: false }],
+    [
+      'it was looked up after the refresh',
+      (rights) => rights.refresh(() => true),
+      ANN,
+      2e6,
+      { stale: false },
+    ],
+    [
+      'it was refreshed, then revoked',
+      (rights) => {
+        rights.refresh(() => true)
+        rights.revoke(() => true, 'left')
+      },
+      ANN,
+      0,
+      { revoked: 'left', stale: true },
+    ],
+    [
+      'it was revoked for two reasons',
+      (rights) => {
+        rights.revoke(() => true, 'first')
+        rights.revoke(() => true, 'second')
+      },
+      ANN,
+      0,
+      { revoked: 'first', stale: true },
+    ],
+  ]
+  for (const [what, decide, user, at, expected] of rows) {
+    it(`${expected.revoked ? 'are gone' : expected.stale ? 'are looked up anew' : 'hold'} where ${what}`, () => {
+      const rights = make()
+      decide(rights)
+      expect(judge(rights, user, at)).to.deep.equal(expected)
+    })
+  }
+
+  it('are decided for as long as an older token may live, also one whose lookup took its time', () => {
+    const rights = make(1_000)
+    rights.revoke(inTeam('a'), 'left')
+    const sealed = time
+    time += 31_000
+    rights.refresh(inTeam('b'))
+    expect(judge(rights, ANN, sealed).revoked).to.equal('left')
+    time += 31_000
+    rights.refresh(inTeam('b'))
+    expect(judge(rights, ANN, sealed)).to.deep.equal({ stale: false })
+  })
+
+  it('are looked up anew, whoever has them, where more was refreshed than is told apart', () => {
+    const rights = make()
+    rights.revoke(inTeam('b'), 'left')
+    for (let i = 0; i < 1_001; i++) {
+      time++
+      rights.refresh(inTeam(`${i}`))
+    }
+    const first = 1_000_001
+    expect([first, first + 1].map((at) => judge(rights, ANN, at).stale)).to.deep.equal([true, false])
+    expect(judge(rights, { ...ANN, team: '1' }, first + 1).stale).to.equal(true)
+    expect(judge(rights, BEN, 0).revoked).to.equal('left')
+  })
+
+  it('are gone where the predicate of a revocation throws, which is reported', () => {
+    const rights = make()
+    rights.revoke(() => {
+      throw new Error('oops')
+    }, 'left')
+    expect(judge(rights, ANN, 0)).to.deep.equal({ revoked: 'left', stale: true })
+    expect(errors.map(({ code, message }) => [code, message])).to.deep.equal([
+      ['CALLBACK_FAILED', 'A predicate on identities threw: Error: oops'],
+    ])
+  })
+
+  it('are not touched by what is falsy, and are by what is truthy', () => {
+    const rights = make()
+    const answers = [0, '', null, undefined, false, 1, 'yes', {}]
+    expect(answers.map((answer) => rights.meets(() => answer, { identity: {}, given: null }))).to.deep.equal([
+      ...[false, false, false, false, false],
+      ...[true, true, true],
+    ])
+  })
+
+  it('are dated by a clock that does not go back', () => {
+    Rights.now = now
+    const before = Rights.now()
+    expect(Rights.now()).to.be.at.least(before)
+    expect(Math.abs(Rights.now() - Date.now())).to.be.below(HOUR)
+  })
+})

@@ -1,0 +1,165 @@
+import { expect } from 'chai'
+import { type Cohort, Cohorts, type Member, Seat } from '../../../lib/server/delivery/broadcast-group.ts'
+import { Flusher } from '../../../lib/server/delivery/flusher.ts'
+import { WriteQueue } from '../../../lib/server/delivery/write-queue.ts'
+import { Frame, IdLines } from '../../../lib/server/feed/frame.ts'
+import type { Entry } from '../../../lib/server/feed/log.ts'
+import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import type { Receiver, View } from '../../../lib/server/view/view.ts'
+import { PLAIN } from '../../support/positions.ts'
+
+/** As much of a view as a cohort knows of. */
+class Shown {
+  readonly receivers = new Set<Receiver>()
+
+  get view(): View {
+    return this as unknown as View
+  }
+  show(point: string): void {
+    const frame = new Frame('users', '', [{ operation: 'noop', id: point, path: 'a' }], () => {})
+    for (const receiver of this.receivers) receiver.deliver(this.view, { point } as Entry, frame)
+  }
+}
+
+class Client implements Member {
+  readonly got: string[] = []
+  readonly buffers: Buffer[] = []
+  ready = true
+  readonly #seat: Seat
+  readonly rights: string
+  readonly views: readonly View[]
+  readonly queue = new WriteQueue(
+    {
+      write: (bytes) => {
+        this.buffers.push(bytes)
+        this.got.push(...[...bytes.toString().matchAll(/^id: (.*)$/gm)].map(([, id]) => `together ${id}`))
+        return true
+      },
+      buffered: () => 0,
+      onDrain: () => {},
+      end: () => {},
+    },
+    new Flusher(),
+  )
+
+  constructor(cohorts: Cohorts, views: readonly Shown[], rights = 'r') {
+    this.rights = rights
+    this.views = views.map(({ view }) => view)
+    this.#seat = new Seat(this, cohorts)
+    for (const view of views) view.receivers.add(this)
+    cohorts.seat(this)
+  }
+  get seated(): boolean {
+    return this.#seat.taken
+  }
+  get seatable(): boolean {
+    return this.ready && !this.seated
+  }
+  seat(cohort: Cohort): void {
+    this.#seat.take(cohort)
+  }
+  leave(): Cohort | undefined {
+    return this.#seat.leave()
+  }
+  deliver(_view: View, entry: Entry): void {
+    this.got.push(`alone ${entry.point}`)
+  }
+}
+
+describe('server/cohort', () => {
+  const setUp = () => {
+    const flusher = new Flusher()
+    const view = new Shown()
+    const cohorts = new Cohorts(flusher, new IdLines(PLAIN))
+    return {
+      view,
+      cohorts,
+      clientOf: (rights?: string, views = [view]) => new Client(cohorts, views, rights),
+    }
+  }
+
+  it('gathers what a turn brings once for all who have the same rights, and writes the same bytes to each', async () => {
+    const { view, clientOf } = setUp()
+    const clients = [clientOf(), clientOf(), clientOf()]
+    await yieldTurn()
+    expect(view.receivers.size).to.equal(1)
+    view.show('1')
+    view.show('2')
+    await yieldTurn()
+    for (const client of clients) {
+      expect(client.got).to.deep.equal(['together 1:r', 'together 2:r'])
+      expect(client.buffers).to.deep.equal(clients[0]?.buffers)
+      expect(client.buffers[0]).to.equal(clients[0]?.buffers[0])
+    }
+  })
+
+  it('keeps those of other rights apart', async () => {
+    const { view, clientOf } = setUp()
+    const [one, other] = [clientOf('r'), clientOf('s')]
+    await yieldTurn()
+    view.show('1')
+    await yieldTurn()
+    expect([one.got, other.got]).to.deep.equal([['together 1:r'], ['together 1:s']])
+  })
+
+  it('takes nobody in who has other views, whatever their rights are called', async () => {
+    const { clientOf } = setUp()
+    const [one, other] = [clientOf(), clientOf('r', [new Shown()])]
+    await yieldTurn()
+    expect([one.seated, other.seated]).to.deep.equal([true, false])
+  })
+
+  it('takes nobody in who is not fit for it by the end of the turn', async () => {
+    const { view, clientOf } = setUp()
+    const client = clientOf()
+    client.ready = false
+    await yieldTurn()
+    view.show('1')
+    expect([client.seated, client.got]).to.deep.equal([false, ['alone 1']])
+  })
+
+  it('gives nobody what was gathered before it came', async () => {
+    const { view, cohorts, clientOf } = setUp()
+    const first = clientOf()
+    await yieldTurn()
+    view.show('1')
+    const late = clientOf()
+    late.got.push('came')
+    await yieldTurn()
+    view.show('2')
+    await yieldTurn()
+    expect(first.got).to.deep.equal(['together 1:r', 'together 2:r'])
+    expect(late.got).to.deep.equal(['came', 'together 2:r'])
+    expect(cohorts).to.be.instanceOf(Cohorts)
+  })
+
+  it('lets one go with what waits, and takes it back in a later turn', async () => {
+    const { view, clientOf } = setUp()
+    const [stays, goes] = [clientOf(), clientOf()]
+    await yieldTurn()
+    view.show('1')
+    const left = goes.leave()
+    expect(left?.outbox.queue.pending.map(String).join('')).to.contain('id: 1:r')
+    view.show('2')
+    expect([goes.leave(), goes.got]).to.deep.equal([undefined, ['alone 2']])
+    await yieldTurn()
+    expect(goes.seated).to.equal(true)
+    view.show('3')
+    await yieldTurn()
+    expect(goes.got).to.deep.equal(['alone 2', 'together 3:r'])
+    expect(stays.got).to.deep.equal(['together 1:r', 'together 2:r', 'together 3:r'])
+  })
+
+  it('leaves nothing in the views when the last one has left', async () => {
+    const { view, clientOf } = setUp()
+    const clients = [clientOf(), clientOf()]
+    await yieldTurn()
+    for (const client of clients) {
+      client.ready = false
+      client.leave()
+      view.receivers.delete(client)
+    }
+    await yieldTurn()
+    expect(view.receivers.size).to.equal(0)
+  })
+})

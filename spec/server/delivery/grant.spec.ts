@@ -1,0 +1,61 @@
+import { expect } from 'chai'
+import { grantedAt, momentOf, Regrants, sameClient, sinceOf } from '../../../lib/server/delivery/grant.ts'
+
+const BEFORE = { views: { a: 'A', b: 'B' }, since: { early: ['a'], late: ['b'] } }
+
+describe('server/grant', () => {
+  it('holds from a moment on for all roots that are granted anew, and from their own for those that go on', () => {
+    expect(sinceOf({ a: 'A', b: 'B' }, undefined, 'now')).to.deep.equal({ now: ['a', 'b'] })
+    expect(sinceOf({ a: 'A', b: 'B' }, BEFORE, 'now')).to.deep.equal({ early: ['a'], late: ['b'] })
+    expect(sinceOf({ a: 'A', b: 'other', c: 'C' }, BEFORE, 'now')).to.deep.equal({
+      early: ['a'],
+      now: ['b', 'c'],
+    })
+  })
+
+  it('says since when a root is granted, if it is', () => {
+    const moments = ['a', 'b', 'c'].map((root) => momentOf(BEFORE, root))
+    expect(moments).to.deep.equal(['early', 'late', undefined])
+    expect(momentOf({ views: { a: 'A' } }, 'a')).to.equal(undefined)
+  })
+
+  it('can be made one of a later moment', () => {
+    expect(grantedAt('now', BEFORE)).to.deep.equal({ ...BEFORE, since: { now: ['a', 'b'] } })
+  })
+
+  it('is kept in mind by session and root where a stream went on with another view, of the last 10,000 sessions', () => {
+    const regrants = new Regrants()
+    regrants.note('s', { a: 'A', b: 'B' }, { a: 'A', b: 'C' }, 'one')
+    regrants.note('s', { a: 'A', b: 'C' }, { a: 'A', b: 'C' }, 'two')
+    regrants.note('s', { a: 'A', b: 'C' }, { a: 'B', b: 'C' }, 'three')
+    expect(['a', 'b', 'c'].map((root) => regrants.momentOf('s', root))).to.deep.equal([
+      'three',
+      'one',
+      undefined,
+    ])
+    for (let n = 0; n < 10_000; n++) regrants.note(`${n}`, {}, { a: 'A' }, 'later')
+    expect(['s', '0', '9999'].map((session) => regrants.momentOf(session, 'a'))).to.deep.equal([
+      undefined,
+      'later',
+      'later',
+    ])
+  })
+
+  it('is one client’s where the same was found, or the same presented to a lookup that goes by that', () => {
+    const [ann, same, renamed, other] = [
+      { given: 'ann', identity: { id: 1, team: 'a' } },
+      { given: 'another login', identity: { team: 'a', id: 1 } },
+      { given: 'ann', identity: { id: 1, team: 'b' } },
+      { given: 'ben', identity: { id: 2, team: 'a' } },
+    ]
+    const rows = [same, renamed, other].map((each) => [
+      sameClient(ann, each, true),
+      sameClient(ann, each, false),
+    ])
+    expect(rows).to.deep.equal([
+      [true, true],
+      [true, false],
+      [false, false],
+    ])
+  })
+})

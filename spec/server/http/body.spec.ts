@@ -1,0 +1,109 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { expect } from 'chai'
+import { ParticleError } from '../../../lib/errors.ts'
+import { MAX_BODY_BYTES, readJson } from '../../../lib/server/http/body.ts'
+
+/** A request of these chunks. */
+const make = (chunks: (string | Buffer)[], headers: Record<string, string> = {}) =>
+  Object.assign(Readable.from(chunks.map((chunk) => Buffer.from(chunk))), {
+    headers: { 'content-type': 'application/json', ...headers },
+  }) as unknown as IncomingMessage & { body?: unknown }
+const codeOf = async (reading: Promise<unknown>) => {
+  const error = await reading.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  expect(error).to.be.instanceOf(ParticleError)
+  return (error as ParticleError).code
+}
+
+describe('server/body', () => {
+  it('is read as JSON', async () => {
+    expect(await readJson(make(['{"identity":', '{"a":1}}']))).to.deep.equal({ identity: { a: 1 } })
+    expect(await readJson(make(['null']))).to.equal(null)
+  })
+
+  it('may be cut within a character', async () => {
+    const bytes = Buffer.from('{"name":"Jürgen 🎈"}')
+    const chunks = [...bytes].map((byte) => Buffer.from([byte]))
+    expect(await readJson(make(chunks))).to.deep.equal({ name: 'Jürgen 🎈' })
+  })
+
+  it('is refused when it is not JSON, or not declared to be', async () => {
+    for (const text of ['', '{', 'undefined', '{a:1}', '1 2'])
+      expect(await codeOf(readJson(make([text]))), text).to.equal('INVALID_MESSAGE')
+    for (const type of [
+      '',
+      'text/plain',
+      'application/jsonx',
+      'x/json',
+      'application/xml; x=application/json',
+    ])
+      expect(await codeOf(readJson(make(['{}'], { 'content-type': type }))), type).to.equal(
+        'UNSUPPORTED_MEDIA_TYPE',
+      )
+  })
+
+  it('is refused past its bound, announced or not, and taken up to it', async () => {
+    const whole = JSON.stringify('x'.repeat(MAX_BODY_BYTES - 2))
+    expect(await readJson(make([whole]))).to.have.length(MAX_BODY_BYTES - 2)
+    expect(await codeOf(readJson(make([`${whole} `])))).to.equal('BODY_TOO_LARGE')
+    expect(await codeOf(readJson(make([], { 'content-length': String(MAX_BODY_BYTES + 1) })))).to.equal(
+      'BODY_TOO_LARGE',
+    )
+  })
+
+  it('is refused when it breaks off', async () => {
+    const request = make([])
+    const broken = Object.assign(new Readable({ read() {} }), {
+      headers: request.headers,
+    }) as unknown as IncomingMessage
+    const code = codeOf(readJson(broken))
+    broken.push('{')
+    broken.destroy()
+    expect(await code).to.equal('INVALID_MESSAGE')
+  })
+
+  it('is taken from a middleware that has read it', async () => {
+    const request = make(['{}'])
+    for await (const _ of request);
+    expect(await codeOf(readJson(request))).to.equal('INVALID_MESSAGE')
+    request.body = { identity: 1, at: new Date(0) }
+    expect(await readJson(request)).to.deep.equal({ identity: 1, at: '1970-01-01T00:00:00.000Z' })
+  })
+
+  it('is read when a middleware set an empty body and read nothing', async () => {
+    const request = make(['{"identity":1}'])
+    request.body = {}
+    expect(await readJson(request)).to.deep.equal({ identity: 1 })
+  })
+
+  it('is taken from a middleware that kept its text or its bytes', async () => {
+    const text = '{"identity":"ä"}'
+    for (const body of [text, Buffer.from(text), new Uint8Array(Buffer.from(text))]) {
+      const request = make([text])
+      for await (const _ of request);
+      expect(await readJson(Object.assign(request, { body }), ['identity'])).to.deep.equal({ identity: 'ä' })
+    }
+  })
+
+  it('is refused where it has content, but no field that is known', async () => {
+    for (const text of ['{"identty":1}', '{"toString":1}'])
+      expect(await codeOf(readJson(make([text]), ['identity', 'previous'])), text).to.equal('INVALID_MESSAGE')
+    for (const text of ['{}', '{"previous":null}', '{"identity":1,"more":2}', '[1]', 'null'])
+      expect(await readJson(make([text]), ['identity', 'previous'])).to.deep.equal(JSON.parse(text))
+  })
+
+  it('is refused where nothing is left of what was sent', async () => {
+    const request = make(['{"identity":1}'], { 'content-length': '14' })
+    for await (const _ of request);
+    expect(await codeOf(readJson(Object.assign(request, { body: {} })))).to.equal('INVALID_MESSAGE')
+  })
+
+  it('is refused at once when its sender has gone already', async () => {
+    const request = make(['{}'])
+    request.destroy()
+    expect(await codeOf(readJson(request))).to.equal('INVALID_MESSAGE')
+  })
+})

@@ -1,0 +1,162 @@
+import { expect } from 'chai'
+import { Feed } from '../../../lib/server/feed/feed.ts'
+import { Log } from '../../../lib/server/feed/log.ts'
+import { Watches } from '../../../lib/server/relations/live-query.ts'
+import { type MemoryAdapter, memory } from '../../../lib/source/memory/index.ts'
+import { CountingAdapter } from '../../support/counting.ts'
+import { until } from '../../support/local.ts'
+
+describe('server/watch', () => {
+  const setUp = () => {
+    const store = memory()
+    const adapter = new CountingAdapter(store)
+    const links = store.collection('links')
+    const log = new Log({ bytes: 1e6, ms: 1e6 })
+    const errors: unknown[] = []
+    const feed = new Feed(adapter, {
+      log,
+      adapters: () => [],
+      point: String,
+      onError: (error) => errors.push(error),
+      onDebug: () => {},
+    })
+    const watches = new Watches(log, (error) => errors.push(error))
+    let told = 0
+    const take = (user: string, listener = () => void told++) =>
+      watches.take(
+        { feed, collection: 'links', query: { user: { $eq: user } }, manifest: { to: true } },
+        listener,
+      )
+    return { adapter, store, links, log, errors, watches, take, told: () => told }
+  }
+
+  it('gives the fields that count of the documents that match, and tells of each change of them', async () => {
+    const { links, take, told, watches } = setUp()
+    await links.insertMany([
+      { _id: 1, user: 'ann', to: 1, note: 'x' },
+      { _id: 2, user: 'ben', to: 2 },
+    ])
+    const ann = take('ann')
+    expect([ann.documents, ann.digest]).to.deep.equal([undefined, undefined])
+    await until(() => ann.documents !== undefined)
+    expect([ann.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
+    const first = ann.digest
+    await links.updateOne({ _id: 1 }, { $set: { note: 'y' } })
+    await links.updateOne({ _id: 2 }, { $set: { to: 3 } })
+    await links.updateOne({ _id: 2 }, { $set: { user: 'ann' } })
+    await until(() => told() > 1)
+    expect(ann.documents).to.deep.equal([
+      { _id: 1, to: 1 },
+      { _id: 2, to: 3 },
+    ])
+    expect(told()).to.equal(2)
+    expect(ann.digest).not.to.equal(first)
+    await links.deleteMany({})
+    await until(() => ann.documents?.length === 0)
+    ann.release()
+    await watches.close()
+  })
+
+  it('reads equal ones once, and follows them until the last is released and a while has passed', async () => {
+    const { adapter, links, take, told } = setUp()
+    await links.insertOne({ _id: 1, user: 'ann', to: 1 })
+    const [one, two] = [take('ann'), take('ann')]
+    await until(() => two.documents !== undefined)
+    expect([adapter.reads, adapter.opens, told()]).to.deep.equal([1, 1, 2])
+    one.release()
+    one.release()
+    await links.updateOne({ _id: 1 }, { $set: { to: 2 } })
+    await until(() => told() === 3)
+    two.release()
+    const three = take('ann')
+    expect(three.documents).to.deep.equal([{ _id: 1, to: 2 }])
+    await links.updateOne({ _id: 1 }, { $set: { to: 3 } })
+    await until(() => told() === 4)
+    expect([adapter.reads, adapter.closes]).to.deep.equal([1, 0])
+    three.release()
+    await until(() => adapter.closes === 1)
+    const four = take('ann')
+    await until(() => four.documents !== undefined)
+    expect([four.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 3 }], 2])
+    four.release()
+  })
+
+  it('ends what lingers at once when all is to be closed, and leaves what is in use', async () => {
+    const { adapter, links, take, watches } = setUp()
+    await links.insertOne({ _id: 1, user: 'ann', to: 1 })
+    const [ann, ben] = [take('ann'), take('ben')]
+    await until(() => ann.documents !== undefined && ben.documents !== undefined)
+    ann.release()
+    await watches.close()
+    expect(adapter.closes).to.equal(0)
+    await links.updateOne({ _id: 1 }, { $set: { user: 'ben' } })
+    await until(() => ben.documents?.length === 1)
+    ben.release()
+    await watches.close()
+    expect(adapter.closes).to.equal(1)
+  })
+
+  it('goes on trying where it can’t be read, and tells what went wrong', async () => {
+    const { adapter, errors, links, take } = setUp()
+    await links.insertOne({ _id: 1, user: 'ann', to: 1 })
+    const failure = new Error('away')
+    adapter.failures.push(failure)
+    const ann = take('ann')
+    await until(() => ann.documents !== undefined)
+    expect([ann.documents, errors]).to.deep.equal([[{ _id: 1, to: 1 }], [failure]])
+    ann.release()
+  })
+
+  it('reads again what was lost or replaced, and keeps what it had until then', async () => {
+    const { adapter, store, links, take, told, watches } = setUp()
+    await links.insertOne({ _id: 1, user: 'ann', to: 1 })
+    const ann = take('ann')
+    await until(() => ann.documents !== undefined)
+    let go = () => {}
+    adapter.gate = () =>
+      new Promise((resolve) => {
+        go = resolve
+      })
+    adapter.listener?.changes(
+      [{ kind: 'reload', collection: 'links', position: await position(store), timestamp: '' }],
+      await position(store),
+    )
+    await until(() => adapter.reads === 2)
+    expect([ann.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
+    go()
+    await until(() => told() === 2)
+    adapter.gate = undefined
+    adapter.listener?.lost('gone', await position(store))
+    await until(() => told() === 3)
+    expect([ann.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 1 }], 3])
+    ann.release()
+    await watches.close()
+  })
+
+  it('takes in what changes while it is being read', async () => {
+    const { adapter, links, take, watches } = setUp()
+    await links.insertOne({ _id: 1, user: 'ann', to: 1 })
+    let go: (() => void) | undefined
+    adapter.gate = () =>
+      new Promise((resolve) => {
+        go = resolve
+      })
+    const ann = take('ann')
+    await until(() => go !== undefined)
+    await links.updateOne({ _id: 1 }, { $set: { to: 2 } })
+    await links.insertOne({ _id: 2, user: 'ann', to: 3 })
+    go?.()
+    await until(() => ann.documents !== undefined)
+    expect(ann.documents).to.deep.equal([
+      { _id: 1, to: 2 },
+      { _id: 2, to: 3 },
+    ])
+    ann.release()
+    await watches.close()
+  })
+})
+
+/** Where the store is now. */
+async function position(store: MemoryAdapter): Promise<string> {
+  return (await store.read('nothing', {}, () => {})).to
+}
