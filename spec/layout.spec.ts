@@ -6,40 +6,24 @@ const ROOT = join(import.meta.dirname, '..', 'lib')
 const LONGEST = 320
 
 /**
- * What each part may import beside its own files: a folder (`model/`), a file, a package, or `node:` for any of Node's modules.
- * A part is the longest of these names that a file's path begins with.
+ * What each part may import beside its own files: a folder (`model/`), a file, a package, or `node:` for any of
+ * Node's modules. A part is the longest of these names that a file's path begins with. The rooms of `server/`
+ * stand in an order in which none imports one below it.
  */
 const ARROWS: Record<string, string[]> = {
   'errors.ts': [],
   'model/': ['errors.ts'],
-  'policy/': ['errors.ts', 'model/', 'mingo'],
+  'policy/': ['errors.ts', 'model/'],
   'protocol/': ['errors.ts', 'model/'],
   // The face of the subpath `particle/protocol`, which offers the pure functions in one place.
   'protocol/index.ts': ['protocol/', 'errors.ts', 'model/', 'policy/'],
-  'source/source.ts': ['errors.ts', 'model/'],
+  'source/source.ts': ['model/'],
   // What sources that follow a server share.
   'source/backoff.ts': [],
-  'source/callbacks': ['errors.ts', 'model/', 'policy/', 'source/source.ts'],
+  'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
   'source/memory/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'mingo'],
-  'source/mongo/': [
-    'errors.ts',
-    'model/',
-    'policy/',
-    'source/source.ts',
-    'source/backoff.ts',
-    'mongodb',
-    'node:',
-  ],
-  'source/redis/': [
-    'errors.ts',
-    'model/',
-    'policy/',
-    'source/source.ts',
-    'source/backoff.ts',
-    'redis',
-    'ioredis',
-    'node:',
-  ],
+  'source/mongo/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/backoff.ts', 'mongodb'],
+  'source/redis/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/backoff.ts', 'node:'],
   'source/postgres/': [
     'errors.ts',
     'model/',
@@ -50,37 +34,199 @@ const ARROWS: Record<string, string[]> = {
     'pg-logical-replication',
     'node:',
   ],
-  'server/': [
+  'server/support/': ['errors.ts'],
+  'server/options/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/callbacks', 'node:'],
+  'server/hints/': ['errors.ts', 'model/', 'policy/', 'source/callbacks', 'server/options/', 'node:'],
+  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'jose', 'node:'],
+  'server/feed/': [
     'errors.ts',
     'model/',
     'policy/',
     'protocol/',
     'source/source.ts',
-    'source/callbacks',
-    'jose',
-    'node:',
-    'express',
+    'server/support/',
+    'server/options/',
+    'server/tokens/',
   ],
+  'server/view/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'protocol/',
+    'source/source.ts',
+    'server/support/',
+    'server/feed/',
+    'node:',
+  ],
+  'server/delivery/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'protocol/',
+    'server/support/',
+    'server/tokens/',
+    'server/feed/',
+    'server/view/',
+    'node:',
+  ],
+  'server/registry/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'source/callbacks',
+    'server/options/',
+    'server/hints/',
+    'server/feed/',
+    'server/view/',
+  ],
+  'server/relations/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'server/support/',
+    'server/options/',
+    'server/hints/',
+    'server/feed/',
+    'server/view/',
+    'server/registry/',
+    'node:',
+  ],
+  'server/auth/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/callbacks',
+    'server/support/',
+    'server/options/',
+    'server/hints/',
+    'server/tokens/',
+    'server/view/',
+    'server/delivery/',
+    'server/registry/',
+    'server/relations/',
+    'node:',
+  ],
+  'server/sessions/': [
+    'errors.ts',
+    'protocol/',
+    'server/support/',
+    'server/view/',
+    'server/delivery/',
+    'server/registry/',
+    'server/relations/',
+    'server/auth/',
+  ],
+  'server/http/': [
+    'errors.ts',
+    'model/',
+    'protocol/',
+    'server/options/',
+    'server/hints/',
+    'server/delivery/',
+    'server/auth/',
+    'node:',
+  ],
+  // The files that put the rooms together.
+  'server/': ['errors.ts', 'model/', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
   'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
-  'bindings/': ['client/', 'errors.ts', 'model/', 'protocol/', 'react', 'vue', 'svelte'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 
-/** What is wrong with a file of lib, in sentences. */
-function problemsOf(file: string, text: string): string[] {
-  const part = longest(Object.keys(ARROWS), file)
-  if (part === undefined) return [`${file} belongs to no part of the layout`]
-  const allowed = [...(ARROWS[part] ?? []), part]
-  const problems = importsOf(file, text)
-    .filter((target) => longest(allowed, target) === undefined)
-    .map((target) => `${file} must not import ${target}`)
+/** Lists what is wrong with the files of lib, by their paths and texts, in sentences. */
+function problemsOf(texts: ReadonlyMap<string, string>, arrows = ARROWS): string[] {
+  const imports = new Map([...texts].map(([file, text]) => [file, importsOf(file, text)]))
+  return [
+    ...[...texts].flatMap(([file, text]) => faultsOf(file, text)),
+    ...[...imports].flatMap(([file, targets]) => wrongArrows(file, targets, arrows)),
+    ...circlesOf(imports).map((circle) => `${circle.join(', ')} import each other in a circle`),
+    ...circlesOf(partsOf(imports, arrows)).map(
+      (circle) => `${circle.join(', ')} import each other in a circle`,
+    ),
+    ...staleRules(imports, arrows),
+  ]
+}
+
+function faultsOf(file: string, text: string): string[] {
+  const problems: string[] = []
   const lines = text.trimEnd().split('\n').length
   if (lines > LONGEST) problems.push(`${file} has ${lines} lines, more than ${LONGEST}`)
   if (file.endsWith('/index.ts') && !onlyExports(text)) {
     problems.push(`${file} does more than to re-export`)
   }
   return problems
+}
+
+function wrongArrows(file: string, targets: readonly string[], arrows: typeof ARROWS): string[] {
+  const part = longest(Object.keys(arrows), file)
+  if (part === undefined) return [`${file} belongs to no part of the layout`]
+  const allowed = [...(arrows[part] ?? []), part]
+  return targets
+    .filter((target) => longest(allowed, target) === undefined)
+    .map((target) => `${file} must not import ${target}`)
+}
+
+/** Returns which parts the files of each part import: two parts can form a circle where no files do. */
+function partsOf(
+  imports: ReadonlyMap<string, readonly string[]>,
+  arrows: typeof ARROWS,
+): Map<string, readonly string[]> {
+  const parts = new Map<string, readonly string[]>()
+  const partOf = (file: string) => longest(Object.keys(arrows), file) ?? file
+  for (const [file, targets] of imports) {
+    const part = partOf(file)
+    const others = targets.filter((target) => imports.has(target)).map(partOf)
+    parts.set(part, [...(parts.get(part) ?? []), ...others.filter((other) => other !== part)])
+  }
+  return parts
+}
+
+/** Lists the parts that no file is of, and the arrows that no import uses. */
+function staleRules(imports: ReadonlyMap<string, readonly string[]>, arrows: typeof ARROWS): string[] {
+  const used = new Map(Object.keys(arrows).map((part) => [part, new Set<string>()]))
+  const inhabited = new Set<string>()
+  for (const [file, targets] of imports) {
+    const part = longest(Object.keys(arrows), file)
+    if (part === undefined) continue
+    inhabited.add(part)
+    for (const target of targets) {
+      const rule = longest([...(arrows[part] ?? []), part], target)
+      if (rule !== undefined) used.get(part)?.add(rule)
+    }
+  }
+  return Object.entries(arrows).flatMap(([part, rules]) =>
+    inhabited.has(part)
+      ? rules.filter((rule) => !used.get(part)?.has(rule)).map((rule) => `No file of ${part} imports ${rule}`)
+      : [`No file is of the part ${part}`],
+  )
+}
+
+/** Finds the files that import each other, also for their types alone: the strongly connected components (Tarjan, 1972). */
+function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  const circles: string[][] = []
+  const order = new Map<string, number>()
+  const path: string[] = []
+  /** Returns the earliest file of the path that a file leads back to, by its place in the order. */
+  const visit = (file: string): number => {
+    const own = order.size
+    order.set(file, own)
+    path.push(file)
+    let earliest = own
+    for (const target of imports.get(file) ?? []) {
+      if (!imports.has(target)) continue
+      if (!order.has(target)) earliest = Math.min(earliest, visit(target))
+      else if (path.includes(target)) earliest = Math.min(earliest, order.get(target) ?? own)
+    }
+    if (earliest === own) {
+      const circle = path.splice(path.indexOf(file))
+      if (circle.length > 1) circles.push(circle.sort())
+    }
+    return earliest
+  }
+  for (const file of imports.keys()) if (!order.has(file)) visit(file)
+  return circles
 }
 
 /** What a file imports: packages by their names, files by their paths in lib. */
@@ -127,14 +273,19 @@ function files(folder: string): string[] {
 }
 
 describe('The layout of lib', () => {
-  it('has arrows that run one way only, short files, and index files that only re-export', () => {
+  it('has the stated arrows and no others, no circle, short files, and index files that only re-export', () => {
     const all = files(ROOT)
     expect(all).to.include.members(['errors.ts', 'model/operation.ts', 'source/source.ts'])
-    const problems = all.flatMap((file) => problemsOf(file, readFileSync(join(ROOT, file), 'utf8')))
-    expect(problems).to.deep.equal([])
+    const texts = new Map(all.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]))
+    expect(problemsOf(texts)).to.deep.equal([])
   })
 
   describe('as this spec reads it', () => {
+    const faultsAlone = (file: string, text: string) => [
+      ...faultsOf(file, text),
+      ...wrongArrows(file, importsOf(file, text), ARROWS),
+    ]
+
     const refused: [file: string, text: string][] = [
       ['model/path.ts', "import { randomUUID } from 'node:crypto'"],
       ['model/path.ts', "import type { Manifest } from '../policy/manifest.ts'"],
@@ -145,15 +296,18 @@ describe('The layout of lib', () => {
       ['client/store.ts', "import { EventSource } from 'eventsource'"],
       ['client/store.ts', "import { Server } from '../server/index.ts'"],
       ['client/store.ts', "const fs = await import('node:fs')"],
-      ['server/view.ts', "import { memory } from '../source/memory/index.ts'"],
-      ['server/view.ts', "import {\n  type MongoAdapter,\n} from '../source/mongo/index.ts'"],
-      ['server/view.ts', "import { Client } from '../client/index.ts'"],
+      ['server/view/view.ts', "import { memory } from '../../source/memory/index.ts'"],
+      ['server/view/view.ts', "import {\n  type MongoAdapter,\n} from '../../source/mongo/index.ts'"],
+      ['server/view/view.ts', "import { Client } from '../../client/index.ts'"],
+      ['server/view/view.ts', "import type { Connection } from '../delivery/connection.ts'"],
+      ['server/feed/log.ts', "import type { View } from '../view/view.ts'"],
+      ['server/http/middleware.ts', "import type { Server } from '../server.ts'"],
       ['source/memory/store.ts', "import { Server } from '../../server/index.ts'"],
       ['source/memory/store.ts', "import { mongo } from '../mongo/index.ts'"],
       ['source/mongo/stream.ts', "import '../../client/index.ts'"],
       ['source/source.ts', "import { memory } from './memory/index.ts'"],
       ['source/backoff.ts', "import type { Adapter } from './source.ts'"],
-      ['server/view.ts', "import { Backoff } from '../source/backoff.ts'"],
+      ['server/view/view.ts', "import { Backoff } from '../../source/backoff.ts'"],
       ['command/command.ts', "import { Server } from '../server/index.ts'"],
       ['source/postgres/triggers.ts', "import { run } from '../../command/command.ts'"],
       ['index.ts', "import { memory } from './source/memory/index.ts'"],
@@ -165,14 +319,14 @@ describe('The layout of lib', () => {
     ]
     for (const [file, text] of refused) {
       it(`refuses ${JSON.stringify(text.length > 200 ? `${text.length} characters` : text)} in ${file}`, () => {
-        expect(problemsOf(file, text)).to.have.length(1)
+        expect(faultsAlone(file, text)).to.have.length(1)
       })
     }
 
     const allowed: [file: string, text: string][] = [
       [
-        'policy/criteria.ts',
-        "import { Query } from 'mingo/query'\nimport { parsePath } from '../model/path.ts'",
+        'source/memory/query.ts',
+        "import { Query } from 'mingo/query'\nimport { parsePath } from '../../model/path.ts'",
       ],
       [
         'protocol/index.ts',
@@ -184,10 +338,10 @@ describe('The layout of lib', () => {
       ],
       ['client/event-stream.ts', "import { createParser } from 'eventsource-parser'"],
       [
-        'server/server.ts',
-        "import { Callbacks } from '../source/callbacks/index.ts'\nimport http from 'node:http'",
+        'server/options/options.ts',
+        "import { Callbacks } from '../../source/callbacks/index.ts'\nimport http from 'node:http'",
       ],
-      ['server/server.ts', "import { Callbacks } from '../source/callbacks.ts'"],
+      ['server/options/options.ts', "import { Callbacks } from '../../source/callbacks.ts'"],
       ['source/mongo/stream.ts', "import { Backoff } from '../backoff.ts'"],
       [
         'source/memory/store.ts',
@@ -198,8 +352,42 @@ describe('The layout of lib', () => {
     ]
     for (const [file, text] of allowed) {
       it(`allows ${JSON.stringify(text.length > 200 ? `${text.length} characters` : text)} in ${file}`, () => {
-        expect(problemsOf(file, text)).to.deep.equal([])
+        expect(faultsAlone(file, text)).to.deep.equal([])
       })
     }
+
+    it('refuses a circle of files, also of types alone', () => {
+      const texts = new Map([
+        ['a/one.ts', "import type { Two } from './two.ts'"],
+        ['a/two.ts', "import { three } from './three.ts'"],
+        ['a/three.ts', "import type { One } from './one.ts'"],
+        ['a/four.ts', "import { one } from './one.ts'"],
+      ])
+      expect(problemsOf(texts, { 'a/': [] })).to.deep.equal([
+        'a/one.ts, a/three.ts, a/two.ts import each other in a circle',
+      ])
+    })
+
+    it('refuses a circle of parts of which no files form one', () => {
+      const texts = new Map([
+        ['a/one.ts', "import { three } from '../b/three.ts'"],
+        ['b/three.ts', ''],
+        ['b/four.ts', "import { two } from '../a/two.ts'"],
+        ['a/two.ts', ''],
+      ])
+      expect(problemsOf(texts, { 'a/': ['b/'], 'b/': ['a/'] })).to.deep.equal([
+        'a/, b/ import each other in a circle',
+      ])
+    })
+
+    it('refuses a rule that no import uses, and a part that no file is of', () => {
+      const texts = new Map([['a/one.ts', "import { x } from '../b/x.ts'"]])
+      const arrows = { 'a/': ['b/', 'b/y.ts', 'mingo'], 'c/': [] }
+      expect(problemsOf(texts, arrows)).to.deep.equal([
+        'No file of a/ imports b/y.ts',
+        'No file of a/ imports mingo',
+        'No file is of the part c/',
+      ])
+    })
   })
 })

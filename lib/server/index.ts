@@ -1,5 +1,4 @@
 export type { Receiver } from './delivery/receiver.ts'
-export type { Handler } from './http/middleware.ts'
 export type { IdentityLookup } from './options/identity-lookup.ts'
 export type { ServerOptions } from './options/options.ts'
 export type {
@@ -10,6 +9,6 @@ export type {
   Dependency,
   DependsOn,
 } from './options/source-options.ts'
-export { Server } from './server.ts'
+export { type Handler, Server } from './server.ts'
 export type { Stats } from './stats.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

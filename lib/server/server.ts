@@ -14,13 +14,13 @@ import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { Presents } from './delivery/present.ts'
 import { eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { fingerprintsOf, resumeFrom, rightsOf, type Start } from './delivery/resume.ts'
+import { resumeFrom, type Start } from './delivery/resume.ts'
 import { ReceiverSink, type Sink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
-import { createHandler, type Handler } from './http/middleware.ts'
+import { createHandler, type RequestHandler } from './http/middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
 import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
@@ -33,7 +33,11 @@ import type { Stats } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Upkeep } from './upkeep.ts'
 import { Crossings } from './view/catch-up.ts'
+import { fingerprintsOf, rightsOf } from './view/fingerprint.ts'
 import type { View } from './view/view.ts'
+
+/** A handler for Express 4 and 5, connect, and `http.createServer`, with the server behind it. */
+export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
 
 /** Keeps the local models of its clients equal to what its sources have and each client may see. */
 export class Server<Identity = AnyIdentity> {
@@ -103,7 +107,7 @@ export class Server<Identity = AnyIdentity> {
     // `app.use(server.middleware)` would call it with a request, and with no server.
     if (!(this instanceof Server))
       throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
-    return createHandler(this)
+    return Object.assign(createHandler(this), { server: this })
   }
 
   /**
@@ -237,9 +241,10 @@ export class Server<Identity = AnyIdentity> {
     const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
     const fingerprints = fingerprintsOf(views)
     const sink = this.#opened(related, open, views)
-    const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () =>
-      this.#left(stream),
-    )
+    const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () => {
+      this.#streams.delete(stream)
+      if (this.#streams.size === 0) this.#upkeep.rest()
+    })
     const stream: Stream = { connection, admission, renewed, related, asks }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
@@ -272,11 +277,6 @@ export class Server<Identity = AnyIdentity> {
       for (const view of views) this.#views.left(view)
       throw error
     }
-  }
-
-  #left(stream: Stream): void {
-    this.#streams.delete(stream)
-    if (this.#streams.size === 0) this.#upkeep.rest()
   }
 
   #sweep(): void {

@@ -1,8 +1,7 @@
-import type { Handler } from './http/middleware.ts'
 import type { Identified } from './options/identity-lookup.ts'
 import type { ServerOptions } from './options/options.ts'
 import type { CheckedSources, DataSources } from './options/source-options.ts'
-import type { Server } from './server.ts'
+import type { Handler, Server } from './server.ts'
 
 /**
  * The options of a server with sources of the type `S`, whose `identityLookup` answers with `Found`.

@@ -1,6 +1,6 @@
 import { type Grant, sinceOf } from '../delivery/grant.ts'
-import { rightsOf } from '../delivery/resume.ts'
 import type { Claims } from '../tokens/token.ts'
+import { rightsOf } from '../view/fingerprint.ts'
 
 /**
  * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it

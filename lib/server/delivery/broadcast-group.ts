@@ -1,6 +1,7 @@
 import type { Frame, IdLines } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
-import type { Receiver, View } from '../view/view.ts'
+import type { View } from '../view/view.ts'
+import type { Receiver } from '../view/view-spec.ts'
 import type { Flusher } from './flusher.ts'
 import { Outbox } from './outbox.ts'
 import { InstantSink } from './sink.ts'

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
-import { fingerprint } from '../registry/sources.ts'
 import { within } from '../support/scheduling.ts'
 import type { PositionSeal } from '../tokens/position-seal.ts'
 import type { Claims } from '../tokens/token.ts'
+import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 
@@ -46,15 +45,6 @@ const PATIENCE = 5_000
  */
 const MOST_PATIENCE = 30_000
 
-/**
- * Names a set of views by a short text, which stays on the server, or goes out sealed: those who guess at the
- * views could tell it.
- */
-export function rightsOf(views: Readonly<Record<string, string>>): string {
-  const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
-}
-
 /** The event that a stream begins with. */
 export function manifestOf(views: readonly View[], { points, reason }: Start): ServerEvent {
   return {
@@ -67,11 +57,6 @@ export function manifestOf(views: readonly View[], { points, reason }: Start): S
       sources: Object.fromEntries(views.map((view) => [view.root, view.manifest])),
     },
   }
-}
-
-/** The fingerprints of views, by root. */
-export function fingerprintsOf(views: readonly { root: string; key: string }[]): Record<string, string> {
-  return Object.fromEntries(views.map(({ root, key }) => [root, fingerprint(key)]))
 }
 
 /**

@@ -1,6 +1,13 @@
-import type { View } from '../view/view.ts'
 import { Frame } from './frame.ts'
 import type { Entry } from './log.ts'
+
+/** A view, as far as a batch asks it to take changes in and to deliver what it shows. */
+export interface Target {
+  /** Takes a new entry in; what viewers are to see of it goes to the batch. */
+  take(entry: Entry, batch: Batch): void
+  /** Hands the frame, which leads up to the entry, to all that receive the view. */
+  deliver(entry: Entry, frame: Frame): void
+}
 
 /**
  * What came together leaves as one event for each root, up to changes of so many bytes, as the log reckons
@@ -15,7 +22,7 @@ const MAX_BYTES = 8 * 1024 * 1024
  * two of them.
  */
 export class Batch {
-  readonly #frames = new Map<View, [Frame, ...Frame[]]>()
+  readonly #frames = new Map<Target, [Frame, ...Frame[]]>()
   #bytes = 0
   /** The last entry that all of its views have taken in. */
   #entry: Entry | undefined
@@ -23,7 +30,7 @@ export class Batch {
   readonly #after: (() => void)[] = []
 
   /** Has the views that an entry touches take it in. */
-  show(entry: Entry, views: Iterable<View>): void {
+  show(entry: Entry, views: Iterable<Target>): void {
     this.#bytes += entry.bytes
     for (const view of views) view.take(entry, this)
     this.#entry = entry
@@ -31,7 +38,7 @@ export class Batch {
   }
 
   /** Keeps what a view shows of an entry. */
-  add(view: View, frame: Frame): void {
+  add(view: Target, frame: Frame): void {
     const frames = this.#frames.get(view)
     if (frames) frames.push(frame)
     else this.#frames.set(view, [frame])
@@ -56,10 +63,7 @@ export class Batch {
     this.#bytes = 0
     const shown = [...this.#frames]
     this.#frames.clear()
-    for (const [view, frames] of shown) {
-      const frame = Frame.join(frames)
-      for (const receiver of view.receivers) receiver.deliver(view, entry, frame)
-    }
+    for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
     for (const reset of this.#after.splice(0)) reset()
   }
 }

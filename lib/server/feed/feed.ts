@@ -1,14 +1,22 @@
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
 import { within } from '../support/scheduling.ts'
-import type { View } from '../view/view.ts'
-import { Batch } from './batch.ts'
+import { Batch, type Target } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { Intake } from './change-pipeline.ts'
 import type { Entry, Log } from './log.ts'
 import { Waiting } from './position-waiters.ts'
-import { Router } from './router.ts'
+import { type Routed, Router } from './router.ts'
+
+/** A view, as far as its feed routes changes to it. */
+export interface Subscriber extends Routed, Target {
+  readonly collection: string
+  /** Reports that changes are missing: what viewers hold must be compared with what there is now. */
+  lost(reason: string): void
+  /** Reports that the source can't be followed at present. */
+  failed(): void
+}
 
 /** What a feed needs of its server. */
 export interface FeedHost {
@@ -50,8 +58,8 @@ export class Feed {
 
   readonly #host: FeedHost
   readonly #collection: string
-  readonly #routers = new Map<string, Router>()
-  readonly #users = new Set<View>()
+  readonly #routers = new Map<string, Router<Subscriber>>()
+  readonly #users = new Set<Subscriber>()
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
@@ -72,7 +80,7 @@ export class Feed {
   }
 
   /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
-  async acquire(view: View): Promise<void> {
+  async acquire(view: Subscriber): Promise<void> {
     this.#routerOf(view.collection).add(view)
     this.#users.add(view)
     this.#opening ??= this.#open()
@@ -89,18 +97,18 @@ export class Feed {
    * Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in
    * while the adapter is open.
    */
-  async release(view: View, rest = false): Promise<void> {
+  async release(view: Subscriber, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
   }
 
   /** A view has a document, or has it no more: see {@link Router.hold}. */
-  hold(view: View, key: string, held: boolean): void {
+  hold(view: Subscriber, key: string, held: boolean): void {
     this.#routerOf(view.collection).hold(view, key, held)
   }
 
   /** Whether changes find a view by what they touch, or it must be asked at each. */
-  route(view: View, found: boolean): void {
+  route(view: Subscriber, found: boolean): void {
     this.#routers.get(view.collection)?.route(view, found)
   }
 
@@ -241,22 +249,22 @@ export class Feed {
     return log.append({ feed: this, changes, begin, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
-  #forget(view: View): void {
+  #forget(view: Subscriber): void {
     const router = this.#routers.get(view.collection)
     router?.delete(view)
     if (router?.size === 0) this.#routers.delete(view.collection)
   }
 
-  #routerOf(collection: string): Router {
+  #routerOf(collection: string): Router<Subscriber> {
     let router = this.#routers.get(collection)
     if (!router) {
-      router = new Router()
+      router = new Router<Subscriber>()
       this.#routers.set(collection, router)
     }
     return router
   }
 
-  #allViews(): View[] {
+  #allViews(): Subscriber[] {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
@@ -273,8 +281,8 @@ export class Feed {
     this.#waiting.reached(position)
   }
 
-  #touchedBy(group: readonly Change[]): Set<View> {
-    let touched: Set<View> | undefined
+  #touchedBy(group: readonly Change[]): Set<Subscriber> {
+    let touched: Set<Subscriber> | undefined
     for (const change of group) {
       const key = 'id' in change ? idKey(change.id) : ''
       const views = this.#routers.get(change.collection)?.viewsOf(change, key)

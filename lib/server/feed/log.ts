@@ -1,12 +1,20 @@
 import type { Change } from '../../source/source.ts'
-import type { View } from '../view/view.ts'
-import type { Feed } from './feed.ts'
+import type { Replay } from '../options/options.ts'
 import type { Shown } from './frame.ts'
+
+/** The feed that an entry comes from, as far as the log searches positions of its adapter. */
+export interface Origin {
+  readonly adapter: { compare(a: string, b: string): number }
+  /** The sequence before which nothing of the feed can be replayed. */
+  readonly floor: number
+  /** Where the adapter was at that sequence. */
+  readonly floorPosition: string | undefined
+}
 
 /** One point of the process's order: changes of one feed that belong together. */
 export interface Entry {
   readonly sequence: number
-  readonly feed: Feed
+  readonly feed: Origin
   readonly changes: readonly Change[]
   /**
    * Where the first was of the source's changes that these come of; left out where it is the first of these.
@@ -17,19 +25,10 @@ export interface Entry {
   /** The position of every adapter at this point, in the order of the server's sources. */
   readonly adapters: readonly string[]
   readonly time: number
-  /** How the views that it touches show it. */
-  readonly frames: Map<View, Shown>
+  /** How each view that the entry touches shows it. */
+  readonly frames: Map<object, Shown>
   /** What it takes, in bytes, with its frames. */
   bytes: number
-}
-
-/**
- * How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in
- * milliseconds.
- */
-export interface Replay {
-  bytes: number
-  ms: number
 }
 
 /** Where the first of an entry's changes was in its source; undefined of one without changes. */
@@ -86,7 +85,7 @@ export class Log {
    * The entries of a feed after a sequence, in order, up to the head as it is now; those that are no longer
    * kept are left out.
    */
-  *after(sequence: number, feed: Feed): Generator<Entry> {
+  *after(sequence: number, feed: Origin): Generator<Entry> {
     const { head } = this
     for (let at = sequence + 1; at <= head; at++) {
       const entry = this.at(at)
@@ -99,7 +98,7 @@ export class Log {
    * searched from `floor` on, where it was at `floorPosition`. Undefined where that is not kept, or lies
    * within an entry.
    */
-  find(feed: Feed, index: number, position: string): number | undefined {
+  find(feed: Origin, index: number, position: string): number | undefined {
     const { adapter } = feed
     const floor = Math.max(this.floor, feed.floor)
     const oldest = feed.floor >= this.floor ? feed.floorPosition : this.#floorAdapters[index]

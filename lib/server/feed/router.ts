@@ -1,7 +1,18 @@
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
-import type { View } from '../view/view.ts'
 import { documentAfter, touchedBy } from './change.ts'
+
+/** A view, as far as a router finds those that a change may touch. */
+export interface Routed {
+  readonly lens: {
+    /** The values that fields must have, as far as the criteria demands plain values. */
+    readonly equalities: ReadonlyMap<string, readonly Scalar[]>
+    /** The fields at the top of documents that the criteria and the order look at. */
+    readonly fields: ReadonlySet<string>
+  }
+  /** Whether the change can be shown only with the document at hand. */
+  needsDocument(change: DocumentChange): boolean
+}
 
 /**
  * What an indexed view is found by: one field of its criteria, and the values of which a document must have
@@ -17,7 +28,7 @@ interface Place {
  * the others: views are found by the values that their criteria demand of one field, and by the documents
  * that they have.
  */
-export class Router {
+export class Router<View extends Routed> {
   readonly #views = new Set<View>()
   /**
    * Views that any change may touch: they have no criteria, or none that demands a value, or don't know what

@@ -4,13 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
-import type { AnyIdentity } from '../../policy/identity.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
+import type { Admitted, Granted } from '../auth/admission.ts'
 import { Rights } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
-import type { Server } from '../server.ts'
+import type { ResolvedOptions } from '../options/options.ts'
 import { readJson } from './body.ts'
 import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
@@ -18,10 +18,38 @@ import { allowCors } from './cors.ts'
 import { beginStream, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
-export interface Handler<Identity = AnyIdentity> {
-  (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void
-  /** The server behind the handler. */
-  readonly server: Server<Identity>
+export type RequestHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void
+
+/** The server behind the routes, as far as they ask it. */
+export interface Backend {
+  readonly options: ResolvedOptions
+  /** Whether the server was closed: it takes nobody any more. */
+  readonly closing: boolean
+  /** Answers a handshake with a token; `browser` is the value of the browser cookie, where a ticket is wanted. */
+  grant(
+    given: Json,
+    request: IncomingMessage | undefined,
+    token: string | undefined,
+    browser?: string,
+    at?: number,
+  ): Promise<Granted>
+  /** Judges a token, and opens the stream in the same turn where it holds. */
+  admit<T>(
+    token: string | undefined,
+    browsers: readonly string[],
+    open: (admitted: Admitted) => T,
+  ): Promise<T>
+  /** Attaches a stream. Returns what ends it. */
+  attach(
+    admitted: Admitted,
+    position: string | undefined,
+    open: () => Sink,
+    onClose: (close: () => void) => void,
+  ): () => void
 }
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -39,7 +67,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 const RETRY_AFTER = '2'
 
 /** The routes of a server, as a handler. */
-export function createHandler<Identity>(server: Server<Identity>): Handler<Identity> {
+export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const closing = new Closing()
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
@@ -89,11 +117,11 @@ export function createHandler<Identity>(server: Server<Identity>): Handler<Ident
     }
     route.handle(exchange).catch((error: unknown) => fail(exchange, error))
   }
-  return Object.assign(handler, { server })
+  return handler
 }
 
 interface Exchange {
-  server: Server
+  server: Backend
   request: IncomingMessage
   response: ServerResponse
   /** The path of the routes as the client sees it. */

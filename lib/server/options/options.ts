@@ -2,9 +2,17 @@ import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
-import type { Replay } from '../feed/log.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
 import type { DataSource, DependsOn } from './source-options.ts'
+
+/**
+ * How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in
+ * milliseconds.
+ */
+export interface Replay {
+  bytes: number
+  ms: number
+}
 
 export type { IdentityLookup } from './identity-lookup.ts'
 export type { DataSource, DependsOn } from './source-options.ts'

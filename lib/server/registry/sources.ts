@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
@@ -25,9 +24,9 @@ import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ServerOptions } from '../options/options.ts'
 import type { DataSource } from '../options/source-options.ts'
-import type { Followed, FollowedStep, Related } from '../relations/relations.ts'
-import type { ViewSpec } from '../view/view.ts'
+import type { ViewSpec } from '../view/view-spec.ts'
 import { Moments } from './moments.ts'
+import type { Followed, FollowedStep, RelatedValues } from './relation-steps.ts'
 
 /** A view of a source; its feed is made when it is taken up. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
@@ -158,7 +157,7 @@ export class Sources {
    * What an identity may see, by root; `related` holds the values of its relations. A criteria that resolves to nothing gives a view of no documents.
    * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
    */
-  viewsOf(identity: Json, related?: Related): SourceView[] {
+  viewsOf(identity: Json, related?: RelatedValues): SourceView[] {
     const valuesOf = (relation: Relation) => related?.valuesOf(relation)
     this.#references.look(identity)
     return this.#sources.map((source) => {
@@ -249,11 +248,6 @@ function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[
 export function isHandle(value: unknown): value is CollectionHandle {
   const handle = value as Partial<CollectionHandle> | null | undefined
   return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
-}
-
-/** A short text that is the same for equal views and tells nothing of them. */
-export function fingerprint(key: string): string {
-  return createHash('sha256').update(key).digest('base64url').slice(0, 12)
 }
 
 function parseSource(

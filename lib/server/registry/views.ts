@@ -1,7 +1,7 @@
 import type { Json } from '../../model/document.ts'
 import type { Log } from '../feed/log.ts'
-import type { Related } from '../relations/relations.ts'
 import { View } from '../view/view.ts'
+import type { RelatedValues } from './relation-steps.ts'
 import type { Sources } from './sources.ts'
 
 /** Bytes that a view and each of its ids is reckoned at while it rests. */
@@ -36,7 +36,7 @@ export class Views {
   }
 
   /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
-  of(identity: Json, related?: Related): View[] {
+  of(identity: Json, related?: RelatedValues): View[] {
     return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {

@@ -10,7 +10,8 @@ import { BARRIER } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { persist } from '../support/scheduling.ts'
 import { documentsOf } from '../view/snapshot.ts'
-import { type Receiver, View, type Viewer } from '../view/view.ts'
+import { View } from '../view/view.ts'
+import type { Receiver, Viewer } from '../view/view-spec.ts'
 
 /**
  * How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream

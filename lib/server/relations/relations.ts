@@ -2,23 +2,8 @@ import type { Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import { linkValues, type Relation } from '../../policy/relation.ts'
-import type { Feed } from '../feed/feed.ts'
+import type { Followed, FollowedStep } from '../registry/relation-steps.ts'
 import type { Watched, Watches, WatchSpec } from './live-query.ts'
-
-/** A step of a relation, with the feed of its collection. */
-export interface FollowedStep {
-  feed: Feed
-  collection: string
-  from: string
-  to: string
-}
-
-/** A relation of a source, and where an identity starts in it; undefined where the identity lacks that. */
-export interface Followed {
-  relation: Relation
-  steps: readonly FollowedStep[]
-  start: readonly Json[] | undefined
-}
 
 /**
  * The values of one relation, followed for one identity: for each step, a watch for each value that the step

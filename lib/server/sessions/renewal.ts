@@ -1,5 +1,8 @@
 import type { EventData } from '../../protocol/messages.ts'
 
+/** How many identities are looked up anew at once. */
+export const MOST_RENEWALS = 64
+
 /**
  * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so
  * long a lookup, or the client's handshake, may take.

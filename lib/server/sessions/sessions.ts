@@ -4,18 +4,16 @@ import type { EventData } from '../../protocol/messages.ts'
 import type { Admission, Admissions } from '../auth/admission.ts'
 import type { Predicate } from '../auth/revocations.ts'
 import type { Connection } from '../delivery/connection.ts'
-import { fingerprintsOf, rightsOf, type Start } from '../delivery/resume.ts'
+import type { Start } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
 import type { Following } from '../relations/dependencies.ts'
 import type { Related } from '../relations/relations.ts'
 import { within } from '../support/scheduling.ts'
+import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { Doubts } from './doubts.ts'
-import { REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
+import { MOST_RENEWALS, REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
 import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './session.ts'
-
-/** How many identities are looked up anew at once. */
-const MOST_RENEWALS = 64
 
 /** What goes wrong with a lookup, and was told where it did. */
 const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']

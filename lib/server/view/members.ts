@@ -1,11 +1,10 @@
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import type { Feed } from '../feed/feed.ts'
+import type { Feed, Subscriber } from '../feed/feed.ts'
 import { UNKNOWN } from '../support/digest.ts'
 import type { Known } from './difference.ts'
 import type { Lens } from './filter.ts'
 import type { Item, Window } from './sorted-window.ts'
-import type { View } from './view.ts'
 
 /**
  * A view of more documents than these is asked at every change of its collection, rather than found by the
@@ -24,7 +23,7 @@ export type Digests = Map<string, number>
  * view.
  */
 export class Members {
-  readonly #view: View
+  readonly #view: Subscriber
   readonly #feed: Feed
   readonly #lens: Lens
   #digests: Digests | undefined
@@ -33,7 +32,7 @@ export class Members {
   /** Whether changes of the members find the view, so that it need not be asked at every change. */
   #found = false
 
-  constructor(view: View) {
+  constructor(view: Subscriber & { readonly feed: Feed; readonly lens: Lens }) {
     this.#view = view
     this.#feed = view.feed
     this.#lens = view.lens

@@ -8,11 +8,12 @@ import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
 import { digest } from '../support/digest.ts'
 import { slicer } from '../support/scheduling.ts'
+import type { Lens } from './filter.ts'
 import * as arrangement from './ordered-filter.ts'
 import { type Parts, PartsWriter } from './parts.ts'
 import { Window } from './sorted-window.ts'
 import { Top } from './top-k.ts'
-import type { View } from './view.ts'
+import type { ViewSpec } from './view-spec.ts'
 
 /** A view's documents at one point of the process's order, filtered and encoded. */
 export interface Snapshot extends Parts {
@@ -30,6 +31,13 @@ export interface Snapshot extends Parts {
    * over.
    */
   readonly window?: Window
+}
+
+/** A view, as far as it is read. */
+interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
+  readonly lens: Lens
+  /** The first documents, where the view has an order and they are known. */
+  readonly window: Window | undefined
 }
 
 /** What is read, and becomes what there is at the end of the reading. */
@@ -52,7 +60,7 @@ interface Draft {
  * the caller reads again. `attempt` counts from 0 how often it did.
  */
 export async function loadSnapshot(
-  view: View,
+  view: Read,
   log: Log,
   pinned: number,
   stale: () => boolean,
@@ -105,7 +113,7 @@ export async function loadSnapshot(
 }
 
 /** All documents of a view. */
-function draftOfAll(view: View): Draft {
+function draftOfAll(view: Read): Draft {
   const list = new DocumentList()
   // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
   // turn between two of them.
@@ -129,7 +137,7 @@ function draftOfAll(view: View): Draft {
 }
 
 /** The first documents of a view. */
-function draftOfTop(view: View, top: Top): Draft {
+function draftOfTop(view: Read, top: Top): Draft {
   let window: Window | undefined
   return {
     put: (documents) => top.put(documents),
@@ -164,7 +172,7 @@ function put(list: DocumentList, document: Document): void {
 }
 
 /** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
-function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
+function fold(list: DocumentList, change: DocumentChange, view: Read): boolean {
   const { id } = change
   const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
   const whole = documentAfter(change)
@@ -192,7 +200,7 @@ function fold(list: DocumentList, change: DocumentChange, view: View): boolean {
 }
 
 async function encodeParts(
-  view: View,
+  view: Read,
   documents: readonly Document[],
   timestamp: string,
 ): Promise<Parts & Pick<Snapshot, 'members'>> {

@@ -6,20 +6,24 @@ import type { Feed } from '../feed/feed.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { Known } from './difference.ts'
-import type { View } from './view.ts'
+
+/** A view, as those who look at it tell it from the others. */
+export interface Observed {
+  readonly root: string
+}
 
 /** Who gets what a view shows. */
 export interface Receiver {
-  deliver(view: View, entry: Entry, frame: Frame): void
+  deliver(view: Observed, entry: Entry, frame: Frame): void
 }
 
 /** Who looks at a view. */
 export interface Viewer {
   /** What was shown is void, and the view is read again. */
-  reset(view: View, reason: string): void
+  reset(view: Observed, reason: string): void
   /** What happened is not known; `known` is what was shown before. */
-  differ(view: View, known: Known, reason: string): void
-  failed(view: View): void
+  differ(view: Observed, known: Known, reason: string): void
+  failed(view: Observed): void
 }
 
 /** What a view shows: one per distinct root, manifest and resolved criteria. */

@@ -17,8 +17,6 @@ import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { Window } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 
-export type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
-
 /** The filtered image of one collection, as one or many connections see it. */
 export class View {
   readonly key: string
@@ -103,6 +101,11 @@ export class View {
       if (visible && !replaced) this.#lose(this.#members.knownOf(visible), 'history-lost')
       else this.reload('source-changed')
     })
+  }
+
+  /** Hands a frame that leads up to an entry to all receivers. */
+  deliver(entry: Entry, frame: Frame): void {
+    for (const receiver of this.receivers) receiver.deliver(this, entry, frame)
   }
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */

@@ -1,8 +1,7 @@
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Visible } from '../../model/shape.ts'
-import type { CollectionHandle, Query } from '../source.ts'
-import type { MemoryAdapter } from './adapter.ts'
+import type { Adapter, CollectionHandle, Query } from '../source.ts'
 import { update as updated } from './change.ts'
 import { type FindOptions, MemoryCursor } from './cursor.ts'
 import type { Unplaced } from './feed.ts'
@@ -72,18 +71,13 @@ export type Stored<T> = Document extends T ? Document : Visible<T, true>
  */
 export class MemoryCollection<T extends object = Document> implements CollectionHandle<T> {
   declare readonly $document?: T
-  readonly adapter: MemoryAdapter
+  readonly adapter: Adapter
   readonly collectionName: string
   readonly #store: Store
   readonly #report: (changes: readonly Unplaced[]) => void
 
   /** Use `adapter.collection(name)`. */
-  constructor(
-    adapter: MemoryAdapter,
-    name: string,
-    store: Store,
-    report: (changes: readonly Unplaced[]) => void,
-  ) {
+  constructor(adapter: Adapter, name: string, store: Store, report: (changes: readonly Unplaced[]) => void) {
     this.adapter = adapter
     this.collectionName = name
     this.#store = store

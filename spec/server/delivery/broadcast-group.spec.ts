@@ -5,7 +5,8 @@ import { WriteQueue } from '../../../lib/server/delivery/write-queue.ts'
 import { Frame, IdLines } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
 import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
-import type { Receiver, View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
+import type { Receiver } from '../../../lib/server/view/view-spec.ts'
 import { PLAIN } from '../../support/positions.ts'
 
 /** As much of a view as a cohort knows of. */

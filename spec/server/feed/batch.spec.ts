@@ -1,16 +1,14 @@
 import { expect } from 'chai'
-import { Batch } from '../../../lib/server/feed/batch.ts'
+import { Batch, type Target } from '../../../lib/server/feed/batch.ts'
 import { Frame } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import type { Receiver, View } from '../../../lib/server/view/view.ts'
 
 const TIME = '2026-01-01T00:00:00.000Z'
 
 const entry = (sequence: number, bytes = 100) => ({ sequence, bytes }) as Entry
 
 /** As much of a view as a batch knows of: it shows an operation of each entry, or is reset by it. */
-class Shower {
-  readonly receivers = new Set<Receiver>()
+class Shower implements Target {
   readonly #root: string
   readonly #resets: number[]
   readonly #log: string[]
@@ -19,21 +17,17 @@ class Shower {
     this.#root = root
     this.#log = log
     this.#resets = resets
-    this.receivers.add({
-      deliver: (_view, { sequence }, { oplist }) =>
-        log.push(`${root}: ${oplist.map(({ data }) => data)} @${sequence}`),
-    })
   }
 
-  get view(): View {
-    return this as unknown as View
+  deliver({ sequence }: Entry, { oplist }: Frame): void {
+    this.#log.push(`${this.#root}: ${oplist.map(({ data }) => data)} @${sequence}`)
   }
 
   take({ sequence }: Entry, batch: Batch): void {
     if (this.#resets.includes(sequence)) batch.after(() => this.#log.push(`${this.#root} is reset`))
     else {
       const oplist = [{ operation: 'set' as const, id: 1, path: 'n', data: sequence }]
-      batch.add(this.view, new Frame(this.#root, TIME, oplist, () => {}))
+      batch.add(this, new Frame(this.#root, TIME, oplist, () => {}))
     }
   }
 }
@@ -41,7 +35,7 @@ class Shower {
 describe('server/batch', () => {
   const setUp = (resets: number[] = []) => {
     const log: string[] = []
-    const [a, b] = [new Shower('a', log, resets).view, new Shower('b', log).view]
+    const [a, b] = [new Shower('a', log, resets), new Shower('b', log)]
     return { log, a, b, batch: new Batch() }
   }
 
@@ -78,10 +72,10 @@ describe('server/batch', () => {
   it('hands a single frame on as it is, so that it is encoded once for all', () => {
     const { batch } = setUp()
     const frames: Frame[] = []
-    const view = {
-      receivers: [{ deliver: (_view: View, _entry: Entry, frame: Frame) => frames.push(frame) }],
+    const view: Target = {
+      deliver: (_entry, frame) => frames.push(frame),
       take: () => batch.add(view, frame),
-    } as unknown as View
+    }
     const frame = new Frame('a', TIME, [{ operation: 'set', id: 1, path: 'n', data: 1 }], () => {})
     batch.show(entry(1), [view])
     batch.deliver()

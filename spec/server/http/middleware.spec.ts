@@ -796,8 +796,7 @@ describe('server/middleware', () => {
     })
 
     it('carries the server', () => {
-      const { handler, server } = make()
-      expect(handler.server).to.equal(server)
+      const { server } = make()
       expect(server.middleware().server).to.equal(server)
     })
   })

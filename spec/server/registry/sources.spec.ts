@@ -2,7 +2,8 @@ import { expect } from 'chai'
 import { type ErrorCode, ParticleError } from '../../../lib/errors.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { DataSource, ServerOptions } from '../../../lib/server/options/options.ts'
-import { fingerprint, Sources } from '../../../lib/server/registry/sources.ts'
+import { Sources } from '../../../lib/server/registry/sources.ts'
+import { fingerprint } from '../../../lib/server/view/fingerprint.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 
 const store = memory()
