@@ -34,7 +34,7 @@ export interface Soaked {
 
 const PROGRAM = join(import.meta.dirname, 'server.ts')
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
-const CLIENTS = 60
+const CLIENTS = 40
 const SLOW = 8
 const WARM_UP_S = 15
 /** Longer than what is kept for clients that come back, and Node's idle connections (5 s), live. */
