@@ -23,21 +23,27 @@ const ROOT = join(import.meta.dirname, '..')
  */
 export const LANES: readonly Lane[] = [
   { name: 'measured', alone: true, paths: ['spec/integration/bench.spec.ts'] },
-  { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
-  { name: 'cluster', paths: ['spec/integration/cluster.spec.ts', 'spec/integration/law.spec.ts'] },
-  { name: 'mongo', paths: ['spec/source/mongo/'] },
+  { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
-  { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
+  { name: 'mongo', paths: ['spec/source/mongo/'] },
+  { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
   {
     name: 'integration',
     paths: ['spec/integration/', 'spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'],
   },
+  { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'browser',
     paths: ['demo.spec.ts', 'demo.sources.spec.ts', 'burst.spec.ts'].map(
       (name) => `spec/integration/${name}`,
+    ),
+  },
+  {
+    name: 'law',
+    paths: ['integration/law', 'integration/relations.law', 'source/callbacks/law'].map(
+      (name) => `spec/${name}.spec.ts`,
     ),
   },
   { name: 'unit', paths: ['spec/'] },
