@@ -37,8 +37,11 @@ const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 const CLIENTS = 40
 const SLOW = 8
 const WARM_UP_S = 15
+const PATIENCE_MS = 180_000
 /** Longer than what is kept for clients that come back, and Node's idle connections (5 s), live. */
 const SETTLE_MS = 7000
+
+type Enough = (visitors: Soaked['visitors']) => boolean
 
 /** Soaks a server for so many seconds: clients come and go, writes pour, some read slowly, some lose their rights, some are rude. */
 export class Load {
@@ -55,8 +58,12 @@ export class Load {
     this.#writer = writer
   }
 
-  /** @param mongo the URL of a MongoDB server */
-  static async soak(mongo: string, seconds: number): Promise<Soaked> {
+  /**
+   * @param mongo the URL of a MongoDB server
+   * @param seconds how long the load lasts at least
+   * @param enough whether enough has come and gone; on a busy machine the load lasts longer, until it has
+   */
+  static async soak(mongo: string, seconds: number, enough: Enough = () => true): Promise<Soaked> {
     const database = `soak${process.pid}`
     const client = new MongoClient(mongo)
     const writer = new Writer(client.db(database), TEAMS, 4711)
@@ -70,7 +77,7 @@ export class Load {
       await pause(SETTLE_MS)
       const before = await load.#account()
       for (const key of Object.keys(load.#visitors) as (keyof Soaked['visitors'])[]) load.#visitors[key] = 0
-      const running = load.#run(seconds)
+      const running = load.#run(seconds, enough)
       await pause((seconds * 1000) / 2)
       const during = await load.#crowded(running)
       await pause(SETTLE_MS)
@@ -113,9 +120,9 @@ export class Load {
     return account
   }
 
-  async #run(seconds: number): Promise<void> {
+  async #run(seconds: number, enough: Enough = () => true): Promise<void> {
     const end = Date.now() + seconds * 1000
-    const goesOn = () => Date.now() < end
+    const goesOn = () => Date.now() < end || (!enough(this.#visitors) && Date.now() < end + PATIENCE_MS)
     const again = async (what: () => Promise<void>) => {
       while (goesOn()) await what()
     }
