@@ -8,7 +8,7 @@ import { refuse } from './value.ts'
 type Applied = (document: Document | undefined, op: Operation) => Document | undefined
 
 /** With more gaps than this, documents are numbered anew. */
-const MOST_GAPS = 2000
+const MAX_GAPS = 2000
 
 /**
  * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A
@@ -148,6 +148,6 @@ export class IndexedList {
     }
     this.#gaps = [...this.#gaps, ...removed].sort((a, b) => a - b)
     this.#removed = []
-    this.#length = this.#gaps.length > MOST_GAPS ? -1 : list.length
+    this.#length = this.#gaps.length > MAX_GAPS ? -1 : list.length
   }
 }

@@ -55,7 +55,7 @@ export class Order {
 }
 
 /** What a source's `sort` and `limit` say. */
-export interface Cut {
+export interface SortLimit {
   order: Order
   /** How many documents are shown at most. */
   limit: number
@@ -67,7 +67,7 @@ export interface Cut {
  * @param where the source, for messages: say, `dataSources.messages`
  * @throws ParticleError `INVALID_OPTION`
  */
-export function parseCut(sort: unknown, limit: unknown, where: string): Cut | undefined {
+export function parseSortLimit(sort: unknown, limit: unknown, where: string): SortLimit | undefined {
   if (limit !== undefined && !(Number.isSafeInteger(limit) && Number(limit) > 0))
     throw invalid(where, 'limit must be a whole number of at least 1')
   if (sort === undefined) {

@@ -11,13 +11,13 @@ import { fieldsOf, matcher, type Query } from './query.ts'
  * - `in`: all that was touched passes: it matches if it did before, and else may.
  * - `unknown`: the document is needed.
  */
-export type Verdict = 'same' | 'out' | 'in' | 'unknown'
+export type MatchResult = 'same' | 'out' | 'in' | 'unknown'
 
 const GONE = Symbol('gone')
 const OPAQUE = Symbol('opaque')
 
 /** Judges updates by their operations alone. */
-export class Judge {
+export class UpdateMatcher {
   /** A test of each field at the top of documents that the query looks at by itself. */
   readonly #tests = new Map<string, (document: Document) => boolean>()
   /** Fields that it looks at together with others. */
@@ -42,7 +42,7 @@ export class Judge {
   }
 
   /** @throws ParticleError `INVALID_PATH` where an operation is malformed */
-  judge(operations: readonly Operation[]): Verdict {
+  match(operations: readonly Operation[]): MatchResult {
     const values = new Map<string, Json | typeof GONE | typeof OPAQUE>()
     for (const { operation, path, data, keys } of operations) {
       if (operation === 'noop') continue
@@ -54,7 +54,7 @@ export class Judge {
       else values.set(first, OPAQUE)
       if (operation === 'rename' && typeof data === 'string') values.set(firstOf(data) ?? '', OPAQUE)
     }
-    let verdict: Verdict = 'same'
+    let verdict: MatchResult = 'same'
     for (const [name, value] of values) {
       const test = this.#tests.get(name)
       if (this.#together.has(name) || (test && value === OPAQUE)) verdict = 'unknown'

@@ -7,14 +7,14 @@ import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions, type Admitted, type Granted } from './auth/admission.ts'
-import { type Predicate, Rights } from './auth/revocations.ts'
-import { Cohorts } from './delivery/broadcast-group.ts'
+import { type Predicate, Revocations } from './auth/revocations.ts'
+import { BroadcastGroups } from './delivery/broadcast-group.ts'
 import { Connection } from './delivery/connection.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
-import { Presents } from './delivery/present.ts'
+import { CurrentSnapshots } from './delivery/present.ts'
 import { eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { resumeFrom, type Start } from './delivery/resume.ts'
+import { type ResumePlan, resumeFrom } from './delivery/resume.ts'
 import { ReceiverSink, type Sink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
@@ -24,15 +24,15 @@ import { createHandler, type RequestHandler } from './http/middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
 import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
-import { Following } from './relations/dependencies.ts'
-import { Watches } from './relations/live-query.ts'
-import type { Related } from './relations/relations.ts'
-import type { Stream } from './sessions/session.ts'
-import { Streams } from './sessions/sessions.ts'
+import { Dependencies } from './relations/dependencies.ts'
+import { LiveQueries } from './relations/live-query.ts'
+import type { RelationResolver } from './relations/relations.ts'
+import type { Stream } from './sessions/stream.ts'
+import { Streams } from './sessions/streams.ts'
 import type { Stats } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Upkeep } from './upkeep.ts'
-import { Crossings } from './view/catch-up.ts'
+import { CatchUps } from './view/catch-up.ts'
 import { fingerprintsOf, rightsOf } from './view/fingerprint.ts'
 import type { View } from './view/view.ts'
 
@@ -47,7 +47,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #log: Log
   readonly #sources: Sources
   readonly #admissions: Admissions
-  readonly #following: Following
+  readonly #following: Dependencies
   readonly #views: Views
   readonly #streams: Streams
   readonly #host: ConnectionHost
@@ -74,8 +74,10 @@ export class Server<Identity = AnyIdentity> {
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
     this.#sources = new Sources(dataSources, host, links)
     checkSetup(this.options, new Warnings(this.options))
-    const watches = new Watches(this.#log, (error) => failed(error, 'relations'))
-    this.#following = new Following(this.#sources, watches, dependsOn, (error) => failed(error, 'dependsOn'))
+    const watches = new LiveQueries(this.#log, (error) => failed(error, 'relations'))
+    this.#following = new Dependencies(this.#sources, watches, dependsOn, (error) =>
+      failed(error, 'dependsOn'),
+    )
     this.#admissions = new Admissions(this.options, this.#sources, this.#following)
     this.#views = new Views(this.#sources, this.#log, failed)
     const renewal = (error: unknown) => failed(error, 'renewal')
@@ -92,9 +94,9 @@ export class Server<Identity = AnyIdentity> {
       log: this.#log,
       flusher,
       ids,
-      cohorts: new Cohorts(flusher, ids),
-      crossings: new Crossings(this.#log),
-      presents: new Presents(this.#log),
+      groups: new BroadcastGroups(flusher, ids),
+      catchUps: new CatchUps(this.#log),
+      presents: new CurrentSnapshots(this.#log),
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),
@@ -171,7 +173,7 @@ export class Server<Identity = AnyIdentity> {
     request: IncomingMessage | undefined,
     token: string | undefined,
     browser?: string,
-    at = Rights.now(),
+    at = Revocations.now(),
   ): Promise<Granted> {
     const before = await this.#admissions.previous(token)
     // A client that has a stream here needs no room for another one.
@@ -261,7 +263,7 @@ export class Server<Identity = AnyIdentity> {
       log: this.#log,
       feeds: this.#sources.feeds,
     }
-    const begin = (start: Start) => this.#streams.begin(stream, start)
+    const begin = (start: ResumePlan) => this.#streams.begin(stream, start)
     const start = resumeFrom(position, views, admission, here)
     if (start instanceof Promise) void start.then(begin)
     else begin(start)
@@ -269,7 +271,7 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /** What was taken up for a stream which can't be opened is left again. */
-  #opened<T>(related: Related | undefined, open: () => T, views: readonly View[] = []): T {
+  #opened<T>(related: RelationResolver | undefined, open: () => T, views: readonly View[] = []): T {
     try {
       return open()
     } catch (error) {
@@ -284,7 +286,7 @@ export class Server<Identity = AnyIdentity> {
     this.#log.trim(now)
     this.#views.sweep(now)
     this.#following.sweep()
-    this.#host.crossings.sweep()
+    this.#host.catchUps.sweep()
   }
 
   #beat(): void {

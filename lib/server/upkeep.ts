@@ -1,4 +1,4 @@
-import { MOST_TIMER } from './options/options.ts'
+import { MAX_TIMER } from './options/options.ts'
 
 /** What an upkeep does, and when; all times in milliseconds. */
 export interface UpkeepOptions {
@@ -34,7 +34,7 @@ export class Upkeep {
   rest(): void {
     this.stop()
     const { rest, sweep } = this.#options
-    this.#lastSweep = setTimeout(sweep, Math.min(rest, MOST_TIMER)).unref()
+    this.#lastSweep = setTimeout(sweep, Math.min(rest, MAX_TIMER)).unref()
   }
 
   stop(): void {

@@ -5,9 +5,9 @@ import type { Document, Model } from '../../lib/model/document.ts'
 import { Connection } from '../../lib/server/delivery/connection.ts'
 import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
 import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
-import type { Start } from '../../lib/server/delivery/resume.ts'
+import type { ResumePlan } from '../../lib/server/delivery/resume.ts'
 import type { Feed } from '../../lib/server/feed/feed.ts'
-import { yieldTurn } from '../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../lib/server/support/scheduling.ts'
 import type { View } from '../../lib/server/view/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
@@ -85,7 +85,7 @@ class World {
       onError: (error) => errors.push(error as Error),
     })
     this.adapter.gate = async () => {
-      for (let turns = delay(); turns > 0; turns--) await yieldTurn()
+      for (let turns = delay(); turns > 0; turns--) await yieldToEventLoop()
     }
   }
 
@@ -115,7 +115,7 @@ class World {
 
   async take(step: Step): Promise<void> {
     if ('write' in step) await this.write(step.write)
-    else if ('turns' in step) for (let turns = step.turns; turns >= 0; turns--) await yieldTurn()
+    else if ('turns' in step) for (let turns = step.turns; turns >= 0; turns--) await yieldToEventLoop()
     else if ('lose' in step) await this.#lose(step.lose)
     else if ('drop' in step) {
       await this.users.drop()
@@ -162,7 +162,7 @@ class World {
       end.read()
     }
     const end = Date.now() + 10_000
-    for (let still = 0; still < 20; await yieldTurn()) {
+    for (let still = 0; still < 20; await yieldToEventLoop()) {
       still = this.peers.every(({ connection }) => connection.ready) ? still + 1 : 0
       if (Date.now() > end) throw new Error('Not all were ready in the end')
     }
@@ -173,16 +173,16 @@ class World {
     await Promise.all([...this.#views.values()].map((view) => view.close()))
   }
 
-  #start(rights: string, views: readonly View[], before: readonly Seen[]): Start {
+  #start(rights: string, views: readonly View[], before: readonly Seen[]): ResumePlan {
     const id = before.findLast((event) => event.id !== undefined)?.id
     const [, sequence, given] = /^id(\d+):(\w+)$/.exec(id ?? '') ?? []
-    if (before.length === 0) return { presented: false, why: () => 'history-lost' }
+    if (before.length === 0) return { presented: false, reasonFor: () => 'history-lost' }
     const held = views.filter((view) => view.root === 'all' || given === rights)
     const points = new Map(
       held.filter((view) => view.reaches(Number(sequence))).map((view) => [view, Number(sequence)]),
     )
-    if (points.size > 0) return { presented: true, points, why: () => 'rights-changed' }
-    return { presented: true, reason: 'history-lost', why: () => 'history-lost' }
+    if (points.size > 0) return { presented: true, points, reasonFor: () => 'rights-changed' }
+    return { presented: true, reason: 'history-lost', reasonFor: () => 'history-lost' }
   }
 
   #viewsOf(rights: string): View[] {

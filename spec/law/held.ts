@@ -5,7 +5,7 @@ import { COLLECTION } from './roots.ts'
 /** What it fails with when it is out of reach. */
 export const OUT_OF_REACH = 'the store is out of reach'
 
-const MOST_TRIES = 10
+const MAX_TRIES = 10
 
 interface Follower {
   listener: ChangeListener
@@ -61,7 +61,7 @@ export class Held implements Adapter {
         this.#present = await presentOf(this.#inner, COLLECTION)
         return
       } catch (error) {
-        if (tries === MOST_TRIES) throw error
+        if (tries === MAX_TRIES) throw error
         await new Promise((resolve) => setImmediate(resolve))
       }
     }

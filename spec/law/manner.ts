@@ -1,6 +1,6 @@
 import type { Document, Id } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
-import { yieldTurn } from '../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../lib/server/support/scheduling.ts'
 import type { Adapter, Change, Query } from '../../lib/source/source.ts'
 
 /** How a source is, within the contract. */
@@ -32,7 +32,7 @@ export function tornReader(inner: Adapter): Adapter['read'] {
   }
   return async (collection, query, each) => {
     const begin = await read(collection, query)
-    await yieldTurn()
+    await yieldToEventLoop()
     const end = await read(collection, query)
     const keys = [...new Set([...begin.documents.keys(), ...end.documents.keys()])]
     const torn = keys.map((key, index) => (index % 2 === 0 ? begin : end).documents.get(key))

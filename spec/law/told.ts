@@ -16,7 +16,7 @@ interface State {
 }
 
 /** How many states back a replica is at most. */
-const MOST_BEHIND = 3
+const MAX_BEHIND = 3
 
 /** The application's own source of one root, as in 2013: it tells of its data by callbacks. */
 export class Told {
@@ -73,7 +73,7 @@ export class Told {
   /** Takes in that a write was made, just before the data are others: what a replica may still have. */
   keep(): void {
     this.#past.push({ count: this.#count, documents: this.#documents() })
-    if (this.#past.length > MOST_BEHIND) this.#past.shift()
+    if (this.#past.length > MAX_BEHIND) this.#past.shift()
   }
 
   /** Tells everyone of the changes that a write made. */

@@ -28,7 +28,7 @@ const HEARTBEAT = 15_000
 /** How long a server waits at most before it tries a source again, in seconds. */
 const LONGEST_WAIT = 31
 /** More clients at once tell nothing more, and cost time. */
-const MOST_CLIENTS = 4
+const MAX_CLIENTS = 4
 
 /** Two nodes over the same stores, the clients that come and go, and everything that is known of what they should see. */
 export class World implements Surroundings {
@@ -116,7 +116,7 @@ export class World implements Surroundings {
 
   /** A client comes, if there is room. */
   come(real: boolean, user: string, at: number): void {
-    if (this.participants.filter((participant) => !participant.over).length >= MOST_CLIENTS) return
+    if (this.participants.filter((participant) => !participant.over).length >= MAX_CLIENTS) return
     const name = `client ${this.#came++} (${real ? 'real' : 'bare'})`
     const participant = new (real ? RealClient : BareClient)(this, name, user, at)
     this.participants.push(participant)

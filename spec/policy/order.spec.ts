@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document, Json } from '../../lib/model/document.ts'
-import { type Order, parseCut } from '../../lib/policy/order.ts'
+import { type Order, parseSortLimit } from '../../lib/policy/order.ts'
 
-const orderOf = (sort: Record<string, 1 | -1>) => parseCut(sort, undefined, 'source')?.order as Order
+const orderOf = (sort: Record<string, 1 | -1>) => parseSortLimit(sort, undefined, 'source')?.order as Order
 const sorted = (documents: Document[], sort: Record<string, 1 | -1>) => {
   const order = orderOf(sort)
   return documents

@@ -4,7 +4,7 @@ import { applyToCopy } from '../../lib/model/apply.ts'
 import type { Document, Json } from '../../lib/model/document.ts'
 import type { Operation } from '../../lib/model/operation.ts'
 import { matcher, type Query } from '../../lib/policy/query.ts'
-import { Judge } from '../../lib/policy/verdict.ts'
+import { UpdateMatcher } from '../../lib/policy/verdict.ts'
 
 const set = (path: string, data: Json): Operation => ({ operation: 'set', path, data })
 const unset = (path: string): Operation => ({ operation: 'unset', path })
@@ -31,14 +31,14 @@ describe('policy/verdict', () => {
     ['the document', [set('.', {})], 'unknown'],
   ]
   for (const [name, operations, expected] of rows) {
-    it(`${name}: ${expected}`, () => expect(new Judge(QUERY).judge(operations)).to.equal(expected))
+    it(`${name}: ${expected}`, () => expect(new UpdateMatcher(QUERY).match(operations)).to.equal(expected))
   }
 
   it('leaves what is looked at together to the document, unless something else fails', () => {
-    const judge = new Judge({ $or: [{ a: 1 }, { b: 1 }], c: 1 })
-    expect(judge.judge([set('a', 2)])).to.equal('unknown')
-    expect(judge.judge([set('a', 2), set('c', 2)])).to.equal('out')
-    expect(judge.judge([set('d', 2)])).to.equal('same')
+    const judge = new UpdateMatcher({ $or: [{ a: 1 }, { b: 1 }], c: 1 })
+    expect(judge.match([set('a', 2)])).to.equal('unknown')
+    expect(judge.match([set('a', 2), set('c', 2)])).to.equal('out')
+    expect(judge.match([set('d', 2)])).to.equal('same')
   })
 
   it('is never wrong about what became of a document', () => {
@@ -69,7 +69,7 @@ describe('policy/verdict', () => {
           return
         }
         const matches = matcher(demanded)
-        const verdict = new Judge(demanded).judge(operations)
+        const verdict = new UpdateMatcher(demanded).match(operations)
         if (verdict === 'same') expect(matches(after)).to.equal(matches(before))
         if (verdict === 'out') expect(matches(after)).to.equal(false)
         if (verdict === 'in' && matches(before)) expect(matches(after)).to.equal(true)

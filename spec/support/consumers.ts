@@ -86,15 +86,15 @@ async function installTools(folder: string): Promise<void> {
   console.log(`      The consumers are being installed into ${folder}.`)
   await mkdir(CACHE, { recursive: true })
   // Under another name until all is there: another run may be about to do the same.
-  const draft = await mkdtemp(join(CACHE, 'draft-'))
+  const builder = await mkdtemp(join(CACHE, 'builder-'))
   try {
-    await copyFile(join(PROJECTS, 'package.json'), join(draft, 'package.json'))
-    await install(draft)
-    await rename(draft, folder).catch((error) => {
+    await copyFile(join(PROJECTS, 'package.json'), join(builder, 'package.json'))
+    await install(builder)
+    await rename(builder, folder).catch((error) => {
       if (!existsSync(folder)) throw error
     })
   } finally {
-    await rm(draft, { recursive: true, force: true })
+    await rm(builder, { recursive: true, force: true })
   }
 }
 

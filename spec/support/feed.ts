@@ -1,14 +1,14 @@
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
-import type { Cut } from '../../lib/policy/order.ts'
-import { Cohorts } from '../../lib/server/delivery/broadcast-group.ts'
+import type { SortLimit } from '../../lib/policy/order.ts'
+import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
 import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
 import { Flusher } from '../../lib/server/delivery/flusher.ts'
-import { Presents } from '../../lib/server/delivery/present.ts'
+import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { IdLines } from '../../lib/server/feed/frame.ts'
 import { Log } from '../../lib/server/feed/log.ts'
-import { Crossings } from '../../lib/server/view/catch-up.ts'
+import { CatchUps } from '../../lib/server/view/catch-up.ts'
 import { View } from '../../lib/server/view/view.ts'
 import type { Adapter, Query } from '../../lib/source/source.ts'
 import { PLAIN } from './positions.ts'
@@ -44,15 +44,15 @@ export interface ViewOptions {
   root?: string
   query?: Query
   manifest?: unknown
-  cut?: Cut | undefined
+  sortLimit?: SortLimit | undefined
 }
 
 /** Makes a view of the collection `users`. */
 export function viewOf({ feed, log, errors }: TestFeed, options: ViewOptions = {}): View {
-  const { key = 'key', root = 'users', query = {}, cut } = options
+  const { key = 'key', root = 'users', query = {}, sortLimit } = options
   const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
   const manifest = parseManifest(options.manifest ?? true, 'manifest')
-  const spec = { key, root, manifest, feed, collection: 'users', query, matches, cut }
+  const spec = { key, root, manifest, feed, collection: 'users', query, matches, sortLimit }
   return new View(spec, log, (error) => errors.push(error as Error))
 }
 
@@ -65,9 +65,9 @@ export function connectionHost(
   const ids = new IdLines(PLAIN)
   return {
     ...{ log, flusher, ids, ...rest },
-    cohorts: new Cohorts(flusher, ids),
-    crossings: new Crossings(log),
-    presents: new Presents(log),
+    groups: new BroadcastGroups(flusher, ids),
+    catchUps: new CatchUps(log),
+    presents: new CurrentSnapshots(log),
     point: () => `id${log.head}`,
   }
 }

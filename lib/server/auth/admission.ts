@@ -5,7 +5,7 @@ import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from '../deliver
 import { Warnings } from '../hints/warnings.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import type { Sources } from '../registry/sources.ts'
-import type { Following } from '../relations/dependencies.ts'
+import type { Dependencies } from '../relations/dependencies.ts'
 import { PositionSeal } from '../tokens/position-seal.ts'
 import { Tickets } from '../tokens/ticket.ts'
 import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
@@ -13,7 +13,7 @@ import { fingerprintsOf } from '../view/fingerprint.ts'
 import { carried } from './carried.ts'
 import { Identification } from './identification.ts'
 import { Openings } from './openings.ts'
-import { type Predicate, Rights, staleToken } from './revocations.ts'
+import { type Predicate, Revocations, staleToken } from './revocations.ts'
 
 /**
  * Limits how often an identity is looked up for one request: rights or dependencies that change all the time
@@ -56,7 +56,7 @@ type Client = Pick<Claims, 'given' | 'identity'>
 
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
-  readonly rights: Rights
+  readonly rights: Revocations
   readonly regrants = new Regrants()
   /** The streams that are being admitted. */
   readonly openings = new Openings()
@@ -70,9 +70,9 @@ export class Admissions {
   readonly #tickets: Tickets
   readonly #warnings: Warnings
   readonly #identification: Identification
-  readonly #following: Following | undefined
+  readonly #following: Dependencies | undefined
 
-  constructor(options: ResolvedOptions, sources: Sources, following?: Following) {
+  constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
     const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
     this.#ttl = sessionTtl
     this.#sources = sources
@@ -84,7 +84,7 @@ export class Admissions {
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, maxConnections)
     this.readsRequest = this.#identification.readsRequest
-    this.rights = new Rights(sessionTtl, onError, () => sources.moments.now)
+    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
   }
 
   /**
@@ -175,7 +175,7 @@ export class Admissions {
       ? await this.#tickets.redeem(token, browsers)
       : await this.#seal.open(token)
     // Another node's clock may be ahead: what is looked up here from now on is newer than the token.
-    const at = Math.min(claims.at, Rights.now())
+    const at = Math.min(claims.at, Revocations.now())
     return this.open({ ...claims, at }, this.readsRequest, open)
   }
 
@@ -263,13 +263,13 @@ export class Admissions {
     request: IncomingMessage | undefined,
     settle: boolean,
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
-    began = Rights.now(),
+    began = Revocations.now(),
   ): Promise<Admission> {
     // What a request brings along (a session that was read before, say) stays as old as the request.
     const isOfRequest = request !== undefined && this.readsRequest
     let known = last
     for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
-      const at = tries === 1 || isOfRequest ? began : Rights.now()
+      const at = tries === 1 || isOfRequest ? began : Revocations.now()
       let hasChanged = false
       const note = () => {
         hasChanged = true
@@ -308,7 +308,7 @@ export class Admissions {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
       // A token lives from when its request came, not from when a slow body or lookup ended: decisions about
       // it are kept as long.
-      const expiresAt = new Date(Date.now() - (Rights.now() - known.at) + this.#ttl)
+      const expiresAt = new Date(Date.now() - (Revocations.now() - known.at) + this.#ttl)
       return { ...carried(known, before, views, moment), expiresAt }
     } finally {
       related?.close()

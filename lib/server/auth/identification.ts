@@ -9,7 +9,7 @@ import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 
 /** How many handshakes may wait for `identityLookup` at once. */
-const MOST_PENDING = 10_000
+const MAX_PENDING = 10_000
 
 /**
  * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
@@ -29,7 +29,7 @@ export class Identification {
     this.#lookup = lookup
     this.#onError = onError
     this.#warnings = new Warnings({ onError, onDebug: () => {} })
-    this.#most = Math.min(MOST_PENDING, maxConnections)
+    this.#most = Math.min(MAX_PENDING, maxConnections)
   }
 
   /** Whether clients must present themselves. */

@@ -1,4 +1,4 @@
-import { within } from '../support/scheduling.ts'
+import { withTimeout } from '../support/scheduling.ts'
 import type { Claims } from '../tokens/token.ts'
 
 /** By what a predicate tells whether a client is meant. */
@@ -26,7 +26,7 @@ export class Openings {
    */
   async opened(isMeant: (client: Client) => boolean, ms: number): Promise<number> {
     const meant = [...this.#openings].filter(([, client]) => isMeant(client)).map(([ended]) => ended)
-    const opened = await Promise.all(meant.map((ended) => within(ended, ms)))
+    const opened = await Promise.all(meant.map((ended) => withTimeout(ended, ms)))
     return opened.filter((isOpen) => isOpen).length
   }
 }

@@ -29,13 +29,13 @@ interface Decision {
 const LOOKUP = 60_000
 
 /** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
-const MOST_REFRESHES = 1_000
+const MAX_REFRESHES = 1_000
 
 /**
  * What was decided about rights after tokens were sealed: kept as long as such a token may live, so that an
  * older token does not undo it.
  */
-export class Rights {
+export class Revocations {
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
   #decisions: Decision[] = []
@@ -63,18 +63,18 @@ export class Rights {
    * ended.
    */
   reaches({ at }: Pick<Claims, 'at'>): boolean {
-    return at >= Rights.now() - this.#ttl - LOOKUP
+    return at >= Revocations.now() - this.#ttl - LOOKUP
   }
 
   revoke(predicate: Predicate, reason: string): void {
-    this.#add({ predicate, at: Rights.now(), moment: this.#moment(), reason })
+    this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason })
   }
 
   refresh(predicate: Predicate): void {
-    this.#add({ predicate, at: Rights.now(), moment: this.#moment(), reason: undefined })
+    this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason: undefined })
     const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
     const [oldest] = refreshes
-    if (refreshes.length <= MOST_REFRESHES || !oldest) return
+    if (refreshes.length <= MAX_REFRESHES || !oldest) return
     this.#stale = oldest
     this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
   }

@@ -7,15 +7,15 @@ import { Outbox } from './outbox.ts'
 import { InstantSink } from './sink.ts'
 import type { WriteQueue } from './write-queue.ts'
 
-/** A connection as a cohort knows it. */
+/** A connection as a group knows it. */
 export interface Member extends Receiver {
   /** Names the views of the connection. */
   readonly rights: string
   readonly views: readonly View[]
-  /** Whether it holds everything up to the present, and belongs to no cohort. */
-  readonly seatable: boolean
-  seat(cohort: Cohort): void
-  /** Where what the cohort gathered in a turn is written. */
+  /** Whether it holds everything up to the present, and belongs to no group. */
+  readonly canJoin: boolean
+  joined(group: BroadcastGroup): void
+  /** Where what the group gathered in a turn is written. */
   readonly queue: WriteQueue
 }
 
@@ -38,7 +38,7 @@ class QueuesSink extends InstantSink {
  * Connections of the same rights that hold everything up to the present: what a turn brings is gathered once
  * for all of them. A connection of which anything else is to be said leaves, and comes back in a later turn.
  */
-export class Cohort implements Receiver {
+export class BroadcastGroup implements Receiver {
   readonly outbox: Outbox
   readonly #views: readonly View[]
   /**
@@ -76,46 +76,46 @@ export class Cohort implements Receiver {
   }
 }
 
-/** A connection's place: in its cohort, or by itself, where it gets the frames of its views itself. */
-export class Seat {
+/** A connection's place: in its group, or by itself, where it gets the frames of its views itself. */
+export class GroupMembership {
   readonly #member: Member
-  readonly #cohorts: Cohorts
-  #cohort: Cohort | undefined
+  readonly #groups: BroadcastGroups
+  #group: BroadcastGroup | undefined
 
-  constructor(member: Member, cohorts: Cohorts) {
+  constructor(member: Member, groups: BroadcastGroups) {
     this.#member = member
-    this.#cohorts = cohorts
+    this.#groups = groups
   }
 
-  get taken(): boolean {
-    return this.#cohort !== undefined
+  get joined(): boolean {
+    return this.#group !== undefined
   }
 
-  take(cohort: Cohort): void {
-    this.#cohort = cohort
+  join(group: BroadcastGroup): void {
+    this.#group = group
     for (const view of this.#member.views) view.receivers.delete(this.#member)
   }
 
   /**
-   * Leaves the cohort, if it is in one, and asks to come back. Returns the one that was left: what waits
+   * Leaves the group, if it is in one, and asks to come back. Returns the one that was left: what waits
    * there is the connection's too.
    */
-  leave(): Cohort | undefined {
-    const cohort = this.#cohort
-    if (!cohort) return undefined
-    this.#cohort = undefined
+  leave(): BroadcastGroup | undefined {
+    const group = this.#group
+    if (!group) return undefined
+    this.#group = undefined
     for (const view of this.#member.views) view.receivers.add(this.#member)
-    this.#cohorts.left(this.#member, cohort)
-    this.#cohorts.seat(this.#member)
-    return cohort
+    this.#groups.left(this.#member, group)
+    this.#groups.join(this.#member)
+    return group
   }
 }
 
-/** All cohorts of a server, by rights. */
-export class Cohorts {
+/** All groups of a server, by rights. */
+export class BroadcastGroups {
   readonly #flusher: Flusher
   readonly #ids: IdLines
-  readonly #cohorts = new Map<string, Cohort>()
+  readonly #groups = new Map<string, BroadcastGroup>()
   readonly #waiting = new Set<Member>()
 
   constructor(flusher: Flusher, ids: IdLines) {
@@ -123,35 +123,35 @@ export class Cohorts {
     this.#ids = ids
   }
 
-  /** Puts a connection into its cohort at the end of this turn, if it is fit for it by then. */
-  seat(member: Member): void {
-    if (this.#waiting.size === 0) setImmediate(() => this.#seatAll())
+  /** Puts a connection into its group at the end of this turn, if it is fit for it by then. */
+  join(member: Member): void {
+    if (this.#waiting.size === 0) setImmediate(() => this.#joinAll())
     this.#waiting.add(member)
   }
 
-  /** The connection has left its cohort. */
-  left(member: Member, cohort: Cohort): void {
-    cohort.delete(member)
-    if (cohort.size === 0 && this.#cohorts.get(member.rights) === cohort) this.#cohorts.delete(member.rights)
+  /** The connection has left its group. */
+  left(member: Member, group: BroadcastGroup): void {
+    group.delete(member)
+    if (group.size === 0 && this.#groups.get(member.rights) === group) this.#groups.delete(member.rights)
   }
 
-  #seatAll(): void {
+  #joinAll(): void {
     // Who comes must neither get what was gathered before, nor leave anything behind.
     this.#flusher.flush()
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const member of waiting) {
-      if (!member.seatable) continue
+      if (!member.canJoin) continue
       const { rights, views } = member
-      let cohort = this.#cohorts.get(rights)
-      if (!cohort) {
-        cohort = new Cohort(views, rights, this.#flusher, this.#ids)
-        this.#cohorts.set(rights, cohort)
+      let group = this.#groups.get(rights)
+      if (!group) {
+        group = new BroadcastGroup(views, rights, this.#flusher, this.#ids)
+        this.#groups.set(rights, group)
       }
       // Were two sets of views ever to have the same name, nobody would see those of another.
-      if (!cohort.shows(views)) continue
-      cohort.add(member)
-      member.seat(cohort)
+      if (!group.shows(views)) continue
+      group.add(member)
+      member.joined(group)
     }
   }
 }

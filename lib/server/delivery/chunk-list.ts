@@ -4,7 +4,7 @@ import type { Sink } from './sink.ts'
  * Lists of chunks that have more bytes than this on average are not joined for one connection alone: to copy
  * costs more than to write each.
  */
-export const MOST_JOINED = 16 * 1024
+export const MAX_JOINED = 16 * 1024
 
 interface Joined {
   bytes: Buffer
@@ -16,21 +16,21 @@ interface Joined {
  * gather the same chunks hold the very same list, so that what is made of it is made once, and to gather
  * costs no memory.
  */
-export class Gathered {
+export class ChunkList {
   /** The list without its last chunk; the empty list's is itself. */
-  readonly before: Gathered
+  readonly before: ChunkList
   readonly last: Buffer
   /** The bytes of all chunks. */
   readonly size: number
   /** How many chunks there are. */
   readonly length: number
 
-  #next: Gathered | undefined
-  #others: Map<Buffer, Gathered> | undefined
+  #next: ChunkList | undefined
+  #others: Map<Buffer, ChunkList> | undefined
   #joined: Joined | undefined
   #seen = false
 
-  private constructor(before: Gathered | undefined, last: Buffer) {
+  private constructor(before: ChunkList | undefined, last: Buffer) {
     this.before = before ?? this
     this.last = last
     this.size = (before?.size ?? 0) + last.length
@@ -38,19 +38,19 @@ export class Gathered {
   }
 
   /** The empty list: lists are shared by those who began with the same one. */
-  static begin(): Gathered {
-    return new Gathered(undefined, NOTHING)
+  static begin(): ChunkList {
+    return new ChunkList(undefined, NOTHING)
   }
 
   /** This list and one more chunk. */
-  plus(chunk: Buffer): Gathered {
+  plus(chunk: Buffer): ChunkList {
     // The one that came before is as a rule the one that comes again: a frame goes to one viewer after the
     // other.
     const next = this.#next
     if (next?.last === chunk) return next
     let found = this.#others?.get(chunk)
     if (!found) {
-      found = new Gathered(this, chunk)
+      found = new ChunkList(this, chunk)
       this.#others ??= new Map()
       this.#others.set(chunk, found)
     }
@@ -61,7 +61,7 @@ export class Gathered {
   /** The chunks in order. */
   get chunks(): Buffer[] {
     const chunks: Buffer[] = []
-    for (let list: Gathered = this; list.before !== list; list = list.before) chunks.push(list.last)
+    for (let list: ChunkList = this; list.before !== list; list = list.before) chunks.push(list.last)
     return chunks.reverse()
   }
 
@@ -70,7 +70,7 @@ export class Gathered {
    * False when the reader is behind, as the sink has it.
    */
   writeTo(sink: Pick<Sink, 'write'>): boolean {
-    if (this.#seen || this.size <= MOST_JOINED * this.length) this.#joined ??= this.#join()
+    if (this.#seen || this.size <= MAX_JOINED * this.length) this.#joined ??= this.#join()
     this.#seen = true
     if (this.#joined) return sink.write(this.#joined.bytes, this.#joined.framed)
     let kept = true
@@ -86,7 +86,7 @@ export class Gathered {
     framed.write(head, 'latin1')
     framed.write('\r\n', end, 'latin1')
     let at = end
-    for (let list: Gathered = this; list.before !== list; list = list.before) {
+    for (let list: ChunkList = this; list.before !== list; list = list.before) {
       at -= list.last.length
       list.last.copy(framed, at)
     }

@@ -1,19 +1,19 @@
 import type { IdLines } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import type { Crossings } from '../view/catch-up.ts'
+import type { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
-import type { Cohorts } from './broadcast-group.ts'
+import type { BroadcastGroups } from './broadcast-group.ts'
 import type { Flusher } from './flusher.ts'
-import type { Presents } from './present.ts'
+import type { CurrentSnapshots } from './present.ts'
 
 /** What a connection needs of its server. */
 export interface ConnectionHost {
   readonly log: Log
   readonly flusher: Flusher
   readonly ids: IdLines
-  readonly crossings: Crossings
-  readonly presents: Presents
-  readonly cohorts: Cohorts
+  readonly catchUps: CatchUps
+  readonly presents: CurrentSnapshots
+  readonly groups: BroadcastGroups
   readonly maxBufferedBytes: number
   /** The text of the present point. */
   point(): string

@@ -3,16 +3,16 @@ import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
-import { persist } from '../support/scheduling.ts'
-import type { Crossing } from '../view/catch-up.ts'
-import type { Known } from '../view/difference.ts'
+import { retryUntil } from '../support/scheduling.ts'
+import type { CatchUp } from '../view/catch-up.ts'
+import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
-import { type Cohort, type Member, Seat } from './broadcast-group.ts'
+import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
 import { Outbox } from './outbox.ts'
-import { type Replaying, replay, type Way, wayOf } from './replay.ts'
-import { manifestOf, type Start } from './resume.ts'
+import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
+import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
 import type { WriteQueue } from './write-queue.ts'
 
@@ -28,13 +28,13 @@ export class Connection implements Viewer, Receiver, Member {
   /** Waits until the client reads on. */
   #session: ServerEvent | undefined
   #closed = false
-  readonly #seat: Seat
+  readonly #membership: GroupMembership
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
-    this.#seat = new Seat(this, host.cohorts)
+    this.#membership = new GroupMembership(this, host.groups)
     this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
@@ -57,12 +57,12 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#begun && this.#unready === 0 && !this.#stalled
   }
 
-  get seatable(): boolean {
-    return this.ready && !this.#closed && !this.#seat.taken
+  get canJoin(): boolean {
+    return this.ready && !this.#closed && !this.#membership.joined
   }
 
-  seat(cohort: Cohort): void {
-    this.#seat.take(cohort)
+  joined(group: BroadcastGroup): void {
+    this.#membership.join(group)
   }
 
   get queue(): WriteQueue {
@@ -70,7 +70,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** Sends the manifest and brings every root up to date. */
-  start(start: Start): void {
+  start(start: ResumePlan): void {
     if (this.#closed) return
     this.#begun = true
     const { points } = start
@@ -79,7 +79,7 @@ export class Connection implements Viewer, Receiver, Member {
     const replayed: Root[] = []
     for (const root of this.#roots) {
       if (points?.has(root.view)) replayed.push(root)
-      else this.#load(root, start.presented ? start.why(root.view) : undefined)
+      else this.#load(root, start.presented ? start.reasonFor(root.view) : undefined)
     }
     if (points && replayed.length > 0) void this.#replay(replayed, points)
   }
@@ -113,7 +113,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (root) this.#load(root, reason)
   }
 
-  differ(view: View, known: Known, reason: string): void {
+  differ(view: View, known: ViewDigest, reason: string): void {
     const root = this.#moving(view)
     if (!root) return
     if (root.state === 'live') this.#differ(root, known, reason)
@@ -140,7 +140,7 @@ export class Connection implements Viewer, Receiver, Member {
       root.view = view
       for (const each of [view.viewers, view.receivers]) each.add(this)
       if (this.#begun && !this.#stalled) {
-        this.#own.withdrawId()
+        this.#own.retractId()
         if (known) this.#differ(root, known, 'rights-changed')
         else this.#load(root, 'rights-changed')
       }
@@ -163,16 +163,16 @@ export class Connection implements Viewer, Receiver, Member {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#seat.leave()
+    this.#membership.leave()
     this.#outbox.queue.close()
     for (const { viewers, receivers } of this.views)
       for (const each of [viewers, receivers]) each.delete(this)
     this.#onClose()
   }
 
-  /** What is said to this client alone: it leaves its cohort for that. */
+  /** What is said to this client alone: it leaves its group for that. */
   get #own(): Outbox {
-    const left = this.#seat.leave()
+    const left = this.#membership.leave()
     if (left) this.#outbox.follow(left.outbox)
     return this.#outbox
   }
@@ -181,13 +181,13 @@ export class Connection implements Viewer, Receiver, Member {
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // What the same entry showed in another root must not tell the client that it holds the entry.
-    this.#own.withdrawId()
+    this.#own.retractId()
     return rootOf(this.#roots, view)
   }
 
   #readyNow(): void {
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: now() } })))
-    this.#host.cohorts.seat(this)
+    this.#host.groups.join(this)
   }
 
   /** Begins something for a root; what is returned tells whether it is still to be done. */
@@ -216,29 +216,29 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** Brings one root from what the client is known to hold to the present. */
-  #differ(root: Root, known: Known, reason: string): void {
-    this.#own.takeBack()
-    void this.#cross(root, reason, () => this.#host.crossings.differ(root.view, known))
+  #differ(root: Root, known: ViewDigest, reason: string): void {
+    this.#own.invalidatePosition()
+    void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known))
   }
 
   /** Brings one root to the present by a difference; by a reset where there is none. */
-  async #cross(root: Root, reason: string, make: () => Promise<Crossing | undefined>): Promise<void> {
+  async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
     const current = this.#begin(root)
     const { view } = root
     await this.#retry(root, current, async () => {
-      const crossing = await make()
+      const catchUp = await make()
       if (!current()) return
-      if (!crossing) {
+      if (!catchUp) {
         this.#load(root, reason)
         return
       }
-      if (crossing.body) this.push(crossing.body)
-      await this.#catchUp([root], { points: new Map([[view, crossing.sequence]]), current, ids: false })
+      if (catchUp.body) this.push(catchUp.body)
+      await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
   }
 
   async #retry(root: Root, current: () => boolean, attempt: () => Promise<void>): Promise<void> {
-    await persist(attempt, current, (error) => {
+    await retryUntil(attempt, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
       this.failed(root.view)
@@ -263,18 +263,19 @@ export class Connection implements Viewer, Receiver, Member {
       return
     }
     if (!current()) return this.#restart(roots, begun)
-    const waysOf = (way: Way) => roots.filter((root) => wayOf(root.view, pointOf(root)) === way)
-    const [lost, told, recalled] = [waysOf('lost'), waysOf('told'), waysOf('recalled')]
+    const rootsBy = (strategy: ResumeStrategy) =>
+      roots.filter((root) => strategyOf(root.view, pointOf(root)) === strategy)
+    const [reset, replayed, diffed] = [rootsBy('reset'), rootsBy('replay'), rootsBy('diff')]
     // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
-    const together = told.length === this.#roots.length && new Set(told.map(pointOf)).size === 1
-    if (!together && lost.length === 0 && roots.length === this.#roots.length) this.#own.takeBack()
-    for (const root of lost) this.#load(root, 'history-lost')
-    for (const root of recalled)
-      void this.#cross(root, 'history-lost', () => this.#host.crossings.recall(root.view, pointOf(root)))
-    const still = told.map((root) => begun[roots.indexOf(root)])
+    const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
+    if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
+    for (const root of reset) this.#load(root, 'history-lost')
+    for (const root of diffed)
+      void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
+    const still = replayed.map((root) => begun[roots.indexOf(root)])
     const going = () => still.every((each) => each?.())
-    if (told.length === 0) return
-    const through = await this.#catchUp(told, { points, current: going, ids: together })
+    if (replayed.length === 0) return
+    const through = await this.#catchUp(replayed, { points, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
   }
 
@@ -304,7 +305,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
-    this.#seat.leave()
+    this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
       if (this.#session) this.send(this.#session)

@@ -1,4 +1,4 @@
-import { Gathered } from './chunk-list.ts'
+import { ChunkList } from './chunk-list.ts'
 
 /** Something that gathers chunks within a turn of the event loop and writes them at its end. */
 export interface Flushable {
@@ -9,7 +9,7 @@ export interface Flushable {
 /** Has everyone who gathered chunks within one turn of the event loop write them at its end. */
 export class Flusher {
   /** The empty list of this turn, with which to begin. */
-  empty = Gathered.begin()
+  empty = ChunkList.begin()
   #dirty: Flushable[] = []
   #scheduled = false
 
@@ -24,7 +24,7 @@ export class Flusher {
     this.#scheduled = false
     const dirty = this.#dirty
     this.#dirty = []
-    this.empty = Gathered.begin()
+    this.empty = ChunkList.begin()
     for (const flushable of dirty) flushable.flush()
   }
 }

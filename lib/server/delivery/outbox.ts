@@ -8,7 +8,7 @@ import type { Sink } from './sink.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /** In the place of an id that was taken back. */
-const TAKEN_BACK = Buffer.from(`id: ${NO_POSITION}\n`)
+const RETRACTED = Buffer.from(`id: ${NO_POSITION}\n`)
 
 /** What goes out to one client, and the positions that it carries. */
 export class Outbox {
@@ -47,7 +47,7 @@ export class Outbox {
    */
   pushFrame(entry: Entry, frame: Frame, withId: boolean): void {
     // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
-    if (this.#lastEntry === entry) this.withdrawId()
+    if (this.#lastEntry === entry) this.retractId()
     const line = withId ? this.#ids.line(entry.point, this.rights) : undefined
     if (line) this.queue.push(line)
     this.queue.push(frame.body)
@@ -67,13 +67,13 @@ export class Outbox {
    * client that is cut off in between has no position: with the one before, it would be told again what it
    * was told of the entry.
    */
-  withdrawId(): void {
-    if (this.#lastLine) this.queue.replace(this.#lastLine, TAKEN_BACK)
+  retractId(): void {
+    if (this.#lastLine) this.queue.replace(this.#lastLine, RETRACTED)
     this.#lastLine = undefined
   }
 
   /** From here on until the next position, the client holds more than the last one says. */
-  takeBack(): void {
+  invalidatePosition(): void {
     this.send({ event: 'ping', data: { timestamp: new Date().toISOString() }, id: NO_POSITION })
   }
 }

@@ -2,9 +2,9 @@ import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import { BARRIER } from '../feed/frame.ts'
+import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import { slicer } from '../support/scheduling.ts'
+import { timeSlicer } from '../support/scheduling.ts'
 import { isCompact, type Parts, PartsWriter, replaced } from '../view/parts.ts'
 import { documentsOf, loadSnapshot, type Snapshot } from '../view/snapshot.ts'
 import type { View } from '../view/view.ts'
@@ -14,7 +14,7 @@ import type { View } from '../view/view.ts'
  * overwritten or removed since the snapshot was read: it may not have had the right to see that. Those who
  * come at once share one snapshot, and those who come while it is being brought to the present the next one.
  */
-export class Presents {
+export class CurrentSnapshots {
   readonly #log: Log
   readonly #bringing = new WeakMap<View, Promise<Snapshot | undefined>>()
 
@@ -67,11 +67,11 @@ export class Presents {
     const oplist: DocumentOperation[] = []
     for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
       const shown = view.frame(entry)
-      if (shown === BARRIER) return undefined
+      if (shown === MUST_RELOAD) return undefined
       for (const operation of shown?.oplist ?? []) oplist.push(operation)
     }
     if (oplist.length === 0) return { ...snapshot, sequence }
-    const parts = view.cut
+    const parts = view.sortLimit
       ? await ordered(view.root, snapshot, oplist)
       : await unordered(view.root, snapshot, oplist)
     if (!isCompact(parts)) return undefined
@@ -115,7 +115,7 @@ async function ordered(root: string, before: Snapshot, oplist: readonly Document
   const list = new DocumentList([...(await documentsOf(before)).values()])
   list.apply(oplist)
   const writer = new PartsWriter(root, new Date().toISOString())
-  const turn = slicer()
+  const turn = timeSlicer()
   for (const document of list.list) {
     writer.add(idKey(document._id ?? null), JSON.stringify(document))
     const pause = turn()

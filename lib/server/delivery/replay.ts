@@ -1,4 +1,4 @@
-import { BARRIER, type Frame } from '../feed/frame.ts'
+import { type Frame, MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import type { View } from '../view/view.ts'
 import type { Outbox } from './outbox.ts'
@@ -41,7 +41,7 @@ export async function replay(
     for (const [view, point] of points) {
       if (at <= point || entry.feed !== view.feed) continue
       const shown = view.frame(entry)
-      if (shown === BARRIER) return 'barred'
+      if (shown === MUST_RELOAD) return 'barred'
       if (shown) frames.push(shown)
     }
     for (const frame of frames) outbox.pushFrame(entry, frame, ids)
@@ -49,9 +49,9 @@ export async function replay(
 }
 
 /** How a view goes on from a point: by what the log tells, by a difference, or not at all. */
-export type Way = 'told' | 'recalled' | 'lost'
+export type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
-export function wayOf(view: View, point: number): Way {
-  if (!view.reaches(point)) return 'lost'
-  return view.resumes(point) ? 'told' : 'recalled'
+export function strategyOf(view: View, point: number): ResumeStrategy {
+  if (!view.reaches(point)) return 'reset'
+  return view.resumes(point) ? 'replay' : 'diff'
 }

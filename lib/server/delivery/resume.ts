@@ -2,7 +2,7 @@ import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
-import { within } from '../support/scheduling.ts'
+import { withTimeout } from '../support/scheduling.ts'
 import type { PositionSeal } from '../tokens/position-seal.ts'
 import type { Claims } from '../tokens/token.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
@@ -12,7 +12,7 @@ import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 type Granted = Grant & Pick<Claims, 'session'>
 
 /** The process that a position is held against. */
-export interface Here {
+export interface ResumeContext {
   admissions: { positions: Pick<PositionSeal, 'open'>; regrants: Pick<Regrants, 'momentOf'> }
   epoch: string
   log: Log
@@ -21,7 +21,7 @@ export interface Here {
 }
 
 /** How a stream starts. */
-export interface Start {
+export interface ResumePlan {
   /** A position was presented: what isn't resumed must be reset. */
   presented: boolean
   /** For each view that can go on, the sequence up to which the client holds it; undefined where none can. */
@@ -29,7 +29,7 @@ export interface Start {
   /** Why the position does not hold at all. */
   reason?: string
   /** Why a view does not go on. */
-  why: (view: View) => string
+  reasonFor: (view: View) => string
 }
 
 /** Why a position, or a root, is not resumed. Sent to clients: it tells nothing of the data. */
@@ -39,14 +39,14 @@ export type Reason = 'position-unknown' | 'rights-changed' | 'history-lost'
  * For how long a stream may wait for a source to come to where another node had read it already, in
  * milliseconds.
  */
-const PATIENCE = 5_000
+const POSITION_TIMEOUT_MS = 5_000
 /**
  * For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile.
  */
-const MOST_PATIENCE = 30_000
+const SOURCE_TIMEOUT_MS = 30_000
 
 /** The event that a stream begins with. */
-export function manifestOf(views: readonly View[], { points, reason }: Start): ServerEvent {
+export function manifestOf(views: readonly View[], { points, reason }: ResumePlan): ServerEvent {
   return {
     event: 'manifest',
     data: {
@@ -69,14 +69,14 @@ export function resumeFrom(
   text: string | undefined,
   views: readonly View[],
   claims: Granted | undefined,
-  here: Here,
-): Start | Promise<Start> {
+  here: ResumeContext,
+): ResumePlan | Promise<ResumePlan> {
   const behind = claims ? views.filter((view) => isBehind(view, claims)) : []
   if (behind.length === 0) return startFrom(text, views, claims, here)
   const granted = behind.map(({ root, feed }) => placeIn(claims, root, feed))
-  return Promise.all(behind.map(({ feed }, index) => feed.reached(granted[index] ?? '', PATIENCE))).then(() =>
-    startFrom(text, views, claims, here),
-  )
+  return Promise.all(
+    behind.map(({ feed }, index) => feed.reached(granted[index] ?? '', POSITION_TIMEOUT_MS)),
+  ).then(() => startFrom(text, views, claims, here))
 }
 
 /**
@@ -98,9 +98,9 @@ function startFrom(
   text: string | undefined,
   views: readonly View[],
   claims: Granted | undefined,
-  here: Here,
-): Start | Promise<Start> {
-  if (text === undefined) return { presented: false, why: () => 'position-unknown' }
+  here: ResumeContext,
+): ResumePlan | Promise<ResumePlan> {
+  if (text === undefined) return { presented: false, reasonFor: () => 'position-unknown' }
   const opened = here.admissions.positions.open(text)
   const position = opened === undefined ? undefined : parsePosition(opened)
   if (!position) return refused('position-unknown')
@@ -132,7 +132,7 @@ function startFrom(
 async function locate(
   views: readonly View[],
   adapters: readonly string[],
-  { log, feeds }: Here,
+  { log, feeds }: ResumeContext,
 ): Promise<Map<View, number>> {
   const points = new Map<View, number>()
   const find = async (view: View) => {
@@ -147,28 +147,28 @@ async function locate(
     await view.open()
     // A reset would have to wait for the same.
     await feed.present()
-    if (!(await feed.reached(position, PATIENCE))) return
+    if (!(await feed.reached(position, POSITION_TIMEOUT_MS))) return
     const sequence = log.find(feed, feed.index ?? 0, position)
     if (sequence !== undefined && view.reaches(sequence, position)) points.set(view, sequence)
   }
   // Which cannot be opened is not resumed, and says why when it is loaded.
   await Promise.all(
     views.map((view) =>
-      within(
+      withTimeout(
         find(view).catch(() => {}),
-        MOST_PATIENCE,
+        SOURCE_TIMEOUT_MS,
       ),
     ),
   )
   return points
 }
 
-function refused(reason: Reason): Start {
-  return { presented: true, reason, why: () => reason }
+function refused(reason: Reason): ResumePlan {
+  return { presented: true, reason, reasonFor: () => reason }
 }
 
-function resumed(held: readonly View[], points: ReadonlyMap<View, number>): Start {
+function resumed(held: readonly View[], points: ReadonlyMap<View, number>): ResumePlan {
   const why = (view: View): Reason => (held.includes(view) ? 'history-lost' : 'rights-changed')
-  if (points.size > 0) return { presented: true, points, why }
-  return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', why }
+  if (points.size > 0) return { presented: true, points, reasonFor: why }
+  return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', reasonFor: why }
 }

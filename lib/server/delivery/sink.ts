@@ -23,9 +23,9 @@ const PROBING = 11_000
  * A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less
  * than this, in milliseconds.
  */
-const LEAST_PATIENCE = 5_000
+const MIN_PROBE_TIMEOUT_MS = 5_000
 /** What a timer can wait at most, in milliseconds. */
-const MOST_PATIENCE = 2_147_483_647
+const MAX_PROBE_TIMEOUT_MS = 2_147_483_647
 
 /**
  * A sink over an HTTP response whose head is written already.
@@ -52,7 +52,7 @@ export class ResponseSink implements Sink {
     this.#response = response
     this.#socket = socketOf(response)
     this.#stream = streamOf(response)
-    this.#patience = Math.min(MOST_PATIENCE, Math.max(LEAST_PATIENCE, heartbeat * 2))
+    this.#patience = Math.min(MAX_PROBE_TIMEOUT_MS, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
     // Once the response has ended, whoever ended it, its socket may be carrying the next one.
     response.on('prefinish', () => {
       this.#ended = true
@@ -130,7 +130,7 @@ function socketOf(response: ServerResponse): Socket | undefined {
 export function endResponse(response: ServerResponse): void {
   response.end()
   const carrier = streamOf(response) ?? response.socket
-  if (carrier && carrier.writableLength > 0) carrier.setTimeout(LEAST_PATIENCE, () => carrier.destroy())
+  if (carrier && carrier.writableLength > 0) carrier.setTimeout(MIN_PROBE_TIMEOUT_MS, () => carrier.destroy())
 }
 
 /** The HTTP/2 stream of a response, which is then one of Node's compatibility API. */

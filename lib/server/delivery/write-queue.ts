@@ -1,22 +1,22 @@
-import { yieldTurn } from '../support/scheduling.ts'
-import type { Gathered } from './chunk-list.ts'
+import { yieldToEventLoop } from '../support/scheduling.ts'
+import type { ChunkList } from './chunk-list.ts'
 import type { Flushable, Flusher } from './flusher.ts'
 import type { Sink } from './sink.ts'
 
 /** With so many bytes waiting, in memory or in the socket, a reader counts as behind. */
-const BEHIND = 64 * 1024
+const BEHIND_BYTES = 64 * 1024
 
 /**
  * What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's
  * sockets.
  */
-const MOST_KEPT = 64 * 1024
+const MAX_KEPT = 64 * 1024
 
 /** What waits to be written to one sink: gathered within a turn of the event loop, written at its end. */
 export class WriteQueue implements Flushable {
   readonly #sink: Sink
   readonly #flusher: Flusher
-  #gathered: Gathered | undefined
+  #gathered: ChunkList | undefined
   /** The sink holds no more than this. */
   #held = 0
   #bound = Number.POSITIVE_INFINITY
@@ -40,7 +40,7 @@ export class WriteQueue implements Flushable {
   }
 
   get behind(): boolean {
-    return this.#bytes > BEHIND || this.#sink.buffered() > BEHIND
+    return this.#bytes > BEHIND_BYTES || this.#sink.buffered() > BEHIND_BYTES
   }
 
   /** Whether {@link WriteQueue.buffered} is over a bound. The sink is asked only where it may be. */
@@ -72,7 +72,7 @@ export class WriteQueue implements Flushable {
     if (this.#closed) return
     const held = this.#held + bytes.length
     if (held > this.#bound && this.#sink.buffered() + bytes.length > this.#bound) this.#exceeded?.()
-    else if (this.#sink.write(bytes, framed)) this.#held = held < MOST_KEPT ? held : MOST_KEPT
+    else if (this.#sink.write(bytes, framed)) this.#held = held < MAX_KEPT ? held : MAX_KEPT
     else this.#held = this.#sink.buffered()
   }
 
@@ -94,20 +94,20 @@ export class WriteQueue implements Flushable {
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
-    this.#held = gathered.writeTo(this.#sink) ? MOST_KEPT : this.#sink.buffered()
+    this.#held = gathered.writeTo(this.#sink) ? MAX_KEPT : this.#sink.buffered()
   }
 
   /** Resolves when the reader has taken enough of what was written, in a later turn in any case. */
   async room(): Promise<void> {
     this.flush()
-    if (this.#sink.buffered() > BEHIND) {
+    if (this.#sink.buffered() > BEHIND_BYTES) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
         this.#sink.onDrain(resolve)
       })
     }
     // A drain that is awaited may come in the same turn: others get theirs in any case.
-    await yieldTurn()
+    await yieldToEventLoop()
   }
 
   /** Lets go of what waits here; calls back once the sink's own bytes were taken. */

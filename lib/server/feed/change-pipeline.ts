@@ -1,12 +1,12 @@
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../../source/source.ts'
-import { persist } from '../support/scheduling.ts'
+import { retryUntil } from '../support/scheduling.ts'
 import { groupChanges } from './change.ts'
 import { complete, type Found, lookUp } from './lookup.ts'
-import { Waiting } from './position-waiters.ts'
-import { netChanges } from './transaction.ts'
+import { PositionWaiters } from './position-waiters.ts'
+import { coalesceTransaction } from './transaction.ts'
 
-/** Where an intake hands on what it took in. */
-export interface IntakeHost {
+/** Where an pipeline hands on what it took in. */
+export interface PipelineHost {
   /** Whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
   /**
@@ -29,27 +29,27 @@ interface ChangesMessage {
 type Message = ChangesMessage | { kind: 'lost'; reason: string; position: string }
 
 /** How often documents are looked up again because more changes need theirs meanwhile. */
-const MOST_ROUNDS = 5
+const MAX_ROUNDS = 5
 
 /**
  * What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked
  * up before the change is handed on.
  */
-export class Intake {
+export class ChangePipeline {
   /** What the adapter is to tell. */
   readonly listener: ChangeListener
   readonly #adapter: Adapter
-  readonly #host: IntakeHost
+  readonly #host: PipelineHost
   readonly #inbox: Message[] = []
-  readonly #arrivals: Waiting
+  readonly #arrivals: PositionWaiters
   /** Until it is begun, and while something is being looked up, what comes waits. */
   #busy = true
   #closed = false
 
-  constructor(adapter: Adapter, host: IntakeHost) {
+  constructor(adapter: Adapter, host: PipelineHost) {
     this.#adapter = adapter
     this.#host = host
-    this.#arrivals = new Waiting(adapter)
+    this.#arrivals = new PositionWaiters(adapter)
     this.listener = {
       changes: (changes, position) => this.#receive({ kind: 'changes', changes, position }),
       progress: (position) => this.#receive({ kind: 'changes', changes: [], position }),
@@ -70,13 +70,13 @@ export class Intake {
   close(): void {
     this.#closed = true
     this.#inbox.length = 0
-    this.#arrivals.giveUp()
+    this.#arrivals.cancelAll()
   }
 
   #receive(message: Message): void {
     if (this.#closed) return
     this.#inbox.push(message)
-    if (message.kind === 'lost') this.#arrivals.giveUp()
+    if (message.kind === 'lost') this.#arrivals.cancelAll()
     else this.#arrivals.reached(message.position)
     if (!this.#busy) this.#drain()
   }
@@ -87,7 +87,7 @@ export class Intake {
       if (message.kind === 'lost') {
         this.#host.deliver()
         this.#host.lost(message.reason, message.position)
-      } else if (this.#handOn(message)) {
+      } else if (this.#dispatchAll(message)) {
         this.#busy = true
         break
       }
@@ -99,11 +99,11 @@ export class Intake {
    * Hands changes on, group by group, since what one needs may depend on what was shown of those before it;
    * true where a document must be looked up first.
    */
-  #handOn(message: ChangesMessage): boolean {
+  #dispatchAll(message: ChangesMessage): boolean {
     const { changes, position } = message
     let done = 0
     for (const group of groupChanges(changes)) {
-      const net = netChanges(group)
+      const net = coalesceTransaction(group)
       if (net.some((change) => this.#needsDocument(change))) {
         void this.#lookUp({ ...message, changes: changes.slice(done) }).then(() => {
           if (!this.#closed) this.begin()
@@ -130,12 +130,12 @@ export class Intake {
   async #lookUp(message: ChangesMessage): Promise<void> {
     let { changes, position } = message
     let found: Found = { documents: new Map(), position: undefined }
-    for (let round = 1; round <= MOST_ROUNDS; round++) {
+    for (let round = 1; round <= MAX_ROUNDS; round++) {
       const needed = netOf(changes).filter((change) => this.#needsDocument(change))
       const attempt = async () => {
         found = await lookUp(this.#adapter, needed)
       }
-      await persist(
+      await retryUntil(
         attempt,
         () => !this.#closed,
         (error) => this.#host.failed(error),
@@ -154,7 +154,11 @@ export class Intake {
     if (found.position !== undefined) this.#host.dispatch(netOf(whole), position, whole[0]?.position)
     else
       for (const group of groupChanges(whole))
-        this.#host.dispatch(netChanges(group), group.at(-1)?.position ?? position, group[0]?.position)
+        this.#host.dispatch(
+          coalesceTransaction(group),
+          group.at(-1)?.position ?? position,
+          group[0]?.position,
+        )
   }
 
   async #arrived(position: string): Promise<void> {
@@ -186,5 +190,5 @@ export class Intake {
 }
 
 function netOf(changes: readonly Change[]): Change[] {
-  return groupChanges(changes).flatMap(netChanges)
+  return groupChanges(changes).flatMap(coalesceTransaction)
 }

@@ -61,22 +61,22 @@ export function sizeOf(change: Change): number {
   if (change.kind === 'clear' || change.kind === 'reload') return OVERHEAD
   const { operations, document, before } = change
   // What was before is about as large as what is there after.
-  const documents = document && before ? 2 * weigh(document) : weigh(document ?? before)
-  return OVERHEAD + weigh(operations) + documents
+  const documents = document && before ? 2 * estimateBytes(document) : estimateBytes(document ?? before)
+  return OVERHEAD + estimateBytes(operations) + documents
 }
 
 /**
  * What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would
  * be used but its length; of a long list it takes a sample.
  */
-export function weigh(value: unknown): number {
+export function estimateBytes(value: unknown): number {
   if (typeof value === 'string') return TEXT + value.length
   if (typeof value !== 'object' || value === null) return 0
   let bytes = OBJECT
   if (Array.isArray(value)) {
     const sample = Math.min(value.length, SAMPLE)
-    for (let i = 0; i < sample; i++) bytes += ((VALUE + weigh(value[i])) * value.length) / sample
-  } else for (const name in value) bytes += VALUE + weigh((value as Record<string, unknown>)[name])
+    for (let i = 0; i < sample; i++) bytes += ((VALUE + estimateBytes(value[i])) * value.length) / sample
+  } else for (const name in value) bytes += VALUE + estimateBytes((value as Record<string, unknown>)[name])
   return Math.round(bytes)
 }
 

@@ -1,12 +1,12 @@
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
-import { within } from '../support/scheduling.ts'
+import { withTimeout } from '../support/scheduling.ts'
 import { Batch, type Target } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
-import { Intake } from './change-pipeline.ts'
+import { ChangePipeline } from './change-pipeline.ts'
 import type { Entry, Log } from './log.ts'
-import { Waiting } from './position-waiters.ts'
+import { PositionWaiters } from './position-waiters.ts'
 import { type Routed, Router } from './router.ts'
 
 /** A view, as far as its feed routes changes to it. */
@@ -63,11 +63,11 @@ export class Feed {
   #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
-  #intake: Intake | undefined
+  #pipeline: ChangePipeline | undefined
   #asking: Promise<string | undefined> | undefined
   readonly #batch = new Batch()
   /** Those who wait until the log has come to a position. */
-  readonly #waiting: Waiting
+  readonly #waiting: PositionWaiters
 
   /** @param collection one of the adapter's collections, to ask where the source is */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
@@ -76,7 +76,7 @@ export class Feed {
     this.#collection = collection
     this.#host = host
     this.floor = host.log.head
-    this.#waiting = new Waiting(adapter)
+    this.#waiting = new PositionWaiters(adapter)
   }
 
   /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
@@ -143,7 +143,7 @@ export class Feed {
       return head !== undefined && adapter.compare(head, position ?? '') > 0 ? head : position
     }
     if (!adapter.past) return this.position
-    this.#asking ??= within(
+    this.#asking ??= withTimeout(
       adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
       ASKING_TIMEOUT_MS,
     )
@@ -167,10 +167,10 @@ export class Feed {
     this.#opening = undefined
     this.#closing = (async () => {
       await opening.catch(() => {})
-      this.#intake?.close()
+      this.#pipeline?.close()
       const subscription = this.#subscription
       this.#subscription = undefined
-      this.#waiting.giveUp()
+      this.#waiting.cancelAll()
       try {
         await subscription?.close()
       } catch (error) {
@@ -186,7 +186,7 @@ export class Feed {
     await this.#closing
     // What comes while open() is under way waits: whether it continues the log is known only from the
     // subscription's position.
-    const intake = new Intake(this.adapter, {
+    const pipeline = new ChangePipeline(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
       dispatch: (changes, position, begin) => this.#dispatch(changes, position, begin),
@@ -194,11 +194,11 @@ export class Feed {
       lost: (reason, position) => this.#lost(reason, position),
       failed: (error) => this.#failed(error),
     })
-    this.#intake = intake
+    this.#pipeline = pipeline
     try {
-      this.#subscription = await this.adapter.open(intake.listener, await this.#from())
+      this.#subscription = await this.adapter.open(pipeline.listener, await this.#from())
     } catch (error) {
-      intake.close()
+      pipeline.close()
       throw error
     }
     const { position } = this.#subscription
@@ -208,7 +208,7 @@ export class Feed {
       if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
     }
     this.#host.onDebug(`${this.adapter.name}: opened`)
-    intake.begin()
+    pipeline.begin()
   }
 
   /**
@@ -299,7 +299,7 @@ export class Feed {
   #lost(reason: string, position: string): void {
     this.#gap(position)
     this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
-    this.#waiting.giveUp()
+    this.#waiting.cancelAll()
     for (const view of this.#allViews()) view.lost('history-lost')
   }
 

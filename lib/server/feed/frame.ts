@@ -57,15 +57,15 @@ export class Frame {
 }
 
 /** An entry that can't be told as a delta: the root must be read again. */
-export const BARRIER = Symbol('barrier')
+export const MUST_RELOAD = Symbol('barrier')
 
 /** What a view shows of an entry. */
-export type Shown = Frame | typeof BARRIER
+export type FrameResult = Frame | typeof MUST_RELOAD
 
 /**
  * So many lines of a point are kept: of more rights than these, few have a second connection that comes soon.
  */
-const MOST_LINES = 1_000
+const MAX_LINES = 1_000
 
 /**
  * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of
@@ -93,7 +93,7 @@ export class IdLines {
     let line = this.#lines.get(rights)
     if (!line) {
       line = Buffer.from(`id: ${this.#seal.seal(formatPosition(point, rights))}\n`)
-      if (this.#lines.size >= MOST_LINES) this.#lines.clear()
+      if (this.#lines.size >= MAX_LINES) this.#lines.clear()
       this.#lines.set(rights, line)
     }
     return line

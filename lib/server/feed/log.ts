@@ -1,6 +1,6 @@
 import type { Change } from '../../source/source.ts'
 import type { Replay } from '../options/options.ts'
-import type { Shown } from './frame.ts'
+import type { FrameResult } from './frame.ts'
 
 /** The feed that an entry comes from, as far as the log searches positions of its adapter. */
 export interface Origin {
@@ -26,7 +26,7 @@ export interface Entry {
   readonly adapters: readonly string[]
   readonly time: number
   /** How each view that the entry touches shows it. */
-  readonly frames: Map<object, Shown>
+  readonly frames: Map<object, FrameResult>
   /** What it takes, in bytes, with its frames. */
   bytes: number
 }

@@ -6,7 +6,7 @@ interface Waiter {
 }
 
 /** Those who wait until a source has come to a position. */
-export class Waiting {
+export class PositionWaiters {
   readonly #adapter: Adapter
   readonly #waiters = new Set<Waiter>()
 
@@ -41,7 +41,7 @@ export class Waiting {
   }
 
   /** Nobody gets there any more: the source was closed, or its history is lost. */
-  giveUp(): void {
+  cancelAll(): void {
     for (const waiter of [...this.#waiters]) waiter.resolve(false)
   }
 }

@@ -4,7 +4,7 @@ import { documentAfter, touchedBy } from './change.ts'
 
 /** A view, as far as a router finds those that a change may touch. */
 export interface Routed {
-  readonly lens: {
+  readonly filter: {
     /** The values that fields must have, as far as the criteria demands plain values. */
     readonly equalities: ReadonlyMap<string, readonly Scalar[]>
     /** The fields at the top of documents that the criteria and the order look at. */
@@ -155,7 +155,7 @@ export class Router<View extends Routed> {
   #bestPlace(view: View): Place | undefined {
     let best: Place | undefined
     let least = Number.POSITIVE_INFINITY
-    for (const [field, values] of view.lens.equalities) {
+    for (const [field, values] of view.filter.equalities) {
       const views = this.#index.get(field)
       let crowd = 0
       for (const value of values) crowd += views?.get(value)?.size ?? 0
@@ -167,7 +167,7 @@ export class Router<View extends Routed> {
   }
 
   #count(view: View, place: Place, by: number): void {
-    for (const field of view.lens.fields) {
+    for (const field of view.filter.fields) {
       if (field === place.field) continue
       const count = (this.#readers.get(field) ?? 0) + by
       if (count > 0) this.#readers.set(field, count)

@@ -11,7 +11,7 @@ import { documentAfter } from './change.ts'
  * source never had, and nobody may be told: neither the values, nor, where it matched a criteria only then,
  * the document. The changes' positions go on to ascend.
  */
-export function netChanges(group: readonly Change[]): readonly Change[] {
+export function coalesceTransaction(group: readonly Change[]): readonly Change[] {
   if (group.length === 1) return group
   const net = new Map<string, Change>()
   try {

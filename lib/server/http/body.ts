@@ -7,7 +7,7 @@ import { field, isObject, toJson } from '../../model/json.ts'
 export const MAX_BODY_BYTES = 512_000
 
 /** The shortest body with a field, in bytes. */
-const LEAST_BODY = '{"identity":0}'.length
+const MIN_BODY = '{"identity":0}'.length
 
 const MEND = 'Mount Particle before that middleware, or have it leave application/json to express.json()'
 
@@ -54,7 +54,7 @@ function bodyRead(request: Request): unknown {
   if (body instanceof Uint8Array)
     return parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString())
   const length = headers['content-encoding'] ? 0 : Number(headers['content-length'] ?? 0)
-  const isLost = isObject(body) && Object.keys(body).length === 0 && length >= LEAST_BODY
+  const isLost = isObject(body) && Object.keys(body).length === 0 && length >= MIN_BODY
   if (body === undefined || isLost) {
     throw invalid(`The body was read by a middleware before Particle, which kept nothing of it. ${MEND}`)
   }

@@ -6,7 +6,7 @@ import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
 import type { Admitted, Granted } from '../auth/admission.ts'
-import { Rights } from '../auth/revocations.ts'
+import { Revocations } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
@@ -143,7 +143,7 @@ function split(url: string): [string, string] {
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   refuseWhenClosing(exchange)
-  const at = Rights.now()
+  const at = Revocations.now()
   const body = await readJson(request, ['identity', 'previous', 'carrier'])
   const {
     identity = null,

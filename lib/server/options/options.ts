@@ -109,9 +109,9 @@ export interface ResolvedOptions {
 }
 
 /** What a timer can wait at most, in milliseconds; one that is set for longer ends at once. */
-export const MOST_TIMER = 2_147_483_647
+export const MAX_TIMER = 2_147_483_647
 /** A hundred years, in milliseconds. */
-const MOST_TTL = 3_155_760_000_000
+const MAX_TTL = 3_155_760_000_000
 
 const KNOWN = [
   'identityLookup',
@@ -158,8 +158,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
-  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MOST_TIMER)
-  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MOST_TTL)
+  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MAX_TIMER)
+  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MAX_TTL)
   if (sessionTtl < heartbeat * 2)
     refuse(
       `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
@@ -177,7 +177,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     audience: audienceOf(options.audience),
     sessionTtl,
     heartbeat,
-    retry: number('retry', options.retry, DEFAULTS.retry, 0, MOST_TIMER),
+    retry: number('retry', options.retry, DEFAULTS.retry, 0, MAX_TIMER),
     maxBufferedBytes: number('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, 1_024),
     replay: {
       bytes: number('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),

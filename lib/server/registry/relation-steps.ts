@@ -3,7 +3,7 @@ import type { Relation } from '../../policy/relation.ts'
 import type { Feed } from '../feed/feed.ts'
 
 /** A step of a relation, with the feed of its collection. */
-export interface FollowedStep {
+export interface RelationStep {
   feed: Feed
   collection: string
   from: string
@@ -11,9 +11,9 @@ export interface FollowedStep {
 }
 
 /** A relation of a source, and where an identity starts in it; undefined where the identity lacks that. */
-export interface Followed {
+export interface IdentityRelation {
   relation: Relation
-  steps: readonly FollowedStep[]
+  steps: readonly RelationStep[]
   start: readonly Json[] | undefined
 }
 

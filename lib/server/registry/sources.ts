@@ -14,7 +14,7 @@ import {
 } from '../../policy/criteria.ts'
 import { identityKey } from '../../policy/identity.ts'
 import { type Manifest, parseManifest } from '../../policy/manifest.ts'
-import { type Cut, parseCut } from '../../policy/order.ts'
+import { parseSortLimit, type SortLimit } from '../../policy/order.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../../policy/relation.ts'
 import { CallbackAdapter, type CallbackSource, returnsNothing } from '../../source/callbacks/index.ts'
 import type { CollectionHandle } from '../../source/source.ts'
@@ -26,7 +26,7 @@ import type { ServerOptions } from '../options/options.ts'
 import type { DataSource } from '../options/source-options.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
 import { Moments } from './moments.ts'
-import type { Followed, FollowedStep, RelatedValues } from './relation-steps.ts'
+import type { IdentityRelation, RelatedValues, RelationStep } from './relation-steps.ts'
 
 /** A view of a source; its feed is made when it is taken up. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
@@ -52,7 +52,7 @@ interface CollectionSource extends Source {
   feed: Feed
   collection: CollectionHandle
   criteria: Criteria | undefined
-  cut: Cut | undefined
+  sortLimit: SortLimit | undefined
   sample: ViewSpec['sample']
 }
 
@@ -84,7 +84,7 @@ export class Sources {
   readonly #sources: readonly (CallbacksSource | CollectionSource)[]
   readonly #host: FeedHost
   readonly #onError: (error: ParticleError) => void
-  readonly #relations = new Map<Relation, readonly FollowedStep[]>()
+  readonly #relations = new Map<Relation, readonly RelationStep[]>()
   readonly #feeds = new Map<unknown, Feed>()
   readonly #warnings: Warnings
   readonly #references: References
@@ -145,7 +145,7 @@ export class Sources {
   }
 
   /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
-  relationsOf(identity: Json): Followed[] {
+  relationsOf(identity: Json): IdentityRelation[] {
     return [...this.#relations].map(([relation, steps]) => ({
       relation,
       steps,
@@ -170,14 +170,14 @@ export class Sources {
           collection: '',
           query: {},
           matches: undefined,
-          cut: undefined,
+          sortLimit: undefined,
           shared: false,
           makeFeed: () =>
             new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
         }
       }
       const query = this.#queryOf(source, identity, valuesOf)
-      const { cut } = source
+      const { sortLimit } = source
       const all = query !== null && Object.keys(query).length === 0
       return {
         key: JSON.stringify([
@@ -185,14 +185,14 @@ export class Sources {
           text,
           source.collection.collectionName,
           query === null ? null : canonicalQuery(query),
-          ...(cut ? [cut.order.text, cut.limit] : []),
+          ...(sortLimit ? [sortLimit.order.text, sortLimit.limit] : []),
         ]),
         root,
         manifest,
         collection: source.collection.collectionName,
         query: query ?? { _id: { $in: [] } },
         matches: all ? undefined : query === null ? () => false : matcher(query),
-        cut,
+        sortLimit,
         shared: true,
         sample: source.sample,
         makeFeed: () => source.feed,
@@ -292,15 +292,23 @@ function parseSource(
         `${where}.criteria shows nothing to anybody: its block has no return; an arrow function returns a query by ({ ... }), in parentheses`,
       )
     }
-    const cut = parseCut(given.sort, given.limit, where)
+    const sortLimit = parseSortLimit(given.sort, given.limit, where)
     const sample = fieldHint(
       [
         { where: `${where}.manifest`, names: listedBy(manifest) },
-        { where: `${where}.sort`, names: cut?.order.fields ?? [] },
+        { where: `${where}.sort`, names: sortLimit?.order.fields ?? [] },
       ],
       warnings,
     )
-    return { kind: 'collection', ...common, feed: feedOf(collection), collection, criteria, cut, sample }
+    return {
+      kind: 'collection',
+      ...common,
+      feed: feedOf(collection),
+      collection,
+      criteria,
+      sortLimit,
+      sample,
+    }
   }
   if (typeof given.payload !== 'function')
     refuse('needs a collection, or the function payload(identity, done)')

@@ -6,9 +6,9 @@ import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { Dependency, DependsOn } from '../options/source-options.ts'
 import { isHandle, type Sources } from '../registry/sources.ts'
-import { within } from '../support/scheduling.ts'
-import { digestOf, type Watched, type Watches, type WatchSpec } from './live-query.ts'
-import { Related } from './relations.ts'
+import { withTimeout } from '../support/scheduling.ts'
+import { digestOf, type LiveQueries, type LiveQueryHandle, type LiveQuerySpec } from './live-query.ts'
+import { RelationResolver } from './relations.ts'
 
 /** How long a client waits until its relations and dependencies are read, in milliseconds. */
 const PATIENCE = 5_000
@@ -18,7 +18,7 @@ const REPORT_PAUSE_MS = 60_000
 
 /** What an identity depends on, watched until it is closed. */
 export class Watching {
-  readonly #watched: Watched[] = []
+  readonly #watched: LiveQueryHandle[] = []
   readonly #listener: () => void
   readonly #waiting: (() => void)[] = []
 
@@ -39,7 +39,7 @@ export class Watching {
     if (this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  add(watches: Watches, spec: WatchSpec): void {
+  add(watches: LiveQueries, spec: LiveQuerySpec): void {
     this.#watched.push(watches.take(spec, () => this.#tell()))
   }
 
@@ -62,9 +62,9 @@ export class Watching {
  * What the server follows on its clients' account: what they are related to, and what their identities depend
  * on.
  */
-export class Following {
+export class Dependencies {
   readonly #sources: Sources
-  readonly #watches: Watches
+  readonly #watches: LiveQueries
   readonly #dependsOn: DependsOn | undefined
   readonly #onError: (error: unknown) => void
   readonly #references: References
@@ -73,7 +73,7 @@ export class Following {
   /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` where `dependsOn` isn't right */
   constructor(
     sources: Sources,
-    watches: Watches,
+    watches: LiveQueries,
     dependsOn: DependsOn | undefined,
     onError: (error: unknown) => void,
   ) {
@@ -93,14 +93,14 @@ export class Following {
    * What an identity is related to, as far as it was read; undefined where no source follows a relation.
    * `Sources.viewsOf` tells what this throws.
    */
-  related(identity: Json): Related | undefined {
+  related(identity: Json): RelationResolver | undefined {
     const followed = this.#sources.relationsOf(identity)
-    return followed.length > 0 ? new Related(followed, this.#watches) : undefined
+    return followed.length > 0 ? new RelationResolver(followed, this.#watches) : undefined
   }
 
   /**
    * Resolves once what an identity is related to and what it depends on was read; for a short while,
-   * {@link Following.related} and {@link Following.dependencies} find it at hand.
+   * {@link Dependencies.related} and {@link Dependencies.dependencies} find it at hand.
    * @throws ParticleError `UNAVAILABLE` where it can't be read in time
    */
   async settle(identity: Json, given: Json): Promise<void> {
@@ -108,7 +108,7 @@ export class Following {
     const watching = this.watch(identity, given, () => {})
     if (!related && !watching) return
     try {
-      const read = await within(Promise.all([related?.settled(), watching?.settled()]), PATIENCE)
+      const read = await withTimeout(Promise.all([related?.settled(), watching?.settled()]), PATIENCE)
       if (read) return
       throw new ParticleError(
         'UNAVAILABLE',
@@ -129,7 +129,7 @@ export class Following {
   }
 
   /**
-   * Watches what an identity depends on; undefined where that is nothing. What the application does wrong
+   * LiveQueries what an identity depends on; undefined where that is nothing. What the application does wrong
    * there is reported.
    */
   watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
@@ -163,7 +163,7 @@ export class Following {
     this.#onError(new ParticleError('CALLBACK_FAILED', `dependsOn failed: ${cause}`, { cause }))
   }
 
-  #specsOf(dependsOn: DependsOn, identity: Json, given: Json): WatchSpec[] {
+  #specsOf(dependsOn: DependsOn, identity: Json, given: Json): LiveQuerySpec[] {
     this.#references.look(identity)
     const list = typeof dependsOn === 'function' ? parsed(dependsOn(identity, given) ?? []) : dependsOn
     return list.flatMap(({ collection, criteria = {} }) => {

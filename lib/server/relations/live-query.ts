@@ -6,9 +6,9 @@ import { identityKey } from '../../policy/identity.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import type { Query } from '../../source/source.ts'
 import type { Feed } from '../feed/feed.ts'
-import { BARRIER } from '../feed/frame.ts'
+import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import { persist } from '../support/scheduling.ts'
+import { retryUntil } from '../support/scheduling.ts'
 import { documentsOf } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
@@ -17,10 +17,10 @@ import type { Receiver, Viewer } from '../view/view-spec.ts'
  * How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream
  * it is not to be read twice.
  */
-const LINGER = 1_000
+const LINGER_MS = 1_000
 
 /** Which documents the server itself looks at. */
-export interface WatchSpec {
+export interface LiveQuerySpec {
   feed: Feed
   collection: string
   query: Query
@@ -32,7 +32,7 @@ export interface WatchSpec {
  * Documents that the server looks at on its own account: a view that no client sees, and those who are told
  * when it changes.
  */
-class Watch implements Viewer, Receiver {
+class LiveQuery implements Viewer, Receiver {
   /**
    * The documents as they were last known; undefined before they were first read. While they are read again,
    * those of before stand.
@@ -48,7 +48,7 @@ class Watch implements Viewer, Receiver {
   /** Counts the readings: what an earlier one still does is of no effect. */
   #turn = 0
 
-  constructor(key: string, { query, ...spec }: WatchSpec, log: Log, onError: (error: unknown) => void) {
+  constructor(key: string, { query, ...spec }: LiveQuerySpec, log: Log, onError: (error: unknown) => void) {
     const matches = Object.keys(query).length === 0 ? undefined : matcher(query)
     this.#key = key
     this.#log = log
@@ -123,7 +123,7 @@ class Watch implements Viewer, Receiver {
         return
       }
     }
-    void persist(attempt, current, this.#onError)
+    void retryUntil(attempt, current, this.#onError)
   }
 
   /** Works what came after a snapshot off, up to the present; false where that can't be told. */
@@ -131,7 +131,7 @@ class Watch implements Viewer, Receiver {
     if (!this.view.resumes(sequence)) return false
     for (const entry of this.#log.after(sequence, this.view.feed)) {
       const shown = this.view.frame(entry)
-      if (shown === BARRIER) return false
+      if (shown === MUST_RELOAD) return false
       if (shown) list.apply(shown.oplist)
     }
     return true
@@ -144,20 +144,20 @@ export function digestOf(texts: readonly string[]): string {
 }
 
 /** A share in a watch, until it is released. */
-export interface Watched {
-  /** See {@link Watch}. */
+export interface LiveQueryHandle {
+  /** See {@link LiveQuery}. */
   readonly documents: readonly Document[] | undefined
   readonly digest: string | undefined
   release(): void
 }
 
 /** What the server looks at on its own account: equal watches are one. */
-export class Watches {
+export class LiveQueries {
   readonly #log: Log
   readonly #onError: (error: unknown) => void
-  readonly #watches = new Map<Feed, Map<string, Watch>>()
+  readonly #watches = new Map<Feed, Map<string, LiveQuery>>()
   /** Those that nobody needs any more: how they go on, and how they end. */
-  readonly #lingering = new Map<Watch, { stay: () => void; end: () => void }>()
+  readonly #lingering = new Map<LiveQuery, { stay: () => void; end: () => void }>()
   readonly #closings = new Set<Promise<void>>()
 
   constructor(log: Log, onError: (error: unknown) => void) {
@@ -166,11 +166,11 @@ export class Watches {
   }
 
   /** Looks at documents; `listener` is told, in the very step of a change, whenever they are others. */
-  take(spec: WatchSpec, listener: () => void): Watched {
+  take(spec: LiveQuerySpec, listener: () => void): LiveQueryHandle {
     const key = JSON.stringify([spec.collection, canonicalQuery(spec.query), spec.manifest])
-    const ofFeed = this.#watches.get(spec.feed) ?? new Map<string, Watch>()
+    const ofFeed = this.#watches.get(spec.feed) ?? new Map<string, LiveQuery>()
     this.#watches.set(spec.feed, ofFeed)
-    const watch = ofFeed.get(key) ?? new Watch(key, spec, this.#log, this.#onError)
+    const watch = ofFeed.get(key) ?? new LiveQuery(key, spec, this.#log, this.#onError)
     ofFeed.set(key, watch)
     this.#lingering.get(watch)?.stay()
     // Two may share a function: each has a place of its own.
@@ -207,7 +207,7 @@ export class Watches {
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
-  #linger(watch: Watch, close: () => void): void {
+  #linger(watch: LiveQuery, close: () => void): void {
     const stay = () => {
       clearTimeout(timer)
       this.#lingering.delete(watch)
@@ -216,7 +216,7 @@ export class Watches {
       stay()
       close()
     }
-    const timer = setTimeout(end, LINGER).unref()
+    const timer = setTimeout(end, LINGER_MS).unref()
     this.#lingering.set(watch, { stay, end })
   }
 }

@@ -2,8 +2,8 @@ import type { Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import { linkValues, type Relation } from '../../policy/relation.ts'
-import type { Followed, FollowedStep } from '../registry/relation-steps.ts'
-import type { Watched, Watches, WatchSpec } from './live-query.ts'
+import type { IdentityRelation, RelationStep } from '../registry/relation-steps.ts'
+import type { LiveQueries, LiveQueryHandle, LiveQuerySpec } from './live-query.ts'
 
 /**
  * The values of one relation, followed for one identity: for each step, a watch for each value that the step
@@ -14,16 +14,16 @@ class Chain {
   /** Whether everything was read that leads to the values. Until then, what was not adds nothing. */
   complete = false
   readonly #start: readonly Json[]
-  readonly #steps: readonly FollowedStep[]
-  readonly #watches: Watches
+  readonly #steps: readonly RelationStep[]
+  readonly #watches: LiveQueries
   readonly #listener: () => void
   /** By the key of a value, its watch, for each step. */
-  readonly #levels: readonly Map<string, Watched>[]
+  readonly #levels: readonly Map<string, LiveQueryHandle>[]
 
   constructor(
     start: readonly Json[],
-    steps: readonly FollowedStep[],
-    watches: Watches,
+    steps: readonly RelationStep[],
+    watches: LiveQueries,
     listener: () => void,
   ) {
     this.#start = start
@@ -52,8 +52,8 @@ class Chain {
     for (const level of this.#levels) for (const watched of level.values()) watched.release()
   }
 
-  #follow(step: FollowedStep, index: number, values: ReadonlyMap<string, Json>): Map<string, Json> {
-    const level = this.#levels[index] ?? new Map<string, Watched>()
+  #follow(step: RelationStep, index: number, values: ReadonlyMap<string, Json>): Map<string, Json> {
+    const level = this.#levels[index] ?? new Map<string, LiveQueryHandle>()
     for (const [key, watched] of level) {
       if (values.has(key)) continue
       level.delete(key)
@@ -76,7 +76,7 @@ class Chain {
  * together. A link that is gone takes its values along at once; one that is new adds them once all that it
  * leads to was read.
  */
-export class Related {
+export class RelationResolver {
   /** Told when some values are others. */
   onChange: (() => void) | undefined
   readonly #chains: ReadonlyMap<Relation, Chain>
@@ -84,7 +84,7 @@ export class Related {
   #due = false
   #closed = false
 
-  constructor(followed: readonly Followed[], watches: Watches) {
+  constructor(followed: readonly IdentityRelation[], watches: LiveQueries) {
     const listener = () => this.#schedule()
     this.#chains = new Map(
       followed.flatMap(({ relation, steps, start }) =>
@@ -127,7 +127,7 @@ export class Related {
   }
 }
 
-function specOf({ feed, collection, from, to }: FollowedStep, value: Json): WatchSpec {
+function specOf({ feed, collection, from, to }: RelationStep, value: Json): LiveQuerySpec {
   // Only the link itself: what else the documents hold is of no interest, and takes no memory.
   const manifest = to.split('.').reduceRight<Manifest>((inner, name) => ({ [name]: inner }), true)
   return { feed, collection, query: { [from]: { $eq: value } }, manifest }

@@ -1,4 +1,4 @@
-import type { Stream } from './session.ts'
+import type { Stream } from './stream.ts'
 
 /** Holds the streams whose identity may be another one by now: each is looked up once, some at a time. */
 export class Doubts {

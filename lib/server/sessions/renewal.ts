@@ -1,7 +1,7 @@
 import type { EventData } from '../../protocol/messages.ts'
 
 /** How many identities are looked up anew at once. */
-export const MOST_RENEWALS = 64
+export const MAX_RENEWALS = 64
 
 /**
  * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so

@@ -1,5 +1,5 @@
 /** What stands for a document whose content is not known. */
-export const UNKNOWN = -1
+export const STALE = -1
 
 /**
  * A number of 53 bits that tells texts apart: equal texts have equal ones, and two different texts the same

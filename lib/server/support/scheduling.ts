@@ -4,7 +4,7 @@ export function pause(ms: number): Promise<void> {
 }
 
 /** What a promise resolves to, or undefined where it does not within so many milliseconds. */
-export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), ms).unref()
@@ -17,7 +17,7 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T | un
 }
 
 /** Resolves in a later turn of the event loop, so that other work gets its turn. */
-export function yieldTurn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
@@ -25,12 +25,12 @@ export function yieldTurn(): Promise<void> {
 const SLICE = 4
 
 /** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */
-export function slicer(every = 16): () => Promise<void> | undefined {
+export function timeSlicer(every = 16): () => Promise<void> | undefined {
   let count = 0
   let began = performance.now()
   return () => {
     if (++count % every !== 0 || performance.now() - began < SLICE) return undefined
-    return yieldTurn().then(() => {
+    return yieldToEventLoop().then(() => {
       began = performance.now()
     })
   }
@@ -43,7 +43,7 @@ const RETRY_LAST = 30_000
  * Tries until it succeeds or is not `current` any more, with pauses of 0.5 s that double up to 30 s; each
  * failure is told.
  */
-export async function persist(
+export async function retryUntil(
   attempt: () => Promise<void>,
   current: () => boolean,
   failed: (error: unknown) => void,

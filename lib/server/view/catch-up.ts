@@ -3,15 +3,15 @@ import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import { wireOperation } from '../../protocol/messages.ts'
-import { BARRIER } from '../feed/frame.ts'
+import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import { slicer } from '../support/scheduling.ts'
-import { differenceOf, type Known, knownBefore, ordered, recallOf } from './difference.ts'
+import { timeSlicer } from '../support/scheduling.ts'
+import { differenceOf, knownBefore, ordered, recallOf, type ViewDigest } from './difference.ts'
 import { documentsOf, type Snapshot } from './snapshot.ts'
 import type { View } from './view.ts'
 
 /** One delta that leads clients over what can't be replayed to them. */
-export interface Crossing {
+export interface CatchUp {
   /** Nothing where the client has it all. */
   readonly body: Buffer | undefined
   /** All entries up to here are in it. */
@@ -24,14 +24,14 @@ export interface Crossing {
 const SMALL = 65_536
 
 /** Makes differences out of snapshots; those who need the same one share it. */
-export class Crossings {
+export class CatchUps {
   readonly #log: Log
   /**
    * Snapshots that were parsed lately, by their events: where nothing has happened, one that was brought to
    * the present has the same.
    */
   readonly #documents = new Map<Snapshot['parts'], Promise<Map<string, Document>>>()
-  readonly #differences = new WeakMap<Known, Map<View, Promise<Crossing | undefined>>>()
+  readonly #differences = new WeakMap<ViewDigest, Map<View, Promise<CatchUp | undefined>>>()
 
   constructor(log: Log) {
     this.#log = log
@@ -41,8 +41,8 @@ export class Crossings {
    * From what clients hold to what the view shows now. Undefined where a payload is shorter. Rejects when the
    * source can't be read.
    */
-  differ(view: View, known: Known): Promise<Crossing | undefined> {
-    const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<Crossing | undefined>>()
+  fromKnown(view: View, known: ViewDigest): Promise<CatchUp | undefined> {
+    const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<CatchUp | undefined>>()
     this.#differences.set(known, ofKnown)
     const running = ofKnown.get(view)
     const { head } = this.#log
@@ -52,7 +52,7 @@ export class Crossings {
         if (view.resumes(made.since) && !this.#touched(view, made.since, head)) return made
         // Who was granted the view only now is not to be told what was there when others were.
         if (ofKnown.get(view) === running) ofKnown.delete(view)
-        return this.differ(view, known)
+        return this.fromKnown(view, known)
       })
     }
     const making = this.#cross(view, (documents) => leading(view, known, documents))
@@ -65,7 +65,7 @@ export class Crossings {
    * From the point at which clients held the view to what it shows now. Undefined where it can't be told what
    * they held.
    */
-  async recall(view: View, sequence: number): Promise<Crossing | undefined> {
+  async fromSequence(view: View, sequence: number): Promise<CatchUp | undefined> {
     // A snapshot may take its time, and what happened must not grow too old meanwhile.
     const pin = this.#log.pin(sequence)
     try {
@@ -78,7 +78,7 @@ export class Crossings {
           const known = knownBefore(entries, view.collection, documents, view.window, view.matches)
           return known && leading(view, known, documents)
         }
-        return view.cut ? undefined : recallOf(entries, view.collection, documents, view.matches)
+        return view.sortLimit ? undefined : recallOf(entries, view.collection, documents, view.matches)
       })
     } finally {
       pin.release()
@@ -95,7 +95,7 @@ export class Crossings {
     lead: (
       documents: Map<string, Document>,
     ) => DocumentOperation[] | undefined | Promise<DocumentOperation[]>,
-  ): Promise<Crossing | undefined> {
+  ): Promise<CatchUp | undefined> {
     for (;;) {
       const snapshot = await view.snapshot()
       const read = await this.#documentsOf(snapshot)
@@ -117,7 +117,7 @@ export class Crossings {
       let timestamp = new Date().toISOString()
       for (const entry of this.#log.after(head, view.feed)) {
         const shown = view.frame(entry)
-        if (shown === BARRIER) return undefined
+        if (shown === MUST_RELOAD) return undefined
         if (!shown) continue
         for (const operation of shown.oplist) texts.push(JSON.stringify(wireOperation(operation)))
         timestamp = shown.timestamp
@@ -148,10 +148,10 @@ export class Crossings {
     const oplist: DocumentOperation[] = []
     for (const entry of this.#log.after(sequence, view.feed)) {
       const shown = view.frame(entry)
-      if (shown === BARRIER) return undefined
+      if (shown === MUST_RELOAD) return undefined
       for (const operation of shown?.oplist ?? []) oplist.push(operation)
     }
-    return oplist.length === 0 ? documents : applied(documents, oplist, view.cut !== undefined)
+    return oplist.length === 0 ? documents : applied(documents, oplist, view.sortLimit !== undefined)
   }
 
   #documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
@@ -194,11 +194,11 @@ function applied(
  */
 async function leading(
   view: View,
-  known: Known,
+  known: ViewDigest,
   documents: ReadonlyMap<string, Document>,
 ): Promise<DocumentOperation[]> {
   const operations = await differenceOf(known, documents)
-  return view.cut ? ordered(operations, known, documents) : operations
+  return view.sortLimit ? ordered(operations, known, documents) : operations
 }
 
 /** The texts of operations; undefined once they are longer than that. */
@@ -208,7 +208,7 @@ async function encodeOperations(
 ): Promise<string[] | undefined> {
   const texts: string[] = []
   let size = 0
-  const turn = slicer()
+  const turn = timeSlicer()
   for (const operation of operations) {
     const text = JSON.stringify(wireOperation(operation))
     size += text.length

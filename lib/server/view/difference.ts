@@ -3,12 +3,12 @@ import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
 import type { Entry } from '../feed/log.ts'
-import { digest, UNKNOWN } from '../support/digest.ts'
-import { slicer } from '../support/scheduling.ts'
-import type { Window } from './sorted-window.ts'
+import { digest, STALE } from '../support/digest.ts'
+import { timeSlicer } from '../support/scheduling.ts'
+import type { SortedWindow } from './sorted-window.ts'
 
 /** The ids that a client holds, and the digest of what it holds of each. */
-export type Known = ReadonlyMap<string, number>
+export type ViewDigest = ReadonlyMap<string, number>
 
 /** The id that a key stands for. */
 function idOfKey(key: string): Id {
@@ -20,18 +20,18 @@ function idOfKey(key: string): Id {
  * are new or not the same sent whole.
  */
 export async function differenceOf(
-  known: Known,
+  known: ViewDigest,
   documents: ReadonlyMap<string, Document>,
 ): Promise<DocumentOperation[]> {
   const operations: DocumentOperation[] = []
-  const turn = slicer()
+  const turn = timeSlicer()
   for (const key of known.keys()) {
     if (!documents.has(key)) operations.push({ operation: 'unset', id: idOfKey(key), path: '.' })
     await turn()
   }
   for (const [key, document] of documents) {
     const before = known.get(key)
-    if (before === undefined || before === UNKNOWN || before !== digest(JSON.stringify(document)))
+    if (before === undefined || before === STALE || before !== digest(JSON.stringify(document)))
       operations.push(whole(key, document))
     await turn()
   }
@@ -44,7 +44,7 @@ export async function differenceOf(
  */
 export function ordered(
   difference: readonly DocumentOperation[],
-  known: Known,
+  known: ViewDigest,
   documents: ReadonlyMap<string, Document>,
 ): DocumentOperation[] {
   const operations = difference.filter(({ operation }) => operation === 'unset')
@@ -117,7 +117,7 @@ export function recallOf(
 
 /**
  * What a client held of a view with an order before the entries, which led to the window: what it holds of a
- * document that they touched is `UNKNOWN`. Undefined where it can't be told.
+ * document that they touched is `STALE`. Undefined where it can't be told.
  *
  * @param documents as the client is to have them, by the keys of their ids
  */
@@ -125,9 +125,9 @@ export function knownBefore(
   entries: Iterable<Entry>,
   collection: string,
   documents: ReadonlyMap<string, Document>,
-  window: Window,
+  window: SortedWindow,
   matches: ((document: Document) => boolean) | undefined,
-): Known | undefined {
+): ViewDigest | undefined {
   const first = firstChanges(entries, collection)
   if (!first) return undefined
   const then = window.copy()
@@ -140,7 +140,7 @@ export function knownBefore(
   return new Map(
     then.visible.map(({ key }) => {
       const document = first.has(key) ? undefined : documents.get(key)
-      return [key, document ? digest(JSON.stringify(document)) : UNKNOWN]
+      return [key, document ? digest(JSON.stringify(document)) : STALE]
     }),
   )
 }

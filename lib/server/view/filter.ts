@@ -4,13 +4,13 @@ import { equalitiesOf, type Scalar } from '../../policy/equality.ts'
 import { filterDelta, type Manifest, needsDocument } from '../../policy/manifest.ts'
 import type { Order } from '../../policy/order.ts'
 import { fieldsOf } from '../../policy/query.ts'
-import { Judge, type Verdict } from '../../policy/verdict.ts'
+import { type MatchResult, UpdateMatcher } from '../../policy/verdict.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import { documentAfter, touchedBy } from '../feed/change.ts'
-import { BARRIER } from '../feed/frame.ts'
+import { MUST_RELOAD } from '../feed/frame.ts'
 
 /** What a view lets through: its criteria and its manifest, without any memory of documents. */
-export class Lens {
+export class ViewFilter {
   readonly manifest: Manifest
   /** Whether a document belongs to the view; undefined when all do. */
   readonly matches: ((document: Document) => boolean) | undefined
@@ -20,7 +20,7 @@ export class Lens {
   readonly sample: ((documents: readonly Document[]) => void) | undefined
   readonly #query: Query
   /** Made when it is first needed: of many views, few ever are asked. */
-  #judge: Judge | undefined
+  #judge: UpdateMatcher | undefined
 
   constructor(
     manifest: Manifest,
@@ -60,19 +60,19 @@ export class Lens {
   }
 
   /**
-   * The same as {@link Lens.judge}, where the view doesn't have the document, so that only the document tells
+   * The same as {@link ViewFilter.match}, where the view doesn't have the document, so that only the document tells
    * a new place of it.
    */
-  judgeUnheld(change: DocumentChange): Verdict {
-    const verdict = this.judge(change)
+  matchUnheld(change: DocumentChange): MatchResult {
+    const verdict = this.match(change)
     return verdict !== 'out' && this.moves(change) ? 'unknown' : verdict
   }
 
   /** What an update tells of whether its document matches. */
-  judge(change: DocumentChange): Verdict {
+  match(change: DocumentChange): MatchResult {
     if (!this.matches) return 'same'
-    this.#judge ??= new Judge(this.#query)
-    return this.#judge.judge(change.operations)
+    this.#judge ??= new UpdateMatcher(this.#query)
+    return this.#judge.match(change.operations)
   }
 
   /**
@@ -82,7 +82,7 @@ export class Lens {
   needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
     if (change.document) return false
     try {
-      const verdict = held ? this.judge(change) : this.judgeUnheld(change)
+      const verdict = held ? this.match(change) : this.matchUnheld(change)
       if (verdict === 'unknown') return true
       if (verdict === 'out' || (this.matches && verdict === 'same' && held === false)) return false
       if (verdict === 'in' && !held) return true
@@ -101,37 +101,37 @@ export class Lens {
    *
    * @throws ParticleError where an operation is malformed
    */
-  show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof BARRIER {
-    if (!this.matches) return this.filter(change, change.operations)
+  show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof MUST_RELOAD {
+    if (!this.matches) return this.cut(change, change.operations)
 
     const leave: DocumentOperation[] = held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     if (change.kind === 'delete') return leave
     const whole = documentAfter(change)
     if (!whole) {
-      const verdict = this.judge(change)
-      if (verdict === 'unknown' || (verdict === 'in' && !held)) return BARRIER
+      const verdict = this.match(change)
+      if (verdict === 'unknown' || (verdict === 'in' && !held)) return MUST_RELOAD
       if (verdict === 'out') return leave
-      return held ? this.filter(change, change.operations) : []
+      return held ? this.cut(change, change.operations) : []
     }
     if (!this.matches(whole)) return leave
-    if (held) return this.filter(change, change.operations)
-    return this.filter(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
+    if (held) return this.cut(change, change.operations)
+    return this.cut(change, [{ operation: 'set', path: '.', data: whole as Operation['data'] & object }])
   }
 
   /**
    * Operations of a change as the manifest lets them through; whether the document is in the view is not
    * asked.
    */
-  filter(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof BARRIER {
+  cut(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof MUST_RELOAD {
     const { id, document } = change
     const oplist = operations.map((operation) => ({ ...operation, id }))
     if (document) {
       const shown = filterDelta(this.manifest, oplist, () => document)
       return shown.some(isConditional) ? filterDelta(this.manifest, [replacement(id, document)]) : shown
     }
-    if (oplist.some((operation) => needsDocument(this.manifest, operation))) return BARRIER
+    if (oplist.some((operation) => needsDocument(this.manifest, operation))) return MUST_RELOAD
     const shown = filterDelta(this.manifest, oplist)
-    return shown.some(isConditional) ? BARRIER : shown
+    return shown.some(isConditional) ? MUST_RELOAD : shown
   }
 }
 

@@ -1,19 +1,19 @@
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import type { Feed, Subscriber } from '../feed/feed.ts'
-import { UNKNOWN } from '../support/digest.ts'
-import type { Known } from './difference.ts'
-import type { Lens } from './filter.ts'
-import type { Item, Window } from './sorted-window.ts'
+import { STALE } from '../support/digest.ts'
+import type { ViewDigest } from './difference.ts'
+import type { ViewFilter } from './filter.ts'
+import type { Item, SortedWindow } from './sorted-window.ts'
 
 /**
  * A view of more documents than these is asked at every change of its collection, rather than found by the
  * documents that it has.
  */
-const MOST_HELD = 1_000
+const MAX_HELD = 1_000
 
 /**
- * Documents by the keys of their ids, each with the digest of what is shown of it; `UNKNOWN` where that has
+ * Documents by the keys of their ids, each with the digest of what is shown of it; `STALE` where that has
  * changed since.
  */
 export type Digests = Map<string, number>
@@ -25,17 +25,17 @@ export type Digests = Map<string, number>
 export class Members {
   readonly #view: Subscriber
   readonly #feed: Feed
-  readonly #lens: Lens
+  readonly #filter: ViewFilter
   #digests: Digests | undefined
-  #window: Window | undefined
-  #known: Known | undefined
+  #window: SortedWindow | undefined
+  #known: ViewDigest | undefined
   /** Whether changes of the members find the view, so that it need not be asked at every change. */
   #found = false
 
-  constructor(view: Subscriber & { readonly feed: Feed; readonly lens: Lens }) {
+  constructor(view: Subscriber & { readonly feed: Feed; readonly filter: ViewFilter }) {
     this.#view = view
     this.#feed = view.feed
-    this.#lens = view.lens
+    this.#filter = view.filter
   }
 
   /** The digests; undefined before the view was read. They stay the members' own: a reader copies them. */
@@ -44,7 +44,7 @@ export class Members {
   }
 
   /** The first documents, where the view has an order and they are known. */
-  get window(): Window | undefined {
+  get window(): SortedWindow | undefined {
     return this.#window
   }
 
@@ -53,25 +53,25 @@ export class Members {
   }
 
   /** Describes what the viewers hold now, as a value that stays; undefined before the view was read. */
-  known(): Known | undefined {
+  known(): ViewDigest | undefined {
     if (this.#window) this.#known ??= this.knownOf(this.#window.visible)
     else if (this.#digests) this.#known ??= new Map(this.#digests)
     return this.#known
   }
 
   /** Describes what the viewers hold while these documents are visible. */
-  knownOf(visible: readonly Item[]): Known {
-    return new Map(visible.map(({ key }) => [key, this.#digests?.get(key) ?? UNKNOWN]))
+  knownOf(visible: readonly Item[]): ViewDigest {
+    return new Map(visible.map(({ key }) => [key, this.#digests?.get(key) ?? STALE]))
   }
 
   /** Puts other members in the place of those that were known, and lets changes of them find the view. */
-  replace(digests: Digests | undefined, window?: Window): void {
+  replace(digests: Digests | undefined, window?: SortedWindow): void {
     if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, false)
     this.#digests = digests
     this.#window = window
     this.#known = undefined
-    const count = window?.size ?? digests?.size ?? MOST_HELD + 1
-    this.#found = this.#lens.equalities.size > 0 && count <= MOST_HELD
+    const count = window?.size ?? digests?.size ?? MAX_HELD + 1
+    this.#found = this.#filter.equalities.size > 0 && count <= MAX_HELD
     if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, true)
     if (window) window.onKnown = (key, known) => this.#found && this.#feed.hold(this.#view, key, known)
     this.#feed.route(this.#view, this.#found)
@@ -106,9 +106,9 @@ export function noteIn(
     const key = idKey(id)
     const held = digests.has(key)
     if (path !== '.') {
-      if (held) digests.set(key, UNKNOWN)
+      if (held) digests.set(key, STALE)
     } else if (operation === 'set') {
-      digests.set(key, UNKNOWN)
+      digests.set(key, STALE)
       if (!held) onHeld(key, true)
     } else if (operation === 'unset' && digests.delete(key)) onHeld(key, false)
   }
@@ -117,14 +117,14 @@ export function noteIn(
 /**
  * Merges what the viewers are known to hold into what a reading gave. Returns false where the documents are
  * not the same: the source read ahead of what it has told, or told less than it should. A document that was
- * read with another content becomes `UNKNOWN`, since nobody can say which of the two a viewer holds.
+ * read with another content becomes `STALE`, since nobody can say which of the two a viewer holds.
  */
 export function agree(held: ReadonlyMap<string, number>, read: Digests): boolean {
   if (held.size !== read.size) return false
   for (const [key, now] of read) {
     const before = held.get(key)
     if (before === undefined) return false
-    if (before !== UNKNOWN && before !== now) read.set(key, UNKNOWN)
+    if (before !== STALE && before !== now) read.set(key, STALE)
   }
   return true
 }

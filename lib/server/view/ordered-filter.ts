@@ -5,9 +5,9 @@ import type { DocumentOperation, Operation } from '../../model/operation.ts'
 import { firstOf } from '../../policy/verdict.ts'
 import type { DocumentChange } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
-import { BARRIER } from '../feed/frame.ts'
-import type { Lens } from './filter.ts'
-import type { Step, Window } from './sorted-window.ts'
+import { MUST_RELOAD } from '../feed/frame.ts'
+import type { ViewFilter } from './filter.ts'
+import type { SortedWindow, Step } from './sorted-window.ts'
 
 /** What a change does to a window. */
 interface Move {
@@ -17,13 +17,13 @@ interface Move {
 }
 
 /** Whether a view that has an order can show an update only with the document at hand. */
-export function needsDocument(window: Window, lens: Lens, change: DocumentChange): boolean {
+export function needsDocument(window: SortedWindow, filter: ViewFilter, change: DocumentChange): boolean {
   if (change.document) return false
   try {
     if (window.get(idKey(change.id))) {
-      return !window.whole && (isOpaque(lens, change) || lens.needsDocument(change, true))
+      return !window.whole && (isOpaque(filter, change) || filter.needsDocument(change, true))
     }
-    const verdict = lens.judgeUnheld(change)
+    const verdict = filter.matchUnheld(change)
     return verdict === 'in' || verdict === 'unknown'
   } catch {
     // A malformed change: showing it reports that, and a document wouldn't help.
@@ -37,17 +37,17 @@ export function needsDocument(window: Window, lens: Lens, change: DocumentChange
  *
  * @throws ParticleError where an operation is malformed
  */
-export function arrange(
-  window: Window,
-  lens: Lens,
+export function applyChange(
+  window: SortedWindow,
+  filter: ViewFilter,
   change: DocumentChange,
-): DocumentOperation[] | typeof BARRIER {
-  const move = follow(window, lens, change)
-  if (move === BARRIER) return BARRIER
+): DocumentOperation[] | typeof MUST_RELOAD {
+  const move = follow(window, filter, change)
+  if (move === MUST_RELOAD) return MUST_RELOAD
   const oplist: DocumentOperation[] = []
   for (const step of move.steps) {
-    const shown = tell(step, move, lens, change)
-    if (shown === BARRIER) return BARRIER
+    const shown = tell(step, move, filter, change)
+    if (shown === MUST_RELOAD) return MUST_RELOAD
     oplist.push(...shown)
   }
   return oplist
@@ -57,12 +57,17 @@ export function arrange(
  * Takes a change that was made while the window was read into it, by values. False where it can't be told
  * what it does.
  */
-export function fold(window: Window, lens: Lens, change: DocumentChange): boolean {
-  return follow(window, lens, change, true) !== BARRIER
+export function foldChange(window: SortedWindow, filter: ViewFilter, change: DocumentChange): boolean {
+  return follow(window, filter, change, true) !== MUST_RELOAD
 }
 
 /** `lenient`: the document may be newer than the change. */
-function follow(window: Window, lens: Lens, change: DocumentChange, lenient = false): Move | typeof BARRIER {
+function follow(
+  window: SortedWindow,
+  filter: ViewFilter,
+  change: DocumentChange,
+  lenient = false,
+): Move | typeof MUST_RELOAD {
   const key = idKey(change.id)
   const gone = () => ({ steps: window.remove(key), document: undefined })
   if (change.kind === 'delete') return gone()
@@ -70,34 +75,34 @@ function follow(window: Window, lens: Lens, change: DocumentChange, lenient = fa
   let document = documentAfter(change)
   let part: Document | undefined
   if (!document) {
-    const verdict = held ? lens.judge(change) : lens.judgeUnheld(change)
-    if (!held) return verdict === 'same' || verdict === 'out' ? { steps: [], document } : BARRIER
+    const verdict = held ? filter.match(change) : filter.matchUnheld(change)
+    if (!held) return verdict === 'same' || verdict === 'out' ? { steps: [], document } : MUST_RELOAD
     if (window.whole) document = applied(held.document, change.operations, lenient)
     else if (verdict === 'out') return gone()
-    else if (verdict === 'unknown' || isOpaque(lens, change)) return BARRIER
-    else part = applied(held.document, change.operations.filter(isOrdering(lens)), lenient)
+    else if (verdict === 'unknown' || isOpaque(filter, change)) return MUST_RELOAD
+    else part = applied(held.document, change.operations.filter(isOrdering(filter)), lenient)
   }
-  if (document && lens.matches && !lens.matches(document)) return gone()
+  if (document && filter.matches && !filter.matches(document)) return gone()
   return { steps: window.put(document ?? part ?? {}), document }
 }
 
 function tell(
   step: Step,
   { document }: Move,
-  lens: Lens,
+  filter: ViewFilter,
   change: DocumentChange,
-): DocumentOperation[] | typeof BARRIER {
+): DocumentOperation[] | typeof MUST_RELOAD {
   const { item } = step
   const id = item.document._id ?? null
   if (step.kind === 'leave') return [{ operation: 'unset', id, path: '.' }]
   if (step.kind === 'enter') {
     const whole = item.key === idKey(change.id) ? (document ?? item.document) : item.document
     const data = whole as Operation['data'] & object
-    const shown = lens.filter({ ...change, id, document: whole }, [{ operation: 'set', path: '.', data }])
-    return shown === BARRIER ? BARRIER : shown.map((operation) => ({ ...operation, at: step.at }))
+    const shown = filter.cut({ ...change, id, document: whole }, [{ operation: 'set', path: '.', data }])
+    return shown === MUST_RELOAD ? MUST_RELOAD : shown.map((operation) => ({ ...operation, at: step.at }))
   }
-  const shown = lens.filter(document ? { ...change, document } : change, change.operations)
-  if (shown === BARRIER || !step.moved) return shown
+  const shown = filter.cut(document ? { ...change, document } : change, change.operations)
+  if (shown === MUST_RELOAD || !step.moved) return shown
   const [only] = shown
   if (shown.length === 1 && only?.path === '.' && only.operation === 'set') return [{ ...only, at: step.at }]
   return [...shown, { operation: 'noop', id, path: '.', at: step.at }]
@@ -118,13 +123,13 @@ function applied(document: Document, operations: readonly Operation[], lenient: 
 }
 
 /** Whether an update moves a document to a place that what is known of it doesn't tell. */
-function isOpaque(lens: Lens, change: DocumentChange): boolean {
-  return lens.moves(change) && change.operations.some(({ operation }) => operation === 'rename')
+function isOpaque(filter: ViewFilter, change: DocumentChange): boolean {
+  return filter.moves(change) && change.operations.some(({ operation }) => operation === 'rename')
 }
 
-function isOrdering(lens: Lens): (operation: Operation) => boolean {
+function isOrdering(filter: ViewFilter): (operation: Operation) => boolean {
   return ({ path, keys }) => {
     const first = firstOf(path, keys)
-    return first !== undefined && lens.order?.fields.has(first) === true
+    return first !== undefined && filter.order?.fields.has(first) === true
   }
 }

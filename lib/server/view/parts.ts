@@ -1,4 +1,4 @@
-import { slicer } from '../support/scheduling.ts'
+import { timeSlicer } from '../support/scheduling.ts'
 
 /** The `payload` events of a root, ready to be written, and where which document is in them. */
 export interface Parts {
@@ -86,7 +86,7 @@ export async function replaced(
   change: (key: string, text: string) => string | undefined,
   added: () => Iterable<readonly [key: string, text: string]>,
 ): Promise<Parts> {
-  const turn = slicer(1)
+  const turn = timeSlicer(1)
   for (const [number, part] of parts.entries()) {
     const place = places[number] ?? { keys: [], begin: 0, ends: [] }
     const last = number === parts.length - 1

@@ -7,12 +7,12 @@ import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
 import { digest } from '../support/digest.ts'
-import { slicer } from '../support/scheduling.ts'
-import type { Lens } from './filter.ts'
+import { timeSlicer } from '../support/scheduling.ts'
+import type { ViewFilter } from './filter.ts'
 import * as arrangement from './ordered-filter.ts'
 import { type Parts, PartsWriter } from './parts.ts'
-import { Window } from './sorted-window.ts'
-import { Top } from './top-k.ts'
+import { SortedWindow } from './sorted-window.ts'
+import { TopK } from './top-k.ts'
 import type { ViewSpec } from './view-spec.ts'
 
 /** A view's documents at one point of the process's order, filtered and encoded. */
@@ -30,25 +30,25 @@ export interface Snapshot extends Parts {
    * The first documents at that point, where the view has an order and knew none before. The view takes it
    * over.
    */
-  readonly window?: Window
+  readonly window?: SortedWindow
 }
 
 /** A view, as far as it is read. */
 interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
-  readonly lens: Lens
+  readonly filter: ViewFilter
   /** The first documents, where the view has an order and they are known. */
-  readonly window: Window | undefined
+  readonly window: SortedWindow | undefined
 }
 
 /** What is read, and becomes what there is at the end of the reading. */
-interface Draft {
-  put(documents: readonly Document[]): void | Promise<void>
+interface SnapshotBuilder {
+  add(documents: readonly Document[]): void | Promise<void>
   /** Nothing more comes from the source itself. */
-  read(): void
+  endOfRead(): void
   /** Takes a change in; false where it can't be told what it does. */
-  fold(change: DocumentChange): boolean
+  apply(change: DocumentChange): boolean
   /** What the view shows, in order; undefined where that is more than is known. */
-  end(): { documents: readonly Document[]; window?: Window } | undefined
+  build(): { documents: readonly Document[]; window?: SortedWindow } | undefined
 }
 
 /**
@@ -72,9 +72,12 @@ export async function loadSnapshot(
     const documents = window.visible.map(({ document }) => document)
     return { sequence, documents: documents.length, ...(await encodeParts(view, documents, now())) }
   }
-  const top = view.cut && view.cut.limit < Number.POSITIVE_INFINITY ? new Top(view.cut, attempt) : undefined
-  const draft = top ? draftOfTop(view, top) : draftOfAll(view)
-  const put = (documents: readonly Document[]) => draft.put(documents)
+  const top =
+    view.sortLimit && view.sortLimit.limit < Number.POSITIVE_INFINITY
+      ? new TopK(view.sortLimit, attempt)
+      : undefined
+  const builder = top ? buildFirst(view, top) : buildAll(view)
+  const put = (documents: readonly Document[]) => builder.add(documents)
   const reading: Reading = top
     ? await feed.adapter.read(view.collection, view.query, put, top.options)
     : await feed.adapter.read(view.collection, view.query, put)
@@ -82,7 +85,7 @@ export async function loadSnapshot(
   if (!stale()) await feed.reached(reading.to)
   if (stale()) return undefined
 
-  draft.read()
+  builder.endOfRead()
   let sequence = log.head
   for (let at = pinned + 1; at <= log.head; at++) {
     const entry = log.at(at)
@@ -97,12 +100,12 @@ export async function loadSnapshot(
     for (const change of entry.changes) {
       if (change.collection !== view.collection) continue
       if (change.kind === 'clear' || change.kind === 'reload') return undefined
-      if (feed.adapter.compare(change.position, reading.from) > 0 && !draft.fold(change)) return undefined
+      if (feed.adapter.compare(change.position, reading.from) > 0 && !builder.apply(change)) return undefined
     }
   }
-  const end = draft.end()
+  const end = builder.build()
   if (!end) return undefined
-  view.lens.sample?.(end.documents)
+  view.filter.sample?.(end.documents)
   const encoded = await encodeParts(view, end.documents, reading.timestamp ?? now())
   return {
     sequence,
@@ -113,23 +116,23 @@ export async function loadSnapshot(
 }
 
 /** All documents of a view. */
-function draftOfAll(view: Read): Draft {
+function buildAll(view: Read): SnapshotBuilder {
   const list = new DocumentList()
   // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
   // turn between two of them.
-  const turn = slicer()
+  const turn = timeSlicer()
   return {
-    async put(documents) {
+    async add(documents) {
       for (const document of documents) {
         put(list, document)
         await turn()
       }
     },
-    read() {},
-    fold: (change) => fold(list, change, view),
-    end() {
-      if (!view.cut) return { documents: list.list }
-      const window = new Window(view.cut, list.list, true)
+    endOfRead() {},
+    apply: (change) => fold(list, change, view),
+    build() {
+      if (!view.sortLimit) return { documents: list.list }
+      const window = new SortedWindow(view.sortLimit, list.list, true)
       const documents = window.visible.map(({ document }) => list.get(document._id ?? null) ?? document)
       return { documents, window }
     },
@@ -137,15 +140,15 @@ function draftOfAll(view: Read): Draft {
 }
 
 /** The first documents of a view. */
-function draftOfTop(view: Read, top: Top): Draft {
-  let window: Window | undefined
+function buildFirst(view: Read, top: TopK): SnapshotBuilder {
+  let window: SortedWindow | undefined
   return {
-    put: (documents) => top.put(documents),
-    read() {
+    add: (documents) => top.put(documents),
+    endOfRead() {
       window = top.window()
     },
-    fold: (change) => window !== undefined && arrangement.fold(window, view.lens, change),
-    end() {
+    apply: (change) => window !== undefined && arrangement.foldChange(window, view.filter, change),
+    build() {
       if (!window || window.short) return undefined
       return { documents: window.visible.map(({ document }) => document), window }
     },
@@ -155,7 +158,7 @@ function draftOfTop(view: Read, top: Top): Draft {
 /** The documents of a snapshot as they were sent, by the keys of their ids. */
 export async function documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
   const documents = new Map<string, Document>()
-  const turn = slicer(1)
+  const turn = timeSlicer(1)
   for (const part of snapshot.parts) {
     const text = part.toString()
     const { data } = JSON.parse(text.slice(text.indexOf('data: ') + 6)) as { data: Document[] }
@@ -181,7 +184,7 @@ function fold(list: DocumentList, change: DocumentChange, view: Read): boolean {
     if (view.matches && !view.matches(whole)) remove()
     else put(list, whole)
   } else {
-    const verdict = view.lens.judge(change)
+    const verdict = view.filter.match(change)
     if (verdict === 'unknown' || (verdict === 'in' && !list.get(id))) return false
     if (verdict === 'out') {
       remove()
@@ -206,7 +209,7 @@ async function encodeParts(
 ): Promise<Parts & Pick<Snapshot, 'members'>> {
   const writer = new PartsWriter(view.root, timestamp)
   const members = new Map<string, number>()
-  const turn = slicer()
+  const turn = timeSlicer()
   for (const document of documents) {
     const key = idKey(document._id ?? null)
     const text = JSON.stringify(filterPayload(view.manifest, document))

@@ -1,8 +1,8 @@
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { field } from '../../model/json.ts'
-import type { Cut, SortValues } from '../../policy/order.ts'
-import { weigh } from '../feed/change.ts'
+import type { SortLimit, SortValues } from '../../policy/order.ts'
+import { estimateBytes } from '../feed/change.ts'
 
 /** A document that a window knows. */
 export interface Item {
@@ -30,8 +30,8 @@ export function spareFor(limit: number): number {
  * The first documents of a view that has an order: those that are shown, and some that come after them. It
  * knows all documents up to a bound; of what is past that it knows nothing.
  */
-export class Window {
-  readonly cut: Cut
+export class SortedWindow {
+  readonly sortLimit: SortLimit
   /** Never changed in place: who keeps it has the state of that time. */
   #items: readonly Item[]
   readonly #byKey = new Map<string, Item>()
@@ -45,8 +45,8 @@ export class Window {
    * @param complete whether these are all that there are (as where there are none); else all up to the last
    *   of them are known
    */
-  constructor(cut: Cut, documents: Iterable<Document>, complete: boolean) {
-    this.cut = cut
+  constructor(sortLimit: SortLimit, documents: Iterable<Document>, complete: boolean) {
+    this.sortLimit = sortLimit
     const items = [...documents].map((document) => this.#itemOf(document))
     items.sort((a, b) => this.#compare(a, b))
     this.#items = items
@@ -55,8 +55,8 @@ export class Window {
   }
 
   /** A window of its own that has the same documents. */
-  copy(): Window {
-    const copy = new Window(this.cut, [], true)
+  copy(): SortedWindow {
+    const copy = new SortedWindow(this.sortLimit, [], true)
     copy.#items = this.#items
     copy.#bound = this.#bound
     for (const [key, item] of this.#byKey) copy.#byKey.set(key, item)
@@ -65,17 +65,17 @@ export class Window {
 
   /** Whether it holds whole documents. */
   get whole(): boolean {
-    return this.cut.limit !== Number.POSITIVE_INFINITY
+    return this.sortLimit.limit !== Number.POSITIVE_INFINITY
   }
 
   /** The documents that are shown, in order. */
   get visible(): readonly Item[] {
-    return this.whole ? this.#items.slice(0, this.cut.limit) : this.#items
+    return this.whole ? this.#items.slice(0, this.sortLimit.limit) : this.#items
   }
 
   /** Whether fewer documents are known than are to be shown, and there may be more. */
   get short(): boolean {
-    return this.#bound !== undefined && this.#items.length < this.cut.limit
+    return this.#bound !== undefined && this.#items.length < this.sortLimit.limit
   }
 
   /** The keys of all documents that it knows. */
@@ -89,7 +89,10 @@ export class Window {
 
   /** What its documents take in memory, about, in bytes. */
   get weight(): number {
-    return this.#items.reduce((sum, { document, values }) => sum + weigh(document) + weigh(values), 0)
+    return this.#items.reduce(
+      (sum, { document, values }) => sum + estimateBytes(document) + estimateBytes(values),
+      0,
+    )
   }
 
   get(key: string): Item | undefined {
@@ -110,7 +113,7 @@ export class Window {
     const to = this.#search(rest, item)
     this.#note(item.key, item)
     this.#items = rest.toSpliced(to, 0, item)
-    const { limit } = this.cut
+    const { limit } = this.sortLimit
     const was = from >= 0 && from < limit
     if (to >= limit) {
       this.#trim()
@@ -134,14 +137,14 @@ export class Window {
 
   /** The steps where a document is not visible any more that was at this place, if it was visible there. */
   #removed(item: Item | undefined, from: number): Step[] {
-    const { limit } = this.cut
+    const { limit } = this.sortLimit
     if (!item || from >= limit) return []
     const next = this.#items[limit - 1]
     return [{ kind: 'leave', item }, ...(next ? [{ kind: 'enter', item: next, at: limit - 1 } as const] : [])]
   }
 
   #itemOf(document: Document): Item {
-    const values = this.cut.order.valuesOf(document)
+    const values = this.sortLimit.order.valuesOf(document)
     return {
       key: idKey(document._id ?? null),
       values,
@@ -151,7 +154,7 @@ export class Window {
 
   #part(document: Document): Document {
     const part: Document = { _id: document._id ?? null }
-    for (const name of this.cut.order.fields) {
+    for (const name of this.sortLimit.order.fields) {
       const value = field(document, name)
       if (value !== undefined) part[name] = value
     }
@@ -172,7 +175,7 @@ export class Window {
 
   /** No two documents are equal, whatever their ids are made of. */
   #compare(a: Item, b: Item): number {
-    return this.cut.order.compare(a.values, b.values) || (a.key < b.key ? -1 : Number(a.key > b.key))
+    return this.sortLimit.order.compare(a.values, b.values) || (a.key < b.key ? -1 : Number(a.key > b.key))
   }
 
   /** The place of the first item that doesn't come before this one. */
@@ -189,7 +192,7 @@ export class Window {
 
   /** Lets documents go that are too far behind what is shown. */
   #trim(): void {
-    const most = spareFor(this.cut.limit)
+    const most = spareFor(this.sortLimit.limit)
     if (this.#items.length <= most * 2) return
     for (const { key } of this.#items.slice(most)) this.#note(key, undefined)
     this.#items = this.#items.slice(0, most)

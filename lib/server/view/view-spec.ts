@@ -1,11 +1,11 @@
 import type { Document } from '../../model/document.ts'
 import type { Manifest } from '../../policy/manifest.ts'
-import type { Cut } from '../../policy/order.ts'
+import type { SortLimit } from '../../policy/order.ts'
 import type { Query } from '../../source/source.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
-import type { Known } from './difference.ts'
+import type { ViewDigest } from './difference.ts'
 
 /** A view, as those who look at it tell it from the others. */
 export interface Observed {
@@ -22,7 +22,7 @@ export interface Viewer {
   /** What was shown is void, and the view is read again. */
   reset(view: Observed, reason: string): void
   /** What happened is not known; `known` is what was shown before. */
-  differ(view: Observed, known: Known, reason: string): void
+  differ(view: Observed, known: ViewDigest, reason: string): void
   failed(view: Observed): void
 }
 
@@ -39,7 +39,7 @@ export interface ViewSpec {
   /** Whether a document belongs to the view; undefined when all do. */
   matches: ((document: Document) => boolean) | undefined
   /** The order in which it shows documents, and how many; undefined where it has no order. */
-  cut?: Cut | undefined
+  sortLimit?: SortLimit | undefined
   /** Looks at the documents of each snapshot before the manifest hides anything of them. */
   sample?: ((documents: readonly Document[]) => void) | undefined
 }

@@ -3,18 +3,18 @@ import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import type { Manifest } from '../../policy/manifest.ts'
-import type { Cut } from '../../policy/order.ts'
+import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import type { Batch } from '../feed/batch.ts'
 import type { Feed } from '../feed/feed.ts'
-import { BARRIER, Frame, type Shown } from '../feed/frame.ts'
+import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
-import type { Known } from './difference.ts'
-import { Lens } from './filter.ts'
+import type { ViewDigest } from './difference.ts'
+import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
-import { arrange, needsDocument } from './ordered-filter.ts'
+import { applyChange, needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
-import type { Window } from './sorted-window.ts'
+import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 
 /** The filtered image of one collection, as one or many connections see it. */
@@ -26,8 +26,8 @@ export class View {
   readonly collection: string
   readonly query: Query
   readonly matches: ((document: Document) => boolean) | undefined
-  readonly cut: Cut | undefined
-  readonly lens: Lens
+  readonly sortLimit: SortLimit | undefined
+  readonly filter: ViewFilter
   readonly viewers = new Set<Viewer>()
   /** Get the frames: viewers by themselves, or all that are alike at once. */
   readonly receivers = new Set<Receiver>()
@@ -51,8 +51,8 @@ export class View {
     this.collection = spec.collection
     this.query = spec.query
     this.matches = spec.matches
-    this.cut = spec.cut
-    this.lens = new Lens(spec.manifest, spec.query, spec.matches, spec.cut?.order, spec.sample)
+    this.sortLimit = spec.sortLimit
+    this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
     this.#onError = onError
@@ -61,8 +61,8 @@ export class View {
   /** Whether the change can be shown only with the document at hand. */
   needsDocument(change: DocumentChange): boolean {
     const { window, digests } = this.#members
-    if (window) return needsDocument(window, this.lens, change)
-    return this.lens.needsDocument(change, digests?.has(idKey(change.id)))
+    if (window) return needsDocument(window, this.filter, change)
+    return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
   /**
@@ -94,8 +94,8 @@ export class View {
     if (!known && (this.#selects || this.viewers.size === 0)) return
     const visible = this.window?.visible
     const shown = this.#show(entry, known)
-    if (shown && shown !== BARRIER) batch.add(this, shown)
-    if (shown !== BARRIER) return
+    if (shown && shown !== MUST_RELOAD) batch.add(this, shown)
+    if (shown !== MUST_RELOAD) return
     const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
     batch.after(() => {
       if (visible && !replaced) this.#lose(this.#members.knownOf(visible), 'history-lost')
@@ -109,7 +109,7 @@ export class View {
   }
 
   /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
-  frame(entry: Entry): Shown | null {
+  frame(entry: Entry): FrameResult | null {
     return entry.frames.get(this) ?? (this.#selects ? null : this.#show(entry, false))
   }
 
@@ -137,7 +137,7 @@ export class View {
   }
 
   /** What those who see the view hold now, as it stays; undefined before it was read. */
-  known(): Known | undefined {
+  known(): ViewDigest | undefined {
     return this.#members.known()
   }
 
@@ -161,13 +161,13 @@ export class View {
   }
 
   /** The first documents after the last entry, where the view has an order and they are known. */
-  get window(): Window | undefined {
+  get window(): SortedWindow | undefined {
     return this.#members.window
   }
 
   /** Whether it is not told of all documents alike: to show an entry, it must know which ones it has. */
   get #selects(): boolean {
-    return this.matches !== undefined || this.cut !== undefined
+    return this.matches !== undefined || this.sortLimit !== undefined
   }
 
   /** Whether its members are known, and nobody is reading it. */
@@ -191,7 +191,7 @@ export class View {
     this.#lose(this.known(), reason)
   }
 
-  #lose(known: Known | undefined, reason: string): void {
+  #lose(known: ViewDigest | undefined, reason: string): void {
     this.#forget()
     for (const viewer of [...this.viewers]) {
       if (known) viewer.differ(this, known, reason)
@@ -243,7 +243,7 @@ export class View {
     this.#since = snapshot.sequence
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
       const shown = this.#selects ? this.#show(entry, true) : this.frame(entry)
-      if (shown === BARRIER) {
+      if (shown === MUST_RELOAD) {
         this.#unknow()
         return false
       }
@@ -261,7 +261,7 @@ export class View {
     const read = snapshot.members
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
       const shown = this.frame(entry)
-      if (shown === BARRIER) {
+      if (shown === MUST_RELOAD) {
         this.#unknow()
         return false
       }
@@ -276,36 +276,36 @@ export class View {
     return false
   }
 
-  #show(entry: Entry, note: boolean): Shown | null {
-    let shown: Shown | null
+  #show(entry: Entry, note: boolean): FrameResult | null {
+    let shown: FrameResult | null
     try {
       shown = this.#filterEntry(entry, note)
     } catch (error) {
       // What a source reports wrongly must not leave its clients wrong, nor stop the others.
       this.#onError(error)
-      shown = BARRIER
+      shown = MUST_RELOAD
     }
     if (shown) entry.frames.set(this, shown)
     return shown
   }
 
-  #filterEntry(entry: Entry, note: boolean): Shown | null {
+  #filterEntry(entry: Entry, note: boolean): FrameResult | null {
     const { window } = this.#members
     const oplist: DocumentOperation[] = []
     let timestamp = ''
     for (const change of entry.changes) {
       if (change.collection !== this.collection) continue
-      if (change.kind === 'clear' || change.kind === 'reload') return BARRIER
+      if (change.kind === 'clear' || change.kind === 'reload') return MUST_RELOAD
       const operations = window
-        ? arrange(window, this.lens, change)
-        : this.lens.show(change, this.#members.has(idKey(change.id)))
-      if (operations === BARRIER) return BARRIER
+        ? applyChange(window, this.filter, change)
+        : this.filter.show(change, this.#members.has(idKey(change.id)))
+      if (operations === MUST_RELOAD) return MUST_RELOAD
       // What clients hold must be known until it is certain that they are told this.
       if (note && !window) this.#members.note(operations)
       for (const operation of operations) oplist.push(operation)
       timestamp = change.timestamp
     }
-    if (window?.short) return BARRIER
+    if (window?.short) return MUST_RELOAD
     if (oplist.length === 0) return null
     if (note && window) this.#members.note(oplist)
     return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))

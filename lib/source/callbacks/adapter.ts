@@ -14,7 +14,7 @@ import {
 } from './form.ts'
 
 /** How often a payload is read again because of deltas that can't be repeated. */
-const MOST_READINGS = 6
+const MAX_READINGS = 6
 /**
  * How long a payload waits for `delta` to listen, in milliseconds. It may be short (a server that closes
  * waits for it too): where `delta` listens later, the payload is read again then.
@@ -134,7 +134,7 @@ export class CallbackAdapter implements Adapter {
         )
         const documents = this.#documents(payload)
         const span = this.#span(payload, start, lastOwn, seen)
-        if (!span && reading < MOST_READINGS) {
+        if (!span && reading < MAX_READINGS) {
           await new Promise((resolve) => setTimeout(resolve, READ_AGAIN * 2 ** reading))
           continue
         }
@@ -142,7 +142,7 @@ export class CallbackAdapter implements Adapter {
           this.#onError(
             new ParticleError(
               'SOURCE_FAILED',
-              `payload of ${this.name}: each of ${MOST_READINGS} readings was overtaken by deltas that can't be repeated, or was older than a delta before it; the data may be wrong. Give payload and delta a position`,
+              `payload of ${this.name}: each of ${MAX_READINGS} readings was overtaken by deltas that can't be repeated, or was older than a delta before it; the data may be wrong. Give payload and delta a position`,
             ),
           )
         }

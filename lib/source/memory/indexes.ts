@@ -3,7 +3,7 @@ import type { Scalar } from '../../policy/equality.ts'
 import { FieldIndex, type Place } from './field-index.ts'
 
 /** So many fields have an index at the most. */
-const MOST_FIELDS = 4
+const MAX_FIELDS = 4
 /**
  * A field gets an index when it is asked for so many times: one that is asked for once would not make up for
  * the making.
@@ -12,7 +12,7 @@ const ASKED = 2
 /** What was of no use to the last so many questions makes room for another. */
 const IDLE = 100
 /** So many fields are kept in mind that have no index. */
-const MOST_ASKED = 100
+const MAX_ASKED = 100
 /** An index answers where it leaves out all but this part of the documents: else a scan is as good. */
 const PART = 4
 
@@ -101,7 +101,7 @@ export class Indexes {
     if (this.#uses.has(path)) return false
     const times = (this.#asked.get(path) ?? 0) + 1
     if (times < ASKED || !this.#makeRoom()) {
-      if (this.#asked.size >= MOST_ASKED) this.#asked.clear()
+      if (this.#asked.size >= MAX_ASKED) this.#asked.clear()
       this.#asked.set(path, times)
       return false
     }
@@ -111,7 +111,7 @@ export class Indexes {
   }
 
   #makeRoom(): boolean {
-    if (this.#uses.size < MOST_FIELDS) return true
+    if (this.#uses.size < MAX_FIELDS) return true
     for (const [path, { last }] of this.#uses) {
       if (this.#questions - last <= IDLE) continue
       this.#uses.delete(path)

@@ -11,7 +11,7 @@ type Item = string | (() => void)
 
 const BATCH = 250
 /** How often keys are read again because others changed before they were read. */
-const MOST_ROUNDS = 5
+const MAX_ROUNDS = 5
 const SEQUENCE = /^(0|[1-9]\d{0,14})$/
 
 /**
@@ -221,7 +221,7 @@ export class KeyspaceFeed {
         if (upstream !== this.#upstream) return
         const others = changed.filter((key) => !keys.has(key))
         const room = BATCH - keys.size
-        if (others.length === 0 || others.length > room || round === MOST_ROUNDS)
+        if (others.length === 0 || others.length > room || round === MAX_ROUNDS)
           return this.#tell([...keys], raw)
         for (const key of this.#take(room)) keys.add(key)
       }

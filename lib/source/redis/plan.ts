@@ -33,7 +33,7 @@ export interface SortBound {
 
 /** Lists that are longer are judged here: to send them with every step would cost more than it spares. */
 const LONGEST = 32_768
-const MOST_NAMES = 100
+const MAX_NAMES = 100
 
 const ORDERS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   $gt: [1, 1],
@@ -54,7 +54,7 @@ export function planOf(query: Query, mapping: Mapping, bound?: SortBound): strin
   if (!test) return ''
   const names: string[] = []
   const json = JSON.stringify({ test: numbered(test, names), names })
-  return names.length > MOST_NAMES || json.length > 2 * LONGEST ? '' : json
+  return names.length > MAX_NAMES || json.length > 2 * LONGEST ? '' : json
 }
 
 function queryTest(query: Query, mapping: Mapping): Test | undefined {

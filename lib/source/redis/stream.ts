@@ -21,7 +21,7 @@ export interface StreamSettings {
 /** How many entries are asked for at once. */
 const BATCH = 200
 /** How often keys are read again because more that must be read came meanwhile. */
-const MOST_ROUNDS = 5
+const MAX_ROUNDS = 5
 /**
  * How long the server waits for an entry before it says that there is none; so often expiries are looked for.
  */
@@ -159,7 +159,7 @@ class Following {
         if (translation) translations.push(translation)
       }
       const at: string | undefined = await this.#readKeys(translations)
-      if (at === undefined || round === MOST_ROUNDS) break
+      if (at === undefined || round === MAX_ROUNDS) break
       next = await this.#fetchUpTo(at, position)
       // Something is missing, as the next look finds too.
       if (!next) return

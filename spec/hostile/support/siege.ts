@@ -12,7 +12,7 @@ const ATTACKERS = 24
 /** After so many requests, what a process holds in any case is there. */
 const WARM_UP = 1_500
 /** How much may be held after all requests beyond what was held when the process was warm, in bytes. */
-const MOST_GROWTH = 12_000_000
+const MAX_GROWTH = 12_000_000
 
 /** What came of a siege. */
 export interface Report {
@@ -77,7 +77,7 @@ export class Siege {
     const before = await this.#rest()
     await besiege(requests)
     const after = await this.#rest()
-    if (before && after && after.held - before.held > MOST_GROWTH)
+    if (before && after && after.held - before.held > MAX_GROWTH)
       report.faults.push(
         `the process held ${before.held} bytes when it was warm, and ${after.held} at the end`,
       )

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
-import { Rights } from '../../../lib/server/auth/revocations.ts'
+import { Revocations } from '../../../lib/server/auth/revocations.ts'
 
 const HOUR = 3_600_000
 const ANN = { name: 'ann', team: 'a' }
@@ -8,17 +8,17 @@ const BEN = { name: 'ben', team: 'b' }
 type User = typeof ANN
 
 describe('server/rights', () => {
-  const { now } = Rights
+  const { now } = Revocations
   let time: number
   const errors: ParticleError[] = []
   const make = (ttl = HOUR) =>
-    new Rights(
+    new Revocations(
       ttl,
       (error) => errors.push(error),
       () => 'moment',
     )
   /** What is decided about a user whose identity was looked up at a time. */
-  const judge = (rights: Rights, identity: User, at: number) => {
+  const judge = (rights: Revocations, identity: User, at: number) => {
     const { moment, ...judged } = rights.judge({ identity, given: { user: identity.name }, at })
     expect(moment !== undefined).to.equal(judged.stale && judged.revoked === undefined)
     return judged
@@ -27,76 +27,77 @@ describe('server/rights', () => {
   beforeEach(() => {
     errors.length = 0
     time = 1_000_000
-    Rights.now = () => time
+    Revocations.now = () => time
   })
   afterEach(() => {
-    Rights.now = now
+    Revocations.now = now
   })
 
   const inTeam = (team: string) => (user: User) => user.team === team
   const presented = (_user: User, given: { user: string }) => given.user === 'ann'
 
-  const rows: [string, (rights: Rights) => void, User, number, { revoked?: string; stale: boolean }][] = [
-    ['nothing was decided', () => {}, ANN, 0, { stale: false }],
+  const rows: [string, (rights: Revocations) => void, User, number, { revoked?: string; stale: boolean }][] =
     [
-      'it was revoked',
-      (rights) => rights.revoke(inTeam('a'), 'left'),
-      ANN,
-      999_999,
-      { revoked: 'left', stale: true },
-    ],
-    [
-      'it was revoked at the same moment',
-      (rights) => rights.revoke(inTeam('a'), 'left'),
-      ANN,
-      1_000_000,
-      { revoked: 'left', stale: true },
-    ],
-    [
-      'it was looked up after that',
-      (rights) => rights.revoke(inTeam('a'), 'left'),
-      ANN,
-      1_000_001,
-      { stale: false },
-    ],
-    ['another one was meant', (rights) => rights.revoke(inTeam('a'), 'left'), BEN, 0, { stale: false }],
-    [
-      'it was meant by what it presented',
-      (rights) => rights.revoke(presented, 'left'),
-      ANN,
-      0,
-      { revoked: 'left', stale: true },
-    ],
-    ['it was refreshed', (rights) => rights.refresh(inTeam('a')), ANN, 0, { stale: true }],
-    ['another one was refreshed', (rights) => rights.refresh(inTeam('a')), BEN, 0, { stale: false }],
-    [
-      'it was looked up after the refresh',
-      (rights) => rights.refresh(() => true),
-      ANN,
-      2e6,
-      { stale: false },
-    ],
-    [
-      'it was refreshed, then revoked',
-      (rights) => {
-        rights.refresh(() => true)
-        rights.revoke(() => true, 'left')
-      },
-      ANN,
-      0,
-      { revoked: 'left', stale: true },
-    ],
-    [
-      'it was revoked for two reasons',
-      (rights) => {
-        rights.revoke(() => true, 'first')
-        rights.revoke(() => true, 'second')
-      },
-      ANN,
-      0,
-      { revoked: 'first', stale: true },
-    ],
-  ]
+      ['nothing was decided', () => {}, ANN, 0, { stale: false }],
+      [
+        'it was revoked',
+        (rights) => rights.revoke(inTeam('a'), 'left'),
+        ANN,
+        999_999,
+        { revoked: 'left', stale: true },
+      ],
+      [
+        'it was revoked at the same moment',
+        (rights) => rights.revoke(inTeam('a'), 'left'),
+        ANN,
+        1_000_000,
+        { revoked: 'left', stale: true },
+      ],
+      [
+        'it was looked up after that',
+        (rights) => rights.revoke(inTeam('a'), 'left'),
+        ANN,
+        1_000_001,
+        { stale: false },
+      ],
+      ['another one was meant', (rights) => rights.revoke(inTeam('a'), 'left'), BEN, 0, { stale: false }],
+      [
+        'it was meant by what it presented',
+        (rights) => rights.revoke(presented, 'left'),
+        ANN,
+        0,
+        { revoked: 'left', stale: true },
+      ],
+      ['it was refreshed', (rights) => rights.refresh(inTeam('a')), ANN, 0, { stale: true }],
+      ['another one was refreshed', (rights) => rights.refresh(inTeam('a')), BEN, 0, { stale: false }],
+      [
+        'it was looked up after the refresh',
+        (rights) => rights.refresh(() => true),
+        ANN,
+        2e6,
+        { stale: false },
+      ],
+      [
+        'it was refreshed, then revoked',
+        (rights) => {
+          rights.refresh(() => true)
+          rights.revoke(() => true, 'left')
+        },
+        ANN,
+        0,
+        { revoked: 'left', stale: true },
+      ],
+      [
+        'it was revoked for two reasons',
+        (rights) => {
+          rights.revoke(() => true, 'first')
+          rights.revoke(() => true, 'second')
+        },
+        ANN,
+        0,
+        { revoked: 'first', stale: true },
+      ],
+    ]
   for (const [what, decide, user, at, expected] of rows) {
     it(`${expected.revoked ? 'are gone' : expected.stale ? 'are looked up anew' : 'hold'} where ${what}`, () => {
       const rights = make()
@@ -151,9 +152,9 @@ describe('server/rights', () => {
   })
 
   it('are dated by a clock that does not go back', () => {
-    Rights.now = now
-    const before = Rights.now()
-    expect(Rights.now()).to.be.at.least(before)
-    expect(Math.abs(Rights.now() - Date.now())).to.be.below(HOUR)
+    Revocations.now = now
+    const before = Revocations.now()
+    expect(Revocations.now()).to.be.at.least(before)
+    expect(Math.abs(Revocations.now() - Date.now())).to.be.below(HOUR)
   })
 })

@@ -1,15 +1,20 @@
 import { expect } from 'chai'
-import { type Cohort, Cohorts, type Member, Seat } from '../../../lib/server/delivery/broadcast-group.ts'
+import {
+  type BroadcastGroup,
+  BroadcastGroups,
+  GroupMembership,
+  type Member,
+} from '../../../lib/server/delivery/broadcast-group.ts'
 import { Flusher } from '../../../lib/server/delivery/flusher.ts'
 import { WriteQueue } from '../../../lib/server/delivery/write-queue.ts'
 import { Frame, IdLines } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Receiver } from '../../../lib/server/view/view-spec.ts'
 import { PLAIN } from '../../support/positions.ts'
 
-/** As much of a view as a cohort knows of. */
+/** As much of a view as a group knows of. */
 class Shown {
   readonly receivers = new Set<Receiver>()
 
@@ -26,7 +31,7 @@ class Client implements Member {
   readonly got: string[] = []
   readonly buffers: Buffer[] = []
   ready = true
-  readonly #seat: Seat
+  readonly #membership: GroupMembership
   readonly rights: string
   readonly views: readonly View[]
   readonly queue = new WriteQueue(
@@ -43,50 +48,50 @@ class Client implements Member {
     new Flusher(),
   )
 
-  constructor(cohorts: Cohorts, views: readonly Shown[], rights = 'r') {
+  constructor(groups: BroadcastGroups, views: readonly Shown[], rights = 'r') {
     this.rights = rights
     this.views = views.map(({ view }) => view)
-    this.#seat = new Seat(this, cohorts)
+    this.#membership = new GroupMembership(this, groups)
     for (const view of views) view.receivers.add(this)
-    cohorts.seat(this)
+    groups.join(this)
   }
-  get seated(): boolean {
-    return this.#seat.taken
+  get isJoined(): boolean {
+    return this.#membership.joined
   }
-  get seatable(): boolean {
-    return this.ready && !this.seated
+  get canJoin(): boolean {
+    return this.ready && !this.isJoined
   }
-  seat(cohort: Cohort): void {
-    this.#seat.take(cohort)
+  joined(group: BroadcastGroup): void {
+    this.#membership.join(group)
   }
-  leave(): Cohort | undefined {
-    return this.#seat.leave()
+  leave(): BroadcastGroup | undefined {
+    return this.#membership.leave()
   }
   deliver(_view: View, entry: Entry): void {
     this.got.push(`alone ${entry.point}`)
   }
 }
 
-describe('server/cohort', () => {
+describe('server/group', () => {
   const setUp = () => {
     const flusher = new Flusher()
     const view = new Shown()
-    const cohorts = new Cohorts(flusher, new IdLines(PLAIN))
+    const groups = new BroadcastGroups(flusher, new IdLines(PLAIN))
     return {
       view,
-      cohorts,
-      clientOf: (rights?: string, views = [view]) => new Client(cohorts, views, rights),
+      groups,
+      clientOf: (rights?: string, views = [view]) => new Client(groups, views, rights),
     }
   }
 
   it('gathers what a turn brings once for all who have the same rights, and writes the same bytes to each', async () => {
     const { view, clientOf } = setUp()
     const clients = [clientOf(), clientOf(), clientOf()]
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(view.receivers.size).to.equal(1)
     view.show('1')
     view.show('2')
-    await yieldTurn()
+    await yieldToEventLoop()
     for (const client of clients) {
       expect(client.got).to.deep.equal(['together 1:r', 'together 2:r'])
       expect(client.buffers).to.deep.equal(clients[0]?.buffers)
@@ -97,56 +102,56 @@ describe('server/cohort', () => {
   it('keeps those of other rights apart', async () => {
     const { view, clientOf } = setUp()
     const [one, other] = [clientOf('r'), clientOf('s')]
-    await yieldTurn()
+    await yieldToEventLoop()
     view.show('1')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect([one.got, other.got]).to.deep.equal([['together 1:r'], ['together 1:s']])
   })
 
   it('takes nobody in who has other views, whatever their rights are called', async () => {
     const { clientOf } = setUp()
     const [one, other] = [clientOf(), clientOf('r', [new Shown()])]
-    await yieldTurn()
-    expect([one.seated, other.seated]).to.deep.equal([true, false])
+    await yieldToEventLoop()
+    expect([one.isJoined, other.isJoined]).to.deep.equal([true, false])
   })
 
   it('takes nobody in who is not fit for it by the end of the turn', async () => {
     const { view, clientOf } = setUp()
     const client = clientOf()
     client.ready = false
-    await yieldTurn()
+    await yieldToEventLoop()
     view.show('1')
-    expect([client.seated, client.got]).to.deep.equal([false, ['alone 1']])
+    expect([client.isJoined, client.got]).to.deep.equal([false, ['alone 1']])
   })
 
   it('gives nobody what was gathered before it came', async () => {
-    const { view, cohorts, clientOf } = setUp()
+    const { view, groups, clientOf } = setUp()
     const first = clientOf()
-    await yieldTurn()
+    await yieldToEventLoop()
     view.show('1')
     const late = clientOf()
     late.got.push('came')
-    await yieldTurn()
+    await yieldToEventLoop()
     view.show('2')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(first.got).to.deep.equal(['together 1:r', 'together 2:r'])
     expect(late.got).to.deep.equal(['came', 'together 2:r'])
-    expect(cohorts).to.be.instanceOf(Cohorts)
+    expect(groups).to.be.instanceOf(BroadcastGroups)
   })
 
   it('lets one go with what waits, and takes it back in a later turn', async () => {
     const { view, clientOf } = setUp()
     const [stays, goes] = [clientOf(), clientOf()]
-    await yieldTurn()
+    await yieldToEventLoop()
     view.show('1')
     const left = goes.leave()
     expect(left?.outbox.queue.pending.map(String).join('')).to.contain('id: 1:r')
     view.show('2')
     expect([goes.leave(), goes.got]).to.deep.equal([undefined, ['alone 2']])
-    await yieldTurn()
-    expect(goes.seated).to.equal(true)
+    await yieldToEventLoop()
+    expect(goes.isJoined).to.equal(true)
     view.show('3')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(goes.got).to.deep.equal(['alone 2', 'together 3:r'])
     expect(stays.got).to.deep.equal(['together 1:r', 'together 2:r', 'together 3:r'])
   })
@@ -154,13 +159,13 @@ describe('server/cohort', () => {
   it('leaves nothing in the views when the last one has left', async () => {
     const { view, clientOf } = setUp()
     const clients = [clientOf(), clientOf()]
-    await yieldTurn()
+    await yieldToEventLoop()
     for (const client of clients) {
       client.ready = false
       client.leave()
       view.receivers.delete(client)
     }
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(view.receivers.size).to.equal(0)
   })
 })

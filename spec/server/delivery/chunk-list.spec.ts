@@ -1,21 +1,21 @@
 import { expect } from 'chai'
-import { Gathered, MOST_JOINED } from '../../../lib/server/delivery/chunk-list.ts'
+import { ChunkList, MAX_JOINED } from '../../../lib/server/delivery/chunk-list.ts'
 
 const [A, B, C] = [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]
 
 /** What is written of a list. */
-function written(list: Gathered): [bytes: Buffer, framed: Buffer | undefined][] {
+function written(list: ChunkList): [bytes: Buffer, framed: Buffer | undefined][] {
   const calls: [Buffer, Buffer | undefined][] = []
   list.writeTo({ write: (bytes, framed) => calls.push([bytes, framed]) > 0 })
   return calls
 }
 
 describe('server/gathered', () => {
-  const gather = (empty: Gathered, ...chunks: Buffer[]) =>
+  const gather = (empty: ChunkList, ...chunks: Buffer[]) =>
     chunks.reduce((list, chunk) => list.plus(chunk), empty)
 
   it('knows its chunks in order, its last one, and how many bytes they have', () => {
-    const empty = Gathered.begin()
+    const empty = ChunkList.begin()
     const list = gather(empty, A, B, Buffer.from('cde'))
     expect(list.chunks.map(String)).to.deep.equal(['a', 'b', 'cde'])
     expect([String(list.last), list.size, list.before.size]).to.deep.equal(['cde', 5, 2])
@@ -23,7 +23,7 @@ describe('server/gathered', () => {
   })
 
   it('is the same list for all who gather the same chunks, in whatever order they come', () => {
-    const empty = Gathered.begin()
+    const empty = ChunkList.begin()
     const orders = [[A, B], [A, C], [A, B], [B, A], [A, C], [A, B, C], [A, B], [C]]
     const lists = orders.map((chunks) => gather(empty, ...chunks))
     const texts = orders.map((chunks) => chunks.join(''))
@@ -33,13 +33,13 @@ describe('server/gathered', () => {
   })
 
   it('compares chunks as objects: equal bytes in other buffers make another list', () => {
-    const empty = Gathered.begin()
+    const empty = ChunkList.begin()
     expect(gather(empty, A)).not.to.equal(gather(empty, Buffer.from('a')))
-    expect(gather(empty, A)).not.to.equal(gather(Gathered.begin(), A))
+    expect(gather(empty, A)).not.to.equal(gather(ChunkList.begin(), A))
   })
 
   it('is joined once, and framed once as a chunk of HTTP in the same memory', () => {
-    const list = gather(Gathered.begin(), A, Buffer.alloc(300, 'x'), B)
+    const list = gather(ChunkList.begin(), A, Buffer.alloc(300, 'x'), B)
     const [[bytes, framed] = []] = written(list)
     expect(String(bytes)).to.equal(`a${'x'.repeat(300)}b`)
     expect(String(framed)).to.equal(`12e\r\na${'x'.repeat(300)}b\r\n`)
@@ -49,15 +49,15 @@ describe('server/gathered', () => {
   })
 
   it('of large chunks is not copied for who asks first, and joined once for all others', () => {
-    const large = Buffer.alloc(MOST_JOINED * 2)
-    const list = gather(Gathered.begin(), large, A)
+    const large = Buffer.alloc(MAX_JOINED * 2)
+    const list = gather(ChunkList.begin(), large, A)
     const first = written(list)
     expect(first.map(([, framed]) => framed)).to.deep.equal([undefined, undefined])
     expect([first[0]?.[0] === large, first[1]?.[0] === A]).to.deep.equal([true, true])
     const [[second] = []] = written(list)
-    expect(second?.length).to.equal(MOST_JOINED * 2 + 1)
+    expect(second?.length).to.equal(MAX_JOINED * 2 + 1)
     expect(written(list)[0]?.[0]).to.equal(second)
-    const many = gather(Gathered.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MOST_JOINED)))
-    expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MOST_JOINED * 5])
+    const many = gather(ChunkList.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MAX_JOINED)))
+    expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MAX_JOINED * 5])
   })
 })

@@ -4,8 +4,8 @@ import type { Document, Model } from '../../../lib/model/document.ts'
 import { decode } from '../../../lib/protocol/decode.ts'
 import { Connection } from '../../../lib/server/delivery/connection.ts'
 import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
-import type { Start } from '../../../lib/server/delivery/resume.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Query } from '../../../lib/source/source.ts'
@@ -56,7 +56,7 @@ class Client extends StoppingSink {
   )
 }
 
-const NEW: Start = { presented: false, why: () => 'history-lost' }
+const NEW: ResumePlan = { presented: false, reasonFor: () => 'history-lost' }
 
 describe('server/connection', () => {
   const setUp = async ({ maxBufferedBytes = 1e6, count = 3, size = 0, bytes = 1e7 } = {}) => {
@@ -76,7 +76,7 @@ describe('server/connection', () => {
     })
     const viewOf = (root: string, options: ViewOptions = {}) => viewIn(place, { key: root, root, ...options })
     let closed = 0
-    const connect = (views: readonly View[], start: Start = NEW, client = new Client()) => {
+    const connect = (views: readonly View[], start: ResumePlan = NEW, client = new Client()) => {
       const connection = new Connection(
         client,
         views,
@@ -149,7 +149,7 @@ describe('server/connection', () => {
       const { connect } = await setUp()
       const { client, connection } = connect([])
       expect(connection.ready).to.equal(true)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.names).to.deep.equal(['manifest', 'ready'])
     })
 
@@ -160,7 +160,7 @@ describe('server/connection', () => {
       const release = hold()
       const { client, connection } = connect([fast, slow])
       await until(() => client.of('payload').length === 1 && adapter.reads === 2)
-      await yieldTurn()
+      await yieldToEventLoop()
       await update(1)
       await until(() => client.of('delta').length === 1)
       expect(client.events.map((event) => event.id)).to.deep.equal([undefined, undefined, undefined])
@@ -176,7 +176,7 @@ describe('server/connection', () => {
       const { client } = await connected(viewOf('users'))
       await update(1)
       await update(2)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id1', 'id2'])
     })
 
@@ -198,7 +198,7 @@ describe('server/connection', () => {
       while (!client.ready) {
         await users.updateOne({ _id: writes % 200 }, { $inc: { n: 1 } })
         writes++
-        await yieldTurn()
+        await yieldToEventLoop()
       }
       expect(client.of('payload').length).to.be.above(5)
       expect(client.model.users).to.deep.equal(await truth())
@@ -211,7 +211,7 @@ describe('server/connection', () => {
       const { client } = await connected(viewOf('one'), viewOf('two'))
       await update(1)
       await update(2)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.of('delta').map((event) => [event.data.root, event.id])).to.deep.equal([
         ['one', 'none'],
         ['two', 'id1'],
@@ -235,7 +235,7 @@ describe('server/connection', () => {
         operations,
       }
       adapter.listener?.changes([change], position)
-      await yieldTurn()
+      await yieldToEventLoop()
       const events = client.events.slice(4, 6).map(({ name, data, id }) => [name, data.root, id])
       expect(events).to.deep.equal([
         ['delta', 'one', 'none'],
@@ -248,7 +248,7 @@ describe('server/connection', () => {
       const { client } = await connected(viewOf('users', { query: { team: 'a' } }))
       await update(1)
       await users.insertOne({ _id: 9, team: 'a' })
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id2'])
     })
   })
@@ -262,7 +262,7 @@ describe('server/connection', () => {
       expect(connection.ready).to.equal(false)
       await until(() => client.of('ready').length === 2)
       await update(1)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.events.slice(4).map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
         ['reset', 'one', ''],
         ['payload', 'one', undefined],
@@ -280,7 +280,7 @@ describe('server/connection', () => {
       const release = hold()
       one.reload('gone')
       await update(1)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.events.slice(5).map(({ name, data, id }) => [name, data.root, id])).to.deep.equal([
         ['delta', 'two', undefined],
       ])
@@ -298,7 +298,7 @@ describe('server/connection', () => {
       view.reload('once')
       view.reload('twice')
       await until(() => client.of('ready').length === 2)
-      for (let i = 0; i < 10; i++) await yieldTurn()
+      for (let i = 0; i < 10; i++) await yieldToEventLoop()
       const after = client.events.slice(before)
       expect(after.map((event) => event.data.reason ?? event.data.last ?? event.name)).to.deep.equal([
         'once',
@@ -310,7 +310,7 @@ describe('server/connection', () => {
         'ready',
       ])
       await update(1)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([connection.ready, client.model.users]).to.deep.equal([true, await truth()])
     })
 
@@ -318,7 +318,7 @@ describe('server/connection', () => {
       const { viewOf, connect, truth } = await setUp({ count: 200, size: 1000 })
       const view = viewOf('users')
       const { client, connection } = connect([view])
-      while (client.of('payload').length === 0) await yieldTurn()
+      while (client.of('payload').length === 0) await yieldToEventLoop()
       expect(client.ready).to.equal(false)
       view.reload('gone')
       await until(() => client.of('reset').length === 1 && client.ready)
@@ -331,10 +331,10 @@ describe('server/connection', () => {
 
   describe('a position', () => {
     /** The position at a sequence, as far as it holds for the views. */
-    const at = (sequence: number, ...views: View[]): Start => ({
+    const at = (sequence: number, ...views: View[]): ResumePlan => ({
       presented: true,
       points: new Map(views.map((view) => [view, sequence])),
-      why: () => 'rights-changed',
+      reasonFor: () => 'rights-changed',
     })
 
     it('that holds is replayed, each entry with its id, and no payload is sent', async () => {
@@ -380,7 +380,7 @@ describe('server/connection', () => {
       const slow = new Client()
       slow.stopped = true
       const { client } = connect(views, at(0, ...views.slice(0, 1)), slow)
-      for (let turn = 0; turn < 20; turn++) await yieldTurn()
+      for (let turn = 0; turn < 20; turn++) await yieldToEventLoop()
       slow.stopped = false
       slow.read()
       await until(() => client.ready)
@@ -391,10 +391,10 @@ describe('server/connection', () => {
 
     it('that does not hold resets all roots, with the reason', async () => {
       const { viewOf, connect } = await setUp()
-      const refused: Start = {
+      const refused: ResumePlan = {
         presented: true,
         reason: 'position-unknown',
-        why: () => 'position-unknown',
+        reasonFor: () => 'position-unknown',
       }
       const { client } = connect([viewOf('one'), viewOf('two')], refused)
       await until(() => client.ready)
@@ -431,13 +431,13 @@ describe('server/connection', () => {
       let turns = 0
       for (; !client.ready; turns++) {
         if (turns < 5) await write(10 + turns)
-        await yieldTurn()
-        await yieldTurn()
+        await yieldToEventLoop()
+        await yieldToEventLoop()
         client.read()
       }
       expect(turns).to.be.above(2)
       expect([client.of('payload'), client.of('reset')]).to.deep.equal([[], []])
-      await yieldTurn()
+      await yieldToEventLoop()
       client.read()
       expect(client.model.users).to.deep.equal(await truth())
     })
@@ -450,7 +450,7 @@ describe('server/connection', () => {
       client.stopped = true
       for (let i = 10; i < 60; i++) {
         await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(2500) }, $push: { list: i } })
-        await yieldTurn()
+        await yieldToEventLoop()
       }
       expect(client.buffered()).to.be.within(10_000, 26_000)
       expect(connection.ready).to.equal(false)
@@ -469,7 +469,7 @@ describe('server/connection', () => {
       slow.stopped = true
       for (let i = 0; i < 20; i++) {
         await users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(5000) } })
-        await yieldTurn()
+        await yieldToEventLoop()
       }
       expect(fast.model.users).to.deep.equal(await truth())
       expect(fast.of('reset')).to.deep.equal([])
@@ -480,9 +480,9 @@ describe('server/connection', () => {
       const slow = new Client()
       slow.stopped = true
       const { client } = connect([viewOf('users')], NEW, slow)
-      for (let turn = 0; turn < 50; turn++) await yieldTurn()
+      for (let turn = 0; turn < 50; turn++) await yieldToEventLoop()
       await until(() => slow.buffered() > 0)
-      for (let turn = 0; turn < 20; turn++) await yieldTurn()
+      for (let turn = 0; turn < 20; turn++) await yieldToEventLoop()
       expect(slow.buffered()).to.be.below(150_000)
       slow.stopped = false
       slow.read()
@@ -496,7 +496,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(viewOf('users'))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
-      await yieldTurn()
+      await yieldToEventLoop()
       for (const token of ['old', 'new'])
         connection.send({ event: 'session', data: { token, expiresAt: '' } })
       connection.send({ event: 'error', data: { code: 'SOURCE_FAILED', message: '' } })
@@ -513,7 +513,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(view)
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
-      await yieldTurn()
+      await yieldToEventLoop()
       view.reload('gone')
       view.failed()
       client.stopped = false
@@ -526,10 +526,10 @@ describe('server/connection', () => {
 
   describe('a position of which the log does not tell all', () => {
     const A = { team: 'a' }
-    const start = (...points: [View, number][]): Start => ({
+    const start = (...points: [View, number][]): ResumePlan => ({
       presented: true,
       points: new Map(points),
-      why: () => 'history-lost',
+      reasonFor: () => 'history-lost',
     })
 
     it('that is another one for each root gives no id before the present, and takes the old one back first', async () => {
@@ -567,7 +567,7 @@ describe('server/connection', () => {
       expect(told(client)).to.deep.equal([['manifest'], ['ping', 'none'], ['delta some'], ['ready', 'id3']])
       expect(client.model.some).to.deep.equal(await truth(A))
       await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, 4)).to.deep.equal([['delta some', 'id4']])
       expect(client.model.some).to.deep.equal(await truth(A))
     })
@@ -649,7 +649,7 @@ describe('server/connection', () => {
       })
       expect(connection.ready).to.equal(false)
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       const events = told(client, 4)
       expect([...events.slice(0, 2), ...events.slice(4)]).to.deep.equal([
         ['ping', 'none'],
@@ -691,7 +691,7 @@ describe('server/connection', () => {
       await lose(() => users.deleteOne({ _id: 1 }))
       release()
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, 3)).to.deep.equal([
         ['ping', 'none'],
         ['reset users history-lost', ''],
@@ -706,7 +706,7 @@ describe('server/connection', () => {
       const { client, connection } = await connected(viewOf('users'))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
-      await yieldTurn()
+      await yieldToEventLoop()
       await lose(() => users.deleteOne({ _id: 2 }))
       client.stopped = false
       client.read()
@@ -726,7 +726,7 @@ describe('server/connection', () => {
       connection.close()
       await view.close()
       release()
-      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      for (let turn = 0; turn < 10; turn++) await yieldToEventLoop()
       expect([client.events.length, errors, adapter.closes]).to.deep.equal([before, [], 1])
     })
   })
@@ -755,7 +755,7 @@ describe('server/connection', () => {
       await users.updateOne({ _id: 0 }, { $set: { name: 'hidden' } })
       await until(() => connection.ready)
       await users.updateOne({ _id: 2 }, { $set: { name: 'shown' } })
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, 3)).to.deep.equal([
         ['ping', 'none'],
         ['delta own'],
@@ -774,11 +774,11 @@ describe('server/connection', () => {
       const release = hold()
       connection.change([all, b], 's')
       await update(1, 3)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, before)).to.deep.equal([['ping', 'none'], ['delta all']])
       release()
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, before + 2)).to.deep.equal([['delta own'], ['ready', 'id1:s']])
     })
 
@@ -789,7 +789,7 @@ describe('server/connection', () => {
       connection.change([a], 's')
       expect(connection.ready).to.equal(true)
       await update(1)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([told(client, 3), left]).to.deep.equal([[['delta own', 'id1:s']], []])
     })
 
@@ -809,12 +809,12 @@ describe('server/connection', () => {
     it('reset a root that was on its way: nothing more of the old view comes', async () => {
       const { view, connect, truth, left } = await teams({ size: 100_000 })
       const { client, connection } = connect([view(A)])
-      while (client.of('payload').length === 0) await yieldTurn()
+      while (client.of('payload').length === 0) await yieldToEventLoop()
       expect(client.ready).to.equal(false)
       connection.change([view(B)], 's')
       const before = client.events.length
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, before)[0]).to.deep.equal(['reset own rights-changed', ''])
       const ids = client.events
         .slice(before)
@@ -834,9 +834,9 @@ describe('server/connection', () => {
       connection.change([all, b], 's')
       expect(client.events).to.deep.equal([])
       const points = new Map([all, a].map((each) => [each, 0]))
-      connection.start({ presented: true, points, why: () => 'rights-changed' })
+      connection.start({ presented: true, points, reasonFor: () => 'rights-changed' })
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client)).to.deep.equal([
         ['manifest'],
         ['reset own rights-changed', ''],
@@ -851,13 +851,13 @@ describe('server/connection', () => {
       const { client, connection } = await connected(view(A))
       client.stopped = true
       await users.updateOne({ _id: 1 }, { $set: { text: 'y'.repeat(5000) } })
-      await yieldTurn()
+      await yieldToEventLoop()
       connection.change([view(B)], 's')
       expect(left.length).to.equal(1)
       client.stopped = false
       client.read()
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, 3)).to.deep.equal([
         ['reset own slow-client', ''],
         ['payload own'],
@@ -875,7 +875,7 @@ describe('server/connection', () => {
       release()
       await until(() => connection.ready)
       await users.updateOne({ _id: 0 }, { $set: { n: 1 } })
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(told(client, 3)).to.deep.equal([
         ['ping', 'none'],
         ['reset own rights-changed', ''],
@@ -899,7 +899,7 @@ describe('server/connection', () => {
       const points = new Map([all, a].map((each) => [each, 0]))
       const { client, connection } = connect(
         [all, a],
-        { presented: true, points, why: () => 'history-lost' },
+        { presented: true, points, reasonFor: () => 'history-lost' },
         late,
       )
       await until(() => late.buffered() > 64 * 1024)
@@ -907,7 +907,7 @@ describe('server/connection', () => {
       late.stopped = false
       late.read()
       await until(() => connection.ready)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(client.model.all).to.deep.equal(await truth())
       expect(client.model.own).to.deep.equal(await truth(B.query))
     })
@@ -918,7 +918,7 @@ describe('server/connection', () => {
       connection.close()
       const b = view(B)
       connection.change([b], 's')
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([b.viewers.size, left, client.events.length]).to.deep.equal([0, [], 3])
     })
   })
@@ -954,7 +954,7 @@ describe('server/connection', () => {
       connection.send({ event: 'ping', data: { timestamp: new Date().toISOString() } })
       connection.end({ event: 'revoked', data: { reason: 'again' } })
       connection.close()
-      for (let turn = 0; turn < 5; turn++) await yieldTurn()
+      for (let turn = 0; turn < 5; turn++) await yieldToEventLoop()
       expect(client.events.at(-1)?.data).to.deep.equal({ reason: 'identity-refused' })
       expect([client.of('revoked').length, client.ended, closes()]).to.deep.equal([1, 1, 1])
     })
@@ -976,7 +976,7 @@ describe('server/connection', () => {
       const before = client.events.length
       await update(1)
       connection.close()
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([client.events.length, client.ended, closes(), view.viewers.size]).to.deep.equal([
         before,
         0,
@@ -994,7 +994,7 @@ describe('server/connection', () => {
       expect(views.map((view) => view.viewers.size)).to.deep.equal([1, 1])
       connection.close()
       release()
-      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      for (let turn = 0; turn < 10; turn++) await yieldToEventLoop()
       expect(views.map((view) => view.viewers.size)).to.deep.equal([0, 0])
       expect([client.of('payload'), errors]).to.deep.equal([[], []])
     })
@@ -1009,7 +1009,7 @@ describe('server/connection', () => {
       connection.close()
       slow.read()
       const before = slow.events.length
-      for (let turn = 0; turn < 10; turn++) await yieldTurn()
+      for (let turn = 0; turn < 10; turn++) await yieldToEventLoop()
       expect([view.viewers.size, slow.events.length, adapter.reads]).to.deep.equal([0, before, 1])
     })
   })

@@ -3,7 +3,7 @@ import { Flusher } from '../../../lib/server/delivery/flusher.ts'
 import { Outbox } from '../../../lib/server/delivery/outbox.ts'
 import { Frame, IdLines } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { PLAIN } from '../../support/positions.ts'
 import { NotingSink } from '../../support/sinks.ts'
 
@@ -19,7 +19,7 @@ describe('server/outbox', () => {
     const outbox = new Outbox(sink, new Flusher(), new IdLines(PLAIN), 'r')
     /** What was written by the end of the turn: ids, names and roots. */
     const written = async () => {
-      await yieldTurn()
+      await yieldToEventLoop()
       return sink.lines
         .filter((line) => !line.startsWith('event:'))
         .map((line) => (line.startsWith('id:') ? line : (JSON.parse(line.slice(6)).root ?? 'ping')))
@@ -31,7 +31,7 @@ describe('server/outbox', () => {
     const { sink, outbox } = setUp()
     outbox.send(PING)
     outbox.send({ ...PING, id: '' })
-    await yieldTurn()
+    await yieldToEventLoop()
     const ping = `event: ping\ndata: {"timestamp":"${TIME}"}\n\n`
     expect(sink.written).to.deep.equal([`${ping}id:\n${ping}`])
   })
@@ -67,8 +67,8 @@ describe('server/outbox', () => {
     const { outbox, written } = setUp()
     outbox.pushFrame(entry('p'), frame('one'), true)
     outbox.pushFrame(entry('q'), frame('one'), true)
-    outbox.withdrawId()
-    outbox.withdrawId()
+    outbox.retractId()
+    outbox.retractId()
     expect(await written()).to.deep.equal(['id: p:r', 'one', 'id: none', 'one'])
   })
 
@@ -76,15 +76,15 @@ describe('server/outbox', () => {
     const { outbox, written } = setUp()
     outbox.pushFrame(entry('p'), frame('one'), true)
     await written()
-    outbox.withdrawId()
+    outbox.retractId()
     outbox.pushFrame(entry('q'), frame('one'), true)
     expect(await written()).to.deep.equal(['id: p:r', 'one', 'id: q:r', 'one'])
   })
 
   it('takes the position back that the client has, with a sign of life', async () => {
     const { outbox, sink } = setUp()
-    outbox.takeBack()
-    await yieldTurn()
+    outbox.invalidatePosition()
+    await yieldToEventLoop()
     expect(sink.written[0]).to.match(/^id: none\nevent: ping\ndata: \{"timestamp":"[^"]*"\}\n\n$/)
   })
 

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
-import { parseCut } from '../../../lib/policy/order.ts'
-import { Presents } from '../../../lib/server/delivery/present.ts'
+import { parseSortLimit } from '../../../lib/policy/order.ts'
+import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
@@ -31,9 +31,9 @@ const setUp = async (
   const place = feedOf(adapter, { bytes: 1e9 })
   const { log, errors } = place
   const query = criteria ? { team: 'a' } : {}
-  const cut = parseCut(sort ? { n: 1 } : undefined, limit, 'source')
-  const view = viewOf(place, { manifest: FIELDS, query, cut })
-  const presents = new Presents(log)
+  const sortLimit = parseSortLimit(sort ? { n: 1 } : undefined, limit, 'source')
+  const view = viewOf(place, { manifest: FIELDS, query, sortLimit })
+  const presents = new CurrentSnapshots(log)
   const truth = async () => {
     const found = await users.find(query).toArray()
     if (sort) found.sort((a, b) => Number(a.n) - Number(b.n) || Number(a._id) - Number(b._id))

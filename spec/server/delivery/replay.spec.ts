@@ -3,9 +3,9 @@ import { Flusher } from '../../../lib/server/delivery/flusher.ts'
 import { Outbox } from '../../../lib/server/delivery/outbox.ts'
 import { type Replaying, replay } from '../../../lib/server/delivery/replay.ts'
 import type { Feed } from '../../../lib/server/feed/feed.ts'
-import { BARRIER, Frame, IdLines, type Shown } from '../../../lib/server/feed/frame.ts'
+import { Frame, type FrameResult, IdLines, MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { type Entry, Log } from '../../../lib/server/feed/log.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import { PLAIN } from '../../support/positions.ts'
 import { NotingSink } from '../../support/sinks.ts'
@@ -21,7 +21,7 @@ describe('server/replay', () => {
     const append = (of = feed) =>
       log.append({ feed: of, changes: [], point: `p${log.head + 1}`, adapters: [], bytes: 100 }, Date.now())
     /** A view that shows all entries but those for which something else is said. */
-    const viewOf = (root: string, shows: Record<number, Shown | null> = {}, of = feed) => {
+    const viewOf = (root: string, shows: Record<number, FrameResult | null> = {}, of = feed) => {
       const frame = ({ sequence }: Entry) => {
         const given = shows[sequence]
         return given === undefined ? new Frame(root, `${sequence}`, [], () => {}) : given
@@ -36,7 +36,7 @@ describe('server/replay', () => {
       const result = await replay(log, outbox, { points: new Map(points), ids, current }, () => {
         arrivedAt = log.head
       })
-      await yieldTurn()
+      await yieldToEventLoop()
       return { result, arrivedAt }
     }
     /** What was written: `root sequence`, and the id where there is one. */
@@ -107,7 +107,7 @@ describe('server/replay', () => {
     append()
     sink.held = LOTS
     const running = run([[viewOf('one'), 0]])
-    await yieldTurn()
+    await yieldToEventLoop()
     append()
     expect(told()).to.deep.equal([])
     sink.drain()
@@ -121,7 +121,7 @@ describe('server/replay', () => {
     sink.held = LOTS
     let current = true
     const running = run([[viewOf('one'), 0]], { current: () => current })
-    await yieldTurn()
+    await yieldToEventLoop()
     current = false
     sink.drain()
     expect(await running).to.deep.equal({ result: 'overtaken', arrivedAt: -1 })
@@ -140,7 +140,7 @@ describe('server/replay', () => {
     for (let i = 0; i < 3; i++) append()
     const views: [View, number][] = [
       [viewOf('one'), 0],
-      [viewOf('two', { 2: BARRIER }), 0],
+      [viewOf('two', { 2: MUST_RELOAD }), 0],
     ]
     expect(await run(views)).to.deep.equal({ result: 'barred', arrivedAt: -1 })
     expect(told()).to.deep.equal(['one 1 none', 'two 1 p1:r'])

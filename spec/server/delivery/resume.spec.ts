@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { formatPoint, formatPosition } from '../../../lib/protocol/position.ts'
 import { Regrants } from '../../../lib/server/delivery/grant.ts'
-import { type Here, resumeFrom } from '../../../lib/server/delivery/resume.ts'
+import { type ResumeContext, resumeFrom } from '../../../lib/server/delivery/resume.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { Claims } from '../../../lib/server/tokens/token.ts'
@@ -50,7 +50,12 @@ const setUp = async () => {
     )
   first.position = String(HEAD * 10)
   second.position = '7'
-  const here: Here = { admissions: { positions: PLAIN, regrants: new Regrants() }, epoch: 'now', log, feeds }
+  const here: ResumeContext = {
+    admissions: { positions: PLAIN, regrants: new Regrants() },
+    epoch: 'now',
+    log,
+    feeds,
+  }
   const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
     ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
   return { here, feeds, viewOf }
@@ -68,14 +73,14 @@ const outcome = async (
   text: string | undefined,
   views: readonly View[],
   claims: Rights | undefined,
-  here: Here,
+  here: ResumeContext,
 ) => {
   const start = await resumeFrom(text, views, claims, here)
   expect(start.presented).to.equal(text !== undefined)
   if (!start.points) return start.reason
   expect(start.reason).to.equal(undefined)
   const { points } = start
-  return Object.fromEntries(views.map((view) => [view.root, points.get(view) ?? start.why(view)]))
+  return Object.fromEntries(views.map((view) => [view.root, points.get(view) ?? start.reasonFor(view)]))
 }
 
 describe('server/resume', () => {

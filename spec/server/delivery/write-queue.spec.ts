@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Flusher } from '../../../lib/server/delivery/flusher.ts'
 import type { Sink } from '../../../lib/server/delivery/sink.ts'
 import { WriteQueue } from '../../../lib/server/delivery/write-queue.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 
 /** A sink whose reader takes what was written when the spec says so. */
 class SlowSink implements Sink {
@@ -45,10 +45,10 @@ describe('server/queue', () => {
     queue.push(bytes('a'))
     queue.push(bytes('b'))
     expect(sink.written).to.deep.equal([])
-    await yieldTurn()
+    await yieldToEventLoop()
     queue.push(bytes('c'))
-    await yieldTurn()
-    await yieldTurn()
+    await yieldToEventLoop()
+    await yieldToEventLoop()
     expect(sink.written).to.deep.equal(['ab', 'c'])
   })
 
@@ -59,7 +59,7 @@ describe('server/queue', () => {
         const { sink, queue } = setUp()
         for (const turn of turns) {
           for (const text of turn) queue.push(bytes(text))
-          await yieldTurn()
+          await yieldToEventLoop()
         }
         const joined = turns.map((turn) => turn.join('')).filter((text) => text !== '')
         expect(sink.written).to.deep.equal(joined)
@@ -74,7 +74,7 @@ describe('server/queue', () => {
     queue.push(bytes('abc'))
     sink.held = 10
     expect(queue.buffered).to.equal(13)
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(queue.buffered).to.equal(10)
   })
 
@@ -83,7 +83,7 @@ describe('server/queue', () => {
     queue.push(bytes('abc'))
     expect([queue.exceeds(2), queue.exceeds(3)]).to.deep.equal([true, false])
     sink.held = 10
-    await yieldTurn()
+    await yieldToEventLoop()
     expect([queue.exceeds(9), queue.exceeds(10)]).to.deep.equal([true, false])
     queue.push(bytes('ab'))
     expect([queue.exceeds(11), queue.exceeds(12)]).to.deep.equal([true, false])
@@ -97,7 +97,7 @@ describe('server/queue', () => {
     expect(queue.behind).to.equal(false)
     queue.push(bytes('a'))
     expect(queue.behind).to.equal(true)
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(queue.behind).to.equal(false)
     sink.held = LOTS + 1
     expect(queue.behind).to.equal(true)
@@ -111,12 +111,12 @@ describe('server/queue', () => {
     expect([queue.buffered, queue.pending.map(String)]).to.deep.equal([4, ['a', 'BB', 'c']])
     queue.replace(c, bytes('C'))
     queue.replace(bytes('a'), bytes('X'))
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(sink.written).to.deep.equal(['aBBC'])
     queue.replace(c, bytes('X'))
     queue.push(b)
     queue.replace(a, bytes('X'))
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(sink.written).to.deep.equal(['aBBC', 'b'])
   })
 
@@ -133,7 +133,7 @@ describe('server/queue', () => {
       queue.push(id)
       queue.push(body)
     }
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(String(framed[0])).to.equal('10\r\nid: 1\ndata: {}\n\n\r\n')
     expect(new Set(framed).size).to.equal(1)
   })
@@ -174,8 +174,8 @@ describe('server/queue', () => {
     const room = queue.room().then(() => {
       passed = true
     })
-    await yieldTurn()
-    await yieldTurn()
+    await yieldToEventLoop()
+    await yieldToEventLoop()
     expect(passed).to.equal(false)
     sink.drain()
     for (let i = 0; i < 20; i++) await Promise.resolve()
@@ -189,7 +189,7 @@ describe('server/queue', () => {
     queue.push(bytes('a'))
     queue.drop(() => drained++)
     expect(queue.buffered).to.equal(0)
-    await yieldTurn()
+    await yieldToEventLoop()
     expect([sink.written, drained]).to.deep.equal([[], 0])
     sink.drain()
     expect(drained).to.equal(1)
@@ -200,7 +200,7 @@ describe('server/queue', () => {
     queue.push(bytes('a'))
     queue.drop(() => {})
     queue.push(bytes('b'))
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(sink.written).to.deep.equal(['b'])
   })
 
@@ -210,7 +210,7 @@ describe('server/queue', () => {
     queue.close()
     queue.push(bytes('b'))
     queue.flush()
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(sink.written).to.deep.equal([])
   })
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Document, Id } from '../../../lib/model/document.ts'
-import { Intake } from '../../../lib/server/feed/change-pipeline.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { ChangePipeline } from '../../../lib/server/feed/change-pipeline.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { Adapter, Change, DocumentChange } from '../../../lib/source/source.ts'
 import { until } from '../../support/local.ts'
 
@@ -14,8 +14,8 @@ const set = (position: number, id: number, data: number): DocumentChange => ({
   operations: [{ operation: 'set', path: 'n', data }],
 })
 
-describe('server/intake', () => {
-  /** An intake of a source with numbers for positions; the documents of `needy` are needed. */
+describe('server/pipeline', () => {
+  /** An pipeline of a source with numbers for positions; the documents of `needy` are needed. */
   const setUp = ({ needy = [1] as Id[], begun = true } = {}) => {
     const asked: (readonly Id[])[] = []
     const answers: ((found: { documents: Document[]; position: string }) => void)[] = []
@@ -32,7 +32,7 @@ describe('server/intake', () => {
     const documents: unknown[] = []
     /** How much was handed on each time that clients were told. */
     const delivered: number[] = []
-    const intake = new Intake(adapter, {
+    const pipeline = new ChangePipeline(adapter, {
       needsDocument: (change) => needy.includes(change.id),
       dispatch: (changes, position) => {
         told.push([...changes.map((change) => change.position), `@${position}`])
@@ -42,29 +42,29 @@ describe('server/intake', () => {
       lost: (reason) => told.push(reason),
       failed: (error) => told.push((error as Error).message),
     })
-    if (begun) intake.begin()
-    const send = (...changes: Change[]) => intake.listener.changes(changes, changes.at(-1)?.position ?? '0')
+    if (begun) pipeline.begin()
+    const send = (...changes: Change[]) => pipeline.listener.changes(changes, changes.at(-1)?.position ?? '0')
     const answer = async (position: number, ...found: Document[]) => {
       await until(() => answers.length > 0)
       answers.shift()?.({ documents: found, position: String(position) })
-      await yieldTurn()
+      await yieldToEventLoop()
     }
-    return { intake, asked, told, documents, delivered, send, answer }
+    return { pipeline, asked, told, documents, delivered, send, answer }
   }
 
   it('hands on at once what needs no document, and nothing before it has begun', () => {
-    const { intake, told, send } = setUp({ begun: false })
+    const { pipeline, told, send } = setUp({ begun: false })
     send(set(1, 2, 0), set(2, 3, 0))
-    intake.listener.progress('5')
+    pipeline.listener.progress('5')
     expect(told).to.deep.equal([])
-    intake.begin()
+    pipeline.begin()
     expect(told).to.deep.equal([['1', '@1'], ['2', '@2'], ['@5']])
     send(set(6, 2, 0))
     expect(told.at(-1)).to.deep.equal(['6', '@6'])
   })
 
   it('has clients told once of all that came together, of what comes before a look-up, and before a history is lost', async () => {
-    const { intake, told, delivered, send, answer } = setUp()
+    const { pipeline, told, delivered, send, answer } = setUp()
     delivered.splice(0)
     send(set(1, 2, 0), set(2, 3, 0), set(3, 2, 1))
     expect(told).to.have.length(3)
@@ -73,7 +73,7 @@ describe('server/intake', () => {
     expect(delivered.splice(0)).to.deep.equal([4])
     send(set(7, 2, 0))
     send(set(8, 2, 0))
-    intake.listener.lost('gone', '9')
+    pipeline.listener.lost('gone', '9')
     await answer(6, { _id: 1, n: 0 })
     expect(told.slice(4)).to.deep.equal([['5', '6', '@6'], ['7', '@7'], ['8', '@8'], 'gone'])
     expect(delivered).to.deep.equal([7, 8])
@@ -94,12 +94,12 @@ describe('server/intake', () => {
   })
 
   it('waits until the source has told what the look-up may have seen', async () => {
-    const { intake, told, documents, send, answer } = setUp()
+    const { pipeline, told, documents, send, answer } = setUp()
     send(set(2, 1, 5))
     await answer(7, { _id: 1, n: 6 })
     expect(told).to.deep.equal([])
     send(set(4, 2, 0))
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(told).to.deep.equal([])
     send(set(6, 1, 6), set(7, 1, 7))
     // The later changes need their document as well: it is looked up once more, and all come at once.
@@ -107,13 +107,13 @@ describe('server/intake', () => {
     await until(() => told.length > 0)
     expect(told).to.deep.equal([['2', '4', '6', '7', '@7']])
     expect(documents.filter(Boolean).map((document) => (document as Document).n)).to.deep.equal([7, 7, 7])
-    intake.listener.progress('9')
+    pipeline.listener.progress('9')
     expect(told.at(-1)).to.deep.equal(['@9'])
   })
 
   it('asks whether a document is needed only when what came before it was shown', () => {
     const seen: unknown[] = []
-    const intake = new Intake({ compare: () => 0, lookup: async () => [] } as unknown as Adapter, {
+    const pipeline = new ChangePipeline({ compare: () => 0, lookup: async () => [] } as unknown as Adapter, {
       needsDocument: (change) => {
         seen.push(`needs ${change.position}?`)
         return false
@@ -123,29 +123,29 @@ describe('server/intake', () => {
       lost: () => {},
       failed: () => {},
     })
-    intake.begin()
-    intake.listener.changes([set(1, 1, 0), set(2, 1, 0)], '2')
+    pipeline.begin()
+    pipeline.listener.changes([set(1, 1, 0), set(2, 1, 0)], '2')
     expect(seen).to.deep.equal(['needs 1?', '1', 'needs 2?', '2'])
   })
 
   it('lets a loss that comes meanwhile be told in its turn', async () => {
-    const { intake, told, send, answer } = setUp()
+    const { pipeline, told, send, answer } = setUp()
     send(set(2, 1, 5))
     await answer(7, { _id: 1, n: 5 })
-    intake.listener.lost('gone', '30')
+    pipeline.listener.lost('gone', '30')
     await until(() => told.length === 2)
     expect(told).to.deep.equal([['2', '@2'], 'gone'])
   })
 
   it('hands nothing on once it was closed, also of what is being looked up', async () => {
-    const { intake, told, send, answer } = setUp()
+    const { pipeline, told, send, answer } = setUp()
     send(set(2, 1, 5))
-    intake.close()
+    pipeline.close()
     await answer(2, { _id: 1, n: 5 })
     send(set(3, 2, 0))
-    intake.listener.lost('gone', '30')
-    intake.listener.error(new Error('oops'))
-    await yieldTurn()
+    pipeline.listener.lost('gone', '30')
+    pipeline.listener.error(new Error('oops'))
+    await yieldToEventLoop()
     expect(told).to.deep.equal([])
   })
 })

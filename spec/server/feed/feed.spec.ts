@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Document, Id } from '../../../lib/model/document.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { beginOf, type Entry, Log } from '../../../lib/server/feed/log.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../../../lib/source/source.ts'
 import { until } from '../../support/local.ts'
@@ -224,7 +224,7 @@ describe('server/feed', () => {
       adapter.start = '10'
       adapter.onOpen = async (listener) => {
         listener.changes([update(11)], '11')
-        await yieldTurn()
+        await yieldToEventLoop()
         expect(watcher.seen).to.deep.equal([])
         listener.changes([update(12)], '12')
       }
@@ -253,7 +253,7 @@ describe('server/feed', () => {
       await feed.acquire(watcher.view)
       const closed = feed.release(watcher.view)
       const opened = feed.acquire(watcher.view)
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(adapter.opens.length).to.equal(1)
       open()
       await Promise.all([closed, opened])
@@ -439,7 +439,7 @@ describe('server/feed', () => {
         there = true
       })
       adapter.listener.changes([update(2)], '2')
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(there).to.equal(false)
       adapter.listener.progress('3')
       await present
@@ -457,11 +457,11 @@ describe('server/feed', () => {
       adapter.head = '3'
       await feed.acquire(watcher.view)
       const lost = feed.present()
-      await yieldTurn()
+      await yieldToEventLoop()
       adapter.listener.lost('gone', '1')
       await lost
       const closed = feed.present()
-      await yieldTurn()
+      await yieldToEventLoop()
       await feed.release(watcher.view)
       await closed
     })
@@ -545,13 +545,13 @@ describe('server/feed', () => {
       const reached: string[] = []
       const wait = (position: string) => feed.reached(position).then(() => reached.push(position))
       const waits = [wait('0'), wait('3'), wait('5'), wait('6')]
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(reached).to.deep.equal(['0'])
       send(update(2), update(4))
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(reached).to.deep.equal(['0', '3'])
       adapter.listener.progress('5')
-      await yieldTurn()
+      await yieldToEventLoop()
       expect(reached).to.deep.equal(['0', '3', '5'])
       await feed.close()
       await Promise.all(waits)
@@ -646,7 +646,7 @@ describe('server/feed', () => {
       adapter.listener.lost('gone', '3')
       send(update(4, { id: 2 }))
       send(update(5, { id: 3 }))
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([watcher.seen, watcher.reloads]).to.deep.equal([[], []])
       open()
       await until(() => watcher.seen.length === 4)
@@ -710,13 +710,13 @@ describe('server/feed', () => {
       }) as never
       try {
         send(update(1))
-        await yieldTurn()
+        await yieldToEventLoop()
         await feed.release(watcher.view)
       } finally {
         globalThis.setTimeout = setTimeout
       }
       resume()
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([adapter.asked.length, watcher.failures]).to.deep.equal([1, 1])
     })
 
@@ -732,7 +732,7 @@ describe('server/feed', () => {
       await feed.release(watcher.view)
       await feed.acquire(watcher.view)
       open()
-      await yieldTurn()
+      await yieldToEventLoop()
       expect([log.head, adapter.opens]).to.deep.equal([0, [undefined, '0']])
       send(update(1))
       send(update(2, { id: 3 }))

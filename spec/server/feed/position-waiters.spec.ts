@@ -1,12 +1,12 @@
 import { expect } from 'chai'
-import { Waiting } from '../../../lib/server/feed/position-waiters.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { PositionWaiters } from '../../../lib/server/feed/position-waiters.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { Adapter } from '../../../lib/source/source.ts'
 
 describe('server/waiting', () => {
   const setUp = () => {
     const adapter = { compare: (a: string, b: string) => Number(a) - Number(b) } as Adapter
-    const waiting = new Waiting(adapter)
+    const waiting = new PositionWaiters(adapter)
     const told: [string, boolean][] = []
     const wait = (position: string, ms?: number) =>
       waiting.for(position, ms).then((reached) => void told.push([position, reached]))
@@ -17,22 +17,22 @@ describe('server/waiting', () => {
     const { waiting, told, wait } = setUp()
     for (const position of ['3', '1', '2', 'x']) void wait(position)
     waiting.reached('2')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(told).to.deep.equal([
       ['1', true],
       ['2', true],
     ])
     waiting.reached('9')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(told.slice(2)).to.deep.equal([['3', true]])
   })
 
   it('ends for all where nobody gets there any more', async () => {
     const { waiting, told, wait } = setUp()
     for (const position of ['1', '2']) void wait(position)
-    waiting.giveUp()
+    waiting.cancelAll()
     waiting.reached('9')
-    await yieldTurn()
+    await yieldToEventLoop()
     expect(told).to.deep.equal([
       ['1', false],
       ['2', false],
@@ -67,7 +67,7 @@ describe('server/waiting', () => {
       expect(timers.size).to.equal(2)
       waiting.reached('1')
       expect(timers.size).to.equal(1)
-      waiting.giveUp()
+      waiting.cancelAll()
       await Promise.all([...limited, unlimited])
       expect(timers.size).to.equal(0)
     } finally {
@@ -79,7 +79,7 @@ describe('server/waiting', () => {
     const { waiting, told, wait } = setUp()
     const again = wait('1').then(() => wait('5'))
     waiting.reached('3')
-    await yieldTurn()
+    await yieldToEventLoop()
     waiting.reached('5')
     await again
     expect(told).to.deep.equal([

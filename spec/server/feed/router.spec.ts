@@ -5,7 +5,7 @@ import { idKey } from '../../../lib/model/id.ts'
 import { matcher, type Query } from '../../../lib/policy/query.ts'
 import { Router } from '../../../lib/server/feed/router.ts'
 import { Server } from '../../../lib/server/index.ts'
-import { Lens } from '../../../lib/server/view/filter.ts'
+import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { DocumentChange } from '../../../lib/source/source.ts'
@@ -13,21 +13,21 @@ import { LocalClient, until } from '../../support/local.ts'
 
 /** As much of a view as a router knows of, with the documents that it has. */
 class Member {
-  readonly lens: Lens
+  readonly filter: ViewFilter
   readonly held = new Set<string>()
 
   constructor(query: Query) {
-    this.lens = new Lens(true, query, Object.keys(query).length > 0 ? matcher(query) : undefined)
+    this.filter = new ViewFilter(true, query, Object.keys(query).length > 0 ? matcher(query) : undefined)
   }
   get view(): View {
     return this as unknown as View
   }
   needsDocument(change: DocumentChange): boolean {
-    return this.lens.needsDocument(change, this.held.has(idKey(change.id)))
+    return this.filter.needsDocument(change, this.held.has(idKey(change.id)))
   }
   /** What the view would show of the change if it were asked. */
   touched(change: DocumentChange): boolean {
-    const shown = this.lens.show(change, this.held.has(idKey(change.id)))
+    const shown = this.filter.show(change, this.held.has(idKey(change.id)))
     return typeof shown === 'symbol' || shown.length > 0
   }
 }
@@ -195,8 +195,8 @@ describe('server/router', () => {
       Array.from({ length: 200 }, (_, team) => LocalClient.connect(server, { team })),
     )
     await until(() => clients.every((client) => client.ready))
-    const show = Lens.prototype.show
-    Lens.prototype.show = function (...given) {
+    const show = ViewFilter.prototype.show
+    ViewFilter.prototype.show = function (...given) {
       evaluated++
       return show.apply(this, given)
     }
@@ -209,7 +209,7 @@ describe('server/router', () => {
       expect(clients[7]?.of('delta').length).to.equal(3)
       expect(evaluated).to.equal(5)
     } finally {
-      Lens.prototype.show = show
+      ViewFilter.prototype.show = show
       await server.disconnect()
     }
   })

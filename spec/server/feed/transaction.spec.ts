@@ -5,7 +5,7 @@ import type { Document, Id, Json, Model } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
 import { canonical } from '../../../lib/model/json.ts'
 import type { Operation } from '../../../lib/model/operation.ts'
-import { netChanges } from '../../../lib/server/feed/transaction.ts'
+import { coalesceTransaction } from '../../../lib/server/feed/transaction.ts'
 import type { Change, DocumentChange } from '../../../lib/source/source.ts'
 
 let places = 0
@@ -45,12 +45,12 @@ const said = (changes: readonly Change[]) =>
 describe('server/net', () => {
   it('leaves a transaction as it is that changes no document twice', () => {
     const group = [insert({ _id: 1 }), update(2, { n: 1 }), remove(3)]
-    expect(netChanges(group)).to.equal(group)
+    expect(coalesceTransaction(group)).to.equal(group)
   })
 
   it('says nothing of a document that comes and goes, and nothing of values that a document had only within', () => {
     const before = { _id: 2, team: 'red', n: 1 }
-    const net = netChanges([
+    const net = coalesceTransaction([
       insert({ _id: 1, team: 'blue' }),
       update(2, { team: 'blue', n: 5 }, { before, document: { _id: 2, team: 'blue', n: 5 } }),
       remove(1),
@@ -77,15 +77,15 @@ describe('server/net', () => {
   it('says nothing where all is as it was, and keeps what was before a delete', () => {
     const before = { _id: 1, n: 1 }
     const there = update(1, { n: 2 }, { before, document: { _id: 1, n: 2 } })
-    expect(netChanges([there, update(1, { n: 1 }, { document: before })])).to.deep.equal([])
+    expect(coalesceTransaction([there, update(1, { n: 1 }, { document: before })])).to.deep.equal([])
     const gone = remove(1, { before: { _id: 1, n: 2 } })
-    expect(netChanges([there, gone])).to.deep.equal([{ ...gone, before }])
+    expect(coalesceTransaction([there, gone])).to.deep.equal([{ ...gone, before }])
   })
 
   it('makes a replacement of a document that goes and comes back, and an insert of one that is new', () => {
-    const back = netChanges([remove(1), insert({ _id: 1, m: 2 })])
+    const back = coalesceTransaction([remove(1), insert({ _id: 1, m: 2 })])
     expect(said(back)).to.deep.equal([['replace', [1, whole({ _id: 1, m: 2 })]]])
-    const fresh = netChanges([insert({ _id: 1, n: 1 }), update(1, { n: 2 })])
+    const fresh = coalesceTransaction([insert({ _id: 1, n: 1 }), update(1, { n: 2 })])
     expect(said(fresh)).to.deep.equal([['insert', [1, whole({ _id: 1, n: 2 })]]])
   })
 
@@ -93,7 +93,7 @@ describe('server/net', () => {
     const { id: _, ...where } = place(0)
     const clear: Change = { ...where, kind: 'clear' }
     const after = insert({ _id: 2 })
-    expect(netChanges([insert({ _id: 1 }), clear, after])).to.deep.equal([clear, after])
+    expect(coalesceTransaction([insert({ _id: 1 }), clear, after])).to.deep.equal([clear, after])
   })
 
   it('leads where the changes lead, by ascending positions, whatever is known of documents', () => {
@@ -127,7 +127,7 @@ describe('server/net', () => {
           if (document) now.set(idKey(id), document)
           else now.delete(idKey(id))
         }
-        const net = netChanges(changes) as DocumentChange[]
+        const net = coalesceTransaction(changes) as DocumentChange[]
         const model: Model = { users: structuredClone(start) }
         const oplist = net.flatMap(({ id, operations }) => operations.map((one) => ({ ...one, id })))
         applyDelta(model, { root: 'users', oplist })

@@ -4,8 +4,8 @@ import { related } from '../../../lib/policy/relation.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { DependsOn } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
-import { Following } from '../../../lib/server/relations/dependencies.ts'
-import { Watches } from '../../../lib/server/relations/live-query.ts'
+import { Dependencies } from '../../../lib/server/relations/dependencies.ts'
+import { LiveQueries } from '../../../lib/server/relations/live-query.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
 import { until } from '../../support/local.ts'
@@ -28,7 +28,7 @@ describe('server/following', () => {
       },
       { log, adapters: () => [], point: String, onError, onDebug: () => {} },
     )
-    const following = new Following(sources, new Watches(log, onError), dependsOn?.(adapter), onError)
+    const following = new Dependencies(sources, new LiveQueries(log, onError), dependsOn?.(adapter), onError)
     return { adapter, links: store.collection('links'), sources, following, errors }
   }
 

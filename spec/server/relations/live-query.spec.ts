@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
-import { Watches } from '../../../lib/server/relations/live-query.ts'
+import { LiveQueries } from '../../../lib/server/relations/live-query.ts'
 import { type MemoryAdapter, memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
 import { until } from '../../support/local.ts'
@@ -20,7 +20,7 @@ describe('server/watch', () => {
       onError: (error) => errors.push(error),
       onDebug: () => {},
     })
-    const watches = new Watches(log, (error) => errors.push(error))
+    const watches = new LiveQueries(log, (error) => errors.push(error))
     let told = 0
     const take = (user: string, listener = () => void told++) =>
       watches.take(

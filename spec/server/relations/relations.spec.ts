@@ -2,14 +2,14 @@ import { expect } from 'chai'
 import type { Json } from '../../../lib/model/document.ts'
 import { related as relation } from '../../../lib/policy/relation.ts'
 import type { Feed } from '../../../lib/server/feed/feed.ts'
-import type { Watches, WatchSpec } from '../../../lib/server/relations/live-query.ts'
-import { Related } from '../../../lib/server/relations/relations.ts'
+import type { LiveQueries, LiveQuerySpec } from '../../../lib/server/relations/live-query.ts'
+import { RelationResolver } from '../../../lib/server/relations/relations.ts'
 
-/** Watches whose documents the spec gives. */
+/** LiveQueries whose documents the spec gives. */
 class Given {
   readonly taken = new Map<string, { documents: object[] | undefined; tell: () => void; shares: number }>()
 
-  take({ collection, query }: WatchSpec, listener: () => void) {
+  take({ collection, query }: LiveQuerySpec, listener: () => void) {
     const key = `${collection} ${JSON.stringify(query)}`
     const found = this.taken.get(key) ?? { documents: undefined, tell: () => {}, shares: 0 }
     this.taken.set(key, found)
@@ -51,7 +51,10 @@ describe('server/related', () => {
   const RELATION = relation('@user').through('members', 'user', 'team')
   const setUp = (steps = [members, grants], start: Json[] | undefined = ['ann']) => {
     const watches = new Given()
-    const related = new Related([{ relation: RELATION, steps, start }], watches as unknown as Watches)
+    const related = new RelationResolver(
+      [{ relation: RELATION, steps, start }],
+      watches as unknown as LiveQueries,
+    )
     let changes = 0
     related.onChange = () => void changes++
     let settled = false
@@ -70,7 +73,10 @@ describe('server/related', () => {
   const team = (name: string) => `grants {"team":{"$eq":"${name}"}}`
 
   it('has no values where the identity lacks the start, and none where there are no documents', async () => {
-    const lacking = new Related([{ relation: RELATION, steps: [members], start: undefined }], {} as Watches)
+    const lacking = new RelationResolver(
+      [{ relation: RELATION, steps: [members], start: undefined }],
+      {} as LiveQueries,
+    )
     expect(lacking.valuesOf(RELATION)).to.equal(undefined)
     await lacking.settled()
     const { watches, values, settled } = setUp([members])

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { pause, persist, slicer, yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { pause, retryUntil, timeSlicer, yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 
 describe('server/pause', () => {
   it('pauses for about as long as it is told', async () => {
@@ -11,14 +11,14 @@ describe('server/pause', () => {
   it('lets others have their turn before it goes on', async () => {
     const order: string[] = []
     setImmediate(() => order.push('other'))
-    await yieldTurn()
+    await yieldToEventLoop()
     order.push('own')
     expect(order).to.deep.equal(['other', 'own'])
   })
 
   it('does not go on within the same turn', async () => {
     let passed = false
-    const turn = yieldTurn().then(() => {
+    const turn = yieldToEventLoop().then(() => {
       passed = true
     })
     for (let i = 0; i < 100; i++) await Promise.resolve()
@@ -32,7 +32,7 @@ describe('server/pause', () => {
     let time = 0
     performance.now = () => time
     try {
-      const turn = slicer(2)
+      const turn = timeSlicer(2)
       const yields: boolean[] = []
       for (const later of [0, 0, 3, 0, 1, 0, 0, 0]) {
         time += later
@@ -67,7 +67,7 @@ describe('server/pause', () => {
       const attempt = async () => {
         if (++attempts <= times) throw new Error(`${attempts}`)
       }
-      const ended = persist(attempt, current, (error) => told.push((error as Error).message))
+      const ended = retryUntil(attempt, current, (error) => told.push((error as Error).message))
       return { ended, told, attempts: () => attempts }
     }
 
@@ -84,7 +84,7 @@ describe('server/pause', () => {
       expect(never.attempts()).to.equal(0)
       let current = true
       const once = failing(9, () => current)
-      await yieldTurn()
+      await yieldToEventLoop()
       current = false
       await once.ended
       expect(once.attempts()).to.equal(once.told.length)
@@ -97,7 +97,7 @@ describe('server/pause', () => {
         current = false
         throw new Error('late')
       }
-      await persist(
+      await retryUntil(
         attempt,
         () => current,
         (error) => told.push(error),

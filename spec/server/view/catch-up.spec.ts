@@ -4,8 +4,8 @@ import type { Document, Model } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
-import { type Crossing, Crossings } from '../../../lib/server/view/catch-up.ts'
-import type { Known } from '../../../lib/server/view/difference.ts'
+import { type CatchUp, CatchUps } from '../../../lib/server/view/catch-up.ts'
+import type { ViewDigest } from '../../../lib/server/view/difference.ts'
 import type { Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Change, Query } from '../../../lib/source/source.ts'
@@ -17,7 +17,7 @@ const SOMEBODY: Viewer = { reset() {}, differ() {}, failed() {} }
 const FIELDS = { name: true, n: true }
 const MANIFEST = parseManifest(FIELDS, 'manifest')
 
-describe('server/crossing', () => {
+describe('server/catchUp', () => {
   const setUp = async ({ bytes = 1e7 } = {}) => {
     const store = memory()
     const adapter = new CountingAdapter(store)
@@ -36,26 +36,25 @@ describe('server/crossing', () => {
     }
     const imageOf = async (query: Query) =>
       (await users.find(query).toArray()).map((one) => filterPayload(MANIFEST, one) as Document)
-    const crossings = new Crossings(log)
+    const catchUps = new CatchUps(log)
     /** What a client has that held these documents and crosses. */
-    const crossed = (held: readonly Document[], crossing: Crossing | undefined) => {
+    const crossed = (held: readonly Document[], catchUp: CatchUp | undefined) => {
       const model: Model = { users: structuredClone([...held]) }
-      if (crossing?.body)
-        applyDelta(model, JSON.parse(/data: (.*)/.exec(crossing.body.toString())?.[1] ?? ''))
+      if (catchUp?.body) applyDelta(model, JSON.parse(/data: (.*)/.exec(catchUp.body.toString())?.[1] ?? ''))
       return [...(model.users ?? [])].sort((a, b) => Number(a._id) - Number(b._id))
     }
-    const oplistOf = (crossing: Crossing | undefined) =>
-      crossing?.body && JSON.parse(/data: (.*)/.exec(crossing.body.toString())?.[1] ?? '').oplist
-    return { adapter, users, log, feed, viewOf, imageOf, crossings, crossed, oplistOf }
+    const oplistOf = (catchUp: CatchUp | undefined) =>
+      catchUp?.body && JSON.parse(/data: (.*)/.exec(catchUp.body.toString())?.[1] ?? '').oplist
+    return { adapter, users, log, feed, viewOf, imageOf, catchUps, crossed, oplistOf }
   }
-  const knownOf = (documents: readonly Document[]): Known =>
+  const knownOf = (documents: readonly Document[]): ViewDigest =>
     new Map(documents.map((one) => [idKey(one._id ?? null), digest(JSON.stringify(one))]))
   const A = { team: 'a' }
   const B = { team: 'b' }
 
   describe('from what clients hold', () => {
     it('leads to what the view shows now, with what came after its snapshot', async () => {
-      const { users, log, viewOf, imageOf, crossings, crossed, adapter } = await setUp()
+      const { users, log, viewOf, imageOf, catchUps, crossed, adapter } = await setUp()
       const view = viewOf(B)
       await view.snapshot()
       await users.updateOne({ _id: 3 }, { $inc: { n: 1 } })
@@ -64,13 +63,13 @@ describe('server/crossing', () => {
         { _id: 1, name: 'Ann', n: 0 },
         { _id: 2, name: 'Bob', n: 0 },
       ]
-      const crossing = await crossings.differ(view, knownOf(held))
-      expect(crossed(held, crossing)).to.deep.equal(await imageOf(B))
-      expect([crossing?.sequence, adapter.reads]).to.deep.equal([log.head, 1])
+      const catchUp = await catchUps.fromKnown(view, knownOf(held))
+      expect(crossed(held, catchUp)).to.deep.equal(await imageOf(B))
+      expect([catchUp?.sequence, adapter.reads]).to.deep.equal([log.head, 1])
     })
 
     it('does not tell twice what the client was told under its old view', async () => {
-      const { users, viewOf, imageOf, crossings, crossed } = await setUp()
+      const { users, viewOf, imageOf, catchUps, crossed } = await setUp()
       const [old, next] = [viewOf(A), viewOf({ n: { $gte: 0 } })]
       await next.snapshot()
       await users.updateOne({ _id: 1 }, { $inc: { n: 5 } })
@@ -80,115 +79,115 @@ describe('server/crossing', () => {
       const held = await imageOf(A)
       const known = old.known()
       if (!known) throw new Error('not known')
-      const crossing = await crossings.differ(next, known)
-      expect(crossed(held, crossing)).to.deep.equal(await imageOf({}))
+      const catchUp = await catchUps.fromKnown(next, known)
+      expect(crossed(held, catchUp)).to.deep.equal(await imageOf({}))
     })
 
     it('tells nothing of what was in the view when its snapshot was read, and is there no more', async () => {
-      const { users, viewOf, crossings, oplistOf, adapter } = await setUp()
+      const { users, viewOf, catchUps, oplistOf, adapter } = await setUp()
       const view = viewOf(A)
       await view.snapshot()
       await users.updateOne({ _id: 1 }, { $set: { team: 'secret' } })
       await users.updateOne({ _id: 2 }, { $set: { name: 'B' } })
       await users.updateOne({ _id: 2 }, { $inc: { n: 1 } })
-      const oplist = oplistOf(await crossings.differ(view, new Map()))
+      const oplist = oplistOf(await catchUps.fromKnown(view, new Map()))
       expect(oplist.map(Object.values)).to.deep.equal([['set', 2, '.', { _id: 2, name: 'B', n: 1 }]])
       expect(adapter.reads).to.equal(1)
     })
 
     it('has nothing to say where the client has it all', async () => {
-      const { log, viewOf, imageOf, crossings } = await setUp()
-      const crossing = await crossings.differ(viewOf(A), knownOf(await imageOf(A)))
-      expect(crossing).to.deep.equal({ body: undefined, sequence: log.head, since: log.head })
+      const { log, viewOf, imageOf, catchUps } = await setUp()
+      const catchUp = await catchUps.fromKnown(viewOf(A), knownOf(await imageOf(A)))
+      expect(catchUp).to.deep.equal({ body: undefined, sequence: log.head, since: log.head })
     })
 
     it('is one delta of the root, with no id', async () => {
-      const { viewOf, crossings } = await setUp()
-      const crossing = await crossings.differ(viewOf(B), knownOf([{ _id: 9 }]))
-      expect(crossing?.body?.toString()).to.match(
+      const { viewOf, catchUps } = await setUp()
+      const catchUp = await catchUps.fromKnown(viewOf(B), knownOf([{ _id: 9 }]))
+      expect(catchUp?.body?.toString()).to.match(
         /^event: delta\ndata: \{"root":"users","timestamp":"[^"]+","oplist":\[\{"operation":"unset","id":9,"path":"\."\},\{"operation":"set","id":3,"path":"\.","data":\{"_id":3,"name":"Cat","n":0\}\}\]\}\n\n$/,
       )
     })
 
     it('is made once for all who hold the same, as long as nothing that it tells is of the past', async () => {
-      const { users, viewOf, crossings, feed, adapter, oplistOf } = await setUp()
+      const { users, viewOf, catchUps, feed, adapter, oplistOf } = await setUp()
       const view = viewOf(B)
       const known = knownOf([])
-      const [one, two] = await Promise.all([crossings.differ(view, known), crossings.differ(view, known)])
+      const [one, two] = await Promise.all([catchUps.fromKnown(view, known), catchUps.fromKnown(view, known)])
       await users.updateOne({ _id: 1 }, { $inc: { n: 1 } })
-      expect([two, await crossings.differ(view, known)]).to.deep.equal([one, one])
+      expect([two, await catchUps.fromKnown(view, known)]).to.deep.equal([one, one])
       await users.updateOne({ _id: 3 }, { $inc: { n: 1 } })
-      const later = await crossings.differ(view, known)
+      const later = await catchUps.fromKnown(view, known)
       expect(oplistOf(later).map(Object.values)).to.deep.equal([
         ['set', 3, '.', { _id: 3, name: 'Cat', n: 1 }],
       ])
-      expect(await crossings.differ(view, known)).to.equal(later)
-      expect(await crossings.differ(viewOf(A), known)).not.to.deep.equal(one)
+      expect(await catchUps.fromKnown(view, known)).to.equal(later)
+      expect(await catchUps.fromKnown(viewOf(A), known)).not.to.deep.equal(one)
       adapter.listener?.lost('gone', feed.position ?? '')
       await view.snapshot()
-      expect(await crossings.differ(view, known)).to.equal(undefined)
+      expect(await catchUps.fromKnown(view, known)).to.equal(undefined)
     })
 
     it('is tried anew after the source could not be read', async () => {
-      const { viewOf, crossings, adapter, oplistOf } = await setUp()
+      const { viewOf, catchUps, adapter, oplistOf } = await setUp()
       adapter.failures = [new Error('away')]
       const view = viewOf(B)
       const known = knownOf([])
-      const first = await crossings.differ(view, known).catch((error: Error) => error.message)
+      const first = await catchUps.fromKnown(view, known).catch((error: Error) => error.message)
       expect(first).to.equal('away')
-      expect(oplistOf(await crossings.differ(view, known)).length).to.equal(1)
+      expect(oplistOf(await catchUps.fromKnown(view, known)).length).to.equal(1)
     })
 
     it('is left to a payload where that is shorter, save for what is small', async () => {
-      const { users, viewOf, crossings, imageOf } = await setUp()
+      const { users, viewOf, catchUps, imageOf } = await setUp()
       const name = 'x'.repeat(1_000)
       await users.insertMany(Array.from({ length: 100 }, (_, i) => ({ _id: 100 + i, team: 'c', name })))
       const held = Array.from({ length: 300 }, (_, i) => ({ _id: `gone ${i}` }))
       const C = { team: 'c' }
-      expect(await crossings.differ(viewOf(C), knownOf(held))).to.equal(undefined)
+      expect(await catchUps.fromKnown(viewOf(C), knownOf(held))).to.equal(undefined)
       const most = (await imageOf(C)).slice(1)
-      expect(await crossings.differ(viewOf(C), knownOf(most))).not.to.equal(undefined)
-      expect(await crossings.differ(viewOf(B), knownOf(held))).not.to.equal(undefined)
+      expect(await catchUps.fromKnown(viewOf(C), knownOf(most))).not.to.equal(undefined)
+      expect(await catchUps.fromKnown(viewOf(B), knownOf(held))).not.to.equal(undefined)
     })
 
     it('is left to a payload where the collection was dropped after the snapshot', async () => {
-      const { users, viewOf, crossings } = await setUp()
+      const { users, viewOf, catchUps } = await setUp()
       const view = viewOf()
       await view.snapshot()
       view.take = () => {}
       await users.drop()
-      expect(await crossings.differ(view, knownOf([]))).to.equal(undefined)
+      expect(await catchUps.fromKnown(view, knownOf([]))).to.equal(undefined)
     })
   })
 
   describe('from a point at which clients held the view', () => {
     it('leads over what happened since, and tells nobody of what they never held', async () => {
-      const { users, log, viewOf, imageOf, crossings, crossed, oplistOf } = await setUp()
+      const { users, log, viewOf, imageOf, catchUps, crossed, oplistOf } = await setUp()
       await viewOf().open()
       const held = await imageOf(A)
       await users.updateOne({ _id: 1 }, { $inc: { n: 1 } })
       await users.deleteOne({ _id: 2 })
       await users.updateOne({ _id: 3 }, { $set: { name: 'hidden' } })
       await users.insertOne({ _id: 4, team: 'a' })
-      const crossing = await crossings.recall(viewOf(A), 0)
-      expect(crossed(held, crossing)).to.deep.equal(await imageOf(A))
-      expect(oplistOf(crossing).map(({ id }: { id: number }) => id)).to.deep.equal([1, 2, 4])
-      expect(crossing?.sequence).to.equal(log.head)
+      const catchUp = await catchUps.fromSequence(viewOf(A), 0)
+      expect(crossed(held, catchUp)).to.deep.equal(await imageOf(A))
+      expect(oplistOf(catchUp).map(({ id }: { id: number }) => id)).to.deep.equal([1, 2, 4])
+      expect(catchUp?.sequence).to.equal(log.head)
     })
 
     it('takes what came after the snapshot along, and counts nothing twice', async () => {
-      const { users, viewOf, imageOf, crossings, crossed } = await setUp()
+      const { users, viewOf, imageOf, catchUps, crossed } = await setUp()
       await viewOf().open()
       const held = await imageOf(A)
       await users.updateOne({ _id: 1 }, { $inc: { n: 1 } })
       const view = viewOf(A)
       await view.snapshot()
       await users.updateMany({}, { $inc: { n: 1 } })
-      expect(crossed(held, await crossings.recall(view, 0))).to.deep.equal(await imageOf(A))
+      expect(crossed(held, await catchUps.fromSequence(view, 0))).to.deep.equal(await imageOf(A))
     })
 
     it('is not to be had where it can not be told what they held', async () => {
-      const { users, viewOf, crossings, adapter, feed } = await setUp()
+      const { users, viewOf, catchUps, adapter, feed } = await setUp()
       await viewOf().open()
       const position = feed.position ?? ''
       const change = { kind: 'delete', id: 9, operations: [{ operation: 'unset', path: '.' }] }
@@ -197,12 +196,12 @@ describe('server/crossing', () => {
         position,
       )
       await users.insertOne({ _id: 5, team: 'a' })
-      expect(await crossings.recall(viewOf(A), 0)).to.equal(undefined)
-      expect(await crossings.recall(viewOf(A), 1)).not.to.equal(undefined)
+      expect(await catchUps.fromSequence(viewOf(A), 0)).to.equal(undefined)
+      expect(await catchUps.fromSequence(viewOf(A), 1)).not.to.equal(undefined)
     })
 
     it('keeps what happened since in the log while a snapshot is read, however long that takes', async () => {
-      const { users, log, viewOf, imageOf, crossings, crossed, adapter } = await setUp()
+      const { users, log, viewOf, imageOf, catchUps, crossed, adapter } = await setUp()
       await viewOf().open()
       const held = await imageOf(A)
       await users.deleteOne({ _id: 2 })
@@ -211,7 +210,7 @@ describe('server/crossing', () => {
         new Promise((resolve) => {
           read = resolve
         })
-      const recalling = crossings.recall(viewOf(A), 0)
+      const recalling = catchUps.fromSequence(viewOf(A), 0)
       await until(() => read !== undefined, 'it is read')
       log.trim(Number.POSITIVE_INFINITY)
       read?.()
@@ -221,16 +220,16 @@ describe('server/crossing', () => {
     })
 
     it('is not to be had from before the log', async () => {
-      const { users, log, viewOf, crossings } = await setUp({ bytes: 2_000 })
+      const { users, log, viewOf, catchUps } = await setUp({ bytes: 2_000 })
       await viewOf().open()
       for (let i = 0; i < 20; i++) await users.updateOne({ _id: 1 }, { $inc: { n: 1 } })
-      expect(await crossings.recall(viewOf(A), log.floor - 1)).to.equal(undefined)
-      expect(await crossings.recall(viewOf(A), log.floor)).not.to.equal(undefined)
+      expect(await catchUps.fromSequence(viewOf(A), log.floor - 1)).to.equal(undefined)
+      expect(await catchUps.fromSequence(viewOf(A), log.floor)).not.to.equal(undefined)
     })
   })
 
   it('reads the snapshot of a view once, until it is swept', async () => {
-    const { viewOf, crossings, adapter } = await setUp()
+    const { viewOf, catchUps, adapter } = await setUp()
     const { parse } = JSON
     let parsed = 0
     JSON.parse = (text) => {
@@ -239,10 +238,10 @@ describe('server/crossing', () => {
     }
     try {
       const view = viewOf(A)
-      for (const id of [7, 8]) await crossings.differ(view, knownOf([{ _id: id }]))
+      for (const id of [7, 8]) await catchUps.fromKnown(view, knownOf([{ _id: id }]))
       expect([parsed, adapter.reads]).to.deep.equal([1, 1])
-      crossings.sweep()
-      await crossings.differ(view, knownOf([{ _id: 9 }]))
+      catchUps.sweep()
+      await catchUps.fromKnown(view, knownOf([{ _id: 9 }]))
       expect(parsed).to.equal(2)
     } finally {
       JSON.parse = parse

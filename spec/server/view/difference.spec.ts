@@ -7,19 +7,19 @@ import type { DocumentOperation } from '../../../lib/model/operation.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import { digest, UNKNOWN } from '../../../lib/server/support/digest.ts'
-import { differenceOf, type Known, recallOf } from '../../../lib/server/view/difference.ts'
+import { digest, STALE } from '../../../lib/server/support/digest.ts'
+import { differenceOf, recallOf, type ViewDigest } from '../../../lib/server/view/difference.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Change, DocumentChange, Query } from '../../../lib/source/source.ts'
 
 const keyOf = (document: Document) => idKey(document._id ?? null)
 const byKey = (documents: readonly Document[]) =>
   new Map(documents.map((document) => [keyOf(document), document]))
-const knownOf = (documents: readonly Document[], unknown: readonly string[] = []): Known =>
+const knownOf = (documents: readonly Document[], unknown: readonly string[] = []): ViewDigest =>
   new Map(
     documents.map((document) => {
       const key = keyOf(document)
-      return [key, unknown.includes(key) ? UNKNOWN : digest(JSON.stringify(document))]
+      return [key, unknown.includes(key) ? STALE : digest(JSON.stringify(document))]
     }),
   )
 const sorted = (documents: readonly Document[]) =>
@@ -48,7 +48,7 @@ const documents = fc.uniqueArray(document, { selector: keyOf, maxLength: 6 })
 describe('server/difference', () => {
   describe('from what is known', () => {
     const ONE = { _id: 1, n: 1 }
-    const rows: [string, Known, Document[], unknown][] = [
+    const rows: [string, ViewDigest, Document[], unknown][] = [
       ['nothing where all is the same', knownOf([ONE]), [ONE], []],
       ['nothing from nothing to nothing', new Map(), [], []],
       ['a removal of what is gone', knownOf([ONE, { _id: '1' }]), [ONE], [['unset', '1', '.']]],

@@ -4,12 +4,12 @@ import type { Operation } from '../../../lib/model/operation.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { parseManifest } from '../../../lib/policy/manifest.ts'
 import { withoutDocument } from '../../../lib/server/feed/change.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
-import { Lens } from '../../../lib/server/view/filter.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
+import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import type { DocumentChange, Query } from '../../../lib/source/source.ts'
 
 const lensOf = (query: Query = {}, manifest: unknown = { name: true }) =>
-  new Lens(
+  new ViewFilter(
     parseManifest(manifest, 'manifest'),
     query,
     Object.keys(query).length > 0 ? matcher(query) : undefined,
@@ -35,9 +35,9 @@ const IN = { _id: 1, team: 'a', name: 'Ann', secret: 's' }
 const OUT = { ...IN, team: 'b' }
 const SHOWN = ['set', '.', { _id: 1, name: 'Ann' }]
 
-describe('server/lens', () => {
+describe('server/filter', () => {
   describe('with a criteria', () => {
-    const lens = lensOf({ team: 'a' })
+    const filter = lensOf({ team: 'a' })
     const name = op('set', 'name', 'Ann')
     const team = op('set', 'team', 'a')
     /** What is to be seen where the view did not have the document, and where it did. */
@@ -53,15 +53,20 @@ describe('server/lens', () => {
       ['an update of what is hidden', update([op('set', 'secret', 't')], IN), [SHOWN], []],
       ['an update, nobody knows of what, of what is shown', update([name]), [], [['set', 'name', 'Ann']]],
       ['an update, nobody knows of what, of what is hidden', update([op('set', 'secret', 't')]), [], []],
-      ['an update, nobody knows of what, that passes', update([team]), BARRIER, []],
+      ['an update, nobody knows of what, that passes', update([team]), MUST_RELOAD, []],
       ['an update, nobody knows of what, that fails', update([op('set', 'team', 'b')]), [], [['unset', '.']]],
-      ['an update of which that can not be told', update([op('push', 'team', 'b')]), BARRIER, BARRIER],
+      [
+        'an update of which that can not be told',
+        update([op('push', 'team', 'b')]),
+        MUST_RELOAD,
+        MUST_RELOAD,
+      ],
     ]
     for (const [what, change, stranger, member] of rows) {
       it(`shows ${what} by whether it had the document`, () => {
         const shown = [false, true].map((held) => {
-          const oplist = lens.show(change, held)
-          if (oplist === BARRIER) return oplist
+          const oplist = filter.show(change, held)
+          if (oplist === MUST_RELOAD) return oplist
           for (const { id } of oplist) expect(id).to.equal(1)
           return oplist.map(({ operation, path, data }) => [
             operation,
@@ -88,16 +93,16 @@ describe('server/lens', () => {
     ]
     for (const [what, operation, touches] of touching) {
       it(`${touches ? 'may change' : 'does not change'} its members by ${what}`, () => {
-        expect(lens.judge(update([operation])) !== 'same').to.equal(touches)
-        expect(lens.judge(update([op('set', 'x', 1), operation])) !== 'same').to.equal(touches)
-        expect(lensOf().judge(update([operation]))).to.equal('same')
+        expect(filter.match(update([operation])) !== 'same').to.equal(touches)
+        expect(filter.match(update([op('set', 'x', 1), operation])) !== 'same').to.equal(touches)
+        expect(lensOf().match(update([operation]))).to.equal('same')
       })
     }
 
     it('looks at the fields of all branches of its query', () => {
       const deep = lensOf({ $or: [{ a: 1 }, { $and: [{ 'b.c': 1 }, { $nor: [{ d: 1 }] }] }] })
       const touched = ['a', 'b', 'c', 'd', 'e'].filter(
-        (field) => deep.judge(update([op('set', field, 1)])) !== 'same',
+        (field) => deep.match(update([op('set', field, 1)])) !== 'same',
       )
       expect([...deep.fields].sort()).to.deep.equal(touched)
       expect(touched).to.deep.equal(['a', 'b', 'd'])
@@ -108,7 +113,7 @@ describe('server/lens', () => {
     const rename = op('rename', 'secret', 'name')
     const pull = op('pull', 'name', { $gt: 1 })
     /** Whether it is needed of a document that the view has, of one that it has not, and of one of which that is not known. */
-    const rows: [string, Lens, DocumentChange, [boolean, boolean, boolean]][] = [
+    const rows: [string, ViewFilter, DocumentChange, [boolean, boolean, boolean]][] = [
       ['for nothing that is plain', lensOf(), update([op('set', 'name', 1)]), [false, false, false]],
       ['where a hidden field gets a name that shows', lensOf(), update([rename]), [true, true, true]],
       ['where a condition tells what is pulled', lensOf(), update([pull]), [true, true, true]],
@@ -124,9 +129,9 @@ describe('server/lens', () => {
       ['not of one that it has not', lensOf({ team: 'a' }), update([rename]), [true, false, true]],
       ['not to find a change malformed', lensOf(), update([op('set', 'a..b', 1)]), [false, false, false]],
     ]
-    for (const [what, lens, change, expected] of rows) {
+    for (const [what, filter, change, expected] of rows) {
       it(what, () => {
-        const needs = [true, false, undefined].map((held) => lens.needsDocument(change, held))
+        const needs = [true, false, undefined].map((held) => filter.needsDocument(change, held))
         expect(needs).to.deep.equal(expected)
       })
     }
@@ -145,7 +150,7 @@ describe('server/lens', () => {
     })
 
     it('can not be shown where it is not', () => {
-      expect(lensOf({}, manifest).show(update([pull]), true)).to.equal(BARRIER)
+      expect(lensOf({}, manifest).show(update([pull]), true)).to.equal(MUST_RELOAD)
     })
 
     it('does not matter where it is hidden', () => {

@@ -3,10 +3,10 @@ import fc from 'fast-check'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import type { Log } from '../../../lib/server/feed/log.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { documentsOf as parsed, type Snapshot } from '../../../lib/server/view/snapshot.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Adapter } from '../../../lib/source/source.ts'
@@ -41,8 +41,8 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] => {
   for (let at = snapshot.sequence + 1; at <= log.head; at++) {
     const entry = log.at(at)
     const frame = entry && view.frame(entry)
-    expect(frame).not.to.equal(BARRIER)
-    if (!frame || frame === BARRIER) continue
+    expect(frame).not.to.equal(MUST_RELOAD)
+    if (!frame || frame === MUST_RELOAD) continue
     const json = /data: (.*)/.exec(frame.body.toString())?.[1] ?? ''
     applyDelta(model, JSON.parse(json))
   }
@@ -408,7 +408,7 @@ describe('server/snapshot', () => {
       let loading = true
       const watch = (async () => {
         for (let last = performance.now(); loading; ) {
-          await yieldTurn()
+          await yieldToEventLoop()
           const now = performance.now()
           gaps.push(now - last)
           last = now

@@ -8,101 +8,102 @@ import { idKey } from '../../../lib/model/id.ts'
 import type { DocumentOperation, Operation } from '../../../lib/model/operation.ts'
 import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, type Manifest } from '../../../lib/policy/manifest.ts'
-import { type Cut, parseCut } from '../../../lib/policy/order.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
-import { digest, UNKNOWN } from '../../../lib/server/support/digest.ts'
+import { parseSortLimit, type SortLimit } from '../../../lib/policy/order.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
+import { digest, STALE } from '../../../lib/server/support/digest.ts'
 import { differenceOf, knownBefore, ordered } from '../../../lib/server/view/difference.ts'
-import { Lens } from '../../../lib/server/view/filter.ts'
-import { arrange, needsDocument } from '../../../lib/server/view/ordered-filter.ts'
-import { type Step, spareFor, Window } from '../../../lib/server/view/sorted-window.ts'
+import { ViewFilter } from '../../../lib/server/view/filter.ts'
+import { applyChange, needsDocument } from '../../../lib/server/view/ordered-filter.ts'
+import { SortedWindow, type Step, spareFor } from '../../../lib/server/view/sorted-window.ts'
 import type { DocumentChange } from '../../../lib/source/source.ts'
 
-const cutOf = (sort: object, limit?: number) => parseCut(sort, limit, 'source') as Cut
+const cutOf = (sort: object, limit?: number) => parseSortLimit(sort, limit, 'source') as SortLimit
 const TOP = cutOf({ at: -1 }, 3)
 const documents = (...ats: number[]) => ats.map((at) => ({ _id: at, at }))
 const told = (steps: Step[]) =>
   steps.map((step) => [step.kind, step.item.document._id, ...('at' in step ? [step.at] : [])])
-const shown = (window: Window) => window.visible.map(({ document }) => document._id)
+const shown = (window: SortedWindow) => window.visible.map(({ document }) => document._id)
 
 describe('server/window', () => {
   it('shows the first documents by the order, and knows some more', () => {
-    const window = new Window(TOP, documents(1, 5, 3, 4, 2), true)
+    const window = new SortedWindow(TOP, documents(1, 5, 3, 4, 2), true)
     expect(shown(window)).to.deep.equal([5, 4, 3])
     expect([window.size, window.short, window.whole]).to.deep.equal([5, false, true])
   })
 
-  const MOVES: [what: string, change: (window: Window) => Step[], steps: unknown[], after: number[]][] = [
+  const MOVES: [what: string, change: (window: SortedWindow) => Step[], steps: unknown[], after: number[]][] =
     [
-      'one that enters pushes the last one out',
-      (window) => window.put({ _id: 9, at: 9 }),
       [
-        ['leave', 3],
-        ['enter', 9, 0],
+        'one that enters pushes the last one out',
+        (window) => window.put({ _id: 9, at: 9 }),
+        [
+          ['leave', 3],
+          ['enter', 9, 0],
+        ],
+        [9, 5, 4],
       ],
-      [9, 5, 4],
-    ],
-    [
-      'one that comes after the visible ones is not told of',
-      (window) => window.put({ _id: 0, at: 2.5 }),
-      [],
-      [5, 4, 3],
-    ],
-    [
-      'one that leaves is followed by the next one',
-      (window) => window.remove(idKey(4)),
       [
-        ['leave', 4],
-        ['enter', 2, 2],
+        'one that comes after the visible ones is not told of',
+        (window) => window.put({ _id: 0, at: 2.5 }),
+        [],
+        [5, 4, 3],
       ],
-      [5, 3, 2],
-    ],
-    ['one that leaves from behind is not told of', (window) => window.remove(idKey(1)), [], [5, 4, 3]],
-    ['one that is not there does not leave', (window) => window.remove(idKey(7)), [], [5, 4, 3]],
-    ['one that moves within stays', (window) => window.put({ _id: 3, at: 6 }), [['stay', 3, 0]], [3, 5, 4]],
-    [
-      'one that keeps its place stays',
-      (window) => window.put({ _id: 4, at: 4.5 }),
-      [['stay', 4, 1]],
-      [5, 4, 3],
-    ],
-    [
-      'one that moves out of sight leaves',
-      (window) => window.put({ _id: 5, at: 1.5 }),
       [
-        ['leave', 5],
-        ['enter', 2, 2],
+        'one that leaves is followed by the next one',
+        (window) => window.remove(idKey(4)),
+        [
+          ['leave', 4],
+          ['enter', 2, 2],
+        ],
+        [5, 3, 2],
       ],
-      [4, 3, 2],
-    ],
-    [
-      'one that moves into sight enters',
-      (window) => window.put({ _id: 1, at: 4.5 }),
+      ['one that leaves from behind is not told of', (window) => window.remove(idKey(1)), [], [5, 4, 3]],
+      ['one that is not there does not leave', (window) => window.remove(idKey(7)), [], [5, 4, 3]],
+      ['one that moves within stays', (window) => window.put({ _id: 3, at: 6 }), [['stay', 3, 0]], [3, 5, 4]],
       [
-        ['leave', 3],
-        ['enter', 1, 1],
+        'one that keeps its place stays',
+        (window) => window.put({ _id: 4, at: 4.5 }),
+        [['stay', 4, 1]],
+        [5, 4, 3],
       ],
-      [5, 1, 4],
-    ],
-    [
-      'ties are ordered by the _id',
-      (window) => window.put({ _id: 4.5, at: 5 }),
       [
-        ['leave', 3],
-        ['enter', 4.5, 0],
+        'one that moves out of sight leaves',
+        (window) => window.put({ _id: 5, at: 1.5 }),
+        [
+          ['leave', 5],
+          ['enter', 2, 2],
+        ],
+        [4, 3, 2],
       ],
-      [4.5, 5, 4],
-    ],
-  ]
+      [
+        'one that moves into sight enters',
+        (window) => window.put({ _id: 1, at: 4.5 }),
+        [
+          ['leave', 3],
+          ['enter', 1, 1],
+        ],
+        [5, 1, 4],
+      ],
+      [
+        'ties are ordered by the _id',
+        (window) => window.put({ _id: 4.5, at: 5 }),
+        [
+          ['leave', 3],
+          ['enter', 4.5, 0],
+        ],
+        [4.5, 5, 4],
+      ],
+    ]
   for (const [what, change, steps, after] of MOVES) {
     it(what, () => {
-      const window = new Window(TOP, documents(1, 2, 3, 4, 5), true)
+      const window = new SortedWindow(TOP, documents(1, 2, 3, 4, 5), true)
       expect(told(change(window))).to.deep.equal(steps)
       expect(shown(window)).to.deep.equal(after)
     })
   }
 
   it('is short once fewer are known than are to be shown, and there may be more', () => {
-    const window = new Window(TOP, documents(6, 5, 4, 3), false)
+    const window = new SortedWindow(TOP, documents(6, 5, 4, 3), false)
     window.remove(idKey(6))
     expect([window.short, shown(window)]).to.deep.equal([false, [5, 4, 3]])
     window.remove(idKey(5))
@@ -115,14 +116,14 @@ describe('server/window', () => {
   })
 
   it('is never short where all are known, and forgets none of few', () => {
-    const window = new Window(TOP, documents(1), true)
+    const window = new SortedWindow(TOP, documents(1), true)
     window.remove(idKey(1))
     window.put({ _id: 2, at: 2 })
     expect([window.short, shown(window)]).to.deep.equal([false, [2]])
   })
 
   it('does not grow without end, and tells which documents it knows', () => {
-    const window = new Window(TOP, [], true)
+    const window = new SortedWindow(TOP, [], true)
     const known = new Set<string>()
     window.onKnown = (key, knows) => (knows ? known.add(key) : known.delete(key))
     for (let at = 0; at < 500; at++) window.put({ _id: at, at })
@@ -134,7 +135,7 @@ describe('server/window', () => {
   })
 
   it('keeps only what it is ordered by where there is no limit', () => {
-    const window = new Window(cutOf({ 'a.b': 1 }), [{ _id: 1, a: { b: 2, c: 3 }, text: 'long' }], true)
+    const window = new SortedWindow(cutOf({ 'a.b': 1 }), [{ _id: 1, a: { b: 2, c: 3 }, text: 'long' }], true)
     expect(window.get(idKey(1))?.document).to.deep.equal({ _id: 1, a: { b: 2, c: 3 } })
     expect([window.whole, window.short]).to.deep.equal([false, false])
   })
@@ -209,7 +210,7 @@ describe('server/window', () => {
             fc.constantFrom(...MANIFESTS),
             (begin, steps, spare, manifest) => {
               const all = new Map(begin.map(([_id, rest]): [number, Document] => [_id, { _id, ...rest }]))
-              const lens = new Lens(manifest, query as never, matches, cut.order)
+              const filter = new ViewFilter(manifest, query as never, matches, cut.order)
               const truth = () =>
                 oracle
                   .find<Document>([...all.values()])
@@ -218,7 +219,7 @@ describe('server/window', () => {
               const read = () => {
                 const found = truth()
                 const first = limit === undefined ? found : found.slice(0, limit + spare)
-                return new Window(cut, first, first.length === found.length)
+                return new SortedWindow(cut, first, first.length === found.length)
               }
               const image = () => filterPayload(manifest, truth().slice(0, limit))
               let window = read()
@@ -226,16 +227,16 @@ describe('server/window', () => {
               for (const step of steps) {
                 let change = changeOf(all, step)
                 if (!change) continue
-                const asked = needsDocument(window, lens, change)
+                const asked = needsDocument(window, filter, change)
                 const document = all.get(step.id)
                 if (asked && document) change = { ...change, document }
                 const known = new Map(
                   client.list.map((one) => [idKey(one._id ?? null), digest(JSON.stringify(one))]),
                 )
-                const oplist = arrange(window, lens, change)
+                const oplist = applyChange(window, filter, change)
                 // With what it asked for it can always tell.
-                expect(oplist).not.to.equal(BARRIER)
-                if (oplist === BARRIER || window.short) {
+                expect(oplist).not.to.equal(MUST_RELOAD)
+                if (oplist === MUST_RELOAD || window.short) {
                   rereads++
                   window = read()
                   const after = new Map(image().map((one) => [idKey(one._id ?? null), one]))
@@ -274,7 +275,7 @@ describe('server/window', () => {
           const matches = criteria ? matcher({ team: 'a' }) : undefined
           const all = new Map(begin.map(([_id, rest]): [number, Document] => [_id, { _id, ...rest }]))
           const inOrder = () =>
-            new Window(
+            new SortedWindow(
               cut,
               [...all.values()].filter((one) => matches?.(one) ?? true),
               true,
@@ -291,16 +292,16 @@ describe('server/window', () => {
             return [{ kind, collection: 'users', id: _id, operations: [], ...(was ? { before: was } : {}) }]
           })
           const found = [...all.values()].filter((one) => matches?.(one) ?? true)
-          const first = new Window(cut, found, true).visible.slice(0, (limit ?? 99) + spare)
+          const first = new SortedWindow(cut, found, true).visible.slice(0, (limit ?? 99) + spare)
           const documents = new Map(first.map(({ key }) => [key, all.get(JSON.parse(key)) as Document]))
-          const window = new Window(cut, documents.values(), first.length === found.length)
+          const window = new SortedWindow(cut, documents.values(), first.length === found.length)
           const entries = changes.map((change) => ({ changes: [change] }) as never)
           const known = knownBefore(entries, 'users', documents, window, matches)
           if (known) told++
           else untold++
           if (known || limit === undefined) expect([...(known ?? []).keys()]).to.deep.equal(before)
           for (const [key, value] of known ?? [])
-            if (value !== UNKNOWN) expect(value).to.equal(digest(JSON.stringify(all.get(JSON.parse(key)))))
+            if (value !== STALE) expect(value).to.equal(digest(JSON.stringify(all.get(JSON.parse(key)))))
           expect(window.visible.map(({ key }) => key)).to.deep.equal([...documents.keys()].slice(0, limit))
           const blind = entries.length > 0 && [
             ...entries,

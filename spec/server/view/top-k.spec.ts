@@ -2,21 +2,21 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
-import { type Cut, parseCut } from '../../../lib/policy/order.ts'
-import { BARRIER } from '../../../lib/server/feed/frame.ts'
+import { parseSortLimit, type SortLimit } from '../../../lib/policy/order.ts'
+import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import type { Log } from '../../../lib/server/feed/log.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
-import { Top } from '../../../lib/server/view/top-k.ts'
+import { TopK } from '../../../lib/server/view/top-k.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { feedOf, viewOf } from '../../support/feed.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 
-const cutOf = (sort: object, limit?: number) => parseCut(sort, limit, 'source') as Cut
+const cutOf = (sort: object, limit?: number) => parseSortLimit(sort, limit, 'source') as SortLimit
 
-const setUp = (adapter: Interleaved, cut: Cut, query: Query = {}) => {
+const setUp = (adapter: Interleaved, sortLimit: SortLimit, query: Query = {}) => {
   const place = feedOf(adapter)
-  return { ...place, view: viewOf(place, { cut, query }) }
+  return { ...place, view: viewOf(place, { sortLimit, query }) }
 }
 
 const documentsOf = (snapshot: Snapshot): Document[] =>
@@ -28,7 +28,7 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] | undefi
   if (!view.resumes(snapshot.sequence)) return undefined
   for (const entry of log.after(snapshot.sequence, view.feed)) {
     const frame = view.frame(entry)
-    if (frame === BARRIER) return undefined
+    if (frame === MUST_RELOAD) return undefined
     if (frame) applyDelta(model, JSON.parse(/data: (.*)/.exec(frame.body.toString())?.[1] ?? ''))
   }
   return model.users
@@ -38,7 +38,7 @@ describe('server/top', () => {
   it('gathers the first documents of whatever a source gives, and knows whether these are all', async () => {
     const cut = cutOf({ n: -1 }, 3)
     for (const count of [5, 16, 17, 5000]) {
-      const top = new Top(cut, 0)
+      const top = new TopK(cut, 0)
       expect(top.options).to.deep.equal({
         sort: [
           ['n', -1],
@@ -60,7 +60,7 @@ describe('server/top', () => {
   })
 
   it('takes the newer of two forms of a document that it is given twice', async () => {
-    const top = new Top(cutOf({ n: 1 }, 2), 0)
+    const top = new TopK(cutOf({ n: 1 }, 2), 0)
     await top.put([
       { _id: 1, n: 1 },
       { _id: 2, n: 2 },
@@ -74,8 +74,8 @@ describe('server/top', () => {
 
   it('asks for twice as many at each attempt, and gives up at last', () => {
     const cut = cutOf({ n: 1 }, 3)
-    expect([0, 1, 2].map((attempt) => new Top(cut, attempt).options.limit)).to.deep.equal([16, 32, 64])
-    expect(() => new Top(cut, 13))
+    expect([0, 1, 2].map((attempt) => new TopK(cut, attempt).options.limit)).to.deep.equal([16, 32, 64])
+    expect(() => new TopK(cut, 13))
       .to.throw()
       .with.property('code', 'SOURCE_FAILED')
   })

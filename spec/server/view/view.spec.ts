@@ -1,10 +1,10 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
-import { BARRIER, type Frame } from '../../../lib/server/feed/frame.ts'
+import { type Frame, MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
-import { UNKNOWN } from '../../../lib/server/support/digest.ts'
-import { yieldTurn } from '../../../lib/server/support/scheduling.ts'
-import type { Known } from '../../../lib/server/view/difference.ts'
+import { STALE } from '../../../lib/server/support/digest.ts'
+import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
+import type { ViewDigest } from '../../../lib/server/view/difference.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Receiver, Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -26,7 +26,7 @@ class Watcher implements Viewer, Receiver {
   reset(_view: View, reason: string): void {
     this.resets.push(reason)
   }
-  differ(_view: View, known: Known, reason: string): void {
+  differ(_view: View, known: ViewDigest, reason: string): void {
     this.differences.push([[...known.keys()], reason])
   }
   failed(): void {
@@ -238,7 +238,7 @@ describe('server/view', () => {
       const { view, watcher } = await watch()
       await users.drop()
       expect([watcher.resets, watcher.frames]).to.deep.equal([['source-changed'], []])
-      expect(view.frame(log.at(log.head) as Entry)).to.equal(BARRIER)
+      expect(view.frame(log.at(log.head) as Entry)).to.equal(MUST_RELOAD)
     })
 
     it('resets the viewers when a change is malformed, reports it, and goes on', async () => {
@@ -290,8 +290,8 @@ describe('server/view', () => {
       expect([...(first?.keys() ?? [])]).to.deep.equal(['1'])
       expect(first?.get('1')).to.be.above(0)
       expect([...(second ?? [])]).to.deep.equal([
-        ['1', UNKNOWN],
-        ['2', UNKNOWN],
+        ['1', STALE],
+        ['2', STALE],
       ])
       expect(view.known()).to.equal(second)
     })
@@ -336,9 +336,9 @@ describe('server/view', () => {
       const read = async () => {
         const reads = adapter.reads
         const reading = view.snapshot()
-        while (adapter.reads === reads) await yieldTurn()
+        while (adapter.reads === reads) await yieldToEventLoop()
         states.push(view.settled)
-        await yieldTurn()
+        await yieldToEventLoop()
         open()
         await reading
         states.push(view.settled)
@@ -436,7 +436,7 @@ describe('server/view', () => {
       })
       const snapshot = await view.snapshot()
       expect([snapshot.sequence, log.head]).to.deep.equal([0, 2])
-      expect([...(view.known() ?? [])]).to.deep.equal([['2', UNKNOWN]])
+      expect([...(view.known() ?? [])]).to.deep.equal([['2', STALE]])
       const ids = [1, 2].map((at) => (view.frame(log.at(at) as Entry) as Frame).oplist.map(({ id }) => id))
       expect([ids, view.resumes(0)]).to.deep.equal([[[2], [1]], true])
     })
@@ -458,8 +458,8 @@ describe('server/view', () => {
       expect(view.frame(log.at(log.head) as Entry)).to.equal(watcher.frames[1])
       expect([snapshot.sequence, log.head]).to.deep.equal([20, 22])
       expect([...(view.known() ?? [])]).to.deep.equal([
-        ['1', UNKNOWN],
-        ['2', UNKNOWN],
+        ['1', STALE],
+        ['2', STALE],
       ])
     })
 
@@ -476,7 +476,7 @@ describe('server/view', () => {
       await view.snapshot()
       const known = view.known()
       expect([...(known?.keys() ?? [])]).to.deep.equal(['1', '2', '3'])
-      expect([known?.get('1') === UNKNOWN, known?.get('3') === UNKNOWN]).to.deep.equal([false, true])
+      expect([known?.get('1') === STALE, known?.get('3') === STALE]).to.deep.equal([false, true])
     })
 
     it('is read once more where what came after it can not be told', async () => {
@@ -632,7 +632,7 @@ describe('server/view', () => {
           open = resolve
         })
       const ended = view.snapshot().catch((error: ParticleError) => error.code)
-      while (adapter.reads === 0) await yieldTurn()
+      while (adapter.reads === 0) await yieldToEventLoop()
       await view.close()
       open()
       expect(await ended).to.equal('CLOSED')

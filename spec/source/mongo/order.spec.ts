@@ -11,7 +11,7 @@ import {
   Timestamp,
 } from 'mongodb'
 import type { Document } from '../../../lib/model/document.ts'
-import { parseCut } from '../../../lib/policy/order.ts'
+import { parseSortLimit } from '../../../lib/policy/order.ts'
 import { Server } from '../../../lib/server/index.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
@@ -78,7 +78,7 @@ describe('source/mongo/order', () => {
         .find()
         .sort({ ...sort, _id: 1 })
         .toArray()
-      const order = parseCut(sort, undefined, 'source')?.order
+      const order = parseSortLimit(sort, undefined, 'source')?.order
       const documents = JSON.parse(JSON.stringify(theirs)) as Document[]
       const ours = documents
         .map((document) => ({ document, values: order?.valuesOf(document) ?? [] }))
@@ -96,7 +96,7 @@ describe('source/mongo/order', () => {
         .insertMany(values.map((a, index) => ({ _id: index as never, a })))
       const got: Document[] = []
       await mongo(db).read('all', {}, (documents) => void got.push(...documents), {
-        sort: parseCut(sort, undefined, 'source')?.order.keys ?? [],
+        sort: parseSortLimit(sort, undefined, 'source')?.order.keys ?? [],
         limit,
       })
       return got.map(({ _id }) => _id)
@@ -152,7 +152,7 @@ describe('source/mongo/order', () => {
           [1, 2, 3, 4].map((n) => ({ _id: n as never, a: n === 1 ? Decimal128.fromString('5') : 5, n })),
         )
       const got: unknown[] = []
-      const keys = parseCut({ n: 1 }, undefined, 'source')?.order.keys ?? []
+      const keys = parseSortLimit({ n: 1 }, undefined, 'source')?.order.keys ?? []
       await mongo(db).read(
         'all',
         { a: 5 },

@@ -4,16 +4,16 @@ import type { EventData } from '../../protocol/messages.ts'
 import type { Admission, Admissions } from '../auth/admission.ts'
 import type { Predicate } from '../auth/revocations.ts'
 import type { Connection } from '../delivery/connection.ts'
-import type { Start } from '../delivery/resume.ts'
+import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
-import type { Following } from '../relations/dependencies.ts'
-import type { Related } from '../relations/relations.ts'
-import { within } from '../support/scheduling.ts'
+import type { Dependencies } from '../relations/dependencies.ts'
+import type { RelationResolver } from '../relations/relations.ts'
+import { withTimeout } from '../support/scheduling.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { Doubts } from './doubts.ts'
-import { MOST_RENEWALS, REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
-import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './session.ts'
+import { MAX_RENEWALS, REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
+import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './stream.ts'
 
 /** What goes wrong with a lookup, and was told where it did. */
 const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
@@ -22,7 +22,7 @@ const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
-  readonly #following: Following | undefined
+  readonly #following: Dependencies | undefined
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
@@ -34,13 +34,13 @@ export class Streams {
     admissions: Admissions,
     views: Views,
     onError: (error: unknown) => void,
-    following?: Following,
+    following?: Dependencies,
   ) {
     this.#admissions = admissions
     this.#views = views
     this.#onError = onError
     this.#following = following
-    this.#doubts = new Doubts(MOST_RENEWALS, async (stream) => {
+    this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
       if (stream.asks) void this.#ask(stream, 'dependency', REFRESH_TIMEOUT_MS)
       else await this.#renew(stream, true)
     })
@@ -58,7 +58,7 @@ export class Streams {
   }
 
   /** Starts a stream; it may have got other rights since it was opened. */
-  begin(stream: Stream, start: Start): void {
+  begin(stream: Stream, start: ResumePlan): void {
     stream.begun = true
     stream.connection.start(start)
     if (stream.renewed) void this.#tell(stream)
@@ -178,7 +178,7 @@ export class Streams {
         await this.#renew(stream, must(stream))
       }
     }
-    await Promise.all(Array.from({ length: Math.min(MOST_RENEWALS, streams.length) }, work))
+    await Promise.all(Array.from({ length: Math.min(MAX_RENEWALS, streams.length) }, work))
   }
 
   /** Hands the token out that a stream has by now. */
@@ -195,12 +195,12 @@ export class Streams {
   }
 
   /** The stream goes on with what its identity is related to, and with that as it changes. */
-  #relate(stream: Stream, related: Related | undefined): void {
+  #relate(stream: Stream, related: RelationResolver | undefined): void {
     stream.related = related
     if (related) related.onChange = () => this.#followed(stream, related)
   }
 
-  #followed(stream: Stream, related: Related): void {
+  #followed(stream: Stream, related: RelationResolver): void {
     const { connection, admission } = stream
     try {
       const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
@@ -279,7 +279,7 @@ export class Streams {
     stream.renewing = renewing
     if (!must) return renewing
     const isLate =
-      (await within(
+      (await withTimeout(
         renewing.then(() => true),
         REFRESH_TIMEOUT_MS,
       )) === undefined

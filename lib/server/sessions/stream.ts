@@ -2,7 +2,7 @@ import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Admission } from '../auth/admission.ts'
 import type { Connection } from '../delivery/connection.ts'
 import type { Watching } from '../relations/dependencies.ts'
-import type { Related } from '../relations/relations.ts'
+import type { RelationResolver } from '../relations/relations.ts'
 import type { RenewalRequest } from './renewal.ts'
 
 /** Ends a stream whose client's identity is refused by now. */
@@ -26,7 +26,7 @@ export interface Stream {
   renewed: boolean
   begun?: boolean
   /** What its identity is related to. */
-  related?: Related | undefined
+  related?: RelationResolver | undefined
   /** What its identity depends on. */
   watching?: Watching | undefined
   /** What is being done about its rights: one thing after the other. */

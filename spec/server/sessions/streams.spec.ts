@@ -2,15 +2,15 @@ import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import type { Admission, Admissions } from '../../../lib/server/auth/admission.ts'
 import { Openings } from '../../../lib/server/auth/openings.ts'
-import { Rights } from '../../../lib/server/auth/revocations.ts'
+import { Revocations } from '../../../lib/server/auth/revocations.ts'
 import type { Connection } from '../../../lib/server/delivery/connection.ts'
-import type { Start } from '../../../lib/server/delivery/resume.ts'
+import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
-import type { Stream } from '../../../lib/server/sessions/session.ts'
-import { Streams } from '../../../lib/server/sessions/sessions.ts'
+import type { Stream } from '../../../lib/server/sessions/stream.ts'
+import { Streams } from '../../../lib/server/sessions/streams.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 
-const START: Start = { presented: false, why: () => 'history-lost' }
+const START: ResumePlan = { presented: false, reasonFor: () => 'history-lost' }
 const HOUR = 3_600_000
 interface User {
   name: string
@@ -45,7 +45,7 @@ describe('server/streams', () => {
   const setUp = () => {
     const errors: unknown[] = []
     const left: string[] = []
-    const rights = new Rights(
+    const rights = new Revocations(
       HOUR,
       (error) => errors.push(error),
       () => 'moment',
@@ -58,7 +58,7 @@ describe('server/streams', () => {
         given: name,
         identity: { name, team },
         views: {},
-        at: Rights.now(),
+        at: Revocations.now(),
         expiresAt: new Date(Date.now() + ttl),
       }) as Admission
     const admissions = {
@@ -68,7 +68,7 @@ describe('server/streams', () => {
       meets: (predicate: never, admission: Admission) => rights.meets(predicate, admission),
       identifyAgain: async ({ session }: Admission) => {
         lookups++
-        const at = Rights.now()
+        const at = Revocations.now()
         const { name, team } = await find(session)
         return { ...admissionOf(name, team), at }
       },
