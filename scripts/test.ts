@@ -43,7 +43,7 @@ await Promise.all(Array.from({ length: AT_A_TIME }, work))
 await rm(folder, { recursive: true, force: true })
 process.exitCode = closeWith(sum(results)) > 0 ? 1 : 0
 
-/** Returns the lanes that were named, else all. Ends the process for a name that is neither a lane nor a file. */
+/** Returns the named lanes, else all. Ends the process for a name that is neither a lane nor a file. */
 function chosen(): Part[] {
   const lanes = assign(specFiles())
   if (names.length === 0) return lanes
