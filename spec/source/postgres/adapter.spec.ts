@@ -2,23 +2,15 @@ import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import { postgres } from '../../../lib/source/postgres/index.ts'
 import type { Change } from '../../../lib/source/source.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { Copy, type Recorder, readAll } from '../mongo/fold.ts'
-import { MODES, TestDatabase } from './database.ts'
+import { eachDatabase, MODES, type TestDatabase } from './database.ts'
 
 describe('source/postgres/adapter on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
+  eachDatabase((fresh) => {
+    database = fresh
   })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
-  })
-
-  afterEach(() => database.close())
 
   const kinds = (recorder: Recorder) =>
     recorder.changesSeen.map(

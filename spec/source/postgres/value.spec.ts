@@ -1,8 +1,7 @@
 import { expect } from 'chai'
 import type { Json } from '../../../lib/model/document.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
-import { MODES, TestDatabase } from './database.ts'
+import { eachDatabase, MODES, type TestDatabase } from './database.ts'
 
 /** A type, a value in SQL, and its JSON form. */
 const TYPES: [type: string, sql: string, json: Json][] = [
@@ -89,15 +88,10 @@ const TYPES: [type: string, sql: string, json: Json][] = [
 ]
 
 describe('source/postgres/value on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
-  })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
+  eachDatabase(async (fresh) => {
+    database = fresh
     const columns = TYPES.map(([type], index) => `c${index} ${type}`)
     await database.run(
       "CREATE TYPE mood AS ENUM ('happy', 'so so')",
@@ -113,8 +107,6 @@ describe('source/postgres/value on a real server', () => {
       `ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET extra_float_digits = -10`,
     )
   })
-
-  afterEach(() => database.close())
 
   const insert = `INSERT INTO types VALUES (1, ${TYPES.map(([, sql]) => sql).join(', ')})`
   const expected = Object.fromEntries([
