@@ -90,9 +90,33 @@ export const SECTIONS: readonly Section[] = [
       page('Migration', 'docs/about/migration.md'),
       page('Benchmarks', 'docs/about/benchmarks.md'),
       page('How benchmarks are run', 'bench/README.md'),
-      page('Decisions', 'docs/about/decisions/index.md'),
       page('Contributing', 'CONTRIBUTING.md'),
       page('Changelog', 'CHANGELOG.md'),
+    ],
+  },
+  {
+    text: 'Decisions',
+    pages: [
+      page('All decisions', 'docs/about/decisions/index.md'),
+      page(
+        "Follow the database, not the application's writes",
+        'docs/about/decisions/01-follow-the-database.md',
+      ),
+      page('Reset rather than guess', 'docs/about/decisions/02-reset-rather-than-guess.md'),
+      page(
+        'Join a snapshot with the changes around it',
+        'docs/about/decisions/03-join-snapshots-with-changes.md',
+      ),
+      page('Share a view between clients with the same rights', 'docs/about/decisions/04-share-views.md'),
+      page('Positions are sealed, and belong to the store', 'docs/about/decisions/05-sealed-positions.md'),
+      page('The client reads its stream by fetch', 'docs/about/decisions/06-fetch-reads-the-stream.md'),
+      page('A bare EventSource gets a ticket and one small cookie', 'docs/about/decisions/07-tickets.md'),
+      page('Renewal is a handshake', 'docs/about/decisions/08-renewal-is-a-handshake.md'),
+      page(
+        "Rows are matched in JSON, by a part of MongoDB's language",
+        'docs/about/decisions/09-json-queries.md',
+      ),
+      page('ES modules, with CommonJS beside them', 'docs/about/decisions/10-two-module-formats.md'),
     ],
   },
 ]
