@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
+import { purposeOf } from '../docs/.vitepress/llms.ts'
+import { SECTIONS } from '../docs/.vitepress/pages.ts'
 import { type Happening, INITIAL, next, type Phase } from '../lib/client/state.ts'
 import { OPERATIONS } from '../lib/model/operation.ts'
 import { EVENTS } from '../lib/protocol/messages.ts'
+import { apiPage } from '../scripts/api.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const protocol = readFileSync(join(ROOT, 'docs/reference/protocol.md'), 'utf8')
@@ -131,5 +134,23 @@ describe('The pages', () => {
     const codes = [...source.matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
     expect(codes.length).to.be.above(15)
     expect([...errors.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code)).to.have.members(codes)
+  })
+
+  it('are all in the sidebar of the site, and in llms.txt', () => {
+    const listed = SECTIONS.flatMap((section) => section.pages.map(({ file }) => file))
+    expect([...listed, 'README.md']).to.have.members([...pages(), 'bench/README.md'])
+  })
+
+  it('open with a sentence that says what the page is for', () => {
+    const dull = SECTIONS.flatMap((section) => section.pages)
+      .filter(({ file }) => file !== 'CHANGELOG.md')
+      .filter(({ file }) => !/^[A-Z`].*\.$/.test(purposeOf(readFileSync(join(ROOT, file), 'utf8'))))
+    expect(dull).to.deep.equal([])
+  })
+
+  it('name every export of every subpath', async () => {
+    const api = readFileSync(join(ROOT, 'docs/reference/api.md'), 'utf8')
+    const namesOf = (page: string) => [...page.matchAll(/^(?:## .*|\| `\w+`)/gm)].map(([name]) => name)
+    expect(namesOf(api)).to.deep.equal(namesOf(await apiPage()))
   })
 })

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect } from 'chai'
 import { transform } from 'esbuild'
 import { Client } from '../lib/client/index.ts'
 import { eventually } from './support/http.ts'
+import { linkedFolder } from './support/linked.ts'
 import { freePort } from './support/process.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -84,15 +84,7 @@ describe('The tutorial', function () {
 
   before(async () => {
     steps = await stepsOf('docs/start/tutorial.md')
-    folder = await mkdtemp(join(tmpdir(), 'particle-tutorial-'))
-    await mkdir(join(folder, 'node_modules'))
-    const packages = { particle: ROOT, express: 'express', 'express-session': 'express-session' }
-    for (const [name, target] of Object.entries(packages)) {
-      await symlink(
-        join(ROOT, target === ROOT ? '' : join('node_modules', target)),
-        join(folder, 'node_modules', name),
-      )
-    }
+    folder = await linkedFolder('express', 'express-session')
     await mkdir(join(folder, 'public'))
     await writeFile(join(folder, 'public', 'index.html'), '')
   })

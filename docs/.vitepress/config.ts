@@ -16,7 +16,7 @@ export default defineConfig({
   srcExclude: ['**/node_modules/**', 'lib/**', 'spec/**', 'dist/**', '.github/**', '.changeset/**'],
   rewrites: { 'README.md': 'index.md' },
   // Files of the repository that are no pages of the site: spec/docs.spec.ts checks that they are there.
-  ignoreDeadLinks: ['localhostLinks', /^\.\/(?:LICENSE|spec\/)/],
+  ignoreDeadLinks: [/^http:\/\/localhost/, /^\.\/(?:LICENSE|spec\/)/],
   cleanUrls: true,
   markdown: { theme: { light: 'github-light', dark: 'github-dark' }, languageAlias: { cjs: 'js' } },
   themeConfig: {
