@@ -6,6 +6,7 @@ import { SECTIONS } from '../docs/.vitepress/pages.ts'
 import { type Happening, INITIAL, next, type Phase } from '../lib/client/state.ts'
 import { OPERATIONS } from '../lib/model/operation.ts'
 import { EVENTS } from '../lib/protocol/messages.ts'
+import manifest from '../package.json' with { type: 'json' }
 import { apiPage } from '../scripts/api.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -96,6 +97,14 @@ describe('The pages', () => {
     }
     expect(dead).to.deep.equal([])
     expect(pages().length).to.be.above(15)
+  })
+
+  it('ship in the package where README links to them', () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+    const targets = [...readme.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = '']) => target)
+    const packed = (target: string) => /^docs\/.*\.md$/.test(target) || manifest.files.includes(target)
+    expect(targets.filter((target) => !packed(target))).to.deep.equal([])
+    expect(targets.length).to.be.above(30)
   })
 
   it('are short where they must be: README has at most 180 lines and 1,300 words', () => {
