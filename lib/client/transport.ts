@@ -27,6 +27,8 @@ export interface Failure {
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
   /** Whether the answer had Particle's own form. */
   own?: boolean
+  /** The token to name as the previous one in the next handshake, in place of the one that was refused. */
+  token?: string | undefined
   /** The minimum delay before the next try, in milliseconds. Default: 0. */
   wait?: number
   /** The number of failed tries from which the application is told. Default: by the error's code. */

@@ -6,16 +6,15 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, type Granted } from './auth/admission.ts'
+import { Admissions } from './auth/admission.ts'
+import type { Admitted, Granted } from './auth/admitted.ts'
 import { type Predicate, Revocations } from './auth/revocations.ts'
 import { BroadcastGroups } from './delivery/broadcast-group.ts'
-import { Connection } from './delivery/connection.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
 import { eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { type ResumePlan, resumeFrom } from './delivery/resume.ts'
-import { ReceiverSink, type Sink } from './delivery/sink.ts'
+import { ReceiverSink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
@@ -26,15 +25,12 @@ import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
-import type { RelationResolver } from './relations/relations.ts'
-import type { Stream } from './sessions/stream.ts'
+import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { Streams } from './sessions/streams.ts'
 import type { Stats } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Upkeep } from './upkeep.ts'
 import { CatchUps } from './view/catch-up.ts'
-import { fingerprintsOf, rightsOf } from './view/fingerprint.ts'
-import type { View } from './view/view.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`, with the server behind it. */
 export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
@@ -51,7 +47,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #host: ConnectionHost
-  readonly #retry: Buffer
+  readonly #opener: Opener
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
@@ -62,7 +58,6 @@ export class Server<Identity = AnyIdentity> {
     const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
-    this.#retry = Buffer.from(`retry: ${retry}\n\n`)
     const host = {
       log: this.#log,
       adapters: () => this.#sources.positions,
@@ -102,6 +97,16 @@ export class Server<Identity = AnyIdentity> {
       left: (view) => this.#views.left(view),
       onError: failed,
     }
+    this.#opener = new Opener({
+      admissions: this.#admissions,
+      views: this.#views,
+      dependencies: this.#following,
+      streams: this.#streams,
+      host: this.#host,
+      context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
+      retry: Buffer.from(`retry: ${retry}\n\n`),
+      onLeft: () => this.#streams.size === 0 && this.#upkeep.rest(),
+    })
   }
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
@@ -123,16 +128,10 @@ export class Server<Identity = AnyIdentity> {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
       const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
-      const stop = await this.#admissions.open(admission, false, (admitted) =>
-        this.attach(
-          { ...admitted, renewed: false },
-          undefined,
-          () => sink,
-          () => {},
-        ),
-      )
+      const open = (admitted: Admitted) => this.#open({ ...admitted, renewed: false }, { open: () => sink })
+      const stop = await this.#admissions.open(admission, false, open)
       done?.()
-      return stop
+      return stop ?? (() => {})
     } catch (error) {
       if (!done) throw error
       done(error as Error)
@@ -221,64 +220,25 @@ export class Server<Identity = AnyIdentity> {
     return this.#streams.refresh(predicate)
   }
 
-  /** @internal Admits a stream: see {@link Admissions.admit}; `open` calls {@link Server.attach}. */
-  async admit<T>(
+  /**
+   * @internal Opens a stream by its token or ticket. Resolves to the function that closes it; to undefined
+   * where the client has gone.
+   * @param browsers the values of the request's browser cookies
+   */
+  async openStream(
     token: string | undefined,
     browsers: readonly string[],
-    open: (admitted: Admitted) => T,
-  ): Promise<T> {
+    request: StreamRequest,
+  ): Promise<(() => void) | undefined> {
     this.#refuseWhenFull()
-    return this.#admissions.admit(token, browsers, open)
+    return this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
   }
 
-  /** @internal Opens a stream over a sink. Returns the function that closes it. */
-  attach(
-    { admission, renewed, asks = false }: Admitted,
-    position: string | undefined,
-    open: () => Sink,
-    onClose: (close: () => void) => void,
-  ): () => void {
+  #open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
     this.#refuseWhenFull()
-    const related = this.#following.related(admission?.identity ?? {})
-    const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
-    const fingerprints = fingerprintsOf(views)
-    const sink = this.#opened(related, open, views)
-    const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () => {
-      this.#streams.delete(stream)
-      if (this.#streams.size === 0) this.#upkeep.rest()
-    })
-    const stream: Stream = { connection, admission, renewed, related, asks }
-    // Its relations may have changed since its token was sealed.
-    if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
-      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
-      stream.renewed = true
-    }
-    this.#streams.add(stream)
-    this.#upkeep.start()
-    onClose(() => connection.close())
-    connection.push(this.#retry)
-    const here = {
-      admissions: this.#admissions,
-      epoch: this.#epoch,
-      log: this.#log,
-      feeds: this.#sources.feeds,
-    }
-    const begin = (start: ResumePlan) => this.#streams.begin(stream, start)
-    const start = resumeFrom(position, views, admission, here)
-    if (start instanceof Promise) void start.then(begin)
-    else begin(start)
-    return () => connection.close()
-  }
-
-  /** What was taken up for a stream which can't be opened is left again. */
-  #opened<T>(related: RelationResolver | undefined, open: () => T, views: readonly View[] = []): T {
-    try {
-      return open()
-    } catch (error) {
-      related?.close()
-      for (const view of views) this.#views.left(view)
-      throw error
-    }
+    const close = this.#opener.open(admitted, request)
+    if (close) this.#upkeep.start()
+    return close
   }
 
   #sweep(): void {

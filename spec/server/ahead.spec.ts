@@ -22,14 +22,8 @@ class Visitor implements Sink {
   async come(server: Server): Promise<this> {
     this.ready = false
     this.#token ??= (await server.grant({ team: 'a' }, undefined, undefined)).token
-    this.#close = await server.admit(this.#token, [], (admitted) =>
-      server.attach(
-        admitted,
-        this.#position,
-        () => this,
-        () => {},
-      ),
-    )
+    const stop = await server.openStream(this.#token, [], { position: this.#position, open: () => this })
+    this.#close = stop ?? (() => {})
     await until(() => this.ready, 'ready')
     return this
   }

@@ -5,8 +5,8 @@ import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
-import type { Admitted, Granted } from '../auth/admission.ts'
-import { Revocations } from '../auth/revocations.ts'
+import type { Granted } from '../auth/admitted.ts'
+import { Revocations, StaleToken } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
@@ -37,19 +37,16 @@ export interface Backend {
     browser?: string,
     at?: number,
   ): Promise<Granted>
-  /** Judges a token, and opens the stream in the same turn where it holds. */
-  admit<T>(
+  /** Opens a stream by its token or ticket; `open` gives the way to the client, unless the client has gone. */
+  openStream(
     token: string | undefined,
     browsers: readonly string[],
-    open: (admitted: Admitted) => T,
-  ): Promise<T>
-  /** Attaches a stream. Returns what ends it. */
-  attach(
-    admitted: Admitted,
-    position: string | undefined,
-    open: () => Sink,
-    onClose: (close: () => void) => void,
-  ): () => void
+    request: {
+      position: string | undefined
+      open(): Sink | undefined
+      onClose(close: () => void): void
+    },
+  ): Promise<unknown>
 }
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -178,14 +175,10 @@ async function stream(exchange: Exchange): Promise<void> {
   const { token, position } = await streamRequest(exchange)
   await owned(response)
   refuseWhenClosing(exchange)
-  await server.admit(token, browserValues(request), (admitted) => {
-    if (response.socket === null || !isOpen(response)) return
-    server.attach(
-      admitted,
-      position,
-      () => openSink(exchange),
-      (close) => response.on('close', close),
-    )
+  await server.openStream(token, browserValues(request), {
+    position,
+    open: () => openSink(exchange),
+    onClose: (close) => response.on('close', close),
   })
 }
 
@@ -229,8 +222,9 @@ function textOf(value: unknown, sentence: string): string | undefined {
  * Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream
  * lasts.
  */
-function openSink(exchange: Exchange): Sink {
+function openSink(exchange: Exchange): Sink | undefined {
   const { server, request, response, isClosing } = exchange
+  if (response.socket === null || !isOpen(response)) return undefined
   refuseWhenClosing(exchange)
   const sink = beginStream(request, response, server.options.heartbeat)
   exchange.endOnClosing()
@@ -290,9 +284,11 @@ function fail(exchange: Exchange, error: unknown): void {
     retire(response)
     response.once('finish', () => request.destroy())
   }
-  if (known !== undefined)
-    sendError(exchange, status, (error as ParticleError).code, (error as ParticleError).message)
-  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+  if (known !== undefined) {
+    const { code, message } = error as ParticleError
+    const token = error instanceof StaleToken ? error.token : undefined
+    sendJson(exchange, status, { error: { code, message, token } })
+  } else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
 }
 
 function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {

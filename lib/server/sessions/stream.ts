@@ -1,5 +1,5 @@
 import type { ServerEvent } from '../../protocol/messages.ts'
-import type { Admission } from '../auth/admission.ts'
+import type { Admission } from '../auth/admitted.ts'
 import type { Connection } from '../delivery/connection.ts'
 import type { Watching } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
-import type { Admission, Admissions } from '../../../lib/server/auth/admission.ts'
+import type { Admissions } from '../../../lib/server/auth/admission.ts'
+import type { Admission } from '../../../lib/server/auth/admitted.ts'
 import { Openings } from '../../../lib/server/auth/openings.ts'
 import { Revocations } from '../../../lib/server/auth/revocations.ts'
 import type { Connection } from '../../../lib/server/delivery/connection.ts'
@@ -52,13 +53,14 @@ describe('server/streams', () => {
     )
     let lookups = 0
     let find: (name: string) => User | Promise<User> = (name) => ({ name, team: 'new' })
-    const admissionOf = (name: string, team = 'old', ttl = HOUR) =>
+    const admissionOf = (name: string, team = 'old', ttl = HOUR, at = Revocations.now()) =>
       ({
         session: name,
         given: name,
         identity: { name, team },
         views: {},
-        at: Revocations.now(),
+        at,
+        after: rights.stamp(undefined, at),
         expiresAt: new Date(Date.now() + ttl),
       }) as Admission
     const admissions = {
@@ -70,7 +72,7 @@ describe('server/streams', () => {
         lookups++
         const at = Revocations.now()
         const { name, team } = await find(session)
-        return { ...admissionOf(name, team), at }
+        return admissionOf(name, team, HOUR, at)
       },
       seal: async ({ identity }: Admission) => `token of ${(identity as unknown as User).team}`,
     } as unknown as Admissions
