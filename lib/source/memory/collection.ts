@@ -12,11 +12,13 @@ import type { Store } from './store.ts'
 import { checkReplacement, invalid, parseUpdate } from './update.ts'
 import { copy, same } from './value.ts'
 
+/** Reports an insert, as MongoDB's driver does. */
 export interface InsertOneResult {
   acknowledged: true
   insertedId: Id
 }
 
+/** Reports the inserts of several documents, as MongoDB's driver does. */
 export interface InsertManyResult {
   acknowledged: true
   insertedCount: number
@@ -24,6 +26,7 @@ export interface InsertManyResult {
   insertedIds: Record<number, Id>
 }
 
+/** Reports an update or a replacement, as MongoDB's driver does. */
 export interface UpdateResult {
   acknowledged: true
   matchedCount: number
@@ -34,6 +37,7 @@ export interface UpdateResult {
   upsertedId: Id | null
 }
 
+/** Reports a removal, as MongoDB's driver does. */
 export interface DeleteResult {
   acknowledged: true
   deletedCount: number
