@@ -3,11 +3,13 @@ import type { Visible } from '../../model/shape.ts'
 import type { Query } from '../source.ts'
 import type { Sort } from './cursor.ts'
 
+/** Reports an insert, as MongoDB's driver does. */
 export interface InsertOneResult {
   acknowledged: true
   insertedId: Id
 }
 
+/** Reports the inserts of several documents, as MongoDB's driver does. */
 export interface InsertManyResult {
   acknowledged: true
   insertedCount: number
@@ -15,6 +17,7 @@ export interface InsertManyResult {
   insertedIds: Record<number, Id>
 }
 
+/** Reports an update or a replacement, as MongoDB's driver does. */
 export interface UpdateResult {
   acknowledged: true
   matchedCount: number
@@ -25,11 +28,13 @@ export interface UpdateResult {
   upsertedId: Id | null
 }
 
+/** Reports a removal, as MongoDB's driver does. */
 export interface DeleteResult {
   acknowledged: true
   deletedCount: number
 }
 
+/** Holds the options of `replaceOne`. */
 export interface ReplaceOptions {
   /** Whether to insert a document where none matches. Default: false. */
   upsert?: boolean
@@ -51,6 +56,7 @@ export interface FindOneAndReplaceOptions extends FindOneOptions, ReplaceOptions
   returnDocument?: 'before' | 'after'
 }
 
+/** Holds the options of `findOneAndUpdate`. */
 export interface FindOneAndUpdateOptions extends FindOneAndReplaceOptions, UpdateOptions {}
 
 /** One write of `bulkWrite`, as the driver takes it. */
@@ -74,6 +80,7 @@ export interface BulkWriteResult {
   upsertedIds: Record<number, Id>
 }
 
+/** Holds the options of `updateOne` and `updateMany`. */
 export interface UpdateOptions extends ReplaceOptions {
   /** For each `$[name]` in the update, a query such as `{ 'name.done': false }`. */
   arrayFilters?: Record<string, unknown>[]
