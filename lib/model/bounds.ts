@@ -20,14 +20,19 @@ export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 1_000_000
 export const ANSWER_BOUNDS: Bounds = { depth: 64, keys: 100_000, size: 4_000_000 }
 
 /**
- * Says how a value exceeds bounds; undefined where it doesn't. It never goes deeper than the bounds, so that a deep value can't
- * exhaust the stack, nor one that contains itself hold the process.
+ * Says how a value exceeds bounds; undefined where it doesn't. The walk never goes deeper than the bounds, so
+ * that a deep value can't exhaust the stack, nor a value that contains itself hold the process.
+ * @param isLeaf whether an object is not walked into; default: no object
  */
-export function excessOf(value: unknown, { depth, keys, size }: Bounds): string | undefined {
+export function excessOf(
+  value: unknown,
+  { depth, keys, size }: Bounds,
+  isLeaf: (value: object) => boolean = () => false,
+): string | undefined {
   let [keysLeft, sizeLeft] = [keys, size]
   const walk = (inner: unknown, levels: number): string | undefined => {
     if (typeof inner === 'string') sizeLeft -= inner.length
-    else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) {
+    else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner) && !isLeaf(inner)) {
       if (levels === 0) return `is nested deeper than ${depth} levels, or contains itself`
       const names = Object.keys(inner)
       keysLeft -= names.length
