@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Json } from '../../../lib/model/document.ts'
 import { canonical } from '../../../lib/model/json.ts'
-import { digest, STALE } from '../../../lib/server/support/digest.ts'
+import { digest, STALE } from '../../../lib/server/view/digest.ts'
 
 const value = fc.jsonValue().map((one) => JSON.parse(JSON.stringify(one)) as Json)
 
