@@ -37,8 +37,8 @@ const ANY: Clause = {}
  * - Values: a text may be an ObjectId, a Date, a UUID, a Decimal128 and so on; `null` may be NaN, an infinity
  *   or a Date out of range.
  * - Orders and patterns of texts, and `$type`, also find all BSON types that are texts in JSON.
- * - Code is the exception: equality with the text of its source does not find it, so that each query by a text
- *   stays one look-up.
+ * - Code is the exception: equality with the text of its source does not find it, so that each
+ *   query by a text stays one look-up.
  * - Negations exclude only the values that are surely equal in JSON; other negations are left out.
  */
 export function toFilter(query: Query, classes: BsonClasses): Clause {

@@ -21,7 +21,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  * tell the string `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past
  * the safe integers. In objects and arrays either no string is converted or each that can be.
  */
-export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
+function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
   if (typeof value !== 'object' || value === null || !isPlain(value)) return [value]
   const converted = convertAll(value, classes)
