@@ -3,6 +3,7 @@ import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
+import { failureOf } from '../support/failure.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import type { CatchUp } from '../view/catch-up.ts'
 import type { ViewDigest } from '../view/difference.ts'
@@ -120,10 +121,9 @@ export class Connection implements Viewer, Receiver, Member {
     else this.#load(root, reason)
   }
 
-  failed(view: View): void {
+  failed(view: View, error?: unknown): void {
     if (this.#closed || this.#stalled || !this.#begun) return
-    const message = `The source of ${view.root} can't be followed at present`
-    this.send({ event: 'error', data: { root: view.root, code: 'SOURCE_FAILED', message } })
+    this.send({ event: 'error', data: failureOf(view.root, error) })
   }
 
   /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
@@ -241,7 +241,7 @@ export class Connection implements Viewer, Receiver, Member {
     await retryUntil(attempt, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
-      this.failed(root.view)
+      this.failed(root.view, error)
     })
   }
 

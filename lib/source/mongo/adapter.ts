@@ -12,6 +12,7 @@ import type {
 } from '../source.ts'
 import { bsonToJson } from './bson.ts'
 import { checkDatabase } from './database.ts'
+import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { readDocuments } from './read.ts'
@@ -139,7 +140,22 @@ export class MongoAdapter implements Adapter {
     return comparePositions(a, b)
   }
 
+  /**
+   * Reads documents, as the contract says.
+   * @throws ParticleError `INVALID_OPTION` where MongoDB reports no changes of the collection, say of a view
+   */
   async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+    first?: ReadOptions,
+  ): Promise<{ from: string; to: string }> {
+    // A query for no document asks for the position alone, which is that of all collections.
+    if (!asksNothing(query)) await checkFollowable(this.db, collection)
+    return this.#read(collection, query, each, first)
+  }
+
+  async #read(
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
@@ -162,7 +178,7 @@ export class MongoAdapter implements Adapter {
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const documents: Document[] = []
-    const { to } = await this.read(collection, { _id: { $in: ids } }, (batch) => {
+    const { to } = await this.#read(collection, { _id: { $in: ids } }, (batch) => {
       documents.push(...batch)
     })
     return { documents, position: to }
@@ -193,6 +209,11 @@ export class MongoAdapter implements Adapter {
 const ROUTERS_APART_S = 60
 /** How long what was found to be the oplog's oldest entry is taken to be there still. */
 const OLDEST_KEPT_MS = 5000
+
+function asksNothing(query: Query): boolean {
+  const { $in } = (query._id ?? {}) as { $in?: unknown }
+  return Array.isArray($in) && $in.length === 0
+}
 
 async function beginningAt(time: ClusterTime): Promise<Beginning> {
   const { Timestamp } = await import('mongodb')

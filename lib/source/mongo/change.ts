@@ -83,6 +83,9 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
       return found(whole('clear', event.ns.coll))
     case 'rename':
       return found(whole('clear', event.ns.coll), ...renamedTo(event, (name) => whole('reload', name, 1)))
+    case 'create':
+      // Nothing is told of a view's changes: the reading refuses it.
+      return found(...unfollowable(event).map((name) => whole('reload', name)))
     case 'dropDatabase':
       return found(
         ...[...(options.collections ?? [])].sort().map((name, index) => whole('clear', name, index)),
@@ -202,6 +205,19 @@ function documentAfter(before: Document | undefined, operations: readonly Operat
     // An image that doesn't fit its own change proves nothing.
     return undefined
   }
+}
+
+/** The name of what was created, where it is a view or a time-series collection. */
+function unfollowable(event: ChangeStreamDocument): string[] {
+  const { ns, nsType, operationDescription } = event as {
+    ns?: { coll: string }
+    nsType?: string
+    operationDescription?: { viewOn?: unknown; timeseries?: unknown }
+  }
+  const { viewOn, timeseries } = operationDescription ?? {}
+  const isOne =
+    nsType === 'view' || nsType === 'timeseries' || viewOn !== undefined || timeseries !== undefined
+  return isOne && ns ? [ns.coll] : []
 }
 
 /** A rename into another database leaves this one. */

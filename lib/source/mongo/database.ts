@@ -22,6 +22,9 @@ const MISTAKEN: readonly Mistaken[] = [
   [({ db }) => typeof db === 'function', "a MongoClient: give one of its databases, client.db('name')"],
 ]
 
+/** The databases of MongoDB's own. */
+const INTERNAL: ReadonlySet<string> = new Set(['admin', 'config', 'local'])
+
 /**
  * Checks what `mongo()` was given.
  * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to give
@@ -30,7 +33,13 @@ export function checkDatabase(db: unknown): asserts db is Db {
   const { client, databaseName, collection } = (db ?? {}) as { [name: string]: unknown }
   const isDatabase =
     typeof client === 'object' && typeof databaseName === 'string' && typeof collection === 'function'
-  if (isDatabase && client !== null) return
+  if (isDatabase && client !== null) {
+    if (!INTERNAL.has(String(databaseName))) return
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `mongo(db) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
+    )
+  }
   const given =
     db === undefined || db === null
       ? `this is ${db}; mongoose.connection.db is there only once mongoose is connected`

@@ -19,7 +19,7 @@ const MONGODB_6_WIRE_VERSION = 17
 const HOPELESS_CODES = new Set([13, 18])
 
 /** What Atlas says, among other things, to commands that the user may not give. */
-const ATLAS_ERROR = 8000
+export const ATLAS_ERROR = 8000
 
 /**
  * Asks the server what it is, and its time.
