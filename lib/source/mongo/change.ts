@@ -9,11 +9,6 @@ import { tokenTime } from './token.ts'
 
 /** How to read events. */
 export interface TranslateOptions {
-  /**
-   * Whether the stream was opened with `showExpandedEvents` (MongoDB 6.0 and later), which tells field names
-   * from array positions.
-   */
-  expanded: boolean
   /** The collections that `dropDatabase` clears. */
   collections?: readonly string[]
   /** The position of the change number `index` (0, 1, ...) of this event. */
@@ -24,16 +19,11 @@ export interface TranslateOptions {
 export interface Translation {
   changes: Change[]
   /**
-   * Set when no operation can say what changed (a field's name with a dot or a bracket in it): the one change
-   * has no operations yet, the document must be looked up and become a `set` of `.`.
+   * Set when no operation can say what changed (a field's name with a dot or a bracket in it, or a path of
+   * which the server doesn't tell the names): the one change has no operations yet, the document must be
+   * looked up and become a `set` of `.`.
    */
   needsDocument: boolean
-}
-
-/** A field path of an update, by its segments where they are known. */
-interface FieldPath {
-  path: string
-  keys: (string | number)[] | undefined
 }
 
 const POSITION = /^(?:0|[1-9]\d*)$/
@@ -66,7 +56,7 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
       return found({ ...start(event, options, timestamp, event.operationType), operations, document })
     }
     case 'update': {
-      const operations = updateOperations(event.updateDescription, options.expanded)
+      const operations = updateOperations(event.updateDescription)
       const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
       const document = operations && documentAfter(change.before, operations)
       return {
@@ -105,18 +95,13 @@ export function eventTimestamp(event: ChangeStreamDocument): string {
   return new Date(time ? time.t * 1000 : Date.now()).toISOString()
 }
 
-/** The operations of an update; `undefined` when a path can't be expressed. */
-export function updateOperations(
-  description: UpdateDescription | undefined,
-  expanded: boolean,
-): Operation[] | undefined {
+/** The operations of an update; `undefined` when a path can't be expressed, or not be told from another. */
+export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {
   const operations: Operation[] = []
-  const known = (description as { disambiguatedPaths?: Record<string, unknown> } | undefined)
-    ?.disambiguatedPaths
-  const add = (field: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
-    const { path, keys } = fieldPath(field, known, expanded)
-    if (!(keys ?? path.split('.')).every(expressible)) return false
-    operations.push({ ...operation, path, ...(keys ? { keys } : {}) })
+  const add = (path: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
+    const keys = segmentsOf(path, description?.disambiguatedPaths)
+    if (!keys?.every(expressible)) return false
+    operations.push({ ...operation, path, keys })
     return true
   }
   for (const { field, newSize } of description?.truncatedArrays ?? []) {
@@ -132,19 +117,20 @@ export function updateOperations(
 }
 
 /**
- * The segments of a field's path. MongoDB lists a path in `disambiguatedPaths` when a field's name in it has
- * a dot or is numeric; with `showExpandedEvents` a numeric segment of a path that is not listed is hence an
- * array position. Without, one can't tell.
+ * The segments of a field's path: positions in arrays are numbers. MongoDB lists a path in
+ * `disambiguatedPaths` where a field's name in it has a dot or is numeric. An event without that list (before
+ * MongoDB 6.1, and without `showExpandedEvents`) doesn't tell whether `a.b` is one name or two: undefined.
  */
-function fieldPath(field: string, known: Record<string, unknown> | undefined, expanded: boolean): FieldPath {
-  const listed = known && Object.hasOwn(known, field) ? known[field] : undefined
-  if (Array.isArray(listed)) {
-    return { path: field, keys: listed.map((key) => (typeof key === 'string' ? key : Number(key))) }
-  }
-  const segments = field.split('.')
-  const isPosition = (segment: string, index: number) => index > 0 && POSITION.test(segment)
-  if (!expanded && segments.some(isPosition)) return { path: field, keys: undefined }
-  return { path: field, keys: segments.map((key, index) => (isPosition(key, index) ? Number(key) : key)) }
+function segmentsOf(
+  path: string,
+  disambiguated: Record<string, unknown> | undefined,
+): (string | number)[] | undefined {
+  const listed = disambiguated && Object.hasOwn(disambiguated, path) ? disambiguated[path] : undefined
+  if (Array.isArray(listed)) return listed.map((key) => (typeof key === 'string' ? key : Number(key)))
+  if (!path.includes('.')) return [path]
+  if (!disambiguated) return undefined
+  const isPosition = (name: string, index: number) => index > 0 && POSITION.test(name)
+  return path.split('.').map((name, index) => (isPosition(name, index) ? Number(name) : name))
 }
 
 function expressible(segment: string | number): boolean {

@@ -5,7 +5,7 @@ import { tokenTime } from './token.ts'
 
 /** What there is to know of the server before a stream is opened. */
 export interface ServerFacts {
-  /** Whether events can tell field names from array positions (MongoDB 6.0 and later). */
+  /** Whether streams may be opened with `showExpandedEvents` (MongoDB 6.0 and later). */
   expanded: boolean
   /** Whether this is a router of a sharded cluster. */
   sharded: boolean
