@@ -1,9 +1,10 @@
 import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
 import { applyToCopy } from '../../model/apply.ts'
-import type { Document } from '../../model/document.ts'
+import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
+import { differencesOf, leastOperations } from './least.ts'
 import { clusterTime } from './time.ts'
 import { tokenTime } from './token.ts'
 
@@ -35,7 +36,7 @@ const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
  *
  * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each
  * truncated array, removed field and updated field, in this order (they never overlap: MongoDB reports no
- * element past an array's new end); `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
+ * element past an array's new end). With a pre-image, `replace` and `update` become what differs from it. `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
  * a `clear` of the old name and a `reload` of the new one. All others mean nothing.
  */
 export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {
@@ -50,19 +51,21 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'insert':
     case 'replace': {
       const document = documentToJson(event.fullDocument)
-      const operations: Operation[] = [
-        { operation: 'set', path: '.', data: document as Operation['data'] & object },
-      ]
-      return found({ ...start(event, options, timestamp, event.operationType), operations, document })
+      const change = start(event, options, timestamp, event.operationType)
+      const differences = change.before && differencesOf(change.before, document)
+      if (differences) return found({ ...change, kind: 'update', operations: differences, document })
+      const operations: Operation[] = [{ operation: 'set', path: '.', data: document as Json }]
+      return found({ ...change, operations, document })
     }
     case 'update': {
       const operations = updateOperations(event.updateDescription)
       const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
-      const document = operations && documentAfter(change.before, operations)
-      return {
-        changes: [document ? { ...change, document } : change],
-        needsDocument: operations === undefined,
-      }
+      const { before } = change
+      const document = operations && documentAfter(before, operations)
+      const needsDocument = operations === undefined
+      if (!before || !document) return { changes: [change], needsDocument }
+      const least = change.operations.flatMap((operation) => leastOperations(operation, before, document))
+      return { changes: [{ ...change, operations: least, document }], needsDocument }
     }
     case 'delete':
       return found({

@@ -106,6 +106,31 @@ describe('translate', () => {
       .and.not.have.property('document')
   })
 
+  it('reports of a replacement and of a value set as a whole what differs from the pre-image', () => {
+    const fields = {
+      documentKey: { _id: id },
+      fullDocumentBeforeChange: { _id: id, a: { 0: 1, x: 1 }, list: [{ n: 1 }] },
+    }
+    const replaced = { _id: id, a: { 0: 2, x: 1 }, list: [{ n: 2 }] }
+    const operations = [
+      { operation: 'set', path: 'a.0', data: 2, keys: ['a', '0'] },
+      { operation: 'set', path: 'list.0.n', data: 2, keys: ['list', 0, 'n'] },
+    ]
+    expect(
+      read(event({ operationType: 'replace', ...fields, fullDocument: replaced })).changes[0],
+    ).to.deep.include({ kind: 'update', operations })
+    const { a, list } = replaced
+    expect(read(event({ ...update({ updatedFields: { a, list } }), ...fields })).changes[0]).to.deep.include({
+      kind: 'update',
+      operations,
+    })
+    for (const fullDocument of [{ _id: id, a: { x: 1, 0: 1 }, 'b.c': 1 }, fields.fullDocumentBeforeChange]) {
+      const whole = read(event({ operationType: 'replace', ...fields, fullDocument })).changes[0]
+      expect(whole).to.have.nested.property('operations[0].path', '.')
+      expect(whole).to.include({ kind: 'replace' })
+    }
+  })
+
   it('knows neither where there is no pre-image, or one that the change does not fit', () => {
     for (const fullDocumentBeforeChange of [null, undefined]) {
       const [change] = read(
