@@ -30,13 +30,13 @@ export async function failureOf(
   // A body of another type may have no end.
   const json = /json/.test(type)
   const body = json ? await response.json().catch(() => {}) : response.body?.cancel().catch(() => {})
-  const { code, message } = Object(Object(body).error)
+  const { code, message, token } = Object(Object(body).error)
   const after = headers.get('Retry-After') ?? ''
   const wait = Math.min(LONGEST_WAIT, Number(after) * 1000 || Date.parse(after) - now || 0)
   if (typeof code === 'string' && typeof message === 'string') {
     const final = status < 500 && isFinal(code)
     const error = new ParticleError(code as ErrorCode, `${asked} answered ${status}: ${message}`)
-    return { error, wait, own: true, type: final ? 'denied' : undefined }
+    return { error, wait, own: true, type: final ? 'denied' : undefined, token }
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''

@@ -110,7 +110,9 @@ export class HttpTransport implements Transport {
         },
         lost: (error) => {
           // A proxy with a login of its own takes the header for that: tries the other way next time.
-          if (!opened && !this.#proven && (error as Failure).hint) this.#inBody = !inBody
+          const { hint, token: previous } = error as Failure
+          if (!opened && !this.#proven && hint) this.#inBody = !inBody
+          if (previous && token === this.#token) this.#token = previous
           sink.lost(error)
         },
       },

@@ -27,6 +27,8 @@ export interface Failure {
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
   /** Whether the answer had Particle's own form. */
   own?: boolean
+  /** The token to name as the previous one in the next handshake, in place of the one that was refused. */
+  token?: string | undefined
   /** The minimum delay before the next try, in milliseconds. Default: 0. */
   wait?: number
   /** The number of failed tries from which the application is told. Default: by the error's code. */
@@ -68,7 +70,12 @@ export interface Transport {
 /** Lists the codes that are final, beside those that begin with `INVALID`. */
 const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
 /** Lists the codes of failures that commonly pass by themselves. */
-const PASSING: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+const PASSING: readonly ErrorCode[] = [
+  'UNAVAILABLE',
+  'TOO_MANY_HANDSHAKES',
+  'TOO_MANY_STREAMS',
+  'BODY_TOO_SLOW',
+]
 /** Sets after how many tries (about a minute) such a failure is told. */
 const PATIENCE = 7
 

@@ -103,5 +103,9 @@ export const handshakeAnswerSchema: Schema = message('handshake answer', {
 
 /** The JSON Schema (draft-07) of the body of every answer that is not a success. */
 export const errorAnswerSchema: Schema = message('error answer', {
-  error: { type: 'object', required: ['code', 'message'], properties: { code: text, message: text } },
+  error: {
+    type: 'object',
+    required: ['code', 'message'],
+    properties: { code: text, message: text, token: text },
+  },
 })

@@ -1,21 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
-import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import { Admissions, type Admitted, type Granted } from './auth/admission.ts'
-import { type Predicate, Revocations } from './auth/revocations.ts'
+import { Admissions } from './auth/admission.ts'
+import { AdmissionControl } from './auth/admission-control.ts'
+import type { Admitted, Granted } from './auth/admitted.ts'
+import type { Predicate } from './auth/revocations.ts'
 import { BroadcastGroups } from './delivery/broadcast-group.ts'
-import { Connection } from './delivery/connection.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
-import { eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { type ResumePlan, resumeFrom } from './delivery/resume.ts'
-import { ReceiverSink, type Sink } from './delivery/sink.ts'
+import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
+import { ReceiverSink } from './delivery/sink.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
@@ -26,15 +24,15 @@ import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
-import type { RelationResolver } from './relations/relations.ts'
-import type { Stream } from './sessions/stream.ts'
+import { Handshakes } from './sessions/handshakes.ts'
+import { IdentityStreams } from './sessions/identity-streams.ts'
+import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { Streams } from './sessions/streams.ts'
 import type { Stats } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
+import { Faults } from './support/faults.ts'
 import { Upkeep } from './upkeep.ts'
 import { CatchUps } from './view/catch-up.ts'
-import { fingerprintsOf, rightsOf } from './view/fingerprint.ts'
-import type { View } from './view/view.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`, with the server behind it. */
 export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
@@ -43,6 +41,10 @@ export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server
 export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
+  /** @internal Bounds what strangers may ask for. */
+  readonly control: AdmissionControl
+  /** @internal Reports what clients cause, as often as they like. */
+  readonly faults: Faults
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
   readonly #sources: Sources
@@ -50,8 +52,10 @@ export class Server<Identity = AnyIdentity> {
   readonly #following: Dependencies
   readonly #views: Views
   readonly #streams: Streams
+  readonly #handshakes: Handshakes
+  readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
-  readonly #retry: Buffer
+  readonly #opener: Opener
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
@@ -59,29 +63,40 @@ export class Server<Identity = AnyIdentity> {
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
-    const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
-    const failed = (error: unknown, source: string) => onError(asError(error, source))
+    const { onError, onDebug, replay, maxBufferedBytes, retry, limits } = this.options
+    this.faults = new Faults(onError)
+    const failed = (error: unknown, source: string) => this.faults.pass(asError(error, source))
     this.#log = new Log(replay)
-    this.#retry = Buffer.from(`retry: ${retry}\n\n`)
     const host = {
       log: this.#log,
       adapters: () => this.#sources.positions,
       point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
       onDebug,
+      limits,
     }
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
+    this.control = new AdmissionControl(limits, resolved.maxConnections, this.faults)
+    const ofClients = { ...this.options, onError: (error: Error) => this.faults.report(error) }
     this.#sources = new Sources(dataSources, host, links)
     checkSetup(this.options, new Warnings(this.options))
     const watches = new LiveQueries(this.#log, (error) => failed(error, 'relations'))
-    this.#following = new Dependencies(this.#sources, watches, dependsOn, (error) =>
-      failed(error, 'dependsOn'),
+    this.#following = new Dependencies(
+      this.#sources,
+      watches,
+      dependsOn,
+      (error) => failed(error, 'dependsOn'),
+      limits.relationValues,
     )
-    this.#admissions = new Admissions(this.options, this.#sources, this.#following)
-    this.#views = new Views(this.#sources, this.#log, failed)
-    const renewal = (error: unknown) => failed(error, 'renewal')
-    this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
+    this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
+    this.#views = new Views(this.#sources, this.#log, failed, limits)
+    const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
+    this.#identities = new IdentityStreams(limits, this.faults)
+    this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
+    this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, () =>
+      this.#refuseWhenFull(),
+    )
     this.#upkeep = new Upkeep({
       interval: this.options.heartbeat,
       rest: replay.ms + 1,
@@ -102,6 +117,21 @@ export class Server<Identity = AnyIdentity> {
       left: (view) => this.#views.left(view),
       onError: failed,
     }
+    this.#opener = new Opener({
+      admissions: this.#admissions,
+      views: this.#views,
+      dependencies: this.#following,
+      streams: this.#streams,
+      host: this.#host,
+      context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
+      retry: Buffer.from(`retry: ${retry}\n\n`),
+      identities: this.#identities,
+      streamMs: limits.streamMs,
+      onLeft: ({ endsAt, address }) => {
+        if (endsAt !== undefined) this.control.streamEnded(address)
+        if (this.#streams.size === 0) this.#upkeep.rest()
+      },
+    })
   }
 
   /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
@@ -115,24 +145,18 @@ export class Server<Identity = AnyIdentity> {
   /**
    * Connects a client of this process: `identityLookup` is run for the identity (with no request), then `receiver(name, data, id)` is called
    * for each event, as a browser would get it. `done(error?)` tells whether the identity was taken, as the promise does.
-   *
    * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
+    checkReceiver(receiver, done)
     try {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
       const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
-      const stop = await this.#admissions.open(admission, false, (admitted) =>
-        this.attach(
-          { ...admitted, renewed: false },
-          undefined,
-          () => sink,
-          () => {},
-        ),
-      )
+      const open = (admitted: Admitted) => this.#open({ ...admitted, renewed: false }, { open: () => sink })
+      const stop = await this.#admissions.open(admission, false, open)
       done?.()
-      return stop
+      return stop ?? (() => {})
     } catch (error) {
       if (!done) throw error
       done(error as Error)
@@ -163,38 +187,9 @@ export class Server<Identity = AnyIdentity> {
     return this.#closing !== undefined
   }
 
-  /**
-   * @internal The answer to a handshake.
-   * @param browser the value of the browser cookie; undefined where no ticket is wanted
-   * @param at when the request came
-   */
-  async grant(
-    given: Json,
-    request: IncomingMessage | undefined,
-    token: string | undefined,
-    browser?: string,
-    at = Revocations.now(),
-  ): Promise<Granted> {
-    const before = await this.#admissions.previous(token)
-    // A client that has a stream here needs no room for another one.
-    if (!before || !this.#streams.has(before.session)) this.#refuseWhenFull()
-    try {
-      const found = await this.#admissions.identify(given, request, before, at)
-      const live = this.#streams.present(found)
-      const admission = live ?? found
-      const { session, expiresAt } = admission
-      return {
-        token: await this.#admissions.seal(admission),
-        session,
-        expiresAt,
-        live: live !== undefined,
-        ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
-      }
-    } catch (error) {
-      if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
-        this.#streams.refuse(before.session, at)
-      throw error
-    }
+  /** @internal Answers a handshake: see {@link Handshakes.grant}. */
+  grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
+    return this.#handshakes.grant(...handshake)
   }
 
   /**
@@ -221,64 +216,33 @@ export class Server<Identity = AnyIdentity> {
     return this.#streams.refresh(predicate)
   }
 
-  /** @internal Admits a stream: see {@link Admissions.admit}; `open` calls {@link Server.attach}. */
-  async admit<T>(
+  /**
+   * @internal Opens a stream by its token or ticket. Resolves to the function that closes it; to undefined
+   * where the client has gone.
+   * @param browsers the values of the request's browser cookies
+   */
+  async openStream(
     token: string | undefined,
     browsers: readonly string[],
-    open: (admitted: Admitted) => T,
-  ): Promise<T> {
+    request: StreamRequest,
+  ): Promise<(() => void) | undefined> {
     this.#refuseWhenFull()
-    return this.#admissions.admit(token, browsers, open)
-  }
-
-  /** @internal Opens a stream over a sink. Returns the function that closes it. */
-  attach(
-    { admission, renewed, asks = false }: Admitted,
-    position: string | undefined,
-    open: () => Sink,
-    onClose: (close: () => void) => void,
-  ): () => void {
-    this.#refuseWhenFull()
-    const related = this.#following.related(admission?.identity ?? {})
-    const views = this.#opened(related, () => this.#views.of(admission?.identity ?? {}, related))
-    const fingerprints = fingerprintsOf(views)
-    const sink = this.#opened(related, open, views)
-    const connection = new Connection(sink, views, rightsOf(fingerprints), this.#host, () => {
-      this.#streams.delete(stream)
-      if (this.#streams.size === 0) this.#upkeep.rest()
-    })
-    const stream: Stream = { connection, admission, renewed, related, asks }
-    // Its relations may have changed since its token was sealed.
-    if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
-      stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
-      stream.renewed = true
-    }
-    this.#streams.add(stream)
-    this.#upkeep.start()
-    onClose(() => connection.close())
-    connection.push(this.#retry)
-    const here = {
-      admissions: this.#admissions,
-      epoch: this.#epoch,
-      log: this.#log,
-      feeds: this.#sources.feeds,
-    }
-    const begin = (start: ResumePlan) => this.#streams.begin(stream, start)
-    const start = resumeFrom(position, views, admission, here)
-    if (start instanceof Promise) void start.then(begin)
-    else begin(start)
-    return () => connection.close()
-  }
-
-  /** What was taken up for a stream which can't be opened is left again. */
-  #opened<T>(related: RelationResolver | undefined, open: () => T, views: readonly View[] = []): T {
+    const { address } = request.origin ?? {}
+    if (request.origin) this.control.stream(address)
+    let close: (() => void) | undefined
     try {
-      return open()
-    } catch (error) {
-      related?.close()
-      for (const view of views) this.#views.left(view)
-      throw error
+      close = await this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+      return close
+    } finally {
+      if (!close && request.origin) this.control.streamEnded(address)
     }
+  }
+
+  #open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
+    this.#refuseWhenFull()
+    const close = this.#opener.open(admitted, request)
+    if (close) this.#upkeep.start()
+    return close
   }
 
   #sweep(): void {

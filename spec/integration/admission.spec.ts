@@ -235,16 +235,7 @@ describe('A stream that is being admitted', () => {
             end: () => {},
           }
           const open = (token: string, position?: string) =>
-            node
-              .admit(token, [], (admitted) =>
-                node.attach(
-                  admitted,
-                  position,
-                  () => sink as never,
-                  () => {},
-                ),
-              )
-              .catch(() => {})
+            node.openStream(token, [], { position, open: () => sink as never }).catch(() => {})
           const grant = (previous?: string) => node.grant({ name: 'ann' }, undefined, previous)
           const shown = () => events.join('')
           let { token } = await (phase === 'stream' ? other : node).grant(

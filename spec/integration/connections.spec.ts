@@ -34,11 +34,11 @@ class Station {
       onError: (error) => this.errors.push(error),
       heartbeat: 60_000,
     })
-    const admit = this.server.admit.bind(this.server)
+    const open = this.server.openStream.bind(this.server)
     Object.assign(this.server, {
-      admit: async (...given: Parameters<typeof admit>) => {
+      openStream: async (...given: Parameters<typeof open>) => {
         await later(5)
-        return admit(...given)
+        return open(...given)
       },
     })
   }

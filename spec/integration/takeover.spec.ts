@@ -404,7 +404,9 @@ describe('integration: who may turn an open stream', () => {
   it('a stream whose token was refreshed while it was admitted is told to present itself', async () => {
     const { server, present } = await node(userOf)
     const { token } = await present({ carrier: 'header' }, { 'x-user': 'ann' })
-    const admitted = server.admit(token, [], () => 'opened').catch((error: { code?: string }) => error.code)
+    const admitted = server
+      .openStream(token, [], { open: () => undefined })
+      .catch((error: { code?: string }) => error.code)
     await server.refresh()
     expect(await admitted).to.equal('TOKEN_STALE')
   })

@@ -1,3 +1,5 @@
+import type { Json } from '../../lib/model/document.ts'
+import type { Admission } from '../../lib/server/auth/admitted.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { Held } from './held.ts'
 import type { Line } from './line.ts'
@@ -128,22 +130,22 @@ export class Node {
   async attach(token: string, position: string, line: Line): Promise<Identity> {
     const { server } = this
     if (!this.up) throw new NetworkError()
-    return server.admit(token, [], (admitted) => {
+    let identity: Json = {}
+    const open = (admission: Admission | undefined) => {
+      identity = admission?.identity ?? {}
       if (server !== this.server || !this.up || !line.live) throw new NetworkError()
-      const open = () => {
-        line.opened()
-        return line
+      line.opened()
+      return line
+    }
+    const onClose = (close: () => void) => {
+      this.#lines.add(line)
+      line.gone = () => {
+        this.#lines.delete(line)
+        close()
       }
-      const onClose = (close: () => void) => {
-        this.#lines.add(line)
-        line.gone = () => {
-          this.#lines.delete(line)
-          close()
-        }
-      }
-      server.attach(admitted, position || undefined, open, onClose)
-      return admitted.admission?.identity as Identity
-    })
+    }
+    await server.openStream(token, [], { position: position || undefined, open, onClose })
+    return identity as unknown as Identity
   }
 
   #hold(): Record<StoreName, Held> {

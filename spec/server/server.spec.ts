@@ -56,13 +56,15 @@ describe('Server', () => {
     expect(client.model.users?.map((user) => user._id)).to.deep.equal([1, 2])
   })
 
-  it('keeps nothing of a stream that could not be opened', async () => {
+  it('keeps nothing of a stream that could not be opened, or whose client has gone', async () => {
     const { adapter } = await setUp()
     const server = make({ dataSources: { users: { manifest: true, collection: adapter.handle('users') } } })
     const broken = () => {
       throw new Error('Headers are sent already')
     }
-    expect(() => server.attach({ renewed: false }, undefined, broken, () => {})).to.throw('Headers')
+    const refused = await server.openStream(undefined, [], { open: broken }).catch(String)
+    expect(refused).to.include('Headers')
+    expect(await server.openStream(undefined, [], { open: () => undefined })).to.equal(undefined)
     expect(server.stats()).to.deep.include({ connections: 0, views: 0 })
   })
 

@@ -8,12 +8,13 @@ import type { Sources } from '../registry/sources.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import { PositionSeal } from '../tokens/position-seal.ts'
 import { Tickets } from '../tokens/ticket.ts'
-import { type Claims, type Opened, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
+import { type Claims, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
+import type { Admission, Admitted } from './admitted.ts'
 import { carried } from './carried.ts'
 import { Identification } from './identification.ts'
 import { Openings } from './openings.ts'
-import { type Predicate, Revocations, staleToken } from './revocations.ts'
+import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
 
 /**
  * Limits how often an identity is looked up for one request: rights or dependencies that change all the time
@@ -24,32 +25,10 @@ const MAX_LOOKUPS = 3
 /** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
 const MAX_TICKET = 7_000
 
+const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGIN_MS / 1000} s ahead of this one's: keep the clocks of all nodes together (NTP), or revoke() and refresh() may miss it`
+
 /** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
 const EXPIRY_ROUNDING_MS = 1_000
-
-/** An opened token, or what would be sealed in one. */
-export type Admission = Opened<Claims>
-
-/** What came of a stream's token. */
-export interface Admitted {
-  /** Undefined where no token is needed. */
-  admission?: Admission | undefined
-  /** Whether the identity was looked up again. */
-  renewed: boolean
-  /** Whether only a handshake of the client can renew its token; default: no. */
-  asks?: boolean
-}
-
-/** The answer to a handshake. */
-export interface Granted {
-  token: string
-  session: string
-  expiresAt: Date
-  /** Whether an open stream of the session goes on under the new token. */
-  live: boolean
-  /** Opens a stream by its address; where the handshake asked for one. */
-  ticket: string | undefined
-}
 
 /** By what a client is known to be the same one. */
 type Client = Pick<Claims, 'given' | 'identity'>
@@ -73,7 +52,7 @@ export class Admissions {
   readonly #following: Dependencies | undefined
 
   constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
-    const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
+    const { secret, sessionTtl, identityLookup, onError, limits } = options
     this.#ttl = sessionTtl
     this.#sources = sources
     this.#following = following
@@ -82,7 +61,7 @@ export class Admissions {
     this.#tickets = new Tickets(secret, scope)
     this.#warnings = new Warnings(options)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
-    this.#identification = new Identification(identityLookup, onError, maxConnections)
+    this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
     this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
   }
@@ -131,7 +110,8 @@ export class Admissions {
     before?: Claims,
     at?: number,
   ): Promise<Admission> {
-    const known = { session: before?.session ?? sessionId(), given, identity: before?.identity }
+    const { session = sessionId(), identity, after } = before ?? {}
+    const known = { session, given, identity, after }
     const grantOf = async (now: Client) => {
       const moment = await this.#askMoment()
       return {
@@ -175,7 +155,9 @@ export class Admissions {
       ? await this.#tickets.redeem(token, browsers)
       : await this.#seal.open(token)
     // Another node's clock may be ahead: what is looked up here from now on is newer than the token.
-    const at = Math.min(claims.at, Revocations.now())
+    const now = Revocations.now()
+    if (claims.at > now + CLOCK_MARGIN_MS) this.#warnings.error('clocks', CLOCKS)
+    const at = Math.min(claims.at, now)
     return this.open({ ...claims, at }, this.readsRequest, open)
   }
 
@@ -189,11 +171,11 @@ export class Admissions {
       for (let renewed = false; ; renewed = true) {
         const { identity, given, dependencies = '' } = admission
         await this.#following?.settle(identity, given)
-        const isStale = this.#refuseRevoked(admission)
+        const isStale = this.#refuseRevoked(admission) || admission.spent === true
         // A lookup of just now has seen what had changed before; what changed since finds an open stream.
         if (!isStale && (renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies))
           return open({ admission, renewed, asks })
-        if (asks) throw staleToken()
+        if (asks) throw await this.#stale(claims)
         admission = await this.#lookUp(claims, undefined, true, async () => {
           // A stream may have gone on under the new rights without its client's getting their token: a bare
           // EventSource comes back with the ticket that it has.
@@ -213,6 +195,11 @@ export class Admissions {
     const { revoked, stale } = this.rights.judge(claims)
     if (revoked !== undefined) throw new ParticleError('UNAUTHORIZED', 'The token was revoked')
     return stale
+  }
+
+  async #stale(claims: Admission): Promise<StaleToken> {
+    const after = this.rights.stamp(claims.after, Revocations.now())
+    return new StaleToken(await this.seal({ ...claims, after, spent: true }))
   }
 
   seal({ expiresAt, ...claims }: Admission): Promise<string> {
@@ -259,7 +246,15 @@ export class Admissions {
    * @param grantOf tells, once the identity was found, since when it is granted views, and the grant before
    */
   async #lookUp(
-    { session, given, identity: last }: Pick<Claims, 'session' | 'given'> & { identity?: Json | undefined },
+    {
+      session,
+      given,
+      identity: last,
+      after,
+    }: Pick<Claims, 'session' | 'given'> & {
+      identity?: Json | undefined
+      after?: Claims['after'] | undefined
+    },
     request: IncomingMessage | undefined,
     settle: boolean,
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
@@ -280,7 +275,11 @@ export class Admissions {
         const identity = await this.#identification.identify(given, request)
         if (settle) await this.#following?.settle(identity, given)
         const { moment, before } = await grantOf({ given, identity })
-        const admission = this.#admission({ session, given, identity, at }, before, moment)
+        const admission = this.#admission(
+          { session, given, identity, at, after: this.rights.stamp(after, at) },
+          before,
+          moment,
+        )
         const isCurrent =
           !hasChanged && (this.#following?.dependencies(identity, given) ?? '') === dependencies
         if (isCurrent && dependencies) admission.dependencies = dependencies
@@ -299,7 +298,7 @@ export class Admissions {
   }
 
   #admission(
-    known: Pick<Claims, 'session' | 'given' | 'identity' | 'at'>,
+    known: Pick<Claims, 'session' | 'given' | 'identity' | 'at' | 'after'>,
     before: Grant | undefined,
     moment: string | undefined,
   ): Admission {

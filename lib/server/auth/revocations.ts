@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { requireFunction } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { Claims } from '../tokens/token.ts'
 
@@ -28,6 +30,15 @@ interface Decision {
  */
 const LOOKUP = 60_000
 
+/**
+ * By how much the clocks of nodes may differ, in milliseconds. Decisions and tokens of two nodes that lie
+ * closer together are not ordered by their times: see {@link Revocations.judge}.
+ */
+export const CLOCK_MARGIN_MS = 10_000
+
+/** A token keeps the times of so many processes: of those that found it stale last. */
+const MAX_PROCESSES = 8
+
 /** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
 const MAX_REFRESHES = 1_000
 
@@ -36,6 +47,8 @@ const MAX_REFRESHES = 1_000
  * older token does not undo it.
  */
 export class Revocations {
+  /** Names this process in tokens. */
+  readonly #process = randomBytes(6).toString('base64url')
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
   #decisions: Decision[] = []
@@ -67,10 +80,12 @@ export class Revocations {
   }
 
   revoke(predicate: Predicate, reason: string): void {
+    requireFunction('revoke(predicate, reason): predicate', predicate)
     this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason })
   }
 
   refresh(predicate: Predicate): void {
+    requireFunction('refresh(predicate): predicate', predicate)
     this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason: undefined })
     const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
     const [oldest] = refreshes
@@ -79,20 +94,31 @@ export class Revocations {
     this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
   }
 
+  /** Notes in a token's times that its identity was looked up after a time of this process. */
+  stamp(after: Claims['after'], at: number): NonNullable<Claims['after']> {
+    const others = Object.entries(after ?? {}).filter(([process]) => process !== this.#process)
+    return Object.fromEntries([...others.slice(1 - MAX_PROCESSES), [this.#process, at]])
+  }
+
   /**
    * What was decided about a client since its token was sealed: why it was revoked, or whether its identity
-   * must be looked up again, and at which `moment` that was decided last.
+   * must be looked up again, and at which `moment` that was decided last. Where the clocks of two nodes don't
+   * tell whether the token is older than a decision, its identity must be looked up again.
    */
-  judge(claims: Pick<Claims, 'identity' | 'given' | 'at'>): {
+  judge(claims: Pick<Claims, 'identity' | 'given' | 'at' | 'after'>): {
     revoked?: string
     stale: boolean
     moment?: string
   } {
-    let last: Pick<Decision, 'moment'> | undefined = claims.at <= this.#stale.at ? this.#stale : undefined
+    const own = claims.after?.[this.#process]
+    /** The time up to which decisions may be newer than the token, and the time up to which they are. */
+    const [doubted, certain] =
+      own === undefined ? [claims.at - CLOCK_MARGIN_MS, claims.at + CLOCK_MARGIN_MS] : [own, own]
+    let last: Pick<Decision, 'moment'> | undefined = doubted <= this.#stale.at ? this.#stale : undefined
     for (const decision of this.#decisions) {
       const { predicate, at, reason } = decision
-      if (claims.at > at || !this.meets(predicate, claims)) continue
-      if (reason !== undefined) return { revoked: reason, stale: true }
+      if (doubted > at || !this.meets(predicate, claims)) continue
+      if (reason !== undefined && certain <= at) return { revoked: reason, stale: true }
       last = decision
     }
     return last ? { stale: true, moment: last.moment } : { stale: false }
@@ -118,16 +144,19 @@ export class Revocations {
   }
 
   #add(decision: Decision): void {
-    const oldest = decision.at - this.#ttl - LOOKUP
+    const oldest = decision.at - this.#ttl - LOOKUP - CLOCK_MARGIN_MS
     this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
     this.#decisions.push(decision)
   }
 }
 
 /** Refuses a token whose identity only a handshake of its client can look up again. */
-export function staleToken(): ParticleError {
-  return new ParticleError(
-    'TOKEN_STALE',
-    'The rights may have changed since the token was given: POST to handshake again',
-  )
+export class StaleToken extends ParticleError {
+  /** The token to name as `previous`: what it opens later is known to be newer than this refusal. */
+  readonly token: string
+
+  constructor(token: string) {
+    super('TOKEN_STALE', 'The rights may have changed since the token was given: POST to handshake again')
+    this.token = token
+  }
 }

@@ -3,7 +3,6 @@ import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
-import { failureOf } from '../support/failure.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import type { CatchUp } from '../view/catch-up.ts'
 import type { ViewDigest } from '../view/difference.ts'
@@ -11,6 +10,7 @@ import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
+import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
 import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
@@ -123,7 +123,7 @@ export class Connection implements Viewer, Receiver, Member {
 
   failed(view: View, error?: unknown): void {
     if (this.#closed || this.#stalled || !this.#begun) return
-    this.send({ event: 'error', data: failureOf(view.root, error) })
+    this.send(failureEvent(view.root, error))
   }
 
   /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */

@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { describeGiven } from '../../model/given.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import {
   type Criteria,
@@ -25,6 +25,7 @@ import { Warnings } from '../hints/warnings.ts'
 import type { ServerOptions } from '../options/options.ts'
 import type { DataSource } from '../options/source-options.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
+import { isHandle, MISTAKEN } from './handle.ts'
 import { Moments } from './moments.ts'
 import type { IdentityRelation, RelatedValues, RelationStep } from './relation-steps.ts'
 
@@ -57,21 +58,6 @@ interface CollectionSource extends Source {
 }
 
 const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
-/** What is often given in place of `adapter.collection(name)`. */
-const MISTAKEN: readonly Mistaken[] = [
-  [
-    ({ open, collection }) => typeof open === 'function' && typeof collection === 'function',
-    "the adapter itself: name one of its collections, adapter.collection('users')",
-  ],
-  [
-    ({ modelName }) => typeof modelName === 'string',
-    "a model of mongoose: give mongo(mongoose.connection.db).collection('users')",
-  ],
-  [
-    ({ collectionName }) => typeof collectionName === 'string',
-    "a collection of the MongoDB driver: give mongo(client.db('name')).collection('users')",
-  ],
-]
 const ROOT = /^[A-Za-z_][\w-]*$/
 const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -242,12 +228,6 @@ function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[
   return Object.values(dataSources)
     .map((source) => (source as { collection?: unknown } | null)?.collection)
     .filter(isHandle)
-}
-
-/** Whether a value is `adapter.collection(name)`. */
-export function isHandle(value: unknown): value is CollectionHandle {
-  const handle = value as Partial<CollectionHandle> | null | undefined
-  return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
 }
 
 function parseSource(

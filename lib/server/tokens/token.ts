@@ -28,6 +28,13 @@ export interface Claims {
   dependencies?: string
   /** When the identity began to be looked up: milliseconds since the epoch. */
   at: number
+  /**
+   * For each process, by its random name, a time of that process's own clock before which the identity was not
+   * looked up. Orders a token and the decisions of a process, whose clock may differ from this one's.
+   */
+  after?: Record<string, number>
+  /** Good only as the previous token of a handshake: opens no stream. */
+  spent?: true
 }
 
 /** Claims as an opened token has them. */

@@ -63,7 +63,7 @@ describe('server/admission', () => {
       })
       const before = Date.now()
       const admission = await admissions.identify({ user: 'ann' }, undefined)
-      const { session, at, expiresAt, ...rest } = admission
+      const { session, at, after, expiresAt, ...rest } = admission
       expect(rest).to.deep.equal({
         given: { user: 'ann' },
         identity: { team: 'a' },
@@ -71,6 +71,7 @@ describe('server/admission', () => {
         since: { 0: ['all', 'own'] },
       })
       expect(session).to.match(/^[\w-]{16}$/)
+      expect(Object.values(after ?? {})).to.deep.equal([at])
       expect(Math.abs(at - before)).to.be.below(1_000)
       expect(expiresAt.getTime()).to.be.within(before + 4_999, Date.now() + 5_000)
       expect((await admissions.identify({ user: 'ann' }, undefined)).session).not.to.equal(session)

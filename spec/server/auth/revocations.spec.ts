@@ -19,7 +19,8 @@ describe('server/rights', () => {
     )
   /** What is decided about a user whose identity was looked up at a time. */
   const judge = (rights: Revocations, identity: User, at: number) => {
-    const { moment, ...judged } = rights.judge({ identity, given: { user: identity.name }, at })
+    const after = rights.stamp(undefined, at)
+    const { moment, ...judged } = rights.judge({ identity, given: { user: identity.name }, at, after })
     expect(moment !== undefined).to.equal(judged.stale && judged.revoked === undefined)
     return judged
   }
@@ -106,6 +107,45 @@ describe('server/rights', () => {
     })
   }
 
+  describe('of a token of another process', () => {
+    const given = { user: 'ann' }
+    const foreign = (rights: Revocations, at: number, after?: Record<string, number>) => {
+      const { revoked, stale } = rights.judge({ identity: ANN, given, at, ...(after ? { after } : {}) })
+      return revoked ?? stale
+    }
+
+    it('are known by its time only where that is further away than clocks may differ', () => {
+      const rights = make()
+      rights.revoke(inTeam('a'), 'left')
+      const ages = [-10_001, -10_000, -3_000, 0, 3_000, 10_000, 10_001]
+      expect(ages.map((age) => foreign(rights, time + age))).to.deep.equal([
+        'left',
+        'left',
+        true,
+        true,
+        true,
+        true,
+        false,
+      ])
+    })
+
+    it('are known where the token has learnt the time of this process, whatever its own clock says', () => {
+      const rights = make()
+      const before = rights.stamp({ other: 5 }, time - 1)
+      rights.revoke(inTeam('a'), 'left')
+      const after = rights.stamp({ other: 5 }, time + 1)
+      for (const at of [0, time - 3_000, time + 3_000, 2 * time]) {
+        expect([foreign(rights, at, before), foreign(rights, at, after)]).to.deep.equal(['left', false])
+      }
+    })
+
+    it('keeps the times of the eight processes that it met last', () => {
+      const tokens = Array.from({ length: 12 }, () => make())
+      const after = tokens.reduce((times, rights, index) => rights.stamp(times, index), {})
+      expect(Object.values(after)).to.deep.equal([4, 5, 6, 7, 8, 9, 10, 11])
+    })
+  })
+
   it('are decided for as long as an older token may live, also one whose lookup took its time', () => {
     const rights = make(1_000)
     rights.revoke(inTeam('a'), 'left')
@@ -113,7 +153,7 @@ describe('server/rights', () => {
     time += 31_000
     rights.refresh(inTeam('b'))
     expect(judge(rights, ANN, sealed).revoked).to.equal('left')
-    time += 31_000
+    time += 41_000
     rights.refresh(inTeam('b'))
     expect(judge(rights, ANN, sealed)).to.deep.equal({ stale: false })
   })

@@ -73,7 +73,7 @@ describe('source/mongo on what has no changes to tell', () => {
       await until(() => local.of('error').length > 0 && local.model.users?.length === 1)
       const [{ data } = { data: {} }] = local.of('error')
       expect(data).to.include({ root: rootOf(name), code: 'SOURCE_FAILED' })
-      expect(data.message).to.include("can't be shown").and.include('onError')
+      expect(data.message).to.include("can't show").and.include('onError')
       expect(local.model[rootOf(name)]).to.equal(undefined)
       expect(errors.join()).to.include(sentence)
       await users.updateOne({ _id: 1 }, { $set: { n: 2 } })

@@ -1,9 +1,7 @@
-import { diff, diffValue } from '../../model/diff.ts'
-import type { Document, Json } from '../../model/document.ts'
-import { field } from '../../model/json.ts'
-import type { Operation } from '../../model/operation.ts'
-
-type Keys = readonly (string | number)[]
+import { diff, diffValue } from '../model/diff.ts'
+import type { Document, Json } from '../model/document.ts'
+import { child, valueAt } from '../model/json.ts'
+import type { Operation } from '../model/operation.ts'
 
 /**
  * What leads from a document to its replacement; undefined where only a `set` of the whole says it (a name
@@ -29,18 +27,8 @@ export function leastOperations(operation: Operation, before: Document, document
   return parts.map((part) => ({ ...part, keys: keysOf(document, part.path) }))
 }
 
-function valueAt(document: Document, keys: Keys): Json | undefined {
-  let value: Json | Document | undefined = document
-  for (const key of keys) value = child(value, key)
-  return value as Json | undefined
-}
-
-function child(value: Json | Document | undefined, key: string | number): Json | undefined {
-  return typeof value === 'object' && value !== null ? field(value, String(key)) : undefined
-}
-
 /** The segments of a path, with the positions of arrays as numbers. */
-function keysOf(document: Document, path: string): Keys {
+function keysOf(document: Document, path: string): (string | number)[] {
   let value: Json | Document | undefined = document
   return path.split('.').map((name) => {
     const key = Array.isArray(value) ? Number(name) : name

@@ -1,0 +1,24 @@
+import type { Mistaken } from '../../model/given.ts'
+import type { CollectionHandle } from '../../source/source.ts'
+
+/** What is often given in place of `adapter.collection(name)`. */
+export const MISTAKEN: readonly Mistaken[] = [
+  [
+    ({ open, collection }) => typeof open === 'function' && typeof collection === 'function',
+    "the adapter itself: name one of its collections, adapter.collection('users')",
+  ],
+  [
+    ({ modelName }) => typeof modelName === 'string',
+    "a model of mongoose: give mongo(mongoose.connection.db).collection('users')",
+  ],
+  [
+    ({ collectionName }) => typeof collectionName === 'string',
+    "a collection of the MongoDB driver: give mongo(client.db('name')).collection('users')",
+  ],
+]
+
+/** Whether a value is `adapter.collection(name)`. */
+export function isHandle(value: unknown): value is CollectionHandle {
+  const handle = value as Partial<CollectionHandle> | null | undefined
+  return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
+}

@@ -1,0 +1,114 @@
+import type { Origin } from '../auth/address.ts'
+import type { Admissions } from '../auth/admission.ts'
+import type { Admission, Admitted } from '../auth/admitted.ts'
+import { Connection } from '../delivery/connection.ts'
+import type { ConnectionHost } from '../delivery/connection-host.ts'
+import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
+import type { Sink } from '../delivery/sink.ts'
+import type { Views } from '../registry/views.ts'
+import type { Dependencies } from '../relations/dependencies.ts'
+import type { RelationResolver } from '../relations/relations.ts'
+import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
+import type { View } from '../view/view.ts'
+import type { IdentityStreams } from './identity-streams.ts'
+import { endOfLife, type Stream } from './stream.ts'
+import type { Streams } from './streams.ts'
+
+/** What is asked for with a stream. */
+export interface StreamRequest {
+  /** From where it is asked for; undefined within this process, where no limits of strangers hold. */
+  origin?: Origin | undefined
+  /** The position that the client presents. */
+  position?: string | undefined
+  /** Opens the way to a client that was admitted; undefined where the client has gone. */
+  open(admission: Admission | undefined): Sink | undefined
+  /** Takes the function that closes the stream, for when the client goes. */
+  onClose?(close: () => void): void
+}
+
+/** What streams are opened with. */
+interface OpenerParts {
+  admissions: Admissions
+  views: Views
+  dependencies: Dependencies
+  streams: Streams
+  host: ConnectionHost
+  /** What a position is held against. */
+  context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
+  /** The `retry` line that a stream begins with. */
+  retry: Buffer
+  identities: IdentityStreams
+  /** The longest life of a stream that was asked for over HTTP. */
+  streamMs: number
+  /** Called when a stream was closed. */
+  onLeft: (stream: Stream) => void
+}
+
+/** Opens streams for clients that were admitted. */
+export class Opener {
+  readonly #parts: OpenerParts
+
+  constructor(parts: OpenerParts) {
+    this.#parts = parts
+  }
+
+  /** Opens a stream. Returns the function that closes it; undefined where the client has gone. */
+  open(
+    { admission, renewed, asks = false }: Admitted,
+    { origin, position, open, onClose }: StreamRequest,
+  ): (() => void) | undefined {
+    const {
+      admissions,
+      dependencies,
+      host,
+      streams,
+      views: all,
+      context,
+      retry,
+      identities,
+      streamMs,
+      onLeft,
+    } = this.#parts
+    const { address, request } = origin ?? {}
+    const key = identities.admit(admission, request)
+    const identity = admission?.identity ?? {}
+    const related = dependencies.related(identity)
+    const views = this.#orLeave(related, [], () => all.forStream(identity, related, address))
+    const sink = this.#orLeave(related, views, () => open(admission))
+    if (!sink) return undefined
+    const fingerprints = fingerprintsOf(views)
+    const connection = new Connection(sink, views, rightsOf(fingerprints), host, () => {
+      streams.delete(stream)
+      onLeft(stream)
+    })
+    const endsAt = origin && endOfLife(streamMs)
+    const stream: Stream = { connection, admission, renewed, related, asks, address, key, endsAt }
+    // Its relations may have changed since its token was sealed.
+    if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
+      stream.admission = admissions.goOn(admission, admission, fingerprints)
+      stream.renewed = true
+    }
+    streams.add(stream)
+    onClose?.(() => connection.close())
+    connection.push(retry)
+    const begin = (plan: ResumePlan) => streams.begin(stream, plan)
+    const plan = resumeFrom(position, views, admission, { admissions, ...context })
+    if (plan instanceof Promise) void plan.then(begin)
+    else begin(plan)
+    return () => connection.close()
+  }
+
+  /** Leaves what was taken up for a stream which can't be opened. */
+  #orLeave<T>(related: RelationResolver | undefined, views: readonly View[], take: () => T): T {
+    let taken: T | undefined
+    try {
+      taken = take()
+      return taken
+    } finally {
+      if (!taken) {
+        related?.close()
+        for (const view of views) this.#parts.views.left(view)
+      }
+    }
+  }
+}
