@@ -11,7 +11,7 @@ import type {
   Subscription,
 } from '../source.ts'
 import { bsonToJson } from './bson.ts'
-import { checkDatabase } from './database.ts'
+import { checkDatabase, type DriverDatabase } from './database.ts'
 import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
@@ -229,11 +229,12 @@ const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
- * @param db a database: `client.db('name')`, or `mongoose.connection.db` once mongoose is connected
+ * @param db a database: `client.db('name')` of `mongodb` 6 or 7, or `mongoose.connection.db` once mongoose is
+ *   connected
  * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for
  *   unknown options
  */
-export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
+export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)
   refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS'])
   const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()

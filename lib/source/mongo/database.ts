@@ -2,6 +2,27 @@ import type { Db } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
+/**
+ * A client of the driver as far as its type must say so: that of `mongodb` 6 or 7, and of the driver within
+ * mongoose. (Their classes have private fields, so that to TypeScript each is a type of its own.)
+ */
+export interface DriverClient {
+  db(name?: string): object
+  startSession(options?: object): object
+  watch(pipeline?: object[], options?: object): object
+  close(): Promise<void>
+}
+
+/** A database of the driver: see {@link DriverClient}. */
+export interface DriverDatabase {
+  readonly databaseName: string
+  readonly client: DriverClient
+  collection(name: string): object
+  command(command: object, options?: object): Promise<object>
+  listCollections(filter?: object, options?: object): object
+  watch(pipeline?: object[], options?: object): object
+}
+
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ modelName }) => typeof modelName === 'string',
