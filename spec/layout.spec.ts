@@ -20,9 +20,19 @@ const ARROWS: Record<string, string[]> = {
   'source/source.ts': ['model/'],
   // What sources that follow a server share.
   'source/backoff.ts': [],
+  // What sources share that know the document before a change.
+  'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
-  'source/memory/': ['errors.ts', 'model/', 'policy/', 'source/source.ts'],
-  'source/mongo/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/backoff.ts', 'mongodb'],
+  'source/memory/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/least.ts'],
+  'source/mongo/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'source/least.ts',
+    'source/backoff.ts',
+    'mongodb',
+  ],
   'source/redis/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/backoff.ts', 'node:'],
   'source/postgres/': [
     'errors.ts',

@@ -13,6 +13,20 @@ export function field(object: object, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? (object as JsonObject)[key] : undefined
 }
 
+/** The value of an object's own field or of an array's position; `undefined` where there is none. */
+export function child(container: Json | Document | undefined, segment: string | number): Json | undefined {
+  if (container === null || typeof container !== 'object') return undefined
+  if (!Object.hasOwn(container, segment)) return undefined
+  return (container as JsonObject)[segment]
+}
+
+/** The value at `keys`; `undefined` where there is none. */
+export function valueAt(document: Document, keys: readonly (string | number)[]): Json | undefined {
+  let node: Json | Document | undefined = document
+  for (const key of keys) node = child(node, key)
+  return node as Json | undefined
+}
+
 /**
  * A value as JSON would carry it: `toJSON` is honoured, `undefined` is dropped (and is `null` in an array or
  * by itself). The result shares nothing with the value.

@@ -71,6 +71,5 @@ export const server = new particle.Server(options)
 export const TYPES_ALONE = [
   /TS2339: Property 'port' does not exist on type 'string \| AddressInfo'/,
   /TS2339: .* on type 'Json'/,
-  /TS2345: .*mongoose\/node_modules\/mongodb/, // mongoose has a driver of its own
   /TS2794: Expected 1 arguments, but got 0/,
 ]

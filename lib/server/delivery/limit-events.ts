@@ -13,8 +13,12 @@ export const EXCESS = 'This identity leads to more than this server allows'
 /** Tells a client that a root can't be shown for now, and nothing of the error's own text. */
 export function failureEvent(root: string, error: unknown): ServerEvent {
   const isTooLarge = error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED'
+  const isRefused = error instanceof ParticleError && error.code === 'INVALID_OPTION'
+  const message = isRefused
+    ? `The source can't show ${root} until it is set up otherwise: the server's onError says how`
+    : `The source of ${root} can't be followed at present`
   const data = isTooLarge
     ? { root, code: error.code, message: `${root} is larger than this server allows` }
-    : { root, code: 'SOURCE_FAILED' as const, message: `The source of ${root} can't be followed at present` }
+    : { root, code: 'SOURCE_FAILED' as const, message }
   return { event: 'error', data }
 }

@@ -1,12 +1,13 @@
 import { applyOwning } from '../../model/apply.ts'
 import type { Owned } from '../../model/change.ts'
-import { diffValue } from '../../model/diff.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { valueAt } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
+import { leastOperations } from '../least.ts'
 import { expand, type Positions } from './positional.ts'
 import { invalid, type Step } from './update.ts'
-import { child, copy, isObject, same, valueAt } from './value.ts'
+import { copy, isObject, same } from './value.ts'
 
 /** How far MongoDB fills an array up with `null` to reach a position. */
 const PADDING_LIMIT = 1_500_000
@@ -164,26 +165,8 @@ function textOf(keys: Keys): string {
   return JSON.stringify(keys)
 }
 
-/**
- * Reports of a `set` only what differs from the value before: those who see other parts of it are not told of a write that they
- * can't see.
- */
+/** What of an operation differs from the document before it, sharing nothing with either document. */
 function least(operation: Operation, before: Document, document: Document): Operation[] {
-  const { keys = [], path } = operation
-  const value = valueAt(document, keys)
-  if (operation.operation !== 'set' || value === undefined) return [operation]
-  const parts = diffValue(valueAt(before, keys), value, path)
-  // Only the order of fields differs.
-  if (parts.length === 0) return [operation]
-  return parts.map((part) => ({ ...detached(part), keys: keysIn(document, part.path.split('.')) }))
-}
-
-/** The segments of a path, with the positions of arrays as numbers. */
-function keysIn(document: Document, names: readonly string[]): Keys {
-  let value: Json | Document | undefined = document
-  return names.map((name) => {
-    const key = Array.isArray(value) ? Number(name) : name
-    value = child(value, key)
-    return key
-  })
+  const parts = leastOperations(operation, before, document)
+  return parts.map((part) => (part === operation ? part : { ...detached(part), keys: part.keys ?? [] }))
 }

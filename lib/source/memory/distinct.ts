@@ -1,7 +1,8 @@
 import { compare, typeOrder } from '../../model/compare.ts'
 import type { Document, Json } from '../../model/document.ts'
+import { child } from '../../model/json.ts'
 import { segmentsOf } from './update.ts'
-import { child, copy, isObject } from './value.ts'
+import { copy, isObject } from './value.ts'
 
 /**
  * Collects the different values at a path, in their order. Of an array, its elements count; a document without the field

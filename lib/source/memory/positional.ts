@@ -1,9 +1,10 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
+import { child } from '../../model/json.ts'
 import type { Query } from '../source.ts'
 import { compile, type Match } from './query.ts'
 import { invalid } from './update.ts'
-import { child, isObject } from './value.ts'
+import { isObject } from './value.ts'
 
 /** What the positions in an update's paths mean: `$` by the query, `$[name]` by the array filters. */
 export interface Positions {

@@ -57,20 +57,6 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
   )
 }
 
-/** The value of an object's own field or of an array's position; `undefined` where there is none. */
-export function child(container: Json | Document | undefined, segment: string | number): Json | undefined {
-  if (container === null || typeof container !== 'object') return undefined
-  if (!Object.hasOwn(container, segment)) return undefined
-  return (container as JsonObject)[segment]
-}
-
-/** The value at `keys`; `undefined` where there is none. */
-export function valueAt(document: Document, keys: readonly (string | number)[]): Json | undefined {
-  let node: Json | Document | undefined = document
-  for (const key of keys) node = child(node, key)
-  return node as Json | undefined
-}
-
 /** Whether a value is an object, and not an array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -11,7 +11,8 @@ import type {
   Subscription,
 } from '../source.ts'
 import { bsonToJson } from './bson.ts'
-import { checkDatabase } from './database.ts'
+import { checkDatabase, type DriverDatabase } from './database.ts'
+import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { readDocuments } from './read.ts'
@@ -139,7 +140,22 @@ export class MongoAdapter implements Adapter {
     return comparePositions(a, b)
   }
 
+  /**
+   * Reads documents, as the contract says.
+   * @throws ParticleError `INVALID_OPTION` where MongoDB reports no changes of the collection, say of a view
+   */
   async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+    first?: ReadOptions,
+  ): Promise<{ from: string; to: string }> {
+    // A query for no document asks for the position alone, which is that of all collections.
+    if (!asksNothing(query)) await checkFollowable(this.db, collection)
+    return this.#read(collection, query, each, first)
+  }
+
+  async #read(
     collection: string,
     query: Query,
     each: (documents: Document[]) => void | Promise<void>,
@@ -162,7 +178,7 @@ export class MongoAdapter implements Adapter {
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const documents: Document[] = []
-    const { to } = await this.read(collection, { _id: { $in: ids } }, (batch) => {
+    const { to } = await this.#read(collection, { _id: { $in: ids } }, (batch) => {
       documents.push(...batch)
     })
     return { documents, position: to }
@@ -194,6 +210,11 @@ const ROUTERS_APART_S = 60
 /** How long what was found to be the oplog's oldest entry is taken to be there still. */
 const OLDEST_KEPT_MS = 5000
 
+function asksNothing(query: Query): boolean {
+  const { $in } = (query._id ?? {}) as { $in?: unknown }
+  return Array.isArray($in) && $in.length === 0
+}
+
 async function beginningAt(time: ClusterTime): Promise<Beginning> {
   const { Timestamp } = await import('mongodb')
   return { begin: { startAtOperationTime: new Timestamp(time) }, time }
@@ -208,11 +229,12 @@ const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
- * @param db a database: `client.db('name')`, or `mongoose.connection.db` once mongoose is connected
+ * @param db a database: `client.db('name')` of `mongodb` 6 or 7, or `mongoose.connection.db` once mongoose is
+ *   connected
  * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for
  *   unknown options
  */
-export function mongo(db: Db, options: MongoOptions = {}): MongoAdapter {
+export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)
   refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS'])
   const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()

@@ -1,7 +1,8 @@
 import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
 import { applyAll } from '../../model/apply.ts'
-import type { Document } from '../../model/document.ts'
+import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
+import { differencesOf, leastOperations } from '../least.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
 import { clusterTime } from './time.ts'
@@ -9,11 +10,6 @@ import { tokenTime } from './token.ts'
 
 /** How to read events. */
 export interface TranslateOptions {
-  /**
-   * Whether the stream was opened with `showExpandedEvents` (MongoDB 6.0 and later), which tells field names
-   * from array positions.
-   */
-  expanded: boolean
   /** The collections that `dropDatabase` clears. */
   collections?: readonly string[]
   /** The position of the change number `index` (0, 1, ...) of this event. */
@@ -24,16 +20,11 @@ export interface TranslateOptions {
 export interface Translation {
   changes: Change[]
   /**
-   * Set when no operation can say what changed (a field's name with a dot or a bracket in it): the one change
-   * has no operations yet, the document must be looked up and become a `set` of `.`.
+   * Set when no operation can say what changed (a field's name with a dot or a bracket in it, or a path of
+   * which the server doesn't tell the names): the one change has no operations yet, the document must be
+   * looked up and become a `set` of `.`.
    */
   needsDocument: boolean
-}
-
-/** A field path of an update, by its segments where they are known. */
-interface FieldPath {
-  path: string
-  keys: (string | number)[] | undefined
 }
 
 const POSITION = /^(?:0|[1-9]\d*)$/
@@ -45,7 +36,7 @@ const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
  *
  * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each
  * truncated array, removed field and updated field, in this order (they never overlap: MongoDB reports no
- * element past an array's new end); `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
+ * element past an array's new end). With a pre-image, `replace` and `update` become what differs from it. `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
  * a `clear` of the old name and a `reload` of the new one. All others mean nothing.
  */
 export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {
@@ -60,19 +51,21 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'insert':
     case 'replace': {
       const document = documentToJson(event.fullDocument)
-      const operations: Operation[] = [
-        { operation: 'set', path: '.', data: document as Operation['data'] & object },
-      ]
-      return found({ ...start(event, options, timestamp, event.operationType), operations, document })
+      const change = start(event, options, timestamp, event.operationType)
+      const differences = change.before && differencesOf(change.before, document)
+      if (differences) return found({ ...change, kind: 'update', operations: differences, document })
+      const operations: Operation[] = [{ operation: 'set', path: '.', data: document as Json }]
+      return found({ ...change, operations, document })
     }
     case 'update': {
-      const operations = updateOperations(event.updateDescription, options.expanded)
+      const operations = updateOperations(event.updateDescription)
       const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
-      const document = operations && documentAfter(change.before, operations)
-      return {
-        changes: [document ? { ...change, document } : change],
-        needsDocument: operations === undefined,
-      }
+      const { before } = change
+      const document = operations && documentAfter(before, operations)
+      const needsDocument = operations === undefined
+      if (!before || !document) return { changes: [change], needsDocument }
+      const least = change.operations.flatMap((operation) => leastOperations(operation, before, document))
+      return { changes: [{ ...change, operations: least, document }], needsDocument }
     }
     case 'delete':
       return found({
@@ -83,6 +76,9 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
       return found(whole('clear', event.ns.coll))
     case 'rename':
       return found(whole('clear', event.ns.coll), ...renamedTo(event, (name) => whole('reload', name, 1)))
+    case 'create':
+      // Nothing is told of a view's changes: the reading refuses it.
+      return found(...unfollowable(event).map((name) => whole('reload', name)))
     case 'dropDatabase':
       return found(
         ...[...(options.collections ?? [])].sort().map((name, index) => whole('clear', name, index)),
@@ -102,18 +98,13 @@ export function eventTimestamp(event: ChangeStreamDocument): string {
   return new Date(time ? time.t * 1000 : Date.now()).toISOString()
 }
 
-/** The operations of an update; `undefined` when a path can't be expressed. */
-export function updateOperations(
-  description: UpdateDescription | undefined,
-  expanded: boolean,
-): Operation[] | undefined {
+/** The operations of an update; `undefined` when a path can't be expressed, or not be told from another. */
+export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {
   const operations: Operation[] = []
-  const known = (description as { disambiguatedPaths?: Record<string, unknown> } | undefined)
-    ?.disambiguatedPaths
-  const add = (field: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
-    const { path, keys } = fieldPath(field, known, expanded)
-    if (!(keys ?? path.split('.')).every(expressible)) return false
-    operations.push({ ...operation, path, ...(keys ? { keys } : {}) })
+  const add = (path: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
+    const keys = segmentsOf(path, description?.disambiguatedPaths)
+    if (!keys?.every(expressible)) return false
+    operations.push({ ...operation, path, keys })
     return true
   }
   for (const { field, newSize } of description?.truncatedArrays ?? []) {
@@ -129,19 +120,20 @@ export function updateOperations(
 }
 
 /**
- * The segments of a field's path. MongoDB lists a path in `disambiguatedPaths` when a field's name in it has
- * a dot or is numeric; with `showExpandedEvents` a numeric segment of a path that is not listed is hence an
- * array position. Without, one can't tell.
+ * The segments of a field's path: positions in arrays are numbers. MongoDB lists a path in
+ * `disambiguatedPaths` where a field's name in it has a dot or is numeric. An event without that list (before
+ * MongoDB 6.1, and without `showExpandedEvents`) doesn't tell whether `a.b` is one name or two: undefined.
  */
-function fieldPath(field: string, known: Record<string, unknown> | undefined, expanded: boolean): FieldPath {
-  const listed = known && Object.hasOwn(known, field) ? known[field] : undefined
-  if (Array.isArray(listed)) {
-    return { path: field, keys: listed.map((key) => (typeof key === 'string' ? key : Number(key))) }
-  }
-  const segments = field.split('.')
-  const isPosition = (segment: string, index: number) => index > 0 && POSITION.test(segment)
-  if (!expanded && segments.some(isPosition)) return { path: field, keys: undefined }
-  return { path: field, keys: segments.map((key, index) => (isPosition(key, index) ? Number(key) : key)) }
+function segmentsOf(
+  path: string,
+  disambiguated: Record<string, unknown> | undefined,
+): (string | number)[] | undefined {
+  const listed = disambiguated && Object.hasOwn(disambiguated, path) ? disambiguated[path] : undefined
+  if (Array.isArray(listed)) return listed.map((key) => (typeof key === 'string' ? key : Number(key)))
+  if (!path.includes('.')) return [path]
+  if (!disambiguated) return undefined
+  const isPosition = (name: string, index: number) => index > 0 && POSITION.test(name)
+  return path.split('.').map((name, index) => (isPosition(name, index) ? Number(name) : name))
 }
 
 function expressible(segment: string | number): boolean {
@@ -202,6 +194,19 @@ function documentAfter(before: Document | undefined, operations: readonly Operat
     // An image that doesn't fit its own change proves nothing.
     return undefined
   }
+}
+
+/** The name of what was created, where it is a view or a time-series collection. */
+function unfollowable(event: ChangeStreamDocument): string[] {
+  const { ns, nsType, operationDescription } = event as {
+    ns?: { coll: string }
+    nsType?: string
+    operationDescription?: { viewOn?: unknown; timeseries?: unknown }
+  }
+  const { viewOn, timeseries } = operationDescription ?? {}
+  const isOne =
+    nsType === 'view' || nsType === 'timeseries' || viewOn !== undefined || timeseries !== undefined
+  return isOne && ns ? [ns.coll] : []
 }
 
 /** A rename into another database leaves this one. */

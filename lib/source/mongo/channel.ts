@@ -112,7 +112,7 @@ export class Channel {
     return new EventStream(
       { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, sharded, start: from(start) },
       {
-        events: (events) => this.#events(events, client, expanded),
+        events: (events) => this.#events(events, client),
         quiet: () => {},
         error: (error) => this.#reports.error(error),
         lost: async (reason) => {
@@ -125,29 +125,24 @@ export class Channel {
     )
   }
 
-  async #events(
-    events: readonly ChangeStreamDocument[],
-    client: MongoClient,
-    expanded: boolean,
-  ): Promise<void> {
+  async #events(events: readonly ChangeStreamDocument[], client: MongoClient): Promise<void> {
     const told: { time: ClusterTime | undefined; event: unknown }[] = []
     for (const event of events) {
       const time = event.clusterTime && clusterTime(event.clusterTime)
-      for (const formatted of await this.#formatted(event, client, expanded))
-        told.push({ time, event: formatted })
+      for (const formatted of await this.#formatted(event, client)) told.push({ time, event: formatted })
     }
     // Only now: had one of them failed, all would come again.
     for (const { time, event } of told) this.#tellAll(time, event)
   }
 
-  async #formatted(event: ChangeStreamDocument, client: MongoClient, expanded: boolean): Promise<unknown[]> {
+  async #formatted(event: ChangeStreamDocument, client: MongoClient): Promise<unknown[]> {
     if (this.#format === 'raw') return [event]
     if (this.#format === 'pretty') return [prettyEvent(event)]
     const lookup = (database: string) => (name: string, ids: Parameters<typeof lookupDocuments>[1]) => {
       const collection: Collection = client.db(database).collection(name)
       return lookupDocuments(collection, ids)
     }
-    const formatted = await normalEvents(event, expanded, lookup)
+    const formatted = await normalEvents(event, lookup)
     return formatted.filter(({ namespace }) => this.#namespace.holds(namespace))
   }
 

@@ -2,6 +2,27 @@ import type { Db } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
+/**
+ * A client of the driver as far as its type must say so: that of `mongodb` 6 or 7, and of the driver within
+ * mongoose. (Their classes have private fields, so that to TypeScript each is a type of its own.)
+ */
+export interface DriverClient {
+  db(name?: string): object
+  startSession(options?: object): object
+  watch(pipeline?: object[], options?: object): object
+  close(): Promise<void>
+}
+
+/** A database of the driver: see {@link DriverClient}. */
+export interface DriverDatabase {
+  readonly databaseName: string
+  readonly client: DriverClient
+  collection(name: string): object
+  command(command: object, options?: object): Promise<object>
+  listCollections(filter?: object, options?: object): object
+  watch(pipeline?: object[], options?: object): object
+}
+
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ modelName }) => typeof modelName === 'string',
@@ -22,6 +43,9 @@ const MISTAKEN: readonly Mistaken[] = [
   [({ db }) => typeof db === 'function', "a MongoClient: give one of its databases, client.db('name')"],
 ]
 
+/** The databases of MongoDB's own. */
+const INTERNAL: ReadonlySet<string> = new Set(['admin', 'config', 'local'])
+
 /**
  * Checks what `mongo()` was given.
  * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to give
@@ -30,7 +54,13 @@ export function checkDatabase(db: unknown): asserts db is Db {
   const { client, databaseName, collection } = (db ?? {}) as { [name: string]: unknown }
   const isDatabase =
     typeof client === 'object' && typeof databaseName === 'string' && typeof collection === 'function'
-  if (isDatabase && client !== null) return
+  if (isDatabase && client !== null) {
+    if (!INTERNAL.has(String(databaseName))) return
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `mongo(db) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
+    )
+  }
   const given =
     db === undefined || db === null
       ? `this is ${db}; mongoose.connection.db is there only once mongoose is connected`

@@ -98,7 +98,7 @@ export class Following {
 
   async #events(events: readonly ChangeStreamDocument[]): Promise<void> {
     this.#quiet = undefined
-    const { expanded, collections, db } = this.#options
+    const { collections, db } = this.#options
     // Kept only once the listener was told: after a failure the same events come again.
     let time = this.#eventTime
     let ordinal = this.#eventOrdinal
@@ -112,7 +112,6 @@ export class Following {
       time = at
       const first = ordinal + 1
       const options = {
-        expanded,
         collections: collections(),
         position: (index: number) => formatPosition(at, first + index),
       }

@@ -72,11 +72,10 @@ export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
  */
 export async function normalEvents(
   event: ChangeStreamDocument,
-  expanded: boolean,
   lookup: (database: string) => Lookup,
 ): Promise<NormalEvent[]> {
   const database = databaseOf(event)
-  const { changes, needsDocument } = translate(event, { expanded, position: String })
+  const { changes, needsDocument } = translate(event, { position: String })
   const complete = needsDocument
     ? await completeChanges(changes, new Set(changes), lookup(database))
     : changes

@@ -1,4 +1,5 @@
 export { MongoAdapter, type MongoOptions, mongo } from './adapter.ts'
+export type { DriverClient, DriverDatabase } from './database.ts'
 export type { NormalEvent, PrettyEvent } from './format.ts'
 export {
   MongoWatch,

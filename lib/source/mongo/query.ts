@@ -1,5 +1,5 @@
 import type { Query } from '../source.ts'
-import { type BsonClasses, bsonCandidates } from './value.ts'
+import { type BsonClasses, isShaped, readCandidates, sameInJson } from './value.ts'
 
 type Clause = Record<string, unknown>
 
@@ -18,51 +18,52 @@ const TEXTUAL = [
 ]
 const NUMERIC = ['number', 'double', 'int', 'long', 1, 16, 18]
 
-const ORDERING = new Set(['$gt', '$gte', '$lt', '$lte'])
+/** BSON's types that the server takes for numbers, and that are texts in JSON (a Long past 2^53 is one). */
+const NUMBERS_AS_TEXT = ['decimal', 'long']
+
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
+/** Between them are all Dates that JSON has a text for, and that each server of the wire protocol takes. */
+const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
+const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
+
+/** Finds all documents; stands for what the server can't say. */
+const ANY: Clause = {}
 
 /**
- * A query with its values in JSON form as a MongoDB filter that also finds the BSON values behind them:
- * a string that may be an ObjectId (24 hex digits), a Date, a UUID or an Int64 is looked for as that, too.
+ * Converts a query on JSON values to a MongoDB filter that finds at least the documents whose JSON form
+ * matches. The server compares by BSON type, where JSON has lost the types: a reader must match what the
+ * filter finds once more, in its JSON form.
  *
- * Equality, `$eq` and `$in` become one `$in`; `$ne` and `$nin` one `$nin`; `$all` an `$and`; `$not` a `$nor`;
- * `$and $or $nor $elemMatch` are converted within. Other operators pass as they are.
- *
- * `$gt $gte $lt $lte` of the text of a date (`2024`, `2024-05-06`, up to the millisecond) also find Dates, a
- * second more than asked for, since texts are in another order than times at the edges: the filter may find
- * too much, never too little, and what it found must be matched again in its JSON form. So do orders of all
- * texts, patterns and `$type` find what has another type in BSON and is a text in JSON; but not within
- * `$elemMatch`. And `$not` and `$nor` of a number don't find the Decimal128 or large Int64 that is no number
- * in JSON.
- *
- * @param wide whether the filter may find too much: not below a negation
+ * - Values: a text may be an ObjectId, a Date, a UUID, a Decimal128 and so on; `null` may be NaN, an infinity
+ *   or a Date out of range.
+ * - Orders and patterns of texts, and `$type`, also find all BSON types that are texts in JSON.
+ * - Code is the exception: equality with the text of its source does not find it, so that each
+ *   query by a text stays one look-up.
+ * - Negations exclude only the values that are surely equal in JSON; other negations are left out.
  */
-export function toFilter(query: Query, classes: BsonClasses, wide = true): Clause {
+export function toFilter(query: Query, classes: BsonClasses): Clause {
   const clauses: Clause[] = []
   for (const [field, condition] of Object.entries(query)) {
-    if (field === '$nor' && ordersDates(condition)) {
-      // The negation of too much would be too little.
-    } else if (field === '$and' || field === '$or' || field === '$nor') {
-      clauses.push({
-        [field]: (condition as Query[]).map((part) => toFilter(part, classes, wide && field !== '$nor')),
-      })
-    } else if (field.startsWith('$')) {
-      clauses.push({ [field]: condition })
-    } else if (isOperators(condition)) {
-      clauses.push(...operators(field, condition, classes, wide))
-    } else {
-      clauses.push(
-        wide && condition instanceof RegExp ? alsoTexts(field, condition) : equal(field, condition, classes),
-      )
-    }
+    if (field === '$and' || field === '$or')
+      clauses.push({ [field]: (condition as Query[]).map((part) => toFilter(part, classes)) })
+    else if (field === '$nor') clauses.push(...(condition as Query[]).map((part) => noneOf(part, classes)))
+    else if (field.startsWith('$')) clauses.push({ [field]: condition })
+    else if (isOperators(condition)) clauses.push(...operators(field, condition, classes))
+    else clauses.push(value(field, condition, classes))
   }
   return join(clauses)
 }
 
-function join(clauses: Clause[]): Clause {
-  if (clauses.length === 0) return {}
+function join(clauses: readonly Clause[]): Clause {
+  const said = clauses.filter((clause) => Object.keys(clause).length > 0)
+  const [first] = said
+  return said.length > 1 ? { $and: said } : (first ?? ANY)
+}
+
+function either(...clauses: Clause[]): Clause {
   const [first] = clauses
-  return clauses.length === 1 && first ? first : { $and: clauses }
+  if (clauses.some((clause) => Object.keys(clause).length === 0)) return ANY
+  return clauses.length === 1 && first ? first : { $or: clauses }
 }
 
 function isOperators(condition: unknown): condition is Record<string, unknown> {
@@ -72,135 +73,179 @@ function isOperators(condition: unknown): condition is Record<string, unknown> {
   return names.length > 0 && names.every((name) => name.startsWith('$'))
 }
 
-function equal(field: string, value: unknown, classes: BsonClasses): Clause {
-  const values = bsonCandidates(value, classes)
-  return values.length === 1 ? { [field]: values[0] } : { [field]: { $in: values } }
+function value(field: string, condition: unknown, classes: BsonClasses): Clause {
+  return condition instanceof RegExp ? texts(field, condition) : anyOf(field, [condition], classes)
 }
 
-/** A condition on texts that holds for whatever is a text in JSON. */
-function alsoTexts(field: string, condition: unknown, ...others: Clause[]): Clause {
+/** Finds the fields that may be, or hold, one of the values in JSON. */
+function anyOf(field: string, values: readonly unknown[], classes: BsonClasses): Clause {
+  const patterns = values.filter((item) => item instanceof RegExp).map((item) => texts(field, item))
+  const found: unknown[] = []
+  const types = new Set<string | number>()
+  const nulls: Clause[] = []
+  for (const item of values) {
+    if (item instanceof RegExp) continue
+    const candidates = readCandidates(item, classes)
+    found.push(...candidates.values)
+    for (const type of candidates.types) types.add(type)
+    if (item === null) nulls.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
+  }
+  const [first] = found
+  const equal = found.length === 1 ? [{ [field]: first }] : [{ [field]: { $in: found } }]
+  const others = types.size > 0 ? [{ [field]: { $type: [...types] } }] : []
+  const isEmpty = found.length === 0 && (patterns.length > 0 || types.size > 0)
+  return either(...(isEmpty ? [] : equal), ...nulls, ...others, ...patterns)
+}
+
+/** A condition on texts that holds for all types that are texts in JSON. */
+function texts(field: string, condition: unknown, ...others: Clause[]): Clause {
   const types = others.length > 0 ? TEXTUAL : ['date', ...TEXTUAL]
   return { $or: [condition, ...others, { $type: types }].map((one) => ({ [field]: one })) }
 }
 
-function operators(
-  field: string,
-  condition: Record<string, unknown>,
-  classes: BsonClasses,
-  wide: boolean,
-): Clause[] {
+function operators(field: string, condition: Record<string, unknown>, classes: BsonClasses): Clause[] {
   // These two are one condition in two operators.
   const { $regex, $options, ...others } = condition
   const clauses: Clause[] =
-    $regex === undefined
-      ? []
-      : [pattern(field, { $regex, ...($options === undefined ? {} : { $options }) }, wide)]
-  for (const [name, value] of Object.entries(others))
-    clauses.push(operator(field, name, value, classes, wide))
+    $regex === undefined ? [] : [texts(field, { $regex, ...($options === undefined ? {} : { $options }) })]
+  for (const [name, operand] of Object.entries(others)) clauses.push(operator(field, name, operand, classes))
   return clauses
 }
 
-function pattern(field: string, condition: Clause, wide: boolean): Clause {
-  return wide ? alsoTexts(field, condition) : { [field]: condition }
-}
-
-function operator(field: string, name: string, value: unknown, classes: BsonClasses, wide: boolean): Clause {
-  const all = (values: unknown): unknown[] =>
-    (Array.isArray(values) ? values : [values]).flatMap((item) => bsonCandidates(item, classes))
+function operator(field: string, name: string, operand: unknown, classes: BsonClasses): Clause {
   switch (name) {
     case '$eq':
-      return equal(field, value, classes)
+      return anyOf(field, [operand], classes)
     case '$in':
-      return { [field]: { $in: all(value) } }
+      return anyOf(field, operand as unknown[], classes)
     case '$ne':
-      return { [field]: { $nin: all([value]) } }
+      return noValue(field, [operand], classes)
     case '$nin':
-      return { [field]: { $nin: all(value) } }
+      return noValue(field, operand as unknown[], classes)
     case '$gt':
     case '$gte':
     case '$lt':
-    case '$lte': {
-      const dates = [dateBound(name, value)].filter((bound) => bound !== undefined)
-      if (wide && typeof value === 'string') return alsoTexts(field, { [name]: value }, ...dates)
-      return dates.length > 0
-        ? { $or: [{ [name]: value }, ...dates].map((one) => ({ [field]: one })) }
-        : { [field]: { [name]: value } }
-    }
+    case '$lte':
+      return ordered(field, name, operand, classes)
+    case '$exists':
+      // A field that is undefined is none in JSON.
+      return operand
+        ? { [field]: { $exists: true } }
+        : either({ [field]: { $exists: false } }, { [field]: { $type: 6 } })
     case '$type':
-      return { [field]: { $type: wide ? wideTypes(value) : value } }
+      return { [field]: { $type: wideTypes(operand) } }
     case '$all':
-      return Array.isArray(value) && value.length > 0 && !value.some(isOperators)
-        ? join(value.map((item) => equal(field, item, classes)))
-        : { [field]: { $all: value } }
+      return Array.isArray(operand) && operand.length > 0
+        ? join(
+            operand.map((item) =>
+              isOperators(item) ? join(operators(field, item, classes)) : value(field, item, classes),
+            ),
+          )
+        : { [field]: { $all: operand } }
     case '$not':
-      if (ordersDates(value)) return {}
-      return isOperators(value)
-        ? { $nor: [join(operators(field, value, classes, false))] }
-        : { [field]: { $not: value } }
+      return isOperators(operand) ? noneOf({ [field]: operand }, classes) : ANY
     case '$elemMatch':
-      // An order of bare elements can't be two orders at once.
-      if (isOperators(value) && ordersDates(value)) return {}
-      return { [field]: { $elemMatch: elementFilter(value, classes) } }
+      return { [field]: elementFilter(operand, classes) }
     default:
-      return { [field]: { [name]: value } }
+      return { [field]: { [name]: operand } }
   }
 }
 
-/** The bound of the Dates whose text may be in this order to a text. */
-function dateBound(name: string, text: unknown): Clause | undefined {
-  if (typeof text !== 'string' || !DATE_LIKE.test(text)) return undefined
+function ordered(field: string, name: string, operand: unknown, classes: BsonClasses): Clause {
+  if (operand === null) return anyOf(field, [null], classes)
+  if (typeof operand === 'object') return ANY
+  if (typeof operand !== 'string') return { [field]: { [name]: operand } }
+  return texts(field, { [name]: operand }, ...dateBound(name, operand))
+}
+
+/**
+ * The bound of the Dates whose text may be in this order to a text: a second more than asked for, since texts
+ * are in another order than times at the edges. Years of six digits begin with a sign, as no text of a date.
+ */
+function dateBound(name: string, text: string): Clause[] {
+  if (!DATE_LIKE.test(text)) return []
   const time = Date.parse(text.includes('T') && !text.endsWith('Z') ? `${text}Z` : text)
-  if (Number.isNaN(time)) return undefined
-  return name.startsWith('$gt') ? { $gte: new Date(time - 1000) } : { $lte: new Date(time + 1000) }
+  if (Number.isNaN(time)) return []
+  return [name.startsWith('$gt') ? { $gte: new Date(time - 1000) } : { $lte: new Date(time + 1000) }]
 }
 
-/** Whether there is an order by the text of a date anywhere within. */
-function ordersDates(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return Object.entries(value).some(([name, item]) =>
-    ORDERING.has(name) ? dateBound(name, item) !== undefined : ordersDates(item),
-  )
+/** Excludes the values of which the server surely finds no other in JSON. */
+function noValue(field: string, values: readonly unknown[], classes: BsonClasses): Clause {
+  const excluded = values.flatMap((item) => sameInJson(item, classes))
+  if (excluded.length === 0) return ANY
+  const without = { [field]: { $nin: excluded } }
+  // 5 excludes Decimal128 5, which is a text in JSON.
+  return excluded.some((item) => typeof item === 'number')
+    ? either(without, { [field]: { $type: NUMBERS_AS_TEXT } })
+    : without
+}
+
+/** The negation of a query, where it is one of plain values; else nothing is excluded. */
+function noneOf(query: Query, classes: BsonClasses): Clause {
+  const [entry, ...more] = Object.entries(query)
+  if (!entry || more.length > 0 || entry[0].startsWith('$')) return ANY
+  const [field, condition] = entry
+  if (!isOperators(condition)) return noValue(field, [condition], classes)
+  const [only, ...others] = Object.entries(condition)
+  if (!only || others.length > 0) return ANY
+  const [name, operand] = only
+  if (name === '$eq') return noValue(field, [operand], classes)
+  if (name === '$in') return noValue(field, operand as unknown[], classes)
+  if (name === '$ne') return operator(field, '$eq', operand, classes)
+  if (name === '$nin') return operator(field, '$in', operand, classes)
+  if (name === '$exists') return operator(field, '$exists', !operand, classes)
+  return ANY
 }
 
 /**
- * `$elemMatch` holds either a query or bare operators; of the latter only those that stay a single operator
- * can be converted.
+ * `$elemMatch` of a query holds the query's filter. Bare operators can't be an `$or` of types on the server:
+ * there, arrays of all kinds are read but for numbers and plain texts.
  */
-function elementFilter(value: unknown, classes: BsonClasses): unknown {
-  if (typeof value !== 'object' || value === null) return value
+function elementFilter(operand: unknown, classes: BsonClasses): Clause {
+  if (typeof operand !== 'object' || operand === null) return { $elemMatch: operand }
   const logical = ['$and', '$or', '$nor']
-  const bare = isOperators(value) && !Object.keys(value).some((name) => logical.includes(name))
-  if (!bare) return merged(toFilter(value as Query, classes, false))
-  const result: Record<string, unknown> = {}
-  for (const [name, item] of Object.entries(value)) {
-    if (name === '$eq' || name === '$in')
-      result.$in = (name === '$in' ? (item as unknown[]) : [item]).flatMap((one) =>
-        bsonCandidates(one, classes),
-      )
-    else if (name === '$ne' || name === '$nin')
-      result.$nin = (name === '$nin' ? (item as unknown[]) : [item]).flatMap((one) =>
-        bsonCandidates(one, classes),
-      )
-    else result[name] = item
+  const bare = isOperators(operand) && !Object.keys(operand).some((name) => logical.includes(name))
+  if (!bare) {
+    const fields = fieldsOf(toFilter(operand as Query, classes))
+    return Object.keys(fields).length > 0 ? { $elemMatch: fields } : { $type: 'array' }
   }
-  return result
+  return Object.entries(operand).every(isSame) ? { $elemMatch: operand } : { $type: 'array' }
+}
+
+/** Whether the server finds with a bare operator all that matches in JSON. */
+function isSame([name, operand]: [string, unknown]): boolean {
+  if (name === '$eq') return isPlainValue(operand)
+  if (name === '$in') return (operand as unknown[]).every(isPlainValue)
+  if (['$gt', '$gte', '$lt', '$lte'].includes(name)) return typeof operand === 'number'
+  return name === '$mod' || name === '$size'
+}
+
+function isPlainValue(operand: unknown): boolean {
+  return typeof operand === 'string'
+    ? !isShaped(operand)
+    : typeof operand === 'number' || typeof operand === 'boolean'
 }
 
 /**
- * One object of fields in place of an `$and` of them, which some servers of the wire protocol don't know
- * within `$elemMatch`.
+ * The conditions on fields of a filter, as one object: some servers of the wire protocol know no `$and` and
+ * `$or` within `$elemMatch`. What is left out makes the filter find more.
  */
-function merged(filter: Clause): Clause {
-  const clauses = filter.$and as Clause[] | undefined
-  const names = clauses?.flatMap((clause) => Object.keys(clause)) ?? []
-  const plain = names.every((name) => !name.startsWith('$')) && new Set(names).size === names.length
-  return clauses && plain && Object.keys(filter).length === 1 ? Object.assign({}, ...clauses) : filter
+function fieldsOf(filter: Clause): Clause {
+  const clauses = (filter.$and as Clause[] | undefined) ?? [filter]
+  const fields: Clause = {}
+  for (const clause of clauses)
+    for (const [name, condition] of Object.entries(clause))
+      if (!name.startsWith('$')) fields[name] = condition
+  return fields
 }
 
 /** BSON's types of the values that are of these types in JSON. */
-function wideTypes(value: unknown): unknown {
-  const types: unknown[] = Array.isArray(value) ? value : [value]
-  const texts = types.includes('string') || types.includes(2) ? ['date', ...TEXTUAL] : []
+function wideTypes(operand: unknown): unknown {
+  const types: unknown[] = Array.isArray(operand) ? operand : [operand]
+  const strings = types.includes('string') || types.includes(2) ? ['date', ...TEXTUAL] : []
   const numbers = NUMERIC.some((type) => types.includes(type)) ? ['number'] : []
-  return texts.length + numbers.length > 0 ? [...types, ...texts, ...numbers] : value
+  // NaN, infinities, Dates out of range, and undefined in arrays are null.
+  const nulls = types.includes('null') || types.includes(10) ? ['double', 'date', 6] : []
+  const more = [...strings, ...numbers, ...nulls].filter((type) => !types.includes(type))
+  return more.length > 0 ? [...types, ...new Set(more)] : operand
 }

@@ -5,7 +5,7 @@ import { tokenTime } from './token.ts'
 
 /** What there is to know of the server before a stream is opened. */
 export interface ServerFacts {
-  /** Whether events can tell field names from array positions (MongoDB 6.0 and later). */
+  /** Whether streams may be opened with `showExpandedEvents` (MongoDB 6.0 and later). */
   expanded: boolean
   /** Whether this is a router of a sharded cluster. */
   sharded: boolean
@@ -19,7 +19,7 @@ const MONGODB_6_WIRE_VERSION = 17
 const HOPELESS_CODES = new Set([13, 18])
 
 /** What Atlas says, among other things, to commands that the user may not give. */
-const ATLAS_ERROR = 8000
+export const ATLAS_ERROR = 8000
 
 /**
  * Asks the server what it is, and its time.

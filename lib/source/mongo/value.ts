@@ -1,4 +1,5 @@
 import type { Json } from '../../model/document.ts'
+import { bsonToJson, bsonType } from './bson.ts'
 
 /**
  * The classes of the driver that are needed to go from JSON back to BSON: `await import('mongodb')` has them
@@ -11,6 +12,8 @@ const ISO_DATE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const INTEGER = /^-?[1-9]\d{15,18}$/
 const DECIMAL = /^-?(?:\d+(?:\.\d+)?(?:E[+-]?\d+)?|Infinity|NaN)$/
+const TIMESTAMP = /^\d+\.\d+$/
+const PATTERN = /^\/.*\/[a-z]*$/s
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /**
@@ -18,11 +21,63 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  * tell the string `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past
  * the safe integers. In objects and arrays either no string is converted or each that can be.
  */
-export function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
+function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
   if (typeof value !== 'object' || value === null || !isPlain(value)) return [value]
   const converted = convertAll(value, classes)
   return (converted === value ? [value] : [value, converted]).map(writable)
+}
+
+/** What a reader asks the server for, to find all that a JSON value may stand for. */
+export interface ReadCandidates {
+  values: unknown[]
+  /** BSON's types of which all values must be looked at. */
+  types: (string | number)[]
+}
+
+/**
+ * The BSON values that have this JSON form, by value where they can be written down, else by type: a Binary
+ * may have any subtype, and a Decimal128 any number of zeros.
+ */
+export function readCandidates(value: unknown, classes: BsonClasses): ReadCandidates {
+  if (value === null) return { values: [null, Number.NaN, Infinity, -Infinity], types: [6] }
+  if (typeof value === 'string') {
+    return { values: [value, ...stringCandidates(value, classes)], types: typesOf(value) }
+  }
+  if (bsonType(value) !== undefined || value instanceof Date)
+    return readCandidates(bsonToJson(value), classes)
+  if (typeof value !== 'object' || !isPlain(value)) return { values: [value], types: [] }
+  if (isSimple(value)) return { values: [writable(value)], types: [] }
+  // Each value within may be of a type of its own.
+  return { values: [], types: [Array.isArray(value) ? 'array' : 'object'] }
+}
+
+/** The BSON values that have this JSON form, and of which the server finds no others. */
+export function sameInJson(value: unknown, classes: BsonClasses): unknown[] {
+  if (typeof value !== 'string') return typeof value === 'object' && value !== null ? [] : [value]
+  return [value, ...(INTEGER.test(value) ? [] : stringCandidates(value, classes))]
+}
+
+/** Whether a text may be that of another BSON type. */
+export function isShaped(text: string): boolean {
+  return [OBJECT_ID, UUID, ISO_DATE, INTEGER].some((shape) => shape.test(text)) || typesOf(text).length > 0
+}
+
+function typesOf(text: string): string[] {
+  const types: string[] = []
+  if (DECIMAL.test(text)) types.push('decimal')
+  if (BASE64.test(text)) types.push('binData')
+  if (TIMESTAMP.test(text)) types.push('timestamp')
+  if (PATTERN.test(text)) types.push('regex')
+  if (text === 'MinKey' || text === 'MaxKey') types.push(text === 'MinKey' ? 'minKey' : 'maxKey')
+  return types
+}
+
+/** Whether no value within may be of another BSON type. */
+function isSimple(value: unknown): boolean {
+  if (typeof value === 'string') return !isShaped(value)
+  if (typeof value !== 'object') return true
+  return value !== null && Object.values(value).every(isSimple)
 }
 
 /**

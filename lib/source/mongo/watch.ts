@@ -2,6 +2,7 @@ import type { ChangeStreamDocument, MongoClient } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { Channel, type Watcher } from './channel.ts'
+import type { DriverClient } from './database.ts'
 import type { NormalEvent, PrettyEvent } from './format.ts'
 import { parseNamespace } from './namespace.ts'
 
@@ -17,8 +18,8 @@ export interface WatchEvents {
 
 /** Options of {@link MongoWatch}. */
 export interface MongoWatchOptions<F extends WatchFormat = 'normal'> {
-  /** A client of the MongoDB driver; it stays yours to close. */
-  client?: MongoClient
+  /** A client of the MongoDB driver, 6 or 7; it stays yours to close. */
+  client?: DriverClient
   /** Where to connect to, where no client is given. Default `mongodb://localhost:27017`. */
   url?: string
   /** Default `'normal'`. */
@@ -108,7 +109,8 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
   }
 
   async #client(): Promise<MongoClient> {
-    if (this.#options.client) return this.#options.client
+    // Its type is that of any version of the driver.
+    if (this.#options.client) return this.#options.client as MongoClient
     const url = this.#options.url ?? 'mongodb://localhost:27017'
     this.#ownClient ??= import('mongodb').then(({ MongoClient }) => new MongoClient(url))
     return await this.#ownClient

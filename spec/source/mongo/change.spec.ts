@@ -16,11 +16,15 @@ function event(fields: object): ChangeStreamDocument {
 }
 
 function update(description: object) {
-  return event({ operationType: 'update', documentKey: { _id: id }, updateDescription: description })
+  return event({
+    operationType: 'update',
+    documentKey: { _id: id },
+    updateDescription: { disambiguatedPaths: {}, ...description },
+  })
 }
 
 function read(value: ChangeStreamDocument, collections: string[] = []) {
-  return translate(value, { expanded: true, collections, position: (index) => `p${index}` })
+  return translate(value, { collections, position: (index) => `p${index}` })
 }
 
 const at = { position: 'p0', timestamp: wallTime.toISOString(), collection: 'users' }
@@ -81,7 +85,11 @@ describe('translate', () => {
     const before = { _id: id, a: 1, list: [1, 2, 3] }
     const image = { _id: id.toHexString(), a: 1, list: [1, 2, 3] }
     const fields = { documentKey: { _id: id }, fullDocumentBeforeChange: before }
-    const updateDescription = { updatedFields: { a: 2 }, truncatedArrays: [{ field: 'list', newSize: 1 }] }
+    const updateDescription = {
+      updatedFields: { a: 2 },
+      truncatedArrays: [{ field: 'list', newSize: 1 }],
+      disambiguatedPaths: {},
+    }
     expect(read(event({ operationType: 'update', ...fields, updateDescription })).changes[0]).to.deep.include(
       {
         before: image,
@@ -96,6 +104,31 @@ describe('translate', () => {
     expect(read(event({ operationType: 'delete', ...fields })).changes[0])
       .to.deep.include({ before: image })
       .and.not.have.property('document')
+  })
+
+  it('reports of a replacement and of a value set as a whole what differs from the pre-image', () => {
+    const fields = {
+      documentKey: { _id: id },
+      fullDocumentBeforeChange: { _id: id, a: { 0: 1, x: 1 }, list: [{ n: 1 }] },
+    }
+    const replaced = { _id: id, a: { 0: 2, x: 1 }, list: [{ n: 2 }] }
+    const operations = [
+      { operation: 'set', path: 'a.0', data: 2, keys: ['a', '0'] },
+      { operation: 'set', path: 'list.0.n', data: 2, keys: ['list', 0, 'n'] },
+    ]
+    expect(
+      read(event({ operationType: 'replace', ...fields, fullDocument: replaced })).changes[0],
+    ).to.deep.include({ kind: 'update', operations })
+    const { a, list } = replaced
+    expect(read(event({ ...update({ updatedFields: { a, list } }), ...fields })).changes[0]).to.deep.include({
+      kind: 'update',
+      operations,
+    })
+    for (const fullDocument of [{ _id: id, a: { x: 1, 0: 1 }, 'b.c': 1 }, fields.fullDocumentBeforeChange]) {
+      const whole = read(event({ operationType: 'replace', ...fields, fullDocument })).changes[0]
+      expect(whole).to.have.nested.property('operations[0].path', '.')
+      expect(whole).to.include({ kind: 'replace' })
+    }
   })
 
   it('knows neither where there is no pre-image, or one that the change does not fit', () => {
@@ -117,32 +150,37 @@ describe('translate', () => {
       updatedFields: { 'residences.0.0': 'x' },
       disambiguatedPaths: { 'residences.0.0': ['residences', 0, '0'] },
     }
-    expect(updateOperations(description, true)).to.deep.equal([
+    expect(updateOperations(description)).to.deep.equal([
       { operation: 'set', path: 'residences.0.0', data: 'x', keys: ['residences', 0, '0'] },
     ])
     const dotted = { updatedFields: { 'home.town': 'x' }, disambiguatedPaths: { 'home.town': ['home.town'] } }
-    expect(updateOperations(dotted, true)).to.equal(undefined)
+    expect(updateOperations(dotted)).to.equal(undefined)
   })
 
   it('takes a numeric name at the top for a field', () => {
-    expect(updateOperations({ updatedFields: { '0': 1, '1.2': 3 } }, true)).to.deep.equal([
+    expect(updateOperations({ updatedFields: { '0': 1, '1.2': 3 }, disambiguatedPaths: {} })).to.deep.equal([
       { operation: 'set', path: '0', data: 1, keys: ['0'] },
       { operation: 'set', path: '1.2', data: 3, keys: ['1', 2] },
     ])
   })
 
-  it('gives no keys to a path with a number where the server tells no positions from names', () => {
-    expect(updateOperations({ updatedFields: { 'a.0': 1, 'b.c': 2 } }, false)).to.deep.equal([
-      { operation: 'set', path: 'a.0', data: 1 },
-      { operation: 'set', path: 'b.c', data: 2, keys: ['b', 'c'] },
+  it('asks for the document where the server does not tell names with dots from paths', () => {
+    for (const path of ['a.0', 'b.c', 'list.1.x']) {
+      expect(updateOperations({ updatedFields: { ok: 1, [path]: 1 } })).to.equal(undefined)
+      expect(updateOperations({ removedFields: [path] })).to.equal(undefined)
+      expect(updateOperations({ truncatedArrays: [{ field: path, newSize: 1 }] })).to.equal(undefined)
+    }
+    expect(updateOperations({ updatedFields: { '0': 1, $a: 2 } })).to.deep.equal([
+      { operation: 'set', path: '0', data: 1, keys: ['0'] },
+      { operation: 'set', path: '$a', data: 2, keys: ['$a'] },
     ])
   })
 
   for (const field of ['a[0]', 'x.b]', 'a.__proto__', 'constructor', 'prototype.x', 'a..b', '']) {
     it(`asks for the document where a path is ${JSON.stringify(field)}`, () => {
-      expect(updateOperations({ removedFields: ['ok'], updatedFields: { [field]: 1 } }, true)).to.equal(
-        undefined,
-      )
+      expect(
+        updateOperations({ removedFields: ['ok'], updatedFields: { [field]: 1 }, disambiguatedPaths: {} }),
+      ).to.equal(undefined)
       const { changes, needsDocument } = read(update({ updatedFields: { [field]: 1 } }))
       expect(needsDocument).to.equal(true)
       expect(changes).to.have.lengthOf(1)

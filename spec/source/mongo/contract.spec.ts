@@ -37,6 +37,7 @@ describe('source/mongo holds the contract', () => {
         adapter: mongo(db),
         collection: (name) => db.collection(name) as unknown as Writer,
         exact: true,
+        compares: true,
         close: async () => void (await db.dropDatabase()),
       }
     })

@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import { type CommandStartedEvent, type Db, MongoClient } from 'mongodb'
+import { Server } from '../../../lib/server/index.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import type { DocumentChange, Subscription } from '../../../lib/source/source.ts'
+import { LocalClient, until } from '../../support/local.ts'
 import { mongoOrSkip } from '../../support/mongod.ts'
 import { closeAll, freshDatabase, imagesOrSkip, Recorder } from './fold.ts'
 
@@ -71,7 +73,7 @@ describe('source/mongo on collections with pre-images', () => {
         document: second,
       },
       { kind: 'update', before: second, document: third },
-      { kind: 'replace', before: third, document: { _id: 1, n: 4 } },
+      { kind: 'update', before: third, document: { _id: 1, n: 4 } },
       { kind: 'delete', before: { _id: 1, n: 4 }, document: undefined },
     ]
     await recorder.until(() => recorder.changesSeen.length >= 4)
@@ -80,6 +82,42 @@ describe('source/mongo on collections with pre-images', () => {
     const { recorder: late } = await follow(from)
     await late.until(() => late.changesSeen.length >= 4)
     expect(images(late)).to.deep.equal(expected)
+  })
+
+  it('tells those who see other fields nothing of a replacement and of a parent that is set', async () => {
+    const users = await db.createCollection<User>('users', IMAGES)
+    await users.insertOne({
+      _id: 1,
+      name: 'ada',
+      secret: 1,
+      home: { town: 'x', key: 1 },
+      list: [{ n: 1, s: 1 }],
+    })
+    const manifest = { name: true, home: { town: true }, list: { n: true } } as const
+    const server = new Server({
+      dataSources: { users: { manifest, collection: mongo(db).collection('users') } },
+    })
+    try {
+      const local = await LocalClient.connect(server)
+      await until(() => local.ready)
+      await users.replaceOne(
+        { _id: 1 },
+        { name: 'ada', secret: 2, home: { town: 'x', key: 2 }, list: [{ n: 1, s: 2 }] },
+      )
+      await users.updateOne({ _id: 1 }, {
+        $set: { home: { town: 'x', key: 3 }, list: [{ n: 1, s: 3 }] },
+      } as object)
+      await users.replaceOne({ _id: 1 }, { name: 'bob', home: { town: 'x', key: 3 }, list: [{ n: 2, s: 3 }] })
+      await until(() => local.model.users?.[0]?.name === 'bob')
+      expect(local.of('delta').map(({ data }) => data.oplist)).to.deep.equal([
+        [
+          { operation: 'set', path: 'name', data: 'bob', id: 1 },
+          { operation: 'set', path: 'list.0.n', data: 2, id: 1 },
+        ],
+      ])
+    } finally {
+      await server.disconnect()
+    }
   })
 
   it('tells each step of a transaction', async () => {

@@ -74,4 +74,46 @@ describe('source/mongo on documents whose fields users name', () => {
       expect(errors).to.deep.equal([])
     })
   }
+
+  /** The database as an older server has it: its events don't tell names with dots from paths. */
+  function older(): Db {
+    const command = async (asked: { hello?: 1 }, ...options: []) => {
+      const reply = await db.command(asked, ...options)
+      return 'hello' in asked ? { ...reply, maxWireVersion: 13 } : reply
+    }
+    return Object.create(db, { command: { value: command } })
+  }
+
+  it('shows dots, numbers, dollars and nothing in names, where the server does not tell them from paths', async () => {
+    const items = db.collection<Item>('items')
+    await items.insertMany([
+      { _id: 1, a: { 0: 'x', b: 1 }, list: [1, { n: 1 }] },
+      { _id: 2, 'a.b': 1, a: { b: 1 } },
+      { _id: 3, $price: 1, '': 1, a: { '': 1, $ref: 1 } },
+    ])
+    server = new Server({
+      dataSources: { items: { manifest: true, collection: mongo(older()).collection('items') } },
+      onError: (error) => errors.push(error),
+    })
+    const client = await LocalClient.connect(server)
+    await until(() => client.ready)
+    const named = (field: string, value: unknown) => [
+      { $replaceWith: { $setField: { field: { $literal: field }, input: '$$ROOT', value } } },
+    ]
+    await items.updateOne({ _id: 1 }, { $set: { 'a.0': 'y', 'a.b': 2, 'list.1.n': 2 } } as object)
+    await items.updateOne({ _id: 1 }, { $unset: { 'a.b': '' }, $set: { 'list.0': 5 } } as object)
+    await items.updateOne({ _id: 2 }, named('a.b', 2))
+    await items.updateOne({ _id: 2 }, named('c.0', 2))
+    await items.updateOne({ _id: 2 }, { $set: { 'a.b': 3 } })
+    await items.updateOne({ _id: 3 }, named('$price', 2))
+    await items.updateOne({ _id: 3 }, named('', 2))
+    await items.updateOne({ _id: 3 }, [
+      { $set: { a: { $setField: { field: '', input: '$a', value: 2 } } } },
+      { $set: { a: { $setField: { field: { $literal: '$ref' }, input: '$a', value: 2 } } } },
+    ])
+    await items.insertOne({ _id: 4 })
+    await until(() => client.model.items?.length === 4)
+    expect(client.model.items).to.have.deep.members(await items.find().toArray())
+    expect(errors).to.deep.equal([])
+  })
 })

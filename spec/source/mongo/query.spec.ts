@@ -31,75 +31,42 @@ const dates = (condition: unknown, bound: unknown) => ({
   $or: [{ a: condition }, { a: bound }, { a: { $type: TEXTUAL } }],
 })
 
+const BINARY = { a: { $type: ['binData'] } }
+
 const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['nothing', {}, {}],
   ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
-  ['one plain value', { a: null }, { a: null }],
-  ['an ObjectId', { owner: hex }, { owner: { $in: [hex, oid] } }],
+  ['an ObjectId', { a: hex }, { $or: [{ a: { $in: [hex, oid] } }, BINARY] }],
   ['a date', { at: iso }, { at: { $in: [iso, date] } }],
   ['a UUID', { key: uuid }, { key: { $in: [uuid, binary] } }],
-  ['a large integer', { n: '9007199254740993' }, { n: { $in: ['9007199254740993', long] } }],
-  ['a safe integer as text', { n: '123' }, { n: '123' }],
-  ['upper-case hex', { owner: hex.toUpperCase() }, { owner: hex.toUpperCase() }],
+  [
+    'a large integer',
+    { n: '9007199254740993' },
+    { $or: [{ n: { $in: ['9007199254740993', long] } }, { n: { $type: ['decimal', 'binData'] } }] },
+  ],
+  ['an integer as text', { n: '123' }, { $or: [{ n: '123' }, { n: { $type: ['decimal'] } }] }],
   ['an impossible date', { at: '2024-13-45T00:00:00.000Z' }, { at: '2024-13-45T00:00:00.000Z' }],
-  ['$eq', { a: { $eq: hex } }, { a: { $in: [hex, oid] } }],
-  ['$in', { a: { $in: [1, hex] } }, { a: { $in: [1, hex, oid] } }],
-  ['$ne', { a: { $ne: hex } }, { a: { $nin: [hex, oid] } }],
-  ['$ne of an array', { a: { $ne: [1] } }, { a: { $nin: [[1]] } }],
-  ['$nin', { a: { $nin: [hex] } }, { a: { $nin: [hex, oid] } }],
+  ['$ne of a text', { a: { $ne: hex } }, { a: { $nin: [hex, oid] } }],
+  [
+    '$ne of a number',
+    { a: { $ne: 5 } },
+    { $or: [{ a: { $nin: [5] } }, { a: { $type: ['decimal', 'long'] } }] },
+  ],
+  ['$ne of an array', { a: { $ne: [1] } }, {}],
   ['$gte of a date', { a: { $gte: iso } }, dates({ $gte: iso }, { $gte: around(iso, -1000) })],
   [
     '$lt of a day',
     { a: { $lt: '2024-05-06' } },
     dates({ $lt: '2024-05-06' }, { $lte: around('2024-05-06', 1000) }),
   ],
-  [
-    '$gt of a time without zone',
-    { a: { $gt: '2024-05-06T07:08' } },
-    dates({ $gt: '2024-05-06T07:08' }, { $gte: around('2024-05-06T07:08Z', -1000) }),
-  ],
   ['$gt of another text', { a: { $gt: 'x' } }, texts({ $gt: 'x' })],
-  ['$gt of a text below a negation', { a: { $not: { $gt: 'x' } } }, { $nor: [{ a: { $gt: 'x' } }] }],
   ['a pattern', { a: /x/ }, texts(/x/)],
-  ['a pattern below a negation', { $nor: [{ a: /x/ }] }, { $nor: [{ a: /x/ }] }],
-  ['$type of texts', { a: { $type: 'string' } }, { a: { $type: ['string', 'date', ...TEXTUAL] } }],
-  ['$type of numbers', { a: { $type: ['int', 'bool'] } }, { a: { $type: ['int', 'bool', 'number'] } }],
-  ['$type below a negation', { $nor: [{ a: { $type: 2 } }] }, { $nor: [{ a: { $type: 2 } }] }],
-  [
-    '$elemMatch of two fields and a pattern',
-    { a: { $elemMatch: { x: /x/, y: { $gte: iso } } } },
-    {
-      a: {
-        $elemMatch: {
-          $and: [{ x: /x/ }, { $or: [{ y: { $gte: iso } }, { y: { $gte: around(iso, -1000) } }] }],
-        },
-      },
-    },
-  ],
-  ['$elemMatch of two fields', { a: { $elemMatch: { x: 1, y: 2 } } }, { a: { $elemMatch: { x: 1, y: 2 } } }],
-  ['$not of an order of dates', { a: { $not: { $gt: iso } }, b: 1 }, { $and: [{}, { b: 1 }] }],
-  ['$nor of an order of dates', { $nor: [{ a: { $gt: iso } }], b: 1 }, { b: 1 }],
+  ['a negation that the server may take for more', { $nor: [{ a: /x/ }], b: 1 }, { b: 1 }],
   ['two bounds', { a: { $gt: 1, $lt: 5 } }, { $and: [{ a: { $gt: 1 } }, { a: { $lt: 5 } }] }],
-  ['$not', { a: { $not: { $eq: hex } } }, { $nor: [{ a: { $in: [hex, oid] } }] }],
-  ['$all', { a: { $all: ['x', hex] } }, { $and: [{ a: 'x' }, { a: { $in: [hex, oid] } }] }],
-  ['$exists', { a: { $exists: false } }, { a: { $exists: false } }],
-  ['$regex', { a: { $regex: '^x', $options: 'i' } }, texts({ $regex: '^x', $options: 'i' })],
-  ['$or', { $or: [{ a: hex }, { b: 1 }] }, { $or: [{ a: { $in: [hex, oid] } }, { b: 1 }] }],
-  ['$elemMatch', { a: { $elemMatch: { x: hex } } }, { a: { $elemMatch: { x: { $in: [hex, oid] } } } }],
-  ['bare $elemMatch', { a: { $elemMatch: { $in: [hex] } } }, { a: { $elemMatch: { $in: [hex, oid] } } }],
-  [
-    'an object',
-    { a: { x: hex, y: 1 } },
-    {
-      a: {
-        $in: [
-          { x: hex, y: 1 },
-          { x: oid, y: 1 },
-        ],
-      },
-    },
-  ],
-  ['an array', { a: [hex] }, { a: { $in: [[hex], [oid]] } }],
+  ['$elemMatch of two fields', { a: { $elemMatch: { x: 1, y: 2 } } }, { a: { $elemMatch: { x: 1, y: 2 } } }],
+  ['$elemMatch of values of unknown types', { a: { $elemMatch: { $in: [hex] } } }, { a: { $type: 'array' } }],
+  ['an object of plain values', { a: { x: 1 } }, { a: { x: 1 } }],
+  ['an object of values of unknown types', { a: { x: hex } }, { a: { $type: ['object'] } }],
 ]
 
 describe('toFilter', () => {

@@ -1,4 +1,3 @@
-import type { Db } from 'mongodb'
 import mongoose from 'mongoose'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import { fill, type Note, type Notes, PASSWORDS } from './app.ts'
@@ -29,8 +28,7 @@ export async function openModels(url: string): Promise<Models> {
   const database = connection.db
   if (!database) throw new Error('mongoose has no database')
   const notes: Notes = {
-    // mongoose brings a mongodb of its own, whose classes have other private fields for TypeScript.
-    collection: mongo(database as unknown as Db).collection<Note>('notes'),
+    collection: mongo(database).collection<Note>('notes'),
     insert: (note) => NoteModel.create(note),
     insertMany: (many) => NoteModel.insertMany(many),
     rewrite: (owner, text) => NoteModel.updateMany({ owner }, { $set: { text } }),
