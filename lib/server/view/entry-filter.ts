@@ -28,14 +28,16 @@ export function filterEntry(
   note: boolean,
 ): FilteredEntry | typeof MUST_RELOAD {
   const { window } = members
+  // Before anything is noted: what clients hold is what they held before the entry.
+  if (entry.changes.some((change) => change.collection === collection && !('id' in change)))
+    return MUST_RELOAD
   const oplist: DocumentOperation[] = []
   const digests = new Map<string, number>()
   const seen = entry.changes.length > 1 ? new Set<string>() : undefined
   let timestamp = ''
   let recognized = false
   for (const change of entry.changes) {
-    if (change.collection !== collection) continue
-    if (change.kind === 'clear' || change.kind === 'reload') return MUST_RELOAD
+    if (change.collection !== collection || !('id' in change)) continue
     const key = idKey(change.id)
     // After an earlier change in the entry, whose document may have been looked up later, the members may be
     // ahead of what clients hold.

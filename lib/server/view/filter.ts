@@ -118,7 +118,10 @@ export class ViewFilter {
   show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof MUST_RELOAD {
     if (!this.matches) return this.showHeld(change)
 
-    const leave: DocumentOperation[] = held ? [{ operation: 'unset', id: change.id, path: '.' }] : []
+    // A source whose reading ran ahead of its log may have had the document in no reading of this view, and a
+    // client that resumed here may hold it: the document before the change tells.
+    const isLeaving = held || (change.kind !== 'insert' && change.before && this.matches(change.before))
+    const leave: DocumentOperation[] = isLeaving ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     if (change.kind === 'delete') return leave
     const whole = documentAfter(change)
     if (!whole) {

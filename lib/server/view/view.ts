@@ -101,9 +101,11 @@ export class View {
     const shown = this.#show(entry, known)
     if (shown && shown !== MUST_RELOAD) batch.add(this, shown)
     if (shown !== MUST_RELOAD) return
-    const replaced = entry.changes.some((one) => !('id' in one) && one.collection === this.collection)
+    const kinds = entry.changes.flatMap((one) => (one.collection === this.collection ? [one.kind] : []))
     batch.after(() => {
-      if (visible && !replaced) this.#lose(this.#members.knownOf(visible), 'history-lost')
+      if (kinds.includes('clear')) this.reload('source-changed')
+      else if (kinds.includes('reload')) this.lost('source-changed')
+      else if (visible) this.#lose(this.#members.knownOf(visible), 'history-lost')
       else this.reload('source-changed')
     })
   }

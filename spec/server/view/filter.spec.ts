@@ -47,6 +47,9 @@ describe('server/filter', () => {
       ['a replacement that belongs', whole('replace', IN), [SHOWN], [SHOWN]],
       ['a replacement that does not', whole('replace', OUT), [], [['unset', '.']]],
       ['a delete', gone, [], [['unset', '.']]],
+      // The view was read ahead of its source's log: a client that resumed may hold the document.
+      ['a delete of what belonged', { ...gone, before: IN }, [['unset', '.']], [['unset', '.']]],
+      ['a delete of what did not', { ...gone, before: OUT }, [], [['unset', '.']]],
       ['an update after which it belongs', update([team], IN), [SHOWN], []],
       ['an update after which it does not', update([name], OUT), [], [['unset', '.']]],
       ['an update of what is shown', update([name], IN), [SHOWN], [['set', 'name', 'Ann']]],

@@ -241,6 +241,17 @@ describe('server/view', () => {
       expect(view.frame(log.at(log.head) as Entry)).to.equal(MUST_RELOAD)
     })
 
+    it('brings the viewers by a difference to what the collection is, where it must be read again', async () => {
+      for (const query of [{}, { team: 'a' }]) {
+        const { tell, watch } = await setUp()
+        const { watcher } = await watch({ query })
+        tell({ kind: 'reload' })
+        expect([watcher.resets, watcher.frames]).to.deep.equal([[], []])
+        const held = 'team' in query ? ['1'] : ['1', '2']
+        expect(watcher.differences).to.deep.equal([[held, 'source-changed']])
+      }
+    })
+
     it('resets the viewers when a change is malformed, reports it, and goes on', async () => {
       const { users, errors, tell, watch } = await setUp()
       const { view, watcher } = await watch({ manifest: { name: true } })
