@@ -4,14 +4,14 @@ import { View } from '../view/view.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources } from './sources.ts'
 
-/** Bytes that a view and each of its ids is reckoned at while it rests. */
-const VIEW_SIZE = 1_000
-const ID_SIZE = 100
+/** Estimates the bytes of an idle view and of each of its ids. */
+const VIEW_BYTES = 1_000
+const ID_BYTES = 100
 
 /**
- * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in
- * mind which documents it has, so that the client may come back to it. What rests takes no more memory than
- * the log may.
+ * Holds the views of a server. A view without viewers is kept idle as long as the log reaches back. An idle
+ * view remembers its documents' ids, so that its client can resume. All idle views together take no more
+ * memory than the log may.
  */
 export class Views {
   readonly #sources: Sources
@@ -19,8 +19,10 @@ export class Views {
   readonly #onError: (error: unknown, root: string) => void
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
-  /** When each resting view was left, and what it is reckoned at: the longest ago first. */
-  readonly #resting = new Map<View, { left: number; bytes: number }>()
+  /**
+   * The idle views with the time of the last viewer's leave and the estimated bytes, the longest idle first.
+   */
+  readonly #idle = new Map<View, { left: number; bytes: number }>()
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
 
@@ -30,12 +32,12 @@ export class Views {
     this.#onError = onError
   }
 
-  /** How many views somebody looks at. */
+  /** Returns the number of views with viewers. */
   get size(): number {
-    return this.#views.size - this.#resting.size
+    return this.#views.size - this.#idle.size
   }
 
-  /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
+  /** Returns the views of an identity with these related values. Throws the errors of `Sources.viewsOf`. */
   of(identity: Json, related?: RelatedValues): View[] {
     return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
@@ -49,53 +51,53 @@ export class Views {
     })
   }
 
-  /** Somebody looks at the view no more. */
+  /** Handles the leave of a viewer. */
   left(view: View): void {
-    if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
+    if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
     if (this.#shared.has(view) && view.settled) {
-      this.#resting.set(view, { left: Date.now(), bytes: 0 })
-      this.#reckon(view)
+      this.#idle.set(view, { left: Date.now(), bytes: 0 })
+      this.#estimate(view)
       this.#track(view.rest())
       this.#fit()
     } else this.#close(view)
   }
 
-  /** Lets go of what is of no use any more. */
+  /** Closes expired idle views, and frees unused memory of the others. */
   sweep(now: number): void {
-    for (const [view, { left }] of this.#resting) {
+    for (const [view, { left }] of this.#idle) {
       if (now - left > this.#log.replay.ms) this.#close(view)
-      else this.#reckon(view)
+      else this.#estimate(view)
     }
     this.#fit()
     for (const view of this.#views.values()) view.sweep()
   }
 
-  /** Closes all that rest, and waits for what is being closed. */
+  /** Closes all idle views, and waits for all closings. */
   async close(): Promise<void> {
-    for (const view of [...this.#resting.keys()]) this.#close(view)
+    for (const view of [...this.#idle.keys()]) this.#close(view)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
-  /** What a view takes while it rests changes with its documents. */
-  #reckon(view: View): void {
-    const resting = this.#resting.get(view)
+  /** Updates the estimated bytes of an idle view, which change with its documents. */
+  #estimate(view: View): void {
+    const resting = this.#idle.get(view)
     if (!resting) return
-    const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
+    const bytes = VIEW_BYTES + view.size * ID_BYTES + (view.window?.weight ?? 0)
     this.#bytes += bytes - resting.bytes
     resting.bytes = bytes
   }
 
-  /** Closes those that rest the longest while all take more than they may. */
+  /** Closes the longest idle views until the rest fit into the log's limit. */
   #fit(): void {
-    for (const oldest of this.#resting.keys()) {
+    for (const oldest of this.#idle.keys()) {
       if (this.#bytes <= this.#log.replay.bytes) break
       this.#close(oldest)
     }
   }
 
   #wake(view: View): void {
-    this.#bytes -= this.#resting.get(view)?.bytes ?? 0
-    this.#resting.delete(view)
+    this.#bytes -= this.#idle.get(view)?.bytes ?? 0
+    this.#idle.delete(view)
   }
 
   #close(view: View): void {

@@ -1,10 +1,9 @@
-/** What stands for a document whose content is not known. */
+/** Stands for the digest of a document with unknown content. */
 export const STALE = -1
 
 /**
- * A number of 53 bits that tells texts apart: equal texts have equal ones, and two different texts the same
- * one by a chance of 2^-53 (cyrb53 by bryc, public domain). It is no protection against somebody who looks
- * for such a pair.
+ * Hashes a text to a number of 53 bits. Two different texts have the same number by a chance of 2^-53 (cyrb53
+ * by bryc, public domain). The hash does not protect against an attacker who searches for such a pair.
  */
 export function digest(text: string): number {
   let a = 0xdeadbeef

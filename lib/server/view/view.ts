@@ -308,6 +308,6 @@ export class View {
     if (window?.short) return MUST_RELOAD
     if (oplist.length === 0) return null
     if (note && window) this.#members.note(oplist)
-    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
+    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.account(entry, bytes))
   }
 }
