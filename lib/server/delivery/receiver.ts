@@ -1,7 +1,7 @@
-/** What `server.register` calls for each event: its name, its data, and the position it carries. */
+/** Receives each event of `server.register`: its name, its data, and its position. */
 export type Receiver = (name: string, data: object, id?: string) => void
 
-/** Reads the text of a stream that this process wrote itself, and hands its events to a receiver. */
+/** Parses a stream that this process wrote, and passes its events to a receiver. */
 export function eventReceiver(receiver: Receiver, onError: (error: Error) => void): (text: string) => void {
   return (text) => {
     for (const block of text.split('\n\n')) {
