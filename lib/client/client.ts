@@ -1,10 +1,11 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
+import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { Link } from './link.ts'
 import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
-import { type ClientOptions, checkOptions, invalid } from './options.ts'
+import { type ClientOptions, checkOptions } from './options.ts'
 import { type Page, watchPage } from './page.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
@@ -133,6 +134,7 @@ export class Client<T = Model> {
    * is closed (`CLOSED`). `callback` is called at the same time.
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
+    if (callback !== undefined) requireFunction('ready(callback): callback', callback)
     const promise = new Promise<ModelOf<T>>((resolve, reject) => {
       this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
     })
@@ -158,13 +160,15 @@ export class Client<T = Model> {
     pattern: Pattern,
     listener: Listener<DataOf<ModelOf<T>, Pattern>>,
   ): this => {
-    if (typeof listener !== 'function') invalid('The listener must be a function.')
+    requireFunction('on(pattern, listener): listener', listener)
     this.#subscriptions.add(pattern, listener)
     return this
   }
 
   /** Removes a listener of a pattern, or all listeners of the pattern. */
   readonly off = (pattern: string, listener?: Listener<never>): this => {
+    // With anything else that is falsy, all listeners of the pattern would end.
+    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
     this.#subscriptions.delete(pattern, listener)
     return this
   }
@@ -174,6 +178,7 @@ export class Client<T = Model> {
    * it. Returns a function that ends the subscription.
    */
   readonly subscribe = (listener: () => void): (() => void) => {
+    requireFunction('subscribe(listener): listener', listener)
     // Wraps the listener, so that each of two subscriptions of one listener ends by itself.
     const entry = () => listener()
     this.#subscribers.add(entry)

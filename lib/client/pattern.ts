@@ -54,7 +54,7 @@ function paths(operation: Operation): string[][] {
  * Returns a function that checks which patterns one change of a root touches. All changes touch the root's
  * own name. A change without operations replaces the whole root, and touches all patterns of the root.
  */
-export function touchedBy(
+export function touchTest(
   root: string,
   oplist?: readonly Operation[],
 ): (pattern: readonly string[]) => boolean {
@@ -73,7 +73,7 @@ export function unmatched(
   roots: Readonly<Record<string, WireManifest>>,
 ): string | undefined {
   const names = Object.keys(roots)
-  const touched = names.filter((root) => touchedBy(root)(segments))
+  const touched = names.filter((root) => touchTest(root)(segments))
   const [first = ''] = segments
   if (touched.length === 0) {
     return `Nothing can touch the pattern "${pattern}": there is no root "${first}"; ${meant(first, names)}.`

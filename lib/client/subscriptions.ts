@@ -1,7 +1,7 @@
 import type { Document } from '../model/document.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
 import type { Notifier, Target } from './notifier.ts'
-import { parsePattern, touchedBy, unmatched } from './pattern.ts'
+import { parsePattern, touchTest, unmatched } from './pattern.ts'
 
 /**
  * Receives changes that touch a pattern: the root's current documents, the last event that touched the
@@ -69,7 +69,7 @@ export class Subscriptions {
   /** Queues an event for the listeners of the patterns that the event touches. */
   notify(root: string, event: ServerEvent): void {
     if (this.#all.size === 0) return
-    const touched = touchedBy(root, event.event === 'delta' ? event.data.oplist : undefined)
+    const touched = touchTest(root, event.event === 'delta' ? event.data.oplist : undefined)
     for (const subscription of [...this.#all]) {
       if (touched(subscription.segments))
         this.#options.notifier.add(this.#targetOf(subscription, root), event)

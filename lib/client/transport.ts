@@ -71,7 +71,12 @@ export interface Transport {
 /** Lists the final codes beside those that begin with `INVALID`. */
 const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
 /** Lists the codes of failures that usually pass. */
-const TRANSIENT: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+const TRANSIENT: readonly ErrorCode[] = [
+  'UNAVAILABLE',
+  'TOO_MANY_HANDSHAKES',
+  'TOO_MANY_STREAMS',
+  'BODY_TOO_SLOW',
+]
 /** Counts the failed tries (about a minute) before a transient failure is reported. */
 const TRIES_BEFORE_REPORT = 7
 

@@ -18,6 +18,7 @@ export const EVENTS = [
   'ping',
 ] as const
 
+/** Names an event on the wire. */
 export type EventName = (typeof EVENTS)[number]
 
 /** Describes an operation on the wire: `{ operation, id, path, data?, at? }`. */

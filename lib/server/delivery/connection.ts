@@ -10,6 +10,7 @@ import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
+import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
 import { type ReplayRequest, type ResumeStrategy, replay, strategyOf } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
@@ -48,8 +49,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#unready = views.length
     for (const view of views) {
       this.#roots.push({ view, state: 'waiting', generation: 0 })
-      view.viewers.add(this)
-      view.receivers.add(this)
+      for (const each of [view.viewers, view.receivers]) each.add(this)
     }
   }
 
@@ -129,10 +129,9 @@ export class Connection implements Viewer, Receiver, Member {
     else this.#load(root, reason)
   }
 
-  failed(view: View): void {
+  failed(view: View, error?: unknown): void {
     if (this.#closed || this.#stalled || !this.#begun) return
-    const message = `The source of ${view.root} can't be followed at present; the server tries again`
-    this.send({ event: 'error', data: { root: view.root, code: 'SOURCE_FAILED', message } })
+    this.send(failureEvent(view.root, error))
   }
 
   /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
@@ -238,10 +237,7 @@ export class Connection implements Viewer, Receiver, Member {
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
-      if (!catchUp) {
-        this.#load(root, reason)
-        return
-      }
+      if (!catchUp) return this.#load(root, reason)
       if (catchUp.body) this.push(catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
@@ -251,7 +247,7 @@ export class Connection implements Viewer, Receiver, Member {
     await retryUntil(attempt, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
-      this.failed(root.view)
+      this.failed(root.view, error)
     })
   }
 
@@ -269,15 +265,13 @@ export class Connection implements Viewer, Receiver, Member {
         }),
       )
     } catch (error) {
-      this.#restart(roots, begun, error)
-      return
+      return this.#restart(roots, begun, error)
     }
     if (!current()) return this.#restart(roots, begun)
     const rootsBy = (strategy: ResumeStrategy) =>
       roots.filter((root) => strategyOf(root.view, pointOf(root)) === strategy)
     const [reset, replayed, diffed] = [rootsBy('reset'), rootsBy('replay'), rootsBy('diff')]
-    // Invalidates the position if no position describes the client's data meanwhile. A reset does so by
-    // itself.
+    // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
     const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
     if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')

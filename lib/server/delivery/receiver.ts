@@ -1,5 +1,17 @@
+import { requireFunction } from '../../model/unknown.ts'
+
 /** Receives each event of `server.register`: its name, its data, and its position. */
 export type Receiver = (name: string, data: object, id?: string) => void
+
+/**
+ * Checks that a receiver and `done` are functions, before a stream is opened.
+ *
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function checkReceiver(receiver: unknown, done: unknown): void {
+  requireFunction('register(identity, receiver, done): receiver', receiver)
+  if (done !== undefined) requireFunction('register(identity, receiver, done): done', done)
+}
 
 /** Parses a stream that this process wrote, and passes its events to a receiver. */
 export function eventReceiver(receiver: Receiver, onError: (error: Error) => void): (text: string) => void {

@@ -148,6 +148,8 @@ async function locate(
       Number.isNaN(feed.adapter.compare(position, position))
     )
       return
+    // Nobody would let go of the source again: the client has left the view, or got other rights, meanwhile.
+    if (view.viewers.size === 0) return
     await view.open()
     // Waits for the source's past changes. A reset would wait for the same.
     await feed.present()

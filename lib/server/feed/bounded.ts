@@ -12,8 +12,14 @@ const MAX_REPORTED = 1_000
  * Wraps an adapter, and hides fields that are nested too deep to walk, as if no manifest listed them. Each
  * such field is reported once. A single document must neither keep new clients from their snapshots nor end
  * the stream.
+ *
+ * @param queryMs limits the time of a query, in milliseconds; a longer query rejects with `SOURCE_FAILED`
  */
-export function bounded(adapter: Adapter, onError: (error: ParticleError) => void): Adapter {
+export function bounded(
+  adapter: Adapter,
+  onError: (error: ParticleError) => void,
+  queryMs = Number.POSITIVE_INFINITY,
+): Adapter {
   const reported = new Set<string>()
   const report = (collection: string, field: string) => {
     const place = JSON.stringify([collection, field])
@@ -42,9 +48,17 @@ export function bounded(adapter: Adapter, onError: (error: ParticleError) => voi
   const methods: Pick<Adapter, 'open' | 'read'> & Required<Pick<Adapter, 'lookup'>> = {
     open: (listener, from) => adapter.open(listening(listener), from),
     read: (collection, query, each, options) =>
-      adapter.read(collection, query, (documents) => each(documentsOf(collection, documents)), options),
+      inTime(collection, queryMs, (check) => {
+        const take = (documents: Document[]) => {
+          // Ends the reading of a source that goes on.
+          check()
+          return each(documentsOf(collection, documents))
+        }
+        return adapter.read(collection, query, take, options)
+      }),
     lookup: async (collection, ids) => {
-      const found = (await adapter.lookup?.(collection, ids)) ?? []
+      const look = async () => (await adapter.lookup?.(collection, ids)) ?? []
+      const found = await inTime(collection, queryMs, look)
       return Array.isArray(found)
         ? documentsOf(collection, found)
         : { ...found, documents: documentsOf(collection, found.documents) }
@@ -57,6 +71,41 @@ export function bounded(adapter: Adapter, onError: (error: ParticleError) => voi
       return Object.hasOwn(methods, key) ? methods[key as keyof typeof methods] : value.bind(target)
     },
   })
+}
+
+/**
+ * Runs a query, and rejects after `ms` milliseconds.
+ *
+ * @param query gets a function that throws once the time is over
+ * @throws ParticleError `SOURCE_FAILED`
+ */
+async function inTime<T>(
+  collection: string,
+  ms: number,
+  query: (check: () => void) => Promise<T>,
+): Promise<T> {
+  if (ms === Number.POSITIVE_INFINITY) return query(() => {})
+  const late = new ParticleError(
+    'SOURCE_FAILED',
+    `A query of ${collection} took longer than ${ms} ms: ` +
+      'add an index for its criteria, or raise limits.queryMs',
+  )
+  let isLate = false
+  let timer: NodeJS.Timeout | undefined
+  const time = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true
+      reject(late)
+    }, ms).unref()
+  })
+  const check = () => {
+    if (isLate) throw late
+  }
+  try {
+    return await Promise.race([query(check), time])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Removes too deep fields from a document. Returns the same document without such fields. */

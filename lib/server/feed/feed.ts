@@ -1,22 +1,19 @@
+import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
 import { withTimeout } from '../support/scheduling.ts'
-import { Batch, type Target } from './batch.ts'
+import { Batch } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
 import type { Entry, Log } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { type Routed, Router } from './router.ts'
+import { Router } from './router.ts'
+import type { Subscriber } from './subscriber.ts'
 
-/** Describes a view, as far as its feed uses it. */
-export interface Subscriber extends Routed, Target {
-  readonly collection: string
-  /** Reports missing changes: viewers' data must be compared with the current documents. */
-  lost(reason: string): void
-  /** Reports that the source can't be followed now. */
-  failed(): void
-}
+/** Limits the reads of a source: see `Limits`. */
+export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
 
 /** Describes the server, as far as a feed uses it. */
 export interface FeedHost {
@@ -27,6 +24,8 @@ export interface FeedHost {
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
+  /** Default: no bounds. */
+  readonly limits?: FeedLimits
 }
 
 /** Limits the wait of a handshake for the position of a source that isn't followed, in milliseconds. */
@@ -57,6 +56,8 @@ export class Feed {
   /** The position of the source's changes in the log; undefined before the first opening. */
   position: string | undefined
 
+  /** Bounds what is read of the source. */
+  readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
   readonly #collection: string
   readonly #routers = new Map<string, Router<Subscriber>>()
@@ -72,7 +73,9 @@ export class Feed {
 
   /** @param collection one of the adapter's collections, whose read asks for the source's position */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
-    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
+    const { limits } = host
+    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
+    this.limits = limits
     this.index = index
     this.#collection = collection
     this.#host = host
@@ -304,6 +307,8 @@ export class Feed {
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
+    // A warning is for the operator alone.
+    if (error instanceof ParticleError && error.code === 'MISCONFIGURED') return
     for (const view of this.#users) view.failed()
   }
 }

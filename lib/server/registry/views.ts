@@ -1,12 +1,16 @@
+import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import type { Log } from '../feed/log.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
 import { View } from '../view/view.ts'
 import type { RelatedValues } from './relation-steps.ts'
-import type { Sources } from './sources.ts'
+import type { Sources, SourceView } from './sources.ts'
 
 /** Estimates the bytes of an idle view and of each of its ids. */
 const VIEW_BYTES = 1_000
 const ID_BYTES = 100
+
+type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
 
 /**
  * Holds the views of a server. A view without viewers is kept idle as long as the log reaches back. An idle
@@ -19,14 +23,25 @@ export class Views {
   readonly #onError: (error: unknown, root: string) => void
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
+  readonly #limits: ViewLimits
   /**
    * The idle views with the time of the last viewer's leave and the estimated bytes, the longest idle first.
    */
   readonly #idle = new Map<View, { left: number; bytes: number }>()
+  /** The address of the client that a view was created for. */
+  readonly #owners = new WeakMap<View, string>()
+  /** The idle views by address. */
+  readonly #restingOf = new Map<string, Set<View>>()
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
 
-  constructor(sources: Sources, log: Log, onError: (error: unknown, root: string) => void) {
+  constructor(
+    sources: Sources,
+    log: Log,
+    onError: (error: unknown, root: string) => void,
+    limits: ViewLimits,
+  ) {
+    this.#limits = limits
     this.#sources = sources
     this.#log = log
     this.#onError = onError
@@ -37,14 +52,42 @@ export class Views {
     return this.#views.size - this.#idle.size
   }
 
-  /** Returns the views of an identity with these related values. Throws the errors of `Sources.viewsOf`. */
-  of(identity: Json, related?: RelatedValues): View[] {
-    return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
+  /**
+   * Returns the views for a new stream, as {@link Views.of} does.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the views would exceed the limit
+   */
+  forStream(identity: Json, related: RelatedValues | undefined, address: string | undefined): View[] {
+    const specs = this.#sources.viewsOf(identity, related)
+    const added = specs.filter(({ key }) => !this.#views.has(key)).length
+    if (added > 0 && this.size + added > this.#limits.views) {
+      const what = `There are ${this.#limits.views} views: streams that need others are turned away`
+      this.#onError(
+        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views if these are honest`),
+        '',
+      )
+      throw new ParticleError('UNAVAILABLE', 'The server has too many views; try again later')
+    }
+    return this.#take(specs, address)
+  }
+
+  /**
+   * Returns the views of an identity with these related values. Throws the errors of `Sources.viewsOf`.
+   *
+   * @param address the client's address, which limits its idle views
+   */
+  of(identity: Json, related?: RelatedValues, address?: string): View[] {
+    return this.#take(this.#sources.viewsOf(identity, related), address)
+  }
+
+  #take(specs: readonly SourceView[], address: string | undefined): View[] {
+    return specs.map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
         view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)
+        if (address !== undefined) this.#owners.set(view, address)
       }
       this.#wake(view)
       return view
@@ -56,8 +99,11 @@ export class Views {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
     if (this.#shared.has(view) && view.settled) {
       this.#idle.set(view, { left: Date.now(), bytes: 0 })
+      this.#restingOwned(view)?.add(view)
       this.#estimate(view)
       this.#track(view.rest())
+      const owned = this.#restingOf.get(this.#owners.get(view) ?? '')
+      if (owned) this.#fitOwned(owned)
       this.#fit()
     } else this.#close(view)
   }
@@ -87,17 +133,40 @@ export class Views {
     resting.bytes = bytes
   }
 
-  /** Closes the longest idle views until the rest fit into the log's limit. */
+  /** Closes the longest idle views while their number or their bytes exceed a limit. */
   #fit(): void {
     for (const oldest of this.#idle.keys()) {
-      if (this.#bytes <= this.#log.replay.bytes) break
+      if (this.#bytes <= this.#log.replay.bytes && this.#idle.size <= this.#limits.restingViews) break
       this.#close(oldest)
     }
   }
 
+  /** Closes the longest idle views of one address while their number exceeds the limit. */
+  #fitOwned(owned: ReadonlySet<View>): void {
+    for (const oldest of owned) {
+      if (owned.size <= this.#limits.restingViewsPerAddress) break
+      this.#close(oldest)
+    }
+  }
+
+  /** Returns the idle views that were created for the same address. */
+  #restingOwned(view: View): Set<View> | undefined {
+    const owner = this.#owners.get(view)
+    if (owner === undefined) return undefined
+    const owned = this.#restingOf.get(owner) ?? new Set()
+    this.#restingOf.set(owner, owned)
+    return owned
+  }
+
   #wake(view: View): void {
-    this.#bytes -= this.#idle.get(view)?.bytes ?? 0
+    const resting = this.#idle.get(view)
+    if (!resting) return
+    this.#bytes -= resting.bytes
     this.#idle.delete(view)
+    const owner = this.#owners.get(view) ?? ''
+    const owned = this.#restingOf.get(owner)
+    owned?.delete(view)
+    if (owned?.size === 0) this.#restingOf.delete(owner)
   }
 
   #close(view: View): void {

@@ -68,6 +68,7 @@ export class Dependencies {
   readonly #dependsOn: DependsOn | undefined
   readonly #onError: (error: unknown) => void
   readonly #references: References
+  readonly #relationValues: number
   #reportedAt = Number.NEGATIVE_INFINITY
 
   /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` for an invalid `dependsOn` */
@@ -76,7 +77,9 @@ export class Dependencies {
     watches: LiveQueries,
     dependsOn: DependsOn | undefined,
     onError: (error: unknown) => void,
+    relationValues = Number.POSITIVE_INFINITY,
   ) {
+    this.#relationValues = relationValues
     this.#sources = sources
     this.#watches = watches
     this.#onError = onError
@@ -95,14 +98,17 @@ export class Dependencies {
    */
   related(identity: Json): RelationResolver | undefined {
     const followed = this.#sources.relationsOf(identity)
-    return followed.length > 0 ? new RelationResolver(followed, this.#watches) : undefined
+    return followed.length > 0
+      ? new RelationResolver(followed, this.#watches, this.#relationValues)
+      : undefined
   }
 
   /**
    * Resolves after an identity's relations and dependencies were read. {@link Dependencies.related} and
    * {@link Dependencies.dependencies} then find them in memory for a short time.
    *
-   * @throws ParticleError `UNAVAILABLE` when the read takes too long
+   * @throws ParticleError `UNAVAILABLE` when the read takes too long; `LIMIT_EXCEEDED` when a relation leads
+   *   to too many values
    */
   async settle(identity: Json, given: Json): Promise<void> {
     const related = this.related(identity)
@@ -110,6 +116,7 @@ export class Dependencies {
     if (!related && !watching) return
     try {
       const read = await withTimeout(Promise.all([related?.settled(), watching?.settled()]), READ_TIMEOUT_MS)
+      if (read && related?.isTooLarge) throw this.excess()
       if (read) return
       throw new ParticleError(
         'UNAVAILABLE',
@@ -119,6 +126,12 @@ export class Dependencies {
       related?.close()
       watching?.close()
     }
+  }
+
+  /** Creates the error of an identity with too many related values. */
+  excess(): ParticleError {
+    const what = `A relation leads from one identity to more than ${this.#relationValues} values`
+    return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
   /** Identifies the current documents that an identity depends on: see {@link Watching.digest}. */

@@ -89,12 +89,28 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
     }
     return {
       operation,
-      id: toJson(id),
+      id: jsonOf(id, where),
       path,
-      ...(data === undefined ? {} : { data: toJson(data) }),
+      ...(data === undefined ? {} : { data: jsonOf(data, where) }),
       ...(keys ? { keys } : {}),
     }
   })
+}
+
+/**
+ * Converts a callback's value to JSON.
+ *
+ * @throws ParticleError `INVALID_OPERATION` for a value without a JSON form
+ */
+export function jsonOf(value: unknown, where: string): Json {
+  try {
+    return toJson(value)
+  } catch (cause) {
+    // Recognizes a RangeError: JSON.stringify exhausts the stack at some ten thousand levels.
+    const why =
+      cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${(cause as Error).message}`
+    throw new ParticleError('INVALID_OPERATION', `${where} ${why}`, { cause })
+  }
 }
 
 /** Groups operations by document, in order. */
