@@ -1,36 +1,35 @@
 /**
- * Every code a {@link ParticleError} can carry. Codes are stable; messages may be reworded.
+ * Lists the codes of {@link ParticleError}. Codes are stable; messages may be reworded.
  *
  * - `INVALID_OPTION`: an option of the server, the client or a source is unknown, contradictory or of the
  *   wrong type.
- * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant.
- *   Told once, by `onError`; nothing is refused for it.
+ * - `MISCONFIGURED`: a warning about valid options that together have a probably unwanted effect. `onError`
+ *   gets it once, and nothing is refused.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
  * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
- * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
- * - `INVALID_MESSAGE`: a request's body, an answer or an event is not of the documented shape (HTTP 400):
- *   another route or a proxy may have answered.
- * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
- * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
+ * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit the operation or the document.
+ * - `INVALID_MESSAGE`: a request's body, an answer or an event does not have the documented shape (HTTP 400).
+ *   Another route or a proxy may have answered.
+ * - `INVALID_QUERY`: a criteria or a query uses an unsupported feature.
+ * - `DOCUMENT_NEEDED`: an operation can't be filtered without its document.
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
  * - `BODY_TOO_SLOW`: a request's body did not arrive in time (HTTP 408).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
- * - `TOKEN_STALE`: the rights were refreshed since the token was given; the client must make a new handshake
+ * - `TOKEN_STALE`: the rights were refreshed after the token was issued; the client must make a new handshake
  *   (HTTP 401).
- * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; it must make a new
- *   handshake.
+ * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
+ *   new handshake.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
- * - `NOT_FOUND`: there is no such route (HTTP 404; only where no other handler follows).
- * - `METHOD_NOT_ALLOWED`: the route takes another method (HTTP 405).
- * - `CALLBACK_FAILED`: a function that the application gave threw, rejected, never answered or answered
- *   twice.
+ * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
+ * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
+ * - `CALLBACK_FAILED`: a function of the application threw, rejected, never answered or answered twice.
  * - `SOURCE_FAILED`: a data source could not be read or followed.
  * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.
- * - `NO_REPLICA_SET`: MongoDB runs standalone, where there are no change streams.
- * - `DUPLICATE_KEY`: a document with this `_id` is there already (the memory source).
+ * - `NO_REPLICA_SET`: MongoDB runs standalone, and has no change streams.
+ * - `DUPLICATE_KEY`: a document with this `_id` exists already (the memory source).
  * - `CLOSED`: the server, client or source was closed.
  */
 export type ErrorCode =
@@ -61,8 +60,8 @@ export type ErrorCode =
   | 'CLOSED'
 
 /**
- * The one class of error that Particle throws, rejects with or hands to `onError`. `code` tells which;
- * `cause` holds what led to it.
+ * Represents every error that Particle throws, rejects with or passes to `onError`. `code` identifies the
+ * kind; `cause` holds the underlying error.
  */
 export class ParticleError extends Error {
   override readonly name = 'ParticleError'

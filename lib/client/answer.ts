@@ -2,16 +2,16 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import { withoutQuery } from './address.ts'
 import { type Failure, isFinal } from './transport.ts'
 
-/** The statuses of servers and gateways that are unavailable for a while. */
-const AWAY: readonly number[] = [429, 502, 503, 504]
-/** Sets after how many tries a gateway that is away is told. */
-const AWAY_TRIES = 3
-/** Caps `Retry-After`, in milliseconds: the visitors of a page do not wait for longer. */
-const LONGEST_WAIT = 300_000
+/** Lists the HTTP statuses of servers and gateways that are unavailable for a while. */
+const UNAVAILABLE_STATUSES: readonly number[] = [429, 502, 503, 504]
+/** Counts the failed tries after which the client reports an unavailable gateway. */
+const TRIES_BEFORE_REPORT = 3
+/** Limits `Retry-After`, in milliseconds. A longer delay would make the visitors of a page wait too long. */
+const MAX_RETRY_AFTER_MS = 300_000
 
 /**
- * Describes an answer that is not the expected one. Only an answer of Particle's own form, `{ error: {
- * code, message } }`, can be final: any other may come from a proxy, a firewall, a captive portal or another
+ * Describes an unexpected answer as a failure. Only an answer of Particle's own form, `{ error: { code,
+ * message } }`, can be final. Any other answer may come from a proxy, a firewall, a captive portal or another
  * route.
  *
  * @param request the method and the address: `POST http://localhost/particle/handshake`
@@ -32,7 +32,7 @@ export async function failureOf(
   const body = json ? await response.json().catch(() => {}) : response.body?.cancel().catch(() => {})
   const { code, message, token } = Object(Object(body).error)
   const after = headers.get('Retry-After') ?? ''
-  const wait = Math.min(LONGEST_WAIT, Number(after) * 1000 || Date.parse(after) - now || 0)
+  const wait = Math.min(MAX_RETRY_AFTER_MS, Number(after) * 1000 || Date.parse(after) - now || 0)
   if (typeof code === 'string' && typeof message === 'string') {
     const final = status < 500 && isFinal(code)
     const error = new ParticleError(code as ErrorCode, `${asked} answered ${status}: ${message}`)
@@ -40,12 +40,12 @@ export async function failureOf(
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
-  const away = AWAY.includes(status)
+  const unavailable = UNAVAILABLE_STATUSES.includes(status)
   return {
-    // A gateway that finds no server for a moment, as in a deploy, is no news yet.
-    ...(away && !json ? { news: AWAY_TRIES } : {}),
+    // Delays the report: a gateway finds no server for a moment during each deploy.
+    ...(unavailable && !json ? { reportAfter: TRIES_BEFORE_REPORT } : {}),
     error: new ParticleError(
-      away ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
+      unavailable ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
       `${asked} answered ${status} ${type}${detour}, not ${other}: ${
         status === 404
           ? "is the client's url the one that the browser must use, and is Particle mounted there?"
@@ -56,9 +56,9 @@ export async function failureOf(
   }
 }
 
-/** Describes a request that got no answer; `question` asks for the likely cause. */
+/** Describes a request without an answer as a failure. `question` asks for the likely cause. */
 export function networkFailure(request: string, cause: unknown, question = ''): Failure {
-  // Node keeps the reason one level down.
+  // Node's fetch keeps the reason in the cause of its error.
   const reason = Object(cause).cause?.message
   const text = `${withoutQuery(request)} failed: ${cause}${reason ? ` (${reason})` : ''}${question}`
   return { error: new ParticleError('UNAVAILABLE', text, { cause }) }

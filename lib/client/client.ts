@@ -13,48 +13,48 @@ import { type Listener, Subscriptions } from './subscriptions.ts'
 import { CLOCK, type Clock, type Transport } from './transport.ts'
 import { transportOf } from './transports.ts'
 
-/** Gives what the model holds now: of one root, or of all. */
+/** Returns immutable snapshots of one root or of the whole model. */
 export interface Snapshots<M> {
   /**
-   * A root's documents as they are now, frozen, and the same array as long as they don't change; empty if
-   * there is no such root.
+   * Returns a root's current documents, frozen. The array is the same until the documents change, and empty
+   * for an unknown root.
    */
   <R extends keyof M & string>(root: R): Readonly<M[R]>
   /**
-   * The whole model as it is now, frozen, and the same object as long as nothing changes. A root is there
-   * once all of its documents are.
+   * Returns the whole current model, frozen. The object is the same until the model changes. A root is in the
+   * model once all of its documents have arrived.
    */
   (): { readonly [R in keyof M]?: Readonly<M[R]> }
 }
 
-/** What only specs set. */
+/** Replaces the client's surroundings in specs. */
 export interface Internals {
   transport?: Transport
   clock?: Clock
   random?: () => number
   /** The page's address; `undefined` where there is no page. */
   base?: string | undefined
-  /** What tells of the page's life. */
+  /** The source of the page's lifecycle events. */
   page?: Page
   requestFrame?: RequestFrame
 }
 
 /**
- * Holds a local model that the server keeps current. It connects by itself, right after it was constructed,
- * and goes on until it is closed or refused.
+ * Holds a local model that the server keeps current. A client connects by itself right after its
+ * construction, and stays connected until it is closed or refused.
  *
  * `T` is the shape of the model, `new Client<{ users: User[] }>(...)`, or the type of the server's options,
- * `new Client<typeof options>(...)`: then documents are of their collections' types, with the fields that the
- * manifests list.
+ * `new Client<typeof options>(...)`. With the server's options, documents have their collections' types, with
+ * the fields that the manifests list.
  *
- * All functions of a client can be passed on as they are: `useSyncExternalStore(client.subscribe,
+ * All functions of a client can be passed on without binding: `useSyncExternalStore(client.subscribe,
  * client.getSnapshot)`.
  */
 export class Client<T = Model> {
   /**
-   * The model: an array of documents for each root, changed in place by deltas (the documents themselves
-   * never are: a changed one is a new object). A root appears when all of its documents are there; a new load
-   * puts a new array in its place.
+   * Holds an array of documents for each root. Deltas change the array in place and put a new object in the
+   * place of a changed document. A root appears when all of its documents have arrived. A new load replaces
+   * the array.
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
@@ -85,7 +85,7 @@ export class Client<T = Model> {
       notifier: this.#notifier,
       documents: (root) => this.#store.data[root] ?? [],
       call: (listener, ...args) => this.#call(listener, ...args),
-      mistaken: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
+      reportMistake: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
     })
     const link = new Link({
       transport: transport ?? transportOf(options, base, clock),
@@ -107,32 +107,38 @@ export class Client<T = Model> {
     queueMicrotask(() => link.start())
   }
 
-  /** How the client stands. */
+  /** Returns the state of the connection. */
   get status(): Status {
     return this.#link.status
   }
 
-  /** What the server says this identity may see, of each root; `undefined` until it did. */
+  /**
+   * Returns the fields of each root that this identity may see. Returns `undefined` until the server has sent
+   * the manifest.
+   */
   get manifest(): EventData['manifest']['sources'] | undefined {
     return this.#store.manifest
   }
 
-  /** When the model's last change was made, by the server's clock; `undefined` before the first. */
+  /**
+   * Returns the time of the model's last change, by the server's clock. Returns `undefined` before the first
+   * change.
+   */
   get lastUpdated(): Date | undefined {
     return this.#lastUpdated
   }
 
   /**
-   * Resolves to the data once (or if already) the model is complete and the connection is up; listeners
-   * have been called by then. Rejects with a ParticleError when the server refuses (`UNAUTHORIZED`) or the
-   * client is closed (`CLOSED`). `callback` is called at the same time.
+   * Resolves to the data when the model is complete and the connection is up, after all listeners were
+   * called. Rejects with a ParticleError when the server refuses the identity (`UNAUTHORIZED`) or the client
+   * is closed (`CLOSED`). `callback` is called at the same time.
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
     if (callback !== undefined) requireFunction('ready(callback): callback', callback)
     const promise = new Promise<ModelOf<T>>((resolve, reject) => {
       this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
     })
-    // Whoever takes the callback, or neither, must not be punished for a rejection that nobody awaits.
+    // Handles the rejection, since a caller that awaits no promise must not cause an unhandled rejection.
     promise.then(
       () => this.#call(callback),
       (error) => this.#call(callback, error),
@@ -142,11 +148,11 @@ export class Client<T = Model> {
   }
 
   /**
-   * Calls the listener after changes that touch the pattern, as often as the option `notify` says: `users`
-   * for whatever happens to that root, `users.*` for the fields right under it, `users.address.*`,
-   * `users.todos.*.done` (an array position or an id in brackets counts as one `*`), `users.**` at any depth.
-   * What replaces a parent touches all that is under it. A pattern that no root or field of the server's
-   * manifest can touch is named by `onError`, once.
+   * Calls the listener after changes that touch the pattern, as often as the option `notify` says. `users`
+   * stands for any change of that root, `users.*` for the fields right under it. `users.address.*` and
+   * `users.todos.*.done` name nested fields (`*` is one field, array position or id in brackets), and
+   * `users.**` any depth. A change of a parent touches all fields under the parent. `onError` names, once, a
+   * pattern that no root or field of the manifest can touch.
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
@@ -159,9 +165,7 @@ export class Client<T = Model> {
     return this
   }
 
-  /**
-   * Ends what `on` began: for that listener, or for all of that pattern.
-   */
+  /** Removes a listener of a pattern, or all listeners of the pattern. */
   readonly off = (pattern: string, listener?: Listener<never>): this => {
     // With anything else that is falsy, all listeners of the pattern would end.
     if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
@@ -170,12 +174,12 @@ export class Client<T = Model> {
   }
 
   /**
-   * Calls back after changes of the model, as often as the option `notify` says; for what renders it. Returns
-   * what ends that.
+   * Calls the listener after changes of the model, as often as the option `notify` says. Views render from
+   * it. Returns a function that ends the subscription.
    */
   readonly subscribe = (listener: () => void): (() => void) => {
     requireFunction('subscribe(listener): listener', listener)
-    // A function of its own: whoever subscribes twice must unsubscribe twice.
+    // Wraps the listener, so that each of two subscriptions of one listener ends by itself.
     const entry = () => listener()
     this.#subscribers.add(entry)
     return () => {
@@ -184,28 +188,29 @@ export class Client<T = Model> {
   }
 
   /**
-   * Gives the whole model, or one root's documents, as they are now: frozen, and the same object as long as
-   * nothing changes.
+   * Returns the whole model or the documents of one root, frozen. The result is the same object until a
+   * change.
    */
   readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
 
   /**
-   * Closes the stream until `resume()`, and keeps the data and the position: for an application that is
-   * hidden, say. `status` is `paused` meanwhile, and `ready()` waits. The client pauses by itself for a page
-   * that is frozen or in the back/forward cache.
+   * Closes the stream until `resume()`, and keeps the data and the position. An application that is hidden
+   * saves a connection so. Meanwhile `status` is `paused`, and `ready()` waits. The client pauses by itself
+   * for a page that is frozen or in the back/forward cache.
    */
   readonly pause = (): void => {
     this.#link.pause('user')
   }
 
-  /** Ends a `pause()`: opens a stream at once, which continues where the last one was closed. */
+  /** Ends a `pause()`. The client opens a stream at once, from the position of the last stream. */
   readonly resume = (): void => {
     this.#link.resume('user')
   }
 
   /**
-   * Ends the connection for good; the data stays as it is. Listeners have been called of all changes by then.
+   * Closes the connection for good, and keeps the data. All listeners have been called by the time it
+   * returns.
    */
   readonly close = (): void => {
     this.#link.close()
@@ -217,8 +222,8 @@ export class Client<T = Model> {
       case 'manifest': {
         const { sources, resumed } = event.data
         const removed = store.begin(sources, resumed)
-        for (const root of removed) this.#subscriptions.tell(root, event)
-        if (removed.length) this.#notifier.add(this.#told, event)
+        for (const root of removed) this.#subscriptions.notify(root, event)
+        if (removed.length) this.#notifier.add(this.#notify, event)
         this.#subscriptions.expect(sources)
         break
       }
@@ -232,19 +237,19 @@ export class Client<T = Model> {
         if (store.delta(event.data)) this.#updated(event)
         break
       default:
-        if (store.settle()) this.#notifier.add(this.#told, event)
+        if (store.settle()) this.#notifier.add(this.#notify, event)
     }
     return !store.incomplete
   }
 
   #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
     this.#lastUpdated = new Date(event.data.timestamp)
-    this.#subscriptions.tell(event.data.root, event)
-    this.#notifier.add(this.#told, event)
+    this.#subscriptions.notify(event.data.root, event)
+    this.#notifier.add(this.#notify, event)
   }
 
-  /** Tells those who listen to the whole model. */
-  readonly #told: Target = (event, events) => {
+  /** Notifies the listeners of the whole model. */
+  readonly #notify: Target = (event, events) => {
     this.#call(this.#options.onData, this.data, event, events)
     for (const listener of [...this.#subscribers]) {
       if (this.#subscribers.has(listener)) this.#call(listener)
@@ -260,17 +265,14 @@ export class Client<T = Model> {
     this.#answer()
   }
 
-  /**
-   * Empties the model of an identity that may see nothing any more: a logout in one tab must not leave its
-   * data in another.
-   */
+  /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
   #forget(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED') return
     const event: ServerEvent = { event: 'revoked', data: { reason: refusal.message } }
     for (const root of this.#store.begin({}, false)) {
-      this.#subscriptions.tell(root, event)
-      this.#notifier.add(this.#told, event)
+      this.#subscriptions.notify(root, event)
+      this.#notifier.add(this.#notify, event)
     }
   }
 
@@ -285,7 +287,9 @@ export class Client<T = Model> {
     for (const answer of waiters) answer(over ? error : undefined)
   }
 
-  /** Calls what the application gave, so that nothing it throws gets into the client's way. */
+  /**
+   * Calls a function of the application. Errors of that function are reported, and do not disturb the client.
+   */
   #call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
     try {
       callback?.(...args)
@@ -298,7 +302,7 @@ export class Client<T = Model> {
     }
   }
 
-  /** Tells of a mistake of the application's, which must not go unseen. */
+  /** Reports a mistake of the application. Without `onError` the console shows the mistake. */
   #report(error: ParticleError): void {
     const { onError } = this.#options
     if (onError) this.#call(onError, error)

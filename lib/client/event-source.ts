@@ -17,8 +17,8 @@ export type EventSourceConstructor = new (
 const HINT = 'An EventSource does not say why. Does a proxy pass /handshake on and not /stream?'
 
 /**
- * Opens a stream by an EventSource. It is closed after a loss, so that it does not reconnect by itself with
- * a used ticket.
+ * Opens a stream by an EventSource. Closes the EventSource after a loss, because its own reconnect would use
+ * the same ticket again.
  *
  * @param address with the ticket and the position in its query, since an EventSource can't set headers
  * @returns a function that closes the stream
@@ -33,12 +33,14 @@ export function openEventSource(
   let last = ''
   const receive = (event: Event) => {
     const { type, data, lastEventId } = event as MessageEvent
-    // The server's `error` event goes by the same name as a lost connection.
+    // A lost connection dispatches an event without data, and has the same name as the server's `error`
+    // event.
     if (typeof data !== 'string') {
       sink.lost({ error: new ParticleError('UNAVAILABLE', 'The stream is not open (any more).'), hint: HINT })
       return
     }
-    // By the standard, an event without an id repeats the last id; a position must not outlive its event.
+    // By the standard, an event without an id repeats the last id. A repeated id is dropped, because the
+    // position belongs to its own event only.
     const id = lastEventId === last ? '' : lastEventId
     last = lastEventId
     sink.event(type, data, id)

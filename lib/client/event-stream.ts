@@ -24,8 +24,8 @@ const HINTS = {
 }
 
 /**
- * Opens a stream by `fetch`, which can set headers and read a refusal. All events of a chunk are delivered
- * synchronously, so that the client can notify once for them.
+ * Opens a stream by `fetch`, which can set headers and read a refusal. Delivers all events of a chunk
+ * synchronously, so that the client can notify its listeners once.
  *
  * @returns a function that closes the stream
  */
@@ -39,7 +39,7 @@ export function openEventStream(request: StreamRequest, sink: Sink): () => void 
   return () => controller.abort()
 }
 
-/** Reads a stream to its end, and resolves to how it ended. */
+/** Reads a stream to its end. Resolves to the reason of the end. */
 async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Promise<Failure> {
   const { fetch, address, clock, inBody } = request
   const asked = `${inBody ? 'POST' : 'GET'} ${address}`
@@ -85,9 +85,9 @@ function initOf({ token, position, inBody, credentials }: StreamRequest): Reques
 
 async function refusalOf(asked: string, response: Response, now: number): Promise<Failure> {
   const failure = await failureOf(asked, response, 'text/event-stream', now)
-  // Only a handshake can refuse the identity.
+  // Asks for a new handshake, because only a handshake can refuse the identity.
   if (response.status === 401 || failure.error.code === 'UNAUTHORIZED')
     return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
-  // A server that is full or closing needs no hint.
+  // Keeps the plain failure of a full or closing server: a hint would mislead.
   return failure.own && failure.error.code === 'UNAVAILABLE' ? failure : { ...failure, hint: HINTS.other }
 }

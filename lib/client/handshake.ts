@@ -1,11 +1,11 @@
 import { ParticleError } from '../errors.ts'
 import type { Clock, Transport } from './transport.ts'
 
-/** Limits the time of a handshake, in milliseconds. */
-const PATIENCE = 30_000
+/** Limits the duration of a handshake, in milliseconds. */
+const HANDSHAKE_TIMEOUT_MS = 30_000
 
 /** Holds the parameters of a handshake. */
-export interface Presenting {
+export interface HandshakeOptions {
   transport: Transport
   clock: Clock
   /** The identity to present. */
@@ -17,23 +17,25 @@ export interface Presenting {
  *
  * @returns whether the open stream continues under the new token
  * @throws the errors of the transport and of the identity; ParticleError `UNAVAILABLE` after a time-out or
- *   the end
+ *   the abort
  */
 export async function handshake(
-  { transport, clock, identity }: Presenting,
+  { transport, clock, identity }: HandshakeOptions,
   end: AbortSignal,
 ): Promise<boolean> {
   const controller = new AbortController()
   const { signal } = controller
-  let giveUp = () => {}
+  let cancelHandshake = () => {}
   const over = new Promise<never>((_resolve, reject) => {
-    giveUp = () => {
+    cancelHandshake = () => {
       controller.abort()
-      reject(new ParticleError('UNAVAILABLE', `The handshake had no answer within ${PATIENCE} ms.`))
+      reject(
+        new ParticleError('UNAVAILABLE', `The handshake had no answer within ${HANDSHAKE_TIMEOUT_MS} ms.`),
+      )
     }
   })
-  end.addEventListener('abort', giveUp)
-  const cancel = clock.after(PATIENCE, giveUp)
+  end.addEventListener('abort', cancelHandshake)
+  const cancel = clock.after(HANDSHAKE_TIMEOUT_MS, cancelHandshake)
   const present = async () => {
     const presented = await identity()
     return signal.aborted ? over : transport.handshake(presented, signal)
@@ -42,6 +44,6 @@ export async function handshake(
     return await Promise.race([present(), over])
   } finally {
     cancel()
-    end.removeEventListener('abort', giveUp)
+    end.removeEventListener('abort', cancelHandshake)
   }
 }

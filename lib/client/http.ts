@@ -17,14 +17,19 @@ export interface HttpOptions {
 }
 
 /** Limits a token in a header, in bytes: servers commonly accept 8 KB of headers in all. */
-const LONGEST_HEADER = 3500
+const MAX_HEADER_BYTES = 3500
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
 const WITHOUT_COOKIES =
   '. The browser sent no cookies: name the origin of this page in allowOrigin, and in cors() with credentials'
-/** Limits the age of a ticket, in milliseconds: the server's 15 s less the latency. */
-const TICKET_TTL = 10_000
+/**
+ * Limits the age of a ticket, in milliseconds. The server accepts a ticket for 15 s; the rest is for latency.
+ */
+const TICKET_TTL_MS = 10_000
 
-/** Makes handshakes by `fetch`, and opens streams by `fetch` or an EventSource. The default transport. */
+/**
+ * Makes handshakes by `fetch`, and opens streams by `fetch` or an EventSource. A client uses this transport
+ * by default.
+ */
 export class HttpTransport implements Transport {
   heartbeat: number | undefined
   readonly #options: HttpOptions
@@ -32,17 +37,18 @@ export class HttpTransport implements Transport {
   #credentials: RequestCredentials = 'include'
   #token: string | undefined
   #expires = 0
-  /** Goes into the address of an EventSource, once. */
+  /** The ticket for the address of the next EventSource. A ticket opens one stream. */
   #ticket: string | undefined
   /** Whether this token has opened a stream. */
   #proven = false
-  /** Whether the token goes in a body because something on the way rejects the header. */
+  /** Whether the token goes in a body. Some proxies reject a foreign `Authorization` header. */
   #inBody = false
 
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base } = options
-    // The page's own origin, where it has one: that of a sandboxed frame is not its address's.
+    // Uses the page's real origin where there is one, since the origin of a sandboxed frame differs from its
+    // address.
     this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))
   }
 
@@ -67,17 +73,19 @@ export class HttpTransport implements Transport {
     this.heartbeat = heartbeat
     if (EventSource) {
       this.#ticket = /[?&]token=([^&]+)/.exec(stream)?.[1] ?? token
-      this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL)
+      this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL_MS)
     }
     return live === true
   }
 
-  /** Tells where a refusal may be due to cookies that the browser kept back: the status alone would not. */
+  /**
+   * Adds a hint to a refusal that may be due to blocked cookies. The status alone does not show that cause.
+   */
   async #refusal(address: string, response: Response): Promise<Failure> {
     const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
     if (failed.type !== 'denied' || this.#credentials !== 'omit') return failed
     const { code, message } = failed.error
-    return { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), news: 1 }
+    return { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), reportAfter: 1 }
   }
 
   open(position: string, sink: Sink): () => void {
@@ -90,7 +98,7 @@ export class HttpTransport implements Transport {
       const withCredentials = this.#foreign && this.#credentials === 'include'
       return openEventSource(EventSource, routeOf(url, 'stream', query), withCredentials, sink)
     }
-    const inBody = this.#inBody || token.length > LONGEST_HEADER
+    const inBody = this.#inBody || token.length > MAX_HEADER_BYTES
     const request = {
       address: routeOf(url, 'stream'),
       credentials: this.#credentials,
@@ -109,7 +117,7 @@ export class HttpTransport implements Transport {
           sink.opened()
         },
         lost: (error) => {
-          // A proxy with a login of its own takes the header for that: tries the other way next time.
+          // Sends the token the other way next time. A proxy with its own login takes the header for its own.
           const { hint, token: previous } = error as Failure
           if (!opened && !this.#proven && hint) this.#inBody = !inBody
           if (previous && token === this.#token) this.#token = previous
@@ -124,7 +132,10 @@ export class HttpTransport implements Transport {
     this.#expires = Date.parse(expiresAt)
   }
 
-  /** Posts the handshake with cookies, or without where the server accepts any origin but no cookies. */
+  /**
+   * Posts the handshake with cookies. Falls back to a request without cookies for a server that accepts any
+   * origin.
+   */
   async #post(address: string, body: string, signal: AbortSignal): Promise<Response> {
     const { fetch } = this.#options
     const send = (credentials: RequestCredentials) =>
@@ -141,10 +152,10 @@ export class HttpTransport implements Transport {
       const failure = networkFailure(`POST ${address}`, cause, this.#foreign ? QUESTION : '')
       if (!this.#foreign || this.#credentials === 'omit' || signal.aborted) throw failure
       const bare = await send('omit').catch(() => undefined)
-      // One answer without cookies proves little: the network may have come back in between.
+      // Tries once more with cookies, because the network may have come back between the two requests.
       const again = bare && (await send('include').catch(() => undefined))
       if (again) return again
-      if (!bare) throw this.#token === undefined ? { ...failure, news: 2 } : failure
+      if (!bare) throw this.#token === undefined ? { ...failure, reportAfter: 2 } : failure
       this.#credentials = 'omit'
       return bare
     }

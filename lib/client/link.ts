@@ -2,29 +2,29 @@ import { type ErrorCode, ParticleError } from '../errors.ts'
 import { decode } from '../protocol/decode.ts'
 import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
-import { handshake, type Presenting } from './handshake.ts'
-import { News } from './news.ts'
+import { FailureReporter } from './failure-reporter.ts'
+import { type HandshakeOptions, handshake } from './handshake.ts'
 import { Renewal } from './renewal.ts'
 import { type Happening, INITIAL, next, type Phase, type State, type Status, statusOf } from './state.ts'
 import { Stream } from './stream.ts'
 import { failure } from './transport.ts'
 
-/** Limits the silence of a doubted stream, and the time of a quiet replacement, in milliseconds. */
-const DOUBT = 2000
+/** Limits the silence of a doubted stream and the duration of a quiet replacement, in milliseconds. */
+const DOUBT_TIMEOUT_MS = 2000
 /**
- * Sets the age from which a lost stream is replaced at once, in milliseconds; a younger one could cause a
- * tight loop.
+ * Sets the age from which a lost stream is replaced at once, in milliseconds. Replacing younger streams at
+ * once could cause a tight loop.
  */
-const GOOD = 1000
+const MIN_GOOD_AGE_MS = 1000
 
-/** Lists the phases in which a stream, or an attempt at one, can be doubted. */
+/** Lists the phases with a stream, or an attempt at one, that can be doubted. */
 const ACTIVE: readonly Phase[] = ['handshaking', 'opening', 'waiting', 'ready']
 
-/** Holds the parameters of a link. Only `apply` and `identity` may throw. */
-export interface LinkOptions extends Presenting {
+/** Configures a link. Only `apply` and `identity` may throw. */
+export interface LinkOptions extends HandshakeOptions {
   random: () => number
   /**
-   * Applies an event to the model and returns whether that is complete; throws where the event can't be
+   * Applies an event to the model and returns whether the model is complete. Throws when the event can't be
    * applied.
    */
   apply: (event: ServerEvent) => boolean
@@ -33,14 +33,25 @@ export interface LinkOptions extends Presenting {
   onDebug: (message: string) => void
 }
 
-/** Keeps the connection with a server up: runs the state machine's decisions. */
+/**
+ * Keeps the connection with a server open. `next` (state.ts, with a drawing of the phases) decides the phase,
+ * and this class does the work of each phase:
+ *
+ *    happening --> #step: next(state, happening) --> handshaking: #handshake()  answered, failed, denied
+ *        ^                                           opening:     #open()       opened, lost, #receive()
+ *        |                                           delaying:    #delay()      retry
+ *        +------------------- the work reports its result as the next happening -------------------+
+ *
+ * Each phase sets `#end`, which stops its work. `#step` calls `#end` when a new phase replaces the work,
+ * except for `waiting` and `ready`, which continue the stream of `opening`.
+ */
 export class Link {
-  /** Why the server refused, once it did. */
+  /** The reason of the server's refusal, once the server has refused. */
   refusal: ParticleError | undefined
   readonly #options: LinkOptions
-  readonly #news: News
+  readonly #reporter: FailureReporter
   #state: State = INITIAL
-  /** The last position after which the model was complete; a new stream continues from it. */
+  /** The last position at which the model was complete. A new stream continues from this position. */
   #position = ''
   /** Whether the server has said on this stream that the model is complete. */
   #settled = false
@@ -52,14 +63,14 @@ export class Link {
   #wait = 0
   #stream: Stream | undefined
   #renewal: Renewal | undefined
-  /** Ends the work of the current phase. */
+  /** Stops the work of the current phase. */
   #end = () => {}
   #endDoubt: (() => void) | undefined
   #endQuiet: (() => void) | undefined
 
   constructor(options: LinkOptions) {
     this.#options = options
-    this.#news = new News(options.onError)
+    this.#reporter = new FailureReporter(options.onError)
   }
 
   get status(): Status {
@@ -70,7 +81,7 @@ export class Link {
     this.#step({ type: 'start' })
   }
 
-  /** Closes the stream and keeps the position, until every party that paused has resumed. */
+  /** Closes the stream and keeps the position until every party that paused has resumed. */
   pause(by: 'user' | 'page'): void {
     this.#pausing.add(by)
     this.#step({ type: 'pause', quiet: by === 'page' && this.#pausing.size === 1 })
@@ -81,14 +92,14 @@ export class Link {
     if (this.#pausing.delete(by) && this.#pausing.size === 0) this.#again('resume')
   }
 
-  /** Ends a delay; replaces an open stream that gives no sign of life within 2 s. */
+  /** Ends a delay, or replaces an open stream that stays silent for 2 s. */
   doubt(): void {
     const { phase } = this.#state
     if (phase === 'delaying') this.#again('retry')
     if (!ACTIVE.includes(phase)) return
     const stream = this.#stream
     const signs = stream?.signs
-    this.#endDoubt ??= this.#options.clock.after(DOUBT, () => {
+    this.#endDoubt ??= this.#options.clock.after(DOUBT_TIMEOUT_MS, () => {
       this.#endDoubt = undefined
       if (stream?.signs === signs) this.#again('reopen')
     })
@@ -117,7 +128,7 @@ export class Link {
       end()
     }
     if (quiet && phase !== 'paused') {
-      this.#endQuiet ??= this.#options.clock.after(DOUBT, () => this.#step({ type: 'late' }))
+      this.#endQuiet ??= this.#options.clock.after(DOUBT_TIMEOUT_MS, () => this.#step({ type: 'late' }))
     } else {
       this.#endQuiet?.()
       this.#endQuiet = undefined
@@ -127,7 +138,7 @@ export class Link {
       this.#options.onDebug(`${before} -> ${status}`)
       this.#options.onStatus(status)
     }
-    // A listener of the status may have closed the client.
+    // Stops here when a listener of the status has closed the client.
     if (this.#state !== state || goesOn) return
     if (phase === 'handshaking') this.#handshake()
     if (phase === 'opening') this.#open()
@@ -177,7 +188,7 @@ export class Link {
     stream.open(transport, this.#position, {
       opened: () => {
         this.#fresh = false
-        this.#news.opened()
+        this.#reporter.opened()
         this.#step({ type: 'opened' })
       },
       event: (name, data, id) => this.#receive(name, data, id),
@@ -186,7 +197,8 @@ export class Link {
   }
 
   /**
-   * Handles a failure of the current phase, or of a renewal beside it (without `type`).
+   * Handles a failure of the current phase, or of a renewal (without `type`), which leaves the phase as it
+   * is.
    *
    * @returns the minimum delay that the server asked for, in milliseconds
    */
@@ -194,15 +206,15 @@ export class Link {
     const failed = failure(cause)
     const { error, wait = 0, hint } = failed
     const { phase, attempt } = this.#state
-    const news = this.#news
+    const reporter = this.#reporter
     this.#options.onDebug(error.message)
     if (failed.type === 'denied') {
       this.refusal = error
       if (error.code === 'UNAUTHORIZED') this.#options.onError(error)
     }
-    if (phase !== 'opening' || hint === undefined) news.failed(failed, attempt + 1)
-    else if (this.#fresh) news.unopened(failed)
-    const good = this.#settled && (this.#stream?.age ?? 0) >= GOOD
+    if (phase !== 'opening' || hint === undefined) reporter.failed(failed, attempt + 1)
+    else if (this.#fresh) reporter.unopened(failed)
+    const good = this.#settled && (this.#stream?.age ?? 0) >= MIN_GOOD_AGE_MS
     const ended = failed.type === 'ended'
     const next =
       failed.type && !ended ? failed.type : good && type === 'lost' ? (ended ? 'ended' : 'dropped') : type
@@ -219,7 +231,7 @@ export class Link {
       event = decode(name, data, id)
       if (event) this.#take(event, id)
     } catch (error) {
-      // The model may be wrong from here on: only a clean start helps.
+      // Starts over without a position, because the model may be wrong.
       this.#position = ''
       this.#options.onError(failure(error).error)
       this.#step({ type: 'broken' })
@@ -236,7 +248,7 @@ export class Link {
         this.#renewal?.ask()
         break
       case 'error':
-        this.#hear(event.data)
+        this.#reportServerError(event.data)
         break
       case 'revoked':
         this.#fail(new ParticleError('UNAUTHORIZED', `Revoked: ${event.data.reason}`), 'lost')
@@ -244,7 +256,7 @@ export class Link {
       case 'ready':
         apply(event)
         this.#settled = true
-        this.#news.over()
+        this.#reporter.over()
         this.#step({ type: 'complete' })
         break
       case 'ping':
@@ -255,12 +267,12 @@ export class Link {
     if (id) this.#position = id
   }
 
-  /** Handles an error that the server reports. */
-  #hear({ code, message }: { code: string; message: string }): void {
-    // No handshake came before the token's end, as after a sleep: another one mends that.
+  /** Handles an error event of the server. */
+  #reportServerError({ code, message }: { code: string; message: string }): void {
+    // Makes a new handshake: the token has expired before a renewal, as after a sleep.
     if (code === 'TOKEN_EXPIRED')
       this.#fail({ error: new ParticleError('UNAUTHORIZED', message), type: 'unauthorized' })
-    // A newer server may have codes that this client does not know; they still tell most.
+    // Passes unknown codes on, because a newer server may have more codes.
     else this.#options.onError(new ParticleError(code as ErrorCode, message))
   }
 
@@ -279,7 +291,8 @@ export class Link {
         return
       }
     }
-    // Until the new data has arrived, the old position would claim too much.
+    // Forgets the old position until the new data has arrived. A client without that data is not at the
+    // position.
     if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) {
       this.#position = ''
       this.#step({ type: 'late' })

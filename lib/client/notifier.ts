@@ -2,29 +2,29 @@ import type { ServerEvent } from '../protocol/messages.ts'
 import type { Clock } from './transport.ts'
 
 /**
- * How often listeners are called.
+ * Sets how often listeners are called.
  *
- * - `frame`: once for all that arrived together, and in a visible page at most once a frame of the screen.
- * - `batch`: once for all that arrived together.
- * - `event`: once for each event, in the moment in which it is applied.
+ * - `frame`: once per frame of a visible page, elsewhere once per batch.
+ * - `batch`: once for all events that arrived together.
+ * - `event`: once for each event, at the moment the event is applied.
  */
 export type Notify = 'frame' | 'batch' | 'event'
 
-/** The values of {@link Notify}. */
+/** Lists the values of {@link Notify}. */
 export const NOTIFY: readonly Notify[] = ['frame', 'batch', 'event']
 
 export const DEFAULT_NOTIFY: Notify = 'frame'
 
 /**
- * Calls back before the next frame is painted. Returns what cancels the call, or `undefined` where no frame
- * is to be expected: the page is hidden, or there is none.
+ * Calls back before the next frame is painted. Returns a function that cancels the call, or `undefined`
+ * without a visible page.
  */
 export type RequestFrame = (callback: () => void) => (() => void) | undefined
 
-/** Takes the events that its listener has not been told of yet, in order, and the last of them. */
+/** Receives the last event and all events since the last call, in order. */
 export type Target = (last: ServerEvent, events: readonly ServerEvent[]) => void
 
-/** What a notifier is made of. */
+/** Configures a notifier. */
 export interface NotifierOptions {
   notify: Notify
   clock: Clock
@@ -32,38 +32,38 @@ export interface NotifierOptions {
 }
 
 /**
- * For how long a frame is waited for, in milliseconds. A page that gets hidden meanwhile, or a frame that is
- * scrolled out of sight, counts as visible and yet has none.
+ * Limits the wait for a frame, in milliseconds. A page that gets hidden meanwhile, or an iframe scrolled out
+ * of sight, counts as visible but paints no frame.
  */
 const FRAME_TIMEOUT_MS = 1000
 
-/** Asks the page for its next frame. */
+/** Requests the page's next frame. */
 export const requestFrame: RequestFrame = (callback) => {
   const { document, requestAnimationFrame, cancelAnimationFrame } = globalThis
-  // A hidden page is not painted, and would not call back before it is shown again.
+  // Skips hidden pages, which paint no frame until they are shown again.
   if (document?.visibilityState !== 'visible' || !requestAnimationFrame) return undefined
   const handle = requestAnimationFrame(() => callback())
   return () => cancelAnimationFrame(handle)
 }
 
 /**
- * Gathers events for listeners and calls each listener once for all that arrived together. Events of one
- * network chunk are applied in one go, so that a microtask comes after the last of them.
+ * Gathers events and calls each listener once for all events that arrived together. All events of one network
+ * chunk are applied in one task, so a microtask runs after the last of them.
  */
 export class Notifier {
   readonly #options: NotifierOptions
-  /** The events that each target has not been told of. */
+  /** The pending events of each target. */
   #due = new Map<Target, { last: ServerEvent; events: ServerEvent[] }>()
-  /** Calls that are being made. */
+  /** The calls of the current flush. */
   readonly #calls: (() => void)[] = []
-  /** Cancels the flush that is scheduled. */
+  /** Cancels the scheduled flush. */
   #cancel: (() => void) | undefined
 
   constructor(options: NotifierOptions) {
     this.#options = options
   }
 
-  /** Keeps an event for a target and schedules the call. */
+  /** Keeps an event for a target, and schedules the call. */
   add(target: Target, event: ServerEvent): void {
     const events = this.#due.get(target)?.events ?? []
     events.push(event)
@@ -73,8 +73,8 @@ export class Notifier {
   }
 
   /**
-   * Calls all targets that are due, now. A target may flush in its turn: then those that are left are called
-   * before that flush returns. A target must not throw.
+   * Calls all targets with pending events. A target may flush too: that inner flush makes all remaining calls
+   * before it returns. A target must not throw.
    */
   flush(): void {
     this.#cancel?.()

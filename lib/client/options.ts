@@ -10,62 +10,61 @@ import type { Register } from './register.ts'
 import type { Status } from './state.ts'
 
 /**
- * What a client can be told. All of it is optional. `T` is the shape of the model, or the type of the
- * server's options.
+ * Configures a client. Every option is optional. `T` is the shape of the model, or the type of the server's
+ * options.
  */
 export interface ClientOptions<T = Model> {
   /**
-   * Where the server's middleware is. Default: `/particle` on the page's own origin; outside of a browser
-   * it must be absolute (`https://example.com/particle`).
+   * The address of the server's middleware. Default: `/particle` on the page's own origin. Outside of a
+   * browser the address must be absolute (`https://example.com/particle`).
    */
   url?: string | URL
   /**
-   * Who the user is: any JSON for the server's `identityLookup`, or a function that gives it (or a promise of
-   * it), called at every handshake.
+   * The user's identity: any JSON for the server's `identityLookup`, or a function that returns that JSON or
+   * a promise of it. The function is called at every handshake.
    */
   identity?: unknown
   /**
-   * Called after changes of the model, as often as `notify` says; never while a root is half there. `data`
-   * is the model as it is now, without the roots whose documents are not there yet; `event` the last event
-   * that changed it, `events` all since the last call.
+   * Called after changes of the model, as often as `notify` says, and never with a half loaded root. `data`
+   * is the current model, without roots whose documents have not arrived. `event` is the last event that
+   * changed the model, `events` are all events since the last call.
    */
   onData?: (data: PartialModelOf<T>, event: ServerEvent, events: readonly ServerEvent[]) => void
   /**
-   * How often `onData` and the listeners of `on` and `subscribe` are called: once for each `event`; once
-   * for each `batch` of events that arrived together; or, in a visible page, at most once a `frame` of the
-   * screen, and elsewhere once for each batch. The model itself is always current, and listeners are called
-   * of what is left before the client gets ready and before `close()` ends. Default: `'frame'`.
+   * Sets how often `onData` and the listeners of `on` and `subscribe` are called. `event` calls them for each
+   * event, `batch` once for all events that arrived together. `frame` calls them at most once per frame of a
+   * visible page, and once per batch elsewhere. The model itself is always current. Pending calls are made
+   * before the client gets ready and before `close()` returns. Default: `'frame'`.
    */
   notify?: Notify
   /** Called when the status has changed. */
   onStatus?: (status: Status) => void
-  /** Called with what is good to know when something does not work. */
+  /** Called with messages that help to find a fault. */
   onDebug?: (message: string) => void
   /**
-   * Called with what went wrong on the way; the client goes on by itself where that can help. Default: only
-   * mistakes of the page (a callback that threw, a pattern that nothing can touch) are printed, by
-   * `console.error`.
+   * Called with every error. The client retries by itself where a retry can help. Default: `console.error`
+   * for mistakes of the page only (a callback that threw, a pattern that nothing can touch).
    */
   onError?: (error: ParticleError) => void
   /**
-   * An own way to the server, or a mock of one, in place of `url`: `(identity, receiver, done) =>
-   * server.register(identity, receiver, done)`.
+   * Replaces `url` by an own transport or a mock: `(identity, receiver, done) => server.register(identity,
+   * receiver, done)`.
    */
   onRegister?: Register
   /**
-   * Opens the streams: the platform's own EventSource, or a polyfill where `fetch` can't stream (React
-   * Native). Default: none, streams are read by `fetch`. An EventSource can't set headers, so a handshake
-   * precedes each of its streams, and the address holds a ticket that is good once.
+   * Opens the streams by the platform's own EventSource, or by a polyfill where `fetch` can't stream (React
+   * Native). An EventSource can't set headers, so a handshake precedes each stream, and the address holds a
+   * ticket for a single use. Default: none, streams are read by `fetch`.
    */
   EventSource?: EventSourceConstructor
   /**
-   * Replaces the platform's `fetch` for handshakes and streams. The `body` of its answers must be readable
+   * Replaces the platform's `fetch` for handshakes and streams. The `body` of its responses must be readable
    * as it arrives, unless `EventSource` is given.
    */
   fetch?: typeof globalThis.fetch
 }
 
-/** The options that are functions. */
+/** Lists the options that must be functions. */
 const FUNCTIONS: readonly string[] = [
   'onData',
   'onStatus',
@@ -78,19 +77,22 @@ const FUNCTIONS: readonly string[] = [
 
 const NAMES: readonly string[] = ['url', 'identity', 'notify', ...FUNCTIONS]
 
-/** @throws ParticleError `INVALID_OPTION` with a sentence that says what was meant */
+/**
+ * Checks the names and types of a client's options.
+ *
+ * @throws ParticleError `INVALID_OPTION` that names the option and the likely intention
+ */
 export function checkOptions(options: ClientOptions<never>): void {
   if (typeof options !== 'object' || options === null)
     invalid(`A client takes an object of options, such as { url: '/particle' }: ${describeGiven(options)}.`)
   for (const [name, value] of Object.entries(options)) {
     if (!NAMES.includes(name)) {
       const meant = nearest(name, NAMES)
-      invalid(
-        `The option "${name}" is not known; ${meant ? `"${meant}" was probably meant` : `known are ${NAMES.join(', ')}`}.`,
-      )
+      const hint = meant ? `"${meant}" was probably meant` : `known are ${NAMES.join(', ')}`
+      invalid(`The option "${name}" is not known; ${hint}.`)
     }
     if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function') {
-      invalid(`The option ${name} must be a function.`)
+      invalid(`The option ${name} must be a function: pass one or leave the option out.`)
     }
   }
   const { onRegister, url, EventSource, fetch, notify } = options
@@ -102,7 +104,11 @@ export function checkOptions(options: ClientOptions<never>): void {
   }
 }
 
-/** @throws ParticleError `INVALID_OPTION`, always */
+/**
+ * Throws an error about an option.
+ *
+ * @throws ParticleError `INVALID_OPTION`, always
+ */
 export function invalid(message: string): never {
   throw new ParticleError('INVALID_OPTION', message)
 }

@@ -1,12 +1,12 @@
 import type { Clock } from './transport.ts'
 
-/** Receives the events of a page's life. */
+/** Receives the events of a page's lifecycle. */
 export interface PageListener {
-  /** The page is left, enters the back/forward cache, or is frozen. */
+  /** Handles a page that is left, frozen, or put into the back/forward cache. */
   hide(): void
-  /** The page is shown or thawed again. */
+  /** Handles a page that is shown or thawed again. */
   show(): void
-  /** The network may have been lost or replaced. */
+  /** Handles a possible loss or change of the network. */
   doubt(): void
 }
 
@@ -17,16 +17,16 @@ export interface Page {
   document?: EventTarget & { readonly visibilityState: string }
 }
 
-/** Sets how long a page must have been hidden for its stream to be doubted, in milliseconds. */
-const HIDDEN = 30_000
-/** Sets how often the page looks for a sleep of the machine, in milliseconds. */
-const TICK = 3000
-/** Sets how late a timer must be to count as a sleep, in milliseconds. */
-const SLEPT = 10_000
+/** Sets the minimum time a page is hidden before its stream is doubted, in milliseconds. */
+const MIN_HIDDEN_MS = 30_000
+/** Sets the interval of the check for a sleep of the machine, in milliseconds. */
+const TICK_MS = 3000
+/** Sets the minimum lateness of a timer that counts as a sleep, in milliseconds. */
+const MIN_SLEEP_MS = 10_000
 
 /**
- * Watches the page, where there is one. The streams of pages in the back/forward cache would take up the
- * browser's connections, and no event tells of a stream that died while the machine slept.
+ * Watches the page's lifecycle. The streams of pages in the back/forward cache would use up the browser's
+ * connections, and no event reports a stream that died while the machine slept.
  *
  * @returns a function that ends the watch
  */
@@ -39,9 +39,9 @@ export function watchPage(listener: PageListener, clock: Clock, page: Page = glo
   const tick = () => {
     const before = clock.now()
     const seen = hiddenAt === undefined
-    cancel = clock.after(TICK, () => {
-      // Browsers delay the timers of a hidden page.
-      if (seen && hiddenAt === undefined && clock.now() - before > TICK + SLEPT) listener.doubt()
+    cancel = clock.after(TICK_MS, () => {
+      // Ignores hidden pages, because browsers delay their timers.
+      if (seen && hiddenAt === undefined && clock.now() - before > TICK_MS + MIN_SLEEP_MS) listener.doubt()
       tick()
     })
   }
@@ -58,7 +58,7 @@ export function watchPage(listener: PageListener, clock: Clock, page: Page = glo
   const turn = () => {
     const since = hiddenAt
     hiddenAt = isHidden() ? clock.now() : undefined
-    if (since !== undefined && !isHidden() && clock.now() - since >= HIDDEN) listener.doubt()
+    if (since !== undefined && !isHidden() && clock.now() - since >= MIN_HIDDEN_MS) listener.doubt()
   }
   const listeners: [target: Page | EventTarget | undefined, type: string, listener: () => void][] = [
     [page, 'pagehide', hide],

@@ -5,8 +5,8 @@ import { parsePath } from '../model/path.ts'
 import type { WireManifest } from '../protocol/messages.ts'
 
 /**
- * Splits a pattern such as `users.address.*` into its segments: `*` stands for one segment of a path, `**`
- * for any number of them.
+ * Splits a pattern such as `users.address.*` into its segments. `*` stands for one segment of a path, `**`
+ * for any number of segments.
  *
  * @throws ParticleError `INVALID_OPTION`
  */
@@ -22,8 +22,8 @@ export function parsePattern(pattern: string): string[] {
 }
 
 /**
- * Whether what happened at `path` touches the pattern: it matches, or the path is a parent of what could
- * match.
+ * Checks whether a change at `path` touches the pattern. A change of a parent touches all paths under the
+ * parent.
  */
 function touches(pattern: readonly string[], path: readonly string[], from = 0, at = 0): boolean {
   if (at === path.length) return true
@@ -36,7 +36,7 @@ function touches(pattern: readonly string[], path: readonly string[], from = 0, 
   )
 }
 
-/** The paths that an operation writes to, as segments; those by id count as one each. */
+/** Returns the paths that an operation writes to, as segments. An element named by its id is one segment. */
 function paths(operation: Operation): string[][] {
   if (operation.operation === 'noop') return []
   const written =
@@ -51,8 +51,8 @@ function paths(operation: Operation): string[][] {
 }
 
 /**
- * Tells for one change of a root which patterns it touches. A root's own name is touched by all that happens
- * to the root; without operations (the root was replaced as a whole) so is every pattern of the root.
+ * Returns a function that checks which patterns one change of a root touches. All changes touch the root's
+ * own name. A change without operations replaces the whole root, and touches all patterns of the root.
  */
 export function touchTest(
   root: string,
@@ -64,8 +64,8 @@ export function touchTest(
 }
 
 /**
- * Tells, in a sentence, that nothing of the roots and fields that may be seen can ever touch a pattern, and
- * which name was probably meant; `undefined` where something can.
+ * Returns a sentence about a pattern that no visible root or field can ever touch, with the name that was
+ * probably meant. Returns `undefined` for a pattern that can be touched.
  */
 export function unmatched(
   pattern: string,
@@ -81,7 +81,8 @@ export function unmatched(
   const misses = touched.map((root) => missing(roots[root] ?? true, segments.slice(root.split('.').length)))
   const miss = misses[0]
   if (!miss || misses.includes(undefined)) return undefined
-  return `Nothing can touch the pattern "${pattern}": the manifest has no field "${miss.name}"; ${meant(miss.name, miss.known)}.`
+  const hint = meant(miss.name, miss.known)
+  return `Nothing can touch the pattern "${pattern}": the manifest has no field "${miss.name}"; ${hint}.`
 }
 
 function meant(name: string, known: readonly string[]): string {
@@ -96,7 +97,10 @@ interface Miss {
   known: readonly string[]
 }
 
-/** The first name of a pattern that a manifest does not list; `undefined` where it can be touched. */
+/**
+ * Finds the first name of a pattern that a manifest does not list. Returns `undefined` when the pattern can
+ * be touched.
+ */
 function missing(manifest: WireManifest, pattern: readonly string[], within = false): Miss | undefined {
   const [name, ...rest] = pattern
   if (name === undefined || manifest === true || name === '**') return undefined
@@ -107,7 +111,7 @@ function missing(manifest: WireManifest, pattern: readonly string[], within = fa
     if (!miss) return undefined
     misses.push(miss)
   }
-  // A manifest says nothing of the positions of arrays.
+  // Skips the positions of arrays, which manifests do not list.
   if (within && (name === '*' || /^\d+$|^\[.*\]$/.test(name))) {
     const miss = missing(manifest, rest, true)
     if (!miss) return undefined

@@ -1,18 +1,21 @@
 import type { Sink, Transport } from './transport.ts'
 
-/** Takes one event: its name, its data (never changed by the client) and the position after it. */
+/** Receives one event: its name, its data (never changed by the client) and the position after the event. */
 export type Receiver = (name: string, data: object, id?: string) => void
 
-/** Tells that there is nothing more to come: without an error that the registration went well. */
+/**
+ * Ends the registration's start: without an error when the registration succeeded, with an error when it
+ * failed.
+ */
 export type Done = (error?: unknown) => void
 
-/** What ends a registration. */
+/** Ends a registration. */
 export type Stop = () => unknown
 
 /**
- * An own way to a server, or a mock of one: hands each event to `receiver`. An error handed to `done`, thrown
- * or rejected with `code: 'UNAUTHORIZED'` (or one of the `INVALID_` codes) is a refusal; after any other the
- * client comes back.
+ * Connects the client by an own transport or a mock, and passes each event to `receiver`. An error with
+ * `code: 'UNAUTHORIZED'` (or one of the `INVALID_` codes) refuses the client, whether passed to `done`,
+ * thrown or rejected. After any other error the client connects again.
  */
 export type Register = (
   identity: unknown,
@@ -20,7 +23,7 @@ export type Register = (
   done: Done,
 ) => undefined | Stop | Promise<undefined | Stop> | unknown
 
-/** The transport that `onRegister` makes. */
+/** Adapts the option `onRegister` to the interface of a transport. */
 export class RegisterTransport implements Transport {
   readonly heartbeat = undefined
   readonly expired = true
@@ -42,7 +45,7 @@ export class RegisterTransport implements Transport {
     const registered = new Promise((resolve) => resolve(this.#register(this.#identity, receiver, done)))
     registered.catch(sink.lost)
     return () => {
-      // What the other side has to say about its end is of no interest any more.
+      // Ignores errors of `stop`, because the stream has ended already.
       registered.then((stop) => typeof stop === 'function' && stop()).catch(() => {})
     }
   }

@@ -1,21 +1,21 @@
 import { backoff } from './backoff.ts'
 import type { Clock } from './transport.ts'
 
-/** Holds the parameters of a renewal. */
+/** Configures a renewal. */
 export interface RenewalOptions {
   clock: Clock
   random: () => number
-  /** Makes a handshake; resolves to whether the open stream continues under the new token. */
+  /** Makes a handshake. Resolves to whether the open stream continues under the new token. */
   present: (signal: AbortSignal) => Promise<boolean>
-  /** Replaces the open stream by another one. */
+  /** Replaces the open stream by a new one. */
   replace: () => void
-  /** Handles a failure; returns the minimum delay before the next try, in milliseconds. */
+  /** Handles a failure. Returns the minimum delay before the next try, in milliseconds. */
   fail: (cause: unknown) => number
 }
 
 /**
- * Makes the handshakes that the server asks for beside an open stream; retries them until the stream has
- * ended.
+ * Makes the handshakes that the server requests during an open stream. Retries a failed handshake until the
+ * stream ends.
  */
 export class Renewal {
   readonly #options: RenewalOptions
@@ -29,13 +29,13 @@ export class Renewal {
     this.#options = options
   }
 
-  /** Starts a handshake, or has another one follow the current. */
+  /** Starts a handshake, or queues another handshake after the current one. */
   ask(): void {
     this.#asked = true
     if (!this.#running) void this.#run(0)
   }
 
-  /** Ends all tries, since the stream has ended. */
+  /** Ends all tries when the stream has ended. */
   stop(): void {
     this.#controller.abort()
     this.#cancel()

@@ -1,5 +1,5 @@
 /*
- * The phases of a client:
+ * Decides the phases of a client:
  *
  *                      answered           opened            complete
  *    +-------------+ ----------> +---------+ ---> +---------+ ---> +-------+
@@ -20,25 +20,25 @@
  *    handshaking, opening, waiting, ready --- denied ---> refused
  *    all --- close ---> closed
  *
- * A good stream that was ended in order, or is replaced on purpose, is replaced quietly: the status stays
- * `ready` until the next stream is complete, unless a step fails, the model must be loaded anew, or it takes
- * too long.
+ * `next` replaces a good stream quietly when the stream was ended in order or on purpose. The status stays
+ * `ready` until the next stream is complete, unless a step fails, the model must be loaded again, or the
+ * replacement takes too long.
  */
 
 /**
- * Tells how a client stands.
+ * Names the state of a client's connection.
  *
- * - `connecting`: the handshake is under way, or the stream is being opened, for the first time.
- * - `waiting`: the stream is open, the model is not complete yet.
- * - `ready`: the model is complete and kept current.
- * - `reconnecting`: the connection was lost and is being re-established; the old data stays visible.
- * - `paused`: `pause()` was called; the old data stays visible, and `resume()` continues from it.
- * - `refused`: the server refuses this identity (by now), or this client, which does not come back by itself.
+ * - `connecting`: the client makes its first handshake, or opens its first stream.
+ * - `waiting`: the stream is open, and the model is not complete yet.
+ * - `ready`: the model is complete and current.
+ * - `reconnecting`: the connection was lost and is being restored. The old data stays visible.
+ * - `paused`: `pause()` was called. The old data stays visible, and `resume()` continues from its position.
+ * - `refused`: the server refuses this identity or this client. The client does not connect again.
  * - `closed`: `close()` was called.
  */
 export type Status = 'connecting' | 'waiting' | 'ready' | 'reconnecting' | 'paused' | 'refused' | 'closed'
 
-/** Names the steps of the machine, which are finer than {@link Status}. */
+/** Names the steps of the state machine, which are finer than {@link Status}. */
 export type Phase =
   | 'idle'
   | 'handshaking'
@@ -50,12 +50,12 @@ export type Phase =
   | 'refused'
   | 'closed'
 
-/** Holds the state of a machine; immutable. */
+/** Holds the state of the state machine. A state is immutable. */
 export interface State {
   readonly phase: Phase
-  /** Whether a stream was ever open. */
+  /** Whether a stream has been open before. */
   readonly opened: boolean
-  /** Whether the token in hand is worth another try. */
+  /** Whether the current token may still open a stream. */
   readonly token: boolean
   /** Whether a refused token has led to an immediate handshake since the model was last complete. */
   readonly hurried: boolean
@@ -64,26 +64,26 @@ export interface State {
   /** Failed tries since the model was last complete. */
   readonly attempt: number
   /**
-   * Streams that were given up for an invalid event; never reset, so that such an event causes no tight loop.
+   * Counts the streams closed because of an invalid event. The count is never reset, so that such events
+   * cause no tight loop.
    */
   readonly faults: number
 }
 
 /**
- * Lists what can happen.
+ * Names the inputs of the state machine.
  *
  * - `start`: the client was constructed.
  * - `answered`, `failed`, `denied`: the handshake succeeded, failed for now, or was refused for good.
- * - `opened`, `lost`: the stream; `denied` as well, when the server takes the rights away.
- * - `dropped`, `ended`: a stream that was good (complete, and a second old) was lost, or was ended in order.
- * - `unauthorized`: the token opens no stream, or keeps none open any more.
+ * - `opened`, `lost`: the stream opened, or ended. `denied` also ends a stream whose rights are revoked.
+ * - `dropped`, `ended`: a good stream (complete, and a second old) was lost, or was ended in order.
+ * - `unauthorized`: the token opens no stream, or no longer keeps a stream open.
  * - `broken`: an event can't be applied.
- * - `complete`, `incomplete`: the model.
- * - `retry`: the delay is over (or the browser came online); `expired` tells that the token's time is up.
- * - `reopen`: the stream, or the attempt at one, is to be replaced at once.
- * - `late`: the quiet replacement is not quiet any more; changes no phase.
- * - `pause`, `resume`: the user or the page wants no connection for now; `quiet` where the status must not
- *   show it.
+ * - `complete`, `incomplete`: the model became complete, or lacks documents.
+ * - `retry`: the delay is over, or the browser came online. `expired` says that the token's time is up.
+ * - `reopen`: the stream, or the attempt at a stream, must be replaced at once.
+ * - `late`: the quiet replacement takes too long to stay quiet. The phase does not change.
+ * - `pause`, `resume`: the user or the page wants no connection for now. A `quiet` pause keeps the status.
  * - `close`: `close()` was called.
  */
 export type Happening =
@@ -119,7 +119,7 @@ export const INITIAL: State = {
 
 const LEAVES = { pause: 'paused', close: 'closed' } as const
 
-/** Lists what ends a stream or an attempt at one. */
+/** Maps the inputs that end a stream, or an attempt at one, to the next phase. */
 const ENDS = {
   ...LEAVES,
   lost: 'delaying',
@@ -131,7 +131,9 @@ const ENDS = {
 
 const GOOD_ENDS = { ...ENDS, dropped: 'delaying', ended: 'delaying' } as const
 
-/** Tells where each happening leads; one that is not in the table does nothing in that phase. */
+/**
+ * Maps each phase and input to the next phase. An input that is not in the table has no effect in that phase.
+ */
 const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
   idle: { ...LEAVES, start: 'handshaking' },
   handshaking: {
@@ -151,15 +153,15 @@ const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
   closed: {},
 }
 
-/** Lists what begins a quiet replacement of a stream that was ready. */
+/** Lists the inputs that begin a quiet replacement of a ready stream. */
 const QUIET: readonly Happening['type'][] = ['ended', 'reopen', 'unauthorized']
-/** Lists the steps of a replacement that goes well. */
+/** Lists the inputs that keep a replacement quiet. */
 const GOES_WELL: readonly Happening['type'][] = [...QUIET, 'retry', 'resume', 'answered', 'opened']
 
 /**
- * Gives the next state: the same object where nothing changes, else one whose phase tells what to do now:
- * make a handshake, open the stream, take events (`waiting`, `ready`), wait for a delay by `attempt`, or give
- * up. `late` asks for nothing. The function itself has no effects.
+ * Returns the next state, or the same object where nothing changes. The new phase says what the link does
+ * now: make a handshake, open the stream, receive events (`waiting`, `ready`), wait by `attempt`, or stop.
+ * `late` asks for no work. The function has no side effects.
  */
 export function next(state: State, happening: Happening): State {
   const { type } = happening
@@ -169,10 +171,11 @@ export function next(state: State, happening: Happening): State {
   if (type === 'pause') quiet = happening.quiet && (quiet || state.phase === 'ready')
   else quiet = GOES_WELL.includes(type) && (quiet || (state.phase === 'ready' && QUIET.includes(type)))
   if (type === 'answered') token = true
-  // The token may be the reason why the stream does not open: an EventSource does not tell.
+  // Drops the token, which may be the reason why the stream does not open. An EventSource reports no reason.
   if (type === 'unauthorized' || (state.phase === 'opening' && type === 'lost')) token = false
   if (type === 'unauthorized') {
-    // An immediate handshake mends a changed secret; where it does not help, it must not become a tight loop.
+    // Makes one immediate handshake, which fixes a changed secret. A second one is delayed, to avoid a tight
+    // loop.
     if (hurried) {
       phase = 'delaying'
       quiet = false
@@ -187,12 +190,12 @@ export function next(state: State, happening: Happening): State {
   }
   if (type === 'resume') attempt = 0
   if (type === 'broken') attempt = Math.max(attempt, faults++)
-  // The first try after a good stream is not a failed one.
+  // Counts failed tries only. The first try after a good stream is not a failure.
   if (phase === 'delaying' && type !== 'late' && type !== 'ended' && type !== 'dropped') attempt++
   return { phase, opened, token, hurried, quiet, attempt, faults }
 }
 
-/** Tells what the user sees of a state. */
+/** Returns the status that the application sees. */
 export function statusOf({ phase, opened, quiet }: State): Status {
   if (quiet) return 'ready'
   if (phase === 'idle' || phase === 'handshaking' || phase === 'opening' || phase === 'delaying')

@@ -3,56 +3,58 @@ import type { Document, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 
-/** What the store needs of a `payload` event: one part of a root's documents. */
+/** Holds one part of a root's documents, as a `payload` event carries it. */
 export interface PayloadPart {
   root: string
   data: Document[]
-  /** From 0. */
+  /** Counts from 0. */
   part: number
   last: boolean
 }
 
-/** A root that is being loaded: what has come so far, kept out of sight. */
+/** Holds the received parts of a root during a load. The parts stay hidden until the last one. */
 interface Loading {
   documents: Document[]
   parts: number
-  /** Operations that came before the last part; they are due after it. */
+  /** The operations that arrived before the last part. They are applied after the last part. */
   oplist: DocumentOperation[]
 }
 
 const EMPTY: readonly Document[] = Object.freeze([])
 
-/** The local model. A root changes at once or not at all: it is never seen half loaded. */
+/**
+ * Holds the local model. A root changes at once or not at all, so that no listener sees a half loaded root.
+ */
 export class Store<M = unknown> {
   /**
-   * The documents of each root, live: changes are seen here as they are applied. A document, once seen, is
-   * never changed.
+   * The documents of each root. Changes replace documents here as they are applied. A document itself never
+   * changes.
    */
   readonly data: Model = {}
-  /** What the server says may be seen, of each root; `undefined` until it did. */
+  /** The visible fields of each root. `undefined` until the server has sent the manifest. */
   manifest: Record<string, M> | undefined
   readonly #lists = new Map<string, IndexedList>()
   readonly #loading = new Map<string, Loading>()
   readonly #snapshots = new Map<string, readonly Document[]>()
   #snapshot: Readonly<Record<string, readonly Document[]>> | undefined
 
-  /** Whether a root is waiting for its documents. */
+  /** Whether a root still lacks documents. */
   get incomplete(): boolean {
     return this.#loading.size > 0
   }
 
   /**
-   * A stream begins. Roots that are not there any more are removed, and returned; the others keep their data
-   * until it is replaced, unless the stream goes on where the last one ended (`resumed`).
+   * Begins a stream. Removes and returns the roots that the stream no longer has. The other roots keep their
+   * data until new data replaces it, unless the stream continues the last one (`resumed`).
    */
   begin(sources: Record<string, M>, resumed: boolean): string[] {
-    const owed = new Set(
+    const pending = new Set(
       Object.keys(sources).filter((root) => !resumed || this.#loading.has(root) || !this.#lists.has(root)),
     )
     const removed = [...this.#lists.keys()].filter((root) => !Object.hasOwn(sources, root))
     this.manifest = sources
     this.#loading.clear()
-    for (const root of owed) this.reset(root)
+    for (const root of pending) this.reset(root)
     for (const root of removed) {
       this.#lists.delete(root)
       delete this.data[root]
@@ -61,13 +63,13 @@ export class Store<M = unknown> {
     return removed
   }
 
-  /** What follows replaces the root; until it is complete the old data stays. */
+  /** Begins a new load of a root. The old data stays visible until the load is complete. */
   reset(root: string): void {
     if (this.#knows(root)) this.#loading.set(root, { documents: [], parts: 0, oplist: [] })
   }
 
   /**
-   * Takes a part of a root's documents in. Returns whether it was the last, and the root is replaced.
+   * Adds a part of a root's documents. Returns whether the part was the last, and has replaced the root.
    *
    * @throws ParticleError `INVALID_MESSAGE` when a part is missing
    */
@@ -76,7 +78,10 @@ export class Store<M = unknown> {
     if (part === 0 && !this.#loading.get(root)?.oplist.length) this.reset(root)
     const loading = this.#loading.get(root)
     if (loading?.parts !== part) {
-      throw new ParticleError('INVALID_MESSAGE', `Part ${part} of the payload of "${root}" came out of turn.`)
+      throw new ParticleError(
+        'INVALID_MESSAGE',
+        `Part ${part} of the payload of "${root}" came out of turn: an event was lost.`,
+      )
     }
     for (const document of data) loading.documents.push(document)
     loading.parts++
@@ -91,7 +96,7 @@ export class Store<M = unknown> {
   /**
    * Applies a delta as a whole. Returns whether the model changed.
    *
-   * @throws ParticleError when an operation can't be applied; then nothing of the delta is
+   * @throws ParticleError when an operation can't be applied; the delta then changes nothing
    */
   delta({ root, oplist }: Delta): boolean {
     const loading = this.#loading.get(root)
@@ -101,7 +106,7 @@ export class Store<M = unknown> {
     }
     if (!this.#knows(root)) return false
     const list = this.#lists.get(root) ?? new IndexedList([])
-    // One operation by itself is applied or it isn't; of many, those before the one that fails would stay.
+    // Copies the list before several operations. A failure must undo the operations before the failed one.
     const before = oplist.length > 1 ? [...list.list] : list.list
     try {
       list.apply(oplist)
@@ -114,8 +119,8 @@ export class Store<M = unknown> {
   }
 
   /**
-   * The server has nothing more to send for now: roots that it sent nothing of (their source failed, say) are
-   * there, and empty. Returns whether there were any.
+   * Ends the load of all roots. Roots without data (of a failed source, for example) become empty. Returns
+   * whether there were such roots.
    */
   settle(): boolean {
     this.#loading.clear()
@@ -127,8 +132,8 @@ export class Store<M = unknown> {
   }
 
   /**
-   * A root's documents as they are now, frozen; the same array as long as nothing changes. Empty for a root
-   * that is not there.
+   * Returns a root's current documents, frozen. The array is the same until a change, and empty for an
+   * unknown root.
    */
   getRoot(root: string): readonly Document[] {
     let snapshot = this.#snapshots.get(root)
@@ -140,7 +145,7 @@ export class Store<M = unknown> {
     return snapshot ?? EMPTY
   }
 
-  /** All roots as they are now, frozen; the same object as long as nothing changes. */
+  /** Returns all current roots, frozen. The object is the same until a change. */
   getModel(): Readonly<Record<string, readonly Document[]>> {
     this.#snapshot ??= Object.freeze(
       Object.fromEntries([...this.#lists.keys()].map((root) => [root, this.getRoot(root)])),
@@ -149,7 +154,7 @@ export class Store<M = unknown> {
   }
 
   #knows(root: string): boolean {
-    // A mock may do without a manifest.
+    // Accepts all roots without a manifest, which a mock may leave out.
     return root !== '__proto__' && (!this.manifest || Object.hasOwn(this.manifest, root))
   }
 

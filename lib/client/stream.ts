@@ -3,28 +3,30 @@ import type { Clock, Sink, Transport } from './transport.ts'
 
 const HINT = 'Does a proxy or a middleware that compresses hold the stream back (nginx: proxy_buffering off)?'
 
-/** Holds one stream of a transport, from its opening to its end, and gives it up after too long a silence. */
+/**
+ * Holds one stream of a transport, from its opening to its end. Ends a stream that is silent for too long.
+ */
 export class Stream {
   /** Counts the signs of life. */
   signs = 0
   readonly #clock: Clock
   #live = true
   #opened: number | undefined
-  #heard: number
+  #lastSign: number
   #cancel = () => {}
   #close = () => {}
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#heard = clock.now()
+    this.#lastSign = clock.now()
   }
 
-  /** The time since it was opened, in milliseconds; 0 before that. */
+  /** Returns the time since the stream opened, in milliseconds; 0 before. */
   get age(): number {
     return this.#opened === undefined ? 0 : this.#clock.now() - this.#opened
   }
 
-  /** Opens the stream from the position. `sink` hears nothing after the end or after {@link Stream.close}. */
+  /** Opens the stream from the position. `sink` gets no call after the end or after {@link Stream.close}. */
   open(transport: Transport, position: string, sink: Sink): void {
     const lost = (error: unknown) => {
       if (this.#live) sink.lost(error)
@@ -32,14 +34,15 @@ export class Stream {
     const opened = () => {
       if (!this.#live) return
       this.signs++
-      this.#heard = this.#clock.now()
-      this.#opened ??= this.#heard
+      this.#lastSign = this.#clock.now()
+      this.#opened ??= this.#lastSign
       sink.opened()
     }
     const watch = (silence: number) => {
-      const left = this.#heard + silence - this.#clock.now()
+      const left = this.#lastSign + silence - this.#clock.now()
       if (left > 0) this.#cancel = this.#clock.after(left, () => watch(silence))
-      else lost({ error: new ParticleError('UNAVAILABLE', 'Nothing was heard for too long.'), hint: HINT })
+      else
+        lost({ error: new ParticleError('UNAVAILABLE', 'The stream was silent for too long.'), hint: HINT })
     }
     if (transport.heartbeat) watch(transport.heartbeat * 2.5)
     try {
@@ -51,7 +54,7 @@ export class Stream {
         },
         lost,
       })
-      // The stream may have ended before the transport has returned.
+      // Closes at once a stream that has ended before the transport returned.
       if (this.#live) this.#close = close
       else close()
     } catch (error) {

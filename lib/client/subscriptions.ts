@@ -4,8 +4,8 @@ import type { Notifier, Target } from './notifier.ts'
 import { parsePattern, touchTest, unmatched } from './pattern.ts'
 
 /**
- * Hears of changes that touch a pattern: the root's documents as they are now, the last event that touched
- * the pattern, and all that touched it since the last call, in order.
+ * Receives changes that touch a pattern: the root's current documents, the last event that touched the
+ * pattern, and all such events since the last call, in order.
  */
 export type Listener<Data = Document[]> = (
   data: Data,
@@ -17,27 +17,27 @@ interface Subscription {
   pattern: string
   segments: string[]
   listener: Listener<never>
-  /** Calls the listener with the documents of a root; a pattern such as `*.name` has several. */
+  /** Calls the listener with the documents of a root. A pattern such as `*.name` has several targets. */
   targets: Map<string, Target>
 }
 
-/** What subscriptions need of their client. */
+/** Configures subscriptions. */
 export interface SubscriptionsOptions {
   notifier: Notifier
-  /** The documents of a root as they are now. */
+  /** Returns the current documents of a root. */
   documents: (root: string) => Document[]
-  /** Calls a listener; nothing that it throws may come back. */
+  /** Calls a listener. Errors of the listener must not come back. */
   call: (listener: Listener, ...args: Parameters<Listener>) => void
-  /** Tells of a pattern that nothing can touch, in a sentence. */
-  mistaken: (sentence: string) => void
+  /** Reports, in a sentence, a pattern that nothing can touch. */
+  reportMistake: (sentence: string) => void
 }
 
-/** The listeners of a client by their patterns. */
+/** Holds a client's listeners by their patterns. */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions
   readonly #all = new Set<Subscription>()
   #manifest: Readonly<Record<string, WireManifest>> | undefined
-  /** The mistakes that were told: each is told once. */
+  /** The reported mistakes. Each mistake is reported once. */
   readonly #mistakes = new Set<string>()
 
   constructor(options: SubscriptionsOptions) {
@@ -51,7 +51,7 @@ export class Subscriptions {
     this.#check(subscription)
   }
 
-  /** Ends the subscriptions of a pattern, or only those of one listener. */
+  /** Removes the subscriptions of a pattern, or those of one listener. */
   delete(pattern: string, listener?: Listener<never>): void {
     for (const subscription of this.#all) {
       if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
@@ -60,14 +60,14 @@ export class Subscriptions {
     }
   }
 
-  /** Takes in which roots and fields there are: patterns that none of them can touch are mistakes. */
+  /** Sets the visible roots and fields. Reports patterns that none of them can touch. */
   expect(manifest: Readonly<Record<string, WireManifest>>): void {
     this.#manifest = manifest
     for (const subscription of this.#all) this.#check(subscription)
   }
 
-  /** Keeps an event for the listeners of the patterns that it touches. */
-  tell(root: string, event: ServerEvent): void {
+  /** Queues an event for the listeners of the patterns that the event touches. */
+  notify(root: string, event: ServerEvent): void {
     if (this.#all.size === 0) return
     const touched = touchTest(root, event.event === 'delta' ? event.data.oplist : undefined)
     for (const subscription of [...this.#all]) {
@@ -82,7 +82,7 @@ export class Subscriptions {
     let target = targets.get(root)
     if (!target) {
       target = (event, events) => {
-        // A listener that was called before may have ended this one.
+        // Skips a subscription that an earlier listener has ended.
         if (this.#all.has(subscription)) call(listener as Listener, documents(root), event, events)
       }
       targets.set(root, target)
@@ -94,6 +94,6 @@ export class Subscriptions {
     const mistake = this.#manifest && unmatched(pattern, segments, this.#manifest)
     if (!mistake || this.#mistakes.has(mistake)) return
     this.#mistakes.add(mistake)
-    this.#options.mistaken(mistake)
+    this.#options.reportMistake(mistake)
   }
 }

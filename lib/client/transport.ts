@@ -1,103 +1,104 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 
-/** Time, so that specs need not wait for it. */
+/** Gives the time and timers. Specs replace the clock to avoid real waits. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Returns the milliseconds since the epoch. */
   now(): number
-  /** Calls back once after this many milliseconds; what it returns cancels that. */
+  /** Calls back once after a number of milliseconds. Returns a function that cancels the call. */
   after(milliseconds: number, callback: () => void): () => void
 }
 
 export const CLOCK: Clock = {
   now: () => Date.now(),
   after: (milliseconds, callback) => {
-    // More would be none at all.
+    // Limits the delay, because `setTimeout` fires at once above 2^31 - 1.
     const timer = setTimeout(callback, Math.min(milliseconds, 2 ** 31 - 1))
     return () => clearTimeout(timer)
   },
 }
 
-/** Describes a failure: its error, and what follows from it. */
+/** Describes a failure and its consequences. */
 export interface Failure {
   error: ParticleError
   /**
-   * The kind of failure: the server refuses for good (`denied`), the token is not valid (`unauthorized`),
-   * or the stream was ended in order (`ended`). Any other may pass.
+   * The kind of failure: a final refusal (`denied`), an invalid token (`unauthorized`), or a stream ended in
+   * order (`ended`). Other failures may pass.
    */
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
   /** Whether the answer had Particle's own form. */
   own?: boolean
-  /** The token to name as the previous one in the next handshake, in place of the one that was refused. */
+  /** The token that the next handshake names as the previous one, in place of the refused token. */
   token?: string | undefined
   /** The minimum delay before the next try, in milliseconds. Default: 0. */
   wait?: number
-  /** The number of failed tries from which the application is told. Default: by the error's code. */
-  news?: number
-  /** Asks for the likely cause where handshakes succeed and no stream opens. */
+  /** The number of failed tries before the first report to the application. Default: by the error's code. */
+  reportAfter?: number
+  /** Asks for the likely cause of streams that do not open after good handshakes. */
   hint?: string
 }
 
-/** Hears what happens to a stream; nothing more after `lost`. */
+/** Receives the events of a stream. No call follows `lost`. */
 export interface Sink {
-  /** The stream is open, or gave another sign of life. */
+  /** Reports the opening of the stream, or another sign of life. */
   opened(): void
-  /** Takes an event. `data` is JSON; `id` is the position after the event, empty where there is none. */
+  /** Receives an event. `data` is JSON. `id` is the position after the event, or empty. */
   event(name: string, data: string, id: string): void
-  /** The stream ended, or could not be opened; `error` may be a {@link Failure}. */
+  /** Reports the end of a stream, or a stream that could not be opened. `error` may be a {@link Failure}. */
   lost(error: unknown): void
 }
 
-/** The way to a server. */
+/** Connects a client with a server. */
 export interface Transport {
-  /** How often the server gives a sign of life, in milliseconds; `undefined`: never. */
+  /** The interval of the server's signs of life, in milliseconds; `undefined` without such signs. */
   readonly heartbeat: number | undefined
-  /** Whether another handshake is needed before a stream can be opened. */
+  /** Whether the next stream needs a new handshake. */
   readonly expired: boolean
   /**
-   * Presents the identity; rejects with a {@link Failure} or an error.
+   * Presents the identity. Rejects with a {@link Failure} or an error.
    *
    * @returns whether the open stream continues under the new token
    */
   handshake(identity: unknown, signal: AbortSignal): Promise<boolean>
   /**
-   * Opens a stream from this position, or from scratch where it is empty. Returns a function that closes it.
+   * Opens a stream from a position, or from scratch for an empty position. Returns a function that closes the
+   * stream.
    */
   open(position: string, sink: Sink): () => void
-  /** The server gave a new token. */
+  /** Replaces the token by a new token of the server. */
   renew(token: string, expiresAt: string): void
 }
 
-/** Lists the codes that are final, beside those that begin with `INVALID`. */
+/** Lists the final codes beside those that begin with `INVALID`. */
 const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
-/** Lists the codes of failures that commonly pass by themselves. */
-const PASSING: readonly ErrorCode[] = [
+/** Lists the codes of failures that usually pass. */
+const TRANSIENT: readonly ErrorCode[] = [
   'UNAVAILABLE',
   'TOO_MANY_HANDSHAKES',
   'TOO_MANY_STREAMS',
   'BODY_TOO_SLOW',
 ]
-/** Sets after how many tries (about a minute) such a failure is told. */
-const PATIENCE = 7
+/** Counts the failed tries (about a minute) before a transient failure is reported. */
+const TRIES_BEFORE_REPORT = 7
 
-/** Tells whether a code is final: another try can't help. */
+/** Checks whether a code is final, so that another try can't help. */
 export function isFinal(code: unknown): boolean {
   return FINAL.includes(String(code)) || String(code).startsWith('INVALID')
 }
 
-/** Turns an error into a failure. Errors of an own transport need only a `code` to be understood. */
-export function failure(cause: unknown): Failure & { news: number } {
+/** Turns an error into a failure. Errors of an own transport need only a `code`. */
+export function failure(cause: unknown): Failure & { reportAfter: number } {
   const { code, error, message = cause } = Object(cause)
-  if (error instanceof ParticleError) return { news: newsOf(error), ...(cause as Failure) }
+  if (error instanceof ParticleError) return { reportAfter: reportAfterOf(error), ...(cause as Failure) }
   const type = isFinal(code) ? 'denied' : undefined
   const known =
     cause instanceof ParticleError
       ? cause
       : new ParticleError(type ? code : 'CALLBACK_FAILED', String(message), { cause })
-  return { error: known, type, news: newsOf(known) }
+  return { error: known, type, reportAfter: reportAfterOf(known) }
 }
 
-function newsOf({ code }: ParticleError): number {
-  // Told as a refusal where it is final; a token that has expired is no news.
+function reportAfterOf({ code }: ParticleError): number {
+  // Never reports this code here: a final refusal is reported by the link, and an expired token is normal.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
-  return PASSING.includes(code) ? PATIENCE : 1
+  return TRANSIENT.includes(code) ? TRIES_BEFORE_REPORT : 1
 }

@@ -5,7 +5,7 @@ import { RegisterTransport } from './register.ts'
 import type { Clock, Transport } from './transport.ts'
 
 /**
- * Makes the transport that a client's options ask for.
+ * Creates the transport for a client's options.
  *
  * @param base the page's address; `undefined` where there is no page
  * @throws ParticleError `INVALID_OPTION`
@@ -17,7 +17,7 @@ export function transportOf(
 ): Transport {
   const { onRegister, fetch = globalThis.fetch } = options
   if (onRegister) return new RegisterTransport(onRegister)
-  // React Native's fetch resolves only when the whole body has arrived.
+  // Checks for a streaming fetch: React Native's fetch resolves after the whole body has arrived.
   const streams = options.fetch ?? (globalThis.Response && 'body' in Response.prototype)
   const EventSource = options.EventSource ?? (streams ? undefined : globalThis.EventSource)
   if (!streams && !EventSource)
@@ -28,6 +28,6 @@ export function transportOf(
   } catch {
     return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
   }
-  // The browser's own fetch throws where it is called as a method.
+  // Wraps fetch, because the browser's own fetch throws when called as a method.
   return new HttpTransport({ url, base, fetch: (...args) => fetch(...args), EventSource, clock })
 }

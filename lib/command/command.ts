@@ -8,7 +8,8 @@ const HELP = `particle postgres install <table>... [options]
 particle postgres remove [options]
     takes all of it away
 
-For a PostgreSQL where Particle has no right to replicate. Run it as the tables' owner, and again for further tables.
+For a PostgreSQL where Particle has no right to replicate.
+Run it as the tables' owner, and again for further tables.
 A table is named as users (of the schema public), app.orders, or '"with.dot"."users"'.
 
   --url <url>        the database; else POSTGRES_URL, else DATABASE_URL, else PGHOST, PGDATABASE and so on
@@ -17,12 +18,13 @@ A table is named as users (of the schema public), app.orders, or '"with.dot"."us
 
 and for install
 
-  --grant-to <role>  the role that Particle connects as, where it is another one; several times for several roles
+  --grant-to <role>  the role that Particle connects as, where it is another one;
+                     several times for several roles
   --rows <number>    of how many rows the outbox keeps changes (100000)
   --history <ms>     how long it keeps them, in milliseconds (600000)
 `
 
-/** The command was not called as it is to be. */
+/** Reports a wrong call of the command. */
 class Misuse extends Error {}
 
 const COMMON = {
@@ -37,7 +39,7 @@ const INSTALL = {
   history: { type: 'string' },
 } as const
 
-/** Where a command says what it did, and what failed. */
+/** Receives the results and the errors of a command. */
 export interface Output {
   out(text: string): void
   error(text: string): void
@@ -49,8 +51,8 @@ const CONSOLE: Output = {
 }
 
 /**
- * Runs the command `particle`. Returns what it exits with: 0; 1 where the database refused; 2 where the
- * command was not called as it is to be.
+ * Runs the command `particle`. Returns the exit code: 0 for success, 1 when the database refused, 2 for a
+ * wrong call.
  */
 export async function run(args: readonly string[], output: Output = CONSOLE): Promise<0 | 1 | 2> {
   try {
@@ -94,7 +96,7 @@ function parse(args: readonly string[], options: typeof COMMON): { values: Value
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    // What follows tells how to give a table a name that begins with a dash.
+    // Cuts Node's advice about arguments that begin with a dash.
     throw new Misuse(
       message.replace(/\. To specify[\s\S]*$/, '').replace(/^./, (first) => first.toLowerCase()),
     )

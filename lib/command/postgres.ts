@@ -2,14 +2,14 @@ import type { Pool, PoolConfig } from 'pg'
 import { formatTableName, parseTableName } from '../source/postgres/name.ts'
 import { checkName, installedTables, installTriggers, removeTriggers } from '../source/postgres/triggers.ts'
 
-/** Which database, and which outbox in it. */
+/** Names the database and the schema of the outbox. */
 export interface Connection {
   url: string | undefined
   schema: string | undefined
 }
 
-/** What `install` was told besides. */
-export interface Wishes {
+/** Configures `install`. */
+export interface InstallOptions {
   grantTo: readonly string[]
   rows: number | undefined
   history: number | undefined
@@ -17,11 +17,11 @@ export interface Wishes {
 
 const CONNECT_MS = 10_000
 
-/** Installs triggers and an outbox. Returns what it did, for people. */
+/** Installs triggers and an outbox. Returns a report for people. */
 export async function install(
   { url, schema = 'particle_outbox' }: Connection,
   tables: readonly string[],
-  { grantTo, rows, history }: Wishes,
+  { grantTo, rows, history }: InstallOptions,
 ): Promise<string> {
   const names = [...new Set(tables.map((table) => formatTableName(parseTableName(table))))]
   checkName(schema, 'schema')
@@ -45,7 +45,7 @@ export async function install(
   })
 }
 
-/** Takes the triggers and the outbox away. Returns what it did, for people. */
+/** Removes the triggers and the outbox. Returns a report for people. */
 export async function remove({ url, schema = 'particle_outbox' }: Connection): Promise<string> {
   checkName(schema, 'schema')
   return await withPool(url, async (pool, database) => {
@@ -71,7 +71,7 @@ async function withPool(
   const url = given ?? (process.env.POSTGRES_URL || process.env.DATABASE_URL)
   const config: PoolConfig = { max: 1, connectionTimeoutMillis: CONNECT_MS, application_name: 'particle' }
   const pool = new pg.default.Pool(url ? { ...config, connectionString: url } : config)
-  // The query that fails tells of it.
+  // Ignores this event, because the failed query reports the error.
   pool.on('error', () => {})
   try {
     const { rows } = await pool.query<{ name: string }>('SELECT pg_catalog.current_database() AS name')

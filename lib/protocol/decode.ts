@@ -3,7 +3,7 @@ import { isObject } from '../model/json.ts'
 import { isRefusedName } from '../model/path.ts'
 import type { EventName, ServerEvent } from './messages.ts'
 
-/** The fields that each event needs. */
+/** Lists the required fields of each event. */
 const FIELDS: Record<EventName, string> = {
   manifest: 'protocol timestamp resumed sources',
   payload: 'root timestamp data part last',
@@ -18,8 +18,8 @@ const FIELDS: Record<EventName, string> = {
 }
 
 /**
- * What `typeof` says of the fields that are no texts. A field is of one kind in all events, so that one table
- * does.
+ * Maps the fields that are no strings to their `typeof`. A field has the same type in all events, so one
+ * table is enough.
  */
 const KINDS: Record<string, string> = {
   protocol: 'number',
@@ -30,17 +30,17 @@ const KINDS: Record<string, string> = {
 }
 
 /**
- * An event from its name, data and id as they came over the wire. `undefined` for a name that is unknown,
- * which a client ignores, as it does fields that are unknown: so can the protocol grow.
+ * Decodes an event from its name, data and id on the wire. Returns `undefined` for an unknown name. Clients
+ * ignore unknown events and unknown fields, so that the protocol can grow.
  *
- * @throws ParticleError `INVALID_MESSAGE` where the data is not JSON of the event's shape.
+ * @throws ParticleError `INVALID_MESSAGE` when the data is not JSON of the event's shape
  */
 export function decode(name: string, data: string, id?: string): ServerEvent | undefined {
   if (!Object.hasOwn(FIELDS, name)) return undefined
   const value = parse(name, data)
   for (const field of FIELDS[name as EventName].split(' '))
     if (!fits(field, value[field])) throw invalid(name, field)
-  // Some events may leave these out.
+  // Checks the optional fields.
   for (const field of ['root', 'reason']) {
     if (value[field] !== undefined && !fits(field, value[field])) throw invalid(name, field)
   }
@@ -79,5 +79,8 @@ function isOperation(op: unknown): boolean {
 }
 
 function invalid(name: string, field: string): ParticleError {
-  return new ParticleError('INVALID_MESSAGE', `The event ${name} came with a malformed ${field}.`)
+  return new ParticleError(
+    'INVALID_MESSAGE',
+    `The event ${name} has a malformed ${field}. Does a proxy change the stream?`,
+  )
 }

@@ -1,21 +1,21 @@
 import { ParticleError } from '../errors.ts'
 
 /**
- * An event as it goes over the wire: `id: X`, `event: delta` and `data: {...}`, one line each, ended by an
- * empty line. Lines end with LF only. An `id` of `''` writes an empty `id:` line, which makes a native
- * EventSource forget its position; no `id` writes none.
+ * Encodes an event for the wire: `id: X`, `event: delta` and `data: {...}`, one line each, and an empty line.
+ * Lines end with LF only. An `id` of `''` writes an empty `id:` line, which makes a native EventSource forget
+ * its position. Without an `id`, no `id:` line is written.
  *
- * The data is written as it is: strip operations with `wireOperation` before.
+ * The data is written unchanged, so strip operations with `wireOperation` before.
  *
- * @throws ParticleError `INVALID_MESSAGE` where the event's name or id would break the frame, or the data
- *   isn't JSON.
+ * @throws ParticleError `INVALID_MESSAGE` when the event's name or id would break the frame, or the data
+ *   isn't JSON
  */
 export function encode(message: { event: string; data: unknown; id?: string }): string {
   const { event, id } = message
   const data = JSON.stringify(message.data)
   if (data === undefined) throw invalid('data that JSON can hold')
   if (event === '' || /[\r\n]/.test(event)) throw invalid('a name of one line')
-  // A receiver must ignore an id that holds NUL, so it would silently keep an older position.
+  // Refuses NUL too: a receiver must ignore such an id, and would silently keep an older position.
   if (id !== undefined && /[\r\n\0]/.test(id)) throw invalid('an id of one line')
   const position = id === undefined ? '' : id === '' ? 'id:\n' : `id: ${id}\n`
   return `${position}event: ${event}\ndata: ${data}\n\n`

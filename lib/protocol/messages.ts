@@ -1,10 +1,10 @@
 import type { Document, Json } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 
-/** The version of the protocol. A client refuses to talk to a server of another one. */
+/** Versions the protocol. A client refuses a server of another version. */
 export const PROTOCOL = 1
 
-/** The names of all events on the wire. */
+/** Lists the names of all events on the wire. */
 export const EVENTS = [
   'manifest',
   'payload',
@@ -21,17 +21,17 @@ export const EVENTS = [
 /** Names an event on the wire. */
 export type EventName = (typeof EVENTS)[number]
 
-/** An operation as it is sent: `{ operation, id, path, data?, at? }`. */
+/** Describes an operation on the wire: `{ operation, id, path, data?, at? }`. */
 export type WireOperation = Omit<DocumentOperation, 'keys'>
 
-/** A manifest as it is sent: `true` for all of a value, or the fields that may be seen. */
+/** Describes a manifest on the wire: `true` for a whole value, or the visible fields. */
 export type WireManifest = true | { [field: string]: WireManifest }
 
-/** What each event carries. All times are ISO 8601 texts. */
+/** Describes the data of each event. All times are ISO 8601 strings. */
 export interface EventData {
   /**
-   * First of all: what the client may see. `resumed` tells whether its position held; where it did not,
-   * `reason` tells why.
+   * Opens the stream with the fields that the client may see. `resumed` states whether the stream continues
+   * from the client's position; otherwise `reason` says why not.
    */
   manifest: {
     protocol: number
@@ -41,51 +41,49 @@ export interface EventData {
     sources: Record<string, WireManifest>
   }
   /**
-   * A part (counted from 0) of a root's documents. The client shows the root when the `last` part is there.
+   * Carries a part (counted from 0) of a root's documents. The client shows the root after the `last` part.
    */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
-  /** What changed in a root. */
+  /** Carries the changes of a root. */
   delta: { root: string; timestamp: string; oplist: WireOperation[] }
-  /** The model is complete. */
+  /** Reports that the model is complete. */
   ready: { timestamp: string }
-  /** What follows replaces the root. */
+  /** Begins a new load of the root. */
   reset: { root: string; reason: string }
-  /** The identity lost its rights: the stream ends, and the client does not come back by itself. */
+  /** Revokes the identity's rights. The stream ends, and the client does not connect again by itself. */
   revoked: { reason: string }
-  /** Something went wrong. The message never is the text of an internal error. */
+  /** Reports an error. The message never holds the text of an internal error. */
   error: { root?: string; code: string; message: string }
-  /** A renewed token. */
+  /** Carries a renewed token. */
   session: { token: string; expiresAt: string }
   /**
-   * The client is to present itself anew within so many milliseconds, by a handshake that names its token:
-   * the token's time is up soon (`expiring`), or its rights may have changed (`refresh`, `dependency`), and
-   * only a request of the client can tell who it is.
+   * Requests a new handshake within a number of milliseconds, which names the client's token. The token
+   * expires soon (`expiring`), or its rights may have changed (`refresh`, `dependency`). Only a request of
+   * the client can prove who the client is.
    */
   renew: { reason: string; within: number }
-  /** A sign of life. */
+  /** Shows that the server is alive. */
   ping: { timestamp: string }
 }
 
-/**
- * Any event, with the position (`id`) that the client holds once it has applied it, if the event carries one.
- */
+/** Describes any event. `id` is the client's position after the event, if the event carries a position. */
 export type ServerEvent = { [N in EventName]: { event: N; data: EventData[N]; id?: string } }[EventName]
 
 /**
- * What a client posts to open a session. `previous` is the token of its last one, whose position it wants to
- * go on from.
+ * Describes the body of a handshake. `previous` is the last token of the client, which continues from that
+ * token's position.
  */
 export interface HandshakeRequest {
   identity: Json
   previous?: string
   /**
-   * Where the token is going to stand: in a header or a body. Without it, the answer's `stream` has a ticket,
-   * and a cookie is set.
+   * States that the client sends the token in a header or a body. Otherwise the answer's `stream` has a
+   * ticket, and a cookie is set.
    */
   carrier?: 'header'
 }
 
-/** What the server answers to a handshake. */
+/** Describes the server's answer to a handshake. */
 export interface HandshakeAnswer {
   /** The sealed token. */
   token: string
@@ -93,21 +91,21 @@ export interface HandshakeAnswer {
   session: string
   /** The path of the stream, with the session in its query: `/particle/stream?session=<id>`. */
   stream: string
-  /** When the token ends: ISO 8601. */
+  /** The end of the token's validity: ISO 8601. */
   expiresAt: string
   protocol: number
-  /** How often the server pings, in milliseconds. */
+  /** The interval of the server's pings, in milliseconds. */
   heartbeat: number
-  /** Whether a stream of this session is open at this node, and goes on under the new token. */
+  /** Whether this node has an open stream of the session, which continues under the new token. */
   live?: boolean
 }
 
-/** The body of every answer that is not a success. */
+/** Describes the body of every answer that is not a success. */
 export interface ErrorAnswer {
   error: { code: string; message: string }
 }
 
-/** An operation without what only the server may know (`keys`). */
+/** Removes `keys` from an operation, which only the server may know. */
 export function wireOperation(op: DocumentOperation): WireOperation {
   const { operation, id, path, data, at } = op
   const wire: WireOperation = data === undefined ? { operation, id, path } : { operation, id, path, data }

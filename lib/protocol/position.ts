@@ -1,54 +1,54 @@
 /**
- * A point of one process's order of changes, and every adapter's own position there, so that another process
- * can find the same point. It holds nothing of a document.
+ * Describes a point in one process's order of changes, with every adapter's own position. Other processes
+ * find the same point by the adapters' positions. A point holds no data of documents.
  */
 export interface Point {
   /** Names the process. */
   epoch: string
-  /** The process's own count of changes. */
+  /** The process's own number of changes. */
   sequence: number
-  /** Each adapter's own position, in the order of the server's sources; empty where it has none yet. */
+  /**
+   * The position of each adapter, in the order of the server's sources; empty for an adapter without a
+   * position.
+   */
   adapters: readonly string[]
 }
 
-/** A point, and the rights under which a client holds everything up to it. */
+/** Describes a point with the views of a client that has all data up to the point. */
 export interface Position extends Point {
-  /** Names the views (root, manifest, resolved criteria of each) that the position was given for. */
+  /** Identifies the views (root, manifest, resolved criteria of each) that the position was issued for. */
   rights: string
 }
 
-/**
- * So many characters hold a count of 10^14 changes: all counts are as long, so that a text's length says
- * nothing of them.
- */
+/** Pads counts to a fixed length, which holds 10^14 changes. A text's length must not reveal the count. */
 const DIGITS = 9
 
-/** The text of a point: what all clients that hold it share. No client ever reads it: see `PositionSeal`. */
+/**
+ * Formats the text of a point, which all clients at the point share. No client ever reads the text: see
+ * `PositionSeal`.
+ */
 export function formatPoint({ epoch, sequence, adapters }: Point): string {
   return `${epoch}:${sequence.toString(36).padStart(DIGITS, '0')}:${adapters.join('|')}`
 }
 
-/** The text of a position, as it is sealed: printable ASCII, no spaces. */
+/** Formats the text of a position before its encryption: printable ASCII without spaces. */
 export function formatPosition(point: string, rights: string): string {
   return `${point}:${rights}`
 }
 
-/**
- * An `id:` that is no position: a client that comes back with it is reset. It takes back the position that
- * was given before.
- */
+/** Replaces the last position by an `id:` without one. A client that reconnects with this id is reset. */
 export const NO_POSITION = 'none'
 
 const POINT = '([\\w-]{1,32}):([0-9a-z]{9}):([\\w.~|-]{0,2000})'
 const POINT_FORM = new RegExp(`^${POINT}$`)
 const POSITION_FORM = new RegExp(`^${POINT}:([\\w-]{1,32})$`)
 
-/** The point of a text, or `undefined` when it isn't one. */
+/** Parses the text of a point. Returns `undefined` for another text. */
 export function parsePoint(text: string): Point | undefined {
   return pointOf(POINT_FORM.exec(text))
 }
 
-/** The position of a text, or `undefined` when it isn't one. */
+/** Parses the text of a position. Returns `undefined` for another text. */
 export function parsePosition(text: string): Position | undefined {
   const match = POSITION_FORM.exec(text)
   const point = pointOf(match)

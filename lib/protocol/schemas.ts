@@ -1,7 +1,7 @@
 import { OPERATIONS } from '../model/operation.ts'
 import { type EventName, PROTOCOL } from './messages.ts'
 
-/** A JSON Schema, as data. */
+/** Describes a JSON Schema. */
 export type Schema = { readonly [keyword: string]: unknown }
 
 const DRAFT = 'http://json-schema.org/draft-07/schema#'
@@ -28,12 +28,14 @@ const operation: Schema = {
     path: { type: 'string', minLength: 1 },
     data: {},
     at: { type: 'integer', minimum: 0 },
-    // Known to the server only: it would tell clients of array positions that their manifest hides.
+    // Forbids `keys` on the wire, which would reveal array positions that a manifest hides.
     keys: false,
   },
 }
 
-/** An object with these fields. Others are let pass, so that the protocol can grow. */
+/**
+ * Builds the schema of an object with these fields. Other fields are allowed, so that the protocol can grow.
+ */
 function message(
   title: string,
   required: Record<string, Schema>,
@@ -48,7 +50,7 @@ function message(
   }
 }
 
-/** The JSON Schemas (draft-07) of each event's data, by the event's name. */
+/** Lists the JSON Schemas (draft-07) of each event's data, by the event's name. */
 export const eventSchemas: Readonly<Record<EventName, Schema>> = {
   manifest: {
     ...message(
@@ -84,14 +86,14 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
   ping: message('ping', { timestamp: time }),
 }
 
-/** The JSON Schema (draft-07) of a handshake's body. */
+/** Describes a handshake's body as a JSON Schema (draft-07). */
 export const handshakeRequestSchema: Schema = message(
   'handshake request',
   { identity: {} },
   { previous: text },
 )
 
-/** The JSON Schema (draft-07) of the answer to a handshake. */
+/** Describes the answer to a handshake as a JSON Schema (draft-07). */
 export const handshakeAnswerSchema: Schema = message('handshake answer', {
   token: text,
   session: text,
@@ -101,7 +103,7 @@ export const handshakeAnswerSchema: Schema = message('handshake answer', {
   heartbeat: { type: 'integer', minimum: 1 },
 })
 
-/** The JSON Schema (draft-07) of the body of every answer that is not a success. */
+/** Describes the body of every error answer as a JSON Schema (draft-07). */
 export const errorAnswerSchema: Schema = message('error answer', {
   error: {
     type: 'object',

@@ -1,44 +1,45 @@
 import type { Document, Id } from '../model/document.ts'
 import type { Operation } from '../model/operation.ts'
 
-/** A Mongo-style query with all values in JSON form; `{}` matches every document. */
+/** Describes a Mongo-style query with all values in JSON form. `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /**
- * One change at one place in an adapter's order.
+ * Describes a change of one document, at one position in an adapter's order.
  *
- * Contract: a write that creates missing parents is reported at the topmost parent it created (as MongoDB's
+ * Contract: a write that creates missing parents is reported at the topmost created parent (as MongoDB's
  * change streams do), so that operations can be filtered without the document. Operations that depend on the
- * value before them (`inc`, `push`, ...) come with `document`: without it, the server may look the document
- * up as it is later, and they would count twice. All values are JSON.
+ * previous value (`inc`, `push`, ...) come with `document`. Without it, the server may look up a later
+ * document, and the operations would count twice. All values are JSON.
  */
 export interface DocumentChange {
   kind: 'insert' | 'update' | 'replace' | 'delete'
   /**
-   * The adapter's own position of this change, of letters, digits, `_`, `.`, `~` and `-`; unique, ascending
-   * by {@link Adapter.compare}.
+   * The adapter's own position of this change: letters, digits, `_`, `.`, `~` and `-`. Positions are unique,
+   * and ascend by {@link Adapter.compare}.
    */
   position: string
-  /** When the change was made: ISO 8601. */
+  /** The time of the change: ISO 8601. */
   timestamp: string
   collection: string
   /**
-   * Changes that follow each other with the same value were made at once and are shown at once, as what they
-   * come to for each document: nobody is told what was there only in between.
+   * Identifies a transaction. Consecutive changes with the same value are sent at once, coalesced per
+   * document. Intermediate states are not sent.
    */
   transaction?: string
   id: Id
-  /** `insert` and `replace`: one `set` of `.`; `delete`: one `unset` of `.`; `update`: what changed. */
-  operations: Operation[]
   /**
-   * The document as it was right after this change, where the source knows it exactly. Treat it as immutable.
+   * The operations: one `set` of `.` for `insert` and `replace`, one `unset` of `.` for `delete`, the changes
+   * for `update`.
    */
+  operations: Operation[]
+  /** The document right after this change, if the source knows the exact document. Treat it as immutable. */
   document?: Document
-  /** The document as it was right before, where the source knows it exactly. Treat it as immutable. */
+  /** The document right before this change, if the source knows the exact document. Treat it as immutable. */
   before?: Document
 }
 
-/** The whole collection is gone (`clear`), or has become another one and must be read again (`reload`). */
+/** Describes a change of a whole collection. `clear` empties the collection; `reload` requires a new read. */
 interface WholeChange<Kind> {
   kind: Kind
   position: string
@@ -54,34 +55,33 @@ export type CollectionChange = WholeChange<'clear'> | WholeChange<'reload'>
 export type Change = DocumentChange | CollectionChange
 
 /**
- * What an adapter calls while it is open. All calls are synchronous and must not be made before `open` was
+ * Receives the reports of an open adapter. All calls are synchronous, and none may be made before `open` was
  * called.
  */
 export interface ChangeListener {
-  /** Changes in order; `position` is how far the source has come with them (it may be past the last one). */
+  /**
+   * Reports changes in order. `position` is the position of the source, which may be past the last change.
+   */
   changes(changes: readonly Change[], position: string): void
-  /** The source has come to `position` with nothing to tell. */
+  /** Reports that the source has reached `position` without changes. */
   progress(position: string): void
-  /** The history between the last position and `position` is lost: all collections must be read again. */
+  /** Reports that the history up to `position` is lost, so that all collections must be read again. */
   lost(reason: string, position: string): void
-  /** Following failed for now; the adapter goes on trying by itself, with back-off. */
+  /** Reports a temporary failure. The adapter retries by itself, with back-off. */
   error(error: unknown): void
 }
 
-/** The first documents of an order. */
+/** Restricts a read to the first documents of an order. */
 export interface ReadOptions {
-  /**
-   * Dotted paths, with 1 where they ascend and -1 where they descend; the last of them tells any two
-   * documents apart.
-   */
+  /** Dotted paths with 1 (ascending) or -1 (descending). The last path is unique for each document. */
   sort: readonly (readonly [path: string, direction: 1 | -1])[]
-  /** So many documents are enough. */
+  /** The number of documents that are enough. */
   limit: number
 }
 
 /**
- * Between which positions a reading took place, and when its data was current (ISO 8601), where the source
- * says so.
+ * Describes a finished read: the positions at its begin and its end, and the time of its data (ISO 8601), if
+ * the source knows that time.
  */
 export interface Reading {
   from: string
@@ -89,58 +89,57 @@ export interface Reading {
   timestamp?: string
 }
 
-/** A running subscription of an adapter. */
+/** Represents a running subscription of an adapter. */
 export interface Subscription {
-  /** Where the changes begin: everything after this position is reported. */
+  /** The start of the changes: every change after this position is reported. */
   readonly position: string
   /**
-   * The end of the source's history when it was opened: what lies between `position` and it may still be on
-   * its way to the listener. Left out where that is `position`.
+   * The end of the source's history at the opening. Changes between `position` and `head` may still be on the
+   * way to the listener. Left out when both are equal.
    */
   readonly head?: string
   close(): Promise<void>
 }
 
 /**
- * A store of documents in collections and the one stream of its changes: what `memory()`, `mongo(db)` and so
- * on return. The server opens it once a process, whatever the number of clients, and closes it when the last
- * one left.
+ * Represents a store of documents in collections with one stream of changes: the result of `memory()`,
+ * `mongo(db)` and so on. The server opens an adapter once per process, whatever the number of clients, and
+ * closes it after the last client has left.
  */
 export interface Adapter {
-  /** Which kind of adapter this is: `memory`, `mongo`, ... */
+  /** The kind of adapter: `memory`, `mongo`, ... */
   readonly name: string
   /**
-   * Which store it is, and whatever else its positions depend on: the same text on every node that follows
-   * it, another one for another store. A position is honoured only where it is the same. Left out where
-   * `name` says it all.
+   * Identifies the store, and everything else that its positions depend on. All nodes that follow one store
+   * have the same text, and nodes of another store a different text. A position is valid only with the same
+   * text. Left out when `name` identifies the store.
    */
   readonly store?: string
   /**
-   * Starts to report changes: all after `from` where that is given and still within the source's history,
-   * else all from now on (the returned `position` tells which). Rejects only where trying again can't help
-   * (say, a standalone MongoDB).
+   * Starts to report changes. All changes after `from` are reported if the source's history reaches back to
+   * `from`; otherwise all changes from now on. The returned `position` says which. Rejects only when another
+   * try can't help (a standalone MongoDB, for example).
    */
   open(listener: ChangeListener, from?: string): Promise<Subscription>
   /**
-   * The position of so many milliseconds ago, or the oldest one from which `open` can still tell everything,
-   * where the history is shorter. A server that starts opens there, so that clients of other nodes can
-   * resume. Left out by a source that keeps no history.
+   * Returns the position of a number of milliseconds ago, or the oldest position that `open` can start from.
+   * A server opens there at its start, so that clients of other nodes can resume. Left out by a source
+   * without history.
    */
   past?(milliseconds: number): Promise<string>
   /**
-   * Negative, zero or positive by the order of two positions; `NaN` where they can't be compared (another
-   * epoch, malformed).
+   * Compares two positions: negative, zero or positive by their order. Returns `NaN` for positions that can't
+   * be compared (another epoch, malformed).
    */
   compare(a: string, b: string): number
   /**
-   * Reads the documents of a collection that match the query, in batches; awaits `each` before it reads on
-   * (backpressure). What changed after `from` may be in the documents already or not; nothing after `to` is
-   * in them. Where reading is atomic, `from` equals `to`. Documents are handed over: the source won't change
-   * them later.
+   * Reads the documents of a collection that match the query, in batches. Awaits `each` before the next batch
+   * (backpressure). The documents may contain changes after `from`, and contain none after `to`. An atomic
+   * read has an equal `from` and `to`. The source never changes the documents later.
    *
-   * With `options`, the first `limit` documents of the order are enough, in any order: of those that don't
-   * change meanwhile, none may be missing that comes before the last of what is given, by the order of the
-   * JSON values that MongoDB's `sort` has. A source that isn't sure of it gives all documents.
+   * With `options`, the first `limit` documents of the order are enough, in any order. The order is that of
+   * MongoDB's `sort` on JSON values. Of the documents that don't change during the read, none may be missing
+   * before the last returned document. A source that can't guarantee this returns all documents.
    */
   read(
     collection: string,
@@ -149,13 +148,12 @@ export interface Adapter {
     options?: ReadOptions,
   ): Promise<Reading>
   /**
-   * The documents with these ids as they are now, in any order; those that are gone are left out. A source
-   * that can't do it leaves it out: where an operation can't be filtered without the document, the root is
-   * then read again.
+   * Returns the current documents with these ids, in any order, without deleted ones. A source without this
+   * method makes the server read the root again when an operation needs its document.
    *
-   * Documents that are looked up may be newer than the change that they are looked up for. A source that
-   * tells at which `position` they were read (nothing of after it is in them) has all its changes up to there
-   * shown at once, so that nobody sees a state that it never had.
+   * The documents may be newer than the change that needs them. A source that returns the `position` of the
+   * lookup (the documents contain no later change) has all changes up to that position sent at once, so that
+   * no client sees a state that never existed.
    */
   lookup?(
     collection: string,
@@ -163,10 +161,10 @@ export interface Adapter {
   ): Promise<Document[] | { documents: Document[]; position: string }>
 }
 
-/** What `adapter.collection(name)` returns, as far as the server needs it. */
+/** Describes the result of `adapter.collection(name)`, as far as the server uses it. */
 export interface CollectionHandle<T = unknown> {
   readonly adapter: Adapter
   readonly collectionName: string
-  /** The type of the documents, for types alone: it has never a value. */
+  /** The type of the documents, for TypeScript only. The property never has a value. */
   readonly $document?: T
 }

@@ -242,7 +242,7 @@ describe('http transport', () => {
         /answered 401: No\. Do all nodes have the same secret/,
       ],
       ['connections are reset', reset, /stream failed: .*Does a proxy, a content blocker/],
-      ['nothing comes', () => {}, /Nothing was heard for too long.*proxy_buffering/],
+      ['nothing comes', () => {}, /The stream was silent for too long.*proxy_buffering/],
     ]
     for (const [what, answer, told] of cases) {
       it(`where ${what}`, async () => {

@@ -7,19 +7,19 @@ import { Outbox } from './outbox.ts'
 import { InstantSink } from './sink.ts'
 import type { WriteQueue } from './write-queue.ts'
 
-/** A connection as a group knows it. */
+/** Describes a connection, as far as a group uses it. */
 export interface Member extends Receiver {
-  /** Names the views of the connection. */
+  /** The digest of the connection's views. */
   readonly rights: string
   readonly views: readonly View[]
-  /** Whether it holds everything up to the present, and belongs to no group. */
+  /** Whether the client has all data up to the present, and the connection belongs to no group. */
   readonly canJoin: boolean
   joined(group: BroadcastGroup): void
-  /** Where what the group gathered in a turn is written. */
+  /** The queue that gets the group's bytes. */
   readonly queue: WriteQueue
 }
 
-/** Writes to many queues. */
+/** Writes the same bytes to many queues. */
 class QueuesSink extends InstantSink {
   readonly #queues: ReadonlySet<WriteQueue>
 
@@ -35,15 +35,21 @@ class QueuesSink extends InstantSink {
 }
 
 /**
- * Connections of the same rights that hold everything up to the present: what a turn brings is gathered once
- * for all of them. A connection of which anything else is to be said leaves, and comes back in a later turn.
+ * Broadcasts one turn's events to all connections with the same views whose clients have all data up to the
+ * present. The events are gathered once, and every member's queue gets the same bytes:
+ *
+ *    alone --groups.join--> waiting --end of the turn, if canJoin--> member --own event (leave)--> waiting
+ *
+ * Alone and waiting, the connection receives the frames of its views. As a member, the group receives them. A
+ * connection with an event of its own (reset, error, session) leaves first, copies the group's unsent bytes,
+ * and joins again in a later turn.
  */
 export class BroadcastGroup implements Receiver {
   readonly outbox: Outbox
   readonly #views: readonly View[]
   /**
-   * The queues alone: at each step between a list and a socket lies memory that the processor has to wait
-   * for.
+   * The members' queues alone. Each object between the set and a socket would cost a memory access per
+   * member.
    */
   readonly #queues = new Set<WriteQueue>()
 
@@ -56,7 +62,7 @@ export class BroadcastGroup implements Receiver {
     return this.#queues.size
   }
 
-  /** Whether its members have these views. */
+  /** Checks whether the members have these views. */
   shows(views: readonly View[]): boolean {
     return views.length === this.#views.length && views.every((view) => this.#views.includes(view))
   }
@@ -76,7 +82,7 @@ export class BroadcastGroup implements Receiver {
   }
 }
 
-/** A connection's place: in its group, or by itself, where it gets the frames of its views itself. */
+/** Holds a connection's membership. A connection without a group receives the frames of its views itself. */
 export class GroupMembership {
   readonly #member: Member
   readonly #groups: BroadcastGroups
@@ -97,8 +103,8 @@ export class GroupMembership {
   }
 
   /**
-   * Leaves the group, if it is in one, and asks to come back. Returns the one that was left: what waits
-   * there is the connection's too.
+   * Leaves the group, and joins again in a later turn. Returns the left group, whose unsent bytes belong to
+   * the connection too.
    */
   leave(): BroadcastGroup | undefined {
     const group = this.#group
@@ -111,7 +117,7 @@ export class GroupMembership {
   }
 }
 
-/** All groups of a server, by rights. */
+/** Holds all groups of a server, by the digest of their views. */
 export class BroadcastGroups {
   readonly #flusher: Flusher
   readonly #ids: IdLines
@@ -123,20 +129,20 @@ export class BroadcastGroups {
     this.#ids = ids
   }
 
-  /** Puts a connection into its group at the end of this turn, if it is fit for it by then. */
+  /** Joins a connection to its group at the end of this turn, if `canJoin` is true by then. */
   join(member: Member): void {
     if (this.#waiting.size === 0) setImmediate(() => this.#joinAll())
     this.#waiting.add(member)
   }
 
-  /** The connection has left its group. */
+  /** Removes a connection from its group. */
   left(member: Member, group: BroadcastGroup): void {
     group.delete(member)
     if (group.size === 0 && this.#groups.get(member.rights) === group) this.#groups.delete(member.rights)
   }
 
   #joinAll(): void {
-    // Who comes must neither get what was gathered before, nor leave anything behind.
+    // Flushes before, because a new member must neither get earlier bytes nor leave bytes behind.
     this.#flusher.flush()
     const waiting = [...this.#waiting]
     this.#waiting.clear()
@@ -148,7 +154,7 @@ export class BroadcastGroups {
         group = new BroadcastGroup(views, rights, this.#flusher, this.#ids)
         this.#groups.set(rights, group)
       }
-      // Were two sets of views ever to have the same name, nobody would see those of another.
+      // Compares the views themselves, so that even equal digests of different views mix no data.
       if (!group.shows(views)) continue
       group.add(member)
       member.joined(group)

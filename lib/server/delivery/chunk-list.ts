@@ -1,10 +1,10 @@
 import type { Sink } from './sink.ts'
 
 /**
- * Lists of chunks that have more bytes than this on average are not joined for one connection alone: to copy
- * costs more than to write each.
+ * Limits the average bytes of chunks that are joined for a single connection. Copying larger chunks costs
+ * more than writing each.
  */
-export const MAX_JOINED = 16 * 1024
+export const MAX_JOINED_BYTES = 16 * 1024
 
 interface Joined {
   bytes: Buffer
@@ -12,17 +12,16 @@ interface Joined {
 }
 
 /**
- * A list of chunks that connections gathered within one turn: a last chunk, and the list before it. Those who
- * gather the same chunks hold the very same list, so that what is made of it is made once, and to gather
- * costs no memory.
+ * Holds the chunks of one turn as a linked list: a last chunk, and the list before it. Connections with the
+ * same chunks share the same list, so the list is joined once and takes no memory per connection.
  */
 export class ChunkList {
-  /** The list without its last chunk; the empty list's is itself. */
+  /** The list without its last chunk. The empty list refers to itself. */
   readonly before: ChunkList
   readonly last: Buffer
-  /** The bytes of all chunks. */
+  /** The total bytes of all chunks. */
   readonly size: number
-  /** How many chunks there are. */
+  /** The number of chunks. */
   readonly length: number
 
   #next: ChunkList | undefined
@@ -37,15 +36,14 @@ export class ChunkList {
     this.length = before ? before.length + 1 : 0
   }
 
-  /** The empty list: lists are shared by those who began with the same one. */
+  /** Creates an empty list. Connections that start with the same empty list share all later lists. */
   static begin(): ChunkList {
     return new ChunkList(undefined, NOTHING)
   }
 
-  /** This list and one more chunk. */
+  /** Returns the list with one more chunk. */
   plus(chunk: Buffer): ChunkList {
-    // The one that came before is as a rule the one that comes again: a frame goes to one viewer after the
-    // other.
+    // Tries the last result first, since a frame usually goes to one viewer after the other.
     const next = this.#next
     if (next?.last === chunk) return next
     let found = this.#others?.get(chunk)
@@ -58,7 +56,7 @@ export class ChunkList {
     return found
   }
 
-  /** The chunks in order. */
+  /** Returns the chunks in order. */
   get chunks(): Buffer[] {
     const chunks: Buffer[] = []
     for (let list: ChunkList = this; list.before !== list; list = list.before) chunks.push(list.last)
@@ -66,11 +64,11 @@ export class ChunkList {
   }
 
   /**
-   * Writes the list: joined, unless that is to copy large chunks for the one who asks first, and maybe alone.
-   * False when the reader is behind, as the sink has it.
+   * Writes the list. The chunks are joined, except for large chunks of the first caller, who may be the only
+   * one. Returns false when the sink's reader is behind.
    */
   writeTo(sink: Pick<Sink, 'write'>): boolean {
-    if (this.#seen || this.size <= MAX_JOINED * this.length) this.#joined ??= this.#join()
+    if (this.#seen || this.size <= MAX_JOINED_BYTES * this.length) this.#joined ??= this.#join()
     this.#seen = true
     if (this.#joined) return sink.write(this.#joined.bytes, this.#joined.framed)
     let kept = true
@@ -78,7 +76,7 @@ export class ChunkList {
     return kept
   }
 
-  /** Joins the chunks within the frame of one chunk of HTTP. */
+  /** Joins the chunks to one chunk of HTTP's chunked coding. */
   #join(): Joined {
     const head = `${this.size.toString(16)}\r\n`
     const end = head.length + this.size

@@ -6,7 +6,7 @@ import type { BroadcastGroups } from './broadcast-group.ts'
 import type { Flusher } from './flusher.ts'
 import type { CurrentSnapshots } from './present.ts'
 
-/** What a connection needs of its server. */
+/** Describes the server, as far as a connection uses it. */
 export interface ConnectionHost {
   readonly log: Log
   readonly flusher: Flusher
@@ -15,28 +15,30 @@ export interface ConnectionHost {
   readonly presents: CurrentSnapshots
   readonly groups: BroadcastGroups
   readonly maxBufferedBytes: number
-  /** The text of the present point. */
+  /** Formats the present point. */
   point(): string
-  /** The connection looks at a view no more. */
+  /** Reports that the connection no longer uses a view. */
   left(view: View): void
   onError(error: unknown, root: string): void
 }
 
 /**
- * `waiting`: whether its position holds is being found out; `loading`: the client is on its way to the
- * present; `live`: it is there.
+ * Names the state of a root. `waiting`: the resume plan is not known yet. `loading`: the client gets the
+ * missing data. `live`: the client is up to date.
  */
 type RootState = 'waiting' | 'loading' | 'live'
 
-/** One root as this client sees it. */
+/** Holds one root of a client. */
 export interface Root {
   view: View
   state: RootState
-  /** Counts what was begun for the root: what an earlier one still does is of no effect. */
-  turn: number
+  /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
+  generation: number
 }
 
-/** The root that a view is of. (A list, since roots are few: a map for each client takes more memory.) */
+/**
+ * Finds the root of a view. A list suffices for the few roots, and takes less memory per client than a map.
+ */
 export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
   return roots.find(({ view }) => view.root === root)
 }

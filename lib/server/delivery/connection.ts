@@ -12,12 +12,21 @@ import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-g
 import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
-import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
+import { type ReplayRequest, type ResumeStrategy, replay, strategyOf } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
 import type { WriteQueue } from './write-queue.ts'
 
-/** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
+/**
+ * Serves one client's stream. Each root goes through these states:
+ *
+ *    waiting --start--> loading (#load, #cross, #replay) --#catchUp--> live (deliver passes frames on)
+ *                          ^-------- reset, differ, change, slow client --------'
+ *
+ * `#load` sends a snapshot, `#cross` a catch-up delta, `#replay` the log's entries. `#catchUp` replays the
+ * rest of the log, and makes the root live in the same step. `#begin` counts the root's generation, so that
+ * older work stops. The client is `ready` when all roots are live, and joins a broadcast group.
+ */
 export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
@@ -26,7 +35,7 @@ export class Connection implements Viewer, Receiver, Member {
   #unready: number
   #begun = false
   #stalled = false
-  /** Waits until the client reads on. */
+  /** The last session event of a slow client, which is sent after the client has caught up. */
   #session: ServerEvent | undefined
   #closed = false
   readonly #membership: GroupMembership
@@ -39,9 +48,8 @@ export class Connection implements Viewer, Receiver, Member {
     this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
-      this.#roots.push({ view, state: 'waiting', turn: 0 })
-      view.viewers.add(this)
-      view.receivers.add(this)
+      this.#roots.push({ view, state: 'waiting', generation: 0 })
+      for (const each of [view.viewers, view.receivers]) each.add(this)
     }
   }
 
@@ -53,7 +61,7 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#roots.map(({ view }) => view)
   }
 
-  /** Whether the client holds everything up to the present. */
+  /** Whether the client has all data up to the present. */
   get ready(): boolean {
     return this.#begun && this.#unready === 0 && !this.#stalled
   }
@@ -70,7 +78,7 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#outbox.queue
   }
 
-  /** Sends the manifest and brings every root up to date. */
+  /** Sends the manifest, and brings every root up to date. */
   start(start: ResumePlan): void {
     if (this.#closed) return
     this.#begun = true
@@ -85,18 +93,18 @@ export class Connection implements Viewer, Receiver, Member {
     if (points && replayed.length > 0) void this.#replay(replayed, points)
   }
 
-  /** Sends an event of this connection's own. */
+  /** Sends an event to this client only. */
   send(event: ServerEvent): void {
     if (!this.#closed && !this.#stalled) this.#own.send(event)
     if (event.event === 'session') this.#session = this.#stalled ? event : undefined
   }
 
-  /** Queues bytes for the end of this turn. */
+  /** Queues bytes until the end of this turn. */
   push(bytes: Buffer): void {
     if (!this.#closed && !this.#stalled) this.#own.push(bytes)
   }
 
-  /** Queues an encoded event, with the position of the present where the client holds everything up to it. */
+  /** Queues an encoded event, with the present position if the client is `ready`. */
   pushAtPresent(event: Buffer): void {
     if (this.#closed || this.#stalled) return
     if (this.ready) this.#own.pushAt(this.#host.point(), event)
@@ -126,7 +134,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.send(failureEvent(view.root, error))
   }
 
-  /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
+  /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     const changed = views.flatMap((view) => {
@@ -148,7 +156,7 @@ export class Connection implements Viewer, Receiver, Member {
     }
   }
 
-  /** Ends the stream after a last event. */
+  /** Ends the stream after an optional last event. */
   end(event?: ServerEvent): void {
     if (this.#closed) return
     if (event) {
@@ -159,7 +167,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.close()
   }
 
-  /** The client has gone away, or is to go. */
+  /** Closes the connection of a client that has left or must leave. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -170,35 +178,36 @@ export class Connection implements Viewer, Receiver, Member {
     this.#onClose()
   }
 
-  /** What is said to this client alone: it leaves its group for that. */
+  /** Returns the client's own outbox. Leaves the broadcast group first, whose outbox serves all members. */
   get #own(): Outbox {
     const left = this.#membership.leave()
     if (left) this.#outbox.follow(left.outbox)
     return this.#outbox
   }
 
-  /** The root of a view, where what happens to the view is to be told. */
+  /** Returns the root of a changed view, or undefined when the connection can't send now. */
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
-    // What the same entry showed in another root must not tell the client that it holds the entry.
+    // Takes the entry's id back: its frames in other roots must not mark the whole entry as received.
     this.#own.retractId()
     return rootOf(this.#roots, view)
   }
 
   #readyNow(): void {
-    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: now() } })))
+    const data = { timestamp: new Date().toISOString() }
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
     this.#host.groups.join(this)
   }
 
-  /** Begins something for a root; what is returned tells whether it is still to be done. */
+  /** Starts a new load of a root. Returns a function that checks whether the load is current. */
   #begin(root: Root): () => boolean {
     if (root.state === 'live') this.#unready++
     root.state = 'loading'
-    const turn = ++root.turn
-    return () => !this.#closed && !this.#stalled && root.turn === turn
+    const generation = ++root.generation
+    return () => !this.#closed && !this.#stalled && root.generation === generation
   }
 
-  /** Brings one root up to date from a snapshot. */
+  /** Brings one root up to date by a snapshot. */
   #load(root: Root, reason: string | undefined): void {
     const current = this.#begin(root)
     const { view } = root
@@ -215,23 +224,20 @@ export class Connection implements Viewer, Receiver, Member {
     })
   }
 
-  /** Brings one root from what the client is known to hold to the present. */
+  /** Brings one root from the client's known documents to the present. */
   #differ(root: Root, known: ViewDigest, reason: string): void {
     this.#own.invalidatePosition()
     void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known))
   }
 
-  /** Brings one root to the present by a difference; by a reset where there is none. */
+  /** Brings one root to the present by a catch-up delta. Resets the root when no delta can be computed. */
   async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
     const current = this.#begin(root)
     const { view } = root
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
-      if (!catchUp) {
-        this.#load(root, reason)
-        return
-      }
+      if (!catchUp) return this.#load(root, reason)
       if (catchUp.body) this.push(catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
@@ -245,7 +251,7 @@ export class Connection implements Viewer, Receiver, Member {
     })
   }
 
-  /** Goes on from where the client was in each view. */
+  /** Resumes each view from the client's point. */
   async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
     const begun = roots.map((root) => this.#begin(root))
     const current = () => begun.every((each) => each())
@@ -254,19 +260,18 @@ export class Connection implements Viewer, Receiver, Member {
       await Promise.all(
         roots.map(async ({ view }) => {
           await view.open()
-          // A source that was just opened may have more to tell than what is in the log.
+          // Waits for a newly opened source to report the changes that the log lacks.
           await view.feed.present()
         }),
       )
     } catch (error) {
-      this.#restart(roots, begun, error)
-      return
+      return this.#restart(roots, begun, error)
     }
     if (!current()) return this.#restart(roots, begun)
     const rootsBy = (strategy: ResumeStrategy) =>
       roots.filter((root) => strategyOf(root.view, pointOf(root)) === strategy)
     const [reset, replayed, diffed] = [rootsBy('reset'), rootsBy('replay'), rootsBy('diff')]
-    // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
+    // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
     const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
     if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')
@@ -279,7 +284,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (!through) this.#restart(roots, begun)
   }
 
-  /** What was being replayed begins anew, save for the roots for which something else has begun. */
+  /** Restarts the replay with a full load, except for roots that have started another load. */
   #restart(roots: readonly Root[], begun: readonly (() => boolean)[], error?: unknown): void {
     roots.forEach((root, index) => {
       if (!begun[index]?.()) return
@@ -288,8 +293,8 @@ export class Connection implements Viewer, Receiver, Member {
     })
   }
 
-  /** Replays what the log has for the roots after their points, and makes them live. False when something else began meanwhile. */
-  async #catchUp(roots: readonly Root[], replaying: Replaying): Promise<boolean> {
+  /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
+  async #catchUp(roots: readonly Root[], replaying: ReplayRequest): Promise<boolean> {
     const { points, current } = replaying
     const own = new Map(roots.map(({ view }) => [view, points.get(view) ?? -1]))
     const arrived = () => {
@@ -298,11 +303,11 @@ export class Connection implements Viewer, Receiver, Member {
       if (this.#unready === 0) this.#readyNow()
     }
     const result = await replay(this.#host.log, this.#outbox, { ...replaying, points: own }, arrived)
-    if (result === 'barred' && current()) for (const root of roots) this.#load(root, 'history-lost')
-    return result !== 'overtaken'
+    if (result === 'must-reload' && current()) for (const root of roots) this.#load(root, 'history-lost')
+    return result !== 'cancelled'
   }
 
-  /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
+  /** Drops the queue of a slow client. Loads all roots again after the client has read the socket's bytes. */
   #stall(): void {
     this.#stalled = true
     this.#membership.leave()
@@ -312,8 +317,4 @@ export class Connection implements Viewer, Receiver, Member {
       for (const root of this.#roots) this.#load(root, 'slow-client')
     })
   }
-}
-
-function now(): string {
-  return new Date().toISOString()
 }

@@ -1,14 +1,14 @@
 import { ChunkList } from './chunk-list.ts'
 
-/** Something that gathers chunks within a turn of the event loop and writes them at its end. */
+/** Gathers chunks within a turn of the event loop, and writes them at its end. */
 export interface Flushable {
-  /** Writes what was gathered. */
+  /** Writes the gathered chunks. */
   flush(): void
 }
 
-/** Has everyone who gathered chunks within one turn of the event loop write them at its end. */
+/** Flushes all dirty queues at the end of a turn of the event loop. */
 export class Flusher {
-  /** The empty list of this turn, with which to begin. */
+  /** The empty list that all queues of this turn start with. */
   empty = ChunkList.begin()
   #dirty: Flushable[] = []
   #scheduled = false

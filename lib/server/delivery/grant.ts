@@ -1,30 +1,30 @@
 /*
- * Since when a client may see each root's view. Who has just got a right is shown the present and what
- * follows: a position of before that moment is refused, though it be another client's, who had the right
- * before. As long as the same client goes on to have the same view, its moment stays.
+ * Tracks since when a client may see each root's view. A client with a new right gets the present data and
+ * later changes. Positions from before that moment are refused, even those of another client that had the
+ * right before. The moment stays while the same client keeps the same view.
  */
 import { identityKey } from '../../policy/identity.ts'
 import { type Position, parsePoint } from '../../protocol/position.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Claims } from '../tokens/token.ts'
 
-/** What was granted: what a token seals of it. */
+/** Describes a grant, as a token seals it. */
 export type Grant = Pick<Claims, 'views' | 'since' | 'previous'>
 
 /**
- * The moment from which on a grant holds for a root, as the text of a point; undefined where it isn't
- * granted.
+ * Returns the moment since which a root is granted, as the text of a point. Returns undefined for a root
+ * without a grant.
  */
 export function momentOf({ since }: Grant, root: string): string | undefined {
   return Object.entries(since ?? {}).find(([, roots]) => roots.includes(root))?.[0]
 }
 
-/** The same views, all granted at a moment. */
+/** Copies a grant with all views granted at one moment. */
 export function grantedAt(moment: string, grant: Grant): Grant {
   return { ...grant, since: { [moment]: Object.keys(grant.views) } }
 }
 
-/** The moments of views at a moment: those that a grant before had go on. */
+/** Computes the moments of views. A view of the earlier grant keeps its moment. */
 export function sinceOf(
   views: Claims['views'],
   before: Grant | undefined,
@@ -40,17 +40,17 @@ export function sinceOf(
   return since
 }
 
-/** Of so many sessions it is kept in mind that their views became others. */
+/** Limits the number of sessions whose changes of views are remembered. */
 const MAX_SESSIONS = 10_000
 
 /**
- * When the views of sessions became others in mid-stream. An older token of the session doesn't know: with
- * it, who lost a right for a while would be shown what was there meanwhile.
+ * Remembers when the views of sessions changed during a stream. Older tokens of a session lack that change.
+ * With such a token, a client without the right for a while would see the documents of that time.
  */
 export class Regrants {
   readonly #moments = new Map<string, Record<string, string>>()
 
-  /** A session goes on with other views: those that are not the same are granted at a moment. */
+  /** Records new views of a session. The changed views are granted at the given moment. */
   note(session: string, before: Claims['views'], views: Claims['views'], moment: string): void {
     const changed = Object.keys(views).filter((root) => before[root] !== views[root])
     if (changed.length === 0) return
@@ -62,15 +62,15 @@ export class Regrants {
     if (oldest !== undefined && this.#moments.size > MAX_SESSIONS) this.#moments.delete(oldest)
   }
 
-  /** Lets another session go on from what is known of one. */
+  /** Copies the known moments of a session to another session. */
   copy(from: string, to: string): void {
     const moments = this.#moments.get(from)
     if (moments) this.#moments.set(to, moments)
   }
 
   /**
-   * When the view of a root was granted last to a session, as the text of a point; undefined where that isn't
-   * known.
+   * Returns the moment of the last grant of a root's view to a session, as the text of a point. Returns
+   * undefined without a record.
    */
   momentOf(session: string, root: string): string | undefined {
     const moments = this.#moments.get(session)
@@ -79,8 +79,8 @@ export class Regrants {
 }
 
 /**
- * Whether two grants are one client's: what was found of it is the same, or, where the lookup goes by nothing
- * else, what it presented. Else another user could take over what was granted to the bearer of a token.
+ * Checks whether two grants belong to one client: by equal identities, or by equal presented values if the
+ * lookup uses nothing else. Otherwise another user could take over the grants of a token's bearer.
  */
 export function sameClient(
   a: Pick<Claims, 'given' | 'identity'>,
@@ -92,8 +92,8 @@ export function sameClient(
 }
 
 /**
- * Whether a position was given after a root's view was granted. It is by the process's own count where both
- * are of one process, and by the position of the root's store.
+ * Checks whether a position was issued after the grant of a root's view. Compares the process's own counts
+ * within one process, and the positions of the root's store.
  */
 export function isSince(position: Position, moment: string | undefined, { adapter, index }: Feed): boolean {
   const point = moment === undefined ? undefined : parsePoint(moment)

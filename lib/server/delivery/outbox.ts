@@ -7,12 +7,12 @@ import type { Flusher } from './flusher.ts'
 import type { Sink } from './sink.ts'
 import { WriteQueue } from './write-queue.ts'
 
-/** In the place of an id that was taken back. */
+/** Replaces a retracted id. */
 const RETRACTED = Buffer.from(`id: ${NO_POSITION}\n`)
 
-/** What goes out to one client, and the positions that it carries. */
+/** Writes events to one client, with their positions. */
 export class Outbox {
-  /** Names the views that positions are given for. */
+  /** The digest of the views that positions are issued for. */
   rights: string
   readonly queue: WriteQueue
   readonly #ids: IdLines
@@ -25,7 +25,7 @@ export class Outbox {
     this.rights = rights
   }
 
-  /** Queues bytes for the end of this turn. */
+  /** Queues bytes until the end of this turn. */
   push(bytes: Buffer): void {
     this.queue.push(bytes)
     this.#lastEntry = undefined
@@ -35,18 +35,18 @@ export class Outbox {
     this.push(Buffer.from(encode(event)))
   }
 
-  /** Sends an encoded event with a position: the client holds everything up to the point. */
+  /** Sends an encoded event with a position, for a client that has all data up to the point. */
   pushAt(point: string, event: Buffer): void {
     this.queue.push(this.#ids.line(point, this.rights))
     this.push(event)
   }
 
   /**
-   * Sends what a view shows of an entry; with the entry's position only where the client holds everything up
-   * to it.
+   * Sends a view's frame of an entry. The frame carries the entry's position only if the client has all data
+   * up to the entry.
    */
   pushFrame(entry: Entry, frame: Frame, withId: boolean): void {
-    // Only the last of an entry's frames may carry the id: the client holds the whole entry only then.
+    // Moves the id to the last frame of an entry, since the client has the whole entry only then.
     if (this.#lastEntry === entry) this.retractId()
     const line = withId ? this.#ids.line(entry.point, this.rights) : undefined
     if (line) this.queue.push(line)
@@ -55,7 +55,7 @@ export class Outbox {
     this.#lastLine = line
   }
 
-  /** Goes on from where another one is: what waits there waits here too. */
+  /** Continues the state of another outbox, with its unsent chunks. */
   follow(other: Outbox): void {
     for (const chunk of other.queue.pending) this.queue.push(chunk)
     this.#lastEntry = other.#lastEntry
@@ -63,16 +63,18 @@ export class Outbox {
   }
 
   /**
-   * Takes the last entry's id back, if it still waits: something else of that entry is not there yet. A
-   * client that is cut off in between has no position: with the one before, it would be told again what it
-   * was told of the entry.
+   * Retracts the last entry's unsent id, because another part of the entry follows. A client that is cut off
+   * in between has no position. With the earlier position it would get the entry's first part twice.
    */
   retractId(): void {
     if (this.#lastLine) this.queue.replace(this.#lastLine, RETRACTED)
     this.#lastLine = undefined
   }
 
-  /** From here on until the next position, the client holds more than the last one says. */
+  /**
+   * Clears the client's Last-Event-ID until the next position, because its data is newer than its last
+   * position.
+   */
   invalidatePosition(): void {
     this.send({ event: 'ping', data: { timestamp: new Date().toISOString() }, id: NO_POSITION })
   }

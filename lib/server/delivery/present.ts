@@ -10,9 +10,9 @@ import { documentsOf, loadSnapshot, type Snapshot } from '../view/snapshot.ts'
 import type { View } from '../view/view.ts'
 
 /**
- * Brings the snapshots of views to the present. Who comes is shown what there is now, and nothing that was
- * overwritten or removed since the snapshot was read: it may not have had the right to see that. Those who
- * come at once share one snapshot, and those who come while it is being brought to the present the next one.
+ * Brings the snapshots of views to the present. A new client gets the current documents only, since it may
+ * not have had the right to see overwritten or removed ones. Clients that come at once share one snapshot.
+ * Clients that come during the work share the next one.
  */
 export class CurrentSnapshots {
   readonly #log: Log
@@ -23,8 +23,7 @@ export class CurrentSnapshots {
   }
 
   /**
-   * A snapshot of a view in which all entries are that there are by now. Rejects when the source can't be
-   * read.
+   * Returns a snapshot of a view that contains all present entries. Rejects when the source can't be read.
    */
   async of(view: View): Promise<Snapshot> {
     const { head } = this.#log
@@ -45,24 +44,22 @@ export class CurrentSnapshots {
     return bringing
   }
 
-  /**
-   * Puts the snapshot as it is at the log's head in its place; nothing where the source must be read again.
-   */
+  /** Replaces the view's snapshot by one at the log's head. Removes it when the source must be read again. */
   async #brought(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
     let brought: Snapshot | undefined
     try {
       brought = view.window?.whole
         ? await loadSnapshot(view, this.#log, this.#log.head, () => false)
-        : await this.#worked(view, snapshot)
+        : await this.#applied(view, snapshot)
     } catch {
-      // An operation that doesn't fit: the view has told of it.
+      // Ignores an operation that doesn't fit. The view has reported the error.
     }
     view.replace(snapshot, brought)
     return brought
   }
 
-  /** The snapshot after the entries that followed it. */
-  async #worked(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
+  /** Applies the later entries to a snapshot. */
+  async #applied(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
     const sequence = this.#log.head
     const oplist: DocumentOperation[] = []
     for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
@@ -80,7 +77,7 @@ export class CurrentSnapshots {
   }
 }
 
-/** The events after operations, of which each is of one document, wherever that stands. */
+/** Applies operations to unordered documents, each found by its id. */
 async function unordered(root: string, before: Parts, oplist: readonly DocumentOperation[]): Promise<Parts> {
   const operations = new Map<string, DocumentOperation[]>()
   for (const operation of oplist) {
@@ -110,7 +107,7 @@ async function unordered(root: string, before: Parts, oplist: readonly DocumentO
   )
 }
 
-/** The events after operations that move documents. */
+/** Applies operations that move documents to ordered documents. */
 async function ordered(root: string, before: Snapshot, oplist: readonly DocumentOperation[]): Promise<Parts> {
   const list = new DocumentList([...(await documentsOf(before)).values()])
   list.apply(oplist)

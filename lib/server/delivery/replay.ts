@@ -3,54 +3,60 @@ import type { Log } from '../feed/log.ts'
 import type { View } from '../view/view.ts'
 import type { Outbox } from './outbox.ts'
 
-/** What is to be replayed to one client. */
-export interface Replaying {
-  /** For each view, the sequence up to which the client holds it. */
+/** Describes a replay to one client. */
+export interface ReplayRequest {
+  /** The sequence of the client's data, for each view. */
   points: ReadonlyMap<View, number>
-  /** Whether it is still to be done. */
+  /** Checks whether the replay is still needed. */
   current: () => boolean
-  /** Whether the client holds everything up to each entry once it has its frames. */
+  /** Whether the frames carry positions: the client has all data up to each replayed entry. */
   ids: boolean
 }
 
 /**
- * Sends what the log has for the views after their points. Calls `arrived` in the very step in which it finds
- * the log's head: nothing can come between the last entry replayed and the first delivered.
+ * Sends the log's entries after the views' points:
  *
- * Resolves to `overtaken` where it is not to be done any more, to `barred` where an entry is gone or can't be
- * told.
+ *    point+1 --> entry: frames of all views --> next entry --> ... --> head: arrived() --> live frames
+ *       |             | missing, or without a delta: 'must-reload'
+ *       +-- the reader is behind: wait, then 'cancelled' if the replay is no longer needed
+ *
+ * Calls `arrived` in the same step that reaches the log's head, so that no entry is missed between the last
+ * replayed one and the first delivered one.
  */
 export async function replay(
   log: Log,
   outbox: Outbox,
-  { points, current, ids }: Replaying,
+  { points, current, ids }: ReplayRequest,
   arrived: () => void,
-): Promise<'arrived' | 'overtaken' | 'barred'> {
+): Promise<'arrived' | 'cancelled' | 'must-reload'> {
   for (let at = Math.min(...points.values()) + 1; ; at++) {
     if (outbox.queue.behind) {
       await outbox.queue.room()
-      if (!current()) return 'overtaken'
+      if (!current()) return 'cancelled'
     }
     if (at > log.head) {
       arrived()
       return 'arrived'
     }
     const entry = log.at(at)
-    if (!entry) return 'barred'
+    if (!entry) return 'must-reload'
     const frames: Frame[] = []
     for (const [view, point] of points) {
       if (at <= point || entry.feed !== view.feed) continue
       const shown = view.frame(entry)
-      if (shown === MUST_RELOAD) return 'barred'
+      if (shown === MUST_RELOAD) return 'must-reload'
       if (shown) frames.push(shown)
     }
     for (const frame of frames) outbox.pushFrame(entry, frame, ids)
   }
 }
 
-/** How a view goes on from a point: by what the log tells, by a difference, or not at all. */
+/**
+ * Names the way a view resumes from a point: by the log's entries, by a catch-up delta, or by a full load.
+ */
 export type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
+/** Chooses the resume strategy of a view. */
 export function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
   return view.resumes(point) ? 'replay' : 'diff'

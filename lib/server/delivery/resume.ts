@@ -11,41 +11,39 @@ import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
 
 type Granted = Grant & Pick<Claims, 'session'>
 
-/** The process that a position is held against. */
+/** Describes the process that checks a position. */
 export interface ResumeContext {
   admissions: { positions: Pick<PositionSeal, 'open'>; regrants: Pick<Regrants, 'momentOf'> }
   epoch: string
   log: Log
-  /** The feeds that positions hold a place of, in their order. */
+  /** The feeds in positions, in their order. */
   feeds: readonly Feed[]
 }
 
-/** How a stream starts. */
+/** Plans the start of a stream. */
 export interface ResumePlan {
-  /** A position was presented: what isn't resumed must be reset. */
+  /** Whether the client presented a position. Roots that can't resume must then be reset. */
   presented: boolean
-  /** For each view that can go on, the sequence up to which the client holds it; undefined where none can. */
+  /** The sequence of the client's data, for each view that can resume; undefined when none can. */
   points?: ReadonlyMap<View, number>
-  /** Why the position does not hold at all. */
+  /** The reason why no view can resume. */
   reason?: string
-  /** Why a view does not go on. */
+  /** Returns the reason why a view can't resume. */
   reasonFor: (view: View) => string
 }
 
-/** Why a position, or a root, is not resumed. Sent to clients: it tells nothing of the data. */
+/**
+ * Names the reason why a position or a root is not resumed. The reason is sent to clients, and reveals no
+ * data.
+ */
 export type Reason = 'position-unknown' | 'rights-changed' | 'history-lost'
 
-/**
- * For how long a stream may wait for a source to come to where another node had read it already, in
- * milliseconds.
- */
+/** Limits the wait of a stream for a source to reach another node's position, in milliseconds. */
 const POSITION_TIMEOUT_MS = 5_000
-/**
- * For how long a stream may wait for a source to be there at all, in milliseconds. It gets pings meanwhile.
- */
+/** Limits the wait of a stream for a source to open, in milliseconds. The stream gets pings meanwhile. */
 const SOURCE_TIMEOUT_MS = 30_000
 
-/** The event that a stream begins with. */
+/** Creates the first event of a stream. */
 export function manifestOf(views: readonly View[], { points, reason }: ResumePlan): ServerEvent {
   return {
     event: 'manifest',
@@ -60,10 +58,16 @@ export function manifestOf(views: readonly View[], { points, reason }: ResumePla
 }
 
 /**
- * From where each view goes on, for a client that may present a position. A position holds only for the views
- * that it was given for: those that the client has now, those of its token, or those of the token before; and
- * not for one that was granted later. A promise where sources have to come to the position first, or to the
- * moment of the grant: it was given by another process.
+ * Plans where each view resumes, for a client with or without a position:
+ *
+ *    no position ----------------------------------------------------> load all roots
+ *    unreadable, or of other views ----------------------------------> reset all roots, with a reason
+ *    of this process: its sequence ---> views that reach back so far resume, others are reset
+ *    of another process: locate() by the stores' positions ----------> the same
+ *
+ * A position is valid for the views that it was issued for: the client's current views, those of its token,
+ * or those of the token before. A view that was granted after the position is reset. Returns a promise if
+ * sources must first reach another process's position or the moment of the grant.
  */
 export function resumeFrom(
   text: string | undefined,
@@ -80,15 +84,15 @@ export function resumeFrom(
 }
 
 /**
- * Whether a source that is followed has not come to where it was when a view was granted: what it shows now,
- * the client may not see.
+ * Checks whether a followed source has not reached the moment of a view's grant. The client may not see the
+ * earlier documents.
  */
 function isBehind({ root, feed }: View, claims: Grant): boolean {
   const granted = placeIn(claims, root, feed)
   return feed.position !== undefined && granted !== '' && feed.adapter.compare(feed.position, granted) < 0
 }
 
-/** Where the store of a root was when its view was granted. */
+/** Returns the store's position at the moment of a root's grant. */
 function placeIn(claims: Grant | undefined, root: string, { index }: Feed): string {
   const moment = claims && momentOf(claims, root)
   return (moment !== undefined && index !== undefined && parsePoint(moment)?.adapters[index]) || ''
@@ -128,7 +132,7 @@ function startFrom(
   return locate(held, adapters, here).then((points) => resumed(held, points))
 }
 
-/** Where the positions of another process are in this one's order, by view. */
+/** Finds the sequences of another process's positions in this process's order, by view. */
 async function locate(
   views: readonly View[],
   adapters: readonly string[],
@@ -147,13 +151,13 @@ async function locate(
     // Nobody would let go of the source again: the client has left the view, or got other rights, meanwhile.
     if (view.viewers.size === 0) return
     await view.open()
-    // A reset would have to wait for the same.
+    // Waits for the source's past changes. A reset would wait for the same.
     await feed.present()
     if (!(await feed.reached(position, POSITION_TIMEOUT_MS))) return
     const sequence = log.find(feed, feed.index ?? 0, position)
     if (sequence !== undefined && view.reaches(sequence, position)) points.set(view, sequence)
   }
-  // Which cannot be opened is not resumed, and says why when it is loaded.
+  // Skips views that can't be opened. Their load reports the error.
   await Promise.all(
     views.map((view) =>
       withTimeout(

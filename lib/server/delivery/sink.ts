@@ -2,66 +2,63 @@ import { OutgoingMessage, type ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 
-/** Where a connection's bytes go: a response, or a receiver in the same process. */
+/** Takes a connection's bytes: a response, or a receiver in the same process. */
 export interface Sink {
   /**
-   * Writes bytes; `framed` holds the same bytes as one chunk of HTTP's chunked coding, where they were
-   * framed once for many sinks. False when the reader is behind: {@link Sink.onDrain} tells when it has
-   * caught up.
+   * Writes bytes. `framed` holds the same bytes as one chunk of HTTP's chunked coding, if they were framed
+   * once for many sinks. Returns false when the reader is behind: {@link Sink.onDrain} then reports when it
+   * has caught up.
    */
   write(bytes: Buffer, framed?: Buffer): boolean
-  /** Bytes written and not yet taken by the reader. */
+  /** Returns the bytes that were written and not yet taken by the reader. */
   buffered(): number
-  /** Calls the listener once, when what was written has been taken. */
+  /** Calls the listener once, when the written bytes have been taken. */
   onDrain(listener: () => void): void
   end(): void
 }
 
-/** How long TCP's own probes of a silent peer take: libuv sends ten, a second apart. */
-const PROBING = 11_000
+/** Sets the time of TCP's own probes of a silent peer, in milliseconds: libuv sends ten, a second apart. */
+const PROBING_MS = 11_000
 /**
- * A reader that is behind and takes nothing is given up within two to four heartbeats; two count as no less
- * than this, in milliseconds.
+ * Sets the minimum time for a blocked reader to take bytes, in milliseconds. Such a reader is disconnected
+ * after two to four heartbeats; two count as at least this time.
  */
 const MIN_PROBE_TIMEOUT_MS = 5_000
-/** What a timer can wait at most, in milliseconds. */
+/** Limits the delay of a timer, in milliseconds. */
 const MAX_PROBE_TIMEOUT_MS = 2_147_483_647
 
 /**
- * A sink over an HTTP response whose head is written already.
- *
- * Where nothing stands between the response and its socket, chunks go straight to the socket: one that many
- * connections share is framed once. Where something does (a middleware that compresses, HTTP/2), or the
- * response isn't chunked (HTTP/1.0), they go by `response.write`.
+ * Writes to an HTTP response whose head was written before. Chunks go straight to the socket if nothing is
+ * between the response and its socket, and a chunk for many connections is framed once. Otherwise (a
+ * middleware that compresses, HTTP/2, or HTTP/1.0 without chunks) they go through `response.write`.
  */
 export class ResponseSink implements Sink {
   readonly #response: ServerResponse
-  /** The socket to write to; undefined where only the response may. */
+  /** The socket to write to; undefined when bytes must go through the response. */
   readonly #socket: Socket | undefined
   /**
-   * The HTTP/2 stream of the response: there, the response itself tells neither what waits nor when it was
-   * taken.
+   * The HTTP/2 stream of the response. On HTTP/2 the response itself does not report unsent bytes and drains.
    */
   readonly #stream: ServerHttp2Stream | undefined
-  readonly #patience: number
+  readonly #probeTimeout: number
   #watching = false
   #ended = false
 
-  /** @param heartbeat Milliseconds between two pings: they set the times in which a dead peer is found. */
+  /** @param heartbeat milliseconds between two pings, which set the time to find a dead peer */
   constructor(response: ServerResponse, heartbeat: number) {
     this.#response = response
     this.#socket = socketOf(response)
     this.#stream = streamOf(response)
-    this.#patience = Math.min(MAX_PROBE_TIMEOUT_MS, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
-    // Once the response has ended, whoever ended it, its socket may be carrying the next one.
+    this.#probeTimeout = Math.min(MAX_PROBE_TIMEOUT_MS, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
+    // Stops writing after the end of the response, whose socket may then carry the next response.
     response.on('prefinish', () => {
       this.#ended = true
     })
-    // With nothing under way, TCP finds a peer that is gone. Linux doesn't probe while it waits for an
-    // acknowledgement: the idle time and the probes must fit between two pings. On HTTP/2 the socket is the
-    // session's, which Node lets no stream touch.
+    // Lets TCP find a dead peer of an idle stream. Linux doesn't probe while it waits for an acknowledgement,
+    // so the idle time and the probes must fit between two pings. HTTP/2 is left out, because Node lets no
+    // stream change the session's socket.
     if (response.req.httpVersionMajor === 1) {
-      response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING))
+      response.socket?.setKeepAlive(true, Math.max(1000, heartbeat - PROBING_MS))
       response.socket?.setNoDelay(true)
     }
   }
@@ -75,7 +72,7 @@ export class ResponseSink implements Sink {
   }
 
   buffered(): number {
-    // What the response says counts what its socket holds, down to what the system hasn't taken yet.
+    // Includes the socket's bytes that the system hasn't taken yet.
     return this.#writable.writableLength
   }
 
@@ -93,24 +90,24 @@ export class ResponseSink implements Sink {
     return this.#socket ?? this.#stream ?? this.#response
   }
 
-  /** Writes by the response: an end by another middleware is known at once over HTTP/1 alone. */
+  /** Writes through the response. Only HTTP/1 reports an end by another middleware at once. */
   #pass(bytes: Buffer): boolean {
     return !this.#stream?.writableEnded && this.#response.write(bytes)
   }
 
   /**
-   * Gives the reader up when it takes nothing of what waits: Node begins the time anew with each part of it
-   * that the system takes.
+   * Disconnects a reader that takes no bytes. Node restarts the timeout whenever the system takes a part of
+   * them.
    */
   #watch(): void {
     this.#watching = true
     const timed = this.#stream ?? this.#response
     const before = this.#stream ? 0 : (this.#response.socket?.timeout ?? 0)
-    const giveUp = () => void timed.destroy()
-    timed.setTimeout(this.#patience, giveUp)
+    const disconnect = () => void timed.destroy()
+    timed.setTimeout(this.#probeTimeout, disconnect)
     this.onDrain(() => {
       this.#watching = false
-      timed.off('timeout', giveUp)
+      timed.off('timeout', disconnect)
       timed.setTimeout(before)
     })
   }
@@ -123,24 +120,21 @@ function socketOf(response: ServerResponse): Socket | undefined {
   return plain && socket ? socket : undefined
 }
 
-/**
- * Ends a stream's response. A reader that takes nothing of what still waits is given up, or a server could
- * not close.
- */
+/** Ends a stream's response. Disconnects a reader that takes no more bytes, or a server could not close. */
 export function endResponse(response: ServerResponse): void {
   response.end()
   const carrier = streamOf(response) ?? response.socket
   if (carrier && carrier.writableLength > 0) carrier.setTimeout(MIN_PROBE_TIMEOUT_MS, () => carrier.destroy())
 }
 
-/** The HTTP/2 stream of a response, which is then one of Node's compatibility API. */
+/** Returns the HTTP/2 stream of a response of Node's compatibility API. Returns undefined on HTTP/1. */
 export function streamOf(response: ServerResponse): ServerHttp2Stream | undefined {
   return (response as unknown as Partial<Http2ServerResponse>).stream
 }
 
-/** Writes bytes as one chunk of HTTP, without a copy of them. */
+/** Writes bytes as one HTTP chunk, without copying them. */
 function frame(socket: Socket, bytes: Buffer): boolean {
-  // An empty chunk would end the response.
+  // Skips an empty chunk, which would end the response.
   if (bytes.length === 0) return !socket.writableNeedDrain
   if (socket.writableCorked === 0) {
     socket.cork()
@@ -151,7 +145,7 @@ function frame(socket: Socket, bytes: Buffer): boolean {
   return socket.write('\r\n', 'latin1')
 }
 
-/** A sink that takes all at once. */
+/** Takes all bytes at once. */
 export abstract class InstantSink implements Sink {
   abstract write(bytes: Buffer, framed?: Buffer): boolean
 

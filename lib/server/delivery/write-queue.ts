@@ -3,21 +3,18 @@ import type { ChunkList } from './chunk-list.ts'
 import type { Flushable, Flusher } from './flusher.ts'
 import type { Sink } from './sink.ts'
 
-/** With so many bytes waiting, in memory or in the socket, a reader counts as behind. */
+/** Sets the number of waiting bytes, in memory or in the socket, from which a reader counts as behind. */
 const BEHIND_BYTES = 64 * 1024
 
-/**
- * What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's
- * sockets.
- */
-const MAX_KEPT = 64 * 1024
+/** Limits the bytes in a sink that does not report a slow reader: the high-water mark of Node's sockets. */
+const MAX_SILENT_BYTES = 64 * 1024
 
-/** What waits to be written to one sink: gathered within a turn of the event loop, written at its end. */
+/** Gathers bytes for one sink within a turn of the event loop, and writes them at its end. */
 export class WriteQueue implements Flushable {
   readonly #sink: Sink
   readonly #flusher: Flusher
   #gathered: ChunkList | undefined
-  /** The sink holds no more than this. */
+  /** An upper bound of the sink's unsent bytes. */
   #held = 0
   #bound = Number.POSITIVE_INFINITY
   #exceeded: (() => void) | undefined
@@ -29,12 +26,12 @@ export class WriteQueue implements Flushable {
     this.#flusher = flusher
   }
 
-  /** The chunks that wait here. */
+  /** Returns the unsent chunks of this queue. */
   get pending(): readonly Buffer[] {
     return this.#gathered?.chunks ?? []
   }
 
-  /** Bytes that wait here and in the sink. */
+  /** Returns the unsent bytes of this queue and its sink. */
   get buffered(): number {
     return this.#bytes + this.#sink.buffered()
   }
@@ -43,7 +40,7 @@ export class WriteQueue implements Flushable {
     return this.#bytes > BEHIND_BYTES || this.#sink.buffered() > BEHIND_BYTES
   }
 
-  /** Whether {@link WriteQueue.buffered} is over a bound. The sink is asked only where it may be. */
+  /** Checks whether {@link WriteQueue.buffered} is over a limit. The sink is asked only if it may be. */
   exceeds(bound: number): boolean {
     return this.#bytes + this.#held > bound && this.buffered > bound
   }
@@ -59,24 +56,24 @@ export class WriteQueue implements Flushable {
   }
 
   /**
-   * Has {@link WriteQueue.writeNow} call back instead of writing where more than a bound would wait then, in
-   * bytes.
+   * Limits the unsent bytes of {@link WriteQueue.writeNow}, which calls back instead of writing over the
+   * limit.
    */
   limit(bound: number, exceeded: () => void): void {
     this.#bound = bound
     this.#exceeded = exceeded
   }
 
-  /** Writes bytes at once; nothing may wait before them. */
+  /** Writes bytes at once. No bytes may wait before them. */
   writeNow(bytes: Buffer, framed: Buffer | undefined): void {
     if (this.#closed) return
     const held = this.#held + bytes.length
     if (held > this.#bound && this.#sink.buffered() + bytes.length > this.#bound) this.#exceeded?.()
-    else if (this.#sink.write(bytes, framed)) this.#held = held < MAX_KEPT ? held : MAX_KEPT
+    else if (this.#sink.write(bytes, framed)) this.#held = held < MAX_SILENT_BYTES ? held : MAX_SILENT_BYTES
     else this.#held = this.#sink.buffered()
   }
 
-  /** Puts other bytes in the place of a chunk that was pushed lately, if it still waits. */
+  /** Replaces a recently pushed chunk by other bytes, if it still waits. */
   replace(bytes: Buffer, by: Buffer): void {
     const later: Buffer[] = []
     let list = this.#gathered
@@ -89,15 +86,15 @@ export class WriteQueue implements Flushable {
     this.#gathered = list
   }
 
-  /** Writes what waits at once. */
+  /** Writes the waiting bytes at once. */
   flush(): void {
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
-    this.#held = gathered.writeTo(this.#sink) ? MAX_KEPT : this.#sink.buffered()
+    this.#held = gathered.writeTo(this.#sink) ? MAX_SILENT_BYTES : this.#sink.buffered()
   }
 
-  /** Resolves when the reader has taken enough of what was written, in a later turn in any case. */
+  /** Resolves when the reader has taken enough bytes, always in a later turn. */
   async room(): Promise<void> {
     this.flush()
     if (this.#sink.buffered() > BEHIND_BYTES) {
@@ -106,11 +103,11 @@ export class WriteQueue implements Flushable {
         this.#sink.onDrain(resolve)
       })
     }
-    // A drain that is awaited may come in the same turn: others get theirs in any case.
+    // Yields in any case, because an awaited drain may come in the same turn.
     await yieldToEventLoop()
   }
 
-  /** Lets go of what waits here; calls back once the sink's own bytes were taken. */
+  /** Drops the waiting bytes. Calls back when the sink's own bytes were taken. */
   drop(drained: () => void): void {
     this.#gathered = undefined
     this.#sink.onDrain(() => {

@@ -1,35 +1,33 @@
 import { Frame } from './frame.ts'
 import type { Entry } from './log.ts'
 
-/** A view, as far as a batch asks it to take changes in and to deliver what it shows. */
+/** Describes a view, as far as a batch uses it. */
 export interface Target {
-  /** Takes a new entry in; what viewers are to see of it goes to the batch. */
+  /** Applies a new entry, and adds the frame for viewers to the batch. */
   take(entry: Entry, batch: Batch): void
-  /** Hands the frame, which leads up to the entry, to all that receive the view. */
+  /** Delivers the frame, which ends at the entry, to all receivers of the view. */
   deliver(entry: Entry, frame: Frame): void
 }
 
 /**
- * What came together leaves as one event for each root, up to changes of so many bytes, as the log reckons
- * them: some 10,000 small ones. An event's JSON takes about a third of that, and should not keep a page busy
- * for long. What was written at once (a transaction) is never cut.
+ * Limits the changes of one event, in estimated bytes: some 10,000 small changes. The event's JSON takes
+ * about a third of that, and should not keep a page busy for long. A transaction is never split.
  */
 const MAX_BYTES = 8 * 1024 * 1024
 
 /**
- * Gathers what views show of changes that their source told together, until clients are told of it. The log
- * keeps an entry for each of these changes, so that a client of another node finds its position between any
- * two of them.
+ * Gathers the frames of changes that their source reported together, until delivery. The log keeps an entry
+ * for each of these changes, so that a client of another node finds its position between any two of them.
  */
 export class Batch {
   readonly #frames = new Map<Target, [Frame, ...Frame[]]>()
   #bytes = 0
-  /** The last entry that all of its views have taken in. */
+  /** The last entry that all touched views have applied. */
   #entry: Entry | undefined
-  /** What is to be done once clients are told of what was before. */
+  /** The resets that follow the next delivery. */
   readonly #after: (() => void)[] = []
 
-  /** Has the views that an entry touches take it in. */
+  /** Applies an entry to the views that it touches. */
   show(entry: Entry, views: Iterable<Target>): void {
     this.#bytes += entry.bytes
     for (const view of views) view.take(entry, this)
@@ -37,7 +35,7 @@ export class Batch {
     if (this.#bytes >= MAX_BYTES || this.#after.length > 0) this.deliver()
   }
 
-  /** Keeps what a view shows of an entry. */
+  /** Keeps a view's frame of an entry. */
   add(view: Target, frame: Frame): void {
     const frames = this.#frames.get(view)
     if (frames) frames.push(frame)
@@ -45,17 +43,14 @@ export class Batch {
   }
 
   /**
-   * Keeps what a view can't show of an entry: its viewers are reset once they have what the views have shown
-   * up to there.
+   * Schedules a reset for a view that can't express an entry as a frame. The reset follows the delivery of
+   * all earlier frames.
    */
   after(reset: () => void): void {
     this.#after.push(reset)
   }
 
-  /**
-   * Tells the receivers of each view, as one event, what it has shown: then they hold everything up to the
-   * last entry.
-   */
+  /** Delivers each view's frames as one event. The receivers then have all data up to the last entry. */
   deliver(): void {
     const entry = this.#entry
     if (!entry) return

@@ -5,36 +5,39 @@ import type { Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
 import type { Adapter, Change, ChangeListener } from '../../source/source.ts'
 
-/** So many fields are told of at most. */
-const MAX_TOLD = 1_000
+/** Limits the number of fields that are reported. */
+const MAX_REPORTED = 1_000
 
 /**
- * An adapter of whose documents no field is nested too deep to be walked: such a field is hidden, as if no manifest listed it, and
- * that is told once for each field. What one document holds must neither keep newcomers from their snapshots nor end the stream.
- * @param queryMs how long a query may take, in milliseconds: then it rejects with `SOURCE_FAILED`
+ * Wraps an adapter, and hides fields that are nested too deep to walk, as if no manifest listed them. Each
+ * such field is reported once. A single document must neither keep new clients from their snapshots nor end
+ * the stream.
+ *
+ * @param queryMs limits the time of a query, in milliseconds; a longer query rejects with `SOURCE_FAILED`
  */
 export function bounded(
   adapter: Adapter,
   onError: (error: ParticleError) => void,
   queryMs = Number.POSITIVE_INFINITY,
 ): Adapter {
-  const told = new Set<string>()
-  const tell = (collection: string, field: string) => {
+  const reported = new Set<string>()
+  const report = (collection: string, field: string) => {
     const place = JSON.stringify([collection, field])
-    if (told.has(place) || told.size >= MAX_TOLD) return
-    told.add(place)
+    if (reported.has(place) || reported.size >= MAX_REPORTED) return
+    reported.add(place)
     const where = collection === '' ? 'A document' : `A document of the collection ${collection}`
-    const what = `${where} has a field ${JSON.stringify(field)} that is nested deeper than ${MAX_DEPTH} levels`
+    const name = JSON.stringify(field)
+    const problem = `${where} has a field ${name} that is nested deeper than ${MAX_DEPTH} levels`
     onError(
-      new ParticleError('SOURCE_FAILED', `${what}: the field is hidden. Store it flatter, or as a text`),
+      new ParticleError('SOURCE_FAILED', `${problem}: the field is hidden. Store it flatter, or as a text`),
     )
   }
   const documentsOf = (collection: string, documents: Document[]) =>
-    documents.map((document) => withoutDeep(document, (field) => tell(collection, field)))
+    documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
   const listening = (listener: ChangeListener): ChangeListener => ({
     changes: (changes, position) => {
       listener.changes(
-        changes.map((change) => boundedChange(change, (field) => tell(change.collection, field))),
+        changes.map((change) => boundedChange(change, (field) => report(change.collection, field))),
         position,
       )
     },
@@ -71,8 +74,9 @@ export function bounded(
 }
 
 /**
- * Runs a query, and rejects where it takes longer than `ms`.
- * @param query is given a function that throws once that time is over
+ * Runs a query, and rejects after `ms` milliseconds.
+ *
+ * @param query gets a function that throws once the time is over
  * @throws ParticleError `SOURCE_FAILED`
  */
 async function inTime<T>(
@@ -83,7 +87,8 @@ async function inTime<T>(
   if (ms === Number.POSITIVE_INFINITY) return query(() => {})
   const late = new ParticleError(
     'SOURCE_FAILED',
-    `A query of ${collection} took longer than ${ms} ms: add an index for its criteria, or raise limits.queryMs`,
+    `A query of ${collection} took longer than ${ms} ms: ` +
+      'add an index for its criteria, or raise limits.queryMs',
   )
   let isLate = false
   let timer: NodeJS.Timeout | undefined
@@ -103,53 +108,57 @@ async function inTime<T>(
   }
 }
 
-/** A document without the fields that are too deep; itself where there are none. */
-function withoutDeep(document: Document, tell: (field: string) => void): Document {
+/** Removes too deep fields from a document. Returns the same document without such fields. */
+function withoutDeep(document: Document, report: (field: string) => void): Document {
   const deep = Object.keys(document).filter((name) => !isWithin(document[name], MAX_DEPTH - 1))
   if (deep.length === 0) return document
-  for (const name of deep) tell(name)
+  for (const name of deep) report(name)
   return Object.fromEntries(Object.entries(document).filter(([name]) => !deep.includes(name)))
 }
 
 /**
- * A change without what is too deep. Where the document after it is known and has such a field, the change becomes that document as a
- * whole, since an operation may lead into the hidden field, or may have made it short enough to be shown.
+ * Removes too deep values from a change. The change becomes the whole document when that document is known
+ * and has a too deep field: an operation may write into the hidden field, or may make it short enough to
+ * show.
  */
-function boundedChange(change: Change, tell: (field: string) => void): Change {
+function boundedChange(change: Change, report: (field: string) => void): Change {
   if (!('id' in change)) return change
-  const document = change.document && withoutDeep(change.document, tell)
-  const before = change.before && withoutDeep(change.before, tell)
+  const document = change.document && withoutDeep(change.document, report)
+  const before = change.before && withoutDeep(change.before, report)
   const isHiding = document !== change.document || before !== change.before
   const operations =
     document && isHiding && change.kind !== 'delete'
       ? [{ operation: 'set' as const, path: '.', data: document as Json }]
-      : boundedOperations(change.operations, tell)
+      : boundedOperations(change.operations, report)
   if (!isHiding && operations === change.operations) return change
   return { ...change, operations, ...(document ? { document } : {}), ...(before ? { before } : {}) }
 }
 
-function boundedOperations(operations: Operation[], tell: (field: string) => void): Operation[] {
-  const bounds = operations.map((op) => boundedOperation(op, tell))
+function boundedOperations(operations: Operation[], report: (field: string) => void): Operation[] {
+  const bounds = operations.map((op) => boundedOperation(op, report))
   return bounds.every((op, index) => op === operations[index]) ? operations : bounds
 }
 
-function boundedOperation(op: Operation, tell: (field: string) => void): Operation {
+function boundedOperation(op: Operation, report: (field: string) => void): Operation {
   const { data, path, keys } = op
   if (typeof data !== 'object' || data === null) return op
   if (path === '.') {
     if (Array.isArray(data)) return op
-    const document = withoutDeep(data as Document, tell)
+    const document = withoutDeep(data as Document, report)
     return document === data ? op : { ...op, data: document as Json }
   }
   const segments = keys ?? segmentsOf(path)
   const [first] = segments
   if (first === undefined || isWithin(data, MAX_DEPTH - segments.length)) return op
   const field = String(first)
-  tell(field)
+  report(field)
   return { operation: 'unset', path: field, keys: [field] }
 }
 
-/** The segments of a path; none where it is malformed, which is told where the operation is done. */
+/**
+ * Returns the segments of a path, or none for a malformed path, which is reported when the operation is
+ * applied.
+ */
 function segmentsOf(path: string): (string | number)[] {
   try {
     return parsePath(path).map((segment) => (typeof segment === 'string' ? segment : segment.id))

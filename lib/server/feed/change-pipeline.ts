@@ -5,16 +5,16 @@ import { complete, type Found, lookUp } from './lookup.ts'
 import { PositionWaiters } from './position-waiters.ts'
 import { coalesceTransaction } from './transaction.ts'
 
-/** Where an pipeline hands on what it took in. */
+/** Receives the results of a pipeline. */
 export interface PipelineHost {
-  /** Whether some view needs the document of an update. */
+  /** Checks whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
   /**
-   * Changes that are to be shown at once, after which the source is at the position; or none. `begin`: where
-   * the first was of those that they come of.
+   * Dispatches changes that are sent at once, or none. The source is then at `position`. `begin` is the
+   * position of the first source change behind them.
    */
   dispatch(changes: readonly Change[], position: string, begin?: string): void
-  /** All that was dispatched since the last call came together: clients are told of it now. */
+  /** Delivers all changes since the last call to clients. */
   deliver(): void
   lost(reason: string, position: string): void
   failed(error: unknown): void
@@ -28,21 +28,29 @@ interface ChangesMessage {
 
 type Message = ChangesMessage | { kind: 'lost'; reason: string; position: string }
 
-/** How often documents are looked up again because more changes need theirs meanwhile. */
+/** Limits the lookups of one message, since later changes may need documents too. */
 const MAX_ROUNDS = 5
 
 /**
- * What one subscription of an adapter tells, in order: where a view can't do without a document, it is looked
- * up before the change is handed on.
+ * Passes the changes of one adapter's subscription to the host, in order:
+ *
+ *    adapter --> inbox --> group by transaction --> coalesce --> host.dispatch --> host.deliver
+ *                  |                                  ^
+ *                  | a view needs a document          | complete: changes with documents
+ *                  +--> #lookUp: adapter.lookup, then all changes up to the lookup's position
+ *
+ * The pipeline works synchronously until a document must be looked up. Meanwhile, and before `begin`, it is
+ * busy and messages wait in the inbox. A lost history passes through the inbox too, so that earlier changes
+ * are sent first.
  */
 export class ChangePipeline {
-  /** What the adapter is to tell. */
+  /** Receives the reports of the adapter. */
   readonly listener: ChangeListener
   readonly #adapter: Adapter
   readonly #host: PipelineHost
   readonly #inbox: Message[] = []
   readonly #arrivals: PositionWaiters
-  /** Until it is begun, and while something is being looked up, what comes waits. */
+  /** Whether messages wait: before `begin`, and during a lookup. */
   #busy = true
   #closed = false
 
@@ -60,13 +68,13 @@ export class ChangePipeline {
     }
   }
 
-  /** Hands on what has come, and what comes from now on. */
+  /** Passes on the waiting messages, and all later ones. */
   begin(): void {
     this.#busy = false
     this.#drain()
   }
 
-  /** Hands nothing on any more. */
+  /** Stops passing messages on. */
   close(): void {
     this.#closed = true
     this.#inbox.length = 0
@@ -81,7 +89,7 @@ export class ChangePipeline {
     if (!this.#busy) this.#drain()
   }
 
-  /** Works the inbox off: synchronously, until something has to be looked up. */
+  /** Empties the inbox, synchronously until a document must be looked up. */
   #drain(): void {
     for (let message = this.#inbox.shift(); message; message = this.#inbox.shift()) {
       if (message.kind === 'lost') {
@@ -96,15 +104,15 @@ export class ChangePipeline {
   }
 
   /**
-   * Hands changes on, group by group, since what one needs may depend on what was shown of those before it;
-   * true where a document must be looked up first.
+   * Dispatches changes group by group, because a group's need for documents may depend on the effect of
+   * earlier groups. Returns true when a document must be looked up first.
    */
   #dispatchAll(message: ChangesMessage): boolean {
     const { changes, position } = message
     let done = 0
     for (const group of groupChanges(changes)) {
-      const net = coalesceTransaction(group)
-      if (net.some((change) => this.#needsDocument(change))) {
+      const changed = coalesceTransaction(group)
+      if (changed.some((change) => this.#needsDocument(change))) {
         void this.#lookUp({ ...message, changes: changes.slice(done) }).then(() => {
           if (!this.#closed) this.begin()
         })
@@ -112,7 +120,7 @@ export class ChangePipeline {
       }
       done += group.length
       const end = done < changes.length ? (group.at(-1)?.position ?? position) : position
-      this.#host.dispatch(net, end, group[0]?.position)
+      this.#host.dispatch(changed, end, group[0]?.position)
     }
     if (changes.length === 0) this.#host.dispatch(changes, position)
     return false
@@ -124,14 +132,14 @@ export class ChangePipeline {
   }
 
   /**
-   * Hands changes on once their documents are at hand, together with all that the source told until they were
-   * looked up.
+   * Dispatches changes after their documents were looked up, together with all changes that the source
+   * reported until the lookup's position.
    */
   async #lookUp(message: ChangesMessage): Promise<void> {
     let { changes, position } = message
     let found: Found = { documents: new Map(), position: undefined }
     for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const needed = netOf(changes).filter((change) => this.#needsDocument(change))
+      const needed = coalesced(changes).filter((change) => this.#needsDocument(change))
       const attempt = async () => {
         found = await lookUp(this.#adapter, needed)
       }
@@ -147,11 +155,12 @@ export class ChangePipeline {
       const later = this.#takeUpTo(found.position)
       changes = [...changes, ...later.changes]
       position = later.position ?? position
-      if (!netOf(later.changes).some((change) => this.#needsDocument(change))) break
+      if (!coalesced(later.changes).some((change) => this.#needsDocument(change))) break
     }
     const whole = complete(changes, found)
-    // Documents are those of after the last change, if that is known.
-    if (found.position !== undefined) this.#host.dispatch(netOf(whole), position, whole[0]?.position)
+    // Sends all changes at once when the documents' position is known, because the documents contain the last
+    // change.
+    if (found.position !== undefined) this.#host.dispatch(coalesced(whole), position, whole[0]?.position)
     else
       for (const group of groupChanges(whole))
         this.#host.dispatch(
@@ -167,7 +176,7 @@ export class ChangePipeline {
     await this.#arrivals.for(position)
   }
 
-  /** Takes what has come up to a position out of the inbox. */
+  /** Removes the messages up to a position from the inbox, and returns their changes. */
   #takeUpTo(limit: string): { changes: Change[]; position: string | undefined } {
     const taken: Change[] = []
     let position: string | undefined
@@ -189,6 +198,6 @@ export class ChangePipeline {
   }
 }
 
-function netOf(changes: readonly Change[]): Change[] {
+function coalesced(changes: readonly Change[]): Change[] {
   return groupChanges(changes).flatMap(coalesceTransaction)
 }

@@ -2,18 +2,18 @@ import type { Document } from '../../model/document.ts'
 import { firstOf } from '../../policy/verdict.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
 
-/** Bytes that a change is reckoned at, besides what it holds. */
-const OVERHEAD = 200
-/** Bytes that an object, a text and any value are reckoned at, besides what they hold. */
-const OBJECT = 24
-const TEXT = 16
-const VALUE = 8
-/** So many items of a list are looked at. */
+/** Estimates the bytes of a change without its content. */
+const CHANGE_BYTES = 200
+/** Estimates the bytes of an object, a string and any value without their content. */
+const OBJECT_BYTES = 24
+const TEXT_BYTES = 16
+const VALUE_BYTES = 8
+/** Limits the items of a list that are estimated. */
 const SAMPLE = 16
 
 /**
- * The document after a change, where the change tells it: an insert and a replace hold it in their one
- * operation.
+ * Returns the document after a change, if the change contains it. The single operation of an insert or a
+ * replace is the document.
  */
 export function documentAfter(change: DocumentChange): Document | undefined {
   if (change.document || change.kind === 'update') return change.document
@@ -21,15 +21,15 @@ export function documentAfter(change: DocumentChange): Document | undefined {
 }
 
 /**
- * The change of a document that was found to be gone. It was deleted after the change: to leave it out
- * already does no harm.
+ * Replaces the change of a missing document by a delete. The document was deleted later, and removing it
+ * early does no harm.
  */
 export function withoutDocument(change: DocumentChange): DocumentChange {
   const { document: _, ...rest } = change
   return { ...rest, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
 }
 
-/** Changes of one transaction belong together; all others stand alone. */
+/** Groups changes by transaction. A change without a transaction is a group by itself. */
 export function groupChanges(changes: readonly Change[]): Change[][] {
   const groups: Change[][] = []
   let transaction: string | undefined
@@ -42,7 +42,7 @@ export function groupChanges(changes: readonly Change[]): Change[][] {
   return groups
 }
 
-/** Changes by their collections. */
+/** Groups changes by collection. */
 export function byCollection(changes: readonly DocumentChange[]): Map<string, DocumentChange[]> {
   const groups = new Map<string, DocumentChange[]>()
   for (const change of changes) {
@@ -53,36 +53,35 @@ export function byCollection(changes: readonly DocumentChange[]): Map<string, Do
   return groups
 }
 
-/**
- * What a change takes in memory, about, in bytes: with the documents that came with it, which are kept as
- * long as it is.
- */
+/** Estimates the bytes of a change in memory, with its documents, which are kept as long as the change. */
 export function sizeOf(change: Change): number {
-  if (change.kind === 'clear' || change.kind === 'reload') return OVERHEAD
+  if (change.kind === 'clear' || change.kind === 'reload') return CHANGE_BYTES
   const { operations, document, before } = change
-  // What was before is about as large as what is there after.
+  // Assumes that the document before has about the same size as the document after.
   const documents = document && before ? 2 * estimateBytes(document) : estimateBytes(document ?? before)
-  return OVERHEAD + estimateBytes(operations) + documents
+  return CHANGE_BYTES + estimateBytes(operations) + documents
 }
 
 /**
- * What a value takes in memory, about, in bytes. A walk costs less than an encoding, of which nothing would
- * be used but its length; of a long list it takes a sample.
+ * Estimates the bytes of a value in memory. A walk costs less than encoding the value for its length. A long
+ * list is estimated by a sample.
  */
 export function estimateBytes(value: unknown): number {
-  if (typeof value === 'string') return TEXT + value.length
+  if (typeof value === 'string') return TEXT_BYTES + value.length
   if (typeof value !== 'object' || value === null) return 0
-  let bytes = OBJECT
+  let bytes = OBJECT_BYTES
   if (Array.isArray(value)) {
     const sample = Math.min(value.length, SAMPLE)
-    for (let i = 0; i < sample; i++) bytes += ((VALUE + estimateBytes(value[i])) * value.length) / sample
-  } else for (const name in value) bytes += VALUE + estimateBytes((value as Record<string, unknown>)[name])
+    for (let i = 0; i < sample; i++)
+      bytes += ((VALUE_BYTES + estimateBytes(value[i])) * value.length) / sample
+  } else
+    for (const name in value) bytes += VALUE_BYTES + estimateBytes((value as Record<string, unknown>)[name])
   return Math.round(bytes)
 }
 
 /**
- * The fields at the top of the document that an update touches; undefined where it is the whole document, or
- * can't be told.
+ * Returns the top-level fields that an update touches. Returns undefined for the whole document or an unknown
+ * path.
  */
 export function touchedBy(change: DocumentChange): Set<string> | undefined {
   const touched = new Set<string>()
@@ -96,7 +95,8 @@ export function touchedBy(change: DocumentChange): Set<string> | undefined {
       }
     }
   } catch {
-    // A malformed change: showing it reports that, and a document wouldn't help.
+    // Ignores a malformed change. Its error is reported when a view applies the change, and a document would
+    // not help.
     return new Set()
   }
   return touched

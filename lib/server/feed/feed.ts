@@ -12,17 +12,15 @@ import { PositionWaiters } from './position-waiters.ts'
 import { Router } from './router.ts'
 import type { Subscriber } from './subscriber.ts'
 
-/** Bounds what is read of a source: see `Limits`. */
+/** Limits the reads of a source: see `Limits`. */
 export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
 
-/** What a feed needs of its server. */
+/** Describes the server, as far as a feed uses it. */
 export interface FeedHost {
   readonly log: Log
-  /** Where all adapters are now, in the order of the server's sources. */
+  /** Returns the current positions of all adapters, in the order of the server's sources. */
   adapters(): readonly string[]
-  /**
-   * The text of the point at a sequence, the adapters being where they are now, or where they are said to be.
-   */
+  /** Formats the point at a sequence, with the adapters' current positions or the given ones. */
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
@@ -30,29 +28,32 @@ export interface FeedHost {
   readonly limits?: FeedLimits
 }
 
-/** For how long a handshake waits for a source that isn't followed to say where it is. */
-const ASKING_TIMEOUT_MS = 1_000
+/** Limits the wait of a handshake for the position of a source that isn't followed, in milliseconds. */
+const POSITION_TIMEOUT_MS = 1_000
 
-/** Bytes that a gap in the log is reckoned at. */
-const GAP = 200
+/** Estimates the bytes of a gap in the log. */
+const GAP_BYTES = 200
 
 /**
- * One adapter's stream of changes in this process: opened by the first view, closed by the last. It puts
- * changes into the log and dispatches them to the views of their collection, in order; where a view can't do
- * without the document, it looks it up first.
+ * Follows one adapter's stream of changes for this process:
  *
- * A view that nobody looks at may rest here: it takes changes in while the adapter is open for others, but
- * does not keep it open.
+ *    closed --acquire (the first view)--> opening --> open --release (the last view)--> closing --> closed
+ *
+ * Each change passes the `ChangePipeline` (document lookups), enters the log as an entry, and goes by the
+ * router to the views that it touches. The batch then delivers the views' frames to clients. An opening
+ * continues from the feed's position, or from as far back as the log may reach. A gap entry and `floor` mark
+ * where the log lacks changes. An idle view may stay in the router: it receives changes while the adapter is
+ * open for others, but does not keep the adapter open.
  */
 export class Feed {
   readonly adapter: Adapter
-  /** Its place among the adapters of a position; undefined for a source that has none there. */
+  /** The index among the adapters of a position; undefined for a source that positions do not include. */
   readonly index: number | undefined
-  /** Changes at or below this sequence may be missing from the log for this feed. */
+  /** The sequence up to which changes of this feed may be missing from the log. */
   floor: number
-  /** Where the source was at that sequence. */
+  /** The source's position at `floor`. */
   floorPosition: string | undefined
-  /** How far the source has come with what is in the log; undefined before it was first opened. */
+  /** The position of the source's changes in the log; undefined before the first opening. */
   position: string | undefined
 
   /** Bounds what is read of the source. */
@@ -67,10 +68,10 @@ export class Feed {
   #pipeline: ChangePipeline | undefined
   #asking: Promise<string | undefined> | undefined
   readonly #batch = new Batch()
-  /** Those who wait until the log has come to a position. */
+  /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
 
-  /** @param collection one of the adapter's collections, to ask where the source is */
+  /** @param collection one of the adapter's collections, whose read asks for the source's position */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
     const { limits } = host
     this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
@@ -82,7 +83,7 @@ export class Feed {
     this.#waiting = new PositionWaiters(adapter)
   }
 
-  /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
+  /** Adds a view with viewers. The first view opens the adapter. Rejects when the adapter can't be opened. */
   async acquire(view: Subscriber): Promise<void> {
     this.#routerOf(view.collection).add(view)
     this.#users.add(view)
@@ -97,7 +98,7 @@ export class Feed {
   }
 
   /**
-   * Nobody looks at the view any more; the last one closes the adapter. `rest`: it goes on taking changes in
+   * Removes a view without viewers. The last view closes the adapter. With `rest`, the view receives changes
    * while the adapter is open.
    */
   async release(view: Subscriber, rest = false): Promise<void> {
@@ -105,28 +106,28 @@ export class Feed {
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
   }
 
-  /** A view has a document, or has it no more: see {@link Router.hold}. */
+  /** Records that a view has a document or no longer has it: see {@link Router.hold}. */
   hold(view: Subscriber, key: string, held: boolean): void {
     this.#routerOf(view.collection).hold(view, key, held)
   }
 
-  /** Whether changes find a view by what they touch, or it must be asked at each. */
+  /** Sets whether the router finds the view by a change's fields, or asks it for each change. */
   route(view: Subscriber, found: boolean): void {
     this.#routers.get(view.collection)?.route(view, found)
   }
 
   /**
-   * Resolves once all changes up to the position are in the log: to false where that isn't to be, or not
-   * within so many milliseconds.
+   * Resolves to true when the log has all changes up to the position. Resolves to false when the position
+   * can't be reached, or after `ms` milliseconds.
    */
   async reached(position: string, ms?: number): Promise<boolean> {
     if (this.#isPast(position)) return true
-    // A reading may end when the last view is gone already: it must not wait, and keep the log and its
-    // clients, until somebody comes again.
+    // Answers at once while the feed is closed: a read may end after the last view has left, and must not
+    // hold the log and its clients until the next opening.
     return this.#opening !== undefined && (await this.#waiting.for(position, ms))
   }
 
-  /** Resolves once all that there was when the adapter was opened is in the log. */
+  /** Resolves when the log has all changes from before the adapter's opening. */
   async present(): Promise<void> {
     await this.#opening
     const head = this.#subscription?.head
@@ -134,9 +135,9 @@ export class Feed {
   }
 
   /**
-   * Where the source is now; undefined where that isn't known, nor to be had in time. The source is asked
-   * where it isn't followed at present, but may be opened in the past: what is in the log by then may be
-   * older than now.
+   * Returns the source's current position, or undefined when it is unknown or takes too long to get. A source
+   * that isn't followed is asked, because an opening may start in the past and the log may then be older than
+   * now.
    */
   async now(): Promise<string | undefined> {
     const { adapter } = this
@@ -148,7 +149,7 @@ export class Feed {
     if (!adapter.past) return this.position
     this.#asking ??= withTimeout(
       adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
-      ASKING_TIMEOUT_MS,
+      POSITION_TIMEOUT_MS,
     )
       .catch(() => undefined)
       .finally(() => {
@@ -157,11 +158,9 @@ export class Feed {
     return this.#asking
   }
 
-  /**
-   * Gives a gap that one view alone has a place of its own: positions of before it and of after it differ.
-   */
+  /** Adds a gap of a single view to the log, so that positions before and after the gap differ. */
   mark(): { sequence: number; position: string } {
-    return { sequence: this.#append([], GAP, Date.now()).sequence, position: this.position ?? '' }
+    return { sequence: this.#append([], GAP_BYTES, Date.now()).sequence, position: this.position ?? '' }
   }
 
   async close(): Promise<void> {
@@ -185,10 +184,10 @@ export class Feed {
   }
 
   async #open(): Promise<void> {
-    // Only the closing that is under way now: one that begins later waits for this opening.
+    // Waits for the current closing only. A later closing waits for this opening.
     await this.#closing
-    // What comes while open() is under way waits: whether it continues the log is known only from the
-    // subscription's position.
+    // Holds messages back until `begin`: only the subscription's position shows whether they continue the
+    // log.
     const pipeline = new ChangePipeline(this.adapter, {
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
@@ -215,9 +214,9 @@ export class Feed {
   }
 
   /**
-   * Where to begin: where this feed has come to, or, if that is longer ago than the log reaches back, or it
-   * was never open, as far in the past as the log may reach, so that clients of other nodes and of an earlier
-   * process find their positions in it.
+   * Returns the position to open from. The feed continues from its own position if the log reaches back that
+   * far. Otherwise it starts as far in the past as the log may reach, so that clients of other nodes and of
+   * an earlier process find their positions.
    */
   async #from(): Promise<string | undefined> {
     const { ms, bytes } = this.#host.log.replay
@@ -227,22 +226,22 @@ export class Feed {
       const known = this.position
       return known !== undefined && this.adapter.compare(known, past) >= 0 ? known : past
     } catch (error) {
-      // What is wrong is told by the opening, which needs the source as well.
+      // Leaves the report to the opening, which needs the source too.
       this.#host.onDebug(`${this.adapter.name}: ${error}`)
       return this.position
     }
   }
 
-  /** What is in the log does not lead to the position: nothing before it can be replayed. */
+  /** Marks a gap before the position: nothing before it can be replayed. */
   #gap(position: string): void {
-    // Nobody holds anything of a source of all before it was first opened; one that is opened for a view may
-    // have been followed for the same view before.
+    // Skips the gap entry at the first opening of a shared source, because no client has its data yet. A
+    // per-view source may have been open before for the same view.
     const first = this.position === undefined && this.index !== undefined
     this.position = position
     this.floorPosition = position
-    // Else a client that held everything up to the gap would pass for one that holds what comes after it: the
-    // gap has a place of its own.
-    if (!first) this.#append([], GAP, Date.now())
+    // Gives the gap its own sequence number. Otherwise a client that is current up to the gap would look
+    // current past it.
+    if (!first) this.#append([], GAP_BYTES, Date.now())
     this.floor = this.#host.log.head
   }
 
@@ -273,7 +272,7 @@ export class Feed {
 
   #dispatch(changes: readonly Change[], position: string, begin?: string): void {
     const last = changes.at(-1)
-    // Where changes came to nothing, there is still no place between them.
+    // Appends an entry even for changes that cancel out, so that no position lies between them.
     if (last || begin !== undefined) {
       this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)

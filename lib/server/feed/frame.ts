@@ -4,38 +4,38 @@ import { wireOperation } from '../../protocol/messages.ts'
 import { formatPosition } from '../../protocol/position.ts'
 import type { PositionSeal } from '../tokens/position-seal.ts'
 
-/** Bytes that a frame and each of its operations are reckoned at, before it is encoded. */
-const FRAME = 200
-const OPERATION = 100
+/** Estimates the bytes of a frame and of each operation before the encoding. */
+const FRAME_BYTES = 200
+const OPERATION_BYTES = 100
 
 /**
- * One entry as one view shows it: filtered once, encoded once when somebody first needs it, shared by all
- * connections of the view.
+ * Holds one view's delta of one entry. The delta is filtered once, encoded once at its first use, and shared
+ * by all connections of the view.
  */
 export class Frame {
   readonly root: string
   readonly timestamp: string
   readonly oplist: readonly DocumentOperation[]
-  readonly #charge: (bytes: number) => void
+  readonly #account: (bytes: number) => void
   #body: Buffer | undefined
 
-  /** @param charge told of the bytes that the frame takes: now, and once more when it is encoded */
+  /** @param account called with the frame's bytes: now, and again when the frame is encoded */
   constructor(
     root: string,
     timestamp: string,
     oplist: readonly DocumentOperation[],
-    charge: (bytes: number) => void,
+    account: (bytes: number) => void,
   ) {
     this.root = root
     this.timestamp = timestamp
     this.oplist = oplist
-    this.#charge = charge
-    charge(FRAME + OPERATION * oplist.length)
+    this.#account = account
+    account(FRAME_BYTES + OPERATION_BYTES * oplist.length)
   }
 
   /**
-   * Joins frames of one view that follow each other to one event. It is shown at once and then forgotten:
-   * unlike the frames that it is made of, the log does not keep it for those who come back.
+   * Joins consecutive frames of one view to one event. The joined frame is sent at once and then dropped. The
+   * log keeps the single frames for clients that resume.
    */
   static join(frames: readonly [Frame, ...Frame[]]): Frame {
     const [first] = frames
@@ -45,31 +45,32 @@ export class Frame {
     return new Frame(first.root, timestamp, oplist, () => {})
   }
 
-  /** The `delta` event, without an id. */
+  /** Returns the encoded `delta` event, without an id. */
   get body(): Buffer {
     if (this.#body) return this.#body
     const { root, timestamp, oplist } = this
     const text = encode({ event: 'delta', data: { root, timestamp, oplist: oplist.map(wireOperation) } })
     this.#body = Buffer.from(text)
-    this.#charge(this.#body.length)
+    this.#account(this.#body.length)
     return this.#body
   }
 }
 
-/** An entry that can't be told as a delta: the root must be read again. */
-export const MUST_RELOAD = Symbol('barrier')
+/** Stands for an entry that can't be expressed as a delta, so that the root must be read again. */
+export const MUST_RELOAD = Symbol('must reload')
 
-/** What a view shows of an entry. */
+/** Describes a view's result for an entry. */
 export type FrameResult = Frame | typeof MUST_RELOAD
 
 /**
- * So many lines of a point are kept: of more rights than these, few have a second connection that comes soon.
+ * Limits the cached id lines per point. With more view sets, few have a second connection that uses the
+ * cache.
  */
 const MAX_LINES = 1_000
 
 /**
- * The `id:` lines of points. A line goes out right before the event that it belongs to; all connections of
- * the same rights share its bytes.
+ * Caches the `id:` lines of points. A line precedes its event, and all connections with the same views share
+ * its bytes.
  */
 export class IdLines {
   readonly #seal: Pick<PositionSeal, 'seal'>
@@ -80,7 +81,7 @@ export class IdLines {
     this.#seal = seal
   }
 
-  /** Forgets the lines: what is sent from here on has other texts, also where nothing has happened. */
+  /** Drops the lines, so that later lines differ even without changes. */
   clear(): void {
     this.#lines.clear()
   }

@@ -2,43 +2,40 @@ import type { Change } from '../../source/source.ts'
 import type { Replay } from '../options/options.ts'
 import type { FrameResult } from './frame.ts'
 
-/** The feed that an entry comes from, as far as the log searches positions of its adapter. */
+/** Describes the feed of an entry, as far as the log searches the adapter's positions. */
 export interface Origin {
   readonly adapter: { compare(a: string, b: string): number }
-  /** The sequence before which nothing of the feed can be replayed. */
+  /** The sequence up to which the feed's changes can't be replayed. */
   readonly floor: number
-  /** Where the adapter was at that sequence. */
+  /** The adapter's position at `floor`. */
   readonly floorPosition: string | undefined
 }
 
-/** One point of the process's order: changes of one feed that belong together. */
+/** Describes one point of the process's order: changes of one feed that belong together. */
 export interface Entry {
   readonly sequence: number
   readonly feed: Origin
   readonly changes: readonly Change[]
-  /**
-   * Where the first was of the source's changes that these come of; left out where it is the first of these.
-   */
+  /** The position of the first source change behind `changes`; left out when it is the first of `changes`. */
   readonly begin?: string | undefined
-  /** The text of the point that a client holds once it has applied this entry. */
+  /** The text of the client's point after this entry. */
   readonly point: string
   /** The position of every adapter at this point, in the order of the server's sources. */
   readonly adapters: readonly string[]
   readonly time: number
-  /** How each view that the entry touches shows it; null where clients hold it already. */
+  /** The result of each view that the entry touches; null where clients hold it already. */
   readonly frames: Map<object, FrameResult | null>
-  /** What it takes, in bytes, with its frames. */
+  /** The estimated bytes of the entry with its frames. */
   bytes: number
 }
 
-/** Where the first of an entry's changes was in its source; undefined of one without changes. */
+/** Returns the source position of an entry's first change, or undefined for an entry without changes. */
 export function beginOf({ begin, changes }: Entry): string | undefined {
   return begin ?? changes[0]?.position
 }
 
 /**
- * The process's one order of changes, the newest part of it kept for replay. Sequences count from 1 without
- * gaps.
+ * Holds the newest part of the process's order of changes, for replay. Sequences count from 1 without gaps.
  */
 export class Log {
   readonly replay: Replay
@@ -46,7 +43,7 @@ export class Log {
   #start = 0
   #bytes = 0
   #head = 0
-  /** Where the adapters were at the newest entry that is no longer kept. */
+  /** The adapters' positions at the newest removed entry. */
   #floorAdapters: readonly string[] = []
   readonly #pins = new Set<{ sequence: number }>()
 
@@ -54,12 +51,12 @@ export class Log {
     this.replay = replay
   }
 
-  /** The sequence of the newest entry; 0 before the first. */
+  /** Returns the sequence of the newest entry; 0 before the first. */
   get head(): number {
     return this.#head
   }
 
-  /** The highest sequence that is no longer kept: entries after it can be replayed. */
+  /** Returns the highest removed sequence. Entries after it can be replayed. */
   get floor(): number {
     return this.#head - (this.#entries.length - this.#start)
   }
@@ -76,14 +73,14 @@ export class Log {
     return whole
   }
 
-  /** The entry of a sequence, when it is still kept. */
+  /** Returns the entry of a sequence, if the log still has it. */
   at(sequence: number): Entry | undefined {
     return sequence > this.floor ? this.#entries[this.#start + (sequence - this.floor - 1)] : undefined
   }
 
   /**
-   * The entries of a feed after a sequence, in order, up to the head as it is now; those that are no longer
-   * kept are left out.
+   * Yields the entries of a feed after a sequence, in order, up to the present head. Removed entries are
+   * skipped.
    */
   *after(sequence: number, feed: Origin): Generator<Entry> {
     const { head } = this
@@ -94,9 +91,9 @@ export class Log {
   }
 
   /**
-   * The newest sequence at which the adapter number `index` had come no further than a position of its own,
-   * searched from `floor` on, where it was at `floorPosition`. Undefined where that is not kept, or lies
-   * within an entry.
+   * Finds the newest sequence at which the adapter number `index` was not past a position. The search starts
+   * at `floor`, where the adapter was at `floorPosition`. Returns undefined for a position that was removed
+   * or lies within an entry.
    */
   find(feed: Origin, index: number, position: string): number | undefined {
     const { adapter } = feed
@@ -111,22 +108,21 @@ export class Log {
       if (adapter.compare(there, position) <= 0) low = middle
       else high = middle - 1
     }
-    // Changes that are shown at once have no place between them: who holds some of them would be told those
-    // again.
+    // Refuses a position within an entry, since a client there would get a part of the entry twice.
     const [next] = this.after(low, feed)
     const begin = next && beginOf(next)
     return begin !== undefined && adapter.compare(begin, position) <= 0 ? undefined : low
   }
 
-  /** Reckons further bytes to an entry: a frame was made of it. */
-  charge(entry: Entry, bytes: number): void {
+  /** Adds the bytes of a new frame to an entry. */
+  account(entry: Entry, bytes: number): void {
     entry.bytes += bytes
     if (entry.sequence > this.floor) this.#bytes += bytes
   }
 
   /**
-   * Keeps all entries after a sequence, by default the present head, until the returned function is called: a
-   * snapshot in the reading needs them. What is not kept any more stays gone.
+   * Keeps all entries after a sequence (default: the present head) until `release` is called. A snapshot
+   * needs them during its read. Removed entries stay removed.
    */
   pin(sequence = this.#head): { sequence: number; release: () => void } {
     const pin = { sequence }
@@ -134,7 +130,7 @@ export class Log {
     return { sequence: pin.sequence, release: () => void this.#pins.delete(pin) }
   }
 
-  /** Lets go what is over the bounds. */
+  /** Removes entries over the limits. */
   trim(now: number): void {
     let keep = Number.POSITIVE_INFINITY
     for (const pin of this.#pins) keep = Math.min(keep, pin.sequence)
@@ -144,7 +140,7 @@ export class Log {
       if (this.#bytes <= this.replay.bytes && now - oldest.time <= this.replay.ms) break
       this.#bytes -= oldest.bytes
       this.#floorAdapters = oldest.adapters
-      // The array is cut from time to time only; what is over the bounds goes at once.
+      // Frees the entry at once. The array itself is cut only from time to time.
       this.#entries[this.#start++] = undefined
     }
     if (this.#start > 1024 && this.#start * 2 > this.#entries.length) {

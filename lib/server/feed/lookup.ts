@@ -6,14 +6,14 @@ import { REPEATABLE } from '../../model/repeatable.ts'
 import type { Adapter, Change, DocumentChange } from '../../source/source.ts'
 import { byCollection, documentAfter, withoutDocument } from './change.ts'
 
-/** Documents that were looked up, by collection and id; null for those that are gone. */
+/** Holds the looked-up documents, by collection and id; null for missing documents. */
 export interface Found {
   documents: Map<string, Document | null>
-  /** Nothing of after this position is in them, where the source says so. */
+  /** The position that the documents do not exceed, if the source returns it. */
   position: string | undefined
 }
 
-/** Looks the documents of changes up. Rejects where a look-up does. */
+/** Looks up the documents of changes. Rejects when a lookup fails. */
 export async function lookUp(adapter: Adapter, needed: readonly DocumentChange[]): Promise<Found> {
   const found: Found = { documents: new Map(), position: undefined }
   for (const [collection, changes] of byCollection(needed)) {
@@ -30,16 +30,15 @@ export async function lookUp(adapter: Adapter, needed: readonly DocumentChange[]
 }
 
 /**
- * Changes with the documents that were looked up. Where the changes are all that there are up to the position
- * of the look-up, each document is what it was after the last of them: what the look-up may have missed of
- * them is folded in, by values. Who is given it has what comes after the change already: what can't be
- * repeated goes whole from there on. Where no position tells that, it may be a later one than its operations
- * lead to: then it goes whole.
+ * Adds the looked-up documents to changes. With a position, `changes` are complete up to the lookup, so each
+ * document is folded up to its last change. A view that receives the document already has the effect of later
+ * changes, so later non-repeatable operations (inc, push) become the whole document. Without a position the
+ * document may be newer than its change, so every lookup is sent as the whole document.
  */
 export function complete(changes: readonly Change[], { documents, position }: Found): Change[] {
   const after = new Map<string, Document | null>()
   for (const [place, document] of documents) after.set(place, folded(place, document, changes))
-  /** Where a change was given a document of after the last one. */
+  /** The documents that an earlier change already has in their latest state. */
   const ahead = new Set<string>()
   return changes.map((change) => {
     if (!('id' in change) || change.kind !== 'update') return change
@@ -48,11 +47,11 @@ export function complete(changes: readonly Change[], { documents, position }: Fo
     if (document === undefined) return change
     if (document === null) return withoutDocument(change)
     const repeated = ahead.has(place)
-    const told = change.document !== undefined
-    if (!told) ahead.add(place)
+    const isOwn = change.document !== undefined
+    if (!isOwn) ahead.add(place)
     if (repeated && !change.operations.every(({ operation }) => REPEATABLE.has(operation)))
       return wholeChange(change, document)
-    if (told) return change
+    if (isOwn) return change
     return position === undefined ? wholeChange(change, document) : { ...change, document }
   })
 }
@@ -80,8 +79,8 @@ function folded(place: string, document: Document | null, changes: readonly Chan
       try {
         list.apply([operation])
       } catch {
-        // The document was looked up in a newer shape, which this operation doesn't fit; the change that gave
-        // it that shape follows.
+        // Skips an operation that does not fit the newer document. The change that made the document newer
+        // follows.
       }
     }
   }

@@ -5,7 +5,7 @@ interface Waiter {
   resolve: (reached: boolean) => void
 }
 
-/** Those who wait until a source has come to a position. */
+/** Holds the callers that wait for a source's position. */
 export class PositionWaiters {
   readonly #adapter: Adapter
   readonly #waiters = new Set<Waiter>()
@@ -14,9 +14,7 @@ export class PositionWaiters {
     this.#adapter = adapter
   }
 
-  /**
-   * Resolves to true once the position is reached, to false when that can't be told any more, or within `ms`.
-   */
+  /** Resolves to true when the position is reached, to false after `cancelAll` or after `ms` milliseconds. */
   for(position: string, ms = Number.POSITIVE_INFINITY): Promise<boolean> {
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined
@@ -33,14 +31,14 @@ export class PositionWaiters {
     })
   }
 
-  /** The source has come to a position. */
+  /** Resolves the waiters up to a position. */
   reached(position: string): void {
     for (const waiter of [...this.#waiters]) {
       if (this.#adapter.compare(position, waiter.position) >= 0) waiter.resolve(true)
     }
   }
 
-  /** Nobody gets there any more: the source was closed, or its history is lost. */
+  /** Cancels all waiters: the source was closed, or its history is lost. */
   cancelAll(): void {
     for (const waiter of [...this.#waiters]) waiter.resolve(false)
   }

@@ -2,48 +2,40 @@ import { type Scalar, scalarsAt } from '../../policy/equality.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
 import { documentAfter, touchedBy } from './change.ts'
 
-/** A view, as far as a router finds those that a change may touch. */
+/** Describes a view, as far as a router uses it. */
 export interface Routed {
   readonly filter: {
-    /** The values that fields must have, as far as the criteria demands plain values. */
+    /** The values that the criteria requires of fields, as far as they are plain values. */
     readonly equalities: ReadonlyMap<string, readonly Scalar[]>
-    /** The fields at the top of documents that the criteria and the order look at. */
+    /** The top-level fields that the criteria and the order use. */
     readonly fields: ReadonlySet<string>
   }
-  /** Whether the change can be shown only with the document at hand. */
+  /** Checks whether the view can apply the change only with the document. */
   needsDocument(change: DocumentChange): boolean
 }
 
-/**
- * What an indexed view is found by: one field of its criteria, and the values of which a document must have
- * one.
- */
-interface Place {
+/** Describes the index key of a view: one field of its criteria, and the values that it accepts. */
+interface IndexKey {
   field: string
   values: readonly Scalar[]
 }
 
 /**
- * The views of one collection, so that a change comes to those that it may touch, and costs no more for all
- * the others: views are found by the values that their criteria demand of one field, and by the documents
- * that they have.
+ * Finds the views of one collection that a change may touch, without cost for the other views. Views are
+ * indexed by the required values of one field, and by the documents that they have.
  */
 export class Router<View extends Routed> {
   readonly #views = new Set<View>()
   /**
-   * Views that any change may touch: they have no criteria, or none that demands a value, or don't know what
-   * they have.
+   * Views that any change may touch: without criteria, without required values, or without known documents.
    */
   readonly #open = new Set<View>()
-  readonly #places = new Map<View, Place>()
-  /** Views by field and value. */
+  readonly #keys = new Map<View, IndexKey>()
+  /** The views by field and value. */
   readonly #index = new Map<string, Map<Scalar, Set<View>>>()
-  /**
-   * How many indexed views look at each field at the top of documents, besides the one that they are found
-   * by.
-   */
+  /** Counts the indexed views that use each top-level field besides the field of their index key. */
   readonly #readers = new Map<string, number>()
-  /** By the key of a document, those that have it: mostly one. */
+  /** The views that have a document, by the document's key: mostly one view. */
   readonly #holders = new Map<string, View | Set<View>>()
 
   get size(): number {
@@ -54,7 +46,7 @@ export class Router<View extends Routed> {
     return this.#views.values()
   }
 
-  /** Any change may touch the view until it is routed. */
+  /** Adds a view. Any change may touch it until `route` is called. */
   add(view: View): void {
     if (this.#views.has(view)) return
     this.#views.add(view)
@@ -62,44 +54,44 @@ export class Router<View extends Routed> {
   }
 
   /**
-   * `found`: the view knows which documents it has, and tells of each by {@link Router.hold}; only changes
-   * that may touch it need come to it.
+   * Sets how the view gets changes. A `found` view knows its documents and reports each by {@link
+   * Router.hold}, so it gets only the changes that may touch it.
    */
   route(view: View, found: boolean): void {
-    if (!this.#views.has(view) || this.#places.has(view) === found) return
-    const place = found ? this.#bestPlace(view) : undefined
-    if (!place) {
-      this.#unplace(view)
+    if (!this.#views.has(view) || this.#keys.has(view) === found) return
+    const indexKey = found ? this.#bestKey(view) : undefined
+    if (!indexKey) {
+      this.#unindex(view)
       this.#open.add(view)
       return
     }
     this.#open.delete(view)
-    this.#places.set(view, place)
-    const values = getOrMake(this.#index, place.field, () => new Map<Scalar, Set<View>>())
-    for (const value of place.values) getOrMake(values, value, () => new Set<View>()).add(view)
-    this.#count(view, place, 1)
+    this.#keys.set(view, indexKey)
+    const values = getOrMake(this.#index, indexKey.field, () => new Map<Scalar, Set<View>>())
+    for (const value of indexKey.values) getOrMake(values, value, () => new Set<View>()).add(view)
+    this.#count(view, indexKey, 1)
   }
 
   delete(view: View): void {
     this.#views.delete(view)
     this.#open.delete(view)
-    this.#unplace(view)
+    this.#unindex(view)
   }
 
-  #unplace(view: View): void {
-    const place = this.#places.get(view)
-    if (!place) return
-    this.#places.delete(view)
-    const values = this.#index.get(place.field)
-    for (const value of place.values) {
+  #unindex(view: View): void {
+    const indexKey = this.#keys.get(view)
+    if (!indexKey) return
+    this.#keys.delete(view)
+    const values = this.#index.get(indexKey.field)
+    for (const value of indexKey.values) {
       const views = values?.get(value)
       if (views?.delete(view) && views.size === 0) values?.delete(value)
     }
-    if (values?.size === 0) this.#index.delete(place.field)
-    this.#count(view, place, -1)
+    if (values?.size === 0) this.#index.delete(indexKey.field)
+    this.#count(view, indexKey, -1)
   }
 
-  /** The view has the document of a key, or has it no more. */
+  /** Records that a view has the document of a key, or no longer has it. */
   hold(view: View, key: string, held: boolean): void {
     const holders = this.#holders.get(key)
     if (held) {
@@ -115,14 +107,15 @@ export class Router<View extends Routed> {
     return holders === undefined ? [] : holders instanceof Set ? holders : [holders]
   }
 
-  /** The views that a change may touch. `key` is that of its document's id. */
+  /** Returns the views that a change may touch. `key` is the key of its document's id. */
   viewsOf(change: Change, key: string): Set<View> {
     if (change.kind === 'clear' || change.kind === 'reload') return new Set(this.#views)
     const views = new Set(this.#open)
     for (const view of this.#holdersOf(key)) if (this.#views.has(view)) views.add(view)
     if (change.kind === 'delete') return views
     const document = documentAfter(change)
-    // From a source that can't be asked for documents: whoever needs this one is read again.
+    // Passes the change to all views, when the source can't look the document up. Views that need it are read
+    // again.
     if (!document && this.needsDocument(change, key)) return new Set(this.#views)
     for (const [field, values] of this.#index) {
       const found = document ? scalarsAt(document, field) : (setScalars(change, field) ?? [])
@@ -131,13 +124,13 @@ export class Router<View extends Routed> {
     return views
   }
 
-  /** Whether some view can show an update only with the document at hand. */
+  /** Checks whether some view can apply an update only with the document. */
   needsDocument(change: DocumentChange, key: string): boolean {
     for (const view of this.#open) if (view.needsDocument(change)) return true
     for (const view of this.#holdersOf(key))
       if (this.#views.has(view) && view.needsDocument(change)) return true
-    if (this.#places.size === 0) return false
-    // The others don't have it: they need it where it may come to match them.
+    if (this.#keys.size === 0) return false
+    // Checks the other views, which need the document only if it may start to match them.
     const touched = touchedBy(change)
     if (!touched) return true
     for (const first of touched) if (this.#readers.get(first)) return true
@@ -151,9 +144,9 @@ export class Router<View extends Routed> {
     return false
   }
 
-  /** The field that tells the view from most others. */
-  #bestPlace(view: View): Place | undefined {
-    let best: Place | undefined
+  /** Finds the field that separates the view from most others. */
+  #bestKey(view: View): IndexKey | undefined {
+    let best: IndexKey | undefined
     let least = Number.POSITIVE_INFINITY
     for (const [field, values] of view.filter.equalities) {
       const views = this.#index.get(field)
@@ -166,9 +159,9 @@ export class Router<View extends Routed> {
     return best
   }
 
-  #count(view: View, place: Place, by: number): void {
+  #count(view: View, indexKey: IndexKey, by: number): void {
     for (const field of view.filter.fields) {
-      if (field === place.field) continue
+      if (field === indexKey.field) continue
       const count = (this.#readers.get(field) ?? 0) + by
       if (count > 0) this.#readers.set(field, count)
       else this.#readers.delete(field)
@@ -176,9 +169,7 @@ export class Router<View extends Routed> {
   }
 }
 
-/**
- * The values that an update gives a field, where it sets it as a whole; undefined where it does otherwise.
- */
+/** Returns the values that an update sets a field to. Returns undefined for another kind of write. */
 function setScalars(change: DocumentChange, field: string): Scalar[] | undefined {
   let set: Scalar[] | undefined
   for (const { operation, path, data } of change.operations) {

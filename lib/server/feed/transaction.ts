@@ -7,37 +7,37 @@ import type { Change, DocumentChange } from '../../source/source.ts'
 import { documentAfter } from './change.ts'
 
 /**
- * What a transaction's changes come to: one change a document at most. What a document was only within it the
- * source never had, and nobody may be told: neither the values, nor, where it matched a criteria only then,
- * the document. The changes' positions go on to ascend.
+ * Coalesces a transaction's changes to one change per document at most. Intermediate states inside a
+ * transaction were never committed, so neither their values nor their matches may be sent. The changes'
+ * positions still ascend.
  */
 export function coalesceTransaction(group: readonly Change[]): readonly Change[] {
   if (group.length === 1) return group
-  const net = new Map<string, Change>()
+  const coalesced = new Map<string, Change>()
   try {
-    for (const change of group) add(net, change)
+    for (const change of group) add(coalesced, change)
   } catch {
-    // A malformed change: showing it reports that.
+    // Keeps a malformed change, whose error is reported when a view applies it.
     return group
   }
-  return net.size === group.length ? group : [...net.values()]
+  return coalesced.size === group.length ? group : [...coalesced.values()]
 }
 
-function add(net: Map<string, Change>, change: Change): void {
+function add(coalesced: Map<string, Change>, change: Change): void {
   const { collection } = change
   if (!('id' in change)) {
-    for (const [key, earlier] of net) if (earlier.collection === collection) net.delete(key)
-    net.set(`${collection}\0`, change)
+    for (const [key, earlier] of coalesced) if (earlier.collection === collection) coalesced.delete(key)
+    coalesced.set(`${collection}\0`, change)
     return
   }
   const key = `${collection}\0${idKey(change.id)}`
-  const earlier = net.get(key) as DocumentChange | undefined
+  const earlier = coalesced.get(key) as DocumentChange | undefined
   const both = earlier ? merged(earlier, change) : change
-  net.delete(key)
-  if (both) net.set(key, both)
+  coalesced.delete(key)
+  if (both) coalesced.set(key, both)
 }
 
-/** What two changes of one document come to; undefined where that is nothing. */
+/** Merges two changes of one document. Returns undefined for changes that cancel out. */
 function merged(first: DocumentChange, second: DocumentChange): DocumentChange | undefined {
   const { before: _, document: __, ...rest } = second
   const isNew = first.kind === 'insert'
@@ -58,15 +58,15 @@ function merged(first: DocumentChange, second: DocumentChange): DocumentChange |
     : { ...base, kind: 'replace', operations: whole, document }
 }
 
-/** The document after both, where it's known. */
+/** Returns the document after both changes, if it is known. */
 function documentOf(first: DocumentChange, second: DocumentChange): Document | undefined {
   const between = documentAfter(first)
-  const told = documentAfter(second)
-  if (told || !between) return told
+  const known = documentAfter(second)
+  if (known || !between) return known
   return applyAll(between, second.operations)
 }
 
-/** What of the first the second does not do over. */
+/** Returns the operations of `first` that `second` does not overwrite. */
 function remaining(first: DocumentChange, second: DocumentChange): Operation[] {
   const isPlain = ({ operation, keys }: Operation) => (operation === 'set' || operation === 'unset') && !keys
   if (![...first.operations, ...second.operations].every(isPlain)) return first.operations

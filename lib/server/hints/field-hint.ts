@@ -3,20 +3,20 @@ import { nearest } from '../../model/nearest.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import type { Warnings } from './warnings.ts'
 
-/** How many documents of a snapshot are looked at. */
+/** Limits the documents of a snapshot that are checked. */
 const SAMPLE = 100
 
-/** A part of a source that names fields at the top of its documents. */
+/** Describes a part of a source that names top-level fields. */
 interface Naming {
-  /** What the names stand in, for messages: say, `dataSources.users.manifest`. */
+  /** The path of the part in the options, for messages: `dataSources.users.manifest`, for example. */
   where: string
   names: Iterable<string>
 }
 
 /**
- * Makes a function that looks at the documents of a root, and says of each name of a manifest or a sort that
- * none of them has it, where they have a field of nearly that name that is not named. Undefined where nothing
- * is named.
+ * Creates a function that checks the first documents of a root. The function reports each name of a manifest
+ * or a sort that no document has, if the documents have a field with a similar name that is not listed.
+ * Returns undefined without names.
  */
 export function fieldHint(
   namings: readonly Naming[],
@@ -35,14 +35,14 @@ export function fieldHint(
       const unnamed = fields.filter((field) => !all.includes(field))
       const candidate = nearest(name, unnamed)
       if (candidate === undefined) return true
-      const said = `${where} names "${name}", which none of the documents has that were read first`
-      warnings.debug(`${where} ${name}`, `${said}; they have "${candidate}", which was perhaps meant`)
+      const finding = `${where} names "${name}", which none of the documents has that were read first`
+      warnings.debug(`${where} ${name}`, `${finding}; they have "${candidate}", which was perhaps meant`)
       return false
     })
   }
 }
 
-/** The names of the fields that a manifest lists; none where it shows all. */
+/** Returns the names of the fields that a manifest lists, or none for `true`. */
 export function listedBy(manifest: Manifest): string[] {
   return manifest === true ? [] : Object.keys(manifest)
 }

@@ -2,11 +2,11 @@ import { nearest } from '../../model/nearest.ts'
 import { type Criteria, referencesIn } from '../../policy/criteria.ts'
 import type { Warnings } from './warnings.ts'
 
-/** Warns of fields that criteria take from the identity, and that no identity has had. */
+/** Warns of criteria that use a field of the identity that no identity has had. */
 export class References {
   readonly #warnings: Warnings
   readonly #all: ReadonlySet<string>
-  /** Where each name stands that no identity has had yet. */
+  /** Maps each unchecked name to the criteria that uses it. */
   readonly #open = new Map<string, string>()
 
   constructor(criteria: Iterable<readonly [where: string, criteria: Criteria]>, warnings: Warnings) {
@@ -17,8 +17,8 @@ export class References {
     this.#all = new Set(this.#open.keys())
   }
 
-  /** Looks at an identity; costs nothing any more once every name has been found or told. */
-  look(identity: unknown): void {
+  /** Checks an identity. Costs nothing after every name was found or reported. */
+  check(identity: unknown): void {
     for (const [name, where] of this.#open) {
       const missing = missingPart(identity, name)
       this.#open.delete(name)
@@ -33,15 +33,19 @@ export class References {
         candidate === undefined
           ? 'identities that have none by intent say so by null'
           : `"@${[...path, candidate].join('.')}" was perhaps meant`
+      const fields = keys.length > 0 ? `only ${keys.join(', ')}` : 'no fields'
       this.#warnings.error(
         name,
-        `${where} takes "@${name}" from the identity, which has ${keys.length > 0 ? `only ${keys.join(', ')}` : 'no fields'}: it matches nothing; ${meant}`,
+        `${where} takes "@${name}" from the identity, which has ${fields}: it matches nothing; ${meant}`,
       )
     }
   }
 }
 
-/** Where a path into the identity leads nowhere; undefined where it leads somewhere, be it to null. */
+/**
+ * Finds the first missing part of a path into the identity. Returns undefined for a path that exists, even
+ * with the value null.
+ */
 function missingPart(
   identity: unknown,
   name: string,

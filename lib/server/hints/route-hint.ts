@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Warnings } from './warnings.ts'
 
-/** What an address of Particle's ends with, also where it is not quite right. */
+/** Matches the end of Particle's addresses, even with a wrong prefix. */
 const ALIKE = /\/(?:handshake|stream|client\.js)$/
 
-/** Warns of requests that were probably meant for Particle, and don't come to a route of it. */
+/** Warns of requests that were probably meant for Particle, and match no route of it. */
 export class RouteHints {
   readonly #path: string
   readonly #allowed: readonly string[]
@@ -17,11 +17,11 @@ export class RouteHints {
   }
 
   /**
-   * Looks at a request that is no route's. Warns once it is answered by 404: another handler may have known
-   * what to do with it.
+   * Checks a request that matches no route. Warns after an answer of 404, because another handler may know
+   * the request.
    *
-   * @param pathname below where the middleware is mounted
-   * @param original as it came
+   * @param pathname the path below the mount point
+   * @param original the path before any handler changed it
    */
   unmatched(request: IncomingMessage, response: ServerResponse, pathname: string, original: string): void {
     const path = this.#path
@@ -32,22 +32,23 @@ export class RouteHints {
       .join(', ')
     response.once('finish', () => {
       if (response.statusCode !== 404) return
-      const came = `${request.method} ${original} is no route of Particle's: they are ${routes}`
+      const mismatch = `${request.method} ${original} is no route of Particle's: they are ${routes}`
       if (mount.endsWith(path) && ALIKE.test(pathname)) {
         this.#warnings.error(
           'mount',
-          `${came}. The middleware adds its path by itself: mount it without one, app.use(particle.middleware(...))`,
+          `${mismatch}. The middleware adds its path by itself: mount it without one, ` +
+            'app.use(particle.middleware(...))',
         )
       } else {
         this.#warnings.debug(
           'route',
-          `${came}. Is the url of the client, the path or the mount point another?`,
+          `${mismatch}. Is the url of the client, the path or the mount point another?`,
         )
       }
     })
   }
 
-  /** Looks at a request of a route; warns of a page of another origin that may not connect. */
+  /** Checks a request of a route. Warns of a page of another origin that may not connect. */
   matched(request: IncomingMessage, response: ServerResponse): void {
     const { origin, 'sec-fetch-site': site } = request.headers
     if (origin === undefined || (site !== 'cross-site' && site !== 'same-site')) return
@@ -57,7 +58,8 @@ export class RouteHints {
       : ''
     this.#warnings.debug(
       'origin',
-      `A page of ${origin} wants to connect, and allowOrigin does not list it${other}: if it is yours, list it in allowOrigin`,
+      `A page of ${origin} wants to connect, and allowOrigin does not list it${other}: ` +
+        'if it is yours, list it in allowOrigin',
     )
   }
 }

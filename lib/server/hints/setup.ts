@@ -6,13 +6,13 @@ import { readsOfParameter, returnsNothing, usesParameter } from '../../source/ca
 import type { ResolvedOptions } from '../options/options.ts'
 import type { Warnings } from './warnings.ts'
 
-/** What requests have by their cookies. */
+/** Lists the fields that requests have because of their cookies. */
 const BY_COOKIE = ['session', 'cookies', 'signedCookies', 'user', 'isAuthenticated']
 
 /**
- * Warns of options that are right each by itself, and together do what nobody wants.
- * @throws ParticleError `INVALID_OPTION` where a criteria takes something from the identity, and nothing
- * finds one
+ * Warns of valid options that together have an unwanted effect.
+ *
+ * @throws ParticleError `INVALID_OPTION` when a criteria uses the identity, and there is no `identityLookup`
  */
 export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   const { secret, identityLookup, allowOrigin, dataSources } = options
@@ -21,7 +21,8 @@ export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
     for (const { field, name } of bareOperators(criteria)) {
       warnings.error(
         `${root} ${field}`,
-        `dataSources.${root}.criteria compares "${field}" with an object or a list that has "${name}": "$${name}" was perhaps meant`,
+        `dataSources.${root}.criteria compares "${field}" with an object or a list that has "${name}": ` +
+          `"$${name}" was perhaps meant`,
       )
     }
   }
@@ -33,7 +34,9 @@ export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   if (secret === undefined && manager !== undefined) {
     warnings.error(
       'secret',
-      `${manager}, and the option secret is not set: the tokens of this process are not known to others, nor to itself after a restart, and streams are answered 401 in turns; give all of them the same secret`,
+      `${manager}, and the option secret is not set: the tokens of this process are not known to others, ` +
+        'nor to itself after a restart, and streams are answered 401 in turns; ' +
+        'give all of them the same secret',
     )
   }
   if (!identityLookup) {
@@ -43,31 +46,34 @@ export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   if (returnsNothing(identityLookup) && !usesParameter(identityLookup, 2)) {
     warnings.error(
       'identityLookup',
-      'identityLookup refuses everybody: its block has no return, and it does not use done; an arrow function returns an object by ({ ... }), in parentheses',
+      'identityLookup refuses everybody: its block has no return, and it does not use done; ' +
+        'an arrow function returns an object by ({ ... }), in parentheses',
     )
   }
   const [name] = readsOfParameter(identityLookup, 3, BY_COOKIE)
   if (name !== undefined && allowOrigin.length === 1 && allowOrigin[0] === '*') {
     warnings.error(
       'allowOrigin',
-      `allowOrigin is "*", for which browsers send no cookies, and identityLookup reads request.${name}, which comes by a cookie: list the origins of the pages in allowOrigin`,
+      `allowOrigin is "*", for which browsers send no cookies, and identityLookup reads request.${name}, ` +
+        'which comes by a cookie: list the origins of the pages in allowOrigin',
     )
   }
 }
 
-/** Without a lookup everybody is `{}`, of which a criteria can take nothing. */
+/** Refuses criteria that use the identity without a lookup, since the identity is then always `{}`. */
 function refuseReferences(dataSources: Record<string, unknown>): void {
   for (const [root, source] of Object.entries(dataSources)) {
     const [name] = referencesIn((source as { criteria?: unknown } | null)?.criteria)
     if (name !== undefined)
       throw new ParticleError(
         'INVALID_OPTION',
-        `dataSources.${root}.criteria takes "@${name}" from the identity, and there is no identityLookup that would find it; write "@@${name}" if the text itself is meant`,
+        `dataSources.${root}.criteria takes "@${name}" from the identity, ` +
+          `and there is no identityLookup that would find it; write "@@${name}" if the text itself is meant`,
       )
   }
 }
 
-/** Names of operators that hardly any document has as fields. */
+/** Lists the names of operators that hardly any document has as fields. */
 const BARE: ReadonlySet<string> = new Set([
   'in',
   'nin',
@@ -82,7 +88,9 @@ const BARE: ReadonlySet<string> = new Set([
 ])
 const BARE_LISTS: ReadonlySet<string> = new Set(['and', 'or', 'nor'])
 
-/** The operators of a criteria that lack their `$`: there they are fields, which match nothing. */
+/**
+ * Finds operators of a criteria without their `$`. Such an operator is read as a field, and matches nothing.
+ */
 function bareOperators(criteria: unknown): { field: string; name: string }[] {
   if (Array.isArray(criteria)) return criteria.flatMap(bareOperators)
   if (!isPlain(criteria)) return []

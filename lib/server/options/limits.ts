@@ -6,10 +6,9 @@ import { type AnyIdentity, identityKey } from '../../policy/identity.ts'
 import { numberOption } from './number-option.ts'
 
 /**
- * What clients may ask of a server. `Infinity` switches a limit off. An address is the peer's, or what Express
- * says by its setting `trust proxy`; of IPv6, a network of 64 bits counts as one address.
- *
- * The defaults hold for an office of 500 people behind one address, for 5,000 clients that come back within
+ * What clients may ask of a server. `Infinity` switches a limit off. An address is the peer's, or what
+ * Express says by its setting `trust proxy`; of IPv6, a network of 64 bits counts as one address. The
+ * defaults hold for an office of 500 people behind one address, for 5,000 clients that come back within
  * seconds of a deploy through a proxy that Express doesn't know, and for load tests on one machine.
  */
 export interface Limits<Identity = AnyIdentity> {
@@ -42,8 +41,8 @@ export interface Limits<Identity = AnyIdentity> {
    */
   excessStreams?: 'refuse' | 'replace' | undefined
   /**
-   * How long a stream lives, in milliseconds: then it ends in order, and the client comes back without a loss.
-   * A tenth of it is left to chance, so that not all come back at once. Default: 24 hours.
+   * How long a stream lives, in milliseconds: then it ends in order, and the client comes back without a
+   * loss. A tenth of it is left to chance, so that not all come back at once. Default: 24 hours.
    */
   streamMs?: number | undefined
   /** Views that clients look at: a stream that would need another one is refused (503). Default: 100,000. */

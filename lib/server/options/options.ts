@@ -9,8 +9,7 @@ import { numberOption } from './number-option.ts'
 import type { DataSource, DependsOn } from './source-options.ts'
 
 /**
- * How much is kept for clients that come late: by the size of the changes, in bytes, and by their age, in
- * milliseconds.
+ * Limits the log that clients resume from: by the changes' size in bytes, and by their age in milliseconds.
  */
 export interface Replay {
   bytes: number
@@ -20,64 +19,64 @@ export interface Replay {
 export type { IdentityLookup } from './identity-lookup.ts'
 export type { DataSource, DependsOn } from './source-options.ts'
 
-/** What a server is made of. */
+/** Configures a server. */
 export interface ServerOptions<Sources = Record<string, DataSource>, Identity = AnyIdentity> {
-  /** Default: none, and every client has the empty identity `{}`, whatever it presents. */
+  /** Looks up the identity of a client. Default: none, every client has the empty identity `{}`. */
   identityLookup?: IdentityLookup<Identity> | undefined
   /**
-   * The documents that `identityLookup` reads: while a client's stream is open, its identity is looked up
-   * again (with no request, as by `server.refresh`) whenever one of them changes, and once when it opens; the
-   * client goes on with what it may see then. Default: none.
+   * Names the documents that `identityLookup` reads. While a client's stream is open, the server looks its
+   * identity up again after each change of these documents, and once when the stream opens (without a
+   * request, as `server.refresh` does). The client then continues with its new views. Default: none.
    */
   dependsOn?: DependsOn<Identified<NoInfer<Identity>>> | undefined
   /**
-   * The fields that link collections, for relations that are written as texts: `{ users: {}, userstuffs: {
+   * Lists the fields that link collections, for relations written as strings: `{ users: {}, userstuffs: {
    * userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`.
    */
   cacheConfig?: CacheConfig | undefined
-  /** What clients see, by root. */
+  /** The sources of the clients' documents, by root. */
   dataSources: Sources
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
-  /** Told what goes on, a sentence at a time. */
+  /** Called with debug messages, one sentence each. */
   onDebug?: ((message: string) => void) | undefined
   /**
-   * Told of every error that no caller is told of: of sources, and of the application's own functions.
+   * Called with every error that no caller gets: errors of sources and of the application's functions.
    * Default: `console.error`.
    */
   onError?: ((error: Error) => void) | undefined
-  /** Where the routes are, below the mount point. Default: `/particle`. */
+  /** The path of the routes, below the mount point. Default: `/particle`. */
   path?: string | undefined
   /**
-   * Seals tokens and positions; the same on all nodes. At least 16 characters. Default: a random one
-   * for this process.
+   * Seals tokens and positions. All nodes need the same secret, of at least 16 characters. Default: a random
+   * secret for this process.
    */
   secret?: string | undefined
   /**
-   * Tells servers apart that share a `secret`, a `path` and the names of their roots: a token is good only
-   * for the server that sealed it. The same on all nodes of one server. Default: none.
+   * Separates servers that share a `secret`, a `path` and the names of their roots. A token is valid only for
+   * the server that sealed it. All nodes of one server need the same audience. Default: none.
    */
   audience?: string | undefined
-  /** How long a token is valid, in milliseconds. Default: 1 hour. */
+  /** Sets the validity of a token, in milliseconds. Default: 1 hour. */
   sessionTtl?: number | undefined
   /**
-   * Milliseconds between two pings. With less than 12,000, TCP's keep-alive can't find a dead client between
-   * two of them. Default: 15,000.
+   * Sets the milliseconds between two pings. Below 12,000, TCP's keep-alive can't find a dead client between
+   * two pings. Default: 15,000.
    */
   heartbeat?: number | undefined
-  /** How long a bare EventSource waits before it comes back, in milliseconds. Default: 1,000. */
+  /** Sets the delay before a bare EventSource reconnects, in milliseconds. Default: 1,000. */
   retry?: number | undefined
-  /** How much may wait for a slow client, in bytes, counted with what its socket holds. Default: 1 MiB. */
+  /** Limits the unsent bytes of a slow client, including those in its socket. Default: 1 MiB. */
   maxBufferedBytes?: number | undefined
-  /** What is kept for clients that come back. Default: 16 MiB and 120,000 ms. */
+  /** Limits the log that clients resume from. Default: 16 MiB and 120,000 ms. */
   replay?: Partial<Replay> | undefined
-  /** How many streams may be open at once. Default: no limit of Particle's. */
+  /** Limits the number of open streams. Default: no limit of Particle's. */
   maxConnections?: number | undefined
   /** What clients may ask of the server: see {@link Limits}. Each has a default. */
   limits?: Limits<Identified<NoInfer<Identity>>> | undefined
   /**
-   * Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default:
-   * none.
+   * Allows pages of other origins to connect: an origin, a list, or `*` for any origin (without cookies).
+   * Default: none.
    */
   allowOrigin?: string | readonly string[] | undefined
 }
@@ -92,7 +91,7 @@ const DEFAULTS = {
   maxConnections: Number.POSITIVE_INFINITY,
 }
 
-/** Options with every default in its place. */
+/** Holds the options with all defaults filled in. */
 export interface ResolvedOptions {
   identityLookup: IdentityLookup | undefined
   dependsOn: DependsOn | undefined
@@ -114,9 +113,9 @@ export interface ResolvedOptions {
   allowOrigin: readonly string[]
 }
 
-/** What a timer can wait at most, in milliseconds; one that is set for longer ends at once. */
+/** Limits the delay of a timer, in milliseconds. A longer delay ends at once. */
 export const MAX_TIMER = 2_147_483_647
-/** A hundred years, in milliseconds. */
+/** Limits the validity of tokens to a hundred years, in milliseconds. */
 const MAX_TTL = 3_155_760_000_000
 
 const KNOWN = [
@@ -146,7 +145,8 @@ function refuse(sentence: string): never {
 
 /**
  * Checks the options and fills in the defaults.
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what was meant.
+ *
+ * @throws ParticleError `INVALID_OPTION` that names the option and its valid form
  */
 export function resolveOptions(options: ServerOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null)
@@ -169,7 +169,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const sessionTtl = numberOption('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MAX_TTL)
   if (sessionTtl < heartbeat * 2)
     refuse(
-      `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
+      `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): ` +
+        'tokens are renewed between two pings',
     )
   return {
     identityLookup: options.identityLookup,
@@ -231,10 +232,11 @@ function origins(value: unknown): readonly string[] {
     }
     if (origin.length > 1 && origin.includes('*')) {
       refuse(
-        `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: list each origin, or "*" alone for any without cookies`,
+        `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: ` +
+          'list each origin, or "*" alone for any without cookies',
       )
     }
-    // As browsers write it: in lower case, and without a port that goes without saying.
+    // Normalizes the origin as browsers write it: in lower case, without a default port.
     return /^https?:/i.test(origin) ? new URL(origin).origin : origin
   })
 }

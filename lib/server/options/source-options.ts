@@ -4,29 +4,30 @@ import type { CheckedManifest, Manifest, WidenedManifest } from '../../policy/ma
 import type { CallbackSource } from '../../source/callbacks/index.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 
-/** A source whose data the application reads and follows by functions of its own. */
+/** Configures a source whose data the application reads and follows by its own functions. */
 export interface CallbacksOptions<M = Manifest, Identity = AnyIdentity> extends CallbackSource<Identity> {
   /** The fields that clients may see. */
   manifest: M
 }
 
-/** A source that is a collection of an adapter: `memory()`, `mongo(db)`. */
+/** Configures a source that is a collection of an adapter: `memory()`, `mongo(db)`. */
 export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
   /** The fields that clients may see. */
   manifest: M
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
   /**
-   * Which documents a client may see: a query whose strings that start with `@` come from the identity or
-   * follow a relation, or a function of the identity. Default: all.
+   * Selects the documents that a client may see: a query, or a function of the identity that returns a query.
+   * In a query, strings that start with `@` come from the identity or follow a relation. Default: all
+   * documents.
    */
   criteria?: Criteria<Identity> | undefined
   /**
-   * In which order clients have the documents: fields with 1 or -1 each, as in `{ at: -1 }`; documents that
-   * are equal by them are ordered by `_id`.
+   * Orders the clients' documents: fields with 1 (ascending) or -1 (descending), as in `{ at: -1 }`. Equal
+   * documents are ordered by `_id`.
    */
   sort?: Record<string, 1 | -1> | undefined
-  /** How many documents a client has at most: the first ones by `sort`. Default: all. */
+  /** Limits the number of a client's documents to the first ones by `sort`. Default: no limit. */
   limit?: number | undefined
 }
 
@@ -36,12 +37,14 @@ export type DataSource<M = Manifest, Identity = AnyIdentity> =
   | CollectionOptions<M, Identity>
 
 /**
- * Sources by root; also those of an object without a type of its own, where the manifest's `true` is of the
- * type `boolean`.
+ * Describes the sources by root. The type accepts untyped objects too, whose manifests have `boolean` in
+ * place of `true`.
  */
 export type DataSources<Identity = AnyIdentity> = Record<string, DataSource<WidenedManifest, Identity>>
 
-/** Sources without what is refused at run time: unknown options, and manifests with `false` in them. */
+/**
+ * Rejects at compile time what the server refuses at run time: unknown options, and manifests with `false`.
+ */
 export type CheckedSources<Sources> = {
   [Root in keyof Sources]: {
     [Name in keyof Sources[Root]]: Name extends 'manifest'
@@ -52,17 +55,19 @@ export type CheckedSources<Sources> = {
   }
 }
 
-/** Documents that `identityLookup` reads. */
+/** Names documents that `identityLookup` reads. */
 export interface Dependency<Identity = AnyIdentity> {
   /** `adapter.collection(name)`. */
   collection: CollectionHandle
-  /** Which of its documents: as a source's criteria, without relations. Default: all. */
+  /**
+   * Selects documents of the collection, as a source's criteria without relations. Default: all documents.
+   */
   criteria?: Criteria<Identity> | undefined
 }
 
 /**
- * What an identity depends on: a list, in whose criteria strings that start with `@` come from the identity,
- * or a function of what `identityLookup` found and of what the client presented.
+ * Lists the dependencies of an identity, or computes the list from the answer of `identityLookup` and the
+ * value that the client presented. In a list's criteria, strings that start with `@` come from the identity.
  */
 export type DependsOn<Identity = AnyIdentity> =
   | readonly Dependency<Identity>[]

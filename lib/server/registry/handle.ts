@@ -1,7 +1,7 @@
 import type { Mistaken } from '../../model/given.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 
-/** What is often given in place of `adapter.collection(name)`. */
+/** Lists values that are often given in place of `adapter.collection(name)`. */
 export const MISTAKEN: readonly Mistaken[] = [
   [
     ({ open, collection }) => typeof open === 'function' && typeof collection === 'function',
@@ -17,7 +17,7 @@ export const MISTAKEN: readonly Mistaken[] = [
   ],
 ]
 
-/** Whether a value is `adapter.collection(name)`. */
+/** Checks whether a value is `adapter.collection(name)`. */
 export function isHandle(value: unknown): value is CollectionHandle {
   const handle = value as Partial<CollectionHandle> | null | undefined
   return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'

@@ -1,8 +1,8 @@
 import type { Feed, FeedHost } from '../feed/feed.ts'
 
 /**
- * Tells the moments at which rights are granted or looked at anew, as the texts of points: they can be
- * compared with positions, on any node.
+ * Returns the current moment as the text of a point. Rights are granted and checked at such moments, which
+ * any node can compare with positions.
  */
 export class Moments {
   readonly #host: FeedHost
@@ -13,17 +13,17 @@ export class Moments {
     this.#feeds = feeds
   }
 
-  /** The present, as far as this process knows of the stores. */
+  /** Returns the current point, as far as this process knows the stores. */
   get now(): string {
     return this.#host.point(this.#host.log.head)
   }
 
-  /** The present of the stores themselves, whether they are followed at present or not. */
+  /** Asks the stores for their current positions, even those that are not followed now. */
   async ask(): Promise<string> {
-    const places = await Promise.all(this.#feeds.map((feed) => feed.now()))
+    const positions = await Promise.all(this.#feeds.map((feed) => feed.now()))
     return this.#host.point(
       this.#host.log.head,
-      places.map((place) => place ?? ''),
+      positions.map((position) => position ?? ''),
     )
   }
 }

@@ -2,7 +2,7 @@ import type { Json } from '../../model/document.ts'
 import type { Relation } from '../../policy/relation.ts'
 import type { Feed } from '../feed/feed.ts'
 
-/** A step of a relation, with the feed of its collection. */
+/** Describes a step of a relation, with the feed of its collection. */
 export interface RelationStep {
   feed: Feed
   collection: string
@@ -10,15 +10,18 @@ export interface RelationStep {
   to: string
 }
 
-/** A relation of a source, and where an identity starts in it; undefined where the identity lacks that. */
+/**
+ * Describes a relation of a source, with an identity's start values. `start` is undefined when the identity
+ * lacks the field.
+ */
 export interface IdentityRelation {
   relation: Relation
   steps: readonly RelationStep[]
   start: readonly Json[] | undefined
 }
 
-/** The values of the relations of one identity, as they are at present. */
+/** Gives the current values of one identity's relations. */
 export interface RelatedValues {
-  /** The values of a relation; undefined where the identity lacks its start. */
+  /** Returns the values of a relation. Returns undefined when the identity lacks the start. */
   valuesOf(relation: Relation): readonly Json[] | undefined
 }

@@ -29,17 +29,17 @@ import { isHandle, MISTAKEN } from './handle.ts'
 import { Moments } from './moments.ts'
 import type { IdentityRelation, RelatedValues, RelationStep } from './relation-steps.ts'
 
-/** A view of a source; its feed is made when it is taken up. */
+/** Describes a view of a source. `makeFeed` creates the feed when the view is used. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
   makeFeed: () => Feed
-  /** Whether the source goes on being followed for others when nobody looks at the view. */
+  /** Whether the source is followed for other views too, even without viewers of this view. */
   shared: boolean
 }
 
 interface Source {
   root: string
   manifest: Manifest
-  /** The text of the manifest, as part of views' keys. */
+  /** The manifest as a string, which is part of the views' keys. */
   text: string
 }
 
@@ -61,11 +61,11 @@ const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload',
 const ROOT = /^[A-Za-z_][\w-]*$/
 const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** The server's sources, checked at construction, and the views they give to an identity. */
+/** Holds the server's sources, checked at construction, and creates the views of an identity. */
 export class Sources {
-  /** The feeds of adapters, in the order in which the sources name them: positions hold theirs in this order. */
+  /** The feeds of the adapters, in the order of the sources. Positions use the same order. */
   readonly feeds: readonly Feed[]
-  /** The moments at which something is decided. */
+  /** Gives the moments of decisions about rights. */
   readonly moments: Moments
   readonly #sources: readonly (CallbacksSource | CollectionSource)[]
   readonly #host: FeedHost
@@ -75,7 +75,7 @@ export class Sources {
   readonly #warnings: Warnings
   readonly #references: References
 
-  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY`, naming the source. */
+  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` that names the source */
   constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
     this.#host = host
     this.#onError = (error) => host.onError(error, 'source')
@@ -113,24 +113,27 @@ export class Sources {
     }
   }
 
-  /** The feed of a collection; one of an adapter that no source has is no part of positions. */
+  /** Returns the feed of a collection. Positions do not include the feed of an adapter without a source. */
   feedOf({ adapter }: CollectionHandle): Feed {
     const feed = this.#feeds.get(adapter) ?? new Feed(adapter, this.#host)
     this.#feeds.set(adapter, feed)
     return feed
   }
 
-  /** Names the stores that positions hold a place of, and their order. */
+  /** Identifies the stores in positions, and their order. */
   get stores(): string {
     return JSON.stringify(this.feeds.map(({ adapter }) => [adapter.name, adapter.store ?? '']))
   }
 
-  /** The positions that the feeds have come to, in their order; an empty text for one that was not opened yet. */
+  /** Returns the positions of the feeds, in order; an empty string for a feed that was not opened yet. */
   get positions(): string[] {
     return this.feeds.map((feed) => feed.position ?? '')
   }
 
-  /** The relations that the sources' criteria follow, for an identity. Throws as {@link Sources.viewsOf} does. */
+  /**
+   * Returns the relations in the sources' criteria, with an identity's start values. Throws the same errors
+   * as {@link Sources.viewsOf}.
+   */
   relationsOf(identity: Json): IdentityRelation[] {
     return [...this.#relations].map(([relation, steps]) => ({
       relation,
@@ -140,12 +143,15 @@ export class Sources {
   }
 
   /**
-   * What an identity may see, by root; `related` holds the values of its relations. A criteria that resolves to nothing gives a view of no documents.
-   * @throws ParticleError `UNAUTHORIZED` where the identity holds an operator for a value; and what a criteria function throws.
+   * Returns the views of an identity, by root. `related` holds the values of its relations. A criteria
+   * without a possible match gives an empty view.
+   *
+   * @throws ParticleError `UNAUTHORIZED` when the identity has an operator in place of a value; errors of a
+   *   criteria function
    */
   viewsOf(identity: Json, related?: RelatedValues): SourceView[] {
     const valuesOf = (relation: Relation) => related?.valuesOf(relation)
-    this.#references.look(identity)
+    this.#references.check(identity)
     return this.#sources.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
@@ -204,7 +210,7 @@ export class Sources {
       onUndefined: (path) =>
         this.#warnings.debug(
           where,
-          `${where} gave undefined for ${path}: who has such an identity sees nothing`,
+          `${where} gave undefined for ${path}: a client with such an identity sees nothing`,
         ),
     })
   }
@@ -215,7 +221,7 @@ export class Sources {
       if (!isHandle(collection)) {
         throw new ParticleError(
           'INVALID_OPTION',
-          `related('@${relation.start}') goes through something that is neither a name nor adapter.collection(name)`,
+          `related('@${relation.start}') has a step that is neither a name nor adapter.collection(name)`,
         )
       }
       return { feed: this.feedOf(collection), collection: collection.collectionName, from, to }
@@ -256,9 +262,8 @@ function parseSource(
       refuse('has a collection and callbacks; it is one or the other')
     const collection = given.collection as CollectionHandle
     if (!isHandle(collection)) {
-      refuse(
-        `collection must be adapter.collection(name), with an adapter such as memory() or mongo(db), but ${describeGiven(collection, MISTAKEN)}`,
-      )
+      const wanted = 'adapter.collection(name), with an adapter such as memory() or mongo(db)'
+      refuse(`collection must be ${wanted}, but ${describeGiven(collection, MISTAKEN)}`)
     }
     const criteria =
       given.criteria === undefined
@@ -269,7 +274,8 @@ function parseSource(
     if (typeof criteria === 'function' && returnsNothing(criteria)) {
       warnings.error(
         `${where}.criteria`,
-        `${where}.criteria shows nothing to anybody: its block has no return; an arrow function returns a query by ({ ... }), in parentheses`,
+        `${where}.criteria shows nothing to anybody: its block has no return; ` +
+          'an arrow function returns a query by ({ ... }), in parentheses',
       )
     }
     const sortLimit = parseSortLimit(given.sort, given.limit, where)

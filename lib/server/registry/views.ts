@@ -6,16 +6,16 @@ import { View } from '../view/view.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources, SourceView } from './sources.ts'
 
-/** Bytes that a view and each of its ids is reckoned at while it rests. */
-const VIEW_SIZE = 1_000
-const ID_SIZE = 100
+/** Estimates the bytes of an idle view and of each of its ids. */
+const VIEW_BYTES = 1_000
+const ID_BYTES = 100
 
 type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
 
 /**
- * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in
- * mind which documents it has, so that the client may come back to it. What rests takes no more memory than
- * the log may.
+ * Holds the views of a server. A view without viewers is kept idle as long as the log reaches back. An idle
+ * view remembers its documents' ids, so that its client can resume. All idle views together take no more
+ * memory than the log may.
  */
 export class Views {
   readonly #sources: Sources
@@ -24,11 +24,13 @@ export class Views {
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
   readonly #limits: ViewLimits
-  /** When each resting view was left, and what it is reckoned at: the longest ago first. */
-  readonly #resting = new Map<View, { left: number; bytes: number }>()
-  /** The address whose client a view was made for. */
+  /**
+   * The idle views with the time of the last viewer's leave and the estimated bytes, the longest idle first.
+   */
+  readonly #idle = new Map<View, { left: number; bytes: number }>()
+  /** The address of the client that a view was created for. */
   readonly #owners = new WeakMap<View, string>()
-  /** By the address, the views that rest. */
+  /** The idle views by address. */
   readonly #restingOf = new Map<string, Set<View>>()
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
@@ -45,14 +47,15 @@ export class Views {
     this.#onError = onError
   }
 
-  /** How many views somebody looks at. */
+  /** Returns the number of views with viewers. */
   get size(): number {
-    return this.#views.size - this.#resting.size
+    return this.#views.size - this.#idle.size
   }
 
   /**
-   * The views for a new stream, as {@link Views.of} has them.
-   * @throws ParticleError `UNAVAILABLE` where that would be more views than there may be
+   * Returns the views for a new stream, as {@link Views.of} does.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the views would exceed the limit
    */
   forStream(identity: Json, related: RelatedValues | undefined, address: string | undefined): View[] {
     const specs = this.#sources.viewsOf(identity, related)
@@ -69,8 +72,9 @@ export class Views {
   }
 
   /**
-   * The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws.
-   * @param address counts those that are made
+   * Returns the views of an identity with these related values. Throws the errors of `Sources.viewsOf`.
+   *
+   * @param address the client's address, which limits its idle views
    */
   of(identity: Json, related?: RelatedValues, address?: string): View[] {
     return this.#take(this.#sources.viewsOf(identity, related), address)
@@ -90,13 +94,13 @@ export class Views {
     })
   }
 
-  /** Somebody looks at the view no more. */
+  /** Handles the leave of a viewer. */
   left(view: View): void {
-    if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
+    if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
     if (this.#shared.has(view) && view.settled) {
-      this.#resting.set(view, { left: Date.now(), bytes: 0 })
+      this.#idle.set(view, { left: Date.now(), bytes: 0 })
       this.#restingOwned(view)?.add(view)
-      this.#reckon(view)
+      this.#estimate(view)
       this.#track(view.rest())
       const owned = this.#restingOf.get(this.#owners.get(view) ?? '')
       if (owned) this.#fitOwned(owned)
@@ -104,40 +108,40 @@ export class Views {
     } else this.#close(view)
   }
 
-  /** Lets go of what is of no use any more. */
+  /** Closes expired idle views, and frees unused memory of the others. */
   sweep(now: number): void {
-    for (const [view, { left }] of this.#resting) {
+    for (const [view, { left }] of this.#idle) {
       if (now - left > this.#log.replay.ms) this.#close(view)
-      else this.#reckon(view)
+      else this.#estimate(view)
     }
     this.#fit()
     for (const view of this.#views.values()) view.sweep()
   }
 
-  /** Closes all that rest, and waits for what is being closed. */
+  /** Closes all idle views, and waits for all closings. */
   async close(): Promise<void> {
-    for (const view of [...this.#resting.keys()]) this.#close(view)
+    for (const view of [...this.#idle.keys()]) this.#close(view)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
   }
 
-  /** What a view takes while it rests changes with its documents. */
-  #reckon(view: View): void {
-    const resting = this.#resting.get(view)
+  /** Updates the estimated bytes of an idle view, which change with its documents. */
+  #estimate(view: View): void {
+    const resting = this.#idle.get(view)
     if (!resting) return
-    const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
+    const bytes = VIEW_BYTES + view.size * ID_BYTES + (view.window?.weight ?? 0)
     this.#bytes += bytes - resting.bytes
     resting.bytes = bytes
   }
 
-  /** Closes those that rest the longest while there are more, or all take more, than they may. */
+  /** Closes the longest idle views while their number or their bytes exceed a limit. */
   #fit(): void {
-    for (const oldest of this.#resting.keys()) {
-      if (this.#bytes <= this.#log.replay.bytes && this.#resting.size <= this.#limits.restingViews) break
+    for (const oldest of this.#idle.keys()) {
+      if (this.#bytes <= this.#log.replay.bytes && this.#idle.size <= this.#limits.restingViews) break
       this.#close(oldest)
     }
   }
 
-  /** Closes those of one address that rest the longest while there are more than there may be. */
+  /** Closes the longest idle views of one address while their number exceeds the limit. */
   #fitOwned(owned: ReadonlySet<View>): void {
     for (const oldest of owned) {
       if (owned.size <= this.#limits.restingViewsPerAddress) break
@@ -145,7 +149,7 @@ export class Views {
     }
   }
 
-  /** The views that rest and were made for the same address. */
+  /** Returns the idle views that were created for the same address. */
   #restingOwned(view: View): Set<View> | undefined {
     const owner = this.#owners.get(view)
     if (owner === undefined) return undefined
@@ -155,10 +159,10 @@ export class Views {
   }
 
   #wake(view: View): void {
-    const resting = this.#resting.get(view)
+    const resting = this.#idle.get(view)
     if (!resting) return
     this.#bytes -= resting.bytes
-    this.#resting.delete(view)
+    this.#idle.delete(view)
     const owner = this.#owners.get(view) ?? ''
     const owned = this.#restingOf.get(owner)
     owned?.delete(view)

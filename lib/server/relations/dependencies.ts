@@ -11,37 +11,39 @@ import { withTimeout } from '../support/scheduling.ts'
 import { digestOf, type LiveQueries, type LiveQueryHandle, type LiveQuerySpec } from './live-query.ts'
 import { RelationResolver } from './relations.ts'
 
-/** How long a client waits until its relations and dependencies are read, in milliseconds. */
-const PATIENCE = 5_000
+/** Limits the wait of a client for its relations and dependencies, in milliseconds. */
+const READ_TIMEOUT_MS = 5_000
 
-/** How long a failure of `dependsOn` is not reported again, in milliseconds. */
+/** Sets the pause between two reports of failures of `dependsOn`, in milliseconds. */
 const REPORT_PAUSE_MS = 60_000
 
-/** What an identity depends on, watched until it is closed. */
+/** Watches the documents that an identity depends on, until `close`. */
 export class Watching {
   readonly #watched: LiveQueryHandle[] = []
   readonly #listener: () => void
   readonly #waiting: (() => void)[] = []
 
-  /** @param listener told whenever the documents are others, and when they were read */
+  /** @param listener called after each change of the documents, and after their first read */
   constructor(listener: () => void) {
     this.#listener = listener
   }
 
-  /** Names the documents as they are, `''` where there are none to watch; undefined while they are read. */
+  /**
+   * Identifies the current documents. Returns `''` without documents to watch, and undefined during a read.
+   */
   get digest(): string | undefined {
     const digests = this.#watched.flatMap(({ digest }) => digest ?? [])
     if (digests.length < this.#watched.length) return undefined
     return digests.length === 0 ? '' : digestOf(digests)
   }
 
-  /** Resolves once all were read, or it was closed. */
+  /** Resolves after all documents were read, or after `close`. */
   async settled(): Promise<void> {
     if (this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
   add(watches: LiveQueries, spec: LiveQuerySpec): void {
-    this.#watched.push(watches.take(spec, () => this.#tell()))
+    this.#watched.push(watches.take(spec, () => this.#notify()))
   }
 
   close(): void {
@@ -49,7 +51,7 @@ export class Watching {
     this.#wake()
   }
 
-  #tell(): void {
+  #notify(): void {
     if (this.#waiting.length > 0 && this.digest !== undefined) this.#wake()
     this.#listener()
   }
@@ -59,10 +61,7 @@ export class Watching {
   }
 }
 
-/**
- * What the server follows on its clients' account: what they are related to, and what their identities depend
- * on.
- */
+/** Follows the clients' relations and the documents that their identities depend on. */
 export class Dependencies {
   readonly #sources: Sources
   readonly #watches: LiveQueries
@@ -72,7 +71,7 @@ export class Dependencies {
   readonly #relationValues: number
   #reportedAt = Number.NEGATIVE_INFINITY
 
-  /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` where `dependsOn` isn't right */
+  /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` for an invalid `dependsOn` */
   constructor(
     sources: Sources,
     watches: LiveQueries,
@@ -94,8 +93,8 @@ export class Dependencies {
   }
 
   /**
-   * What an identity is related to, as far as it was read; undefined where no source follows a relation.
-   * `Sources.viewsOf` tells what this throws.
+   * Returns the values that an identity is related to, as far as they were read. Returns undefined without
+   * relations in the sources. Throws the errors of `Sources.viewsOf`.
    */
   related(identity: Json): RelationResolver | undefined {
     const followed = this.#sources.relationsOf(identity)
@@ -105,16 +104,18 @@ export class Dependencies {
   }
 
   /**
-   * Resolves once what an identity is related to and what it depends on was read; for a short while,
-   * {@link Dependencies.related} and {@link Dependencies.dependencies} find it at hand.
-   * @throws ParticleError `UNAVAILABLE` where it can't be read in time; `LIMIT_EXCEEDED` where a relation leads to too much
+   * Resolves after an identity's relations and dependencies were read. {@link Dependencies.related} and
+   * {@link Dependencies.dependencies} then find them in memory for a short time.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the read takes too long; `LIMIT_EXCEEDED` when a relation leads
+   *   to too many values
    */
   async settle(identity: Json, given: Json): Promise<void> {
     const related = this.related(identity)
     const watching = this.watch(identity, given, () => {})
     if (!related && !watching) return
     try {
-      const read = await withTimeout(Promise.all([related?.settled(), watching?.settled()]), PATIENCE)
+      const read = await withTimeout(Promise.all([related?.settled(), watching?.settled()]), READ_TIMEOUT_MS)
       if (read && related?.isTooLarge) throw this.excess()
       if (read) return
       throw new ParticleError(
@@ -127,13 +128,13 @@ export class Dependencies {
     }
   }
 
-  /** The error of an identity that is related to too much. */
+  /** Creates the error of an identity with too many related values. */
   excess(): ParticleError {
     const what = `A relation leads from one identity to more than ${this.#relationValues} values`
     return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
-  /** Names the documents that an identity depends on, as they are now: see {@link Watching.digest}. */
+  /** Identifies the current documents that an identity depends on: see {@link Watching.digest}. */
   dependencies(identity: Json, given: Json): string | undefined {
     const watching = this.watch(identity, given, () => {})
     if (!watching) return ''
@@ -142,8 +143,8 @@ export class Dependencies {
   }
 
   /**
-   * LiveQueries what an identity depends on; undefined where that is nothing. What the application does wrong
-   * there is reported.
+   * Watches the documents that an identity depends on. Returns undefined without such documents. Errors of
+   * the application are reported.
    */
   watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
     if (!this.#dependsOn) return undefined
@@ -158,17 +159,20 @@ export class Dependencies {
     return watching
   }
 
-  /** Lets go of what is of no use any more. */
+  /** Frees unused memory. */
   sweep(): void {
     this.#watches.sweep()
   }
 
-  /** Ends what nobody needs. */
+  /** Closes the live queries that nobody uses. */
   close(): Promise<void> {
     return this.#watches.close()
   }
 
-  /** Reports a failure of the application's function, once a minute: an admission asks it several times. */
+  /**
+   * Reports a failure of the application's function, once a minute. An admission calls that function several
+   * times.
+   */
   #report(cause: unknown): void {
     const now = performance.now()
     if (now - this.#reportedAt < REPORT_PAUSE_MS) return
@@ -177,7 +181,7 @@ export class Dependencies {
   }
 
   #specsOf(dependsOn: DependsOn, identity: Json, given: Json): LiveQuerySpec[] {
-    this.#references.look(identity)
+    this.#references.check(identity)
     const list = typeof dependsOn === 'function' ? parsed(dependsOn(identity, given) ?? []) : dependsOn
     return list.flatMap(({ collection, criteria = {} }) => {
       const query = resolveCriteria(criteria, identity, undefined, { where: 'a criteria of dependsOn' })

@@ -14,29 +14,26 @@ import { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 
 /**
- * How long a watch goes on when nobody needs it any more, in milliseconds: between a handshake and its stream
- * it is not to be read twice.
+ * Sets the time that an unused live query stays open, in milliseconds. A handshake and its stream then share
+ * one read.
  */
 const LINGER_MS = 1_000
 
-/** Which documents the server itself looks at. */
+/** Selects the documents of a live query. */
 export interface LiveQuerySpec {
   feed: Feed
   collection: string
   query: Query
-  /** The fields that count. */
+  /** The fields whose changes matter. */
   manifest: Manifest
 }
 
 /**
- * Documents that the server looks at on its own account: a view that no client sees, and those who are told
- * when it changes.
+ * Follows documents for the server itself. A live query has a view without clients, and listeners that are
+ * called after each change.
  */
 class LiveQuery implements Viewer, Receiver {
-  /**
-   * The documents as they were last known; undefined before they were first read. While they are read again,
-   * those of before stand.
-   */
+  /** The last known documents; undefined before the first read. They stay during a new read. */
   documents: readonly Document[] | undefined
   readonly listeners = new Set<() => void>()
   readonly view: View
@@ -45,8 +42,8 @@ class LiveQuery implements Viewer, Receiver {
   readonly #key: string
   #list: DocumentList | undefined
   #digest: string | undefined
-  /** Counts the readings: what an earlier one still does is of no effect. */
-  #turn = 0
+  /** Counts the reads. Work of an earlier read is discarded. */
+  #generation = 0
 
   constructor(key: string, { query, ...spec }: LiveQuerySpec, log: Log, onError: (error: unknown) => void) {
     const matches = Object.keys(query).length === 0 ? undefined : matcher(query)
@@ -60,8 +57,8 @@ class LiveQuery implements Viewer, Receiver {
   }
 
   /**
-   * Names what is looked at and the documents as they are: the same text on all nodes that have the same ones.
-   * Undefined while they are read, also anew.
+   * Identifies the query and its current documents. Nodes with the same documents have the same text. Returns
+   * undefined during a read.
    */
   get digest(): string | undefined {
     if (!this.#list) return undefined
@@ -74,7 +71,7 @@ class LiveQuery implements Viewer, Receiver {
     if (!list) return
     try {
       list.apply(frame.oplist)
-      this.#tell(list)
+      this.#notify(list)
     } catch (error) {
       this.#onError(error)
       this.#read()
@@ -90,26 +87,26 @@ class LiveQuery implements Viewer, Receiver {
   }
 
   failed(): void {
-    // The application was told by the feed, and what was known stands meanwhile.
+    // Keeps the known documents. The feed has reported the error to the application.
   }
 
   async close(): Promise<void> {
-    this.#turn++
+    this.#generation++
     this.#list = undefined
     this.view.viewers.delete(this)
     this.view.receivers.delete(this)
     await this.view.close()
   }
 
-  #tell(list: DocumentList): void {
+  #notify(list: DocumentList): void {
     this.documents = list.list
     this.#digest = undefined
     for (const listener of [...this.listeners]) listener()
   }
 
   #read(): void {
-    const turn = ++this.#turn
-    const current = () => turn === this.#turn
+    const generation = ++this.#generation
+    const current = () => generation === this.#generation
     this.#list = undefined
     const attempt = async () => {
       while (current()) {
@@ -119,14 +116,14 @@ class LiveQuery implements Viewer, Receiver {
         const list = new DocumentList([...documents.values()])
         if (!this.#catchUp(list, snapshot.sequence)) continue
         this.#list = list
-        this.#tell(list)
+        this.#notify(list)
         return
       }
     }
     void retryUntil(attempt, current, this.#onError)
   }
 
-  /** Works what came after a snapshot off, up to the present; false where that can't be told. */
+  /** Applies the changes after a snapshot. Returns false when the log can't supply them. */
   #catchUp(list: DocumentList, sequence: number): boolean {
     if (!this.view.resumes(sequence)) return false
     for (const entry of this.#log.after(sequence, this.view.feed)) {
@@ -138,12 +135,12 @@ class LiveQuery implements Viewer, Receiver {
   }
 }
 
-/** A short text for texts: the same for the same ones. */
+/** Hashes texts to a short text. */
 export function digestOf(texts: readonly string[]): string {
   return createHash('sha256').update(JSON.stringify(texts)).digest('base64url').slice(0, 16)
 }
 
-/** A share in a watch, until it is released. */
+/** Shares a live query until `release`. */
 export interface LiveQueryHandle {
   /** See {@link LiveQuery}. */
   readonly documents: readonly Document[] | undefined
@@ -151,12 +148,12 @@ export interface LiveQueryHandle {
   release(): void
 }
 
-/** What the server looks at on its own account: equal watches are one. */
+/** Holds the server's live queries. Equal specs share one live query. */
 export class LiveQueries {
   readonly #log: Log
   readonly #onError: (error: unknown) => void
   readonly #watches = new Map<Feed, Map<string, LiveQuery>>()
-  /** Those that nobody needs any more: how they go on, and how they end. */
+  /** The unused live queries, each with functions that keep or close it. */
   readonly #lingering = new Map<LiveQuery, { stay: () => void; end: () => void }>()
   readonly #closings = new Set<Promise<void>>()
 
@@ -165,7 +162,7 @@ export class LiveQueries {
     this.#onError = onError
   }
 
-  /** Looks at documents; `listener` is told, in the very step of a change, whenever they are others. */
+  /** Opens or shares a live query. `listener` is called synchronously with each change of the documents. */
   take(spec: LiveQuerySpec, listener: () => void): LiveQueryHandle {
     const key = JSON.stringify([spec.collection, canonicalQuery(spec.query), spec.manifest])
     const ofFeed = this.#watches.get(spec.feed) ?? new Map<string, LiveQuery>()
@@ -173,11 +170,11 @@ export class LiveQueries {
     const watch = ofFeed.get(key) ?? new LiveQuery(key, spec, this.#log, this.#onError)
     ofFeed.set(key, watch)
     this.#lingering.get(watch)?.stay()
-    // Two may share a function: each has a place of its own.
-    const told = () => listener()
-    watch.listeners.add(told)
+    // Wraps the listener, so that one function can be given twice.
+    const entry = () => listener()
+    watch.listeners.add(entry)
     const release = () => {
-      if (!watch.listeners.delete(told) || watch.listeners.size > 0) return
+      if (!watch.listeners.delete(entry) || watch.listeners.size > 0) return
       this.#linger(watch, () => {
         ofFeed.delete(key)
         if (ofFeed.size === 0 && this.#watches.get(spec.feed) === ofFeed) this.#watches.delete(spec.feed)
@@ -196,12 +193,12 @@ export class LiveQueries {
     }
   }
 
-  /** Lets go of what is of no use any more. */
+  /** Frees unused memory of the views. */
   sweep(): void {
     for (const ofFeed of this.#watches.values()) for (const { view } of ofFeed.values()) view.sweep()
   }
 
-  /** Ends what nobody needs, and waits for what is being ended. */
+  /** Closes the unused live queries, and waits for all closings. */
   async close(): Promise<void> {
     for (const { end } of [...this.#lingering.values()]) end()
     while (this.#closings.size > 0) await Promise.all(this.#closings)

@@ -6,12 +6,12 @@ import type { IdentityRelation, RelationStep } from '../registry/relation-steps.
 import type { LiveQueries, LiveQueryHandle, LiveQuerySpec } from './live-query.ts'
 
 /**
- * The values of one relation, followed for one identity: for each step, a watch for each value that the step
- * before leads to.
+ * Follows the values of one relation for one identity. Each step has a live query for each value of the
+ * previous step.
  */
 class Chain {
   values: readonly Json[] = []
-  /** Whether everything was read that leads to the values. Until then, what was not adds nothing. */
+  /** Whether all documents of the relation were read. Documents before their read add no values. */
   complete = false
   /** Whether a step leads to more values than it may: then the relation has none. */
   isTooLarge = false
@@ -20,7 +20,7 @@ class Chain {
   readonly #steps: readonly RelationStep[]
   readonly #watches: LiveQueries
   readonly #listener: () => void
-  /** By the key of a value, its watch, for each step. */
+  /** The live query of each value, by the value's key, for each step. */
   readonly #levels: readonly Map<string, LiveQueryHandle>[]
 
   constructor(
@@ -39,7 +39,7 @@ class Chain {
     this.update()
   }
 
-  /** Follows the links as they are now. Whether the values are others. */
+  /** Follows the current links. Returns whether the values changed. */
   update(): boolean {
     this.complete = true
     this.isTooLarge = false
@@ -87,12 +87,12 @@ class Chain {
 }
 
 /**
- * All values that an identity is related to, kept current until it is closed. Changes of one turn are told
- * together. A link that is gone takes its values along at once; one that is new adds them once all that it
- * leads to was read.
+ * Keeps all values that an identity is related to current, until `close`. Changes of one turn are reported
+ * together. A removed link removes its values at once. A new link adds its values after all documents behind
+ * it were read.
  */
 export class RelationResolver {
-  /** Told when some values are others. */
+  /** Called when some values changed. */
   onChange: (() => void) | undefined
   readonly #chains: ReadonlyMap<Relation, Chain>
   readonly #waiting: (() => void)[] = []
@@ -109,12 +109,15 @@ export class RelationResolver {
     )
   }
 
-  /** The values of a relation, in the order of their keys; undefined where the identity lacks its start. */
+  /**
+   * Returns the values of a relation, in the order of their keys. Returns undefined when the identity lacks
+   * the start.
+   */
   valuesOf(relation: Relation): readonly Json[] | undefined {
     return this.#chains.get(relation)?.values
   }
 
-  /** Resolves once everything was read, or it was closed. */
+  /** Resolves after all documents were read, or after `close`. */
   async settled(): Promise<void> {
     if (!this.#closed && !this.#complete) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
@@ -137,7 +140,7 @@ export class RelationResolver {
   #schedule(): void {
     if (this.#due) return
     this.#due = true
-    // After all that the source tells at once.
+    // Waits for the other changes that the source reports in this turn.
     queueMicrotask(() => {
       this.#due = false
       if (this.#closed) return
@@ -149,7 +152,7 @@ export class RelationResolver {
 }
 
 function specOf({ feed, collection, from, to }: RelationStep, value: Json): LiveQuerySpec {
-  // Only the link itself: what else the documents hold is of no interest, and takes no memory.
+  // Selects only the link itself, since the other fields would waste memory.
   const manifest = to.split('.').reduceRight<Manifest>((inner, name) => ({ [name]: inner }), true)
   return { feed, collection, query: { [from]: { $eq: value } }, manifest }
 }

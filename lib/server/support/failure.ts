@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 
-/** A function of the application's whose own failure goes no further. */
+/** Wraps a function of the application, so that the console gets its errors and the caller gets none. */
 export function guarded<T>(fn: (value: T) => void): (value: T) => void {
   return (value) => {
     try {
@@ -11,7 +11,7 @@ export function guarded<T>(fn: (value: T) => void): (value: T) => void {
   }
 }
 
-/** An error of a source, or of another part that is named, as one of ours. */
+/** Turns an error of a source, or of another named part, into a ParticleError. */
 export function asError(error: unknown, source: string): Error {
   if (error instanceof ParticleError) return error
   const message = error instanceof Error ? error.message : String(error)

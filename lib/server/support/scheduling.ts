@@ -1,9 +1,9 @@
-/** Resolves after so many milliseconds; the timer alone doesn't keep the process alive. */
+/** Resolves after a number of milliseconds. The timer alone doesn't keep the process alive. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }
 
-/** What a promise resolves to, or undefined where it does not within so many milliseconds. */
+/** Resolves to a promise's value, or to undefined after a number of milliseconds. */
 export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
@@ -16,39 +16,42 @@ export async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T
   }
 }
 
-/** Resolves in a later turn of the event loop, so that other work gets its turn. */
+/** Resolves in a later turn of the event loop, so that other work can run before. */
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Work goes on for so many milliseconds before others get their turn. */
-const SLICE = 4
+/** Limits the time of continuous work before other work can run, in milliseconds. */
+const SLICE_MS = 4
 
-/** Yields the event loop whenever a slice of time is used up; looks at the clock once in so many calls. */
+/**
+ * Creates a function that yields the event loop when a slice of time is used up. The function reads the clock
+ * once in `every` calls.
+ */
 export function timeSlicer(every = 16): () => Promise<void> | undefined {
   let count = 0
   let began = performance.now()
   return () => {
-    if (++count % every !== 0 || performance.now() - began < SLICE) return undefined
+    if (++count % every !== 0 || performance.now() - began < SLICE_MS) return undefined
     return yieldToEventLoop().then(() => {
       began = performance.now()
     })
   }
 }
 
-const RETRY_FIRST = 500
-const RETRY_LAST = 30_000
+const MIN_RETRY_MS = 500
+const MAX_RETRY_MS = 30_000
 
 /**
- * Tries until it succeeds or is not `current` any more, with pauses of 0.5 s that double up to 30 s; each
- * failure is told.
+ * Tries until an attempt succeeds or `current` returns false. Pauses double from 0.5 s up to 30 s, and
+ * `failed` gets each error.
  */
 export async function retryUntil(
   attempt: () => Promise<void>,
   current: () => boolean,
   failed: (error: unknown) => void,
 ): Promise<void> {
-  for (let delay = RETRY_FIRST; current(); delay = Math.min(delay * 2, RETRY_LAST)) {
+  for (let delay = MIN_RETRY_MS; current(); delay = Math.min(delay * 2, MAX_RETRY_MS)) {
     try {
       await attempt()
       return

@@ -1,12 +1,13 @@
 /*
- * Encrypts and authenticates positions, so that a client can neither make one nor read how much others write.
- * AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the length, the nonce
- * and the ciphertext: of texts of which none begins another, that is a PRF (Bellare, Canetti and Krawczyk,
- * 1996). HMAC costs 1.5 µs more a delta. The view set is sealed within; the grant can't be, since all
- * connections of a broadcast group share an id line. The token says since which moment each view is granted,
- * in the stores' own positions, so that any node refuses an earlier position. Each line has its own nonce,
- * and lines are made anew at each heartbeat: no text says whether anything was written. Keys are of the
- * secret (without one, of this process) and of the server: path, roots, audience, stores.
+ * Encrypts and authenticates positions, so that a client can neither forge a position nor read how much
+ * others write. Uses AES-256 in counter mode under a random nonce, then SHA-256 over a key of one block, the
+ * length, the nonce and the ciphertext. That hash is a PRF for texts of which none is a prefix of another
+ * (Bellare, Canetti and Krawczyk, 1996). HMAC would cost 1.5 µs more per delta. The seal contains the view
+ * set, but not the grant, because all connections of a broadcast group share an id line. The token instead
+ * says since when each view is granted, in the stores' own positions, so that any node refuses an earlier
+ * position. Each line has its own nonce, and each heartbeat makes new lines, so no text shows whether
+ * anything was written. Keys derive from the secret (or a random one of this process) and the server: path,
+ * roots, audience, stores.
  */
 import { type Cipher, createCipheriv, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { NO_POSITION } from '../../protocol/position.ts'
@@ -16,51 +17,50 @@ const KEY = 64
 const NONCE = 9
 const TAG = 12
 /**
- * Texts are filled up to a multiple of so many bytes, so that their length does not tell how many digits a store's
- * position has. Beside a store's own position, of 28 bytes at most, stand 32 bytes: one store's texts are all as long. (A
- * multiple of three, so that every character of base64 says as much.)
+ * Pads texts to a multiple of this number of bytes, so that their length does not reveal the digits of a
+ * store's position. A store's own position has 28 bytes at most, the rest 32 bytes, so the texts of one store
+ * have the same length. (A multiple of three uses all bits of each base64 character.)
  */
 const UNIT = 30
 const BLOCK = 16
 /**
- * A nonce's part of the key stream, in blocks: enough for two stores. Longer positions get one of their own.
+ * Sets the length of each nonce's key stream, in blocks: enough for two stores. A longer position gets a key
+ * stream of its own.
  */
 const PAD = 6
 /**
- * Nonces and their key streams are made so many at a time: one call of the cipher costs as much as that of
- * one position.
+ * Sets the number of nonces per batch. One call of the cipher costs as much for a batch as for one position.
  */
 const BATCH = 128
 /**
- * Positions of more bytes are none: no stores' positions are as long, and headers have a limit. (The number
- * of a block is one byte, besides.)
+ * Limits the bytes of a position. No store has such long positions, and headers have a limit. (A block's
+ * number is one byte, besides.)
  */
 const MAX_SIZE = 2_400
 const FORM = /^[\w-]{60,3300}$/
 
-/** Seals and opens the texts of positions: one µs each. */
+/** Seals and opens the texts of positions, in one µs each. */
 export class PositionSeal {
   readonly #cipher: Cipher
-  /**
-   * The key, then room for the text that is being authenticated: length, nonce, ciphertext; and for the tag.
-   */
+  /** Holds the key, then space for the authenticated text (length, nonce, ciphertext) and the tag. */
   readonly #room = Buffer.alloc(KEY + 4096)
   #nonces: Buffer = Buffer.alloc(0)
   #pads: Buffer = Buffer.alloc(0)
   #next = 0
 
   /**
-   * @param context all that positions depend on besides the secret: servers with others refuse each other's
+   * @param context the facts that positions depend on besides the secret; servers with a different context
+   *   refuse each other's positions
    */
   constructor(secret: string | Uint8Array | undefined, context: string) {
     const material = secret ?? randomBytes(32)
     const key = deriveKey(material, context, 'position cipher')
     this.#cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false)
-    // One block of the hash; the rest of it stays zeros.
+    // Fills one block of the hash with the key and zeros.
     this.#room.set(deriveKey(material, context, 'position tag'))
   }
 
-  /** The sealed text of a position of ASCII characters: of letters, digits, `_` and `-`. */
+  /** Seals a position of ASCII characters. Returns a text of letters, digits, `_` and `-`. */
   seal(position: string): string {
     const size = Math.ceil(position.length / UNIT) * UNIT
     if (size > MAX_SIZE) return NO_POSITION
@@ -70,14 +70,14 @@ export class PositionSeal {
     for (let i = 0; i < NONCE; i++) room[KEY + 1 + i] = nonces[at * NONCE + i] ?? 0
     const pad = at * PAD * BLOCK
     for (let i = 0; i < position.length; i++) room[begin + i] = position.charCodeAt(i) ^ (pads[pad + i] ?? 0)
-    // Zeros fill the text up.
+    // Pads the text with zeros.
     for (let i = position.length; i < size; i++) room[begin + i] = pads[pad + i] ?? 0
     const tag = this.#tag(size)
     for (let i = 0; i < TAG; i++) room[begin + size + i] = tag.charCodeAt(i)
     return room.toString('base64url', KEY + 1, begin + size + TAG)
   }
 
-  /** The position of a sealed text; undefined where it was not sealed with this secret and context. */
+  /** Opens a sealed text. Returns undefined for a text that was not sealed with this secret and context. */
   open(text: string): string | undefined {
     if (!FORM.test(text)) return undefined
     const bytes = Buffer.from(text, 'base64url')
@@ -92,7 +92,8 @@ export class PositionSeal {
   }
 
   /**
-   * Authenticates the nonce and the ciphertext of a size that lie in the room: SHA-256, one character a byte.
+   * Authenticates the nonce and the ciphertext in `#room`. Returns SHA-256 as a string of one character per
+   * byte.
    */
   #tag(size: number): string {
     this.#room[KEY] = size / UNIT
@@ -100,8 +101,8 @@ export class PositionSeal {
   }
 
   /**
-   * A fresh nonce for a text of a size: where it stands, and the key stream, which for the nonce number n
-   * begins at block n * PAD.
+   * Returns a fresh nonce for a text of a size: its index, and the key stream, where nonce n starts at block
+   * n * PAD.
    */
   #nonce(size: number): [nonces: Buffer, at: number, pads: Buffer] {
     if (size > PAD * BLOCK) {
@@ -116,7 +117,7 @@ export class PositionSeal {
     return [this.#nonces, this.#next++, this.#pads]
   }
 
-  /** The key stream of nonces, each of a size. */
+  /** Computes the key stream of nonces, each of a size. */
   #padsOf(nonces: Buffer, size: number): Buffer {
     const blocks = Math.ceil(size / BLOCK)
     const counters = Buffer.alloc((nonces.length / NONCE) * blocks * BLOCK)

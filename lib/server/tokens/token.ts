@@ -4,46 +4,49 @@ import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
-/** What a token seals. */
+/** Describes the content of a token. */
 export interface Claims {
-  /** The session's id: a handshake that names its `previous` token keeps it. */
+  /** The session's id. A handshake that names its `previous` token keeps the session. */
   session: string
-  /** What the client presented. */
+  /** The identity that the client presented. */
   given: Json
-  /** What `identityLookup` found. */
+  /** The answer of `identityLookup`. */
   identity: Json
   /** For each root, the fingerprint of the view that was granted. */
   views: Record<string, string>
   /**
-   * Since when each root's view is granted: the texts of points, and the roots of each. A position of before
-   * is not honoured. Left out where all have the same rights.
+   * The time since which each root's view is granted: the texts of points, with the roots of each. Earlier
+   * positions are refused. Left out when all clients have the same rights.
    */
   since?: Record<string, string[]>
   /**
-   * The views of the last token before that had others: positions that were given with it are held against
-   * them.
+   * The views of the last earlier token with different views. Positions of that token are checked against
+   * these views.
    */
   previous?: Record<string, string>
-  /** Names the documents that the identity depends on, as they were at its lookup; left out where none were. */
+  /**
+   * Identifies the documents that the identity depends on, at the time of its lookup. Left out without such
+   * documents.
+   */
   dependencies?: string
-  /** When the identity began to be looked up: milliseconds since the epoch. */
+  /** The time when the identity's lookup began: milliseconds since the epoch. */
   at: number
   /**
-   * For each process, by its random name, a time of that process's own clock before which the identity was not
-   * looked up. Orders a token and the decisions of a process, whose clock may differ from this one's.
+   * For each process, by its random name, a time of that process's own clock that precedes the lookup. Orders
+   * a token and the decisions of a process whose clock may differ from this one's.
    */
   after?: Record<string, number>
-  /** Good only as the previous token of a handshake: opens no stream. */
+  /** Marks a token that is valid only as the previous token of a handshake, and opens no stream. */
   spent?: true
 }
 
-/** Claims as an opened token has them. */
+/** Describes the claims of an opened token. */
 export type Opened<T> = T & { expiresAt: Date }
 
 /**
- * Names the server that a token is good for: its path, its roots and its audience. Servers of one application
- * may share a secret; the scope keeps the token of one from opening the stream of another. Nodes agree on it
- * by their configuration.
+ * Identifies the server that a token is valid for, by its path, roots and audience. Servers of one
+ * application may share a secret, and the scope keeps a token of one server from opening a stream of another.
+ * All nodes of a server have the same scope by their configuration.
  */
 export function scopeOf({
   path,
@@ -65,9 +68,8 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
 let loading: Promise<typeof import('jose')> | undefined
 
 /**
- * Loads jose with the first token, once: an import by itself takes a turn of the event loop each time. jose
- * needs `TextEncoder` as soon as it is loaded, and Jest's jsdom has none: a test of a page could not import
- * Particle.
+ * Loads jose once, with the first token. Each dynamic import takes a turn of the event loop, and jose needs
+ * `TextEncoder` at its load, which Jest's jsdom lacks. A test of a page could otherwise not import Particle.
  */
 function jose(): Promise<typeof import('jose')> {
   loading ??= import('jose')
@@ -75,8 +77,8 @@ function jose(): Promise<typeof import('jose')> {
 }
 
 /**
- * Seals and opens claims: JWE, `dir` with A256GCM (RFC 7516), so that a client can neither read nor change
- * what `identityLookup` found.
+ * Seals and opens claims as JWE, `dir` with A256GCM (RFC 7516). A client can neither read nor change the
+ * answer of `identityLookup`.
  */
 export class Seal<T extends Claims> {
   readonly #key: Uint8Array
@@ -96,8 +98,9 @@ export class Seal<T extends Claims> {
 
   /**
    * Opens a sealed text.
-   * @param expired whether one that has expired is opened too
-   * @throws ParticleError `UNAUTHORIZED` when it has expired, is forged, or was sealed with another key
+   *
+   * @param expired whether to open expired texts too
+   * @throws ParticleError `UNAUTHORIZED` when the text has expired, is forged, or was sealed with another key
    */
   async open(text: string, expired = false): Promise<Opened<T>> {
     try {
@@ -110,13 +113,14 @@ export class Seal<T extends Claims> {
       })
       return { ...(payload as unknown as T), expiresAt: new Date((payload.exp ?? 0) * 1000) }
     } catch (cause) {
-      // That a token has expired helps no attacker; why another one can't be opened might.
+      // Reports only the expiry: the exact reason of another failure might help an attacker.
       const hasExpired = (cause as { code?: unknown }).code === 'ERR_JWT_EXPIRED'
       const message = hasExpired
         ? 'The token has expired: POST to handshake again'
-        : 'The token is not valid: this server did not seal it. Do all processes have the same secret, path, roots and audience?'
-      // Some of jose's errors hold the opened claims: what the client presented, say a password, must stand
-      // in no log.
+        : 'The token is not valid: this server did not seal it. ' +
+          'Do all processes have the same secret, path, roots and audience?'
+      // Drops causes that hold the opened claims. The presented identity (a password, for example) must not
+      // reach a log.
       const isOpened = (cause as { payload?: unknown }).payload !== undefined
       throw new ParticleError('UNAUTHORIZED', message, isOpened ? undefined : { cause })
     }
@@ -130,7 +134,7 @@ export class TokenSeal extends Seal<Claims> {
   }
 }
 
-/** A new session id: 96 random bits. */
+/** Creates a session id of 96 random bits. */
 export function sessionId(): string {
   return randomBytes(12).toString('base64url')
 }

@@ -305,11 +305,11 @@ export class View {
     const filtered = filterEntry(entry, this, this.#members, note)
     if (filtered === MUST_RELOAD) return MUST_RELOAD
     const { oplist, timestamp, recognized } = filtered
-    const charge = (bytes: number) => this.#log.charge(entry, bytes)
-    if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, charge)
+    const account = (bytes: number) => this.#log.account(entry, bytes)
+    if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, account)
     // A replay meets the members of a later time, which can't recognize it again.
     if (recognized) entry.frames.set(this, null)
-    if (recognized) charge(NOTHING)
+    if (recognized) account(NOTHING)
     return null
   }
 }

@@ -13,20 +13,23 @@ import {
   parseOplist,
 } from './form.ts'
 
-/** How often a payload is read again because of deltas that can't be repeated. */
+/** Limits the reads of a payload that is overtaken by deltas that can't be repeated. */
 const MAX_READINGS = 6
 /**
- * How long a payload waits for `delta` to listen, in milliseconds. It may be short (a server that closes
- * waits for it too): where `delta` listens later, the payload is read again then.
+ * Limits the wait of a payload for `delta` to follow changes, in milliseconds. A short limit is enough,
+ * because the payload is read again when `delta` is late. A server that closes waits for it too.
  */
-const START_TIMEOUT = 5_000
-/** Half of how long to wait before the second reading, in milliseconds; it doubles each time. */
-const READ_AGAIN = 5
+const START_TIMEOUT_MS = 5_000
+/** Sets half of the delay before the second read, in milliseconds. The delay doubles each time. */
+const READ_AGAIN_MS = 5
 /**
- * Paths of operations after which an element may not be found by its id any more: a later one would make
- * another element, each time.
+ * Matches paths of operations after which an element may no longer have its id. A repeated operation would
+ * then not find the element, and would create another one.
  */
 const TAKES_ID = /\](\._id)?$/
+const OVERTAKEN =
+  "was overtaken by deltas that can't be repeated, or was older than a delta before it; " +
+  'the data may be wrong. Give payload and delta a position'
 
 interface Seen {
   sequence: number
@@ -34,7 +37,7 @@ interface Seen {
   repeatable: boolean
 }
 
-/** One callback source for one identity, in the form of an adapter with a single, nameless collection. */
+/** Adapts one callback source of one identity to an adapter with a single, nameless collection. */
 export class CallbackAdapter implements Adapter {
   readonly name: string
   readonly #source: CallbackSource
@@ -46,13 +49,13 @@ export class CallbackAdapter implements Adapter {
   #readings = new Set<Seen[]>()
   #lastOwn: OwnPosition | undefined
 
-  /** `startTimeout` is how long `delta` may take until it listens, in milliseconds. */
+  /** `startTimeout` limits the time until `delta` follows changes, in milliseconds. */
   constructor(
     root: string,
     source: CallbackSource,
     identity: Json,
     onError: (error: ParticleError) => void,
-    startTimeout = START_TIMEOUT,
+    startTimeout = START_TIMEOUT_MS,
   ) {
     this.name = root
     this.#source = source
@@ -67,7 +70,7 @@ export class CallbackAdapter implements Adapter {
     if (!delta) return { position, close: async () => {} }
     let open = true
     const emit = (event: CallbackDelta) => {
-      if (open) this.#take(event, listener)
+      if (open) this.#receive(event, listener)
     }
     let starting: Promise<unknown>
     try {
@@ -76,7 +79,7 @@ export class CallbackAdapter implements Adapter {
       open = false
       throw this.#failed('delta', 'threw', cause)
     }
-    // A payload that is read before the application listens could miss what came in between.
+    // Waits until the application follows changes. A payload that is read earlier could miss a change.
     try {
       const inTime = await this.#inTime(starting)
       if (!inTime)
@@ -94,7 +97,8 @@ export class CallbackAdapter implements Adapter {
     return {
       position,
       close: async () => {
-        // What happens while nobody listens is not told: the next opening is somewhere else.
+        // Moves the position, because changes after the close are not reported. The next opening starts at a
+        // new position.
         if (open) this.#sequence++
         open = false
         const close = await stopping
@@ -135,14 +139,14 @@ export class CallbackAdapter implements Adapter {
         const documents = this.#documents(payload)
         const span = this.#span(payload, start, lastOwn, seen)
         if (!span && reading < MAX_READINGS) {
-          await new Promise((resolve) => setTimeout(resolve, READ_AGAIN * 2 ** reading))
+          await new Promise((resolve) => setTimeout(resolve, READ_AGAIN_MS * 2 ** reading))
           continue
         }
         if (!span) {
           this.#onError(
             new ParticleError(
               'SOURCE_FAILED',
-              `payload of ${this.name}: each of ${MAX_READINGS} readings was overtaken by deltas that can't be repeated, or was older than a delta before it; the data may be wrong. Give payload and delta a position`,
+              `payload of ${this.name}: each of ${MAX_READINGS} readings ${OVERTAKEN}`,
             ),
           )
         }
@@ -155,13 +159,13 @@ export class CallbackAdapter implements Adapter {
     }
   }
 
-  /** Whether the promise resolves within the timeout; rejects with it. */
+  /** Checks whether the promise resolves within the timeout. Rejects with the promise's error. */
   async #inTime(starting: Promise<unknown>): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => {
-        const how = `gave a promise that did not resolve within ${this.#startTimeout} ms; it should, once changes are listened to`
-        this.#onError(this.#failed('delta', how, undefined))
+        const late = `gave a promise that did not resolve within ${this.#startTimeout} ms`
+        this.#onError(this.#failed('delta', `${late}; it should, once changes are listened to`, undefined))
         resolve(false)
       }, this.#startTimeout)
     })
@@ -177,8 +181,8 @@ export class CallbackAdapter implements Adapter {
   }
 
   /**
-   * Which changes may be in the payload and which are not; undefined when that can't be told and repeating
-   * them would do harm.
+   * Returns the range of changes that the payload may contain. Returns undefined when the range is unknown
+   * and repeating the changes would do harm.
    */
   #span(
     payload: CallbackPayload | undefined,
@@ -187,7 +191,7 @@ export class CallbackAdapter implements Adapter {
     seen: readonly Seen[],
   ): { from: number; to: number } | undefined {
     const own = payload?.position
-    // Read from a replica that lags: it lacks what was sent already, and is not sent again.
+    // Refuses the payload of a replica that lags. The payload lacks deltas that will not be sent again.
     if (own !== undefined && lastOwn !== undefined && order(own, lastOwn) < 0) return undefined
     if (own !== undefined && seen.every((change) => change.position !== undefined)) {
       let to = start
@@ -223,7 +227,7 @@ export class CallbackAdapter implements Adapter {
     })
   }
 
-  #take(event: CallbackDelta, listener: ChangeListener): void {
+  #receive(event: CallbackDelta, listener: ChangeListener): void {
     const sequence = ++this.#sequence
     const position = this.#position(sequence)
     let changes: Change[]
@@ -255,7 +259,7 @@ export class CallbackAdapter implements Adapter {
   }
 }
 
-/** Resolves to the function that stops, once the application listens. */
+/** Resolves to the function that stops `delta`, when the application follows changes. */
 async function started(given: unknown): Promise<unknown> {
   const stop = await given
   if (typeof stop !== 'function') return stop

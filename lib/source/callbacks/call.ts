@@ -1,21 +1,25 @@
 import { ParticleError } from '../../errors.ts'
 import { usesParameter } from './function-text.ts'
 
-/** How long a function that the application gave may take to answer, in milliseconds. */
-const CALLBACK_TIMEOUT = 30_000
+/** Limits the time of an application's function to answer, in milliseconds. */
+const CALLBACK_TIMEOUT_MS = 30_000
+
+const SILENT_HINT =
+  ': it returned undefined, and has not called done, which its code uses; ' +
+  'let it return null (or its answer) wherever it does not call done'
 
 type Done<T> = (error?: unknown, value?: T) => void
 
 /**
- * Calls a function of the application's that may return a value or a promise, or call `done(error, value)`;
- * whichever comes first counts.
+ * Calls a function of the application, which may return a value or a promise, or call `done(error, value)`.
+ * The first answer counts.
  *
- * `undefined`, returned or resolved, is an answer as any other, except from a function that uses `done`, its
- * parameter number `arity`, as {@link usesParameter} tells: it may call `done` later, and is waited for.
- * What comes after the first answer is the function's bug: it is named through `onError` and changes nothing.
+ * `undefined`, returned or resolved, is an answer too, except from a function that uses `done`, its parameter
+ * number `arity` (see {@link usesParameter}). Such a function may call `done` later. A second answer is a bug
+ * of the function: `onError` gets it, and the result does not change.
  *
  * @throws ParticleError `CALLBACK_FAILED`, with the cause, when the function throws, rejects, answers with an
- *   error or doesn't answer in time.
+ *   error or doesn't answer in time
  */
 export function callback<T>(
   name: string,
@@ -23,7 +27,7 @@ export function callback<T>(
   args: (done: Done<T>) => unknown[],
   options: { arity: number; onError: (error: ParticleError) => void; timeout?: number },
 ): Promise<T | undefined> {
-  const timeout = options.timeout ?? CALLBACK_TIMEOUT
+  const timeout = options.timeout ?? CALLBACK_TIMEOUT_MS
   return new Promise((resolve, reject) => {
     let answered = false
     let doneCalled = false
@@ -33,7 +37,7 @@ export function callback<T>(
         settle(
           new ParticleError(
             'CALLBACK_FAILED',
-            `${name} did not answer within ${timeout} ms${silent ? ': it returned undefined, and has not called done, which its code uses; let it return null (or what it found) wherever it does not call done' : ''}`,
+            `${name} did not answer within ${timeout} ms${silent ? SILENT_HINT : ''}`,
           ),
         ),
       timeout,

@@ -7,52 +7,58 @@ import { parsePath } from '../../model/path.ts'
 import { notKnown } from '../../model/unknown.ts'
 import { DEFAULTS } from '../../model/value.ts'
 
-/** A position of the application's own: compared as numbers (dates too) or as strings. */
+/** Describes a position of the application, compared as numbers (dates too) or as strings. */
 export type OwnPosition = number | string | Date
 
-/** What `payload` answers with. */
+/** Describes the answer of `payload`. */
 export interface CallbackPayload {
   /** The documents, each with its `_id`. */
   data: readonly unknown[]
-  /** When the data was current. */
+  /** The time of the data. */
   timestamp?: Date | string | number
-  /** Everything up to this position is in the data; deltas that name a position then meet it exactly. */
+  /**
+   * The position of the data, which contains all changes up to it. Deltas with a position then continue
+   * exactly.
+   */
   position?: OwnPosition
 }
 
-/** What `delta` hands to its listener. */
+/** Describes one call of the listener by `delta`. */
 export interface CallbackDelta {
   timestamp?: Date | string | number
   oplist: readonly {
     operation: string
-    /** The document's `_id`; it may be given as `_id` too. Only a `noop` needs none. */
+    /** The document's `_id`, which may also be given as `_id`. Only a `noop` may leave it out. */
     id?: unknown
     _id?: unknown
-    /** Only a `noop` needs none. */
+    /** The path of the change. Only a `noop` may leave it out. */
     path?: string
-    /** Left out, it is 1 for `inc` and `pop`. */
+    /** The operation's data. Default: 1 for `inc` and `pop`. */
     data?: unknown
     keys?: readonly (string | number)[]
   }[]
   position?: OwnPosition
-  /** The operations can't tell what happened (a collection was dropped): the payload is to be read again. */
+  /**
+   * Requests a new read of the payload, for a change without operations (a dropped collection, for example).
+   */
   reset?: boolean
 }
 
-/** The 2013 form of a data source: two functions of the application's. */
+/** Describes a data source by two functions of the application, as in the version of 2013. */
 export interface CallbackSource<Identity = never> {
   payload: (identity: Identity, done: (error?: unknown, payload?: CallbackPayload) => void) => unknown
   /**
-   * Calls the listener for each delta from now on, until the function that it returns is called. It may
-   * return a promise of one, or one with a promise `ready` (as `MongoWatch` does), which resolves once
-   * changes are listened to: the payload is read only then.
+   * Calls the listener for each delta until the returned function is called. May return a promise of that
+   * function, or a function with a promise `ready` (as `MongoWatch` does), which resolves when the
+   * application follows the changes. The payload is read after that.
    */
   delta?: ((identity: Identity, listener: (delta: CallbackDelta) => void) => unknown) | undefined
 }
 
 /**
- * The operations of a delta, checked.
- * @throws ParticleError `INVALID_OPERATION` or `INVALID_PATH` that names the root and the operation.
+ * Checks the operations of a delta.
+ *
+ * @throws ParticleError `INVALID_OPERATION` or `INVALID_PATH` that names the root and the operation
  */
 export function parseOplist(event: CallbackDelta, root: string): DocumentOperation[] {
   if (typeof event !== 'object' || event === null || !Array.isArray(event.oplist)) {
@@ -69,8 +75,13 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
     const { path, data = DEFAULTS[operation], keys, _id, id = _id } = given
     const isAbout = id !== undefined && id !== null
     if (operation === 'noop' && (!isAbout || path === undefined)) return []
-    if (!isAbout) throw new ParticleError('INVALID_OPERATION', `${where} has no id`)
-    if (typeof path !== 'string') throw new ParticleError('INVALID_PATH', `${where} has no path`)
+    if (!isAbout)
+      throw new ParticleError('INVALID_OPERATION', `${where} has no id: give the _id of its document`)
+    if (typeof path !== 'string')
+      throw new ParticleError(
+        'INVALID_PATH',
+        `${where} has no path: give a dotted path, or "." for the whole document`,
+      )
     try {
       parsePath(path)
     } catch (cause) {
@@ -86,19 +97,23 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
   })
 }
 
-/** Turns what a callback gave into JSON. @throws ParticleError `INVALID_OPERATION` for what has no JSON form */
+/**
+ * Converts a callback's value to JSON.
+ *
+ * @throws ParticleError `INVALID_OPERATION` for a value without a JSON form
+ */
 export function jsonOf(value: unknown, where: string): Json {
   try {
     return toJson(value)
   } catch (cause) {
-    // JSON.stringify exhausts the stack (RangeError) at some ten thousand levels.
+    // Recognizes a RangeError: JSON.stringify exhausts the stack at some ten thousand levels.
     const why =
       cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${(cause as Error).message}`
     throw new ParticleError('INVALID_OPERATION', `${where} ${why}`, { cause })
   }
 }
 
-/** The operations of each document, in order. */
+/** Groups operations by document, in order. */
 export function byDocument(oplist: readonly DocumentOperation[]): { id: Json; operations: Operation[] }[] {
   const documents = new Map<string, { id: Json; operations: Operation[] }>()
   for (const { id, ...operation } of oplist) {

@@ -1,8 +1,8 @@
-/** Splits the text of a function into what it declares and what it does. */
+/** Holds the parts of a function's text. */
 interface FunctionText {
-  /** The text of each parameter, without comments; rest parameters begin with `...`. */
+  /** The text of each parameter, without comments. Rest parameters begin with `...`. */
   parameters: readonly string[]
-  /** What follows the parameters. */
+  /** The text after the parameters. */
   body: string
   whole: string
 }
@@ -10,14 +10,14 @@ interface FunctionText {
 const NATIVE = /\{\s*\[native code\]\s*\}\s*$/
 const LONE_PARAMETER = /^(?:async\s+)?([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*=>/u
 const NAME = /^(?:\.\.\.)?\s*([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?:=|$)/u
-/** Comments, and texts that hold no further code. */
+/** Matches comments, and strings without code in them. */
 const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Whether a function can do something with its parameter of that number, counted from 1: its text names the
- * parameter again after it declared it, or says `arguments`. A function whose text can't be had (a bound one,
- * say) is taken to use what its `length` counts.
+ * Checks whether a function can use its parameter of a number, counted from 1. The function uses it if its
+ * text names the parameter again after the declaration, or says `arguments`. A function without a text (a
+ * bound one, for example) uses as many parameters as its `length` says.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
   const text = textOf(fn)
@@ -31,14 +31,14 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Whether the text of a function can be had and read. A bound function and a Proxy have none. */
+/** Checks whether a function has a readable text. A bound function and a Proxy have none. */
 export function hasText(fn: (...args: never[]) => unknown): boolean {
   return textOf(fn) !== undefined
 }
 
 /**
- * Which of the fields a function reads of its parameter of that number, counted from 1, as far as its own
- * text tells.
+ * Returns the fields that a function reads of its parameter of a number, counted from 1, according to its
+ * text.
  */
 export function readsOfParameter(
   fn: (...args: never[]) => unknown,
@@ -49,21 +49,20 @@ export function readsOfParameter(
   const declared = text?.parameters[number - 1]
   if (!text || declared === undefined) return []
   const name = NAME.exec(declared)?.[1]
-  // Taken apart in the parameters themselves.
+  // Handles a parameter that is destructured in the declaration.
   if (name === undefined) return fields.filter((field) => names(declared, field))
   const of = escaped(name)
   return fields.filter((field) => {
-    const read = new RegExp(
-      `(?<![\\p{ID_Continue}$.])${of}\\s*(?:\\?\\.|\\.|(?:\\?\\.)?\\[['"])\\s*${field}(?![\\p{ID_Continue}$])|\\{[^{}]*\\b${field}\\b[^{}]*\\}\\s*=\\s*${of}(?![\\p{ID_Continue}$])`,
-      'u',
-    )
+    const end = '(?![\\p{ID_Continue}$])'
+    const access = `(?<![\\p{ID_Continue}$.])${of}\\s*(?:\\?\\.|\\.|(?:\\?\\.)?\\[['"])\\s*${field}${end}`
+    const destructuring = `\\{[^{}]*\\b${field}\\b[^{}]*\\}\\s*=\\s*${of}${end}`
+    const read = new RegExp(`${access}|${destructuring}`, 'u')
     return read.test(text.body)
   })
 }
 
 /**
- * Whether a function can only answer with `undefined`: its body is a block that says neither `return` nor
- * `throw`.
+ * Checks whether a function can only return `undefined`: its body is a block without `return` and `throw`.
  */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
@@ -72,7 +71,7 @@ export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   )
 }
 
-/** Undefined where the text can't be had, or can't be read. */
+/** Splits the text of a function. Returns undefined for a function without a readable text. */
 function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
   const whole = Function.prototype.toString.call(fn)
   if (NATIVE.test(whole)) return undefined
@@ -95,7 +94,7 @@ function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
     if ('([{'.includes(character)) depth++
     if (')]}'.includes(character)) depth--
     if (current === undefined) {
-      // A method's computed name may have parentheses of its own.
+      // Ignores the parentheses of a method's computed name.
       if (character === '(' && depth === 1) current = ''
     } else if (depth === 0 || (depth === 1 && character === ',')) {
       if (current.trim() !== '') parameters.push(current.trim())
@@ -110,7 +109,7 @@ function names(text: string, name: string): boolean {
   return new RegExp(`(?<![\\p{ID_Continue}$])${escaped(name)}(?![\\p{ID_Continue}$])`, 'u').test(text)
 }
 
-/** A name as part of a pattern. */
+/** Escapes a name for a regular expression. */
 function escaped(name: string): string {
   return name.replaceAll('$', '\\$')
 }

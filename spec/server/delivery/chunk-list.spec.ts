@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { ChunkList, MAX_JOINED } from '../../../lib/server/delivery/chunk-list.ts'
+import { ChunkList, MAX_JOINED_BYTES } from '../../../lib/server/delivery/chunk-list.ts'
 
 const [A, B, C] = [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]
 
@@ -49,15 +49,15 @@ describe('server/gathered', () => {
   })
 
   it('of large chunks is not copied for who asks first, and joined once for all others', () => {
-    const large = Buffer.alloc(MAX_JOINED * 2)
+    const large = Buffer.alloc(MAX_JOINED_BYTES * 2)
     const list = gather(ChunkList.begin(), large, A)
     const first = written(list)
     expect(first.map(([, framed]) => framed)).to.deep.equal([undefined, undefined])
     expect([first[0]?.[0] === large, first[1]?.[0] === A]).to.deep.equal([true, true])
     const [[second] = []] = written(list)
-    expect(second?.length).to.equal(MAX_JOINED * 2 + 1)
+    expect(second?.length).to.equal(MAX_JOINED_BYTES * 2 + 1)
     expect(written(list)[0]?.[0]).to.equal(second)
-    const many = gather(ChunkList.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MAX_JOINED)))
-    expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MAX_JOINED * 5])
+    const many = gather(ChunkList.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MAX_JOINED_BYTES)))
+    expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MAX_JOINED_BYTES * 5])
   })
 })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Flusher } from '../../../lib/server/delivery/flusher.ts'
 import { Outbox } from '../../../lib/server/delivery/outbox.ts'
-import { type Replaying, replay } from '../../../lib/server/delivery/replay.ts'
+import { type ReplayRequest, replay } from '../../../lib/server/delivery/replay.ts'
 import type { Feed } from '../../../lib/server/feed/feed.ts'
 import { Frame, type FrameResult, IdLines, MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { type Entry, Log } from '../../../lib/server/feed/log.ts'
@@ -30,7 +30,7 @@ describe('server/replay', () => {
     }
     const run = async (
       points: [View, number][],
-      { ids = true, current = () => true }: Partial<Replaying> = {},
+      { ids = true, current = () => true }: Partial<ReplayRequest> = {},
     ) => {
       let arrivedAt = -1
       const result = await replay(log, outbox, { points: new Map(points), ids, current }, () => {
@@ -124,14 +124,14 @@ describe('server/replay', () => {
     await yieldToEventLoop()
     current = false
     sink.drain()
-    expect(await running).to.deep.equal({ result: 'overtaken', arrivedAt: -1 })
+    expect(await running).to.deep.equal({ result: 'cancelled', arrivedAt: -1 })
     expect(told()).to.deep.equal([])
   })
 
   it('is barred by an entry that is gone, and sends nothing after it', async () => {
     const { append, viewOf, run, told } = setUp({ bytes: 250 })
     for (let i = 0; i < 4; i++) append()
-    expect(await run([[viewOf('one'), 1]])).to.deep.equal({ result: 'barred', arrivedAt: -1 })
+    expect(await run([[viewOf('one'), 1]])).to.deep.equal({ result: 'must-reload', arrivedAt: -1 })
     expect(told()).to.deep.equal([])
   })
 
@@ -142,7 +142,7 @@ describe('server/replay', () => {
       [viewOf('one'), 0],
       [viewOf('two', { 2: MUST_RELOAD }), 0],
     ]
-    expect(await run(views)).to.deep.equal({ result: 'barred', arrivedAt: -1 })
+    expect(await run(views)).to.deep.equal({ result: 'must-reload', arrivedAt: -1 })
     expect(told()).to.deep.equal(['one 1 none', 'two 1 p1:r'])
   })
 })

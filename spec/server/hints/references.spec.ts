@@ -9,7 +9,7 @@ const told = (criteria: Criteria, ...identities: unknown[]) => {
   const errors: string[] = []
   const warnings = new Warnings({ onError: ({ message }) => errors.push(message), onDebug: () => {} })
   const references = new References([['dataSources.jobs.criteria', criteria]], warnings)
-  for (const identity of identities) references.look(identity)
+  for (const identity of identities) references.check(identity)
   return errors
 }
 
