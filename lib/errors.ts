@@ -6,8 +6,10 @@
  * - `MISCONFIGURED`: a warning: options, each of them right, that together do what is probably not meant.
  *   Told once, by `onError`; nothing is refused for it.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
- * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
- * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit it or the document.
+ * - `INVALID_PATH`: a path is empty or malformed, has more than 200 segments, or names `__proto__`,
+ *   `constructor` or `prototype`; or `keys` holds something other than names and positions.
+ * - `INVALID_OPERATION`: an operation is unknown, its data does not fit it or the document, or its data or
+ *   `_id` has more than 200 levels; or a value has no JSON form.
  * - `INVALID_MESSAGE`: a request's body, an answer or an event is not of the documented shape (HTTP 400):
  *   another route or a proxy may have answered.
  * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
