@@ -91,7 +91,7 @@ export interface HandshakeAnswer {
   token: string
   /** The session's id. */
   session: string
-  /** The path of the stream. Where the handshake names no carrier, it has a ticket: `/particle/stream?token=…`. */
+  /** The path of the stream. Without a carrier, it has a ticket: `/particle/stream?token=<ticket>`. */
   stream: string
   /** When the token ends: ISO 8601. */
   expiresAt: string
