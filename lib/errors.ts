@@ -6,12 +6,14 @@
  * - `MISCONFIGURED`: a warning about valid options that together have a probably unwanted effect. `onError`
  *   gets it once, and nothing is refused.
  * - `INVALID_MANIFEST`: a manifest is not `true` or a nested object of `true`.
- * - `INVALID_PATH`: a path is empty, malformed, or names `__proto__`, `constructor` or `prototype`.
- * - `INVALID_OPERATION`: an operation is unknown, or its data does not fit the operation or the document.
- * - `INVALID_MESSAGE`: a request's body, an answer or an event does not have the documented shape (HTTP 400).
- *   Another route or a proxy may have answered.
- * - `INVALID_QUERY`: a criteria or a query uses an unsupported feature.
- * - `DOCUMENT_NEEDED`: an operation can't be filtered without its document.
+ * - `INVALID_PATH`: a path is empty or malformed, has more than 200 segments, or names `__proto__`,
+ *   `constructor` or `prototype`; or `keys` holds something other than names and positions.
+ * - `INVALID_OPERATION`: an operation is unknown, its data does not fit it or the document, or its data or
+ *   `_id` has more than 200 levels; or a value has no JSON form.
+ * - `INVALID_MESSAGE`: a request's body, an answer or an event is not of the documented shape (HTTP 400):
+ *   another route or a proxy may have answered.
+ * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
+ * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
  * - `BODY_TOO_SLOW`: a request's body did not arrive in time (HTTP 408).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).

@@ -145,6 +145,21 @@ describe('The pages', () => {
     expect([...errors.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code)).to.have.members(codes)
   })
 
+  it('name every status of a refusal, with its codes', () => {
+    const wire = readFileSync(join(ROOT, 'docs/reference/wire.md'), 'utf8')
+    const errors = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/server/http/middleware.ts'), 'utf8')
+    const body = /^const STATUS\b.*?^}/ms.exec(source)?.[0] ?? ''
+    const statuses = [...body.matchAll(/^ {2}(\w+): (\d+),$/gm)].map(([, code, status]) => ({ code, status }))
+    expect(statuses.length).to.be.above(8)
+    const missing = statuses.filter(
+      ({ code, status }) =>
+        !wire.includes(`| ${status} |`) ||
+        !new RegExp(`^\\| \`${code}\` .*\\b${status}\\b.* \\|$`, 'm').test(errors),
+    )
+    expect(missing).to.deep.equal([])
+  })
+
   it('are all in the sidebar of the site, and in llms.txt', () => {
     const listed = SECTIONS.flatMap((section) => section.pages.map(({ file }) => file))
     expect([...listed, 'README.md']).to.have.members([...pages(), 'bench/README.md'])

@@ -89,7 +89,7 @@ export interface HandshakeAnswer {
   token: string
   /** The session's id. */
   session: string
-  /** The path of the stream, with the session in its query: `/particle/stream?session=<id>`. */
+  /** The path of the stream. Without a carrier, it has a ticket: `/particle/stream?token=<ticket>`. */
   stream: string
   /** The end of the token's validity: ISO 8601. */
   expiresAt: string
