@@ -27,7 +27,8 @@ import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { Streams } from './sessions/streams.ts'
-import type { Stats } from './stats.ts'
+import { type Stats, statsOf } from './stats.ts'
+import { since } from './support/diagnostics.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Upkeep } from './upkeep.ts'
 import { CatchUps } from './view/catch-up.ts'
@@ -54,8 +55,8 @@ export class Server<Identity = AnyIdentity> {
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
-    this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
-    const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
+    this.options = { ...resolved, onError: guarded(resolved.onError) }
+    const { onError, diagnostics, replay, maxBufferedBytes, retry } = this.options
     const failed = (error: unknown, source: string) => onError(asError(error, source))
     this.#log = new Log(replay)
     const host = {
@@ -63,7 +64,7 @@ export class Server<Identity = AnyIdentity> {
       adapters: () => this.#sources.positions,
       point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
-      onDebug,
+      diagnostics,
     }
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
@@ -74,7 +75,7 @@ export class Server<Identity = AnyIdentity> {
       failed(error, 'dependsOn'),
     )
     this.#admissions = new Admissions(this.options, this.#sources, this.#following)
-    this.#views = new Views(this.#sources, this.#log, failed)
+    this.#views = new Views(this.#sources, this.#log, failed, diagnostics)
     const renewal = (error: unknown) => failed(error, 'renewal')
     this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
     this.#upkeep = new Upkeep({
@@ -104,6 +105,7 @@ export class Server<Identity = AnyIdentity> {
       streams: this.#streams,
       host: this.#host,
       context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
+      diagnostics,
       retry: Buffer.from(`retry: ${retry}\n\n`),
       onLeft: () => this.#streams.size === 0 && this.#upkeep.rest(),
     })
@@ -139,13 +141,9 @@ export class Server<Identity = AnyIdentity> {
     }
   }
 
-  /** What is going on. */
+  /** What is going on: figures of the server, of each root, and of each source. */
   stats(): Stats {
-    return {
-      connections: this.#streams.size,
-      views: this.#views.size,
-      replay: { changes: this.#log.head - this.#log.floor, bytes: this.#log.bytes },
-    }
+    return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
   }
 
   /**
@@ -174,6 +172,8 @@ export class Server<Identity = AnyIdentity> {
     browser?: string,
     at = Revocations.now(),
   ): Promise<Granted> {
+    const { diagnostics } = this.options
+    const began = performance.now()
     const before = await this.#admissions.previous(token)
     // A client that has a stream here needs no room for another one.
     if (!before || !this.#streams.has(before.session)) this.#refuseWhenFull()
@@ -182,13 +182,16 @@ export class Server<Identity = AnyIdentity> {
       const live = this.#streams.present(found)
       const admission = live ?? found
       const { session, expiresAt } = admission
-      return {
+      const granted = {
         token: await this.#admissions.seal(admission),
         session,
         expiresAt,
         live: live !== undefined,
         ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
       }
+      const continued = before !== undefined
+      diagnostics.report('handshake', { session, continued, live: granted.live, ms: since(began) })
+      return granted
     } catch (error) {
       if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
         this.#streams.refuse(before.session, at)

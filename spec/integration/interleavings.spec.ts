@@ -11,9 +11,11 @@ import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
 import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../lib/server/delivery/resume.ts'
 import type { Sink } from '../../lib/server/delivery/sink.ts'
+import { StreamReport } from '../../lib/server/delivery/stream-report.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { IdLines } from '../../lib/server/feed/frame.ts'
 import { Log } from '../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
 import { yieldToEventLoop } from '../../lib/server/support/scheduling.ts'
 import { CatchUps } from '../../lib/server/view/catch-up.ts'
 import { View } from '../../lib/server/view/view.ts'
@@ -101,7 +103,7 @@ class World {
   constructor(bytes: number, delay: () => number) {
     const log = new Log({ bytes, ms: 1e6 })
     const onError = (error: unknown) => void this.errors.push(error)
-    const place = { log, adapters: () => [], onError, onDebug: () => {} }
+    const place = { log, adapters: () => [], onError, diagnostics: new Diagnostics() }
     this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
     const flusher = new Flusher()
     const ids = new IdLines(PLAIN)
@@ -182,9 +184,10 @@ class World {
   open(rights: string, before: Seen[] = []) {
     const end = new End()
     const views = this.#viewsOf(rights)
-    const connection = new Connection(end, views, rights, this.#host, () => {
+    const report = new StreamReport(new Diagnostics(), undefined, () => {
       for (const view of connection.views) this.#host.left(view)
     })
+    const connection = new Connection(end, views, rights, this.#host, report)
     connection.start(this.#start(rights, views, before))
     return { rights, before, end, connection }
   }

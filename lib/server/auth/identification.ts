@@ -28,7 +28,7 @@ export class Identification {
   constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
     this.#lookup = lookup
     this.#onError = onError
-    this.#warnings = new Warnings({ onError, onDebug: () => {} })
+    this.#warnings = new Warnings({ onError })
     this.#most = Math.min(MAX_PENDING, maxConnections)
   }
 

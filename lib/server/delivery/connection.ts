@@ -9,11 +9,12 @@ import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
-import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
+import { type ConnectionHost, changesTo, type Root, rootOf } from './connection-host.ts'
 import { Outbox } from './outbox.ts'
-import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
+import { byStrategy, type Replaying, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
+import { type CloseReason, closeReasonOf, type StreamReport } from './stream-report.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
@@ -21,7 +22,7 @@ export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
   readonly #roots: Root[] = []
-  readonly #onClose: () => void
+  readonly #report: StreamReport
   #unready: number
   #begun = false
   #stalled = false
@@ -30,12 +31,12 @@ export class Connection implements Viewer, Receiver, Member {
   #closed = false
   readonly #membership: GroupMembership
 
-  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
+  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, report: StreamReport) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
+    this.#report = report
     this.#membership = new GroupMembership(this, host.groups)
-    this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
       this.#roots.push({ view, state: 'waiting', turn: 0 })
@@ -57,6 +58,10 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#begun && this.#unready === 0 && !this.#stalled
   }
 
+  has(view: View): boolean {
+    return this.ready || (!this.#stalled && rootOf(this.#roots, view)?.state === 'live')
+  }
+
   get canJoin(): boolean {
     return this.ready && !this.#closed && !this.#membership.joined
   }
@@ -74,6 +79,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (this.#closed) return
     this.#begun = true
     const { points } = start
+    this.#report.resume(start)
     this.send(manifestOf(this.views, start))
     if (this.#roots.length === 0) this.#readyNow()
     const replayed: Root[] = []
@@ -86,7 +92,10 @@ export class Connection implements Viewer, Receiver, Member {
 
   /** Sends an event of this connection's own. */
   send(event: ServerEvent): void {
-    if (!this.#closed && !this.#stalled) this.#own.send(event)
+    if (!this.#closed && !this.#stalled) {
+      this.#report.sent(event)
+      this.#own.send(event)
+    }
     if (event.event === 'session') this.#session = this.#stalled ? event : undefined
   }
 
@@ -129,12 +138,8 @@ export class Connection implements Viewer, Receiver, Member {
   /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
-    const changed = views.flatMap((view) => {
-      const root = rootOf(this.#roots, view)
-      return root && root.view !== view ? [{ root, view, old: root.view }] : []
-    })
     this.#own.rights = rights
-    for (const { root, view, old } of changed) {
+    for (const { root, view, old } of changesTo(this.#roots, views)) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
       for (const each of [old.viewers, old.receivers]) each.delete(this)
       root.view = view
@@ -149,25 +154,25 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** Ends the stream after a last event. */
-  end(event?: ServerEvent): void {
+  end(event?: ServerEvent, reason = closeReasonOf(event)): void {
     if (this.#closed) return
     if (event) {
       this.#stalled = false
       this.send(event)
     }
     this.#own.queue.end()
-    this.close()
+    this.close(reason)
   }
 
   /** The client has gone away, or is to go. */
-  close(): void {
+  close(reason: CloseReason = 'connection-closed'): void {
     if (this.#closed) return
     this.#closed = true
     this.#membership.leave()
     this.#outbox.queue.close()
     for (const { viewers, receivers } of this.views)
       for (const each of [viewers, receivers]) each.delete(this)
-    this.#onClose()
+    this.#report.close(reason)
   }
 
   /** What is said to this client alone: it leaves its group for that. */
@@ -186,7 +191,8 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   #readyNow(): void {
-    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: now() } })))
+    this.#report.ready()
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: new Date().toISOString() } })))
     this.#host.groups.join(this)
   }
 
@@ -225,6 +231,7 @@ export class Connection implements Viewer, Receiver, Member {
   async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
     const current = this.#begin(root)
     const { view } = root
+    this.#report.diff(view.root, reason)
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
@@ -263,17 +270,14 @@ export class Connection implements Viewer, Receiver, Member {
       return
     }
     if (!current()) return this.#restart(roots, begun)
-    const rootsBy = (strategy: ResumeStrategy) =>
-      roots.filter((root) => strategyOf(root.view, pointOf(root)) === strategy)
-    const [reset, replayed, diffed] = [rootsBy('reset'), rootsBy('replay'), rootsBy('diff')]
+    const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Where roots go on from different points, or one by a difference, no position says what the client holds on the way. A reset takes it back by itself.
     const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
     if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')
     for (const root of diffed)
       void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
-    const still = replayed.map((root) => begun[roots.indexOf(root)])
-    const going = () => still.every((each) => each?.())
+    const going = () => replayed.every((root) => begun[roots.indexOf(root)]?.())
     if (replayed.length === 0) return
     const through = await this.#catchUp(replayed, { points, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
@@ -305,6 +309,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
+    this.#report.slow(this.#outbox.queue.buffered)
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
@@ -312,8 +317,4 @@ export class Connection implements Viewer, Receiver, Member {
       for (const root of this.#roots) this.#load(root, 'slow-client')
     })
   }
-}
-
-function now(): string {
-  return new Date().toISOString()
 }

@@ -49,9 +49,19 @@ export async function replay(
 }
 
 /** How a view goes on from a point: by what the log tells, by a difference, or not at all. */
-export type ResumeStrategy = 'replay' | 'diff' | 'reset'
+type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
-export function strategyOf(view: View, point: number): ResumeStrategy {
+function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
   return view.resumes(point) ? 'replay' : 'diff'
+}
+
+/** Groups roots by how they go on from their points. */
+export function byStrategy<R extends { view: View }>(
+  roots: readonly R[],
+  pointOf: (root: R) => number,
+): Record<ResumeStrategy, R[]> {
+  const groups: Record<ResumeStrategy, R[]> = { replay: [], diff: [], reset: [] }
+  for (const root of roots) groups[strategyOf(root.view, pointOf(root))].push(root)
+  return groups
 }

@@ -5,9 +5,11 @@ import { Batch, type Target } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
-import type { Entry, Log } from './log.ts'
+import type { FeedHost } from './feed-host.ts'
+import type { Entry } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
 import { type Routed, Router } from './router.ts'
+import { SourceReport } from './source-report.ts'
 
 /** A view, as far as its feed routes changes to it. */
 export interface Subscriber extends Routed, Target {
@@ -16,19 +18,6 @@ export interface Subscriber extends Routed, Target {
   lost(reason: string): void
   /** Reports that the source can't be followed at present. */
   failed(): void
-}
-
-/** What a feed needs of its server. */
-export interface FeedHost {
-  readonly log: Log
-  /** Where all adapters are now, in the order of the server's sources. */
-  adapters(): readonly string[]
-  /**
-   * The text of the point at a sequence, the adapters being where they are now, or where they are said to be.
-   */
-  point(sequence: number, adapters?: readonly string[]): string
-  onError(error: unknown, source: string): void
-  onDebug(message: string): void
 }
 
 /** For how long a handshake waits for a source that isn't followed to say where it is. */
@@ -47,6 +36,7 @@ const GAP = 200
  */
 export class Feed {
   readonly adapter: Adapter
+  readonly report: SourceReport
   /** Its place among the adapters of a position; undefined for a source that has none there. */
   readonly index: number | undefined
   /** Changes at or below this sequence may be missing from the log for this feed. */
@@ -69,9 +59,13 @@ export class Feed {
   /** Those who wait until the log has come to a position. */
   readonly #waiting: PositionWaiters
 
-  /** @param collection one of the adapter's collections, to ask where the source is */
-  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
+  /**
+   * @param collection one of the adapter's collections, to ask where the source is
+   * @param name names the source in events and figures
+   */
+  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '', name = adapter.name) {
     this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
+    this.report = new SourceReport(name, host.diagnostics)
     this.index = index
     this.#collection = collection
     this.#host = host
@@ -100,6 +94,11 @@ export class Feed {
   async release(view: Subscriber, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
+  }
+
+  /** How many views somebody looks at. */
+  get users(): number {
+    return this.#users.size
   }
 
   /** A view has a document, or has it no more: see {@link Router.hold}. */
@@ -176,12 +175,13 @@ export class Feed {
       } catch (error) {
         this.#host.onError(error, this.adapter.name)
       }
-      this.#host.onDebug(`${this.adapter.name}: closed`)
+      this.report.close()
     })()
     await this.#closing
   }
 
   async #open(): Promise<void> {
+    this.report.opening()
     // Only the closing that is under way now: one that begins later waits for this opening.
     await this.#closing
     // What comes while open() is under way waits: whether it continues the log is known only from the
@@ -199,15 +199,17 @@ export class Feed {
       this.#subscription = await this.adapter.open(pipeline.listener, await this.#from())
     } catch (error) {
       pipeline.close()
+      this.report.failed('open', this.users)
       throw error
     }
     const { position } = this.#subscription
     const known = this.position
-    if (known === undefined || this.adapter.compare(position, known) !== 0) {
+    const isContinued = known !== undefined && this.adapter.compare(position, known) === 0
+    if (!isContinued) {
       this.#gap(position)
       if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
     }
-    this.#host.onDebug(`${this.adapter.name}: opened`)
+    this.report.open(isContinued)
     pipeline.begin()
   }
 
@@ -223,9 +225,9 @@ export class Feed {
       const past = await this.adapter.past(ms)
       const known = this.position
       return known !== undefined && this.adapter.compare(known, past) >= 0 ? known : past
-    } catch (error) {
+    } catch {
       // What is wrong is told by the opening, which needs the source as well.
-      this.#host.onDebug(`${this.adapter.name}: ${error}`)
+      this.report.failed('past', this.users)
       return this.position
     }
   }
@@ -270,11 +272,13 @@ export class Feed {
 
   #dispatch(changes: readonly Change[], position: string, begin?: string): void {
     const last = changes.at(-1)
+    const now = Date.now()
+    this.report.progress(now, last?.timestamp)
     // Where changes came to nothing, there is still no place between them.
     if (last || begin !== undefined) {
       this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
-      const entry = this.#append(changes, bytes, Date.now(), begin)
+      const entry = this.#append(changes, bytes, now, begin)
       this.#batch.show(entry, this.#touchedBy(changes))
     }
     this.position = position
@@ -298,13 +302,14 @@ export class Feed {
 
   #lost(reason: string, position: string): void {
     this.#gap(position)
-    this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
+    this.report.lost(reason, this.users)
     this.#waiting.cancelAll()
     for (const view of this.#allViews()) view.lost('history-lost')
   }
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
+    this.report.failed('follow', this.users)
     for (const view of this.#users) view.failed()
   }
 }

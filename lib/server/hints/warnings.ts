@@ -1,9 +1,10 @@
 import { ParticleError } from '../../errors.ts'
+import type { Diagnostics } from '../support/diagnostics.ts'
 
-/** Takes warnings: the server's options of these names. */
+/** Takes warnings: errors, and hints as events; hints of a part that has none go nowhere. */
 export interface Reports {
   onError(error: ParticleError): void
-  onDebug(message: string): void
+  diagnostics?: Pick<Diagnostics, 'report'>
 }
 
 /** Tells what was probably not meant, each topic once: nothing is refused for it. */
@@ -22,7 +23,7 @@ export class Warnings {
 
   /** Reports what may be meant as it is. */
   debug(topic: string, sentence: string): void {
-    if (this.#isNew(topic)) this.#reports.onDebug(sentence)
+    if (this.#isNew(topic)) this.#reports.diagnostics?.report('hint', { topic }, sentence)
   }
 
   #isNew(topic: string): boolean {

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
@@ -12,6 +10,7 @@ import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import { readJson } from './body.ts'
+import { clientScript } from './client-script.ts'
 import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
@@ -96,6 +95,7 @@ export function createHandler(server: Backend): RequestHandler {
       base: `${base}${path}`,
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
+      isHandshake: route?.handle === handshake,
       isClosing: () => server.closing || closing.has(httpServer),
       endOnClosing: () => closing.watch(httpServer, response),
     }
@@ -126,6 +126,7 @@ interface Exchange {
   query: URLSearchParams
   /** Whether the request is for a stream, whatever the answer is. */
   isStream: boolean
+  isHandshake: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
   /** Has the response, which is a stream, ended when that HTTP server is closed. */
@@ -238,46 +239,17 @@ function refuseWhenClosing({ isClosing }: Exchange): void {
   if (isClosing()) throw new ParticleError('UNAVAILABLE', 'The server is closing')
 }
 
-const SCRIPT = new URL('../../../dist/browser/client.js', import.meta.url)
-let script: Promise<{ bytes: Buffer; etag: string }> | undefined
-
-async function clientScript({ request, response }: Exchange): Promise<void> {
-  script ??= readFile(SCRIPT).then((bytes) => ({
-    bytes,
-    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 20)}"`,
-  }))
-  const { bytes, etag } = await script.catch((cause: unknown) => {
-    script = undefined
-    throw cause
-  })
-  response.setHeader('ETag', etag)
-  response.setHeader('Cache-Control', 'no-cache')
-  if (isKnown(request.headers['if-none-match'], etag)) {
-    response.writeHead(304).end()
-    return
-  }
-  response.writeHead(200, {
-    'Content-Type': 'text/javascript; charset=utf-8',
-    'Content-Length': bytes.length,
-  })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
-}
-
-/** The weak comparison of RFC 9110, 13.1.2: a proxy that compresses makes tags weak. */
-function isKnown(tags: string | undefined, etag: string): boolean {
-  return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
-}
-
 function fail(exchange: Exchange, error: unknown): void {
   const { server, request, response } = exchange
   const known = error instanceof ParticleError ? STATUS[error.code] : undefined
+  const status = known ?? 503
   if (known === undefined) server.options.onError(error instanceof Error ? error : new Error(String(error)))
+  reportRefused(exchange, status, error)
   if (response.writableEnded) return
   if (response.headersSent) {
     response.destroy()
     return
   }
-  const status = known ?? 503
   if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
   if (status === 413 && request.httpVersionMajor === 1) {
@@ -289,6 +261,12 @@ function fail(exchange: Exchange, error: unknown): void {
     const token = error instanceof StaleToken ? error.token : undefined
     sendJson(exchange, status, { error: { code, message, token } })
   } else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+}
+
+function reportRefused({ server, isStream, isHandshake }: Exchange, status: number, error: unknown): void {
+  if (!isStream && !isHandshake) return
+  const code = error instanceof ParticleError ? error.code : 'UNAVAILABLE'
+  server.options.diagnostics.report(isStream ? 'stream.refused' : 'handshake.refused', { status, code })
 }
 
 function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {

@@ -2,6 +2,7 @@ import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
+import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
 import type { DataSource, DependsOn } from './source-options.ts'
 
@@ -36,8 +37,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   dataSources: Sources
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
-  /** Told what goes on, a sentence at a time. */
-  onDebug?: ((message: string) => void) | undefined
+  /**
+   * Told what goes on: a sentence, and an event with a name and fields that says the same. The events are
+   * published on `node:diagnostics_channel` too, as `particle:<name>`. Default: none.
+   */
+  onDebug?: OnDebug | undefined
   /**
    * Told of every error that no caller is told of: of sources, and of the application's own functions.
    * Default: `console.error`.
@@ -94,7 +98,7 @@ export interface ResolvedOptions {
   cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
   disconnect: (() => unknown) | undefined
-  onDebug: (message: string) => void
+  diagnostics: Diagnostics
   onError: (error: Error) => void
   path: string
   secret: string | undefined
@@ -170,7 +174,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     cacheConfig: options.cacheConfig,
     dataSources,
     disconnect: options.disconnect,
-    onDebug: options.onDebug ?? (() => {}),
+    diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),
     path: pathOf(options.path ?? DEFAULTS.path),
     secret: secretOf(options.secret),

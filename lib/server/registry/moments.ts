@@ -1,4 +1,5 @@
-import type { Feed, FeedHost } from '../feed/feed.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { FeedHost } from '../feed/feed-host.ts'
 
 /**
  * Tells the moments at which rights are granted or looked at anew, as the texts of points: they can be

@@ -1,6 +1,9 @@
 import type { Json } from '../../model/document.ts'
 import type { Log } from '../feed/log.ts'
+import { type Diagnostics, since } from '../support/diagnostics.ts'
+import type { Snapshot } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
+import type { ViewSpec } from '../view/view-spec.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources } from './sources.ts'
 
@@ -17,6 +20,7 @@ export class Views {
   readonly #sources: Sources
   readonly #log: Log
   readonly #onError: (error: unknown, root: string) => void
+  readonly #diagnostics: Diagnostics
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
   /** When each resting view was left, and what it is reckoned at: the longest ago first. */
@@ -24,10 +28,16 @@ export class Views {
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
 
-  constructor(sources: Sources, log: Log, onError: (error: unknown, root: string) => void) {
+  constructor(
+    sources: Sources,
+    log: Log,
+    onError: (error: unknown, root: string) => void,
+    diagnostics: Diagnostics,
+  ) {
     this.#sources = sources
     this.#log = log
     this.#onError = onError
+    this.#diagnostics = diagnostics
   }
 
   /** How many views somebody looks at. */
@@ -35,12 +45,20 @@ export class Views {
     return this.#views.size - this.#resting.size
   }
 
+  /** The views that somebody looks at. */
+  get open(): View[] {
+    return [...this.#views.values()].filter((view) => !this.#resting.has(view))
+  }
+
   /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
   of(identity: Json, related?: RelatedValues): View[] {
     return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
-        view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))
+        const { root } = spec
+        const onRead: ViewSpec['onRead'] = (snapshot, began) => this.#reportRead(root, snapshot, since(began))
+        const made = { ...spec, feed: makeFeed(), onRead }
+        view = new View(made, this.#log, (error) => this.#onError(error, root))
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)
       }
@@ -74,6 +92,11 @@ export class Views {
   async close(): Promise<void> {
     for (const view of [...this.#resting.keys()]) this.#close(view)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
+  }
+
+  #reportRead(root: string, { documents, parts }: Pick<Snapshot, 'documents' | 'parts'>, ms: number): void {
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0)
+    this.#diagnostics.report('view.read', { root, documents, bytes, ms })
   }
 
   /** What a view takes while it rests changes with its documents. */

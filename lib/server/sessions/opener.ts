@@ -4,9 +4,11 @@ import { Connection } from '../delivery/connection.ts'
 import type { ConnectionHost } from '../delivery/connection-host.ts'
 import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
 import type { Sink } from '../delivery/sink.ts'
+import { StreamReport } from '../delivery/stream-report.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
+import type { Diagnostics } from '../support/diagnostics.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import type { Stream } from './stream.ts'
@@ -31,6 +33,7 @@ interface OpenerParts {
   host: ConnectionHost
   /** What a position is held against. */
   context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
+  diagnostics: Diagnostics
   /** The `retry` line that a stream begins with. */
   retry: Buffer
   /** Called when a stream was closed. */
@@ -50,22 +53,37 @@ export class Opener {
     { admission, renewed, asks = false }: Admitted,
     { position, open, onClose }: StreamRequest,
   ): (() => void) | undefined {
-    const { admissions, dependencies, host, streams, views: all, context, retry, onLeft } = this.#parts
+    const {
+      admissions,
+      dependencies,
+      host,
+      streams,
+      views: all,
+      context,
+      diagnostics,
+      retry,
+      onLeft,
+    } = this.#parts
     const related = dependencies.related(admission?.identity ?? {})
     const views = this.#orLeave(related, [], () => all.of(admission?.identity ?? {}, related))
     const sink = this.#orLeave(related, views, () => open(admission))
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
-    const connection = new Connection(sink, views, rightsOf(fingerprints), host, () => {
+    const report = new StreamReport(diagnostics, admission?.session, () => {
       streams.delete(stream)
       onLeft()
     })
+    const connection = new Connection(sink, views, rightsOf(fingerprints), host, report)
     const stream: Stream = { connection, admission, renewed, related, asks }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }
+    report.open(
+      views.map(({ root }) => root),
+      position !== undefined,
+    )
     streams.add(stream)
     onClose?.(() => connection.close())
     connection.push(retry)

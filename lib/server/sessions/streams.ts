@@ -79,7 +79,7 @@ export class Streams {
 
   /** Ends all. */
   end(): void {
-    for (const { connection } of [...this.#streams]) connection.end()
+    for (const { connection } of [...this.#streams]) connection.end(undefined, 'server-closed')
   }
 
   /** Whether a stream of the session is open here. */

@@ -1,10 +1,10 @@
 import { ParticleError } from '../../errors.ts'
 
 /** A function of the application's whose own failure goes no further. */
-export function guarded<T>(fn: (value: T) => void): (value: T) => void {
-  return (value) => {
+export function guarded<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void {
+  return (...args) => {
     try {
-      fn(value)
+      fn(...args)
     } catch (error) {
       console.error(error)
     }

@@ -42,6 +42,7 @@ export class View {
   #generation = 0
   #closed = false
   readonly #onError: (error: unknown) => void
+  readonly #onRead: ViewSpec['onRead']
 
   constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
     this.key = spec.key
@@ -56,6 +57,7 @@ export class View {
     this.#members = new Members(this)
     this.#log = log
     this.#onError = onError
+    this.#onRead = spec.onRead
   }
 
   /** Whether the change can be shown only with the document at hand. */
@@ -223,7 +225,9 @@ export class View {
       await this.open()
       const pin = this.#log.pin()
       try {
+        const began = performance.now()
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
+        if (snapshot) this.#onRead?.(snapshot, began)
         const followed = snapshot !== undefined && !stale() && this.#follow(snapshot)
         // Who waits for what is void by now joins those who wait for the reading that took its place.
         if (stale()) return this.snapshot()

@@ -11,9 +11,11 @@ import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import type { Sink } from '../../../lib/server/delivery/sink.ts'
+import { StreamReport } from '../../../lib/server/delivery/stream-report.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { IdLines } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { CatchUps } from '../../../lib/server/view/catch-up.ts'
 import { View } from '../../../lib/server/view/view.ts'
@@ -101,7 +103,7 @@ describe('server/connection', () => {
       adapters: () => [],
       point: (at: number) => `id${at}`,
       onError: () => {},
-      onDebug: () => {},
+      diagnostics: new Diagnostics(),
     }
     const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
@@ -143,7 +145,7 @@ describe('server/connection', () => {
         views,
         `r-${views.map(({ key }) => key).join('-')}`,
         host,
-        () => closed++,
+        new StreamReport(feedHost.diagnostics, undefined, () => closed++),
       )
       connection.start(start)
       return { client, connection }
@@ -887,11 +889,23 @@ describe('server/connection', () => {
     it('hold from the beginning for a client that has not begun: its position is of no use for the root', async () => {
       const { viewOf, view, host, truth } = await teams()
       const [all, a, b] = [viewOf('all'), view(A), view(B)]
-      const keeper = new Connection(new Client(), [all, a], 'r', host, () => {})
+      const keeper = new Connection(
+        new Client(),
+        [all, a],
+        'r',
+        host,
+        new StreamReport(new Diagnostics(), undefined, () => {}),
+      )
       keeper.start(NEW)
       await until(() => keeper.ready)
       const client = new Client()
-      const connection = new Connection(client, [all, a], 'r', host, () => {})
+      const connection = new Connection(
+        client,
+        [all, a],
+        'r',
+        host,
+        new StreamReport(new Diagnostics(), undefined, () => {}),
+      )
       connection.change([all, b], 's')
       expect(client.events).to.deep.equal([])
       const points = new Map([all, a].map((each) => [each, 0]))

@@ -7,6 +7,7 @@ import { parseSortLimit } from '../../../lib/policy/order.ts'
 import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -32,7 +33,7 @@ const setUp = async (
   )
   const log = new Log({ bytes: 1e9, ms: 1e9 })
   const errors: unknown[] = []
-  const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
+  const host = { log, adapters: () => [], point: String, onError: () => {}, diagnostics: new Diagnostics() }
   const query = criteria ? { team: 'a' } : {}
   const view = new View(
     {

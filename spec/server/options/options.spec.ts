@@ -15,7 +15,7 @@ const sentence = (options: unknown): string => {
 
 describe('server/options', () => {
   it('have the defaults of the manual', () => {
-    const { onDebug, onError, ...rest } = resolveOptions({ dataSources: {} })
+    const { diagnostics, onError, ...rest } = resolveOptions({ dataSources: {} })
     expect(rest).to.deep.equal({
       identityLookup: undefined,
       dependsOn: undefined,
@@ -33,7 +33,7 @@ describe('server/options', () => {
       maxConnections: Number.POSITIVE_INFINITY,
       allowOrigin: [],
     })
-    expect(onDebug).to.be.a('function')
+    expect(diagnostics.report('hint', { topic: 'nobody listens' })).to.equal(undefined)
     expect(onError).to.be.a('function')
   })
 

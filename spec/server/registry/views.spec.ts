@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { Log } from '../../../lib/server/feed/log.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
 import { Views } from '../../../lib/server/registry/views.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -15,7 +16,7 @@ describe('server/views', () => {
     const adapter = new CountingAdapter(store)
     const cards = store.collection('cards')
     const log = new Log({ bytes, ms })
-    const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
+    const host = { log, adapters: () => [], point: String, onError: () => {}, diagnostics: new Diagnostics() }
     let stops = 0
     const sources = new Sources(
       {
@@ -24,7 +25,7 @@ describe('server/views', () => {
       },
       host,
     )
-    const views = new Views(sources, log, () => {})
+    const views = new Views(sources, log, () => {}, host.diagnostics)
     /** The views of a team, looked at and read. */
     const look = async (team: string) => {
       const taken = views.of({ team })

@@ -6,6 +6,7 @@ import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
 import { type CatchUp, CatchUps } from '../../../lib/server/view/catch-up.ts'
 import type { ViewDigest } from '../../../lib/server/view/difference.ts'
@@ -30,7 +31,7 @@ describe('server/catchUp', () => {
       { _id: 3, team: 'b', name: 'Cat', n: 0 },
     ])
     const log = new Log({ bytes, ms: 1e6 })
-    const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
+    const host = { log, adapters: () => [], point: String, onError: () => {}, diagnostics: new Diagnostics() }
     const feed = new Feed(adapter, host, 0)
     const viewOf = (query: Query = {}) => {
       const spec = {

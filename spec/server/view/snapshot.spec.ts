@@ -8,6 +8,7 @@ import { parseManifest } from '../../../lib/policy/manifest.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { documentsOf as parsed, type Snapshot } from '../../../lib/server/view/snapshot.ts'
@@ -27,7 +28,7 @@ const setUp = (
     adapters: () => [],
     point: String,
     onError: (error: unknown) => errors.push(error),
-    onDebug: () => {},
+    diagnostics: new Diagnostics(),
   }
   const feed = new Feed(adapter, host, 0)
   const view = new View(

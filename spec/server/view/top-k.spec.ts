@@ -7,6 +7,7 @@ import { parseSortLimit, type SortLimit } from '../../../lib/policy/order.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { TopK } from '../../../lib/server/view/top-k.ts'
 import { View } from '../../../lib/server/view/view.ts'
@@ -23,7 +24,7 @@ const setUp = (adapter: Interleaved, cut: SortLimit, query: Query = {}) => {
     adapters: () => [],
     point: String,
     onError: (error: unknown) => errors.push(error),
-    onDebug: () => {},
+    diagnostics: new Diagnostics(),
   }
   const feed = new Feed(adapter, host, 0)
   const matches = Object.keys(query).length > 0 ? matcher(query) : undefined

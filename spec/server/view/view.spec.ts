@@ -5,6 +5,7 @@ import { parseManifest } from '../../../lib/policy/manifest.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { type Frame, MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
 import { type Entry, Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { STALE } from '../../../lib/server/support/digest.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { ViewDigest } from '../../../lib/server/view/difference.ts'
@@ -58,7 +59,7 @@ describe('server/view', () => {
       adapters: () => [],
       point: (sequence: number) => `id${sequence}`,
       onError: (error: unknown) => errors.push(error as Error),
-      onDebug: () => {},
+      diagnostics: new Diagnostics(),
     }
     const feed = new Feed(adapter, feedHost, 0)
     const viewOf = ({ query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {}) =>
