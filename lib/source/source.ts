@@ -47,8 +47,10 @@ interface WholeChange<Kind> {
   transaction?: string
 }
 
+/** Reports that a whole collection is empty now (`clear`), or must be read again (`reload`). */
 export type CollectionChange = WholeChange<'clear'> | WholeChange<'reload'>
 
+/** Reports a change as an adapter's stream carries it: of one document, or of a whole collection. */
 export type Change = DocumentChange | CollectionChange
 
 /**
@@ -60,7 +62,10 @@ export interface ChangeListener {
   changes(changes: readonly Change[], position: string): void
   /** The source has come to `position` with nothing to tell. */
   progress(position: string): void
-  /** The history between the last position and `position` is lost: all collections must be read again. */
+  /**
+   * The history between the last position and `position` is lost: all collections must be read again.
+   * `onDebug` gets the reason: it names no document, and nothing of one.
+   */
   lost(reason: string, position: string): void
   /** Following failed for now; the adapter goes on trying by itself, with back-off. */
   error(error: unknown): void

@@ -10,11 +10,12 @@ import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, changesTo, type Root, rootOf } from './connection-host.ts'
+import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
 import { byStrategy, type Replaying, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
-import { type CloseReason, closeReasonOf, type StreamReport } from './stream-report.ts'
+import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
@@ -22,7 +23,7 @@ export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
   readonly #roots: Root[] = []
-  readonly #report: StreamReport
+  readonly #trace: StreamTrace
   #unready: number
   #begun = false
   #stalled = false
@@ -31,11 +32,11 @@ export class Connection implements Viewer, Receiver, Member {
   #closed = false
   readonly #membership: GroupMembership
 
-  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, report: StreamReport) {
+  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, trace: StreamTrace) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
-    this.#report = report
+    this.#trace = trace
     this.#membership = new GroupMembership(this, host.groups)
     this.#unready = views.length
     for (const view of views) {
@@ -79,7 +80,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (this.#closed) return
     this.#begun = true
     const { points } = start
-    this.#report.resume(start)
+    this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
     if (this.#roots.length === 0) this.#readyNow()
     const replayed: Root[] = []
@@ -93,7 +94,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Sends an event of this connection's own. */
   send(event: ServerEvent): void {
     if (!this.#closed && !this.#stalled) {
-      this.#report.sent(event)
+      this.#trace.sent(event)
       this.#own.send(event)
     }
     if (event.event === 'session') this.#session = this.#stalled ? event : undefined
@@ -129,10 +130,9 @@ export class Connection implements Viewer, Receiver, Member {
     else this.#load(root, reason)
   }
 
-  failed(view: View): void {
+  failed(view: View, error?: unknown): void {
     if (this.#closed || this.#stalled || !this.#begun) return
-    const message = `The source of ${view.root} can't be followed at present`
-    this.send({ event: 'error', data: { root: view.root, code: 'SOURCE_FAILED', message } })
+    this.send(failureEvent(view.root, error))
   }
 
   /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
@@ -165,14 +165,14 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** The client has gone away, or is to go. */
-  close(reason: CloseReason = 'connection-closed'): void {
+  close(reason = 'connection-closed'): void {
     if (this.#closed) return
     this.#closed = true
     this.#membership.leave()
     this.#outbox.queue.close()
     for (const { viewers, receivers } of this.views)
       for (const each of [viewers, receivers]) each.delete(this)
-    this.#report.close(reason)
+    this.#trace.close(reason)
   }
 
   /** What is said to this client alone: it leaves its group for that. */
@@ -191,7 +191,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   #readyNow(): void {
-    this.#report.ready()
+    this.#trace.ready()
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: new Date().toISOString() } })))
     this.#host.groups.join(this)
   }
@@ -231,7 +231,7 @@ export class Connection implements Viewer, Receiver, Member {
   async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
     const current = this.#begin(root)
     const { view } = root
-    this.#report.diff(view.root, reason)
+    this.#trace.diff(view.root, reason)
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
@@ -248,7 +248,7 @@ export class Connection implements Viewer, Receiver, Member {
     await retryUntil(attempt, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
-      this.failed(root.view)
+      this.failed(root.view, error)
     })
   }
 
@@ -309,7 +309,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** The client is too slow: its queue goes, and it is reset from fresh snapshots once it has read what the socket holds. */
   #stall(): void {
     this.#stalled = true
-    this.#report.slow(this.#outbox.queue.buffered)
+    this.#trace.slow(this.#outbox.queue.buffered)
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false

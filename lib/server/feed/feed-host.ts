@@ -1,5 +1,9 @@
+import type { ResolvedLimits } from '../options/limits.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import type { Log } from './log.ts'
+
+/** Bounds what is read of a source: see `Limits`. */
+export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
 
 /** What a feed needs of its server. */
 export interface FeedHost {
@@ -12,4 +16,6 @@ export interface FeedHost {
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   readonly diagnostics: Diagnostics
+  /** Default: no bounds. */
+  readonly limits?: FeedLimits
 }

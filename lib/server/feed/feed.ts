@@ -1,24 +1,17 @@
+import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
 import { withTimeout } from '../support/scheduling.ts'
-import { Batch, type Target } from './batch.ts'
+import { Batch } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
-import type { FeedHost } from './feed-host.ts'
+import type { FeedHost, FeedLimits } from './feed-host.ts'
 import type { Entry } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { type Routed, Router } from './router.ts'
+import { Router } from './router.ts'
 import { SourceReport } from './source-report.ts'
-
-/** A view, as far as its feed routes changes to it. */
-export interface Subscriber extends Routed, Target {
-  readonly collection: string
-  /** Reports that changes are missing: what viewers hold must be compared with what there is now. */
-  lost(reason: string): void
-  /** Reports that the source can't be followed at present. */
-  failed(): void
-}
+import type { Subscriber } from './subscriber.ts'
 
 /** For how long a handshake waits for a source that isn't followed to say where it is. */
 const ASKING_TIMEOUT_MS = 1_000
@@ -46,6 +39,8 @@ export class Feed {
   /** How far the source has come with what is in the log; undefined before it was first opened. */
   position: string | undefined
 
+  /** Bounds what is read of the source. */
+  readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
   readonly #collection: string
   readonly #routers = new Map<string, Router<Subscriber>>()
@@ -64,7 +59,9 @@ export class Feed {
    * @param name names the source in events and figures
    */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '', name = adapter.name) {
-    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
+    const { limits } = host
+    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
+    this.limits = limits
     this.report = new SourceReport(name, host.diagnostics)
     this.index = index
     this.#collection = collection
@@ -309,6 +306,8 @@ export class Feed {
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
+    // A warning is for the operator alone.
+    if (error instanceof ParticleError && error.code === 'MISCONFIGURED') return
     this.report.failed('follow', this.users)
     for (const view of this.#users) view.failed()
   }

@@ -10,6 +10,7 @@ import type { Feed } from '../feed/feed.ts'
 import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
+import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
 import { applyChange, needsDocument } from './ordered-filter.ts'
@@ -39,6 +40,7 @@ export class View {
   #floor: { sequence: number; position: string } | undefined
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
+  readonly #excess = new ExcessPause()
   #generation = 0
   #closed = false
   readonly #onError: (error: unknown) => void
@@ -126,9 +128,11 @@ export class View {
   snapshot(): Promise<Snapshot> {
     if (this.atHand) return Promise.resolve(this.atHand)
     if (this.#loading) return this.#loading
-    const loading = this.#load().finally(() => {
-      if (this.#loading === loading) this.#loading = undefined
-    })
+    const loading = this.#excess
+      .read(() => this.#load())
+      .finally(() => {
+        if (this.#loading === loading) this.#loading = undefined
+      })
     this.#loading = loading
     return loading
   }
@@ -220,19 +224,18 @@ export class View {
   async #load(): Promise<Snapshot> {
     const generation = this.#generation
     const stale = () => generation !== this.#generation
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
       const pin = this.#log.pin()
       try {
-        const began = performance.now()
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
-        if (snapshot) this.#onRead?.(snapshot, began)
         const followed = snapshot !== undefined && !stale() && this.#follow(snapshot)
         // Who waits for what is void by now joins those who wait for the reading that took its place.
         if (stale()) return this.snapshot()
         if (!followed) continue
         this.#snapshot = snapshot
+        this.#onRead?.(snapshot, began)
         return snapshot
       } finally {
         pin.release()

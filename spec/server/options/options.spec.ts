@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
+import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 
 const sentence = (options: unknown): string => {
   try {
@@ -15,7 +17,7 @@ const sentence = (options: unknown): string => {
 
 describe('server/options', () => {
   it('have the defaults of the manual', () => {
-    const { diagnostics, onError, ...rest } = resolveOptions({ dataSources: {} })
+    const { diagnostics, onError, limits, ...rest } = resolveOptions({ dataSources: {} })
     expect(rest).to.deep.equal({
       identityLookup: undefined,
       dependsOn: undefined,
@@ -33,7 +35,8 @@ describe('server/options', () => {
       maxConnections: Number.POSITIVE_INFINITY,
       allowOrigin: [],
     })
-    expect(diagnostics.report('hint', { topic: 'nobody listens' })).to.equal(undefined)
+    expect(limits).to.deep.equal(resolveLimits())
+    expect(diagnostics).to.be.instanceOf(Diagnostics)
     expect(onError).to.be.a('function')
   })
 

@@ -2,20 +2,11 @@ import type { ServerEvent } from '../../protocol/messages.ts'
 import { type DebugFields, type Diagnostics, since } from '../support/diagnostics.ts'
 import type { ResumePlan } from './resume.ts'
 
-/** Why a stream ended. `connection-closed`: by its client, a proxy, or the HTTP server. */
-export type CloseReason =
-  | 'connection-closed'
-  | 'revoked'
-  | 'identity-refused'
-  | 'token-expired'
-  | 'lookup-failed'
-  | 'server-closed'
-
 /** Counts the streams of this process, so that their events can be told apart. */
 let streams = 0
 
 /** Reports the events of one stream, and that it has ended to the part that opened it. */
-export class StreamReport {
+export class StreamTrace {
   readonly #stream = ++streams
   readonly #session: string | undefined
   readonly #diagnostics: Diagnostics
@@ -64,9 +55,9 @@ export class StreamReport {
     this.#diagnostics.report('stream.slow', { ...this.#fields, bytes })
   }
 
-  close(reason: CloseReason): void {
-    this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
+  close(reason: string): void {
     this.#onClose()
+    this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
   }
 
   get #fields(): Pick<DebugFields['stream.open'], 'stream' | 'session'> {
@@ -74,9 +65,9 @@ export class StreamReport {
   }
 }
 
-/** Why a stream ends whose last event is this one. */
-export function closeReasonOf(event: ServerEvent | undefined): CloseReason {
-  if (event === undefined) return 'lookup-failed'
-  if (event.event !== 'revoked') return 'token-expired'
+/** Why a stream ends whose last event is this one: the code of an error, or what took the rights away. */
+export function closeReasonOf(event: ServerEvent | undefined): string {
+  if (event?.event === 'error') return event.data.code
+  if (event?.event !== 'revoked') return 'lookup-failed'
   return event.data.reason === 'identity-refused' ? 'identity-refused' : 'revoked'
 }
