@@ -52,6 +52,7 @@ interface StreamFields {
   session: string | undefined
 }
 
+/** The name of an event. */
 export type DebugName = keyof DebugFields
 
 /** An event of `onDebug`, and of the channel `particle:<name>` of `node:diagnostics_channel`. */
