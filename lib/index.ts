@@ -34,12 +34,17 @@ export type {
   CollectionOptions,
   DataSource,
   DataSources,
+  DebugEvent,
+  DebugFields,
+  DebugName,
   Dependency,
   DependsOn,
   Handler,
   IdentityLookup,
   Receiver,
+  RootStats,
   ServerOptions,
+  SourceStats,
   Stats,
 } from './server/index.ts'
 export type {

@@ -6,6 +6,7 @@ import { SECTIONS } from '../docs/.vitepress/pages.ts'
 import { type Happening, INITIAL, next, type Phase } from '../lib/client/state.ts'
 import { OPERATIONS } from '../lib/model/operation.ts'
 import { EVENTS } from '../lib/protocol/messages.ts'
+import { DEBUG_NAMES } from '../lib/server/support/diagnostics.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { apiPage } from '../scripts/api.ts'
 
@@ -135,6 +136,26 @@ describe('The pages', () => {
     expect(
       OPERATIONS.filter((name) => !new RegExp(`^\\|.*\`${name}\`.* \\|`, 'm').test(operations)),
     ).to.deep.equal([])
+  })
+
+  it('name every event of onDebug with its fields, and every figure', () => {
+    const page = readFileSync(join(ROOT, 'docs/guides/observability.md'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/server/support/diagnostics.ts'), 'utf8')
+    const body = /^export interface DebugFields.*?^}/ms.exec(source)?.[0] ?? ''
+    const declared = [...body.matchAll(/^ {2}'?([a-z.]+)'?: (StreamFields & )?\{(.*)\}$/gm)].map(
+      ([, name, isOfStream, fields = '']) => {
+        const own = [...fields.matchAll(/(\w+)\??:/g)].map(([, field]) => `\`${field}\``)
+        return `| \`${name}\` | ${[...(isOfStream ? ['`stream`', '`session`'] : []), ...own].join(', ')} |`
+      },
+    )
+    expect(declared.length).to.equal(DEBUG_NAMES.length)
+    expect(declared.filter((row) => !page.includes(`\n${row}`))).to.deep.equal([])
+    const stats = readFileSync(join(ROOT, 'lib/server/stats.ts'), 'utf8')
+    const figures = [...stats.matchAll(/^export interface .*?^}/gms)].flatMap(([text]) =>
+      [...text.matchAll(/^ {2}(\w+): /gm)].map(([, figure = '']) => figure),
+    )
+    expect(figures.length).to.be.above(10)
+    expect(figures.filter((figure) => !new RegExp(`[\`.]${figure}\\b`).test(page))).to.deep.equal([])
   })
 
   it('name every error code, and no other', () => {

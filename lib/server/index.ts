@@ -10,5 +10,6 @@ export type {
   DependsOn,
 } from './options/source-options.ts'
 export { type Handler, Server } from './server.ts'
-export type { Stats } from './stats.ts'
+export type { RootStats, SourceStats, Stats } from './stats.ts'
+export type { DebugEvent, DebugFields, DebugName } from './support/diagnostics.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

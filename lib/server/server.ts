@@ -28,7 +28,7 @@ import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { Streams } from './sessions/streams.ts'
-import type { Stats } from './stats.ts'
+import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
 import { Upkeep } from './upkeep.ts'
@@ -62,8 +62,8 @@ export class Server<Identity = AnyIdentity> {
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
-    this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
-    const { onError, onDebug, replay, maxBufferedBytes, retry, limits } = this.options
+    this.options = { ...resolved, onError: guarded(resolved.onError) }
+    const { onError, diagnostics, replay, maxBufferedBytes, retry, limits } = this.options
     this.faults = new Faults(onError)
     const failed = (error: unknown, source: string) => this.faults.pass(asError(error, source))
     this.#log = new Log(replay)
@@ -72,7 +72,7 @@ export class Server<Identity = AnyIdentity> {
       adapters: () => this.#sources.positions,
       point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
-      onDebug,
+      diagnostics,
       limits,
     }
     const { dataSources, cacheConfig, dependsOn } = resolved
@@ -90,11 +90,11 @@ export class Server<Identity = AnyIdentity> {
       limits.relationValues,
     )
     this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
-    this.#views = new Views(this.#sources, this.#log, failed, limits)
+    this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
     const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
     this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
-    this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, () =>
+    this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
     this.#upkeep = new Upkeep({
@@ -124,6 +124,7 @@ export class Server<Identity = AnyIdentity> {
       streams: this.#streams,
       host: this.#host,
       context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
+      diagnostics,
       retry: Buffer.from(`retry: ${retry}\n\n`),
       identities: this.#identities,
       streamMs: limits.streamMs,
@@ -164,13 +165,9 @@ export class Server<Identity = AnyIdentity> {
     }
   }
 
-  /** What is going on. */
+  /** What is going on: figures of the server, of each root, and of each source. */
   stats(): Stats {
-    return {
-      connections: this.#streams.size,
-      views: this.#views.size,
-      replay: { changes: this.#log.head - this.#log.floor, bytes: this.#log.bytes },
-    }
+    return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
   }
 
   /**

@@ -65,7 +65,10 @@ export interface ChangeListener {
   changes(changes: readonly Change[], position: string): void
   /** Reports that the source has reached `position` without changes. */
   progress(position: string): void
-  /** Reports that the history up to `position` is lost, so that all collections must be read again. */
+  /**
+   * Reports that the history up to `position` is lost, so that all collections must be read again. `onDebug`
+   * gets the reason, which must name no document and nothing of a document.
+   */
   lost(reason: string, position: string): void
   /** Reports a temporary failure. The adapter retries by itself, with back-off. */
   error(error: unknown): void

@@ -12,7 +12,7 @@ import type { View } from '../../lib/server/view/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
-import { connectionHost, feedOf, type TestFeed, viewOf } from '../support/feed.ts'
+import { connectionHost, feedOf, silentTrace, type TestFeed, viewOf } from '../support/feed.ts'
 import { StoppingSink } from '../support/sinks.ts'
 
 interface Seen {
@@ -149,9 +149,10 @@ class World {
   open(rights: string, before: Seen[] = []) {
     const end = new End()
     const views = this.#viewsOf(rights)
-    const connection = new Connection(end, views, rights, this.#host, () => {
+    const trace = silentTrace(() => {
       for (const view of connection.views) this.#host.left(view)
     })
+    const connection = new Connection(end, views, rights, this.#host, trace)
     connection.start(this.#start(rights, views, before))
     return { rights, before, end, connection }
   }

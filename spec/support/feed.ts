@@ -5,9 +5,11 @@ import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
 import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
 import { Flusher } from '../../lib/server/delivery/flusher.ts'
 import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
+import { StreamTrace } from '../../lib/server/delivery/stream-trace.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { IdLines } from '../../lib/server/feed/frame.ts'
 import { Log } from '../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
 import { CatchUps } from '../../lib/server/view/catch-up.ts'
 import { View } from '../../lib/server/view/view.ts'
 import type { Adapter, Query } from '../../lib/source/source.ts'
@@ -35,7 +37,7 @@ export function feedOf(adapter: Adapter, { bytes = 1e7, point = String }: FeedOp
   const errors: Error[] = []
   const onError = (error: unknown) => void errors.push(error as Error)
   const host = { log, adapters: () => [], point: (sequence: number) => point(sequence), onError }
-  return { log, errors, feed: new Feed(adapter, { ...host, onDebug: () => {} }, 0) }
+  return { log, errors, feed: new Feed(adapter, { ...host, diagnostics: new Diagnostics() }, 0) }
 }
 
 /** What a view shows. Default: all of the collection `users`. */
@@ -70,4 +72,9 @@ export function connectionHost(
     presents: new CurrentSnapshots(log),
     point: () => `id${log.head}`,
   }
+}
+
+/** Reports on a stream to nobody; calls back when it has ended. */
+export function silentTrace(onClose: () => void = () => {}): StreamTrace {
+  return new StreamTrace(new Diagnostics(), undefined, onClose)
 }

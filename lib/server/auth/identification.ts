@@ -25,7 +25,7 @@ export class Identification {
   constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, values: number) {
     this.#lookup = lookup
     this.#onError = onError
-    this.#warnings = new Warnings({ onError, onDebug: () => {} })
+    this.#warnings = new Warnings({ onError })
     this.#values = values
   }
 

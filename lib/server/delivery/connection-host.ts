@@ -42,3 +42,14 @@ export interface Root {
 export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
   return roots.find(({ view }) => view.root === root)
 }
+
+/** The roots that become other views, with the views that they are to become. */
+export function changesTo(
+  roots: readonly Root[],
+  views: readonly View[],
+): { root: Root; view: View; old: View }[] {
+  return views.flatMap((view) => {
+    const root = rootOf(roots, view)
+    return root && root.view !== view ? [{ root, view, old: root.view }] : []
+  })
+}

@@ -9,12 +9,13 @@ import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
-import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
+import { type ConnectionHost, changesTo, type Root, rootOf } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
-import { type ReplayRequest, type ResumeStrategy, replay, strategyOf } from './replay.ts'
+import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
+import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /**
@@ -31,7 +32,7 @@ export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
   readonly #roots: Root[] = []
-  readonly #onClose: () => void
+  readonly #trace: StreamTrace
   #unready: number
   #begun = false
   #stalled = false
@@ -40,12 +41,12 @@ export class Connection implements Viewer, Receiver, Member {
   #closed = false
   readonly #membership: GroupMembership
 
-  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, onClose: () => void) {
+  constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, trace: StreamTrace) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
+    this.#trace = trace
     this.#membership = new GroupMembership(this, host.groups)
-    this.#onClose = onClose
     this.#unready = views.length
     for (const view of views) {
       this.#roots.push({ view, state: 'waiting', generation: 0 })
@@ -66,6 +67,10 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#begun && this.#unready === 0 && !this.#stalled
   }
 
+  has(view: View): boolean {
+    return this.ready || (!this.#stalled && rootOf(this.#roots, view)?.state === 'live')
+  }
+
   get canJoin(): boolean {
     return this.ready && !this.#closed && !this.#membership.joined
   }
@@ -83,6 +88,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (this.#closed) return
     this.#begun = true
     const { points } = start
+    this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
     if (this.#roots.length === 0) this.#readyNow()
     const replayed: Root[] = []
@@ -95,7 +101,10 @@ export class Connection implements Viewer, Receiver, Member {
 
   /** Sends an event to this client only. */
   send(event: ServerEvent): void {
-    if (!this.#closed && !this.#stalled) this.#own.send(event)
+    if (!this.#closed && !this.#stalled) {
+      this.#trace.sent(event)
+      this.#own.send(event)
+    }
     if (event.event === 'session') this.#session = this.#stalled ? event : undefined
   }
 
@@ -137,12 +146,8 @@ export class Connection implements Viewer, Receiver, Member {
   /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
-    const changed = views.flatMap((view) => {
-      const root = rootOf(this.#roots, view)
-      return root && root.view !== view ? [{ root, view, old: root.view }] : []
-    })
     this.#own.rights = rights
-    for (const { root, view, old } of changed) {
+    for (const { root, view, old } of changesTo(this.#roots, views)) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
       for (const each of [old.viewers, old.receivers]) each.delete(this)
       root.view = view
@@ -156,26 +161,26 @@ export class Connection implements Viewer, Receiver, Member {
     }
   }
 
-  /** Ends the stream after an optional last event. */
-  end(event?: ServerEvent): void {
+  /** Ends the stream after a last event. */
+  end(event?: ServerEvent, reason = closeReasonOf(event)): void {
     if (this.#closed) return
     if (event) {
       this.#stalled = false
       this.send(event)
     }
     this.#own.queue.end()
-    this.close()
+    this.close(reason)
   }
 
-  /** Closes the connection of a client that has left or must leave. */
-  close(): void {
+  /** The client has gone away, or is to go. */
+  close(reason = 'connection-closed'): void {
     if (this.#closed) return
     this.#closed = true
     this.#membership.leave()
     this.#outbox.queue.close()
     for (const { viewers, receivers } of this.views)
       for (const each of [viewers, receivers]) each.delete(this)
-    this.#onClose()
+    this.#trace.close(reason)
   }
 
   /** Returns the client's own outbox. Leaves the broadcast group first, whose outbox serves all members. */
@@ -194,6 +199,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   #readyNow(): void {
+    this.#trace.ready()
     const data = { timestamp: new Date().toISOString() }
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
     this.#host.groups.join(this)
@@ -234,6 +240,7 @@ export class Connection implements Viewer, Receiver, Member {
   async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
     const current = this.#begin(root)
     const { view } = root
+    this.#trace.diff(view.root, reason)
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
@@ -268,17 +275,14 @@ export class Connection implements Viewer, Receiver, Member {
       return this.#restart(roots, begun, error)
     }
     if (!current()) return this.#restart(roots, begun)
-    const rootsBy = (strategy: ResumeStrategy) =>
-      roots.filter((root) => strategyOf(root.view, pointOf(root)) === strategy)
-    const [reset, replayed, diffed] = [rootsBy('reset'), rootsBy('replay'), rootsBy('diff')]
+    const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
     const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
     if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')
     for (const root of diffed)
       void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
-    const still = replayed.map((root) => begun[roots.indexOf(root)])
-    const going = () => still.every((each) => each?.())
+    const going = () => replayed.every((root) => begun[roots.indexOf(root)]?.())
     if (replayed.length === 0) return
     const through = await this.#catchUp(replayed, { points, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
@@ -310,6 +314,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Drops the queue of a slow client. Loads all roots again after the client has read the socket's bytes. */
   #stall(): void {
     this.#stalled = true
+    this.#trace.slow(this.#outbox.queue.buffered)
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false

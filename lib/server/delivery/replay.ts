@@ -54,10 +54,20 @@ export async function replay(
 /**
  * Names the way a view resumes from a point: by the log's entries, by a catch-up delta, or by a full load.
  */
-export type ResumeStrategy = 'replay' | 'diff' | 'reset'
+type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
 /** Chooses the resume strategy of a view. */
-export function strategyOf(view: View, point: number): ResumeStrategy {
+function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
   return view.resumes(point) ? 'replay' : 'diff'
+}
+
+/** Groups roots by how they go on from their points. */
+export function byStrategy<R extends { view: View }>(
+  roots: readonly R[],
+  pointOf: (root: R) => number,
+): Record<ResumeStrategy, R[]> {
+  const groups: Record<ResumeStrategy, R[]> = { replay: [], diff: [], reset: [] }
+  for (const root of roots) groups[strategyOf(root.view, pointOf(root))].push(root)
+  return groups
 }

@@ -1,32 +1,17 @@
 import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
-import type { ResolvedLimits } from '../options/limits.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { Batch } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
-import type { Entry, Log } from './log.ts'
+import type { FeedHost, FeedLimits } from './feed-host.ts'
+import type { Entry } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
 import { Router } from './router.ts'
+import { SourceReport } from './source-report.ts'
 import type { Subscriber } from './subscriber.ts'
-
-/** Limits the reads of a source: see `Limits`. */
-export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
-
-/** Describes the server, as far as a feed uses it. */
-export interface FeedHost {
-  readonly log: Log
-  /** Returns the current positions of all adapters, in the order of the server's sources. */
-  adapters(): readonly string[]
-  /** Formats the point at a sequence, with the adapters' current positions or the given ones. */
-  point(sequence: number, adapters?: readonly string[]): string
-  onError(error: unknown, source: string): void
-  onDebug(message: string): void
-  /** Default: no bounds. */
-  readonly limits?: FeedLimits
-}
 
 /** Limits the wait of a handshake for the position of a source that isn't followed, in milliseconds. */
 const POSITION_TIMEOUT_MS = 1_000
@@ -47,6 +32,7 @@ const GAP_BYTES = 200
  */
 export class Feed {
   readonly adapter: Adapter
+  readonly report: SourceReport
   /** The index among the adapters of a position; undefined for a source that positions do not include. */
   readonly index: number | undefined
   /** The sequence up to which changes of this feed may be missing from the log. */
@@ -71,11 +57,15 @@ export class Feed {
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
 
-  /** @param collection one of the adapter's collections, whose read asks for the source's position */
-  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
+  /**
+   * @param collection one of the adapter's collections, whose read asks for the source's position
+   * @param name names the source in events and figures
+   */
+  constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '', name = adapter.name) {
     const { limits } = host
     this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
     this.limits = limits
+    this.report = new SourceReport(name, host.diagnostics)
     this.index = index
     this.#collection = collection
     this.#host = host
@@ -104,6 +94,11 @@ export class Feed {
   async release(view: Subscriber, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
+  }
+
+  /** Returns the number of views with viewers. */
+  get users(): number {
+    return this.#users.size
   }
 
   /** Records that a view has a document or no longer has it: see {@link Router.hold}. */
@@ -178,12 +173,13 @@ export class Feed {
       } catch (error) {
         this.#host.onError(error, this.adapter.name)
       }
-      this.#host.onDebug(`${this.adapter.name}: closed`)
+      this.report.close()
     })()
     await this.#closing
   }
 
   async #open(): Promise<void> {
+    this.report.opening()
     // Waits for the current closing only. A later closing waits for this opening.
     await this.#closing
     // Holds messages back until `begin`: only the subscription's position shows whether they continue the
@@ -201,15 +197,17 @@ export class Feed {
       this.#subscription = await this.adapter.open(pipeline.listener, await this.#from())
     } catch (error) {
       pipeline.close()
+      this.report.failed('open', this.users)
       throw error
     }
     const { position } = this.#subscription
     const known = this.position
-    if (known === undefined || this.adapter.compare(position, known) !== 0) {
+    const isContinued = known !== undefined && this.adapter.compare(position, known) === 0
+    if (!isContinued) {
       this.#gap(position)
       if (known !== undefined) for (const view of this.#allViews()) view.lost('history-lost')
     }
-    this.#host.onDebug(`${this.adapter.name}: opened`)
+    this.report.open(isContinued)
     pipeline.begin()
   }
 
@@ -225,9 +223,9 @@ export class Feed {
       const past = await this.adapter.past(ms)
       const known = this.position
       return known !== undefined && this.adapter.compare(known, past) >= 0 ? known : past
-    } catch (error) {
-      // Leaves the report to the opening, which needs the source too.
-      this.#host.onDebug(`${this.adapter.name}: ${error}`)
+    } catch {
+      // Leaves the error to the opening, which needs the source too.
+      this.report.failed('past', this.users)
       return this.position
     }
   }
@@ -272,11 +270,13 @@ export class Feed {
 
   #dispatch(changes: readonly Change[], position: string, begin?: string): void {
     const last = changes.at(-1)
+    const now = Date.now()
+    this.report.progress(now, last?.timestamp)
     // Appends an entry even for changes that cancel out, so that no position lies between them.
     if (last || begin !== undefined) {
       this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
-      const entry = this.#append(changes, bytes, Date.now(), begin)
+      const entry = this.#append(changes, bytes, now, begin)
       this.#batch.show(entry, this.#touchedBy(changes))
     }
     this.position = position
@@ -300,7 +300,7 @@ export class Feed {
 
   #lost(reason: string, position: string): void {
     this.#gap(position)
-    this.#host.onDebug(`${this.adapter.name}: history lost (${reason})`)
+    this.report.lost(reason, this.users)
     this.#waiting.cancelAll()
     for (const view of this.#allViews()) view.lost('history-lost')
   }
@@ -309,6 +309,7 @@ export class Feed {
     this.#host.onError(error, this.adapter.name)
     // A warning is for the operator alone.
     if (error instanceof ParticleError && error.code === 'MISCONFIGURED') return
+    this.report.failed('follow', this.users)
     for (const view of this.#users) view.failed()
   }
 }

@@ -1,9 +1,10 @@
 import { ParticleError } from '../../errors.ts'
+import type { Diagnostics } from '../support/diagnostics.ts'
 
-/** Receives warnings, like the server's options of these names. */
+/** Receives warnings: errors, and hints as events. A part without diagnostics drops its hints. */
 export interface Reports {
   onError(error: ParticleError): void
-  onDebug(message: string): void
+  diagnostics?: Pick<Diagnostics, 'report'>
 }
 
 /** Reports probable mistakes, each topic once. Nothing is refused because of a warning. */
@@ -22,7 +23,7 @@ export class Warnings {
 
   /** Reports a possible mistake as a debug message. */
   debug(topic: string, sentence: string): void {
-    if (this.#isNew(topic)) this.#reports.onDebug(sentence)
+    if (this.#isNew(topic)) this.#reports.diagnostics?.report('hint', { topic }, sentence)
   }
 
   #isNew(topic: string): boolean {

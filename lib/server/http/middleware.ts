@@ -111,6 +111,7 @@ export function createHandler(server: Backend): RequestHandler {
       base: `${base}${path}`,
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
+      isHandshake: route?.handle === handshake,
       isClosing: () => server.closing || closing.has(httpServer),
       endOnClosing: (end) => closing.watch(httpServer, response, end),
     }
@@ -142,6 +143,7 @@ interface Exchange {
   query: URLSearchParams
   /** Whether the request is for a stream, whatever the answer is. */
   isStream: boolean
+  isHandshake: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
   /** Has the response ended when that HTTP server is closed; default: as a stream. */
@@ -261,13 +263,14 @@ function refuseWhenClosing({ isClosing }: Exchange): void {
 function fail(exchange: Exchange, error: unknown): void {
   const { server, request, response } = exchange
   const known = error instanceof ParticleError ? STATUS[error.code] : undefined
+  const status = known ?? 503
+  reportRefused(exchange, status, error)
   if (known === undefined) server.faults.report(error instanceof Error ? error : new Error(String(error)))
   if (response.writableEnded) return
   if (response.headersSent) {
     response.destroy()
     return
   }
-  const status = known ?? 503
   if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
   // The rest of the body is not worth waiting for.
@@ -281,6 +284,12 @@ function fail(exchange: Exchange, error: unknown): void {
     sendJson(exchange, status, { error: { code, message, token } })
   } else if (excessEvent(error)) sendError(exchange, status, 'LIMIT_EXCEEDED', EXCESS)
   else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+}
+
+function reportRefused({ server, isStream, isHandshake }: Exchange, status: number, error: unknown): void {
+  if (!isStream && !isHandshake) return
+  const code = error instanceof ParticleError ? error.code : 'UNAVAILABLE'
+  server.options.diagnostics.report(isStream ? 'stream.refused' : 'handshake.refused', { status, code })
 }
 
 function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {

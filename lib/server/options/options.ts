@@ -2,6 +2,7 @@ import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
+import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
 import { type Limits, type ResolvedLimits, resolveLimits } from './limits.ts'
 import { numberOption } from './number-option.ts'
@@ -38,8 +39,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   dataSources: Sources
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
-  /** Called with debug messages, one sentence each. */
-  onDebug?: ((message: string) => void) | undefined
+  /**
+   * Told what goes on: a sentence, and an event with a name and fields that says the same. The events are
+   * published on `node:diagnostics_channel` too, as `particle:<name>`. Default: none.
+   */
+  onDebug?: OnDebug | undefined
   /**
    * Called with every error that no caller gets: errors of sources and of the application's functions.
    * Default: `console.error`.
@@ -98,7 +102,7 @@ export interface ResolvedOptions {
   cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
   disconnect: (() => unknown) | undefined
-  onDebug: (message: string) => void
+  diagnostics: Diagnostics
   onError: (error: Error) => void
   path: string
   secret: string | undefined
@@ -178,7 +182,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     cacheConfig: options.cacheConfig,
     dataSources,
     disconnect: options.disconnect,
-    onDebug: options.onDebug ?? (() => {}),
+    diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),
     path: pathOf(options.path ?? DEFAULTS.path),
     secret: secretOf(options.secret),

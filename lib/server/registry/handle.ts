@@ -1,5 +1,6 @@
 import type { Mistaken } from '../../model/given.ts'
 import type { CollectionHandle } from '../../source/source.ts'
+import type { ServerOptions } from '../options/options.ts'
 
 /** Lists values that are often given in place of `adapter.collection(name)`. */
 export const MISTAKEN: readonly Mistaken[] = [
@@ -21,4 +22,11 @@ export const MISTAKEN: readonly Mistaken[] = [
 export function isHandle(value: unknown): value is CollectionHandle {
   const handle = value as Partial<CollectionHandle> | null | undefined
   return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
+}
+
+/** The collections that the server's sources are of. */
+export function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[] {
+  return Object.values(dataSources)
+    .map((source) => (source as { collection?: unknown } | null)?.collection)
+    .filter(isHandle)
 }

@@ -1,4 +1,5 @@
-import type { Feed, FeedHost } from '../feed/feed.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { FeedHost } from '../feed/feed-host.ts'
 
 /**
  * Returns the current moment as the text of a point. Rights are granted and checked at such moments, which

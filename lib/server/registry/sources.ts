@@ -17,15 +17,16 @@ import { type Manifest, parseManifest } from '../../policy/manifest.ts'
 import { parseSortLimit, type SortLimit } from '../../policy/order.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../../policy/relation.ts'
 import { CallbackAdapter, type CallbackSource, returnsNothing } from '../../source/callbacks/index.ts'
-import type { CollectionHandle } from '../../source/source.ts'
-import { Feed, type FeedHost } from '../feed/feed.ts'
+import type { Adapter, CollectionHandle } from '../../source/source.ts'
+import { Feed } from '../feed/feed.ts'
+import type { FeedHost } from '../feed/feed-host.ts'
 import { fieldHint, listedBy } from '../hints/field-hint.ts'
 import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ServerOptions } from '../options/options.ts'
 import type { DataSource } from '../options/source-options.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
-import { isHandle, MISTAKEN } from './handle.ts'
+import { handlesOf, isHandle, MISTAKEN } from './handle.ts'
 import { Moments } from './moments.ts'
 import type { IdentityRelation, RelatedValues, RelationStep } from './relation-steps.ts'
 
@@ -79,7 +80,7 @@ export class Sources {
   constructor(dataSources: ServerOptions['dataSources'], host: FeedHost, links: Links = new Map()) {
     this.#host = host
     this.#onError = (error) => host.onError(error, 'source')
-    this.#warnings = new Warnings({ onError: this.#onError, onDebug: host.onDebug })
+    this.#warnings = new Warnings({ onError: this.#onError, diagnostics: host.diagnostics })
     const feeds: Feed[] = []
     const named = (adapter: unknown, name: string) =>
       links.has(name) ||
@@ -91,7 +92,7 @@ export class Sources {
         ({ adapter, collectionName }) => {
           const known = this.#feeds.get(adapter)
           if (known) return known
-          const feed = new Feed(adapter, host, feeds.length, collectionName)
+          const feed = new Feed(adapter, host, feeds.length, collectionName, this.#nameOf(adapter))
           feeds.push(feed)
           this.#feeds.set(adapter, feed)
           return feed
@@ -115,9 +116,19 @@ export class Sources {
 
   /** Returns the feed of a collection. Positions do not include the feed of an adapter without a source. */
   feedOf({ adapter }: CollectionHandle): Feed {
-    const feed = this.#feeds.get(adapter) ?? new Feed(adapter, this.#host)
+    const feed =
+      this.#feeds.get(adapter) ?? new Feed(adapter, this.#host, undefined, '', this.#nameOf(adapter))
     this.#feeds.set(adapter, feed)
     return feed
+  }
+
+  /** The feeds of all adapters, also of those that only relations go through. */
+  get followed(): Iterable<Feed> {
+    return this.#feeds.values()
+  }
+
+  get roots(): string[] {
+    return this.#sources.map(({ root }) => root)
   }
 
   /** Identifies the stores in positions, and their order. */
@@ -165,7 +176,13 @@ export class Sources {
           sortLimit: undefined,
           shared: false,
           makeFeed: () =>
-            new Feed(new CallbackAdapter(root, source.callbacks, identity, this.#onError), this.#host),
+            new Feed(
+              new CallbackAdapter(root, source.callbacks, identity, this.#onError),
+              this.#host,
+              undefined,
+              '',
+              `callbacks:${root}`,
+            ),
         }
       }
       const query = this.#queryOf(source, identity, valuesOf)
@@ -215,6 +232,12 @@ export class Sources {
     })
   }
 
+  /** Names an adapter by its kind; a second one of a kind is `mongo:2`. */
+  #nameOf({ name }: Adapter): string {
+    const alike = [...this.#feeds.values()].filter(({ adapter }) => adapter.name === name).length
+    return alike === 0 ? name : `${name}:${alike + 1}`
+  }
+
   #follow(relation: Relation, own: Feed): void {
     const steps = relation.steps.map(({ collection, from, to }) => {
       if (typeof collection === 'string') return { feed: own, collection, from, to }
@@ -228,12 +251,6 @@ export class Sources {
     })
     this.#relations.set(relation, steps)
   }
-}
-
-function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[] {
-  return Object.values(dataSources)
-    .map((source) => (source as { collection?: unknown } | null)?.collection)
-    .filter(isHandle)
 }
 
 function parseSource(

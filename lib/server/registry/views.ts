@@ -2,7 +2,10 @@ import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import type { Log } from '../feed/log.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
+import { type Diagnostics, since } from '../support/diagnostics.ts'
+import type { Snapshot } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
+import type { ViewSpec } from '../view/view-spec.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources, SourceView } from './sources.ts'
 
@@ -21,6 +24,7 @@ export class Views {
   readonly #sources: Sources
   readonly #log: Log
   readonly #onError: (error: unknown, root: string) => void
+  readonly #diagnostics: Diagnostics
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
   readonly #limits: ViewLimits
@@ -40,16 +44,23 @@ export class Views {
     log: Log,
     onError: (error: unknown, root: string) => void,
     limits: ViewLimits,
+    diagnostics: Diagnostics,
   ) {
     this.#limits = limits
     this.#sources = sources
     this.#log = log
     this.#onError = onError
+    this.#diagnostics = diagnostics
   }
 
   /** Returns the number of views with viewers. */
   get size(): number {
     return this.#views.size - this.#idle.size
+  }
+
+  /** Returns the views with viewers. */
+  get open(): View[] {
+    return [...this.#views.values()].filter((view) => !this.#idle.has(view))
   }
 
   /**
@@ -84,7 +95,10 @@ export class Views {
     return specs.map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
-        view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))
+        const { root } = spec
+        const onRead: ViewSpec['onRead'] = (snapshot, began) => this.#reportRead(root, snapshot, since(began))
+        const made = { ...spec, feed: makeFeed(), onRead }
+        view = new View(made, this.#log, (error) => this.#onError(error, root))
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)
         if (address !== undefined) this.#owners.set(view, address)
@@ -122,6 +136,11 @@ export class Views {
   async close(): Promise<void> {
     for (const view of [...this.#idle.keys()]) this.#close(view)
     while (this.#closings.size > 0) await Promise.all(this.#closings)
+  }
+
+  #reportRead(root: string, { documents, parts }: Pick<Snapshot, 'documents' | 'parts'>, ms: number): void {
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0)
+    this.#diagnostics.report('view.read', { root, documents, bytes, ms })
   }
 
   /** Updates the estimated bytes of an idle view, which change with its documents. */

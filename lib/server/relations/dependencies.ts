@@ -88,7 +88,7 @@ export class Dependencies {
     const listed = Array.isArray(this.#dependsOn) ? (this.#dependsOn as Dependency[]) : []
     this.#references = new References(
       listed.map(({ criteria = {} }, index) => [`dependsOn[${index}].criteria`, criteria]),
-      new Warnings({ onError, onDebug: () => {} }),
+      new Warnings({ onError }),
     )
   }
 

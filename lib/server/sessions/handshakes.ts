@@ -6,6 +6,7 @@ import type { Admissions } from '../auth/admission.ts'
 import type { AdmissionControl } from '../auth/admission-control.ts'
 import type { Granted } from '../auth/admitted.ts'
 import { Revocations } from '../auth/revocations.ts'
+import { type Diagnostics, since } from '../support/diagnostics.ts'
 import type { Streams } from './streams.ts'
 
 /** Answers handshakes: of strangers, and of clients whose open stream goes on under the new token. */
@@ -13,17 +14,20 @@ export class Handshakes {
   readonly #admissions: Admissions
   readonly #streams: Streams
   readonly #control: AdmissionControl
+  readonly #diagnostics: Diagnostics
   readonly #refuseWhenFull: () => void
 
   constructor(
     admissions: Admissions,
     streams: Streams,
     control: AdmissionControl,
+    diagnostics: Diagnostics,
     refuseWhenFull: () => void,
   ) {
     this.#admissions = admissions
     this.#streams = streams
     this.#control = control
+    this.#diagnostics = diagnostics
     this.#refuseWhenFull = refuseWhenFull
   }
 
@@ -40,6 +44,7 @@ export class Handshakes {
     browser?: string,
     at = Revocations.now(),
   ): Promise<Granted> {
+    const began = performance.now()
     const before = await this.#admissions.previous(token)
     // A client that has a stream here needs no room for another one.
     const isRenewal = before !== undefined && this.#streams.has(before.session)
@@ -50,13 +55,16 @@ export class Handshakes {
       const live = this.#streams.present(found)
       const admission = live ?? found
       const { session, expiresAt } = admission
-      return {
+      const granted = {
         token: await this.#admissions.seal(admission),
         session,
         expiresAt,
         live: live !== undefined,
         ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
       }
+      const continued = before !== undefined
+      this.#diagnostics.report('handshake', { session, continued, live: granted.live, ms: since(began) })
+      return granted
     } catch (error) {
       if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
         this.#streams.refuse(before.session, at)

@@ -35,7 +35,7 @@ export class IdentityStreams {
     if (!streams || streams.size < streamsPerIdentity) return key
     // A client that comes back may be earlier than the news that its last connection is dead.
     const own = [...streams].find((stream) => stream.admission?.session === admission.session)
-    if (own) own.connection.end()
+    if (own) own.connection.end(undefined, 'replaced')
     else if (excessStreams === 'replace') [...streams][0]?.connection.end(REPLACED)
     else throw this.#excess(streamsPerIdentity)
     return key

@@ -5,9 +5,11 @@ import { Connection } from '../delivery/connection.ts'
 import type { ConnectionHost } from '../delivery/connection-host.ts'
 import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
 import type { Sink } from '../delivery/sink.ts'
+import { StreamTrace } from '../delivery/stream-trace.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
+import type { Diagnostics } from '../support/diagnostics.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import type { IdentityStreams } from './identity-streams.ts'
@@ -35,6 +37,7 @@ interface OpenerParts {
   host: ConnectionHost
   /** What a position is held against. */
   context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
+  diagnostics: Diagnostics
   /** The `retry` line that a stream begins with. */
   retry: Buffer
   identities: IdentityStreams
@@ -64,6 +67,7 @@ export class Opener {
       streams,
       views: all,
       context,
+      diagnostics,
       retry,
       identities,
       streamMs,
@@ -77,10 +81,11 @@ export class Opener {
     const sink = this.#orLeave(related, views, () => open(admission))
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
-    const connection = new Connection(sink, views, rightsOf(fingerprints), host, () => {
+    const trace = new StreamTrace(diagnostics, admission?.session, () => {
       streams.delete(stream)
       onLeft(stream)
     })
+    const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
     const endsAt = origin && endOfLife(streamMs)
     const stream: Stream = { connection, admission, renewed, related, asks, address, key, endsAt }
     // Its relations may have changed since its token was sealed.
@@ -88,6 +93,10 @@ export class Opener {
       stream.admission = admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }
+    trace.open(
+      views.map(({ root }) => root),
+      position !== undefined,
+    )
     streams.add(stream)
     onClose?.(() => connection.close())
     connection.push(retry)

@@ -87,7 +87,7 @@ export class Streams {
 
   /** Ends all. */
   end(): void {
-    for (const { connection } of [...this.#streams]) connection.end()
+    for (const { connection } of [...this.#streams]) connection.end(undefined, 'server-closed')
   }
 
   /** Whether a stream of the session is open here. */
@@ -142,7 +142,7 @@ export class Streams {
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
     for (const stream of [...this.#streams]) {
       if (now >= (stream.endsAt ?? now + 1)) {
-        stream.connection.end()
+        stream.connection.end(undefined, 'lifetime')
         continue
       }
       stream.connection.pushAtPresent(ping)

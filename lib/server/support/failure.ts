@@ -1,10 +1,10 @@
 import { ParticleError } from '../../errors.ts'
 
 /** Wraps a function of the application, so that the console gets its errors and the caller gets none. */
-export function guarded<T>(fn: (value: T) => void): (value: T) => void {
-  return (value) => {
+export function guarded<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void {
+  return (...args) => {
     try {
-      fn(value)
+      fn(...args)
     } catch (error) {
       console.error(error)
     }

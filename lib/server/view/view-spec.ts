@@ -24,6 +24,8 @@ export interface Viewer {
   /** What happened is not known; `known` is what was shown before. */
   differ(view: Observed, known: ViewDigest, reason: string): void
   failed(view: Observed): void
+  /** Whether its client has all that the view shows; default: yes. */
+  has?(view: Observed): boolean
 }
 
 /** What a view shows: one per distinct root, manifest and resolved criteria. */
@@ -42,4 +44,6 @@ export interface ViewSpec {
   sortLimit?: SortLimit | undefined
   /** Looks at the documents of each snapshot before the manifest hides anything of them. */
   sample?: ((documents: readonly Document[]) => void) | undefined
+  /** Takes each snapshot that was read, and when its reading began, by `performance.now()`. */
+  onRead?: ((snapshot: { documents: number; parts: readonly Buffer[] }, began: number) => void) | undefined
 }

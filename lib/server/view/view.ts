@@ -47,6 +47,7 @@ export class View {
   #generation = 0
   #closed = false
   readonly #onError: (error: unknown) => void
+  readonly #onRead: ViewSpec['onRead']
 
   constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
     this.key = spec.key
@@ -61,6 +62,7 @@ export class View {
     this.#members = new Members(this)
     this.#log = log
     this.#onError = onError
+    this.#onRead = spec.onRead
   }
 
   /** Whether the change can be shown only with the document at hand. */
@@ -229,7 +231,7 @@ export class View {
   async #load(): Promise<Snapshot> {
     const generation = this.#generation
     const stale = () => generation !== this.#generation
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
       const pin = this.#log.pin()
@@ -240,6 +242,7 @@ export class View {
         if (stale()) return this.snapshot()
         if (!followed) continue
         this.#snapshot = snapshot
+        this.#onRead?.(snapshot, began)
         return snapshot
       } finally {
         pin.release()

@@ -142,7 +142,7 @@ export class EventStream {
     }
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
-        this.#resume = (await this.#handler.lost(errorMessage(error))).begin
+        this.#resume = (await this.#handler.lost(`error ${errorCode(error)}`)).begin
         await this.#backoff.waitAgain()
         return
       }

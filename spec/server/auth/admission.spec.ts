@@ -3,6 +3,7 @@ import { Admissions } from '../../../lib/server/auth/admission.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { fingerprint } from '../../../lib/server/view/fingerprint.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { until } from '../../support/local.ts'
@@ -33,7 +34,7 @@ describe('server/admission', () => {
       adapters: () => [],
       point: String,
       onError: () => {},
-      onDebug: () => {},
+      diagnostics: new Diagnostics(),
     }
     const sources = new Sources(resolved.dataSources, host)
     const admissions = new Admissions(resolved, sources)

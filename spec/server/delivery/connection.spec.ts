@@ -10,7 +10,13 @@ import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { CountingAdapter } from '../../support/counting.ts'
-import { connectionHost, feedOf, type ViewOptions, viewOf as viewIn } from '../../support/feed.ts'
+import {
+  connectionHost,
+  feedOf,
+  silentTrace,
+  type ViewOptions,
+  viewOf as viewIn,
+} from '../../support/feed.ts'
 import { until } from '../../support/local.ts'
 import { StoppingSink } from '../../support/sinks.ts'
 
@@ -82,7 +88,7 @@ describe('server/connection', () => {
         views,
         `r-${views.map(({ key }) => key).join('-')}`,
         host,
-        () => closed++,
+        silentTrace(() => closed++),
       )
       connection.start(start)
       return { client, connection }
@@ -826,11 +832,11 @@ describe('server/connection', () => {
     it('hold from the beginning for a client that has not begun: its position is of no use for the root', async () => {
       const { viewOf, view, host, truth } = await teams()
       const [all, a, b] = [viewOf('all'), view(A), view(B)]
-      const keeper = new Connection(new Client(), [all, a], 'r', host, () => {})
+      const keeper = new Connection(new Client(), [all, a], 'r', host, silentTrace())
       keeper.start(NEW)
       await until(() => keeper.ready)
       const client = new Client()
-      const connection = new Connection(client, [all, a], 'r', host, () => {})
+      const connection = new Connection(client, [all, a], 'r', host, silentTrace())
       connection.change([all, b], 's')
       expect(client.events).to.deep.equal([])
       const points = new Map([all, a].map((each) => [each, 0]))

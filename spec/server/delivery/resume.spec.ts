@@ -5,6 +5,7 @@ import { Regrants } from '../../../lib/server/delivery/grant.ts'
 import { type ResumeContext, resumeFrom } from '../../../lib/server/delivery/resume.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { Claims } from '../../../lib/server/tokens/token.ts'
 import { fingerprintsOf, rightsOf } from '../../../lib/server/view/fingerprint.ts'
 import type { View } from '../../../lib/server/view/view.ts'
@@ -32,7 +33,7 @@ const HEAD = 20
 const setUp = async () => {
   const log = new Log({ bytes: (HEAD - FLOOR) * 1000, ms: 1e6 })
   const adapters = () => feeds.map((feed) => feed.position ?? '')
-  const host = { log, adapters, point: String, onError: () => {}, onDebug: () => {} }
+  const host = { log, adapters, point: String, onError: () => {}, diagnostics: new Diagnostics() }
   const feeds: readonly [Feed, Feed] = [new Feed(adapter, host, 0), new Feed(adapter, host, 1)]
   const [first, second] = feeds
   listeners.length = 0
@@ -250,7 +251,7 @@ describe('server/resume', () => {
         adapters: () => [],
         point: String,
         onError: () => {},
-        onDebug: () => {},
+        diagnostics: new Diagnostics(),
       })
       const views = [viewOf('users'), viewOf('calls', { feed: own })]
       expect(await outcome(then(views, '120'), views, undefined, here)).to.deep.equal({

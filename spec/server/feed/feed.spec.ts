@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Document, Id } from '../../../lib/model/document.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { beginOf, type Entry, Log } from '../../../lib/server/feed/log.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Adapter, Change, ChangeListener, DocumentChange } from '../../../lib/source/source.ts'
@@ -116,7 +117,7 @@ describe('server/feed', () => {
       adapters: () => [],
       point: (sequence: number) => `id${sequence}`,
       onError: (error: unknown, source: string) => errors.push([source, (error as Error).message]),
-      onDebug: () => {},
+      diagnostics: new Diagnostics(),
     }
     const feed = new Feed(adapter, host, 0)
     const send = (...changes: Change[]) => adapter.listener.changes(changes, changes.at(-1)?.position ?? '0')

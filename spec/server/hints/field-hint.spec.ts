@@ -3,12 +3,16 @@ import type { Manifest } from '../../../lib/policy/manifest.ts'
 import { fieldHint, listedBy } from '../../../lib/server/hints/field-hint.ts'
 import { Warnings } from '../../../lib/server/hints/warnings.ts'
 import { Server } from '../../../lib/server/server.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
 
 const told = (manifest: Manifest, ...snapshots: object[][]) => {
   const debug: string[] = []
-  const warnings = new Warnings({ onError: () => {}, onDebug: (message) => debug.push(message) })
+  const warnings = new Warnings({
+    onError: () => {},
+    diagnostics: new Diagnostics((message) => debug.push(message)),
+  })
   const hint = fieldHint([{ where: 'dataSources.users.manifest', names: listedBy(manifest) }], warnings)
   for (const documents of snapshots) hint?.(documents as never)
   return debug

@@ -7,7 +7,7 @@ import { Warnings } from '../../../lib/server/hints/warnings.ts'
 /** What is told of a criteria by identities that come one after the other. */
 const told = (criteria: Criteria, ...identities: unknown[]) => {
   const errors: string[] = []
-  const warnings = new Warnings({ onError: ({ message }) => errors.push(message), onDebug: () => {} })
+  const warnings = new Warnings({ onError: ({ message }) => errors.push(message) })
   const references = new References([['dataSources.jobs.criteria', criteria]], warnings)
   for (const identity of identities) references.check(identity)
   return errors

@@ -14,7 +14,7 @@ describe('server/route-hint', () => {
     const server = new Server({
       dataSources: {},
       onError: (error) => told.push(`error: ${error.message}`),
-      onDebug: (message) => told.push(message),
+      onDebug: (message, { name }) => void (name === 'hint' && told.push(message)),
       ...options,
     })
     const app = express().use(mount, server.middleware())

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
 import { Warnings } from '../../../lib/server/hints/warnings.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 
 describe('server/warnings', () => {
   it('tells each topic once, by an error or a sentence', () => {
@@ -8,7 +9,7 @@ describe('server/warnings', () => {
     const sentences: string[] = []
     const warnings = new Warnings({
       onError: (error) => errors.push(error),
-      onDebug: (message) => sentences.push(message),
+      diagnostics: new Diagnostics((message) => sentences.push(message)),
     })
     warnings.error('secret', 'there is none')
     warnings.error('secret', 'there is still none')

@@ -3,6 +3,7 @@ import { ParticleError } from '../../../lib/errors.ts'
 import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 
 const sentence = (options: unknown): string => {
   try {
@@ -16,7 +17,7 @@ const sentence = (options: unknown): string => {
 
 describe('server/options', () => {
   it('have the defaults of the manual', () => {
-    const { onDebug, onError, limits, ...rest } = resolveOptions({ dataSources: {} })
+    const { diagnostics, onError, limits, ...rest } = resolveOptions({ dataSources: {} })
     expect(rest).to.deep.equal({
       identityLookup: undefined,
       dependsOn: undefined,
@@ -35,7 +36,7 @@ describe('server/options', () => {
       allowOrigin: [],
     })
     expect(limits).to.deep.equal(resolveLimits())
-    expect(onDebug).to.be.a('function')
+    expect(diagnostics).to.be.instanceOf(Diagnostics)
     expect(onError).to.be.a('function')
   })
 

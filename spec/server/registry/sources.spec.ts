@@ -3,6 +3,7 @@ import { type ErrorCode, ParticleError } from '../../../lib/errors.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import type { DataSource, ServerOptions } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { fingerprint } from '../../../lib/server/view/fingerprint.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 
@@ -16,7 +17,7 @@ const make = (dataSources: unknown) =>
     adapters: () => [],
     point: String,
     onError: () => {},
-    onDebug: () => {},
+    diagnostics: new Diagnostics(),
   })
 const refusal = (source: unknown, root = 'users'): [ErrorCode, string] => {
   try {

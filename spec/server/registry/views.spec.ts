@@ -3,6 +3,7 @@ import { Log } from '../../../lib/server/feed/log.ts'
 import { type Limits, resolveLimits } from '../../../lib/server/options/limits.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
 import { Views } from '../../../lib/server/registry/views.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -16,7 +17,7 @@ describe('server/views', () => {
     const adapter = new CountingAdapter(store)
     const cards = store.collection('cards')
     const log = new Log({ bytes, ms })
-    const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
+    const host = { log, adapters: () => [], point: String, onError: () => {}, diagnostics: new Diagnostics() }
     let stops = 0
     const sources = new Sources(
       {
@@ -25,7 +26,7 @@ describe('server/views', () => {
       },
       host,
     )
-    const views = new Views(sources, log, () => {}, resolveLimits(limits))
+    const views = new Views(sources, log, () => {}, resolveLimits(limits), host.diagnostics)
     /** The views of a team, looked at and read. */
     const look = async (team: string) => {
       const taken = views.of({ team })

@@ -6,6 +6,7 @@ import type { DependsOn } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
 import { Dependencies } from '../../../lib/server/relations/dependencies.ts'
 import { LiveQueries } from '../../../lib/server/relations/live-query.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
 import { until } from '../../support/local.ts'
@@ -26,7 +27,7 @@ describe('server/following', () => {
         stuffs: { manifest: true, collection: adapter.handle('stuffs'), criteria: criteria as never },
         links: { manifest: true, collection: adapter.handle('links') },
       },
-      { log, adapters: () => [], point: String, onError, onDebug: () => {} },
+      { log, adapters: () => [], point: String, onError, diagnostics: new Diagnostics() },
     )
     const following = new Dependencies(sources, new LiveQueries(log, onError), dependsOn?.(adapter), onError)
     return { adapter, links: store.collection('links'), sources, following, errors }

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import { LiveQueries } from '../../../lib/server/relations/live-query.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { type MemoryAdapter, memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
 import { until } from '../../support/local.ts'
@@ -18,7 +19,7 @@ describe('server/watch', () => {
       adapters: () => [],
       point: String,
       onError: (error) => errors.push(error),
-      onDebug: () => {},
+      diagnostics: new Diagnostics(),
     })
     const watches = new LiveQueries(log, (error) => errors.push(error))
     let told = 0

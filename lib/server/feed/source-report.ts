@@ -1,0 +1,80 @@
+import { type Diagnostics, since } from '../support/diagnostics.ts'
+
+/** How a source stands. `failing`: the last that came of it was an error; it is tried again and again. */
+export type SourceState = 'closed' | 'opening' | 'open' | 'failing'
+
+/** Reports the events of one source, and keeps its figures for `server.stats()`. */
+export class SourceReport {
+  /** Names the source, differently from all others of the server. */
+  readonly name: string
+  readonly #diagnostics: Diagnostics
+  #state: SourceState = 'closed'
+  /** Since when the source has been in its state. */
+  #entered = 0
+  #began = 0
+  #arrived: number | undefined
+  #made = ''
+
+  constructor(name: string, diagnostics: Diagnostics) {
+    this.name = name
+    this.#diagnostics = diagnostics
+  }
+
+  get state(): SourceState {
+    return this.#state
+  }
+
+  /** When the last change arrived; undefined before the first. */
+  get changedAt(): Date | undefined {
+    return this.#arrived === undefined ? undefined : new Date(this.#arrived)
+  }
+
+  /** Milliseconds from when the last change was made to when it arrived; the store's clock may differ. */
+  get lag(): number | undefined {
+    const lag = (this.#arrived ?? Number.NaN) - Date.parse(this.#made)
+    return Number.isNaN(lag) ? undefined : Math.max(0, lag)
+  }
+
+  opening(): void {
+    this.#began = performance.now()
+    if (this.#state !== 'failing') this.#enter('opening')
+  }
+
+  open(continued: boolean): void {
+    const ms = since(this.#began)
+    this.#enter('open')
+    this.#diagnostics.report('source.open', { source: this.name, continued, ms })
+  }
+
+  close(): void {
+    // It may be opening again by now.
+    if (this.#state !== 'opening') this.#enter('closed')
+    this.#diagnostics.report('source.close', { source: this.name })
+  }
+
+  lost(reason: string, views: number): void {
+    this.#diagnostics.report('source.lost', { source: this.name, reason, views })
+  }
+
+  failed(step: 'past' | 'open' | 'follow', views: number): void {
+    if (step !== 'past' && this.#state !== 'failing') this.#enter('failing')
+    this.#diagnostics.report('source.failed', { source: this.name, step, views })
+  }
+
+  /** Notes that a source has come on; `made` is when its last change was made, if it has changes. */
+  progress(now: number, made?: string): void {
+    if (made !== undefined) {
+      this.#arrived = now
+      this.#made = made
+    }
+    if (this.#state !== 'failing') return
+    const ms = since(this.#entered)
+    this.#enter('open')
+    this.#diagnostics.report('source.recovered', { source: this.name, ms })
+  }
+
+  #enter(state: SourceState): void {
+    this.#state = state
+    this.#entered = performance.now()
+  }
+}
