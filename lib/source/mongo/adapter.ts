@@ -14,6 +14,7 @@ import { bsonToJson } from './bson.ts'
 import { checkDatabase, type DriverDatabase } from './database.ts'
 import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
+import { IdKinds } from './id-kinds.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { readDocuments } from './read.ts'
 import {
@@ -60,12 +61,16 @@ export class MongoAdapter implements Adapter {
   readonly #options: Required<MongoOptions>
   readonly #following = new Set<Following>()
   readonly #collections = new Set<string>()
+  readonly #ids: IdKinds
   #oldest: { time: ClusterTime; until: number } | undefined
 
   constructor(client: MongoClient, db: Db, options: Required<MongoOptions>) {
     this.#client = client
     this.db = db
     this.#options = options
+    this.#ids = new IdKinds(db, (error) => {
+      for (const following of this.#following) following.warn(error)
+    })
     const { pipeline } = options
     this.store =
       pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
@@ -105,6 +110,7 @@ export class MongoAdapter implements Adapter {
         expanded: facts.expanded,
         sharded: facts.sharded,
         collections: () => [...this.#collections],
+        ids: this.#ids,
         present: () => askPresent(this.db),
       },
       listener,
@@ -169,8 +175,11 @@ export class MongoAdapter implements Adapter {
     const place = parsePosition(from)
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
-    const request = { client: this.#client, db: this.db, collection, query, after, first }
+    const onId = (id: unknown) => void this.#ids.note(collection, id)
+    const request = { client: this.#client, db: this.db, collection, query, after, first, onId }
     const time = await readDocuments(request, each)
+    // A warning is not worth a failed reading.
+    void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from
     if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
     return { from, to: comparePositions(to, from) < 0 ? from : to }

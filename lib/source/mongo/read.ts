@@ -27,6 +27,8 @@ export interface ReadRequest {
   after: Timestamp | undefined
   /** Which documents are enough. */
   first?: ReadOptions | undefined
+  /** Called with each document's `_id`, as BSON. */
+  onId?: (id: unknown) => void
 }
 
 const BATCH = 1000
@@ -89,6 +91,7 @@ async function readWith(
     for await (const bson of cursor) {
       const document = documentToJson(bson)
       if (!matches(document)) continue
+      request.onId?.(bson._id)
       batch.push(document)
       if (batch.length < BATCH) continue
       await each(batch)
