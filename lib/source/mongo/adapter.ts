@@ -16,7 +16,7 @@ import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
 import { IdKinds } from './id-kinds.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
-import { readDocuments } from './read.ts'
+import { type ReadRequest, readDocuments } from './read.ts'
 import {
   askPresent,
   askServer,
@@ -158,15 +158,14 @@ export class MongoAdapter implements Adapter {
   ): Promise<{ from: string; to: string }> {
     // A query for no document asks for the position alone, which is that of all collections.
     if (!asksNothing(query)) await checkFollowable(this.db, collection)
-    return this.#read(collection, query, each, first)
+    return this.#read({ collection, query, first }, each)
   }
 
   async #read(
-    collection: string,
-    query: Query,
+    wanted: Pick<ReadRequest, 'collection' | 'query' | 'first' | 'ids'>,
     each: (documents: Document[]) => void | Promise<void>,
-    first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
+    const { collection } = wanted
     this.#collections.add(collection)
     // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
     // yet.
@@ -176,7 +175,7 @@ export class MongoAdapter implements Adapter {
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
     const onId = (id: unknown) => void this.#ids.note(collection, id)
-    const request = { client: this.#client, db: this.db, collection, query, after, first, onId }
+    const request = { ...wanted, client: this.#client, db: this.db, after, onId }
     const time = await readDocuments(request, each)
     // A warning is not worth a failed reading.
     void this.#ids.search(collection).catch(() => {})
@@ -187,7 +186,8 @@ export class MongoAdapter implements Adapter {
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const documents: Document[] = []
-    const { to } = await this.#read(collection, { _id: { $in: ids } }, (batch) => {
+    const query = { _id: { $in: ids } }
+    const { to } = await this.#read({ collection, query, ids }, (batch) => {
       documents.push(...batch)
     })
     return { documents, position: to }

@@ -27,6 +27,11 @@ export interface ReadRequest {
   after: Timestamp | undefined
   /** Which documents are enough. */
   first?: ReadOptions | undefined
+  /**
+   * Reads the documents with these ids, as the query says too. Ids are looked for by value, where a criteria
+   * must look at whole types.
+   */
+  ids?: readonly Id[] | undefined
   /** Called with each document's `_id`, as BSON. */
   onId?: (id: unknown) => void
 }
@@ -66,7 +71,10 @@ async function readWith(
   request: ReadRequest,
   each: (documents: Document[]) => void | Promise<void>,
 ): Promise<Timestamp | undefined> {
-  const filter = toFilter(request.query, await import('mongodb'))
+  const classes = await import('mongodb')
+  const filter = request.ids
+    ? ({ _id: { $in: idCandidates(request.ids, classes) } } as Filter<BsonDocument>)
+    : toFilter(request.query, classes)
   const session = request.client.startSession({ causalConsistency: true })
   try {
     if (request.after) session.advanceOperationTime(request.after)
