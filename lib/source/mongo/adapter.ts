@@ -14,8 +14,9 @@ import { bsonToJson } from './bson.ts'
 import { checkDatabase, type DriverDatabase } from './database.ts'
 import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
+import { IdKinds } from './id-kinds.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
-import { readDocuments } from './read.ts'
+import { type ReadRequest, readDocuments } from './read.ts'
 import {
   askPresent,
   askServer,
@@ -60,12 +61,16 @@ export class MongoAdapter implements Adapter {
   readonly #options: Required<MongoOptions>
   readonly #following = new Set<Following>()
   readonly #collections = new Set<string>()
+  readonly #ids: IdKinds
   #oldest: { time: ClusterTime; until: number } | undefined
 
   constructor(client: MongoClient, db: Db, options: Required<MongoOptions>) {
     this.#client = client
     this.db = db
     this.#options = options
+    this.#ids = new IdKinds(db, (error) => {
+      for (const following of this.#following) following.warn(error)
+    })
     const { pipeline } = options
     this.store =
       pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
@@ -105,6 +110,7 @@ export class MongoAdapter implements Adapter {
         expanded: facts.expanded,
         sharded: facts.sharded,
         collections: () => [...this.#collections],
+        ids: this.#ids,
         present: () => askPresent(this.db),
       },
       listener,
@@ -152,15 +158,14 @@ export class MongoAdapter implements Adapter {
   ): Promise<{ from: string; to: string }> {
     // A query for no document asks for the position alone, which is that of all collections.
     if (!asksNothing(query)) await checkFollowable(this.db, collection)
-    return this.#read(collection, query, each, first)
+    return this.#read({ collection, query, first }, each)
   }
 
   async #read(
-    collection: string,
-    query: Query,
+    wanted: Pick<ReadRequest, 'collection' | 'query' | 'first' | 'ids'>,
     each: (documents: Document[]) => void | Promise<void>,
-    first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
+    const { collection } = wanted
     this.#collections.add(collection)
     // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
     // yet.
@@ -169,8 +174,11 @@ export class MongoAdapter implements Adapter {
     const place = parsePosition(from)
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
-    const request = { client: this.#client, db: this.db, collection, query, after, first }
+    const onId = (id: unknown) => void this.#ids.note(collection, id)
+    const request = { ...wanted, client: this.#client, db: this.db, after, onId }
     const time = await readDocuments(request, each)
+    // A warning is not worth a failed reading.
+    void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from
     if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
     return { from, to: comparePositions(to, from) < 0 ? from : to }
@@ -178,7 +186,8 @@ export class MongoAdapter implements Adapter {
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const documents: Document[] = []
-    const { to } = await this.#read(collection, { _id: { $in: ids } }, (batch) => {
+    const query = { _id: { $in: ids } }
+    const { to } = await this.#read({ collection, query, ids }, (batch) => {
       documents.push(...batch)
     })
     return { documents, position: to }

@@ -1,7 +1,9 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import type { Change, ChangeListener } from '../source.ts'
 import { eventTime } from './batch.ts'
+import { bsonToJson } from './bson.ts'
 import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
+import type { IdKinds } from './id-kinds.ts'
 import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
@@ -25,6 +27,8 @@ export interface FollowingOptions {
   sharded: boolean
   /** The collections that are known by name. */
   collections: () => readonly string[]
+  /** Finds ids that are one in JSON. */
+  ids: IdKinds
   /** Where to go on once the history is lost. */
   present: () => Promise<Beginning>
 }
@@ -72,6 +76,11 @@ export class Following {
     this.#announced = true
   }
 
+  /** Passes a warning on to the listener. */
+  warn(error: unknown): void {
+    this.#listener.error(error)
+  }
+
   async close(): Promise<void> {
     await this.#stream.close()
   }
@@ -115,6 +124,7 @@ export class Following {
         collections: collections(),
         position: (index: number) => formatPosition(at, first + index),
       }
+      this.#checkId(event)
       const { changes, needsDocument } = this.#translated(event, options)
       ordinal += Math.max(1, changes.length)
       all.push(...changes)
@@ -136,6 +146,14 @@ export class Following {
     this.position = position
     if (complete.length > 0) this.#listener.changes(complete, position)
     else this.#listener.progress(position)
+  }
+
+  /** Searches for a document of the same id in JSON, where an insert may have made a second one. */
+  #checkId(event: ChangeStreamDocument): void {
+    const { ids, collections } = this.#options
+    if (event.operationType !== 'insert' || !collections().includes(event.ns.coll)) return
+    const { _id } = event.documentKey
+    if (ids.note(event.ns.coll, _id)) void ids.searchFor(event.ns.coll, [bsonToJson(_id)]).catch(() => {})
   }
 
   /**

@@ -21,6 +21,7 @@ const NUMERIC = ['number', 'double', 'int', 'long', 1, 16, 18]
 /** BSON's types that the server takes for numbers, and that are texts in JSON (a Long past 2^53 is one). */
 const NUMBERS_AS_TEXT = ['decimal', 'long']
 
+const ORDERS: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
 /** Between them are all Dates that JSON has a text for, and that each server of the wire protocol takes. */
 const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
@@ -182,9 +183,13 @@ function noValue(field: string, values: readonly unknown[], classes: BsonClasses
 
 /** The negation of a query, where it is one of plain values; else nothing is excluded. */
 function noneOf(query: Query, classes: BsonClasses): Clause {
-  const [entry, ...more] = Object.entries(query)
-  if (!entry || more.length > 0 || entry[0].startsWith('$')) return ANY
-  const [field, condition] = entry
+  const fields = Object.entries(query)
+  if (fields.length === 0 || fields.some(([field]) => field.startsWith('$'))) return ANY
+  return either(...fields.map(([field, condition]) => notSo(field, condition, classes)))
+}
+
+/** The negation of a condition on a field. */
+function notSo(field: string, condition: unknown, classes: BsonClasses): Clause {
   if (!isOperators(condition)) return noValue(field, [condition], classes)
   const [only, ...others] = Object.entries(condition)
   if (!only || others.length > 0) return ANY
@@ -194,7 +199,13 @@ function noneOf(query: Query, classes: BsonClasses): Clause {
   if (name === '$ne') return operator(field, '$eq', operand, classes)
   if (name === '$nin') return operator(field, '$in', operand, classes)
   if (name === '$exists') return operator(field, '$exists', !operand, classes)
-  return ANY
+  if (typeof operand !== 'number' || !ORDERS.has(name)) return ANY
+  // Numbers that are texts or null in JSON are in no order to a number.
+  return either(
+    { [field]: { $not: { [name]: operand } } },
+    { [field]: { $type: NUMBERS_AS_TEXT } },
+    { [field]: { $in: [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY] } },
+  )
 }
 
 /**

@@ -27,6 +27,13 @@ export interface ReadRequest {
   after: Timestamp | undefined
   /** Which documents are enough. */
   first?: ReadOptions | undefined
+  /**
+   * Reads the documents with these ids, as the query says too. Ids are looked for by value, where a criteria
+   * must look at whole types.
+   */
+  ids?: readonly Id[] | undefined
+  /** Called with each document's `_id`, as BSON. */
+  onId?: (id: unknown) => void
 }
 
 const BATCH = 1000
@@ -64,7 +71,10 @@ async function readWith(
   request: ReadRequest,
   each: (documents: Document[]) => void | Promise<void>,
 ): Promise<Timestamp | undefined> {
-  const filter = toFilter(request.query, await import('mongodb'))
+  const classes = await import('mongodb')
+  const filter = request.ids
+    ? ({ _id: { $in: idCandidates(request.ids, classes) } } as Filter<BsonDocument>)
+    : toFilter(request.query, classes)
   const session = request.client.startSession({ causalConsistency: true })
   try {
     if (request.after) session.advanceOperationTime(request.after)
@@ -89,6 +99,7 @@ async function readWith(
     for await (const bson of cursor) {
       const document = documentToJson(bson)
       if (!matches(document)) continue
+      request.onId?.(bson._id)
       batch.push(document)
       if (batch.length < BATCH) continue
       await each(batch)

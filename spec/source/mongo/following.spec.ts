@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { Db } from 'mongodb'
 import { Following } from '../../../lib/source/mongo/following.ts'
+import { IdKinds } from '../../../lib/source/mongo/id-kinds.ts'
 import { until } from '../../support/local.ts'
 import { Recorder } from './fold.ts'
 import { eventAt, LATER, ScriptedDriver, type Step, serverError } from './scripted.ts'
@@ -34,6 +35,7 @@ describe('Following', () => {
         expanded: true,
         sharded: false,
         collections: () => ['users'],
+        ids: new IdKinds(db, () => {}),
         present: async () => options.start,
       },
       recorder,

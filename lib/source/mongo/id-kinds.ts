@@ -1,0 +1,80 @@
+import type { Db } from 'mongodb'
+import { ParticleError } from '../../errors.ts'
+import type { Id } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import { bsonToJson, bsonType } from './bson.ts'
+import { READ_OPTIONS } from './stream.ts'
+import { idCandidates } from './value.ts'
+
+/**
+ * Finds documents of one collection whose `_id`s differ in BSON alone, say an ObjectId and its text: in JSON
+ * they are one id, and clients would take them for one document. Only a collection that has ids of several
+ * such types is looked at.
+ */
+export class IdKinds {
+  readonly #db: Db
+  readonly #warn: (error: ParticleError) => void
+  /** The types of ids that are texts in JSON, by collection. */
+  readonly #kinds = new Map<string, Set<string>>()
+  readonly #searched = new Set<string>()
+  readonly #told = new Set<string>()
+
+  constructor(db: Db, warn: (error: ParticleError) => void) {
+    this.#db = db
+    this.#warn = warn
+  }
+
+  /** Notes the type of an id; tells whether the collection has ids of several types. */
+  note(collection: string, id: unknown): boolean {
+    const kinds = this.#kinds.get(collection) ?? new Set()
+    const kind = kindOf(id)
+    if (kind !== undefined) this.#kinds.set(collection, kinds.add(kind))
+    return kinds.size > 1
+  }
+
+  /** Searches a collection that has ids of several types, once. */
+  async search(collection: string): Promise<void> {
+    if ((this.#kinds.get(collection)?.size ?? 0) < 2 || this.#searched.has(collection)) return
+    this.#searched.add(collection)
+    await this.#compare(collection, {})
+  }
+
+  /** Searches for the documents with these ids alone. */
+  async searchFor(collection: string, ids: readonly Id[]): Promise<void> {
+    if (this.#told.has(collection)) return
+    await this.#compare(collection, { _id: { $in: idCandidates(ids, await import('mongodb')) } })
+  }
+
+  async #compare(collection: string, filter: object): Promise<void> {
+    const options = { ...READ_OPTIONS, projection: { _id: 1 }, readPreference: 'primary' } as const
+    const found = new Map<string, string>()
+    for await (const { _id } of this.#db.collection(collection).find(filter, options)) {
+      const kind = kindOf(_id)
+      if (kind === undefined) continue
+      const json = bsonToJson(_id)
+      const other = found.get(idKey(json))
+      if (other !== undefined) return this.#tell(collection, json, other, kind)
+      found.set(idKey(json), kind)
+    }
+  }
+
+  #tell(collection: string, id: Id, ...kinds: string[]): void {
+    if (this.#told.has(collection)) return
+    this.#told.add(collection)
+    const named = kinds.map((kind) => `${kind} ${JSON.stringify(id)}`).join(' and the ')
+    this.#warn(
+      new ParticleError(
+        'MISCONFIGURED',
+        `The collection ${collection} has two documents of one _id in JSON: the ${named}. Clients see one document, which changes with each of the two. Give the _ids of a collection one type`,
+      ),
+    )
+  }
+}
+
+/** The type of an id that is a text in JSON; undefined for all others. */
+function kindOf(id: unknown): string | undefined {
+  if (typeof id === 'string') return 'String'
+  if (typeof id !== 'object' && typeof id !== 'bigint') return undefined
+  if (typeof bsonToJson(id) !== 'string') return undefined
+  return id instanceof Date ? 'Date' : (bsonType(id) ?? 'value')
+}

@@ -1,0 +1,82 @@
+import { expect } from 'chai'
+import { Binary, type Db, Decimal128, MongoClient, ObjectId } from 'mongodb'
+import { Server } from '../../../lib/server/index.ts'
+import { mongo } from '../../../lib/source/mongo/index.ts'
+import { LocalClient, until } from '../../support/local.ts'
+import { mongoOrSkip } from '../../support/mongod.ts'
+import { freshDatabase } from './fold.ts'
+
+const id = new ObjectId()
+const at = new Date('2024-05-06T07:08:09.010Z')
+
+describe('source/mongo on ids that are one in JSON', () => {
+  let client: MongoClient
+  let db: Db
+  let server: Server | undefined
+  let errors: string[]
+
+  before(async function () {
+    client = new MongoClient((await mongoOrSkip(this)).url)
+  })
+
+  after(() => client?.close())
+
+  beforeEach(() => {
+    db = freshDatabase(client)
+    errors = []
+  })
+
+  afterEach(async () => {
+    await server?.disconnect()
+    await db.dropDatabase()
+  })
+
+  const insert = (...ids: unknown[]) =>
+    db.collection('items').insertMany(ids.map((_id) => ({ _id })) as never)
+
+  async function connect(): Promise<LocalClient> {
+    server = new Server({
+      dataSources: { items: { manifest: true, collection: mongo(db).collection('items') } },
+      onError: (error) => void errors.push(String(error)),
+    })
+    const local = await LocalClient.connect(server)
+    await until(() => local.ready)
+    return local
+  }
+
+  for (const [first, second, named] of [
+    [id, id.toHexString(), `ObjectId "${id}"`],
+    [at, at.toISOString(), `Date "${at.toISOString()}"`],
+    [Decimal128.fromString('1.50'), '1.50', 'Decimal128 "1.50"'],
+    [new Binary(Buffer.from('abc'), 0), 'YWJj', 'Binary "YWJj"'],
+  ] as [object, string, string][]) {
+    it(`names ${named} and its text where both are read`, async () => {
+      await insert(first, second, 7)
+      const local = await connect()
+      await until(() => errors.length > 0)
+      expect(errors[0]).to.include('The collection items has two documents').and.include(named)
+      expect(errors[0]).to.include(`String ${JSON.stringify(second)}`)
+      expect(local.of('error')).to.deep.equal([])
+    })
+
+    it(`names ${named} and its text where the second is inserted later`, async () => {
+      await insert(first)
+      const local = await connect()
+      await insert(second)
+      await until(() => errors.length > 0)
+      await insert(`${second}!`, 8)
+      await until(() => (local.model.items?.length ?? 0) >= 3)
+      expect(errors).to.have.lengthOf(1)
+      expect(errors[0]).to.include(named).and.include('Give the _ids of a collection one type')
+      expect(local.of('error')).to.deep.equal([])
+    })
+  }
+
+  it('keeps ids apart that differ in JSON', async () => {
+    await insert(1, '1', id, `${new ObjectId()}`, at, 'x', null, { a: 1 })
+    const local = await connect()
+    await insert(2, '2', new ObjectId())
+    await until(() => local.model.items?.length === 11)
+    expect(errors).to.deep.equal([])
+  })
+})
