@@ -11,6 +11,7 @@ import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
 import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../lib/server/delivery/resume.ts'
 import type { Sink } from '../../lib/server/delivery/sink.ts'
+import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { IdLines } from '../../lib/server/feed/frame.ts'
 import { Log } from '../../lib/server/feed/log.ts'
@@ -112,7 +113,7 @@ class World {
         ids,
         groups: new BroadcastGroups(flusher, ids),
         catchUps: new CatchUps(log),
-        presents: new CurrentSnapshots(log),
+        readings: new SnapshotReadings(new CurrentSnapshots(log), 1500),
       },
       point: () => `id${log.head}`,
       left: (view: View) => this.#left(view, delay() % 2 === 0),

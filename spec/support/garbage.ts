@@ -5,3 +5,9 @@ setFlagsFromString('--expose-gc')
 
 /** Collects the garbage now, where the engine lets us. */
 export const collect: (() => void) | undefined = runInNewContext('globalThis.gc')
+
+/** The bytes of all buffers that are reachable. */
+export function buffersHeld(): number {
+  collect?.()
+  return process.memoryUsage().arrayBuffers
+}

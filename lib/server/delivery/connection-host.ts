@@ -4,7 +4,7 @@ import type { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
 import type { BroadcastGroups } from './broadcast-group.ts'
 import type { Flusher } from './flusher.ts'
-import type { CurrentSnapshots } from './present.ts'
+import type { SnapshotReadings } from './snapshot-readings.ts'
 
 /** What a connection needs of its server. */
 export interface ConnectionHost {
@@ -12,7 +12,7 @@ export interface ConnectionHost {
   readonly flusher: Flusher
   readonly ids: IdLines
   readonly catchUps: CatchUps
-  readonly presents: CurrentSnapshots
+  readonly readings: SnapshotReadings
   readonly groups: BroadcastGroups
   readonly maxBufferedBytes: number
   /** The text of the present point. */

@@ -14,7 +14,7 @@ import { Outbox } from './outbox.ts'
 import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
-import type { WriteQueue } from './write-queue.ts'
+import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
 
 /** One client's stream: it brings each root from a snapshot or a position up to the present, then passes on the frames of its views. */
 export class Connection implements Viewer, Receiver, Member {
@@ -204,14 +204,12 @@ export class Connection implements Viewer, Receiver, Member {
     const { view } = root
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
-      const snapshot = await this.#host.presents.of(view)
-      if (!current()) return
-      for (const part of snapshot.parts) {
+      const sequence = await this.#host.readings.send(view, current, (part) => {
         this.push(part)
-        await this.#outbox.queue.room()
-        if (!current()) return
-      }
-      await this.#catchUp([root], { points: new Map([[view, snapshot.sequence]]), current, ids: false })
+        return this.#outbox.queue.room()
+      })
+      if (sequence === undefined) return
+      await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
     })
   }
 
@@ -228,7 +226,8 @@ export class Connection implements Viewer, Receiver, Member {
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
-      if (!catchUp) {
+      // Those who get the same payload share its bytes; each may need a difference of its own.
+      if (!catchUp || (catchUp.body?.length ?? 0) > Math.max(BEHIND_BYTES, this.#host.maxBufferedBytes)) {
         this.#load(root, reason)
         return
       }

@@ -4,7 +4,7 @@ import type { Flushable, Flusher } from './flusher.ts'
 import type { Sink } from './sink.ts'
 
 /** With so many bytes waiting, in memory or in the socket, a reader counts as behind. */
-const BEHIND_BYTES = 64 * 1024
+export const BEHIND_BYTES = 64 * 1024
 
 /**
  * What a sink may hold, at most, that doesn't say that its reader is behind: the high-water mark of Node's

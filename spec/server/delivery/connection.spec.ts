@@ -11,6 +11,7 @@ import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import type { Sink } from '../../../lib/server/delivery/sink.ts'
+import { SnapshotReadings } from '../../../lib/server/delivery/snapshot-readings.ts'
 import { Feed } from '../../../lib/server/feed/feed.ts'
 import { IdLines } from '../../../lib/server/feed/frame.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
@@ -113,7 +114,7 @@ describe('server/connection', () => {
       ids,
       groups: new BroadcastGroups(flusher, ids),
       catchUps: new CatchUps(log),
-      presents: new CurrentSnapshots(log),
+      readings: new SnapshotReadings(new CurrentSnapshots(log), maxBufferedBytes),
       maxBufferedBytes,
       point: () => `id${log.head}`,
       left: (view: View) => void left.push(view.key),
