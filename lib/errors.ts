@@ -13,19 +13,22 @@
  * - `INVALID_QUERY`: a criteria or a query uses what is not supported.
  * - `DOCUMENT_NEEDED`: an operation can't be filtered without the document it is about.
  * - `BODY_TOO_LARGE`: a request's body is over the limit (HTTP 413).
+ * - `BODY_TOO_SLOW`: a request's body did not arrive in time (HTTP 408).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
  * - `TOKEN_STALE`: the rights were refreshed since the token was given; the client must make a new handshake
  *   (HTTP 401).
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; it must make a new
  *   handshake.
- * - `TOO_MANY_HANDSHAKES`: more handshakes wait for `identityLookup` than are allowed at once (HTTP 429).
+ * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only where no other handler follows).
  * - `METHOD_NOT_ALLOWED`: the route takes another method (HTTP 405).
  * - `CALLBACK_FAILED`: a function that the application gave threw, rejected, never answered or answered
  *   twice.
  * - `SOURCE_FAILED`: a data source could not be read or followed.
+ * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.
  * - `NO_REPLICA_SET`: MongoDB runs standalone, where there are no change streams.
  * - `DUPLICATE_KEY`: a document with this `_id` is there already (the memory source).
  * - `CLOSED`: the server, client or source was closed.
@@ -40,16 +43,19 @@ export type ErrorCode =
   | 'INVALID_QUERY'
   | 'DOCUMENT_NEEDED'
   | 'BODY_TOO_LARGE'
+  | 'BODY_TOO_SLOW'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'UNAUTHORIZED'
   | 'TOKEN_STALE'
   | 'TOKEN_EXPIRED'
   | 'TOO_MANY_HANDSHAKES'
+  | 'TOO_MANY_STREAMS'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'CALLBACK_FAILED'
   | 'SOURCE_FAILED'
+  | 'LIMIT_EXCEEDED'
   | 'NO_REPLICA_SET'
   | 'DUPLICATE_KEY'
   | 'CLOSED'

@@ -1,5 +1,6 @@
 import { Client } from './client/index.ts'
 import { ParticleError } from './errors.ts'
+import { escapePattern } from './model/pattern.ts'
 import type { AnyIdentity } from './policy/identity.ts'
 import { related } from './policy/relation.ts'
 import {
@@ -16,7 +17,7 @@ type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 /** The handler of a new server: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
-const particle = { middleware, Server, Client, ParticleError, related }
+const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
 
 export default particle
 export type { ClientOptions, Listener, Notify, Snapshots, Status } from './client/index.ts'
@@ -53,4 +54,4 @@ export type {
   Subscription,
 } from './source/source.ts'
 // All that the default export has comes by name too: `require('particle')` gives the names.
-export { Client, middleware, ParticleError, related, Server }
+export { Client, escapePattern, middleware, ParticleError, related, Server }

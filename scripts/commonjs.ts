@@ -8,7 +8,7 @@ const DIST = join(import.meta.dirname, '..', 'dist')
 const MODULES = join(import.meta.dirname, '..', 'node_modules')
 
 /** Names the dependencies that Jest finds as ES modules only. Each has one importer in `lib`, which gets it built in. */
-const BUILT_IN = ['jose', 'mingo']
+const BUILT_IN = ['jose']
 
 /** Keeps the modules apart, so that all subpaths share one `ParticleError`, whichever is loaded first. */
 const separate: Plugin = {
@@ -32,7 +32,6 @@ await build({
   outExtension: { '.js': '.cjs' },
   bundle: true,
   format: 'cjs',
-  // Not `node`: for that mingo offers CommonJS, of which esbuild leaves nothing out.
   platform: 'neutral',
   target: 'node20',
   // A CommonJS module has no `import.meta`.

@@ -1,9 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
+import { purposeOf } from '../docs/.vitepress/llms.ts'
+import { SECTIONS } from '../docs/.vitepress/pages.ts'
 import { type Happening, INITIAL, next, type Phase } from '../lib/client/state.ts'
 import { OPERATIONS } from '../lib/model/operation.ts'
 import { EVENTS } from '../lib/protocol/messages.ts'
+import manifest from '../package.json' with { type: 'json' }
+import { apiPage } from '../scripts/api.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const protocol = readFileSync(join(ROOT, 'docs/reference/protocol.md'), 'utf8')
@@ -95,6 +99,14 @@ describe('The pages', () => {
     expect(pages().length).to.be.above(15)
   })
 
+  it('ship in the package where README links to them', () => {
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+    const targets = [...readme.matchAll(/\]\((?!https?:)([^)#\s]+)/g)].map(([, target = '']) => target)
+    const packed = (target: string) => /^docs\/.*\.md$/.test(target) || manifest.files.includes(target)
+    expect(targets.filter((target) => !packed(target))).to.deep.equal([])
+    expect(targets.length).to.be.above(30)
+  })
+
   it('are short where they must be: README has at most 180 lines and 1,300 words', () => {
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
     expect(readme.split('\n').length).to.be.at.most(180)
@@ -111,7 +123,7 @@ describe('The pages', () => {
   })
 
   it('name every option of the client, every event and every operation', () => {
-    const client = readFileSync(join(ROOT, 'docs/guides/client.md'), 'utf8')
+    const client = readFileSync(join(ROOT, 'docs/reference/client.md'), 'utf8')
     const wire = readFileSync(join(ROOT, 'docs/reference/wire.md'), 'utf8')
     const source = readFileSync(join(ROOT, 'lib/client/options.ts'), 'utf8')
     const body = /^export interface ClientOptions.*?^}/ms.exec(source)?.[0] ?? ''
@@ -119,7 +131,10 @@ describe('The pages', () => {
     expect(names.length).to.be.above(5)
     expect(names.filter((name) => !new RegExp(`\`${name}\\b`).test(client))).to.deep.equal([])
     expect(EVENTS.filter((name) => !wire.includes(`| \`${name}\` |`))).to.deep.equal([])
-    expect(OPERATIONS.filter((name) => !new RegExp(`\\b${name}\\b`).test(wire))).to.deep.equal([])
+    const operations = readFileSync(join(ROOT, 'docs/reference/operations.md'), 'utf8')
+    expect(
+      OPERATIONS.filter((name) => !new RegExp(`^\\|.*\`${name}\`.* \\|`, 'm').test(operations)),
+    ).to.deep.equal([])
   })
 
   it('name every error code, and no other', () => {
@@ -128,5 +143,25 @@ describe('The pages', () => {
     const codes = [...source.matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
     expect(codes.length).to.be.above(15)
     expect([...errors.matchAll(/^\| `(\w+)` \|/gm)].map(([, code]) => code)).to.have.members(codes)
+  })
+
+  it('are all in the sidebar of the site, and in llms.txt', () => {
+    const listed = SECTIONS.flatMap((section) => section.pages.map(({ file }) => file))
+    expect([...listed, 'README.md']).to.have.members([...pages(), 'bench/README.md'])
+  })
+
+  it('open with a sentence that says what the page is for', () => {
+    const dull = SECTIONS.flatMap((section) => section.pages)
+      .filter(({ file }) => file !== 'CHANGELOG.md')
+      .filter(({ file }) => !/^[A-Z`].*\.$/.test(purposeOf(readFileSync(join(ROOT, file), 'utf8'))))
+    expect(dull).to.deep.equal([])
+  })
+
+  it('name every export of every subpath', async () => {
+    const api = readFileSync(join(ROOT, 'docs/reference/api.md'), 'utf8')
+    const namesOf = (page: string) => [...page.matchAll(/^(?:## .*|\| `\w+`)/gm)].map(([name]) => name)
+    const present = await apiPage()
+    expect(namesOf(api)).to.deep.equal(namesOf(present))
+    expect(present.match(/^.*\| {2}\|$/gm), 'exports without a comment').to.equal(null)
   })
 })

@@ -1,10 +1,11 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
+import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { Link } from './link.ts'
 import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
-import { type ClientOptions, checkOptions, invalid } from './options.ts'
+import { type ClientOptions, checkOptions } from './options.ts'
 import { type Page, watchPage } from './page.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
@@ -127,6 +128,7 @@ export class Client<T = Model> {
    * client is closed (`CLOSED`). `callback` is called at the same time.
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
+    if (callback !== undefined) requireFunction('ready(callback): callback', callback)
     const promise = new Promise<ModelOf<T>>((resolve, reject) => {
       this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
     })
@@ -152,7 +154,7 @@ export class Client<T = Model> {
     pattern: Pattern,
     listener: Listener<DataOf<ModelOf<T>, Pattern>>,
   ): this => {
-    if (typeof listener !== 'function') invalid('The listener must be a function.')
+    requireFunction('on(pattern, listener): listener', listener)
     this.#subscriptions.add(pattern, listener)
     return this
   }
@@ -161,6 +163,8 @@ export class Client<T = Model> {
    * Ends what `on` began: for that listener, or for all of that pattern.
    */
   readonly off = (pattern: string, listener?: Listener<never>): this => {
+    // With anything else that is falsy, all listeners of the pattern would end.
+    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
     this.#subscriptions.delete(pattern, listener)
     return this
   }
@@ -170,6 +174,7 @@ export class Client<T = Model> {
    * what ends that.
    */
   readonly subscribe = (listener: () => void): (() => void) => {
+    requireFunction('subscribe(listener): listener', listener)
     // A function of its own: whoever subscribes twice must unsubscribe twice.
     const entry = () => listener()
     this.#subscribers.add(entry)

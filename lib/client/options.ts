@@ -1,5 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
+import { describeGiven } from '../model/given.ts'
 import { nearest } from '../model/nearest.ts'
 import type { PartialModelOf } from '../model/shape.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
@@ -79,6 +80,8 @@ const NAMES: readonly string[] = ['url', 'identity', 'notify', ...FUNCTIONS]
 
 /** @throws ParticleError `INVALID_OPTION` with a sentence that says what was meant */
 export function checkOptions(options: ClientOptions<never>): void {
+  if (typeof options !== 'object' || options === null)
+    invalid(`A client takes an object of options, such as { url: '/particle' }: ${describeGiven(options)}.`)
   for (const [name, value] of Object.entries(options)) {
     if (!NAMES.includes(name)) {
       const meant = nearest(name, NAMES)

@@ -54,7 +54,7 @@ function paths(operation: Operation): string[][] {
  * Tells for one change of a root which patterns it touches. A root's own name is touched by all that happens
  * to the root; without operations (the root was replaced as a whole) so is every pattern of the root.
  */
-export function matcher(
+export function touchTest(
   root: string,
   oplist?: readonly Operation[],
 ): (pattern: readonly string[]) => boolean {
@@ -73,7 +73,7 @@ export function unmatched(
   roots: Readonly<Record<string, WireManifest>>,
 ): string | undefined {
   const names = Object.keys(roots)
-  const touched = names.filter((root) => matcher(root)(segments))
+  const touched = names.filter((root) => touchTest(root)(segments))
   const [first = ''] = segments
   if (touched.length === 0) {
     return `Nothing can touch the pattern "${pattern}": there is no root "${first}"; ${meant(first, names)}.`

@@ -1,7 +1,7 @@
 import type { Document } from '../model/document.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
 import type { Notifier, Target } from './notifier.ts'
-import { matcher, parsePattern, unmatched } from './pattern.ts'
+import { parsePattern, touchTest, unmatched } from './pattern.ts'
 
 /**
  * Hears of changes that touch a pattern: the root's documents as they are now, the last event that touched
@@ -69,7 +69,7 @@ export class Subscriptions {
   /** Keeps an event for the listeners of the patterns that it touches. */
   tell(root: string, event: ServerEvent): void {
     if (this.#all.size === 0) return
-    const touched = matcher(root, event.event === 'delta' ? event.data.oplist : undefined)
+    const touched = touchTest(root, event.event === 'delta' ? event.data.oplist : undefined)
     for (const subscription of [...this.#all]) {
       if (touched(subscription.segments))
         this.#options.notifier.add(this.#targetOf(subscription, root), event)

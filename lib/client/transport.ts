@@ -70,7 +70,12 @@ export interface Transport {
 /** Lists the codes that are final, beside those that begin with `INVALID`. */
 const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
 /** Lists the codes of failures that commonly pass by themselves. */
-const PASSING: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+const PASSING: readonly ErrorCode[] = [
+  'UNAVAILABLE',
+  'TOO_MANY_HANDSHAKES',
+  'TOO_MANY_STREAMS',
+  'BODY_TOO_SLOW',
+]
 /** Sets after how many tries (about a minute) such a failure is told. */
 const PATIENCE = 7
 

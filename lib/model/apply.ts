@@ -1,4 +1,4 @@
-import { changed } from './change.ts'
+import { changed, type Owned } from './change.ts'
 import { pullTest } from './condition.ts'
 import type { Document } from './document.ts'
 import type { Operation } from './operation.ts'
@@ -30,4 +30,21 @@ export function applyOp(document: Document | undefined, op: Operation): Document
  */
 export function applyToCopy(document: Document | undefined, op: Operation): Document | undefined {
   return changed(document, op, pullTest)
+}
+
+/** The same as {@link applyToCopy}, but what `owned` holds is changed in place; copies are added to it. */
+export function applyOwning(
+  document: Document | undefined,
+  op: Operation,
+  owned: Owned | undefined,
+): Document | undefined {
+  return changed(document, op, pullTest, owned)
+}
+
+/** Applies operations in order to a copy, which copies each object within it once. */
+export function applyAll(document: Document | undefined, ops: readonly Operation[]): Document | undefined {
+  const owned: Owned = new Set()
+  let after = document
+  for (const op of ops) after = applyOwning(after, op, owned)
+  return after
 }

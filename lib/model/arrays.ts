@@ -8,25 +8,35 @@ const MODIFIERS = ['$each', '$position', '$slice', '$sort']
 /**
  * `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by
  * `$slice`.
+ *
+ * @param own gives the array, which is changed: it is asked for when nothing can be refused any more
  */
-export function push(array: readonly Json[], data: Json): Json[] {
-  if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) return [...array, data]
+export function push(own: () => Json[], data: Json): Json[] {
+  if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) {
+    const array = own()
+    array.push(data)
+    return array
+  }
   const { $each, $position, $slice, $sort, ...rest } = data
   if (!Array.isArray($each)) return refuse('an array as $each')
   known(rest)
-  const at = integer('$position', $position) ?? array.length
+  const at = integer('$position', $position)
   const slice = integer('$slice', $slice)
-  const result = [...array]
-  result.splice(at, 0, ...$each)
-  if ($sort !== undefined) result.sort(sorter($sort))
-  if (slice === undefined) return result
-  return slice < 0 ? result.slice(slice) : result.slice(0, slice)
+  const order = $sort === undefined ? undefined : sorter($sort)
+  const array = own()
+  // Cut and joined rather than spliced, since a call takes only so many arguments.
+  const tail = array.splice(at ?? array.length)
+  for (const part of [$each, tail]) for (const value of part) array.push(value)
+  if (order) array.sort(order)
+  if (slice === undefined) return array
+  return slice < 0 ? array.slice(slice) : array.slice(0, slice)
 }
 
 /** `$addToSet`: the array with those values that it does not hold. */
-export function addToSet(array: readonly Json[], data: Json): Json[] {
-  const result = [...array]
-  for (const value of each(data)) if (!result.some((item) => equal(item, value))) result.push(value)
+export function addToSet(own: () => Json[], data: Json): Json[] {
+  const values = each(data)
+  const result = own()
+  for (const value of values) if (!result.some((item) => equal(item, value))) result.push(value)
   return result
 }
 

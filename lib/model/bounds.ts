@@ -20,14 +20,19 @@ export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 1_000_000
 export const ANSWER_BOUNDS: Bounds = { depth: 64, keys: 100_000, size: 4_000_000 }
 
 /**
- * Says how a value exceeds bounds; undefined where it doesn't. It never goes deeper than the bounds, so that a deep value can't
- * exhaust the stack, nor one that contains itself hold the process.
+ * Says how a value exceeds bounds; undefined where it doesn't. The walk never goes deeper than the bounds, so
+ * that a deep value can't exhaust the stack, nor a value that contains itself hold the process.
+ * @param isLeaf whether an object is not walked into; default: no object
  */
-export function excessOf(value: unknown, { depth, keys, size }: Bounds): string | undefined {
+export function excessOf(
+  value: unknown,
+  { depth, keys, size }: Bounds,
+  isLeaf: (value: object) => boolean = () => false,
+): string | undefined {
   let [keysLeft, sizeLeft] = [keys, size]
   const walk = (inner: unknown, levels: number): string | undefined => {
     if (typeof inner === 'string') sizeLeft -= inner.length
-    else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) {
+    else if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner) && !isLeaf(inner)) {
       if (levels === 0) return `is nested deeper than ${depth} levels, or contains itself`
       const names = Object.keys(inner)
       keysLeft -= names.length
@@ -71,7 +76,25 @@ function tooDeep(): Json {
   return value
 }
 
-/** A value that a source has parsed; {@link TOO_DEEP} in its place where it can't be walked. */
+/**
+ * A value that a source has parsed, as JSON carries it; {@link TOO_DEEP} in its place where it can't be walked. A number that is too
+ * large for a double (`1e400`) is null, in place: it is matched as what clients are sent.
+ */
 export function walkable(value: Json): Json {
-  return isWithin(value, MAX_DEPTH) ? value : TOO_DEEP
+  return isWithin(value, MAX_DEPTH) ? finite(value) : TOO_DEEP
+}
+
+function finite(value: Json): Json {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (Array.isArray(value)) {
+    for (const [index, element] of value.entries()) if (isInexact(element)) value[index] = finite(element)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const name in value) if (isInexact(value[name])) value[name] = finite(value[name] ?? null)
+  }
+  return value
+}
+
+/** Whether a value is, or may hold, a number that is too large. */
+function isInexact(value: Json | undefined): boolean {
+  return typeof value === 'object' ? value !== null : typeof value === 'number' && !Number.isFinite(value)
 }

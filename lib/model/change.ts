@@ -6,6 +6,17 @@ import { OPERATIONS, type Operation } from './operation.ts'
 import { type PathSegment, parsePath } from './path.ts'
 import { nextValue, REMOVALS, refuse, UNCHANGED } from './value.ts'
 
+/**
+ * Holds the objects and arrays that a delta has copied already. Nobody else has them, so that the delta's later operations
+ * change them in place: each object is copied once a delta, not once an operation.
+ */
+export type Owned = Set<object>
+
+interface Context {
+  conditions: Conditions | undefined
+  owned: Owned | undefined
+}
+
 /** How far past its end an array may be written to, as in MongoDB. */
 const MAX_PADDING = 1_500_000
 const NAMES: ReadonlySet<string> = new Set(OPERATIONS)
@@ -14,12 +25,13 @@ const NAMES: ReadonlySet<string> = new Set(OPERATIONS)
  * What an operation makes of a document, on a copy: neither the document nor `op.data` is changed, and the
  * result shares with both what did not change. The document itself is returned where there was nothing to do.
  * Without `conditions`, a `pull` takes plain values only: the browser's client does without them, since they
- * never stand on the wire.
+ * never stand on the wire. With `owned`, what it holds is changed in place, and copies that are made are added to it.
  */
 export function changed(
   document: Document | undefined,
   op: Operation,
   conditions?: Conditions,
+  owned?: Owned,
 ): Document | undefined {
   if (!NAMES.has(op.operation)) refuse(op, 'a known name')
   if (op.operation === 'noop') return document
@@ -30,7 +42,9 @@ export function changed(
   }
   if (document === undefined) return document
   const root = document as JsonObject
-  const result = op.operation === 'rename' ? rename(root, op, path) : change(root, op, path, conditions)
+  // An operation on the _id may be refused after it is done: it works on a copy.
+  const context = { conditions, owned: path[0] === '_id' ? undefined : owned }
+  const result = op.operation === 'rename' ? rename(root, op, path, context) : change(root, op, path, context)
   if (result === UNCHANGED) return document
   // A change within an object gives an object.
   const after = result as Document
@@ -39,7 +53,12 @@ export function changed(
   return after
 }
 
-function rename(root: JsonObject, op: Operation, from: PathSegment[]): Json | undefined | typeof UNCHANGED {
+function rename(
+  root: JsonObject,
+  op: Operation,
+  from: PathSegment[],
+  context: Context,
+): Json | undefined | typeof UNCHANGED {
   const { path, data } = op
   if (typeof data !== 'string') return refuse(op, 'a path as data')
   const to = parsePath(data)
@@ -48,8 +67,10 @@ function rename(root: JsonObject, op: Operation, from: PathSegment[]): Json | un
   const value = throughObjects(root, op, from)
   if (value === undefined) return UNCHANGED
   throughObjects(root, op, to)
-  const rest = change(root, { operation: 'unset', path }, from)
-  return change(rest as Json, { operation: 'set', path: data, data: value }, to)
+  // The new path can lead through a scalar, which is found when the old field is gone: the _id too stays untouched by a copy.
+  const safe = to[0] === '_id' || !isOpen(root, to) ? { ...context, owned: undefined } : context
+  const rest = change(root, { operation: 'unset', path }, from, safe)
+  return change(rest as Json, { operation: 'set', path: data, data: value }, to, safe)
 }
 
 /** The value at a path that may not lead through arrays, as both ends of a rename. */
@@ -62,32 +83,51 @@ function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): J
   return value
 }
 
+/** Tells whether all parents on a path are objects or missing, so that a field can be written there. */
+function isOpen(root: JsonObject, path: PathSegment[]): boolean {
+  let value: Json | undefined = root
+  for (const segment of path) {
+    if (value === undefined) return true
+    if (!isObject(value) || typeof segment !== 'string') return false
+    value = field(value, segment)
+  }
+  return true
+}
+
+/** Copies an object or an array, unless the delta has done so already. */
+function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
+  if (owned?.has(value)) return value
+  const copy = (Array.isArray(value) ? [...value] : { ...value }) as T
+  owned?.add(copy)
+  return copy
+}
+
 /** What an operation makes of a value; the path leads on from there. Copies what changes. */
 function change(
   value: Json | undefined,
   op: Operation,
   path: PathSegment[],
-  conditions?: Conditions,
+  context: Context,
   at = 0,
 ): ReturnType<typeof nextValue> {
   const segment = path[at]
-  if (segment === undefined) return nextValue(op, value, conditions)
+  if (segment === undefined) return nextValue(op, value, context.conditions, context.owned)
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
-  if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, conditions, at)
+  if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, context, at)
   const parent = value === undefined ? {} : value
   const key = keyOf(parent, segment)
   if (key === undefined) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
-  const next = change(field(parent as JsonObject, `${key}`), op, path, conditions, at + 1)
+  const next = change(field(parent as JsonObject, `${key}`), op, path, context, at + 1)
   if (next === UNCHANGED) return next
   if (Array.isArray(parent)) {
-    const copy = [...parent]
+    const copy = own(parent, context)
     if (Number(key) - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
     while (copy.length < Number(key)) copy.push(null)
     copy[Number(key)] = next ?? null
     return copy
   }
-  const copy = { ...(parent as JsonObject) }
+  const copy = own(parent as JsonObject, context)
   if (next === undefined) delete copy[key]
   else copy[key] = next
   return copy
@@ -102,7 +142,7 @@ function changeElement(
   value: Json | undefined,
   op: Operation,
   path: PathSegment[],
-  conditions: Conditions | undefined,
+  context: Context,
   at: number,
 ): ReturnType<typeof nextValue> {
   const segment = path[at] as { id: string }
@@ -110,16 +150,19 @@ function changeElement(
   if (!Array.isArray(array)) return refuse(op, 'an array there')
   const index = keyOf(array, segment)
   if (index !== undefined) {
-    const next = change(array[Number(index)], op, path, conditions, at + 1)
+    const next = change(array[Number(index)], op, path, context, at + 1)
     if (next === UNCHANGED) return UNCHANGED
-    const copy = [...array]
+    const copy = own(array, context)
     copy[Number(index)] = next ?? null
     return copy
   }
   const made = { _id: idOf(segment.id) }
-  const next = change(made, op, path, conditions, at + 1)
+  const next = change(made, op, path, context, at + 1)
   const element = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
-  return isObject(element) && idText(element._id) === segment.id ? [...array, element] : UNCHANGED
+  if (!isObject(element) || idText(element._id) !== segment.id) return UNCHANGED
+  const copy = own(array, context)
+  copy.push(element)
+  return copy
 }
 
 function keyOf(value: Json, segment: PathSegment): string | number | undefined {

@@ -1,4 +1,4 @@
-import { applyToCopy } from './apply.ts'
+import { applyOwning } from './apply.ts'
 import type { Document } from './document.ts'
 import { IndexedList } from './list.ts'
 
@@ -6,6 +6,6 @@ import { IndexedList } from './list.ts'
 export class DocumentList extends IndexedList {
   /** @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}. */
   constructor(documents: Document[] = []) {
-    super(documents, applyToCopy)
+    super(documents, applyOwning)
   }
 }

@@ -44,6 +44,13 @@ export function diffDocuments(before: readonly Document[], after: readonly Docum
   return operations
 }
 
+/** The same as {@link diff} for one value at a path: the least that leads from one to the other. */
+export function diffValue(before: Json | undefined, after: Json, path: string): Operation[] {
+  const operations: Operation[] = []
+  diffValues(before, after, path, operations)
+  return operations
+}
+
 function byId(documents: readonly Document[]): Map<string, Document> {
   const found = new Map<string, Document>()
   for (const document of documents) if (document._id !== undefined) found.set(idKey(document._id), document)

@@ -1,3 +1,5 @@
+import { ParticleError } from '../errors.ts'
+import { isWithin, MAX_DEPTH } from './bounds.ts'
 import type { Json } from './document.ts'
 import { canonical } from './json.ts'
 
@@ -8,5 +10,7 @@ import { canonical } from './json.ts'
 export function idKey(id: Json): string {
   // The open quote keeps strings apart from all else without the cost of escaping them.
   if (typeof id === 'string') return `"${id}`
-  return typeof id === 'number' ? `${id}` : canonical(id)
+  if (typeof id === 'number') return `${id}`
+  if (isWithin(id, MAX_DEPTH)) return canonical(id)
+  throw new ParticleError('INVALID_OPERATION', `An _id is nested deeper than ${MAX_DEPTH} levels.`)
 }

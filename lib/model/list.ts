@@ -1,11 +1,17 @@
-import { changed } from './change.ts'
+import { changed, type Owned } from './change.ts'
 import type { Document, Id } from './document.ts'
 import { idKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
 import { refuse } from './value.ts'
 
 /** What an operation makes of a document, on a copy. */
-type Applied = (document: Document | undefined, op: Operation) => Document | undefined
+type Applied = (
+  document: Document | undefined,
+  op: Operation,
+  owned: Owned | undefined,
+) => Document | undefined
+
+const plainly: Applied = (document, op, owned) => changed(document, op, undefined, owned)
 
 /** With more gaps than this, documents are numbered anew. */
 const MAX_GAPS = 2000
@@ -36,6 +42,12 @@ export class IndexedList {
   /** The numbers of documents that leave the list at the end of an `apply`. */
   #removed: number[] = []
 
+  /**
+   * The documents by id while operations with a place are applied: such an operation moves all behind it, so that numbers
+   * would have to be given anew after each.
+   */
+  #moving: Map<string, Document> | undefined
+
   readonly #applied: Applied
 
   /**
@@ -43,7 +55,7 @@ export class IndexedList {
    * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is
    *   no condition of a `pull`.
    */
-  constructor(documents: Document[], applied: Applied = changed) {
+  constructor(documents: Document[], applied: Applied = plainly) {
     this.list = documents
     this.#applied = applied
   }
@@ -67,20 +79,28 @@ export class IndexedList {
    *   before it stay applied; that one and those after it change nothing.
    */
   apply(ops: readonly DocumentOperation[]): void {
+    const owned: Owned | undefined = ops.length > 1 ? new Set() : undefined
     try {
-      for (const op of ops) this.#applyOne(op)
+      for (const op of ops) this.#applyOne(op, owned)
     } finally {
       this.#compact()
+      if (this.#moving) this.#length = -1
+      this.#moving = undefined
     }
   }
 
-  #applyOne(op: DocumentOperation): void {
+  #applyOne(op: DocumentOperation, owned: Owned | undefined): void {
     const key = idKey(op.id)
     const position = this.#find(key)
     const before = position === undefined ? undefined : this.list[position]
-    let after = this.#applied(before, op)
+    let after = this.#applied(before, op, owned)
     if (after === undefined) {
       if (position === undefined) return
+      if (this.#moving) {
+        this.#moving.delete(key)
+        this.list.splice(position, 1)
+        return
+      }
       this.#removed.push(this.#numbers.get(key) ?? 0)
       this.#numbers.delete(key)
       this.list[position] = undefined as never
@@ -91,18 +111,29 @@ export class IndexedList {
     else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
     if (op.at !== undefined && (before || op.at < this.list.length)) {
       this.#compact()
+      this.#moving ??= this.#byId()
       if (before) this.list.splice(this.list.indexOf(before), 1)
       this.list.splice(op.at, 0, after)
-      // All that is behind it has moved: the list is indexed anew when a document is looked for.
-      this.#length = -1
     } else if (position !== undefined) this.list[position] = after
+    else if (this.#moving) this.list.push(after)
     else {
       this.#numbers.set(key, this.list.length + this.#gaps.length)
       this.#length = this.list.push(after)
     }
+    this.#moving?.set(key, after)
+  }
+
+  #byId(): Map<string, Document> {
+    const found = new Map<string, Document>()
+    for (const document of this.list) if (document._id !== undefined) found.set(idKey(document._id), document)
+    return found
   }
 
   #find(key: string): number | undefined {
+    if (this.#moving) {
+      const document = this.#moving.get(key)
+      return document && this.list.indexOf(document)
+    }
     if (this.#length !== this.list.length) this.#index()
     const position = this.#position(this.#numbers.get(key))
     if (position === undefined) return position

@@ -19,6 +19,7 @@ export const OPERATIONS = [
   'noop',
 ] as const
 
+/** Names an operation. */
 export type OperationName = (typeof OPERATIONS)[number]
 
 /**

@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { MAX_DEPTH } from './bounds.ts'
 
 /**
  * One step of a path: a field's name or an array position as it was written, or the `_id` of an array's
@@ -23,8 +24,8 @@ export function isPathName(name: string): boolean {
  * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done`
  * gives `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
  *
- * @throws ParticleError `INVALID_PATH` for an empty or malformed path, and for `__proto__`, `constructor` and
- *   `prototype`.
+ * @throws ParticleError `INVALID_PATH` for an empty or malformed path, for one of more than 200 segments, and for
+ *   `__proto__`, `constructor` and `prototype`.
  */
 export function parsePath(path: string): PathSegment[] {
   if (path === '.') return []
@@ -39,10 +40,31 @@ export function parsePath(path: string): PathSegment[] {
     if (whole === undefined) refuse('is malformed')
     segments.push(name)
     for (const id of ids.slice(1, -1).split('][')) if (id) segments.push({ id })
+    if (segments.length > MAX_DEPTH) tooDeep(path.length)
   }
   for (const segment of segments) {
     const name = typeof segment === 'string' ? segment : segment.id
     if (REFUSED.has(name)) refuse(`holds the refused name ${name}`)
   }
   return segments
+}
+
+/**
+ * Checks the segments that a source gives beside a path.
+ *
+ * @throws ParticleError `INVALID_PATH` for what is no list of names and array positions, and for more than 200 of them
+ */
+export function checkKeys(keys: unknown): void {
+  const isKey = (key: unknown) => typeof key === 'string' || (Number.isInteger(key) && Number(key) >= 0)
+  if (!Array.isArray(keys) || !keys.every(isKey))
+    throw new ParticleError(
+      'INVALID_PATH',
+      'The keys of an operation are a list of names and array positions.',
+    )
+  if (keys.length > MAX_DEPTH) tooDeep()
+}
+
+function tooDeep(length?: number): never {
+  const which = length === undefined ? 'The keys of an operation are' : `A path of ${length} characters is`
+  throw new ParticleError('INVALID_PATH', `${which} deeper than the ${MAX_DEPTH} levels of a document.`)
 }

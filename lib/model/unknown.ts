@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { describeGiven } from './given.ts'
 import { nearest } from './nearest.ts'
 
 /** Says that a name is not known, and names the one that was probably meant, or else all that are known. */
@@ -21,4 +22,15 @@ export function refuseUnknown(what: string, value: unknown, known: readonly stri
     throw new ParticleError('INVALID_OPTION', `${what}s must be an object: known are ${known.join(', ')}`)
   const key = Object.keys(value).find((name) => !known.includes(name))
   if (key !== undefined) throw new ParticleError('INVALID_OPTION', `${what} ${notKnown(key, known)}`)
+}
+
+/**
+ * Refuses what is no function, when it is given rather than when it is first called.
+ *
+ * @param what what the function is, for the message: say, `on(pattern, listener): listener`
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function requireFunction(what: string, value: unknown): void {
+  if (typeof value === 'function') return
+  throw new ParticleError('INVALID_OPTION', `${what} must be a function: ${describeGiven(value)}`)
 }

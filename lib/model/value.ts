@@ -1,5 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import { addToSet, type Conditions, pull, push } from './arrays.ts'
+import { isWithin, MAX_DEPTH } from './bounds.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
 import type { Operation, OperationName } from './operation.ts'
@@ -14,8 +15,8 @@ export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'p
 export const DEFAULTS: { readonly [N in OperationName]?: Json } = { inc: 1, pop: 1 }
 
 /**
- * The value that an operation makes of the one at its path (`undefined`: there is none). Pure: neither the
- * value nor the operation's data is changed, though the result may share parts of both.
+ * The value that an operation makes of the one at its path (`undefined`: there is none). The operation's data is never changed,
+ * and the value only where `owned` holds it; the result may share parts of both.
  *
  * @throws ParticleError `INVALID_OPERATION` where the operation's data or the value does not fit it.
  */
@@ -23,6 +24,7 @@ export function nextValue(
   op: Operation,
   value: Json | undefined,
   conditions?: Conditions,
+  owned?: Set<object>,
 ): Json | undefined | typeof UNCHANGED {
   const { operation, data = DEFAULTS[operation] } = op
   if (operation === 'unset') return value === undefined ? UNCHANGED : undefined
@@ -39,36 +41,61 @@ export function nextValue(
     }
     case 'min':
     case 'max': {
+      if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
       const order = value === undefined ? 0 : compare(data, value)
       return value === undefined || (operation === 'min' ? order < 0 : order > 0) ? data : UNCHANGED
     }
   }
+  // What follows compares the data level by level.
+  if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
   const array = value === undefined ? [] : value
   if (!Array.isArray(array)) return refuse(op, 'an array there')
   // Done to no array too, for the errors: data that does not fit is refused whether there is an array or not.
-  const next = nextArray(op, array, data, conditions)
-  return value === undefined && REMOVALS.has(operation) ? UNCHANGED : next
+  const next = nextArray(op, array, data, conditions, owned)
+  if (value === undefined && REMOVALS.has(operation)) return UNCHANGED
+  owned?.add(next)
+  return next
 }
 
-function nextArray(op: Operation, array: Json[], data: Json, conditions?: Conditions): Json[] {
+function nextArray(
+  op: Operation,
+  array: Json[],
+  data: Json,
+  conditions?: Conditions,
+  owned?: Set<object>,
+): Json[] {
+  // Made where an operation is certain to be done: an owned array is changed in place.
+  const own = () => (owned?.has(array) ? array : [...array])
   switch (op.operation) {
     case 'push':
-      return push(array, data)
+      return push(own, data)
     case 'addToSet':
-      return addToSet(array, data)
+      return addToSet(own, data)
     case 'pull':
       return pull(array, data, conditions)
     case 'pop':
       if (data !== 1 && data !== -1) return refuse(op, '1 or -1 as data')
-      return data === 1 ? array.slice(0, -1) : array.slice(1)
+      return data === 1 ? cut(own(), -1) : array.slice(1)
     case 'truncate':
       if (!Number.isInteger(data) || Number(data) < 0) return refuse(op, 'a length as data')
-      return array.slice(0, Number(data))
+      return cut(own(), Number(data))
   }
   if (!Array.isArray(data)) return refuse(op, 'an array as data')
   return op.operation === 'pushAll'
-    ? [...array, ...data]
+    ? add(own(), data)
     : array.filter((item) => !data.some((value) => equal(item, value)))
+}
+
+/** Cuts an array to its first elements, as `slice(0, end)` does. */
+function cut(array: Json[], end: number): Json[] {
+  array.length = end < 0 ? Math.max(array.length + end, 0) : Math.min(array.length, end)
+  return array
+}
+
+/** Adds values one by one: a spread of very many would exhaust the stack. */
+function add(array: Json[], values: readonly Json[]): Json[] {
+  for (const value of values) array.push(value)
+  return array
 }
 
 /**

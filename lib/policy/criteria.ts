@@ -137,9 +137,9 @@ export function resolveCriteria(
   return null
 }
 
-/** Refuses a query before anything walks it. */
+/** Refuses a query before anything walks it. A relation holds collections, which are no part of the query. */
 function refuseExcess(query: unknown, where: string): void {
-  const excess = excessOf(query, ANSWER_BOUNDS)
+  const excess = excessOf(query, ANSWER_BOUNDS, (value) => value instanceof Relation)
   if (excess) throw new ParticleError('INVALID_QUERY', `${where} ${excess}: a query must be smaller`)
 }
 

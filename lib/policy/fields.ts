@@ -1,3 +1,5 @@
+import { ParticleError } from '../errors.ts'
+import { MAX_DEPTH } from '../model/bounds.ts'
 import type { Document, Json } from '../model/document.ts'
 
 /**
@@ -39,15 +41,18 @@ export function below(manifest: Manifest, name: string, atRoot: boolean): Manife
  * A value's visible image. Below a partial manifest an object keeps its listed fields, an array its length
  * (an element that is neither object nor array becomes null), and anything else has no image: `undefined`.
  */
-export function filterValue(manifest: Manifest, value: Json | undefined): Json | undefined {
+export function filterValue(manifest: Manifest, value: Json | undefined, level = 0): Json | undefined {
   if (manifest === true) return value
-  if (Array.isArray(value)) return value.map((element) => filterElement(manifest, element))
-  return isFields(value) ? filterFields(manifest, value, false) : undefined
+  // The fields end with the manifest; arrays within arrays could exhaust the stack.
+  if (level > MAX_DEPTH)
+    throw new ParticleError('INVALID_OPERATION', `A value is nested deeper than ${MAX_DEPTH} levels`)
+  if (Array.isArray(value)) return value.map((element) => filterElement(manifest, element, level + 1))
+  return isFields(value) ? filterFields(manifest, value, false, level) : undefined
 }
 
 /** An array element's visible image: it keeps its place, so null stands for what has no image. */
-export function filterElement(manifest: Manifest, value: Json): Json {
-  return filterValue(manifest, value) ?? null
+export function filterElement(manifest: Manifest, value: Json, level = 0): Json {
+  return filterValue(manifest, value, level) ?? null
 }
 
 /** A document's visible image; the document itself where the manifest is `true`. */
@@ -59,11 +64,12 @@ function filterFields(
   manifest: Manifest,
   fields: { [name: string]: Json | undefined },
   atRoot: boolean,
+  level = 0,
 ): { [name: string]: Json } {
   const image: { [name: string]: Json } = {}
   for (const name of Object.keys(fields)) {
     const node = below(manifest, name, atRoot)
-    const value = node === undefined ? undefined : filterValue(node, fields[name])
+    const value = node === undefined ? undefined : filterValue(node, fields[name], level + 1)
     if (value !== undefined) image[name] = value
   }
   return image

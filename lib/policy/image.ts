@@ -20,12 +20,12 @@ export function imageOf(
   id: Id,
   trails: Iterable<Trail>,
 ): DocumentOperation[] {
-  const kept: Trail[] = []
-  for (const trail of [...trails].sort((a, b) => a.length - b.length)) {
-    if (!kept.some((other) => other.every((name, index) => name === trail[index]))) kept.push(trail)
-  }
+  const kept = new Set<string>()
   const operations = new Map<string, DocumentOperation>()
-  for (const trail of kept) {
+  for (const trail of [...trails].sort((a, b) => a.length - b.length)) {
+    // No name in a trail holds a dot.
+    if (kept.has('') || trail.some((_, index) => kept.has(trail.slice(0, index + 1).join('.')))) continue
+    kept.add(trail.join('.'))
     const operation = imageAt(manifest, document, id, trail)
     operations.set(operation.path, operation)
   }
@@ -90,32 +90,50 @@ export function created(
   return trail
 }
 
-function isEmptyImage(node: Manifest, value: Json): boolean {
-  const image = filterValue(node, value)
-  return isFields(image) && Object.keys(image).length === 0
+/**
+ * Tells whether a value's image is an object without fields. Looks no further than the first field that shows: the value may
+ * be large, and many operations may ask.
+ */
+function isEmptyImage(node: Manifest | undefined, value: Json | undefined): boolean {
+  if (node === undefined || !isFields(value)) return false
+  const shows = (name: string, inner = own(value, name)) =>
+    inner !== undefined && hasImage(node === true ? true : own(node, name), inner)
+  for (const name in node === true ? value : node) if (shows(name)) return false
+  return true
+}
+
+function hasImage(node: Manifest | undefined, value: Json): boolean {
+  return node === true || (node !== undefined && typeof value === 'object' && value !== null)
 }
 
 function imageAt(manifest: Manifest, document: Document, id: Id, trail: Trail): DocumentOperation {
   if (trail.length === 0) {
     return { operation: 'set', id, path: '.', data: filterDocument(manifest, document) as Json }
   }
-  const image = lookAt(manifest, document, trail)
+  const found = lookAt(manifest, document, trail)
+  const image = found.node === undefined ? undefined : filterValue(found.node, found.value)
   if (image !== undefined) return { operation: 'set', id, path: trail.join('.'), data: image }
   // A removal doesn't create the parent that is left empty.
   const parent = trail.slice(0, -1)
   const around = parent.length > 0 ? lookAt(manifest, document, parent) : undefined
-  if (isFields(around) && Object.keys(around).length === 0) {
+  if (around && isEmptyImage(around.node, around.value)) {
     return { operation: 'set', id, path: parent.join('.'), data: {} }
   }
   return { operation: 'unset', id, path: trail.join('.') }
 }
 
-function lookAt(manifest: Manifest, document: Document, trail: Trail): Json | undefined {
+interface Found {
+  node: Manifest | undefined
+  value: Json | undefined
+}
+
+/** Follows a trail in the manifest and in the document at once. */
+function lookAt(manifest: Manifest, document: Document, trail: Trail): Found {
   let node: Manifest | undefined = manifest
   let value: Json | undefined = document as Json
   for (const [index, name] of trail.entries()) {
     node = node === undefined ? undefined : below(node, name, index === 0)
     value = isFields(value) ? own(value, name) : undefined
   }
-  return node === undefined ? undefined : filterValue(node, value)
+  return { node, value }
 }

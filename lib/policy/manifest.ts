@@ -224,11 +224,16 @@ const STILL: ReadonlySet<OperationName> = new Set(['set', 'unset', 'inc', 'mul',
 /** Whether what a path meets in the document afterwards is what its operation met. */
 function isStable(group: readonly DocumentOperation[]): boolean {
   if (group.length === 1) return true
+  const written = new Set(group.map(({ path }) => path))
   return group.every(
-    (op) =>
-      STILL.has(op.operation) &&
-      op.path !== '.' &&
-      !op.path.includes('[') &&
-      !group.some((other) => op.path.startsWith(`${other.path}.`)),
+    ({ operation, path }) =>
+      STILL.has(operation) && path !== '.' && !path.includes('[') && !isBelow(written, path),
   )
+}
+
+/** Whether a path leads on from one of the others. */
+function isBelow(others: ReadonlySet<string>, path: string): boolean {
+  for (let dot = path.indexOf('.'); dot > 0; dot = path.indexOf('.', dot + 1))
+    if (others.has(path.slice(0, dot))) return true
+  return false
 }

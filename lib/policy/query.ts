@@ -1,14 +1,14 @@
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
+import { LOGIC, OPERATORS, queryTest } from '../model/matching.ts'
 import { nearest } from '../model/nearest.ts'
-import { OPERATORS, queryTest } from './matching.ts'
 
 /** A Mongo-style query; `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /** Operators that hold queries. */
-const NESTING: ReadonlySet<string> = new Set(['$and', '$or', '$nor', '$not', '$elemMatch'])
+const NESTING: ReadonlySet<string> = new Set([...LOGIC, '$not', '$elemMatch'])
 
 /** Operators that hold where a value is in an order to another one. */
 const ORDERING: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
@@ -44,7 +44,7 @@ function checkShape(value: unknown, where: string): void {
   if (!isPlain(value)) throw invalid(where, 'must be a query: an object such as { accountId: 1 }')
   for (const key of Object.keys(value)) {
     if (!key.startsWith('$')) continue
-    if (key === '$and' || key === '$or' || key === '$nor') {
+    if (LOGIC.has(key)) {
       const queries = value[key]
       if (!Array.isArray(queries) || queries.length === 0) {
         throw invalid(where, `has a ${key} that is not a list of queries`)
@@ -58,7 +58,7 @@ function checkShape(value: unknown, where: string): void {
 
 /** What was probably meant by an operator where there can be none for a field's values. */
 function meantBy(key: string): string {
-  const near = nearest(key, ['$and', '$or', '$nor'])
+  const near = nearest(key, LOGIC)
   if (near !== undefined) return `; ${near} was perhaps meant`
   return OPERATORS.includes(key) ? `: write { field: { ${key}: ... } }` : ''
 }

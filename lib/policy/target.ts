@@ -1,6 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
 import { canonical } from '../model/json.ts'
-import { isPathName, parsePath } from '../model/path.ts'
+import { checkKeys, isPathName, parsePath } from '../model/path.ts'
 import { below, isFields, type Manifest, own } from './fields.ts'
 
 /** A path and, where the source knows them, its keys: see `Operation.keys`. */
@@ -53,6 +53,7 @@ export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
     })
     return { steps, exact: true }
   }
+  checkKeys(place.keys)
   const steps = place.keys.map((key): Step => {
     return { kind: typeof key === 'number' ? 'position' : 'name', name: String(key) }
   })

@@ -1,6 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
 import type { Operation } from '../model/operation.ts'
-import { parsePath } from '../model/path.ts'
+import { checkKeys, parsePath } from '../model/path.ts'
 import { fieldsOf, matcher, type Query } from './query.ts'
 
 /**
@@ -67,6 +67,7 @@ export class UpdateMatcher {
 
 /** The field at the top of the document that a path leads into; undefined where it is the document itself. */
 export function firstOf(path: string, keys?: Operation['keys']): string | undefined {
+  if (keys) checkKeys(keys)
   const [first] = keys ?? parsePath(path)
   return first === undefined || typeof first === 'object' ? undefined : String(first)
 }

@@ -18,6 +18,7 @@ export const EVENTS = [
   'ping',
 ] as const
 
+/** Names an event on the wire. */
 export type EventName = (typeof EVENTS)[number]
 
 /** An operation as it is sent: `{ operation, id, path, data?, at? }`. */

@@ -1,19 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../errors.ts'
-import type { Json } from '../model/document.ts'
 import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
+import { AdmissionControl } from './auth/admission-control.ts'
 import type { Admitted, Granted } from './auth/admitted.ts'
-import { type Predicate, Revocations } from './auth/revocations.ts'
+import type { Predicate } from './auth/revocations.ts'
 import { BroadcastGroups } from './delivery/broadcast-group.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
-import { eventReceiver, type Receiver } from './delivery/receiver.ts'
+import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
 import { ReceiverSink } from './delivery/sink.ts'
 import { SnapshotReadings } from './delivery/snapshot-readings.ts'
 import { IdLines } from './feed/frame.ts'
@@ -26,10 +25,13 @@ import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
+import { Handshakes } from './sessions/handshakes.ts'
+import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { Streams } from './sessions/streams.ts'
 import type { Stats } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
+import { Faults } from './support/faults.ts'
 import { Upkeep } from './upkeep.ts'
 import { CatchUps } from './view/catch-up.ts'
 
@@ -40,6 +42,10 @@ export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server
 export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
+  /** @internal Bounds what strangers may ask for. */
+  readonly control: AdmissionControl
+  /** @internal Reports what clients cause, as often as they like. */
+  readonly faults: Faults
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
   readonly #sources: Sources
@@ -47,6 +53,8 @@ export class Server<Identity = AnyIdentity> {
   readonly #following: Dependencies
   readonly #views: Views
   readonly #streams: Streams
+  readonly #handshakes: Handshakes
+  readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
   readonly #upkeep: Upkeep
@@ -56,8 +64,9 @@ export class Server<Identity = AnyIdentity> {
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError), onDebug: guarded(resolved.onDebug) }
-    const { onError, onDebug, replay, maxBufferedBytes, retry } = this.options
-    const failed = (error: unknown, source: string) => onError(asError(error, source))
+    const { onError, onDebug, replay, maxBufferedBytes, retry, limits } = this.options
+    this.faults = new Faults(onError)
+    const failed = (error: unknown, source: string) => this.faults.pass(asError(error, source))
     this.#log = new Log(replay)
     const host = {
       log: this.#log,
@@ -65,19 +74,30 @@ export class Server<Identity = AnyIdentity> {
       point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
       onError: failed,
       onDebug,
+      limits,
     }
     const { dataSources, cacheConfig, dependsOn } = resolved
     const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
+    this.control = new AdmissionControl(limits, resolved.maxConnections, this.faults)
+    const ofClients = { ...this.options, onError: (error: Error) => this.faults.report(error) }
     this.#sources = new Sources(dataSources, host, links)
     checkSetup(this.options, new Warnings(this.options))
     const watches = new LiveQueries(this.#log, (error) => failed(error, 'relations'))
-    this.#following = new Dependencies(this.#sources, watches, dependsOn, (error) =>
-      failed(error, 'dependsOn'),
+    this.#following = new Dependencies(
+      this.#sources,
+      watches,
+      dependsOn,
+      (error) => failed(error, 'dependsOn'),
+      limits.relationValues,
     )
-    this.#admissions = new Admissions(this.options, this.#sources, this.#following)
-    this.#views = new Views(this.#sources, this.#log, failed)
-    const renewal = (error: unknown) => failed(error, 'renewal')
-    this.#streams = new Streams(this.#admissions, this.#views, renewal, this.#following)
+    this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
+    this.#views = new Views(this.#sources, this.#log, failed, limits)
+    const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
+    this.#identities = new IdentityStreams(limits, this.faults)
+    this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
+    this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, () =>
+      this.#refuseWhenFull(),
+    )
     this.#upkeep = new Upkeep({
       interval: this.options.heartbeat,
       rest: replay.ms + 1,
@@ -106,7 +126,12 @@ export class Server<Identity = AnyIdentity> {
       host: this.#host,
       context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
       retry: Buffer.from(`retry: ${retry}\n\n`),
-      onLeft: () => this.#streams.size === 0 && this.#upkeep.rest(),
+      identities: this.#identities,
+      streamMs: limits.streamMs,
+      onLeft: ({ endsAt, address }) => {
+        if (endsAt !== undefined) this.control.streamEnded(address)
+        if (this.#streams.size === 0) this.#upkeep.rest()
+      },
     })
   }
 
@@ -121,10 +146,10 @@ export class Server<Identity = AnyIdentity> {
   /**
    * Connects a client of this process: `identityLookup` is run for the identity (with no request), then `receiver(name, data, id)` is called
    * for each event, as a browser would get it. `done(error?)` tells whether the identity was taken, as the promise does.
-   *
    * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
+    checkReceiver(receiver, done)
     try {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
@@ -163,38 +188,9 @@ export class Server<Identity = AnyIdentity> {
     return this.#closing !== undefined
   }
 
-  /**
-   * @internal The answer to a handshake.
-   * @param browser the value of the browser cookie; undefined where no ticket is wanted
-   * @param at when the request came
-   */
-  async grant(
-    given: Json,
-    request: IncomingMessage | undefined,
-    token: string | undefined,
-    browser?: string,
-    at = Revocations.now(),
-  ): Promise<Granted> {
-    const before = await this.#admissions.previous(token)
-    // A client that has a stream here needs no room for another one.
-    if (!before || !this.#streams.has(before.session)) this.#refuseWhenFull()
-    try {
-      const found = await this.#admissions.identify(given, request, before, at)
-      const live = this.#streams.present(found)
-      const admission = live ?? found
-      const { session, expiresAt } = admission
-      return {
-        token: await this.#admissions.seal(admission),
-        session,
-        expiresAt,
-        live: live !== undefined,
-        ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
-      }
-    } catch (error) {
-      if (before && error instanceof ParticleError && error.code === 'UNAUTHORIZED')
-        this.#streams.refuse(before.session, at)
-      throw error
-    }
+  /** @internal Answers a handshake: see {@link Handshakes.grant}. */
+  grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
+    return this.#handshakes.grant(...handshake)
   }
 
   /**
@@ -232,7 +228,15 @@ export class Server<Identity = AnyIdentity> {
     request: StreamRequest,
   ): Promise<(() => void) | undefined> {
     this.#refuseWhenFull()
-    return this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+    const { address } = request.origin ?? {}
+    if (request.origin) this.control.stream(address)
+    let close: (() => void) | undefined
+    try {
+      close = await this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+      return close
+    } finally {
+      if (!close && request.origin) this.control.streamEnded(address)
+    }
   }
 
   #open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {

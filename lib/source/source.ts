@@ -47,8 +47,10 @@ interface WholeChange<Kind> {
   transaction?: string
 }
 
+/** Reports that a whole collection is empty now (`clear`), or must be read again (`reload`). */
 export type CollectionChange = WholeChange<'clear'> | WholeChange<'reload'>
 
+/** Reports a change as an adapter's stream carries it: of one document, or of a whole collection. */
 export type Change = DocumentChange | CollectionChange
 
 /**

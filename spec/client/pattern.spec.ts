@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import { matcher, parsePattern, unmatched } from '../../lib/client/pattern.ts'
+import { parsePattern, touchTest, unmatched } from '../../lib/client/pattern.ts'
 import type { DocumentOperation } from '../../lib/model/operation.ts'
 
 const touches = (pattern: string, path?: string, more: Partial<DocumentOperation> = {}) =>
-  matcher(
+  touchTest(
     'users',
     path === undefined ? undefined : [{ operation: 'set', id: 1, path, data: 1, ...more }],
   )(parsePattern(pattern))

@@ -1,6 +1,10 @@
 import { expect } from 'chai'
 import type { Document, Id } from '../../lib/model/document.ts'
+import { Server } from '../../lib/server/index.ts'
 import type { Adapter, Change } from '../../lib/source/source.ts'
+import { ReadAhead } from '../support/ahead.ts'
+import { until } from '../support/local.ts'
+import { Visitor } from '../support/visitor.ts'
 import { expectSame, idOf, pause, Recorder } from './recorder.ts'
 
 /** A collection as the driver of any source offers it, as far as the contract writes to it. */
@@ -26,6 +30,8 @@ export interface Harness {
    * writes of a document may be told as one.
    */
   retells?: boolean
+  /** Whether it tells a replacement as an update, by what differs. */
+  compares?: boolean
   /** Ends what `make` began. */
   close(): Promise<void>
 }
@@ -54,6 +60,7 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
     let harness: Harness
     let users: Writer
     const open: Recorder[] = []
+    const servers: Server[] = []
 
     beforeEach(async () => {
       harness = await make()
@@ -62,6 +69,7 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
 
     afterEach(async () => {
       for (const recorder of open.splice(0)) await recorder.close()
+      await Promise.all(servers.splice(0).map((server) => server.disconnect()))
       await harness.close()
     })
 
@@ -198,7 +206,7 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
             kindOf('insert'),
             kindOf('insert'),
             'update',
-            kindOf('replace'),
+            harness.compares ? 'update' : kindOf('replace'),
             kindOf('delete'),
             kindOf('insert'),
           ])
@@ -398,6 +406,64 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
           await recorder.until(1)
           expect(recorder.told.map((change) => ('id' in change ? change.id : null))).to.deep.equal([2])
           expect(harness.adapter.compare(position, recorder.position)).to.satisfy(Number.isNaN)
+        })
+      }
+    })
+
+    describe('a source that reads ahead of what it has told', () => {
+      for (const [kind, options] of Object.entries({
+        'a view': {},
+        // What has no queries has no order either.
+        ...(selects ? { 'a sorted and limited view': { sort: { rank: 1 }, limit: 3 } as const } : {}),
+      } as const)) {
+        const setUp = async () => {
+          for (const rank of [1, 2, 3, 4, 5]) await users.insertOne({ _id: rank, rank })
+          const adapter = new ReadAhead(harness.adapter)
+          const server = new Server({
+            // No snapshot is kept at hand past a change: whoever comes then has the source read again.
+            replay: { bytes: 0 },
+            dataSources: {
+              users: {
+                manifest: true,
+                collection: { adapter, collectionName: selects ? USERS : '' },
+                ...options,
+              },
+            },
+          })
+          servers.push(server)
+          const open = await new Visitor().come(server)
+          await users.updateOne({ _id: 1 }, { $set: { used: 'up' } })
+          await until(() => open.text.includes('up'), 'the snapshot at hand is used up')
+          adapter.vanish(2, 4)
+          return { adapter, server, open }
+        }
+        const deleteBoth = async () => {
+          for (const _id of [2, 4]) await users.deleteOne({ _id })
+        }
+        const settle = async (...visitors: Visitor[]) => {
+          const shown = ({ ids, ready }: Visitor) => ready && String(ids.toSorted()) === '1,3,5'
+          await until(() => visitors.every(shown), 'all hold what is left')
+        }
+
+        it(`leaves no document with those who have ${kind} open when others have it read again`, async () => {
+          const { adapter, server, open } = await setUp()
+          const late = await new Visitor().come(server)
+          await deleteBoth()
+          adapter.appear(2, 4)
+          await settle(open, late)
+          await users.insertOne({ _id: 2, rank: 2 })
+          await until(() => [open, late].every(({ ids }) => ids.includes(2)), 'all hold the new one')
+        })
+
+        it(`leaves none in ${kind} where what it had to tell is lost`, async () => {
+          const { adapter, server, open } = await setUp()
+          const late = await new Visitor().come(server)
+          adapter.mute()
+          await deleteBoth()
+          await until(() => adapter.isBehind, 'the deletes')
+          adapter.appear(2, 4)
+          adapter.lose()
+          await settle(open, late)
         })
       }
     })

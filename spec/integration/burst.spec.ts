@@ -149,7 +149,7 @@ describe('A write of many documents', () => {
       const page = await browser.newPage()
       try {
         await page.goto(listening.url)
-        await page.waitForFunction('ready === true')
+        await page.waitForFunction('window.ready === true')
         for (let n = 1; n <= 5; n++) {
           for (let _id = 0; _id < COUNT; _id++) await users.updateOne({ _id }, { $set: { n } })
           await new Promise((resolve) => setImmediate(resolve))

@@ -2,26 +2,18 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Model } from '../../lib/model/document.ts'
-import { matcher } from '../../lib/policy/criteria.ts'
-import { parseManifest } from '../../lib/policy/manifest.ts'
-import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
 import { Connection } from '../../lib/server/delivery/connection.ts'
-import { Flusher } from '../../lib/server/delivery/flusher.ts'
-import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
+import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
 import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../lib/server/delivery/resume.ts'
-import type { Sink } from '../../lib/server/delivery/sink.ts'
-import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
-import { Feed } from '../../lib/server/feed/feed.ts'
-import { IdLines } from '../../lib/server/feed/frame.ts'
-import { Log } from '../../lib/server/feed/log.ts'
+import type { Feed } from '../../lib/server/feed/feed.ts'
 import { yieldToEventLoop } from '../../lib/server/support/scheduling.ts'
-import { CatchUps } from '../../lib/server/view/catch-up.ts'
-import { View } from '../../lib/server/view/view.ts'
+import type { View } from '../../lib/server/view/view.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
-import { PLAIN } from '../support/positions.ts'
+import { connectionHost, feedOf, type TestFeed, viewOf } from '../support/feed.ts'
+import { StoppingSink } from '../support/sinks.ts'
 
 interface Seen {
   name: string
@@ -31,36 +23,18 @@ interface Seen {
 }
 
 /** A client's end of a stream: it notes what it reads. */
-class End implements Sink {
+class End extends StoppingSink {
   readonly seen: Seen[] = []
-  stopped = false
   gone = false
-  readonly #socket: string[] = []
-  readonly #listeners: (() => void)[] = []
-
-  write(bytes: Buffer): boolean {
-    this.#socket.push(bytes.toString())
-    if (!this.stopped) this.read()
-    return !this.stopped
-  }
-  buffered(): number {
-    return this.#socket.join('').length
-  }
-  onDrain(listener: () => void): void {
-    if (this.buffered() === 0) setImmediate(listener)
-    else this.#listeners.push(listener)
-  }
-  end(): void {}
-  read(): void {
-    for (const text of this.#socket.splice(0)) if (!this.gone) this.#receive(text)
-    for (const listener of this.#listeners.splice(0)) listener()
-  }
-  readonly #receive = eventReceiver(
+  readonly #read = eventReceiver(
     (name, data, id) => this.seen.push({ name, data: structuredClone(data), id }),
     (error) => {
       throw error
     },
   )
+  protected readonly receive = (text: string) => {
+    if (!this.gone) this.#read(text)
+  }
 }
 
 const QUERIES: Record<string, Query> = { a: { team: 'a' }, b: { team: 'b' }, c: { n: { $gte: 2 } }, all: {} }
@@ -92,32 +66,24 @@ class World {
   readonly adapter = new CountingAdapter(this.store)
   readonly users = this.store.collection('users')
   readonly states = new Set<string>()
-  readonly errors: unknown[] = []
+  readonly errors: Error[]
   readonly #views = new Map<string, View>()
-  readonly #host
+  readonly #host: ConnectionHost
+  readonly #place: TestFeed
   readonly feed: Feed
   #serial = 100
   peers: { rights: string; before: Seen[]; end: End; connection: Connection }[] = []
 
   constructor(bytes: number, delay: () => number) {
-    const log = new Log({ bytes, ms: 1e6 })
-    const onError = (error: unknown) => void this.errors.push(error)
-    const place = { log, adapters: () => [], onError, onDebug: () => {} }
-    this.feed = new Feed(this.adapter, { ...place, point: (at) => `id${at}` }, 0)
-    const flusher = new Flusher()
-    const ids = new IdLines(PLAIN)
-    this.#host = {
-      ...{ log, onError, maxBufferedBytes: 1500 },
-      ...{
-        flusher,
-        ids,
-        groups: new BroadcastGroups(flusher, ids),
-        catchUps: new CatchUps(log),
-        readings: new SnapshotReadings(new CurrentSnapshots(log), 1500),
-      },
-      point: () => `id${log.head}`,
-      left: (view: View) => this.#left(view, delay() % 2 === 0),
-    }
+    this.#place = feedOf(this.adapter, { bytes, point: (at) => `id${at}` })
+    const { log, feed, errors } = this.#place
+    this.feed = feed
+    this.errors = errors
+    this.#host = connectionHost(log, {
+      maxBufferedBytes: 1500,
+      left: (view) => this.#left(view, delay() % 2 === 0),
+      onError: (error) => errors.push(error as Error),
+    })
     this.adapter.gate = async () => {
       for (let turns = delay(); turns > 0; turns--) await yieldToEventLoop()
     }
@@ -226,16 +192,7 @@ class World {
     ].map(([root = '', name = '']) => {
       const key = `${root} ${name}`
       const query = QUERIES[name] ?? {}
-      const spec = {
-        key,
-        root,
-        manifest: parseManifest(true, 'manifest'),
-        feed: this.feed,
-        collection: 'users',
-      }
-      const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
-      const view =
-        this.#views.get(key) ?? new View({ ...spec, query, matches }, this.#host.log, this.#host.onError)
+      const view = this.#views.get(key) ?? viewOf(this.#place, { key, root, query })
       this.#views.set(key, view)
       return view
     })

@@ -1,3 +1,4 @@
+import { inMemoryReadAhead } from '../law/ahead.ts'
 import { inMemory } from '../law/setting.ts'
 import { itHolds } from '../law/trial.ts'
 
@@ -18,5 +19,12 @@ describe('The law of Particle', () => {
       'reset: rights-changed',
       'revoked',
     ],
+  })
+
+  itHolds('holds on a source that reads ahead of what it has told', () => inMemoryReadAhead, {
+    runs: 60,
+    seed: 7,
+    limit: 240_000,
+    happened: ['states shown', 'quiet points', 'resumed here', 'histories lost'],
   })
 })

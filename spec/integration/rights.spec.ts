@@ -125,25 +125,25 @@ describe('Rights that change in mid-stream', () => {
     })
 
     it('refuses a stream whose identity was being looked up anew, and looks it up again where rights were refreshed', async () => {
-      const { token } = await handshake('ann')
-      const answers: ((user: unknown) => void)[] = []
-      lookup = () => new Promise((resolve) => answers.push(resolve))
+      const [ann, ben] = [await handshake('ann'), await handshake('ben')]
+      const answers = new Map<string, (user: unknown) => void>()
+      lookup = (name) => new Promise((resolve) => answers.set(name, resolve))
       await server.refresh()
-      // One after the other, so that the answers' order is that of the streams.
-      const first = open(token)
-      await until(() => answers.length === 1)
-      const second = open(token)
-      await until(() => answers.length === 2)
-      await server.refresh()
-      for (const answer of answers.splice(0)) answer({ team: 'a' })
-      await until(() => answers.length === 2)
-      answers[0]?.({ team: 'c' })
+      const [first, second] = [open(ann.token), open(ben.token)]
+      await until(() => answers.size === 2)
+      const refreshed = server.refresh()
+      const outdated = [...answers.values()]
+      answers.clear()
+      for (const answer of outdated) answer({ team: 'a' })
+      await until(() => answers.size === 2)
+      answers.get('ann')?.({ team: 'c' })
       const stream = await first
       await until(() => stream.names().includes('ready'))
       expect(stream.of('payload').find(({ data }) => data.root === 'cards')?.data.data[0]._id).to.equal(4)
       server.revoke(() => true)
-      answers[1]?.({ team: 'a' })
+      answers.get('ben')?.({ team: 'b' })
       expect((await second).status).to.equal(401)
+      await refreshed
     })
 
     it('keeps the client away: it does not come back by itself', async () => {

@@ -3,6 +3,7 @@ import type { Clock, Sink, Transport } from '../../lib/client/transport.ts'
 import { ParticleError } from '../../lib/errors.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Line } from './line.ts'
+import { NetworkError } from './node.ts'
 import { Participant, type Surroundings } from './participant.ts'
 
 const HEARTBEAT = 15_000
@@ -48,9 +49,9 @@ export class RealClient extends Participant implements Transport {
         notify: 'event',
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
-          // A source may be out of reach, and the people's rights change.
-          if (!['SOURCE_FAILED', 'UNAUTHORIZED'].includes(error.code))
-            world.fault(`${name} met an error: ${error.stack}`)
+          // A source or a node may be out of reach for many tries, and the people's rights change.
+          const expected = ['SOURCE_FAILED', 'UNAUTHORIZED'].includes(error.code) || isOutage(error)
+          if (!expected) world.fault(`${name} met an error: ${error.stack}`)
         },
       },
       { transport: this, clock: this.#clock, random: () => 0.5 },
@@ -115,13 +116,13 @@ export class RealClient extends Participant implements Transport {
   open(position: string, sink: Sink): () => void {
     const line = new Line({
       opened: () => sink.opened(),
-      lost: () => sink.lost(new ParticleError('UNAVAILABLE', 'The line is cut.')),
+      lost: () => sink.lost(outage(new NetworkError('The line is cut.'))),
       event: (name, data, id) => {
         this.heard(name, data, id)
         sink.event(name, data, id ?? '')
       },
     })
-    this.#lost = () => sink.lost(new ParticleError('UNAVAILABLE', 'The line is gone.'))
+    this.#lost = () => sink.lost(outage(new NetworkError('The line is gone.')))
     this.connect(this.#token, position, line).catch((error) => {
       const known = heardOf(error)
       sink.lost(known.code === 'UNAUTHORIZED' ? { error: known, type: 'unauthorized' } : known)
@@ -145,5 +146,15 @@ export class RealClient extends Participant implements Transport {
 /** What a client hears of an error of the node: the refusal, or that the node is away. */
 function heardOf(error: unknown): ParticleError {
   if (error instanceof ParticleError && error.code === 'UNAUTHORIZED') return error
-  return new ParticleError('UNAVAILABLE', String(error))
+  return outage(error)
+}
+
+/** What a client hears where the network or the node is to blame; the world has judged the cause already. */
+function outage(cause: unknown): ParticleError {
+  return new ParticleError('UNAVAILABLE', String(cause), { cause })
+}
+
+/** Whether an error is one of {@link outage}: those that a client makes by itself have no cause. */
+function isOutage({ code, cause }: ParticleError): boolean {
+  return code === 'UNAVAILABLE' && cause !== undefined
 }

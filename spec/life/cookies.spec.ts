@@ -55,7 +55,8 @@ for (const [name, preferences] of BROWSERS)
 
     async function start(options: AppOptions): Promise<App> {
       const app = await startApp(options)
-      closers.push(() => app.stop())
+      // The browser lives on, with the connections that it opened in advance.
+      closers.push(() => app.stop('disconnect', 100))
       return app
     }
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import { condition, matcher } from '../../lib/model/condition.ts'
+import { pullTest } from '../../lib/model/condition.ts'
 import type { Json } from '../../lib/model/document.ts'
 import type { JsonObject } from '../../lib/model/json.ts'
 import { refusal } from './refusal.ts'
 
-describe('condition', () => {
+describe('A condition of a pull', () => {
   const rows: [JsonObject, Json[], Json[]][] = [
     [{ $eq: 3 }, [3, [1, 3]], [4, '3', null]],
     [{ $ne: 3 }, [4, '3', null], [3, [3]]],
@@ -29,7 +29,7 @@ describe('condition', () => {
   ]
   for (const [operators, met, unmet] of rows) {
     it(`tells what meets ${JSON.stringify(operators)}`, () => {
-      const test = condition(operators)
+      const test = pullTest(operators)
       for (const value of met) expect(test(value), JSON.stringify(value)).to.equal(true)
       for (const value of unmet) expect(test(value), JSON.stringify(value)).to.equal(false)
     })
@@ -50,12 +50,12 @@ describe('condition', () => {
   ]
   for (const operators of bad) {
     it(`refuses ${JSON.stringify(operators)}`, () => {
-      expect(refusal(() => condition(operators))).to.equal('INVALID_OPERATION')
+      expect(refusal(() => pullTest(operators))).to.equal('INVALID_OPERATION')
     })
   }
 })
 
-describe('matcher', () => {
+describe('A query of a pull', () => {
   const rows: [JsonObject, Json[], Json[]][] = [
     [{}, [{}, { a: 1 }], [1, null, []]],
     [{ a: 1, b: 'x' }, [{ b: 'x', a: 1, c: 0 }], [{ a: 1 }, 1]],
@@ -77,7 +77,7 @@ describe('matcher', () => {
   ]
   for (const [query, met, unmet] of rows) {
     it(`tells what meets ${JSON.stringify(query)}`, () => {
-      const test = matcher(query)
+      const test = pullTest(query)
       for (const value of met) expect(test(value), JSON.stringify(value)).to.equal(true)
       for (const value of unmet) expect(test(value), JSON.stringify(value)).to.equal(false)
     })
@@ -85,7 +85,7 @@ describe('matcher', () => {
 
   it('refuses operators that are unknown', () => {
     for (const query of [{ $where: '1' }, { a: { $near: 1 } }, { $or: 1 }]) {
-      expect(refusal(() => matcher(query as JsonObject))).to.equal('INVALID_OPERATION')
+      expect(refusal(() => pullTest(query as JsonObject))).to.equal('INVALID_OPERATION')
     }
   })
 })

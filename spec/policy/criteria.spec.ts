@@ -238,6 +238,11 @@ describe('resolveCriteria', () => {
       referencesIn({ a: '@a.b', $or: [{ b: { $in: ['@c', '@@no'] } }, { c: '@d|x.y>z.w' }] }),
     ).to.deep.equal(['a.b', 'c', 'd'])
     expect(referencesIn({ _id: related('@userId').through('links', 'a', 'b') })).to.deep.equal(['userId'])
+    // A driver's collection holds its database, which holds itself.
+    const links: Record<string, unknown> = { collectionName: 'links' }
+    links.adapter = { open() {}, links }
+    const relation = related('@userId').through(links as never, 'a', 'b')
+    expect(failure(() => parseCriteria({ _id: relation }, 'c')).message).to.include('follows a relation')
     expect(referencesIn(() => ({ a: '@a' }))).to.deep.equal([])
   })
 })

@@ -7,6 +7,7 @@ import type {
   ChangeListener,
   CollectionHandle,
   DocumentChange,
+  ReadOptions,
 } from '../../lib/source/source.ts'
 
 /**
@@ -94,5 +95,107 @@ export class AheadSource implements Adapter {
     this.#history.push(change)
     const changes: Change[] = [change]
     for (const listener of [...this.#listeners]) listener.changes(changes, change.position)
+  }
+}
+
+/**
+ * Any source, made to read ahead of what it tells: documents vanish from its readings before they are deleted.
+ * Whoever deletes them then says so by {@link ReadAhead.appear}.
+ */
+export class ReadAhead implements Adapter {
+  readonly name: string
+  declare readonly store?: string
+  declare readonly past?: (milliseconds: number) => Promise<string>
+  declare readonly lookup?: NonNullable<Adapter['lookup']>
+  readonly compare: Adapter['compare']
+  readonly #inner: Adapter
+  readonly #vanished = new Set<string>()
+  readonly #listeners = new Set<ChangeListener>()
+  /** The position of what was not told, where something is to be lost. */
+  #untold: string | undefined
+  #loses = false
+
+  /** @param store where given, the only one that its positions hold for */
+  constructor(inner: Adapter, store = inner.store) {
+    this.#inner = inner
+    this.name = inner.name
+    this.compare = (a, b) => inner.compare(a, b)
+    if (store !== undefined) this.store = store
+    if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
+    const { lookup } = inner
+    if (lookup)
+      this.lookup = async (collection, ids) => {
+        const answer = await lookup.call(inner, collection, ids)
+        return Array.isArray(answer)
+          ? this.#left(answer)
+          : { ...answer, documents: this.#left(answer.documents) }
+      }
+  }
+
+  /** Takes documents out of all readings. */
+  vanish(...ids: Id[]): void {
+    for (const id of ids) this.#vanished.add(idKey(id))
+  }
+
+  /** Ends it: by now the documents are deleted. */
+  appear(...ids: Id[]): void {
+    for (const id of ids) this.#vanished.delete(idKey(id))
+  }
+
+  /** Those of some documents that have not vanished. */
+  #left<T extends Document>(documents: readonly T[]): T[] {
+    return documents.filter(({ _id }) => !this.#vanished.has(idKey(_id ?? null)))
+  }
+
+  /** Tells nothing from now on, so that it can be lost. */
+  mute(): void {
+    this.#loses = true
+  }
+
+  /** Whether there is something to lose. */
+  get isBehind(): boolean {
+    return this.#untold !== undefined
+  }
+
+  /** Loses what was not told. */
+  lose(): void {
+    for (const listener of [...this.#listeners]) listener.lost('history-lost', this.#untold ?? '')
+    this.#loses = false
+    this.#untold = undefined
+  }
+
+  async open(listener: ChangeListener, from?: string) {
+    this.#listeners.add(listener)
+    const changes = (all: readonly Change[], position: string) => {
+      if (this.#loses) this.#untold = position
+      else listener.changes(all, position)
+    }
+    const subscription = await this.#inner.open(
+      {
+        changes,
+        progress: (position) => {
+          if (!this.#loses) listener.progress(position)
+        },
+        lost: (reason, position) => listener.lost(reason, position),
+        error: (error) => listener.error(error),
+      },
+      from,
+    )
+    const close = async () => {
+      this.#listeners.delete(listener)
+      await subscription.close()
+    }
+    return { ...subscription, position: subscription.position, close }
+  }
+
+  async read(
+    collection: string,
+    query: Query,
+    each: (documents: Document[]) => void | Promise<void>,
+    options?: ReadOptions,
+  ) {
+    // Among the first of an order may be some that have vanished.
+    const first = this.#vanished.size > 0 ? undefined : options
+    return await this.#inner.read(collection, query, (batch) => each(this.#left(batch)), first)
   }
 }

@@ -52,7 +52,7 @@ export class Admissions {
   readonly #following: Dependencies | undefined
 
   constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
-    const { secret, sessionTtl, identityLookup, onError, maxConnections } = options
+    const { secret, sessionTtl, identityLookup, onError, limits } = options
     this.#ttl = sessionTtl
     this.#sources = sources
     this.#following = following
@@ -61,7 +61,7 @@ export class Admissions {
     this.#tickets = new Tickets(secret, scope)
     this.#warnings = new Warnings(options)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
-    this.#identification = new Identification(identityLookup, onError, maxConnections)
+    this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
     this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
   }

@@ -8,9 +8,6 @@ import { missingMiddleware } from '../hints/identity-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 
-/** How many handshakes may wait for `identityLookup` at once. */
-const MAX_PENDING = 10_000
-
 /**
  * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
  */
@@ -21,15 +18,15 @@ const MAX_FOUND = 200_000
 export class Identification {
   readonly #lookup: IdentityLookup | undefined
   readonly #onError: (error: Error) => void
-  readonly #most: number
+  readonly #values: number
   readonly #warnings: Warnings
-  #pending = 0
 
-  constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, maxConnections: number) {
+  /** @param values bounds the fields and elements of what is found */
+  constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, values: number) {
     this.#lookup = lookup
     this.#onError = onError
     this.#warnings = new Warnings({ onError, onDebug: () => {} })
-    this.#most = Math.min(MAX_PENDING, maxConnections)
+    this.#values = values
   }
 
   /** Whether clients must present themselves. */
@@ -49,17 +46,13 @@ export class Identification {
 
   /**
    * What the application knows of a client.
-   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed, `TOO_MANY_HANDSHAKES`
-   *   when too many wait.
+   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed or found too much.
    */
   async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
     const lookup = this.#lookup
     if (!lookup) return {}
     if (JSON.stringify(given).length > MAX_PRESENTED)
       throw new ParticleError('BODY_TOO_LARGE', `The identity is over ${MAX_PRESENTED} characters`)
-    if (this.#pending >= this.#most)
-      throw new ParticleError('TOO_MANY_HANDSHAKES', 'Too many handshakes wait at once; try again later')
-    this.#pending++
     let found: unknown
     try {
       found = await callback('identityLookup', lookup, (done) => [given, done, request], {
@@ -75,8 +68,6 @@ export class Identification {
       const { code, message } = error as ParticleError
       this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
-    } finally {
-      this.#pending--
     }
     if (found === undefined || found === null || found === false) {
       const hint = missingMiddleware(lookup, request)
@@ -102,9 +93,9 @@ export class Identification {
     let mistake: string | undefined
     try {
       const identity = toJson(found)
-      const excess = excessOf(identity, ANSWER_BOUNDS)
+      const excess = excessOf(identity, { ...ANSWER_BOUNDS, keys: this.#values })
       if (!excess) return identity
-      mistake = `that ${excess}: answer what the sources need alone`
+      mistake = `that ${excess}: answer what the sources need alone, let a relation find the rest, or raise limits.identityValues`
     } catch (error) {
       cause = error
       mistake = `that is no JSON: ${error instanceof Error ? error.message : String(error)}`

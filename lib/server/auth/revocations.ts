@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { requireFunction } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { Claims } from '../tokens/token.ts'
 
@@ -79,10 +80,12 @@ export class Revocations {
   }
 
   revoke(predicate: Predicate, reason: string): void {
+    requireFunction('revoke(predicate, reason): predicate', predicate)
     this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason })
   }
 
   refresh(predicate: Predicate): void {
+    requireFunction('refresh(predicate): predicate', predicate)
     this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason: undefined })
     const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
     const [oldest] = refreshes

@@ -10,6 +10,7 @@ import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, type Root, rootOf } from './connection-host.ts'
+import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
 import { type Replaying, type ResumeStrategy, replay, strategyOf } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
@@ -120,10 +121,9 @@ export class Connection implements Viewer, Receiver, Member {
     else this.#load(root, reason)
   }
 
-  failed(view: View): void {
+  failed(view: View, error?: unknown): void {
     if (this.#closed || this.#stalled || !this.#begun) return
-    const message = `The source of ${view.root} can't be followed at present`
-    this.send({ event: 'error', data: { root: view.root, code: 'SOURCE_FAILED', message } })
+    this.send(failureEvent(view.root, error))
   }
 
   /** The client's rights are others now: nothing of a view that it has no more is sent from here on, and each such root becomes what it may see. */
@@ -240,7 +240,7 @@ export class Connection implements Viewer, Receiver, Member {
     await retryUntil(attempt, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
-      this.failed(root.view)
+      this.failed(root.view, error)
     })
   }
 

@@ -1,5 +1,13 @@
+import { requireFunction } from '../../model/unknown.ts'
+
 /** What `server.register` calls for each event: its name, its data, and the position it carries. */
 export type Receiver = (name: string, data: object, id?: string) => void
+
+/** Refuses what can't be called, before a stream is opened for it. @throws ParticleError `INVALID_OPTION` */
+export function checkReceiver(receiver: unknown, done: unknown): void {
+  requireFunction('register(identity, receiver, done): receiver', receiver)
+  if (done !== undefined) requireFunction('register(identity, receiver, done): done', done)
+}
 
 /** Reads the text of a stream that this process wrote itself, and hands its events to a receiver. */
 export function eventReceiver(receiver: Receiver, onError: (error: Error) => void): (text: string) => void {

@@ -144,6 +144,8 @@ async function locate(
       Number.isNaN(feed.adapter.compare(position, position))
     )
       return
+    // Nobody would let go of the source again: the client has left the view, or got other rights, meanwhile.
+    if (view.viewers.size === 0) return
     await view.open()
     // A reset would have to wait for the same.
     await feed.present()

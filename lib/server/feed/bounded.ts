@@ -11,8 +11,13 @@ const MAX_TOLD = 1_000
 /**
  * An adapter of whose documents no field is nested too deep to be walked: such a field is hidden, as if no manifest listed it, and
  * that is told once for each field. What one document holds must neither keep newcomers from their snapshots nor end the stream.
+ * @param queryMs how long a query may take, in milliseconds: then it rejects with `SOURCE_FAILED`
  */
-export function bounded(adapter: Adapter, onError: (error: ParticleError) => void): Adapter {
+export function bounded(
+  adapter: Adapter,
+  onError: (error: ParticleError) => void,
+  queryMs = Number.POSITIVE_INFINITY,
+): Adapter {
   const told = new Set<string>()
   const tell = (collection: string, field: string) => {
     const place = JSON.stringify([collection, field])
@@ -40,9 +45,17 @@ export function bounded(adapter: Adapter, onError: (error: ParticleError) => voi
   const methods: Pick<Adapter, 'open' | 'read'> & Required<Pick<Adapter, 'lookup'>> = {
     open: (listener, from) => adapter.open(listening(listener), from),
     read: (collection, query, each, options) =>
-      adapter.read(collection, query, (documents) => each(documentsOf(collection, documents)), options),
+      inTime(collection, queryMs, (check) => {
+        const take = (documents: Document[]) => {
+          // Ends the reading of a source that goes on.
+          check()
+          return each(documentsOf(collection, documents))
+        }
+        return adapter.read(collection, query, take, options)
+      }),
     lookup: async (collection, ids) => {
-      const found = (await adapter.lookup?.(collection, ids)) ?? []
+      const look = async () => (await adapter.lookup?.(collection, ids)) ?? []
+      const found = await inTime(collection, queryMs, look)
       return Array.isArray(found)
         ? documentsOf(collection, found)
         : { ...found, documents: documentsOf(collection, found.documents) }
@@ -55,6 +68,39 @@ export function bounded(adapter: Adapter, onError: (error: ParticleError) => voi
       return Object.hasOwn(methods, key) ? methods[key as keyof typeof methods] : value.bind(target)
     },
   })
+}
+
+/**
+ * Runs a query, and rejects where it takes longer than `ms`.
+ * @param query is given a function that throws once that time is over
+ * @throws ParticleError `SOURCE_FAILED`
+ */
+async function inTime<T>(
+  collection: string,
+  ms: number,
+  query: (check: () => void) => Promise<T>,
+): Promise<T> {
+  if (ms === Number.POSITIVE_INFINITY) return query(() => {})
+  const late = new ParticleError(
+    'SOURCE_FAILED',
+    `A query of ${collection} took longer than ${ms} ms: add an index for its criteria, or raise limits.queryMs`,
+  )
+  let isLate = false
+  let timer: NodeJS.Timeout | undefined
+  const time = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true
+      reject(late)
+    }, ms).unref()
+  })
+  const check = () => {
+    if (isLate) throw late
+  }
+  try {
+    return await Promise.race([query(check), time])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** A document without the fields that are too deep; itself where there are none. */

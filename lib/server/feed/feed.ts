@@ -1,22 +1,19 @@
+import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
 import { withTimeout } from '../support/scheduling.ts'
-import { Batch, type Target } from './batch.ts'
+import { Batch } from './batch.ts'
 import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
 import type { Entry, Log } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { type Routed, Router } from './router.ts'
+import { Router } from './router.ts'
+import type { Subscriber } from './subscriber.ts'
 
-/** A view, as far as its feed routes changes to it. */
-export interface Subscriber extends Routed, Target {
-  readonly collection: string
-  /** Reports that changes are missing: what viewers hold must be compared with what there is now. */
-  lost(reason: string): void
-  /** Reports that the source can't be followed at present. */
-  failed(): void
-}
+/** Bounds what is read of a source: see `Limits`. */
+export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
 
 /** What a feed needs of its server. */
 export interface FeedHost {
@@ -29,6 +26,8 @@ export interface FeedHost {
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   onDebug(message: string): void
+  /** Default: no bounds. */
+  readonly limits?: FeedLimits
 }
 
 /** For how long a handshake waits for a source that isn't followed to say where it is. */
@@ -56,6 +55,8 @@ export class Feed {
   /** How far the source has come with what is in the log; undefined before it was first opened. */
   position: string | undefined
 
+  /** Bounds what is read of the source. */
+  readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
   readonly #collection: string
   readonly #routers = new Map<string, Router<Subscriber>>()
@@ -71,7 +72,9 @@ export class Feed {
 
   /** @param collection one of the adapter's collections, to ask where the source is */
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '') {
-    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name))
+    const { limits } = host
+    this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
+    this.limits = limits
     this.index = index
     this.#collection = collection
     this.#host = host
@@ -305,6 +308,8 @@ export class Feed {
 
   #failed(error: unknown): void {
     this.#host.onError(error, this.adapter.name)
+    // A warning is for the operator alone.
+    if (error instanceof ParticleError && error.code === 'MISCONFIGURED') return
     for (const view of this.#users) view.failed()
   }
 }

@@ -1,4 +1,4 @@
-import { applyToCopy } from '../../model/apply.ts'
+import { applyAll } from '../../model/apply.ts'
 import { diff } from '../../model/diff.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
@@ -63,7 +63,7 @@ function documentOf(first: DocumentChange, second: DocumentChange): Document | u
   const between = documentAfter(first)
   const told = documentAfter(second)
   if (told || !between) return told
-  return second.operations.reduce<Document | undefined>(applyToCopy, between)
+  return applyAll(between, second.operations)
 }
 
 /** What of the first the second does not do over. */

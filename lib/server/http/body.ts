@@ -2,9 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 import { excessOf, REQUEST_BOUNDS } from '../../model/bounds.ts'
 import { field, isObject, toJson } from '../../model/json.ts'
-
-/** Limits a body, in bytes: it may hold an identity, and a token that seals another. */
-export const MAX_BODY_BYTES = 512_000
+import type { ResolvedLimits } from '../options/limits.ts'
+import { MAX_TIMER } from '../options/options.ts'
 
 /** The shortest body with a field, in bytes. */
 const MIN_BODY = '{"identity":0}'.length
@@ -13,30 +12,106 @@ const MEND = 'Mount Particle before that middleware, or have it leave applicatio
 
 type Request = IncomingMessage & { body?: unknown }
 
-/**
- * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`:
- * parsed, or as text or bytes.
- *
- * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so
- * that no identity is dropped where a middleware parsed the body as something else, or where a field's name
- * is misspelt.
- * @throws ParticleError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE` or `INVALID_MESSAGE`.
- */
-export async function readJson(request: Request, fields?: readonly string[]): Promise<unknown> {
-  const type = request.headers['content-type'] ?? ''
-  if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
-    throw new ParticleError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      'The body must be JSON, with Content-Type: application/json',
-    )
+/** Bounds the bodies that a server reads: see `Limits`. */
+export type BodyBounds = Pick<ResolvedLimits, 'bodyBytes' | 'bodyMs' | 'bodyBytesWaiting'>
+
+/** Reads the bodies of requests. */
+export class BodyReader {
+  readonly #bounds: BodyBounds
+  readonly #onError: (error: ParticleError) => void
+  #arriving = 0
+
+  /** @param onError told where the bodies that are arriving are too large together */
+  constructor(bounds: BodyBounds, onError: (error: ParticleError) => void) {
+    this.#bounds = bounds
+    this.#onError = onError
   }
-  if (Number(request.headers['content-length']) > MAX_BODY_BYTES) throw tooLarge()
-  const body = isRead(request) ? bodyRead(request) : parse(await readBody(request))
-  // Before anything walks the body: to walk a deep one holds the process, or exhausts its stack.
-  const excess = excessOf(body, REQUEST_BOUNDS)
-  if (excess) throw invalid(`The body ${excess}: send less`)
-  if (fields) refuseForeign(body, fields)
-  return isRead(request) ? toJson(body) : body
+
+  /**
+   * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`:
+   * parsed, or as text or bytes.
+   *
+   * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so
+   * that no identity is dropped where a middleware parsed the body as something else, or where a field's name
+   * is misspelt.
+   * @param signal ends the reading, with the signal's reason
+   * @throws ParticleError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `BODY_TOO_SLOW`, `INVALID_MESSAGE`, or
+   * `UNAVAILABLE` where too many bodies are arriving
+   */
+  async json(request: Request, fields?: readonly string[], signal?: AbortSignal): Promise<unknown> {
+    const type = request.headers['content-type'] ?? ''
+    if (!/^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type)) {
+      throw new ParticleError(
+        'UNSUPPORTED_MEDIA_TYPE',
+        'The body must be JSON, with Content-Type: application/json',
+      )
+    }
+    if (Number(request.headers['content-length']) > this.#bounds.bodyBytes)
+      throw tooLarge(this.#bounds.bodyBytes)
+    const body = isRead(request) ? bodyRead(request) : parse(await this.#text(request, signal))
+    // Before anything walks the body: to walk a deep one holds the process, or exhausts its stack.
+    const excess = excessOf(body, REQUEST_BOUNDS)
+    if (excess) throw invalid(`The body ${excess}: send less`)
+    if (fields) refuseForeign(body, fields)
+    return isRead(request) ? toJson(body) : body
+  }
+
+  async #text(request: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
+    const encoding = request.headers['content-encoding'] ?? 'identity'
+    if (encoding !== 'identity') {
+      throw new ParticleError(
+        'UNSUPPORTED_MEDIA_TYPE',
+        'The body must come without Content-Encoding, or express.json() must read it before Particle',
+      )
+    }
+    if (request.destroyed) throw brokenOff()
+    if (request.readableDidRead) {
+      throw invalid(`A part of the body was read by a middleware before Particle. ${MEND}`)
+    }
+    const { bodyBytes: most, bodyMs: ms } = this.#bounds
+    const chunks: Buffer[] = []
+    let size = 0
+    let timer: NodeJS.Timeout | undefined
+    let stop = () => {}
+    try {
+      return await new Promise<string>((resolve, reject) => {
+        // A middleware may have set an encoding: the chunks are text then.
+        const take = (chunk: Buffer | string) => {
+          const bytes =
+            typeof chunk === 'string' ? Buffer.from(chunk, request.readableEncoding ?? 'utf8') : chunk
+          size += bytes.length
+          this.#arriving += bytes.length
+          if (size > most) reject(tooLarge(most))
+          else if (this.#arriving > this.#bounds.bodyBytesWaiting) reject(this.#tooMany())
+          else chunks.push(bytes)
+        }
+        const end = () => resolve(Buffer.concat(chunks).toString())
+        const broken = () => reject(brokenOff())
+        const abort = () => reject(signal?.reason)
+        stop = () => {
+          request.off('data', take).off('end', end).off('close', broken)
+          signal?.removeEventListener('abort', abort)
+        }
+        timer = setTimeout(() => reject(tooSlow(ms)), Math.min(ms, MAX_TIMER)).unref()
+        signal?.addEventListener('abort', abort)
+        request.on('data', take).once('end', end).once('error', broken).once('close', broken)
+        // One that a middleware has paused does not begin by itself.
+        request.resume()
+      })
+    } finally {
+      stop()
+      clearTimeout(timer)
+      this.#arriving -= size
+    }
+  }
+
+  #tooMany(): ParticleError {
+    const what = `The bodies that are arriving have over ${this.#bounds.bodyBytesWaiting} bytes together`
+    this.#onError(
+      new ParticleError('UNAVAILABLE', `${what}: raise limits.bodyBytesWaiting if these are honest`),
+    )
+    return new ParticleError('UNAVAILABLE', 'Too many bodies are arriving at once; try again later')
+  }
 }
 
 /**
@@ -74,39 +149,6 @@ function refuseForeign(body: unknown, fields: readonly string[]): void {
   throw invalid(`${found}. Check the names, and that no middleware before Particle changes the body`)
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const encoding = request.headers['content-encoding'] ?? 'identity'
-  if (encoding !== 'identity') {
-    throw new ParticleError(
-      'UNSUPPORTED_MEDIA_TYPE',
-      'The body must come without Content-Encoding, or express.json() must read it before Particle',
-    )
-  }
-  if (request.destroyed) throw brokenOff()
-  if (request.readableDidRead) {
-    throw invalid(`A part of the body was read by a middleware before Particle. ${MEND}`)
-  }
-  return await new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    // A middleware may have set an encoding: the chunks are text then.
-    const take = (chunk: Buffer | string) => {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, request.readableEncoding ?? 'utf8') : chunk
-      size += bytes.length
-      if (size > MAX_BODY_BYTES) {
-        request.off('data', take)
-        reject(tooLarge())
-      } else chunks.push(bytes)
-    }
-    request.on('data', take)
-    request.once('end', () => resolve(Buffer.concat(chunks).toString()))
-    request.once('error', () => reject(brokenOff()))
-    request.once('close', () => reject(brokenOff()))
-    // One that a middleware has paused does not begin by itself.
-    request.resume()
-  })
-}
-
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -119,8 +161,12 @@ function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_MESSAGE', message)
 }
 
-function tooLarge(): ParticleError {
-  return new ParticleError('BODY_TOO_LARGE', `The body is over ${MAX_BODY_BYTES} bytes`)
+function tooLarge(most: number): ParticleError {
+  return new ParticleError('BODY_TOO_LARGE', `The body is over ${most} bytes`)
+}
+
+function tooSlow(ms: number): ParticleError {
+  return new ParticleError('BODY_TOO_SLOW', `The body did not arrive within ${ms} ms`)
 }
 
 function brokenOff(): ParticleError {

@@ -2,12 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NetServer } from 'node:net'
 import { endResponse } from '../delivery/sink.ts'
 
-/** How often HTTP servers with open streams are asked whether they still listen, in milliseconds. */
+/** How often HTTP servers with open responses are asked whether they still listen, in milliseconds. */
 const INTERVAL = 250
 
 /**
- * Notices when an HTTP server was closed, and then ends the streams that came by it. An HTTP server tells
- * that it was closed only once its last connection has ended, which is what a stream never does by itself.
+ * Notices when an HTTP server was closed, and then ends the streams that came by it, and the requests whose
+ * body is still awaited. An HTTP server tells that it was closed only once its last connection has ended,
+ * which neither of these does by itself.
  */
 export class Closing {
   /**
@@ -15,7 +16,8 @@ export class Closing {
    * accepted.
    */
   readonly #listened = new WeakSet<NetServer>()
-  readonly #streams = new Map<NetServer, Set<ServerResponse>>()
+  /** How each response is ended. */
+  readonly #responses = new Map<NetServer, Map<ServerResponse, (response: ServerResponse) => void>>()
   /**
    * One listener for all streams, which Node calls on the response: a function for each would take memory
    * for each.
@@ -37,30 +39,33 @@ export class Closing {
     return !server.listening && this.#listened.has(server)
   }
 
-  /** Has a stream ended when the HTTP server that it came by closes. */
-  watch(server: NetServer | undefined, response: ServerResponse): void {
+  /**
+   * Has a response ended when the HTTP server that it came by closes.
+   * @param end how; default: as a stream. Another one takes the place of the one before.
+   */
+  watch(server: NetServer | undefined, response: ServerResponse, end = endResponse): void {
     if (!server || !this.#listened.has(server)) return
-    const streams = this.#streams.get(server) ?? new Set()
-    this.#streams.set(server, streams)
-    streams.add(response)
-    response.on('close', this.#forget)
+    const responses = this.#responses.get(server) ?? new Map()
+    this.#responses.set(server, responses)
+    if (!responses.has(response)) response.on('close', this.#forget)
+    responses.set(response, end)
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
   }
 
   #delete(response: ServerResponse): void {
-    for (const [server, streams] of this.#streams) {
-      if (streams.delete(response) && streams.size === 0) this.#streams.delete(server)
+    for (const [server, responses] of this.#responses) {
+      if (responses.delete(response) && responses.size === 0) this.#responses.delete(server)
     }
-    if (this.#streams.size > 0) return
+    if (this.#responses.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
 
   #look(): void {
-    for (const [server, streams] of this.#streams) {
+    for (const [server, responses] of this.#responses) {
       if (server.listening) continue
-      this.#streams.delete(server)
-      for (const response of streams) endResponse(response)
+      this.#responses.delete(server)
+      for (const [response, end] of responses) end(response)
     }
   }
 }

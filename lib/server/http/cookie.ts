@@ -9,6 +9,8 @@ import { isCrossOrigin, isEncrypted } from './cors.ts'
  * identities and servers that the browser sends it to, and never grows.
  */
 const NAME = 'particle'
+/** Browsers take a cookie of such a name over https alone, so that no page of http can set it. */
+const SECURE_NAME = `__Secure-${NAME}`
 const VALUE = /^[\w-]{22}$/
 
 /**
@@ -17,7 +19,10 @@ const VALUE = /^[\w-]{22}$/
  */
 export function browserValues(request: IncomingMessage): string[] {
   const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='))
-  return pairs.flatMap(([name, value = '']) => (name === NAME && VALUE.test(value) ? [value] : []))
+  const valuesOf = (wanted: string) =>
+    pairs.flatMap(([name, value = '']) => (name === wanted && VALUE.test(value) ? [value] : []))
+  // Another page of the site could have set the one without a prefix.
+  return [...valuesOf(SECURE_NAME), ...valuesOf(NAME)]
 }
 
 /** The browser's value, or a new one where it has none. */
@@ -42,5 +47,5 @@ export function browserCookie(
   const site = isCrossOrigin(request, allowOrigin)
     ? 'SameSite=None; Secure; Partitioned'
     : `SameSite=Strict${isSecure ? '; Secure' : ''}`
-  return `${NAME}=${value}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
+  return `${isSecure ? SECURE_NAME : NAME}=${value}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
 }

@@ -1,21 +1,24 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
+import { addressOf, type Origin } from '../auth/address.ts'
+import type { AdmissionControl } from '../auth/admission-control.ts'
 import type { Granted } from '../auth/admitted.ts'
 import { Revocations, StaleToken } from '../auth/revocations.ts'
+import { EXCESS, excessEvent } from '../delivery/limit-events.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ResolvedOptions } from '../options/options.ts'
-import { readJson } from './body.ts'
+import { BodyReader } from './body.ts'
+import { clientScript } from './client-script.ts'
 import { Closing, serverOf } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
-import { beginStream, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { splitTarget } from './target.ts'
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`. */
 export type RequestHandler = (
@@ -29,6 +32,10 @@ export interface Backend {
   readonly options: ResolvedOptions
   /** Whether the server was closed: it takes nobody any more. */
   readonly closing: boolean
+  /** Counts what is asked for. */
+  readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
+  /** Reports what clients can cause again and again. */
+  readonly faults: { report(error: Error): void }
   /** Answers a handshake with a token; `browser` is the value of the browser cookie, where a ticket is wanted. */
   grant(
     given: Json,
@@ -42,6 +49,7 @@ export interface Backend {
     token: string | undefined,
     browsers: readonly string[],
     request: {
+      origin: Origin
       position: string | undefined
       open(): Sink | undefined
       onClose(close: () => void): void
@@ -55,10 +63,14 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   TOKEN_STALE: 401,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  BODY_TOO_SLOW: 408,
   TOO_MANY_HANDSHAKES: 429,
+  TOO_MANY_STREAMS: 429,
   UNAVAILABLE: 503,
   CLOSED: 503,
 }
+
+const CLOSING = 'The server is closing'
 
 /** Seconds after which a client that was turned away for want of room may come back. */
 const RETRY_AFTER = '2'
@@ -67,6 +79,7 @@ const RETRY_AFTER = '2'
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const closing = new Closing()
+  const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
@@ -78,9 +91,10 @@ export function createHandler(server: Backend): RequestHandler {
     response: ServerResponse,
     next?: (error?: unknown) => void,
   ) => {
-    const [pathname = '', query = ''] = split(request.url ?? '/')
+    if (breakPipeline(request)) return
+    const [pathname = '', query = ''] = splitTarget(request.url ?? '/')
     const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
-    const [original = ''] = split(request.originalUrl ?? request.url ?? '/')
+    const [original = ''] = splitTarget(request.originalUrl ?? request.url ?? '/')
     if (route) hints.matched(request, response)
     else hints.unmatched(request, response, pathname, original)
     if (!route && next) {
@@ -91,13 +105,14 @@ export function createHandler(server: Backend): RequestHandler {
     const httpServer = serverOf(request)
     const exchange: Exchange = {
       server,
+      bodies,
       request,
       response,
       base: `${base}${path}`,
       query: new URLSearchParams(query),
       isStream: route?.handle === stream,
       isClosing: () => server.closing || closing.has(httpServer),
-      endOnClosing: () => closing.watch(httpServer, response),
+      endOnClosing: (end) => closing.watch(httpServer, response, end),
     }
     if (exchange.isClosing()) retire(response)
     guard(response)
@@ -119,6 +134,7 @@ export function createHandler(server: Backend): RequestHandler {
 
 interface Exchange {
   server: Backend
+  bodies: BodyReader
   request: IncomingMessage
   response: ServerResponse
   /** The path of the routes as the client sees it. */
@@ -128,20 +144,22 @@ interface Exchange {
   isStream: boolean
   /** Whether this server, or the HTTP server that the request came by, was closed. */
   isClosing(): boolean
-  /** Has the response, which is a stream, ended when that HTTP server is closed. */
-  endOnClosing(): void
+  /** Has the response ended when that HTTP server is closed; default: as a stream. */
+  endOnClosing(end?: (response: ServerResponse) => void): void
 }
 
-function split(url: string): [string, string] {
-  const at = url.indexOf('?')
-  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+/** Reads the JSON of a request, until its HTTP server is closed. */
+async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<unknown> {
+  const closed = new AbortController()
+  exchange.endOnClosing(() => closed.abort(new ParticleError('UNAVAILABLE', CLOSING)))
+  return exchange.bodies.json(exchange.request, fields, closed.signal)
 }
 
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   refuseWhenClosing(exchange)
   const at = Revocations.now()
-  const body = await readJson(request, ['identity', 'previous', 'carrier'])
+  const body = await bodyOf(exchange, ['identity', 'previous', 'carrier'])
   const {
     identity = null,
     previous,
@@ -176,6 +194,7 @@ async function stream(exchange: Exchange): Promise<void> {
   await owned(response)
   refuseWhenClosing(exchange)
   await server.openStream(token, browserValues(request), {
+    origin: { request, address: addressOf(request) },
     position,
     open: () => openSink(exchange),
     onClose: (close) => response.on('close', close),
@@ -186,13 +205,13 @@ async function stream(exchange: Exchange): Promise<void> {
  * Reads the token and the position of a request for a stream. A token that is too long for a header comes in
  * the body of a POST.
  */
-async function streamRequest({
-  request,
-  query,
-}: Exchange): Promise<{ token: string | undefined; position: string | undefined }> {
+async function streamRequest(
+  exchange: Exchange,
+): Promise<{ token: string | undefined; position: string | undefined }> {
+  const { request, query } = exchange
   const isPost = request.method === 'POST'
   const body = isPost
-    ? objectOf(await readJson(request, ['token', 'lastEventId']), '{ token, lastEventId? }')
+    ? objectOf(await bodyOf(exchange, ['token', 'lastEventId']), '{ token, lastEventId? }')
     : {}
   const last = request.headers['last-event-id']
   return {
@@ -235,43 +254,14 @@ function openSink(exchange: Exchange): Sink | undefined {
 }
 
 function refuseWhenClosing({ isClosing }: Exchange): void {
-  if (isClosing()) throw new ParticleError('UNAVAILABLE', 'The server is closing')
+  if (isClosing()) throw new ParticleError('UNAVAILABLE', CLOSING)
 }
 
-const SCRIPT = new URL('../../../dist/browser/client.js', import.meta.url)
-let script: Promise<{ bytes: Buffer; etag: string }> | undefined
-
-async function clientScript({ request, response }: Exchange): Promise<void> {
-  script ??= readFile(SCRIPT).then((bytes) => ({
-    bytes,
-    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 20)}"`,
-  }))
-  const { bytes, etag } = await script.catch((cause: unknown) => {
-    script = undefined
-    throw cause
-  })
-  response.setHeader('ETag', etag)
-  response.setHeader('Cache-Control', 'no-cache')
-  if (isKnown(request.headers['if-none-match'], etag)) {
-    response.writeHead(304).end()
-    return
-  }
-  response.writeHead(200, {
-    'Content-Type': 'text/javascript; charset=utf-8',
-    'Content-Length': bytes.length,
-  })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
-}
-
-/** The weak comparison of RFC 9110, 13.1.2: a proxy that compresses makes tags weak. */
-function isKnown(tags: string | undefined, etag: string): boolean {
-  return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
-}
-
+/** Answers a request that failed. Of what only the application is to know, the client gets a plain sentence. */
 function fail(exchange: Exchange, error: unknown): void {
   const { server, request, response } = exchange
   const known = error instanceof ParticleError ? STATUS[error.code] : undefined
-  if (known === undefined) server.options.onError(error instanceof Error ? error : new Error(String(error)))
+  if (known === undefined) server.faults.report(error instanceof Error ? error : new Error(String(error)))
   if (response.writableEnded) return
   if (response.headersSent) {
     response.destroy()
@@ -280,7 +270,8 @@ function fail(exchange: Exchange, error: unknown): void {
   const status = known ?? 503
   if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-  if (status === 413 && request.httpVersionMajor === 1) {
+  // The rest of the body is not worth waiting for.
+  if ([408, 413, 503].includes(status) && !request.complete && request.httpVersionMajor === 1) {
     retire(response)
     response.once('finish', () => request.destroy())
   }
@@ -288,7 +279,8 @@ function fail(exchange: Exchange, error: unknown): void {
     const { code, message } = error as ParticleError
     const token = error instanceof StaleToken ? error.token : undefined
     sendJson(exchange, status, { error: { code, message, token } })
-  } else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
+  } else if (excessEvent(error)) sendError(exchange, status, 'LIMIT_EXCEEDED', EXCESS)
+  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
 }
 
 function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {

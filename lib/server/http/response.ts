@@ -1,10 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
+import type { Duplex } from 'node:stream'
 import { ParticleError } from '../../errors.ts'
 import { ResponseSink, streamOf } from '../delivery/sink.ts'
 
 /** The methods of a response that middlewares put their own in front of. */
 const HOOKED = ['writeHead', 'write', 'end'] as const
+
+/** The HTTP/1 connections that carry a stream, which is their last response. */
+const streaming = new WeakSet<Duplex>()
+/** How many responses may wait for their turn on a connection: no browser pipelines, and each takes memory. */
+const MAX_PIPELINED = 256
+/** How many responses wait for their turn on a connection. */
+const waiting = new WeakMap<Duplex, number>()
 
 /**
  * Waits until a response owns its connection. The response to a request that was pipelined behind another
@@ -14,7 +22,24 @@ const HOOKED = ['writeHead', 'write', 'end'] as const
  */
 export async function owned(response: ServerResponse): Promise<void> {
   if (response.socket !== null || response.writableEnded) return
+  const { socket } = response.req
+  const count = (waiting.get(socket) ?? 0) + 1
+  waiting.set(socket, count)
+  if (count > MAX_PIPELINED) socket.destroy()
   await new Promise<void>((resolve) => void response.once('socket', () => resolve()))
+  waiting.set(socket, (waiting.get(socket) ?? 1) - 1)
+}
+
+/**
+ * Breaks the connection of a stream on which another request comes. It would never be answered, and be held
+ * for as long as the stream lasts; no browser pipelines.
+ *
+ * @returns whether the request came behind a stream
+ */
+export function breakPipeline({ socket }: IncomingMessage): boolean {
+  if (!streaming.has(socket)) return false
+  socket.destroy()
+  return true
 }
 
 /**
@@ -75,6 +100,7 @@ export function beginStream(
   })
   response.flushHeaders()
   response.on('error', ignore)
+  if (request.httpVersionMajor === 1) streaming.add(request.socket)
   unhook(request, response)
   return new ResponseSink(response, heartbeat)
 }

@@ -3,6 +3,9 @@ import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
+import { type Limits, type ResolvedLimits, resolveLimits } from './limits.ts'
+import { numberOption } from './number-option.ts'
+
 import type { DataSource, DependsOn } from './source-options.ts'
 
 /**
@@ -70,6 +73,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   replay?: Partial<Replay> | undefined
   /** How many streams may be open at once. Default: no limit of Particle's. */
   maxConnections?: number | undefined
+  /** What clients may ask of the server: see {@link Limits}. Each has a default. */
+  limits?: Limits<Identified<NoInfer<Identity>>> | undefined
   /**
    * Origins of pages that may connect from elsewhere: one, a list, or `*` for any (without cookies). Default:
    * none.
@@ -105,6 +110,7 @@ export interface ResolvedOptions {
   maxBufferedBytes: number
   replay: Replay
   maxConnections: number
+  limits: ResolvedLimits
   allowOrigin: readonly string[]
 }
 
@@ -130,6 +136,7 @@ const KNOWN = [
   'maxBufferedBytes',
   'replay',
   'maxConnections',
+  'limits',
   'allowOrigin',
 ]
 
@@ -158,8 +165,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
-  const heartbeat = number('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MAX_TIMER)
-  const sessionTtl = number('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MAX_TTL)
+  const heartbeat = numberOption('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MAX_TIMER)
+  const sessionTtl = numberOption('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MAX_TTL)
   if (sessionTtl < heartbeat * 2)
     refuse(
       `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): tokens are renewed between two pings`,
@@ -177,29 +184,21 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     audience: audienceOf(options.audience),
     sessionTtl,
     heartbeat,
-    retry: number('retry', options.retry, DEFAULTS.retry, 0, MAX_TIMER),
-    maxBufferedBytes: number('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, 1_024),
+    retry: numberOption('retry', options.retry, DEFAULTS.retry, 0, MAX_TIMER),
+    maxBufferedBytes: numberOption(
+      'maxBufferedBytes',
+      options.maxBufferedBytes,
+      DEFAULTS.maxBufferedBytes,
+      1_024,
+    ),
     replay: {
-      bytes: number('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
-      ms: number('replay.ms', replay.ms, DEFAULTS.replay.ms, 0),
+      bytes: numberOption('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
+      ms: numberOption('replay.ms', replay.ms, DEFAULTS.replay.ms, 0),
     },
-    maxConnections: number('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
+    maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
+    limits: resolveLimits(options.limits),
     allowOrigin: origins(options.allowOrigin),
   }
-}
-
-function number(
-  name: string,
-  value: unknown,
-  standard: number,
-  least: number,
-  most = Number.POSITIVE_INFINITY,
-): number {
-  if (value === undefined) return standard
-  if (typeof value !== 'number' || Number.isNaN(value) || value < least)
-    refuse(`${name} must be a number of at least ${least}`)
-  if (value > most) refuse(`${name} must be at most ${most}`)
-  return value
 }
 
 function pathOf(path: unknown): string {

@@ -30,6 +30,7 @@ export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
   limit?: number | undefined
 }
 
+/** Describes a root: a collection of an adapter, or two functions of the application. */
 export type DataSource<M = Manifest, Identity = AnyIdentity> =
   | CallbacksOptions<M, Identity>
   | CollectionOptions<M, Identity>

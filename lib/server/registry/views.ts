@@ -1,12 +1,16 @@
+import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import type { Log } from '../feed/log.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
 import { View } from '../view/view.ts'
 import type { RelatedValues } from './relation-steps.ts'
-import type { Sources } from './sources.ts'
+import type { Sources, SourceView } from './sources.ts'
 
 /** Bytes that a view and each of its ids is reckoned at while it rests. */
 const VIEW_SIZE = 1_000
 const ID_SIZE = 100
+
+type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
 
 /**
  * The views of a server. One that the last client has left rests as long as the log reaches back: it keeps in
@@ -19,12 +23,23 @@ export class Views {
   readonly #onError: (error: unknown, root: string) => void
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
+  readonly #limits: ViewLimits
   /** When each resting view was left, and what it is reckoned at: the longest ago first. */
   readonly #resting = new Map<View, { left: number; bytes: number }>()
+  /** The address whose client a view was made for. */
+  readonly #owners = new WeakMap<View, string>()
+  /** By the address, the views that rest. */
+  readonly #restingOf = new Map<string, Set<View>>()
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
 
-  constructor(sources: Sources, log: Log, onError: (error: unknown, root: string) => void) {
+  constructor(
+    sources: Sources,
+    log: Log,
+    onError: (error: unknown, root: string) => void,
+    limits: ViewLimits,
+  ) {
+    this.#limits = limits
     this.#sources = sources
     this.#log = log
     this.#onError = onError
@@ -35,14 +50,40 @@ export class Views {
     return this.#views.size - this.#resting.size
   }
 
-  /** The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws. */
-  of(identity: Json, related?: RelatedValues): View[] {
-    return this.#sources.viewsOf(identity, related).map(({ makeFeed, shared, ...spec }) => {
+  /**
+   * The views for a new stream, as {@link Views.of} has them.
+   * @throws ParticleError `UNAVAILABLE` where that would be more views than there may be
+   */
+  forStream(identity: Json, related: RelatedValues | undefined, address: string | undefined): View[] {
+    const specs = this.#sources.viewsOf(identity, related)
+    const added = specs.filter(({ key }) => !this.#views.has(key)).length
+    if (added > 0 && this.size + added > this.#limits.views) {
+      const what = `There are ${this.#limits.views} views: streams that need others are turned away`
+      this.#onError(
+        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views if these are honest`),
+        '',
+      )
+      throw new ParticleError('UNAVAILABLE', 'The server has too many views; try again later')
+    }
+    return this.#take(specs, address)
+  }
+
+  /**
+   * The views of an identity that is related to these values; `Sources.viewsOf` tells what this throws.
+   * @param address counts those that are made
+   */
+  of(identity: Json, related?: RelatedValues, address?: string): View[] {
+    return this.#take(this.#sources.viewsOf(identity, related), address)
+  }
+
+  #take(specs: readonly SourceView[], address: string | undefined): View[] {
+    return specs.map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
         view = new View({ ...spec, feed: makeFeed() }, this.#log, (error) => this.#onError(error, spec.root))
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)
+        if (address !== undefined) this.#owners.set(view, address)
       }
       this.#wake(view)
       return view
@@ -54,8 +95,11 @@ export class Views {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#resting.has(view)) return
     if (this.#shared.has(view) && view.settled) {
       this.#resting.set(view, { left: Date.now(), bytes: 0 })
+      this.#restingOwned(view)?.add(view)
       this.#reckon(view)
       this.#track(view.rest())
+      const owned = this.#restingOf.get(this.#owners.get(view) ?? '')
+      if (owned) this.#fitOwned(owned)
       this.#fit()
     } else this.#close(view)
   }
@@ -85,17 +129,40 @@ export class Views {
     resting.bytes = bytes
   }
 
-  /** Closes those that rest the longest while all take more than they may. */
+  /** Closes those that rest the longest while there are more, or all take more, than they may. */
   #fit(): void {
     for (const oldest of this.#resting.keys()) {
-      if (this.#bytes <= this.#log.replay.bytes) break
+      if (this.#bytes <= this.#log.replay.bytes && this.#resting.size <= this.#limits.restingViews) break
       this.#close(oldest)
     }
   }
 
+  /** Closes those of one address that rest the longest while there are more than there may be. */
+  #fitOwned(owned: ReadonlySet<View>): void {
+    for (const oldest of owned) {
+      if (owned.size <= this.#limits.restingViewsPerAddress) break
+      this.#close(oldest)
+    }
+  }
+
+  /** The views that rest and were made for the same address. */
+  #restingOwned(view: View): Set<View> | undefined {
+    const owner = this.#owners.get(view)
+    if (owner === undefined) return undefined
+    const owned = this.#restingOf.get(owner) ?? new Set()
+    this.#restingOf.set(owner, owned)
+    return owned
+  }
+
   #wake(view: View): void {
-    this.#bytes -= this.#resting.get(view)?.bytes ?? 0
+    const resting = this.#resting.get(view)
+    if (!resting) return
+    this.#bytes -= resting.bytes
     this.#resting.delete(view)
+    const owner = this.#owners.get(view) ?? ''
+    const owned = this.#restingOf.get(owner)
+    owned?.delete(view)
+    if (owned?.size === 0) this.#restingOf.delete(owner)
   }
 
   #close(view: View): void {

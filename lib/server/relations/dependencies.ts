@@ -69,6 +69,7 @@ export class Dependencies {
   readonly #dependsOn: DependsOn | undefined
   readonly #onError: (error: unknown) => void
   readonly #references: References
+  readonly #relationValues: number
   #reportedAt = Number.NEGATIVE_INFINITY
 
   /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` where `dependsOn` isn't right */
@@ -77,7 +78,9 @@ export class Dependencies {
     watches: LiveQueries,
     dependsOn: DependsOn | undefined,
     onError: (error: unknown) => void,
+    relationValues = Number.POSITIVE_INFINITY,
   ) {
+    this.#relationValues = relationValues
     this.#sources = sources
     this.#watches = watches
     this.#onError = onError
@@ -96,13 +99,15 @@ export class Dependencies {
    */
   related(identity: Json): RelationResolver | undefined {
     const followed = this.#sources.relationsOf(identity)
-    return followed.length > 0 ? new RelationResolver(followed, this.#watches) : undefined
+    return followed.length > 0
+      ? new RelationResolver(followed, this.#watches, this.#relationValues)
+      : undefined
   }
 
   /**
    * Resolves once what an identity is related to and what it depends on was read; for a short while,
    * {@link Dependencies.related} and {@link Dependencies.dependencies} find it at hand.
-   * @throws ParticleError `UNAVAILABLE` where it can't be read in time
+   * @throws ParticleError `UNAVAILABLE` where it can't be read in time; `LIMIT_EXCEEDED` where a relation leads to too much
    */
   async settle(identity: Json, given: Json): Promise<void> {
     const related = this.related(identity)
@@ -110,6 +115,7 @@ export class Dependencies {
     if (!related && !watching) return
     try {
       const read = await withTimeout(Promise.all([related?.settled(), watching?.settled()]), PATIENCE)
+      if (read && related?.isTooLarge) throw this.excess()
       if (read) return
       throw new ParticleError(
         'UNAVAILABLE',
@@ -119,6 +125,12 @@ export class Dependencies {
       related?.close()
       watching?.close()
     }
+  }
+
+  /** The error of an identity that is related to too much. */
+  excess(): ParticleError {
+    const what = `A relation leads from one identity to more than ${this.#relationValues} values`
+    return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
   /** Names the documents that an identity depends on, as they are now: see {@link Watching.digest}. */

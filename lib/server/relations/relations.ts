@@ -13,6 +13,9 @@ class Chain {
   values: readonly Json[] = []
   /** Whether everything was read that leads to the values. Until then, what was not adds nothing. */
   complete = false
+  /** Whether a step leads to more values than it may: then the relation has none. */
+  isTooLarge = false
+  readonly #most: number
   readonly #start: readonly Json[]
   readonly #steps: readonly RelationStep[]
   readonly #watches: LiveQueries
@@ -24,9 +27,11 @@ class Chain {
     start: readonly Json[],
     steps: readonly RelationStep[],
     watches: LiveQueries,
+    most: number,
     listener: () => void,
   ) {
     this.#start = start
+    this.#most = most
     this.#steps = steps
     this.#watches = watches
     this.#listener = listener
@@ -36,9 +41,12 @@ class Chain {
 
   /** Follows the links as they are now. Whether the values are others. */
   update(): boolean {
-    let values = new Map(this.#start.map((value) => [idKey(value), value]))
     this.complete = true
-    for (const [index, step] of this.#steps.entries()) values = this.#follow(step, index, values)
+    this.isTooLarge = false
+    let values = this.#bounded(new Map(this.#start.map((value) => [idKey(value), value])))
+    for (const [index, step] of this.#steps.entries())
+      values = this.#bounded(this.#follow(step, index, values))
+    if (this.isTooLarge) values = new Map()
     const sorted = [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value)
     const before = this.values
     this.values = sorted
@@ -50,6 +58,13 @@ class Chain {
 
   close(): void {
     for (const level of this.#levels) for (const watched of level.values()) watched.release()
+  }
+
+  /** No values in the place of too many: what follows them is let go of. */
+  #bounded(values: Map<string, Json>): Map<string, Json> {
+    if (values.size <= this.#most) return values
+    this.isTooLarge = true
+    return new Map()
   }
 
   #follow(step: RelationStep, index: number, values: ReadonlyMap<string, Json>): Map<string, Json> {
@@ -84,11 +99,12 @@ export class RelationResolver {
   #due = false
   #closed = false
 
-  constructor(followed: readonly IdentityRelation[], watches: LiveQueries) {
+  /** @param most how many values a step may lead to */
+  constructor(followed: readonly IdentityRelation[], watches: LiveQueries, most: number) {
     const listener = () => this.#schedule()
     this.#chains = new Map(
       followed.flatMap(({ relation, steps, start }) =>
-        start ? [[relation, new Chain(start, steps, watches, listener)]] : [],
+        start ? [[relation, new Chain(start, steps, watches, most, listener)]] : [],
       ),
     )
   }
@@ -101,6 +117,11 @@ export class RelationResolver {
   /** Resolves once everything was read, or it was closed. */
   async settled(): Promise<void> {
     if (!this.#closed && !this.#complete) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** Whether a relation leads to more values than it may: then nothing is shown by it. */
+  get isTooLarge(): boolean {
+    return [...this.#chains.values()].some((chain) => chain.isTooLarge)
   }
 
   close(): void {
@@ -122,7 +143,7 @@ export class RelationResolver {
       if (this.#closed) return
       const changed = [...this.#chains.values()].map((chain) => chain.update())
       if (this.#complete) for (const resolve of this.#waiting.splice(0)) resolve()
-      if (changed.includes(true)) this.onChange?.()
+      if (changed.includes(true) || this.isTooLarge) this.onChange?.()
     })
   }
 }

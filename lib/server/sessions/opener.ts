@@ -1,3 +1,4 @@
+import type { Origin } from '../auth/address.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission, Admitted } from '../auth/admitted.ts'
 import { Connection } from '../delivery/connection.ts'
@@ -9,11 +10,14 @@ import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
-import type { Stream } from './stream.ts'
+import type { IdentityStreams } from './identity-streams.ts'
+import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
 
 /** What is asked for with a stream. */
 export interface StreamRequest {
+  /** From where it is asked for; undefined within this process, where no limits of strangers hold. */
+  origin?: Origin | undefined
   /** The position that the client presents. */
   position?: string | undefined
   /** Opens the way to a client that was admitted; undefined where the client has gone. */
@@ -33,8 +37,11 @@ interface OpenerParts {
   context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
   /** The `retry` line that a stream begins with. */
   retry: Buffer
+  identities: IdentityStreams
+  /** The longest life of a stream that was asked for over HTTP. */
+  streamMs: number
   /** Called when a stream was closed. */
-  onLeft: () => void
+  onLeft: (stream: Stream) => void
 }
 
 /** Opens streams for clients that were admitted. */
@@ -48,19 +55,34 @@ export class Opener {
   /** Opens a stream. Returns the function that closes it; undefined where the client has gone. */
   open(
     { admission, renewed, asks = false }: Admitted,
-    { position, open, onClose }: StreamRequest,
+    { origin, position, open, onClose }: StreamRequest,
   ): (() => void) | undefined {
-    const { admissions, dependencies, host, streams, views: all, context, retry, onLeft } = this.#parts
-    const related = dependencies.related(admission?.identity ?? {})
-    const views = this.#orLeave(related, [], () => all.of(admission?.identity ?? {}, related))
+    const {
+      admissions,
+      dependencies,
+      host,
+      streams,
+      views: all,
+      context,
+      retry,
+      identities,
+      streamMs,
+      onLeft,
+    } = this.#parts
+    const { address, request } = origin ?? {}
+    const key = identities.admit(admission, request)
+    const identity = admission?.identity ?? {}
+    const related = dependencies.related(identity)
+    const views = this.#orLeave(related, [], () => all.forStream(identity, related, address))
     const sink = this.#orLeave(related, views, () => open(admission))
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, () => {
       streams.delete(stream)
-      onLeft()
+      onLeft(stream)
     })
-    const stream: Stream = { connection, admission, renewed, related, asks }
+    const endsAt = origin && endOfLife(streamMs)
+    const stream: Stream = { connection, admission, renewed, related, asks, address, key, endsAt }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)

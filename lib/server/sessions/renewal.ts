@@ -1,5 +1,7 @@
 import type { EventData } from '../../protocol/messages.ts'
 
+/** Why a client is asked for a handshake. */
+export type RenewalReason = EventData['renew']['reason']
 /** How many identities are looked up anew at once. */
 export const MAX_RENEWALS = 64
 
@@ -18,7 +20,7 @@ const MAX_TIMER_MS = 2_147_483_647
  * otherwise it is late.
  */
 export class RenewalRequest {
-  readonly reason: EventData['renew']['reason']
+  readonly reason: RenewalReason
   /** Resolves once the request is settled. */
   readonly settled: Promise<void>
   readonly #onLate: () => void
@@ -27,7 +29,7 @@ export class RenewalRequest {
   #timer: NodeJS.Timeout | undefined
 
   /** @param within milliseconds until it is late */
-  constructor(reason: EventData['renew']['reason'], within: number, onLate: () => void) {
+  constructor(reason: RenewalReason, within: number, onLate: () => void) {
     this.reason = reason
     this.#onLate = onLate
     this.settled = new Promise((resolve) => {

@@ -1,29 +1,33 @@
 import { type ErrorCode, ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
-import type { EventData } from '../../protocol/messages.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission } from '../auth/admitted.ts'
 import type { Predicate } from '../auth/revocations.ts'
 import type { Connection } from '../delivery/connection.ts'
+import { excessEvent } from '../delivery/limit-events.ts'
 import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
+import { Coalesced } from '../support/coalesced.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { Doubts } from './doubts.ts'
-import { MAX_RENEWALS, REFRESH_TIMEOUT_MS, RenewalRequest } from './renewal.ts'
-import { isNewer, REFUSED, SessionStreams, type Stream, TOO_LATE } from './stream.ts'
+import type { IdentityStreams } from './identity-streams.ts'
+import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
+import { askForHandshake, isNewer, REFUSED, SessionStreams, type Stream, sendRequest } from './stream.ts'
 
 /** What goes wrong with a lookup, and was told where it did. */
-const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'TOO_MANY_HANDSHAKES']
+const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'LIMIT_EXCEEDED']
 
 /** All open streams, and the rights that they go on under. */
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
   readonly #following: Dependencies | undefined
+  /** Counts the streams of each identity. */
+  readonly identities: IdentityStreams
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
@@ -34,15 +38,17 @@ export class Streams {
   constructor(
     admissions: Admissions,
     views: Views,
+    identities: IdentityStreams,
     onError: (error: unknown) => void,
     following?: Dependencies,
   ) {
+    this.identities = identities
     this.#admissions = admissions
     this.#views = views
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
-      if (stream.asks) void this.#ask(stream, 'dependency', REFRESH_TIMEOUT_MS)
+      if (stream.asks) void askForHandshake(stream, 'dependency', REFRESH_TIMEOUT_MS)
       else await this.#renew(stream, true)
     })
   }
@@ -54,6 +60,7 @@ export class Streams {
   add(stream: Stream): void {
     this.#streams.add(stream)
     this.#bySession.add(stream)
+    this.identities.add(stream)
     this.#relate(stream, stream.related)
     this.#watch(stream)
   }
@@ -63,7 +70,7 @@ export class Streams {
     stream.begun = true
     stream.connection.start(start)
     if (stream.renewed) void this.#tell(stream)
-    if (stream.request) this.#sendRequest(stream.connection, stream.request)
+    sendRequest(stream)
   }
 
   /** A stream has ended. */
@@ -71,6 +78,7 @@ export class Streams {
     this.#streams.delete(stream)
     this.#doubts.delete(stream)
     this.#bySession.delete(stream)
+    this.identities.delete(stream)
     stream.request?.settle()
     stream.related?.close()
     stream.watching?.close()
@@ -113,7 +121,7 @@ export class Streams {
       return undefined
     }
     // The lookup began before the rights were refreshed once more: the client must come again.
-    if (stale && request) this.#sendRequest(connection, request)
+    if (stale && request) sendRequest(stream)
     else if (stale) void this.#lookAnew([stream])
     else if (request) {
       stream.request = undefined
@@ -132,12 +140,16 @@ export class Streams {
     const now = Date.now()
     const due: Stream[] = []
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
-    for (const stream of this.#streams) {
+    for (const stream of [...this.#streams]) {
+      if (now >= (stream.endsAt ?? now + 1)) {
+        stream.connection.end()
+        continue
+      }
       stream.connection.pushAtPresent(ping)
       const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
       if (ends - now >= soon) continue
-      if (stream.asks) void this.#ask(stream, 'expiring', ends - now)
-      else if (!stream.renewing && !this.#due.has(stream)) due.push(stream)
+      if (stream.asks) void askForHandshake(stream, 'expiring', ends - now)
+      else if (!stream.renewals?.isRunning && !this.#due.has(stream)) due.push(stream)
     }
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
@@ -165,7 +177,7 @@ export class Streams {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
       this.#renewAll(own ?? [], () => true),
-      ...(asked ?? []).map((stream) => this.#ask(stream, 'refresh', REFRESH_TIMEOUT_MS)),
+      ...(asked ?? []).map((stream) => askForHandshake(stream, 'refresh', REFRESH_TIMEOUT_MS)),
     ])
   }
 
@@ -204,13 +216,17 @@ export class Streams {
   #followed(stream: Stream, related: RelationResolver): void {
     const { connection, admission } = stream
     try {
-      const fingerprints = this.#show(connection, this.#views.of(admission?.identity ?? {}, related))
+      if (related.isTooLarge && this.#following) throw this.#following.excess()
+      const fingerprints = this.#show(
+        connection,
+        this.#views.of(admission?.identity ?? {}, related, stream.address),
+      )
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
       stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     } catch (error) {
       this.#onError(error)
-      connection.end()
+      connection.end(excessEvent(error))
       return
     }
     if (stream.begun) void this.#tell(stream)
@@ -228,29 +244,12 @@ export class Streams {
     if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
   }
 
-  /** Asks a client for a new handshake, once at a time; resolves when it came, or the stream has ended. */
-  #ask(stream: Stream, reason: EventData['renew']['reason'], within: number): Promise<void> {
-    const { connection, request } = stream
-    if (request) {
-      request.hurry(within)
-      return request.settled
-    }
-    const made = new RenewalRequest(reason, within, () => connection.end(TOO_LATE))
-    stream.request = made
-    if (stream.begun) this.#sendRequest(connection, made)
-    return made.settled
-  }
-
-  #sendRequest(connection: Connection, { reason, within }: RenewalRequest): void {
-    connection.send({ event: 'renew', data: { reason, within } })
-  }
-
   /** Lets a stream go on under another admission: with other views, relations and dependencies. */
   #grant(stream: Stream, next: Admission): void {
     const related = this.#following?.related(next.identity)
     let fingerprints: Record<string, string>
     try {
-      fingerprints = this.#show(stream.connection, this.#views.of(next.identity, related))
+      fingerprints = this.#show(stream.connection, this.#views.of(next.identity, related, stream.address))
     } catch (error) {
       related?.close()
       throw error
@@ -271,24 +270,18 @@ export class Streams {
    * in time, the stream ends if it `must` know.
    */
   async #renew(stream: Stream, must: boolean): Promise<void> {
+    if (must) stream.mustRenew = true
     // A lookup that began before a refresh may have found the old rights.
-    const renewing = (stream.renewing ?? Promise.resolve())
-      .then(() => this.#renewNow(stream, must))
-      .finally(() => {
-        if (stream.renewing === renewing) stream.renewing = undefined
-      })
-    stream.renewing = renewing
+    stream.renewals ??= new Coalesced(() => this.#renewNow(stream))
+    const renewing = stream.renewals.run()
     if (!must) return renewing
-    const isLate =
-      (await withTimeout(
-        renewing.then(() => true),
-        REFRESH_TIMEOUT_MS,
-      )) === undefined
-    if (isLate) stream.connection.end()
+    const inTime = renewing.then(() => true)
+    if (!(await withTimeout(inTime, REFRESH_TIMEOUT_MS))) stream.connection.end()
   }
 
-  async #renewNow(stream: Stream, must: boolean): Promise<void> {
-    const { connection, admission } = stream
+  async #renewNow(stream: Stream): Promise<void> {
+    const { connection, admission, mustRenew: must } = stream
+    stream.mustRenew = false
     if (!this.#streams.has(stream) || !admission) return
     try {
       const next = await this.#admissions.identifyAgain(admission)
@@ -300,7 +293,10 @@ export class Streams {
         return
       }
       // Rights were refreshed in the step in which the lookup answered.
-      if (stale) return await this.#renewNow(stream, must)
+      if (stale) {
+        if (must) stream.mustRenew = true
+        return await this.#renewNow(stream)
+      }
       this.#grant(stream, next)
       stream.renewed = true
       if (stream.begun) await this.#tell(stream)

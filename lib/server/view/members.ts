@@ -1,6 +1,7 @@
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import type { Feed, Subscriber } from '../feed/feed.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { Subscriber } from '../feed/subscriber.ts'
 import { STALE } from '../support/digest.ts'
 import type { ViewDigest } from './difference.ts'
 import type { ViewFilter } from './filter.ts'

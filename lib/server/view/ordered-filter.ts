@@ -1,4 +1,5 @@
-import { applyToCopy } from '../../model/apply.ts'
+import { applyOwning } from '../../model/apply.ts'
+import type { Owned } from '../../model/change.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation, Operation } from '../../model/operation.ts'
@@ -109,10 +110,11 @@ function tell(
 }
 
 function applied(document: Document, operations: readonly Operation[], lenient: boolean): Document {
+  const owned: Owned = new Set()
   let after = document
   for (const operation of operations) {
     try {
-      after = applyToCopy(after, operation) ?? after
+      after = applyOwning(after, operation, owned) ?? after
     } catch (error) {
       // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
       // that shape follows.

@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
@@ -118,11 +119,14 @@ export async function loadSnapshot(
 /** All documents of a view. */
 function buildAll(view: Read): SnapshotBuilder {
   const list = new DocumentList()
+  let read = 0
   // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
   // turn between two of them.
   const turn = timeSlicer()
   return {
     async add(documents) {
+      read += documents.length
+      refuseOver('snapshotDocuments', read, view)
       for (const document of documents) {
         put(list, document)
         await turn()
@@ -210,15 +214,31 @@ async function encodeParts(
   const writer = new PartsWriter(view.root, timestamp)
   const members = new Map<string, number>()
   const turn = timeSlicer()
+  let bytes = 0
   for (const document of documents) {
     const key = idKey(document._id ?? null)
     const text = JSON.stringify(filterPayload(view.manifest, document))
+    bytes += Buffer.byteLength(text)
+    refuseOver('snapshotBytes', bytes, view)
     writer.add(key, text)
     members.set(key, digest(text))
     const pause = turn()
     if (pause) await pause
   }
   return { ...writer.end(), members }
+}
+
+/** @throws ParticleError `LIMIT_EXCEEDED` where a view has more than a snapshot may have */
+function refuseOver(
+  limit: 'snapshotDocuments' | 'snapshotBytes',
+  size: number,
+  { root, feed: { limits } }: Pick<ViewSpec, 'root' | 'feed'>,
+): void {
+  const most = limits?.[limit]
+  if (most === undefined || size <= most) return
+  const what = `${root} has more than ${most} ${limit === 'snapshotBytes' ? 'bytes' : 'documents'} for a client`
+  const mend = `narrow its criteria or manifest, give it a limit, or raise limits.${limit}`
+  throw new ParticleError('LIMIT_EXCEEDED', `${what}: ${mend}`)
 }
 
 function now(): string {

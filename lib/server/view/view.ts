@@ -10,6 +10,7 @@ import type { Feed } from '../feed/feed.ts'
 import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
+import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
 import { applyChange, needsDocument } from './ordered-filter.ts'
@@ -39,6 +40,7 @@ export class View {
   #floor: { sequence: number; position: string } | undefined
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
+  readonly #excess = new ExcessPause()
   #generation = 0
   #closed = false
   readonly #onError: (error: unknown) => void
@@ -124,9 +126,11 @@ export class View {
   snapshot(): Promise<Snapshot> {
     if (this.atHand) return Promise.resolve(this.atHand)
     if (this.#loading) return this.#loading
-    const loading = this.#load().finally(() => {
-      if (this.#loading === loading) this.#loading = undefined
-    })
+    const loading = this.#excess
+      .read(() => this.#load())
+      .finally(() => {
+        if (this.#loading === loading) this.#loading = undefined
+      })
     this.#loading = loading
     return loading
   }

@@ -1,6 +1,5 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
-import { toJson } from '../../model/json.ts'
 import { REPEATABLE } from '../../model/repeatable.ts'
 import type { Adapter, Change, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { callback } from './call.ts'
@@ -9,6 +8,7 @@ import {
   type CallbackDelta,
   type CallbackPayload,
   type CallbackSource,
+  jsonOf,
   type OwnPosition,
   parseOplist,
 } from './form.ts'
@@ -207,7 +207,7 @@ export class CallbackAdapter implements Adapter {
       )
     }
     return payload.data.map((value, index) => {
-      const document = toJson(value)
+      const document = jsonOf(value, `payload of ${this.name}: data[${index}]`)
       if (
         typeof document !== 'object' ||
         document === null ||

@@ -78,12 +78,24 @@ export function parseOplist(event: CallbackDelta, root: string): DocumentOperati
     }
     return {
       operation,
-      id: toJson(id),
+      id: jsonOf(id, where),
       path,
-      ...(data === undefined ? {} : { data: toJson(data) }),
+      ...(data === undefined ? {} : { data: jsonOf(data, where) }),
       ...(keys ? { keys } : {}),
     }
   })
+}
+
+/** Turns what a callback gave into JSON. @throws ParticleError `INVALID_OPERATION` for what has no JSON form */
+export function jsonOf(value: unknown, where: string): Json {
+  try {
+    return toJson(value)
+  } catch (cause) {
+    // JSON.stringify exhausts the stack (RangeError) at some ten thousand levels.
+    const why =
+      cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${(cause as Error).message}`
+    throw new ParticleError('INVALID_OPERATION', `${where} ${why}`, { cause })
+  }
 }
 
 /** The operations of each document, in order. */

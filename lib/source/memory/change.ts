@@ -1,15 +1,26 @@
-import { applyOp } from '../../model/apply.ts'
+import { applyOwning } from '../../model/apply.ts'
+import type { Owned } from '../../model/change.ts'
+import { diffValue } from '../../model/diff.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Operation } from '../../model/operation.ts'
 import { expand, type Positions } from './positional.ts'
 import { invalid, type Step } from './update.ts'
-import { copy, isObject, same, valueAt } from './value.ts'
+import { child, copy, isObject, same, valueAt } from './value.ts'
 
 /** How far MongoDB fills an array up with `null` to reach a position. */
 const PADDING_LIMIT = 1_500_000
 
 type Keys = readonly (string | number)[]
+
+/** A document that is being updated. */
+interface Draft {
+  document: Document
+  /** What of it is a copy already. */
+  owned: Owned
+  /** The topmost parents that were created or filled up, by their text. */
+  created: Map<string, Keys>
+}
 
 /** An updated document and the operations that lead to it. */
 export interface Updated {
@@ -25,38 +36,35 @@ export interface Updated {
  * would refuse the update for this document; the document itself never changes.
  */
 export function update(before: Document, steps: readonly Step[], positions: Positions): Updated {
-  const document = copy(before)
+  const draft: Draft = { document: before, owned: new Set(), created: new Map() }
   const operations: Operation[] = []
-  const created: Keys[] = []
   for (const step of steps) {
-    for (const segments of expand(document, step.segments, positions)) {
+    for (const segments of expand(draft.document, step.segments, positions)) {
       const { operation, data } = step
       if (operation === 'rename') {
-        operations.push(...rename(document, segments, String(data), created))
+        operations.push(...rename(draft, segments, String(data)))
       } else {
-        const reported = write(document, { operation, path: segments.join('.'), data }, segments, created)
+        const reported = write(draft, { operation, path: segments.join('.'), data }, segments)
         if (reported) operations.push(reported)
       }
     }
   }
+  const { document, created } = draft
   if (idKey(before._id ?? null) !== idKey(document._id ?? null))
     throw invalid("An update can't change `_id`.")
   const effective = operations.filter(
     ({ keys = [] }) => !same(valueAt(before, keys), valueAt(document, keys)),
   )
-  return { document, operations: effective.map((operation) => complete(operation, document, created)) }
+  const complete = effective.map((operation) => completed(operation, document, created))
+  return { document, operations: complete.flatMap((operation) => least(operation, before, document)) }
 }
 
 /**
  * Does one operation and returns how it is reported: `undefined` where there is nothing to do, or an earlier
  * report covers it.
  */
-function write(
-  document: Document,
-  operation: Operation,
-  segments: readonly string[],
-  created: Keys[],
-): Operation | undefined {
+function write(draft: Draft, operation: Operation, segments: readonly string[]): Operation | undefined {
+  const { document, owned, created } = draft
   const { keys, missing, pads, blocked } = locate(document, segments)
   const last = segments.length - 1
   const creates = CREATING.has(operation.operation)
@@ -65,21 +73,22 @@ function write(
     const parent = segments.slice(0, keys.length).join('.')
     throw invalid(`'${segments[keys.length]}' can't be a field of '${parent}', which is no object.`)
   }
-  applyOp(document, detached(operation))
-  const result = valueAt(document, keys)
+  draft.document = applyOwning(document, detached(operation), owned) ?? document
+  const result = valueAt(draft.document, keys)
   if (typeof result === 'number' && !Number.isFinite(result)) {
     throw invalid(
       `The result of ${operation.operation} of '${operation.path}' is out of the range of numbers.`,
     )
   }
-  if (created.some((parent) => isWithin(keys, parent))) return undefined
+  if (keys.some((_, index) => created.has(textOf(keys.slice(0, index + 1))))) return undefined
   if (missing < 0 || (missing === last && !pads)) return { ...detached(operation), keys }
   const top = keys.slice(0, pads ? missing : missing + 1)
-  created.push(top)
+  created.set(textOf(top), top)
   return { operation: 'set', path: top.join('.'), keys: top }
 }
 
-function rename(document: Document, source: readonly string[], target: string, created: Keys[]): Operation[] {
+function rename(draft: Draft, source: readonly string[], target: string): Operation[] {
+  const { document } = draft
   const from = locate(document, source)
   if (from.keys.some((key) => typeof key === 'number')) throw invalid("$rename can't reach into arrays.")
   if (from.blocked || from.missing >= 0) return []
@@ -87,8 +96,8 @@ function rename(document: Document, source: readonly string[], target: string, c
   const to = locate(document, segments)
   if (to.keys.some((key) => typeof key === 'number')) throw invalid("$rename can't reach into arrays.")
   const data = copy(valueAt(document, from.keys) ?? null)
-  const removed = write(document, { operation: 'unset', path: source.join('.') }, source, created)
-  const set = write(document, { operation: 'set', path: target, data }, segments, created)
+  const removed = write(draft, { operation: 'unset', path: source.join('.') }, source)
+  const set = write(draft, { operation: 'set', path: target, data }, segments)
   // One `rename` can't say that it created parents, nor which of its target's names are numbers.
   const plain = set?.path === target && removed && !/(^|\.)\d+(\.|$)/.test(target)
   if (plain) return [{ operation: 'rename', path: removed.path, data: target, keys: from.keys }]
@@ -96,9 +105,9 @@ function rename(document: Document, source: readonly string[], target: string, c
 }
 
 /** A `set` of what was created says it as it is in the end: later steps may have added to it. */
-function complete(operation: Operation, document: Document, created: readonly Keys[]): Operation {
+function completed(operation: Operation, document: Document, created: Draft['created']): Operation {
   const { keys = [] } = operation
-  if (!created.includes(keys)) return operation
+  if (created.get(textOf(keys)) !== keys) return operation
   return { ...operation, data: copy(valueAt(document, keys) ?? null) }
 }
 
@@ -151,6 +160,30 @@ function locate(document: Document, segments: readonly string[]): Location {
   return { keys, missing, pads, blocked: false }
 }
 
-function isWithin(keys: Keys, parent: Keys): boolean {
-  return parent.every((key, index) => key === keys[index])
+function textOf(keys: Keys): string {
+  return JSON.stringify(keys)
+}
+
+/**
+ * Reports of a `set` only what differs from the value before: those who see other parts of it are not told of a write that they
+ * can't see.
+ */
+function least(operation: Operation, before: Document, document: Document): Operation[] {
+  const { keys = [], path } = operation
+  const value = valueAt(document, keys)
+  if (operation.operation !== 'set' || value === undefined) return [operation]
+  const parts = diffValue(valueAt(before, keys), value, path)
+  // Only the order of fields differs.
+  if (parts.length === 0) return [operation]
+  return parts.map((part) => ({ ...detached(part), keys: keysIn(document, part.path.split('.')) }))
+}
+
+/** The segments of a path, with the positions of arrays as numbers. */
+function keysIn(document: Document, names: readonly string[]): Keys {
+  let value: Json | Document | undefined = document
+  return names.map((name) => {
+    const key = Array.isArray(value) ? Number(name) : name
+    value = child(value, key)
+    return key
+  })
 }

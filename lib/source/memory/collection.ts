@@ -1,63 +1,36 @@
+import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import type { Visible } from '../../model/shape.ts'
+import { Order } from '../../policy/order.ts'
 import type { Adapter, CollectionHandle, Query } from '../source.ts'
+import { bulkWrite } from './bulk.ts'
 import { update as updated } from './change.ts'
-import { type FindOptions, MemoryCursor } from './cursor.ts'
+import { type FindOptions, MemoryCursor, type Sort, sorted, sortKeys } from './cursor.ts'
+import { distinct } from './distinct.ts'
 import type { Unplaced } from './feed.ts'
 import { documentOf, identified, prepare, upserted } from './insertion.ts'
 import { parseFilters } from './positional.ts'
+import { projector } from './projection.ts'
 import { equalities } from './query.ts'
+import {
+  type BulkOperation,
+  type BulkWriteResult,
+  type DeleteResult,
+  type FindOneAndReplaceOptions,
+  type FindOneAndUpdateOptions,
+  type FindOneOptions,
+  type Insertable,
+  type InsertManyResult,
+  type InsertOneResult,
+  type ReplaceOptions,
+  type Stored,
+  type UpdateOptions,
+  type UpdateResult,
+  updateResult,
+} from './results.ts'
 import type { Store } from './store.ts'
 import { checkReplacement, invalid, parseUpdate } from './update.ts'
 import { copy, same } from './value.ts'
-
-export interface InsertOneResult {
-  acknowledged: true
-  insertedId: Id
-}
-
-export interface InsertManyResult {
-  acknowledged: true
-  insertedCount: number
-  /** The `_id` by the document's place in the list. */
-  insertedIds: Record<number, Id>
-}
-
-export interface UpdateResult {
-  acknowledged: true
-  matchedCount: number
-  /** How many of them became different by the update. */
-  modifiedCount: number
-  upsertedCount: 0 | 1
-  /** The `_id` of the document that an upsert inserted, else `null`. */
-  upsertedId: Id | null
-}
-
-export interface DeleteResult {
-  acknowledged: true
-  deletedCount: number
-}
-
-export interface ReplaceOptions {
-  /** Whether to insert a document where none matches. Default: false. */
-  upsert?: boolean
-}
-
-export interface UpdateOptions extends ReplaceOptions {
-  /** For each `$[name]` in the update, a query such as `{ 'name.done': false }`. */
-  arrayFilters?: Record<string, unknown>[]
-}
-
-/** A document as it can be inserted: its `_id` may be left out. */
-export type Insertable<T> = Document extends T
-  ? object
-  : T extends unknown
-    ? Omit<T, '_id'> & (T extends { _id?: infer Id } ? { _id?: Id } : { _id?: unknown })
-    : never
-
-/** A document as it comes out: in its JSON form, with its `_id`. */
-export type Stored<T> = Document extends T ? Document : Visible<T, true>
 
 /**
  * A collection in memory, with the methods and results of the MongoDB driver's `Collection`.
@@ -135,7 +108,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
   async replaceOne(query: Query, replacement: object, options: ReplaceOptions = {}): Promise<UpdateResult> {
     checkReplacement(replacement)
     const content = documentOf(replacement)
-    const [before] = this.#store.find(query, 1)
+    const [before] = this.#find(query, 1, options.sort)
     if (!before) {
       if (!options.upsert) return updateResult(0, 0)
       const fixed = equalities(query).find(([path]) => path === '_id')?.[1]
@@ -147,16 +120,12 @@ export class MemoryCollection<T extends object = Document> implements Collection
     const document: Document = { _id: copy(id), ...fields }
     if (same(before as Json, document as Json)) return updateResult(1, 0)
     this.#store.put(document)
-    this.#report([
-      {
-        kind: 'replace',
-        collection: this.collectionName,
-        id,
-        operations: [whole(document)],
-        document,
-        before,
-      },
-    ])
+    const differences = diff(before, document).map((operation) => copyOf(operation))
+    // Without a difference only the order of fields is another one, which a path can't say.
+    const isWhole = differences.length === 0 || differences.some(({ path }) => path === '.')
+    const operations = isWhole ? [whole(document)] : differences
+    const kind = isWhole ? 'replace' : 'update'
+    this.#report([{ kind, collection: this.collectionName, id, operations, document, before }])
     return updateResult(1, 1)
   }
 
@@ -168,6 +137,40 @@ export class MemoryCollection<T extends object = Document> implements Collection
   /** Deletes all documents that match. */
   async deleteMany(query: Query): Promise<DeleteResult> {
     return this.#delete(query, Number.POSITIVE_INFINITY)
+  }
+
+  /** Applies an update document to the first document that matches, and gives that document, or `null`. */
+  async findOneAndUpdate(
+    query: Query,
+    update: object,
+    options: FindOneAndUpdateOptions = {},
+  ): Promise<Stored<T> | null> {
+    return this.#findOneAnd(query, options, () => this.updateOne(query, update, options))
+  }
+
+  /** Replaces the first document that matches, all but its `_id`, and gives that document, or `null`. */
+  async findOneAndReplace(
+    query: Query,
+    replacement: object,
+    options: FindOneAndReplaceOptions = {},
+  ): Promise<Stored<T> | null> {
+    return this.#findOneAnd(query, options, () => this.replaceOne(query, replacement, options))
+  }
+
+  /** Deletes the first document that matches, and gives it, or `null`. */
+  async findOneAndDelete(query: Query, options: FindOneOptions = {}): Promise<Stored<T> | null> {
+    return this.#findOneAnd(query, options, async () => this.#delete(query, 1, options.sort))
+  }
+
+  /**
+   * Does several writes in order up to the first that fails; with `ordered: false`, all that can be done. What was done before
+   * a failure stays.
+   */
+  async bulkWrite(
+    operations: readonly BulkOperation<T>[],
+    options: { ordered?: boolean } = {},
+  ): Promise<BulkWriteResult> {
+    return bulkWrite(this, operations, options)
   }
 
   /** The first document that matches, or `null`. */
@@ -186,9 +189,22 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return new MemoryCursor<Stored<T>>(() => this.#store.find(query), options)
   }
 
-  /** How many documents match. */
-  async countDocuments(query: Query = {}): Promise<number> {
-    return this.#store.find(query).length
+  /** How many documents match, of those after `skip`, and at most `limit`. */
+  async countDocuments(
+    query: Query = {},
+    options: Pick<FindOptions, 'skip' | 'limit'> = {},
+  ): Promise<number> {
+    return (await this.find(query, options).toArray()).length
+  }
+
+  /** How many documents there are. */
+  async estimatedDocumentCount(): Promise<number> {
+    return this.#store.size
+  }
+
+  /** The different values of a field in the documents that match; of an array, its elements count. */
+  async distinct(field: string, query: Query = {}): Promise<Json[]> {
+    return distinct(field, this.#store.find(query))
   }
 
   /** Removes the collection with all its documents. */
@@ -200,6 +216,30 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return true
   }
 
+  #find(query: Query, limit: number, sort: Sort | undefined): Document[] {
+    const keys = sort === undefined ? [] : sortKeys(sort)
+    if (keys.length === 0) return this.#store.find(query, limit)
+    return sorted(this.#store.find(query), new Order(keys)).slice(0, limit)
+  }
+
+  async #findOneAnd(
+    query: Query,
+    { sort, projection, returnDocument = 'before' }: FindOneAndReplaceOptions,
+    write: () => Promise<DeleteResult | UpdateResult>,
+  ): Promise<Stored<T> | null> {
+    if (returnDocument !== 'before' && returnDocument !== 'after')
+      throw invalid("returnDocument must be 'before' or 'after'.")
+    const isWhole = projection === undefined || Object.keys(projection).length === 0
+    const shown = isWhole ? copy<Document> : projector(projection)
+    const [before] = this.#find(query, 1, sort)
+    const result = await write()
+    const id = before?._id ?? ('upsertedId' in result ? result.upsertedId : undefined)
+    const after =
+      returnDocument === 'after' && id !== undefined && id !== null ? this.#store.get(id) : undefined
+    const found = returnDocument === 'after' ? after : before
+    return found === undefined ? null : (copy(shown(found)) as Stored<T>)
+  }
+
   #update(query: Query, update: object, options: UpdateOptions, limit: number): UpdateResult {
     const steps = parseUpdate(update)
     const filters = parseFilters(
@@ -207,7 +247,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
       steps.map(({ segments }) => segments),
     )
     const positions = { query, filters }
-    const found = this.#store.find(query, limit)
+    const found = this.#find(query, limit, options.sort)
     if (found.length === 0 && options.upsert) return this.#upsert(upserted(query, steps, positions))
     const applied = steps.filter(({ onInsert }) => !onInsert)
     let modified = 0
@@ -236,8 +276,8 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return { kind: 'insert', collection: this.collectionName, id, operations: [whole(document)], document }
   }
 
-  #delete(query: Query, limit: number): DeleteResult {
-    const found = this.#store.find(query, limit)
+  #delete(query: Query, limit: number, sort?: Sort): DeleteResult {
+    const found = this.#find(query, limit, sort)
     for (const document of found) this.#store.remove(document)
     this.#report(
       found.map((before) => ({
@@ -262,10 +302,10 @@ export class MemoryCollection<T extends object = Document> implements Collection
   }
 }
 
-function updateResult(matchedCount: number, modifiedCount: number): UpdateResult {
-  return { acknowledged: true, matchedCount, modifiedCount, upsertedCount: 0, upsertedId: null }
-}
-
 function whole(document: Document): { operation: 'set'; path: '.'; data: Json } {
   return { operation: 'set', path: '.', data: copy(document) as Json }
+}
+
+function copyOf<T extends { data?: Json }>(operation: T): T {
+  return operation.data === undefined ? operation : { ...operation, data: copy(operation.data) }
 }

@@ -1,6 +1,8 @@
-import { Query as Compiled } from 'mingo'
 import { ParticleError } from '../../errors.ts'
 import type { Document } from '../../model/document.ts'
+import { isRefusedName } from '../../model/path.ts'
+import { Order, type SortKey } from '../../policy/order.ts'
+import { projector } from './projection.ts'
 import { copy } from './value.ts'
 
 /** What `find` and `findOne` take besides the query; each has a method of the same meaning on the cursor. */
@@ -106,23 +108,23 @@ export class MemoryCursor<T = Document> implements AsyncIterable<T> {
     const skip = count('skip', this.#options.skip)
     const limit = Math.abs(count('limit', this.#options.limit))
     const end = limit === 0 ? undefined : skip + limit
-    let documents = this.#read()
-    try {
-      if (sort !== undefined) documents = everything.find<Document>(documents).sort(sortSpec(sort)).all()
-      documents = documents.slice(skip, end)
-      if (projection !== undefined && Object.keys(projection).length > 0) {
-        documents = everything.find<Document>(documents, projection).all()
-      }
-    } catch (cause) {
-      throw new ParticleError('INVALID_QUERY', 'The sort order or the projection of a query is not valid.', {
-        cause,
-      })
-    }
-    return documents.map((document) => copy(document))
+    const keys = sort === undefined ? [] : sortKeys(sort)
+    const isWhole = projection === undefined || Object.keys(projection).length === 0
+    const shown = isWhole ? (document: Document) => document : projector(projection)
+    const documents = this.#read()
+    return (keys.length > 0 ? sorted(documents, new Order(keys)) : documents)
+      .slice(skip, end)
+      .map((document) => copy(shown(document)))
   }
 }
 
-const everything = new Compiled<Document>({}, { scriptEnabled: false })
+/** Orders documents as a sorted view does; the `_id` tells between equal ones. */
+export function sorted(documents: readonly Document[], order: Order): Document[] {
+  return documents
+    .map((document) => ({ document, values: order.valuesOf(document) }))
+    .sort((a, b) => order.compare(a.values, b.values))
+    .map(({ document }) => document)
+}
 
 function count(name: string, value = 0): number {
   if (!Number.isInteger(value) || (name === 'skip' && value < 0)) {
@@ -131,15 +133,23 @@ function count(name: string, value = 0): number {
   return value
 }
 
-function sortSpec(sort: Sort): Record<string, 1 | -1> {
+/** Reads an order in any of the driver's forms. @throws ParticleError `INVALID_QUERY` */
+export function sortKeys(sort: Sort): SortKey[] {
   const entries = typeof sort === 'string' ? [[sort, 1] as const] : pairs(sort)
-  return Object.fromEntries(
-    entries.map(([field, direction]) => {
-      if (direction === 1 || direction === 'asc' || direction === 'ascending') return [field, 1]
-      if (direction === -1 || direction === 'desc' || direction === 'descending') return [field, -1]
-      throw new ParticleError('INVALID_QUERY', `The sort order of '${field}' must be 1 or -1.`)
-    }),
-  )
+  return entries.map(([field, direction]): SortKey => {
+    if (
+      String(field)
+        .split('.')
+        .some((name) => name === '' || name.startsWith('$') || isRefusedName(name))
+    )
+      throw new ParticleError(
+        'INVALID_QUERY',
+        `The sort order has '${field}', which is not the path of a field.`,
+      )
+    if (direction === 1 || direction === 'asc' || direction === 'ascending') return [field, 1]
+    if (direction === -1 || direction === 'desc' || direction === 'descending') return [field, -1]
+    throw new ParticleError('INVALID_QUERY', `The sort order of '${field}' must be 1 or -1.`)
+  })
 }
 
 function pairs(sort: Exclude<Sort, string>): (readonly [string, SortDirection])[] {

@@ -1,9 +1,14 @@
 export { MemoryAdapter, type MemoryOptions, memory } from './adapter.ts'
+export type { MemoryCollection } from './collection.ts'
+export type { FindOptions, MemoryCursor } from './cursor.ts'
 export type {
+  BulkOperation,
+  BulkWriteResult,
   DeleteResult,
+  FindOneAndReplaceOptions,
+  FindOneAndUpdateOptions,
+  FindOneOptions,
   InsertManyResult,
   InsertOneResult,
-  MemoryCollection,
   UpdateResult,
-} from './collection.ts'
-export type { FindOptions, MemoryCursor } from './cursor.ts'
+} from './results.ts'

@@ -151,16 +151,32 @@ function expression({ source, flags }: RegExp): Json {
 }
 
 function refuseConflicts(steps: readonly Step[]): void {
-  const taken: (readonly string[])[] = []
+  const taken: Taken = new Map()
   for (const { operation, segments, data } of steps) {
     const paths = operation === 'rename' ? [segments, segmentsOf(String(data))] : [segments]
-    for (const path of paths) {
-      const other = taken.find((one) =>
-        one.every((part, index) => index >= path.length || part === path[index]),
-      )
-      if (other) throw invalid(`Updating '${path.join('.')}' would conflict with '${other.join('.')}'.`)
-      taken.push(path)
+    for (const path of paths) take(taken, path)
+  }
+}
+
+/** Paths by their segments; what has no more below it is the end of one. */
+type Taken = Map<string, Taken>
+
+function take(taken: Taken, path: readonly string[]): void {
+  let place = taken
+  for (const [index, segment] of path.entries()) {
+    const next = place.get(segment)
+    if (next && (next.size === 0 || index === path.length - 1)) {
+      const other = path.slice(0, index + 1)
+      for (let below = next; below.size > 0; ) {
+        const [[name, inner] = ['', below]] = below
+        other.push(name)
+        below = inner
+      }
+      throw invalid(`Updating '${path.join('.')}' would conflict with '${other.join('.')}'.`)
     }
+    const inner: Taken = next ?? new Map()
+    place.set(segment, inner)
+    place = inner
   }
 }
 

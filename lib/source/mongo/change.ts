@@ -1,5 +1,5 @@
 import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
-import { applyToCopy } from '../../model/apply.ts'
+import { applyAll } from '../../model/apply.ts'
 import type { Document } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import type { Change, DocumentChange } from '../source.ts'
@@ -197,7 +197,7 @@ function imageBefore(event: KeyedEvent): { before?: Document } {
  */
 function documentAfter(before: Document | undefined, operations: readonly Operation[]): Document | undefined {
   try {
-    return operations.reduce<Document | undefined>(applyToCopy, before)
+    return applyAll(before, operations)
   } catch {
     // An image that doesn't fit its own change proves nothing.
     return undefined

@@ -173,6 +173,9 @@ class Filter {
         const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
         return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
       }
+      // An integer that a number would round is a text.
+      if (typeof one === 'string' && /^-?[1-9]\d{15,}$/.test(one))
+        return sql`${found} IN (${parameter(JSON.stringify(one))}::pg_catalog.jsonb, ${parameter(one)}::pg_catalog.jsonb)`
       if (typeof one === 'boolean' || storable(one) !== undefined)
         return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
       // A number that overflows is null.

@@ -13,7 +13,7 @@ export interface Context {
   types: TypeCatalog
   /** The tables that are collections, by the collections' names; it grows. */
   references: ReadonlyMap<string, TableReference>
-  /** How often the tables' shapes and what the server keeps are looked at, in milliseconds. */
+  /** How often the catalog and what the server keeps are looked at, in milliseconds. */
   checkInterval: number
 }
 
@@ -36,12 +36,14 @@ export interface Changes {
 /** Something that is done from time to time, one time after the other. */
 export class Rounds {
   #timer: NodeJS.Timeout | undefined
+  #round: () => void = () => {}
   #busy = false
 
   /** Where they have begun already, they go on as they are. */
   begin(milliseconds: number, run: () => Promise<void>, failed: (error: unknown) => void): void {
-    this.#timer ??= setInterval(() => {
-      if (this.#busy) return
+    if (this.#timer) return
+    this.#round = () => {
+      if (this.#busy || !this.#timer) return
       this.#busy = true
       run()
         .catch((error: unknown) => {
@@ -50,7 +52,13 @@ export class Rounds {
         .finally(() => {
           this.#busy = false
         })
-    }, milliseconds).unref()
+    }
+    this.#timer = setInterval(this.#round, milliseconds).unref()
+  }
+
+  /** Begins the next round at once, unless one is under way. */
+  hurry(): void {
+    this.#round()
   }
 
   end(): void {

@@ -81,6 +81,8 @@ export function comparison(type: Type, value: Json): Comparison | undefined {
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
       : { ...written, exact: type.kind === 'date' }
   }
+  // An integer that a number would round has the JSON form of a text.
+  if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
 }
 

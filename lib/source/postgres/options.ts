@@ -24,7 +24,7 @@ export interface PostgresOptions {
   history?: number
   /** The schema of the outbox that `installTriggers` made. Default `particle_outbox`. */
   schema?: string
-  /** How often slots, the outbox and the tables' shapes are looked at, in milliseconds. Default 10,000. */
+  /** How often slots, the outbox and the catalog are looked at, in milliseconds. Default 10,000. */
   checkInterval?: number
 }
 

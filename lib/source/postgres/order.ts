@@ -202,7 +202,9 @@ function jsonOrdering(column: string, within: readonly string[], isDocument: boo
   const odd: Sql[] = [
     ...steps.slice(isDocument ? 1 : 0).map((step) => sql`${typeOfStep(step)} = 'array'`),
     sql`${kind} IN ('array', 'object')`,
-    sql`${size} > 1e300 OR (${size} > 0 AND ${size} < 1e-300)`,
+    // Overflows, is a text where a number would round it, or is next to none.
+    sql`CASE WHEN ${size} > 1e300 THEN true WHEN ${size} > 9007199254740991
+      THEN (${size})::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> ${size} ELSE ${size} > 0 AND ${size} < 1e-300 END`,
   ]
   return {
     exact: [

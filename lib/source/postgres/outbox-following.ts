@@ -1,8 +1,8 @@
 import type { Client } from 'pg'
-import { ParticleError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener } from '../source.ts'
-import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
 import { withinPatience } from './patience.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
@@ -18,22 +18,12 @@ export interface OutboxFollowingOptions extends Context {
   /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
   present(): Promise<{ epoch: string; next: bigint }>
   /** The tables that are followed, by the names of their collections, as they were at first; it grows. */
-  tables: ReadonlyMap<string, ShapedTable>
+  tables: ReadonlyMap<string, FollowedTable>
   /** A client for a connection of one's own. */
   connect(): Client
   /** Where to begin: a place in the outbox's history. */
   from: Place
 }
-
-/** A table and what its rows were like when its last change was told. */
-export interface ShapedTable extends KeyedTable {
-  key: readonly string[]
-  oid: number
-  shape: string
-}
-
-/** What a notice of another shape holds besides the columns. */
-export type ShapeNotice = Pick<ShapedTable, 'key' | 'oid'>
 
 /** A row of the outbox, with its commit's; all but the first three are null where the commit has no changes any more. */
 interface OutboxRow {
@@ -62,7 +52,7 @@ export class OutboxFollowing {
   readonly #backoff = new Backoff(this.#closing.signal)
   readonly #layouts = new Layouts()
   /** The tables that got another shape on the way. */
-  readonly #reshaped = new Map<string, ShapedTable>()
+  readonly #reshaped = new Map<string, FollowedTable>()
   #at: bigint
   #epoch: string
   #client: Client | undefined
@@ -217,7 +207,8 @@ export class OutboxFollowing {
     const changes: Change[] = []
     for (const [index, row] of rows.entries()) {
       const known = this.#reshaped.get(row.collection ?? '') ?? tables.get(row.collection ?? '')
-      if (!known) continue
+      const notice = row.kind === 'reshape' ? parseNotice(row.new ?? '') : undefined
+      if (!known || (known.isRefused && !notice)) continue
       const position = (offset: number) => formatPosition(this.#epoch, number, 1 + index * POSITIONS + offset)
       const whole = (kind: 'clear' | 'reload') =>
         changes.push({ kind, position: position(0), timestamp, collection: known.collection, transaction })
@@ -226,10 +217,9 @@ export class OutboxFollowing {
         whole('clear')
         continue
       }
-      const { key, oid } = row.kind === 'reshape' ? (JSON.parse(row.new ?? '{}') as ShapeNotice) : known
-      const table = { ...known, key, oid, shape }
-      if (shape !== known.shape || oid !== known.oid || key.join('\0') !== known.key.join('\0')) {
-        whole(shape === '' ? 'clear' : 'reload')
+      const table = withFacts(known, notice ?? { shape })
+      if (table !== known) {
+        whole(table.oid === 0 ? 'clear' : 'reload')
         this.#reshaped.set(table.collection, table)
       }
       if (row.kind !== 'insert' && row.kind !== 'update' && row.kind !== 'delete') continue
@@ -252,12 +242,6 @@ export class OutboxFollowing {
     }
     return changes
   }
-}
-
-/** A text that is the same for rows of the same form, whatever the order of columns, which partitions have of their own. */
-export function shapeOf(columns: readonly Column[]): string {
-  const texts = columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`)
-  return texts.sort().join()
 }
 
 /** What a row of the outbox says of the table's columns. */
@@ -299,12 +283,4 @@ function commitsOf(rows: readonly OutboxRow[]): OutboxRow[][] {
     else commits.push([row])
   }
   return commits
-}
-
-/** What to say where there is no outbox. */
-export function notInstalled(collection: string): ParticleError {
-  return new ParticleError(
-    'INVALID_OPTION',
-    `The changes of the table ${collection} are not recorded: run npx particle postgres install ${collection}, or installTriggers, once, as the table's owner`,
-  )
 }

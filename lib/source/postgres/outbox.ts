@@ -2,18 +2,12 @@ import type { Client, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
-import {
-  notInstalled,
-  OutboxFollowing,
-  type ShapedTable,
-  type ShapeNotice,
-  shapeOf,
-} from './outbox-following.ts'
+import { OutboxFollowing } from './outbox-following.ts'
 import { comparePositions, formatPosition, parsePosition } from './position.ts'
 import { epochOf } from './replication.ts'
 import { queryTexts, readingTransaction } from './session.ts'
-import { loadTable, type Table } from './table.ts'
-import { TRIGGER } from './triggers.ts'
+import { TableWatch } from './table-watch.ts'
+import { describeTriggers } from './triggers.ts'
 
 /** What there is to know of an outbox. */
 interface OutboxFacts {
@@ -30,20 +24,27 @@ export class Outbox implements Changes {
   readonly #schema: string
   readonly #connect: () => Client
   readonly #followings = new Set<OutboxFollowing>()
-  readonly #tables = new Map<string, ShapedTable>()
-  readonly #prepared = new Map<string, Promise<void>>()
-  /** What the catalog said when it was last looked at. */
-  readonly #looked = new Map<string, Pick<Table, 'columns' | 'key' | 'oid'>>()
+  readonly #watch: TableWatch
   readonly #rounds = new Rounds()
 
   constructor(context: Context, schema: string, connect: () => Client) {
     this.#context = context
     this.#schema = schema
     this.#connect = connect
+    this.#watch = new TableWatch({
+      ...context,
+      recording: describeTriggers,
+      announce: async (notice) => {
+        await context.pool.query(`SELECT ${schema}.reshape($1, NULL, $2)`, [
+          notice.collection,
+          JSON.stringify(notice),
+        ])
+      },
+    })
   }
 
   async follow(listener: ChangeListener, from?: string): Promise<Subscription> {
-    for (const collection of this.#context.references.keys()) await this.prepare(collection)
+    await this.#watch.prepareAll()
     const { epoch, floor, next } = await this.#facts()
     const place = from === undefined ? undefined : parsePosition(from)
     const honoured = place?.epoch === epoch && place.at >= floor && place.at <= next ? place : undefined
@@ -54,7 +55,7 @@ export class Outbox implements Changes {
         schema: this.#schema,
         epoch,
         present: () => this.#facts(),
-        tables: this.#tables,
+        tables: this.#watch.tables,
         connect: this.#connect,
         from: start,
       },
@@ -79,7 +80,7 @@ export class Outbox implements Changes {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
           this.#rounds.end()
-          for (const known of [this.#prepared, this.#tables, this.#looked]) known.clear()
+          this.#watch.clear()
         }
         await following.close()
       },
@@ -98,12 +99,7 @@ export class Outbox implements Changes {
   }
 
   async prepare(collection: string): Promise<void> {
-    const known = this.#prepared.get(collection) ?? this.#look(collection)
-    this.#prepared.set(collection, known)
-    await known.catch((error: unknown) => {
-      this.#prepared.delete(collection)
-      throw error
-    })
+    await this.#watch.prepare(collection)
   }
 
   /** A reading's snapshot holds a prefix of the commits, since their numbers' order is theirs. */
@@ -144,46 +140,9 @@ export class Outbox implements Changes {
     }
   }
 
-  async #look(collection: string): Promise<void> {
-    const { pool, references, types } = this.#context
-    const reference = references.get(collection)
-    if (!reference) return
-    const found = await readingTransaction(pool, async (client): Promise<Table | undefined> => {
-      const table = await loadTable(client, reference, types)
-      if (!table) return undefined
-      const { rows } = await queryTexts(
-        client,
-        'SELECT 1 FROM pg_catalog.pg_trigger WHERE tgrelid = $1 AND tgname = $2',
-        [table.oid, TRIGGER],
-      )
-      if (rows.length === 0) throw notInstalled(collection)
-      return table
-    })
-    const { columns, key, oid } = found ?? { columns: [], key: [], oid: 0 }
-    this.#looked.set(collection, { columns, key, oid })
-    if (!this.#tables.has(collection))
-      this.#tables.set(collection, { ...reference, key, oid, shape: shapeOf(columns) })
-  }
-
-  /**
-   * From time to time: trims the outbox, and sees whether tables have got another shape, which else is told
-   * only with their next change.
-   */
+  /** From time to time: trims the outbox, and sees what happened to tables, of which no row tells. */
   async #check(): Promise<void> {
     await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
-    for (const collection of [...this.#looked.keys()]) await this.#checkShape(collection)
-  }
-
-  async #checkShape(collection: string): Promise<void> {
-    const before = JSON.stringify(this.#looked.get(collection))
-    await this.#look(collection)
-    const now = this.#looked.get(collection)
-    if (!now || JSON.stringify(now) === before) return
-    const { columns, key, oid } = now
-    await this.#context.pool.query(`SELECT ${this.#schema}.reshape($1, $2, $3)`, [
-      collection,
-      JSON.stringify(columns.map((column) => [column.name, column.oid, false])),
-      JSON.stringify({ key, oid } satisfies ShapeNotice),
-    ])
+    await this.#watch.check()
   }
 }

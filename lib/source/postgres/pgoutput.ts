@@ -30,6 +30,8 @@ export type Message =
   | { tag: 'delete'; relation: Relation; old: Old }
   | { tag: 'truncate'; relations: Relation[] }
   | { tag: 'message'; prefix: string; content: string }
+  /** A relation is described: before its first change, and before the next one after it may have been altered. */
+  | { tag: 'relation' }
   | { tag: 'other' }
 
 /** PostgreSQL counts microseconds from the year 2000. */
@@ -58,7 +60,7 @@ export class Decoder {
         return { tag: 'commit', end: reader.uint64() }
       case 'R':
         this.#relation(reader)
-        return { tag: 'other' }
+        return { tag: 'relation' }
       case 'I': {
         const relation = this.#known(reader)
         reader.skip(1)

@@ -2,8 +2,7 @@ import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { quote, quoteTable } from './name.ts'
 import { queryTexts, stateOf } from './session.ts'
-import { loadTable, type Table, type TableReference } from './table.ts'
-import type { TypeCatalog } from './type.ts'
+import type { Table } from './table.ts'
 
 const DUPLICATE = new Set(['42710', '23505'])
 const FORBIDDEN = '42501'
@@ -31,39 +30,24 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
 
 /**
  * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended
- * who were writing to it before, since of their writes nothing is told. Gives what there is to know of the
- * table; `undefined` where there is none.
+ * who were writing to it before, since of their writes nothing is told.
  *
- * @throws ParticleError `INVALID_OPTION` where its rows can't be told apart.
+ * @throws ParticleError `INVALID_OPTION` where the role may not, or the publication leaves something out
  */
-export async function publishTable(
-  pool: Pool,
-  publication: string,
-  reference: TableReference,
-  types: TypeCatalog,
-): Promise<Table | undefined> {
+export async function publishTable(pool: Pool, publication: string, table: Table): Promise<void> {
   const client = await pool.connect()
   const ignore = () => {}
   client.on('error', ignore)
   try {
-    const table = await loadTable(client, reference, types)
-    if (!table) return undefined
-    if (table.identity === 'n') {
-      throw new ParticleError(
-        'INVALID_OPTION',
-        `The table ${table.collection} has REPLICA IDENTITY NOTHING, by which nobody learns what became of a row: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
-      )
-    }
-    if (!(await isPublished(client, publication, table))) {
+    if ((await describePublishing(client, publication, table)) === undefined) {
       await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
-      if (!(await isPublished(client, publication, table)))
+      if ((await describePublishing(client, publication, table)) === undefined)
         throw new ParticleError(
           'INVALID_OPTION',
           `The publication ${publication} tells of the partitions of ${table.collection}, each by itself: ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`,
         )
     }
     await othersWritersEnd(client, table)
-    return table
   } finally {
     client.off('error', ignore)
     client.release()
@@ -83,25 +67,42 @@ async function define(client: Pool | PoolClient, statement: string): Promise<voi
   })
 }
 
-/** @throws ParticleError `INVALID_OPTION` where some rows or columns are left out. */
-async function isPublished(client: PoolClient, publication: string, table: Table): Promise<boolean> {
+/**
+ * Describes how the publication tells of a table, as a text that is another one after the table was taken
+ * out and added again; undefined where it does not tell of it.
+ *
+ * @throws ParticleError `INVALID_OPTION` where not all that is written is told
+ */
+export async function describePublishing(
+  client: PoolClient,
+  publication: string,
+  table: Table,
+): Promise<string | undefined> {
+  if (table.identity === 'n') {
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `The table ${table.collection} has REPLICA IDENTITY NOTHING, by which nobody learns what became of a row: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
+    )
+  }
   // PostgreSQL 15 and later can leave out some; before, there are no such columns of the view.
   const { rows } = await queryTexts(
     client,
-    `SELECT pg_catalog.to_jsonb(p) ->> 'rowfilter', pg_catalog.to_jsonb(p) ->> 'attnames'
+    `SELECT pg_catalog.to_jsonb(p) ->> 'rowfilter', pg_catalog.to_jsonb(p) ->> 'attnames',
+        (SELECT json_agg(r.oid) FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication o ON o.oid = r.prpubid
+          WHERE o.pubname = $1 AND r.prrelid = $4)::text
       FROM pg_catalog.pg_publication_tables p WHERE pubname = $1 AND schemaname = $2 AND tablename = $3`,
-    [publication, table.schema, table.name],
+    [publication, table.schema, table.name, table.oid],
   )
   const [found] = rows
-  if (!found) return false
-  const [filter, names] = found
+  if (!found) return undefined
+  const [filter, names, membership] = found
   const told = new Set(JSON.parse(names ?? 'null') ?? table.columns.map(({ name }) => name))
   if (filter !== null || table.columns.some(({ name }) => !told.has(name)))
     throw new ParticleError(
       'INVALID_OPTION',
       `The publication ${publication} leaves out rows or columns of ${table.collection}: take the table out of it, and add it without WHERE and without a list of columns`,
     )
-  return true
+  return membership ?? 'all'
 }
 
 /**

@@ -4,6 +4,7 @@ import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
 import type { Query, ReadOptions } from '../source.ts'
+import { loadTable } from './catalog.ts'
 import { toCondition } from './filter.ts'
 import { findOrder, firstRows } from './first.ts'
 import { comparison } from './input.ts'
@@ -11,7 +12,7 @@ import { quote, quoteTable } from './name.ts'
 import { toRowOrder } from './order.ts'
 import { queryTexts, readingTransaction } from './session.ts'
 import { join, parameter, render, type Sql, sql } from './sql.ts'
-import { type Cells, loadTable, type Table, type TableReference, toDocument, typeOf } from './table.ts'
+import { type Cells, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 /** What to read from. */
@@ -52,7 +53,7 @@ export async function readDocuments<T>(
     const where = toCondition(table, query, types)
     const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
-    const all = sql`FROM ${quoteTable(table)} WHERE ${where}`
+    const all = sql`FROM ${rowsOf(table)} WHERE ${where}`
     const order = first && (await findOrder(client, all, toRowOrder(table, first.sort, types)))
     if (order) {
       const documents = toDocuments(await firstRows(client, columnsOf(table), all, order, first.limit))
@@ -87,7 +88,7 @@ export async function lookupDocuments<T>(
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toIdCondition(table, ids, types)
-    const select = render(sql`SELECT ${columnsOf(table)} FROM ${quoteTable(table)} WHERE ${where}`)
+    const select = render(sql`SELECT ${columnsOf(table)} FROM ${rowsOf(table)} WHERE ${where}`)
     const { rows } = await queryTexts(client, select.sql, select.values)
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
@@ -114,6 +115,11 @@ async function inSnapshot<T>(
     if (result !== undefined) return result
     await new Promise((resolve) => setTimeout(resolve, pause))
   }
+}
+
+/** The table's own rows: what inherits from it is another table, whose changes are its own. */
+function rowsOf(table: Table): string {
+  return `${table.isPartitioned ? '' : 'ONLY '}${quoteTable(table)}`
 }
 
 function columnsOf(table: Table): string {

@@ -6,11 +6,10 @@ import { Anchor } from './anchor.ts'
 import type { Lookup } from './completion.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
 import { comparePositions, formatPosition, parseLsn, parsePosition } from './position.ts'
-import { ensurePublication, publishTable } from './publication.ts'
-import { queryTexts, readingTransaction } from './session.ts'
+import { describePublishing, ensurePublication, publishTable } from './publication.ts'
+import { queryTexts } from './session.ts'
 import { Snapshot } from './snapshot.ts'
-import { loadTable } from './table.ts'
-import { type FollowedTable, type ShapeNotice, shapeOf } from './transaction.ts'
+import { TableWatch } from './table-watch.ts'
 import { WalFollowing } from './wal-following.ts'
 
 /** What logical replication is told. */
@@ -30,13 +29,10 @@ export class Replication implements Changes {
   readonly #lookup: Lookup
   readonly #anchor: Anchor | undefined
   readonly #followings = new Set<WalFollowing>()
-  readonly #tables = new Map<string, FollowedTable>()
-  readonly #prepared = new Map<string, Promise<void>>()
-  /** What the catalog said when it was last looked at. */
-  readonly #looked = new Map<string, ShapeNotice>()
+  readonly #watch: TableWatch
   #epoch: string | undefined
   readonly #slotRounds = new Rounds()
-  readonly #shapeRounds = new Rounds()
+  readonly #tableRounds = new Rounds()
 
   constructor(context: Context, options: ReplicationOptions, lookup: Lookup) {
     this.#context = context
@@ -45,15 +41,23 @@ export class Replication implements Changes {
     const { slot, history, slotBytes } = options
     this.#anchor =
       slot === undefined ? undefined : new Anchor({ pool: context.pool, slot, history, slotBytes })
+    const { pool } = context
+    const { publication } = options
+    this.#watch = new TableWatch({
+      ...context,
+      recording: (client, table) => describePublishing(client, publication, table),
+      record: (table) => publishTable(pool, publication, table),
+      announce: (notice) => this.#notice(JSON.stringify(notice)),
+    })
   }
 
   async follow(listener: ChangeListener, from?: string): Promise<Subscription> {
-    const { pool, references } = this.#context
+    const { pool } = this.#context
     const { publication, slotBytes } = this.#options
     await this.#checkLevel()
     // A publication must be older than what is read by it.
     await ensurePublication(pool, publication)
-    for (const collection of references.keys()) await this.prepare(collection)
+    await this.#watch.prepareAll()
     await this.#anchor?.ensure()
     const { epoch, lsn: head } = await this.#present()
     const place = from === undefined ? undefined : parsePosition(from)
@@ -67,9 +71,10 @@ export class Replication implements Changes {
         prefix: this.#prefix,
         anchor: this.#anchor,
         slotBytes,
-        tables: this.#tables,
+        tables: this.#watch.tables,
         from: honoured,
         lookup: this.#lookup,
+        altered: () => this.#tableRounds.hurry(),
       },
       listener,
     )
@@ -85,7 +90,7 @@ export class Replication implements Changes {
     const failed = (error: unknown) => listener.error(error)
     // Apart from each other: what waits for a table's writers must not hold up what bounds the slots.
     this.#slotRounds.begin(checkInterval, () => this.#checkSlots(), failed)
-    this.#shapeRounds.begin(checkInterval, () => this.#checkShapes(), failed)
+    this.#tableRounds.begin(checkInterval, () => this.#checkTables(), failed)
     const end = formatPosition(epoch, head)
     return {
       position: following.startPosition,
@@ -94,8 +99,8 @@ export class Replication implements Changes {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
           this.#slotRounds.end()
-          this.#shapeRounds.end()
-          for (const known of [this.#prepared, this.#tables, this.#looked]) known.clear()
+          this.#tableRounds.end()
+          this.#watch.clear()
         }
         await following.close()
       },
@@ -109,12 +114,7 @@ export class Replication implements Changes {
   }
 
   async prepare(collection: string): Promise<void> {
-    const known = this.#prepared.get(collection) ?? this.#publish(collection)
-    this.#prepared.set(collection, known)
-    await known.catch((error: unknown) => {
-      this.#prepared.delete(collection)
-      throw error
-    })
+    await this.#watch.prepare(collection)
   }
 
   async examine(client: PoolClient): Promise<Reading | undefined> {
@@ -185,18 +185,6 @@ export class Replication implements Changes {
     return { epoch: this.#epoch, lsn: parseLsn(lsn) }
   }
 
-  async #publish(collection: string): Promise<void> {
-    const { pool, references, types } = this.#context
-    const reference = references.get(collection)
-    if (!reference) return
-    await ensurePublication(pool, this.#options.publication)
-    const table = await publishTable(pool, this.#options.publication, reference, types)
-    const key = table?.key ?? []
-    const shape = table ? shapeOf(table, key) : ''
-    this.#looked.set(collection, { collection, shape, key: [...key] })
-    if (!this.#tables.has(collection)) this.#tables.set(collection, { ...reference, key, shape })
-  }
-
   /** From time to time: sees that no slot keeps too much. */
   async #checkSlots(): Promise<void> {
     const { rows } = await this.#context.pool.query(
@@ -210,20 +198,10 @@ export class Replication implements Changes {
     if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
   }
 
-  /**
-   * From time to time: sees whether tables have got another shape, which the stream tells only with their
-   * next change, or never (of one that was dropped).
-   */
-  async #checkShapes(): Promise<void> {
-    const { pool, references, types } = this.#context
-    for (const [collection, before] of [...this.#looked]) {
-      const reference = references.get(collection)
-      if (!reference) continue
-      const table = await readingTransaction(pool, (client) => loadTable(client, reference, types))
-      if ((table ? shapeOf(table, table.key) : '') === before.shape) continue
-      await this.#publish(collection)
-      await this.#notice(JSON.stringify(this.#looked.get(collection)))
-    }
+  /** From time to time: sees what happened to tables, which the stream tells late, or never. */
+  async #checkTables(): Promise<void> {
+    await ensurePublication(this.#context.pool, this.#options.publication)
+    await this.#watch.check()
   }
 }
 

@@ -1,9 +1,9 @@
 import type { Change, DocumentChange } from '../source.ts'
-import { type ChangeContext, type KeyedTable, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
+import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
 import { formatTableName } from './name.ts'
 import type { Message, Relation } from './pgoutput.ts'
 import { formatPosition } from './position.ts'
-import type { Column } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 /** A transaction as the stream told it. */
@@ -14,18 +14,6 @@ export interface Transaction {
   readonly xid: number
   readonly messages: Message[]
   bytes: number
-}
-
-/** A table that is followed, and what its rows were like when its last change was told. */
-export interface FollowedTable extends KeyedTable {
-  readonly shape: string
-}
-
-/** A notice in the WAL that a table has another shape, for all who follow: `''` where it is gone. */
-export interface ShapeNotice {
-  collection: string
-  shape: string
-  key: string[]
 }
 
 /** What a transaction means. */
@@ -43,23 +31,16 @@ export interface TranslateOptions {
   types: TypeCatalog
   /** The table of a collection, where it is followed. */
   table(collection: string): FollowedTable | undefined
-  /** The prefix of the messages that hold a {@link ShapeNotice}. */
+  /** The prefix of the messages that hold a {@link TableNotice}. */
   prefix: string
 }
 
-/** A text that is the same for as long as a table is the same one, with rows of the same form and key. */
-export function shapeOf(table: { oid: number; columns: readonly Column[] }, key: readonly string[]): string {
-  return JSON.stringify([table.oid, key, ...table.columns.map(({ name, oid }) => [name, oid])])
-}
-
-const shapes = new WeakMap<Relation, { key: readonly string[]; shape: string }>()
+const shapes = new WeakMap<Relation, string>()
 
 /** The stream describes a relation once for many rows. */
-function shapeOfRelation(relation: Relation, key: readonly string[]): string {
-  const known = shapes.get(relation)
-  if (known?.key === key) return known.shape
-  const shape = shapeOf(relation, key)
-  shapes.set(relation, { key, shape })
+function shapeOfRelation(relation: Relation): string {
+  const shape = shapes.get(relation) ?? shapeOf(relation.columns)
+  shapes.set(relation, shape)
   return shape
 }
 
@@ -97,10 +78,10 @@ export function translateTransaction(transaction: Transaction, options: Translat
   })
   const row = (relation: Relation, change: RowChange): void => {
     const table = tableOf(formatTableName(relation))
-    if (!table) return
+    if (!table || table.isRefused) return
+    const { oid } = relation
     const key = keyOf(relation, table.key)
-    const shape = shapeOfRelation(relation, key)
-    const shaped = shape === table.shape ? table : { ...table, key, shape }
+    const shaped = withFacts(table, { oid, key, shape: shapeOfRelation(relation) })
     if (shaped !== table) {
       changes.push(whole('reload', table.collection))
       reshaped.set(table.collection, shaped)
@@ -136,16 +117,17 @@ export function translateTransaction(transaction: Transaction, options: Translat
       case 'truncate':
         for (const relation of message.relations) {
           const table = tableOf(formatTableName(relation))
-          if (table) changes.push(whole('clear', table.collection))
+          if (table && !table.isRefused) changes.push(whole('clear', table.collection))
           ordinal += POSITIONS
         }
         continue
       case 'message': {
         const notice = message.prefix === options.prefix ? parseNotice(message.content) : undefined
         const table = notice && tableOf(notice.collection)
-        if (table && notice.shape !== table.shape) {
-          changes.push(whole(notice.shape === '' ? 'clear' : 'reload', table.collection))
-          reshaped.set(table.collection, { ...table, shape: notice.shape, key: notice.key })
+        const noticed = table && withFacts(table, notice)
+        if (noticed && noticed !== table) {
+          changes.push(whole(noticed.oid === 0 ? 'clear' : 'reload', noticed.collection))
+          reshaped.set(noticed.collection, noticed)
         }
       }
     }
@@ -157,17 +139,6 @@ export function translateTransaction(transaction: Transaction, options: Translat
 /** Of a key alone, the other cells are NULLs that mean nothing. */
 function identifiers(relation: Relation, cells: RowChange['old'] & object): RowChange['old'] {
   return cells.map((cell, index) => (relation.identifying[index] ? cell : undefined))
-}
-
-function parseNotice(text: string): ShapeNotice | undefined {
-  try {
-    const notice: unknown = JSON.parse(text)
-    const { collection, shape, key } = (notice ?? {}) as Record<string, unknown>
-    if (typeof collection !== 'string' || typeof shape !== 'string') return undefined
-    return { collection, shape, key: Array.isArray(key) ? key.map(String) : [] }
-  } catch {
-    return undefined
-  }
 }
 
 /** The types of the columns of a transaction's changes. */

@@ -1,8 +1,9 @@
-import type { Pool } from 'pg'
+import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
-import { settingClauses } from './session.ts'
+import { queryTexts, settingClauses } from './session.ts'
+import type { Table } from './table.ts'
 
 /** Options of {@link installTriggers}. */
 export interface TriggerOptions {
@@ -22,7 +23,7 @@ export interface TriggerOptions {
 }
 
 /** The trigger's name on each table. */
-export const TRIGGER = 'particle_record'
+const TRIGGER = 'particle_record'
 
 /** Checks a name that becomes part of others. Throws `INVALID_OPTION`. */
 export function checkName(name: unknown, option: string): string {
@@ -105,6 +106,40 @@ export async function installedTables(pool: Pool, schema: string): Promise<strin
   )
 }
 
+/**
+ * Describes the triggers of a table and of its partitions, as a text that is another one after they were
+ * made anew, or switched off and on.
+ *
+ * @throws ParticleError `INVALID_OPTION` where they are missing, or don't fire for every write
+ */
+export async function describeTriggers(client: PoolClient, table: Table): Promise<string> {
+  const { rows } = await queryTexts(
+    client,
+    `SELECT t.tgname, n.nspname, c.relname, t.tgenabled = 'A', concat_ws(' ', t.oid, t.xmin)
+      FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1
+        OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
+      ORDER BY t.oid`,
+    [table.oid, TRIGGER],
+  )
+  if (rows.length < 2)
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ${table.collection}, or installTriggers, once, as the table's owner`,
+    )
+  const [silent] = rows.filter(([, , , always]) => always !== 't')
+  if (silent) {
+    const [trigger, schema, name] = silent.map((text) => text ?? '')
+    const statement = `ALTER TABLE ${quoteTable({ schema: schema ?? '', name: name ?? '' })} ENABLE ALWAYS TRIGGER ${trigger}`
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `Not all changes of the table ${table.collection} are recorded, since a trigger does not fire for every write: run ${statement}, or installTriggers again`,
+    )
+  }
+  return rows.map(([, , , , version]) => version).join()
+}
+
 /** It is dropped with all that is in it: that must be the outbox alone. */
 async function checkSchema(pool: Pool, schema: string): Promise<void> {
   const { rows } = await pool.query<{ name: string }>(
@@ -125,9 +160,11 @@ function triggerSql(schema: string, table: TableName): string {
     DROP TRIGGER IF EXISTS ${TRIGGER} ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON ${quoteTable(table)}
       FOR EACH ROW EXECUTE FUNCTION ${schema}.record();
+    ALTER TABLE ${quoteTable(table)} ENABLE ALWAYS TRIGGER ${TRIGGER};
     DROP TRIGGER IF EXISTS ${TRIGGER}_truncate ON ${quoteTable(table)};
     CREATE TRIGGER ${TRIGGER}_truncate AFTER TRUNCATE ON ${quoteTable(table)}
-      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record()`
+      FOR EACH STATEMENT EXECUTE FUNCTION ${schema}.record();
+    ALTER TABLE ${quoteTable(table)} ENABLE ALWAYS TRIGGER ${TRIGGER}_truncate`
 }
 
 /** A part of a table's name as `formatTableName` has it. */
@@ -218,6 +255,7 @@ function outboxSql(schema: string): string {
     DROP TRIGGER IF EXISTS commit ON ${schema}.changes;
     CREATE CONSTRAINT TRIGGER commit AFTER INSERT ON ${schema}.changes DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW WHEN (NEW.first) EXECUTE FUNCTION ${schema}.commit();
+    ALTER TABLE ${schema}.changes ENABLE ALWAYS TRIGGER commit;
 
     CREATE OR REPLACE FUNCTION ${schema}.trim() RETURNS void AS $$
     BEGIN

@@ -26,8 +26,8 @@ import type { Type } from './type.ts'
  * | all others | string, as PostgreSQL writes it |
  *
  * Dates that ISO 8601 has no plain text for (`infinity`, BC, after the year 9999) are strings as PostgreSQL
- * writes them. In `json`, a field named `__proto__` is left out (no path can name it), and a number that
- * JavaScript can't hold is `null`.
+ * writes them. In `json`, a field named `__proto__` is left out (no path can name it), an integer that
+ * a number would round is a decimal string, and another number that JavaScript can't hold is `null`.
  */
 export function toValue(type: Type, text: string | null): Json {
   if (text === null) return null
@@ -71,11 +71,30 @@ function timestamp(text: string): string {
   return `${date}T${time}.${fraction.endsWith('000') ? fraction.slice(0, 3) : fraction}${zone ? 'Z' : ''}`
 }
 
+/** A text of JSON, or an integer past the safe ones, or a number of another kind. */
+const TOKENS = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g
+const LONG_DIGITS = /\d{16}/
+
+/** Whether it is an integer that a JavaScript number does not give back. */
+function isRounded(token: string): boolean {
+  if (!/^-?\d{16,}$/.test(token)) return false
+  const [digits = '', exponent] = Number(token).toExponential().split('e+')
+  if (exponent === undefined) return false
+  const [sign] = /^-?/.exec(token) ?? ['']
+  const given = digits.replace(/[-.]/g, '').padEnd(Number(exponent) + 1, '0')
+  return `${sign}${given}` !== token
+}
+
+/** Puts quotes around the integers that a JavaScript number would round. */
+function quoteBigIntegers(text: string): string {
+  return text.replace(TOKENS, (token) => (isRounded(token) ? `"${token}"` : token))
+}
+
 /** What JSON.parse alone would not get right: a number that overflows, a field named `__proto__`, and -0. */
 const DELICATE = /\d{200}|\d[eE]\+?\d{3}|__proto__|\\u|(?:^|[[:,\s])-0/
 
 function parseJson(text: string): Json {
-  const value = walkable(JSON.parse(text) as Json)
+  const value = walkable(JSON.parse(LONG_DIGITS.test(text) ? quoteBigIntegers(text) : text) as Json)
   return DELICATE.test(text) ? clean(value) : value
 }
 

@@ -4,18 +4,14 @@ import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { Lookup } from './completion.ts'
+import type { FollowedTable } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { endSession, stateOf } from './session.ts'
 import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
-import {
-  type FollowedTable,
-  type Transaction,
-  type Translation,
-  translateTransaction,
-} from './transaction.ts'
+import { type Transaction, type Translation, translateTransaction } from './transaction.ts'
 import { WalQueue } from './wal-queue.ts'
 
 /** What a {@link WalFollowing} follows. */
@@ -33,6 +29,8 @@ export interface WalFollowingOptions extends Context {
   /** Where to begin; undefined for now. */
   from: Place | undefined
   lookup: Lookup
+  /** A table may have been altered. */
+  altered(): void
 }
 
 /** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
@@ -230,6 +228,9 @@ export class WalFollowing {
         this.#queue.add({ transaction })
         break
       }
+      case 'relation':
+        this.#options.altered()
+        break
       case 'other':
         break
       default:

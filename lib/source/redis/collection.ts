@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import { applyToCopy } from '../../model/apply.ts'
+import { applyAll } from '../../model/apply.ts'
 import { TOO_DEEP } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
@@ -94,7 +94,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
         throw this.#invalid(
           'update(id, ...) of a document that is nested too deep: set(id, document) replaces it',
         )
-      const after = operations.reduce<Document | undefined>(applyToCopy, before)
+      const changed = applyAll(before, operations)
+      // An operation may come to what JSON can't hold, such as a sum beyond all doubles: that is null everywhere.
+      const after = changed && (toJson(changed) as Document)
       if (!after) throw this.#invalid('update(id, ...) removes no document: delete(id) does')
       const difference = diff(before, after)
       if (difference.length === 0) return true

@@ -1,4 +1,5 @@
 import { walkable } from '../../model/bounds.ts'
+import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
@@ -6,6 +7,7 @@ import { isPathName } from '../../model/path.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { jsonDocument, type Mapping } from './mapping.ts'
 import { streamTimestamp } from './position.ts'
+import { located } from './update.ts'
 
 /** An entry of the stream, as Redis gives it: its id, and its fields and texts as a flat list. */
 export type Entry = readonly [id: string, fields: readonly string[]]
@@ -94,7 +96,14 @@ function known(
   const operations = operationsOf(fields, mapping)
   if (operations) return { ...base, kind: 'update', operations, ...(document ? { document } : {}) }
   if (!document) return undefined
-  return replaced(base, kind === 'insert' ? 'insert' : 'replace', document)
+  if (kind === 'insert' || !base.before)
+    return replaced(base, kind === 'insert' ? 'insert' : 'replace', document)
+  // Only what differs is told, so that a write of hidden fields alone is told to nobody.
+  const differing = diff(base.before, document).map((operation) => located(operation, document))
+  const isWhole = differing.some(({ path }) => path === '.')
+  return isWhole
+    ? replaced(base, 'replace', document)
+    : { ...base, kind: 'update', operations: differing, document }
 }
 
 function documentOf(id: Id, fields: ReadonlyMap<string, string>): Document | undefined {

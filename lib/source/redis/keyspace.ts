@@ -172,7 +172,7 @@ export class KeyspaceFeed {
           this.#lose('Redis was not reachable for a while, and does not keep its notifications')
         }
         await this.#upstream?.flushed(signal)
-        if (!signal.aborted) this.#lose('The database was flushed')
+        if (!signal.aborted) this.#lose('The database was flushed, or swapped with another one')
       } catch (error) {
         if (signal.aborted) return
         this.#upstream?.fail(error)

@@ -5,9 +5,10 @@ import type { Connection } from './client.ts'
 
 /**
  * The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them
- * all. `K`: by key.
+ * all. `K`: by key. Lists, sets and sorted sets belong to it, since what stores one (`SORT ... STORE`) in place of a document
+ * notifies of nothing else.
  */
-const NEEDED = 'Kg$hxe'
+const NEEDED = 'Kg$lshzxe'
 const SETTING = 'notify-keyspace-events'
 const PROBE_MS = 2000
 
@@ -28,16 +29,32 @@ export async function enableNotifications(
     if (await answersProbe(commands, subscriber, channel, signal)) return
     throw disabled(new Error('CONFIG GET is refused, and a changed key was not told'))
   }
-  const missing = [...NEEDED].filter(
-    (flag) => !flags.includes(flag) && !(flag !== 'K' && flags.includes('A')),
-  )
-  if (missing.length === 0) return
+  const missing = missingIn(flags)
+  if (missing === '') return
   try {
-    await commands.send(['CONFIG', 'SET', SETTING, flags + missing.join('')])
+    await commands.send(['CONFIG', 'SET', SETTING, flags + missing])
   } catch (error) {
     if (!isRefusal(error)) throw error
     throw disabled(error)
   }
+}
+
+/** Whether the server still notifies of changes of keys: somebody may have switched that off. */
+export async function notifies(
+  commands: Connection,
+  subscriber: Connection,
+  channel: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const flags = await settingOf(commands)
+  return flags === undefined
+    ? await answersProbe(commands, subscriber, channel, signal)
+    : missingIn(flags) === ''
+}
+
+function missingIn(flags: string): string {
+  const isMissing = (flag: string) => !flags.includes(flag) && !(flag !== 'K' && flags.includes('A'))
+  return [...NEEDED].filter(isMissing).join('')
 }
 
 async function settingOf(commands: Connection): Promise<string | undefined> {

@@ -107,7 +107,6 @@ function boundTest({ key: [field, direction], value }: SortBound, mapping: Mappi
   const path = field.split('.')
   if (value === undefined || (typeof value === 'object' && value !== null) || !path.every(isSame))
     return undefined
-  if (typeof value === 'number' && !Number.isFinite(value)) return undefined
   if (typeof value === 'string' && !(isSame(value) && value.length < LONGEST)) return undefined
   const [low, high] = direction === 1 ? [-1, 0] : [0, 1]
   return { path, codec: mapping.codecOf(path[0] ?? ''), bound: value, low, high, sorts: true }

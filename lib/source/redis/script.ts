@@ -74,8 +74,25 @@ local function read(key)
 end
 `
 
-/** KEYS: the stream. The id of its newest entry. */
-export const HEAD = script(`${HEAD_FUNCTION}
+// Appends the deletes of the documents that have expired: whichever node comes first does it for all; one that may only read leaves it
+// to the others.
+const SWEEP_FUNCTION = `
+local function sweep(stream, expiries, length)
+  local time = now()
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', time, 'LIMIT', 0, 1000)) do
+    local left = redis.call('PTTL', key)
+    if left == -2 then redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, 'kind', 'delete') end
+    if left < 0 then redis.call('ZREM', expiries, key) else redis.call('ZADD', expiries, time + left, key) end
+  end
+end
+`
+
+/**
+ * KEYS: the stream, the sorted set of expiries. ARGV: the stream's length. The id of its newest entry, after the deletes of what has
+ * expired: a reading is then not ahead of the stream.
+ */
+export const HEAD = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${SWEEP_FUNCTION}
+pcall(sweep, KEYS[1], KEYS[2], ARGV[1])
 return head(KEYS[1])`)
 
 /**
@@ -90,20 +107,11 @@ return found and found[1] or newest`)
 
 /**
  * KEYS: the stream, the sorted set of expiries. ARGV: a position, how many entries, the stream's length. The
- * newest id that XDEL took away, and the entries from the position on, itself included. Before that, appends
- * the deletes of the documents that have expired: whichever node comes first does it for all; one that may
- * only read leaves it to the others.
+ * newest id that XDEL took away, and the entries from the position on, itself included; the deletes of what
+ * has expired are among them.
  */
-export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
-local function sweep()
-  local time = now()
-  for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 1000)) do
-    local left = redis.call('PTTL', key)
-    if left == -2 then redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'key', key, 'kind', 'delete') end
-    if left < 0 then redis.call('ZREM', KEYS[2], key) else redis.call('ZADD', KEYS[2], time + left, key) end
-  end
-end
-pcall(sweep)
+export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${SWEEP_FUNCTION}
+pcall(sweep, KEYS[1], KEYS[2], ARGV[3])
 local deleted = info(KEYS[1])['max-deleted-entry-id'] or '0-0'
 return { deleted, redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]) }`)
 

@@ -30,7 +30,8 @@ end
 
 -- Whether a value that is no array, or nil for a missing one, may pass a test.
 local function passes(value, test)
-  if value == nil then value = NULL end
+  -- A number that no double holds is null, as walkable makes it.
+  if value == nil or value == math.huge or value == -math.huge then value = NULL end
   if test.set then return test.set[value] == true end
   local rank, order = RANKS[type(value)], nil
   if rank ~= test.rank then

@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
 import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { blocksOf, loosened } from './block.ts'
@@ -47,21 +48,21 @@ export class StreamFeed {
   }
 
   async past(milliseconds: number): Promise<string> {
-    return await this.#ask(PAST, String(Math.max(0, Math.ceil(milliseconds))))
+    return await this.#ask(PAST, [String(Math.max(0, Math.ceil(milliseconds)))])
   }
 
   /** The position now: before a reading, and after it. */
   async before(): Promise<string> {
-    return await this.#ask(HEAD)
+    return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
 
   async after(): Promise<string> {
-    return await this.#ask(HEAD)
+    return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
 
-  async #ask(script: typeof HEAD, ...args: string[]): Promise<string> {
-    const { client, key } = this.#settings
-    return String(await runScript((command) => send(client, command), script, [key], args))
+  async #ask(script: typeof HEAD, args: string[]): Promise<string> {
+    const { client, key, expiries } = this.#settings
+    return String(await runScript((command) => send(client, command), script, [key, expiries], args))
   }
 }
 
@@ -103,9 +104,21 @@ class Following {
   async #start(from: string | undefined): Promise<string> {
     this.#connection = await Connection.open(this.#settings.client, this.#closing.signal)
     const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
-    const head = String(await this.#ask(HEAD, [this.#settings.key]))
+    const head = await this.#head()
     this.#position = kept ? from : head
+    await this.#warnOfEvictions()
     return head
+  }
+
+  /** Reports a server that may remove documents without an entry. */
+  async #warnOfEvictions(): Promise<void> {
+    const connection = this.#connection
+    // A user who may not ask is not warned.
+    const info = String(await connection?.send(['INFO', 'memory']).catch(() => ''))
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction'
+    if (policy === 'noeviction' || !/^maxmemory:[1-9]/m.test(info)) return
+    const sentence = `Redis has a maxmemory and the policy ${policy}: documents that it evicts leave no entry in the stream, so that clients keep them. Set maxmemory-policy to noeviction, or follow notifications: redis(client) without a stream`
+    this.#listener.error(new ParticleError('MISCONFIGURED', sentence))
   }
 
   async #close(): Promise<void> {
@@ -230,7 +243,7 @@ class Following {
   }
 
   async #lose(): Promise<void> {
-    const position = String(await this.#ask(HEAD, [this.#settings.key]))
+    const position = await this.#head()
     if (this.#closing.signal.aborted) return
     this.#position = position
     this.#read.clear()
@@ -244,6 +257,11 @@ class Following {
     const { key, expiries, maxLength } = this.#settings
     const args = [position, String(count), String(maxLength)]
     return (await this.#ask(FETCH, [key, expiries], args)) as Fetched
+  }
+
+  async #head(): Promise<string> {
+    const { key, expiries, maxLength } = this.#settings
+    return String(await this.#ask(HEAD, [key, expiries], [String(maxLength)]))
   }
 
   async #ask(script: typeof HEAD, keys: readonly string[], args: readonly string[] = []): Promise<unknown> {

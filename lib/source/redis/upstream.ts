@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
 import { pause } from '../backoff.ts'
 import { Connection, type RedisClient } from './client.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
-import { enableNotifications } from './notifications.ts'
+import { enableNotifications, notifies } from './notifications.ts'
 import { READ_FENCED, runScript } from './script.ts'
 
 /** What a source without a stream follows. */
@@ -24,6 +25,8 @@ interface UpstreamEvents {
 
 const SENTINEL_MS = 1000
 const SENTINEL_TTL = ['PX', '60000']
+const SWITCHED_OFF =
+  'Redis no longer notifies of all changes of keys: somebody changed notify-keyspace-events. Particle turns it on again where it may, and reads everything anew'
 /** Notifications of what changes no document. */
 const IGNORED = new Set(['expire', 'persist', 'new'])
 
@@ -116,8 +119,8 @@ export class Upstream {
 
   /**
    * Resolves when the database was flushed, or when the signal was aborted; rejects when a connection is
-   * gone. FLUSHDB and FLUSHALL notify nobody: a key that vanishes with all the others tells. (An eviction of
-   * that key is taken for the same.)
+   * gone, or notifications were switched off. FLUSHDB, FLUSHALL and SWAPDB notify nobody: a key that vanishes with all the others tells.
+   * (An eviction of that key is taken for the same.)
    */
   async flushed(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#over.signal])
@@ -125,6 +128,8 @@ export class Upstream {
       await pause(SENTINEL_MS, either)
       if (signal.aborted) return
       this.#over.signal.throwIfAborted()
+      if (!(await notifies(this.#commands, this.#subscriber, this.#channel, either)))
+        throw new ParticleError('SOURCE_FAILED', SWITCHED_OFF)
       if (!this.#guarded) continue
       if ((await this.#commands.send(['SET', this.#sentinel, '1', ...SENTINEL_TTL, 'XX'])) !== null) continue
       await this.#mark()

@@ -3,9 +3,9 @@ import { ParticleError } from '../../../lib/errors.ts'
 import { Identification } from '../../../lib/server/auth/identification.ts'
 import type { IdentityLookup } from '../../../lib/server/options/identity-lookup.ts'
 
-const make = (lookup: IdentityLookup | undefined, maxConnections = 10) => {
+const make = (lookup: IdentityLookup | undefined, values = 1_000) => {
   const errors: Error[] = []
-  return { errors, identification: new Identification(lookup, (error) => errors.push(error), maxConnections) }
+  return { errors, identification: new Identification(lookup, (error) => errors.push(error), values) }
 }
 const codeOf = async (identifying: Promise<unknown>) => {
   const error = await identifying.then(
@@ -95,20 +95,13 @@ describe('server/session', () => {
     })
   }
 
-  it('lets only so many wait at once, and makes room when one is answered or fails', async () => {
-    const waiting: ((error?: unknown, identity?: unknown) => void)[] = []
-    const { identification } = make((_identity, done) => void waiting.push(done), 2)
-    const identifying = [1, 2].map((given) => identification.identify(given, undefined))
-    expect(await codeOf(identification.identify(3, undefined))).to.equal('TOO_MANY_HANDSHAKES')
-    expect(waiting).to.have.length(2)
-    waiting[0]?.(null, {})
-    await identifying[0]
-    const third = identification.identify(3, undefined)
-    waiting[1]?.(new Error('down'))
-    expect(await codeOf(identifying[1] ?? third)).to.equal('UNAVAILABLE')
-    const fourth = identification.identify(4, undefined)
-    waiting[2]?.(null, 3)
-    waiting[3]?.(null, 4)
-    expect(await Promise.all([third, fourth])).to.deep.equal([3, 4])
+  it('refuses what is larger than the bound, and tells which option raises it', async () => {
+    const at = (length: number) => make(() => ({ list: Array.from({ length }, () => 1) }), 10)
+    expect(await at(9).identification.identify(null, undefined)).to.have.property('list')
+    const { identification, errors } = at(10)
+    expect(await codeOf(identification.identify(null, undefined))).to.equal('UNAVAILABLE')
+    expect(errors.map(String).join())
+      .to.contain('more than 10 fields')
+      .and.to.contain('limits.identityValues')
   })
 })

@@ -1,61 +1,31 @@
 import { expect } from 'chai'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
-import { parseManifest } from '../../../lib/policy/manifest.ts'
 import { decode } from '../../../lib/protocol/decode.ts'
-import { BroadcastGroups } from '../../../lib/server/delivery/broadcast-group.ts'
 import { Connection } from '../../../lib/server/delivery/connection.ts'
-import { Flusher } from '../../../lib/server/delivery/flusher.ts'
-import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
-import type { Sink } from '../../../lib/server/delivery/sink.ts'
-import { SnapshotReadings } from '../../../lib/server/delivery/snapshot-readings.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
-import { IdLines } from '../../../lib/server/feed/frame.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
-import { CatchUps } from '../../../lib/server/view/catch-up.ts'
-import { View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Query } from '../../../lib/source/source.ts'
 import { CountingAdapter } from '../../support/counting.ts'
+import { connectionHost, feedOf, type ViewOptions, viewOf as viewIn } from '../../support/feed.ts'
 import { until } from '../../support/local.ts'
-import { PLAIN } from '../../support/positions.ts'
+import { StoppingSink } from '../../support/sinks.ts'
 
 /** A client that reads when the spec lets it, and applies what it reads. */
-class Client implements Sink {
+class Client extends StoppingSink {
   // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
   readonly events: { name: string; data: any; id: string | undefined }[] = []
   readonly model: Model = {}
   /** The position that it would come back with. */
   position = ''
   ended = 0
-  /** Whether it leaves all in the socket. */
-  stopped = false
-  readonly #socket: string[] = []
   readonly #parts: Document[] = []
-  #listeners: (() => void)[] = []
 
-  write(bytes: Buffer): boolean {
-    this.#socket.push(bytes.toString())
-    if (!this.stopped) this.read()
-    return !this.stopped
-  }
-  buffered(): number {
-    return this.#socket.join('').length
-  }
-  onDrain(listener: () => void): void {
-    if (this.buffered() === 0) setImmediate(listener)
-    else this.#listeners.push(listener)
-  }
-  end(): void {
+  override end(): void {
     this.ended++
-  }
-  read(): void {
-    for (const text of this.#socket.splice(0)) this.#receive(text)
-    for (const listener of this.#listeners.splice(0)) listener()
   }
   get names(): string[] {
     return this.events.map((event) => event.name)
@@ -67,7 +37,7 @@ class Client implements Sink {
     return this.names.lastIndexOf('ready') > this.names.lastIndexOf('reset')
   }
 
-  readonly #receive = eventReceiver(
+  protected readonly receive = eventReceiver(
     (name, data, id) => {
       expect(decode(name, JSON.stringify(data), id), name).not.to.equal(undefined)
       // Rights that were not changed go by the names of the views.
@@ -95,48 +65,16 @@ describe('server/connection', () => {
     const users = store.collection('users')
     const text = 'x'.repeat(size)
     await users.insertMany(Array.from({ length: count }, (_, _id) => ({ _id, name: `user ${_id}`, text })))
-    const log = new Log({ bytes, ms: 1e6 })
+    const place = feedOf(adapter, { bytes, point: (at) => `id${at}` })
+    const { log, feed } = place
     const errors: [string, string][] = []
-    const feedHost = {
-      log,
-      adapters: () => [],
-      point: (at: number) => `id${at}`,
-      onError: () => {},
-      onDebug: () => {},
-    }
-    const feed = new Feed(adapter, feedHost, 0)
     const left: string[] = []
-    const flusher = new Flusher()
-    const ids = new IdLines(PLAIN)
-    const host = {
-      log,
-      flusher,
-      ids,
-      groups: new BroadcastGroups(flusher, ids),
-      catchUps: new CatchUps(log),
-      readings: new SnapshotReadings(new CurrentSnapshots(log), maxBufferedBytes),
+    const host = connectionHost(log, {
       maxBufferedBytes,
-      point: () => `id${log.head}`,
-      left: (view: View) => void left.push(view.key),
-      onError: (error: unknown, root: string) => errors.push([root, (error as Error).message]),
-    }
-    const viewOf = (
-      root: string,
-      { query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {},
-    ) =>
-      new View(
-        {
-          key: root,
-          root,
-          manifest: parseManifest(manifest, 'manifest'),
-          feed,
-          collection: 'users',
-          query,
-          matches: Object.keys(query).length > 0 ? matcher(query) : undefined,
-        },
-        log,
-        () => {},
-      )
+      left: (view) => void left.push(view.key),
+      onError: (error, root) => errors.push([root, (error as Error).message]),
+    })
+    const viewOf = (root: string, options: ViewOptions = {}) => viewIn(place, { key: root, root, ...options })
     let closed = 0
     const connect = (views: readonly View[], start: ResumePlan = NEW, client = new Client()) => {
       const connection = new Connection(

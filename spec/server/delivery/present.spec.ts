@@ -1,18 +1,16 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Document } from '../../../lib/model/document.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
 import { parseSortLimit } from '../../../lib/policy/order.ts'
 import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
-import { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
+import { feedOf, viewOf } from '../../support/feed.ts'
 
-const MANIFEST = parseManifest({ team: true, n: true, text: true }, 'manifest')
+const FIELDS = { team: true, n: true, text: true }
+const MANIFEST = parseManifest(FIELDS, 'manifest')
 
 const setUp = async (
   count = 3,
@@ -30,24 +28,11 @@ const setUp = async (
       hidden: 1,
     })),
   )
-  const log = new Log({ bytes: 1e9, ms: 1e9 })
-  const errors: unknown[] = []
-  const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
+  const place = feedOf(adapter, { bytes: 1e9 })
+  const { log, errors } = place
   const query = criteria ? { team: 'a' } : {}
-  const view = new View(
-    {
-      key: 'key',
-      root: 'users',
-      manifest: MANIFEST,
-      feed: new Feed(adapter, host, 0),
-      collection: 'users',
-      query,
-      matches: criteria ? matcher(query) : undefined,
-      sortLimit: parseSortLimit(sort ? { n: 1 } : undefined, limit, 'source'),
-    },
-    log,
-    (error) => errors.push(error),
-  )
+  const sortLimit = parseSortLimit(sort ? { n: 1 } : undefined, limit, 'source')
+  const view = viewOf(place, { manifest: FIELDS, query, sortLimit })
   const presents = new CurrentSnapshots(log)
   const truth = async () => {
     const found = await users.find(query).toArray()

@@ -56,9 +56,17 @@ const setUp = async () => {
     log,
     feeds,
   }
-  const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR } = {}) =>
-    ({ root, key, feed, open: async () => {}, reaches: (at: number) => at >= least }) as unknown as View
-  return { here, feeds, viewOf }
+  const opened: string[] = []
+  const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR, viewers = 1 } = {}) =>
+    ({
+      root,
+      key,
+      feed,
+      viewers: { size: viewers },
+      open: async () => opened.push(root),
+      reaches: (at: number) => at >= least,
+    }) as unknown as View
+  return { here, feeds, viewOf, opened }
 }
 const claimsOf = (views: readonly View[], previous?: readonly View[]): Rights => ({
   session: 'session',
@@ -226,6 +234,13 @@ describe('server/resume', () => {
         listeners[0]?.changes([change], position)
       }
       expect(await found).to.deep.equal({ users: 21 })
+    })
+
+    it('opens no source for a view that the client has left meanwhile', async () => {
+      const { here, viewOf, opened } = await setUp()
+      const [left, kept] = [viewOf('users', { viewers: 0 }), viewOf('teams')]
+      const found = await outcome(at([left, kept], { epoch: 'then' }), [left, kept], undefined, here)
+      expect([found, opened]).to.deep.equal([{ users: 'history-lost', teams: 12 }, ['teams']])
     })
 
     it('holds for no source that has no place in it', async () => {

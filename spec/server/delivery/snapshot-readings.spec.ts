@@ -1,11 +1,10 @@
 import { expect } from 'chai'
 import { CurrentSnapshots } from '../../../lib/server/delivery/present.ts'
 import { SnapshotReadings } from '../../../lib/server/delivery/snapshot-readings.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
-import { View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
+import { feedOf, viewOf } from '../../support/feed.ts'
 import { buffersHeld } from '../../support/garbage.ts'
 import { until } from '../../support/local.ts'
 
@@ -58,16 +57,9 @@ describe('server/snapshot-readings', () => {
     const store = memory()
     const users = store.collection('users')
     await users.insertMany(Array.from({ length: COUNT }, (_, _id) => ({ _id, text: TEXT })))
-    const log = new Log({ bytes, ms: 1e9 })
-    const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
-    const view = new View(
-      {
-        ...{ key: 'key', root: 'users', manifest: true, query: {}, matches: undefined },
-        ...{ feed: new Feed(store, host, 0), collection: 'users' },
-      },
-      log,
-      () => {},
-    )
+    const place = feedOf(store, { bytes })
+    const view = viewOf(place)
+    const { log } = place
     const readings = new SnapshotReadings(new CurrentSnapshots(log), maxBytes)
     let n = 0
     const changeAll = () => users.updateMany({}, { $set: { n: ++n } })

@@ -2,13 +2,16 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
-import { MAX_BODY_BYTES, readJson } from '../../../lib/server/http/body.ts'
+import { BodyReader } from '../../../lib/server/http/body.ts'
 
 /** A request of these chunks. */
 const make = (chunks: (string | Buffer)[], headers: Record<string, string> = {}) =>
   Object.assign(Readable.from(chunks.map((chunk) => Buffer.from(chunk))), {
     headers: { 'content-type': 'application/json', ...headers },
   }) as unknown as IncomingMessage & { body?: unknown }
+const MAX_BODY_BYTES = 512_000
+const bounds = { bodyBytes: MAX_BODY_BYTES, bodyMs: 10_000, bodyBytesWaiting: 1_000_000 }
+const readJson = (...given: Parameters<BodyReader['json']>) => new BodyReader(bounds, () => {}).json(...given)
 const codeOf = async (reading: Promise<unknown>) => {
   const error = await reading.then(
     () => undefined,

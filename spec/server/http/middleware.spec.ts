@@ -80,7 +80,9 @@ describe('server/middleware', () => {
     it('marks the cookie as Secure behind a proxy that speaks https', async () => {
       const { http } = make()
       const { headers } = await post(http, {}).set('X-Forwarded-Proto', 'https, http')
-      expect(headers['set-cookie']?.[0]).to.match(/; SameSite=Strict; Secure$/)
+      expect(headers['set-cookie']?.[0]).to.match(
+        /^__Secure-particle=[\w-]{22}; .*; SameSite=Strict; Secure$/,
+      )
     })
 
     it('gives each handshake a session of its own', async () => {
@@ -140,6 +142,8 @@ describe('server/middleware', () => {
       const cookieOf = async (cookie: string) =>
         (await post(http, {}).set('Cookie', cookie)).headers['set-cookie']?.[0] ?? ''
       expect(await cookieOf(`a=b; particle=${value}`)).to.contain(`particle=${value};`)
+      const other = `particle=${'B'.repeat(22)}; __Secure-particle=${value}`
+      expect(await cookieOf(other), 'the one that no other page can set').to.contain(`particle=${value};`)
       for (const hostile of ['', 'x', `${value}A`, `${value.slice(1)}"`, 'é'.repeat(22)])
         expect(await cookieOf(`particle=${encodeURI(hostile)}`)).to.match(/^particle=(?!A{22})[\w-]{22};/)
     })

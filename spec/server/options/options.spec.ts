@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
+import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
 
@@ -15,7 +16,7 @@ const sentence = (options: unknown): string => {
 
 describe('server/options', () => {
   it('have the defaults of the manual', () => {
-    const { onDebug, onError, ...rest } = resolveOptions({ dataSources: {} })
+    const { onDebug, onError, limits, ...rest } = resolveOptions({ dataSources: {} })
     expect(rest).to.deep.equal({
       identityLookup: undefined,
       dependsOn: undefined,
@@ -33,6 +34,7 @@ describe('server/options', () => {
       maxConnections: Number.POSITIVE_INFINITY,
       allowOrigin: [],
     })
+    expect(limits).to.deep.equal(resolveLimits())
     expect(onDebug).to.be.a('function')
     expect(onError).to.be.a('function')
   })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { Log } from '../../../lib/server/feed/log.ts'
+import { type Limits, resolveLimits } from '../../../lib/server/options/limits.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
 import { Views } from '../../../lib/server/registry/views.ts'
 import type { View } from '../../../lib/server/view/view.ts'
@@ -10,7 +11,7 @@ import { CountingAdapter } from '../../support/counting.ts'
 const NOBODY: Viewer = { reset() {}, differ() {}, failed() {} }
 
 describe('server/views', () => {
-  const setUp = ({ bytes = 1e6, ms = 1e6 } = {}) => {
+  const setUp = ({ bytes = 1e6, ms = 1e6 } = {}, limits: Limits = {}) => {
     const store = memory()
     const adapter = new CountingAdapter(store)
     const cards = store.collection('cards')
@@ -24,7 +25,7 @@ describe('server/views', () => {
       },
       host,
     )
-    const views = new Views(sources, log, () => {})
+    const views = new Views(sources, log, () => {}, resolveLimits(limits))
     /** The views of a team, looked at and read. */
     const look = async (team: string) => {
       const taken = views.of({ team })
@@ -68,6 +69,27 @@ describe('server/views', () => {
     expect(views.of({ team: 'a' })[0]).to.equal(view)
     expect([...(view.known()?.keys() ?? [])]).to.deep.equal(['1', '2'])
     expect(views.size).to.equal(4)
+    leave(keeper)
+    expect(adapter.closes).to.equal(0)
+  })
+
+  it('rest only so many at once, of one address and in all: the longest ago left are closed', async () => {
+    const { adapter, views, look, leave } = setUp({}, { restingViews: 3, restingViewsPerAddress: 2 })
+    const of = (team: string, address?: string) => views.of({ team }, undefined, address)[0]
+    const rest = async (team: string, address?: string) => {
+      const made = of(team, address)
+      await look(team)
+      if (made) leave([made])
+      return made
+    }
+    const keeper = await look('keeper')
+    const [first, second, third] = [await rest('a', '::1'), await rest('b', '::1'), await rest('c', '::1')]
+    expect(of('a'), 'closed, and made anew').not.to.equal(first)
+    expect([of('b'), of('c')]).to.deep.equal([second, third])
+    const others: (View | undefined)[] = []
+    for (const team of ['d', 'e', 'f', 'g']) others.push(await rest(team))
+    expect(of('d')).not.to.equal(others[0])
+    expect([of('e'), of('f'), of('g')]).to.deep.equal(others.slice(1))
     leave(keeper)
     expect(adapter.closes).to.equal(0)
   })

@@ -54,6 +54,7 @@ describe('server/related', () => {
     const related = new RelationResolver(
       [{ relation: RELATION, steps, start }],
       watches as unknown as LiveQueries,
+      1_000,
     )
     let changes = 0
     related.onChange = () => void changes++
@@ -76,6 +77,7 @@ describe('server/related', () => {
     const lacking = new RelationResolver(
       [{ relation: RELATION, steps: [members], start: undefined }],
       {} as LiveQueries,
+      1_000,
     )
     expect(lacking.valuesOf(RELATION)).to.equal(undefined)
     await lacking.settled()

@@ -6,9 +6,12 @@ import { Openings } from '../../../lib/server/auth/openings.ts'
 import { Revocations } from '../../../lib/server/auth/revocations.ts'
 import type { Connection } from '../../../lib/server/delivery/connection.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
+import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
+import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
 import { Streams } from '../../../lib/server/sessions/streams.ts'
+import { Faults } from '../../../lib/server/support/faults.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 
 const START: ResumePlan = { presented: false, reasonFor: () => 'history-lost' }
@@ -80,7 +83,8 @@ describe('server/streams', () => {
       of: ({ name, team }: User) => [{ key: `${name} ${team}`, root: 'cards' }],
       left: ({ key }: View) => left.push(key),
     } as unknown as Views
-    const streams = new Streams(admissions, views, (error) => errors.push(error))
+    const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
+    const streams = new Streams(admissions, views, identities, (error) => errors.push(error))
     const open = (name: string, { begun = true, ttl = HOUR } = {}) => {
       const told = new Told()
       told.views.push({ key: `${name} old` } as View)
@@ -174,6 +178,26 @@ describe('server/streams', () => {
     ])
   })
 
+  it('look things up once more for all refreshes that come while a lookup is under way', async () => {
+    const { streams, open, look } = setUp()
+    open('ann')
+    const answers: ((user: User) => void)[] = []
+    look(() => new Promise((resolve) => answers.push(resolve)))
+    const refreshed: Promise<number>[] = []
+    for (let times = 0; times < 50; times++) {
+      refreshed.push(streams.refresh(() => true))
+      await turn()
+    }
+    expect(answers).to.have.length(1)
+    for (let index = 0; index < answers.length; index++) {
+      answers[index]?.({ name: 'ann', team: 'new' })
+      await turn()
+    }
+    await Promise.all(refreshed)
+    // The first one answered under old rights, and looked up again; then one for all who waited.
+    expect(answers.length).to.be.within(2, 3)
+  })
+
   describe('that have not begun', () => {
     it('are told their new token after the manifest, and only the last one', async () => {
       const { streams, open, look } = setUp()
@@ -221,7 +245,7 @@ describe('server/streams', () => {
       [
         'has to wait end without a word',
         () => {
-          throw new ParticleError('TOO_MANY_HANDSHAKES', 'later')
+          throw new ParticleError('UNAVAILABLE', 'later')
         },
         [['end', undefined]],
         0,

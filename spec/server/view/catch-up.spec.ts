@@ -2,22 +2,20 @@ import { expect } from 'chai'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
 import { filterPayload, parseManifest } from '../../../lib/policy/manifest.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
 import { type CatchUp, CatchUps } from '../../../lib/server/view/catch-up.ts'
 import type { ViewDigest } from '../../../lib/server/view/difference.ts'
-import { View } from '../../../lib/server/view/view.ts'
 import type { Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Change, Query } from '../../../lib/source/source.ts'
 import { CountingAdapter } from '../../support/counting.ts'
+import { feedOf, viewOf as viewIn } from '../../support/feed.ts'
 import { until } from '../../support/local.ts'
 
 const SOMEBODY: Viewer = { reset() {}, differ() {}, failed() {} }
-const MANIFEST = parseManifest({ name: true, n: true }, 'manifest')
+const FIELDS = { name: true, n: true }
+const MANIFEST = parseManifest(FIELDS, 'manifest')
 
 describe('server/catchUp', () => {
   const setUp = async ({ bytes = 1e7 } = {}) => {
@@ -29,20 +27,10 @@ describe('server/catchUp', () => {
       { _id: 2, team: 'a', name: 'Bob', n: 0 },
       { _id: 3, team: 'b', name: 'Cat', n: 0 },
     ])
-    const log = new Log({ bytes, ms: 1e6 })
-    const host = { log, adapters: () => [], point: String, onError: () => {}, onDebug: () => {} }
-    const feed = new Feed(adapter, host, 0)
+    const place = feedOf(adapter, { bytes })
+    const { log, feed } = place
     const viewOf = (query: Query = {}) => {
-      const spec = {
-        key: JSON.stringify(query),
-        root: 'users',
-        manifest: MANIFEST,
-        feed,
-        collection: 'users',
-        query,
-        matches: Object.keys(query).length > 0 ? matcher(query) : undefined,
-      }
-      const view = new View(spec, log, () => {})
+      const view = viewIn(place, { key: JSON.stringify(query), manifest: FIELDS, query })
       view.viewers.add(SOMEBODY)
       return view
     }

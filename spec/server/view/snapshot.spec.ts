@@ -3,47 +3,20 @@ import fc from 'fast-check'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
-import { parseManifest } from '../../../lib/policy/manifest.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
+import type { Log } from '../../../lib/server/feed/log.ts'
 import { digest } from '../../../lib/server/support/digest.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import { documentsOf as parsed, type Snapshot } from '../../../lib/server/view/snapshot.ts'
-import { View } from '../../../lib/server/view/view.ts'
-import type { Adapter, Query } from '../../../lib/source/source.ts'
+import type { View } from '../../../lib/server/view/view.ts'
+import type { Adapter } from '../../../lib/source/source.ts'
+import { feedOf, type ViewOptions, viewOf } from '../../support/feed.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 import { until } from '../../support/local.ts'
 
-const setUp = (
-  adapter: Adapter,
-  { query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {},
-) => {
-  const log = new Log({ bytes: 1e7, ms: 1e6 })
-  const errors: unknown[] = []
-  const host = {
-    log,
-    adapters: () => [],
-    point: String,
-    onError: (error: unknown) => errors.push(error),
-    onDebug: () => {},
-  }
-  const feed = new Feed(adapter, host, 0)
-  const view = new View(
-    {
-      key: 'key',
-      root: 'users',
-      manifest: parseManifest(manifest, 'manifest'),
-      feed,
-      collection: 'users',
-      query,
-      matches: Object.keys(query).length > 0 ? matcher(query) : undefined,
-    },
-    log,
-    (error) => errors.push(error),
-  )
-  return { log, feed, view, errors }
+const setUp = (adapter: Adapter, options: ViewOptions = {}) => {
+  const place = feedOf(adapter)
+  return { ...place, view: viewOf(place, options) }
 }
 
 interface Part {

@@ -2,37 +2,21 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { applyDelta } from '../../../lib/model/delta.ts'
 import type { Document, Model } from '../../../lib/model/document.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
 import { parseSortLimit, type SortLimit } from '../../../lib/policy/order.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
+import type { Log } from '../../../lib/server/feed/log.ts'
 import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { TopK } from '../../../lib/server/view/top-k.ts'
-import { View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
 import type { Query } from '../../../lib/source/source.ts'
+import { feedOf, viewOf } from '../../support/feed.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 
 const cutOf = (sort: object, limit?: number) => parseSortLimit(sort, limit, 'source') as SortLimit
 
-const setUp = (adapter: Interleaved, cut: SortLimit, query: Query = {}) => {
-  const log = new Log({ bytes: 1e7, ms: 1e6 })
-  const errors: unknown[] = []
-  const host = {
-    log,
-    adapters: () => [],
-    point: String,
-    onError: (error: unknown) => errors.push(error),
-    onDebug: () => {},
-  }
-  const feed = new Feed(adapter, host, 0)
-  const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
-  const view = new View(
-    { key: 'key', root: 'users', manifest: true, feed, collection: 'users', query, matches, sortLimit: cut },
-    log,
-    (error) => errors.push(error),
-  )
-  return { log, feed, view, errors }
+const setUp = (adapter: Interleaved, sortLimit: SortLimit, query: Query = {}) => {
+  const place = feedOf(adapter)
+  return { ...place, view: viewOf(place, { sortLimit, query }) }
 }
 
 const documentsOf = (snapshot: Snapshot): Document[] =>

@@ -1,18 +1,16 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
-import { matcher } from '../../../lib/policy/criteria.ts'
-import { parseManifest } from '../../../lib/policy/manifest.ts'
-import { Feed } from '../../../lib/server/feed/feed.ts'
 import { type Frame, MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
-import { type Entry, Log } from '../../../lib/server/feed/log.ts'
+import type { Entry } from '../../../lib/server/feed/log.ts'
 import { STALE } from '../../../lib/server/support/digest.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { ViewDigest } from '../../../lib/server/view/difference.ts'
-import { View } from '../../../lib/server/view/view.ts'
+import type { View } from '../../../lib/server/view/view.ts'
 import type { Receiver, Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
-import type { Change, DocumentChange, Query } from '../../../lib/source/source.ts'
+import type { Change, DocumentChange } from '../../../lib/source/source.ts'
 import { CountingAdapter } from '../../support/counting.ts'
+import { feedOf, type ViewOptions, viewOf as viewIn } from '../../support/feed.ts'
 
 class Watcher implements Viewer, Receiver {
   readonly frames: Frame[] = []
@@ -51,30 +49,9 @@ describe('server/view', () => {
       { _id: 1, team: 'a', name: 'Ann', secret: 's1' },
       { _id: 2, team: 'b', name: 'Bob', secret: 's2' },
     ])
-    const log = new Log({ bytes, ms: 1e6 })
-    const errors: Error[] = []
-    const feedHost = {
-      log,
-      adapters: () => [],
-      point: (sequence: number) => `id${sequence}`,
-      onError: (error: unknown) => errors.push(error as Error),
-      onDebug: () => {},
-    }
-    const feed = new Feed(adapter, feedHost, 0)
-    const viewOf = ({ query = {}, manifest = true }: { query?: Query; manifest?: unknown } = {}) =>
-      new View(
-        {
-          key: 'key',
-          root: 'people',
-          manifest: parseManifest(manifest, 'manifest'),
-          feed,
-          collection: 'users',
-          query,
-          matches: Object.keys(query).length > 0 ? matcher(query) : undefined,
-        },
-        log,
-        (error) => errors.push(error as Error),
-      )
+    const place = feedOf(adapter, { bytes, point: (at) => `id${at}` })
+    const { log, errors, feed } = place
+    const viewOf = (options: ViewOptions = {}) => viewIn(place, { root: 'people', ...options })
     /** A view that is up to date, and someone who looks at it. */
     const watch = async (options?: Parameters<typeof viewOf>[0]) => {
       const view = viewOf(options)

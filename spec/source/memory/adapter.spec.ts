@@ -11,6 +11,7 @@ sourceContract('memory()', async () => {
     adapter,
     collection: (name) => adapter.collection(name),
     exact: true,
+    compares: true,
     close: async () => undefined,
   }
 })

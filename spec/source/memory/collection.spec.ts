@@ -225,10 +225,14 @@ describe('A collection in memory', () => {
         modifiedCount: 1,
       })
       expect(lastChange()).to.deep.equal({
-        kind: 'replace',
+        kind: 'update',
         collection: 'users',
         id: 1,
-        operations: [{ operation: 'set', path: '.', data: document }],
+        operations: [
+          { operation: 'unset', path: 'team' },
+          { operation: 'unset', path: 'n' },
+          { operation: 'set', path: 'name', data: 'other' },
+        ],
         before,
         document,
       })

@@ -2,23 +2,15 @@ import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import { postgres } from '../../../lib/source/postgres/index.ts'
 import type { Change } from '../../../lib/source/source.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { Copy, type Recorder, readAll } from '../mongo/fold.ts'
-import { MODES, TestDatabase } from './database.ts'
+import { eachDatabase, MODES, type TestDatabase } from './database.ts'
 
 describe('source/postgres/adapter on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
+  eachDatabase((fresh) => {
+    database = fresh
   })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
-  })
-
-  afterEach(() => database.close())
 
   const kinds = (recorder: Recorder) =>
     recorder.changesSeen.map(
@@ -277,6 +269,55 @@ describe('source/postgres/adapter on a real server', () => {
         })
       }
 
+      it('tells an update of some columns by these alone, where it knows the row before', async () => {
+        await database.run(
+          'CREATE TABLE users (id integer PRIMARY KEY, name text, secret text, data jsonb)',
+          `INSERT INTO users VALUES (1, 'Ada', 'x', '{"open": 1, "hidden": 1}')`,
+          ...(mode === 'replication' ? ['ALTER TABLE users REPLICA IDENTITY FULL'] : []),
+        )
+        const { recorder } = await following(['users'])
+        await database.run(
+          `UPDATE users SET name = 'Ada', secret = 'y'`,
+          `UPDATE users SET data = data || '{"hidden": 2}'`,
+        )
+        await recorder.until(() => recorder.changesSeen.length >= 2)
+        const paths = recorder.changesSeen.map(
+          (change) => 'operations' in change && change.operations.map(({ path }) => path),
+        )
+        expect(paths).to.deep.equal([['secret'], ['data.hidden']])
+      })
+
+      it('keeps integers within jsonb that a number would round, read, told, looked for and sorted', async () => {
+        await database.run(
+          'CREATE TABLE items (id integer PRIMARY KEY, doc jsonb)',
+          `INSERT INTO items VALUES (1, '{"n": 9007199254740993, "s": "9007199254740995 \\" 9007199254740997"}')`,
+          `INSERT INTO items VALUES (2, '{"n": 9007199254740991}'), (3, '{"n": "9007199254740993"}')`,
+        )
+        if (mode === 'triggers') await database.adapter(mode, ['items'])
+        const adapter = await database.adapter(mode, [], {}, database.newPool())
+        adapter.collection('items', { document: 'doc' })
+        const { recorder } = await database.follow(adapter)
+        const first = { _id: 1, n: '9007199254740993', s: '9007199254740995 " 9007199254740997' }
+        const { documents } = await readAll(adapter, 'items')
+        expect(documents[0]).to.deep.equal(first)
+        expect(documents[1]).to.deep.equal({ _id: 2, n: 9007199254740991 })
+        await database.run('UPDATE items SET doc = doc WHERE id = 1', 'UPDATE items SET id = 4 WHERE id = 1')
+        await recorder.until(() => recorder.changesSeen.some((change) => 'id' in change && change.id === 4))
+        expect(recorder.changesSeen.at(-1)).to.deep.include({ document: { ...first, _id: 4 } })
+        const found: unknown[] = []
+        const take = (some: { _id?: unknown }[]) => void found.push(...some.map(({ _id }) => _id))
+        await adapter.read('items', { n: '9007199254740993' }, take)
+        expect(found.splice(0)).to.have.members([3, 4])
+        await adapter.read('items', {}, take, {
+          sort: [
+            ['n', -1],
+            ['_id', 1],
+          ],
+          limit: 2,
+        })
+        expect(found).to.include.members([3, 4])
+      })
+
       it('leaves generated columns out, as logical replication does', async () => {
         await database.run(
           'CREATE TABLE users (id integer PRIMARY KEY, twice integer GENERATED ALWAYS AS (id * 2) STORED, n text)',
@@ -407,8 +448,9 @@ describe('source/postgres/adapter on a real server', () => {
         )
         const adapter = await database.adapter(mode, ['users'])
         expect(await refusal(adapter.read('v', {}, () => {}))).to.include('is no table')
-        adapter.collection('v')
-        expect(await refusal(adapter.open({} as Recorder))).to.include('is no table')
+        const views = await database.adapter(mode, [], {}, database.newPool())
+        views.collection('v')
+        expect(await refusal(views.open({} as Recorder))).to.include('is no table')
       })
 
       it('does with one connection of the pool', async () => {
@@ -490,7 +532,7 @@ describe('source/postgres/adapter on a real server', () => {
       const other = postgres(database.newPool())
       other.collection('quick')
       const error: unknown = await other.open({} as Recorder).catch((reason: unknown) => reason)
-      expect(String(error)).to.include('cannot add relation "quick"')
+      expect(String(error)).to.include('The table quick is UNLOGGED')
     })
 
     it('says what is missing where there is neither the right to replicate nor an outbox', async () => {

@@ -6,7 +6,7 @@ import {
   postgres,
 } from '../../../lib/source/postgres/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
-import { dropDatabase, freshDatabase, type PostgresServer } from '../../support/postgres.ts'
+import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { closeAll, Recorder } from '../mongo/fold.ts'
 
 /** The two ways to learn of changes. */
@@ -17,12 +17,12 @@ export type Mode = (typeof MODES)[number]
 export class TestDatabase {
   readonly url: string
   readonly pool: Pool
-  readonly #server: PostgresServer
+  readonly server: PostgresServer
   readonly #subscriptions: Subscription[] = []
   readonly #pools: Pool[] = []
 
   private constructor(server: PostgresServer, url: string) {
-    this.#server = server
+    this.server = server
     this.url = url
     this.pool = this.newPool()
   }
@@ -86,6 +86,20 @@ export class TestDatabase {
   async close(): Promise<void> {
     await closeAll(this.#subscriptions)
     for (const pool of this.#pools.splice(0)) await pool.end().catch(() => {})
-    await dropDatabase(this.#server, this.url)
+    await dropDatabase(this.server, this.url)
   }
+}
+
+/** Gives each test of a suite a database of its own, which `take` is told of first. */
+export function eachDatabase(take: (database: TestDatabase) => unknown): void {
+  let server: PostgresServer
+  let database: TestDatabase
+  before(async function () {
+    server = await postgresOrSkip(this)
+  })
+  beforeEach(async () => {
+    database = await TestDatabase.create(server)
+    await take(database)
+  })
+  afterEach(() => database?.close())
 }

@@ -101,6 +101,37 @@ describe('source/postgres on a server that fails', () => {
     }).timeout(40_000)
   }
 
+  for (const options of [{}, { slot: 'anchor' }]) {
+    it(`says that the history is lost where the server took the slot, ${'slot' in options ? 'the permanent one, too' : 'and goes on'}`, async () => {
+      await database.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", 'SELECT pg_reload_conf()')
+      const slow = new Client(database.url)
+      try {
+        const adapter = await database.adapter('replication', ['users'], options, database.newPool())
+        const { recorder } = await database.follow(adapter)
+        await slow.connect()
+        // A slot must keep all since the oldest transaction that is under way.
+        await slow.query("BEGIN; INSERT INTO users VALUES (1, 'a')")
+        for (let times = 0; times < 4; times++)
+          await database.run(
+            'SELECT pg_switch_wal()',
+            'CREATE TABLE more ()',
+            'DROP TABLE more',
+            'CHECKPOINT',
+          )
+        await slow.query('COMMIT')
+        await recorder.until(() => recorder.losses.length > 0, 25_000)
+        await database.run("INSERT INTO users VALUES (2, 'b')")
+        await recorder.until(() => ids(recorder).includes(2))
+        const { documents, to } = await readAll(adapter, 'users')
+        expect(documents).to.have.length(2)
+        await recorder.reached(adapter, to)
+      } finally {
+        await slow.end()
+        await database.run('ALTER SYSTEM RESET max_slot_wal_keep_size', 'SELECT pg_reload_conf()')
+      }
+    }).timeout(60_000)
+  }
+
   for (const mode of MODES) {
     it(`opens when the server comes up, and tells meanwhile that it is not there, by ${mode}`, async () => {
       const url = new URL(database.url)

@@ -4,8 +4,7 @@ import type { Document, Model } from '../../../lib/model/document.ts'
 import { canonical, toJson } from '../../../lib/model/json.ts'
 import { Server } from '../../../lib/server/index.ts'
 import { LocalClient } from '../../support/local.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
-import { type Mode, TestDatabase } from './database.ts'
+import { eachDatabase, type Mode, type TestDatabase } from './database.ts'
 
 const TOTAL = 1200
 
@@ -19,15 +18,10 @@ function randomizer(seed: number) {
 }
 
 describe('source/postgres under random writes', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
-  })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
+  eachDatabase(async (fresh) => {
+    database = fresh
     await database.run(
       'CREATE TABLE users (id integer PRIMARY KEY, team text, n integer, doc jsonb, big text)',
       // Not compressed, so that TOAST keeps it apart, and leaves it unchanged.
@@ -37,8 +31,6 @@ describe('source/postgres under random writes', () => {
       "INSERT INTO users SELECT i, 'red', 0, '{}', repeat(md5(i::text), 200) FROM generate_series(1, 400) i",
     )
   })
-
-  afterEach(() => database.close())
 
   /** A hundred statements of a writer of its own, most of them alone, some in transactions. */
   async function write(seed: number): Promise<void> {

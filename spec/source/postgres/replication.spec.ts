@@ -5,23 +5,15 @@ import { ParticleError } from '../../../lib/errors.ts'
 import { Server } from '../../../lib/server/index.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { Copy, Recorder, readAll } from '../mongo/fold.ts'
-import { TestDatabase } from './database.ts'
+import { eachDatabase, type TestDatabase } from './database.ts'
 
 describe('source/postgres/replication on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
+  eachDatabase((fresh) => {
+    database = fresh
   })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
-  })
-
-  afterEach(() => database.close())
 
   const ids = (recorder: Recorder) =>
     recorder.changesSeen.map((change) => ('id' in change ? change.id : change.kind))
@@ -275,7 +267,7 @@ describe('source/postgres/replication on a real server', () => {
     ],
   ] as string[][]) {
     it(`refuses a publication that leaves out ${what}`, async function () {
-      if (Number.parseInt(server.version, 10) < 15 && /rows|columns/.test(what ?? '')) {
+      if (Number.parseInt(database.server.version, 10) < 15 && /rows|columns/.test(what ?? '')) {
         if (process.env.CI) throw new Error('It takes PostgreSQL 15')
         console.log('postgres: a spec skipped: before PostgreSQL 15, publications hold whole tables.')
         return this.skip()
@@ -381,7 +373,7 @@ describe('source/postgres/replication on a real server', () => {
     const options = { slot: 'particle_anchor', history: 60_000, checkInterval: 100 }
 
     before(async function () {
-      const client = new Client(server.url)
+      const client = new Client(database.server.url)
       await client.connect()
       const { rows } = await client.query("SELECT current_setting('max_slot_wal_keep_size') AS bound")
       await client.end()
@@ -519,7 +511,7 @@ describe('source/postgres/replication on a real server', () => {
     }).timeout(30_000)
 
     it('is refused where the server does not bound what slots keep', async function () {
-      if (server.kind === 'POSTGRES_URL') {
+      if (database.server.kind === 'POSTGRES_URL') {
         if (process.env.CI) throw new Error('It would change the settings of the server of POSTGRES_URL')
         console.log('postgres: one spec skipped: it would change the settings of the server of POSTGRES_URL.')
         return this.skip()

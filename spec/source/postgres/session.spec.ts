@@ -1,21 +1,13 @@
 import { expect } from 'chai'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
-import { MODES, TestDatabase } from './database.ts'
+import { eachDatabase, MODES, type TestDatabase } from './database.ts'
 
 describe('source/postgres/session', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
-  })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
+  eachDatabase(async (fresh) => {
+    database = fresh
     await database.run('CREATE TABLE users (id integer PRIMARY KEY)', 'INSERT INTO users VALUES (1)')
   })
-
-  afterEach(() => database.close())
 
   for (const mode of MODES) {
     it(`finds a table that is being truncated empty as of the truncation, not of before it (${mode})`, async () => {

@@ -2,27 +2,20 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import { ParticleError } from '../../../lib/errors.ts'
 import { installTriggers, postgres, removeTriggers } from '../../../lib/source/postgres/index.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { Recorder, readAll } from '../mongo/fold.ts'
-import { TestDatabase } from './database.ts'
+import { eachDatabase, type TestDatabase } from './database.ts'
 
 describe('source/postgres/triggers on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
   const clients: Client[] = []
 
-  before(async function () {
-    server = await postgresOrSkip(this)
-  })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
-    await database.run('CREATE TABLE users (id integer PRIMARY KEY, name text)')
-  })
-
   afterEach(async () => {
     for (const client of clients.splice(0)) await client.end()
-    await database.close()
+  })
+
+  eachDatabase(async (fresh) => {
+    database = fresh
+    await database.run('CREATE TABLE users (id integer PRIMARY KEY, name text)')
   })
 
   async function connect(url = database.url): Promise<Client> {
@@ -251,12 +244,11 @@ describe('source/postgres/triggers on a real server', () => {
     } finally {
       for (const client of clients.splice(0)) await client.end()
       await database.close()
-      const client = new Client(server.url)
+      const client = new Client(database.server.url)
       await client.connect()
       await client.query(`DROP ROLE IF EXISTS ${writer}`)
       await client.query(`DROP ROLE IF EXISTS ${reader}`)
       await client.end()
-      database = await TestDatabase.create(server)
     }
   })
 

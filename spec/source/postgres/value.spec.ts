@@ -1,8 +1,7 @@
 import { expect } from 'chai'
 import type { Json } from '../../../lib/model/document.ts'
-import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
-import { MODES, TestDatabase } from './database.ts'
+import { eachDatabase, MODES, type TestDatabase } from './database.ts'
 
 /** A type, a value in SQL, and its JSON form. */
 const TYPES: [type: string, sql: string, json: Json][] = [
@@ -44,6 +43,18 @@ const TYPES: [type: string, sql: string, json: Json][] = [
   ['jsonb', "'null'", null],
   ['jsonb', '\'{"__proto__": 1, "a": {"__proto__": {"b": 1}}}\'', { a: {} }],
   ['jsonb', "'[1e400, -1e400, 1]'", [null, null, 1]],
+  [
+    'jsonb',
+    "'[9007199254740993, -9007199254740993, 9007199254740992, 1e20, 123456789012345678901]'",
+    ['9007199254740993', '-9007199254740993', 9007199254740992, 1e20, '123456789012345678901'],
+  ],
+  [
+    'json',
+    `'{"12345678901234567890": [12345678901234567890, "a \\" 12345678901234567890"]}'`,
+    {
+      '12345678901234567890': ['12345678901234567890', 'a " 12345678901234567890'],
+    },
+  ],
   ['json', '\'{"a": -0, "\\u005f_proto__": 1}\'', { a: 0 }],
   ['integer[]', "'{1,NULL,3}'", [1, null, 3]],
   ['integer[]', "'{}'", []],
@@ -77,15 +88,10 @@ const TYPES: [type: string, sql: string, json: Json][] = [
 ]
 
 describe('source/postgres/value on a real server', () => {
-  let server: PostgresServer
   let database: TestDatabase
 
-  before(async function () {
-    server = await postgresOrSkip(this)
-  })
-
-  beforeEach(async () => {
-    database = await TestDatabase.create(server)
+  eachDatabase(async (fresh) => {
+    database = fresh
     const columns = TYPES.map(([type], index) => `c${index} ${type}`)
     await database.run(
       "CREATE TYPE mood AS ENUM ('happy', 'so so')",
@@ -101,8 +107,6 @@ describe('source/postgres/value on a real server', () => {
       `ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET extra_float_digits = -10`,
     )
   })
-
-  afterEach(() => database.close())
 
   const insert = `INSERT INTO types VALUES (1, ${TYPES.map(([, sql]) => sql).join(', ')})`
   const expected = Object.fromEntries([

@@ -21,6 +21,7 @@ describe('source/redis holds the contract', () => {
           collection: (name) => writer(adapter, name, { type }),
           exact: stream,
           retells: !stream,
+          compares: stream,
           close: () => removeAll(client, prefix),
         }
       })

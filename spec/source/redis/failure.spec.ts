@@ -135,7 +135,7 @@ describe('source/redis on a server that fails', () => {
       .and.include('redis(client, { stream })')
     await follow()
     const set = (await client.configGet('notify-keyspace-events'))['notify-keyspace-events'] ?? ''
-    expect([...'ElKg$hxe'].filter((flag) => !set.includes(flag))).to.deep.equal([])
+    expect([...'ElKg$shzxe'].filter((flag) => !set.includes(flag))).to.deep.equal([])
     // Now that they are on, it is found out without looking at the settings.
     const { users, recorder } = await follow(undefined, plain)
     await users.set('1', { n: '1' })

@@ -100,6 +100,8 @@ export const TEXTS = [
     `${'['.repeat(1100)}${']'.repeat(1100)}`,
     JSON.stringify({ k: 'x'.repeat(70_000) }),
   ],
+  // Numbers that no double holds.
+  ...['-1e400', '[1e400,1]', '{"k":-1e400}', '{"k":[{"k":1e400}]}', `1${'0'.repeat(400)}`],
 ]
 const VALUES = [
   ...[

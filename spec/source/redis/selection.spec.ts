@@ -222,7 +222,7 @@ describe('source/redis selects on the server', () => {
     }
   })
 
-  it('the first of an order among numbers that are infinite, too', async () => {
+  it('the first of an order among numbers that are too large, which are null', async () => {
     await write(['1e999', '-1e999', '1e999', '5', '7', '1e999'].map((n, at) => [`${at}`, `{"n":${n}}`]))
     const ids = async (direction: 1 | -1, limit: number) => {
       const sort = [
@@ -231,9 +231,28 @@ describe('source/redis selects on the server', () => {
       ] as const
       return (await read({}, { sort, limit })).map(({ _id }) => _id)
     }
-    expect(await ids(1, 2)).to.deep.equal(['1', '3'])
-    expect(await ids(1, 4)).to.deep.equal(['0', '1', '3', '4'])
-    expect(await ids(-1, 2)).to.deep.equal(['0', '2'])
+    expect(await ids(1, 2)).to.deep.equal(['0', '1'])
+    expect(await ids(1, 5)).to.deep.equal(['0', '1', '2', '3', '5'])
+    expect(await ids(-1, 3)).to.deep.equal(['0', '3', '4'])
+  })
+
+  it('a number that is too large as null, wherever it stands', async () => {
+    await client.hSet(`${prefix}all:hash`, { j: '{"k":1e400}', n: '1e400', s: '1e400' })
+    await client.hSet(`${prefix}all:field`, { j: '-1e400' })
+    await client.set(`${prefix}all:json`, '{"j":{"k":[-1e400,1]},"n":1e400}')
+    const all = [
+      { _id: 'field', j: null },
+      { _id: 'hash', j: { k: null }, n: '1e400', s: '1e400' },
+      { _id: 'json', j: { k: [null, 1] }, n: null },
+    ]
+    expect(await read({})).to.deep.equal(all)
+    const ids = async (wanted: Query) => (await read(wanted)).map(({ _id }) => _id)
+    expect(await ids({ 'j.k': null })).to.deep.equal(['field', 'hash', 'json'])
+    expect(await ids({ n: null })).to.deep.equal(['field', 'json'])
+    expect(await ids({ $or: [{ n: { $gt: 5 } }, { j: { $lt: 5 } }, { 'j.k': { $lt: 0 } }] })).to.deep.equal(
+      [],
+    )
+    expect(await ids({ n: '1e400' })).to.deep.equal(['hash'])
   })
 
   it('with all values as arguments: none ever stands in the text of a script', async () => {

@@ -1,5 +1,7 @@
 import { expect } from 'chai'
+import { Server } from '../../../lib/server/index.ts'
 import type { Change } from '../../../lib/source/source.ts'
+import { LocalClient, until } from '../../support/local.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { Copy, closeAll, Recorder } from '../mongo/fold.ts'
 import { type Client, connect, freshAdapter, freshPrefix, readAll, removeAll } from './harness.ts'
@@ -67,6 +69,58 @@ describe('source/redis by a stream', () => {
     ])
     expect(other.recorder.changesSeen[0]).to.deep.equal(recorder.changesSeen[1])
     expect(other.recorder.position).to.equal(other.subscription.head)
+  })
+
+  it('tells nobody of a set or update of hidden fields alone, nor of the same document', async () => {
+    const adapter = freshAdapter(client, { prefix })
+    for (const type of ['hash', 'json'] as const) {
+      const users = adapter.collection(type, { type, fields: { tags: 'json' } })
+      const server = new Server({
+        dataSources: { users: { manifest: { name: true, tags: { title: true } }, collection: users } },
+      })
+      open.push({ close: () => server.disconnect() })
+      await users.set('ann', { name: 'Ann', secret: 'a', tags: [{ title: 'x', note: 'a' }] })
+      const seen = await LocalClient.connect(server)
+      await until(() => seen.ready)
+      await users.set('ann', { name: 'Ann', secret: 'b', tags: [{ title: 'x', note: 'b' }] })
+      await users.set('ann', { name: 'Ann', secret: 'b', tags: [{ title: 'x', note: 'b' }] })
+      await users.update('ann', { secret: 'c' })
+      await users.set('ann', { name: 'Anna', secret: 'c', tags: [{ title: 'x', note: 'b' }] })
+      await until(() => seen.of('delta').length > 0)
+      expect(seen.of('delta').map(({ data }) => data.oplist)).to.deep.equal([
+        [{ operation: 'set', id: 'ann', path: 'name', data: 'Anna' }],
+      ])
+    }
+  })
+
+  it('tells a number that is too large as null, as it is read', async () => {
+    const { adapter, users, recorder } = await follow()
+    await users.set('ann', { visits: 1, tags: [1e308] })
+    await users.update('ann', [{ operation: 'mul', path: 'tags.0', data: 10 }])
+    await client
+      .multi()
+      .hSet(`${prefix}users:bo`, 'tags', '{"n":-1e400}')
+      .xAdd(stream, '*', { key: `${prefix}users:bo`, hash: '{"tags":"{\\"n\\":-1e400}"}' })
+      .xAdd(stream, '*', { key: `${prefix}users:bo`, document: '{"tags":{"n":-1e400}}' })
+      .exec()
+    await recorder.until(() => recorder.changesSeen.length === 4)
+    const told = recorder.changesSeen.flatMap((change) => ('id' in change ? change.operations : []))
+    expect(told.slice(1).map(({ path, data }) => [path, data])).to.deep.equal([
+      ['tags.0', null],
+      ['tags', { n: null }],
+      ['.', { _id: 'bo', tags: { n: null } }],
+    ])
+    expect(await readAll(adapter, 'users')).to.deep.equal([
+      { _id: 'ann', visits: 1, tags: [null] },
+      { _id: 'bo', tags: { n: null } },
+    ])
+    const sum = await users
+      .update('ann', [
+        { operation: 'set', path: 'visits', data: 1e308 },
+        { operation: 'mul', path: 'visits', data: 10 },
+      ])
+      .catch((error: Error) => error.message)
+    expect(sum).to.include("'visits' is null, but is declared as 'number'")
   })
 
   it('opens at a position of the past, and at the oldest one where the stream is younger', async () => {

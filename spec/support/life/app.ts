@@ -75,8 +75,11 @@ export interface App {
   log: string[]
   /** The longest Cookie header that a request came with, in bytes. */
   longestCookie(): number
-  /** Stops listening, as a deploy does: `first` tells which of the two ends first. */
-  stop(first?: 'disconnect' | 'close'): Promise<void>
+  /**
+   * Stops listening, as a deploy does: `first` tells which of the two ends first. After so many milliseconds
+   * (default 5000) it cuts the connections that are left, as those that a browser opened in advance.
+   */
+  stop(first?: 'disconnect' | 'close', cutAfter?: number): Promise<void>
 }
 
 /** The users and their passwords. */
@@ -177,9 +180,9 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     notes,
     log,
     longestCookie: () => longest,
-    stop: async (first = 'disconnect') => {
+    stop: async (first = 'disconnect', cutAfter = 5000) => {
       const ends = first === 'disconnect' ? [server.disconnect(), close()] : [close(), server.disconnect()]
-      setTimeout(() => http.closeAllConnections(), 5000).unref()
+      setTimeout(() => http.closeAllConnections(), cutAfter).unref()
       await Promise.all(ends)
     },
   }

@@ -118,9 +118,9 @@ export async function settles<T>(
     } catch {
       if (Date.now() > deadline) {
         if (value instanceof Error) throw value
-        expect(value, `${what}, after ${patience} ms`).to.deep.equal(wanted)
+        expect(value, `${what}, after ${patience} ms: ${JSON.stringify(value)}`).to.deep.equal(wanted)
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

@@ -34,17 +34,22 @@ export interface Soaked {
 
 const PROGRAM = join(import.meta.dirname, 'server.ts')
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
-const CLIENTS = 60
+const CLIENTS = 40
 const SLOW = 8
 const WARM_UP_S = 15
+const PATIENCE_MS = 180_000
 /** Longer than what is kept for clients that come back, and Node's idle connections (5 s), live. */
 const SETTLE_MS = 7000
+
+type Enough = (visitors: Soaked['visitors']) => boolean
 
 /** Soaks a server for so many seconds: clients come and go, writes pour, some read slowly, some lose their rights, some are rude. */
 export class Load {
   readonly #server: ChildProcess
   readonly #url: string
   readonly #writer: Writer
+  /** Those of the second half that were told before its end. */
+  readonly #errors: string[] = []
   readonly #visitors: Soaked['visitors'] = { clients: 0, ready: 0, refused: 0, slow: 0, rude: 0, written: 0 }
 
   private constructor(server: ChildProcess, port: number, writer: Writer) {
@@ -53,8 +58,12 @@ export class Load {
     this.#writer = writer
   }
 
-  /** @param mongo the URL of a MongoDB server */
-  static async soak(mongo: string, seconds: number): Promise<Soaked> {
+  /**
+   * @param mongo the URL of a MongoDB server
+   * @param seconds how long the load lasts at least
+   * @param enough whether enough has come and gone; on a busy machine the load lasts longer, until it has
+   */
+  static async soak(mongo: string, seconds: number, enough: Enough = () => true): Promise<Soaked> {
     const database = `soak${process.pid}`
     const client = new MongoClient(mongo)
     const writer = new Writer(client.db(database), TEAMS, 4711)
@@ -68,12 +77,12 @@ export class Load {
       await pause(SETTLE_MS)
       const before = await load.#account()
       for (const key of Object.keys(load.#visitors) as (keyof Soaked['visitors'])[]) load.#visitors[key] = 0
-      const running = load.#run(seconds)
+      const running = load.#run(seconds, enough)
       await pause((seconds * 1000) / 2)
-      const during = await load.#account()
-      await running
+      const during = await load.#crowded(running)
       await pause(SETTLE_MS)
       const after = await load.#account()
+      after.errors.unshift(...load.#errors)
       const ended = once(server, 'exit')
       load.#order({ order: 'stop' })
       await ended
@@ -95,9 +104,25 @@ export class Load {
     return account
   }
 
-  async #run(seconds: number): Promise<void> {
+  /** Accounts every second until most clients are there at once; on a busy machine they may be few. */
+  async #crowded(running: Promise<void>): Promise<Account> {
+    let goesOn = true
+    const ended = running.finally(() => {
+      goesOn = false
+    })
+    const account = await this.#account()
+    while (goesOn && account.stats.connections < CLIENTS / 2) {
+      await Promise.race([pause(1000), ended])
+      const { errors, ...next } = await this.#account()
+      if (next.stats.connections > account.stats.connections) Object.assign(account, next)
+      this.#errors.push(...errors)
+    }
+    return account
+  }
+
+  async #run(seconds: number, enough: Enough = () => true): Promise<void> {
     const end = Date.now() + seconds * 1000
-    const goesOn = () => Date.now() < end
+    const goesOn = () => Date.now() < end || (!enough(this.#visitors) && Date.now() < end + PATIENCE_MS)
     const again = async (what: () => Promise<void>) => {
       while (goesOn()) await what()
     }

@@ -6,7 +6,7 @@ import { matcher, type Query } from '../../lib/policy/query.ts'
 import { failure } from '../support/failure.ts'
 
 // How it agrees with a server is the matter of spec/source/mongo/criteria.spec.ts.
-describe('policy/matching', () => {
+describe('model/matching', () => {
   const rows: [what: string, Query, matching: Json[], others: Json[]][] = [
     [
       'null, also by what is not there',

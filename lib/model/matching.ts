@@ -1,7 +1,8 @@
-import { compare, equal, typeOrder } from '../model/compare.ts'
-import type { Json } from '../model/document.ts'
-import { field, isObject } from '../model/json.ts'
-import { notKnown } from '../model/unknown.ts'
+import { compare, equal, typeOrder } from './compare.ts'
+import type { Json } from './document.ts'
+import { field, isObject } from './json.ts'
+import { bounded, patternOf } from './pattern.ts'
+import { notKnown } from './unknown.ts'
 
 /** Tells whether a value meets a condition; `undefined` is one that is not there. */
 export type Test = (value: Json | undefined) => boolean
@@ -66,6 +67,9 @@ export const OPERATORS: readonly string[] = [
   '$not',
 ]
 
+/** Operators that hold queries in a list. */
+export const LOGIC: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
+
 /** Comparisons hold between values of one type only. */
 const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
   ['$gt', (order) => order > 0],
@@ -84,16 +88,19 @@ export function queryTest(query: Operators): Test {
   const tests: Test[] = []
   for (const [name, operand] of Object.entries(query)) {
     if (name === '$comment') continue
-    if (!name.startsWith('$')) tests.push(fieldTest(pathOf(name), operand))
-    else {
-      const parts = list(operand, name).map((part) => queryTest(operators(part)))
-      if (name === '$and') tests.push(...parts)
-      else if (name === '$or') tests.push((document) => parts.some((test) => test(document)))
-      else if (name === '$nor') tests.push((document) => !parts.some((test) => test(document)))
-      else throw new TypeError(notKnown(name, ['$and', '$or', '$nor']))
-    }
+    tests.push(name.startsWith('$') ? logicTest(name, operand) : fieldTest(name.split('.'), operand))
   }
-  return all(tests)
+  const test = all(tests)
+  return (document) => isObject(document) && test(document)
+}
+
+function logicTest(name: string, operand: unknown): Test {
+  if (!LOGIC.has(name)) throw new TypeError(notKnown(name, LOGIC))
+  const parts = list(operand, name).map((part) => queryTest(operators(part)))
+  if (parts.length === 0) throw new TypeError(`${name} takes a list that is not empty`)
+  if (name === '$and') return all(parts)
+  const any: Test = (document) => parts.some((test) => test(document))
+  return name === '$or' ? any : not(any)
 }
 
 function fieldTest(path: readonly string[], condition: unknown): Test {
@@ -141,12 +148,16 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
     case '$type':
       return lift(typeTest(Array.isArray(operand) ? operand : [operand]), true)
     case '$size':
-      if (typeof operand !== 'number') throw new TypeError('$size takes a number')
+      if (typeof operand !== 'number' || !Number.isInteger(operand) || operand < 0)
+        throw new TypeError('$size takes a whole number of at least 0')
       return lift((value) => Array.isArray(value) && value.length === operand, false)
     case '$all': {
-      const tests = list(operand, name).map((item) =>
-        isOperators(item) ? operatorsTest(item, lift) : lift(valueTest(item), true),
-      )
+      const tests = list(operand, name).map((item, _, items) => {
+        if (!isOperators(item)) return lift(valueTest(item), true)
+        if (items.some((other) => !isElemMatch(other)))
+          throw new TypeError('$all takes values, or $elemMatch in each element: no other operator')
+        return operatorsTest(item, lift)
+      })
       return tests.length === 0 ? () => false : all(tests)
     }
     case '$elemMatch': {
@@ -161,7 +172,7 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
     case '$mod':
       return lift(remainderTest(list(operand, name)), true)
     case '$not':
-      if (operand instanceof RegExp) return not(lift(patternTest(operand), true))
+      if (operand instanceof RegExp) return not(lift(patternTest(bounded(operand)), true))
       if (!isOperators(operand)) throw new TypeError('$not takes operators or a pattern')
       return not(operatorsTest(operand, lift))
     default:
@@ -175,11 +186,9 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
  */
 function elementTest(condition: Operators): Test {
   const [first = ''] = Object.keys(condition)
-  if (first.startsWith('$') && !['$and', '$or', '$nor'].includes(first))
-    return operatorsTest(condition, (test) => test)
+  if (first.startsWith('$') && !LOGIC.has(first)) return operatorsTest(condition, (test) => test)
   const test = queryTest(condition)
-  return (element) =>
-    Array.isArray(element) ? test({ ...element } as never) : isObject(element) && test(element)
+  return (element) => test(Array.isArray(element) ? ({ ...element } as never) : element)
 }
 
 /**
@@ -206,7 +215,7 @@ function passes(value: Json | undefined, { test, spread }: Leaf): boolean {
 }
 
 function valueTest(value: unknown): Test {
-  return value instanceof RegExp ? patternTest(value) : equality(value)
+  return value instanceof RegExp ? patternTest(bounded(value)) : equality(value)
 }
 
 function equality(value: unknown): Test {
@@ -234,13 +243,6 @@ function patternTest(pattern: RegExp): Test {
   return (value) => typeof value === 'string' && pattern.test(value)
 }
 
-function patternOf(source: unknown, options: unknown): RegExp {
-  if (options !== undefined && typeof options !== 'string') throw new TypeError('$options takes a text')
-  if (source instanceof RegExp) return options === undefined ? source : new RegExp(source.source, options)
-  if (typeof source !== 'string') throw new TypeError('$regex takes a text or a pattern')
-  return new RegExp(source, options)
-}
-
 function remainderTest(operand: readonly unknown[]): Test {
   const [divisor = 0, remainder = Number.NaN] = operand.map((part) =>
     typeof part === 'number' ? Math.trunc(part) : Number.NaN,
@@ -253,7 +255,7 @@ function remainderTest(operand: readonly unknown[]): Test {
 
 function typeTest(given: readonly unknown[]): Test {
   const names = given.map((name) => (typeof name === 'number' ? TYPE_NUMBERS.get(name) : name))
-  if (!names.every((name) => TYPE_NAMES.has(name)))
+  if (names.length === 0 || !names.every((name) => TYPE_NAMES.has(name)))
     throw new TypeError('$type takes names or numbers of types')
   return (value) => {
     if (value === undefined) return false
@@ -263,15 +265,15 @@ function typeTest(given: readonly unknown[]): Test {
   }
 }
 
-function pathOf(name: string): readonly string[] {
-  return name.split('.')
-}
-
 /** Whether a value is an object of operators, in contrast to an object that is a value. */
-function isOperators(value: unknown): value is Operators {
+export function isOperators(value: unknown): value is Operators {
   if (!isObject(value) || value instanceof RegExp) return false
   const [first] = Object.keys(value)
   return first?.startsWith('$') ?? false
+}
+
+function isElemMatch(value: unknown): boolean {
+  return isOperators(value) && Object.keys(value).every((name) => name === '$elemMatch')
 }
 
 function operators(value: unknown): Operators {

@@ -1,0 +1,106 @@
+import { ParticleError } from '../../errors.ts'
+import type { ResolvedLimits } from '../options/limits.ts'
+import type { Faults } from '../support/faults.ts'
+import { type Excess, Quota } from '../support/quota.ts'
+import { BURST_SECONDS, Rate } from '../support/rate.ts'
+
+type Bounded = 'handshakesPerSecond' | 'handshakesWaiting' | 'streams'
+
+/** Names the option of a bound. */
+const OPTION: Record<Bounded, Record<Excess, string>> = {
+  handshakesPerSecond: {
+    total: 'limits.handshakesPerSecond',
+    each: 'limits.handshakesPerSecondPerAddress',
+  },
+  handshakesWaiting: { total: 'limits.handshakesWaiting', each: 'limits.handshakesWaitingPerAddress' },
+  streams: { total: 'limits.streamsPerAddress', each: 'limits.streamsPerAddress' },
+}
+
+/** Counts handshakes of one kind. */
+interface Handshakes {
+  readonly rate: Rate
+  readonly waiting: Quota
+}
+
+/**
+ * Bounds what strangers may ask for: handshakes a second, handshakes that wait, and streams. Who renews a
+ * session that is open here is counted apart: strangers must not be able to turn the clients of open streams
+ * away. Lookups that the server makes by itself (refreshes, dependencies) aren't counted at all.
+ */
+export class AdmissionControl {
+  readonly #limits: ResolvedLimits
+  readonly #faults: Faults
+  readonly #strangers: Handshakes
+  readonly #renewals: Handshakes
+  readonly #streams: Quota
+
+  constructor(limits: ResolvedLimits, maxConnections: number, faults: Faults) {
+    this.#limits = limits
+    this.#faults = faults
+    const handshakes = (): Handshakes => ({
+      rate: new Rate(limits.handshakesPerSecond, limits.handshakesPerSecondPerAddress),
+      waiting: new Quota(
+        Math.min(limits.handshakesWaiting, maxConnections),
+        limits.handshakesWaitingPerAddress,
+      ),
+    })
+    this.#strangers = handshakes()
+    this.#renewals = handshakes()
+    this.#streams = new Quota(Number.POSITIVE_INFINITY, limits.streamsPerAddress)
+  }
+
+  /**
+   * Counts a handshake until it is answered.
+   * @param isRenewal whether a stream of its session is open here
+   * @returns a function to be called when it is answered
+   * @throws ParticleError `TOO_MANY_HANDSHAKES`
+   */
+  handshake(address: string | undefined, isRenewal: boolean): () => void {
+    const { rate, waiting } = isRenewal ? this.#renewals : this.#strangers
+    const tooMany = waiting.take(address)
+    if (tooMany) throw this.#excess('handshakesWaiting', tooMany, address)
+    const tooFast = rate.take(address)
+    if (!tooFast) return () => waiting.giveBack(address)
+    waiting.giveBack(address)
+    throw this.#excess('handshakesPerSecond', tooFast, address)
+  }
+
+  /**
+   * Counts a stream from the moment that it is asked for, until {@link AdmissionControl.streamEnded}.
+   * @throws ParticleError `TOO_MANY_STREAMS`
+   */
+  stream(address: string | undefined): void {
+    const excess = this.#streams.take(address)
+    if (excess) throw this.#excess('streams', excess, address)
+  }
+
+  /** A stream that was counted has ended, or was refused. */
+  streamEnded(address: string | undefined): void {
+    this.#streams.giveBack(address)
+  }
+
+  #excess(bounded: Bounded, excess: Excess, address: string | undefined): ParticleError {
+    const option = OPTION[bounded][excess]
+    const name = option.replace('limits.', '') as keyof ResolvedLimits
+    const most = this.#limits[name]
+    const code = bounded === 'streams' ? 'TOO_MANY_STREAMS' : 'TOO_MANY_HANDSHAKES'
+    const what = {
+      handshakesPerSecond: `more than ${most} handshakes a second, and ${BURST_SECONDS} s' worth at once`,
+      handshakesWaiting: `more than ${most} handshakes that wait at the same time`,
+      streams: `more than ${most} streams`,
+    }[bounded]
+    const who = excess === 'each' ? `The address ${address} asks for` : 'Clients ask for'
+    const mend =
+      excess === 'each'
+        ? `If it is a proxy's, set Express' "trust proxy"; if so many users share it, raise ${option}`
+        : `Raise ${option} if these are honest`
+    this.#faults.report(new ParticleError(code, `${who} ${what}: turned away for now. ${mend}`))
+    return new ParticleError(code, ANSWER[bounded])
+  }
+}
+
+const ANSWER: Record<Bounded, string> = {
+  handshakesPerSecond: 'Too many handshakes came at once; try again later',
+  handshakesWaiting: 'Too many handshakes wait at once; try again later',
+  streams: 'Too many streams are open from this address; try again later',
+}

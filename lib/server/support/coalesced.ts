@@ -1,0 +1,37 @@
+/** Runs one work at a time. All who ask while one is running share the next run, which begins after it. */
+export class Coalesced {
+  readonly #work: () => Promise<void>
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(work: () => Promise<void>) {
+    this.#work = work
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Resolves, or rejects, as a run does that begins after the call. */
+  run(): Promise<void> {
+    if (!this.#running) return this.#start()
+    this.#next ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined
+        return this.#start()
+      })
+    return this.#next
+  }
+
+  #start(): Promise<void> {
+    // In a later step: what is asked for together in this one is all known by then.
+    const running = Promise.resolve()
+      .then(this.#work)
+      .finally(() => {
+        if (this.#running === running) this.#running = undefined
+      })
+    this.#running = running
+    return running
+  }
+}

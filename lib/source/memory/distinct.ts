@@ -1,0 +1,33 @@
+import { compare, typeOrder } from '../../model/compare.ts'
+import type { Document, Json } from '../../model/document.ts'
+import { segmentsOf } from './update.ts'
+import { child, copy, isObject } from './value.ts'
+
+/**
+ * Collects the different values at a path, in their order. Of an array, its elements count; a document without the field
+ * gives none.
+ */
+export function distinct(field: string, documents: readonly Document[]): Json[] {
+  const path = segmentsOf(field)
+  const found = new Map<string, Json>()
+  const add = (value: Json) => found.set(`${typeOrder(value)}${JSON.stringify(value)}`, value)
+  for (const document of documents) collect(document as Json, path, 0, add)
+  return [...found.values()].sort(compare).map((value) => copy(value))
+}
+
+function collect(
+  value: Json | undefined,
+  path: readonly string[],
+  at: number,
+  add: (value: Json) => void,
+): void {
+  const name = path[at]
+  if (value === undefined) return
+  if (name === undefined) {
+    if (Array.isArray(value)) for (const element of value) add(element)
+    else add(value)
+  } else if (Array.isArray(value)) {
+    if (/^\d+$/.test(name)) collect(value[Number(name)], path, at + 1, add)
+    for (const element of value) if (isObject(element)) collect(element as Json, path, at, add)
+  } else collect(child(value, name), path, at + 1, add)
+}

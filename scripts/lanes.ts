@@ -1,0 +1,77 @@
+import { readdirSync } from 'node:fs'
+import { join, sep } from 'node:path'
+
+/** A part of the specs, which runs in a process of its own. */
+export interface Lane {
+  name: string
+  /** Lists files and folders (these with a slash at their end), from the repository's root. */
+  paths: readonly string[]
+  /** Runs while no other lane does, since its specs measure time or memory. */
+  alone?: true
+}
+
+/** A lane, and the files that it runs. */
+export interface Part extends Lane {
+  files: readonly string[]
+}
+
+const ROOT = join(import.meta.dirname, '..')
+
+/**
+ * Lists the lanes in the order in which they start: those that run alone, then the longest first. A file
+ * belongs to the lane with the longest path that fits it, so a new file needs no line here.
+ */
+export const LANES: readonly Lane[] = [
+  { name: 'measured', alone: true, paths: ['spec/integration/bench.spec.ts'] },
+  { name: 'life', paths: ['spec/life/'] },
+  { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
+  { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
+  { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
+  { name: 'mongo', paths: ['spec/source/mongo/'] },
+  { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
+  {
+    name: 'integration',
+    paths: ['spec/integration/', 'spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'],
+  },
+  { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
+  {
+    name: 'browser',
+    paths: ['demo.spec.ts', 'demo.sources.spec.ts', 'burst.spec.ts'].map(
+      (name) => `spec/integration/${name}`,
+    ),
+  },
+  {
+    name: 'law',
+    paths: ['integration/law', 'integration/relations.law', 'source/callbacks/law'].map(
+      (name) => `spec/${name}.spec.ts`,
+    ),
+  },
+  { name: 'unit', paths: ['spec/'] },
+]
+
+/** Lists the spec files of the repository, from its root, sorted by name. */
+export function specFiles(): string[] {
+  return readdirSync(join(ROOT, 'spec'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.spec.ts'))
+    .map((name) => `spec/${name.split(sep).join('/')}`)
+    .sort()
+}
+
+/** Gives each lane its files. Throws for a file without a lane, and for a path of a lane without a file. */
+export function assign(files: readonly string[], lanes: readonly Lane[] = LANES): Part[] {
+  const owners = files.map((file) => ownerOf(file, lanes))
+  const homeless = files.filter((_, index) => owners[index] === undefined)
+  if (homeless.length > 0) throw new Error(`No lane runs ${homeless.join(', ')}: add it in scripts/lanes.ts.`)
+  const stale = lanes
+    .flatMap(({ paths }) => paths)
+    .filter((path) => !owners.some((owner) => owner?.path === path))
+  if (stale.length > 0) throw new Error(`There is no spec for ${stale.join(', ')}: mend scripts/lanes.ts.`)
+  return lanes.map((lane) => ({ ...lane, files: files.filter((_, index) => owners[index]?.lane === lane) }))
+}
+
+function ownerOf(file: string, lanes: readonly Lane[]): { lane: Lane; path: string } | undefined {
+  return lanes
+    .flatMap((lane) => lane.paths.map((path) => ({ lane, path })))
+    .filter(({ path }) => (path.endsWith('/') ? file.startsWith(path) : file === path))
+    .sort((a, b) => b.path.length - a.path.length)[0]
+}

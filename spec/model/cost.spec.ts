@@ -1,0 +1,166 @@
+import { expect } from 'chai'
+import { applyAll } from '../../lib/model/apply.ts'
+import { applyDelta } from '../../lib/model/delta.ts'
+import type { Document } from '../../lib/model/document.ts'
+import type { DocumentOperation, Operation } from '../../lib/model/operation.ts'
+import { filterDelta, type Manifest } from '../../lib/policy/manifest.ts'
+
+const SMALL = 1_000
+const FACTOR = 10
+/** Ten times the operations may cost this many times as much: 100 is what a quadratic cost would be. */
+const MAX_RATIO = 20
+/** Shorter runs are all noise. */
+const LEAST_MS = 10
+
+type Make = (index: number, count: number) => Operation
+
+/** Gives the best of five times, which other processes disturb the least. */
+function best(run: () => void): number {
+  const times = [0, 0, 0, 0, 0].map(() => {
+    const began = performance.now()
+    run()
+    return performance.now() - began
+  })
+  return Math.max(Math.min(...times), LEAST_MS)
+}
+
+function expectLinear(prepare: (count: number) => () => void): void {
+  prepare(SMALL)()
+  const small = best(prepare(SMALL))
+  const large = best(prepare(SMALL * FACTOR))
+  expect(large / small, `${large} ms after ${small} ms`).to.be.below(MAX_RATIO)
+}
+
+function fields(count: number): Record<string, number> {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`f${index}`, index]))
+}
+
+function oplist(count: number, make: Make): DocumentOperation[] {
+  return Array.from({ length: count }, (_, index) => ({ ...make(index, count), id: 1 }))
+}
+
+describe('The cost of a delta', () => {
+  const deltas: Record<string, Make> = {
+    'sets of fields of one object': (index) => ({ operation: 'set', path: `o.f${index}`, data: -1 }),
+    'sets of fields of the document': (index) => ({ operation: 'set', path: `f${index}`, data: -1 }),
+    'sets below one object': (index) => ({ operation: 'set', path: `o.g${index}.a.b`, data: -1 }),
+    'removals of fields of one object': (index) => ({ operation: 'unset', path: `o.f${index}` }),
+    'renames within one object': (index) => ({
+      operation: 'rename',
+      path: `o.f${index}`,
+      data: `o.g${index}`,
+    }),
+    'pushes to one array': (index) => ({ operation: 'push', path: 'list', data: index }),
+    'pushes of several to one array': (index) => ({
+      operation: 'push',
+      path: 'list',
+      data: { $each: [index, 1] },
+    }),
+    'pops of one array': () => ({ operation: 'pop', path: 'list' }),
+    'sets of the elements of one array': (index) => ({ operation: 'set', path: `list.${index}`, data: -1 }),
+  }
+  for (const [name, make] of Object.entries(deltas)) {
+    it(`is linear in the number of ${name}`, () => {
+      expectLinear((count) => {
+        const ops = oplist(count, make)
+        const document: Document = { _id: 1, o: fields(count), ...fields(count), list: Array(count).fill(0) }
+        return () => applyDelta({ r: [document] }, { root: 'r', oplist: ops })
+      })
+    })
+  }
+
+  it('is linear in the number of documents that are given new places in an order', () => {
+    expectLinear((count) => {
+      const documents = Array.from({ length: SMALL }, (_, _id) => ({ _id }))
+      const moves = Array.from({ length: count }, (_, index): DocumentOperation => {
+        return { operation: 'noop', id: (index * 7) % SMALL, path: '.', at: (index * 13) % SMALL }
+      })
+      return () => applyDelta({ r: [...documents] }, { root: 'r', oplist: moves })
+    })
+  })
+
+  it('is linear in the number of documents that leave an order after one was moved', () => {
+    expectLinear((count) => {
+      const documents = Array.from({ length: count }, (_, _id) => ({ _id }))
+      const leave = documents.map(
+        ({ _id }): DocumentOperation => ({ operation: 'unset', id: _id, path: '.' }),
+      )
+      const move: DocumentOperation = { operation: 'noop', id: 0, path: '.', at: 5 }
+      return () => applyDelta({ r: [...documents] }, { root: 'r', oplist: [move, ...leave] })
+    })
+  })
+
+  const manifests: Record<string, Manifest> = {
+    'hides most fields': { o: { f1: true }, list: { a: true } },
+    'shows parts of some': { o: { f1: { x: true } }, list: { a: true } },
+  }
+  const filtered: Record<string, Make> = {
+    ...deltas,
+    'additions to the elements of an array': (index) => ({
+      operation: 'addToSet',
+      path: `list.${index}`,
+      data: { a: 1 },
+    }),
+  }
+  for (const [which, manifest] of Object.entries(manifests)) {
+    for (const [name, make] of Object.entries(filtered)) {
+      it(`is linear in the number of ${name} where the manifest ${which}`, () => {
+        expectLinear((count) => {
+          const ops = oplist(count, make)
+          const document: Document = {
+            _id: 1,
+            o: fields(count),
+            ...fields(count),
+            list: Array(count).fill({}),
+          }
+          return () => void filterDelta(manifest, ops, () => document)
+        })
+      })
+    }
+  }
+})
+
+describe('Operations in one delta', () => {
+  it('change neither the document before nor any data', () => {
+    const before: Document = { _id: 1, o: { a: 1, deep: { b: [1] } } }
+    const data = { c: { d: [] } }
+    const copies = JSON.stringify([before, data])
+    const after = applyAll(before, [
+      { operation: 'set', path: 'o.a', data: 2 },
+      { operation: 'set', path: 'o.x', data },
+      { operation: 'push', path: 'o.x.c.d', data: 1 },
+      { operation: 'push', path: 'o.x.c.d', data: 2 },
+      { operation: 'set', path: 'y', data },
+      { operation: 'push', path: 'y.c.d', data: 3 },
+      { operation: 'push', path: 'o.deep.b', data: { $each: [5, 4], $position: 0, $sort: 1, $slice: 2 } },
+    ])
+    expect(JSON.stringify([before, data])).to.equal(copies)
+    expect(after).to.deep.equal({
+      _id: 1,
+      o: { a: 2, deep: { b: [1, 4] }, x: { c: { d: [1, 2] } } },
+      y: { c: { d: [3] } },
+    })
+  })
+
+  const refused: Operation[] = [
+    { operation: 'set', path: '_id', data: 2 },
+    { operation: 'rename', path: '_id', data: 'o.id' },
+    { operation: 'rename', path: 'o.list', data: '_id' },
+    { operation: 'rename', path: 'o.a', data: 's.x' },
+    { operation: 'set', path: 's.x', data: 1 },
+    { operation: 'push', path: 'o.list', data: { $each: [1], $sort: 5 } },
+    { operation: 'addToSet', path: 'o.list', data: { $each: 1 } },
+  ]
+  for (const op of refused) {
+    it(`leave all as it was at one that is refused: ${JSON.stringify(op)}`, () => {
+      const model = { r: [{ _id: 1, s: 1, o: { a: 1, list: [2] } } as Document] }
+      const first: DocumentOperation[] = [
+        { operation: 'set', id: 1, path: 'o.b', data: 1 },
+        { operation: 'push', id: 1, path: 'o.list', data: 3 },
+        { operation: 'set', id: 1, path: 'b', data: 1 },
+      ]
+      expect(() => applyDelta(model, { root: 'r', oplist: [...first, { ...op, id: 1 }] })).to.throw()
+      expect(model.r).to.deep.equal([{ _id: 1, s: 1, b: 1, o: { a: 1, b: 1, list: [2, 3] } }])
+    })
+  }
+})

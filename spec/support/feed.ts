@@ -1,0 +1,74 @@
+import { matcher } from '../../lib/policy/criteria.ts'
+import { parseManifest } from '../../lib/policy/manifest.ts'
+import type { SortLimit } from '../../lib/policy/order.ts'
+import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
+import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
+import { Flusher } from '../../lib/server/delivery/flusher.ts'
+import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
+import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
+import { Feed } from '../../lib/server/feed/feed.ts'
+import { IdLines } from '../../lib/server/feed/frame.ts'
+import { Log } from '../../lib/server/feed/log.ts'
+import { CatchUps } from '../../lib/server/view/catch-up.ts'
+import { View } from '../../lib/server/view/view.ts'
+import type { Adapter, Query } from '../../lib/source/source.ts'
+import { PLAIN } from './positions.ts'
+
+/** A feed without a server, and what its host has. */
+export interface TestFeed {
+  feed: Feed
+  log: Log
+  /** All that the feed and its views report. */
+  errors: Error[]
+}
+
+/** How a feed differs from the usual one. */
+export interface FeedOptions {
+  /** How much of its history the log keeps. */
+  bytes?: number
+  /** The text of a position. Default: its sequence number. */
+  point?: (sequence: number) => string
+}
+
+/** Makes the feed of a server's only source. */
+export function feedOf(adapter: Adapter, { bytes = 1e7, point = String }: FeedOptions = {}): TestFeed {
+  const log = new Log({ bytes, ms: 1e6 })
+  const errors: Error[] = []
+  const onError = (error: unknown) => void errors.push(error as Error)
+  const host = { log, adapters: () => [], point: (sequence: number) => point(sequence), onError }
+  return { log, errors, feed: new Feed(adapter, { ...host, onDebug: () => {} }, 0) }
+}
+
+/** What a view shows. Default: all of the collection `users`. */
+export interface ViewOptions {
+  key?: string
+  root?: string
+  query?: Query
+  manifest?: unknown
+  sortLimit?: SortLimit | undefined
+}
+
+/** Makes a view of the collection `users`. */
+export function viewOf({ feed, log, errors }: TestFeed, options: ViewOptions = {}): View {
+  const { key = 'key', root = 'users', query = {}, sortLimit } = options
+  const matches = Object.keys(query).length > 0 ? matcher(query) : undefined
+  const manifest = parseManifest(options.manifest ?? true, 'manifest')
+  const spec = { key, root, manifest, feed, collection: 'users', query, matches, sortLimit }
+  return new View(spec, log, (error) => errors.push(error as Error))
+}
+
+/** Makes what connections need of a server. */
+export function connectionHost(
+  log: Log,
+  rest: Pick<ConnectionHost, 'maxBufferedBytes' | 'left' | 'onError'>,
+): ConnectionHost {
+  const flusher = new Flusher()
+  const ids = new IdLines(PLAIN)
+  return {
+    ...{ log, flusher, ids, ...rest },
+    groups: new BroadcastGroups(flusher, ids),
+    catchUps: new CatchUps(log),
+    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
+    point: () => `id${log.head}`,
+  }
+}
