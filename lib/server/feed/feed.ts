@@ -84,7 +84,7 @@ export class Feed {
 
   /** Adds a view that is looked at; the first one opens the adapter. Rejects when it can't be opened. */
   async acquire(view: Subscriber): Promise<void> {
-    this.#routerOf(view.collection).add(view)
+    this.follow(view)
     this.#users.add(view)
     this.#opening ??= this.#open()
     const opening = this.#opening
@@ -103,6 +103,11 @@ export class Feed {
   async release(view: Subscriber, rest = false): Promise<void> {
     if (!rest) this.#forget(view)
     if (this.#users.delete(view) && this.#users.size === 0) await this.close()
+  }
+
+  /** Lets changes come to a view while the adapter is open. */
+  follow(view: Subscriber): void {
+    this.#routerOf(view.collection).add(view)
   }
 
   /** A view has a document, or has it no more: see {@link Router.hold}. */

@@ -1,14 +1,18 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { estimateBytes } from '../feed/change.ts'
 import type { Log } from '../feed/log.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
 import { View } from '../view/view.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources, SourceView } from './sources.ts'
 
-/** Bytes that a view and each of its ids is reckoned at while it rests. */
-const VIEW_SIZE = 1_000
-const ID_SIZE = 100
+/** Bytes that a view takes while it rests, measured: by itself, for each of its ids, and for its place in an order. */
+const VIEW_BYTES = 2_200
+const ID_BYTES = 100
+const ORDERED_BYTES = 150
+/** What a criteria takes with all that is made of it, in times of the criteria alone. */
+const CRITERIA_FACTOR = 10
 
 type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
 
@@ -85,7 +89,8 @@ export class Views {
         if (shared) this.#shared.add(view)
         if (address !== undefined) this.#owners.set(view, address)
       }
-      this.#wake(view)
+      this.#forgetRest(view)
+      view.wake()
       return view
     })
   }
@@ -107,7 +112,8 @@ export class Views {
   /** Lets go of what is of no use any more. */
   sweep(now: number): void {
     for (const [view, { left }] of this.#resting) {
-      if (now - left > this.#log.replay.ms) this.#close(view)
+      // One that knows its documents no more would only be asked at every change.
+      if (now - left > this.#log.replay.ms || !view.settled) this.#close(view)
       else this.#reckon(view)
     }
     this.#fit()
@@ -124,7 +130,7 @@ export class Views {
   #reckon(view: View): void {
     const resting = this.#resting.get(view)
     if (!resting) return
-    const bytes = VIEW_SIZE + view.size * ID_SIZE + (view.window?.weight ?? 0)
+    const bytes = bytesOf(view)
     this.#bytes += bytes - resting.bytes
     resting.bytes = bytes
   }
@@ -154,7 +160,7 @@ export class Views {
     return owned
   }
 
-  #wake(view: View): void {
+  #forgetRest(view: View): void {
     const resting = this.#resting.get(view)
     if (!resting) return
     this.#bytes -= resting.bytes
@@ -166,7 +172,7 @@ export class Views {
   }
 
   #close(view: View): void {
-    this.#wake(view)
+    this.#forgetRest(view)
     this.#views.delete(view.key)
     this.#track(view.close())
   }
@@ -175,4 +181,10 @@ export class Views {
     const tracked = closing.finally(() => this.#closings.delete(tracked))
     this.#closings.add(tracked)
   }
+}
+
+/** What a view takes while it rests, about, in bytes. */
+export function bytesOf({ query, size, window }: View): number {
+  const ordered = window ? window.weight + window.size * ORDERED_BYTES : 0
+  return VIEW_BYTES + CRITERIA_FACTOR * estimateBytes(query) + size * ID_BYTES + ordered
 }

@@ -1,7 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import type { DocumentOperation } from '../../model/operation.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
@@ -10,10 +9,11 @@ import type { Feed } from '../feed/feed.ts'
 import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
+import { filterEntry } from './entry-filter.ts'
 import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
-import { applyChange, needsDocument } from './ordered-filter.ts'
+import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
@@ -150,11 +150,18 @@ export class View {
     return this.feed.acquire(this)
   }
 
-  /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
+  /** The last viewer has left. Until it wakes, the view only keeps in mind which documents it has. */
   async rest(): Promise<void> {
     this.#snapshot = undefined
-    this.#members.rest()
-    await this.feed.release(this, true)
+    await this.feed.release(this, this.#members.rest(this.#log.head))
+  }
+
+  /** Takes the view up again, with what has happened while it took nothing in. */
+  wake(): void {
+    const since = this.#members.wake()
+    if (since === undefined) return
+    const isNear = this.#log.head - since <= this.size + 1000
+    if (!isNear || !this.resumes(since) || !this.#takeAfter(since)) this.#forget()
   }
 
   /** It is not to be taken up again. */
@@ -245,12 +252,16 @@ export class View {
     if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
     this.#members.replace(snapshot.members, snapshot.window)
     this.#since = snapshot.sequence
-    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+    if (this.#takeAfter(snapshot.sequence)) return true
+    this.#unknow()
+    return false
+  }
+
+  /** Takes in what came after a sequence; false when that can't be told as deltas. */
+  #takeAfter(sequence: number): boolean {
+    for (const entry of this.#log.after(sequence, this.feed)) {
       const shown = this.#selects ? this.#show(entry, true) : this.frame(entry)
-      if (shown === MUST_RELOAD) {
-        this.#unknow()
-        return false
-      }
+      if (shown === MUST_RELOAD) return false
       if (shown && !this.#selects) this.#members.note(shown.oplist)
     }
     return true
@@ -294,24 +305,8 @@ export class View {
   }
 
   #filterEntry(entry: Entry, note: boolean): FrameResult | null {
-    const { window } = this.#members
-    const oplist: DocumentOperation[] = []
-    let timestamp = ''
-    for (const change of entry.changes) {
-      if (change.collection !== this.collection) continue
-      if (change.kind === 'clear' || change.kind === 'reload') return MUST_RELOAD
-      const operations = window
-        ? applyChange(window, this.filter, change)
-        : this.filter.show(change, this.#members.has(idKey(change.id)))
-      if (operations === MUST_RELOAD) return MUST_RELOAD
-      // What clients hold must be known until it is certain that they are told this.
-      if (note && !window) this.#members.note(operations)
-      for (const operation of operations) oplist.push(operation)
-      timestamp = change.timestamp
-    }
-    if (window?.short) return MUST_RELOAD
-    if (oplist.length === 0) return null
-    if (note && window) this.#members.note(oplist)
-    return new Frame(this.root, timestamp, oplist, (bytes) => this.#log.charge(entry, bytes))
+    const shown = filterEntry(entry, this, this.#members, note)
+    if (shown === MUST_RELOAD || shown.oplist.length === 0) return shown === MUST_RELOAD ? shown : null
+    return new Frame(this.root, shown.timestamp, shown.oplist, (bytes) => this.#log.charge(entry, bytes))
   }
 }
