@@ -14,6 +14,7 @@ import { Flusher } from './delivery/flusher.ts'
 import { CurrentSnapshots } from './delivery/present.ts'
 import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
 import { ReceiverSink } from './delivery/sink.ts'
+import { SnapshotReadings } from './delivery/snapshot-readings.ts'
 import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
@@ -111,7 +112,7 @@ export class Server<Identity = AnyIdentity> {
       ids,
       groups: new BroadcastGroups(flusher, ids),
       catchUps: new CatchUps(this.#log),
-      presents: new CurrentSnapshots(this.#log),
+      readings: new SnapshotReadings(new CurrentSnapshots(this.#log), maxBufferedBytes),
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),
@@ -248,6 +249,7 @@ export class Server<Identity = AnyIdentity> {
     this.#views.sweep(now)
     this.#following.sweep()
     this.#host.catchUps.sweep()
+    this.#host.readings.sweep()
   }
 
   #beat(): void {

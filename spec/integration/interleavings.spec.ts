@@ -195,6 +195,7 @@ class World {
       const query = QUERIES[name] ?? {}
       const view = this.#views.get(key) ?? viewOf(this.#place, { key, root, query })
       this.#views.set(key, view)
+      view.wake()
       return view
     })
   }

@@ -6,6 +6,7 @@ import { applyDelta } from '../../lib/model/delta.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
+import { buffersHeld } from '../support/garbage.ts'
 import { until } from '../support/local.ts'
 
 describe('A client that stops reading', () => {
@@ -59,6 +60,36 @@ describe('A client that stops reading', () => {
     expect(deltas).to.be.lessThan(2500)
     expect(model).to.deep.equal({ users: await users.find().toArray() })
     socket.destroy()
+    await server.disconnect()
+    listening.close()
+  })
+
+  it('holds two snapshots of a root at most with seven others that came at other moments, and nothing when they leave', async function () {
+    this.timeout(60_000)
+    const store = memory()
+    const users = store.collection('users')
+    const text = 'x'.repeat(10_000)
+    await users.insertMany(Array.from({ length: 1_200 }, (_, _id) => ({ _id, text })))
+    const server = new Server({
+      dataSources: { users: { manifest: true, collection: users } },
+      maxBufferedBytes: 65_536,
+    })
+    const listening = http.createServer(server.middleware()).listen(0)
+    await once(listening, 'listening')
+    const before = buffersHeld()
+    const sockets: net.Socket[] = []
+    for (let i = 0; i < 8; i++) {
+      const socket = net.connect((listening.address() as AddressInfo).port)
+      sockets.push(socket)
+      socket.write('GET /particle/stream HTTP/1.1\r\nHost: x\r\n\r\n')
+      await once(socket, 'readable')
+      await users.updateMany({}, { $set: { n: i } })
+    }
+    expect(server.stats().connections).to.equal(8)
+    expect(buffersHeld() - before).to.be.below(2.5 * 12_000_000)
+    for (const socket of sockets) socket.destroy()
+    await until(() => server.stats().connections === 0)
+    await until(() => buffersHeld() - before < 2_000_000, 'the memory back', 10_000)
     await server.disconnect()
     listening.close()
   })

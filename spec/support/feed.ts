@@ -5,6 +5,7 @@ import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
 import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
 import { Flusher } from '../../lib/server/delivery/flusher.ts'
 import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
+import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
 import { StreamTrace } from '../../lib/server/delivery/stream-trace.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { IdLines } from '../../lib/server/feed/frame.ts'
@@ -69,7 +70,7 @@ export function connectionHost(
     ...{ log, flusher, ids, ...rest },
     groups: new BroadcastGroups(flusher, ids),
     catchUps: new CatchUps(log),
-    presents: new CurrentSnapshots(log),
+    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
     point: () => `id${log.head}`,
   }
 }

@@ -4,7 +4,7 @@ import type { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
 import type { BroadcastGroups } from './broadcast-group.ts'
 import type { Flusher } from './flusher.ts'
-import type { CurrentSnapshots } from './present.ts'
+import type { SnapshotReadings } from './snapshot-readings.ts'
 
 /** Describes the server, as far as a connection uses it. */
 export interface ConnectionHost {
@@ -12,7 +12,7 @@ export interface ConnectionHost {
   readonly flusher: Flusher
   readonly ids: IdLines
   readonly catchUps: CatchUps
-  readonly presents: CurrentSnapshots
+  readonly readings: SnapshotReadings
   readonly groups: BroadcastGroups
   readonly maxBufferedBytes: number
   /** Formats the present point. */

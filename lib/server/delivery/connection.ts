@@ -16,7 +16,7 @@ import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
 import type { Sink } from './sink.ts'
 import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
-import type { WriteQueue } from './write-queue.ts'
+import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
 
 /**
  * Serves one client's stream. Each root goes through these states:
@@ -219,14 +219,12 @@ export class Connection implements Viewer, Receiver, Member {
     const { view } = root
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
-      const snapshot = await this.#host.presents.of(view)
-      if (!current()) return
-      for (const part of snapshot.parts) {
+      const sequence = await this.#host.readings.send(view, current, (part) => {
         this.push(part)
-        await this.#outbox.queue.room()
-        if (!current()) return
-      }
-      await this.#catchUp([root], { points: new Map([[view, snapshot.sequence]]), current, ids: false })
+        return this.#outbox.queue.room()
+      })
+      if (sequence === undefined) return
+      await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
     })
   }
 
@@ -244,7 +242,11 @@ export class Connection implements Viewer, Receiver, Member {
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
-      if (!catchUp) return this.#load(root, reason)
+      // Those who get the same payload share its bytes; each may need a difference of its own.
+      if (!catchUp || (catchUp.body?.length ?? 0) > Math.max(BEHIND_BYTES, this.#host.maxBufferedBytes)) {
+        this.#load(root, reason)
+        return
+      }
       if (catchUp.body) this.push(catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })

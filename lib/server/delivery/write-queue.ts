@@ -4,7 +4,7 @@ import type { Flushable, Flusher } from './flusher.ts'
 import type { Sink } from './sink.ts'
 
 /** Sets the number of waiting bytes, in memory or in the socket, from which a reader counts as behind. */
-const BEHIND_BYTES = 64 * 1024
+export const BEHIND_BYTES = 64 * 1024
 
 /** Limits the bytes in a sink that does not report a slow reader: the high-water mark of Node's sockets. */
 const MAX_SILENT_BYTES = 64 * 1024

@@ -75,7 +75,7 @@ export class Feed {
 
   /** Adds a view with viewers. The first view opens the adapter. Rejects when the adapter can't be opened. */
   async acquire(view: Subscriber): Promise<void> {
-    this.#routerOf(view.collection).add(view)
+    this.follow(view)
     this.#users.add(view)
     this.#opening ??= this.#open()
     const opening = this.#opening
@@ -99,6 +99,11 @@ export class Feed {
   /** Returns the number of views with viewers. */
   get users(): number {
     return this.#users.size
+  }
+
+  /** Sends changes to a view while the adapter is open. */
+  follow(view: Subscriber): void {
+    this.#routerOf(view.collection).add(view)
   }
 
   /** Records that a view has a document or no longer has it: see {@link Router.hold}. */

@@ -1,5 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { estimateBytes } from '../feed/change.ts'
 import type { Log } from '../feed/log.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
 import { type Diagnostics, since } from '../support/diagnostics.ts'
@@ -9,9 +10,12 @@ import type { ViewSpec } from '../view/view-spec.ts'
 import type { RelatedValues } from './relation-steps.ts'
 import type { Sources, SourceView } from './sources.ts'
 
-/** Estimates the bytes of an idle view and of each of its ids. */
-const VIEW_BYTES = 1_000
+/** Estimates the bytes of an idle view: of the view, of each of its ids, and of each place in an order. */
+const VIEW_BYTES = 2_200
 const ID_BYTES = 100
+const ORDERED_BYTES = 150
+/** Estimates what is made of a criteria, as a multiple of the criteria's own bytes. */
+const CRITERIA_FACTOR = 10
 
 type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
 
@@ -103,7 +107,8 @@ export class Views {
         if (shared) this.#shared.add(view)
         if (address !== undefined) this.#owners.set(view, address)
       }
-      this.#wake(view)
+      this.#forgetIdle(view)
+      view.wake()
       return view
     })
   }
@@ -125,7 +130,8 @@ export class Views {
   /** Closes expired idle views, and frees unused memory of the others. */
   sweep(now: number): void {
     for (const [view, { left }] of this.#idle) {
-      if (now - left > this.#log.replay.ms) this.#close(view)
+      // A view that no longer knows its documents would only be asked at every change.
+      if (now - left > this.#log.replay.ms || !view.settled) this.#close(view)
       else this.#estimate(view)
     }
     this.#fit()
@@ -147,7 +153,7 @@ export class Views {
   #estimate(view: View): void {
     const resting = this.#idle.get(view)
     if (!resting) return
-    const bytes = VIEW_BYTES + view.size * ID_BYTES + (view.window?.weight ?? 0)
+    const bytes = bytesOf(view)
     this.#bytes += bytes - resting.bytes
     resting.bytes = bytes
   }
@@ -177,7 +183,7 @@ export class Views {
     return owned
   }
 
-  #wake(view: View): void {
+  #forgetIdle(view: View): void {
     const resting = this.#idle.get(view)
     if (!resting) return
     this.#bytes -= resting.bytes
@@ -189,7 +195,7 @@ export class Views {
   }
 
   #close(view: View): void {
-    this.#wake(view)
+    this.#forgetIdle(view)
     this.#views.delete(view.key)
     this.#track(view.close())
   }
@@ -198,4 +204,10 @@ export class Views {
     const tracked = closing.finally(() => this.#closings.delete(tracked))
     this.#closings.add(tracked)
   }
+}
+
+/** What a view takes while it rests, about, in bytes. */
+export function bytesOf({ query, size, window }: View): number {
+  const ordered = window ? window.weight + window.size * ORDERED_BYTES : 0
+  return VIEW_BYTES + CRITERIA_FACTOR * estimateBytes(query) + size * ID_BYTES + ordered
 }

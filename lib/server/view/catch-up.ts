@@ -27,10 +27,10 @@ const SMALL = 65_536
 export class CatchUps {
   readonly #log: Log
   /**
-   * Snapshots that were parsed lately, by their events: where nothing has happened, one that was brought to
-   * the present has the same.
+   * The snapshot of each view that was parsed last, with its events: where nothing has happened, one that was
+   * brought to the present has the same.
    */
-  readonly #documents = new Map<Snapshot['parts'], Promise<Map<string, Document>>>()
+  readonly #documents = new Map<View, { parts: Snapshot['parts']; parsed: Promise<Map<string, Document>> }>()
   readonly #differences = new WeakMap<ViewDigest, Map<View, Promise<CatchUp | undefined>>>()
 
   constructor(log: Log) {
@@ -98,7 +98,7 @@ export class CatchUps {
   ): Promise<CatchUp | undefined> {
     for (;;) {
       const snapshot = await view.snapshot()
-      const read = await this.#documentsOf(snapshot)
+      const read = await this.#documentsOf(view, snapshot)
       if (!view.resumes(snapshot.sequence)) continue
       // Who has just got the right to a view is to see what is there now, and nothing of what was there when
       // the snapshot was read.
@@ -154,13 +154,12 @@ export class CatchUps {
     return oplist.length === 0 ? documents : applied(documents, oplist, view.sortLimit !== undefined)
   }
 
-  #documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
-    let documents = this.#documents.get(snapshot.parts)
-    if (!documents) {
-      documents = documentsOf(snapshot)
-      this.#documents.set(snapshot.parts, documents)
-    }
-    return documents
+  #documentsOf(view: View, snapshot: Snapshot): Promise<Map<string, Document>> {
+    const last = this.#documents.get(view)
+    if (last?.parts === snapshot.parts) return last.parsed
+    const parsed = documentsOf(snapshot)
+    this.#documents.set(view, { parts: snapshot.parts, parsed })
+    return parsed
   }
 }
 

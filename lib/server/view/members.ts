@@ -38,6 +38,8 @@ export class Members {
   #found = false
   /** Whether the last change that was no insert held the document of before. */
   #reportsBefore = false
+  /** The sequence after which the view takes no changes in, while it rests. */
+  #asleepSince: number | undefined
 
   constructor(view: Subscriber & { readonly feed: Feed; readonly filter: ViewFilter }) {
     this.#view = view
@@ -84,9 +86,22 @@ export class Members {
     this.#feed.route(this.#view, this.#found)
   }
 
-  /** Lets go of the copy that {@link known} keeps, while nobody asks for it. */
-  rest(): void {
+  /**
+   * Nobody looks at the view from a sequence on. Returns whether changes of the members go on to find it; a
+   * view that would be asked at every change of its collection takes none in until it wakes.
+   */
+  rest(sequence: number): boolean {
     this.#known = undefined
+    if (!this.#found) this.#asleepSince = sequence
+    return this.#found
+  }
+
+  /** Lets changes come to the view again. Returns the sequence after which it took none in, if it rested so. */
+  wake(): number | undefined {
+    const since = this.#asleepSince
+    this.#asleepSince = undefined
+    if (since !== undefined) this.#feed.follow(this.#view)
+    return since
   }
 
   /** Keeps the members as they are after operations. */

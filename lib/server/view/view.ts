@@ -159,11 +159,18 @@ export class View {
     return this.feed.acquire(this)
   }
 
-  /** The last viewer has left. The view may be taken up again: until then it only keeps in mind which documents it has. */
+  /** The last viewer has left. Until it wakes, the view only keeps in mind which documents it has. */
   async rest(): Promise<void> {
     this.#snapshot = undefined
-    this.#members.rest()
-    await this.feed.release(this, true)
+    await this.feed.release(this, this.#members.rest(this.#log.head))
+  }
+
+  /** Takes the view up again, with what has happened while it took nothing in. */
+  wake(): void {
+    const since = this.#members.wake()
+    if (since === undefined) return
+    const isNear = this.#log.head - since <= this.size + 1000
+    if (!isNear || !this.resumes(since) || !this.#takeAfter(since)) this.#forget()
   }
 
   /** It is not to be taken up again. */
@@ -255,13 +262,17 @@ export class View {
     if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
     this.#members.replace(snapshot.members, snapshot.window)
     this.#since = snapshot.sequence
-    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
+    if (this.#takeAfter(snapshot.sequence)) return true
+    this.#unknow()
+    return false
+  }
+
+  /** Takes in what came after a sequence; false when that can't be told as deltas. */
+  #takeAfter(sequence: number): boolean {
+    for (const entry of this.#log.after(sequence, this.feed)) {
       const kept = this.#selects ? undefined : entry.frames.get(this)
       const shown = kept === undefined ? this.#show(entry, true) : kept
-      if (shown === MUST_RELOAD) {
-        this.#unknow()
-        return false
-      }
+      if (shown === MUST_RELOAD) return false
       if (shown && kept) this.#members.note(shown.oplist)
     }
     return true

@@ -1,13 +1,16 @@
 import { expect } from 'chai'
-import { Log } from '../../../lib/server/feed/log.ts'
+import { idKey } from '../../../lib/model/id.ts'
+import type { Frame } from '../../../lib/server/feed/frame.ts'
+import { type Entry, Log } from '../../../lib/server/feed/log.ts'
 import { type Limits, resolveLimits } from '../../../lib/server/options/limits.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
-import { Views } from '../../../lib/server/registry/views.ts'
+import { bytesOf, Views } from '../../../lib/server/registry/views.ts'
 import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Viewer } from '../../../lib/server/view/view-spec.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../../support/counting.ts'
+import { heapHeld } from '../../support/garbage.ts'
 
 const NOBODY: Viewer = { reset() {}, differ() {}, failed() {} }
 
@@ -163,7 +166,7 @@ describe('server/views', () => {
   })
 
   it('rest in as much memory as the log may take: the longest ago goes first', async () => {
-    const { cards, views, look, leave } = setUp({ bytes: 3_500 })
+    const { cards, views, look, leave } = setUp({ bytes: 10_000 })
     await cards.insertMany(['a', 'b', 'c', 'd'].map((team, _id) => ({ _id, team })))
     const left: View[] = []
     for (const team of ['a', 'b', 'c', 'd']) {
@@ -176,7 +179,7 @@ describe('server/views', () => {
   })
 
   it('go where they have grown too large while they rested', async () => {
-    const { cards, views, look, leave, now } = setUp({ bytes: 5_000 })
+    const { cards, views, look, leave, now } = setUp({ bytes: 6_000 })
     await look('keeper')
     const [view] = await look('a')
     leave([view])
@@ -205,5 +208,130 @@ describe('server/views', () => {
     expect(log.floor).to.be.above(old.sequence)
     views.sweep(Date.now())
     expect(await view.snapshot()).not.to.equal(old)
+  })
+
+  describe('that nobody looks at', () => {
+    /** Views of one source that clients have left, and what a write asks of them. */
+    const departed = async (
+      count: number,
+      source: { criteria: unknown; sort?: Record<string, 1 | -1>; limit?: number },
+      documents = 20,
+    ) => {
+      const store = memory()
+      const cards = store.collection('cards')
+      const rows = Array.from({ length: documents }, (_, _id) => ({ _id: `card-${_id}`, score: _id, n: 0 }))
+      await cards.insertMany(rows)
+      const log = new Log({ bytes: 1e9, ms: 1e9 })
+      const diagnostics = new Diagnostics()
+      const host = { log, adapters: () => [], point: String, onError: () => {}, diagnostics }
+      const sources = new Sources({ cards: { manifest: true, collection: cards, ...source } as never }, host)
+      const limits = { ...resolveLimits({}), restingViewsPerAddress: 1e6 }
+      const views = new Views(sources, log, () => {}, limits, diagnostics)
+      const take = async (k: number) => {
+        const [view] = views.of({ k })
+        if (!view) throw new Error('no view')
+        view.viewers.add(NOBODY)
+        await view.snapshot()
+        return view
+      }
+      const keeper = await take(-1)
+      const before = heapHeld()
+      const left: View[] = []
+      for (let k = 0; k < count; k++) {
+        const view = await take(k)
+        view.viewers.delete(NOBODY)
+        views.left(view)
+        left.push(view)
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+      const bytes = (heapHeld() - before) / count
+      let asked = 0
+      for (const view of left) {
+        const { matches, filter } = view
+        for (const name of ['show', 'match', 'needsDocument'] as const) {
+          const method = filter[name].bind(filter) as (...given: unknown[]) => unknown
+          filter[name] = ((...given: unknown[]) => {
+            asked++
+            return method(...given)
+          }) as never
+        }
+        if (matches) Object.assign(view, { matches: (one: never) => asked++ >= 0 && matches(one) })
+      }
+      const write = () => cards.updateOne({ _id: 'card-3' }, { $inc: { n: 1 } })
+      return { cards, log, views, keeper, left, bytes, write, asked: () => asked }
+    }
+    const RANGE = { criteria: { score: { $gte: '@k' } } }
+
+    it('are asked nothing by a write where a criteria of ranges finds none of them', async () => {
+      const { write, asked, keeper, views } = await departed(1_000, RANGE)
+      for (let i = 0; i < 10; i++) await write()
+      expect([asked(), keeper.size]).to.deep.equal([0, 20])
+      await views.close()
+    })
+
+    it('let a write cost about what it costs without them', async () => {
+      const timeOf = async (count: number) => {
+        const { write, views } = await departed(count, RANGE)
+        const times: number[] = []
+        for (let round = 0; round < 20; round++) {
+          const begin = performance.now()
+          for (let i = 0; i < 50; i++) await write()
+          times.push(performance.now() - begin)
+        }
+        await views.close()
+        return Math.min(...times)
+      }
+      const alone = await timeOf(0)
+      expect((await timeOf(1_000)) / alone).to.be.below(2)
+    })
+
+    it('know what happened meanwhile when a client comes back, and it is replayed', async () => {
+      const { cards, log, left, views, write } = await departed(10, RANGE)
+      const at = log.head
+      await write()
+      await cards.updateOne({ _id: 'card-3' }, { $set: { score: 100 } })
+      await cards.deleteOne({ _id: 'card-19' })
+      const [view] = views.of({ k: 5 })
+      expect([view, view?.resumes(at)]).to.deep.equal([left[5], true])
+      const known = [...(view?.known()?.keys() ?? [])].sort()
+      const truth = (await cards.find({ score: { $gte: 5 } }).toArray()).map(({ _id }) => idKey(_id ?? null))
+      expect(known).to.deep.equal(truth.sort())
+      const told = [1, 2, 3].map((after) => view?.frame(log.at(at + after) as Entry) as Frame | null)
+      expect(told.map((frame) => frame?.oplist.map(({ operation }) => operation))).to.deep.equal([
+        undefined,
+        ['set'],
+        ['unset'],
+      ])
+      await views.close()
+    })
+
+    it('are read again where too much happened meanwhile, or the collection was dropped', async () => {
+      const { cards, log, views, write } = await departed(2, RANGE)
+      for (let i = 0; i < 1_100; i++) await write()
+      expect(views.of({ k: 0 })[0]?.known()).to.equal(undefined)
+      await cards.drop()
+      const [view] = views.of({ k: 1 })
+      expect([view?.known(), view?.resumes(log.head - 1)]).to.deep.equal([undefined, false])
+      await views.close()
+    })
+
+    const kinds: [string, Parameters<typeof departed>[1], number?][] = [
+      ['a range', RANGE],
+      ['a value', { criteria: { k: '@k' } }],
+      [
+        'many conditions',
+        { criteria: { $or: [...'abcdefghijklmnopqrst'].map((name) => ({ [name]: '@k' })) } },
+      ],
+      ['many documents', { criteria: { n: { $ne: '@k' } } }, 300],
+      ['an order', { criteria: { n: { $ne: '@k' } }, sort: { score: 1 } }, 200],
+    ]
+    for (const [what, source, documents] of kinds) {
+      it(`are reckoned at about what they take: those with ${what}`, async () => {
+        const { bytes, left, views } = await departed(200, source, documents)
+        const reckoned = left.reduce((sum, view) => sum + bytesOf(view), 0) / left.length
+        expect(reckoned / bytes).to.be.within(0.5, 2.5)
+        await views.close()
+      })
+    }
   })
 })
