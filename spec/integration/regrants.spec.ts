@@ -169,6 +169,22 @@ describe('A right that a client lost while it was away, and has again', () => {
       expectReset(await open(token, position))
     })
 
+    it('of a stream that went on through a change of what the identity depends on', async () => {
+      const members = store.collection('members')
+      await members.insertOne({ _id: 'ann', joined: 1 })
+      const dependsOn = [{ collection: members, criteria: { _id: '@user' } }]
+      const { handshake, open, leave } = await start(false, { dependsOn })
+      const token = await handshake()
+      const stream = await open(token)
+      await members.updateOne({ _id: 'ann' }, { $set: { joined: 2 } })
+      await eventually(() => stream.names().includes('session'), 'the new token')
+      const position = await leave(stream)
+      await write()
+      const back = await open(token, position)
+      expect(back.of('manifest')[0]?.data.resumed).to.equal(true)
+      expect(back.of('delta')).to.have.length(2)
+    })
+
     it('of a stream that went on through the decision, for a client that comes with a refused token', async () => {
       const { server, handshake, open, leave, refused } = await start(true)
       const token = await handshake()
