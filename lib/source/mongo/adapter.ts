@@ -99,6 +99,7 @@ export class MongoAdapter implements Adapter {
     const place = from === undefined ? undefined : parsePosition(from)
     const kept = place !== undefined && (await retried(() => this.#isKept(place.time, facts)))
     const start = kept ? await beginningAt(place.time) : await retried(() => askPresent(this.db))
+    signal?.throwIfAborted()
     const position = from !== undefined && kept ? from : formatPosition(start.time, ALL)
     const following = new Following(
       {
