@@ -27,6 +27,8 @@ const server = new Server({
   secret: `${INTERNAL}: a secret of more than 16 characters`,
   allowOrigin: ['https://a.example.com'],
   heartbeat: 200,
+  // What the log keeps by design must not pass for what is left behind.
+  replay: { bytes: 500_000 },
   identityLookup,
   dataSources: {
     rows: { collection: rows, criteria: { owner: '@user' }, manifest: { owner: true, note: true } },
