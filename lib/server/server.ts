@@ -32,8 +32,12 @@ import { Streams } from './sessions/streams.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
+import { withTimeout } from './support/scheduling.ts'
 import { Upkeep } from './upkeep.ts'
 import { CatchUps } from './view/catch-up.ts'
+
+/** Limits the wait of `disconnect` for the sources, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 1_000
 
 /** A handler for Express 4 and 5, connect, and `http.createServer`, with the server behind it. */
 export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
@@ -274,7 +278,8 @@ export class Server<Identity = AnyIdentity> {
     await Promise.resolve()
     this.#streams.end()
     this.#upkeep.stop()
-    await Promise.all([this.#views.close(), this.#following.close()])
+    // A source that can't be reached may hold its closing up for longer than a process may take to end.
+    await withTimeout(Promise.all([this.#views.close(), this.#following.close()]), CLOSE_TIMEOUT_MS)
     this.#log.clear()
     try {
       await this.options.disconnect?.()

@@ -35,21 +35,41 @@ export class Backoff {
 /**
  * Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again
  * can't help.
+ *
+ * @param signal ends the pause and the wait for the attempt under way: rejects with its reason at once
  */
 export async function persist<T>(
   attempt: () => Promise<T>,
   isHopeless: (error: unknown) => boolean,
   failed: (error: unknown) => void,
+  signal?: AbortSignal,
 ): Promise<T> {
-  const backoff = new Backoff()
+  const backoff = new Backoff(signal)
   for (;;) {
+    signal?.throwIfAborted()
     try {
-      return await attempt()
+      return await unlessAborted(attempt(), signal)
     } catch (error) {
+      signal?.throwIfAborted()
       if (isHopeless(error)) throw error
       failed(error)
       await backoff.wait()
     }
+  }
+}
+
+/** Settles like the promise, or rejects with the signal's reason once it is aborted. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }
 

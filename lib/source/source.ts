@@ -121,9 +121,10 @@ export interface Adapter {
   /**
    * Starts to report changes. All changes after `from` are reported if the source's history reaches back to
    * `from`; otherwise all changes from now on. The returned `position` says which. Rejects only when another
-   * try can't help (a standalone MongoDB, for example).
+   * try can't help (a standalone MongoDB, for example), or once `signal` is aborted: nobody waits for the
+   * opening any more, so that the adapter gives up its tries. A subscription that comes later is closed.
    */
-  open(listener: ChangeListener, from?: string): Promise<Subscription>
+  open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription>
   /**
    * Returns the position of a number of milliseconds ago, or the oldest position that `open` can start from.
    * A server opens there at its start, so that clients of other nodes can resume. Left out by a source

@@ -5,9 +5,12 @@ import { Agent, createServer, type Server as HttpServer, type IncomingMessage, r
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { MongoClient } from 'mongodb'
 import { Client } from '../../lib/client/client.ts'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
+import { mongo } from '../../lib/source/mongo/index.ts'
+import type { Adapter, Subscription } from '../../lib/source/source.ts'
 import type { ClosingOptions } from '../support/closing/node.ts'
 import { listen, shake } from '../support/http.ts'
 import { until } from '../support/local.ts'
@@ -173,5 +176,96 @@ describe('A server that closes', () => {
     await until(() => server.stats().connections === 1, 'the other one')
     readers[2]?.close()
     await other.close()
+  })
+})
+
+describe('A server that closes while a source hangs', () => {
+  type Step = 'past' | 'open' | 'read' | 'close'
+
+  /** A source of which one step never comes to an end. */
+  class Hanging implements Adapter {
+    readonly name = 'hanging'
+    readonly hanging: Step
+    readonly begun: Step[] = []
+    signal: AbortSignal | undefined
+
+    constructor(hanging: Step) {
+      this.hanging = hanging
+    }
+    async step<T>(step: Step, value: T): Promise<T> {
+      this.begun.push(step)
+      return this.hanging === step ? new Promise<never>(() => {}) : value
+    }
+    past() {
+      return this.step('past', '0')
+    }
+    open(_listener: unknown, _from?: string, signal?: AbortSignal): Promise<Subscription> {
+      this.signal = signal
+      return this.step('open', { position: '0', close: () => this.step('close', undefined) })
+    }
+    read() {
+      return this.step('read', { from: '0', to: '0' })
+    }
+    compare(a: string, b: string) {
+      return Number(a) - Number(b)
+    }
+  }
+
+  /** Closes a server, and returns how long that took, in milliseconds. */
+  const timeOf = async (server: Server) => {
+    const began = performance.now()
+    await server.disconnect()
+    return performance.now() - began
+  }
+
+  for (const step of ['past', 'open', 'read', 'close'] as const) {
+    it(`waits for no more than about 1 s, and then runs the application's disconnect: ${step}`, async () => {
+      const adapter = new Hanging(step)
+      let disconnected = 0
+      const server = new Server({
+        dataSources: { notes: { manifest: true, collection: { adapter, collectionName: 'notes' } } },
+        disconnect: () => {
+          disconnected++
+        },
+        onError: () => {},
+      })
+      void server.register({}, () => {}).catch(() => {})
+      await until(() => adapter.begun.includes(step === 'close' ? 'read' : step), step)
+      expect(await timeOf(server)).to.be.lessThan(1_500)
+      expect(disconnected).to.equal(1)
+      if (step === 'open') expect(adapter.signal?.aborted).to.equal(true)
+    })
+  }
+
+  it('waits for no callbacks that never answer', async () => {
+    let asked = 0
+    const never = () => {
+      asked++
+    }
+    const dataSources = { notes: { manifest: true as const, payload: never, delta: never } }
+    const server = new Server({ dataSources, onError: () => {} })
+    void server.register({}, () => {}).catch(() => {})
+    await until(() => asked > 0, 'a callback')
+    expect(await timeOf(server)).to.be.lessThan(1_500)
+  })
+
+  it('gives up a MongoDB that can not be reached, and asks it no more', async () => {
+    const client = new MongoClient(`mongodb://127.0.0.1:${await freePort()}/`, {
+      serverSelectionTimeoutMS: 100,
+    })
+    const errors: string[] = []
+    const server = new Server({
+      dataSources: { notes: { manifest: true, collection: mongo(client.db('d')).collection('notes') } },
+      onError: ({ message }) => errors.push(message),
+    })
+    void server.register({}, () => {}).catch(() => {})
+    await until(() => errors.length > 0, 'a failure')
+    expect(errors[0]).to.include('connect ECONNREFUSED')
+    expect(await timeOf(server)).to.be.lessThan(300)
+    const { length } = errors
+    // Longer than the first pause between two tries.
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    expect(errors).to.have.length(length)
+    await client.close()
   })
 })

@@ -81,6 +81,28 @@ describe('source/backoff', () => {
     expect([failure, told, pauses()]).to.deep.equal([hopeless, [], []])
   })
 
+  it('gives up a try, and a wait between two, when its signal is aborted', async () => {
+    globalThis.setTimeout = original
+    const reason = new Error('nobody waits')
+    const hanging = new Promise<never>(() => {})
+    const failing = async () => {
+      throw new Error('down')
+    }
+    for (const attempt of [() => hanging, failing]) {
+      const closing = new AbortController()
+      const told: unknown[] = []
+      const trying = persist(
+        attempt,
+        () => false,
+        (error) => told.push(error),
+        closing.signal,
+      ).catch((error: unknown) => error)
+      original(() => closing.abort(reason), 10)
+      expect(await trying).to.equal(reason)
+      expect(told).to.have.length(attempt === failing ? 1 : 0)
+    }
+  })
+
   it('keeps no process alive', async () => {
     const waiting = pause(10)
     expect(timers.map(({ kept }) => kept)).to.deep.equal([false])

@@ -28,6 +28,8 @@ export interface MongoServerOptions {
   durable?: boolean
   /** Keep so many entries of history at most where that makes streams open faster: SecantusDB looks at all it has, 20 µs each. */
   history?: number
+  /** The port of a server with `args`. Default: a free port. */
+  port?: number
 }
 
 /** Thrown when there is no server to be had. */
@@ -148,9 +150,10 @@ async function secantus({
   standalone,
   durable,
   history,
+  port: given,
 }: MongoServerOptions): Promise<MongoServer> {
   const command = await secantusCommand()
-  const port = await freePort()
+  const port = given ?? (await freePort())
   const folder = durable ? await mkdtemp(join(tmpdir(), 'particle-secantus-')) : undefined
   const all = [...command, '--host', '127.0.0.1', '--port', String(port), '--log-level', 'ERROR']
   all.push('--storage-path', folder ?? ':memory:', ...(standalone ? ['--standalone'] : []), ...args)

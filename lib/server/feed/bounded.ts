@@ -46,7 +46,7 @@ export function bounded(
     error: (error) => listener.error(error),
   })
   const methods: Pick<Adapter, 'open' | 'read'> & Required<Pick<Adapter, 'lookup'>> = {
-    open: (listener, from) => adapter.open(listening(listener), from),
+    open: (listener, from, signal) => adapter.open(listening(listener), from, signal),
     read: (collection, query, each, options) =>
       inTime(collection, queryMs, (check) => {
         const take = (documents: Document[]) => {

@@ -9,7 +9,7 @@ import { ChangePipeline } from './change-pipeline.ts'
 import type { FeedHost, FeedLimits } from './feed-host.ts'
 import type { Entry } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { Router } from './router.ts'
+import { Router, viewsTouchedBy } from './router.ts'
 import { SourceReport } from './source-report.ts'
 import type { Subscriber } from './subscriber.ts'
 
@@ -49,6 +49,8 @@ export class Feed {
   readonly #routers = new Map<string, Router<Subscriber>>()
   readonly #users = new Set<Subscriber>()
   #opening: Promise<void> | undefined
+  /** Ends the opening's tries. */
+  #abort = new AbortController()
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
   #pipeline: ChangePipeline | undefined
@@ -167,6 +169,7 @@ export class Feed {
     const opening = this.#opening
     if (!opening) return this.#closing
     this.#opening = undefined
+    this.#abort.abort(new ParticleError('CLOSED', 'The source was closed while it was being opened'))
     this.#closing = (async () => {
       await opening.catch(() => {})
       this.#pipeline?.close()
@@ -178,13 +181,15 @@ export class Feed {
       } catch (error) {
         this.#host.onError(error, this.adapter.name)
       }
-      this.report.close()
+      this.report.close(this.#opening !== undefined)
     })()
     await this.#closing
   }
 
   async #open(): Promise<void> {
     this.report.opening()
+    this.#abort = new AbortController()
+    const { signal } = this.#abort
     // Waits for the current closing only. A later closing waits for this opening.
     await this.#closing
     // Holds messages back until `begin`: only the subscription's position shows whether they continue the
@@ -199,10 +204,11 @@ export class Feed {
     })
     this.#pipeline = pipeline
     try {
-      this.#subscription = await this.adapter.open(pipeline.listener, await this.#from())
+      const from = await this.#from(signal)
+      this.#subscription = await this.adapter.open(pipeline.listener, from, signal)
     } catch (error) {
       pipeline.close()
-      this.report.failed('open', this.users)
+      if (!signal.aborted) this.report.failed('open', this.users)
       throw error
     }
     const { position } = this.#subscription
@@ -221,7 +227,7 @@ export class Feed {
    * far. Otherwise it starts as far in the past as the log may reach, so that clients of other nodes and of
    * an earlier process find their positions.
    */
-  async #from(): Promise<string | undefined> {
+  async #from(signal: AbortSignal): Promise<string | undefined> {
     const { ms, bytes } = this.#host.log.replay
     if (!this.adapter.past || ms === 0 || bytes === 0) return this.position
     try {
@@ -229,6 +235,7 @@ export class Feed {
       const known = this.position
       return known !== undefined && this.adapter.compare(known, past) >= 0 ? known : past
     } catch {
+      signal.throwIfAborted()
       // Leaves the error to the opening, which needs the source too.
       this.report.failed('past', this.users)
       return this.position
@@ -282,21 +289,10 @@ export class Feed {
       this.position = last?.position ?? position
       const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
       const entry = this.#append(changes, bytes, now, begin)
-      this.#batch.show(entry, this.#touchedBy(changes))
+      this.#batch.show(entry, viewsTouchedBy(changes, this.#routers))
     }
     this.position = position
     this.#waiting.reached(position)
-  }
-
-  #touchedBy(group: readonly Change[]): Set<Subscriber> {
-    let touched: Set<Subscriber> | undefined
-    for (const change of group) {
-      const key = 'id' in change ? idKey(change.id) : ''
-      const views = this.#routers.get(change.collection)?.viewsOf(change, key)
-      if (!touched) touched = views
-      else for (const view of views ?? []) touched.add(view)
-    }
-    return touched ?? new Set()
   }
 
   #isPast(position: string): boolean {

@@ -1,3 +1,4 @@
+import { idKey } from '../../model/id.ts'
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
 import type { Change, DocumentChange } from '../../source/source.ts'
 import { documentAfter, touchedBy } from './change.ts'
@@ -167,6 +168,21 @@ export class Router<View extends Routed> {
       else this.#readers.delete(field)
     }
   }
+}
+
+/** Returns the views that any of the changes may touch. */
+export function viewsTouchedBy<View extends Routed>(
+  changes: readonly Change[],
+  routers: ReadonlyMap<string, Router<View>>,
+): Set<View> {
+  let touched: Set<View> | undefined
+  for (const change of changes) {
+    const key = 'id' in change ? idKey(change.id) : ''
+    const views = routers.get(change.collection)?.viewsOf(change, key)
+    if (!touched) touched = views
+    else for (const view of views ?? []) touched.add(view)
+  }
+  return touched ?? new Set()
 }
 
 /** Returns the values that an update sets a field to. Returns undefined for another kind of write. */

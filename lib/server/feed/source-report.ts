@@ -46,9 +46,9 @@ export class SourceReport {
     this.#diagnostics.report('source.open', { source: this.name, continued, ms })
   }
 
-  close(): void {
-    // It may be opening again by now.
-    if (this.#state !== 'opening') this.#enter('closed')
+  /** @param reopening whether the source is opening again by now */
+  close(reopening: boolean): void {
+    if (!reopening) this.#enter('closed')
     this.#diagnostics.report('source.close', { source: this.name })
   }
 

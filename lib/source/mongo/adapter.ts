@@ -11,6 +11,7 @@ import type {
   Subscription,
 } from '../source.ts'
 import { bsonToJson } from './bson.ts'
+import { connected, explain } from './connecting.ts'
 import { checkDatabase, type DriverDatabase } from './database.ts'
 import { checkFollowable } from './followable.ts'
 import { Following } from './following.ts'
@@ -90,14 +91,15 @@ export class MongoAdapter implements Adapter {
    * driver's error when the user may not do so; other failures are reported to `listener.error` and tried
    * again.
    */
-  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+  async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const failed = (error: unknown) => listener.error(error)
-    const retried = <T>(ask: () => Promise<T>) => persist(ask, isHopeless, failed)
-    const facts = await retried(() => askServer(this.db))
+    const retried = <T>(ask: () => Promise<T>) => persist(ask, isHopeless, failed, signal)
+    const facts = await retried(() => connected(this.#client, () => askServer(this.db)))
     const now = clusterTime(facts.now)
     const place = from === undefined ? undefined : parsePosition(from)
     const kept = place !== undefined && (await retried(() => this.#isKept(place.time, facts)))
     const start = kept ? await beginningAt(place.time) : await retried(() => askPresent(this.db))
+    signal?.throwIfAborted()
     const position = from !== undefined && kept ? from : formatPosition(start.time, ALL)
     const following = new Following(
       {
@@ -117,7 +119,10 @@ export class MongoAdapter implements Adapter {
     )
     this.#following.add(following)
     // Whether the history reaches back to `from` is known when the server has accepted the stream.
+    const giveUp = () => void following.close()
+    signal?.addEventListener('abort', giveUp)
     if (kept) await following.opened
+    signal?.removeEventListener('abort', giveUp)
     following.announce()
     const head = formatPosition(now, ALL)
     const begin = following.startPosition
@@ -136,7 +141,7 @@ export class MongoAdapter implements Adapter {
    * read (`local.oplog.rs`). Where it may not, and the oplog is shorter, `open` starts from now.
    */
   async past(milliseconds: number): Promise<string> {
-    const { now, sharded } = await askServer(this.db)
+    const { now, sharded } = await connected(this.#client, () => askServer(this.db))
     const wanted = { t: Math.max(1, clusterTime(now).t - Math.ceil(milliseconds / 1000)), i: 0 }
     const oldest = sharded ? undefined : await this.#askOldest()
     return formatPosition(oldest ? laterTime(oldest, wanted) : wanted, ALL)
@@ -157,7 +162,7 @@ export class MongoAdapter implements Adapter {
     first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
     // A query for no document asks for the position alone, which is that of all collections.
-    if (!asksNothing(query)) await checkFollowable(this.db, collection)
+    if (!asksNothing(query)) await connected(this.#client, () => checkFollowable(this.db, collection))
     return this.#read({ collection, query, first }, each)
   }
 
@@ -170,13 +175,14 @@ export class MongoAdapter implements Adapter {
     // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
     // yet.
     const [following] = this.#following
-    const from = following?.position ?? formatPosition(clusterTime(await serverTime(this.db)), ALL)
+    const now = () => connected(this.#client, () => serverTime(this.db))
+    const from = following?.position ?? formatPosition(clusterTime(await now()), ALL)
     const place = parsePosition(from)
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
     const onId = (id: unknown) => void this.#ids.note(collection, id)
     const request = { ...wanted, client: this.#client, db: this.db, after, onId }
-    const time = await readDocuments(request, each)
+    const time = await readDocuments(request, each).catch(explain)
     // A warning is not worth a failed reading.
     void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from

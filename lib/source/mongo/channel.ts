@@ -1,6 +1,7 @@
 import type { ChangeStreamDocument, Collection, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { Backoff } from '../backoff.ts'
+import { connected } from './connecting.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
 import { lookupDocuments } from './read.ts'
@@ -91,7 +92,7 @@ export class Channel {
   async #start(watcher: Watcher): Promise<void> {
     const client = await this.#connect()
     // The time comes first, so that the least is missed between the call and the stream's start.
-    const now = await serverTime(anyDatabase(client))
+    const now = await connected(client, () => serverTime(anyDatabase(client)))
     const { expanded, sharded } = await askServer(anyDatabase(client))
     this.#check(watcher)
     this.#stream ??= this.#open(client, now, expanded, sharded)

@@ -10,6 +10,8 @@ export interface DriverClient {
   db(name?: string): object
   startSession(options?: object): object
   watch(pipeline?: object[], options?: object): object
+  /** Connects again after the automatic connect of the first operation has failed. */
+  connect?(): Promise<unknown>
   close(): Promise<void>
 }
 

@@ -1,6 +1,7 @@
 import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
 import { Backoff } from '../backoff.ts'
 import { lastTimeStart, tellable } from './batch.ts'
+import { explain, isTopologyClosed, reconnect } from './connecting.ts'
 import { Fragments } from './fragments.ts'
 import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
@@ -130,9 +131,15 @@ export class EventStream {
         await this.#follow()
       } catch (error) {
         if (this.#closed) return
-        await this.#recover(error)
+        await this.#reconnect(error).catch((failure: unknown) => this.#recover(failure))
       }
     }
+  }
+
+  /** Connects a client whose topology is closed. Rejects with the error that the stream must recover from. */
+  async #reconnect(error: unknown): Promise<void> {
+    if (!isTopologyClosed(error)) explain(error)
+    await this.#unlessClosed(reconnect(this.#options.client))
   }
 
   async #recover(error: unknown): Promise<void> {
@@ -159,7 +166,7 @@ export class EventStream {
 
   async #follow(): Promise<void> {
     const { client, source, pipeline, maxAwaitTimeMS, expanded, images } = this.#options
-    if (images && !this.#images) this.#images = await keepsImages(images)
+    if (images && !this.#images) this.#images = (await this.#unlessClosed(keepsImages(images))) ?? false
     if (this.#closed) return
     // Only a causal session keeps the server's time that comes with each reply.
     const session = client.startSession({ causalConsistency: true })

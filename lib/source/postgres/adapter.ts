@@ -79,11 +79,16 @@ export class PostgresAdapter implements Adapter {
    * not set up for it, or a table can't be followed; other failures are reported to `listener.error` and
    * tried again.
    */
-  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+  async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const subscription = await persist(
-      async () => (await this.#changes()).follow(listener, from),
+      async () => {
+        const following = await (await this.#changes()).follow(listener, from)
+        if (signal?.aborted) await following.close()
+        return following
+      },
       isHopeless,
       (error) => listener.error(error),
+      signal,
     )
     this.#open++
     let isOpen = true

@@ -63,8 +63,8 @@ export class RedisAdapter implements Adapter {
    * user may not do so, the stream's key holds something else, or notifications are off and can't be turned
    * on; other failures are reported to `listener.error` and tried again.
    */
-  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
-    return await this.#feed.open(listener, from)
+  async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
+    return await this.#feed.open(listener, from, signal)
   }
 
   compare(a: string, b: string): number {

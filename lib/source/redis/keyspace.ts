@@ -42,7 +42,7 @@ export class KeyspaceFeed {
   }
 
   /** A position is honoured only where nothing was missed since: while somebody else follows. */
-  async open(listener: ChangeListener): Promise<Subscription> {
+  async open(listener: ChangeListener, _from?: string, signal?: AbortSignal): Promise<Subscription> {
     // The same listener may follow twice.
     const follower: ChangeListener = {
       changes: (changes, position) => listener.changes(changes, position),
@@ -51,6 +51,10 @@ export class KeyspaceFeed {
       error: (error) => listener.error(error),
     }
     this.#opening.add(follower)
+    const giveUp = () => {
+      if (this.#opening.delete(follower) && this.#followers.size + this.#opening.size === 0) void this.#stop()
+    }
+    signal?.addEventListener('abort', giveUp)
     const started = this.#started ?? this.#start()
     this.#started = started
     try {
@@ -59,6 +63,7 @@ export class KeyspaceFeed {
       if (this.#started === started) this.#started = undefined
       throw error
     } finally {
+      signal?.removeEventListener('abort', giveUp)
       this.#opening.delete(follower)
     }
     this.#followers.add(follower)
@@ -118,9 +123,10 @@ export class KeyspaceFeed {
         await this.#connect(closing.signal)
         break
       } catch (error) {
-        if (isHopeless(error)) throw error
+        if (closing.signal.aborted || isHopeless(error)) throw error
         for (const listener of this.#opening) listener.error(error)
         await backoff.wait()
+        closing.signal.throwIfAborted()
       }
     }
     this.#running = this.#run(closing.signal, backoff)

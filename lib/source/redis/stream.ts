@@ -38,9 +38,9 @@ export class StreamFeed {
     this.#settings = settings
   }
 
-  async open(listener: ChangeListener, from?: string): Promise<Subscription> {
+  async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const following = new Following(this.#settings, listener)
-    return await following.open(from)
+    return await following.open(from, signal)
   }
 
   compare(a: string, b: string): number {
@@ -84,15 +84,19 @@ class Following {
     this.#listener = listener
   }
 
-  async open(from: string | undefined): Promise<Subscription> {
+  /** @param signal ends the tries */
+  async open(from: string | undefined, signal: AbortSignal | undefined): Promise<Subscription> {
+    signal?.addEventListener('abort', () => void this.#close())
     for (;;) {
       try {
+        signal?.throwIfAborted()
         const head = await this.#start(from)
         const position = this.#position
         this.#running = this.#run()
         return { position, head, close: () => this.#close() }
       } catch (error) {
         this.#connection?.destroy()
+        signal?.throwIfAborted()
         if (isHopeless(error)) throw error
         this.#listener.error(error)
         await this.#backoff.wait()

@@ -307,6 +307,23 @@ describe('server/feed', () => {
       expect([adapter.opens.length, adapter.closes]).to.deep.equal([1, 1])
     })
 
+    it('gives up what is still being opened, as no failure, and opens it again for the next view', async () => {
+      const { adapter, errors, feed, watcher } = setUp()
+      const open = adapter.open.bind(adapter)
+      const reasons: unknown[] = []
+      adapter.open = (_listener, _from, signal?: AbortSignal) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+      const opened = feed.acquire(watcher.view).catch((error: unknown) => reasons.push(error))
+      await yieldToEventLoop()
+      await feed.release(watcher.view)
+      await opened
+      expect(reasons[0]).to.include({ code: 'CLOSED' })
+      expect([errors, watcher.failures, feed.report.state]).to.deep.equal([[], 0, 'closed'])
+      adapter.open = open
+      await feed.acquire(watcher.view)
+      expect(adapter.opens).to.have.length(1)
+    })
+
     it('reports a subscription that can not be closed, and is closed', async () => {
       const { adapter, errors, feed, watcher } = setUp()
       adapter.onClose = () => {

@@ -1,9 +1,11 @@
+import { createServer } from 'node:net'
 import { expect } from 'chai'
 import { type Db, MongoClient } from 'mongodb'
 import { ParticleError } from '../../../lib/errors.ts'
 import { MongoWatch, mongo } from '../../../lib/source/mongo/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.ts'
+import { freePort } from '../../support/process.ts'
 import { Copy, closeAll, freshDatabase, Recorder, readAll } from './fold.ts'
 
 describe('source/mongo on a server that fails', () => {
@@ -40,6 +42,96 @@ describe('source/mongo on a server that fails', () => {
       expect(error).to.include({ code: 'NO_REPLICA_SET' })
       expect(errors).to.deep.equal([error])
       await watcher.stopAll()
+    })
+  })
+
+  describe('(none, at first)', () => {
+    const clients: MongoClient[] = []
+
+    afterEach(async () => {
+      for (const client of clients.splice(0)) await client.close()
+    })
+
+    function clientOf(port: number, serverSelectionTimeoutMS = 300) {
+      const url = `mongodb://127.0.0.1:${port}/?directConnection=true`
+      const client = new MongoClient(url, { serverSelectionTimeoutMS })
+      clients.push(client)
+      return client
+    }
+
+    it('tells why it can not connect, and follows, reads and watches once the server is there', async function () {
+      const port = await freePort()
+      const client = clientOf(port)
+      const adapter = mongo(client.db('d'))
+      // The first operation is the only one after which the driver connects by itself.
+      const first: unknown = await adapter.past(1_000).catch((error: unknown) => error)
+      const recorder = new Recorder()
+      const opening = adapter.open(recorder)
+      const errors: unknown[] = []
+      const own = clientOf(port)
+      const watcher = new MongoWatch({ client: own, onError: (error) => errors.push(error) })
+      const { ready } = watcher.watch('d.users', () => {})
+      await recorder.until(() => recorder.errors.length >= 2 && errors.length >= 2)
+      const read: unknown = await readAll(adapter, 'users').catch((error: unknown) => error)
+      const all = [first, read, ...recorder.errors, ...errors] as Error[]
+      expect([...new Set(all.map(({ name }) => name))]).to.deep.equal(['MongoServerSelectionError'])
+      expect([...new Set(all.map(({ message }) => message))]).to.deep.equal([
+        `connect ECONNREFUSED 127.0.0.1:${port}`,
+      ])
+      const server = await mongoOrSkip(this, () => startMongo({ args: [], port }))
+      try {
+        const subscription = await opening
+        await ready
+        await client.db('d').collection('users').insertOne({ n: 1 })
+        await recorder.until(() => recorder.changesSeen.length === 1)
+        expect((await readAll(adapter, 'users')).documents).to.have.length(1)
+        await subscription.close()
+        await watcher.stopAll()
+      } finally {
+        await server.stop()
+      }
+    }).timeout(60_000)
+
+    it('gives up the attempt under way when its opening is aborted', async () => {
+      const adapter = mongo(clientOf(await freePort(), 20_000).db('d'))
+      const recorder = new Recorder()
+      const abort = new AbortController()
+      const opening = adapter.open(recorder, undefined, abort.signal).catch((error: unknown) => error)
+      const reason = new Error('nobody waits')
+      const began = performance.now()
+      setImmediate(() => abort.abort(reason))
+      expect(await opening).to.equal(reason)
+      expect(performance.now() - began).to.be.below(1_000)
+      expect(recorder.errors).to.deep.equal([])
+    })
+
+    it('never connects a client again that the application has closed, and says so', async () => {
+      let connections = 0
+      const listening = createServer((socket) => {
+        connections += 1
+        socket.destroy()
+      })
+      const port = await freePort()
+      const client = clientOf(port)
+      const adapter = mongo(client.db('d'))
+      await adapter.past(1_000).catch(() => {})
+      await client.close()
+      await new Promise<void>((resolve) => listening.listen(port, '127.0.0.1', resolve))
+      try {
+        const asked = [
+          () => adapter.open(new Recorder()),
+          () => adapter.past(1_000),
+          () => readAll(adapter, 'u'),
+        ]
+        for (const ask of asked) {
+          const error: unknown = await ask().catch((failure: unknown) => failure)
+          expect(error).to.be.instanceOf(ParticleError).and.include({ code: 'SOURCE_FAILED' })
+          expect((error as Error).message).to.include('The application has closed the MongoClient')
+        }
+        expect(connections).to.equal(0)
+      } finally {
+        listening.close()
+      }
     })
   })
 
@@ -235,6 +327,20 @@ describe('source/mongo on a server that fails', () => {
         await other.close()
       }).timeout(60_000)
     }
+
+    it('says of an open stream that the application has closed its client, and goes on once that connects', async () => {
+      const own = new MongoClient(server.url, { serverSelectionTimeoutMS: 500 })
+      const recorder = new Recorder()
+      open.push(await mongo(own.db(db.databaseName)).open(recorder))
+      await own.close()
+      await recorder.until(() => recorder.errors.some((error) => error instanceof ParticleError))
+      expect(String(recorder.errors.at(-1))).to.include('call server.disconnect() before client.close()')
+      await own.connect()
+      await db.collection('users').insertOne({ n: 1 })
+      await recorder.until(() => recorder.changesSeen.length === 1)
+      await closeAll(open)
+      await own.close()
+    }).timeout(20_000)
 
     it('tells why it waits while no server is there, again and again', async () => {
       const { recorder } = await follow()

@@ -258,6 +258,22 @@ describe('source/redis on a server that fails', () => {
     expect(await runProgram(process.execPath, args, 15_000)).to.include('closed')
   }).timeout(30_000)
 
+  for (const stream of ['changes', undefined]) {
+    it(`gives up its tries when its opening is aborted (${stream ? 'stream' : 'notifications'})`, async function () {
+      await start(this)
+      await server.stop()
+      const recorder = new Recorder()
+      const abort = new AbortController()
+      const adapter = redis(client, stream ? { stream } : {})
+      const opening = adapter.open(recorder, undefined, abort.signal).catch((error: unknown) => error)
+      await recorder.until(() => recorder.errors.length > 1, 15_000)
+      const began = performance.now()
+      abort.abort()
+      expect(await opening).to.include({ name: 'AbortError' })
+      expect(performance.now() - began).to.be.below(500)
+    }).timeout(30_000)
+  }
+
   it('waits for a server that is not there, says so, and ends the wait when it comes', async function () {
     await start(this)
     const { users, recorder } = await follow('changes')
