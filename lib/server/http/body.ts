@@ -109,7 +109,9 @@ export class BodyReader {
         const broken = () => reject(brokenOff())
         const abort = () => reject(signal?.reason)
         stop = () => {
-          request.off('data', take).off('end', end).off('close', broken)
+          request.off('data', take).off('end', end).off('close', broken).off('error', broken)
+          // A listener of this reading would keep its text for as long as the request lasts.
+          request.on('error', ignore)
           signal?.removeEventListener('abort', abort)
         }
         timer = setTimeout(() => reject(tooSlow(ms)), Math.min(ms, MAX_TIMER)).unref()
@@ -121,8 +123,6 @@ export class BodyReader {
     } finally {
       stop()
       clearTimeout(timer)
-      // The listener of errors stays, and would keep them for as long as the request lasts.
-      chunks.length = 0
     }
   }
 
@@ -177,6 +177,8 @@ function parse(text: string): unknown {
     throw invalid('The body is not valid JSON')
   }
 }
+
+function ignore(): void {}
 
 function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_MESSAGE', message)
