@@ -133,8 +133,8 @@ export class Server<Identity = AnyIdentity> {
       retry: Buffer.from(`retry: ${retry}\n\n`),
       identities: this.#identities,
       streamMs: limits.streamMs,
-      onLeft: ({ endsAt, address }) => {
-        if (endsAt !== undefined) this.control.streamEnded(address)
+      onLeft: ({ origin }) => {
+        if (origin) this.control.streamEnded(origin.address)
         if (this.#streams.size === 0) this.#upkeep.rest()
       },
     })

@@ -171,6 +171,93 @@ describe('Limits over HTTP', () => {
     expect(server.stats().connections).to.equal(1)
   })
 
+  const moved = async (excessStreams: 'refuse' | 'replace') => {
+    const key = ({ user }: { user: string }) => (user === 'guest' ? undefined : user)
+    const { url, server, errors } = await start({ key, streamsPerIdentity: 2, excessStreams })
+    const readers: SseReader[] = []
+    const live: unknown[] = []
+    for (let index = 0; index < 4; index++) {
+      const guest = await shake(url, { user: 'guest' })
+      const reader = await openToken(url, guest.token)
+      await reader.next('ready')
+      readers.push(reader)
+      live.push((await shake(url, { user: 'eve' }, guest.token)).live)
+    }
+    await eventually(() => server.stats().connections === 2, 'The end of two streams')
+    return { url, server, readers, live, errors }
+  }
+
+  it('count a stream anew that goes on as another identity, and end it where that has too many', async () => {
+    const { url, server, readers, live, errors } = await moved('refuse')
+    expect(live).to.deep.equal([true, true, false, false])
+    const [first, , third] = readers
+    await third?.ended
+    expect(third?.events.at(-1)).to.have.nested.property('data.code', 'TOO_MANY_STREAMS')
+    expect(errors.map(({ message }) => message).join()).to.match(/^An identity asks for more than 2 streams/)
+    expect((await opened(url, { user: 'eve' })).status).to.equal(429)
+    first?.close()
+    await eventually(() => server.stats().connections === 1, 'The end of a stream')
+    expect((await opened(url, { user: 'eve' })).status).to.equal(200)
+  })
+
+  it('count a stream anew that goes on as another identity, and replace the oldest of that', async () => {
+    const { readers, live } = await moved('replace')
+    expect(live).to.deep.equal([true, true, true, true])
+    for (const reader of readers.slice(0, 2)) {
+      await reader.ended
+      expect(reader.events.at(-1)).to.have.nested.property('data.reason', 'replaced')
+    }
+  })
+
+  const wrongKeys: Record<string, () => unknown> = {
+    'a promise': async () => 'ann',
+    'a promise that fails': async () => {
+      throw new Error('No user')
+    },
+    'an object': () => ({ user: 'ann' }),
+    null: () => null,
+    'a number': () => 7,
+  }
+  for (const [name, wrong] of Object.entries(wrongKeys))
+    it(`refuse streams where limits.key returns ${name}, and say what it must return`, async () => {
+      const { url, errors } = await start({ key: wrong as () => string, streamsPerIdentity: 2 })
+      expect((await opened(url)).status).to.equal(503)
+      expect(errors.map(({ message }) => message).join())
+        .to.match(/^limits.key must return a text, or undefined/)
+        .and.to.match(/; this is (a|another|null)\b/)
+    })
+
+  it("let one user's renewals turn away no renewal of another user behind the same address", async () => {
+    let isSlow = false
+    const waiting: (() => void)[] = []
+    const lookup = (identity: { user: string }) =>
+      isSlow && identity.user === 'eve'
+        ? new Promise<object>((resolve) => waiting.push(() => resolve(identity)))
+        : identity
+    const { url } = await start({ handshakesWaitingPerAddress: 10 }, { identityLookup: lookup })
+    const open = async (user: string) => {
+      const { token } = await shake(url, { user })
+      await (await openToken(url, token, '127.0.0.1')).next('ready')
+      return token
+    }
+    const [eve, ann] = [await open('eve'), await open('ann')]
+    isSlow = true
+    let refused = 0
+    const renewals = Array.from({ length: 10 }, () =>
+      shake(url, { user: 'eve' }, eve).catch((error: Error) => {
+        expect(error.message).to.contain('TOO_MANY_HANDSHAKES')
+        refused++
+      }),
+    )
+    await eventually(() => waiting.length + refused === 10, 'All renewals')
+    expect(refused).to.equal(8)
+    expect((await shake(url, { user: 'ann' }, ann)).live).to.equal(true)
+    isSlow = false
+    for (const answer of waiting) answer()
+    await Promise.all(renewals)
+    expect((await shake(url, { user: 'eve' }, eve)).live).to.equal(true)
+  })
+
   it("let a client that comes back take its own dead stream's place", async () => {
     const { url, server } = await start({ streamsPerIdentity: 1 })
     const { token } = await shake(url, { user: 'ann' })
@@ -338,6 +425,35 @@ describe('Limits over HTTP', () => {
       expect(errors.filter((error) => String(error).includes('bodyBytesWaiting'))).to.have.length(1)
     })
 
+    for (const parser of [undefined, express.json({ limit: '500kb' })])
+      it(`count one until its handshake is answered, ${parser ? 'read by express.json()' : 'read here'}`, async () => {
+        const waiting: (() => void)[] = []
+        const lookup = () => new Promise<object>((resolve) => waiting.push(() => resolve({})))
+        const server = new Server({
+          dataSources: { users: { manifest: true, collection: memory().collection('users') } },
+          identityLookup: lookup,
+          limits: { bodyBytesWaiting: 100_000 },
+          onError: () => {},
+        })
+        const app = express()
+        if (parser) app.use(parser)
+        const listening = await listen(app.use(createHandler(server)))
+        closers.push(
+          () => server.disconnect(),
+          () => listening.close(),
+        )
+        const send = () => post(`${listening.url}/particle`, 'x'.repeat(60_000))
+        const first = send()
+        await eventually(() => waiting.length === 1, 'The lookup')
+        expect((await send()).status).to.equal(503)
+        waiting[0]?.()
+        expect((await first).status).to.equal(200)
+        const next = send()
+        await eventually(() => waiting.length === 2, 'The next lookup')
+        waiting[1]?.()
+        expect((await next).status).to.equal(200)
+      })
+
     it('refuse one that is a byte too long', async () => {
       const { url } = await start({ bodyBytes: 1_024 })
       const frame = JSON.stringify({ identity: '' }).length
@@ -399,6 +515,28 @@ describe('Limits over HTTP', () => {
       await eventually(() => server.stats().connections === 1, 'The stream')
       piped.socket.write(GET.repeat(200))
       await eventually(() => piped.closed && server.stats().connections === 0, 'The end of the connection')
+    })
+
+    const body = JSON.stringify({ identity: null, previous: 'x'.repeat(100_000) })
+
+    it('answer handshakes one after the other, however long their bodies are', async () => {
+      const { port } = await start({}, { identityLookup: () => ({}) })
+      const piped = raw(port, (head(body.length) + body).repeat(3))
+      await eventually(() => piped.answer.split('HTTP/1.1 200 OK').length === 4, 'The answers')
+    })
+
+    it('end a connection on which bodies wait behind a slow lookup', async () => {
+      const { port, url } = await start(
+        { bodyBytesWaiting: 150_000 },
+        { identityLookup: (identity) => (identity === null ? new Promise<object>(() => {}) : {}) },
+      )
+      const piped = raw(port, `${head(2)}{}`)
+      for (let index = 0; index < 20 && !piped.closed; index++) {
+        piped.socket.write(head(30_000) + ' '.repeat(30_000))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await eventually(() => piped.closed, 'The end of the connection')
+      expect((await post(url, 'x'.repeat(90_000))).status).to.equal(200)
     })
 
     it('end a connection on which more wait than a client has reason to send', async () => {

@@ -4,6 +4,9 @@ import type { Faults } from '../support/faults.ts'
 import { type Excess, Quota } from '../support/quota.ts'
 import { BURST_SECONDS, Rate } from '../support/rate.ts'
 
+/** Limits the renewals of one session at the same time: one that is answered, and one that came after it. */
+const RENEWALS_PER_SESSION = 2
+
 type Bounded = 'handshakesPerSecond' | 'handshakesWaiting' | 'streams'
 
 /** Names the option of a bound. */
@@ -32,6 +35,7 @@ export class AdmissionControl {
   readonly #faults: Faults
   readonly #strangers: Handshakes
   readonly #renewals: Handshakes
+  readonly #bySession = new Quota(Number.POSITIVE_INFINITY, RENEWALS_PER_SESSION)
   readonly #streams: Quota
 
   constructor(limits: ResolvedLimits, maxConnections: number, faults: Faults) {
@@ -51,12 +55,27 @@ export class AdmissionControl {
 
   /**
    * Counts a handshake until it is answered.
-   * @param isRenewal whether a stream of its session is open here
+   * @param session its session, where a stream of that is open here
    * @returns a function to be called when it is answered
    * @throws ParticleError `TOO_MANY_HANDSHAKES`
    */
-  handshake(address: string | undefined, isRenewal: boolean): () => void {
-    const { rate, waiting } = isRenewal ? this.#renewals : this.#strangers
+  handshake(address: string | undefined, session?: string): () => void {
+    if (session === undefined) return this.#wait(this.#strangers, address)
+    // Before they take places of their address: its other clients need these.
+    if (this.#bySession.take(session)) throw this.#excessOfSession()
+    try {
+      const answered = this.#wait(this.#renewals, address)
+      return () => {
+        answered()
+        this.#bySession.giveBack(session)
+      }
+    } catch (error) {
+      this.#bySession.giveBack(session)
+      throw error
+    }
+  }
+
+  #wait({ rate, waiting }: Handshakes, address: string | undefined): () => void {
     const tooMany = waiting.take(address)
     if (tooMany) throw this.#excess('handshakesWaiting', tooMany, address)
     const tooFast = rate.take(address)
@@ -77,6 +96,14 @@ export class AdmissionControl {
   /** A stream that was counted has ended, or was refused. */
   streamEnded(address: string | undefined): void {
     this.#streams.giveBack(address)
+  }
+
+  #excessOfSession(): ParticleError {
+    const code = 'TOO_MANY_HANDSHAKES'
+    const what = `A session asks for more than ${RENEWALS_PER_SESSION} handshakes that wait at the same time`
+    const mend = 'A page of your own must await its handshake before it makes the next one'
+    this.#faults.report(new ParticleError(code, `${what}: turned away for now. ${mend}`))
+    return new ParticleError(code, ANSWER.handshakesWaiting)
   }
 
   #excess(bounded: Bounded, excess: Excess, address: string | undefined): ParticleError {

@@ -19,9 +19,11 @@ export type BodyBounds = Pick<ResolvedLimits, 'bodyBytes' | 'bodyMs' | 'bodyByte
 export class BodyReader {
   readonly #bounds: BodyBounds
   readonly #onError: (error: ParticleError) => void
-  #arriving = 0
+  /** The bytes of all bodies that are arriving, or whose requests are not answered yet. */
+  #waiting = 0
+  readonly #held = new WeakMap<IncomingMessage, number>()
 
-  /** @param onError told where the bodies that are arriving are too large together */
+  /** @param onError told where the bodies that wait are too large together */
   constructor(bounds: BodyBounds, onError: (error: ParticleError) => void) {
     this.#bounds = bounds
     this.#onError = onError
@@ -29,14 +31,14 @@ export class BodyReader {
 
   /**
    * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`:
-   * parsed, or as text or bytes.
+   * parsed, or as text or bytes. The body counts until {@link BodyReader.release}: a slow lookup holds it.
    *
    * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so
    * that no identity is dropped where a middleware parsed the body as something else, or where a field's name
    * is misspelt.
    * @param signal ends the reading, with the signal's reason
    * @throws ParticleError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `BODY_TOO_SLOW`, `INVALID_MESSAGE`, or
-   * `UNAVAILABLE` where too many bodies are arriving
+   * `UNAVAILABLE` where too many bodies wait
    */
   async json(request: Request, fields?: readonly string[], signal?: AbortSignal): Promise<unknown> {
     const type = request.headers['content-type'] ?? ''
@@ -53,7 +55,22 @@ export class BodyReader {
     const excess = excessOf(body, REQUEST_BOUNDS)
     if (excess) throw invalid(`The body ${excess}: send less`)
     if (fields) refuseForeign(body, fields)
-    return isRead(request) ? toJson(body) : body
+    const json = toJson(body)
+    if (!this.#held.has(request)) this.#hold(request, JSON.stringify(json).length)
+    return json
+  }
+
+  /** Counts the body of a request no longer, once the request was answered. */
+  release(request: IncomingMessage): void {
+    this.#waiting -= this.#held.get(request) ?? 0
+    this.#held.delete(request)
+  }
+
+  /** @throws ParticleError `UNAVAILABLE` where too many bodies wait */
+  #hold(request: IncomingMessage, bytes: number): void {
+    this.#held.set(request, (this.#held.get(request) ?? 0) + bytes)
+    this.#waiting += bytes
+    if (this.#waiting > this.#bounds.bodyBytesWaiting) throw this.#tooMany()
   }
 
   async #text(request: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
@@ -80,16 +97,21 @@ export class BodyReader {
           const bytes =
             typeof chunk === 'string' ? Buffer.from(chunk, request.readableEncoding ?? 'utf8') : chunk
           size += bytes.length
-          this.#arriving += bytes.length
-          if (size > most) reject(tooLarge(most))
-          else if (this.#arriving > this.#bounds.bodyBytesWaiting) reject(this.#tooMany())
-          else chunks.push(bytes)
+          if (size > most) return reject(tooLarge(most))
+          try {
+            this.#hold(request, bytes.length)
+            chunks.push(bytes)
+          } catch (error) {
+            reject(error)
+          }
         }
         const end = () => resolve(Buffer.concat(chunks).toString())
         const broken = () => reject(brokenOff())
         const abort = () => reject(signal?.reason)
         stop = () => {
-          request.off('data', take).off('end', end).off('close', broken)
+          request.off('data', take).off('end', end).off('close', broken).off('error', broken)
+          // A listener of this reading would keep its text for as long as the request lasts.
+          request.on('error', ignore)
           signal?.removeEventListener('abort', abort)
         }
         timer = setTimeout(() => reject(tooSlow(ms)), Math.min(ms, MAX_TIMER)).unref()
@@ -101,16 +123,15 @@ export class BodyReader {
     } finally {
       stop()
       clearTimeout(timer)
-      this.#arriving -= size
     }
   }
 
   #tooMany(): ParticleError {
-    const what = `The bodies that are arriving have over ${this.#bounds.bodyBytesWaiting} bytes together`
+    const what = `The bodies of unanswered requests have over ${this.#bounds.bodyBytesWaiting} bytes together`
     this.#onError(
       new ParticleError('UNAVAILABLE', `${what}: raise limits.bodyBytesWaiting if these are honest`),
     )
-    return new ParticleError('UNAVAILABLE', 'Too many bodies are arriving at once; try again later')
+    return new ParticleError('UNAVAILABLE', 'Too many bodies wait at once; try again later')
   }
 }
 
@@ -156,6 +177,8 @@ function parse(text: string): unknown {
     throw invalid('The body is not valid JSON')
   }
 }
+
+function ignore(): void {}
 
 function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_MESSAGE', message)

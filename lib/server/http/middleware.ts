@@ -129,7 +129,10 @@ export function createHandler(server: Backend): RequestHandler {
       sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }
-    route.handle(exchange).catch((error: unknown) => fail(exchange, error))
+    route
+      .handle(exchange)
+      .catch((error: unknown) => fail(exchange, error))
+      .finally(() => bodies.release(request))
   }
   return handler
 }
@@ -167,8 +170,11 @@ async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<un
 
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
-  refuseWhenClosing(exchange)
   const at = Revocations.now()
+  // What is pipelined behind a stream is never answered: it must cost no lookup, and no memory for its body.
+  const turn = owned(response)
+  if (turn) await turn
+  refuseWhenClosing(exchange)
   const body = await bodyOf(exchange, ['identity', 'previous', 'carrier'])
   const {
     identity = null,
@@ -180,8 +186,6 @@ async function handshake(exchange: Exchange): Promise<void> {
   }
   const token = textOf(previous, 'previous must be the text of a token')
   const browser = carrier === 'address' ? browserValue(request) : undefined
-  // What is pipelined behind a stream is never answered, and must cost no lookup.
-  await owned(response)
   const granted = await server.grant(identity as Json, request, token, browser, at)
   if (!isOpen(response)) return
   const { session, expiresAt, live, ticket } = granted
@@ -200,8 +204,9 @@ async function handshake(exchange: Exchange): Promise<void> {
 
 async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
+  const turn = owned(response)
+  if (turn) await turn
   const { token, position } = await streamRequest(exchange)
-  await owned(response)
   refuseWhenClosing(exchange)
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },

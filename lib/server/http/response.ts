@@ -9,25 +9,41 @@ const HOOKED = ['writeHead', 'write', 'end'] as const
 
 /** The HTTP/1 connections that carry a stream, which is their last response. */
 const streaming = new WeakSet<Duplex>()
-/** How many responses may wait for their turn on a connection: no browser pipelines, and each takes memory. */
+/** What the requests may weigh that wait for their turn on a connection: see {@link weightOf}. */
 const MAX_PIPELINED = 256
-/** How many responses wait for their turn on a connection. */
+/** How much of a body Node reads before anybody asks for it, in KiB. */
+const READ_AHEAD = 64
+/** What the requests weigh that wait for their turn on a connection. */
 const waiting = new WeakMap<Duplex, number>()
 
 /**
  * Waits until a response owns its connection. The response to a request that was pipelined behind another
  * has no connection before that other one has ended, and never tells that its client has gone.
  *
- * @returns never resolves where the connection closes first; nothing else holds the promise then
+ * @returns undefined where it owns it by now: the body is to be read in this very step, before its chunks go
+ *   to another listener. Never resolves where the connection closes first; nothing else holds the promise then
  */
-export async function owned(response: ServerResponse): Promise<void> {
-  if (response.socket !== null || response.writableEnded) return
+export function owned(response: ServerResponse): Promise<void> | undefined {
+  if (response.socket !== null || response.writableEnded) return undefined
   const { socket } = response.req
-  const count = (waiting.get(socket) ?? 0) + 1
-  waiting.set(socket, count)
-  if (count > MAX_PIPELINED) socket.destroy()
-  await new Promise<void>((resolve) => void response.once('socket', () => resolve()))
-  waiting.set(socket, (waiting.get(socket) ?? 1) - 1)
+  const weight = weightOf(response.req)
+  const sum = (waiting.get(socket) ?? 0) + weight
+  waiting.set(socket, sum)
+  if (sum > MAX_PIPELINED) socket.destroy()
+  return new Promise<void>((resolve) => {
+    response.once('socket', () => {
+      waiting.set(socket, (waiting.get(socket) ?? weight) - weight)
+      resolve()
+    })
+  })
+}
+
+/** Weighs a request by the memory that it takes while it waits: 1, and 1 for each KiB of its body. */
+function weightOf({ headers }: IncomingMessage): number {
+  const length = headers['transfer-encoding']
+    ? Number.POSITIVE_INFINITY
+    : Number(headers['content-length'] ?? 0)
+  return 1 + Math.min(READ_AHEAD, Math.floor(length / 1024))
 }
 
 /**

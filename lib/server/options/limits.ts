@@ -32,12 +32,15 @@ export interface Limits<Identity = AnyIdentity> {
   streamsPerIdentity?: number | undefined
   /**
    * What counts as one identity: the same text for the same user; undefined for one that isn't counted.
-   * `request` is the stream's, undefined for `server.register`. Default: the whole identity.
+   * `request` is the stream's, undefined for `server.register`. Anything else than a text or undefined (a
+   * promise, say) refuses the stream. Called again when a stream goes on as another identity. Default: the
+   * whole identity.
    */
   key?: ((identity: Identity, request: IncomingMessage | undefined) => string | undefined) | undefined
   /**
    * What happens to a stream of an identity that has as many as it may: `refuse` answers it with 429,
-   * `replace` ends the oldest with the event `revoked` in its place. Default: `refuse`.
+   * `replace` ends the oldest with the event `revoked` in its place. A stream that goes on as such an identity
+   * counts too: `refuse` ends it with the event `error`. Default: `refuse`.
    */
   excessStreams?: 'refuse' | 'replace' | undefined
   /**
@@ -61,7 +64,7 @@ export interface Limits<Identity = AnyIdentity> {
   bodyBytes?: number | undefined
   /** How long a body may take to arrive, in milliseconds. Default: 10,000. */
   bodyMs?: number | undefined
-  /** Bytes of all bodies that are arriving at the same time. Default: 64 MiB. */
+  /** Bytes of all bodies that are arriving, or whose requests wait for their answer. Default: 64 MiB. */
   bodyBytesWaiting?: number | undefined
   /** Fields and elements in what `identityLookup` returns, at all depths. Default: 6,000. */
   identityValues?: number | undefined

@@ -47,9 +47,9 @@ export class Handshakes {
     const began = performance.now()
     const before = await this.#admissions.previous(token)
     // A client that has a stream here needs no room for another one.
-    const isRenewal = before !== undefined && this.#streams.has(before.session)
-    if (!isRenewal) this.#refuseWhenFull()
-    const answered = this.#control.handshake(request && addressOf(request), isRenewal)
+    const renewed = before && this.#streams.has(before.session) ? before.session : undefined
+    if (renewed === undefined) this.#refuseWhenFull()
+    const answered = this.#control.handshake(request && addressOf(request), renewed)
     try {
       const found = await this.#admissions.identify(given, request, before, at)
       const live = this.#streams.present(found)

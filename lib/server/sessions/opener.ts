@@ -87,7 +87,7 @@ export class Opener {
     })
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
     const endsAt = origin && endOfLife(streamMs)
-    const stream: Stream = { connection, admission, renewed, related, asks, address, key, endsAt }
+    const stream: Stream = { connection, admission, renewed, related, asks, origin, key, endsAt }
     // Its relations may have changed since its token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)

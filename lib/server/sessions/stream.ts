@@ -1,4 +1,5 @@
 import type { ServerEvent } from '../../protocol/messages.ts'
+import type { Origin } from '../auth/address.ts'
 import type { Admission } from '../auth/admitted.ts'
 import type { Connection } from '../delivery/connection.ts'
 import type { Watching } from '../relations/dependencies.ts'
@@ -42,8 +43,8 @@ export interface Stream {
   renewals?: Coalesced | undefined
   /** Whether it is to end where its rights can't be looked up anew. */
   mustRenew?: boolean
-  /** The address that its client is counted under; undefined for a client of this process. */
-  address?: string | undefined
+  /** From where it was asked for; undefined for a client of this process. */
+  origin?: Origin | undefined
   /** Under which name it counts as a stream of its identity. */
   key?: string | undefined
   /**

@@ -105,6 +105,8 @@ export class Streams {
   }
 
   #present(stream: Stream, admission: Admission): Admission | undefined {
+    // Another stream of the session may have taken its place in this very step.
+    if (!this.#streams.has(stream)) return undefined
     // A later handshake was faster: this lookup began before it, and must not bring its rights back.
     if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
@@ -114,7 +116,7 @@ export class Streams {
       return undefined
     }
     try {
-      this.#grant(stream, admission)
+      if (!this.#grant(stream, admission)) return undefined
     } catch (error) {
       this.#onError(error)
       connection.end()
@@ -219,7 +221,7 @@ export class Streams {
       if (related.isTooLarge && this.#following) throw this.#following.excess()
       const fingerprints = this.#show(
         connection,
-        this.#views.of(admission?.identity ?? {}, related, stream.address),
+        this.#views.of(admission?.identity ?? {}, related, stream.origin?.address),
       )
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
       stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
@@ -244,12 +246,19 @@ export class Streams {
     if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
   }
 
-  /** Lets a stream go on under another admission: with other views, relations and dependencies. */
-  #grant(stream: Stream, next: Admission): void {
+  /**
+   * Lets a stream go on under another admission: with other views, relations and dependencies.
+   * @returns false where it ended, because its identity has as many streams as it may
+   */
+  #grant(stream: Stream, next: Admission): boolean {
+    if (!this.identities.move(stream, next)) return false
     const related = this.#following?.related(next.identity)
     let fingerprints: Record<string, string>
     try {
-      fingerprints = this.#show(stream.connection, this.#views.of(next.identity, related, stream.address))
+      fingerprints = this.#show(
+        stream.connection,
+        this.#views.of(next.identity, related, stream.origin?.address),
+      )
     } catch (error) {
       related?.close()
       throw error
@@ -259,6 +268,7 @@ export class Streams {
     // It may have been given other views while it was looked up.
     stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
     this.#watch(stream)
+    return true
   }
 
   #meant(predicate: Predicate): Stream[] {
@@ -297,7 +307,7 @@ export class Streams {
         if (must) stream.mustRenew = true
         return await this.#renewNow(stream)
       }
-      this.#grant(stream, next)
+      if (!this.#grant(stream, next)) return
       stream.renewed = true
       if (stream.begun) await this.#tell(stream)
     } catch (error) {

@@ -28,7 +28,7 @@ describe('server/auth/admission-control', () => {
     it('an office of 500 people behind one address, each with four tabs that reconnect at once', () => {
       const { control, errors } = make()
       const refused = refusals(500 * 4, () => {
-        const answered = control.handshake(OFFICE, false)
+        const answered = control.handshake(OFFICE)
         control.stream(OFFICE)
         setImmediate(answered)
       })
@@ -40,7 +40,7 @@ describe('server/auth/admission-control', () => {
       const { control, errors } = make()
       const proxy = '10.0.0.1'
       const refused = refusals(5_000, () => {
-        control.handshake(proxy, false)
+        control.handshake(proxy)
         control.stream(proxy)
       })
       expect(refused).to.deep.equal([])
@@ -50,7 +50,7 @@ describe('server/auth/admission-control', () => {
     it('a load test of 10,000 streams from this machine', () => {
       const { control } = make()
       const refused = refusals(10_000, () => {
-        control.handshake('127.0.0.1', false)()
+        control.handshake('127.0.0.1')()
         control.stream('127.0.0.1')
       })
       expect(refused).to.deep.equal([])
@@ -59,7 +59,7 @@ describe('server/auth/admission-control', () => {
     it('a suite of specs that makes a handshake and a stream for each test, thousands of times', () => {
       const { control } = make()
       const refused = refusals(9_000, () => {
-        control.handshake('127.0.0.1', false)()
+        control.handshake('127.0.0.1')()
         control.stream('127.0.0.1')
         control.streamEnded('127.0.0.1')
       })
@@ -69,33 +69,45 @@ describe('server/auth/admission-control', () => {
 
   it('turns away what one address asks for too often, and nobody else', () => {
     const { control, errors } = make({ handshakesPerSecondPerAddress: 0.1 })
-    expect(refusals(5, () => control.handshake(OFFICE, false)())).to.deep.equal(
-      Array(3).fill('TOO_MANY_HANDSHAKES'),
-    )
-    expect(refusals(2, () => control.handshake('192.0.2.2', false)())).to.deep.equal([])
+    expect(refusals(5, () => control.handshake(OFFICE)())).to.deep.equal(Array(3).fill('TOO_MANY_HANDSHAKES'))
+    expect(refusals(2, () => control.handshake('192.0.2.2')())).to.deep.equal([])
     expect(errors).to.have.length(1)
     expect(String(errors[0])).to.contain(OFFICE).and.to.contain('limits.handshakesPerSecondPerAddress')
   })
 
   it('turns away what waits too much, and takes the next one when one is answered', () => {
     const { control } = make({ handshakesWaiting: 3, handshakesWaitingPerAddress: 2 })
-    const [first] = [control.handshake(OFFICE, false), control.handshake(OFFICE, false)]
-    expect(codeOf(() => control.handshake(OFFICE, false))).to.equal('TOO_MANY_HANDSHAKES')
-    control.handshake('192.0.2.2', false)
-    expect(codeOf(() => control.handshake('192.0.2.3', false))).to.equal('TOO_MANY_HANDSHAKES')
+    const [first] = [control.handshake(OFFICE), control.handshake(OFFICE)]
+    expect(codeOf(() => control.handshake(OFFICE))).to.equal('TOO_MANY_HANDSHAKES')
+    control.handshake('192.0.2.2')
+    expect(codeOf(() => control.handshake('192.0.2.3'))).to.equal('TOO_MANY_HANDSHAKES')
     first?.()
-    expect(codeOf(() => control.handshake('192.0.2.3', false))).to.equal(undefined)
+    expect(codeOf(() => control.handshake('192.0.2.3'))).to.equal(undefined)
   })
 
   it('counts renewals apart: strangers that fill every place turn no open stream away', () => {
     const { control } = make({ handshakesWaiting: 2, handshakesPerSecond: 0.1 })
-    expect(refusals(10, () => control.handshake(OFFICE, false))).to.have.length(8)
-    expect(refusals(2, () => control.handshake(OFFICE, true))).to.deep.equal([])
+    expect(refusals(10, () => control.handshake(OFFICE))).to.have.length(8)
+    expect(refusals(2, () => control.handshake(OFFICE, 'session'))).to.deep.equal([])
+  })
+
+  it('turns away what one session renews all at once, and keeps the places of its address for others', () => {
+    const { control, errors } = make({ handshakesWaitingPerAddress: 3 })
+    const answered = control.handshake(OFFICE, 'eve')
+    expect(refusals(10, () => control.handshake(OFFICE, 'eve'))).to.deep.equal(
+      Array(9).fill('TOO_MANY_HANDSHAKES'),
+    )
+    expect(codeOf(() => control.handshake(OFFICE, 'ann'))).to.equal(undefined)
+    expect(errors.map(({ message }) => message)).to.have.length(1)
+    // What its address turns away leaves no trace in the session's own count.
+    expect(refusals(5, () => control.handshake(OFFICE, 'ben'))).to.have.length(5)
+    answered()
+    expect(codeOf(() => control.handshake(OFFICE, 'ben'))).to.equal(undefined)
   })
 
   it('lets no more wait than there is room for', () => {
     const { control } = make({}, 2)
-    expect(refusals(5, () => control.handshake(undefined, false))).to.have.length(3)
+    expect(refusals(5, () => control.handshake(undefined))).to.have.length(3)
   })
 
   it('bounds the streams of an address', () => {

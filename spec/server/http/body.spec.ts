@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import { BodyReader } from '../../../lib/server/http/body.ts'
+import { collect, heapHeld } from '../../support/garbage.ts'
 
 /** A request of these chunks. */
 const make = (chunks: (string | Buffer)[], headers: Record<string, string> = {}) =>
@@ -108,5 +109,32 @@ describe('server/body', () => {
     const request = make(['{}'])
     request.destroy()
     expect(await codeOf(readJson(request))).to.equal('INVALID_MESSAGE')
+  })
+
+  it('is held once while its request lasts: as what was read, and no longer as its text', async function () {
+    if (!collect) return this.skip()
+    const chunk = Buffer.from(JSON.stringify('x'.repeat(500_000)))
+    await readJson(make([chunk]))
+    const before = heapHeld()
+    const lasting: unknown[] = []
+    for (let count = 0; count < 20; count++) {
+      const request = make([chunk])
+      lasting.push(request, await readJson(request))
+    }
+    expect(heapHeld() - before).to.be.within(20 * 400_000, 20 * 750_000)
+    expect(lasting).to.have.length(40)
+  })
+
+  it('counts until it is released, and once', async () => {
+    const errors: Error[] = []
+    const reader = new BodyReader({ ...bounds, bodyBytesWaiting: 1_000 }, (error) => errors.push(error))
+    const body = JSON.stringify('x'.repeat(600))
+    const [first, second, third] = [make([body]), make([body]), make([body])]
+    await reader.json(first)
+    expect(await codeOf(reader.json(second))).to.equal('UNAVAILABLE')
+    for (const request of [first, first, second]) reader.release(request)
+    expect(await reader.json(third)).to.equal('x'.repeat(600))
+    expect(await codeOf(reader.json(make([body])))).to.equal('UNAVAILABLE')
+    expect(errors).to.have.length(2)
   })
 })

@@ -40,7 +40,9 @@ describe('server/response', () => {
   it('owns its connection once the responses before it have ended, and never when the client goes first', async () => {
     const socket = await send(3)
     const owners: number[] = []
-    exchanges.forEach(({ response }, index) => void owned(response).then(() => owners.push(index)))
+    exchanges.forEach(
+      ({ response }, index) => void Promise.resolve(owned(response)).then(() => owners.push(index)),
+    )
     await eventually(() => owners.length === 1, 'the first')
     at(0).response.end()
     await eventually(() => owners.length === 2, 'the second')
