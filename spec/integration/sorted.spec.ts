@@ -156,7 +156,12 @@ describe('Sorted and limited views', () => {
         ['noop', 3, '.', 0],
       ],
       [['set', 4, 'text', 'new']],
-      [['set', 5, '.', { _id: 5, at: 3, text: 'low' }, 2]],
+      // A replacement is told by what differs.
+      [
+        ['set', 5, 'at', 3],
+        ['set', 5, 'text', 'low'],
+        ['noop', 5, '.', 2],
+      ],
     ])
     expect(await ids(client)).to.deep.equal([3, 4, 5])
   })

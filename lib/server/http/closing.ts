@@ -26,7 +26,7 @@ export class Closing {
   #timer: NodeJS.Timeout | undefined
 
   constructor() {
-    const forget = (response: ServerResponse) => this.#delete(response)
+    const forget = (response: ServerResponse) => this.forget(response)
     this.#forget = function () {
       forget(this)
     }
@@ -52,7 +52,8 @@ export class Closing {
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
   }
 
-  #delete(response: ServerResponse): void {
+  /** Leaves a response alone from now on. */
+  forget(response: ServerResponse): void {
     for (const [server, responses] of this.#responses) {
       if (responses.delete(response) && responses.size === 0) this.#responses.delete(server)
     }

@@ -114,6 +114,7 @@ export function createHandler(server: Backend): RequestHandler {
       isHandshake: route?.handle === handshake,
       isClosing: () => server.closing || closing.has(httpServer),
       endOnClosing: (end) => closing.watch(httpServer, response, end),
+      outliveClosing: () => closing.forget(response),
     }
     if (exchange.isClosing()) retire(response)
     guard(response)
@@ -148,13 +149,20 @@ interface Exchange {
   isClosing(): boolean
   /** Has the response ended when that HTTP server is closed; default: as a stream. */
   endOnClosing(end?: (response: ServerResponse) => void): void
+  /** Takes that back: the response ends by itself. */
+  outliveClosing(): void
 }
 
 /** Reads the JSON of a request, until its HTTP server is closed. */
 async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<unknown> {
   const closed = new AbortController()
   exchange.endOnClosing(() => closed.abort(new ParticleError('UNAVAILABLE', CLOSING)))
-  return exchange.bodies.json(exchange.request, fields, closed.signal)
+  try {
+    return await exchange.bodies.json(exchange.request, fields, closed.signal)
+  } finally {
+    // A response that waits behind others on its socket never says that the socket is gone.
+    exchange.outliveClosing()
+  }
 }
 
 async function handshake(exchange: Exchange): Promise<void> {
