@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { type Grant, grantedAt, Regrants, sameClient, sinceOf } from '../delivery/grant.ts'
+import { type Grant, Regrants, sinceOf } from '../delivery/grant.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import type { Sources } from '../registry/sources.ts'
@@ -12,6 +12,7 @@ import { type Claims, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
 import type { Admission, Admitted } from './admitted.ts'
 import { carried } from './carried.ts'
+import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
 import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
@@ -30,9 +31,6 @@ const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGI
 /** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
 const EXPIRY_ROUNDING_MS = 1_000
 
-/** By what a client is known to be the same one. */
-type Client = Pick<Claims, 'given' | 'identity'>
-
 /** Decides who may connect, by which token, and keeps what was decided about tokens since. */
 export class Admissions {
   readonly rights: Revocations
@@ -50,6 +48,7 @@ export class Admissions {
   readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Dependencies | undefined
+  readonly #continuations: Continuations
 
   constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
     const { secret, sessionTtl, identityLookup, onError, limits } = options
@@ -64,6 +63,7 @@ export class Admissions {
     this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
     this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
+    this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 
   /**
@@ -76,6 +76,7 @@ export class Admissions {
     if (moment !== undefined) {
       result.since = sinceOf(views, next, moment)
       this.regrants.note(next.session, before.views, views, moment)
+      this.#continuations.note(result)
     }
     return result
   }
@@ -112,13 +113,7 @@ export class Admissions {
   ): Promise<Admission> {
     const { session = sessionId(), identity, after } = before ?? {}
     const known = { session, given, identity, after }
-    const grantOf = async (now: Client) => {
-      const moment = await this.#askMoment()
-      return {
-        moment,
-        before: before && moment !== undefined ? this.#continued(before, now, moment) : before,
-      }
-    }
+    const grantOf = (now: Client) => this.#grantOf(before, now)
     return this.#lookUp(known, request, true, grantOf, at)
   }
 
@@ -173,16 +168,14 @@ export class Admissions {
         await this.#following?.settle(identity, given)
         const isStale = this.#refuseRevoked(admission) || admission.spent === true
         // A lookup of just now has seen what had changed before; what changed since finds an open stream.
-        if (!isStale && (renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies))
+        const isCurrent = renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies
+        if (!isStale && isCurrent) {
+          // A bare EventSource comes back with its first ticket, and keeps the positions of this stream.
+          if (renewed && admission.since) this.#continuations.note(admission)
           return open({ admission, renewed, asks })
+        }
         if (asks) throw await this.#stale(claims)
-        admission = await this.#lookUp(claims, undefined, true, async () => {
-          // A stream may have gone on under the new rights without its client's getting their token: a bare
-          // EventSource comes back with the ticket that it has.
-          const { moment } = this.rights.judge(claims)
-          if (moment === undefined) return { moment: await this.#askMoment(), before: claims }
-          return claims.since ? { moment, before: grantedAt(moment, claims) } : { before: claims }
-        })
+        admission = await this.#lookUp(claims, undefined, true, (now) => this.#grantOf(claims, now))
       }
     })
   }
@@ -199,7 +192,11 @@ export class Admissions {
 
   async #stale(claims: Admission): Promise<StaleToken> {
     const after = this.rights.stamp(claims.after, Revocations.now())
-    return new StaleToken(await this.seal({ ...claims, after, spent: true }))
+    // The token counts as newer than all decisions of before, so its grant must take them into account.
+    const { before = claims } = await this.#grantOf(claims, claims)
+    const { views, since, previous } = before
+    const grant = { views, ...(since && { since }), ...(previous && { previous }) }
+    return new StaleToken(await this.seal({ ...claims, ...grant, after, spent: true }))
   }
 
   seal({ expiresAt, ...claims }: Admission): Promise<string> {
@@ -223,16 +220,14 @@ export class Admissions {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
   }
 
-  /**
-   * Tells what goes on of an older token's grant. Of another client's, only which views there were, all
-   * granted now. Where rights were looked at anew since, nothing of before that: they may have been others
-   * meanwhile.
-   */
-  #continued(before: Claims, now: Client, moment: string): Grant {
-    const { revoked, moment: decided } = this.rights.judge(before)
-    const same = sameClient(before, now, !this.readsRequest)
-    if (!same || revoked !== undefined || !before.since) return grantedAt(moment, before)
-    return decided === undefined ? before : grantedAt(decided, before)
+  /** Tells since when views are granted to a client that was just looked up, and its grant before. */
+  async #grantOf(
+    claims: Claims | undefined,
+    now: Client,
+  ): Promise<{ moment?: string | undefined; before?: Grant | undefined }> {
+    const moment = await this.#askMoment()
+    if (!claims || moment === undefined) return { moment, before: claims }
+    return { moment, before: this.#continuations.grantOf(claims, now, moment) }
   }
 
   async #askMoment(): Promise<string | undefined> {

@@ -48,33 +48,45 @@ const MAX_SESSIONS = 10_000
  * With such a token, a client without the right for a while would see the documents of that time.
  */
 export class Regrants {
-  readonly #moments = new Map<string, Record<string, string>>()
+  /** For each session, the moments of its roots, and the last moment of any session by then. */
+  readonly #sessions = new Map<string, { moments: Record<string, string>; last: string }>()
+  #last = ''
+  /** The last moment that a forgotten session may have. */
+  #forgotten: string | undefined
 
   /** Records new views of a session. The changed views are granted at the given moment. */
   note(session: string, before: Claims['views'], views: Claims['views'], moment: string): void {
     const changed = Object.keys(views).filter((root) => before[root] !== views[root])
     if (changed.length === 0) return
-    const moments = { ...this.#moments.get(session) }
+    const moments = { ...this.#sessions.get(session)?.moments }
     for (const root of changed) moments[root] = moment
-    this.#moments.delete(session)
-    this.#moments.set(session, moments)
-    const [oldest] = this.#moments.keys()
-    if (oldest !== undefined && this.#moments.size > MAX_SESSIONS) this.#moments.delete(oldest)
+    this.#last = moment
+    this.#set(session, moments)
   }
 
   /** Copies the known moments of a session to another session. */
   copy(from: string, to: string): void {
-    const moments = this.#moments.get(from)
-    if (moments) this.#moments.set(to, moments)
+    const known = this.#sessions.get(from)
+    if (known) this.#set(to, known.moments)
   }
 
   /**
-   * Returns the moment of the last grant of a root's view to a session, as the text of a point. Returns
-   * undefined without a record.
+   * Returns the moment since which positions for a root's view may be valid for a session, as the text of a
+   * point. Without a record this is the last moment of the forgotten sessions, as the session may be one of
+   * them. Returns undefined if none was forgotten.
    */
   momentOf(session: string, root: string): string | undefined {
-    const moments = this.#moments.get(session)
-    return moments && Object.hasOwn(moments, root) ? moments[root] : undefined
+    const moments = this.#sessions.get(session)?.moments
+    return moments && Object.hasOwn(moments, root) ? moments[root] : this.#forgotten
+  }
+
+  #set(session: string, moments: Record<string, string>): void {
+    this.#sessions.delete(session)
+    this.#sessions.set(session, { moments, last: this.#last })
+    const [oldest] = this.#sessions
+    if (!oldest || this.#sessions.size <= MAX_SESSIONS) return
+    this.#forgotten = oldest[1].last
+    this.#sessions.delete(oldest[0])
   }
 }
 

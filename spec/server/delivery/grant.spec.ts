@@ -23,7 +23,7 @@ describe('server/grant', () => {
     expect(grantedAt('now', BEFORE)).to.deep.equal({ ...BEFORE, since: { now: ['a', 'b'] } })
   })
 
-  it('is kept in mind by session and root where a stream went on with another view, of the last 10,000 sessions', () => {
+  it('is kept in mind by session and root where a stream went on with another view', () => {
     const regrants = new Regrants()
     regrants.note('s', { a: 'A', b: 'B' }, { a: 'A', b: 'C' }, 'one')
     regrants.note('s', { a: 'A', b: 'C' }, { a: 'A', b: 'C' }, 'two')
@@ -33,12 +33,22 @@ describe('server/grant', () => {
       'one',
       undefined,
     ])
-    for (let n = 0; n < 10_000; n++) regrants.note(`${n}`, {}, { a: 'A' }, 'later')
-    expect(['s', '0', '9999'].map((session) => regrants.momentOf(session, 'a'))).to.deep.equal([
-      undefined,
-      'later',
-      'later',
-    ])
+  })
+
+  it('refuses positions of before the last view of a forgotten session: 10,000 are kept in mind', () => {
+    const regrants = new Regrants()
+    const momentsOf = (...sessions: string[]) => sessions.map((session) => regrants.momentOf(session, 'a'))
+    regrants.note('first', {}, { a: 'A' }, 'one')
+    regrants.note('second', {}, { a: 'A' }, 'two')
+    for (let n = 0; n < 9_998; n++) regrants.note(`${n}`, {}, { a: 'A' }, 'three')
+    expect(momentsOf('first', 'second', '0', 'unknown')).to.deep.equal(['one', 'two', 'three', undefined])
+    // The copy counts too, and its own moment is older than what was forgotten by the end.
+    regrants.copy('first', 'copy')
+    expect(momentsOf('first', 'second', 'copy', 'unknown')).to.deep.equal(['one', 'two', 'one', 'one'])
+    regrants.note('last', {}, { a: 'A' }, 'four')
+    expect(momentsOf('first', 'second', 'copy', 'unknown')).to.deep.equal(['two', 'two', 'one', 'two'])
+    for (let n = 0; n < 9_999; n++) regrants.note(`${n}`, { a: 'A' }, { a: 'B' }, 'five')
+    expect(momentsOf('copy', 'unknown')).to.deep.equal(['three', 'three'])
   })
 
   it('is one client’s where the same was found, or the same presented to a lookup that goes by that', () => {
