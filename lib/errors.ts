@@ -28,7 +28,8 @@
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
- * - `CALLBACK_FAILED`: a function of the application threw, rejected, never answered or answered twice.
+ * - `CALLBACK_FAILED`: a function of the application threw, rejected, never answered, answered twice, or
+ *   answered with a value that JSON cannot hold.
  * - `SOURCE_FAILED`: a data source could not be read or followed.
  * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.
  * - `NO_REPLICA_SET`: MongoDB runs standalone, and has no change streams.

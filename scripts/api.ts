@@ -83,10 +83,13 @@ function firstSentence(comment: string): string {
   const plain = comment
     .replace(/^\s*\*/gm, '')
     .replace(/\{@link (\w+)\}/g, '`$1`')
-    .replace(/@\w+.*/s, '')
+    .replace(/^\s*@\w+.*/ms, '')
     .replace(/\s+/g, ' ')
     .trim()
-  return (/^.*?[.:](?= |$)/.exec(plain)?.[0] ?? plain).replace(/:$/, '.').replaceAll('|', '\\|')
+  // Skips what stands in backquotes: a colon or a full stop there ends no sentence.
+  return (/^(?:`[^`]*`|[^`])*?[.:](?= |$)/.exec(plain)?.[0] ?? plain)
+    .replace(/:$/, '.')
+    .replaceAll('|', '\\|')
 }
 
 /** Gives the text of the page. */

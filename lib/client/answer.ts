@@ -4,7 +4,7 @@ import { type Failure, isFinal } from './transport.ts'
 
 /** Lists the HTTP statuses of servers and gateways that are unavailable for a while. */
 const UNAVAILABLE_STATUSES: readonly number[] = [429, 502, 503, 504]
-/** Counts the failed tries after which the client reports an unavailable gateway. */
+/** Counts the failed tries after which the client reports an unavailable server or gateway. */
 const TRIES_BEFORE_REPORT = 3
 /** Limits `Retry-After`, in milliseconds. A longer delay would make the visitors of a page wait too long. */
 const MAX_RETRY_AFTER_MS = 300_000
@@ -33,17 +33,18 @@ export async function failureOf(
   const { code, message, token } = Object(Object(body).error)
   const after = headers.get('Retry-After') ?? ''
   const wait = Math.min(MAX_RETRY_AFTER_MS, Number(after) * 1000 || Date.parse(after) - now || 0)
+  const unavailable = UNAVAILABLE_STATUSES.includes(status)
+  // Delays the report: a server or a gateway may be unavailable for a moment during each deploy.
+  const delayed = unavailable ? { reportAfter: TRIES_BEFORE_REPORT } : {}
   if (typeof code === 'string' && typeof message === 'string') {
     const final = status < 500 && isFinal(code)
     const error = new ParticleError(code as ErrorCode, `${asked} answered ${status}: ${message}`)
-    return { error, wait, own: true, type: final ? 'denied' : undefined, token }
+    return { ...delayed, error, wait, own: true, type: final ? 'denied' : undefined, token }
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
-  const unavailable = UNAVAILABLE_STATUSES.includes(status)
   return {
-    // Delays the report: a gateway finds no server for a moment during each deploy.
-    ...(unavailable && !json ? { reportAfter: TRIES_BEFORE_REPORT } : {}),
+    ...delayed,
     error: new ParticleError(
       unavailable ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
       `${asked} answered ${status} ${type}${detour}, not ${other}: ${

@@ -88,6 +88,6 @@ async function refusalOf(asked: string, response: Response, now: number): Promis
   // Asks for a new handshake, because only a handshake can refuse the identity.
   if (response.status === 401 || failure.error.code === 'UNAUTHORIZED')
     return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
-  // Keeps the plain failure of a full or closing server: a hint would mislead.
-  return failure.own && failure.error.code === 'UNAVAILABLE' ? failure : { ...failure, hint: HINTS.other }
+  // Keeps the plain failure of an answer of Particle: the request has passed all proxies.
+  return failure.own ? failure : { ...failure, hint: HINTS.other }
 }

@@ -22,7 +22,8 @@ export class FailureReporter {
   /** Reports the failure of a stream after a good handshake, from the second stream in a row on. */
   unopened({ error, hint = '' }: Failure): void {
     if (++this.#unopened < UNOPENED_BEFORE_REPORT) return
-    const text = `Handshakes are answered, but no stream opens: ${error.message} ${hint}`
+    const sentence = error.message.replace(/(?<![.?!])$/, '.')
+    const text = `Handshakes are answered, but no stream opens: ${sentence} ${hint}`
     // Uses the hint as the key: the message differs between the two ways to send the token.
     this.#once(new ParticleError(error.code, text, { cause: error }), hint)
   }

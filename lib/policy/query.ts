@@ -68,6 +68,11 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
   if (!isPlain(value) && !Array.isArray(value)) {
     if (typeof value === 'function' || typeof value === 'symbol')
       throw invalid(where, `holds a ${typeof value}`)
+    // Refuses objects that JSON turns into `{}`: a `$ne` of such an object would match every document.
+    if (typeof (value as { then?: unknown } | null | undefined)?.then === 'function')
+      throw invalid(where, 'holds a promise: let identityLookup find out the value, and await it there')
+    if (value instanceof Map || value instanceof Set)
+      throw invalid(where, `holds a ${value.constructor.name}: make an object or an array of it first`)
     return
   }
   for (const [key, inner] of Object.entries(value)) {

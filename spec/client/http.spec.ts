@@ -241,7 +241,12 @@ describe('http transport', () => {
         refusal(401, 'UNAUTHORIZED'),
         /answered 401: No\. Do all nodes have the same secret/,
       ],
-      ['connections are reset', reset, /stream failed: .*Does a proxy, a content blocker/],
+      [
+        'there are too many streams',
+        refusal(429, 'TOO_MANY_STREAMS'),
+        /^GET \S*\/stream answered 429: No\.$/,
+      ],
+      ['connections are reset', reset, /stream failed: .*\. Does a proxy, a content blocker/],
       ['nothing comes', () => {}, /The stream was silent for too long.*proxy_buffering/],
     ]
     for (const [what, answer, told] of cases) {

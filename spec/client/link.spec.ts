@@ -47,6 +47,28 @@ describe('link', () => {
     })
   }
 
+  for (const [status, code] of [
+    [503, 'UNAVAILABLE'],
+    [429, 'TOO_MANY_HANDSHAKES'],
+  ] as const) {
+    it(`tells once of a handshake that is answered ${status} for the third time`, async () => {
+      const bench = new Bench()
+      const error = { code, message: 'The identity could not be looked up; try again later' }
+      for (let n = 0; n < 6; n++) bench.answers.push([status, { error }])
+      await settle()
+      const told: number[] = []
+      for (let n = 0; n < 6; n++) {
+        told.push(bench.errors.length)
+        await bench.clock.pass(bench.clock.next)
+      }
+      expect(told).to.deep.equal([0, 0, 1, 1, 1, 1])
+      expect(bench.errors[0]?.message).to.match(
+        new RegExp(`handshake answered ${status}: The identity could`),
+      )
+      bench.client.close()
+    })
+  }
+
   for (const answer of [[429], [503], new TypeError('fetch failed')] as const) {
     it(`comes back after ${answer instanceof Error ? 'a network error' : answer[0]}, later each time`, async () => {
       const bench = new Bench()
@@ -58,7 +80,7 @@ describe('link', () => {
         await bench.clock.pass(bench.clock.next)
       }
       expect(delays).to.deep.equal([1500, 2500, 4500, 8500, 15_500, 15_500])
-      expect(bench.errors).to.deep.equal([])
+      expect(bench.errors).to.have.length(answer instanceof Error ? 0 : 1)
       expect(bench.requests).to.have.length(7)
       bench.client.close()
     })
@@ -472,7 +494,7 @@ describe('link', () => {
 
   it('tells of a server that is away only after a minute, and once', async () => {
     const bench = new Bench()
-    for (let n = 0; n < 20; n++) bench.answers.push(n % 2 ? [502, {}] : new TypeError('fetch failed'))
+    for (let n = 0; n < 20; n++) bench.answers.push(new TypeError(n % 2 ? 'Failed to fetch' : 'fetch failed'))
     await settle()
     const told: number[] = []
     for (let n = 0; n < 19; n++) {

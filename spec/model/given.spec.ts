@@ -45,7 +45,7 @@ describe('What is given in place of another thing', () => {
       /undefined; mongoose\.connection\.db is there only once/,
     ],
     ['mongoose itself', mongo, mongoose, /mongoose itself: give mongoose\.connection\.db/],
-    ['a model', mongo, mongooseModel, /a model of mongoose: .*mongo\(db\)\.collection\('users'\)/],
+    ['a model', mongo, mongooseModel, /a model of mongoose: .*mongo\(database\)\.collection\('users'\)/],
     ['a MongoClient', mongo, client, /a MongoClient: .*client\.db\('name'\)/],
     ['a collection', mongo, client.db('shop').collection('users'), /a collection: give its database/],
     ['a promise of a client', mongo, Promise.resolve(client), /a promise: await it first/],

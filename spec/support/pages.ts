@@ -11,16 +11,14 @@ const NAMES: Record<string, string | ((text: string) => string)> = {
   Client: "import { Client } from 'particle/client'",
   memory: "import { memory } from 'particle/memory'",
   mongo: "import { mongo } from 'particle/mongo'",
-  MongoWatch: "import { MongoWatch } from 'particle/mongo'",
   MongoClient: "import { MongoClient } from 'mongodb'",
   client: (text) =>
     /client(?:\.db\(|\s*}\))/.test(text)
       ? "declare const client: import('mongodb').MongoClient"
       : "declare let client: import('particle/client').Client",
-  db: (text) =>
-    /db\.(?:command|createCollection)|insertOne/.test(text)
-      ? "declare const db: import('mongodb').Db"
-      : "declare const db: import('particle/mongo').MongoAdapter",
+  database: "declare const database: import('mongodb').Db",
+  db: "declare const db: import('particle/mongo').MongoAdapter",
+  express: "import type express from 'express'",
   server: "declare const server: import('particle').Server",
   http: "declare const http: import('node:http').Server",
   pool: "declare const pool: import('pg').Pool",

@@ -4,9 +4,10 @@ import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { callback, hasText, usesParameter } from '../../source/callbacks/index.ts'
-import { missingMiddleware } from '../hints/identity-hint.ts'
+import { missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
+import { lostValue } from './lost-value.ts'
 
 /**
  * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
@@ -64,7 +65,7 @@ export class Identification {
       const status =
         typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
       if (status === 401 || status === 403) throw refusal()
-      const hint = missingMiddleware(lookup, request, cause)
+      const hint = missingMiddleware(lookup, request, cause) ?? swappedRequest(lookup, given, cause)
       const { code, message } = error as ParticleError
       this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
@@ -94,15 +95,17 @@ export class Identification {
     try {
       const identity = toJson(found)
       const excess = excessOf(identity, { ...ANSWER_BOUNDS, keys: this.#values })
-      if (!excess) return identity
-      mistake = `that ${excess}: answer what the sources need alone, let a relation find the rest, or raise limits.identityValues`
+      const lost = excess ? undefined : lostValue(found)
+      if (!excess && !lost) return identity
+      mistake = excess
+        ? `answered an identity that ${excess}: answer what the sources need alone, let a relation find the rest, or raise limits.identityValues`
+        : `returned ${lost}`
     } catch (error) {
       cause = error
-      mistake = `that is no JSON: ${error instanceof Error ? error.message : String(error)}`
+      const reason = error instanceof Error ? error.message : String(error)
+      mistake = `answered an identity that is no JSON: ${reason}`
     }
-    this.#onError(
-      new ParticleError('CALLBACK_FAILED', `identityLookup answered an identity ${mistake}`, { cause }),
-    )
+    this.#onError(new ParticleError('CALLBACK_FAILED', `identityLookup ${mistake}`, { cause }))
     throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
   }
 }

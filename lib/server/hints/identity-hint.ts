@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { readsOfParameter } from '../../source/callbacks/index.ts'
+import type { Json } from '../../model/document.ts'
+import { readsOfParameter, usesParameter } from '../../source/callbacks/index.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 
 /** Maps the fields that middlewares set on every request to the middleware. */
@@ -18,6 +19,22 @@ const SOMETIMES: Readonly<Record<string, string>> = {
 const SESSION_COOKIE = /(?:^|;\s*)[\w.-]*(?:sid|sess)[\w.-]*=/i
 /** Matches the message of a TypeError about a missing value. */
 const MISSING = /\bof undefined\b|\bis undefined\b|\bundefined is not\b|\bis not a function\b/
+
+/** Matches the message of a TypeError about null. */
+const OF_NULL = /\bof null\b|\bis null\b|\bnull is not\b/
+
+/**
+ * Names the order of the parameters. Applies when a lookup failed on the null that a client presented, and
+ * declares no request: it probably takes its first parameter for the request.
+ *
+ * @param given the identity that the client presented
+ * @param error the error that the lookup threw
+ */
+export function swappedRequest(lookup: IdentityLookup, given: Json, error: unknown): string | undefined {
+  const threw = error instanceof TypeError && OF_NULL.test(error.message)
+  if (given !== null || !threw || lookup.length > 2 || usesParameter(lookup, 3)) return undefined
+  return 'its first argument is what the client presented; the request is the third: (identity, done, request)'
+}
 
 /**
  * Names the middleware that is probably mounted after Particle's. Applies when a lookup refused a client or

@@ -10,7 +10,7 @@ export interface CallbacksOptions<M = Manifest, Identity = AnyIdentity> extends 
   manifest: M
 }
 
-/** Configures a source that is a collection of an adapter: `memory()`, `mongo(db)`. */
+/** Configures a source that is a collection of an adapter: `memory()`, `mongo(database)`. */
 export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
   /** The fields that clients may see. */
   manifest: M

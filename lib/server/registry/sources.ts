@@ -279,7 +279,7 @@ function parseSource(
       refuse('has a collection and callbacks; it is one or the other')
     const collection = given.collection as CollectionHandle
     if (!isHandle(collection)) {
-      const wanted = 'adapter.collection(name), with an adapter such as memory() or mongo(db)'
+      const wanted = 'adapter.collection(name), with an adapter such as memory() or mongo(database)'
       refuse(`collection must be ${wanted}, but ${describeGiven(collection, MISTAKEN)}`)
     }
     const criteria =

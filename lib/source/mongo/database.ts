@@ -28,11 +28,11 @@ export interface DriverDatabase {
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ modelName }) => typeof modelName === 'string',
-    "a model of mongoose: give mongoose.connection.db, and name the collection by mongo(db).collection('users')",
+    "a model of mongoose: give mongoose.connection.db, and name the collection by mongo(database).collection('users')",
   ],
   [
     ({ collectionName }) => typeof collectionName === 'string',
-    "a collection: give its database, and name the collection by mongo(db).collection('users')",
+    "a collection: give its database, and name the collection by mongo(database).collection('users')",
   ],
   [
     ({ readyState, models }) => readyState !== undefined && models !== undefined,
@@ -60,7 +60,7 @@ export function checkDatabase(db: unknown): asserts db is Db {
     if (!INTERNAL.has(String(databaseName))) return
     throw new ParticleError(
       'INVALID_OPTION',
-      `mongo(db) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
+      `mongo(database) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
     )
   }
   const given =
@@ -69,6 +69,6 @@ export function checkDatabase(db: unknown): asserts db is Db {
       : describeGiven(db, MISTAKEN)
   throw new ParticleError(
     'INVALID_OPTION',
-    `mongo(db) takes a database of the MongoDB driver, as client.db('name') returns it, but ${given}`,
+    `mongo(database) takes a database of the MongoDB driver, as client.db('name') returns it, but ${given}`,
   )
 }

@@ -95,6 +95,40 @@ describe('server/session', () => {
     })
   }
 
+  const later = async () => 1
+  const lost: [string, IdentityLookup, string][] = [
+    ['a promise', () => ({ userId: later() }), 'a promise in userId: await it first'],
+    ['a promise in a list', () => ({ teams: [1, later()] }), 'a promise in teams.1: await it first'],
+    [
+      'a Map',
+      () => ({ user: { roles: new Map() } }),
+      'a Map in user.roles: make an object of it first, Object.fromEntries(map)',
+    ],
+    ['a Set', () => ({ roles: new Set() }), 'a Set in roles: make an array of it first, [...set]'],
+    ['a function', () => ({ userId: later }), 'a function in userId: call it first'],
+    ['a function alone', () => later, 'a function: call it first'],
+  ]
+  for (const [what, lookup, told] of lost) {
+    it(`tells of ${what} in an identity, which JSON would lose`, async () => {
+      const { identification, errors } = make(lookup)
+      expect(await codeOf(identification.identify(null, undefined))).to.equal('UNAVAILABLE')
+      expect(errors.map(({ message }) => message)).to.deep.equal([`identityLookup returned ${told}`])
+      expect(errors[0]).to.include({ code: 'CALLBACK_FAILED' })
+    })
+  }
+
+  it('accepts the instance of a class with its methods, and what turns itself into JSON', async () => {
+    class User {
+      id = 1
+      since = new Date(0)
+      save = () => {}
+    }
+    const { identification, errors } = make(() => new User())
+    const found = await identification.identify(null, undefined)
+    expect(found).to.deep.equal({ id: 1, since: '1970-01-01T00:00:00.000Z' })
+    expect(errors).to.deep.equal([])
+  })
+
   it('refuses what is larger than the bound, and tells which option raises it', async () => {
     const at = (length: number) => make(() => ({ list: Array.from({ length }, () => 1) }), 10)
     expect(await at(9).identification.identify(null, undefined)).to.have.property('list')

@@ -94,6 +94,25 @@ describe('server/identity-hint', () => {
     expect(errors[0]?.cause).to.be.instanceOf(TypeError)
   })
 
+  for (const text of [
+    '(request) => ({ userId: request.session.userId })',
+    '({ session }) => session',
+    'async (request, response) => request.user.id',
+  ]) {
+    it(`says which argument is the request where a lookup takes the first for it: ${text}`, async () => {
+      const [error] = await failed(made(text), { session: { userId: 1 } })
+      expect(error).to.include({ code: 'CALLBACK_FAILED' })
+      expect(error?.message).to.match(
+        /null.*; its first argument is what the client presented; the request is the third: \(identity, done, request\)$/,
+      )
+    })
+  }
+
+  it('says nothing of the arguments where a lookup declares the request, or fails otherwise', async () => {
+    for (const text of ['(i, d, request) => i.user', '(...all) => all[0].user', '() => find.no.name'])
+      expect(String(await failed(made(text), { session: {} }))).not.to.contain('first argument')
+  })
+
   it('is told once of a lookup that refuses', async () => {
     const errors = await failed(made('(i, d, request) => request.session?.userId ? {} : null'), {})
     expect(errors.map(({ message }) => message)).to.deep.equal([
