@@ -10,7 +10,9 @@ export interface Bounds {
   size: number
 }
 
-/** Levels of a document, and segments of a path: those that MongoDB takes. A field that is deeper is hidden. */
+/**
+ * Levels of a document, and segments of a path: those that MongoDB takes. A field that is deeper is hidden.
+ */
 export const MAX_DEPTH = 200
 
 /** Bounds what a stranger sends: an identity that is presented. */
@@ -65,7 +67,8 @@ export function isWithin(value: Json | undefined, depth: number): boolean {
 }
 
 /**
- * Stands for a value that is nested too deep to be walked: it is one level deeper than a document may be, so that the server hides
+ * Stands for a value that is nested too deep to be walked: it is one level deeper than a document may be, so
+ * that the server hides
  * it, and tells.
  */
 export const TOO_DEEP: Json = tooDeep()
@@ -77,7 +80,8 @@ function tooDeep(): Json {
 }
 
 /**
- * A value that a source has parsed, as JSON carries it; {@link TOO_DEEP} in its place where it can't be walked. A number that is too
+ * A value that a source has parsed, as JSON carries it; {@link TOO_DEEP} in its place where it can't be
+ * walked. A number that is too
  * large for a double (`1e400`) is null, in place: it is matched as what clients are sent.
  */
 export function walkable(value: Json): Json {

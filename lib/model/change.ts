@@ -7,7 +7,8 @@ import { type PathSegment, parsePath } from './path.ts'
 import { nextValue, REMOVALS, refuse, UNCHANGED } from './value.ts'
 
 /**
- * Holds the objects and arrays that a delta has copied already. Nobody else has them, so that the delta's later operations
+ * Holds the objects and arrays that a delta has copied already. Nobody else has them, so that the delta's
+ * later operations
  * change them in place: each object is copied once a delta, not once an operation.
  */
 export type Owned = Set<object>
@@ -25,7 +26,8 @@ const NAMES: ReadonlySet<string> = new Set(OPERATIONS)
  * What an operation makes of a document, on a copy: neither the document nor `op.data` is changed, and the
  * result shares with both what did not change. The document itself is returned where there was nothing to do.
  * Without `conditions`, a `pull` takes plain values only: the browser's client does without them, since they
- * never stand on the wire. With `owned`, what it holds is changed in place, and copies that are made are added to it.
+ * never stand on the wire. With `owned`, what it holds is changed in place, and copies that are made are
+ * added to it.
  */
 export function changed(
   document: Document | undefined,
@@ -67,7 +69,8 @@ function rename(
   const value = throughObjects(root, op, from)
   if (value === undefined) return UNCHANGED
   throughObjects(root, op, to)
-  // The new path can lead through a scalar, which is found when the old field is gone: the _id too stays untouched by a copy.
+  // The new path can lead through a scalar, which is found when the old field is gone: the _id too stays
+  // untouched by a copy.
   const safe = to[0] === '_id' || !isOpen(root, to) ? { ...context, owned: undefined } : context
   const rest = change(root, { operation: 'unset', path }, from, safe)
   return change(rest as Json, { operation: 'set', path: data, data: value }, to, safe)

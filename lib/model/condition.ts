@@ -3,7 +3,8 @@ import type { JsonObject } from './json.ts'
 import { isOperators, LOGIC, queryTest, type Test } from './matching.ts'
 
 /**
- * The test of the values that a `pull` by this condition takes out. Operators (`{ $gte: 3 }`) hold as those on a field do,
+ * The test of the values that a `pull` by this condition takes out. Operators (`{ $gte: 3 }`) hold as those
+ * on a field do,
  * a query by fields (`{ score: { $gte: 8 }, item: 'B' }`) for objects only.
  *
  * @throws ParticleError `INVALID_OPERATION` for an operator that is unknown, or whose operand does not fit it

@@ -43,7 +43,8 @@ export class IndexedList {
   #removed: number[] = []
 
   /**
-   * The documents by id while operations with a place are applied: such an operation moves all behind it, so that numbers
+   * The documents by id while operations with a place are applied: such an operation moves all behind it, so
+   * that numbers
    * would have to be given anew after each.
    */
   #moving: Map<string, Document> | undefined

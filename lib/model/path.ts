@@ -24,7 +24,8 @@ export function isPathName(name: string): boolean {
  * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done`
  * gives `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
  *
- * @throws ParticleError `INVALID_PATH` for an empty or malformed path, for one of more than 200 segments, and for
+ * @throws ParticleError `INVALID_PATH` for an empty or malformed path, for one of more than 200 segments, and
+ * for
  *   `__proto__`, `constructor` and `prototype`.
  */
 export function parsePath(path: string): PathSegment[] {
@@ -52,7 +53,8 @@ export function parsePath(path: string): PathSegment[] {
 /**
  * Checks the segments that a source gives beside a path.
  *
- * @throws ParticleError `INVALID_PATH` for what is no list of names and array positions, and for more than 200 of them
+ * @throws ParticleError `INVALID_PATH` for what is no list of names and array positions, and for more than
+ * 200 of them
  */
 export function checkKeys(keys: unknown): void {
   const isKey = (key: unknown) => typeof key === 'string' || (Number.isInteger(key) && Number(key) >= 0)

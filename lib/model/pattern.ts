@@ -8,8 +8,10 @@ export const MAX_PATTERN = 1_000
 const OPTIONS = /^[imsu]*$/
 
 /**
- * Writes a text as a pattern that matches this text alone: `{ name: { $regex: '^' + escapePattern(identity.prefix) } }`.
- * Without it, what an identity holds would be a pattern: it could match what was not meant, and one such as `(a+)+$` can
+ * Writes a text as a pattern that matches this text alone: `{ name: { $regex: '^' +
+ * escapePattern(identity.prefix) } }`.
+ * Without it, what an identity holds would be a pattern: it could match what was not meant, and one such as
+ * `(a+)+$` can
  * keep the process busy for minutes.
  *
  * @throws ParticleError `INVALID_QUERY` for what is no text
@@ -23,7 +25,10 @@ export function escapePattern(text: string): string {
   )
 }
 
-/** Compiles `$regex` and `$options`. @throws TypeError for operands that are refused; SyntaxError for no pattern */
+/**
+ * Compiles `$regex` and `$options`. @throws TypeError for operands that are refused; SyntaxError for no
+ * pattern
+ */
 export function patternOf(source: unknown, options: unknown): RegExp {
   if (source instanceof RegExp) {
     if (options === undefined) return bounded(source)

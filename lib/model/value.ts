@@ -15,7 +15,8 @@ export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'p
 export const DEFAULTS: { readonly [N in OperationName]?: Json } = { inc: 1, pop: 1 }
 
 /**
- * The value that an operation makes of the one at its path (`undefined`: there is none). The operation's data is never changed,
+ * The value that an operation makes of the one at its path (`undefined`: there is none). The operation's data
+ * is never changed,
  * and the value only where `owned` holds it; the result may share parts of both.
  *
  * @throws ParticleError `INVALID_OPERATION` where the operation's data or the value does not fit it.

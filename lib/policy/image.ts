@@ -91,7 +91,8 @@ export function created(
 }
 
 /**
- * Tells whether a value's image is an object without fields. Looks no further than the first field that shows: the value may
+ * Tells whether a value's image is an object without fields. Looks no further than the first field that
+ * shows: the value may
  * be large, and many operations may ask.
  */
 function isEmptyImage(node: Manifest | undefined, value: Json | undefined): boolean {

@@ -106,7 +106,8 @@ export interface Subscription {
 
 /**
  * Represents a store of documents in collections with one stream of changes: the result of `memory()`,
- * `mongo(database)` and so on. The server opens an adapter once per process, whatever the number of clients, and
+ * `mongo(database)` and so on. The server opens an adapter once per process, whatever the number of clients,
+ * and
  * closes it after the last client has left.
  */
 export interface Adapter {

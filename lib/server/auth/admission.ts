@@ -129,7 +129,8 @@ export class Admissions {
   }
 
   /**
-   * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all that
+   * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all
+   * that
    * decides on rights was judged: what is decided later finds an open stream.
    * @param browsers the values of the request's browser cookies
    * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE`

@@ -87,7 +87,8 @@ export class Identification {
 
   /**
    * What was found, as JSON.
-   * @throws ParticleError `UNAVAILABLE` where JSON can't hold it, or it exceeds its bounds: that is the lookup's mistake
+   * @throws ParticleError `UNAVAILABLE` where JSON can't hold it, or it exceeds its bounds: that is the
+   * lookup's mistake
    */
   #jsonOf(found: unknown): Json {
     let cause: unknown

@@ -1,5 +1,6 @@
 /**
- * Describes the first value that JSON would lose without an error: a promise, a Map or a Set becomes `{}`, and
+ * Describes the first value that JSON would lose without an error: a promise, a Map or a Set becomes `{}`,
+ * and
  * a function disappears. Criteria would then find nothing, and nobody would know why.
  *
  * @param value a value without circles

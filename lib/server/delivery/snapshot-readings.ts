@@ -165,7 +165,9 @@ export class SnapshotReadings {
     if (!isRead) this.#views.delete(view)
   }
 
-  /** Takes away what readers would keep beyond their bound, save for one snapshot where that place is free. */
+  /**
+   * Takes away what readers would keep beyond their bound, save for one snapshot where that place is free.
+   */
   #displace(versions: Versions, view: View): void {
     const shared = new Set([...versions.present.parts, ...(versions.kept?.parts ?? [])])
     for (const version of versions.earlier) {

@@ -21,7 +21,8 @@ const waiting = new WeakMap<Duplex, number>()
  * has no connection before that other one has ended, and never tells that its client has gone.
  *
  * @returns undefined where it owns it by now: the body is to be read in this very step, before its chunks go
- *   to another listener. Never resolves where the connection closes first; nothing else holds the promise then
+ *   to another listener. Never resolves where the connection closes first; nothing else holds the promise
+ * then
  */
 export function owned(response: ServerResponse): Promise<void> | undefined {
   if (response.socket !== null || response.writableEnded) return undefined

@@ -39,7 +39,8 @@ export interface Limits<Identity = AnyIdentity> {
   key?: ((identity: Identity, request: IncomingMessage | undefined) => string | undefined) | undefined
   /**
    * What happens to a stream of an identity that has as many as it may: `refuse` answers it with 429,
-   * `replace` ends the oldest with the event `revoked` in its place. A stream that goes on as such an identity
+   * `replace` ends the oldest with the event `revoked` in its place. A stream that goes on as such an
+   * identity
    * counts too: `refuse` ends it with the event `error`. Default: `refuse`.
    */
   excessStreams?: 'refuse' | 'replace' | undefined

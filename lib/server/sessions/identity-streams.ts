@@ -45,7 +45,8 @@ export class IdentityStreams {
   }
 
   /**
-   * Counts an open stream under the identity that it goes on with: a client may present itself as another user.
+   * Counts an open stream under the identity that it goes on with: a client may present itself as another
+   * user.
    * @returns false where the stream has ended, because that identity has as many streams as it may
    * @throws ParticleError `CALLBACK_FAILED` where `limits.key` fails
    */

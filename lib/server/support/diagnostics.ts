@@ -35,9 +35,13 @@ export interface DebugFields {
   'source.open': { source: string; continued: boolean; ms: number }
   /** Nobody looks at a source any more: it is followed no longer. */
   'source.close': { source: string }
-  /** A source no longer has changes that were not read yet: all views of it are compared with what is there. */
+  /**
+   * A source no longer has changes that were not read yet: all views of it are compared with what is there.
+   */
   'source.lost': { source: string; reason: string; views: number }
-  /** A source can't be reached. `step`: `past`, `open` or `follow`. `onError` gets the error of the last two. */
+  /**
+   * A source can't be reached. `step`: `past`, `open` or `follow`. `onError` gets the error of the last two.
+   */
   'source.failed': { source: string; step: string; views: number }
   /** A source that had failed reports changes again. */
   'source.recovered': { source: string; ms: number }

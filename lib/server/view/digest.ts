@@ -16,7 +16,8 @@ let b = 0
 
 /**
  * A number of 53 bits that tells values apart: equal values have equal ones, whatever the order of their
- * fields, and two different values the same one by a chance of 2^-53. It is no protection against somebody who
+ * fields, and two different values the same one by a chance of 2^-53. It is no protection against somebody
+ * who
  * looks for such a pair.
  */
 export function digest(value: Json): number {

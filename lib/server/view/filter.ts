@@ -61,7 +61,8 @@ export class ViewFilter {
   }
 
   /**
-   * The same as {@link ViewFilter.match}, where the view doesn't have the document, so that only the document tells
+   * The same as {@link ViewFilter.match}, where the view doesn't have the document, so that only the document
+   * tells
    * a new place of it.
    */
   matchUnheld(change: DocumentChange): MatchResult {

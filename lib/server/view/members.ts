@@ -96,7 +96,9 @@ export class Members {
     return this.#found
   }
 
-  /** Lets changes come to the view again. Returns the sequence after which it took none in, if it rested so. */
+  /**
+   * Lets changes come to the view again. Returns the sequence after which it took none in, if it rested so.
+   */
   wake(): number | undefined {
     const since = this.#asleepSince
     this.#asleepSince = undefined
@@ -113,7 +115,8 @@ export class Members {
   }
 
   /**
-   * The digest of what is shown of a document after operations. Undefined where the change itself tells what they
+   * The digest of what is shown of a document after operations. Undefined where the change itself tells what
+   * they
    * change, as by the document of before, or doesn't tell the document of after it.
    */
   digestAfter(change: DocumentChange, operations: readonly DocumentOperation[]): number | undefined {

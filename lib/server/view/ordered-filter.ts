@@ -34,7 +34,8 @@ export function needsDocument(window: SortedWindow, filter: ViewFilter, change: 
 
 /**
  * What is to be seen of a change in a view that has an order: `at` tells places. The window takes the change
- * in. Where the change doesn't tell enough, the view must be read again. `isExact`: clients hold of the document
+ * in. Where the change doesn't tell enough, the view must be read again. `isExact`: clients hold of the
+ * document
  * what the window has.
  *
  * @throws ParticleError where an operation is malformed

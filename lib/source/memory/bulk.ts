@@ -24,7 +24,10 @@ interface Writable<T> {
   deleteMany(query: Query): Promise<DeleteResult>
 }
 
-/** Does the writes of a list one by one. @throws ParticleError the first failure, after what could be done is done */
+/**
+ * Does the writes of a list one by one. @throws ParticleError the first failure, after what could be done is
+ * done
+ */
 export async function bulkWrite<T extends object>(
   collection: Writable<T>,
   operations: readonly BulkOperation<T>[],

@@ -163,7 +163,8 @@ export class MemoryCollection<T extends object = Document> implements Collection
   }
 
   /**
-   * Does several writes in order up to the first that fails; with `ordered: false`, all that can be done. What was done before
+   * Does several writes in order up to the first that fails; with `ordered: false`, all that can be done.
+   * What was done before
    * a failure stays.
    */
   async bulkWrite(

@@ -5,7 +5,8 @@ import { segmentsOf } from './update.ts'
 import { copy, isObject } from './value.ts'
 
 /**
- * Collects the different values at a path, in their order. Of an array, its elements count; a document without the field
+ * Collects the different values at a path, in their order. Of an array, its elements count; a document
+ * without the field
  * gives none.
  */
 export function distinct(field: string, documents: readonly Document[]): Json[] {

@@ -8,10 +8,12 @@ type Node = true | false | ((value: Json) => Json | undefined) | Tree
 type Tree = Map<string, Node>
 
 /**
- * Compiles a projection as `find` of MongoDB takes it: `{ name: 1 }` or `{ secret: 0 }`, dotted or nested paths, `$slice` and
+ * Compiles a projection as `find` of MongoDB takes it: `{ name: 1 }` or `{ secret: 0 }`, dotted or nested
+ * paths, `$slice` and
  * `$elemMatch`. The `_id` is given unless `_id: 0` leaves it out.
  *
- * @throws ParticleError `INVALID_QUERY` for what MongoDB refuses, and for expressions, which are not supported
+ * @throws ParticleError `INVALID_QUERY` for what MongoDB refuses, and for expressions, which are not
+ * supported
  */
 export function projector(projection: unknown): (document: Document) => Document {
   if (!isObject(projection)) throw invalid('must be an object such as { name: 1 }')

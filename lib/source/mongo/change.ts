@@ -36,7 +36,8 @@ const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
  *
  * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each
  * truncated array, removed field and updated field, in this order (they never overlap: MongoDB reports no
- * element past an array's new end). With a pre-image, `replace` and `update` become what differs from it. `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
+ * element past an array's new end). With a pre-image, `replace` and `update` become what differs from it.
+ * `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
  * a `clear` of the old name and a `reload` of the new one. All others mean nothing.
  */
 export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {

@@ -25,7 +25,10 @@ export interface OutboxFollowingOptions extends Context {
   from: Place
 }
 
-/** A row of the outbox, with its commit's; all but the first three are null where the commit has no changes any more. */
+/**
+ * A row of the outbox, with its commit's; all but the first three are null where the commit has no changes
+ * any more.
+ */
 interface OutboxRow {
   number: string
   at: string
@@ -40,7 +43,10 @@ interface OutboxRow {
 /** So many commits are read at once. */
 const BATCH = 200
 
-/** One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed since. */
+/**
+ * One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed
+ * since.
+ */
 export class OutboxFollowing {
   /** How far the listener has been told. */
   position: string
@@ -145,7 +151,9 @@ export class OutboxFollowing {
     }
   }
 
-  /** Notifications tell at once that there is something to read; should one be missed, the next look finds it. */
+  /**
+   * Notifications tell at once that there is something to read; should one be missed, the next look finds it.
+   */
   async #sleep(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds)

@@ -30,7 +30,9 @@ export type Message =
   | { tag: 'delete'; relation: Relation; old: Old }
   | { tag: 'truncate'; relations: Relation[] }
   | { tag: 'message'; prefix: string; content: string }
-  /** A relation is described: before its first change, and before the next one after it may have been altered. */
+  /**
+   * A relation is described: before its first change, and before the next one after it may have been altered.
+   */
   | { tag: 'relation' }
   | { tag: 'other' }
 

@@ -115,7 +115,8 @@ const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
  * process follows it once.
  *
  *     const client = await createClient().connect()
- *     const users = redis(client, { stream: 'changes' }).collection('users', { fields: { visits: 'number' } })
+ *     const users = redis(client, { stream: 'changes' }).collection('users', { fields: { visits: 'number' }
+ * })
  *     new Server({ dataSources: { users: { manifest: true, collection: users } } })
  *     await users.update('ann', { visits: 5 })
  *

@@ -95,7 +95,8 @@ export class RedisCollection<T extends object = Document> implements CollectionH
           'update(id, ...) of a document that is nested too deep: set(id, document) replaces it',
         )
       const changed = applyAll(before, operations)
-      // An operation may come to what JSON can't hold, such as a sum beyond all doubles: that is null everywhere.
+      // An operation may come to what JSON can't hold, such as a sum beyond all doubles: that is null
+      // everywhere.
       const after = changed && (toJson(changed) as Document)
       if (!after) throw this.#invalid('update(id, ...) removes no document: delete(id) does')
       const difference = diff(before, after)

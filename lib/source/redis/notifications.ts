@@ -5,7 +5,8 @@ import type { Connection } from './client.ts'
 
 /**
  * The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them
- * all. `K`: by key. Lists, sets and sorted sets belong to it, since what stores one (`SORT ... STORE`) in place of a document
+ * all. `K`: by key. Lists, sets and sorted sets belong to it, since what stores one (`SORT ... STORE`) in
+ * place of a document
  * notifies of nothing else.
  */
 const NEEDED = 'Kg$lshzxe'

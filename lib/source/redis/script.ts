@@ -74,7 +74,8 @@ local function read(key)
 end
 `
 
-// Appends the deletes of the documents that have expired: whichever node comes first does it for all; one that may only read leaves it
+// Appends the deletes of the documents that have expired: whichever node comes first does it for all; one
+// that may only read leaves it
 // to the others.
 const SWEEP_FUNCTION = `
 local function sweep(stream, expiries, length)
@@ -88,7 +89,8 @@ end
 `
 
 /**
- * KEYS: the stream, the sorted set of expiries. ARGV: the stream's length. The id of its newest entry, after the deletes of what has
+ * KEYS: the stream, the sorted set of expiries. ARGV: the stream's length. The id of its newest entry, after
+ * the deletes of what has
  * expired: a reading is then not ahead of the stream.
  */
 export const HEAD = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${SWEEP_FUNCTION}

@@ -119,7 +119,8 @@ export class Upstream {
 
   /**
    * Resolves when the database was flushed, or when the signal was aborted; rejects when a connection is
-   * gone, or notifications were switched off. FLUSHDB, FLUSHALL and SWAPDB notify nobody: a key that vanishes with all the others tells.
+   * gone, or notifications were switched off. FLUSHDB, FLUSHALL and SWAPDB notify nobody: a key that vanishes
+   * with all the others tells.
    * (An eviction of that key is taken for the same.)
    */
   async flushed(signal: AbortSignal): Promise<void> {

@@ -185,7 +185,7 @@ describe('EventStream', () => {
       const driver = new ScriptedDriver([serverError(10334)], [eventAt(1)])
       follow(driver)
       await noted(2)
-      expect(notes.list).to.deep.equal(['lost code 10334', '1-0'])
+      expect(notes.list).to.deep.equal(['lost error 10334', '1-0'])
     })
   })
 
@@ -251,7 +251,7 @@ describe('EventStream', () => {
       const driver = new ScriptedDriver(...times(9, () => [serverError(286)]), [eventAt(1)])
       follow(driver)
       await noted(10)
-      expect(notes.list).to.deep.equal([...Array.from({ length: 9 }, () => 'lost code 286'), '1-0'])
+      expect(notes.list).to.deep.equal([...Array.from({ length: 9 }, () => 'lost error 286'), '1-0'])
       expect(pauses).to.deep.equal([1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000])
       const starts = driver.openings.map(({ startAtOperationTime }) => startAtOperationTime?.getHighBits())
       expect(starts).to.deep.equal([1000, 2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008])
@@ -263,9 +263,9 @@ describe('EventStream', () => {
       follow(driver)
       await noted(5)
       expect(notes.list).to.deep.equal([
-        'lost code 286',
+        'lost error 286',
         'error no server',
-        'lost code 286',
+        'lost error 286',
         'error no server',
         '1-0',
       ])
