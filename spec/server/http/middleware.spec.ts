@@ -339,7 +339,7 @@ describe('server/middleware', () => {
       ['an error thrown with status 401', () => raise(error401)],
       ['a rejection with status 401', () => Promise.reject(error401)],
       ['a rejection with status 403', () => Promise.reject(Object.assign(new Error(), { status: 403 }))],
-      ['a value that JSON knows nothing of', () => () => 1],
+      ['a value that JSON knows nothing of', () => Symbol('nothing')],
     ]
     for (const [what, identityLookup] of refusals) {
       it(`refuses with ${what}: 401`, async () => {
