@@ -490,8 +490,10 @@ describe('source/callbacks/adapter', () => {
       await reader.next('ready')
       email = 'b'
       tell({ oplist: [op('frob', 'email')] })
-      expect((await reader.next('reset')).data.root).to.equal('users')
-      expect((await reader.next('payload')).data.data).to.deep.equal([{ _id: 1, email: 'b' }])
+      // What there is now comes by a difference from what was there.
+      expect((await reader.next('delta')).data.oplist).to.deep.equal([
+        { operation: 'set', id: 1, path: '.', data: { _id: 1, email: 'b' } },
+      ])
       await reader.next('ready')
       tell({ oplist: [op('set', 'email', 'c')] })
       expect((await reader.next('delta')).data.oplist[0]?.data).to.equal('c')

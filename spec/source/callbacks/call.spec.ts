@@ -108,7 +108,7 @@ describe('source/callbacks/call', () => {
 
   it('fails when there is no answer in time, and takes none after', async () => {
     const silent =
-      'lookup did not answer within 10 ms: it returned undefined, and has not called done, which its code uses; let it return null (or what it found) wherever it does not call done'
+      'lookup did not answer within 10 ms: it returned undefined, and has not called done, which its code uses; let it return null (or its answer) wherever it does not call done'
     const early: Fn = (given, done) => (given > 1 ? done() : undefined)
     await failed(early, silent, 10)
     await failed(async (given, done) => early(given, done), silent, 10)

@@ -86,7 +86,8 @@ export class Visitor {
         } else if (path === 'n') {
           const before = this.#counters.get(key)
           const now = Number(data)
-          if (before === undefined || now !== before + 1) this.leaps.push(`${key}: ${before}, ${now}`)
+          // A replacement is told by what differs, and begins anew.
+          if (now !== 0 && (before === undefined || now !== before + 1)) this.leaps.push(`${key}: ${before}, ${now}`)
           this.#counters.set(key, now)
         }
       }

@@ -80,6 +80,7 @@ export class Load {
       const running = load.#run(seconds, enough)
       await pause((seconds * 1000) / 2)
       const during = await load.#crowded(running)
+      await running
       await pause(SETTLE_MS)
       const after = await load.#account()
       after.errors.unshift(...load.#errors)
