@@ -87,7 +87,8 @@ export class Visitor {
           const before = this.#counters.get(key)
           const now = Number(data)
           // A replacement is told by what differs, and begins anew.
-          if (now !== 0 && (before === undefined || now !== before + 1)) this.leaps.push(`${key}: ${before}, ${now}`)
+          if (now !== 0 && (before === undefined || now !== before + 1))
+            this.leaps.push(`${key}: ${before}, ${now}`)
           this.#counters.set(key, now)
         }
       }
