@@ -1,4 +1,5 @@
 import type { EventData } from '../../protocol/messages.ts'
+import { MAX_TIMER } from '../options/options.ts'
 
 /** Why a client is asked for a handshake. */
 export type RenewalReason = EventData['renew']['reason']
@@ -10,9 +11,6 @@ export const MAX_RENEWALS = 64
  * long a lookup, or the client's handshake, may take.
  */
 export const REFRESH_TIMEOUT_MS = 2_000
-
-/** The longest that a timer can wait, in milliseconds. */
-const MAX_TIMER_MS = 2_147_483_647
 
 /**
  * A request to a client that it present itself anew, by a handshake: only a request of the client has what a
@@ -45,7 +43,7 @@ export class RenewalRequest {
 
   /** Moves the deadline forward, never back: a second reason may leave less time than the first. */
   hurry(within: number): void {
-    const deadline = performance.now() + Math.min(Math.max(0, within), MAX_TIMER_MS)
+    const deadline = performance.now() + Math.min(Math.max(0, within), MAX_TIMER)
     if (deadline >= this.#deadline) return
     this.#deadline = deadline
     clearTimeout(this.#timer)
