@@ -83,14 +83,6 @@ export class Connection implements Viewer, Receiver, Member {
     return this.#outbox.queue
   }
 
-  /** Reports the opened stream; `presented` says whether the client has presented a position. */
-  opened(presented: boolean): void {
-    this.#trace.open(
-      this.#roots.map(({ view }) => view.root),
-      presented,
-    )
-  }
-
   /** Sends the manifest, and brings every root up to date. */
   start(start: ResumePlan): void {
     if (this.#closed) return

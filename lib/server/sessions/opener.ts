@@ -77,8 +77,7 @@ export class Opener {
     }
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
-    const stream = this.#create(admitted, sink, views, fingerprints)
-    stream.connection.opened(position !== undefined)
+    const stream = this.#create(admitted, sink, views, fingerprints, position !== undefined)
     stream.related = related
     stream.origin = origin
     stream.key = key
@@ -94,12 +93,17 @@ export class Opener {
     sink: Sink,
     views: readonly View[],
     fingerprints: Record<string, string>,
+    presented: boolean,
   ): Stream {
     const { host, diagnostics, streams, onLeft } = this.#parts
     const trace = new StreamTrace(diagnostics, admission?.session, () => {
       streams.delete(stream)
       onLeft(stream)
     })
+    trace.open(
+      views.map(({ root }) => root),
+      presented,
+    )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
     const stream: Stream = { connection, admission, renewed, asks }
     return stream
