@@ -20,23 +20,26 @@ import { allowCors } from './cors.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
 import { splitTarget } from './target.ts'
 
-/** A handler for Express 4 and 5, connect, and `http.createServer`. */
+/** A request handler for Express 4 and 5, connect, and `http.createServer`. */
 export type RequestHandler = (
   request: IncomingMessage,
   response: ServerResponse,
   next?: (error?: unknown) => void,
 ) => void
 
-/** The server behind the routes, as far as they ask it. */
+/** Describes the server, as far as the routes use it. */
 export interface Backend {
   readonly options: ResolvedOptions
-  /** Whether the server was closed: it takes nobody any more. */
+  /** Whether the server was closed and accepts no more clients. */
   readonly closing: boolean
-  /** Counts what is asked for. */
+  /** Counts streams. */
   readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
-  /** Reports what clients can cause again and again. */
+  /** Reports errors that clients can cause again and again. */
   readonly faults: { report(error: Error): void }
-  /** Answers a handshake with a token; `browser` is the value of the browser cookie, where a ticket is wanted. */
+  /**
+   * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
+   * wants no ticket.
+   */
   grant(
     given: Json,
     request: IncomingMessage | undefined,
@@ -44,7 +47,10 @@ export interface Backend {
     browser?: string,
     at?: number,
   ): Promise<Granted>
-  /** Opens a stream by its token or ticket; `open` gives the way to the client, unless the client has gone. */
+  /**
+   * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has
+   * gone.
+   */
   openStream(
     token: string | undefined,
     browsers: readonly string[],
@@ -72,10 +78,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 const CLOSING = 'The server is closing'
 
-/** Seconds after which a client that was turned away for want of room may come back. */
+/** The seconds after which a client may retry when the server has no room. */
 const RETRY_AFTER = '2'
 
-/** The routes of a server, as a handler. */
+/** Creates the handler of a server's routes. */
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const closing = new Closing()
@@ -145,25 +151,25 @@ interface Exchange {
   /** The path of the routes as the client sees it. */
   base: string
   query: URLSearchParams
-  /** Whether the request is for a stream, whatever the answer is. */
+  /** Whether the request is for a stream. */
   isStream: boolean
   isHandshake: boolean
-  /** Whether this server, or the HTTP server that the request came by, was closed. */
+  /** Whether this server, or the HTTP server of the request, was closed. */
   isClosing(): boolean
-  /** Has the response ended when that HTTP server is closed; default: as a stream. */
+  /** Ends the response when its HTTP server closes; default: as a stream. */
   endOnClosing(end?: (response: ServerResponse) => void): void
-  /** Takes that back: the response ends by itself. */
+  /** Cancels `endOnClosing`, for a response that ends by itself. */
   outliveClosing(): void
 }
 
-/** Reads the JSON of a request, until its HTTP server is closed. */
+/** Reads the JSON of a request, until its HTTP server closes. */
 async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<unknown> {
   const closed = new AbortController()
   exchange.endOnClosing(() => closed.abort(new ParticleError('UNAVAILABLE', CLOSING)))
   try {
     return await exchange.bodies.json(exchange.request, fields, closed.signal)
   } finally {
-    // A response that waits behind others on its socket never says that the socket is gone.
+    // Stops watching the response. A response that waits behind others on its socket never emits `close`.
     exchange.outliveClosing()
   }
 }
@@ -171,7 +177,8 @@ async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<un
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   const at = Revocations.now()
-  // What is pipelined behind a stream is never answered: it must cost no lookup, and no memory for its body.
+  // Waits for the connection first. A request behind a stream is never answered, and must cost no lookup and
+  // no memory for its body.
   const turn = owned(response)
   if (turn) await turn
   refuseWhenClosing(exchange)
@@ -217,8 +224,8 @@ async function stream(exchange: Exchange): Promise<void> {
 }
 
 /**
- * Reads the token and the position of a request for a stream. A token that is too long for a header comes in
- * the body of a POST.
+ * Reads the token and the position of a stream's request. A token that is too long for a header comes in the
+ * body of a POST.
  */
 async function streamRequest(
   exchange: Exchange,
@@ -239,13 +246,13 @@ async function streamRequest(
   }
 }
 
-/** @throws ParticleError `INVALID_MESSAGE` where a body is no object */
+/** @throws ParticleError `INVALID_MESSAGE` when the body is not an object */
 function objectOf(body: unknown, form: string): Record<string, unknown> {
   if (isObject(body)) return body
   throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
 }
 
-/** @throws ParticleError `INVALID_MESSAGE` where a field is there and no text */
+/** @throws ParticleError `INVALID_MESSAGE` when the field is present and not a text */
 function textOf(value: unknown, sentence: string): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
@@ -253,8 +260,8 @@ function textOf(value: unknown, sentence: string): string | undefined {
 }
 
 /**
- * Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream
- * lasts.
+ * Opens the sink in a function of its own, so that its listeners keep only what they need for the stream's
+ * life.
  */
 function openSink(exchange: Exchange): Sink | undefined {
   const { server, request, response, isClosing } = exchange
@@ -263,7 +270,7 @@ function openSink(exchange: Exchange): Sink | undefined {
   const sink = beginStream(request, response, server.options.heartbeat)
   exchange.endOnClosing()
   const session = sessionOf(response)
-  // Over HTTP/2 the client is to come back by another connection, and so to another node.
+  // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.
   if (session) response.once('close', () => void (isClosing() && session.close()))
   return sink
 }
@@ -272,7 +279,10 @@ function refuseWhenClosing({ isClosing }: Exchange): void {
   if (isClosing()) throw new ParticleError('UNAVAILABLE', CLOSING)
 }
 
-/** Answers a request that failed. Of what only the application is to know, the client gets a plain sentence. */
+/**
+ * Answers a failed request. Internal errors are reported to the application, and the client gets a plain
+ * sentence.
+ */
 function fail(exchange: Exchange, error: unknown): void {
   const { server, request, response } = exchange
   const known = error instanceof ParticleError ? STATUS[error.code] : undefined
@@ -286,7 +296,7 @@ function fail(exchange: Exchange, error: unknown): void {
   }
   if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-  // The rest of the body is not worth waiting for.
+  // Closes the connection without waiting for the rest of the body.
   if ([408, 413, 503].includes(status) && !request.complete && request.httpVersionMajor === 1) {
     retire(response)
     response.once('finish', () => request.destroy())
@@ -318,7 +328,7 @@ function sendJson(exchange: Exchange, status: number, body: unknown): void {
     'Content-Length': bytes.length,
     'Cache-Control': 'private, no-store',
   })
-  // It may have waited for its rights while the user logged out.
+  // Removes hooks of session middlewares, since the user may have logged out during the request.
   if (isStream) unhook(request, response)
   response.end(bytes)
 }
