@@ -6,10 +6,10 @@ import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import type { Batch } from '../feed/batch.ts'
 import type { Feed } from '../feed/feed.ts'
-import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
+import { type Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
-import { filterEntry } from './entry-filter.ts'
+import { type FrameParts, frameOf } from './entry-frame.ts'
 import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
@@ -17,9 +17,6 @@ import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
-
-/** The bytes that the log counts for an entry without news for clients. */
-const NOTHING = 50
 
 /**
  * Keeps the filtered image of one collection for one or many connections:
@@ -57,7 +54,7 @@ export class View {
   readonly #excess = new ExcessPause()
   #generation = 0
   #closed = false
-  readonly #onError: (error: unknown) => void
+  readonly #parts: FrameParts
   readonly #onRead: ViewSpec['onRead']
 
   constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
@@ -72,7 +69,7 @@ export class View {
     this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
-    this.#onError = onError
+    this.#parts = { members: this.#members, log, onError }
     this.#onRead = spec.onRead
   }
 
@@ -83,11 +80,7 @@ export class View {
     return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /**
-   * Checks whether the log has all changes after a sequence. It has none before the source was followed.
-   *
-   * @param foreign the source's position, for a client of another process
-   */
+  /** Checks whether the log has all changes after a sequence. `foreign`: another process's source position. */
   reaches(sequence: number, foreign?: string): boolean {
     const { floor, position, adapter } = this.feed
     const own = this.#floor
@@ -119,8 +112,7 @@ export class View {
     batch.after(() => {
       if (kinds.includes('clear')) this.reload('source-changed')
       else if (kinds.includes('reload')) this.lost('source-changed')
-      else if (visible) this.#lose(this.#members.knownOf(visible), 'history-lost')
-      else this.reload('source-changed')
+      else this.#lose(visible && this.#members.knownOf(visible), visible ? 'history-lost' : 'source-changed')
     })
   }
 
@@ -220,8 +212,7 @@ export class View {
 
   /** Discards the view's data, and resets all viewers. */
   reload(reason: string): void {
-    this.#forget()
-    for (const viewer of [...this.viewers]) viewer.reset(this, reason)
+    this.#lose(undefined, reason)
   }
 
   /** Discards the view's data after changes were lost, and brings the viewers up by a difference. */
@@ -275,10 +266,7 @@ export class View {
     }
   }
 
-  /**
-   * Takes over the members of a snapshot, and applies the entries after it. Returns false when these can't be
-   * expressed as deltas.
-   */
+  /** Takes over a snapshot's members and the entries after it. Returns false if these can't be deltas. */
   #follow(snapshot: Snapshot): boolean {
     if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
     this.#members.replace(snapshot.members, snapshot.window)
@@ -324,27 +312,6 @@ export class View {
   }
 
   #show(entry: Entry, note: boolean): FrameResult | null {
-    let shown: FrameResult | null
-    try {
-      shown = this.#filterEntry(entry, note)
-    } catch (error) {
-      // Reloads the view after a malformed change. It must neither leave clients wrong nor stop other views.
-      this.#onError(error)
-      shown = MUST_RELOAD
-    }
-    if (shown) entry.frames.set(this, shown)
-    return shown
-  }
-
-  #filterEntry(entry: Entry, note: boolean): FrameResult | null {
-    const filtered = filterEntry(entry, this, this.#members, note)
-    if (filtered === MUST_RELOAD) return MUST_RELOAD
-    const { oplist, timestamp, recognized } = filtered
-    const account = (bytes: number) => this.#log.account(entry, bytes)
-    if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, account)
-    // Stores the result. A replay uses later members, and could not recognize the entry again.
-    if (recognized) entry.frames.set(this, null)
-    if (recognized) account(NOTHING)
-    return null
+    return frameOf(entry, this, this.#parts, note)
   }
 }
