@@ -6,13 +6,15 @@ import type { Start } from '../candidate.ts'
 import { noteOf, personOf } from '../event.ts'
 
 /**
- * Particle in Express: fields filtered by the manifest, a position on every delta, and its defaults but for the options that `BENCH_PARTICLE`
+ * Particle in Express: fields filtered by the manifest, a position on every delta, and its defaults but for one limit and the options that `BENCH_PARTICLE`
  * holds as JSON.
  */
 export const start: Start = async ({ people }) => {
   const collection = memory().collection('people')
   await collection.insertMany(Array.from({ length: people }, (_, id) => personOf(id)))
   const handler = particle.middleware({
+    // One scenario opens 20 clients above the default.
+    limits: { streamsPerAddress: 20_000 },
     dataSources: {
       people: {
         collection,

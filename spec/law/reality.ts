@@ -88,6 +88,8 @@ export class Reality {
 export class Track {
   /** The text of each image, in order; those that follow each other differ. */
   readonly texts: string[]
+  /** How many changes had happened when each image began to show. */
+  readonly #begins = [0]
   /** The keys of all documents that ever belonged to the view. */
   readonly ids = new Set<string>()
   readonly #root: Root
@@ -108,6 +110,14 @@ export class Track {
     return this.texts.at(-1) ?? ''
   }
 
+  /** The first state from `state` on that showed a text; infinity for none. */
+  find(text: string, state: number): number {
+    let at = this.texts.indexOf(text)
+    while (at >= 0 && (this.#begins[at + 1] ?? Number.POSITIVE_INFINITY) <= state)
+      at = this.texts.indexOf(text, at + 1)
+    return at < 0 ? Number.POSITIVE_INFINITY : Math.max(this.#begins[at] ?? 0, state)
+  }
+
   advance(): void {
     const { store, manifest, sees } = this.#root
     for (; this.#done < this.#history.length; this.#done++) {
@@ -122,7 +132,9 @@ export class Track {
         } else this.#seen.delete(key)
       }
       const text = this.#show()
-      if (text !== this.last) this.texts.push(text)
+      if (text === this.last) continue
+      this.texts.push(text)
+      this.#begins.push(this.#done + 1)
     }
   }
 

@@ -28,8 +28,8 @@ export class Witness {
   readonly #shown = new Map<string, string>()
   readonly #sights: Sight[] = []
   readonly #mentions: Mention[] = []
-  /** How far in each view's images the client has come, by root. */
-  readonly #progress = new Map<string, Map<Track, number>>()
+  /** The earliest state of the source that the client can have come to, by root. */
+  readonly #progress = new Map<string, number>()
   readonly #texts = new WeakMap<Document, string>()
   /** The last events that came, for reports. */
   readonly log: string[] = []
@@ -75,16 +75,15 @@ export class Witness {
     return this.#fault
   }
 
-  /** Whether a sight is what one of the views really showed, no earlier than where the client was in it. */
+  /**
+   * Whether a sight is what a view really showed, no earlier than where the client was. States are counted over
+   * all views: a client whose rights changed may have seen an image by either, and the earlier one counts.
+   */
   #leadsOn({ root, text, cause }: Sight, tracks: readonly Track[]): boolean {
-    const before = cause === 'payload' ? undefined : this.#progress.get(root)
-    const progress = new Map<Track, number>()
-    for (const track of tracks) {
-      const at = track.texts.indexOf(text, before?.get(track) ?? 0)
-      if (at >= 0) progress.set(track, at)
-    }
-    this.#progress.set(root, progress)
-    return progress.size > 0
+    const before = cause === 'payload' ? 0 : (this.#progress.get(root) ?? 0)
+    const state = Math.min(...tracks.map((track) => track.find(text, before)))
+    this.#progress.set(root, state === Number.POSITIVE_INFINITY ? 0 : state)
+    return state !== Number.POSITIVE_INFINITY
   }
 
   #textOf(document: Document): string {

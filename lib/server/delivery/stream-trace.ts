@@ -11,7 +11,8 @@ export class StreamTrace {
   readonly #session: string | undefined
   readonly #diagnostics: Diagnostics
   readonly #onClose: () => void
-  readonly #opened = performance.now()
+  /** The time of the opening, in whole milliseconds. V8 would keep a fraction in an object of its own. */
+  readonly #opened = Math.trunc(performance.now())
   /** The time since which the client lacks data; undefined while the client is up to date. */
   #lacking: number | undefined = this.#opened
 
@@ -40,18 +41,18 @@ export class StreamTrace {
   /** Reports an event of the wire that has a debug event. */
   sent({ event, data }: ServerEvent): void {
     if (event === 'reset') {
-      this.#lacking ??= performance.now()
+      this.#lacking ??= Math.trunc(performance.now())
       this.#diagnostics.report('stream.reset', { ...this.#fields, ...data })
     } else if (event === 'renew') this.#diagnostics.report('stream.renew', { ...this.#fields, ...data })
   }
 
   diff(root: string, reason: string): void {
-    this.#lacking ??= performance.now()
+    this.#lacking ??= Math.trunc(performance.now())
     this.#diagnostics.report('stream.diff', { ...this.#fields, root, reason })
   }
 
   slow(bytes: number): void {
-    this.#lacking ??= performance.now()
+    this.#lacking ??= Math.trunc(performance.now())
     this.#diagnostics.report('stream.slow', { ...this.#fields, bytes })
   }
 

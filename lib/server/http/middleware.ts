@@ -1,23 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type ErrorCode, ParticleError } from '../../errors.ts'
+import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
-import { addressOf, type Origin } from '../auth/address.ts'
-import type { AdmissionControl } from '../auth/admission-control.ts'
-import type { Granted } from '../auth/admitted.ts'
-import { Revocations, StaleToken } from '../auth/revocations.ts'
-import { EXCESS, excessEvent } from '../delivery/limit-events.ts'
+import { addressOf } from '../auth/address.ts'
+import { Revocations } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
-import type { ResolvedOptions } from '../options/options.ts'
+import type { Backend } from './backend.ts'
 import { BodyReader } from './body.ts'
 import { clientScript } from './client-script.ts'
-import { Closing, serverOf } from './closing.ts'
+import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
-import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf, unhook } from './response.ts'
+import { Exchange } from './exchange.ts'
+import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -27,65 +25,11 @@ export type RequestHandler = (
   next?: (error?: unknown) => void,
 ) => void
 
-/** Describes the server, as far as the routes use it. */
-export interface Backend {
-  readonly options: ResolvedOptions
-  /** Whether the server was closed and accepts no more clients. */
-  readonly closing: boolean
-  /** Counts streams. */
-  readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
-  /** Reports errors that clients can cause again and again. */
-  readonly faults: { report(error: Error): void }
-  /**
-   * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
-   * wants no ticket.
-   */
-  grant(
-    given: Json,
-    request: IncomingMessage | undefined,
-    token: string | undefined,
-    browser?: string,
-    at?: number,
-  ): Promise<Granted>
-  /**
-   * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has
-   * gone.
-   */
-  openStream(
-    token: string | undefined,
-    browsers: readonly string[],
-    request: {
-      origin: Origin
-      position: string | undefined
-      open(): Sink | undefined
-      onClose(close: () => void): void
-    },
-  ): Promise<unknown>
-}
-
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  INVALID_MESSAGE: 400,
-  UNAUTHORIZED: 401,
-  TOKEN_STALE: 401,
-  BODY_TOO_LARGE: 413,
-  UNSUPPORTED_MEDIA_TYPE: 415,
-  BODY_TOO_SLOW: 408,
-  TOO_MANY_HANDSHAKES: 429,
-  TOO_MANY_STREAMS: 429,
-  UNAVAILABLE: 503,
-  CLOSED: 503,
-}
-
-const CLOSING = 'The server is closing'
-
-/** The seconds after which a client may retry when the server has no room. */
-const RETRY_AFTER = '2'
-
 /** Creates the handler of a server's routes. */
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
-  const closing = new Closing()
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
+  const shared = { server, bodies, closing: new Closing() }
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
@@ -108,70 +52,27 @@ export function createHandler(server: Backend): RequestHandler {
       return
     }
     const base = original.endsWith(pathname) ? original.slice(0, original.length - pathname.length) : ''
-    const httpServer = serverOf(request)
-    const exchange: Exchange = {
-      server,
-      bodies,
-      request,
-      response,
-      base: `${base}${path}`,
-      query: new URLSearchParams(query),
-      isStream: route?.handle === stream,
-      isHandshake: route?.handle === handshake,
-      isClosing: () => server.closing || closing.has(httpServer),
-      endOnClosing: (end) => closing.watch(httpServer, response, end),
-      outliveClosing: () => closing.forget(response),
-    }
-    if (exchange.isClosing()) retire(response)
+    const purpose = route?.handle === stream ? 'stream' : route?.handle === handshake ? 'handshake' : 'other'
+    const exchange = new Exchange(shared, request, response, `${base}${path}`, query, purpose)
+    if (exchange.isClosing) retire(response)
     guard(response)
     if (!route) {
-      sendError(exchange, 404, 'NOT_FOUND', 'There is nothing here')
+      exchange.sendError(404, 'NOT_FOUND', 'There is nothing here')
       return
     }
     if (allowCors(request, response, server.options.allowOrigin)) return
     if (!route.methods.includes(request.method ?? '')) {
       const methods = route.methods.join(', ')
       response.setHeader('Allow', `${methods}, OPTIONS`)
-      sendError(exchange, 405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
+      exchange.sendError(405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }
     route
       .handle(exchange)
-      .catch((error: unknown) => fail(exchange, error))
-      .finally(() => bodies.release(request))
+      .catch((error: unknown) => exchange.fail(error))
+      .finally(() => exchange.releaseBody())
   }
   return handler
-}
-
-interface Exchange {
-  server: Backend
-  bodies: BodyReader
-  request: IncomingMessage
-  response: ServerResponse
-  /** The path of the routes as the client sees it. */
-  base: string
-  query: URLSearchParams
-  /** Whether the request is for a stream. */
-  isStream: boolean
-  isHandshake: boolean
-  /** Whether this server, or the HTTP server of the request, was closed. */
-  isClosing(): boolean
-  /** Ends the response when its HTTP server closes; default: as a stream. */
-  endOnClosing(end?: (response: ServerResponse) => void): void
-  /** Cancels `endOnClosing`, for a response that ends by itself. */
-  outliveClosing(): void
-}
-
-/** Reads the JSON of a request, until its HTTP server closes. */
-async function bodyOf(exchange: Exchange, fields: readonly string[]): Promise<unknown> {
-  const closed = new AbortController()
-  exchange.endOnClosing(() => closed.abort(new ParticleError('UNAVAILABLE', CLOSING)))
-  try {
-    return await exchange.bodies.json(exchange.request, fields, closed.signal)
-  } finally {
-    // Stops watching the response. A response that waits behind others on its socket never emits `close`.
-    exchange.outliveClosing()
-  }
 }
 
 async function handshake(exchange: Exchange): Promise<void> {
@@ -181,8 +82,8 @@ async function handshake(exchange: Exchange): Promise<void> {
   // no memory for its body.
   const turn = owned(response)
   if (turn) await turn
-  refuseWhenClosing(exchange)
-  const body = await bodyOf(exchange, ['identity', 'previous', 'carrier'])
+  exchange.refuseWhenClosing()
+  const body = await exchange.body(['identity', 'previous', 'carrier'])
   const {
     identity = null,
     previous,
@@ -198,7 +99,7 @@ async function handshake(exchange: Exchange): Promise<void> {
   const { session, expiresAt, live, ticket } = granted
   if (browser !== undefined)
     response.appendHeader('Set-Cookie', browserCookie(request, browser, server.options))
-  sendJson(exchange, 200, {
+  exchange.sendJson(200, {
     token: granted.token,
     session,
     stream: `${base}/stream${ticket === undefined ? '' : `?token=${ticket}`}`,
@@ -214,7 +115,7 @@ async function stream(exchange: Exchange): Promise<void> {
   const turn = owned(response)
   if (turn) await turn
   const { token, position } = await streamRequest(exchange)
-  refuseWhenClosing(exchange)
+  exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },
     position,
@@ -233,7 +134,7 @@ async function streamRequest(
   const { request, query } = exchange
   const isPost = request.method === 'POST'
   const body = isPost
-    ? objectOf(await bodyOf(exchange, ['token', 'lastEventId']), '{ token, lastEventId? }')
+    ? objectOf(await exchange.body(['token', 'lastEventId']), '{ token, lastEventId? }')
     : {}
   const last = request.headers['last-event-id']
   return {
@@ -264,73 +165,15 @@ function textOf(value: unknown, sentence: string): string | undefined {
  * life.
  */
 function openSink(exchange: Exchange): Sink | undefined {
-  const { server, request, response, isClosing } = exchange
+  const { server, request, response } = exchange
   if (response.socket === null || !isOpen(response)) return undefined
-  refuseWhenClosing(exchange)
+  exchange.refuseWhenClosing()
   const sink = beginStream(request, response, server.options.heartbeat)
   exchange.endOnClosing()
   const session = sessionOf(response)
   // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.
-  if (session) response.once('close', () => void (isClosing() && session.close()))
+  if (session) response.once('close', () => void (exchange.isClosing && session.close()))
   return sink
-}
-
-function refuseWhenClosing({ isClosing }: Exchange): void {
-  if (isClosing()) throw new ParticleError('UNAVAILABLE', CLOSING)
-}
-
-/**
- * Answers a failed request. Internal errors are reported to the application, and the client gets a plain
- * sentence.
- */
-function fail(exchange: Exchange, error: unknown): void {
-  const { server, request, response } = exchange
-  const known = error instanceof ParticleError ? STATUS[error.code] : undefined
-  const status = known ?? 503
-  reportRefused(exchange, status, error)
-  if (known === undefined) server.faults.report(error instanceof Error ? error : new Error(String(error)))
-  if (response.writableEnded) return
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
-  if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-  // Closes the connection without waiting for the rest of the body.
-  if ([408, 413, 503].includes(status) && !request.complete && request.httpVersionMajor === 1) {
-    retire(response)
-    response.once('finish', () => request.destroy())
-  }
-  if (known !== undefined) {
-    const { code, message } = error as ParticleError
-    const token = error instanceof StaleToken ? error.token : undefined
-    sendJson(exchange, status, { error: { code, message, token } })
-  } else if (excessEvent(error)) sendError(exchange, status, 'LIMIT_EXCEEDED', EXCESS)
-  else sendError(exchange, status, 'UNAVAILABLE', 'Something went wrong; try again later')
-}
-
-function reportRefused({ server, isStream, isHandshake }: Exchange, status: number, error: unknown): void {
-  if (!isStream && !isHandshake) return
-  const code = error instanceof ParticleError ? error.code : 'UNAVAILABLE'
-  server.options.diagnostics.report(isStream ? 'stream.refused' : 'handshake.refused', { status, code })
-}
-
-function sendError(exchange: Exchange, status: number, code: ErrorCode, message: string): void {
-  sendJson(exchange, status, { error: { code, message } })
-}
-
-function sendJson(exchange: Exchange, status: number, body: unknown): void {
-  const { request, response, isClosing, isStream } = exchange
-  if (isClosing()) retire(response)
-  const bytes = Buffer.from(JSON.stringify(body))
-  response.writeHead(status, {
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': bytes.length,
-    'Cache-Control': 'private, no-store',
-  })
-  // Removes hooks of session middlewares, since the user may have logged out during the request.
-  if (isStream) unhook(request, response)
-  response.end(bytes)
 }
 
 function bearer(request: IncomingMessage): string | undefined {

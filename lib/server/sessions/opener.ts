@@ -3,12 +3,11 @@ import type { Admissions } from '../auth/admission.ts'
 import type { Admission, Admitted } from '../auth/admitted.ts'
 import { Connection } from '../delivery/connection.ts'
 import type { ConnectionHost } from '../delivery/connection-host.ts'
-import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
+import { type ResumeContext, resumeFrom } from '../delivery/resume.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { StreamTrace } from '../delivery/stream-trace.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
-import type { RelationResolver } from '../relations/relations.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
@@ -55,69 +54,77 @@ export class Opener {
     this.#parts = parts
   }
 
-  /** Opens a stream. Returns the function that closes it; undefined when the client has gone. */
-  open(
-    { admission, renewed, asks = false }: Admitted,
-    { origin, position, open, onClose }: StreamRequest,
-  ): (() => void) | undefined {
-    const {
-      admissions,
-      dependencies,
-      host,
-      streams,
-      views: all,
-      context,
-      diagnostics,
-      retry,
-      identities,
-      streamMs,
-      onLeft,
-    } = this.#parts
-    const { address, request } = origin ?? {}
-    const key = identities.admit(admission, request)
-    const identity = admission?.identity ?? {}
-    const related = dependencies.related(identity)
-    const views = this.#orLeave(related, [], () => all.forStream(identity, related, address))
-    const sink = this.#orLeave(related, views, () => open(admission))
+  /**
+   * Opens a stream. Returns the function that closes the stream; undefined when the client has gone. Creates
+   * the functions that live as long as the stream in methods of their own. A closure keeps all variables that
+   * any closure of its function uses, and so would keep the request.
+   */
+  open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
+    const { admission } = admitted
+    const { origin, position, onClose } = request
+    const key = this.#parts.identities.admit(admission, origin?.request)
+    const related = this.#parts.dependencies.related(admission?.identity ?? {})
+    const views: View[] = []
+    let sink: Sink | undefined
+    try {
+      views.push(...this.#parts.views.forStream(admission?.identity ?? {}, related, origin?.address))
+      sink = request.open(admission)
+    } finally {
+      if (!sink) {
+        related?.close()
+        for (const view of views) this.#parts.views.left(view)
+      }
+    }
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
+    const stream = this.#create(admitted, sink, views, fingerprints, position !== undefined)
+    stream.related = related
+    stream.origin = origin
+    stream.key = key
+    stream.endsAt = origin && endOfLife(this.#parts.streamMs)
+    const close = closeOf(stream.connection)
+    onClose?.(close)
+    this.#start(stream, fingerprints, position)
+    return close
+  }
+
+  #create(
+    { admission, renewed, asks = false }: Admitted,
+    sink: Sink,
+    views: readonly View[],
+    fingerprints: Record<string, string>,
+    presented: boolean,
+  ): Stream {
+    const { host, diagnostics, streams, onLeft } = this.#parts
     const trace = new StreamTrace(diagnostics, admission?.session, () => {
       streams.delete(stream)
       onLeft(stream)
     })
+    trace.open(
+      views.map(({ root }) => root),
+      presented,
+    )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const endsAt = origin && endOfLife(streamMs)
-    const stream: Stream = { connection, admission, renewed, related, asks, origin, key, endsAt }
+    const stream: Stream = { connection, admission, renewed, asks }
+    return stream
+  }
+
+  #start(stream: Stream, fingerprints: Record<string, string>, position: string | undefined): void {
+    const { admissions, streams, context, retry } = this.#parts
+    const { connection, admission, related } = stream
     // Grants the present views, since the relations may have changed after the token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }
-    trace.open(
-      views.map(({ root }) => root),
-      position !== undefined,
-    )
     streams.add(stream)
-    onClose?.(() => connection.close())
     connection.push(retry)
-    const begin = (plan: ResumePlan) => streams.begin(stream, plan)
-    const plan = resumeFrom(position, views, admission, { admissions, ...context })
-    if (plan instanceof Promise) void plan.then(begin)
-    else begin(plan)
-    return () => connection.close()
+    const plan = resumeFrom(position, connection.views, admission, { admissions, ...context })
+    if (plan instanceof Promise) void plan.then((planned) => streams.begin(stream, planned))
+    else streams.begin(stream, plan)
   }
+}
 
-  /** Runs `take`. Releases the relations and views of the stream when that fails. */
-  #orLeave<T>(related: RelationResolver | undefined, views: readonly View[], take: () => T): T {
-    let taken: T | undefined
-    try {
-      taken = take()
-      return taken
-    } finally {
-      if (!taken) {
-        related?.close()
-        for (const view of views) this.#parts.views.left(view)
-      }
-    }
-  }
+function closeOf(connection: Connection): () => void {
+  return () => connection.close()
 }

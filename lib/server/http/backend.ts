@@ -1,0 +1,43 @@
+import type { IncomingMessage } from 'node:http'
+import type { Json } from '../../model/document.ts'
+import type { Origin } from '../auth/address.ts'
+import type { AdmissionControl } from '../auth/admission-control.ts'
+import type { Granted } from '../auth/admitted.ts'
+import type { Sink } from '../delivery/sink.ts'
+import type { ResolvedOptions } from '../options/options.ts'
+
+/** Describes the server, as far as the routes use it. */
+export interface Backend {
+  readonly options: ResolvedOptions
+  /** Whether the server was closed and accepts no more clients. */
+  readonly closing: boolean
+  /** Counts streams. */
+  readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
+  /** Reports errors that clients can cause again and again. */
+  readonly faults: { report(error: Error): void }
+  /**
+   * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
+   * wants no ticket.
+   */
+  grant(
+    given: Json,
+    request: IncomingMessage | undefined,
+    token: string | undefined,
+    browser?: string,
+    at?: number,
+  ): Promise<Granted>
+  /**
+   * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has
+   * gone.
+   */
+  openStream(
+    token: string | undefined,
+    browsers: readonly string[],
+    request: {
+      origin: Origin
+      position: string | undefined
+      open(): Sink | undefined
+      onClose(close: () => void): void
+    },
+  ): Promise<unknown>
+}
