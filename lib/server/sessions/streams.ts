@@ -65,7 +65,7 @@ export class Streams {
     this.#watch(stream)
   }
 
-  /** Starts a stream. Sends a newer token if the rights changed after the stream was opened. */
+  /** Starts a stream. Sends its newer token if the rights changed after the opening. */
   begin(stream: Stream, start: ResumePlan): void {
     stream.begun = true
     stream.connection.start(start)
@@ -96,9 +96,7 @@ export class Streams {
   }
 
   /**
-   * Moves the open streams of a session to the admission of a new handshake.
-   *
-   * @returns the admission that the streams continue under; undefined when no stream of the session does here
+   * Moves a session's open streams to a new handshake's admission. Returns the result, if a stream continues.
    */
   present(admission: Admission): Admission | undefined {
     const found = this.#bySession.of(admission.session).map((stream) => this.#present(stream, admission))
@@ -138,9 +136,7 @@ export class Streams {
     for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
   }
 
-  /**
-   * Sends pings, ends streams after their life, and renews the tokens that end within `soon` milliseconds.
-   */
+  /** Sends pings, ends streams after their life, and renews tokens that end within `soon` milliseconds. */
   beat(soon: number): void {
     const now = Date.now()
     const due: Stream[] = []
@@ -238,8 +234,8 @@ export class Streams {
   }
 
   /**
-   * Looks up the identity after each change of the documents that it depends on. Does so at once when they
-   * changed after the last lookup.
+   * Looks up the identity after each change of its dependencies, and at once if they changed after its
+   * lookup.
    */
   #watch(stream: Stream): void {
     const { admission, watching } = stream
@@ -252,11 +248,7 @@ export class Streams {
     if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
   }
 
-  /**
-   * Moves a stream to another admission, with its views, relations and dependencies.
-   *
-   * @returns false when the stream ended, because its identity has too many streams
-   */
+  /** Moves a stream to another admission. Returns false when the new identity has too many streams. */
   #grant(stream: Stream, next: Admission): boolean {
     if (!this.identities.move(stream, next)) return false
     const related = this.#following?.related(next.identity)
@@ -283,8 +275,8 @@ export class Streams {
   }
 
   /**
-   * Renews the rights of a stream. Ends the stream when the lookup refuses. When the lookup fails or is slow,
-   * the stream ends if it `must` know.
+   * Renews the rights of a stream, or ends the stream when the lookup refuses. A stream that `must` know its
+   * rights also ends when the lookup fails or is slow.
    */
   async #renew(stream: Stream, must: boolean): Promise<void> {
     if (must) stream.mustRenew = true
