@@ -6,6 +6,7 @@ import type { EventName, ServerEvent } from './messages.ts'
 /** Lists the required fields of each event. */
 const FIELDS: Record<EventName, string> = {
   manifest: 'protocol timestamp resumed sources',
+  watching: 'watch sources',
   payload: 'root timestamp data part last',
   delta: 'root timestamp oplist',
   ready: 'timestamp',
@@ -58,6 +59,7 @@ function parse(name: string, data: string): Record<string, unknown> {
 function fits(field: string, value: unknown): boolean {
   if (field === 'root') return typeof value === 'string' && !isRefusedName(value)
   if (field === 'data') return Array.isArray(value) && value.every(isObject)
+  if (field === 'watch') return Array.isArray(value) && value.every(isWatchEntry)
   if (field === 'oplist') return Array.isArray(value) && value.every(isOperation)
   if (field !== 'sources') return typeof value === (KINDS[field] ?? 'string')
   return (
@@ -66,6 +68,10 @@ function fits(field: string, value: unknown): boolean {
       ([root, fields]) => !isRefusedName(root) && (fields === true || isObject(fields)),
     )
   )
+}
+
+function isWatchEntry(entry: unknown): boolean {
+  return isObject(entry) ? fits('root', entry.root) && Number.isInteger(entry.limit) : fits('root', entry)
 }
 
 function isOperation(op: unknown): boolean {

@@ -1,4 +1,5 @@
-import { Client, type Internals } from '../../lib/client/client.ts'
+import { Client } from '../../lib/client/client.ts'
+import type { Internals } from '../../lib/client/internals.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
 import type { Clock } from '../../lib/client/transport.ts'
 
