@@ -23,6 +23,7 @@
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
  *   new handshake.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  * of
  *   a stream that goes on as such an identity).
@@ -53,6 +54,7 @@ export type ErrorCode =
   | 'TOKEN_STALE'
   | 'TOKEN_EXPIRED'
   | 'TOO_MANY_HANDSHAKES'
+  | 'TOO_MANY_REQUESTS'
   | 'TOO_MANY_STREAMS'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'
