@@ -26,6 +26,7 @@
  *   with parameters has the root's name.
  * - `FORBIDDEN`: the client may not watch this root.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  * of
  *   a stream that goes on as such an identity).
@@ -58,6 +59,7 @@ export type ErrorCode =
   | 'INVALID_PARAMS'
   | 'FORBIDDEN'
   | 'TOO_MANY_HANDSHAKES'
+  | 'TOO_MANY_REQUESTS'
   | 'TOO_MANY_STREAMS'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'
