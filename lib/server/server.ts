@@ -6,7 +6,7 @@ import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
-import type { Admitted, Granted } from './auth/admitted.ts'
+import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import { BroadcastGroups } from './delivery/broadcast-group.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
@@ -28,6 +28,7 @@ import { LiveQueries } from './relations/live-query.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
+import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
@@ -58,6 +59,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #handshakes: Handshakes
+  readonly #requests: SessionRequests
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
@@ -102,6 +104,7 @@ export class Server<Identity = AnyIdentity> {
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
+    this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control)
     this.#upkeep = new Upkeep({
       interval: this.options.heartbeat,
       rest: replay.ms + 1,
@@ -198,6 +201,11 @@ export class Server<Identity = AnyIdentity> {
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
   grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
     return this.#handshakes.grant(...handshake)
+  }
+
+  /** @internal Reports a position to the session's streams here: see {@link SessionRequests.run}. */
+  reached(credentials: Credentials, _position: string): Promise<boolean> {
+    return this.#requests.run(credentials, () => {})
   }
 
   /**

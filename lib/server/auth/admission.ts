@@ -10,7 +10,7 @@ import { PositionSeal } from '../tokens/position-seal.ts'
 import { Tickets } from '../tokens/ticket.ts'
 import { type Claims, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
-import type { Admission, Admitted } from './admitted.ts'
+import type { Admission, Admitted, Credentials } from './admitted.ts'
 import { carried } from './carried.ts'
 import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
@@ -148,15 +148,30 @@ export class Admissions {
       await this.#following?.settle({}, null)
       return open({ renewed: false })
     }
-    const claims = Tickets.is(token)
-      ? await this.#tickets.redeem(token, browsers)
-      : await this.#seal.open(token)
+    const claims = await this.#open(token, browsers)
     // Dates the token at most to the present. Another node's clock may be ahead, and later lookups here must
     // count as newer than the token.
     const now = Revocations.now()
     if (claims.at > now + CLOCK_MARGIN_MS) this.#warnings.error('clocks', CLOCKS)
     const at = Math.min(claims.at, now)
     return this.open({ ...claims, at }, this.readsRequest, open)
+  }
+
+  /**
+   * Proves the session of a request about an open stream. Undefined without a token: a stream that needed no
+   * token has no session.
+   * @throws ParticleError `UNAUTHORIZED` when the token is not valid or revoked
+   */
+  async sessionOf({ token, browsers }: Credentials): Promise<string | undefined> {
+    if (token === undefined) return undefined
+    const claims = await this.#open(token, browsers)
+    this.#refuseRevoked(claims)
+    return claims.session
+  }
+
+  /** Opens a token or a ticket. */
+  #open(token: string, browsers: readonly string[]): Promise<Admission> {
+    return Tickets.is(token) ? this.#tickets.redeem(token, browsers) : this.#seal.open(token)
   }
 
   /**

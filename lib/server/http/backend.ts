@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Json } from '../../model/document.ts'
 import type { Origin } from '../auth/address.ts'
 import type { AdmissionControl } from '../auth/admission-control.ts'
-import type { Granted } from '../auth/admitted.ts'
+import type { Credentials, Granted } from '../auth/admitted.ts'
 import type { Sink } from '../delivery/sink.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
@@ -40,4 +40,6 @@ export interface Backend {
       onClose(close: () => void): void
     },
   ): Promise<unknown>
+  /** Reports a position to the session's streams here once it is reached; resolves to whether there are any. */
+  reached(credentials: Credentials, position: string): Promise<boolean>
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
 import { addressOf } from '../auth/address.ts'
 import { Revocations } from '../auth/revocations.ts'
@@ -15,7 +14,9 @@ import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
+import { objectOf, textOf, tokenOf } from './fields.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
+import { reached } from './session-routes.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -33,6 +34,7 @@ export function createHandler(server: Backend): RequestHandler {
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
+    [`${path}/reached`]: { methods: ['POST'], handle: reached },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
@@ -138,26 +140,13 @@ async function streamRequest(
     : {}
   const last = request.headers['last-event-id']
   return {
-    token: textOf(body.token, 'token must be a text') ?? bearer(request) ?? query.get('token') ?? undefined,
+    token: tokenOf(request, query, body),
     position:
       textOf(body.lastEventId, 'lastEventId must be a text') ||
       (typeof last === 'string' && last) ||
       query.get('lastEventId') ||
       undefined,
   }
-}
-
-/** @throws ParticleError `INVALID_MESSAGE` when the body is not an object */
-function objectOf(body: unknown, form: string): Record<string, unknown> {
-  if (isObject(body)) return body
-  throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
-}
-
-/** @throws ParticleError `INVALID_MESSAGE` when the field is present and not a text */
-function textOf(value: unknown, sentence: string): string | undefined {
-  if (value === undefined || value === null) return undefined
-  if (typeof value === 'string') return value
-  throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
 /**
@@ -174,8 +163,4 @@ function openSink(exchange: Exchange): Sink | undefined {
   // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.
   if (session) response.once('close', () => void (exchange.isClosing && session.close()))
   return sink
-}
-
-function bearer(request: IncomingMessage): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
 }

@@ -92,7 +92,12 @@ export class Streams {
 
   /** Checks whether a stream of the session is open here. */
   has(session: string): boolean {
-    return this.#bySession.of(session).length > 0
+    return this.of(session).length > 0
+  }
+
+  /** Lists the session's open streams here. */
+  of(session: string): Stream[] {
+    return this.#bySession.of(session)
   }
 
   /**

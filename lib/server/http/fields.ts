@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http'
+import { ParticleError } from '../../errors.ts'
+import { isObject } from '../../model/json.ts'
+
+/** Checks that a body is an object. @throws ParticleError `INVALID_MESSAGE` for another body */
+export function objectOf(body: unknown, form: string): Record<string, unknown> {
+  if (isObject(body)) return body
+  throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
+}
+
+/** Checks that an optional field is a text. @throws ParticleError `INVALID_MESSAGE` for another field */
+export function textOf(value: unknown, sentence: string): string | undefined {
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string') return value
+  throw new ParticleError('INVALID_MESSAGE', sentence)
+}
+
+/** Finds the token of a request: in the body, the header, or the address (a ticket, with its cookie). */
+export function tokenOf(
+  request: IncomingMessage,
+  query: URLSearchParams,
+  body: Record<string, unknown>,
+): string | undefined {
+  return textOf(body.token, 'token must be a text') ?? bearer(request) ?? query.get('token') ?? undefined
+}
+
+function bearer(request: IncomingMessage): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+}

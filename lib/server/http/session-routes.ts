@@ -1,0 +1,40 @@
+import { ParticleError } from '../../errors.ts'
+import { addressOf } from '../auth/address.ts'
+import type { Credentials } from '../auth/admitted.ts'
+import { browserValues } from './cookie.ts'
+import type { Exchange } from './exchange.ts'
+import { objectOf, textOf, tokenOf } from './fields.ts'
+import { owned } from './response.ts'
+
+/** Answers `POST {path}/reached`: the session's open streams on this node report the position once reached. */
+export async function reached(exchange: Exchange): Promise<void> {
+  const { body, credentials } = await sessionRequest(exchange, ['token', 'position'], '{ token?, position }')
+  const position = textOf(body.position, 'position must be a text')
+  if (position === undefined)
+    throw new ParticleError('INVALID_MESSAGE', 'position is missing: send the text of server.position(root)')
+  exchange.sendJson(200, { live: await exchange.server.reached(credentials, position) })
+}
+
+/**
+ * Reads a request of a client about its open stream. The token proves the session, as for a stream: by a
+ * header, by the body, or by a ticket in the address with its cookie.
+ */
+async function sessionRequest(
+  exchange: Exchange,
+  fields: readonly string[],
+  form: string,
+): Promise<{ body: Record<string, unknown>; credentials: Credentials }> {
+  const { request, response } = exchange
+  const turn = owned(response)
+  if (turn) await turn
+  exchange.refuseWhenClosing()
+  const body = objectOf(await exchange.body(fields), form)
+  return {
+    body,
+    credentials: {
+      token: tokenOf(request, exchange.query, body),
+      browsers: browserValues(request),
+      address: addressOf(request),
+    },
+  }
+}

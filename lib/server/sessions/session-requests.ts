@@ -1,0 +1,36 @@
+import type { Admissions } from '../auth/admission.ts'
+import type { AdmissionControl } from '../auth/admission-control.ts'
+import type { Credentials } from '../auth/admitted.ts'
+import type { Stream } from './stream.ts'
+import type { Streams } from './streams.ts'
+
+/** Answers requests of clients about their open streams. */
+export class SessionRequests {
+  readonly #admissions: Admissions
+  readonly #streams: Streams
+  readonly #control: AdmissionControl
+
+  constructor(admissions: Admissions, streams: Streams, control: AdmissionControl) {
+    this.#admissions = admissions
+    this.#streams = streams
+    this.#control = control
+  }
+
+  /**
+   * Calls `act` for each open stream of the request's session on this node. There are several where a client
+   * came back before the server knew that its last connection was dead.
+   * @returns whether there is such a stream; otherwise another node may have it
+   * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
+   */
+  async run(credentials: Credentials, act: (stream: Stream) => void): Promise<boolean> {
+    const answered = this.#control.request(credentials.address)
+    try {
+      const session = await this.#admissions.sessionOf(credentials)
+      const streams = session === undefined ? [] : this.#streams.of(session)
+      for (const stream of streams) act(stream)
+      return streams.length > 0
+    } finally {
+      answered()
+    }
+  }
+}
