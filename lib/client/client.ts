@@ -1,6 +1,13 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
-import type { DataOf, ModelOf, PartialModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
+import type {
+  DataOf,
+  ModelOf,
+  PartialModelOf,
+  WatchDocument,
+  WatchesOf,
+  WatchParams,
+} from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import type { Internals } from './internals.ts'

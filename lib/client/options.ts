@@ -103,7 +103,7 @@ export function checkOptions(options: ClientOptions<never>): void {
     }
   }
   const { onRegister, url, EventSource, fetch, notify, linger } = options
-  if (linger !== undefined && !(linger >= 0))
+  if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
     invalid('The option linger must be a number of milliseconds that is not negative.')
   if (notify !== undefined && !NOTIFY.includes(notify)) {
     invalid(`The option notify must be one of ${NOTIFY.map((name) => `"${name}"`).join(', ')}.`)
