@@ -17,8 +17,11 @@ export interface ConnectionHost {
   readonly maxBufferedBytes: number
   /** Formats the present point. */
   point(): string
-  /** Reports that the connection no longer uses a view. */
-  left(view: View): void
+  /**
+   * Reports that the connection no longer uses a view. With `forGood`, nobody comes back to the view by a
+   * position.
+   */
+  left(view: View, forGood?: boolean): void
   onError(error: unknown, root: string): void
 }
 
@@ -34,6 +37,10 @@ export interface Root {
   state: RootState
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
+  /** Whether the client watches the root since its last position, and was never `ready` with it. */
+  joining?: boolean
+  /** Whether the client no longer watches the root. */
+  isGone?: boolean
 }
 
 /**
@@ -41,6 +48,18 @@ export interface Root {
  */
 export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
   return roots.find(({ view }) => view.root === root)
+}
+
+/** Returns the roots that none of the views has, and the views that none of the roots has. */
+export function setChanges(
+  roots: readonly Root[],
+  views: readonly View[],
+): { removed: readonly Root[]; added: readonly View[] } {
+  const names = new Set(views.map(({ root }) => root))
+  return {
+    removed: roots.filter(({ view }) => !names.has(view.root)),
+    added: views.filter((view) => !rootOf(roots, view)),
+  }
 }
 
 /** Returns the roots whose view changes, with their new views. */
