@@ -12,6 +12,7 @@ import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
+import { type DataEvent, Moments } from './moments.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
@@ -58,6 +59,7 @@ export class Client<T = Model> {
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #moments = new Moments()
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
@@ -243,7 +245,8 @@ export class Client<T = Model> {
     const store = this.#store
     switch (event.event) {
       case 'manifest': {
-        const { sources, resumed } = event.data
+        const { sources, resumed, together } = event.data
+        this.#moments.begin(together)
         const unheld = this.#watches.begin(event.data)
         this.#removed(store.begin(sources, resumed), event)
         for (const root of unheld) store.reset(root)
@@ -251,22 +254,24 @@ export class Client<T = Model> {
         break
       }
       case 'watching': {
-        const sources = this.#watches.change(event.data, store.manifest)
+        const { sources, together = [] } = event.data
+        this.#moments.regroup(together)
+        this.#watches.change(event.data)
         this.#removed(store.change(sources), event)
         this.#subscriptions.expect(sources)
         break
       }
       case 'reset':
+        this.#moments.reset(event.data.root)
         this.#watches.reset(event.data.root)
         store.reset(event.data.root)
         break
       case 'payload':
-        if (store.payload(event.data)) this.#updated(event)
-        break
       case 'delta':
-        if (store.delta(event.data)) this.#updated(event)
+        this.#show(this.#moments.take(event))
         break
       default:
+        this.#show(this.#moments.end())
         if (store.settle()) this.#notifier.add(this.#notify, event)
         this.#watches.complete(Object.keys(store.manifest ?? {}))
     }
@@ -274,7 +279,21 @@ export class Client<T = Model> {
     return !store.incomplete
   }
 
-  #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
+  /** Applies the events of a moment, then notifies the listeners of all of them. */
+  #show(events: readonly DataEvent[]): void {
+    const store = this.#store
+    const shown: DataEvent[] = []
+    try {
+      for (const event of events) {
+        const isShown = event.event === 'payload' ? store.payload(event.data) : store.delta(event.data)
+        if (isShown) shown.push(event)
+      }
+    } finally {
+      for (const event of shown) this.#updated(event)
+    }
+  }
+
+  #updated(event: DataEvent): void {
     this.#lastUpdated = new Date(event.data.timestamp)
     this.#subscriptions.notify(event.data.root, event)
     this.#notifier.add(this.#notify, event)

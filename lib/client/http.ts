@@ -6,6 +6,7 @@ import { openEventStream } from './event-stream.ts'
 import {
   type Clock,
   type Failure,
+  type SessionAnswer,
   type Sink,
   type StreamStart,
   type Transport,
@@ -139,13 +140,13 @@ export class HttpTransport implements Transport {
     )
   }
 
-  async post(route: string, body: object, signal: AbortSignal): Promise<boolean> {
+  async post(route: string, body: object, signal: AbortSignal): Promise<SessionAnswer> {
     const address = routeOf(this.#options.url, route)
     const token = this.#token
     const response = await this.#post(address, JSON.stringify({ ...body, token }), signal)
     if (response.ok) {
-      const { live } = Object(await response.json().catch(() => {}))
-      if (typeof live === 'boolean') return live
+      const answer = await response.json().catch(() => {})
+      if (typeof answer?.live === 'boolean') return answer
     }
     const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
     if (failed.token && token === this.#token) this.#token = failed.token

@@ -1,5 +1,5 @@
 import type { WatchEntry } from '../protocol/watched-root.ts'
-import type { Sink, StreamStart, Transport } from './transport.ts'
+import type { SessionAnswer, Sink, StreamStart, Transport } from './transport.ts'
 
 /** Receives one event: its name, its data (never changed by the client) and the position after the event. */
 export type Receiver = (name: string, data: object, id?: string) => void
@@ -55,8 +55,8 @@ export class RegisterTransport implements Transport {
     }
   }
 
-  async post(): Promise<boolean> {
-    return false
+  async post(): Promise<SessionAnswer> {
+    return { live: false }
   }
 
   renew(): void {}

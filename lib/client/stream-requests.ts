@@ -62,8 +62,10 @@ export class StreamRequests {
     const undo = watched.ask(change)
     let isLive = false
     try {
-      isLive = await withTimeout(clock, signal, (end) => transport.post('watch', change, end))
-      return isLive
+      const { live, watch } = await withTimeout(clock, signal, (end) => transport.post('watch', change, end))
+      isLive = live
+      if (live && watch && !signal.aborted) watched.grant(watch)
+      return live
     } finally {
       if (!isLive && !signal.aborted) undo()
     }

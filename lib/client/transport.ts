@@ -64,6 +64,14 @@ export function watchFields({ watch, held }: StreamStart): Pick<Partial<StreamSt
   return watch.length > 0 ? { watch } : {}
 }
 
+/** Describes the answer to a request about the open stream. */
+export interface SessionAnswer {
+  /** Whether the node that answered holds the stream. */
+  live: boolean
+  /** The roots that the client watches now, with the limits that the server has granted. */
+  watch?: readonly WatchEntry[]
+}
+
 /** Connects a client with a server. */
 export interface Transport {
   /** The interval of the server's signs of life, in milliseconds; `undefined` without such signs. */
@@ -81,9 +89,9 @@ export interface Transport {
   /**
    * Posts a request about the open stream to a route. Rejects with a {@link Failure} or an error.
    *
-   * @returns whether the node that answered holds the stream
+   * @returns the node's answer
    */
-  post(route: 'watch', body: object, signal: AbortSignal): Promise<boolean>
+  post(route: 'watch', body: object, signal: AbortSignal): Promise<SessionAnswer>
   /** Replaces the token by a new token of the server. */
   renew(token: string, expiresAt: string): void
 }

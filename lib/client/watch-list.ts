@@ -22,12 +22,26 @@ export class WatchList {
   readonly wanted: Limits = new Map()
   #asked: Limits = new Map()
   #present: Limits = new Map()
+  /** The roots that the stream had at its last `ready`. Positions are for these roots. */
+  #complete: Limits = new Map()
   #held: Limits = new Map()
+  /** The limits that the server has granted, which a source's `maxLimit` bounds. */
+  #granted: Limits = new Map()
+  readonly #onGrant: () => void
 
-  /** Returns what a new stream is asked for. */
+  /** @param onGrant is called after the server has answered a change */
+  constructor(onGrant: () => void) {
+    this.#onGrant = onGrant
+  }
+
+  /**
+   * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its position
+   * was given for them. They are asked for later, because a new stream would continue them.
+   */
   start(position: string): StreamStart {
-    this.#asked = new Map(this.wanted)
-    const watch = entriesOf(this.wanted)
+    const isGone = (root: string) => this.#held.has(root) && !this.#present.has(root)
+    this.#asked = new Map([...this.wanted].filter(([root]) => position === '' || !isGone(root)))
+    const watch = entriesOf(this.#asked)
     const held = entriesOf(this.#held)
     const differs = position !== '' && JSON.stringify(held) !== JSON.stringify(watch)
     return { position, watch, held: differs ? held : undefined }
@@ -45,7 +59,10 @@ export class WatchList {
     const asked = this.#asked
     const added = limitsOf(add)
     for (const root of remove) asked.delete(root)
-    for (const [root, limit] of added) asked.set(root, limit)
+    for (const [root, limit] of added) {
+      asked.set(root, limit)
+      this.#granted.delete(root)
+    }
     return () => {
       for (const root of [...remove, ...added.keys()]) asked.set(root, UNKNOWN)
     }
@@ -70,14 +87,32 @@ export class WatchList {
     this.#present = limitsOf(watch)
   }
 
-  /** Checks whether the stream has a root with at least this limit. */
-  has(root: string, limit: number): boolean {
-    return (this.#present.get(root) ?? -1) >= limit
+  /** Checks whether the stream has a root. */
+  has(root: string): boolean {
+    return this.#present.has(root)
   }
 
-  /** Notes that the client has a position for the stream's roots. */
+  /** Checks whether a root is complete up to a limit, or up to the smaller limit that the server has granted. */
+  isGrown(root: string, limit: number): boolean {
+    const complete = this.#complete.get(root)
+    const isAsked = this.#asked.get(root) === this.wanted.get(root)
+    return isAsked && complete !== undefined && complete >= Math.min(limit, this.#granted.get(root) ?? limit)
+  }
+
+  /** Notes the roots that the server has granted, with their limits. */
+  grant(watch: readonly WatchEntry[]): void {
+    this.#granted = limitsOf(watch)
+    this.#onGrant()
+  }
+
+  /** Notes that the documents of all roots are complete. */
+  complete(): void {
+    this.#complete = this.#present
+  }
+
+  /** Notes that the client has a position. */
   hold(): void {
-    this.#held = this.#present
+    this.#held = this.#complete
   }
 }
 

@@ -179,7 +179,7 @@ export class Watch<D = Document> {
   /** @internal Answers the promises of `more` whose documents have arrived. */
   grown(list: WatchList): void {
     for (const [limit, waiters] of this.#growing) {
-      if (!list.has(this.root, limit)) continue
+      if (!list.isGrown(this.root, limit)) continue
       this.#growing.delete(limit)
       this.#root.options.notifier.flush()
       waiters.answer()

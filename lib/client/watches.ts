@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { describeGiven } from '../model/given.ts'
 import { isObject } from '../model/json.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { isWatchedRoot, watchedRoot } from '../protocol/watched-root.ts'
+import { watchedRoot } from '../protocol/watched-root.ts'
 import type { Notifier, Target } from './notifier.ts'
 import type { Status } from './state.ts'
 import type { Store } from './store.ts'
@@ -39,7 +39,7 @@ export interface WatchesOptions {
 
 /** Holds the roots that the page watches, counted by their watches. */
 export class Watches {
-  readonly list = new WatchList()
+  readonly list = new WatchList(() => this.#grown())
   readonly #options: WatchesOptions
   readonly #roots = new Map<string, Root>()
   /** The roots whose documents are complete and current. */
@@ -77,13 +77,10 @@ export class Watches {
     return resumed ? unheld : []
   }
 
-  /** Notes a change of the open stream's roots. Returns the fields of all roots. */
-  change<M>({ watch, sources }: EventData['watching'], manifest: Record<string, M> = {}): Record<string, M> {
+  /** Notes a change of the open stream's roots. */
+  change({ watch, sources }: EventData['watching']): void {
     this.list.watching(watch)
-    const given = { ...manifest, ...(sources as Record<string, M>) }
-    const has = (root: string) => !isWatchedRoot(root) || this.list.has(root, 0)
-    this.#keepCurrent(has)
-    return Object.fromEntries(Object.entries(given).filter(([root]) => has(root)))
+    this.#keepCurrent((root) => Object.hasOwn(sources, root))
   }
 
   /** Notes that a root is loaded again. */
@@ -101,7 +98,8 @@ export class Watches {
   /** Notes that all roots of the stream are complete. */
   complete(roots: Iterable<string>): void {
     for (const root of roots) this.#current.add(root)
-    for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
+    this.list.complete()
+    this.#grown()
   }
 
   /** Notifies the listeners of the roots whose status has changed, with the event that changed it. */
@@ -118,7 +116,7 @@ export class Watches {
   fail(name: string, error: ParticleError): void {
     const root = this.#roots.get(name)
     // An error of a root that the stream has, such as a failed source, refuses nothing.
-    const isMissing = !this.list.has(name, 0)
+    const isMissing = !this.list.has(name)
     if (!root || !(isMissing || error.code === 'FORBIDDEN')) return
     this.list.forget(name)
     const kept = this.#kept()
@@ -163,6 +161,10 @@ export class Watches {
       this.#scheduled = false
       this.#options.request()
     })
+  }
+
+  #grown(): void {
+    for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
   }
 
   #keepCurrent(isCurrent: (root: string) => boolean): void {

@@ -4,6 +4,7 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
+import type { WatchEntry } from '../protocol/watched-root.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
 import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
@@ -30,6 +31,7 @@ import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
+import { type Refusal, Watches } from './sessions/watches.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
@@ -100,7 +102,14 @@ export class Server<Identity = AnyIdentity> {
     this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
     const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
-    this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
+    this.#streams = new Streams(
+      this.#admissions,
+      this.#views,
+      new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
+      this.#identities,
+      renewal,
+      this.#following,
+    )
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
@@ -201,6 +210,19 @@ export class Server<Identity = AnyIdentity> {
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
   grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
     return this.#handshakes.grant(...handshake)
+  }
+
+  /** @internal Changes the roots that the session's streams here watch. */
+  async watch(
+    credentials: Credentials,
+    add: readonly WatchEntry[],
+    remove: readonly string[],
+  ): Promise<{ live: boolean; refused: Refusal[] }> {
+    const refused: Refusal[] = []
+    const live = await this.#requests.run(credentials, async (stream) => {
+      refused.push(...(await this.#streams.views.watch(stream, add, remove)))
+    })
+    return { live, refused: [...new Map(refused.map((each) => [each.root, each])).values()] }
   }
 
   /** @internal Reports a position to the session's streams here: see {@link SessionRequests.run}. */

@@ -1,5 +1,4 @@
 import { expect } from 'chai'
-import type { Watch } from '../../lib/client/watch.ts'
 import { Bench, delta, manifest, payload, set, settle, TIMESTAMP } from './fakes.ts'
 
 const ROOM = 'messages?{"room":7}'
@@ -18,7 +17,10 @@ const asked = (bench: Bench) => {
 const watching = (bench: Bench, ...watch: (string | { root: string; limit: number })[]) =>
   bench.stream.send('watching', {
     watch,
-    sources: Object.fromEntries(watch.map((each) => [typeof each === 'string' ? each : each.root, true])),
+    sources: {
+      users: true,
+      ...Object.fromEntries(watch.map((each) => [typeof each === 'string' ? each : each.root, true])),
+    },
   })
 
 /** Loads a watched root on the open stream, up to a position. */
@@ -28,7 +30,7 @@ const load = (bench: Bench, root: string, documents: object[], position = '') =>
 }
 
 /** Opens a watch on a stream that is ready, and loads it. */
-const open = async (bench: Bench, params: { room: number }, documents: object[] = []): Promise<Watch> => {
+const open = async (bench: Bench, params: { room: number }, documents: object[] = []) => {
   const watch = bench.client.watch('messages', params)
   await settle()
   watching(bench, ...[...roots(bench), watch.root].filter((root, at, all) => all.indexOf(root) === at))
@@ -429,6 +431,20 @@ describe('watch', () => {
       bench.stream.fail()
       await bench.clock.pass(2000)
       expect(asked(bench)).to.deep.equal({ watch: [entry], held: null, position: 'p3' })
+    })
+
+    it('resolves where the source has no more to give', async () => {
+      await bench.ready()
+      const room = await open(bench, { room: 7 }, [message(1), message(2)])
+      bench.answers.push([200, { live: true, watch: [ROOM] }])
+      expect(await room.more(2)).to.deep.equal([message(1), message(2)])
+      bench.answers.push([200, { live: true, watch: [{ root: ROOM, limit: 3 }] }])
+      const more = room.more(2)
+      await settle()
+      watching(bench, { root: ROOM, limit: 3 })
+      bench.stream.send('delta', delta([set(3, '.', message(3))], ROOM))
+      bench.stream.send('ready', ready, 'p3')
+      expect(await more).to.have.length(3)
     })
 
     it('rejects more where the watch ends before', async () => {

@@ -1,5 +1,5 @@
 import { Client } from '../../lib/client/client.ts'
-import type { Clock, Sink, StreamStart, Transport } from '../../lib/client/transport.ts'
+import type { Clock, SessionAnswer, Sink, StreamStart, Transport } from '../../lib/client/transport.ts'
 import { ParticleError } from '../../lib/errors.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Line } from './line.ts'
@@ -40,6 +40,7 @@ export class RealClient extends Participant implements Transport {
   #token = ''
   #expires = 0
   #lost = () => {}
+  #wasReady = false
 
   constructor(world: Surroundings, name: string, user: string, at: number) {
     super(world, name, user, at)
@@ -47,6 +48,9 @@ export class RealClient extends Participant implements Transport {
       {
         identity: () => ({ user: this.user }),
         notify: 'event',
+        onStatus: (status) => {
+          if (status === 'ready') this.#wasReady = true
+        },
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
           // A source or a node may be out of reach for many tries, and the people's rights change.
@@ -64,6 +68,10 @@ export class RealClient extends Participant implements Transport {
 
   get over(): boolean {
     return this.client.status === 'refused' || this.client.status === 'closed'
+  }
+
+  protected override get together(): boolean {
+    return this.#wasReady
   }
 
   protected get complete(): boolean {
@@ -113,8 +121,8 @@ export class RealClient extends Participant implements Transport {
     }
   }
 
-  async post(): Promise<boolean> {
-    return false
+  async post(): Promise<SessionAnswer> {
+    return { live: false }
   }
 
   open({ position }: StreamStart, sink: Sink): () => void {

@@ -22,12 +22,12 @@ export class SessionRequests {
    * @returns whether there is such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */
-  async run(credentials: Credentials, act: (stream: Stream) => void): Promise<boolean> {
+  async run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
     const answered = this.#control.request(credentials.address)
     try {
       const session = await this.#admissions.sessionOf(credentials)
       const streams = session === undefined ? [] : this.#streams.of(session)
-      for (const stream of streams) act(stream)
+      await Promise.all(streams.map(act))
       return streams.length > 0
     } finally {
       answered()
