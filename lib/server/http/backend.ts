@@ -36,10 +36,11 @@ export interface Backend {
     request: {
       origin: Origin
       position: string | undefined
+      reached: readonly string[]
       open(): Sink | undefined
       onClose(close: () => void): void
     },
   ): Promise<unknown>
-  /** Reports a position to the session's streams here once it is reached; resolves to whether there are any. */
-  reached(credentials: Credentials, position: string): Promise<boolean>
+  /** Reports positions to the session's streams here; resolves to whether there are any. */
+  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean>
 }

@@ -14,9 +14,9 @@ import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
-import { objectOf, textOf, tokenOf } from './fields.ts'
+import { objectOf, textOf, textsOf, tokenOf } from './fields.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
-import { reached } from './session-routes.ts'
+import { reached as reachedRoute } from './session-routes.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -34,7 +34,7 @@ export function createHandler(server: Backend): RequestHandler {
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
-    [`${path}/reached`]: { methods: ['POST'], handle: reached },
+    [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
@@ -116,11 +116,12 @@ async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
   const turn = owned(response)
   if (turn) await turn
-  const { token, position } = await streamRequest(exchange)
+  const { token, position, reached } = await streamRequest(exchange)
   exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },
     position,
+    reached,
     open: () => openSink(exchange),
     onClose: (close) => response.on('close', close),
   })
@@ -132,11 +133,11 @@ async function stream(exchange: Exchange): Promise<void> {
  */
 async function streamRequest(
   exchange: Exchange,
-): Promise<{ token: string | undefined; position: string | undefined }> {
+): Promise<{ token: string | undefined; position: string | undefined; reached: string[] }> {
   const { request, query } = exchange
   const isPost = request.method === 'POST'
   const body = isPost
-    ? objectOf(await exchange.body(['token', 'lastEventId']), '{ token, lastEventId? }')
+    ? objectOf(await exchange.body(['token', 'lastEventId', 'reached']), '{ token, lastEventId?, reached? }')
     : {}
   const last = request.headers['last-event-id']
   return {
@@ -146,6 +147,10 @@ async function streamRequest(
       (typeof last === 'string' && last) ||
       query.get('lastEventId') ||
       undefined,
+    reached: [
+      ...textsOf(body.reached, 'reached must be a list of the texts of server.position(root)'),
+      ...query.getAll('reached'),
+    ],
   }
 }
 
