@@ -30,6 +30,7 @@
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  * of
  *   a stream that goes on as such an identity).
+ * - `TIMED_OUT`: `client.reached` did not come to the position in time.
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
@@ -61,6 +62,7 @@ export type ErrorCode =
   | 'TOO_MANY_HANDSHAKES'
   | 'TOO_MANY_REQUESTS'
   | 'TOO_MANY_STREAMS'
+  | 'TIMED_OUT'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'

@@ -15,6 +15,7 @@ const FIELDS: Record<EventName, string> = {
   error: 'code message',
   session: 'token expiresAt',
   renew: 'reason within',
+  reached: 'position',
   ping: 'timestamp',
 }
 

@@ -17,6 +17,7 @@ export const EVENTS = [
   'error',
   'session',
   'renew',
+  'reached',
   'ping',
 ] as const
 
@@ -77,6 +78,8 @@ export interface EventData {
    * the client can prove who the client is.
    */
   renew: { reason: string; within: number }
+  /** Reports that the client has all data up to a position of `server.position(root)`, which it waits for. */
+  reached: { position: string }
   /** Shows that the server is alive. */
   ping: { timestamp: string }
 }

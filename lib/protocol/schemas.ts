@@ -103,6 +103,7 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
   error: message('error', { code: text, message: text }, { root: name }),
   session: message('session', { token: text, expiresAt: time }),
   renew: message('renew', { reason: text, within: { type: 'integer', minimum: 0 } }),
+  reached: message('reached', { position: text }),
   ping: message('ping', { timestamp: time }),
 }
 

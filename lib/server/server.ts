@@ -22,10 +22,12 @@ import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
+import { SourcePositions } from './registry/source-positions.ts'
 import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
+import { Barriers } from './sessions/barriers.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
@@ -62,6 +64,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #streams: Streams
   readonly #handshakes: Handshakes
   readonly #requests: SessionRequests
+  readonly #positions: SourcePositions
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
@@ -113,7 +116,9 @@ export class Server<Identity = AnyIdentity> {
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
-    this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control)
+    this.#positions = new SourcePositions(this.#sources)
+    const barriers = new Barriers(this.#positions)
+    this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control, barriers)
     this.#upkeep = new Upkeep({
       interval: this.options.heartbeat,
       rest: replay.ms + 1,
@@ -144,6 +149,7 @@ export class Server<Identity = AnyIdentity> {
       diagnostics,
       retry: Buffer.from(`retry: ${retry}\n\n`),
       identities: this.#identities,
+      barriers,
       streamMs: limits.streamMs,
       onLeft: ({ origin }) => {
         if (origin) this.control.streamEnded(origin.address)
@@ -225,9 +231,19 @@ export class Server<Identity = AnyIdentity> {
     return { live, refused: [...new Map(refused.map((each) => [each.root, each])).values()] }
   }
 
-  /** @internal Reports a position to the session's streams here: see {@link SessionRequests.run}. */
-  reached(credentials: Credentials, _position: string): Promise<boolean> {
-    return this.#requests.run(credentials, () => {})
+  /**
+   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for it
+   * after a write, on any node.
+   *
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer in 5 s
+   */
+  position(root: string): Promise<string> {
+    return this.#positions.ask(root)
+  }
+
+  /** @internal See {@link SessionRequests.reached}. */
+  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
+    return this.#requests.reached(credentials, positions)
   }
 
   /**

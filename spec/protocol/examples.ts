@@ -49,6 +49,7 @@ export const examples: ServerEvent[] = [
   { event: 'error', data: { code: 'SOURCE_FAILED', message: 'The source failed.' } },
   { event: 'error', data: { root: 'a', code: 'SOURCE_FAILED', message: 'The source failed.' } },
   { event: 'session', data: { token: 'abc', expiresAt: timestamp } },
+  { event: 'reached', data: { position: 'MDoxNw' } },
   { event: 'renew', data: { reason: 'expiring', within: 60_000 } },
   { event: 'ping', data: { timestamp } },
 ]

@@ -7,8 +7,7 @@ import type { ResolvedOptions } from '../options/options.ts'
 import type { Sources } from '../registry/sources.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import { PositionSeal } from '../tokens/position-seal.ts'
-import { Tickets } from '../tokens/ticket.ts'
-import { type Claims, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
+import { type Claims, scopeOf, sessionId } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
 import type { Admission, Admitted, Credentials } from './admitted.ts'
 import { carried } from './carried.ts'
@@ -16,15 +15,13 @@ import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
 import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
+import { Tokens } from './tokens.ts'
 
 /**
  * Limits the lookups of an identity for one request. Rights or dependencies that change all the time must not
  * keep the lookup busy for ever.
  */
 const MAX_LOOKUPS = 3
-
-/** Limits the length of a ticket, in characters. Servers commonly accept addresses of 8 KB. */
-const MAX_TICKET = 7_000
 
 const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGIN_MS / 1000} s ahead of this one's: keep the clocks of all nodes together (NTP), or revoke() and refresh() may miss it`
 
@@ -43,8 +40,7 @@ export class Admissions {
   readonly readsRequest: boolean
   readonly #ttl: number
   readonly #sources: Sources
-  readonly #seal: TokenSeal
-  readonly #tickets: Tickets
+  readonly tokens: Tokens
   readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Dependencies | undefined
@@ -56,9 +52,8 @@ export class Admissions {
     this.#sources = sources
     this.#following = following
     const scope = scopeOf(options)
-    this.#seal = new TokenSeal(secret, scope)
-    this.#tickets = new Tickets(secret, scope)
     this.#warnings = new Warnings(options)
+    this.tokens = new Tokens(secret, scope, this.#warnings)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
@@ -86,7 +81,7 @@ export class Admissions {
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
-    const claims = await this.#seal.open(token, true).catch(() => undefined)
+    const claims = await this.tokens.openExpired(token)
     if (!claims || !this.rights.reaches(claims)) return undefined
     if (this.rights.judge(claims).revoked !== undefined) return undefined
     // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
@@ -148,7 +143,7 @@ export class Admissions {
       await this.#following?.settle({}, null)
       return open({ renewed: false })
     }
-    const claims = await this.#open(token, browsers)
+    const claims = await this.tokens.open(token, browsers)
     // Dates the token at most to the present. Another node's clock may be ahead, and later lookups here must
     // count as newer than the token.
     const now = Revocations.now()
@@ -164,14 +159,9 @@ export class Admissions {
    */
   async sessionOf({ token, browsers }: Credentials): Promise<string | undefined> {
     if (token === undefined) return undefined
-    const claims = await this.#open(token, browsers)
+    const claims = await this.tokens.open(token, browsers)
     this.#refuseRevoked(claims)
     return claims.session
-  }
-
-  /** Opens a token or a ticket. */
-  #open(token: string, browsers: readonly string[]): Promise<Admission> {
-    return Tickets.is(token) ? this.#tickets.redeem(token, browsers) : this.#seal.open(token)
   }
 
   /**
@@ -218,24 +208,7 @@ export class Admissions {
     const { before = claims } = await this.#grantOf(claims, claims)
     const { views, since, previous } = before
     const grant = { views, ...(since && { since }), ...(previous && { previous }) }
-    return new StaleToken(await this.seal({ ...claims, ...grant, after, spent: true }))
-  }
-
-  seal({ expiresAt, ...claims }: Admission): Promise<string> {
-    return this.#seal.seal(claims, expiresAt)
-  }
-
-  /**
-   * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
-   *
-   * @returns undefined when the ticket is too long for an address
-   */
-  async ticket(admission: Admission, browser: string): Promise<string | undefined> {
-    const ticket = await this.#tickets.issue(admission, browser)
-    if (ticket.length <= MAX_TICKET) return ticket
-    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
-    this.#warnings.error('length of tickets', sentence)
-    return undefined
+    return new StaleToken(await this.tokens.seal({ ...claims, ...grant, after, spent: true }))
   }
 
   /**

@@ -39,6 +39,7 @@ export interface Backend {
       position: string | undefined
       watch: readonly WatchEntry[]
       held?: readonly WatchEntry[]
+      reached: readonly string[]
       open(): Sink | undefined
       onClose(close: () => void): void
     },
@@ -49,6 +50,6 @@ export interface Backend {
     add: readonly WatchEntry[],
     remove: readonly string[],
   ): Promise<{ live: boolean; refused: readonly object[] }>
-  /** Reports a position to the session's streams here once it is reached; resolves to whether there are any. */
-  reached(credentials: Credentials, position: string): Promise<boolean>
+  /** Reports positions to the session's streams here; resolves to whether there are any. */
+  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean>
 }

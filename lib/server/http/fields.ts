@@ -16,6 +16,15 @@ export function textOf(value: unknown, sentence: string): string | undefined {
   throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
+/** Reads a field that is a text or a list of texts. @throws ParticleError `INVALID_MESSAGE` for another field */
+export function textsOf(value: unknown, sentence: string): string[] {
+  const list: unknown[] = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value]
+  return list.map((each) => {
+    if (typeof each === 'string') return each
+    throw new ParticleError('INVALID_MESSAGE', sentence)
+  })
+}
+
 /** Finds the token of a request: in the body, the header, or the address (a ticket, with its cookie). */
 export function tokenOf(
   request: IncomingMessage,

@@ -3,16 +3,18 @@ import { addressOf } from '../auth/address.ts'
 import type { Credentials } from '../auth/admitted.ts'
 import { browserValues } from './cookie.ts'
 import type { Exchange } from './exchange.ts'
-import { entriesOf, objectOf, textOf, tokenOf } from './fields.ts'
+import { entriesOf, objectOf, textsOf, tokenOf } from './fields.ts'
 import { owned } from './response.ts'
 
-/** Answers `POST {path}/reached`: the session's open streams on this node report the position once reached. */
+/** Answers `POST {path}/reached`: the session's open streams on this node report each position once reached. */
 export async function reached(exchange: Exchange): Promise<void> {
   const { body, credentials } = await sessionRequest(exchange, ['token', 'position'], '{ token?, position }')
-  const position = textOf(body.position, 'position must be a text')
-  if (position === undefined)
-    throw new ParticleError('INVALID_MESSAGE', 'position is missing: send the text of server.position(root)')
-  exchange.sendJson(200, { live: await exchange.server.reached(credentials, position) })
+  const positions = textsOf(
+    body.position,
+    'position must be a text of server.position(root), or a list of them',
+  )
+  if (positions.length === 0) throw new ParticleError('INVALID_MESSAGE', 'position is missing')
+  exchange.sendJson(200, { live: await exchange.server.reached(credentials, positions) })
 }
 
 /** Answers `POST {path}/watch`: the session's open streams on this node watch other roots from now on. */

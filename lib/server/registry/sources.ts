@@ -102,6 +102,11 @@ export class Sources {
     return feed
   }
 
+  /** Returns the feed of a root. Callbacks have a feed for each identity, and none here. */
+  feedOfRoot(root: string): Feed | undefined {
+    return this.#sources.flatMap((each) => (each.root === root && 'feed' in each ? [each.feed] : []))[0]
+  }
+
   /** The feeds of all adapters, also of those that only relations go through. */
   get followed(): Iterable<Feed> {
     return this.#feeds.values()

@@ -57,11 +57,11 @@ export class Handshakes {
       const admission = live ?? found
       const { session, expiresAt } = admission
       const granted = {
-        token: await this.#admissions.seal(admission),
+        token: await this.#admissions.tokens.seal(admission),
         session,
         expiresAt,
         live: live !== undefined,
-        ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
+        ticket: browser === undefined ? undefined : await this.#admissions.tokens.ticket(admission, browser),
       }
       const continued = before !== undefined
       this.#diagnostics.report('handshake', { session, continued, live: granted.live, ms: since(began) })

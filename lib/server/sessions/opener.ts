@@ -12,6 +12,7 @@ import type { Dependencies } from '../relations/dependencies.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
+import type { Barriers } from './barriers.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
@@ -26,6 +27,8 @@ export interface StreamRequest {
   watch?: readonly WatchEntry[]
   /** The watched roots that the position was given for; default: those of `watch`. */
   held?: readonly WatchEntry[]
+  /** The positions of sources that the client waits for: see `Barriers`. */
+  reached?: readonly string[] | undefined
   /** Opens the sink of an admitted client. Returns undefined when the client has gone. */
   open(admission: Admission | undefined): Sink | undefined
   /** Receives the function that closes the stream, to call when the client goes. */
@@ -45,6 +48,7 @@ interface OpenerParts {
   /** The `retry` line at the beginning of a stream. */
   retry: Buffer
   identities: IdentityStreams
+  barriers: Barriers
   /** The longest life of a stream over HTTP, in milliseconds. */
   streamMs: number
   /** Called after a stream was closed. */
@@ -66,7 +70,8 @@ export class Opener {
    */
   open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
     const { admission } = admitted
-    const { origin, position, onClose } = request
+    const { origin, position, reached = [], onClose } = request
+    this.#parts.barriers.check(reached)
     const key = this.#parts.identities.admit(admission, origin?.request)
     const related = this.#parts.dependencies.related(admission?.identity ?? {})
     const views: View[] = []
@@ -90,6 +95,7 @@ export class Opener {
     const close = closeOf(stream.connection)
     onClose?.(close)
     this.#start(stream, fingerprints, request)
+    this.#parts.barriers.report(stream, reached)
     return close
   }
 
@@ -100,10 +106,14 @@ export class Opener {
     fingerprints: Record<string, string>,
     presented: boolean,
   ): Stream {
-    const { host, diagnostics, streams, onLeft } = this.#parts
-    const trace = new StreamTrace(diagnostics, admission?.session, () => {
-      streams.delete(stream)
-      onLeft(stream)
+    const { host, diagnostics, streams, barriers, onLeft } = this.#parts
+    const trace = new StreamTrace(diagnostics, admission?.session, {
+      onReady: () => barriers.ready(stream),
+      onClose: () => {
+        barriers.delete(stream)
+        streams.delete(stream)
+        onLeft(stream)
+      },
     })
     trace.open(
       views.map(({ root }) => root),

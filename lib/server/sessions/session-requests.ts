@@ -1,6 +1,7 @@
 import type { Admissions } from '../auth/admission.ts'
 import type { AdmissionControl } from '../auth/admission-control.ts'
 import type { Credentials } from '../auth/admitted.ts'
+import type { Barriers } from './barriers.ts'
 import type { Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
 
@@ -9,11 +10,22 @@ export class SessionRequests {
   readonly #admissions: Admissions
   readonly #streams: Streams
   readonly #control: AdmissionControl
+  readonly #barriers: Barriers
 
-  constructor(admissions: Admissions, streams: Streams, control: AdmissionControl) {
+  constructor(admissions: Admissions, streams: Streams, control: AdmissionControl, barriers: Barriers) {
+    this.#barriers = barriers
     this.#admissions = admissions
     this.#streams = streams
     this.#control = control
+  }
+
+  /**
+   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
+   * of {@link SessionRequests.run}.
+   */
+  async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
+    this.#barriers.check(positions)
+    return this.run(credentials, (stream) => this.#barriers.report(stream, positions))
   }
 
   /**

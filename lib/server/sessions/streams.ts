@@ -211,7 +211,7 @@ export class Streams {
   /** Sends the client the present token of its stream. */
   async #tell({ connection, admission }: Stream): Promise<void> {
     if (!admission) return
-    const token = await this.#admissions.seal(admission)
+    const token = await this.#admissions.tokens.seal(admission)
     connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
   }
 
