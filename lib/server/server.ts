@@ -33,7 +33,7 @@ import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
-import { type Refusal, Watches } from './sessions/watches.ts'
+import { entryOf, type Refusal, Watches } from './sessions/watches.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
@@ -223,12 +223,18 @@ export class Server<Identity = AnyIdentity> {
     credentials: Credentials,
     add: readonly WatchEntry[],
     remove: readonly string[],
-  ): Promise<{ live: boolean; refused: Refusal[] }> {
+  ): Promise<{ live: boolean; refused: Refusal[]; watch: WatchEntry[] }> {
     const refused: Refusal[] = []
+    const watched = new Map<string, WatchEntry>()
     const live = await this.#requests.run(credentials, async (stream) => {
       refused.push(...(await this.#streams.views.watch(stream, add, remove)))
+      for (const each of stream.watched.values()) watched.set(each.root, entryOf(each))
     })
-    return { live, refused: [...new Map(refused.map((each) => [each.root, each])).values()] }
+    return {
+      live,
+      refused: [...new Map(refused.map((each) => [each.root, each])).values()],
+      watch: [...watched.values()],
+    }
   }
 
   /**
