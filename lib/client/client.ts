@@ -109,8 +109,7 @@ export class Client<T = Model> {
       apply: (event) => this.#apply(event),
       onStatus: (status) => this.#changed(status),
       onError: (error, root) => {
-        if (root !== undefined) this.#watches.fail(root, error)
-        this.#call(options.onError, error)
+        if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
       },
       onDebug: (message) => this.#call(options.onDebug, message),
     })
