@@ -233,7 +233,8 @@ describe('Watched roots', () => {
       const back = await open('ann', { watch: [room(0), room(1)], held: [room(0)] }, stream.lastId(), token)
       await eventually(() => back.stream.of('ready').length === 1, 'ready')
       expect(back.stream.of('payload').map(({ data }) => data.root)).to.deep.equal([room(1)])
-      expect(changesOf(back.stream).map(({ data }) => data.oplist[0].data)).to.deep.equal(['changed'])
+      // A node that did not know the view sends the documents whole that were touched meanwhile.
+      expect(changesOf(back.stream).map(({ data }) => data.oplist[0].data.text)).to.deep.equal(['changed'])
       back.stream.close()
     } finally {
       app = first
