@@ -223,8 +223,8 @@ export class Client<T = Model> {
     switch (event.event) {
       case 'manifest': {
         const { sources, resumed, together } = event.data
-        this.#moments.begin(together)
         const removed = store.begin(sources, resumed)
+        this.#moments.begin(together, (root) => store.shows(root))
         for (const root of removed) this.#subscriptions.notify(root, event)
         if (removed.length) this.#notifier.add(this.#notify, event)
         this.#subscriptions.expect(sources)

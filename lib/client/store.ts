@@ -43,6 +43,11 @@ export class Store<M = unknown> {
     return this.#loading.size > 0
   }
 
+  /** Whether a root's documents have arrived. */
+  shows(root: string): boolean {
+    return this.#lists.has(root)
+  }
+
   /**
    * Begins a stream. Removes and returns the roots that the stream no longer has. The other roots keep their
    * data until new data replaces it, unless the stream continues the last one (`resumed`).
