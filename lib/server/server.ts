@@ -4,7 +4,6 @@ import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
-import type { WatchEntry } from '../protocol/watched-root.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
 import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
@@ -33,7 +32,7 @@ import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
-import { entryOf, type Refusal, Watches } from './sessions/watches.ts'
+import { Watches } from './sessions/watches.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
@@ -218,23 +217,9 @@ export class Server<Identity = AnyIdentity> {
     return this.#handshakes.grant(...handshake)
   }
 
-  /** @internal Changes the roots that the session's streams here watch. */
-  async watch(
-    credentials: Credentials,
-    add: readonly WatchEntry[],
-    remove: readonly string[],
-  ): Promise<{ live: boolean; refused: Refusal[]; watch: WatchEntry[] }> {
-    const refused: Refusal[] = []
-    const watched = new Map<string, WatchEntry>()
-    const live = await this.#requests.run(credentials, async (stream) => {
-      refused.push(...(await this.#streams.views.watch(stream, add, remove)))
-      for (const each of stream.watched.values()) watched.set(each.root, entryOf(each))
-    })
-    return {
-      live,
-      refused: [...new Map(refused.map((each) => [each.root, each])).values()],
-      watch: [...watched.values()],
-    }
+  /** @internal See {@link SessionRequests.watch}. */
+  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
+    return this.#requests.watch(...request)
   }
 
   /**
