@@ -66,8 +66,8 @@ export class Chat {
     return all.sort((a, b) => b.at - a.at).slice(0, count)
   }
 
-  /** Starts a node, and returns its address. */
-  async start(): Promise<string> {
+  /** Starts a node that serves a page too, and returns its address. */
+  async start(page = ''): Promise<string> {
     const server = new Server({
       secret: 'the secret of all nodes',
       ...chatOptions(this.messages, this.rooms, this.banned),
@@ -77,7 +77,8 @@ export class Chat {
     const handle = server.middleware()
     const listening = http.createServer((request, response) => {
       requests.push(`${request.method} ${request.url?.replace(/\?.*/, '')}`)
-      handle(request, response)
+      if (request.url === '/') response.setHeader('Content-Type', 'text/html; charset=utf-8').end(page)
+      else handle(request, response)
     })
     await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
     const { port } = listening.address() as AddressInfo
