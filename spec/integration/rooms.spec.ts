@@ -56,7 +56,8 @@ describe('A chat of rooms', function () {
     )
     expect(room.data.every((message) => message.room === number)).to.equal(true)
   }
-  const streamsOf = (node: number) => chat.nodes[node]?.requests.filter((each) => each.endsWith('/stream')) ?? []
+  const streamsOf = (node: number) =>
+    chat.nodes[node]?.requests.filter((each) => each.endsWith('/stream')) ?? []
   const balance = async (): Promise<string> => {
     const balancer = await Balancer.start(chat.nodes.map(({ port }) => port))
     balancers.push(balancer)
