@@ -6,6 +6,7 @@ import type { EventName, ServerEvent } from './messages.ts'
 /** Lists the required fields of each event. */
 const FIELDS: Record<EventName, string> = {
   manifest: 'protocol timestamp resumed sources',
+  watching: 'watch sources',
   payload: 'root timestamp data part last',
   delta: 'root timestamp oplist',
   ready: 'timestamp',
@@ -58,6 +59,9 @@ function parse(name: string, data: string): Record<string, unknown> {
 
 function fits(field: string, value: unknown): boolean {
   if (field === 'root') return typeof value === 'string' && !isRefusedName(value)
+  if (field === 'watch') {
+    return Array.isArray(value) && value.every((each) => fits('root', isObject(each) ? each.root : each))
+  }
   if (field === 'data') return Array.isArray(value) && value.every(isObject)
   if (field === 'oplist') return Array.isArray(value) && value.every(isOperation)
   if (field !== 'sources') return typeof value === (KINDS[field] ?? 'string')

@@ -1,5 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
+import type { WatchEntry } from './watched-root.ts'
 
 /** Versions the protocol. A client refuses a server of another version. */
 export const PROTOCOL = 1
@@ -7,6 +8,7 @@ export const PROTOCOL = 1
 /** Lists the names of all events on the wire. */
 export const EVENTS = [
   'manifest',
+  'watching',
   'payload',
   'delta',
   'ready',
@@ -41,6 +43,11 @@ export interface EventData {
     reason?: string
     sources: Record<string, WireManifest>
   }
+  /**
+   * Lists the roots that the client watches from now on, with the fields of each. Later positions are for
+   * these roots.
+   */
+  watching: { watch: WatchEntry[]; sources: Record<string, WireManifest> }
   /**
    * Carries a part (counted from 0) of a root's documents. The client shows the root after the `last` part.
    */

@@ -19,6 +19,21 @@ const protocol: Schema = { const: PROTOCOL }
 const manifest: Schema = {
   anyOf: [{ const: true }, { type: 'object', additionalProperties: { $ref: '#/definitions/manifest' } }],
 }
+const sources: Schema = {
+  type: 'object',
+  propertyNames: name,
+  additionalProperties: { $ref: '#/definitions/manifest' },
+}
+const watchEntry: Schema = {
+  anyOf: [
+    name,
+    {
+      type: 'object',
+      required: ['root', 'limit'],
+      properties: { root: name, limit: { type: 'integer', minimum: 1 } },
+    },
+  ],
+}
 const operation: Schema = {
   type: 'object',
   required: ['operation', 'id', 'path'],
@@ -59,14 +74,14 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
         protocol,
         timestamp: time,
         resumed: { type: 'boolean' },
-        sources: {
-          type: 'object',
-          propertyNames: name,
-          additionalProperties: { $ref: '#/definitions/manifest' },
-        },
+        sources,
       },
       { reason: text },
     ),
+    definitions: { manifest },
+  },
+  watching: {
+    ...message('watching', { watch: { type: 'array', items: watchEntry }, sources }),
     definitions: { manifest },
   },
   payload: message('payload', {

@@ -6,16 +6,11 @@ import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
-import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
+import type { Admitted, Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
-import { BroadcastGroups } from './delivery/broadcast-group.ts'
-import type { ConnectionHost } from './delivery/connection-host.ts'
-import { Flusher } from './delivery/flusher.ts'
-import { CurrentSnapshots } from './delivery/present.ts'
+import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
 import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
 import { ReceiverSink } from './delivery/sink.ts'
-import { SnapshotReadings } from './delivery/snapshot-readings.ts'
-import { IdLines } from './feed/frame.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
@@ -32,12 +27,12 @@ import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
+import { Watches } from './sessions/watches.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
 import { withTimeout } from './support/scheduling.ts'
 import { Upkeep } from './upkeep.ts'
-import { CatchUps } from './view/catch-up.ts'
 
 /** Limits the wait of `disconnect` for the sources, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -103,7 +98,14 @@ export class Server<Identity = AnyIdentity> {
     this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
     const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
-    this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
+    this.#streams = new Streams(
+      this.#admissions,
+      this.#views,
+      new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
+      this.#identities,
+      renewal,
+      this.#following,
+    )
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
@@ -116,20 +118,12 @@ export class Server<Identity = AnyIdentity> {
       beat: () => this.#beat(),
       sweep: () => this.#sweep(),
     })
-    const flusher = new Flusher()
-    const ids = new IdLines(this.#admissions.positions)
-    this.#host = {
-      log: this.#log,
-      flusher,
-      ids,
-      groups: new BroadcastGroups(flusher, ids),
-      catchUps: new CatchUps(this.#log),
-      readings: new SnapshotReadings(new CurrentSnapshots(this.#log), maxBufferedBytes),
+    this.#host = connectionHost(this.#log, this.#admissions.positions, {
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),
       onError: failed,
-    }
+    })
     this.#opener = new Opener({
       admissions: this.#admissions,
       views: this.#views,
@@ -220,8 +214,13 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /** @internal See {@link SessionRequests.reached}. */
-  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
-    return this.#requests.reached(credentials, positions)
+  reached(...request: Parameters<SessionRequests['reached']>): Promise<boolean> {
+    return this.#requests.reached(...request)
+  }
+
+  /** @internal See {@link SessionRequests.watch}. */
+  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
+    return this.#requests.watch(...request)
   }
 
   /**

@@ -16,6 +16,14 @@ export const examples: ServerEvent[] = [
     },
   },
   { event: 'manifest', data: { protocol: 1, timestamp, resumed: true, sources: {} } },
+  { event: 'watching', data: { watch: [], sources: { a: true } } },
+  {
+    event: 'watching',
+    data: {
+      watch: ['b?{"c":1}', { root: 'b?{"c":2}', limit: 100 }],
+      sources: { 'b?{"c":1}': true, 'b?{"c":2}': { d: true } },
+    },
+  },
   {
     event: 'payload',
     data: { root: 'a', timestamp, data: [{ _id: 1, text: 'line\nbreak' }], part: 0, last: true },

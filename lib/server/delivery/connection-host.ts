@@ -1,10 +1,11 @@
-import type { IdLines } from '../feed/frame.ts'
+import { IdLines } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import type { CatchUps } from '../view/catch-up.ts'
+import { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
-import type { BroadcastGroups } from './broadcast-group.ts'
-import type { Flusher } from './flusher.ts'
-import type { SnapshotReadings } from './snapshot-readings.ts'
+import { BroadcastGroups } from './broadcast-group.ts'
+import { Flusher } from './flusher.ts'
+import { CurrentSnapshots } from './present.ts'
+import { SnapshotReadings } from './snapshot-readings.ts'
 
 /** Describes the server, as far as a connection uses it. */
 export interface ConnectionHost {
@@ -17,9 +18,32 @@ export interface ConnectionHost {
   readonly maxBufferedBytes: number
   /** Formats the present point. */
   point(): string
-  /** Reports that the connection no longer uses a view. */
-  left(view: View): void
+  /**
+   * Reports that the connection no longer uses a view. With `forGood`, nobody comes back to the view by a
+   * position.
+   */
+  left(view: View, forGood?: boolean): void
   onError(error: unknown, root: string): void
+}
+
+/**
+ * Creates what the connections of a server share.
+ *
+ * @param seal seals the positions of clients
+ */
+export function connectionHost(
+  log: Log,
+  seal: ConstructorParameters<typeof IdLines>[0],
+  rest: Pick<ConnectionHost, 'maxBufferedBytes' | 'point' | 'left' | 'onError'>,
+): ConnectionHost {
+  const flusher = new Flusher()
+  const ids = new IdLines(seal)
+  return {
+    ...{ log, flusher, ids, ...rest },
+    groups: new BroadcastGroups(flusher, ids),
+    catchUps: new CatchUps(log),
+    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
+  }
 }
 
 /**
@@ -34,6 +58,10 @@ export interface Root {
   state: RootState
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
+  /** Whether the client watches the root since its last position, and was never `ready` with it. */
+  joining?: boolean
+  /** Whether the client no longer watches the root. */
+  isGone?: boolean
 }
 
 /**
@@ -41,6 +69,18 @@ export interface Root {
  */
 export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
   return roots.find(({ view }) => view.root === root)
+}
+
+/** Returns the roots that none of the views has, and the views that none of the roots has. */
+export function setChanges(
+  roots: readonly Root[],
+  views: readonly View[],
+): { removed: readonly Root[]; added: readonly View[] } {
+  const names = new Set(views.map(({ root }) => root))
+  return {
+    removed: roots.filter(({ view }) => !names.has(view.root)),
+    added: views.filter((view) => !rootOf(roots, view)),
+  }
 }
 
 /** Returns the roots whose view changes, with their new views. */

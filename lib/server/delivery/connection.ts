@@ -9,7 +9,7 @@ import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
-import { type ConnectionHost, changesTo, type Root, rootOf } from './connection-host.ts'
+import { type ConnectionHost, changesTo, type Root, rootOf, setChanges } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
 import { Outbox } from './outbox.ts'
 import { byStrategy, type ReplayRequest, replay } from './replay.ts'
@@ -34,10 +34,14 @@ export class Connection implements Viewer, Receiver, Member {
   readonly #roots: Root[] = []
   readonly #trace: StreamTrace
   #unready: number
+  /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
+  #joining = 0
+  /** The digest of the views that the client has from the next `ready` on. */
+  #rights: string
   #begun = false
   #stalled = false
-  /** The last session event of a slow client, which is sent after the client has caught up. */
-  #session: ServerEvent | undefined
+  /** The events of a slow client that are sent after the client has caught up: the last of each name. */
+  readonly #kept = new Map<string, ServerEvent>()
   #closed = false
   readonly #membership: GroupMembership
 
@@ -45,6 +49,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
+    this.#rights = rights
     this.#trace = trace
     this.#membership = new GroupMembership(this, host.groups)
     this.#unready = views.length
@@ -87,7 +92,9 @@ export class Connection implements Viewer, Receiver, Member {
   start(start: ResumePlan): void {
     if (this.#closed) return
     this.#begun = true
-    const { points } = start
+    const { points, isNew } = start
+    this.#outbox.rights = start.rights ?? this.#rights
+    for (const root of this.#roots) if (points && isNew?.(root.view)) this.#join(root)
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
     if (this.#roots.length === 0) this.#readyNow()
@@ -105,7 +112,9 @@ export class Connection implements Viewer, Receiver, Member {
       this.#trace.sent(event)
       this.#own.send(event)
     }
-    if (event.event === 'session') this.#session = this.#stalled ? event : undefined
+    if (event.event !== 'session' && event.event !== 'watching') return
+    if (this.#stalled) this.#kept.set(event.event, event)
+    else this.#kept.delete(event.event)
   }
 
   /** Queues bytes until the end of this turn. */
@@ -122,7 +131,7 @@ export class Connection implements Viewer, Receiver, Member {
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || rootOf(this.#roots, view)?.state !== 'live') return
-    this.#outbox.pushFrame(entry, frame, this.#unready === 0)
+    this.#outbox.pushFrame(entry, frame, this.#unready === this.#joining)
     if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
@@ -146,7 +155,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
-    this.#own.rights = rights
+    this.#rights = rights
     for (const { root, view, old } of changesTo(this.#roots, views)) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
       for (const each of [old.viewers, old.receivers]) each.delete(this)
@@ -159,6 +168,39 @@ export class Connection implements Viewer, Receiver, Member {
       }
       this.#host.left(old)
     }
+    this.#changeSet(views)
+  }
+
+  /** Removes the roots without a view, and loads the new ones. */
+  #changeSet(views: readonly View[]): void {
+    const { removed, added } = setChanges(this.#roots, views)
+    if (removed.length + added.length === 0) {
+      if (this.#joining === 0) this.#own.rights = this.#rights
+      return
+    }
+    // Leaves the broadcast group first, which serves the earlier views.
+    this.#leaveGroup()
+    for (const root of removed) {
+      this.#roots.splice(this.#roots.indexOf(root), 1)
+      if (root.state !== 'live') this.#unready--
+      this.#joined(root)
+      root.generation++
+      root.isGone = true
+      for (const each of [root.view.viewers, root.view.receivers]) each.delete(this)
+      this.#host.left(root.view, true)
+    }
+    const roots = added.map((view): Root => ({ view, state: 'waiting', generation: 0 }))
+    this.#unready += roots.length
+    for (const root of roots) {
+      this.#roots.push(root)
+      for (const each of [root.view.viewers, root.view.receivers]) each.add(this)
+    }
+    if (!this.#begun || this.#stalled) return
+    for (const root of roots) {
+      this.#join(root)
+      this.#load(root, undefined)
+    }
+    if (removed.length > 0 && this.#unready === 0) this.#readyNow()
   }
 
   /** Ends the stream after a last event. */
@@ -185,9 +227,13 @@ export class Connection implements Viewer, Receiver, Member {
 
   /** Returns the client's own outbox. Leaves the broadcast group first, whose outbox serves all members. */
   get #own(): Outbox {
+    this.#leaveGroup()
+    return this.#outbox
+  }
+
+  #leaveGroup(): void {
     const left = this.#membership.leave()
     if (left) this.#outbox.follow(left.outbox)
-    return this.#outbox
   }
 
   /** Returns the root of a changed view, or undefined when the connection can't send now. */
@@ -198,7 +244,18 @@ export class Connection implements Viewer, Receiver, Member {
     return rootOf(this.#roots, view)
   }
 
+  #join(root: Root): void {
+    root.joining = true
+    this.#joining++
+  }
+
+  #joined(root: Root): void {
+    if (root.joining) this.#joining--
+    root.joining = false
+  }
+
   #readyNow(): void {
+    this.#own.rights = this.#rights
     this.#trace.ready()
     const data = { timestamp: new Date().toISOString() }
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
@@ -264,7 +321,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Resumes each view from the client's point. */
   async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
     const begun = roots.map((root) => this.#begin(root))
-    const current = () => begun.every((each) => each())
+    const current = () => begun.every((each, index) => each() || roots[index]?.isGone)
     const pointOf = (root: Root) => points.get(root.view) ?? -1
     try {
       await Promise.all(
@@ -280,12 +337,13 @@ export class Connection implements Viewer, Receiver, Member {
     if (!current()) return this.#restart(roots, begun)
     const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
-    const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
-    if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
+    const count = this.#roots.length - this.#joining
+    const together = replayed.length === count && new Set(replayed.map(pointOf)).size === 1
+    if (!together && reset.length === 0 && roots.length === count) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')
     for (const root of diffed)
       void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
-    const going = () => replayed.every((root) => begun[roots.indexOf(root)]?.())
+    const going = () => replayed.every((root) => root.isGone || begun[roots.indexOf(root)]?.())
     if (replayed.length === 0) return
     const through = await this.#catchUp(replayed, { points, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
@@ -305,8 +363,12 @@ export class Connection implements Viewer, Receiver, Member {
     const { points, current } = replaying
     const own = new Map(roots.map(({ view }) => [view, points.get(view) ?? -1]))
     const arrived = () => {
-      for (const root of roots) root.state = 'live'
-      this.#unready -= roots.length
+      for (const root of roots) {
+        if (root.isGone) continue
+        root.state = 'live'
+        this.#unready--
+        this.#joined(root)
+      }
       if (this.#unready === 0) this.#readyNow()
     }
     const result = await replay(this.#host.log, this.#outbox, { ...replaying, points: own }, arrived)
@@ -321,7 +383,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
-      if (this.#session) this.send(this.#session)
+      for (const event of [...this.#kept.values()]) this.send(event)
       for (const root of this.#roots) this.#load(root, 'slow-client')
     })
   }

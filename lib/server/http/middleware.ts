@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import { addressOf } from '../auth/address.ts'
 import { Revocations } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
@@ -14,9 +15,9 @@ import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
-import { objectOf, textOf, textsOf, tokenOf } from './fields.ts'
+import { entriesIn, entriesOf, objectOf, textOf, textsOf, tokenOf } from './fields.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
-import { reached as reachedRoute } from './session-routes.ts'
+import { reached, watch } from './session-routes.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -34,7 +35,8 @@ export function createHandler(server: Backend): RequestHandler {
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
-    [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
+    [`${path}/watch`]: { methods: ['POST'], handle: watch },
+    [`${path}/reached`]: { methods: ['POST'], handle: reached },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
@@ -116,12 +118,11 @@ async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
   const turn = owned(response)
   if (turn) await turn
-  const { token, position, reached } = await streamRequest(exchange)
+  const { token, ...asked } = await streamRequest(exchange)
   exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },
-    position,
-    reached,
+    ...asked,
     open: () => openSink(exchange),
     onClose: (close) => response.on('close', close),
   })
@@ -131,17 +132,27 @@ async function stream(exchange: Exchange): Promise<void> {
  * Reads the token and the position of a stream's request. A token that is too long for a header comes in the
  * body of a POST.
  */
-async function streamRequest(
-  exchange: Exchange,
-): Promise<{ token: string | undefined; position: string | undefined; reached: string[] }> {
+async function streamRequest(exchange: Exchange): Promise<{
+  token: string | undefined
+  position: string | undefined
+  watch: WatchEntry[]
+  held?: WatchEntry[]
+  reached: string[]
+}> {
   const { request, query } = exchange
   const isPost = request.method === 'POST'
   const body = isPost
-    ? objectOf(await exchange.body(['token', 'lastEventId', 'reached']), '{ token, lastEventId?, reached? }')
+    ? objectOf(
+        await exchange.body(['token', 'lastEventId', 'watch', 'held', 'reached']),
+        '{ token, lastEventId?, watch?, held?, reached? }',
+      )
     : {}
+  const held = entriesOf(body.held, 'held') ?? entriesIn(query, 'held')
   const last = request.headers['last-event-id']
   return {
     token: tokenOf(request, query, body),
+    watch: entriesOf(body.watch, 'watch') ?? entriesIn(query, 'watch') ?? [],
+    ...(held && { held }),
     position:
       textOf(body.lastEventId, 'lastEventId must be a text') ||
       (typeof last === 'string' && last) ||

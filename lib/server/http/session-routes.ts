@@ -3,7 +3,7 @@ import { addressOf } from '../auth/address.ts'
 import type { Credentials } from '../auth/admitted.ts'
 import { browserValues } from './cookie.ts'
 import type { Exchange } from './exchange.ts'
-import { objectOf, textsOf, tokenOf } from './fields.ts'
+import { entriesOf, objectOf, textsOf, tokenOf } from './fields.ts'
 import { owned } from './response.ts'
 
 /** Answers `POST {path}/reached`: the session's open streams on this node report each position once reached. */
@@ -15,6 +15,17 @@ export async function reached(exchange: Exchange): Promise<void> {
   )
   if (positions.length === 0) throw new ParticleError('INVALID_MESSAGE', 'position is missing')
   exchange.sendJson(200, { live: await exchange.server.reached(credentials, positions) })
+}
+
+/** Answers `POST {path}/watch`: the session's open streams on this node watch other roots from now on. */
+export async function watch(exchange: Exchange): Promise<void> {
+  const fields = ['token', 'add', 'remove']
+  const { body, credentials } = await sessionRequest(exchange, fields, '{ token?, add?, remove? }')
+  const add = entriesOf(body.add, 'add') ?? []
+  const remove = (entriesOf(body.remove, 'remove') ?? []).map((entry) =>
+    typeof entry === 'string' ? entry : entry.root,
+  )
+  exchange.sendJson(200, await exchange.server.watch(credentials, add, remove))
 }
 
 /**

@@ -53,7 +53,7 @@ export class Handshakes {
     const answered = this.#control.handshake(request && addressOf(request), renewed)
     try {
       const found = await this.#admissions.identify(given, request, before, at)
-      const live = this.#streams.present(found)
+      const live = await this.#streams.present(found)
       const admission = live ?? found
       const { session, expiresAt } = admission
       const granted = {

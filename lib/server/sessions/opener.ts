@@ -1,3 +1,4 @@
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import type { Origin } from '../auth/address.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission, Admitted } from '../auth/admitted.ts'
@@ -24,6 +25,10 @@ export interface StreamRequest {
   position?: string | undefined
   /** The positions of sources that the client waits for: see `Barriers`. */
   reached?: readonly string[] | undefined
+  /** The roots that the client watches. */
+  watch?: readonly WatchEntry[]
+  /** The watched roots that the position was given for; default: those of `watch`. */
+  held?: readonly WatchEntry[]
   /** Opens the sink of an admitted client. Returns undefined when the client has gone. */
   open(admission: Admission | undefined): Sink | undefined
   /** Receives the function that closes the stream, to call when the client goes. */
@@ -89,7 +94,7 @@ export class Opener {
     stream.endsAt = origin && endOfLife(this.#parts.streamMs)
     const close = closeOf(stream.connection)
     onClose?.(close)
-    this.#start(stream, fingerprints, position)
+    this.#start(stream, fingerprints, request)
     this.#parts.barriers.report(stream, reached)
     return close
   }
@@ -115,12 +120,16 @@ export class Opener {
       presented,
     )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const stream: Stream = { connection, admission, renewed, asks }
+    const stream: Stream = { connection, watched: new Map(), admission, renewed, asks }
     return stream
   }
 
-  #start(stream: Stream, fingerprints: Record<string, string>, position: string | undefined): void {
-    const { admissions, streams, context, retry } = this.#parts
+  #start(
+    stream: Stream,
+    fingerprints: Record<string, string>,
+    { position, watch = [], held = watch }: StreamRequest,
+  ): void {
+    const { admissions, streams, retry } = this.#parts
     const { connection, admission, related } = stream
     // Grants the present views, since the relations may have changed after the token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
@@ -129,7 +138,36 @@ export class Opener {
     }
     streams.add(stream)
     connection.push(retry)
-    const plan = resumeFrom(position, connection.views, admission, { admissions, ...context })
+    if (watch.length > 0 || held.length > 0) void this.#startWatching(stream, position, watch, held)
+    else this.#resume(stream, position)
+  }
+
+  /** Starts a stream with the roots that its client watches, after the application has allowed them. */
+  async #startWatching(
+    stream: Stream,
+    position: string | undefined,
+    watch: readonly WatchEntry[],
+    held: readonly WatchEntry[],
+  ): Promise<void> {
+    const { streams, host } = this.#parts
+    try {
+      await streams.views.watch(stream, watch, [])
+      const fingerprints = position === undefined ? {} : await streams.views.fingerprintsOf(stream, held)
+      this.#resume(stream, position, fingerprints)
+    } catch (error) {
+      host.onError(error, 'watch')
+      stream.connection.end()
+    }
+  }
+
+  #resume(stream: Stream, position: string | undefined, held?: Record<string, string>): void {
+    const { admissions, context, streams } = this.#parts
+    const { connection, admission } = stream
+    const plan = resumeFrom(position, connection.views, admission, {
+      admissions,
+      ...context,
+      ...(held && { held }),
+    })
     if (plan instanceof Promise) void plan.then((planned) => streams.begin(stream, planned))
     else streams.begin(stream, plan)
   }

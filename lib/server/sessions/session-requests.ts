@@ -1,9 +1,11 @@
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { AdmissionControl } from '../auth/admission-control.ts'
 import type { Credentials } from '../auth/admitted.ts'
 import type { Barriers } from './barriers.ts'
 import type { Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
+import type { Refusal } from './watches.ts'
 
 /** Answers requests of clients about their open streams. */
 export class SessionRequests {
@@ -21,11 +23,26 @@ export class SessionRequests {
 
   /**
    * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
-   * of {@link SessionRequests.run}.
+   * of a request.
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     this.#barriers.check(positions)
-    return this.run(credentials, (stream) => this.#barriers.report(stream, positions))
+    return this.#run(credentials, (stream) => this.#barriers.report(stream, positions))
+  }
+
+  /**
+   * Changes the roots that the session's streams here watch. Throws the errors of a request.
+   */
+  async watch(
+    credentials: Credentials,
+    add: readonly WatchEntry[],
+    remove: readonly string[],
+  ): Promise<{ live: boolean; refused: Refusal[] }> {
+    const refused = new Map<string, Refusal>()
+    const live = await this.#run(credentials, async (stream) => {
+      for (const each of await this.#streams.views.watch(stream, add, remove)) refused.set(each.root, each)
+    })
+    return { live, refused: [...refused.values()] }
   }
 
   /**
@@ -34,12 +51,12 @@ export class SessionRequests {
    * @returns whether there is such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */
-  async run(credentials: Credentials, act: (stream: Stream) => void): Promise<boolean> {
+  async #run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
     const answered = this.#control.request(credentials.address)
     try {
       const session = await this.#admissions.sessionOf(credentials)
       const streams = session === undefined ? [] : this.#streams.of(session)
-      for (const stream of streams) act(stream)
+      await Promise.all(streams.map(act))
       return streams.length > 0
     } finally {
       answered()

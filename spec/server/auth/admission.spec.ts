@@ -163,7 +163,10 @@ describe('server/admission', () => {
       let lookups = 0
       const { admissions } = setUp({ identityLookup: () => ({ team: `${++lookups}` }) })
       const admission = await admissions.identify('x', undefined)
-      const { admission: admitted, renewed } = await admit(admissions, await admissions.tokens.seal(admission))
+      const { admission: admitted, renewed } = await admit(
+        admissions,
+        await admissions.tokens.seal(admission),
+      )
       const { expiresAt, ...claims } = admission
       expect(admitted).to.deep.include(claims)
       expect([renewed, lookups]).to.deep.equal([false, 1])
