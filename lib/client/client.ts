@@ -4,6 +4,7 @@ import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { Link } from './link.ts'
+import { type DataEvent, Moments } from './moments.ts'
 import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions } from './options.ts'
 import { type Page, watchPage } from './page.ts'
@@ -59,6 +60,7 @@ export class Client<T = Model> {
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #moments = new Moments()
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
@@ -220,7 +222,8 @@ export class Client<T = Model> {
     const store = this.#store
     switch (event.event) {
       case 'manifest': {
-        const { sources, resumed } = event.data
+        const { sources, resumed, together } = event.data
+        this.#moments.begin(together)
         const removed = store.begin(sources, resumed)
         for (const root of removed) this.#subscriptions.notify(root, event)
         if (removed.length) this.#notifier.add(this.#notify, event)
@@ -228,21 +231,35 @@ export class Client<T = Model> {
         break
       }
       case 'reset':
+        this.#moments.reset(event.data.root)
         store.reset(event.data.root)
         break
       case 'payload':
-        if (store.payload(event.data)) this.#updated(event)
-        break
       case 'delta':
-        if (store.delta(event.data)) this.#updated(event)
+        this.#show(this.#moments.take(event))
         break
       default:
+        this.#show(this.#moments.end())
         if (store.settle()) this.#notifier.add(this.#notify, event)
     }
     return !store.incomplete
   }
 
-  #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
+  /** Applies the events of a moment, then notifies the listeners of all of them. */
+  #show(events: readonly DataEvent[]): void {
+    const store = this.#store
+    const shown: DataEvent[] = []
+    try {
+      for (const event of events) {
+        const isShown = event.event === 'payload' ? store.payload(event.data) : store.delta(event.data)
+        if (isShown) shown.push(event)
+      }
+    } finally {
+      for (const event of shown) this.#updated(event)
+    }
+  }
+
+  #updated(event: DataEvent): void {
     this.#lastUpdated = new Date(event.data.timestamp)
     this.#subscriptions.notify(event.data.root, event)
     this.#notifier.add(this.#notify, event)

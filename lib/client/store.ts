@@ -104,7 +104,8 @@ export class Store<M = unknown> {
       for (const operation of oplist) loading.oplist.push(operation)
       return false
     }
-    if (!this.#knows(root)) return false
+    // An empty delta only ends a moment.
+    if (!this.#knows(root) || oplist.length === 0) return false
     const list = this.#lists.get(root) ?? new IndexedList([])
     // Copies the list before several operations. A failure must undo the operations before the failed one.
     const before = oplist.length > 1 ? [...list.list] : list.list

@@ -42,18 +42,26 @@ export interface EventData {
     resumed: boolean
     reason?: string
     sources: Record<string, WireManifest>
+    /**
+     * Groups the roots that share an adapter. A client shows the roots of a group as of one moment. Left out
+     * where no roots share one.
+     */
+    together?: string[][]
   }
   /**
    * Lists the roots that the client watches from now on, with the fields of each. Later positions are for
    * these roots.
    */
-  watching: { watch: WatchEntry[]; sources: Record<string, WireManifest> }
+  watching: { watch: WatchEntry[]; sources: Record<string, WireManifest>; together?: string[][] }
   /**
    * Carries a part (counted from 0) of a root's documents. The client shows the root after the `last` part.
    */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
-  /** Carries the changes of a root. */
-  delta: { root: string; timestamp: string; oplist: WireOperation[] }
+  /**
+   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of the
+   * root's group without `more`, or with `ready`.
+   */
+  delta: { root: string; timestamp: string; oplist: WireOperation[]; more?: true }
   /** Reports that the model is complete. */
   ready: { timestamp: string }
   /** Begins a new load of the root. */

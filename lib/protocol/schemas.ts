@@ -24,6 +24,7 @@ const sources: Schema = {
   propertyNames: name,
   additionalProperties: { $ref: '#/definitions/manifest' },
 }
+const together: Schema = { type: 'array', items: { type: 'array', items: name, minItems: 2 } }
 const watchEntry: Schema = {
   anyOf: [
     name,
@@ -76,12 +77,12 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
         resumed: { type: 'boolean' },
         sources,
       },
-      { reason: text },
+      { reason: text, together },
     ),
     definitions: { manifest },
   },
   watching: {
-    ...message('watching', { watch: { type: 'array', items: watchEntry }, sources }),
+    ...message('watching', { watch: { type: 'array', items: watchEntry }, sources }, { together }),
     definitions: { manifest },
   },
   payload: message('payload', {
@@ -91,7 +92,11 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
     part: { type: 'integer', minimum: 0 },
     last: { type: 'boolean' },
   }),
-  delta: message('delta', { root: name, timestamp: time, oplist: { type: 'array', items: operation } }),
+  delta: message(
+    'delta',
+    { root: name, timestamp: time, oplist: { type: 'array', items: operation } },
+    { more: { const: true } },
+  ),
   ready: message('ready', { timestamp: time }),
   reset: message('reset', { root: name, reason: text }),
   revoked: message('revoked', { reason: text }),

@@ -47,7 +47,12 @@ export function connectionHost(
 }
 
 /**
- * Names the state of a root. `waiting`: the resume plan is not known yet. `loading`: the client gets the
+ * Names the state of a root:
+ *
+ *    waiting --start--> loading --all changes sent--> live (each frame is passed on)
+ *                          ^--- reset, difference, other rights, slow client ---'
+ *
+ * `waiting`: the resume plan is not known yet. `loading`: the client gets the
  * missing data. `live`: the client is up to date.
  */
 type RootState = 'waiting' | 'loading' | 'live'
@@ -56,9 +61,17 @@ type RootState = 'waiting' | 'loading' | 'live'
 export interface Root {
   view: View
   state: RootState
+  /**
+   * Whether the roots of the same adapter are shown without this one, although it is not live: the client has
+   * nothing of it, or it has failed. It is shown with them again from its next data on.
+   */
+  apart: boolean
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
-  /** Whether the client watches the root since its last position, and was never `ready` with it. */
+  /**
+   * Whether the client watches the root since its last position, and was never `ready` with it. The other roots
+   * go on without it meanwhile, with their positions.
+   */
   joining?: boolean
   /** Whether the client no longer watches the root. */
   isGone?: boolean

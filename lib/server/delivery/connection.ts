@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
-import type { Frame } from '../feed/frame.ts'
+import { type Frame, withMore } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import type { CatchUp } from '../view/catch-up.ts'
@@ -11,6 +11,7 @@ import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
 import { type ConnectionHost, changesTo, type Root, rootOf, setChanges } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
+import { isGrouped, isOpen, momentEnds } from './moments.ts'
 import { Outbox } from './outbox.ts'
 import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
@@ -19,14 +20,9 @@ import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
 
 /**
- * Serves one client's stream. Each root goes through these states:
- *
- *    waiting --start--> loading (#load, #cross, #replay) --#catchUp--> live (deliver passes frames on)
- *                          ^-------- reset, differ, change, slow client --------'
- *
- * `#load` sends a snapshot, `#cross` a catch-up delta, `#replay` the log's entries. `#catchUp` replays the
- * rest of the log, and makes the root live in the same step. `#begin` counts the root's generation, so that
- * older work stops. The client is `ready` when all roots are live, and joins a broadcast group.
+ * Serves one client's stream. `#load` sends a snapshot of a root, `#cross` a catch-up delta, `#replay` the log's
+ * entries. `#catchUp` replays the rest of the log, and makes the root live in the same step. The client is
+ * `ready` when all roots are live, and joins a broadcast group.
  */
 export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
@@ -54,7 +50,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#membership = new GroupMembership(this, host.groups)
     this.#unready = views.length
     for (const view of views) {
-      this.#roots.push({ view, state: 'waiting', generation: 0 })
+      this.#roots.push({ view, state: 'waiting', apart: false, generation: 0 })
       for (const each of [view.viewers, view.receivers]) each.add(this)
     }
   }
@@ -131,7 +127,8 @@ export class Connection implements Viewer, Receiver, Member {
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || rootOf(this.#roots, view)?.state !== 'live') return
-    this.#outbox.pushFrame(entry, frame, this.#unready === this.#joining)
+    const withId = this.#unready === this.#joining
+    this.#outbox.pushFrame(entry, frame, withId, isOpen(this.#roots, view))
     if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
@@ -189,13 +186,14 @@ export class Connection implements Viewer, Receiver, Member {
       for (const each of [root.view.viewers, root.view.receivers]) each.delete(this)
       this.#host.left(root.view, true)
     }
-    const roots = added.map((view): Root => ({ view, state: 'waiting', generation: 0 }))
+    const roots = added.map((view): Root => ({ view, state: 'waiting', apart: true, generation: 0 }))
     this.#unready += roots.length
     for (const root of roots) {
       this.#roots.push(root)
       for (const each of [root.view.viewers, root.view.receivers]) each.add(this)
     }
     if (!this.#begun || this.#stalled) return
+    for (const end of momentEnds(this.#roots, removed)) this.push(end)
     for (const root of roots) {
       this.#join(root)
       this.#load(root, undefined)
@@ -240,7 +238,7 @@ export class Connection implements Viewer, Receiver, Member {
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // Takes the entry's id back: its frames in other roots must not mark the whole entry as received.
-    this.#own.retractId()
+    this.#own.interrupt(isGrouped(this.#roots, view) ? view.feed : undefined)
     return rootOf(this.#roots, view)
   }
 
@@ -277,6 +275,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
       const sequence = await this.#host.readings.send(view, current, (part) => {
+        root.apart = root.joining === true
         this.push(part)
         return this.#outbox.queue.room()
       })
@@ -305,7 +304,8 @@ export class Connection implements Viewer, Receiver, Member {
         this.#load(root, reason)
         return
       }
-      if (catchUp.body) this.push(catchUp.body)
+      root.apart = false
+      if (catchUp.body) this.push(isOpen(this.#roots, view) ? withMore(catchUp.body) : catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
   }
@@ -315,6 +315,8 @@ export class Connection implements Viewer, Receiver, Member {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
       this.failed(root.view, error)
+      root.apart = true
+      for (const end of momentEnds(this.#roots, [root])) this.push(end)
     })
   }
 
@@ -345,7 +347,8 @@ export class Connection implements Viewer, Receiver, Member {
       void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
     const going = () => replayed.every((root) => root.isGone || begun[roots.indexOf(root)]?.())
     if (replayed.length === 0) return
-    const through = await this.#catchUp(replayed, { points, current: going, ids: together })
+    const own = new Map(replayed.map((root) => [root.view, pointOf(root)]))
+    const through = await this.#catchUp(replayed, { points: own, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
   }
 
@@ -359,9 +362,7 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
-  async #catchUp(roots: readonly Root[], replaying: ReplayRequest): Promise<boolean> {
-    const { points, current } = replaying
-    const own = new Map(roots.map(({ view }) => [view, points.get(view) ?? -1]))
+  async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
     const arrived = () => {
       for (const root of roots) {
         if (root.isGone) continue
@@ -370,9 +371,13 @@ export class Connection implements Viewer, Receiver, Member {
         this.#joined(root)
       }
       if (this.#unready === 0) this.#readyNow()
+      else for (const end of momentEnds(this.#roots, roots)) this.push(end)
     }
-    const result = await replay(this.#host.log, this.#outbox, { ...replaying, points: own }, arrived)
-    if (result === 'must-reload' && current()) for (const root of roots) this.#load(root, 'history-lost')
+    // Of roots that were at the same point, each entry is a moment.
+    const open = (view: View) => !replaying.ids && isOpen(this.#roots, view)
+    const result = await replay(this.#host.log, this.#outbox, { ...replaying, isOpen: open }, arrived)
+    if (result === 'must-reload' && replaying.current())
+      for (const root of roots) this.#load(root, 'history-lost')
     return result !== 'cancelled'
   }
 

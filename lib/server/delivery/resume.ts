@@ -9,6 +9,7 @@ import type { Claims } from '../tokens/token.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
+import { togetherOf } from './moments.ts'
 
 type Granted = Grant & Pick<Claims, 'session'>
 
@@ -52,6 +53,7 @@ const SOURCE_TIMEOUT_MS = 30_000
 
 /** Creates the first event of a stream. */
 export function manifestOf(views: readonly View[], { points, reason }: ResumePlan): ServerEvent {
+  const together = togetherOf(views)
   return {
     event: 'manifest',
     data: {
@@ -60,6 +62,7 @@ export function manifestOf(views: readonly View[], { points, reason }: ResumePla
       resumed: points !== undefined,
       ...(reason === undefined ? {} : { reason }),
       sources: Object.fromEntries(views.map((view) => [view.root, view.manifest])),
+      ...(together.length > 0 ? { together } : {}),
     },
   }
 }

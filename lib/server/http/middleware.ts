@@ -17,7 +17,7 @@ import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
 import { entriesIn, entriesOf, objectOf, textOf, textsOf, tokenOf } from './fields.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
-import { reached, watch } from './session-routes.ts'
+import { reached as reachedRoute, watch as watchRoute } from './session-routes.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -35,8 +35,8 @@ export function createHandler(server: Backend): RequestHandler {
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
-    [`${path}/watch`]: { methods: ['POST'], handle: watch },
-    [`${path}/reached`]: { methods: ['POST'], handle: reached },
+    [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
+    [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))

@@ -23,12 +23,12 @@ export interface StreamRequest {
   origin?: Origin | undefined
   /** The position that the client presents. */
   position?: string | undefined
-  /** The positions of sources that the client waits for: see `Barriers`. */
-  reached?: readonly string[] | undefined
   /** The roots that the client watches. */
   watch?: readonly WatchEntry[]
   /** The watched roots that the position was given for; default: those of `watch`. */
   held?: readonly WatchEntry[]
+  /** The positions of sources that the client waits for: see `Barriers`. */
+  reached?: readonly string[] | undefined
   /** Opens the sink of an admitted client. Returns undefined when the client has gone. */
   open(admission: Admission | undefined): Sink | undefined
   /** Receives the function that closes the stream, to call when the client goes. */

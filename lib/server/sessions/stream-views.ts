@@ -1,5 +1,6 @@
 import type { Json } from '../../model/document.ts'
 import type { WatchEntry } from '../../protocol/watched-root.ts'
+import { togetherOf } from '../delivery/moments.ts'
 import type { RelatedValues } from '../registry/relation-steps.ts'
 import type { Watched } from '../registry/sources.ts'
 import type { Views } from '../registry/views.ts'
@@ -49,7 +50,11 @@ export class StreamViews {
     if (stream.begun && hasChanged && (watched.size > 0 || shown.length !== before.size)) {
       const sources = Object.fromEntries(shown.map((view) => [view.root, view.manifest]))
       const watch = [...watched.values()].map(entryOf)
-      connection.send({ event: 'watching', data: { watch, sources } })
+      const together = togetherOf(shown)
+      connection.send({
+        event: 'watching',
+        data: { watch, sources, ...(together.length > 0 && { together }) },
+      })
     }
     connection.change(shown, rightsOf(fingerprintsOf(shown)))
     this.refuse(stream, refused)
