@@ -1,18 +1,29 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
-import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
+import type {
+  DataOf,
+  ModelOf,
+  PartialModelOf,
+  WatchDocument,
+  WatchesOf,
+  WatchParams,
+} from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
+import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
 import { type DataEvent, Moments } from './moments.ts'
-import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
-import { type ClientOptions, checkOptions } from './options.ts'
-import { type Page, watchPage } from './page.ts'
+import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
+import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
+import { watchPage } from './page.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
 import { type Listener, Subscriptions } from './subscriptions.ts'
-import { CLOCK, type Clock, type Transport } from './transport.ts'
+import { CLOCK } from './transport.ts'
 import { transportOf } from './transports.ts'
+import { Waiters } from './waiters.ts'
+import type { Watch } from './watch.ts'
+import { Watches } from './watches.ts'
 
 /** Returns immutable snapshots of one root or of the whole model. */
 export interface Snapshots<M> {
@@ -26,18 +37,6 @@ export interface Snapshots<M> {
    * model once all of its documents have arrived.
    */
   (): { readonly [R in keyof M]?: Readonly<M[R]> }
-}
-
-/** Replaces the client's surroundings in specs. */
-export interface Internals {
-  transport?: Transport
-  clock?: Clock
-  random?: () => number
-  /** The page's address; `undefined` where there is no page. */
-  base?: string | undefined
-  /** The source of the page's lifecycle events. */
-  page?: Page
-  requestFrame?: RequestFrame
 }
 
 /**
@@ -65,7 +64,8 @@ export class Client<T = Model> {
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
   readonly #subscribers = new Set<() => void>()
-  readonly #waiters = new Set<(error?: ParticleError) => void>()
+  readonly #watches: Watches
+  readonly #waiters = new Waiters()
   readonly #unwatch: () => void
   #lastUpdated: Date | undefined
 
@@ -89,14 +89,29 @@ export class Client<T = Model> {
       call: (listener, ...args) => this.#call(listener, ...args),
       reportMistake: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
     })
+    this.#watches = new Watches({
+      store: this.#store,
+      notifier: this.#notifier,
+      subscriptions: this.#subscriptions,
+      clock,
+      linger: options.linger ?? DEFAULT_LINGER_MS,
+      status: () => this.status,
+      ended: () => this.#ended(),
+      request: () => link.watch(),
+      call: (listener) => this.#call(listener),
+    })
     const link = new Link({
+      watched: this.#watches.list,
       transport: transport ?? transportOf(options, base, clock),
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
       apply: (event) => this.#apply(event),
       onStatus: (status) => this.#changed(status),
-      onError: (error) => this.#call(options.onError, error),
+      onError: (error, root) => {
+        if (root !== undefined) this.#watches.fail(root, error)
+        this.#call(options.onError, error)
+      },
       onDebug: (message) => this.#call(options.onDebug, message),
     })
     this.#link = link
@@ -137,10 +152,7 @@ export class Client<T = Model> {
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
     if (callback !== undefined) requireFunction('ready(callback): callback', callback)
-    const promise = new Promise<ModelOf<T>>((resolve, reject) => {
-      this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
-    })
-    // Handles the rejection, since a caller that awaits no promise must not cause an unhandled rejection.
+    const promise = this.#waiters.add(() => this.data as ModelOf<T>)
     promise.then(
       () => this.#call(callback),
       (error) => this.#call(callback, error),
@@ -148,6 +160,17 @@ export class Client<T = Model> {
     this.#answer()
     return promise
   }
+
+  /**
+   * Watches a source with parameters: `client.watch('messages', { room: 7 })`. The stream stays open, and the
+   * documents arrive on it. A root that is watched several times with equal parameters is loaded once.
+   *
+   * @throws ParticleError `INVALID_OPTION`
+   */
+  readonly watch = <Source extends keyof WatchesOf<T> & string>(
+    source: Source,
+    params: WatchParams<WatchesOf<T>, Source>,
+  ): Watch<WatchDocument<WatchesOf<T>, Source>> => this.#watches.open(source, params)
 
   /**
    * Calls the listener after changes that touch the pattern, as often as the option `notify` says. `users`
@@ -224,14 +247,23 @@ export class Client<T = Model> {
       case 'manifest': {
         const { sources, resumed, together } = event.data
         this.#moments.begin(together)
-        const removed = store.begin(sources, resumed)
-        for (const root of removed) this.#subscriptions.notify(root, event)
-        if (removed.length) this.#notifier.add(this.#notify, event)
+        const unheld = this.#watches.begin(event.data)
+        this.#removed(store.begin(sources, resumed), event)
+        for (const root of unheld) store.reset(root)
+        this.#subscriptions.expect(sources)
+        break
+      }
+      case 'watching': {
+        const { sources, together = [] } = event.data
+        this.#moments.regroup(together)
+        this.#watches.change(event.data)
+        this.#removed(store.change(sources), event)
         this.#subscriptions.expect(sources)
         break
       }
       case 'reset':
         this.#moments.reset(event.data.root)
+        this.#watches.reset(event.data.root)
         store.reset(event.data.root)
         break
       case 'payload':
@@ -241,7 +273,9 @@ export class Client<T = Model> {
       default:
         this.#show(this.#moments.end())
         if (store.settle()) this.#notifier.add(this.#notify, event)
+        this.#watches.complete(Object.keys(store.manifest ?? {}))
     }
+    if (event.event !== 'delta') this.#watches.review(event)
     return !store.incomplete
   }
 
@@ -263,6 +297,13 @@ export class Client<T = Model> {
     this.#lastUpdated = new Date(event.data.timestamp)
     this.#subscriptions.notify(event.data.root, event)
     this.#notifier.add(this.#notify, event)
+    this.#watches.changed(event)
+  }
+
+  /** Notifies the listeners of roots that have left the model. */
+  #removed(roots: readonly string[], event: ServerEvent): void {
+    for (const root of roots) this.#subscriptions.notify(root, event)
+    if (roots.length > 0) this.#notifier.add(this.#notify, event)
   }
 
   /** Notifies the listeners of the whole model. */
@@ -278,6 +319,7 @@ export class Client<T = Model> {
     if (over) this.#unwatch()
     if (status === 'refused') this.#forget()
     if (over || status === 'ready') this.#notifier.flush()
+    this.#watches.review()
     this.#call(this.#options.onStatus, status)
     this.#answer()
   }
@@ -286,11 +328,7 @@ export class Client<T = Model> {
   #forget(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED') return
-    const event: ServerEvent = { event: 'revoked', data: { reason: refusal.message } }
-    for (const root of this.#store.begin({}, false)) {
-      this.#subscriptions.notify(root, event)
-      this.#notifier.add(this.#notify, event)
-    }
+    this.#removed(this.#store.begin({}, false), { event: 'revoked', data: { reason: refusal.message } })
   }
 
   #answer(): void {
@@ -298,10 +336,12 @@ export class Client<T = Model> {
     const over = status === 'closed' || status === 'refused'
     if (this.#waiters.size === 0 || (!over && status !== 'ready')) return
     this.#notifier.flush()
-    const waiters = [...this.#waiters]
-    this.#waiters.clear()
-    const error = this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
-    for (const answer of waiters) answer(over ? error : undefined)
+    this.#waiters.answer(over ? this.#ended() : undefined)
+  }
+
+  /** Returns the reason of the end of a refused or closed client. */
+  #ended(): ParticleError {
+    return this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
   }
 
   /**
