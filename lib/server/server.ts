@@ -1,16 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
-import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
-import type { Admitted, Granted } from './auth/admitted.ts'
+import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
-import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { ReceiverSink } from './delivery/sink.ts'
+import type { Receiver } from './delivery/receiver.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
@@ -24,7 +22,8 @@ import { LiveQueries } from './relations/live-query.ts'
 import { Barriers } from './sessions/barriers.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
-import { Opener, type StreamRequest } from './sessions/opener.ts'
+import { Opener, type Registration, type StreamRequest } from './sessions/opener.ts'
+import { Registrations } from './sessions/registrations.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
 import { Watches } from './sessions/watches.ts'
@@ -61,6 +60,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
+  readonly #registrations: Registrations
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
@@ -141,6 +141,12 @@ export class Server<Identity = AnyIdentity> {
         if (this.#streams.size === 0) this.#upkeep.rest()
       },
     })
+    this.#registrations = new Registrations(
+      this.#admissions,
+      this.options.onError,
+      () => this.#refuseWhenFull(),
+      (admitted, sink) => this.#open(() => this.#opener.register(admitted, { open: () => sink })),
+    )
   }
 
   /**
@@ -159,24 +165,15 @@ export class Server<Identity = AnyIdentity> {
    * `receiver(name, data, id)` for each event, as a browser would receive it.
    *
    * @param done called with an error when the identity is refused, otherwise without one
-   * @returns a promise of the function that disconnects the client
+   * @returns a promise of the function that disconnects the client, whose `reached` serves `onRegister`
    * @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`
    */
-  async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
-    checkReceiver(receiver, done)
-    try {
-      this.#refuseWhenFull()
-      const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
-      const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
-      const open = (admitted: Admitted) => this.#open({ ...admitted, renewed: false }, { open: () => sink })
-      const stop = await this.#admissions.open(admission, false, open)
-      done?.()
-      return stop ?? (() => {})
-    } catch (error) {
-      if (!done) throw error
-      done(error as Error)
-      return () => {}
-    }
+  async register(
+    identity: unknown,
+    receiver: Receiver,
+    done?: (error?: Error) => void,
+  ): Promise<Registration> {
+    return this.#registrations.register(identity, receiver, done)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
@@ -269,18 +266,20 @@ export class Server<Identity = AnyIdentity> {
     if (request.origin) this.control.stream(address)
     let close: (() => void) | undefined
     try {
-      close = await this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+      close = await this.#admissions.admit(token, browsers, (admitted) =>
+        this.#open(() => this.#opener.open(admitted, request)),
+      )
       return close
     } finally {
       if (!close && request.origin) this.control.streamEnded(address)
     }
   }
 
-  #open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
+  #open<Stream>(open: () => Stream): Stream {
     this.#refuseWhenFull()
-    const close = this.#opener.open(admitted, request)
-    if (close) this.#upkeep.start()
-    return close
+    const stream = open()
+    if (stream) this.#upkeep.start()
+    return stream
   }
 
   #sweep(): void {

@@ -167,4 +167,18 @@ describe('An optimistic write', () => {
     expect(await waiting).to.match(/^CLOSED /)
     expect(await failure(page.reached(position))).to.match(/^CLOSED /)
   })
+
+  it('is reached by a client of the same process too', async () => {
+    const { server } = await startNode()
+    client = new Client<{ tasks: Task[] }>({
+      identity: { user: 1 },
+      onRegister: (identity, receiver, done) => server.register(identity, receiver, done),
+    })
+    await client.ready()
+    await tasks.insertOne({ _id: 1, value: 3 })
+    await client.reached(await server.position('tasks'))
+    expect(client.data.tasks).to.deep.equal([{ _id: 1, value: 3 }])
+    const refused = await client.reached('MTp4').catch(({ code }) => code)
+    expect(refused).to.equal('INVALID_OPTION')
+  })
 })
