@@ -30,7 +30,8 @@ import { Watches } from './watches.ts'
 export interface Snapshots<M> {
   /**
    * Returns a root's current documents, frozen. The array is the same until the documents change, and empty
-   * for an unknown root.
+   * for an unknown root. An array of more than 10,000 documents is a `Proxy`: pass a copy (`[...array]`) to
+   * `structuredClone` or `postMessage`.
    */
   <R extends keyof M & string>(root: R): Readonly<M[R]>
   /**
@@ -55,7 +56,8 @@ export class Client<T = Model> {
   /**
    * Holds an array of documents for each root. Deltas change the array in place and put a new object in the
    * place of a changed document. A root appears when all of its documents have arrived. A new load replaces
-   * the array.
+   * the array. An array of more than 10,000 documents is changed when it is read here, or right before
+   * listeners are called.
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
@@ -265,16 +267,16 @@ export class Client<T = Model> {
     switch (event.event) {
       case 'manifest': {
         const { sources, resumed, together } = event.data
-        this.#moments.begin(together)
         const unheld = this.#watches.begin(event.data)
         this.#removed(store.begin(sources, resumed), event)
+        this.#moments.begin(together, (root) => store.shows(root))
         for (const root of unheld) store.reset(root)
         this.#subscriptions.expect(sources)
         break
       }
       case 'watching': {
         const { sources, together = [] } = event.data
-        this.#moments.regroup(together)
+        this.#moments.regroup(together, (root) => store.shows(root))
         this.#watches.change(event.data)
         this.#removed(store.change(sources), event)
         this.#subscriptions.expect(sources)
@@ -331,6 +333,7 @@ export class Client<T = Model> {
 
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
+    this.#store.refresh()
     this.#call(this.#options.onData, this.data, event, events)
     for (const listener of [...this.#subscribers]) {
       if (this.#subscribers.has(listener)) this.#call(listener)

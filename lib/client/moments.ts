@@ -3,11 +3,13 @@ import type { EventData, ServerEvent } from '../protocol/messages.ts'
 /** Names the events that change the documents of a root. */
 export type DataEvent = Extract<ServerEvent, { event: 'payload' | 'delta' }>
 
+type Together = EventData['manifest']['together']
+
 /** Holds the roots of one adapter, which the client shows as of one moment. */
 interface Group {
   /** The events of the moment that has not ended, in order. */
   kept: DataEvent[]
-  /** Whether a moment of the group has ended. A new client shows each root as soon as it has arrived. */
+  /** Whether the client shows moments of the group. A new client shows each root as soon as it has arrived. */
   whole: boolean
 }
 
@@ -22,19 +24,22 @@ export class Moments {
   readonly #groups = new Map<string, Group>()
 
   /** Begins a stream. Drops what is kept, since the stream sends it again. */
-  begin(together: EventData['manifest']['together'] = []): void {
-    for (const group of this.#groups.values()) group.kept = []
-    this.regroup(together)
+  begin(together: Together, isShown: (root: string) => boolean): void {
+    this.#groups.clear()
+    this.regroup(together, isShown)
   }
 
-  /** Sets which roots belong together. Keeps the events of roots that still have a group. */
-  regroup(together: readonly (readonly string[])[]): void {
-    const before = new Map(this.#groups)
+  /**
+   * Sets which roots share an adapter, and keeps the events of roots that still do.
+   *
+   * @param isShown whether the client shows a root
+   */
+  regroup(together: Together = [], isShown: (root: string) => boolean): void {
+    const before = new Set(this.#groups.values())
     this.#groups.clear()
     for (const roots of together) {
-      const old = new Set(roots.flatMap((root) => before.get(root) ?? []))
-      const kept = [...old].flatMap((group) => group.kept.filter(({ data }) => roots.includes(data.root)))
-      const group = { kept, whole: [...old].some(({ whole }) => whole) }
+      const kept = [...before].flatMap((group) => group.kept.filter(({ data }) => roots.includes(data.root)))
+      const group = { kept, whole: roots.some(isShown) }
       for (const root of roots) this.#groups.set(root, group)
     }
   }

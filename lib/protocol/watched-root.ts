@@ -42,6 +42,12 @@ export function parseWatchedRoot(root: string): { source: string; params: Params
   }
 }
 
+/** Returns the name of a root's source, which is the root itself for a root without parameters. */
+export function sourceOf(root: string): string {
+  const at = root.indexOf(SEPARATOR)
+  return at < 0 ? root : root.slice(0, at)
+}
+
 /** Checks whether a value can be a parameter: a text, a finite number or a boolean, and never an operator. */
 export function isParamValue(value: unknown): value is ParamValue {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)

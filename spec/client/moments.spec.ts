@@ -19,11 +19,7 @@ describe('client/moments', () => {
   })
   const begun = () => {
     const moments = new Moments()
-    moments.begin([
-      ['from', 'to'],
-      ['a', 'b'],
-    ])
-    moments.end()
+    moments.begin([...TOGETHER, ['a', 'b']], (root) => root === 'to' || root === 'a')
     return moments
   }
 
@@ -35,7 +31,7 @@ describe('client/moments', () => {
 
   it('lets everything pass until the first moment of the group has ended', () => {
     const moments = new Moments()
-    moments.begin(TOGETHER)
+    moments.begin(TOGETHER, () => false)
     expect(moments.take(load('from'))).to.have.length(1)
     expect(moments.take(event('from', true))).to.have.length(1)
     expect(moments.take(event('to'))).to.have.length(1)
@@ -61,16 +57,16 @@ describe('client/moments', () => {
   it('drops what it keeps when a stream begins, and still keeps moments', () => {
     const moments = begun()
     moments.take(event('from', true))
-    moments.begin(TOGETHER)
+    moments.begin(TOGETHER, () => true)
     expect(moments.end()).to.deep.equal([])
     expect(moments.take(event('to', true))).to.deep.equal([])
   })
 
-  it('keeps the events of roots that still belong together when others come or go', () => {
+  it('keeps the events of roots that still share an adapter when others come or go', () => {
     const moments = begun()
     const kept = event('to', true)
     for (const each of [event('from', true), kept]) moments.take(each)
-    moments.regroup([['to', 'third']])
+    moments.regroup([['to', 'third']], (root) => root === 'to')
     const added = load('third')
     expect(moments.take(added)).to.deep.equal([])
     expect(moments.end()).to.deep.equal([kept, added])

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import express from 'express'
 import particle from '../../lib/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
+import { heapHeld } from '../support/garbage.ts'
 import { eventually, type Listening, listen, shake } from '../support/http.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
@@ -21,6 +22,7 @@ describe('Watched roots', () => {
   function serve() {
     return particle.middleware({
       identityLookup: (identity: { user: string }) => identity,
+      secret: 'a secret of all nodes',
       dataSources: {
         rooms: { collection: rooms, manifest: { name: true } },
         messages: {
@@ -183,5 +185,79 @@ describe('Watched roots', () => {
     expect((await watch(other.token, { add: [room(0)] })).answer).to.deep.equal({ live: false, refused: [] })
     expect((await watch('forged', { add: [room(0)] })).status).to.equal(401)
     expect((await watch(other.token, { add: [7] })).status).to.equal(400)
+  })
+
+  it('open and close a thousand times on one stream, and leave nothing', async function () {
+    this.timeout(90_000)
+    for (let number = 0; number < 1000; number++) members.get('ann')?.add(number)
+    const { stream, token } = await open('ann', {})
+    await eventually(() => stream.of('ready').length === 1, 'ready')
+    const sizes = async (from: number, to: number) => {
+      for (let number = from; number < to; number++) {
+        await watch(token, { add: [room(number)] })
+        await watch(token, { remove: [room(number)] })
+        stream.events.length = 0
+      }
+      return heapHeld()
+    }
+    const before = await sizes(0, 300)
+    const after = await sizes(300, 1000)
+    expect(after / before, 'memory').to.be.below(1.15)
+    const { connections, views } = handler.server.stats()
+    expect([connections, views]).to.deep.equal([1, 1])
+    expect(errors).to.deep.equal([])
+  })
+
+  it('are bounded by limits.maxWatched, a hundred by default', async () => {
+    for (let number = 0; number < 200; number++) members.get('ann')?.add(number)
+    const all = Array.from({ length: 101 }, (_, number) => room(number))
+    const { stream, token } = await open('ann', { watch: all })
+    await eventually(() => stream.of('ready').length === 1, 'ready')
+    expect(stream.of('error').map(({ data }) => [data.root, data.code])).to.deep.equal([
+      [room(100), 'LIMIT_EXCEEDED'],
+    ])
+    const { answer } = await watch(token, { remove: [room(0)], add: [room(100)] })
+    expect(answer.refused).to.deep.equal([])
+  })
+
+  it('move to another node with the stream, which sends nothing again', async () => {
+    const { stream, token } = await open('ann', { watch: [room(0)] })
+    await eventually(() => stream.of('ready').length === 1, 'ready')
+    const second = serve()
+    const other = await listen(express().use(second))
+    const first = app
+    try {
+      app = other
+      expect((await watch(token, { add: [room(1)] })).answer.live).to.equal(false)
+      await messages.updateOne({ _id: 4 }, { $set: { text: 'changed' } })
+      stream.close()
+      const back = await open('ann', { watch: [room(0), room(1)], held: [room(0)] }, stream.lastId(), token)
+      await eventually(() => back.stream.of('ready').length === 1, 'ready')
+      expect(back.stream.of('payload').map(({ data }) => data.root)).to.deep.equal([room(1)])
+      // A node that did not know the view sends the documents whole that were touched meanwhile.
+      expect(changesOf(back.stream).map(({ data }) => data.oplist[0].data.text)).to.deep.equal(['changed'])
+      back.stream.close()
+    } finally {
+      app = first
+      await second.server.disconnect()
+      await other.close()
+    }
+  })
+
+  it('keep their positions while another one is added', async () => {
+    const { stream, token } = await open('ann', { watch: [room(0)] })
+    await eventually(() => stream.of('ready').length === 1, 'ready')
+    for (let round = 0; round < 5; round++) {
+      await Promise.all([
+        watch(token, { add: [room(1)] }),
+        messages.updateOne({ _id: 4 }, { $inc: { at: 1 } }),
+        watch(token, { remove: [room(1)] }),
+      ])
+    }
+    await messages.updateOne({ _id: 4 }, { $set: { text: 'last' } })
+    await eventually(() => changesOf(stream).some(({ data }) => data.oplist[0].data === 'last'), 'the last')
+    // Every change of a root that the client has comes with a position, and none is taken back.
+    for (const { data, id } of changesOf(stream)) if (data.root === room(0)) expect(id).to.match(/^.{60}/)
+    expect(stream.events.map(({ id }) => id)).to.not.include('none')
   })
 })

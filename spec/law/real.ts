@@ -71,7 +71,8 @@ export class RealClient extends Participant implements Transport {
   }
 
   protected override get together(): boolean {
-    return this.#wasReady
+    // What a source reads ahead of its reports belongs to no moment.
+    return this.#wasReady && !this.node.held.first.readsAhead
   }
 
   protected get complete(): boolean {

@@ -1,6 +1,6 @@
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
-import { parseWatchedRoot } from '../../protocol/watched-root.ts'
+import { sourceOf } from '../../protocol/watched-root.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
 import { withTimeout } from '../support/scheduling.ts'
@@ -203,5 +203,5 @@ function resumed(
 
 /** Checks whether the client watches the view's root with parameters. */
 function isWatched({ root }: View): boolean {
-  return parseWatchedRoot(root) !== undefined
+  return sourceOf(root) !== root
 }

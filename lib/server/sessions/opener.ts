@@ -61,6 +61,9 @@ export interface Registration {
   reached(positions: readonly string[]): void
 }
 
+/** Stands for the watched roots of a client that watches none, as most do. */
+const NONE: Stream['watched'] = new Map()
+
 /** Opens the streams of admitted clients. */
 export class Opener {
   readonly #parts: OpenerParts
@@ -140,7 +143,7 @@ export class Opener {
       presented,
     )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const stream: Stream = { connection, watched: new Map(), admission, renewed, asks }
+    const stream: Stream = { connection, watched: NONE, admission, renewed, asks }
     return stream
   }
 

@@ -31,7 +31,10 @@ export class SessionRequests {
   }
 
   /**
-   * Changes the roots that the session's streams here watch. Throws the errors of a request.
+   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors of
+   * a request.
+   *
+   * @returns whether there is such a stream, and the refused roots
    */
   async watch(
     credentials: Credentials,

@@ -296,7 +296,7 @@ export class Streams {
     if (!this.#streams.has(stream) || !admission) return
     try {
       const next = await this.#admissions.identifyAgain(admission)
-      const checked = await this.views.check(stream, next.identity)
+      const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
       if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
