@@ -115,8 +115,7 @@ export class Client<T = Model> {
       apply: (event) => this.#apply(event),
       onStatus: (status) => this.#changed(status),
       onError: (error, root) => {
-        if (root !== undefined) this.#watches.fail(root, error)
-        this.#call(options.onError, error)
+        if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
       },
       onDebug: (message) => this.#call(options.onDebug, message),
     })
@@ -269,15 +268,15 @@ export class Client<T = Model> {
         const { sources, resumed, together } = event.data
         const unheld = this.#watches.begin(event.data)
         this.#removed(store.begin(sources, resumed), event)
-        this.#moments.begin(together, (root) => store.shows(root))
         for (const root of unheld) store.reset(root)
+        this.#moments.begin(together, (root) => store.shows(root))
         this.#subscriptions.expect(sources)
         break
       }
       case 'watching': {
-        const { sources, together = [] } = event.data
-        this.#moments.regroup(together, (root) => store.shows(root))
+        const { sources, together } = event.data
         this.#watches.change(event.data)
+        this.#moments.regroup(together, (root) => store.shows(root))
         this.#removed(store.change(sources), event)
         this.#subscriptions.expect(sources)
         break

@@ -44,6 +44,8 @@ export class Watches {
   readonly #roots = new Map<string, Root>()
   /** The roots whose documents are complete and current. */
   readonly #current = new Set<string>()
+  /** The places of roots that were given up, which others may take. */
+  #freed = 0
   #scheduled = false
 
   constructor(options: WatchesOptions) {
@@ -112,21 +114,30 @@ export class Watches {
     }
   }
 
-  /** Handles an error that the server reports for a root. */
-  fail(name: string, error: ParticleError): void {
+  /** Handles an error that the server reports for a root. Returns whether the client mends it by itself. */
+  fail(name: string, error: ParticleError): boolean {
     const root = this.#roots.get(name)
     // An error of a root that the stream has, such as a failed source, refuses nothing.
     const isMissing = !this.list.has(name)
-    if (!root || !(isMissing || error.code === 'FORBIDDEN')) return
+    if (!root || !(isMissing || error.code === 'FORBIDDEN')) return false
     this.list.forget(name)
-    const kept = this.#kept()
-    if (error.code === 'LIMIT_EXCEEDED' && kept.length > 0) {
-      for (const each of kept) this.drop(each)
-      this.sync()
-    } else if (REFUSALS.includes(error.code)) {
+    if (error.code === 'LIMIT_EXCEEDED') {
+      // Gives the places of kept roots to others.
+      for (const each of this.#kept()) {
+        this.drop(each)
+        this.#freed++
+      }
+      if (this.#freed > 0) {
+        this.#freed--
+        this.sync()
+        return true
+      }
+    }
+    if (REFUSALS.includes(error.code)) {
       this.drop(root)
       root.refuse(error)
     } else root.after(RETRY_MS, () => this.sync())
+    return false
   }
 
   /** Keeps a root without watches for a while. */

@@ -187,7 +187,9 @@ type ParamOf<Type> =
  * that is what an object's `'number'` is widened to.
  */
 type ParamsOf<Params> =
-  Params extends Schema<infer Input> ? Input & object : { [Name in keyof Params]: ParamOf<Params[Name]> }
+  Params extends Schema<infer Input extends object>
+    ? Input
+    : { [Name in keyof Params]: ParamOf<Params[Name]> }
 
 /** The parameters of a source that can be watched. */
 export type WatchParams<Watches, Source extends keyof Watches> = Watches[Source] extends { params: infer P }
