@@ -10,6 +10,7 @@ import type {
 } from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
+import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
 import { type DataEvent, Moments } from './moments.ts'
@@ -68,6 +69,7 @@ export class Client<T = Model> {
   readonly #subscribers = new Set<() => void>()
   readonly #watches: Watches
   readonly #waiters = new Waiters()
+  readonly #barriers: Barriers
   readonly #unwatch: () => void
   #lastUpdated: Date | undefined
 
@@ -102,7 +104,9 @@ export class Client<T = Model> {
       request: () => link.watch(),
       call: (listener) => this.#call(listener),
     })
+    this.#barriers = new Barriers(clock, () => link.reach())
     const link = new Link({
+      barriers: this.#barriers,
       watched: this.#watches.list,
       transport: transport ?? transportOf(options, base, clock),
       clock,
@@ -221,6 +225,21 @@ export class Client<T = Model> {
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
 
   /**
+   * Resolves when the model has everything up to a position of the server's `position(root)`, after all
+   * listeners were called. So a page waits for its own write, also one that it may not see. Rejects with a
+   * ParticleError: `INVALID_OPTION` for a text that is no position, `TIMED_OUT` after `timeout` milliseconds
+   * (default: 10,000), and the errors of {@link Client.ready}.
+   */
+  readonly reached = (
+    position: string,
+    { timeout = DEFAULT_TIMEOUT_MS }: { timeout?: number } = {},
+  ): Promise<void> => {
+    const { status } = this
+    if (status === 'closed' || status === 'refused') return Promise.reject(this.#ended())
+    return this.#barriers.wait(position, timeout)
+  }
+
+  /**
    * Closes the stream until `resume()`, and keeps the data and the position. An application that is hidden
    * saves a connection so. Meanwhile `status` is `paused`, and `ready()` waits. The client pauses by itself
    * for a page that is frozen or in the back/forward cache.
@@ -262,6 +281,10 @@ export class Client<T = Model> {
         this.#subscriptions.expect(sources)
         break
       }
+      case 'reached':
+        this.#notifier.flush()
+        this.#barriers.reached(event.data.position)
+        break
       case 'reset':
         this.#moments.reset(event.data.root)
         this.#watches.reset(event.data.root)
@@ -336,6 +359,7 @@ export class Client<T = Model> {
   #answer(): void {
     const { status } = this
     const over = status === 'closed' || status === 'refused'
+    if (over) this.#barriers.end(this.#ended())
     if (this.#waiters.size === 0 || (!over && status !== 'ready')) return
     this.#notifier.flush()
     this.#waiters.answer(over ? this.#ended() : undefined)

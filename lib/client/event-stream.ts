@@ -1,7 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import { ParticleError } from '../errors.ts'
 import { failureOf, networkFailure } from './answer.ts'
-import { type Clock, type Failure, type Sink, type StreamStart, watchFields } from './transport.ts'
+import { type Clock, type Failure, type Sink, type StreamStart, startFields } from './transport.ts'
 
 /** Holds the parameters of a request for a stream. */
 export interface StreamRequest extends StreamStart {
@@ -79,7 +79,7 @@ function initOf(request: StreamRequest): RequestInit {
     return {
       ...init,
       method: 'POST',
-      body: JSON.stringify({ token, lastEventId: position || undefined, ...watchFields(request) }),
+      body: JSON.stringify({ token, lastEventId: position || undefined, ...startFields(request) }),
     }
   }
   headers.Authorization = `Bearer ${token}`

@@ -9,8 +9,8 @@ import {
   type SessionAnswer,
   type Sink,
   type StreamStart,
+  startFields,
   type Transport,
-  watchFields,
 } from './transport.ts'
 
 export interface HttpOptions {
@@ -103,7 +103,7 @@ export class HttpTransport implements Transport {
     const { EventSource, fetch, url, clock } = this.#options
     const { position } = start
     const token = this.#token ?? ''
-    const watched = watchQuery(start)
+    const watched = startQuery(start)
     if (EventSource) {
       const after = position && `&lastEventId=${encodeURIComponent(position)}`
       const query = `token=${this.#ticket ?? token}${after}${watched && `&${watched}`}`
@@ -190,9 +190,11 @@ export class HttpTransport implements Transport {
   }
 }
 
-/** Writes the watched roots into a query. */
-function watchQuery(start: StreamStart): string {
-  return Object.entries(watchFields(start))
-    .map(([name, list]) => `${name}=${encodeURIComponent(JSON.stringify(list))}`)
-    .join('&')
+/** Writes the fields of a request for a stream into a query. */
+function startQuery(start: StreamStart): string {
+  const { reached = [], ...watched } = startFields(start)
+  return [
+    ...Object.entries(watched).map(([name, list]) => `${name}=${encodeURIComponent(JSON.stringify(list))}`),
+    ...reached.map((position) => `reached=${position}`),
+  ].join('&')
 }

@@ -110,6 +110,11 @@ export class Link {
     this.#requests?.watch()
   }
 
+  /** Asks the server of the open stream for the positions that the page waits for. */
+  reach(): void {
+    this.#requests?.reach()
+  }
+
   close(): void {
     this.#step({ type: 'close' })
   }
@@ -173,7 +178,7 @@ export class Link {
   }
 
   #open(): void {
-    const { transport, clock, watched } = this.#options
+    const { transport, clock, watched, barriers } = this.#options
     const stream = new Stream(clock)
     const requests = new StreamRequests(
       this.#options,
@@ -188,15 +193,19 @@ export class Link {
       requests.stop()
       stream.close()
     }
-    stream.open(transport, watched.start(this.#position), {
-      opened: () => {
-        this.#fresh = false
-        this.#reporter.opened()
-        this.#step({ type: 'opened' })
+    stream.open(
+      transport,
+      { ...watched.start(this.#position), reached: barriers.start() },
+      {
+        opened: () => {
+          this.#fresh = false
+          this.#reporter.opened()
+          this.#step({ type: 'opened' })
+        },
+        event: (name, data, id) => this.#receive(name, data, id),
+        lost: (error) => this.#fail(error, 'lost'),
       },
-      event: (name, data, id) => this.#receive(name, data, id),
-      lost: (error) => this.#fail(error, 'lost'),
-    })
+    )
   }
 
   /**

@@ -1,3 +1,4 @@
+import { ParticleError } from '../errors.ts'
 import type { WatchEntry } from '../protocol/watched-root.ts'
 import type { SessionAnswer, Sink, StreamStart, Transport } from './transport.ts'
 
@@ -32,6 +33,8 @@ export class RegisterTransport implements Transport {
   readonly expired = true
   readonly #register: Register
   #identity: unknown
+  /** What the registration of the open stream returned. */
+  #registered: Promise<unknown> = Promise.resolve()
 
   constructor(register: Register) {
     this.#register = register
@@ -48,6 +51,7 @@ export class RegisterTransport implements Transport {
     const registered = new Promise((resolve) =>
       resolve(this.#register(this.#identity, receiver, done, watch)),
     )
+    this.#registered = registered
     registered.catch(sink.lost)
     return () => {
       // Ignores errors of `stop`, because the stream has ended already.
@@ -55,8 +59,18 @@ export class RegisterTransport implements Transport {
     }
   }
 
-  async post(): Promise<SessionAnswer> {
-    return { live: false }
+  /** Asks the function that `server.register` returned. Rejects positions where another one was returned. */
+  async post(route: string, body: object): Promise<SessionAnswer> {
+    if (route !== 'reached') return { live: false }
+    const { reached } = Object(await this.#registered)
+    try {
+      if (typeof reached !== 'function')
+        throw new ParticleError('INVALID_MESSAGE', 'onRegister must return what server.register returned.')
+      reached(Object(body).position)
+      return { live: true }
+    } catch (error) {
+      throw { error, own: true }
+    }
   }
 
   renew(): void {}

@@ -56,12 +56,18 @@ export interface StreamStart {
   watch: readonly WatchEntry[]
   /** The watched roots that the position was given for, where they differ from `watch`. */
   held?: readonly WatchEntry[] | undefined
+  /** The positions of writes that the page waits for. */
+  reached?: readonly string[] | undefined
 }
 
-/** Returns the fields of a request for a stream that name watched roots. A page without such roots sends none. */
-export function watchFields({ watch, held }: StreamStart): Pick<Partial<StreamStart>, 'watch' | 'held'> {
-  if (held) return { watch, held }
-  return watch.length > 0 ? { watch } : {}
+/** Returns the fields of a request for a stream beside the position. Most pages send none. */
+export function startFields({
+  watch,
+  held,
+  reached = [],
+}: StreamStart): Omit<Partial<StreamStart>, 'position'> {
+  const watched = held ? { watch, held } : watch.length > 0 ? { watch } : {}
+  return reached.length > 0 ? { ...watched, reached } : watched
 }
 
 /** Describes the answer to a request about the open stream. */
@@ -91,7 +97,7 @@ export interface Transport {
    *
    * @returns the node's answer
    */
-  post(route: 'watch', body: object, signal: AbortSignal): Promise<SessionAnswer>
+  post(route: 'watch' | 'reached', body: object, signal: AbortSignal): Promise<SessionAnswer>
   /** Replaces the token by a new token of the server. */
   renew(token: string, expiresAt: string): void
 }
@@ -102,6 +108,7 @@ const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED
 const TRANSIENT: readonly ErrorCode[] = [
   'UNAVAILABLE',
   'TOO_MANY_HANDSHAKES',
+  'TOO_MANY_REQUESTS',
   'TOO_MANY_STREAMS',
   'BODY_TOO_SLOW',
 ]

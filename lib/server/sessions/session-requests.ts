@@ -23,16 +23,16 @@ export class SessionRequests {
 
   /**
    * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
-   * of {@link SessionRequests.run}.
+   * of a request.
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     this.#barriers.check(positions)
-    return this.run(credentials, (stream) => this.#barriers.report(stream, positions))
+    return this.#run(credentials, (stream) => this.#barriers.report(stream, positions))
   }
 
   /**
    * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors of
-   * {@link SessionRequests.run}.
+   * a request.
    *
    * @returns whether there is such a stream, the refused roots, and all roots that are watched now
    */
@@ -43,7 +43,7 @@ export class SessionRequests {
   ): Promise<{ live: boolean; refused: Refusal[]; watch: WatchEntry[] }> {
     const refused = new Map<string, Refusal>()
     const watched = new Map<string, WatchEntry>()
-    const live = await this.run(credentials, async (stream) => {
+    const live = await this.#run(credentials, async (stream) => {
       for (const each of await this.#streams.views.watch(stream, add, remove)) refused.set(each.root, each)
       for (const each of stream.watched.values()) watched.set(each.root, entryOf(each))
     })
@@ -56,7 +56,7 @@ export class SessionRequests {
    * @returns whether there is such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */
-  async run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
+  async #run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
     const answered = this.#control.request(credentials.address)
     try {
       const session = await this.#admissions.sessionOf(credentials)
