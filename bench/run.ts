@@ -11,6 +11,7 @@ import { delivery } from './scenarios/delivery.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
 import { routing } from './scenarios/routing.ts'
+import { sets } from './scenarios/sets.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { stalled } from './scenarios/stalled.ts'
 import { throughput } from './scenarios/throughput.ts'
@@ -24,6 +25,7 @@ const SCENARIOS: readonly Scenario[] = [
   throughput,
   client,
   ...lists,
+  sets,
   routing,
   views,
   stalled,
