@@ -26,7 +26,9 @@ const MAX_LOOKUPS = 3
 /** Limits the length of a ticket, in characters. Servers commonly accept addresses of 8 KB. */
 const MAX_TICKET = 7_000
 
-const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGIN_MS / 1000} s ahead of this one's: keep the clocks of all nodes together (NTP), or revoke() and refresh() may miss it`
+const CLOCKS =
+  `The clock of another node is over ${CLOCK_MARGIN_MS / 1000} s ahead, so revoke() and refresh() may miss ` +
+  'its tokens: synchronize the clocks of all nodes (NTP)'
 
 /** The rounding of a token's end, in milliseconds. JWT counts the end in whole seconds. */
 const EXPIRY_ROUNDING_MS = 1_000
@@ -218,8 +220,9 @@ export class Admissions {
   async ticket(admission: Admission, browser: string): Promise<string | undefined> {
     const ticket = await this.#tickets.issue(admission, browser)
     if (ticket.length <= MAX_TICKET) return ticket
-    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
-    this.#warnings.error('length of tickets', sentence)
+    const what = `A ticket of ${ticket.length} characters is too long for the address of an EventSource`
+    const mend = "let identityLookup return less, or use Particle's client"
+    this.#warnings.error('length of tickets', `${what}: ${mend}`)
     return undefined
   }
 

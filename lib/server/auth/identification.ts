@@ -80,8 +80,8 @@ export class Identification {
     if (identity === null) throw refusal()
     const { length } = JSON.stringify(identity)
     if (length <= MAX_FOUND) return identity
-    const sentence = `identityLookup answered with ${length} characters of JSON, more than ${MAX_FOUND}; let it answer with less, and a relation find the rest`
-    this.#warnings.error('size of identities', sentence)
+    const what = `identityLookup returned ${length} characters of JSON, more than ${MAX_FOUND}`
+    this.#warnings.error('size of identities', `${what}: return less, and find the rest by a relation`)
     throw new ParticleError('UNAVAILABLE', 'The identity is too large')
   }
 
@@ -99,12 +99,13 @@ export class Identification {
       const lost = excess ? undefined : lostValue(found)
       if (!excess && !lost) return identity
       mistake = excess
-        ? `answered an identity that ${excess}: answer what the sources need alone, let a relation find the rest, or raise limits.identityValues`
+        ? `returned an identity that ${excess}: return less, find the rest by a relation, ` +
+          'or raise limits.identityValues'
         : `returned ${lost}`
     } catch (error) {
       cause = error
       const reason = error instanceof Error ? error.message : String(error)
-      mistake = `answered an identity that is no JSON: ${reason}`
+      mistake = `returned an identity that is not JSON: ${reason}`
     }
     this.#onError(new ParticleError('CALLBACK_FAILED', `identityLookup ${mistake}`, { cause }))
     throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')

@@ -76,9 +76,9 @@ export class Views {
     const specs = this.#sources.viewsOf(identity, related)
     const added = specs.filter(({ key }) => !this.#views.has(key)).length
     if (added > 0 && this.size + added > this.#limits.views) {
-      const what = `There are ${this.#limits.views} views: streams that need others are turned away`
+      const what = `There are ${this.#limits.views} views: streams that need more are refused`
       this.#onError(
-        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views if these are honest`),
+        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views for legitimate clients`),
         '',
       )
       throw new ParticleError('UNAVAILABLE', 'The server has too many views; try again later')

@@ -232,7 +232,8 @@ function refuseOver(
 ): void {
   const most = limits?.[limit]
   if (most === undefined || size <= most) return
-  const what = `${root} has more than ${most} ${limit === 'snapshotBytes' ? 'bytes' : 'documents'} for a client`
+  const unit = limit === 'snapshotBytes' ? 'bytes' : 'documents'
+  const what = `${root} has more than ${most} ${unit} for a client`
   const mend = `narrow its criteria or manifest, give it a limit, or raise limits.${limit}`
   throw new ParticleError('LIMIT_EXCEEDED', `${what}: ${mend}`)
 }
