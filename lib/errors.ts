@@ -18,14 +18,15 @@
  * - `BODY_TOO_SLOW`: a request's body did not arrive in time (HTTP 408).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
+ * - `REPLACED`: a newer stream of the same identity has replaced the client's stream, by the server's option
+ *   `limits.excessStreams`.
  * - `TOKEN_STALE`: the rights were refreshed after the token was issued; the client must make a new handshake
  *   (HTTP 401).
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
  *   new handshake.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
- * of
- *   a stream that goes on as such an identity).
+ *   of a stream that continues as such an identity).
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
@@ -50,6 +51,7 @@ export type ErrorCode =
   | 'BODY_TOO_SLOW'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'UNAUTHORIZED'
+  | 'REPLACED'
   | 'TOKEN_STALE'
   | 'TOKEN_EXPIRED'
   | 'TOO_MANY_HANDSHAKES'

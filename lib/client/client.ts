@@ -268,7 +268,7 @@ export class Client<T = Model> {
   /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
   #forget(): void {
     const { refusal } = this.#link
-    if (refusal?.code !== 'UNAUTHORIZED') return
+    if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
     const event: ServerEvent = { event: 'revoked', data: { reason: refusal.message } }
     for (const root of this.#store.begin({}, false)) {
       this.#subscriptions.notify(root, event)

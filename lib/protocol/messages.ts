@@ -102,7 +102,12 @@ export interface HandshakeAnswer {
 
 /** Describes the body of every answer that is not a success. */
 export interface ErrorAnswer {
-  error: { code: string; message: string }
+  error: {
+    code: string
+    message: string
+    /** The token to present as `previous`, in an answer with the code `TOKEN_STALE`. */
+    token?: string
+  }
 }
 
 /** Removes `keys` from an operation, which only the server may know. */

@@ -16,6 +16,8 @@ const BY_COOKIE = ['session', 'cookies', 'signedCookies', 'user', 'isAuthenticat
  */
 export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   const { secret, identityLookup, allowOrigin, dataSources } = options
+  if (Object.keys(dataSources).length === 0)
+    warnings.error('dataSources', 'dataSources is empty, so that clients get no documents: name a root in it')
   for (const [root, source] of Object.entries(dataSources)) {
     const { criteria } = source as { criteria?: unknown }
     for (const { field, name } of bareOperators(criteria)) {

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import express from 'express'
 import type { ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
+import { memory } from '../../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../../support/http.ts'
 
 describe('server/route-hint', () => {
@@ -12,7 +13,7 @@ describe('server/route-hint', () => {
   const serve = async (mount = '/', options: Partial<ServerOptions> = {}) => {
     const told: string[] = []
     const server = new Server({
-      dataSources: {},
+      dataSources: { films: { collection: memory().collection('films'), manifest: true } },
       onError: (error) => told.push(`error: ${error.message}`),
       onDebug: (message, { name }) => void (name === 'hint' && told.push(message)),
       ...options,
