@@ -161,11 +161,7 @@ export class Admissions {
     return this.open({ ...claims, at }, this.readsRequest, open)
   }
 
-  /**
-   * Opens a stream under an admission, as {@link Admissions.admit} does.
-   *
-   * @param asks whether only a handshake of the client can look up its identity again
-   */
+  /** Opens a stream under an admission, as {@link Admissions.admit} does. `asks`: see {@link Admitted}. */
   open<T>(claims: Admission, asks: boolean, open: (admitted: Admitted) => T): Promise<T> {
     return this.openings.run(claims, async () => {
       let admission = claims
@@ -220,9 +216,8 @@ export class Admissions {
   async ticket(admission: Admission, browser: string): Promise<string | undefined> {
     const ticket = await this.#tickets.issue(admission, browser)
     if (ticket.length <= MAX_TICKET) return ticket
-    const what = `A ticket of ${ticket.length} characters is too long for the address of an EventSource`
-    const mend = "let identityLookup return less, or use Particle's client"
-    this.#warnings.error('length of tickets', `${what}: ${mend}`)
+    const what = `A ticket of ${ticket.length} characters is too long for an address`
+    this.#warnings.error('length of tickets', `${what}: let identityLookup return less`)
     return undefined
   }
 

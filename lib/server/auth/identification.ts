@@ -4,7 +4,7 @@ import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { callback, hasText, usesParameter } from '../../source/callbacks/index.ts'
-import { missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
+import { expiredJwt, missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 import { lostValue } from './lost-value.ts'
@@ -65,13 +65,16 @@ export class Identification {
       const status =
         typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
       if (status === 401 || status === 403) throw refusal()
-      const hint = missingMiddleware(lookup, request, cause) ?? swappedRequest(lookup, given, cause)
+      const hint =
+        missingMiddleware(lookup, request, cause) ??
+        swappedRequest(lookup, given, cause) ??
+        expiredJwt(lookup, given, request)
       const { code, message } = error as ParticleError
       this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
     }
     if (found === undefined || found === null || found === false) {
-      const hint = missingMiddleware(lookup, request)
+      const hint = missingMiddleware(lookup, request) ?? expiredJwt(lookup, given, request)
       if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
       throw refusal()
     }
