@@ -19,6 +19,8 @@ import { StreamFeed } from './stream.ts'
 export class RedisAdapter implements Adapter {
   readonly name = 'redis'
   readonly store?: string
+  /** True without a stream: a key that expires is in no reading before its notification comes. */
+  readonly readsAhead: boolean
   /** The position of so many milliseconds ago; only with a stream, since notifications leave no history. */
   readonly past?: (milliseconds: number) => Promise<string>
   readonly #client: RedisClient
@@ -32,6 +34,7 @@ export class RedisAdapter implements Adapter {
     this.#settings = settings
     const { stream, maxLength, database, prefix } = settings
     const mappings = () => [...this.#collections.values()].map(({ mapping }) => mapping)
+    this.readsAhead = !stream
     if (stream) {
       const feed = new StreamFeed({ client, ...stream, maxLength, mappings })
       this.#feed = feed
