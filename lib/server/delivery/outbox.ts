@@ -1,9 +1,10 @@
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import { NO_POSITION } from '../../protocol/position.ts'
-import type { Frame, IdLines } from '../feed/frame.ts'
+import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { Flusher } from './flusher.ts'
+import type { IdLines } from './id-lines.ts'
 import type { Sink } from './sink.ts'
 import { WriteQueue } from './write-queue.ts'
 
