@@ -41,7 +41,7 @@ describe('server/route-hint', () => {
       await ask(path)
       await ask(path)
       expect(told).to.deep.equal([
-        `GET ${path} is no route of Particle's: they are POST /particle/handshake, GET /particle/stream, GET /particle/client.js. Is the url of the client, the path or the mount point another?`,
+        `GET ${path} is not a route of Particle: these are POST /particle/handshake, GET /particle/stream, GET /particle/client.js. Check the client's url, the option path, and the mount point`,
       ])
     })
   }

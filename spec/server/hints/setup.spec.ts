@@ -78,7 +78,7 @@ describe('server/setup', () => {
   for (const [what, criteria, name] of refused) {
     it(`refuses a criteria that takes ${what} from the identity where there is no lookup`, () => {
       const make = () => told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
-      const message = `dataSources.jobs.criteria takes "${name}" from the identity, and there is no identityLookup`
+      const message = `dataSources.jobs.criteria takes "${name}" from the identity, but there is no identityLookup`
       expect(make).to.throw(ParticleError, message).with.property('code', 'INVALID_OPTION')
     })
   }
