@@ -88,8 +88,8 @@ export async function loadSnapshot(
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
     const begin = beginOf(entry)
-    // Ends the snapshot before an entry that ends after the read. A snapshot contains whole entries only, and
-    // the documents may hold a part of this one.
+    // Ends the snapshot before the first entry that began after the read. An earlier entry is applied as a
+    // whole, since the documents may hold a part of it.
     if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
