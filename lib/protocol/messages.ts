@@ -50,7 +50,10 @@ export interface EventData {
   ready: { timestamp: string }
   /** Begins a new load of the root. */
   reset: { root: string; reason: string }
-  /** Revokes the identity's rights. The stream ends, and the client does not connect again by itself. */
+  /**
+   * Ends the stream for good. The identity's rights are revoked, or a newer stream of the identity took its
+   * place (`replaced`).
+   */
   revoked: { reason: string }
   /** Reports an error. The message never holds the text of an internal error. */
   error: { root?: string; code: string; message: string }
