@@ -21,5 +21,14 @@ export interface Setting {
 
 export type Start = (setting: Setting) => Candidate | Promise<Candidate>
 
-export const CANDIDATES = ['floor', 'particle', 'better-sse', 'socket.io', 'ws', 'express'] as const
+export const CANDIDATES = [
+  'floor',
+  'particle',
+  'better-sse',
+  'socket.io',
+  'ws',
+  'express',
+  '@tanstack/db',
+  'rxdb',
+] as const
 export type CandidateName = (typeof CANDIDATES)[number]

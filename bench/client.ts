@@ -1,37 +1,8 @@
 /** A process in which a client holds many documents, and applies deltas to them. */
 
-import { Client } from 'particle/client'
 import { serve } from './child.ts'
 import { noteOf, personOf } from './event.ts'
-
-/** An EventSource with no network behind it: events are handed to it as their texts. */
-class Stream {
-  static last: Stream
-  readonly #listeners = new Map<string, (event: Event) => void>()
-
-  constructor() {
-    Stream.last = this
-  }
-
-  addEventListener(type: string, listener: (event: Event) => void): void {
-    this.#listeners.set(type, listener)
-  }
-
-  receive(type: string, data: string, lastEventId: string): void {
-    this.#listeners.get(type)?.({ type, data, lastEventId } as MessageEvent)
-  }
-
-  close(): void {}
-}
-
-async function handshake(): Promise<Response> {
-  return Response.json({
-    token: 'token',
-    stream: '/particle/stream',
-    expiresAt: '2100-01-01',
-    heartbeat: 60_000,
-  })
-}
+import { fedClient } from './fed-client.ts'
 
 interface Step {
   operation: string
@@ -61,22 +32,8 @@ serve({
   /** Tells the CPU time that it took to apply the deltas, in milliseconds: what else runs on the machine doesn't count. */
   apply: async ({ documents, deltas }: { documents: number; deltas: number }) => {
     let events = 0
-    const client = new Client({
-      url: 'http://localhost/particle',
-      fetch: handshake,
-      EventSource: Stream,
-      notify: 'event',
-      onData: () => events++,
-    })
-    while (!Stream.last) await new Promise((resolve) => setTimeout(resolve, 5))
-    const timestamp = new Date().toISOString()
-    const send = (type: string, data: object, id = '') => Stream.last.receive(type, JSON.stringify(data), id)
-    send('open', {})
-    send('manifest', { protocol: 1, timestamp, resumed: false, sources: { people: true } })
-    const data = Array.from({ length: documents }, (_, id) => personOf(id))
-    send('payload', { root: 'people', timestamp, data, part: 0, last: true })
-    send('ready', { timestamp }, 'id')
-    await client.ready()
+    const people = Array.from({ length: documents }, (_, id) => personOf(id))
+    const { client, send, timestamp } = await fedClient(people, () => events++)
     const steps = stepsOf(documents, deltas)
     const expected =
       documents + steps.filter(({ path, operation }) => path === '.' && operation === 'set').length
@@ -85,7 +42,7 @@ serve({
     globalThis.gc?.()
     events = 0
     const before = process.cpuUsage()
-    for (const [number, text] of texts.entries()) Stream.last.receive('delta', text, `position ${number}`)
+    for (const [number, text] of texts.entries()) send('delta', text, `position ${number}`)
     const { user, system } = process.cpuUsage(before)
     const held = client.data.people?.length
     if (events !== deltas || held !== expected - removals)

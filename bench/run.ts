@@ -8,6 +8,7 @@ import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
 import { delivery } from './scenarios/delivery.ts'
+import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
 import { routing } from './scenarios/routing.ts'
 import { snapshot } from './scenarios/snapshot.ts'
@@ -22,6 +23,7 @@ const SCENARIOS: readonly Scenario[] = [
   snapshot,
   throughput,
   client,
+  ...lists,
   routing,
   views,
   stalled,
@@ -39,7 +41,9 @@ const { quick, out } = values
 const names = values.only?.split(',')
 const unknown = names?.find((name) => !SCENARIOS.some((scenario) => scenario.name === name))
 if (unknown !== undefined) {
-  console.error(`There is no ${unknown}; there are ${SCENARIOS.map(({ name }) => name).join(', ')}`)
+  console.error(
+    `There is no ${unknown}; there are ${[...new Set(SCENARIOS.map(({ name }) => name))].join(', ')}`,
+  )
   process.exit(1)
 }
 

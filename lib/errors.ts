@@ -24,9 +24,14 @@
  *   (HTTP 401).
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
  *   new handshake.
+ * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no source
+ *   with parameters has the root's name.
+ * - `FORBIDDEN`: the client may not watch this root.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  *   of a stream that continues as such an identity).
+ * - `TIMED_OUT`: `client.reached` did not come to the position in time.
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
@@ -54,8 +59,12 @@ export type ErrorCode =
   | 'REPLACED'
   | 'TOKEN_STALE'
   | 'TOKEN_EXPIRED'
+  | 'INVALID_PARAMS'
+  | 'FORBIDDEN'
   | 'TOO_MANY_HANDSHAKES'
+  | 'TOO_MANY_REQUESTS'
   | 'TOO_MANY_STREAMS'
+  | 'TIMED_OUT'
   | 'UNAVAILABLE'
   | 'NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'

@@ -97,6 +97,7 @@ const ARROWS: Record<string, string[]> = {
     'errors.ts',
     'model/',
     'policy/',
+    'protocol/',
     'source/source.ts',
     'source/callbacks',
     'server/support/',

@@ -28,6 +28,7 @@ export const SECTIONS: readonly Section[] = [
       page('Fields', 'docs/guides/fields.md'),
       page('Rows', 'docs/guides/rows.md'),
       page('Sorted and limited views', 'docs/guides/sorted.md'),
+      page('Roots with parameters', 'docs/guides/watching.md'),
       page('Relations', 'docs/guides/relations.md'),
       page('Logins and sessions', 'docs/guides/logins.md'),
       page('Rights that change', 'docs/guides/rights.md'),

@@ -4,6 +4,7 @@ import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { Link } from './link.ts'
+import { type DataEvent, Moments } from './moments.ts'
 import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions } from './options.ts'
 import { type Page, watchPage } from './page.ts'
@@ -17,7 +18,8 @@ import { transportOf } from './transports.ts'
 export interface Snapshots<M> {
   /**
    * Returns a root's current documents, frozen. The array is the same until the documents change, and empty
-   * for an unknown root.
+   * for an unknown root. An array of more than 10,000 documents is a `Proxy`: pass a copy (`[...array]`) to
+   * `structuredClone` or `postMessage`.
    */
   <R extends keyof M & string>(root: R): Readonly<M[R]>
   /**
@@ -54,11 +56,13 @@ export class Client<T = Model> {
   /**
    * Holds an array of documents for each root. Deltas change the array in place and put a new object in the
    * place of a changed document. A root appears when all of its documents have arrived. A new load replaces
-   * the array.
+   * the array. An array of more than 10,000 documents is changed when it is read here, or right before
+   * listeners are called.
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #moments = new Moments()
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
@@ -220,29 +224,44 @@ export class Client<T = Model> {
     const store = this.#store
     switch (event.event) {
       case 'manifest': {
-        const { sources, resumed } = event.data
+        const { sources, resumed, together } = event.data
         const removed = store.begin(sources, resumed)
+        this.#moments.begin(together, (root) => store.shows(root))
         for (const root of removed) this.#subscriptions.notify(root, event)
         if (removed.length) this.#notifier.add(this.#notify, event)
         this.#subscriptions.expect(sources)
         break
       }
       case 'reset':
+        this.#moments.reset(event.data.root)
         store.reset(event.data.root)
         break
       case 'payload':
-        if (store.payload(event.data)) this.#updated(event)
-        break
       case 'delta':
-        if (store.delta(event.data)) this.#updated(event)
+        this.#show(this.#moments.take(event))
         break
       default:
+        this.#show(this.#moments.end())
         if (store.settle()) this.#notifier.add(this.#notify, event)
     }
     return !store.incomplete
   }
 
-  #updated(event: Extract<ServerEvent, { event: 'payload' | 'delta' }>): void {
+  /** Applies the events of a moment, then notifies the listeners of all of them. */
+  #show(events: readonly DataEvent[]): void {
+    const store = this.#store
+    const shown: DataEvent[] = []
+    try {
+      for (const event of events) {
+        const isShown = event.event === 'payload' ? store.payload(event.data) : store.delta(event.data)
+        if (isShown) shown.push(event)
+      }
+    } finally {
+      for (const event of shown) this.#updated(event)
+    }
+  }
+
+  #updated(event: DataEvent): void {
     this.#lastUpdated = new Date(event.data.timestamp)
     this.#subscriptions.notify(event.data.root, event)
     this.#notifier.add(this.#notify, event)
@@ -250,6 +269,7 @@ export class Client<T = Model> {
 
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
+    this.#store.refresh()
     this.#call(this.#options.onData, this.data, event, events)
     for (const listener of [...this.#subscribers]) {
       if (this.#subscribers.has(listener)) this.#call(listener)

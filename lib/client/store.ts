@@ -2,6 +2,7 @@ import { ParticleError } from '../errors.ts'
 import type { Document, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
+import { INSPECT } from '../model/snapshot.ts'
 
 /** Holds one part of a root's documents, as a `payload` event carries it. */
 export interface PayloadPart {
@@ -27,10 +28,13 @@ const EMPTY: readonly Document[] = Object.freeze([])
  */
 export class Store<M = unknown> {
   /**
-   * The documents of each root. Changes replace documents here as they are applied. A document itself never
-   * changes.
+   * The documents of each root. A root's array is brought up to date when it is read here, or by
+   * {@link Store.refresh}. A document itself never changes.
    */
-  readonly data: Model = {}
+  readonly data: Model = Object.defineProperty({}, INSPECT, {
+    // Node's console would show "[Getter]" in the place of the documents.
+    value: () => ({ ...this.data }),
+  })
   /** The visible fields of each root. `undefined` until the server has sent the manifest. */
   manifest: Record<string, M> | undefined
   readonly #lists = new Map<string, IndexedList>()
@@ -41,6 +45,11 @@ export class Store<M = unknown> {
   /** Whether a root still lacks documents. */
   get incomplete(): boolean {
     return this.#loading.size > 0
+  }
+
+  /** Whether a root's documents have arrived. */
+  shows(root: string): boolean {
+    return this.#lists.has(root)
   }
 
   /**
@@ -104,14 +113,15 @@ export class Store<M = unknown> {
       for (const operation of oplist) loading.oplist.push(operation)
       return false
     }
-    if (!this.#knows(root)) return false
+    // An empty delta only ends a moment.
+    if (!this.#knows(root) || oplist.length === 0) return false
     const list = this.#lists.get(root) ?? new IndexedList([])
-    // Copies the list before several operations. A failure must undo the operations before the failed one.
-    const before = oplist.length > 1 ? [...list.list] : list.list
+    // A failure must undo the operations before the failed one. A single operation fails as a whole.
+    const before = oplist.length > 1 ? list.image() : undefined
     try {
       list.apply(oplist)
     } catch (error) {
-      this.#show(root, new IndexedList(before))
+      if (before) this.#show(root, new IndexedList(before.addTo([])))
       throw error
     }
     this.#show(root, list)
@@ -139,7 +149,7 @@ export class Store<M = unknown> {
     let snapshot = this.#snapshots.get(root)
     const list = this.#lists.get(root)
     if (!snapshot && list) {
-      snapshot = Object.freeze([...list.list])
+      snapshot = list.snapshot()
       this.#snapshots.set(root, snapshot)
     }
     return snapshot ?? EMPTY
@@ -153,14 +163,21 @@ export class Store<M = unknown> {
     return this.#snapshot
   }
 
+  /** Brings the arrays that were read of {@link Store.data} up to date, since an application may hold them. */
+  refresh(): void {
+    for (const list of this.#lists.values()) list.refresh()
+  }
+
   #knows(root: string): boolean {
     // Accepts all roots without a manifest, which a mock may leave out.
     return root !== '__proto__' && (!this.manifest || Object.hasOwn(this.manifest, root))
   }
 
   #show(root: string, list: IndexedList): void {
-    this.#lists.set(root, list)
-    this.data[root] = list.list
+    if (this.#lists.get(root) !== list) {
+      this.#lists.set(root, list)
+      Object.defineProperty(this.data, root, { get: () => list.list, enumerable: true, configurable: true })
+    }
     this.#forget(root)
   }
 

@@ -31,8 +31,12 @@ export function applyDelta(model: Model, delta: Delta): Model {
   let list = lists.get(documents)
   if (list === undefined) {
     list = new DocumentList(documents)
-    lists.set(documents, list)
+    lists.set(list.list, list)
   }
-  list.apply(oplist)
+  try {
+    list.apply(oplist)
+  } finally {
+    list.refresh()
+  }
   return model
 }

@@ -2,6 +2,8 @@ import { changed, type Owned } from './change.ts'
 import type { Document, Id } from './document.ts'
 import { idKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
+import { Entry, type Image, Sequence } from './sequence.ts'
+import { frozenView } from './snapshot.ts'
 import { refuse } from './value.ts'
 
 /** What an operation makes of a document, on a copy. */
@@ -13,63 +15,92 @@ type Applied = (
 
 const plainly: Applied = (document, op, owned) => changed(document, op, undefined, owned)
 
-/** With more gaps than this, documents are numbered anew. */
-const MAX_GAPS = 2000
+/** Copies and moves the array of a list up to this size at once: that takes a few microseconds. */
+const SMALL_LIST = 10_000
+
+/** Fills the array anew after more edits than this. */
+const MAX_EDITS = 32
+
+/** Holds the arguments of `splice`. */
+type Edit = [at: number, removed: number, ...added: Document[]]
 
 /**
- * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A
- * removal moves what is behind it.
+ * Holds documents in order, and finds them by their ids. An operation costs O(log n), wherever its document
+ * is.
  *
  * A document that was once seen is never changed: an operation puts a new one in its place, which shares what
- * did not change. Neither are the operations' data changed. The list itself is changed in place, and keeps
- * its order.
+ * did not change. Neither are the operations' data changed.
  */
 export class IndexedList {
-  /** The documents in order. Read it; change it only by {@link IndexedList.apply}. */
-  readonly list: Document[]
-  /** A number for each id: the document's position, were none before it removed. */
-  #numbers = new Map<string, number>()
-  /**
-   * The numbers of removed documents, sorted: so many as there are before a number, its document has moved
-   * up.
-   */
-  #gaps: number[] = []
-  /**
-   * The list's length when it was last indexed or changed here: another one tells that someone else changed
-   * it.
-   */
-  #length = -1
-  /** The numbers of documents that leave the list at the end of an `apply`. */
-  #removed: number[] = []
-
-  /**
-   * The documents by id while operations with a place are applied: such an operation moves all behind it, so
-   * that numbers
-   * would have to be given anew after each.
-   */
-  #moving: Map<string, Document> | undefined
+  /** The documents as an array, which may lack the last edits. `undefined` until a large list is read. */
+  #array: Document[] | undefined
+  /** The edits that the array lacks. `undefined` when these are too many, and the array is filled anew. */
+  #edits: Edit[] | undefined = []
+  /** Whether someone may hold the array. */
+  #read = false
+  /** The entries by the keys of their ids. */
+  readonly #entries = new Map<string, Entry>()
+  /** The documents in order. `undefined` until the first operation. */
+  #sequence: Sequence | undefined
 
   readonly #applied: Applied
 
   /**
-   * @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}.
+   * @param documents The list to begin with, which is taken over and changed: read {@link IndexedList.list}
+   *   from then on.
    * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is
    *   no condition of a `pull`.
    */
   constructor(documents: Document[], applied: Applied = plainly) {
-    this.list = documents
+    this.#array = documents
     this.#applied = applied
+  }
+
+  /**
+   * Returns the documents in order, always in the same array. Read the array; change it only by
+   * {@link IndexedList.apply}. The array of a list of more than 10,000 documents may lack later insertions,
+   * moves and removals until this is read again.
+   */
+  get list(): Document[] {
+    this.#read = true
+    this.#array ??= []
+    const array = this.#array
+    if (this.#edits) for (const edit of this.#edits) array.splice(...edit)
+    else {
+      array.length = 0
+      this.#sequence?.image().addTo(array)
+    }
+    this.#edits = []
+    return array
+  }
+
+  /** Brings the array up to date, if {@link IndexedList.list} was read before. */
+  refresh(): void {
+    if (this.#read) void this.list
   }
 
   /** How many documents there are. */
   get size(): number {
-    return this.list.length
+    return this.#indexed().size
+  }
+
+  /**
+   * Returns the documents as a frozen array, which is a copy where there are at most 10,000, and else a view
+   * of an image.
+   */
+  snapshot(): readonly Document[] {
+    return this.size > SMALL_LIST ? frozenView(this.image()) : Object.freeze([...this.list])
+  }
+
+  /** Returns an immutable image of the documents. It costs O(log n) after a change. */
+  image(): Image {
+    return this.#indexed().image()
   }
 
   /** The document of that id, if it is there. */
   get(id: Id): Document | undefined {
-    const position = this.#find(idKey(id))
-    return position === undefined ? undefined : this.list[position]
+    this.#indexed()
+    return this.#entries.get(idKey(id))?.document
   }
 
   /**
@@ -81,105 +112,74 @@ export class IndexedList {
    */
   apply(ops: readonly DocumentOperation[]): void {
     const owned: Owned | undefined = ops.length > 1 ? new Set() : undefined
-    try {
-      for (const op of ops) this.#applyOne(op, owned)
-    } finally {
-      this.#compact()
-      if (this.#moving) this.#length = -1
-      this.#moving = undefined
-    }
+    for (const op of ops) this.#applyOne(op, owned)
   }
 
   #applyOne(op: DocumentOperation, owned: Owned | undefined): void {
     const key = idKey(op.id)
-    const position = this.#find(key)
-    const before = position === undefined ? undefined : this.list[position]
-    let after = this.#applied(before, op, owned)
-    if (after === undefined) {
-      if (position === undefined) return
-      if (this.#moving) {
-        this.#moving.delete(key)
-        this.list.splice(position, 1)
-        return
-      }
-      this.#removed.push(this.#numbers.get(key) ?? 0)
-      this.#numbers.delete(key)
-      this.list[position] = undefined as never
+    const sequence = this.#indexed()
+    const entry = this.#entries.get(key)
+    const before = entry?.document
+    const position = entry && this.#array && this.#edits ? sequence.position(entry) : 0
+    if (entry && this.#edits?.length === 0 && this.#array?.[position] !== before) {
+      // Someone else has changed the array there.
+      this.#sequence = undefined
+      this.#applyOne(op, owned)
       return
     }
-    if (after === before && op.at === undefined) return
-    if (after._id === undefined) after = { ...after, _id: op.id }
-    else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
-    if (op.at !== undefined && (before || op.at < this.list.length)) {
-      this.#compact()
-      this.#moving ??= this.#byId()
-      if (before) this.list.splice(this.list.indexOf(before), 1)
-      this.list.splice(op.at, 0, after)
-    } else if (position !== undefined) this.list[position] = after
-    else if (this.#moving) this.list.push(after)
-    else {
-      this.#numbers.set(key, this.list.length + this.#gaps.length)
-      this.#length = this.list.push(after)
+    let after = this.#applied(before, op, owned)
+    if (after && (after !== before || op.at !== undefined)) {
+      if (after._id === undefined) after = { ...after, _id: op.id }
+      else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
+      if (entry && op.at === undefined) {
+        sequence.replace(entry, after)
+        this.#edit(position, 1, after)
+        return
+      }
+    } else if (after || !entry) return
+    if (entry) {
+      sequence.remove(entry)
+      this.#entries.delete(key)
+      this.#edit(position, 1)
     }
-    this.#moving?.set(key, after)
+    if (!after) return
+    const fresh = new Entry(after)
+    const at = Math.min(op.at ?? sequence.size, sequence.size)
+    sequence.insert(fresh, at)
+    this.#entries.set(key, fresh)
+    this.#edit(at, 0, after)
   }
 
-  #byId(): Map<string, Document> {
-    const found = new Map<string, Document>()
-    for (const document of this.list) if (document._id !== undefined) found.set(idKey(document._id), document)
-    return found
+  /** Changes the array at once where that is cheap, else when the array is read. */
+  #edit(...edit: Edit): void {
+    const array = this.#array
+    if (!array || !this.#edits) return
+    const [at, removed, document] = edit
+    if (
+      this.#edits.length > 0 ||
+      (array.length > SMALL_LIST && removed !== edit.length - 2 && at < array.length)
+    ) {
+      if (this.#edits.push(edit) > MAX_EDITS) this.#edits = undefined
+    } else if (removed && document) array[at] = document
+    else array.splice(...edit)
   }
 
-  #find(key: string): number | undefined {
-    if (this.#moving) {
-      const document = this.#moving.get(key)
-      return document && this.list.indexOf(document)
+  #indexed(): Sequence {
+    const array = this.#array
+    const isCurrent = !array || this.#edits?.length !== 0 || array.length === this.#sequence?.size
+    if (this.#sequence && isCurrent) return this.#sequence
+    this.#entries.clear()
+    const entries: Entry[] = []
+    for (const document of array ?? []) {
+      const entry = new Entry(document)
+      entries.push(entry)
+      if (document._id !== undefined) this.#entries.set(idKey(document._id), entry)
     }
-    if (this.#length !== this.list.length) this.#index()
-    const position = this.#position(this.#numbers.get(key))
-    if (position === undefined) return position
-    const id = this.list[position]?._id
-    if (id !== undefined && idKey(id) === key) return position
-    this.#index()
-    return this.#numbers.get(key)
-  }
-
-  #position(number: number | undefined): number | undefined {
-    if (number === undefined) return number
-    let low = 0
-    for (let high = this.#gaps.length; low < high; ) {
-      const middle = (low + high) >> 1
-      if ((this.#gaps[middle] ?? 0) < number) low = middle + 1
-      else high = middle
+    if (entries.length > SMALL_LIST && !this.#read) {
+      this.#array = undefined
+      this.#edits = undefined
     }
-    return number - low
-  }
-
-  #index(): void {
-    this.#compact()
-    this.#numbers.clear()
-    this.#gaps = []
-    this.#length = this.list.length
-    for (const [position, { _id }] of this.list.entries()) {
-      if (_id !== undefined) this.#numbers.set(idKey(_id), position)
-    }
-  }
-
-  /**
-   * Closes the gaps of all removed documents in one pass, since each gap by itself would move the whole tail.
-   */
-  #compact(): void {
-    const { list } = this
-    const removed = this.#removed
-    if (removed.length === 0) return
-    if (removed.length === 1) list.splice(this.#position(removed[0]) ?? 0, 1)
-    else {
-      let to = 0
-      for (const document of list) if (document) list[to++] = document
-      list.length = to
-    }
-    this.#gaps = [...this.#gaps, ...removed].sort((a, b) => a - b)
-    this.#removed = []
-    this.#length = this.#gaps.length > MAX_GAPS ? -1 : list.length
+    this.#sequence = new Sequence(entries)
+    return this.#sequence
   }
 }

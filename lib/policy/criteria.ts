@@ -2,6 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { ANSWER_BOUNDS, excessOf } from '../model/bounds.ts'
 import type { Json } from '../model/document.ts'
 import type { AnyIdentity } from './identity.ts'
+import type { ParamValues } from './params.ts'
 import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
 import { isReference, look, NOTHING, refuseTaken } from './reference.ts'
 import { isRelationText, Relation } from './relation.ts'
@@ -13,11 +14,13 @@ export { referencesIn } from './reference.ts'
  * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the
  * identity (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain
  * `@`), or follows a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`),
- * or a function of the identity that returns a query, or null where nothing may be seen.
+ * or a function of the identity that returns a query, or null where nothing may be seen. In a source with
+ * parameters, a string that starts with `:` is taken from the parameters (`{ room: ':room' }`; `::` stands for a
+ * plain `:`), and a function gets them as its second argument.
  */
-export type Criteria<Identity = AnyIdentity> =
+export type Criteria<Identity = AnyIdentity, Params = ParamValues> =
   | Query
-  | ((identity: Identity) => Query | null | undefined | false)
+  | ((identity: Identity, params: Params) => Query | null | undefined | false)
 
 /**
  * Operators whose value can be taken from the identity. In all others it could become a pattern or a
@@ -31,6 +34,8 @@ const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$l
  * @param where what it belongs to, for messages: say, `dataSources.users.criteria`
  * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be
  * none
+ * @param params the names of the source's parameters; undefined for a source without parameters, and 'any'
+ * where a schema alone knows the names
  * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is
  * not a query that is supported
  */
@@ -38,6 +43,7 @@ export function parseCriteria(
   value: unknown,
   where: string,
   relate?: (relation: string | Relation) => Relation,
+  params?: readonly string[] | 'any',
 ): Criteria {
   if (typeof value === 'function') return value as Criteria
   if (!isPlain(value)) {
@@ -55,7 +61,11 @@ export function parseCriteria(
     if (relate) return relate(relation)
     throw new ParticleError('INVALID_QUERY', `${where} follows a relation, which it can't`)
   }) as Query
-  const context = { where, look: () => 'x', related: () => [], negated: false }
+  const param = (name: string) => {
+    if (params === 'any' || params?.includes(name)) return 'x'
+    throw new ParticleError('INVALID_QUERY', `${where} has ":${name}", which is no parameter of the source`)
+  }
+  const context = { where, look: () => 'x', param: params && param, related: () => [], negated: false }
   compile(resolveQuery(criteria, context) as Query, where)
   return criteria
 }
@@ -101,18 +111,19 @@ export function resolveCriteria(
   criteria: Criteria,
   identity: unknown,
   related: (relation: Relation) => readonly Json[] | undefined = () => undefined,
-  { where = 'A criteria', onUndefined }: ResolveOptions = {},
+  { where = 'A criteria', onUndefined, params }: ResolveOptions = {},
 ): Query | null {
   if (typeof criteria !== 'function') {
     const query = resolveQuery(criteria, {
       where,
       look: (path) => look(identity, path),
+      param: params && ((name) => (Object.hasOwn(params, name) ? params[name] : NOTHING)),
       related,
       negated: false,
     })
     return query === NOTHING ? null : (query as Query)
   }
-  const query = answerOf(criteria, identity, where)
+  const query = answerOf(criteria, identity, params ?? {}, where)
   if (query === null || query === undefined || query === false) return null
   const returned = `What ${where} returned`
   if (typeof (query as { then?: unknown }).then === 'function') {
@@ -143,9 +154,14 @@ function refuseExcess(query: unknown, where: string): void {
   if (excess) throw new ParticleError('INVALID_QUERY', `${where} ${excess}: a query must be smaller`)
 }
 
-function answerOf(criteria: Exclude<Criteria, Query>, identity: unknown, where: string): unknown {
+function answerOf(
+  criteria: Exclude<Criteria, Query>,
+  identity: unknown,
+  params: ParamValues,
+  where: string,
+): unknown {
   try {
-    return criteria(identity)
+    return criteria(identity, params)
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new ParticleError('CALLBACK_FAILED', `${where} threw: ${message}`, { cause })
@@ -157,11 +173,15 @@ interface ResolveOptions {
   where?: string
   /** Told which part of a function's query is undefined, so that nothing matches. */
   onUndefined?: (path: string) => void
+  /** The parameters of a watched root; undefined for a source without parameters. */
+  params?: ParamValues | undefined
 }
 
 interface Context {
   where: string
   look: (path: string) => unknown
+  /** Returns the value of a parameter; undefined for a source without parameters. */
+  param?: ((name: string) => unknown) | undefined
   related: (relation: Relation) => readonly Json[] | undefined
   /** Below a `$not` or `$nor`, where to leave something out is to match more. */
   negated: boolean
@@ -236,6 +256,9 @@ function resolveValue(value: unknown, context: Context): unknown {
     )
   }
   if (typeof value === 'string') {
+    if (context.param && value.startsWith(':')) {
+      return value.startsWith('::') ? value.slice(1) : context.param(value.slice(1))
+    }
     if (!value.startsWith('@')) return value
     if (!isReference(value)) return value.slice(1)
     const path = value.slice(1)
@@ -252,13 +275,15 @@ function resolveValue(value: unknown, context: Context): unknown {
 }
 
 function refusing(key: string, context: Context): Context {
-  const look = (path: string): never => {
+  const refuse = (sign: string, from: string) => (name: string) => {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${context.where} takes "@${path}" from the identity for ${key}, which takes no value: write "@@${path}" if the text itself is meant`,
+      `${context.where} takes "${sign}${name}" from the ${from} for ${key}, which takes no value: ` +
+        `write "${sign}${sign}${name}" if the text itself is meant`,
     )
   }
-  return { ...context, look }
+  const param = context.param && refuse(':', 'parameters')
+  return { ...context, look: refuse('@', 'identity'), param }
 }
 
 function isOperators(value: Record<string, unknown>): boolean {

@@ -6,6 +6,7 @@ import type { EventName, ServerEvent } from './messages.ts'
 /** Lists the required fields of each event. */
 const FIELDS: Record<EventName, string> = {
   manifest: 'protocol timestamp resumed sources',
+  watching: 'watch sources',
   payload: 'root timestamp data part last',
   delta: 'root timestamp oplist',
   ready: 'timestamp',
@@ -14,6 +15,7 @@ const FIELDS: Record<EventName, string> = {
   error: 'code message',
   session: 'token expiresAt',
   renew: 'reason within',
+  reached: 'position',
   ping: 'timestamp',
 }
 
@@ -41,7 +43,7 @@ export function decode(name: string, data: string, id?: string): ServerEvent | u
   for (const field of FIELDS[name as EventName].split(' '))
     if (!fits(field, value[field])) throw invalid(name, field)
   // Checks the optional fields.
-  for (const field of ['root', 'reason']) {
+  for (const field of ['root', 'reason', 'together']) {
     if (value[field] !== undefined && !fits(field, value[field])) throw invalid(name, field)
   }
   return { event: name, data: value, ...(id === undefined ? {} : { id }) } as unknown as ServerEvent
@@ -56,9 +58,13 @@ function parse(name: string, data: string): Record<string, unknown> {
 }
 
 function fits(field: string, value: unknown): boolean {
-  if (field === 'root') return typeof value === 'string' && !isRefusedName(value)
+  if (field === 'root') return isName(value)
+  if (field === 'watch')
+    return Array.isArray(value) && value.every((each) => isName(isObject(each) ? each.root : each))
   if (field === 'data') return Array.isArray(value) && value.every(isObject)
   if (field === 'oplist') return Array.isArray(value) && value.every(isOperation)
+  if (field === 'together')
+    return Array.isArray(value) && value.every((group) => Array.isArray(group) && group.every(isName))
   if (field !== 'sources') return typeof value === (KINDS[field] ?? 'string')
   return (
     isObject(value) &&
@@ -66,6 +72,10 @@ function fits(field: string, value: unknown): boolean {
       ([root, fields]) => !isRefusedName(root) && (fields === true || isObject(fields)),
     )
   )
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && !isRefusedName(value)
 }
 
 function isOperation(op: unknown): boolean {

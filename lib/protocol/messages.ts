@@ -1,5 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
 import type { DocumentOperation } from '../model/operation.ts'
+import type { WatchEntry } from './watched-root.ts'
 
 /** Versions the protocol. A client refuses a server of another version. */
 export const PROTOCOL = 1
@@ -7,6 +8,7 @@ export const PROTOCOL = 1
 /** Lists the names of all events on the wire. */
 export const EVENTS = [
   'manifest',
+  'watching',
   'payload',
   'delta',
   'ready',
@@ -15,6 +17,7 @@ export const EVENTS = [
   'error',
   'session',
   'renew',
+  'reached',
   'ping',
 ] as const
 
@@ -39,13 +42,26 @@ export interface EventData {
     resumed: boolean
     reason?: string
     sources: Record<string, WireManifest>
+    /**
+     * Groups the roots that share an adapter. A client shows the roots of a group as of one moment. Left out
+     * where no roots share one.
+     */
+    together?: string[][]
   }
+  /**
+   * Lists the roots that the client watches from now on, with the fields of each. Later positions are for
+   * these roots.
+   */
+  watching: { watch: WatchEntry[]; sources: Record<string, WireManifest>; together?: string[][] }
   /**
    * Carries a part (counted from 0) of a root's documents. The client shows the root after the `last` part.
    */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
-  /** Carries the changes of a root. */
-  delta: { root: string; timestamp: string; oplist: WireOperation[] }
+  /**
+   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of the
+   * root's group without `more`, or with `ready`.
+   */
+  delta: { root: string; timestamp: string; oplist: WireOperation[]; more?: true }
   /** Reports that the model is complete. */
   ready: { timestamp: string }
   /** Begins a new load of the root. */
@@ -65,6 +81,8 @@ export interface EventData {
    * the client can prove who the client is.
    */
   renew: { reason: string; within: number }
+  /** Reports that the client has all data up to a position of `server.position(root)`, which it waits for. */
+  reached: { position: string }
   /** Shows that the server is alive. */
   ping: { timestamp: string }
 }

@@ -19,6 +19,22 @@ const protocol: Schema = { const: PROTOCOL }
 const manifest: Schema = {
   anyOf: [{ const: true }, { type: 'object', additionalProperties: { $ref: '#/definitions/manifest' } }],
 }
+const sources: Schema = {
+  type: 'object',
+  propertyNames: name,
+  additionalProperties: { $ref: '#/definitions/manifest' },
+}
+const together: Schema = { type: 'array', items: { type: 'array', items: name, minItems: 2 } }
+const watchEntry: Schema = {
+  anyOf: [
+    name,
+    {
+      type: 'object',
+      required: ['root', 'limit'],
+      properties: { root: name, limit: { type: 'integer', minimum: 1 } },
+    },
+  ],
+}
 const operation: Schema = {
   type: 'object',
   required: ['operation', 'id', 'path'],
@@ -59,14 +75,14 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
         protocol,
         timestamp: time,
         resumed: { type: 'boolean' },
-        sources: {
-          type: 'object',
-          propertyNames: name,
-          additionalProperties: { $ref: '#/definitions/manifest' },
-        },
+        sources,
       },
-      { reason: text },
+      { reason: text, together },
     ),
+    definitions: { manifest },
+  },
+  watching: {
+    ...message('watching', { watch: { type: 'array', items: watchEntry }, sources }, { together }),
     definitions: { manifest },
   },
   payload: message('payload', {
@@ -76,13 +92,18 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
     part: { type: 'integer', minimum: 0 },
     last: { type: 'boolean' },
   }),
-  delta: message('delta', { root: name, timestamp: time, oplist: { type: 'array', items: operation } }),
+  delta: message(
+    'delta',
+    { root: name, timestamp: time, oplist: { type: 'array', items: operation } },
+    { more: { const: true } },
+  ),
   ready: message('ready', { timestamp: time }),
   reset: message('reset', { root: name, reason: text }),
   revoked: message('revoked', { reason: text }),
   error: message('error', { code: text, message: text }, { root: name }),
   session: message('session', { token: text, expiresAt: time }),
   renew: message('renew', { reason: text, within: { type: 'integer', minimum: 0 } }),
+  reached: message('reached', { position: text }),
   ping: message('ping', { timestamp: time }),
 }
 

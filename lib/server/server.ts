@@ -6,7 +6,7 @@ import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
-import type { Admitted, Granted } from './auth/admitted.ts'
+import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import { BroadcastGroups } from './delivery/broadcast-group.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
@@ -21,14 +21,18 @@ import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
+import { SourcePositions } from './registry/source-positions.ts'
 import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
+import { Barriers } from './sessions/barriers.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type StreamRequest } from './sessions/opener.ts'
+import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
+import { Watches } from './sessions/watches.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
@@ -58,6 +62,8 @@ export class Server<Identity = AnyIdentity> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #handshakes: Handshakes
+  readonly #requests: SessionRequests
+  readonly #positions: SourcePositions
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
@@ -98,10 +104,20 @@ export class Server<Identity = AnyIdentity> {
     this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
     const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
-    this.#streams = new Streams(this.#admissions, this.#views, this.#identities, renewal, this.#following)
+    this.#streams = new Streams(
+      this.#admissions,
+      this.#views,
+      new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
+      this.#identities,
+      renewal,
+      this.#following,
+    )
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
+    this.#positions = new SourcePositions(this.#sources)
+    const barriers = new Barriers(this.#positions)
+    this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control, barriers)
     this.#upkeep = new Upkeep({
       interval: this.options.heartbeat,
       rest: replay.ms + 1,
@@ -132,6 +148,7 @@ export class Server<Identity = AnyIdentity> {
       diagnostics,
       retry: Buffer.from(`retry: ${retry}\n\n`),
       identities: this.#identities,
+      barriers,
       streamMs: limits.streamMs,
       onLeft: ({ origin }) => {
         if (origin) this.control.streamEnded(origin.address)
@@ -198,6 +215,26 @@ export class Server<Identity = AnyIdentity> {
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
   grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
     return this.#handshakes.grant(...handshake)
+  }
+
+  /** @internal See {@link SessionRequests.watch}. */
+  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
+    return this.#requests.watch(...request)
+  }
+
+  /**
+   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for it
+   * after a write, on any node.
+   *
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer in 5 s
+   */
+  position(root: string): Promise<string> {
+    return this.#positions.ask(root)
+  }
+
+  /** @internal See {@link SessionRequests.reached}. */
+  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
+    return this.#requests.reached(credentials, positions)
   }
 
   /**

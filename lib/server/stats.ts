@@ -1,3 +1,4 @@
+import { sourceOf } from '../protocol/watched-root.ts'
 import type { Feed } from './feed/feed.ts'
 import type { Log } from './feed/log.ts'
 import type { SourceState } from './feed/source-report.ts'
@@ -44,7 +45,7 @@ export interface Stats {
   views: number
   /** The changes that are kept for clients that reconnect, and their estimated size in bytes. */
   replay: { changes: number; bytes: number }
-  /** The figures by root, for each root of `dataSources`. */
+  /** The figures by root, for each root of `dataSources`. All watched roots of a source count together. */
   roots: Record<string, RootStats>
   /**
    * The figures by source: `mongo`, `mongo:2` for a second adapter of that kind, and `callbacks:users` for
@@ -63,7 +64,7 @@ export function statsOf(connections: number, views: Views, sources: Sources, log
   const feeds = new Set<Feed>(sources.followed)
   for (const view of views.open) {
     feeds.add(view.feed)
-    const figures = roots.get(view.root)
+    const figures = roots.get(sourceOf(view.root))
     if (!figures) continue
     figures.views++
     figures.connections += view.viewers.size

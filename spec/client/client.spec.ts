@@ -34,6 +34,33 @@ describe('Client', () => {
     client.close()
   })
 
+  it('keeps the array of a large root current for all that hold it, in each callback and at each read', async () => {
+    const bench = new Bench()
+    await settle()
+    const documents = Array.from({ length: 10_001 }, (_, _id) => ({ _id }))
+    bench.stream.open()
+    bench.stream.send('manifest', manifest())
+    bench.stream.send('payload', payload(documents, 0, true))
+    bench.stream.send('ready', { timestamp: TIMESTAMP })
+    const { data } = bench.client
+    const users = data.users ?? []
+    const move = (id: number, at: number) =>
+      bench.stream.send('delta', delta([{ operation: 'noop', id, path: '.', at }]))
+    const seen: unknown[] = []
+    const stop = bench.client.subscribe(() => seen.push([users[0]?._id, users[1]?._id]))
+    move(7, 0)
+    move(8, 0)
+    stop()
+    move(9, 0)
+    expect(data.users).to.equal(users)
+    expect(seen).to.deep.equal([
+      [7, 0],
+      [8, 7],
+    ])
+    expect(users.slice(0, 3).map(({ _id }) => _id)).to.deep.equal([9, 8, 7])
+    bench.client.close()
+  })
+
   it('calls onData once for each event that changed the model, never while a payload is half there', async () => {
     const states: unknown[] = []
     const bench = new Bench({ onData: (data: unknown) => states.push(structuredClone(data)) })

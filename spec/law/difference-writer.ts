@@ -4,7 +4,7 @@ import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
 import type { Query } from '../../lib/policy/query.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import type { Writable } from './setting.ts'
+import type { Run, Writable } from './setting.ts'
 
 /** What a write does to one document: without `before` it is inserted, without `after` deleted. */
 export interface Difference {
@@ -26,8 +26,8 @@ export abstract class DifferenceWriter implements Writable {
 
   /** All documents, read without Particle. A field that isn't there may be left out, or null. */
   protected abstract read(): Promise<Document[]>
-  /** Makes the differences that one write means, in their order, in one of the ways that the store has. */
-  protected abstract write(differences: readonly Difference[], choose: Choose): Promise<void>
+  /** Makes the differences that one write means, in their order, in one of the ways that the store has: with `atOnce`, in one transaction. */
+  protected abstract write(differences: readonly Difference[], choose: Choose, atOnce: boolean): Promise<void>
   /** Removes all documents at once. */
   protected abstract clear(choose: Choose): Promise<void>
 
@@ -67,7 +67,12 @@ export abstract class DifferenceWriter implements Writable {
     return { toArray: () => this.#ordered() }
   }
 
-  async #make(write: (scratch: Writable) => Promise<unknown>): Promise<void> {
+  /** Makes writes in one transaction: as many of them as succeed. */
+  async transact(runs: readonly Run[]): Promise<void> {
+    await this.#make((scratch) => Promise.allSettled(runs.map((run) => run(scratch))), true)
+  }
+
+  async #make(write: (scratch: Writable) => Promise<unknown>, atOnce = false): Promise<void> {
     const before = await this.#ordered()
     const scratch = memory().collection('scratch')
     if (before.length > 0) await scratch.insertMany(before.map(withoutNulls))
@@ -80,7 +85,7 @@ export abstract class DifferenceWriter implements Writable {
         if (!after) this.#places.delete(idKey(id))
         else if (!was) this.#places.add(idKey(id))
       }
-      if (differences.length > 0) await this.write(differences, chooser(differences))
+      if (differences.length > 0) await this.write(differences, chooser(differences), atOnce)
     }
   }
 

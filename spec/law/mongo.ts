@@ -1,7 +1,7 @@
 import { MongoClient } from 'mongodb'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import { COLLECTION, ROOTS, STORES, type StoreName } from './roots.ts'
-import type { Setting, Way, Writable } from './setting.ts'
+import type { Run, Setting, Way, Writable } from './setting.ts'
 import { realTime } from './time.ts'
 
 /** How long the server waits for a change before it says that there is none, in milliseconds: what nobody writes to is known to be quiet by then. */
@@ -30,6 +30,7 @@ export function inMongo(url: string, images: boolean): Setting {
       return {
         way: () => openWay(url, names),
         collection: (store) => client.db(names[store]).collection(COLLECTION) as unknown as Writable,
+        transact: (store, runs) => transact(client, names[store], runs),
         close: async () => {
           for (const store of STORES) await client.db(names[store]).dropDatabase()
           await client.close()
@@ -41,6 +42,30 @@ export function inMongo(url: string, images: boolean): Setting {
 
 async function createKept(client: MongoClient, database: string): Promise<void> {
   await client.db(database).createCollection(COLLECTION, { changeStreamPreAndPostImages: { enabled: true } })
+}
+
+/** Makes writes in one transaction: all of them or none. */
+async function transact(client: MongoClient, database: string, runs: readonly Run[]): Promise<void> {
+  await client.withSession(async (session) => {
+    const collection = client.db(database).collection(COLLECTION)
+    const options = { session }
+    const within = {
+      insertOne: (document: object) => collection.insertOne(document, options),
+      insertMany: (documents: object[]) => collection.insertMany(documents, options),
+      updateOne: (query: object, update: object) => collection.updateOne(query, update, options),
+      updateMany: (query: object, update: object) => collection.updateMany(query, update, options),
+      replaceOne: (query: object, document: object) => collection.replaceOne(query, document, options),
+      deleteOne: (query: object) => collection.deleteOne(query, options),
+      deleteMany: (query: object) => collection.deleteMany(query, options),
+    }
+    session.startTransaction()
+    try {
+      for (const run of runs) await run(within as unknown as Writable)
+      await session.commitTransaction()
+    } catch {
+      await session.abortTransaction().catch(() => {})
+    }
+  })
 }
 
 /** One process's client, whose change streams can be broken off. */

@@ -76,6 +76,10 @@ export abstract class Participant {
   protected abstract get complete(): boolean
   /** It won't come back by itself. */
   abstract get over(): boolean
+  /** Whether it shows all roots of one adapter as of one moment by now. */
+  protected get together(): boolean {
+    return false
+  }
   /** The client is told, now, that its line is lost. */
   protected abstract lost(): void
 
@@ -183,6 +187,6 @@ export abstract class Participant {
 
   protected shows(cause: string, root: string | undefined): void {
     this.world.count('states shown')
-    if (this.standing) this.witness.saw(this.model, cause, root, this.standing)
+    if (this.standing) this.witness.saw(this.model, cause, root, this.standing, this.together)
   }
 }

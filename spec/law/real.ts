@@ -40,6 +40,7 @@ export class RealClient extends Participant implements Transport {
   #token = ''
   #expires = 0
   #lost = () => {}
+  #wasReady = false
 
   constructor(world: Surroundings, name: string, user: string, at: number) {
     super(world, name, user, at)
@@ -47,6 +48,9 @@ export class RealClient extends Participant implements Transport {
       {
         identity: () => ({ user: this.user }),
         notify: 'event',
+        onStatus: (status) => {
+          if (status === 'ready') this.#wasReady = true
+        },
         onData: (_, { event, data }) => this.shows(event, 'root' in data ? data.root : undefined),
         onError: (error) => {
           // A source or a node may be out of reach for many tries, and the people's rights change.
@@ -64,6 +68,11 @@ export class RealClient extends Participant implements Transport {
 
   get over(): boolean {
     return this.client.status === 'refused' || this.client.status === 'closed'
+  }
+
+  protected override get together(): boolean {
+    // What a source reads ahead of its reports belongs to no moment.
+    return this.#wasReady && !this.node.held.first.readsAhead
   }
 
   protected get complete(): boolean {

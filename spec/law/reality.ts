@@ -9,6 +9,8 @@ export interface Change {
   id?: Json
   before?: Document
   after?: Document
+  /** More of the same transaction follow: nobody may be shown what there is in between. */
+  more?: true
 }
 
 type Documents = Map<string, Document>
@@ -30,9 +32,13 @@ export class Reality {
 
   /**
    * Takes in what a collection holds after one write, and returns the changes that led there one after the other, as the write made them: in the
-   * order of the documents, new ones last. `whole` is for a write that removed all documents at once.
+   * order of the documents, new ones last. `whole` is for a write that removed all documents at once, `atOnce` for one transaction.
    */
-  record(store: StoreName, documents: readonly Document[], whole: boolean): Change[] {
+  record(
+    store: StoreName,
+    documents: readonly Document[],
+    { whole = false, atOnce = false }: { whole?: boolean; atOnce?: boolean } = {},
+  ): Change[] {
     const now = this.#now[store]
     const after = new Map(documents.map((document) => [keyOf(document), document]))
     const changes: Change[] = []
@@ -48,10 +54,11 @@ export class Reality {
       for (const [key, document] of after)
         if (!now.has(key)) changes.push({ store, id: document._id as Json, after: document })
     }
-    for (const change of changes) {
-      this.history.push(change)
-      apply(now, change)
-    }
+    if (atOnce) for (const change of changes.slice(0, -1)) change.more = true
+    for (const change of changes) this.history.push(change)
+    // A transaction may have put a document in the place of one that it removed: the store's order counts.
+    now.clear()
+    for (const [key, document] of after) now.set(key, document)
     return changes
   }
 
@@ -67,6 +74,16 @@ export class Reality {
     }
     track.advance()
     return track
+  }
+
+  /** The first state from `state` on in which all these roots showed these texts to an identity; infinity for none. */
+  common(texts: ReadonlyMap<string, string>, identity: Identity, state: number): number {
+    const all = [...texts].map(([root, text]) => ({ track: this.track(root, identity), text }))
+    for (let from = state; ; ) {
+      const to = Math.max(from, ...all.map(({ track, text }) => track.find(text, from)))
+      if (to === from || to === Number.POSITIVE_INFINITY) return to
+      from = to
+    }
   }
 
   /** What of a model is not as it must be now for an identity. */
@@ -131,6 +148,7 @@ export class Track {
           this.#seen.set(key, { document: change.after, text })
         } else this.#seen.delete(key)
       }
+      if (change.more) continue
       const text = this.#show()
       if (text === this.last) continue
       this.texts.push(text)
@@ -158,12 +176,6 @@ export function brief(text: string): string {
 /** The text of a state; whatever the order of its documents, unless they have one. */
 export function textOf(documents: readonly string[], ordered: boolean): string {
   return `[${(ordered ? documents : documents.toSorted()).join(', ')}]`
-}
-
-function apply(documents: Documents, { id, after }: Change): void {
-  if (id === undefined) documents.clear()
-  else if (after) documents.set(idKey(id), after)
-  else documents.delete(idKey(id))
 }
 
 function keyOf(document: Document): string {

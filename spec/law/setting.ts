@@ -18,6 +18,9 @@ export interface Writable {
   find(): { toArray(): Promise<Document[]> }
 }
 
+/** Makes one write, by the collection that it is given. */
+export type Run = (collection: Writable) => Promise<unknown>
+
 /** One process's own way to the stores. */
 export interface Way {
   adapter(store: StoreName): Adapter
@@ -36,6 +39,8 @@ export interface Stores {
   way(): Way
   /** A store's one collection, {@link COLLECTION}, as whoever writes has it. */
   collection(store: StoreName): Writable
+  /** Makes writes in one transaction, all of them or none, or as many as succeed. Left out where the source has no transactions. */
+  readonly transact?: (store: StoreName, runs: readonly Run[]) => Promise<void>
   close(): Promise<void>
 }
 
@@ -70,6 +75,10 @@ export const inMemory: Setting = {
     return {
       way: () => way,
       collection: (store) => stores[store].collection(COLLECTION),
+      transact: async (store, runs) => {
+        const collection = stores[store].collection(COLLECTION)
+        await Promise.allSettled(stores[store].transact(() => runs.map((run) => run(collection))))
+      },
       close: async () => {},
     }
   },

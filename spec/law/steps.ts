@@ -39,6 +39,16 @@ const write = fc.tuple(stores, fc.array(writes, { minLength: 1, maxLength: 4 }))
     }),
 )
 
+const within = writes.filter(({ whole }) => !whole)
+const transaction = fc
+  .tuple(stores, fc.array(within, { minLength: 2, maxLength: 4 }))
+  .map(
+    ([store, all]: ['first' | 'second', Write[]]) =>
+      new Step(`write to ${store} at once: ${all.map(({ text }) => text).join('; ')}`, (world) =>
+        world.transact(store, all),
+      ),
+  )
+
 const turns = fc
   .integer({ min: 1, max: 6 })
   .map((count) => new Step(`${count} turns`, (world) => world.turns(count)))
@@ -211,7 +221,8 @@ const quiet = fc
 /** What happens in one run. */
 export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
-    { weight: 10, arbitrary: write },
+    { weight: 7, arbitrary: write },
+    { weight: 4, arbitrary: transaction },
     { weight: 7, arbitrary: turns },
     { weight: 3, arbitrary: come },
     { weight: 3, arbitrary: drop },

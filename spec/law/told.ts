@@ -7,6 +7,9 @@ import type { Change } from './reality.ts'
 import type { Identity, Root, Telling } from './roots.ts'
 import type { Write } from './writes.ts'
 
+/** What is known of a write, or of a transaction of several. */
+export type Recorded = Pick<Write, 'operation' | 'whole'> & { atOnce?: true }
+
 type Listener = (delta: never) => void
 
 interface State {
@@ -77,10 +80,10 @@ export class Told {
   }
 
   /** Tells everyone of the changes that a write made. */
-  tell(changes: readonly Change[], write: Write): void {
+  tell(changes: readonly Change[], write: Recorded): void {
     const timestamp = new Date()
     const numbered = changes.map((change) => ({ change, count: ++this.#count }))
-    const deltas = this.#telling.atOnce ? [numbered] : numbered.map((each) => [each])
+    const deltas = this.#telling.atOnce || write.atOnce ? [numbered] : numbered.map((each) => [each])
     for (const delta of deltas) {
       const count = delta.at(-1)?.count
       if (count === undefined) continue
@@ -106,7 +109,7 @@ export class Told {
     return this.#past.find(({ count }) => count >= since) ?? present
   }
 
-  #operationsOf({ id, before, after }: Change, write: Write, identity: Identity): object[] {
+  #operationsOf({ id, before, after }: Change, write: Recorded, identity: Identity): object[] {
     const saw = before !== undefined && this.#root.sees(before, identity)
     const sees = after !== undefined && this.#root.sees(after, identity)
     if (!saw && !sees) return []

@@ -9,9 +9,9 @@ import { People } from './people.ts'
 import { RealClient } from './real.ts'
 import { Reality } from './reality.ts'
 import { type Identity, type Roots, STORES, type StoreName } from './roots.ts'
-import type { Setting, Stores } from './setting.ts'
+import type { Run, Setting, Stores } from './setting.ts'
 import type { Time } from './time.ts'
-import { Told } from './told.ts'
+import { type Recorded, Told } from './told.ts'
 import type { Write } from './writes.ts'
 
 /** What differs from run to run, besides the steps. */
@@ -173,15 +173,32 @@ export class World implements Surroundings {
 
   async write(store: StoreName, write: Write): Promise<void> {
     const collection = this.#stores.collection(store)
-    try {
-      await write.run(collection, ++this.#serial)
-    } catch {
-      // A write that doesn't fit the document, or an _id that is taken. What it did all the same is seen below.
-    }
-    const documents = (await collection.find().toArray()).map((document) => toJson(document) as never)
+    // A write may not fit the document, or an _id may be taken. What it did all the same is seen below.
+    await Promise.allSettled([write.run(collection, ++this.#serial)])
+    await this.#record(store, write)
+  }
+
+  /** Writes in one transaction, where the store has such. */
+  async transact(store: StoreName, writes: readonly Write[]): Promise<void> {
+    const { transact } = this.#stores
+    if (!transact) for (const write of writes) await this.write(store, write)
+    if (!transact) return
+    const runs = writes.map((write): Run => {
+      const serial = ++this.#serial
+      return (collection) => write.run(collection, serial)
+    })
+    await transact(store, runs)
+    this.count('transactions')
+    await this.#record(store, { atOnce: true })
+  }
+
+  /** Takes in what a write did. */
+  async #record(store: StoreName, write: Recorded): Promise<void> {
+    const found = await this.#stores.collection(store).find().toArray()
+    const documents = found.map((document) => toJson(document) as never)
     const told = [...this.#told].flatMap(([name, each]) => (this.roots[name]?.store === store ? [each] : []))
     for (const each of told) each.keep()
-    const changes = this.reality.record(store, documents, write.whole === true)
+    const changes = this.reality.record(store, documents, write)
     for (const each of told) each.tell(changes, write)
   }
 

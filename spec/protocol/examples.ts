@@ -16,6 +16,14 @@ export const examples: ServerEvent[] = [
     },
   },
   { event: 'manifest', data: { protocol: 1, timestamp, resumed: true, sources: {} } },
+  { event: 'watching', data: { watch: [], sources: { a: true } } },
+  {
+    event: 'watching',
+    data: {
+      watch: ['b?{"c":1}', { root: 'b?{"c":2}', limit: 100 }],
+      sources: { 'b?{"c":1}': true, 'b?{"c":2}': { d: true } },
+    },
+  },
   {
     event: 'payload',
     data: { root: 'a', timestamp, data: [{ _id: 1, text: 'line\nbreak' }], part: 0, last: true },
@@ -41,6 +49,7 @@ export const examples: ServerEvent[] = [
   { event: 'error', data: { code: 'SOURCE_FAILED', message: 'The source failed.' } },
   { event: 'error', data: { root: 'a', code: 'SOURCE_FAILED', message: 'The source failed.' } },
   { event: 'session', data: { token: 'abc', expiresAt: timestamp } },
+  { event: 'reached', data: { position: 'MDoxNw' } },
   { event: 'renew', data: { reason: 'expiring', within: 60_000 } },
   { event: 'ping', data: { timestamp } },
 ]

@@ -77,5 +77,5 @@ export function connectionHost(
 
 /** Reports on a stream to nobody; calls back when it has ended. */
 export function silentTrace(onClose: () => void = () => {}): StreamTrace {
-  return new StreamTrace(new Diagnostics(), undefined, onClose)
+  return new StreamTrace(new Diagnostics(), undefined, { onClose })
 }

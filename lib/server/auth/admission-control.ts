@@ -9,6 +9,11 @@ const RENEWALS_PER_SESSION = 2
 
 type Bounded = 'handshakesPerSecond' | 'handshakesWaiting' | 'streams'
 
+/** Names what is counted: handshakes, or requests about open streams. */
+type Kind = 'handshakes' | 'requests'
+
+const CODE = { handshakes: 'TOO_MANY_HANDSHAKES', requests: 'TOO_MANY_REQUESTS' } as const
+
 /** Names the option of a bound. */
 const OPTION: Record<Bounded, Record<Excess, string>> = {
   handshakesPerSecond: {
@@ -35,6 +40,8 @@ export class AdmissionControl {
   readonly #faults: Faults
   readonly #strangers: Handshakes
   readonly #renewals: Handshakes
+  /** Requests about open streams, which have the same bounds as handshakes and a count of their own. */
+  readonly #requests: Handshakes
   readonly #bySession = new Quota(Number.POSITIVE_INFINITY, RENEWALS_PER_SESSION)
   readonly #streams: Quota
 
@@ -50,6 +57,7 @@ export class AdmissionControl {
     })
     this.#strangers = handshakes()
     this.#renewals = handshakes()
+    this.#requests = handshakes()
     this.#streams = new Quota(Number.POSITIVE_INFINITY, limits.streamsPerAddress)
   }
 
@@ -77,13 +85,22 @@ export class AdmissionControl {
     }
   }
 
-  #wait({ rate, waiting }: Handshakes, address: string | undefined): () => void {
+  /**
+   * Counts a request about an open stream until the request is answered.
+   * @returns a function to be called when it is answered
+   * @throws ParticleError `TOO_MANY_REQUESTS`
+   */
+  request(address: string | undefined): () => void {
+    return this.#wait(this.#requests, address, 'requests')
+  }
+
+  #wait({ rate, waiting }: Handshakes, address: string | undefined, kind: Kind = 'handshakes'): () => void {
     const tooMany = waiting.take(address)
-    if (tooMany) throw this.#excess('handshakesWaiting', tooMany, address)
+    if (tooMany) throw this.#excess('handshakesWaiting', tooMany, address, kind)
     const tooFast = rate.take(address)
     if (!tooFast) return () => waiting.giveBack(address)
     waiting.giveBack(address)
-    throw this.#excess('handshakesPerSecond', tooFast, address)
+    throw this.#excess('handshakesPerSecond', tooFast, address, kind)
   }
 
   /**
@@ -109,14 +126,19 @@ export class AdmissionControl {
     return new ParticleError(code, ANSWER.handshakesWaiting)
   }
 
-  #excess(bounded: Bounded, excess: Excess, address: string | undefined): ParticleError {
+  #excess(
+    bounded: Bounded,
+    excess: Excess,
+    address: string | undefined,
+    kind: Kind = 'handshakes',
+  ): ParticleError {
     const option = OPTION[bounded][excess]
     const name = option.replace('limits.', '') as keyof ResolvedLimits
     const most = this.#limits[name]
-    const code = bounded === 'streams' ? 'TOO_MANY_STREAMS' : 'TOO_MANY_HANDSHAKES'
+    const code = bounded === 'streams' ? 'TOO_MANY_STREAMS' : CODE[kind]
     const what = {
-      handshakesPerSecond: `more than ${most} handshakes a second, and ${BURST_SECONDS} s' worth at once`,
-      handshakesWaiting: `more than ${most} handshakes that wait at the same time`,
+      handshakesPerSecond: `more than ${most} ${kind} a second, and ${BURST_SECONDS} s' worth at once`,
+      handshakesWaiting: `more than ${most} ${kind} that wait at the same time`,
       streams: `more than ${most} streams`,
     }[bounded]
     const who = excess === 'each' ? `The address ${address} asks for` : 'Clients ask for'
@@ -125,7 +147,7 @@ export class AdmissionControl {
         ? `For a proxy's address, set Express' "trust proxy"; if many users share it, raise ${option}`
         : `Raise ${option} for legitimate clients`
     this.#faults.report(new ParticleError(code, `${who} ${what}: refused for now. ${mend}`))
-    return new ParticleError(code, ANSWER[bounded])
+    return new ParticleError(code, ANSWER[bounded].replace('handshakes', kind))
   }
 }
 

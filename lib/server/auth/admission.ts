@@ -7,24 +7,21 @@ import type { ResolvedOptions } from '../options/options.ts'
 import type { Sources } from '../registry/sources.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import { PositionSeal } from '../tokens/position-seal.ts'
-import { Tickets } from '../tokens/ticket.ts'
-import { type Claims, scopeOf, sessionId, TokenSeal } from '../tokens/token.ts'
+import { type Claims, scopeOf, sessionId } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
-import type { Admission, Admitted } from './admitted.ts'
+import type { Admission, Admitted, Credentials } from './admitted.ts'
 import { carried } from './carried.ts'
 import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
 import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
+import { Tokens } from './tokens.ts'
 
 /**
  * Limits the lookups of an identity for one request. Rights or dependencies that change all the time must not
  * keep the lookup busy for ever.
  */
 const MAX_LOOKUPS = 3
-
-/** Limits the length of a ticket, in characters. Servers commonly accept addresses of 8 KB. */
-const MAX_TICKET = 7_000
 
 const CLOCKS =
   `The clock of another node is over ${CLOCK_MARGIN_MS / 1000} s ahead, so revoke() and refresh() may miss ` +
@@ -45,8 +42,7 @@ export class Admissions {
   readonly readsRequest: boolean
   readonly #ttl: number
   readonly #sources: Sources
-  readonly #seal: TokenSeal
-  readonly #tickets: Tickets
+  readonly tokens: Tokens
   readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Dependencies | undefined
@@ -58,9 +54,8 @@ export class Admissions {
     this.#sources = sources
     this.#following = following
     const scope = scopeOf(options)
-    this.#seal = new TokenSeal(secret, scope)
-    this.#tickets = new Tickets(secret, scope)
     this.#warnings = new Warnings(options)
+    this.tokens = new Tokens(secret, scope, this.#warnings)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
@@ -88,7 +83,7 @@ export class Admissions {
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
-    const claims = await this.#seal.open(token, true).catch(() => undefined)
+    const claims = await this.tokens.openExpired(token)
     if (!claims || !this.rights.reaches(claims)) return undefined
     if (this.rights.judge(claims).revoked !== undefined) return undefined
     // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
@@ -150,15 +145,26 @@ export class Admissions {
       await this.#following?.settle({}, null)
       return open({ renewed: false })
     }
-    const claims = Tickets.is(token)
-      ? await this.#tickets.redeem(token, browsers)
-      : await this.#seal.open(token)
+    const claims = await this.tokens.open(token, browsers)
     // Dates the token at most to the present. Another node's clock may be ahead, and later lookups here must
     // count as newer than the token.
     const now = Revocations.now()
     if (claims.at > now + CLOCK_MARGIN_MS) this.#warnings.error('clocks', CLOCKS)
     const at = Math.min(claims.at, now)
     return this.open({ ...claims, at }, this.readsRequest, open)
+  }
+
+  /**
+   * Returns the session of a request about an open stream. Returns undefined without a token, since a stream
+   * without a token has no session.
+   *
+   * @throws ParticleError `UNAUTHORIZED` when the token is not valid or revoked
+   */
+  async sessionOf({ token, browsers }: Credentials): Promise<string | undefined> {
+    if (token === undefined) return undefined
+    const claims = await this.tokens.open(token, browsers)
+    this.#refuseRevoked(claims)
+    return claims.session
   }
 
   /** Opens a stream under an admission, as {@link Admissions.admit} does. `asks`: see {@link Admitted}. */
@@ -201,24 +207,7 @@ export class Admissions {
     const { before = claims } = await this.#grantOf(claims, claims)
     const { views, since, previous } = before
     const grant = { views, ...(since && { since }), ...(previous && { previous }) }
-    return new StaleToken(await this.seal({ ...claims, ...grant, after, spent: true }))
-  }
-
-  seal({ expiresAt, ...claims }: Admission): Promise<string> {
-    return this.#seal.seal(claims, expiresAt)
-  }
-
-  /**
-   * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
-   *
-   * @returns undefined when the ticket is too long for an address
-   */
-  async ticket(admission: Admission, browser: string): Promise<string | undefined> {
-    const ticket = await this.#tickets.issue(admission, browser)
-    if (ticket.length <= MAX_TICKET) return ticket
-    const what = `A ticket of ${ticket.length} characters is too long for an address`
-    this.#warnings.error('length of tickets', `${what}: let identityLookup return less`)
-    return undefined
+    return new StaleToken(await this.tokens.seal({ ...claims, ...grant, after, spent: true }))
   }
 
   /**

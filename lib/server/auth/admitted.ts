@@ -23,3 +23,13 @@ export interface Granted {
   /** The ticket, which opens a stream by its address, if the handshake asked for a ticket. */
   ticket: string | undefined
 }
+
+/** What a request proves its session by. */
+export interface Credentials {
+  /** The token or ticket. */
+  token: string | undefined
+  /** The values of the browser cookies, which a ticket needs. */
+  browsers: readonly string[]
+  /** The address that the request is counted under: see `addressOf`. */
+  address: string | undefined
+}

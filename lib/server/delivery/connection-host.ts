@@ -17,13 +17,21 @@ export interface ConnectionHost {
   readonly maxBufferedBytes: number
   /** Formats the present point. */
   point(): string
-  /** Reports that the connection no longer uses a view. */
-  left(view: View): void
+  /**
+   * Reports that the connection no longer uses a view. With `forGood`, nobody comes back to the view by a
+   * position.
+   */
+  left(view: View, forGood?: boolean): void
   onError(error: unknown, root: string): void
 }
 
 /**
- * Names the state of a root. `waiting`: the resume plan is not known yet. `loading`: the client gets the
+ * Names the state of a root:
+ *
+ *    waiting --start--> loading --all changes sent--> live (each frame is passed on)
+ *                          ^--- reset, difference, other rights, slow client ---'
+ *
+ * `waiting`: the resume plan is not known yet. `loading`: the client gets the
  * missing data. `live`: the client is up to date.
  */
 type RootState = 'waiting' | 'loading' | 'live'
@@ -32,8 +40,20 @@ type RootState = 'waiting' | 'loading' | 'live'
 export interface Root {
   view: View
   state: RootState
+  /**
+   * Whether the roots of the same adapter are shown without this one, although it is not live: the client has
+   * nothing of it, or it has failed. It is shown with them again from its next data on.
+   */
+  apart: boolean
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
+  /**
+   * Whether the client watches the root since its last position, and was never `ready` with it. The other roots
+   * go on without it meanwhile, with their positions.
+   */
+  joining?: boolean
+  /** Whether the client no longer watches the root. */
+  isGone?: boolean
 }
 
 /**
@@ -41,6 +61,18 @@ export interface Root {
  */
 export function rootOf(roots: readonly Root[], { root }: View): Root | undefined {
   return roots.find(({ view }) => view.root === root)
+}
+
+/** Returns the roots that none of the views has, and the views that none of the roots has. */
+export function setChanges(
+  roots: readonly Root[],
+  views: readonly View[],
+): { removed: readonly Root[]; added: readonly View[] } {
+  const names = new Set(views.map(({ root }) => root))
+  return {
+    removed: roots.filter(({ view }) => !names.has(view.root)),
+    added: views.filter((view) => !rootOf(roots, view)),
+  }
 }
 
 /** Returns the roots whose view changes, with their new views. */

@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
-import type { Frame } from '../feed/frame.ts'
+import { type Frame, withMore } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import type { CatchUp } from '../view/catch-up.ts'
@@ -9,8 +9,9 @@ import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
-import { type ConnectionHost, changesTo, type Root, rootOf } from './connection-host.ts'
+import { type ConnectionHost, changesTo, type Root, rootOf, setChanges } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
+import { isGrouped, isOpen, momentEnds } from './moments.ts'
 import { Outbox } from './outbox.ts'
 import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
@@ -19,14 +20,9 @@ import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
 
 /**
- * Serves one client's stream. Each root goes through these states:
- *
- *    waiting --start--> loading (#load, #cross, #replay) --#catchUp--> live (deliver passes frames on)
- *                          ^-------- reset, differ, change, slow client --------'
- *
- * `#load` sends a snapshot, `#cross` a catch-up delta, `#replay` the log's entries. `#catchUp` replays the
- * rest of the log, and makes the root live in the same step. `#begin` counts the root's generation, so that
- * older work stops. The client is `ready` when all roots are live, and joins a broadcast group.
+ * Serves one client's stream. `#load` sends a snapshot of a root, `#cross` a catch-up delta, `#replay` the log's
+ * entries. `#catchUp` replays the rest of the log, and makes the root live in the same step. The client is
+ * `ready` when all roots are live, and joins a broadcast group.
  */
 export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
@@ -34,10 +30,14 @@ export class Connection implements Viewer, Receiver, Member {
   readonly #roots: Root[] = []
   readonly #trace: StreamTrace
   #unready: number
+  /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
+  #joining = 0
+  /** The digest of the views that the client has from the next `ready` on. */
+  #rights: string
   #begun = false
   #stalled = false
-  /** The last session event of a slow client, which is sent after the client has caught up. */
-  #session: ServerEvent | undefined
+  /** The events of a slow client that are sent after the client has caught up: the last of each name. */
+  readonly #kept = new Map<string, ServerEvent>()
   #closed = false
   readonly #membership: GroupMembership
 
@@ -45,11 +45,12 @@ export class Connection implements Viewer, Receiver, Member {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
     this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
     this.#host = host
+    this.#rights = rights
     this.#trace = trace
     this.#membership = new GroupMembership(this, host.groups)
     this.#unready = views.length
     for (const view of views) {
-      this.#roots.push({ view, state: 'waiting', generation: 0 })
+      this.#roots.push({ view, state: 'waiting', apart: false, generation: 0 })
       for (const each of [view.viewers, view.receivers]) each.add(this)
     }
   }
@@ -87,7 +88,9 @@ export class Connection implements Viewer, Receiver, Member {
   start(start: ResumePlan): void {
     if (this.#closed) return
     this.#begun = true
-    const { points } = start
+    const { points, isNew } = start
+    this.#outbox.rights = start.rights ?? this.#rights
+    for (const root of this.#roots) if (points && isNew?.(root.view)) this.#join(root)
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
     if (this.#roots.length === 0) this.#readyNow()
@@ -105,7 +108,9 @@ export class Connection implements Viewer, Receiver, Member {
       this.#trace.sent(event)
       this.#own.send(event)
     }
-    if (event.event === 'session') this.#session = this.#stalled ? event : undefined
+    if (event.event !== 'session' && event.event !== 'watching') return
+    if (this.#stalled) this.#kept.set(event.event, event)
+    else this.#kept.delete(event.event)
   }
 
   /** Queues bytes until the end of this turn. */
@@ -122,7 +127,8 @@ export class Connection implements Viewer, Receiver, Member {
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || rootOf(this.#roots, view)?.state !== 'live') return
-    this.#outbox.pushFrame(entry, frame, this.#unready === 0)
+    const withId = this.#unready === this.#joining
+    this.#outbox.pushFrame(entry, frame, withId, isOpen(this.#roots, view))
     if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
@@ -146,7 +152,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
-    this.#own.rights = rights
+    this.#rights = rights
     for (const { root, view, old } of changesTo(this.#roots, views)) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
       for (const each of [old.viewers, old.receivers]) each.delete(this)
@@ -159,6 +165,40 @@ export class Connection implements Viewer, Receiver, Member {
       }
       this.#host.left(old)
     }
+    this.#changeSet(views)
+  }
+
+  /** Removes the roots without a view, and loads the new ones. */
+  #changeSet(views: readonly View[]): void {
+    const { removed, added } = setChanges(this.#roots, views)
+    if (removed.length + added.length === 0) {
+      if (this.#joining === 0) this.#own.rights = this.#rights
+      return
+    }
+    // Leaves the broadcast group first, which serves the earlier views.
+    this.#leaveGroup()
+    for (const root of removed) {
+      this.#roots.splice(this.#roots.indexOf(root), 1)
+      if (root.state !== 'live') this.#unready--
+      this.#joined(root)
+      root.generation++
+      root.isGone = true
+      for (const each of [root.view.viewers, root.view.receivers]) each.delete(this)
+      this.#host.left(root.view, true)
+    }
+    const roots = added.map((view): Root => ({ view, state: 'waiting', apart: true, generation: 0 }))
+    this.#unready += roots.length
+    for (const root of roots) {
+      this.#roots.push(root)
+      for (const each of [root.view.viewers, root.view.receivers]) each.add(this)
+    }
+    if (!this.#begun || this.#stalled) return
+    for (const end of momentEnds(this.#roots, removed)) this.push(end)
+    for (const root of roots) {
+      this.#join(root)
+      this.#load(root, undefined)
+    }
+    if (removed.length > 0 && this.#unready === 0) this.#readyNow()
   }
 
   /** Ends the stream after a last event. */
@@ -185,20 +225,35 @@ export class Connection implements Viewer, Receiver, Member {
 
   /** Returns the client's own outbox. Leaves the broadcast group first, whose outbox serves all members. */
   get #own(): Outbox {
+    this.#leaveGroup()
+    return this.#outbox
+  }
+
+  #leaveGroup(): void {
     const left = this.#membership.leave()
     if (left) this.#outbox.follow(left.outbox)
-    return this.#outbox
   }
 
   /** Returns the root of a changed view, or undefined when the connection can't send now. */
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // Takes the entry's id back: its frames in other roots must not mark the whole entry as received.
-    this.#own.retractId()
+    this.#own.interrupt(isGrouped(this.#roots, view) ? view.feed : undefined)
     return rootOf(this.#roots, view)
   }
 
+  #join(root: Root): void {
+    root.joining = true
+    this.#joining++
+  }
+
+  #joined(root: Root): void {
+    if (root.joining) this.#joining--
+    root.joining = false
+  }
+
   #readyNow(): void {
+    this.#own.rights = this.#rights
     this.#trace.ready()
     const data = { timestamp: new Date().toISOString() }
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
@@ -220,6 +275,7 @@ export class Connection implements Viewer, Receiver, Member {
     if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
       const sequence = await this.#host.readings.send(view, current, (part) => {
+        root.apart = root.joining === true
         this.push(part)
         return this.#outbox.queue.room()
       })
@@ -248,7 +304,8 @@ export class Connection implements Viewer, Receiver, Member {
         this.#load(root, reason)
         return
       }
-      if (catchUp.body) this.push(catchUp.body)
+      root.apart = false
+      if (catchUp.body) this.push(isOpen(this.#roots, view) ? withMore(catchUp.body) : catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
   }
@@ -258,13 +315,15 @@ export class Connection implements Viewer, Receiver, Member {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
       this.failed(root.view, error)
+      root.apart = true
+      for (const end of momentEnds(this.#roots, [root])) this.push(end)
     })
   }
 
   /** Resumes each view from the client's point. */
   async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
     const begun = roots.map((root) => this.#begin(root))
-    const current = () => begun.every((each) => each())
+    const current = () => begun.every((each, index) => each() || roots[index]?.isGone)
     const pointOf = (root: Root) => points.get(root.view) ?? -1
     try {
       await Promise.all(
@@ -280,14 +339,16 @@ export class Connection implements Viewer, Receiver, Member {
     if (!current()) return this.#restart(roots, begun)
     const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
     // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
-    const together = replayed.length === this.#roots.length && new Set(replayed.map(pointOf)).size === 1
-    if (!together && reset.length === 0 && roots.length === this.#roots.length) this.#own.invalidatePosition()
+    const count = this.#roots.length - this.#joining
+    const together = replayed.length === count && new Set(replayed.map(pointOf)).size === 1
+    if (!together && reset.length === 0 && roots.length === count) this.#own.invalidatePosition()
     for (const root of reset) this.#load(root, 'history-lost')
     for (const root of diffed)
       void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
-    const going = () => replayed.every((root) => begun[roots.indexOf(root)]?.())
+    const going = () => replayed.every((root) => root.isGone || begun[roots.indexOf(root)]?.())
     if (replayed.length === 0) return
-    const through = await this.#catchUp(replayed, { points, current: going, ids: together })
+    const own = new Map(replayed.map((root) => [root.view, pointOf(root)]))
+    const through = await this.#catchUp(replayed, { points: own, current: going, ids: together })
     if (!through) this.#restart(roots, begun)
   }
 
@@ -301,16 +362,22 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
-  async #catchUp(roots: readonly Root[], replaying: ReplayRequest): Promise<boolean> {
-    const { points, current } = replaying
-    const own = new Map(roots.map(({ view }) => [view, points.get(view) ?? -1]))
+  async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
     const arrived = () => {
-      for (const root of roots) root.state = 'live'
-      this.#unready -= roots.length
+      for (const root of roots) {
+        if (root.isGone) continue
+        root.state = 'live'
+        this.#unready--
+        this.#joined(root)
+      }
       if (this.#unready === 0) this.#readyNow()
+      else for (const end of momentEnds(this.#roots, roots)) this.push(end)
     }
-    const result = await replay(this.#host.log, this.#outbox, { ...replaying, points: own }, arrived)
-    if (result === 'must-reload' && current()) for (const root of roots) this.#load(root, 'history-lost')
+    // Of roots that were at the same point, each entry is a moment.
+    const open = (view: View) => !replaying.ids && isOpen(this.#roots, view)
+    const result = await replay(this.#host.log, this.#outbox, { ...replaying, isOpen: open }, arrived)
+    if (result === 'must-reload' && replaying.current())
+      for (const root of roots) this.#load(root, 'history-lost')
     return result !== 'cancelled'
   }
 
@@ -321,7 +388,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
-      if (this.#session) this.send(this.#session)
+      for (const event of [...this.#kept.values()]) this.send(event)
       for (const root of this.#roots) this.#load(root, 'slow-client')
     })
   }

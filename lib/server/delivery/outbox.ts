@@ -19,6 +19,8 @@ export class Outbox {
   readonly #ids: IdLines
   #lastEntry: Entry | undefined
   #lastLine: Buffer | undefined
+  /** The last entry's last frame, if it was sent as the end of its moment. */
+  #lastFrame: Frame | undefined
 
   constructor(sink: Sink, flusher: Flusher, ids: IdLines, rights: string) {
     this.queue = new WriteQueue(sink, flusher)
@@ -44,16 +46,17 @@ export class Outbox {
 
   /**
    * Sends a view's frame of an entry. The frame carries the entry's position only if the client has all data
-   * up to the entry.
+   * up to the entry. `more` says that the moment does not end with the entry.
    */
-  pushFrame(entry: Entry, frame: Frame, withId: boolean): void {
-    // Moves the id to the last frame of an entry, since the client has the whole entry only then.
-    if (this.#lastEntry === entry) this.retractId()
+  pushFrame(entry: Entry, frame: Frame, withId: boolean, more = false): void {
+    // Moves the id, and the end of the moment, to the last frame of an entry.
+    if (this.#lastEntry === entry) this.#continueMoment()
     const line = withId ? this.#ids.line(entry.point, this.rights) : undefined
     if (line) this.queue.push(line)
-    this.queue.push(frame.body)
+    this.queue.push(more ? frame.partial : frame.body)
     this.#lastEntry = entry
     this.#lastLine = line
+    this.#lastFrame = more ? undefined : frame
   }
 
   /** Continues the state of another outbox, with its unsent chunks. */
@@ -61,6 +64,7 @@ export class Outbox {
     for (const chunk of other.queue.pending) this.queue.push(chunk)
     this.#lastEntry = other.#lastEntry
     this.#lastLine = other.#lastLine
+    this.#lastFrame = other.#lastFrame
   }
 
   /**
@@ -70,6 +74,22 @@ export class Outbox {
   retractId(): void {
     if (this.#lastLine) this.queue.replace(this.#lastLine, RETRACTED)
     this.#lastLine = undefined
+  }
+
+  /**
+   * Takes the last entry's id back, because a root is loaded anew. If the root is of the entry's feed, and
+   * other roots are too, the load is a part of the entry's moment.
+   */
+  interrupt(feed: object | undefined): void {
+    if (feed !== undefined && this.#lastEntry?.feed === feed) this.#continueMoment()
+    else this.retractId()
+  }
+
+  /** Takes back the end of the last entry's moment, because another part of it follows. */
+  #continueMoment(): void {
+    if (this.#lastFrame) this.queue.replace(this.#lastFrame.body, this.#lastFrame.partial)
+    this.#lastFrame = undefined
+    this.retractId()
   }
 
   /**

@@ -28,10 +28,14 @@ export class CurrentSnapshots {
   async of(view: View): Promise<Snapshot> {
     const { head } = this.#log
     for (;;) {
-      const snapshot = view.atHand ?? (await view.snapshot())
-      if (snapshot.sequence >= head) return snapshot
+      const { atHand } = view
+      const snapshot = atHand ?? (await view.snapshot())
+      const isLate = snapshot.sequence < head
+      // Brings a new snapshot up too, since very many changes can arrive during a slow read.
+      if (!isLate && (atHand || snapshot.sequence === this.#log.head)) return snapshot
       const brought = await this.#bring(view, snapshot)
       if (brought && brought.sequence >= head && view.atHand === brought) return brought
+      if (!isLate && !brought) return snapshot
     }
   }
 

@@ -11,6 +11,8 @@ export interface ReplayRequest {
   current: () => boolean
   /** Whether the frames carry positions: the client has all data up to each replayed entry. */
   ids: boolean
+  /** Checks whether the moment of a view's frames does not end with their entry. */
+  isOpen: (view: View) => boolean
 }
 
 /**
@@ -26,7 +28,7 @@ export interface ReplayRequest {
 export async function replay(
   log: Log,
   outbox: Outbox,
-  { points, current, ids }: ReplayRequest,
+  { points, current, ids, isOpen }: ReplayRequest,
   arrived: () => void,
 ): Promise<'arrived' | 'cancelled' | 'must-reload'> {
   for (let at = Math.min(...points.values()) + 1; ; at++) {
@@ -40,14 +42,14 @@ export async function replay(
     }
     const entry = log.at(at)
     if (!entry) return 'must-reload'
-    const frames: Frame[] = []
+    const frames: [View, Frame][] = []
     for (const [view, point] of points) {
       if (at <= point || entry.feed !== view.feed) continue
       const shown = view.frame(entry)
       if (shown === MUST_RELOAD) return 'must-reload'
-      if (shown) frames.push(shown)
+      if (shown) frames.push([view, shown])
     }
-    for (const frame of frames) outbox.pushFrame(entry, frame, ids)
+    for (const [view, frame] of frames) outbox.pushFrame(entry, frame, ids, isOpen(view))
   }
 }
 

@@ -1,5 +1,6 @@
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
+import { sourceOf } from '../../protocol/watched-root.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
 import { withTimeout } from '../support/scheduling.ts'
@@ -8,6 +9,7 @@ import type { Claims } from '../tokens/token.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
 import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
+import { togetherOf } from './moments.ts'
 
 type Granted = Grant & Pick<Claims, 'session'>
 
@@ -18,6 +20,8 @@ export interface ResumeContext {
   log: Log
   /** The feeds in positions, in their order. */
   feeds: readonly Feed[]
+  /** The fingerprints of the watched views that the position was given for, by root. */
+  held?: Readonly<Record<string, string>>
 }
 
 /** Plans the start of a stream. */
@@ -28,8 +32,12 @@ export interface ResumePlan {
   points?: ReadonlyMap<View, number>
   /** The reason why no view can resume. */
   reason?: string
-  /** Returns the reason why a view can't resume. */
-  reasonFor: (view: View) => string
+  /** Returns the reason why a view can't resume; undefined for a view that the client did not have. */
+  reasonFor: (view: View) => string | undefined
+  /** The digest of the views that the presented position was given for. */
+  rights?: string
+  /** Checks whether the client watches a view's root since the position. */
+  isNew?: (view: View) => boolean
 }
 
 /**
@@ -45,6 +53,7 @@ const SOURCE_TIMEOUT_MS = 30_000
 
 /** Creates the first event of a stream. */
 export function manifestOf(views: readonly View[], { points, reason }: ResumePlan): ServerEvent {
+  const together = togetherOf(views)
   return {
     event: 'manifest',
     data: {
@@ -53,6 +62,7 @@ export function manifestOf(views: readonly View[], { points, reason }: ResumePla
       resumed: points !== undefined,
       ...(reason === undefined ? {} : { reason }),
       sources: Object.fromEntries(views.map((view) => [view.root, view.manifest])),
+      ...(together.length > 0 ? { together } : {}),
     },
   }
 }
@@ -110,26 +120,29 @@ function startFrom(
   if (!position) return refused('position-unknown')
 
   const now = fingerprintsOf(views)
-  const given = [now, claims?.views, claims?.previous].find(
-    (each) => each !== undefined && rightsOf(each) === position.rights,
-  )
+  const ofAll = fingerprintsOf(views.filter((view) => !isWatched(view)))
+  const given = [ofAll, claims?.views, claims?.previous]
+    .map((each) => each && { ...each, ...here.held })
+    .find((each) => each !== undefined && rightsOf(each) === position.rights)
   if (!given) return refused('rights-changed')
-  const granted = ({ root, feed }: View) => {
+  const granted = (view: View) => {
+    const { root, feed } = view
     if (!claims?.since) return true
-    if (claims.views[root] !== now[root] || !isSince(position, momentOf(claims, root), feed)) return false
+    // A token knows no watched roots. The position proves that its client held the root.
+    const since = () => claims.views[root] === now[root] && isSince(position, momentOf(claims, root), feed)
+    if (!isWatched(view) && !since()) return false
     const again = here.admissions.regrants.momentOf(claims.session, root)
     return again === undefined || isSince(position, again, feed)
   }
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))
+  const isNew = (view: View) => isWatched(view) && !Object.hasOwn(given, view.root)
   const { sequence, adapters } = position
   if (position.epoch === here.epoch) {
     if (sequence > here.log.head) return refused('position-unknown')
-    return resumed(
-      held,
-      new Map(held.filter((view) => view.reaches(sequence)).map((view) => [view, sequence])),
-    )
+    const points = new Map(held.filter((view) => view.reaches(sequence)).map((view) => [view, sequence]))
+    return resumed(held, points, isNew, position.rights)
   }
-  return locate(held, adapters, here).then((points) => resumed(held, points))
+  return locate(held, adapters, here).then((points) => resumed(held, points, isNew, position.rights))
 }
 
 /** Finds the sequences of another process's positions in this process's order, by view. */
@@ -174,8 +187,21 @@ function refused(reason: Reason): ResumePlan {
   return { presented: true, reason, reasonFor: () => reason }
 }
 
-function resumed(held: readonly View[], points: ReadonlyMap<View, number>): ResumePlan {
-  const why = (view: View): Reason => (held.includes(view) ? 'history-lost' : 'rights-changed')
-  if (points.size > 0) return { presented: true, points, reasonFor: why }
-  return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', reasonFor: why }
+function resumed(
+  held: readonly View[],
+  points: ReadonlyMap<View, number>,
+  isNew: (view: View) => boolean,
+  rights: string,
+): ResumePlan {
+  const reasonFor = (view: View): Reason | undefined => {
+    if (isNew(view)) return undefined
+    return held.includes(view) ? 'history-lost' : 'rights-changed'
+  }
+  if (points.size > 0) return { presented: true, points, reasonFor, rights, isNew }
+  return { presented: true, reason: held.length > 0 ? 'history-lost' : 'rights-changed', reasonFor }
+}
+
+/** Checks whether the client watches the view's root with parameters. */
+function isWatched({ root }: View): boolean {
+  return sourceOf(root) !== root
 }

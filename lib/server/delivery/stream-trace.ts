@@ -5,21 +5,28 @@ import type { ResumePlan } from './resume.ts'
 /** Counts the streams of this process, so that the events of each stream have a number. */
 let streams = 0
 
-/** Reports the events of one stream, and calls the opener after its end. */
+/** Receives the turning points of a stream. */
+interface StreamListener {
+  /** Called when the client has all data up to the present. */
+  onReady?: () => void
+  onClose: () => void
+}
+
+/** Reports the events of one stream, and calls the opener when the stream is ready, and after its end. */
 export class StreamTrace {
   readonly #stream = ++streams
   readonly #session: string | undefined
   readonly #diagnostics: Diagnostics
-  readonly #onClose: () => void
+  readonly #listener: StreamListener
   /** The time of the opening, in whole milliseconds. V8 would keep a fraction in an object of its own. */
   readonly #opened = Math.trunc(performance.now())
   /** The time since which the client lacks data; undefined while the client is up to date. */
   #lacking: number | undefined = this.#opened
 
-  constructor(diagnostics: Diagnostics, session: string | undefined, onClose: () => void) {
+  constructor(diagnostics: Diagnostics, session: string | undefined, listener: StreamListener) {
     this.#diagnostics = diagnostics
     this.#session = session
-    this.#onClose = onClose
+    this.#listener = listener
   }
 
   open(roots: string[], presented: boolean): void {
@@ -36,6 +43,7 @@ export class StreamTrace {
     const now = performance.now()
     this.#diagnostics.report('stream.ready', { ...this.#fields, ms: since(this.#lacking ?? now) })
     this.#lacking = undefined
+    this.#listener.onReady?.()
   }
 
   /** Reports an event of the wire that has a debug event. */
@@ -57,7 +65,7 @@ export class StreamTrace {
   }
 
   close(reason: string): void {
-    this.#onClose()
+    this.#listener.onClose()
     this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
   }
 

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
 import type { Adapter, Change, Subscription } from '../../source/source.ts'
+import { Coalesced } from '../support/coalesced.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { Batch } from './batch.ts'
 import { bounded } from './bounded.ts'
@@ -54,7 +55,11 @@ export class Feed {
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
   #pipeline: ChangePipeline | undefined
-  #asking: Promise<string | undefined> | undefined
+  readonly #asking = new Coalesced(async () => {
+    // A query for no document asks for the position alone.
+    this.#asked = (await this.adapter.read(this.#collection, { _id: { $in: [] } }, () => {})).to
+  })
+  #asked = ''
   readonly #batch = new Batch()
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
@@ -149,15 +154,21 @@ export class Feed {
       return head !== undefined && adapter.compare(head, position ?? '') > 0 ? head : position
     }
     if (!adapter.past) return this.position
-    this.#asking ??= withTimeout(
-      adapter.read(this.#collection, { _id: { $in: [] } }, () => {}).then(({ to }) => to),
-      POSITION_TIMEOUT_MS,
-    )
-      .catch(() => undefined)
-      .finally(() => {
-        this.#asking = undefined
-      })
-    return this.#asking
+    return withTimeout(this.ask(), POSITION_TIMEOUT_MS).catch(() => undefined)
+  }
+
+  /**
+   * Asks the source for its position. No write from before the call comes after it, and an open adapter comes
+   * to it soon. Rejects with the source's error.
+   */
+  async ask(): Promise<string> {
+    await this.#asking.run()
+    return this.#asked
+  }
+
+  /** Whether the adapter is open, or being opened. */
+  get isOpen(): boolean {
+    return this.#opening !== undefined
   }
 
   /** Adds a gap of a single view to the log, so that positions before and after the gap differ. */

@@ -6,6 +6,14 @@ import { wireOperation } from '../../protocol/messages.ts'
 const FRAME_BYTES = 200
 const OPERATION_BYTES = 100
 
+/** Marks an encoded delta as a part of a moment that has not ended. */
+export function withMore(delta: Buffer): Buffer {
+  return Buffer.concat([delta.subarray(0, -END.length), MORE])
+}
+
+const END = Buffer.from('}\n\n')
+const MORE = Buffer.from(',"more":true}\n\n')
+
 /**
  * Holds one view's delta of one entry. The delta is filtered once, encoded once at its first use, and shared
  * by all connections of the view.
@@ -16,6 +24,7 @@ export class Frame {
   readonly oplist: readonly DocumentOperation[]
   readonly #account: (bytes: number) => void
   #body: Buffer | undefined
+  #partial: Buffer | undefined
 
   /** @param account called with the frame's bytes: now, and again when the frame is encoded */
   constructor(
@@ -51,6 +60,15 @@ export class Frame {
     this.#body = Buffer.from(text)
     this.#account(this.#body.length)
     return this.#body
+  }
+
+  /** Returns the encoded event with `more`, for a client to which more of the same moment follows. */
+  get partial(): Buffer {
+    if (!this.#partial) {
+      this.#partial = withMore(this.body)
+      this.#account(this.#partial.length)
+    }
+    return this.#partial
   }
 }
 

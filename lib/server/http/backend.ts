@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Json } from '../../model/document.ts'
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import type { Origin } from '../auth/address.ts'
 import type { AdmissionControl } from '../auth/admission-control.ts'
-import type { Granted } from '../auth/admitted.ts'
+import type { Credentials, Granted } from '../auth/admitted.ts'
 import type { Sink } from '../delivery/sink.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
@@ -36,8 +37,19 @@ export interface Backend {
     request: {
       origin: Origin
       position: string | undefined
+      watch: readonly WatchEntry[]
+      held?: readonly WatchEntry[]
+      reached: readonly string[]
       open(): Sink | undefined
       onClose(close: () => void): void
     },
   ): Promise<unknown>
+  /** Changes the roots that the session's streams here watch. */
+  watch(
+    credentials: Credentials,
+    add: readonly WatchEntry[],
+    remove: readonly string[],
+  ): Promise<{ live: boolean; refused: readonly object[] }>
+  /** Reports positions to the session's streams here; resolves to whether there are any. */
+  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean>
 }

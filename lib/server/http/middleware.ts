@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { isObject } from '../../model/json.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import { addressOf } from '../auth/address.ts'
 import { Revocations } from '../auth/revocations.ts'
 import type { Sink } from '../delivery/sink.ts'
@@ -15,7 +15,9 @@ import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
+import { entriesIn, entriesOf, objectOf, textOf, textsOf, tokenOf } from './fields.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
+import { reached as reachedRoute, watch as watchRoute } from './session-routes.ts'
 import { splitTarget } from './target.ts'
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`. */
@@ -33,6 +35,8 @@ export function createHandler(server: Backend): RequestHandler {
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
+    [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
+    [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
@@ -114,11 +118,11 @@ async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
   const turn = owned(response)
   if (turn) await turn
-  const { token, position } = await streamRequest(exchange)
+  const { token, ...asked } = await streamRequest(exchange)
   exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },
-    position,
+    ...asked,
     open: () => openSink(exchange),
     onClose: (close) => response.on('close', close),
   })
@@ -128,36 +132,37 @@ async function stream(exchange: Exchange): Promise<void> {
  * Reads the token and the position of a stream's request. A token that is too long for a header comes in the
  * body of a POST.
  */
-async function streamRequest(
-  exchange: Exchange,
-): Promise<{ token: string | undefined; position: string | undefined }> {
+async function streamRequest(exchange: Exchange): Promise<{
+  token: string | undefined
+  position: string | undefined
+  watch: WatchEntry[]
+  held?: WatchEntry[]
+  reached: string[]
+}> {
   const { request, query } = exchange
   const isPost = request.method === 'POST'
   const body = isPost
-    ? objectOf(await exchange.body(['token', 'lastEventId']), '{ token, lastEventId? }')
+    ? objectOf(
+        await exchange.body(['token', 'lastEventId', 'watch', 'held', 'reached']),
+        '{ token, lastEventId?, watch?, held?, reached? }',
+      )
     : {}
+  const held = entriesOf(body.held, 'held') ?? entriesIn(query, 'held')
   const last = request.headers['last-event-id']
   return {
-    token: textOf(body.token, 'token must be a text') ?? bearer(request) ?? query.get('token') ?? undefined,
+    token: tokenOf(request, query, body),
+    watch: entriesOf(body.watch, 'watch') ?? entriesIn(query, 'watch') ?? [],
+    ...(held && { held }),
     position:
       textOf(body.lastEventId, 'lastEventId must be a text') ||
       (typeof last === 'string' && last) ||
       query.get('lastEventId') ||
       undefined,
+    reached: [
+      ...textsOf(body.reached, 'reached must be a list of the texts of server.position(root)'),
+      ...query.getAll('reached'),
+    ],
   }
-}
-
-/** @throws ParticleError `INVALID_MESSAGE` when the body is not an object */
-function objectOf(body: unknown, form: string): Record<string, unknown> {
-  if (isObject(body)) return body
-  throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
-}
-
-/** @throws ParticleError `INVALID_MESSAGE` when the field is present and not a text */
-function textOf(value: unknown, sentence: string): string | undefined {
-  if (value === undefined || value === null) return undefined
-  if (typeof value === 'string') return value
-  throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
 /**
@@ -174,8 +179,4 @@ function openSink(exchange: Exchange): Sink | undefined {
   // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.
   if (session) response.once('close', () => void (exchange.isClosing && session.close()))
   return sink
-}
-
-function bearer(request: IncomingMessage): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
 }

@@ -53,6 +53,8 @@ export interface Limits<Identity = AnyIdentity> {
    * Limits the views with open streams. A stream that needs one more view is refused (503). Default: 100,000.
    */
   views?: number | undefined
+  /** Limits the roots that one client watches at a time. Default: 100. */
+  maxWatched?: number | undefined
   /** Limits the idle views. The view that has been idle longest is closed. Default: 10,000. */
   restingViews?: number | undefined
   /** Limits the idle views that were created for clients of one address. Default: 2,000. */
@@ -96,6 +98,7 @@ const NUMBERS: { readonly [Name in keyof Required<Numbers>]: readonly [standard:
   streamsPerIdentity: [100, 1],
   streamMs: [86_400_000, 1_000],
   views: [100_000, 1],
+  maxWatched: [100, 1],
   restingViews: [10_000, 0],
   restingViewsPerAddress: [2_000, 0],
   snapshotDocuments: [500_000, 1],

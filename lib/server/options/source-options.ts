@@ -1,6 +1,7 @@
 import type { Criteria } from '../../policy/criteria.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CheckedManifest, Manifest, WidenedManifest } from '../../policy/manifest.ts'
+import type { ParamsOption, ParamValues } from '../../policy/params.ts'
 import type { CallbackSource } from '../../source/callbacks/index.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 
@@ -29,6 +30,19 @@ export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
   sort?: Record<string, 1 | -1> | undefined
   /** Limits the number of a client's documents to the first ones by `sort`. Default: no limit. */
   limit?: number | undefined
+  /**
+   * Declares parameters: `{ room: 'string' }`, with `string`, `number`, `boolean`, `id` or a Standard Schema
+   * for each, or a schema for all. Clients get such a source only where they watch it with parameters:
+   * `client.watch('messages', { room: 7 })`.
+   */
+  params?: ParamsOption | undefined
+  /**
+   * Decides whether an identity may watch the source with these parameters. Called when a client asks, and
+   * again whenever the identity is looked up again. Default: all clients may.
+   */
+  allow?: ((identity: Identity, params: ParamValues) => boolean | Promise<boolean>) | undefined
+  /** Limits the `limit` that a page may ask for by `more()`. Default: `limit`. */
+  maxLimit?: number | undefined
 }
 
 /** Describes a root: a collection of an adapter, or two functions of the application. */

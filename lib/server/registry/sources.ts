@@ -1,34 +1,30 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { describeGiven } from '../../model/given.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
 import {
   type Criteria,
   canonicalQuery,
   matcher,
-  parseCriteria,
   type Query,
   relationsIn,
   resolveCriteria,
   startOf,
 } from '../../policy/criteria.ts'
 import { identityKey } from '../../policy/identity.ts'
-import { type Manifest, parseManifest } from '../../policy/manifest.ts'
-import { parseSortLimit, type SortLimit } from '../../policy/order.ts'
+import type { ParamValues } from '../../policy/params.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../../policy/relation.ts'
-import { CallbackAdapter, type CallbackSource, returnsNothing } from '../../source/callbacks/index.ts'
+import { parseWatchedRoot, type WatchEntry } from '../../protocol/watched-root.ts'
+import { CallbackAdapter } from '../../source/callbacks/index.ts'
 import type { Adapter, CollectionHandle } from '../../source/source.ts'
 import { Feed } from '../feed/feed.ts'
 import type { FeedHost } from '../feed/feed-host.ts'
-import { fieldHint, listedBy } from '../hints/field-hint.ts'
 import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ServerOptions } from '../options/options.ts'
-import type { DataSource } from '../options/source-options.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
-import { handlesOf, isHandle, MISTAKEN } from './handle.ts'
+import { handlesOf, isHandle } from './handle.ts'
 import { Moments } from './moments.ts'
 import type { IdentityRelation, RelatedValues, RelationStep } from './relation-steps.ts'
+import { type CallbacksSource, type CollectionSource, parseSource } from './source.ts'
 
 /** Describes a view of a source. `makeFeed` creates the feed when the view is used. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
@@ -37,30 +33,14 @@ export type SourceView = Omit<ViewSpec, 'feed'> & {
   shared: boolean
 }
 
-interface Source {
-  root: string
-  manifest: Manifest
-  /** The manifest as a string, which is part of the views' keys. */
-  text: string
+/** Describes a root that a client watches, with checked parameters. */
+export interface Watched {
+  readonly root: string
+  readonly source: CollectionSource
+  readonly params: ParamValues
+  /** The length of the window; undefined for a source without an order. */
+  readonly limit: number | undefined
 }
-
-interface CallbacksSource extends Source {
-  kind: 'callbacks'
-  callbacks: CallbackSource
-}
-
-interface CollectionSource extends Source {
-  kind: 'collection'
-  feed: Feed
-  collection: CollectionHandle
-  criteria: Criteria | undefined
-  sortLimit: SortLimit | undefined
-  sample: ViewSpec['sample']
-}
-
-const KNOWN = ['manifest', 'collection', 'criteria', 'sort', 'limit', 'payload', 'delta'] as const
-const ROOT = /^[A-Za-z_][\w-]*$/
-const REFUSED_ROOTS = new Set(['__proto__', 'constructor', 'prototype'])
 
 /** Holds the server's sources, checked at construction, and creates the views of an identity. */
 export class Sources {
@@ -122,6 +102,11 @@ export class Sources {
     return feed
   }
 
+  /** Returns the feed of a root. Callbacks have a feed for each identity, and none here. */
+  feedOfRoot(root: string): Feed | undefined {
+    return this.#sources.flatMap((each) => (each.root === root && 'feed' in each ? [each.feed] : []))[0]
+  }
+
   /** The feeds of all adapters, also of those that only relations go through. */
   get followed(): Iterable<Feed> {
     return this.#feeds.values()
@@ -129,6 +114,11 @@ export class Sources {
 
   get roots(): string[] {
     return this.#sources.map(({ root }) => root)
+  }
+
+  /** The sources whose roots every client gets. */
+  get #static(): readonly (CallbacksSource | CollectionSource)[] {
+    return this.#sources.filter((source) => source.kind === 'callbacks' || !source.watch)
   }
 
   /** Identifies the stores in positions, and their order. */
@@ -154,6 +144,36 @@ export class Sources {
   }
 
   /**
+   * Checks a watch entry of a client.
+   *
+   * @throws ParticleError `INVALID_PARAMS` when no source with parameters has the name, or the parameters are
+   *   wrong
+   */
+  async watched(entry: WatchEntry): Promise<Watched> {
+    const { root, limit } = typeof entry === 'string' ? { root: entry } : entry
+    const parsed = parseWatchedRoot(root)
+    const source = this.#sources.find((each) => each.root === (parsed?.source ?? root))
+    if (!parsed || source?.kind !== 'collection' || !source.watch)
+      throw new ParticleError('INVALID_PARAMS', 'No source with parameters has this name')
+    const { watch, sortLimit } = source
+    const params = await watch.params.read(parsed.params)
+    if (!sortLimit || limit === undefined) return { root, source, params, limit: sortLimit?.limit }
+    return { root, source, params, limit: Math.max(sortLimit.limit, Math.min(limit, watch.maxLimit)) }
+  }
+
+  /**
+   * Returns the view of a watched root for an identity, or undefined when the criteria shows nothing to this
+   * identity. Throws the same errors as {@link Sources.viewsOf}.
+   */
+  watchedView(watched: Watched, identity: Json, related?: RelatedValues): SourceView | undefined {
+    const { root, source, params, limit } = watched
+    const query = this.#queryOf(source, identity, (relation) => related?.valuesOf(relation), params)
+    if (query === null) return undefined
+    const sortLimit = source.sortLimit && { ...source.sortLimit, limit: limit ?? source.sortLimit.limit }
+    return this.#collectionView({ ...source, root, sortLimit }, query)
+  }
+
+  /**
    * Returns the views of an identity, by root. `related` holds the values of its relations. A criteria
    * without a possible match gives an empty view.
    *
@@ -163,7 +183,7 @@ export class Sources {
   viewsOf(identity: Json, related?: RelatedValues): SourceView[] {
     const valuesOf = (relation: Relation) => related?.valuesOf(relation)
     this.#references.check(identity)
-    return this.#sources.map((source) => {
+    return this.#static.map((source) => {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
         return {
@@ -185,28 +205,31 @@ export class Sources {
             ),
         }
       }
-      const query = this.#queryOf(source, identity, valuesOf)
-      const { sortLimit } = source
-      const all = query !== null && Object.keys(query).length === 0
-      return {
-        key: JSON.stringify([
-          root,
-          text,
-          source.collection.collectionName,
-          query === null ? null : canonicalQuery(query),
-          ...(sortLimit ? [sortLimit.order.text, sortLimit.limit] : []),
-        ]),
-        root,
-        manifest,
-        collection: source.collection.collectionName,
-        query: query ?? { _id: { $in: [] } },
-        matches: all ? undefined : query === null ? () => false : matcher(query),
-        sortLimit,
-        shared: true,
-        sample: source.sample,
-        makeFeed: () => source.feed,
-      }
+      return this.#collectionView(source, this.#queryOf(source, identity, valuesOf))
     })
+  }
+
+  #collectionView(source: CollectionSource, query: Query | null): SourceView {
+    const { root, manifest, text, sortLimit, collection, sample, feed } = source
+    const all = query !== null && Object.keys(query).length === 0
+    return {
+      key: JSON.stringify([
+        root,
+        text,
+        collection.collectionName,
+        query === null ? null : canonicalQuery(query),
+        ...(sortLimit ? [sortLimit.order.text, sortLimit.limit] : []),
+      ]),
+      root,
+      manifest,
+      collection: collection.collectionName,
+      query: query ?? { _id: { $in: [] } },
+      matches: all ? undefined : query === null ? () => false : matcher(query),
+      sortLimit,
+      shared: true,
+      sample,
+      makeFeed: () => feed,
+    }
   }
 
   *#criteria(): Generator<readonly [where: string, criteria: Criteria]> {
@@ -220,10 +243,12 @@ export class Sources {
     { root, criteria = {} }: CollectionSource,
     identity: Json,
     valuesOf: (relation: Relation) => readonly Json[] | undefined,
+    params?: ParamValues,
   ): Query | null {
     const where = `dataSources.${root}.criteria`
     return resolveCriteria(criteria, identity, valuesOf, {
       where,
+      params,
       onUndefined: (path) =>
         this.#warnings.debug(
           where,
@@ -251,75 +276,4 @@ export class Sources {
     })
     this.#relations.set(relation, steps)
   }
-}
-
-function parseSource(
-  root: string,
-  source: DataSource,
-  feedOf: (collection: CollectionHandle) => Feed,
-  relate: (relation: string | Relation, where: string, collection: CollectionHandle) => Relation,
-  warnings: Warnings,
-): CallbacksSource | CollectionSource {
-  const where = `dataSources.${root}`
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', `${where} ${sentence}`)
-  }
-  if (!ROOT.test(root) || REFUSED_ROOTS.has(root))
-    refuse('is not a name of letters, digits, - and _ that starts with a letter')
-  if (typeof source !== 'object' || source === null)
-    refuse('must be { manifest, collection } or { manifest, payload, delta }')
-  refuseUnknown(`${where}: option`, source, KNOWN)
-  const given: { [K in (typeof KNOWN)[number]]?: unknown } = source as never
-  if (source.manifest === undefined)
-    refuse('has no manifest: the fields that clients may see, or true for all')
-  const manifest = parseManifest(source.manifest, `${where}.manifest`)
-  const common = { root, manifest, text: JSON.stringify(manifest) }
-  if (given.collection !== undefined) {
-    if (given.payload !== undefined || given.delta !== undefined)
-      refuse('has a collection and callbacks; it is one or the other')
-    const collection = given.collection as CollectionHandle
-    if (!isHandle(collection)) {
-      const wanted = 'adapter.collection(name), with an adapter such as memory() or mongo(database)'
-      refuse(`collection must be ${wanted}, but ${describeGiven(collection, MISTAKEN)}`)
-    }
-    const criteria =
-      given.criteria === undefined
-        ? undefined
-        : parseCriteria(given.criteria, `${where}.criteria`, (relation) =>
-            relate(relation, `${where}.criteria`, collection),
-          )
-    if (typeof criteria === 'function' && returnsNothing(criteria)) {
-      warnings.error(
-        `${where}.criteria`,
-        `${where}.criteria shows nothing to anybody: its block has no return; ` +
-          'an arrow function returns a query by ({ ... }), in parentheses',
-      )
-    }
-    const sortLimit = parseSortLimit(given.sort, given.limit, where)
-    const sample = fieldHint(
-      [
-        { where: `${where}.manifest`, names: listedBy(manifest) },
-        { where: `${where}.sort`, names: sortLimit?.order.fields ?? [] },
-      ],
-      warnings,
-    )
-    return {
-      kind: 'collection',
-      ...common,
-      feed: feedOf(collection),
-      collection,
-      criteria,
-      sortLimit,
-      sample,
-    }
-  }
-  if (typeof given.payload !== 'function')
-    refuse('needs a collection, or the function payload(identity, done)')
-  if (given.delta !== undefined && typeof given.delta !== 'function')
-    refuse('delta must be a function (identity, listener)')
-  if (given.criteria !== undefined)
-    refuse('criteria goes with a collection; callbacks get the identity themselves')
-  if (given.sort !== undefined || given.limit !== undefined)
-    refuse('sort and limit go with a collection; callbacks give documents in an order of their own')
-  return { kind: 'callbacks', ...common, callbacks: source as CallbackSource }
 }

@@ -8,7 +8,7 @@ import type { Snapshot } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
 import type { RelatedValues } from './relation-steps.ts'
-import type { Sources, SourceView } from './sources.ts'
+import type { Sources, SourceView, Watched } from './sources.ts'
 
 /** Estimates the bytes of an idle view: of the view, of each of its ids, and of each place in an order. */
 const VIEW_BYTES = 2_200
@@ -74,6 +74,11 @@ export class Views {
    */
   forStream(identity: Json, related: RelatedValues | undefined, address: string | undefined): View[] {
     const specs = this.#sources.viewsOf(identity, related)
+    this.#refuseOver(specs)
+    return this.#take(specs, address)
+  }
+
+  #refuseOver(specs: readonly SourceView[]): void {
     const added = specs.filter(({ key }) => !this.#views.has(key)).length
     if (added > 0 && this.size + added > this.#limits.views) {
       const what = `There are ${this.#limits.views} views: streams that need more are refused`
@@ -83,7 +88,6 @@ export class Views {
       )
       throw new ParticleError('UNAVAILABLE', 'The server has too many views; try again later')
     }
-    return this.#take(specs, address)
   }
 
   /**
@@ -93,6 +97,24 @@ export class Views {
    */
   of(identity: Json, related?: RelatedValues, address?: string): View[] {
     return this.#take(this.#sources.viewsOf(identity, related), address)
+  }
+
+  /**
+   * Returns the view of a watched root for an identity, or undefined when the criteria shows nothing to this
+   * identity.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the view would exceed the limit
+   */
+  watched(
+    watched: Watched,
+    identity: Json,
+    related: RelatedValues | undefined,
+    address: string | undefined,
+  ): View | undefined {
+    const spec = this.#sources.watchedView(watched, identity, related)
+    if (!spec) return undefined
+    this.#refuseOver([spec])
+    return this.#take([spec], address)[0]
   }
 
   #take(specs: readonly SourceView[], address: string | undefined): View[] {
@@ -113,10 +135,10 @@ export class Views {
     })
   }
 
-  /** Handles the leave of a viewer. */
-  left(view: View): void {
+  /** Handles the leave of a viewer. A view that was left for good has no client that comes back to it. */
+  left(view: View, forGood = false): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
-    if (this.#shared.has(view) && view.settled) {
+    if (this.#shared.has(view) && view.settled && !forGood) {
       this.#idle.set(view, { left: Date.now(), bytes: 0 })
       this.#restingOwned(view)?.add(view)
       this.#estimate(view)

@@ -53,15 +53,15 @@ export class Handshakes {
     const answered = this.#control.handshake(request && addressOf(request), renewed)
     try {
       const found = await this.#admissions.identify(given, request, before, at)
-      const live = this.#streams.present(found)
+      const live = await this.#streams.present(found)
       const admission = live ?? found
       const { session, expiresAt } = admission
       const granted = {
-        token: await this.#admissions.seal(admission),
+        token: await this.#admissions.tokens.seal(admission),
         session,
         expiresAt,
         live: live !== undefined,
-        ticket: browser === undefined ? undefined : await this.#admissions.ticket(admission, browser),
+        ticket: browser === undefined ? undefined : await this.#admissions.tokens.ticket(admission, browser),
       }
       const continued = before !== undefined
       this.#diagnostics.report('handshake', { session, continued, live: granted.live, ms: since(began) })

@@ -1,3 +1,4 @@
+import type { WatchEntry } from '../../protocol/watched-root.ts'
 import type { Origin } from '../auth/address.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission, Admitted } from '../auth/admitted.ts'
@@ -11,6 +12,7 @@ import type { Dependencies } from '../relations/dependencies.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
+import type { Barriers } from './barriers.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
@@ -21,6 +23,12 @@ export interface StreamRequest {
   origin?: Origin | undefined
   /** The position that the client presents. */
   position?: string | undefined
+  /** The roots that the client watches. */
+  watch?: readonly WatchEntry[]
+  /** The watched roots that the position was given for; default: those of `watch`. */
+  held?: readonly WatchEntry[]
+  /** The positions of sources that the client waits for: see `Barriers`. */
+  reached?: readonly string[] | undefined
   /** Opens the sink of an admitted client. Returns undefined when the client has gone. */
   open(admission: Admission | undefined): Sink | undefined
   /** Receives the function that closes the stream, to call when the client goes. */
@@ -40,6 +48,7 @@ interface OpenerParts {
   /** The `retry` line at the beginning of a stream. */
   retry: Buffer
   identities: IdentityStreams
+  barriers: Barriers
   /** The longest life of a stream over HTTP, in milliseconds. */
   streamMs: number
   /** Called after a stream was closed. */
@@ -61,7 +70,8 @@ export class Opener {
    */
   open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
     const { admission } = admitted
-    const { origin, position, onClose } = request
+    const { origin, position, reached = [], onClose } = request
+    this.#parts.barriers.check(reached)
     const key = this.#parts.identities.admit(admission, origin?.request)
     const related = this.#parts.dependencies.related(admission?.identity ?? {})
     const views: View[] = []
@@ -84,7 +94,8 @@ export class Opener {
     stream.endsAt = origin && endOfLife(this.#parts.streamMs)
     const close = closeOf(stream.connection)
     onClose?.(close)
-    this.#start(stream, fingerprints, position)
+    this.#start(stream, fingerprints, request)
+    this.#parts.barriers.report(stream, reached)
     return close
   }
 
@@ -95,22 +106,30 @@ export class Opener {
     fingerprints: Record<string, string>,
     presented: boolean,
   ): Stream {
-    const { host, diagnostics, streams, onLeft } = this.#parts
-    const trace = new StreamTrace(diagnostics, admission?.session, () => {
-      streams.delete(stream)
-      onLeft(stream)
+    const { host, diagnostics, streams, barriers, onLeft } = this.#parts
+    const trace = new StreamTrace(diagnostics, admission?.session, {
+      onReady: () => barriers.ready(stream),
+      onClose: () => {
+        barriers.delete(stream)
+        streams.delete(stream)
+        onLeft(stream)
+      },
     })
     trace.open(
       views.map(({ root }) => root),
       presented,
     )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const stream: Stream = { connection, admission, renewed, asks }
+    const stream: Stream = { connection, watched: new Map(), admission, renewed, asks }
     return stream
   }
 
-  #start(stream: Stream, fingerprints: Record<string, string>, position: string | undefined): void {
-    const { admissions, streams, context, retry } = this.#parts
+  #start(
+    stream: Stream,
+    fingerprints: Record<string, string>,
+    { position, watch = [], held = watch }: StreamRequest,
+  ): void {
+    const { admissions, streams, retry } = this.#parts
     const { connection, admission, related } = stream
     // Grants the present views, since the relations may have changed after the token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
@@ -119,7 +138,36 @@ export class Opener {
     }
     streams.add(stream)
     connection.push(retry)
-    const plan = resumeFrom(position, connection.views, admission, { admissions, ...context })
+    if (watch.length > 0 || held.length > 0) void this.#startWatching(stream, position, watch, held)
+    else this.#resume(stream, position)
+  }
+
+  /** Starts a stream with the roots that its client watches, after the application has allowed them. */
+  async #startWatching(
+    stream: Stream,
+    position: string | undefined,
+    watch: readonly WatchEntry[],
+    held: readonly WatchEntry[],
+  ): Promise<void> {
+    const { streams, host } = this.#parts
+    try {
+      await streams.views.watch(stream, watch, [])
+      const fingerprints = position === undefined ? {} : await streams.views.fingerprintsOf(stream, held)
+      this.#resume(stream, position, fingerprints)
+    } catch (error) {
+      host.onError(error, 'watch')
+      stream.connection.end()
+    }
+  }
+
+  #resume(stream: Stream, position: string | undefined, held?: Record<string, string>): void {
+    const { admissions, context, streams } = this.#parts
+    const { connection, admission } = stream
+    const plan = resumeFrom(position, connection.views, admission, {
+      admissions,
+      ...context,
+      ...(held && { held }),
+    })
     if (plan instanceof Promise) void plan.then((planned) => streams.begin(stream, planned))
     else streams.begin(stream, plan)
   }

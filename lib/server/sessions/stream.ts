@@ -2,10 +2,12 @@ import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Origin } from '../auth/address.ts'
 import type { Admission } from '../auth/admitted.ts'
 import type { Connection } from '../delivery/connection.ts'
+import type { Watched } from '../registry/sources.ts'
 import type { Watching } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import type { Coalesced } from '../support/coalesced.ts'
 import { type RenewalReason, RenewalRequest } from './renewal.ts'
+import type { Refusal } from './watches.ts'
 
 /** Ends a stream whose identity is now refused. */
 export const REFUSED: ServerEvent = { event: 'revoked', data: { reason: 'identity-refused' } }
@@ -27,6 +29,12 @@ export function endOfLife(ms: number): number {
 /** Describes an open stream. */
 export interface Stream {
   readonly connection: Connection
+  /** The roots that the client watches, by name. */
+  readonly watched: Map<string, Watched>
+  /** The changes of the watched roots, which happen one after the other. */
+  watchWork?: Promise<unknown>
+  /** The roots that were refused before the stream began. */
+  refused?: Refusal[]
   admission: Admission | undefined
   /** Whether only a handshake of the client can renew its token. */
   readonly asks: boolean

@@ -3,7 +3,6 @@ import { encode } from '../../protocol/encode.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission } from '../auth/admitted.ts'
 import type { Predicate } from '../auth/revocations.ts'
-import type { Connection } from '../delivery/connection.ts'
 import { excessEvent } from '../delivery/limit-events.ts'
 import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
@@ -11,12 +10,13 @@ import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import { Coalesced } from '../support/coalesced.ts'
 import { withTimeout } from '../support/scheduling.ts'
-import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
-import type { View } from '../view/view.ts'
+import { rightsOf } from '../view/fingerprint.ts'
 import { Doubts } from './doubts.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
 import { askForHandshake, isNewer, REFUSED, SessionStreams, type Stream, sendRequest } from './stream.ts'
+import { type Checked, StreamViews } from './stream-views.ts'
+import type { Watches } from './watches.ts'
 
 /** The errors of a lookup that were reported at the lookup. */
 const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'LIMIT_EXCEEDED']
@@ -28,6 +28,8 @@ export class Streams {
   readonly #following: Dependencies | undefined
   /** Limits the streams of each identity. */
   readonly identities: IdentityStreams
+  /** Shows the views of an identity on its streams. */
+  readonly views: StreamViews
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
@@ -38,6 +40,7 @@ export class Streams {
   constructor(
     admissions: Admissions,
     views: Views,
+    watches: Watches,
     identities: IdentityStreams,
     onError: (error: unknown) => void,
     following?: Dependencies,
@@ -45,6 +48,7 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
+    this.views = new StreamViews(views, watches, (stream) => this.#streams.has(stream))
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
@@ -69,6 +73,8 @@ export class Streams {
   begin(stream: Stream, start: ResumePlan): void {
     stream.begun = true
     stream.connection.start(start)
+    this.views.refuse(stream, stream.refused ?? [])
+    delete stream.refused
     if (stream.renewed) void this.#tell(stream)
     sendRequest(stream)
   }
@@ -92,18 +98,25 @@ export class Streams {
 
   /** Checks whether a stream of the session is open here. */
   has(session: string): boolean {
-    return this.#bySession.of(session).length > 0
+    return this.of(session).length > 0
+  }
+
+  /** Lists the session's open streams here. */
+  of(session: string): Stream[] {
+    return this.#bySession.of(session)
   }
 
   /**
    * Moves a session's open streams to a new handshake's admission. Returns the result, if a stream continues.
    */
-  present(admission: Admission): Admission | undefined {
-    const found = this.#bySession.of(admission.session).map((stream) => this.#present(stream, admission))
+  async present(admission: Admission): Promise<Admission | undefined> {
+    const streams = this.#bySession.of(admission.session)
+    const checked = await Promise.all(streams.map((stream) => this.views.check(stream, admission.identity)))
+    const found = streams.map((stream, index) => this.#present(stream, admission, checked[index]))
     return found.findLast((each) => each !== undefined)
   }
 
-  #present(stream: Stream, admission: Admission): Admission | undefined {
+  #present(stream: Stream, admission: Admission, checked: Checked | undefined): Admission | undefined {
     // Skips an ended stream. Another stream of the session may have replaced it in this step.
     if (!this.#streams.has(stream)) return undefined
     // Skips the older lookup. A later handshake was faster, and its rights must stay.
@@ -115,7 +128,7 @@ export class Streams {
       return undefined
     }
     try {
-      if (!this.#grant(stream, admission)) return undefined
+      if (!this.#grant(stream, admission, checked)) return undefined
     } catch (error) {
       this.#onError(error)
       connection.end()
@@ -198,14 +211,8 @@ export class Streams {
   /** Sends the client the present token of its stream. */
   async #tell({ connection, admission }: Stream): Promise<void> {
     if (!admission) return
-    const token = await this.#admissions.seal(admission)
+    const token = await this.#admissions.tokens.seal(admission)
     connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
-  }
-
-  #show(connection: Connection, views: View[]): Record<string, string> {
-    const fingerprints = fingerprintsOf(views)
-    connection.change(views, rightsOf(fingerprints))
-    return fingerprints
   }
 
   /** Applies the relations of the identity to the stream, now and after each change. */
@@ -218,10 +225,7 @@ export class Streams {
     const { connection, admission } = stream
     try {
       if (related.isTooLarge && this.#following) throw this.#following.excess()
-      const fingerprints = this.#show(
-        connection,
-        this.#views.of(admission?.identity ?? {}, related, stream.origin?.address),
-      )
+      const fingerprints = this.views.show(stream, admission?.identity ?? {}, related)
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
       stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
@@ -249,15 +253,13 @@ export class Streams {
   }
 
   /** Moves a stream to another admission. Returns false when the new identity has too many streams. */
-  #grant(stream: Stream, next: Admission): boolean {
+  #grant(stream: Stream, next: Admission, checked: Checked | undefined): boolean {
     if (!this.identities.move(stream, next)) return false
     const related = this.#following?.related(next.identity)
     let fingerprints: Record<string, string>
     try {
-      fingerprints = this.#show(
-        stream.connection,
-        this.#views.of(next.identity, related, stream.origin?.address),
-      )
+      this.views.apply(stream, checked)
+      fingerprints = this.views.show(stream, next.identity, related)
     } catch (error) {
       related?.close()
       throw error
@@ -294,6 +296,7 @@ export class Streams {
     if (!this.#streams.has(stream) || !admission) return
     try {
       const next = await this.#admissions.identifyAgain(admission)
+      const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
       if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
@@ -306,7 +309,7 @@ export class Streams {
         if (must) stream.mustRenew = true
         return await this.#renewNow(stream)
       }
-      if (!this.#grant(stream, next)) return
+      if (!this.#grant(stream, next, checked)) return
       stream.renewed = true
       if (stream.begun) await this.#tell(stream)
     } catch (error) {

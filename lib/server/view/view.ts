@@ -13,6 +13,7 @@ import { type FrameParts, frameOf } from './entry-frame.ts'
 import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
+import { isNear } from './nearness.ts'
 import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
@@ -134,8 +135,9 @@ export class View {
   /** The last snapshot, if the log has the changes after it, and they are few. */
   get atHand(): Snapshot | undefined {
     const snapshot = this.#snapshot
-    const isNear = snapshot && this.#log.head - snapshot.sequence <= snapshot.documents + 1000
-    return isNear && this.resumes(snapshot.sequence) ? snapshot : undefined
+    if (!snapshot || !this.resumes(snapshot.sequence)) return undefined
+    const { sequence, documents } = snapshot
+    return isNear(this, this.#log, sequence, documents, this.#selects) ? snapshot : undefined
   }
 
   /** Returns a snapshot: the one at hand, or a new one. All waiting callers share one read. */
@@ -179,8 +181,8 @@ export class View {
   wake(): void {
     const since = this.#members.wake()
     if (since === undefined) return
-    const isNear = this.#log.head - since <= this.size + 1000
-    if (!isNear || !this.resumes(since) || !this.#takeAfter(since)) this.#forget()
+    const near = this.resumes(since) && isNear(this, this.#log, since, this.size, false)
+    if (!near || !this.#takeAfter(since)) this.#forget()
   }
 
   /** Closes the view for good. */

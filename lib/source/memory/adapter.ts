@@ -49,6 +49,16 @@ export class MemoryAdapter implements Adapter {
   }
 
   /**
+   * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work` must not wait for
+   * them. A write that fails undoes no other.
+   *
+   *     await Promise.all(db.transact(() => [from.updateOne(...), to.updateOne(...)]))
+   */
+  transact<T>(work: () => T): T {
+    return this.#feed.transact(work)
+  }
+
+  /**
    * Reports the changes to `listener` at the moment of each write, before the write's promise resolves; those
    * of the history after `from` at once. Any number of listeners may be open at the same time.
    */

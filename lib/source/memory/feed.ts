@@ -21,6 +21,8 @@ export class Feed {
   readonly #followers = new Set<Follower>()
   readonly #waiting: Change[][] = []
   #delivering = false
+  /** The changes of the transaction that is under way. */
+  #gathered: Unplaced[] | undefined
 
   constructor(history: number) {
     this.#history = new History(history)
@@ -40,9 +42,27 @@ export class Feed {
     return this.#parse(a) - this.#parse(b)
   }
 
+  /** Adds all changes that `work` adds as one transaction, at its end. */
+  transact<T>(work: () => T): T {
+    if (this.#gathered) return work()
+    const gathered: Unplaced[] = []
+    this.#gathered = gathered
+    try {
+      return work()
+    } finally {
+      this.#gathered = undefined
+      const transaction = String(this.#history.last + 1)
+      this.add(gathered.map((change) => ({ ...change, transaction })))
+    }
+  }
+
   /** Gives changes their places and tells everyone who follows. */
   add(unplaced: readonly Unplaced[]): void {
     if (unplaced.length === 0) return
+    if (this.#gathered) {
+      for (const change of unplaced) this.#gathered.push(change)
+      return
+    }
     const timestamp = new Date().toISOString()
     const changes = unplaced.map((change): Change => {
       const placed = { ...change, position: this.#format(this.#history.last + 1), timestamp }

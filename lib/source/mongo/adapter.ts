@@ -173,8 +173,8 @@ export class MongoAdapter implements Adapter {
     const { collection } = wanted
     this.#collections.add(collection)
     // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
-    // yet.
-    const [following] = this.#following
+    // yet. A question for the position must wait for that: a write may have been acknowledged by one member.
+    const [following] = asksNothing(wanted.query) ? [] : this.#following
     const now = () => connected(this.#client, () => serverTime(this.db))
     const from = following?.position ?? formatPosition(clusterTime(await now()), ALL)
     const place = parsePosition(from)

@@ -83,7 +83,7 @@ describe('server/admission', () => {
       const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
       const present = async (previous?: string) => {
         const admission = await admissions.identify(null, undefined, await admissions.previous(previous))
-        return { admission, token: await admissions.seal(admission) }
+        return { admission, token: await admissions.tokens.seal(admission) }
       }
       const a = await present()
       const again = await present(a.token)
@@ -107,7 +107,7 @@ describe('server/admission', () => {
         secret: 'quite another secret',
         identityLookup: () => ({ team: 'b' }),
       })
-      const foreign = await other.seal(await other.identify(null, undefined))
+      const foreign = await other.tokens.seal(await other.identify(null, undefined))
       for (const previous of ['', 'forged', foreign])
         expect(await admissions.previous(previous)).to.equal(undefined)
     })
@@ -116,7 +116,7 @@ describe('server/admission', () => {
       let team = 'a'
       const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
       const admission = await admissions.identify(null, undefined)
-      const token = await admissions.seal({ ...admission, expiresAt: new Date(Date.now() - 60_000) })
+      const token = await admissions.tokens.seal({ ...admission, expiresAt: new Date(Date.now() - 60_000) })
       expect(await codeOf(admit(admissions, token))).to.equal('UNAUTHORIZED')
       team = 'b'
       const before = await admissions.previous(token)
@@ -143,7 +143,7 @@ describe('server/admission', () => {
       const identified = admissions.identify(null, undefined)
       admissions.rights.revoke(() => true, 'left')
       await answer({ team: 'a' })
-      const token = await admissions.seal(await identified)
+      const token = await admissions.tokens.seal(await identified)
       expect(waiting).to.deep.equal([])
       expect(await codeOf(admit(admissions, token))).to.equal('UNAUTHORIZED')
     })
@@ -163,7 +163,10 @@ describe('server/admission', () => {
       let lookups = 0
       const { admissions } = setUp({ identityLookup: () => ({ team: `${++lookups}` }) })
       const admission = await admissions.identify('x', undefined)
-      const { admission: admitted, renewed } = await admit(admissions, await admissions.seal(admission))
+      const { admission: admitted, renewed } = await admit(
+        admissions,
+        await admissions.tokens.seal(admission),
+      )
       const { expiresAt, ...claims } = admission
       expect(admitted).to.deep.include(claims)
       expect([renewed, lookups]).to.deep.equal([false, 1])
@@ -173,7 +176,7 @@ describe('server/admission', () => {
       let team = 'a'
       const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
       const admission = await admissions.identify('x', undefined)
-      const token = await admissions.seal(admission)
+      const token = await admissions.tokens.seal(admission)
       team = 'b'
       admissions.rights.refresh(({ team }: { team: string }) => team === 'a')
       const { admission: admitted, renewed } = await admit(admissions, token)
@@ -192,7 +195,7 @@ describe('server/admission', () => {
       const { admissions } = setUp({ identityLookup })
       const identified = admissions.identify('x', undefined)
       await answer({ team: 'a' })
-      const token = await admissions.seal(await identified)
+      const token = await admissions.tokens.seal(await identified)
       admissions.rights.refresh(() => true)
       const admitted = admit(admissions, token)
       void answer({ team: 'a' })

@@ -259,6 +259,105 @@ describe('server/connection', () => {
     })
   })
 
+  describe('a moment', () => {
+    /** The roots of deltas and payloads, with what ends and does not end a moment. */
+    const momentsOf = (client: Client, from: number) =>
+      client.events.slice(from).map(({ name, data }) => {
+        if (name !== 'delta') return [name, data.root].join(' ').trim()
+        return `${data.more ? 'more' : 'end'} ${data.root}${data.oplist.length === 0 ? ', nothing' : ''}`
+      })
+
+    it('ends with the last root that a change shows in', async () => {
+      const { viewOf, connected, update } = await setUp()
+      const { client } = await connected(viewOf('one'), viewOf('two'), viewOf('three'))
+      const from = client.events.length
+      await update(1)
+      await update(2)
+      await yieldToEventLoop()
+      const once = ['more one', 'more two', 'end three']
+      expect(momentsOf(client, from)).to.deep.equal([...once, ...once])
+    })
+
+    it('is named by the roots of one adapter in the manifest, where there are several', async () => {
+      const { viewOf, connected } = await setUp()
+      const both = await connected(viewOf('one'), viewOf('two'))
+      expect(both.client.events[0]?.data.together).to.deep.equal([['one', 'two']])
+      const alone = await connected(viewOf('one'))
+      expect(alone.client.events[0]?.data).not.to.have.property('together')
+    })
+
+    it('does not end while a root is loaded, and ends with ready', async () => {
+      const { viewOf, connected, update, hold } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      const { client } = await connected(one, two)
+      const from = client.events.length
+      const release = hold()
+      one.reload('gone')
+      await update(1)
+      await yieldToEventLoop()
+      release()
+      await until(() => client.ready)
+      expect(momentsOf(client, from)).to.deep.equal(['reset one', 'more two', 'payload one', 'ready'])
+    })
+
+    it('does not end with a root whose change resets another one', async () => {
+      const { adapter, feed, viewOf, connected } = await setUp()
+      Object.assign(adapter, { lookup: undefined })
+      const { client } = await connected(viewOf('one'), viewOf('two', { manifest: { name: true } }))
+      const from = client.events.length
+      const position = feed.position ?? ''
+      const operations = [{ operation: 'rename' as const, path: 'text', data: 'name' }]
+      const place = { position, timestamp: '', collection: 'users', id: 1 }
+      adapter.listener?.changes([{ kind: 'update', ...place, operations }], position)
+      await until(() => client.of('ready').length === 2)
+      expect(momentsOf(client, from)).to.deep.equal(['more one', 'reset two', 'payload two', 'ready'])
+    })
+
+    it('ends without a root that fails, and then not before that root is there', async () => {
+      const { adapter, viewOf, connected, update } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      const { client } = await connected(one, two)
+      const from = client.events.length
+      adapter.failures = [new Error('gone for a moment')]
+      one.reload('gone')
+      await until(() => client.of('error').length === 1)
+      await update(1)
+      await until(() => client.ready)
+      expect(momentsOf(client, from)).to.deep.equal([
+        ...['reset one', 'error one', 'end two, nothing'],
+        ...['end two', 'payload one', 'ready'],
+      ])
+    })
+
+    it('is each change of a replay, where all roots go on from the same point', async () => {
+      const { viewOf, connected, connect, update, log } = await setUp()
+      const views = [viewOf('one'), viewOf('two')]
+      const { connection } = await connected(...views)
+      const points = new Map(views.map((view) => [view, log.head]))
+      connection.close()
+      await connected(...views)
+      await update(1)
+      await update(2)
+      const { client } = connect(views, { presented: true, points, reasonFor: () => 'history-lost' })
+      await until(() => client.ready)
+      const once = ['more one', 'end two']
+      expect(momentsOf(client, 1)).to.deep.equal([...once, ...once, 'ready'])
+    })
+
+    it('does not end in a replay while another root is loaded', async () => {
+      const { viewOf, connected, connect, update, log } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      await connected(one)
+      const points = new Map([[one, log.head]])
+      await update(1)
+      const { client } = connect([one, two], { presented: true, points, reasonFor: () => 'history-lost' })
+      await until(() => client.ready)
+      const moments = momentsOf(client, 1)
+      expect(moments.filter((each) => each.startsWith('end'))).to.deep.equal([])
+      expect(moments).to.include('more one')
+    })
+  })
+
   describe('a reset', () => {
     it('has an empty id, the reason and the root, and is followed by all of it', async () => {
       const { viewOf, connected, update } = await setUp()
@@ -941,8 +1040,10 @@ describe('server/connection', () => {
       expect(JSON.stringify(client.events)).not.to.contain('password')
       expect(errors).to.deep.equal([['bad', 'password is wrong']])
       await update(1)
-      await until(() => client.of('delta').length === 1)
-      expect(client.of('delta')[0]?.data.root).to.equal('good')
+      await until(() => client.of('delta').some(({ data }) => data.oplist.length > 0))
+      expect(client.of('delta').map(({ data }) => data.root))
+        .to.include('good')
+        .and.not.to.include('bad')
       expect(client.ready).to.equal(false)
     })
   })

@@ -34,9 +34,14 @@ describe('server/replay', () => {
       { ids = true, current = () => true }: Partial<ReplayRequest> = {},
     ) => {
       let arrivedAt = -1
-      const result = await replay(log, outbox, { points: new Map(points), ids, current }, () => {
-        arrivedAt = log.head
-      })
+      const result = await replay(
+        log,
+        outbox,
+        { points: new Map(points), ids, current, isOpen: () => false },
+        () => {
+          arrivedAt = log.head
+        },
+      )
       await yieldToEventLoop()
       return { result, arrivedAt }
     }
@@ -95,7 +100,7 @@ describe('server/replay', () => {
     void replay(
       log,
       outbox,
-      { points: new Map([[viewOf('one'), 0]]), ids: true, current: () => true },
+      { points: new Map([[viewOf('one'), 0]]), ids: true, current: () => true, isOpen: () => false },
       () => {
         arrived = true
       },

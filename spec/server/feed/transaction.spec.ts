@@ -145,4 +145,40 @@ describe('server/net', () => {
       }),
     )
   })
+
+  const chains: Record<string, (count: number) => Change[]> = {
+    'sets of one document': (count) => Array.from({ length: count }, (_, n) => update(1, { [`f${n}`]: n })),
+    'sets of one field': (count) => Array.from({ length: count }, (_, n) => update(1, { n })),
+    'changes of an inserted document': (count) => [
+      insert({ _id: 1 }),
+      ...Array.from({ length: count }, (_, n) => update(1, { [`f${n}`]: n })),
+    ],
+    'changes of a document that is known before': (count) => [
+      update(1, { n: -1 }, { before: { _id: 1 }, document: { _id: 1, n: -1 } }),
+      ...Array.from({ length: count }, (_, n) => update(1, { [`f${n}`]: n })),
+    ],
+    'other operations': (count) =>
+      Array.from({ length: count }, () => ({
+        ...update(1, {}),
+        operations: [{ operation: 'inc', path: 'n', data: 1 }],
+      })),
+    'documents that come, go and come back': (count) =>
+      Array.from({ length: count }, (_, n) => (n % 2 ? remove(n >> 2) : insert({ _id: n >> 2 }))),
+  }
+  for (const [what, make] of Object.entries(chains)) {
+    it(`costs what is linear in the number of ${what}`, () => {
+      const time = (count: number) => {
+        const times = [0, 0, 0].map(() => {
+          const changes = make(count)
+          const start = performance.now()
+          coalesceTransaction(changes)
+          return performance.now() - start
+        })
+        return Math.max(Math.min(...times), 10)
+      }
+      time(1000)
+      // Ten times as many would take a hundred times as long, if each were compared with all before it.
+      expect(time(20_000) / time(2000)).to.be.lessThan(50)
+    })
+  }
 })

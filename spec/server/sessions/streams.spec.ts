@@ -11,6 +11,7 @@ import type { Views } from '../../../lib/server/registry/views.ts'
 import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
 import { Streams } from '../../../lib/server/sessions/streams.ts'
+import type { Watches } from '../../../lib/server/sessions/watches.ts'
 import { Faults } from '../../../lib/server/support/faults.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 
@@ -84,12 +85,13 @@ describe('server/streams', () => {
       left: ({ key }: View) => left.push(key),
     } as unknown as Views
     const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
-    const streams = new Streams(admissions, views, identities, (error) => errors.push(error))
+    const streams = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
     const open = (name: string, { begun = true, ttl = HOUR } = {}) => {
       const told = new Told()
       told.views.push({ key: `${name} old` } as View)
       const stream: Stream = {
         connection: told as unknown as Connection,
+        watched: new Map(),
         admission: admissionOf(name, 'old', ttl),
         renewed: false,
         asks: false,

@@ -588,6 +588,43 @@ describe('server/view', () => {
       expect(adapter.reads).to.equal(2)
     })
 
+    it('is not read again for the changes of others, however many there are', async () => {
+      const { users, store, adapter, watch, viewOf } = await setUp()
+      const { view } = await watch({ query: { team: 'a' } })
+      const all = viewOf()
+      await all.snapshot()
+      for (let i = 0; i < 1500; i++) await store.collection('other').insertOne({ i })
+      await Promise.all([view.snapshot(), all.snapshot()])
+      expect(adapter.reads).to.equal(2)
+      for (let i = 0; i < 1500; i++) await users.updateOne({ _id: 2 }, { $set: { n: i } })
+      await Promise.all([view.snapshot(), all.snapshot()])
+      expect(adapter.reads, 'reads, of which one is of the view of all').to.equal(3)
+    })
+
+    it('wakes with what it knew after very many changes of other collections, and without after its own', async () => {
+      const { users, store, watch } = await setUp()
+      await watch()
+      const { view, watcher } = await watch({ manifest: { name: true } })
+      const sleep = async (changes: () => Promise<void>) => {
+        for (const each of [view.viewers, view.receivers]) (each as Set<Watcher>).delete(watcher)
+        await view.rest()
+        await changes()
+        view.wake()
+        for (const each of [view.viewers, view.receivers]) (each as Set<Watcher>).add(watcher)
+        return view.settled
+      }
+      const other = store.collection('other')
+      const settled = await sleep(async () => {
+        for (let i = 0; i < 1500; i++) await other.insertOne({ i })
+        await users.insertOne({ _id: 3, name: 'Cid' })
+      })
+      expect([settled, view.size]).to.deep.equal([true, 3])
+      const unsettled = await sleep(async () => {
+        for (let i = 0; i < 1500; i++) await users.updateOne({ _id: 1 }, { $set: { name: `${i}` } })
+      })
+      expect(unsettled).to.equal(false)
+    })
+
     it('is read once more for all, and no more than that, when a reload overtakes its reading', async () => {
       const { adapter, viewOf } = await setUp()
       const view = viewOf()

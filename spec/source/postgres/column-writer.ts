@@ -56,11 +56,12 @@ export class ColumnWriter extends DifferenceWriter {
     return rows
   }
 
-  protected async write(differences: readonly Difference[], choose: Choose): Promise<void> {
+  protected async write(differences: readonly Difference[], choose: Choose, atOnce: boolean): Promise<void> {
     // A change of all rows that nobody is shown: what has a long name is told without it.
     if (choose(true, false))
       await this.#pool.query(`UPDATE ${this.#table} SET noise = $1`, [choose('a', 'b')])
-    if (choose(true, false)) await this.#transaction((client) => this.#atOnce(client, differences, choose))
+    if (atOnce || choose(true, false))
+      await this.#transaction((client) => this.#atOnce(client, differences, choose))
     else for (const difference of differences) await this.#one(this.#pool, difference, choose)
     await this.#forget?.()
   }

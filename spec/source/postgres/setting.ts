@@ -80,6 +80,7 @@ export class PostgresLaw {
     return {
       way: () => this.#way(),
       collection: (store) => writers[store],
+      transact: (store, runs) => writers[store].transact(runs),
       close: async () => {},
     }
   }

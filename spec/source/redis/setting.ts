@@ -48,6 +48,8 @@ export function inRedis(client: Client, stream: boolean): Setting {
       return {
         way: () => openWay(client, places),
         collection: (store) => writers[store],
+        // Notifications come one by one, without their MULTI.
+        ...(stream ? { transact: (store, runs) => writers[store].transact(runs) } : {}),
         close: () => removeAll(client, outer),
       }
     },

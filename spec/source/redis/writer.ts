@@ -73,9 +73,11 @@ export class RedisWriter extends DifferenceWriter {
     )
   }
 
-  protected async write(differences: readonly Difference[], choose: Choose): Promise<void> {
+  protected async write(differences: readonly Difference[], choose: Choose, atOnce: boolean): Promise<void> {
     const way = choose('library', 'touched', 'foreign')
-    if (way === 'library') for (const difference of differences) await this.#byLibrary(difference, choose)
+    if (atOnce) await this.#atOnce(differences, way === 'foreign' ? 'foreign' : 'touched', choose)
+    else if (way === 'library')
+      for (const difference of differences) await this.#byLibrary(difference, choose)
     else if (choose(true, false)) await this.#atOnce(differences, way, choose)
     else for (const difference of differences) await this.#atOnce([difference], way, choose)
     await this.#trim()

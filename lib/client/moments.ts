@@ -1,0 +1,74 @@
+import type { EventData, ServerEvent } from '../protocol/messages.ts'
+
+/** Names the events that change the documents of a root. */
+export type DataEvent = Extract<ServerEvent, { event: 'payload' | 'delta' }>
+
+type Together = EventData['manifest']['together']
+
+/** Holds the roots of one adapter, which the client shows as of one moment. */
+interface Group {
+  /** The events of the moment that has not ended, in order. */
+  kept: DataEvent[]
+  /** Whether the client shows moments of the group. A new client shows each root as soon as it has arrived. */
+  whole: boolean
+}
+
+/**
+ * Keeps events until the moment ends that they belong to, so that the client never shows a part of a transaction:
+ *
+ *    payload, or delta with `more` --> kept --delta without `more`, or `ready`--> applied together
+ *
+ * A root that shares its adapter with no other root has no moments: its events are applied at once.
+ */
+export class Moments {
+  readonly #groups = new Map<string, Group>()
+
+  /** Begins a stream. Drops what is kept, since the stream sends it again. */
+  begin(together: Together, isShown: (root: string) => boolean): void {
+    this.#groups.clear()
+    this.regroup(together, isShown)
+  }
+
+  /**
+   * Sets which roots share an adapter, and keeps the events of roots that still do.
+   *
+   * @param isShown whether the client shows a root
+   */
+  regroup(together: Together = [], isShown: (root: string) => boolean): void {
+    const before = new Set(this.#groups.values())
+    this.#groups.clear()
+    for (const roots of together) {
+      const kept = [...before].flatMap((group) => group.kept.filter(({ data }) => roots.includes(data.root)))
+      const group = { kept, whole: roots.some(isShown) }
+      for (const root of roots) this.#groups.set(root, group)
+    }
+  }
+
+  /** Drops what is kept of a root, whose documents are loaded anew. */
+  reset(root: string): void {
+    const group = this.#groups.get(root)
+    if (group) group.kept = group.kept.filter(({ data }) => data.root !== root)
+  }
+
+  /** Takes an event. Returns the events that are to be applied now, in order. */
+  take(event: DataEvent): readonly DataEvent[] {
+    const group = this.#groups.get(event.data.root)
+    if (!group) return [event]
+    const ends = event.event === 'delta' && !event.data.more
+    if (!group.whole && !ends) return [event]
+    group.kept.push(event)
+    return ends ? end(group) : []
+  }
+
+  /** Ends all moments. Returns the events that are to be applied now. */
+  end(): readonly DataEvent[] {
+    return [...new Set(this.#groups.values())].flatMap(end)
+  }
+}
+
+function end(group: Group): readonly DataEvent[] {
+  const { kept } = group
+  group.kept = []
+  group.whole = true
+  return kept
+}

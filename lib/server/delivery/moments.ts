@@ -1,0 +1,37 @@
+import { encode } from '../../protocol/encode.ts'
+import type { View } from '../view/view.ts'
+import type { Root } from './connection-host.ts'
+
+/** Groups views by their adapter. A client shows the roots of one adapter as of one moment. */
+export function togetherOf(views: readonly View[]): string[][] {
+  const groups = new Map<object, string[]>()
+  for (const { feed, root } of views) groups.set(feed, [...(groups.get(feed) ?? []), root])
+  return [...groups.values()].filter(({ length }) => length > 1)
+}
+
+/** Checks whether other roots of the client share the view's adapter. */
+export function isGrouped(roots: readonly Root[], { root, feed }: View): boolean {
+  return roots.some(({ view }) => view.feed === feed && view.root !== root)
+}
+
+/**
+ * Checks whether the view's moment can't end now, because a root of the same adapter is being brought to the
+ * present. What the client shows of the others would be newer.
+ */
+export function isOpen(roots: readonly Root[], view: View): boolean {
+  const holds = (root: Root) => root.view.feed === view.feed && root.state !== 'live' && !root.apart
+  return roots.some(holds) && isGrouped(roots, view)
+}
+
+/**
+ * Encodes the events that end the moments of the roots' adapters, where they can end: each is a delta without
+ * a change of one of the live roots. The client then shows what it keeps.
+ */
+export function* momentEnds(all: readonly Root[], of: readonly Root[]): Generator<Buffer> {
+  for (const feed of new Set(of.map(({ view }) => view.feed))) {
+    const live = all.find(({ view, state }) => view.feed === feed && state === 'live')?.view
+    if (!live || !isGrouped(all, live) || isOpen(all, live)) continue
+    const timestamp = new Date().toISOString()
+    yield Buffer.from(encode({ event: 'delta', data: { root: live.root, timestamp, oplist: [] } }))
+  }
+}

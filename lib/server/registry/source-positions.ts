@@ -1,0 +1,71 @@
+import { ParticleError } from '../../errors.ts'
+import { reach } from '../feed/barrier.ts'
+import type { Feed } from '../feed/feed.ts'
+import { withTimeout } from '../support/scheduling.ts'
+import type { Sources } from './sources.ts'
+
+/** Limits the wait for a source's position, in milliseconds. */
+const POSITION_TIMEOUT_MS = 5_000
+
+/** Limits the text of a position, in characters. */
+const MAX_LENGTH = 500
+
+const FORM = /^(\d{1,4}):([\w.~-]{1,300})$/
+
+/** Gives and reads the positions that an application hands to clients: base64url of `<adapter>:<position>`. */
+export class SourcePositions {
+  readonly #sources: Sources
+
+  constructor(sources: Sources) {
+    this.#sources = sources
+  }
+
+  /**
+   * Asks the source of a root for its present position.
+   *
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` when the source gives
+   *   none in time
+   */
+  async ask(root: string): Promise<string> {
+    const feed = this.#sources.feedOfRoot(root)
+    if (feed?.index === undefined) throw this.#withoutPosition(root)
+    let cause: unknown
+    const asked = feed.ask().catch((error: unknown) => {
+      cause = error
+      return undefined
+    })
+    const position = await withTimeout(asked, POSITION_TIMEOUT_MS)
+    if (position !== undefined) return Buffer.from(`${feed.index}:${position}`).toString('base64url')
+    const why = cause === undefined ? `no answer came within ${POSITION_TIMEOUT_MS} ms` : String(cause)
+    throw new ParticleError('SOURCE_FAILED', `The position of ${root} could not be read: ${why}`, { cause })
+  }
+
+  /** @throws ParticleError `INVALID_MESSAGE` for a text that is no position of this server's sources */
+  check(text: string): void {
+    this.#parse(text)
+  }
+
+  /** Resolves once all changes up to a position were delivered here, or nobody waits any more: see `reach`. */
+  async reached(text: string, current: () => boolean): Promise<void> {
+    const { feed, position } = this.#parse(text)
+    await reach(feed, position, current)
+  }
+
+  #parse(text: string): { feed: Feed; position: string } {
+    const decoded = text.length > MAX_LENGTH ? '' : Buffer.from(text, 'base64url').toString()
+    const [, index = '', position = ''] = FORM.exec(decoded) ?? []
+    const feed = index === '' ? undefined : this.#sources.feeds[Number(index)]
+    if (feed) return { feed, position }
+    throw new ParticleError('INVALID_MESSAGE', 'The position is none of server.position(root) of this server')
+  }
+
+  #withoutPosition(root: string): ParticleError {
+    const isKnown = this.#sources.roots.includes(root)
+    return new ParticleError(
+      'INVALID_OPTION',
+      isKnown
+        ? `position(root): ${root} is a source of callbacks, which has no position that all nodes know`
+        : `position(root): there is no source ${root}, only ${this.#sources.roots.join(', ')}`,
+    )
+  }
+}

@@ -1,0 +1,81 @@
+import { ParticleError } from '../../errors.ts'
+import type { SourcePositions } from '../registry/source-positions.ts'
+import type { Stream } from './stream.ts'
+
+/** Limits the positions that one stream waits for at the same time. */
+const MAX_POSITIONS = 1_000
+
+/** Holds the positions that a stream waits for. */
+interface Waiting {
+  readonly positions: Set<string>
+  /** Called once the stream's client is ready, or the stream has ended. */
+  readonly wakes: (() => void)[]
+}
+
+/** Reports to clients that their stream has come to a position of a source. */
+export class Barriers {
+  readonly #positions: SourcePositions
+  readonly #waiting = new Map<Stream, Waiting>()
+
+  constructor(positions: SourcePositions) {
+    this.#positions = positions
+  }
+
+  /**
+   * Checks positions before a stream waits for them.
+   *
+   * @throws ParticleError `INVALID_MESSAGE`, or `TOO_MANY_REQUESTS` for more positions than a stream may wait for
+   */
+  check(positions: readonly string[]): void {
+    if (positions.length > MAX_POSITIONS) throw tooMany()
+    for (const position of positions) this.#positions.check(position)
+  }
+
+  /**
+   * Sends the event `reached` for each position, once the client has everything up to it. A position that the
+   * stream waits for already is sent once.
+   *
+   * @throws ParticleError `TOO_MANY_REQUESTS`
+   */
+  report(stream: Stream, positions: readonly string[]): void {
+    const waiting = this.#waiting.get(stream) ?? { positions: new Set(), wakes: [] }
+    const added = new Set(positions.filter((position) => !waiting.positions.has(position)))
+    if (waiting.positions.size + added.size > MAX_POSITIONS) throw tooMany()
+    if (added.size > 0) this.#waiting.set(stream, waiting)
+    for (const position of added) {
+      waiting.positions.add(position)
+      void this.#report(stream, position, waiting)
+    }
+  }
+
+  /** Continues when the stream's client has all data up to the present. */
+  ready(stream: Stream): void {
+    for (const wake of this.#waiting.get(stream)?.wakes.splice(0) ?? []) wake()
+  }
+
+  /** Forgets a stream that has ended. */
+  delete(stream: Stream): void {
+    this.ready(stream)
+    this.#waiting.delete(stream)
+  }
+
+  async #report(stream: Stream, position: string, { positions, wakes }: Waiting): Promise<void> {
+    const { connection } = stream
+    const isOpen = () => this.#waiting.has(stream)
+    await this.#positions.reached(position, isOpen)
+    // The change may have given or taken rights by a relation, whose documents are read now.
+    await Promise.all([stream.related?.settled(), stream.watching?.settled()])
+    while (isOpen() && !connection.ready) await new Promise<void>((resolve) => wakes.push(resolve))
+    if (!isOpen()) return
+    connection.send({ event: 'reached', data: { position } })
+    positions.delete(position)
+    if (positions.size === 0) this.#waiting.delete(stream)
+  }
+}
+
+function tooMany(): ParticleError {
+  return new ParticleError(
+    'TOO_MANY_REQUESTS',
+    `A stream waits for at most ${MAX_POSITIONS} positions: await some of them first`,
+  )
+}

@@ -1,0 +1,68 @@
+import type { WatchEntry } from '../../protocol/watched-root.ts'
+import type { Admissions } from '../auth/admission.ts'
+import type { AdmissionControl } from '../auth/admission-control.ts'
+import type { Credentials } from '../auth/admitted.ts'
+import type { Barriers } from './barriers.ts'
+import type { Stream } from './stream.ts'
+import type { Streams } from './streams.ts'
+import type { Refusal } from './watches.ts'
+
+/** Answers requests of clients about their open streams. */
+export class SessionRequests {
+  readonly #admissions: Admissions
+  readonly #streams: Streams
+  readonly #control: AdmissionControl
+  readonly #barriers: Barriers
+
+  constructor(admissions: Admissions, streams: Streams, control: AdmissionControl, barriers: Barriers) {
+    this.#barriers = barriers
+    this.#admissions = admissions
+    this.#streams = streams
+    this.#control = control
+  }
+
+  /**
+   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
+   * of {@link SessionRequests.run}.
+   */
+  async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
+    this.#barriers.check(positions)
+    return this.run(credentials, (stream) => this.#barriers.report(stream, positions))
+  }
+
+  /**
+   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors of
+   * {@link SessionRequests.run}.
+   *
+   * @returns whether there is such a stream, and the refused roots
+   */
+  async watch(
+    credentials: Credentials,
+    add: readonly WatchEntry[],
+    remove: readonly string[],
+  ): Promise<{ live: boolean; refused: Refusal[] }> {
+    const refused = new Map<string, Refusal>()
+    const live = await this.run(credentials, async (stream) => {
+      for (const each of await this.#streams.views.watch(stream, add, remove)) refused.set(each.root, each)
+    })
+    return { live, refused: [...refused.values()] }
+  }
+
+  /**
+   * Calls `act` for each open stream of the request's session on this node. There are several where a client
+   * came back before the server knew that its last connection was dead.
+   * @returns whether there is such a stream; otherwise another node may have it
+   * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
+   */
+  async run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
+    const answered = this.#control.request(credentials.address)
+    try {
+      const session = await this.#admissions.sessionOf(credentials)
+      const streams = session === undefined ? [] : this.#streams.of(session)
+      await Promise.all(streams.map(act))
+      return streams.length > 0
+    } finally {
+      answered()
+    }
+  }
+}

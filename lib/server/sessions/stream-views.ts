@@ -1,0 +1,137 @@
+import type { Json } from '../../model/document.ts'
+import type { WatchEntry } from '../../protocol/watched-root.ts'
+import { togetherOf } from '../delivery/moments.ts'
+import type { RelatedValues } from '../registry/relation-steps.ts'
+import type { Watched } from '../registry/sources.ts'
+import type { Views } from '../registry/views.ts'
+import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
+import type { Stream } from './stream.ts'
+import { entryOf, forbidden, type Refusal, refusalEvent, type Watches } from './watches.ts'
+
+/** The answer of the application about the roots that a stream watches. */
+export interface Checked {
+  /** The roots that were asked for. */
+  readonly asked: ReadonlySet<string>
+  readonly refused: readonly Refusal[]
+}
+
+/** Shows the views of an identity on its stream: those of all clients, and those that the client watches. */
+export class StreamViews {
+  readonly #views: Views
+  readonly #watches: Watches
+  readonly #isOpen: (stream: Stream) => boolean
+
+  constructor(views: Views, watches: Watches, isOpen: (stream: Stream) => boolean) {
+    this.#views = views
+    this.#watches = watches
+    this.#isOpen = isOpen
+  }
+
+  /**
+   * Shows the views of an identity on a stream, and ends the watched roots that the identity may not see.
+   *
+   * @returns the fingerprints of the views that do not depend on what the client watches
+   */
+  show(stream: Stream, identity: Json, related: RelatedValues | undefined): Record<string, string> {
+    const { connection, watched, origin } = stream
+    const all = this.#views.of(identity, related, origin?.address)
+    const shown = [...all]
+    const refused: Refusal[] = []
+    for (const each of [...watched.values()]) {
+      const view = this.#views.watched(each, identity, related, origin?.address)
+      if (view) shown.push(view)
+      else {
+        watched.delete(each.root)
+        refused.push(forbidden(each.root))
+      }
+    }
+    const before = new Set(connection.views)
+    const hasChanged = shown.length !== before.size || shown.some((view) => !before.has(view))
+    if (stream.begun && hasChanged && (watched.size > 0 || shown.length !== before.size)) {
+      const sources = Object.fromEntries(shown.map((view) => [view.root, view.manifest]))
+      const watch = [...watched.values()].map(entryOf)
+      const together = togetherOf(shown)
+      connection.send({
+        event: 'watching',
+        data: { watch, sources, ...(together.length > 0 && { together }) },
+      })
+    }
+    connection.change(shown, rightsOf(fingerprintsOf(shown)))
+    this.refuse(stream, refused)
+    return fingerprintsOf(all)
+  }
+
+  /**
+   * Changes the roots that a client watches. Roots that are already watched get their new limit.
+   *
+   * @returns the refused roots, which the stream reports too
+   */
+  watch(stream: Stream, add: readonly WatchEntry[], remove: readonly string[]): Promise<Refusal[]> {
+    const work = (stream.watchWork ?? Promise.resolve()).then(() => this.#watch(stream, add, remove))
+    stream.watchWork = work.catch(() => {})
+    return work
+  }
+
+  async #watch(stream: Stream, add: readonly WatchEntry[], remove: readonly string[]): Promise<Refusal[]> {
+    const removed = remove.filter((root) => stream.watched.delete(root))
+    if (removed.length > 0) this.#show(stream)
+    for (;;) {
+      const { admission, watched } = stream
+      const checked = await this.#watches.check(add, admission?.identity ?? {})
+      if (!this.#isOpen(stream)) return checked.refused
+      // Asks again after a change of the rights meanwhile.
+      if (stream.admission !== admission) continue
+      const refused = [...checked.refused]
+      for (const each of checked.watched) {
+        if (watched.has(each.root) || watched.size < this.#watches.limit) watched.set(each.root, each)
+        else refused.push(this.#excess(each))
+      }
+      if (checked.watched.length > 0) this.#show(stream)
+      this.refuse(stream, refused)
+      return refused
+    }
+  }
+
+  /** Asks the application whether an identity may go on watching a stream's roots. */
+  async check(stream: Stream, identity: Json): Promise<Checked | undefined> {
+    if (stream.watched.size === 0) return undefined
+    const asked = [...stream.watched.values()]
+    const { refused } = await this.#watches.allowed(asked, identity)
+    return { asked: new Set(asked.map(({ root }) => root)), refused }
+  }
+
+  /** Applies the application's answers, before the views of the identity are shown. */
+  apply(stream: Stream, checked: Checked | undefined): void {
+    const { watched } = stream
+    for (const { root } of checked?.refused ?? []) watched.delete(root)
+    this.refuse(stream, checked?.refused ?? [])
+    // Asks for the roots that were added meanwhile, under the earlier identity.
+    const unknown = [...watched.values()].filter(
+      ({ root, source }) => source.watch?.allow && !checked?.asked.has(root),
+    )
+    for (const { root } of unknown) watched.delete(root)
+    if (unknown.length > 0) void this.watch(stream, unknown.map(entryOf), [])
+  }
+
+  /** Reports refused roots to the client, once the stream has begun. */
+  refuse(stream: Stream, refused: readonly Refusal[]): void {
+    if (!stream.begun) stream.refused = [...(stream.refused ?? []), ...refused]
+    else for (const each of refused) stream.connection.send(refusalEvent(each))
+  }
+
+  /** Returns the fingerprints of watched views, by root. */
+  async fingerprintsOf(stream: Stream, entries: readonly WatchEntry[]): Promise<Record<string, string>> {
+    const identity = stream.admission?.identity ?? {}
+    const keys = await this.#watches.keysOf(entries, identity, stream.related)
+    return fingerprintsOf(keys)
+  }
+
+  #show(stream: Stream): void {
+    this.show(stream, stream.admission?.identity ?? {}, stream.related)
+  }
+
+  #excess({ root }: Watched): Refusal {
+    const message = `A client watches ${this.#watches.limit} roots at most`
+    return { root, code: 'LIMIT_EXCEEDED', message }
+  }
+}
