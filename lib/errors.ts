@@ -24,11 +24,12 @@
  *   (HTTP 401).
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
  *   new handshake.
- * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no source
- *   with parameters has the root's name.
+ * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no
+ *   source with parameters has the root's name.
  * - `FORBIDDEN`: the client may not watch this root.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
- * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP
+ *   429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  *   of a stream that continues as such an identity).
  * - `TIMED_OUT`: `client.reached` did not come to the position in time.

@@ -20,9 +20,9 @@ import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
 
 /**
- * Serves one client's stream. `#load` sends a snapshot of a root, `#cross` a catch-up delta, `#replay` the log's
- * entries. `#catchUp` replays the rest of the log, and makes the root live in the same step. The client is
- * `ready` when all roots are live, and joins a broadcast group.
+ * Serves one client's stream. `#load` sends a snapshot of a root, `#cross` a catch-up delta, `#replay` the
+ * log's entries. `#catchUp` replays the rest of the log, and makes the root live in the same step. The client
+ * is `ready` when all roots are live, and joins a broadcast group.
  */
 export class Connection implements Viewer, Receiver, Member {
   readonly #outbox: Outbox
@@ -237,7 +237,7 @@ export class Connection implements Viewer, Receiver, Member {
   /** Returns the root of a changed view, or undefined when the connection can't send now. */
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
-    // Takes the entry's id back: its frames in other roots must not mark the whole entry as received.
+    // Takes the entry's id back, since its frames in other roots must not mark the whole entry as received.
     this.#own.interrupt(isGrouped(this.#roots, view) ? view.feed : undefined)
     return rootOf(this.#roots, view)
   }
@@ -373,7 +373,7 @@ export class Connection implements Viewer, Receiver, Member {
       if (this.#unready === 0) this.#readyNow()
       else for (const end of momentEnds(this.#roots, roots)) this.push(end)
     }
-    // Of roots that were at the same point, each entry is a moment.
+    // Treats each entry as a moment for roots that were at the same point.
     const open = (view: View) => !replaying.ids && isOpen(this.#roots, view)
     const result = await replay(this.#host.log, this.#outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())

@@ -46,7 +46,7 @@ export class Outbox {
 
   /**
    * Sends a view's frame of an entry. The frame carries the entry's position only if the client has all data
-   * up to the entry. `more` says that the moment does not end with the entry.
+   * up to the entry. With `more`, the moment does not end with the entry.
    */
   pushFrame(entry: Entry, frame: Frame, withId: boolean, more = false): void {
     // Moves the id, and the end of the moment, to the last frame of an entry.
@@ -77,8 +77,8 @@ export class Outbox {
   }
 
   /**
-   * Takes the last entry's id back, because a root is loaded anew. If the root is of the entry's feed, and
-   * other roots are too, the load is a part of the entry's moment.
+   * Takes the last entry's id back, because a root is loaded again. If the root belongs to the entry's feed,
+   * and other roots do too, the load is a part of the entry's moment.
    */
   interrupt(feed: object | undefined): void {
     if (feed !== undefined && this.#lastEntry?.feed === feed) this.#continueMoment()

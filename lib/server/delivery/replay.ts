@@ -59,8 +59,8 @@ export async function replay(
 type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
 /**
- * Chooses the resume strategy of a view. A difference needs readings that hold every document whose end was
- * not reported yet: the client may have such a document, and no operation would remove it.
+ * Chooses the resume strategy of a view. A difference needs reads that contain every document whose removal
+ * was not reported yet. The client may have such a document, and no operation would remove it.
  */
 function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'

@@ -135,7 +135,7 @@ export class Views {
     })
   }
 
-  /** Handles the leave of a viewer. A view that was left for good has no client that comes back to it. */
+  /** Handles the leave of a viewer. With `forGood`, no client returns to the view. */
   left(view: View, forGood = false): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
     if (this.#shared.has(view) && view.settled && !forGood) {

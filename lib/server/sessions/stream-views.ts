@@ -92,7 +92,7 @@ export class StreamViews {
     }
   }
 
-  /** Asks the application whether an identity may go on watching a stream's roots. */
+  /** Asks the application whether an identity may continue to watch a stream's roots. */
   async check(stream: Stream, identity: Json): Promise<Checked | undefined> {
     if (stream.watched.size === 0) return undefined
     const asked = [...stream.watched.values()]
@@ -105,7 +105,7 @@ export class StreamViews {
     const { watched } = stream
     for (const { root } of checked?.refused ?? []) watched.delete(root)
     this.refuse(stream, checked?.refused ?? [])
-    // Asks for the roots that were added meanwhile, under the earlier identity.
+    // Asks for the roots that were added under the earlier identity meanwhile.
     const unknown = [...watched.values()].filter(
       ({ root, source }) => source.watch?.allow && !checked?.asked.has(root),
     )

@@ -10,7 +10,7 @@ import { withTimeout } from '../support/scheduling.ts'
 /** Limits the wait for an application's `allow`, in milliseconds. */
 const ALLOW_TIMEOUT_MS = 5_000
 
-/** Describes a root that a client may not watch, or can't. */
+/** Describes a refused root, and the reason. */
 export interface Refusal {
   root: string
   code: 'FORBIDDEN' | 'INVALID_PARAMS' | 'LIMIT_EXCEEDED' | 'UNAVAILABLE'
