@@ -1,43 +1,37 @@
-import { ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
-import { type Frame, withMore } from '../feed/frame.ts'
+import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
-import { retryUntil } from '../support/scheduling.ts'
-import type { CatchUp } from '../view/catch-up.ts'
 import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
 import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
-import { type ConnectionHost, changesTo, type Root, rootOf, setChanges } from './connection-host.ts'
+import type { ConnectionHost } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
-import { isGrouped, isOpen, momentEnds } from './moments.ts'
+import { isGrouped, isOpen } from './moments.ts'
 import { Outbox } from './outbox.ts'
-import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
+import { changesTo, type Root, setChanges } from './root.ts'
+import { type LoadingClient, Roots } from './roots.ts'
 import type { Sink } from './sink.ts'
 import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
-import { BEHIND_BYTES, type WriteQueue } from './write-queue.ts'
+import type { WriteQueue } from './write-queue.ts'
 
 /**
- * Serves one client's stream. `#load` sends a snapshot of a root, `#cross` a catch-up delta, `#replay` the
- * log's entries. `#catchUp` replays the rest of the log, and makes the root live in the same step. The client
- * is `ready` when all roots are live, and joins a broadcast group.
+ * Serves one client's stream. `Roots` brings each root to the present. The client is `ready` when all roots
+ * are live, and joins a broadcast group. A slow client loses its queue, and gets all roots again.
  */
-export class Connection implements Viewer, Receiver, Member {
+export class Connection implements Viewer, Receiver, Member, LoadingClient {
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
-  readonly #roots: Root[] = []
+  readonly #roots: Roots
   readonly #trace: StreamTrace
-  #unready: number
-  /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
-  #joining = 0
   /** The digest of the views that the client has from the next `ready` on. */
   #rights: string
   #begun = false
   #stalled = false
   /** The events of a slow client that are sent after the client has caught up: the last of each name. */
-  readonly #kept = new Map<string, ServerEvent>()
+  #kept: Map<string, ServerEvent> | undefined
   #closed = false
   readonly #membership: GroupMembership
 
@@ -48,11 +42,8 @@ export class Connection implements Viewer, Receiver, Member {
     this.#rights = rights
     this.#trace = trace
     this.#membership = new GroupMembership(this, host.groups)
-    this.#unready = views.length
-    for (const view of views) {
-      this.#roots.push({ view, state: 'waiting', apart: false, generation: 0 })
-      for (const each of [view.viewers, view.receivers]) each.add(this)
-    }
+    this.#roots = new Roots(this, host, trace)
+    for (const view of views) this.#show(this.#roots.add(view, false))
   }
 
   get rights(): string {
@@ -60,16 +51,16 @@ export class Connection implements Viewer, Receiver, Member {
   }
 
   get views(): View[] {
-    return this.#roots.map(({ view }) => view)
+    return this.#roots.list.map(({ view }) => view)
   }
 
   /** Whether the client has all data up to the present. */
   get ready(): boolean {
-    return this.#begun && this.#unready === 0 && !this.#stalled
+    return this.#begun && this.#roots.areLive && !this.#stalled
   }
 
   has(view: View): boolean {
-    return this.ready || (!this.#stalled && rootOf(this.#roots, view)?.state === 'live')
+    return this.ready || (!this.#stalled && this.#roots.of(view)?.state === 'live')
   }
 
   get canJoin(): boolean {
@@ -88,60 +79,52 @@ export class Connection implements Viewer, Receiver, Member {
   start(start: ResumePlan): void {
     if (this.#closed) return
     this.#begun = true
-    const { points, isNew } = start
     this.#outbox.rights = start.rights ?? this.#rights
-    for (const root of this.#roots) if (points && isNew?.(root.view)) this.#join(root)
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
-    if (this.#roots.length === 0) this.#readyNow()
-    const replayed: Root[] = []
-    for (const root of this.#roots) {
-      if (points?.has(root.view)) replayed.push(root)
-      else this.#load(root, start.presented ? start.reasonFor(root.view) : undefined)
-    }
-    if (points && replayed.length > 0) void this.#replay(replayed, points)
+    if (this.#roots.list.length === 0) this.readyNow()
+    this.#roots.start(start)
   }
 
   /** Sends an event to this client only. */
   send(event: ServerEvent): void {
     if (!this.#closed && !this.#stalled) {
       this.#trace.sent(event)
-      this.#own.send(event)
+      this.own.send(event)
     }
     if (event.event !== 'session' && event.event !== 'watching') return
-    if (this.#stalled) this.#kept.set(event.event, event)
-    else this.#kept.delete(event.event)
+    if (this.#stalled) this.#kept = new Map(this.#kept).set(event.event, event)
+    else this.#kept?.delete(event.event)
   }
 
   /** Queues bytes until the end of this turn. */
   push(bytes: Buffer): void {
-    if (!this.#closed && !this.#stalled) this.#own.push(bytes)
+    if (!this.#closed && !this.#stalled) this.own.push(bytes)
   }
 
   /** Queues an encoded event, with the present position if the client is `ready`. */
   pushAtPresent(event: Buffer): void {
     if (this.#closed || this.#stalled) return
-    if (this.ready) this.#own.pushAt(this.#host.point(), event)
-    else this.#own.push(event)
+    if (this.ready) this.own.pushAt(this.#host.point(), event)
+    else this.own.push(event)
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
-    if (this.#closed || this.#stalled || rootOf(this.#roots, view)?.state !== 'live') return
-    const withId = this.#unready === this.#joining
-    this.#outbox.pushFrame(entry, frame, withId, isOpen(this.#roots, view))
+    if (this.#closed || this.#stalled || this.#roots.of(view)?.state !== 'live') return
+    this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
     if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
   }
 
   reset(view: View, reason: string): void {
     const root = this.#moving(view)
-    if (root) this.#load(root, reason)
+    if (root) this.#roots.load(root, reason)
   }
 
   differ(view: View, known: ViewDigest, reason: string): void {
     const root = this.#moving(view)
     if (!root) return
-    if (root.state === 'live') this.#differ(root, known, reason)
-    else this.#load(root, reason)
+    if (root.state === 'live') this.#roots.differ(root, known, reason)
+    else this.#roots.load(root, reason)
   }
 
   failed(view: View, error?: unknown): void {
@@ -149,56 +132,52 @@ export class Connection implements Viewer, Receiver, Member {
     this.send(failureEvent(view.root, error))
   }
 
-  /** Replaces the client's views. Sends no more of a removed view, and loads each changed root. */
+  /**
+   * Replaces the client's views. Sends no more of a removed view, loads each changed root as new rights, and
+   * each root that the client did not have.
+   */
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     this.#rights = rights
-    for (const { root, view, old } of changesTo(this.#roots, views)) {
+    for (const { root, view, old } of changesTo(this.#roots.list, views)) {
       const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
-      for (const each of [old.viewers, old.receivers]) each.delete(this)
+      this.#hide(root)
       root.view = view
-      for (const each of [view.viewers, view.receivers]) each.add(this)
-      if (this.#begun && !this.#stalled) {
-        this.#own.retractId()
-        if (known) this.#differ(root, known, 'rights-changed')
-        else this.#load(root, 'rights-changed')
+      this.#show(root)
+      if (this.#begun && this.isActive) {
+        this.own.retractId()
+        if (known) this.#roots.differ(root, known, 'rights-changed')
+        else this.#roots.load(root, 'rights-changed')
       }
       this.#host.left(old)
     }
-    this.#changeSet(views)
+    const { removed, added } = setChanges(this.#roots.list, views)
+    if (removed.length + added.length > 0) this.#changeSet(removed, added)
+    else if (this.#roots.joining === 0) this.own.rights = rights
   }
 
-  /** Removes the roots without a view, and loads the new ones. */
-  #changeSet(views: readonly View[]): void {
-    const { removed, added } = setChanges(this.#roots, views)
-    if (removed.length + added.length === 0) {
-      if (this.#joining === 0) this.#own.rights = this.#rights
-      return
-    }
+  #changeSet(removed: readonly Root[], added: readonly View[]): void {
     // Leaves the broadcast group first, which serves the earlier views.
     this.#leaveGroup()
     for (const root of removed) {
-      this.#roots.splice(this.#roots.indexOf(root), 1)
-      if (root.state !== 'live') this.#unready--
-      this.#joined(root)
-      root.generation++
-      root.isGone = true
-      for (const each of [root.view.viewers, root.view.receivers]) each.delete(this)
+      this.#roots.remove(root)
+      this.#hide(root)
       this.#host.left(root.view, true)
     }
-    const roots = added.map((view): Root => ({ view, state: 'waiting', apart: true, generation: 0 }))
-    this.#unready += roots.length
-    for (const root of roots) {
-      this.#roots.push(root)
-      for (const each of [root.view.viewers, root.view.receivers]) each.add(this)
-    }
+    const roots = added.map((view) => this.#roots.add(view, true))
+    for (const root of roots) this.#show(root)
     if (!this.#begun || this.#stalled) return
-    for (const end of momentEnds(this.#roots, removed)) this.push(end)
-    for (const root of roots) {
-      this.#join(root)
-      this.#load(root, undefined)
-    }
-    if (removed.length > 0 && this.#unready === 0) this.#readyNow()
+    this.#roots.endMoments(removed)
+    for (const root of roots) this.#roots.join(root)
+    if (removed.length > 0 && this.#roots.areLive) this.readyNow()
+  }
+
+  #show({ view }: Root): void {
+    for (const each of [view.viewers, view.receivers]) each.add(this)
+  }
+
+  #hide({ view }: Root): void {
+    for (const each of [view.viewers, view.receivers]) each.delete(this)
   }
 
   /** Ends the stream after a last event. */
@@ -208,7 +187,7 @@ export class Connection implements Viewer, Receiver, Member {
       this.#stalled = false
       this.send(event)
     }
-    this.#own.queue.end()
+    this.own.queue.end()
     this.close(reason)
   }
 
@@ -218,13 +197,21 @@ export class Connection implements Viewer, Receiver, Member {
     this.#closed = true
     this.#membership.leave()
     this.#outbox.queue.close()
-    for (const { viewers, receivers } of this.views)
-      for (const each of [viewers, receivers]) each.delete(this)
+    for (const root of this.#roots.list) this.#hide(root)
     this.#trace.close(reason)
   }
 
+  /** Whether the client can get events. */
+  get isActive(): boolean {
+    return !this.#closed && !this.#stalled
+  }
+
+  get outbox(): Outbox {
+    return this.#outbox
+  }
+
   /** Returns the client's own outbox. Leaves the broadcast group first, whose outbox serves all members. */
-  get #own(): Outbox {
+  get own(): Outbox {
     this.#leaveGroup()
     return this.#outbox
   }
@@ -238,147 +225,17 @@ export class Connection implements Viewer, Receiver, Member {
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
     // Takes the entry's id back, since its frames in other roots must not mark the whole entry as received.
-    this.#own.interrupt(isGrouped(this.#roots, view) ? view.feed : undefined)
-    return rootOf(this.#roots, view)
+    this.own.interrupt(isGrouped(this.#roots.list, view) ? view.feed : undefined)
+    return this.#roots.of(view)
   }
 
-  #join(root: Root): void {
-    root.joining = true
-    this.#joining++
-  }
-
-  #joined(root: Root): void {
-    if (root.joining) this.#joining--
-    root.joining = false
-  }
-
-  #readyNow(): void {
-    this.#own.rights = this.#rights
+  /** Reports that all roots are live. */
+  readyNow(): void {
+    this.own.rights = this.#rights
     this.#trace.ready()
     const data = { timestamp: new Date().toISOString() }
     this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
     this.#host.groups.join(this)
-  }
-
-  /** Starts a new load of a root. Returns a function that checks whether the load is current. */
-  #begin(root: Root): () => boolean {
-    if (root.state === 'live') this.#unready++
-    root.state = 'loading'
-    const generation = ++root.generation
-    return () => !this.#closed && !this.#stalled && root.generation === generation
-  }
-
-  /** Brings one root up to date by a snapshot. */
-  #load(root: Root, reason: string | undefined): void {
-    const current = this.#begin(root)
-    const { view } = root
-    if (reason !== undefined) this.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
-    void this.#retry(root, current, async () => {
-      const sequence = await this.#host.readings.send(view, current, (part) => {
-        root.apart = root.joining === true
-        this.push(part)
-        return this.#outbox.queue.room()
-      })
-      if (sequence === undefined) return
-      await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
-    })
-  }
-
-  /** Brings one root from the client's known documents to the present. */
-  #differ(root: Root, known: ViewDigest, reason: string): void {
-    this.#own.invalidatePosition()
-    void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known))
-  }
-
-  /** Brings one root to the present by a catch-up delta. Resets the root when no delta can be computed. */
-  async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
-    const current = this.#begin(root)
-    const { view } = root
-    this.#trace.diff(view.root, reason)
-    await this.#retry(root, current, async () => {
-      const catchUp = await make()
-      if (!current()) return
-      // Limits the size of a catch-up delta. Clients share the bytes of a payload, but each may need a delta
-      // of its own.
-      if (!catchUp || (catchUp.body?.length ?? 0) > Math.max(BEHIND_BYTES, this.#host.maxBufferedBytes)) {
-        this.#load(root, reason)
-        return
-      }
-      root.apart = false
-      if (catchUp.body) this.push(isOpen(this.#roots, view) ? withMore(catchUp.body) : catchUp.body)
-      await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
-    })
-  }
-
-  async #retry(root: Root, current: () => boolean, attempt: () => Promise<void>): Promise<void> {
-    await retryUntil(attempt, current, (error) => {
-      if (error instanceof ParticleError && error.code === 'CLOSED') return
-      this.#host.onError(error, root.view.root)
-      this.failed(root.view, error)
-      root.apart = true
-      for (const end of momentEnds(this.#roots, [root])) this.push(end)
-    })
-  }
-
-  /** Resumes each view from the client's point. */
-  async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
-    const begun = roots.map((root) => this.#begin(root))
-    const current = () => begun.every((each, index) => each() || roots[index]?.isGone)
-    const pointOf = (root: Root) => points.get(root.view) ?? -1
-    try {
-      await Promise.all(
-        roots.map(async ({ view }) => {
-          await view.open()
-          // Waits for a newly opened source to report the changes that the log lacks.
-          await view.feed.present()
-        }),
-      )
-    } catch (error) {
-      return this.#restart(roots, begun, error)
-    }
-    if (!current()) return this.#restart(roots, begun)
-    const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
-    // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
-    const count = this.#roots.length - this.#joining
-    const together = replayed.length === count && new Set(replayed.map(pointOf)).size === 1
-    if (!together && reset.length === 0 && roots.length === count) this.#own.invalidatePosition()
-    for (const root of reset) this.#load(root, 'history-lost')
-    for (const root of diffed)
-      void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
-    const going = () => replayed.every((root) => root.isGone || begun[roots.indexOf(root)]?.())
-    if (replayed.length === 0) return
-    const own = new Map(replayed.map((root) => [root.view, pointOf(root)]))
-    const through = await this.#catchUp(replayed, { points: own, current: going, ids: together })
-    if (!through) this.#restart(roots, begun)
-  }
-
-  /** Restarts the replay with a full load, except for roots that have started another load. */
-  #restart(roots: readonly Root[], begun: readonly (() => boolean)[], error?: unknown): void {
-    roots.forEach((root, index) => {
-      if (!begun[index]?.()) return
-      if (error !== undefined) this.#host.onError(error, root.view.root)
-      this.#load(root, 'history-lost')
-    })
-  }
-
-  /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
-  async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
-    const arrived = () => {
-      for (const root of roots) {
-        if (root.isGone) continue
-        root.state = 'live'
-        this.#unready--
-        this.#joined(root)
-      }
-      if (this.#unready === 0) this.#readyNow()
-      else for (const end of momentEnds(this.#roots, roots)) this.push(end)
-    }
-    // Treats each entry as a moment for roots that were at the same point.
-    const open = (view: View) => !replaying.ids && isOpen(this.#roots, view)
-    const result = await replay(this.#host.log, this.#outbox, { ...replaying, isOpen: open }, arrived)
-    if (result === 'must-reload' && replaying.current())
-      for (const root of roots) this.#load(root, 'history-lost')
-    return result !== 'cancelled'
   }
 
   /** Drops the queue of a slow client. Loads all roots again after the client has read the socket's bytes. */
@@ -388,8 +245,8 @@ export class Connection implements Viewer, Receiver, Member {
     this.#membership.leave()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
-      for (const event of [...this.#kept.values()]) this.send(event)
-      for (const root of this.#roots) this.#load(root, 'slow-client')
+      for (const event of [...(this.#kept?.values() ?? [])]) this.send(event)
+      for (const root of this.#roots.list) this.#roots.load(root, 'slow-client')
     })
   }
 }

@@ -1,6 +1,6 @@
 import { encode } from '../../protocol/encode.ts'
 import type { View } from '../view/view.ts'
-import type { Root } from './connection-host.ts'
+import type { Root } from './root.ts'
 
 /** Groups views by their adapter. A client shows the roots of one adapter as of one moment. */
 export function togetherOf(views: readonly View[]): string[][] {

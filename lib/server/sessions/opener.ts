@@ -55,6 +55,9 @@ interface OpenerParts {
   onLeft: (stream: Stream) => void
 }
 
+/** Stands for the watched roots of a client that watches none, as most do. */
+const NONE: Stream['watched'] = new Map()
+
 /** Opens the streams of admitted clients. */
 export class Opener {
   readonly #parts: OpenerParts
@@ -120,7 +123,7 @@ export class Opener {
       presented,
     )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const stream: Stream = { connection, watched: new Map(), admission, renewed, asks }
+    const stream: Stream = { connection, watched: NONE, admission, renewed, asks }
     return stream
   }
 

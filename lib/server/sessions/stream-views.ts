@@ -38,18 +38,23 @@ export class StreamViews {
     const shown = [...all]
     const refused: Refusal[] = []
     for (const each of [...watched.values()]) {
-      const view = this.#views.watched(each, identity, related, origin?.address)
-      if (view) shown.push(view)
-      else {
-        watched.delete(each.root)
-        refused.push(forbidden(each.root))
+      try {
+        const view = this.#views.watched(each, identity, related, origin?.address)
+        if (view) shown.push(view)
+        else refused.push(forbidden(each.root))
+      } catch (error) {
+        refused.push(this.#watches.failure(each.root, error))
       }
     }
+    this.#drop(
+      stream,
+      refused.map(({ root }) => root),
+    )
     const before = new Set(connection.views)
     const hasChanged = shown.length !== before.size || shown.some((view) => !before.has(view))
     if (stream.begun && hasChanged && (watched.size > 0 || shown.length !== before.size)) {
       const sources = Object.fromEntries(shown.map((view) => [view.root, view.manifest]))
-      const watch = [...watched.values()].map(entryOf)
+      const watch = [...stream.watched.values()].map(entryOf)
       const together = togetherOf(shown)
       connection.send({
         event: 'watching',
@@ -73,17 +78,18 @@ export class StreamViews {
   }
 
   async #watch(stream: Stream, add: readonly WatchEntry[], remove: readonly string[]): Promise<Refusal[]> {
-    const removed = remove.filter((root) => stream.watched.delete(root))
-    if (removed.length > 0) this.#show(stream)
+    if (this.#drop(stream, remove)) this.#show(stream)
     for (;;) {
-      const { admission, watched } = stream
+      const { admission } = stream
       const checked = await this.#watches.check(add, admission?.identity ?? {})
       if (!this.#isOpen(stream)) return checked.refused
       // Asks again after a change of the rights meanwhile.
       if (stream.admission !== admission) continue
       const refused = [...checked.refused]
       for (const each of checked.watched) {
-        if (watched.has(each.root) || watched.size < this.#watches.limit) watched.set(each.root, each)
+        const { watched } = stream
+        if (watched.has(each.root) || watched.size < this.#watches.limit)
+          stream.watched = new Map(watched).set(each.root, each)
         else refused.push(this.#excess(each))
       }
       if (checked.watched.length > 0) this.#show(stream)
@@ -102,14 +108,20 @@ export class StreamViews {
 
   /** Applies the application's answers, before the views of the identity are shown. */
   apply(stream: Stream, checked: Checked | undefined): void {
-    const { watched } = stream
-    for (const { root } of checked?.refused ?? []) watched.delete(root)
-    this.refuse(stream, checked?.refused ?? [])
+    const refused = checked?.refused ?? []
+    this.#drop(
+      stream,
+      refused.map(({ root }) => root),
+    )
+    this.refuse(stream, refused)
     // Asks for the roots that were added under the earlier identity meanwhile.
-    const unknown = [...watched.values()].filter(
+    const unknown = [...stream.watched.values()].filter(
       ({ root, source }) => source.watch?.allow && !checked?.asked.has(root),
     )
-    for (const { root } of unknown) watched.delete(root)
+    this.#drop(
+      stream,
+      unknown.map(({ root }) => root),
+    )
     if (unknown.length > 0) void this.watch(stream, unknown.map(entryOf), [])
   }
 
@@ -124,6 +136,14 @@ export class StreamViews {
     const identity = stream.admission?.identity ?? {}
     const keys = await this.#watches.keysOf(entries, identity, stream.related)
     return fingerprintsOf(keys)
+  }
+
+  /** Drops watched roots. Returns whether the stream had any of them. */
+  #drop(stream: Stream, roots: readonly string[]): boolean {
+    const watched = new Map(stream.watched)
+    const dropped = roots.filter((root) => watched.delete(root))
+    if (dropped.length > 0) stream.watched = watched
+    return dropped.length > 0
   }
 
   #show(stream: Stream): void {

@@ -30,7 +30,7 @@ export function endOfLife(ms: number): number {
 export interface Stream {
   readonly connection: Connection
   /** The roots that the client watches, by name. */
-  readonly watched: Map<string, Watched>
+  watched: ReadonlyMap<string, Watched>
   /** The changes of the watched roots, which happen one after the other. */
   watchWork?: Promise<unknown>
   /** The roots that were refused before the stream began. */

@@ -47,7 +47,7 @@ export class Watches {
           if (!refusal) return watched
           refused.push(refusal)
         } catch (error) {
-          refused.push(this.#failure(root, error))
+          refused.push(this.failure(root, error))
         }
         return undefined
       }),
@@ -64,7 +64,7 @@ export class Watches {
     const all = [...watched]
     const refusals = await Promise.all(
       all.map((each) =>
-        this.#refusalOf(each, identity).catch((error: unknown) => this.#failure(each.root, error)),
+        this.#refusalOf(each, identity).catch((error: unknown) => this.failure(each.root, error)),
       ),
     )
     const kept = all.filter((_, index) => {
@@ -109,7 +109,8 @@ export class Watches {
     throw failed(`must return true or false, but returned ${typeof answer.value}`)
   }
 
-  #failure(root: string, error: unknown): Refusal {
+  /** Reports why a root can't be watched, and refuses it to the client. */
+  failure(root: string, error: unknown): Refusal {
     if (error instanceof ParticleError && error.code === 'INVALID_PARAMS')
       return { root, code: 'INVALID_PARAMS', message: error.message }
     this.#onError(asError(error, root))

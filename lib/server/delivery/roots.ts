@@ -1,0 +1,232 @@
+import { ParticleError } from '../../errors.ts'
+import type { ServerEvent } from '../../protocol/messages.ts'
+import { withMore } from '../feed/frame.ts'
+import { retryUntil } from '../support/scheduling.ts'
+import type { CatchUp } from '../view/catch-up.ts'
+import type { ViewDigest } from '../view/difference.ts'
+import type { View } from '../view/view.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import { isOpen, momentEnds } from './moments.ts'
+import type { Outbox } from './outbox.ts'
+import { byStrategy, type ReplayRequest, replay } from './replay.ts'
+import type { ResumePlan } from './resume.ts'
+import { type Root, rootOf } from './root.ts'
+import type { StreamTrace } from './stream-trace.ts'
+import { BEHIND_BYTES } from './write-queue.ts'
+
+/** Describes a client, as far as its roots are loaded for it. */
+export interface LoadingClient {
+  /** Whether the client can get events. */
+  readonly isActive: boolean
+  readonly outbox: Outbox
+  /** The outbox of this client only. Leaves the broadcast group. */
+  readonly own: Outbox
+  push(bytes: Buffer): void
+  send(event: ServerEvent): void
+  failed(view: View, error: unknown): void
+  /** Reports that all roots are live. */
+  readyNow(): void
+}
+
+/**
+ * Brings the roots of one client to the present. `load` sends a snapshot of a root, `#cross` a catch-up
+ * delta, `#replay` the log's entries. `#catchUp` replays the rest of the log, and makes the roots live in the
+ * same step. `#begin` counts the root's generation, so that older work stops.
+ */
+export class Roots {
+  readonly list: Root[] = []
+  /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
+  joining = 0
+  #unready = 0
+  readonly #client: LoadingClient
+  readonly #host: ConnectionHost
+  readonly #trace: StreamTrace
+
+  constructor(client: LoadingClient, host: ConnectionHost, trace: StreamTrace) {
+    this.#client = client
+    this.#host = host
+    this.#trace = trace
+  }
+
+  /** Whether the client has all data up to the present. */
+  get areLive(): boolean {
+    return this.#unready === 0
+  }
+
+  /** Whether the client has all data of the roots that its last position is for. */
+  get areKnown(): boolean {
+    return this.#unready === this.joining
+  }
+
+  of(view: View): Root | undefined {
+    return rootOf(this.list, view)
+  }
+
+  add(view: View, apart: boolean): Root {
+    const root: Root = { view, state: 'waiting', apart, generation: 0 }
+    this.list.push(root)
+    this.#unready++
+    return root
+  }
+
+  remove(root: Root): void {
+    this.list.splice(this.list.indexOf(root), 1)
+    if (root.state !== 'live') this.#unready--
+    this.#joined(root)
+    root.generation++
+    root.isGone = true
+  }
+
+  /** Starts all roots: from the client's points, or by a load. */
+  start({ points, isNew, presented, reasonFor }: ResumePlan): void {
+    const replayed: Root[] = []
+    for (const root of this.list) {
+      if (points && isNew?.(root.view)) this.#join(root)
+      if (points?.has(root.view)) replayed.push(root)
+      else this.load(root, presented ? reasonFor(root.view) : undefined)
+    }
+    if (points && replayed.length > 0) void this.#replay(replayed, points)
+  }
+
+  /** Loads a root that the client did not have. The other roots keep their positions meanwhile. */
+  join(root: Root): void {
+    this.#join(root)
+    this.load(root, undefined)
+  }
+
+  /** Ends the moments of the roots' adapters, where they can end now. */
+  endMoments(roots: readonly Root[]): void {
+    for (const end of momentEnds(this.list, roots)) this.#client.push(end)
+  }
+
+  #join(root: Root): void {
+    root.joining = true
+    this.joining++
+  }
+
+  #joined(root: Root): void {
+    if (root.joining) this.joining--
+    root.joining = false
+  }
+
+  /** Starts a new load of a root. Returns a function that checks whether the load is current. */
+  #begin(root: Root): () => boolean {
+    if (root.state === 'live') this.#unready++
+    root.state = 'loading'
+    const generation = ++root.generation
+    return () => this.#client.isActive && root.generation === generation
+  }
+
+  /** Brings one root up to date by a snapshot. */
+  load(root: Root, reason: string | undefined): void {
+    const current = this.#begin(root)
+    const { view } = root
+    if (reason !== undefined) this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
+    void this.#retry(root, current, async () => {
+      const sequence = await this.#host.readings.send(view, current, (part) => {
+        root.apart = root.joining === true
+        this.#client.push(part)
+        return this.#client.outbox.queue.room()
+      })
+      if (sequence === undefined) return
+      await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
+    })
+  }
+
+  /** Brings one root from the client's known documents to the present. */
+  differ(root: Root, known: ViewDigest, reason: string): void {
+    this.#client.own.invalidatePosition()
+    void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known))
+  }
+
+  /** Brings one root to the present by a catch-up delta. Resets the root when no delta can be computed. */
+  async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
+    const current = this.#begin(root)
+    const { view } = root
+    this.#trace.diff(view.root, reason)
+    await this.#retry(root, current, async () => {
+      const catchUp = await make()
+      if (!current()) return
+      // Limits the size of a catch-up delta. Clients share the bytes of a payload, but each may need a delta
+      // of its own.
+      if (!catchUp || (catchUp.body?.length ?? 0) > Math.max(BEHIND_BYTES, this.#host.maxBufferedBytes)) {
+        this.load(root, reason)
+        return
+      }
+      root.apart = false
+      if (catchUp.body) this.#client.push(isOpen(this.list, view) ? withMore(catchUp.body) : catchUp.body)
+      await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
+    })
+  }
+
+  async #retry(root: Root, current: () => boolean, attempt: () => Promise<void>): Promise<void> {
+    await retryUntil(attempt, current, (error) => {
+      if (error instanceof ParticleError && error.code === 'CLOSED') return
+      this.#host.onError(error, root.view.root)
+      this.#client.failed(root.view, error)
+      root.apart = true
+      this.endMoments([root])
+    })
+  }
+
+  /** Resumes each view from the client's point. */
+  async #replay(roots: readonly Root[], points: ReadonlyMap<View, number>): Promise<void> {
+    const begun = roots.map((root) => this.#begin(root))
+    const current = () => begun.every((each, index) => each() || roots[index]?.isGone)
+    const pointOf = (root: Root) => points.get(root.view) ?? -1
+    try {
+      await Promise.all(
+        roots.map(async ({ view }) => {
+          await view.open()
+          // Waits for a newly opened source to report the changes that the log lacks.
+          await view.feed.present()
+        }),
+      )
+    } catch (error) {
+      return this.#restart(roots, begun, error)
+    }
+    if (!current()) return this.#restart(roots, begun)
+    const { reset, replay: replayed, diff: diffed } = byStrategy(roots, pointOf)
+    // Invalidates the position if none describes the client's data meanwhile. A reset does so by itself.
+    const count = this.list.length - this.joining
+    const together = replayed.length === count && new Set(replayed.map(pointOf)).size === 1
+    if (!together && reset.length === 0 && roots.length === count) this.#client.own.invalidatePosition()
+    for (const root of reset) this.load(root, 'history-lost')
+    for (const root of diffed)
+      void this.#cross(root, 'history-lost', () => this.#host.catchUps.fromSequence(root.view, pointOf(root)))
+    const going = () => replayed.every((root) => root.isGone || begun[roots.indexOf(root)]?.())
+    if (replayed.length === 0) return
+    const own = new Map(replayed.map((root) => [root.view, pointOf(root)]))
+    const through = await this.#catchUp(replayed, { points: own, current: going, ids: together })
+    if (!through) this.#restart(roots, begun)
+  }
+
+  /** Restarts the replay with a full load, except for roots that have started another load. */
+  #restart(roots: readonly Root[], begun: readonly (() => boolean)[], error?: unknown): void {
+    roots.forEach((root, index) => {
+      if (!begun[index]?.()) return
+      if (error !== undefined) this.#host.onError(error, root.view.root)
+      this.load(root, 'history-lost')
+    })
+  }
+
+  /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
+  async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
+    const arrived = () => {
+      for (const root of roots) {
+        if (root.isGone) continue
+        root.state = 'live'
+        this.#unready--
+        this.#joined(root)
+      }
+      if (this.#unready === 0) this.#client.readyNow()
+      else this.endMoments(roots)
+    }
+    // Treats each entry as a moment for roots that were at the same point.
+    const open = (view: View) => !replaying.ids && isOpen(this.list, view)
+    const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
+    if (result === 'must-reload' && replaying.current())
+      for (const root of roots) this.load(root, 'history-lost')
+    return result !== 'cancelled'
+  }
+}
