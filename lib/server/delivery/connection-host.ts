@@ -1,9 +1,9 @@
-import type { IdLines } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import type { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
 import type { BroadcastGroups } from './broadcast-group.ts'
 import type { Flusher } from './flusher.ts'
+import type { IdLines } from './id-lines.ts'
 import type { SnapshotReadings } from './snapshot-readings.ts'
 
 /** Describes the server, as far as a connection uses it. */
