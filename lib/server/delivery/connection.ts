@@ -309,8 +309,7 @@ export class Connection implements Viewer, Receiver, Member {
       if (this.#unready === 0) this.#readyNow()
       else for (const end of momentEnds(this.#roots, roots)) this.push(end)
     }
-    // Of roots that were at the same point, each entry is a moment.
-    const open = (view: View) => !replaying.ids && isOpen(this.#roots, view)
+    const open = (view: View) => isOpen(this.#roots, view)
     const result = await replay(this.#host.log, this.#outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.#load(root, 'history-lost')
