@@ -223,7 +223,7 @@ export class Roots {
       else this.endMoments(roots)
     }
     // Treats each entry as a moment for roots that were at the same point.
-    const open = (view: View) => !replaying.ids && isOpen(this.list, view)
+    const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.load(root, 'history-lost')
