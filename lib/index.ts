@@ -20,11 +20,20 @@ const middleware: CreateMiddleware = (options) => new UntypedServer(options as S
 const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
 
 export default particle
-export type { ClientOptions, Listener, Notify, Snapshots, Status } from './client/index.ts'
+export type {
+  ClientOptions,
+  Listener,
+  Notify,
+  Snapshots,
+  Status,
+  Watch,
+  WatchPattern,
+  WatchStatus,
+} from './client/index.ts'
 export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
 export type { Operation, OperationName } from './model/operation.ts'
-export type { Jsonified, ModelOf, PartialModelOf, Visible } from './model/shape.ts'
+export type { Jsonified, ModelOf, PartialModelOf, Visible, WatchesOf } from './model/shape.ts'
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'

@@ -158,7 +158,7 @@ const ARROWS: Record<string, string[]> = {
     'node:',
   ],
   // The files that put the rooms together.
-  'server/': ['errors.ts', 'model/', 'policy/', 'protocol/', 'server/', 'node:'],
+  'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
   'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],

@@ -161,8 +161,65 @@ export type ModelOf<T> = T extends { dataSources: infer Sources }
     ? T
     : string extends keyof Sources
       ? Model
-      : { -readonly [Root in keyof Sources]: Visible<DocumentOf<Sources[Root]>, ManifestOf<Sources[Root]>>[] }
+      : {
+          -readonly [Root in keyof Sources as Sources[Root] extends { params: unknown }
+            ? never
+            : Root]: Shown<Sources[Root]>[]
+        }
   : T
+
+type Shown<Source> = Visible<DocumentOf<Source>, ManifestOf<Source>>
+
+/** A validator by the Standard Schema (https://standardschema.dev), as zod, valibot and arktype are. */
+type Schema<Input> = { '~standard': { types?: { input: Input } | undefined } }
+
+type ParamOf<Type> =
+  Type extends Schema<infer Input>
+    ? Input
+    : Type extends 'string' | 'number' | 'boolean'
+      ? { string: string; number: number; boolean: boolean }[Type]
+      : Type extends 'id'
+        ? string | number
+        : string | number | boolean
+
+/**
+ * A source's parameters, by the types that it declares. A `string` in the declaration stands for any type:
+ * that is what an object's `'number'` is widened to.
+ */
+type ParamsOf<Params> =
+  Params extends Schema<infer Input extends object>
+    ? Input
+    : { [Name in keyof Params]: ParamOf<Params[Name]> }
+
+/** The parameters of a source that can be watched. */
+export type WatchParams<Watches, Source extends keyof Watches> = Watches[Source] extends { params: infer P }
+  ? P
+  : never
+
+/** The documents of a source that can be watched. */
+export type WatchDocument<Watches, Source extends keyof Watches> = Watches[Source] extends {
+  document: infer D
+}
+  ? D
+  : never
+
+/** Any parameters, where the options' type does not tell them. */
+type AnyParams = { readonly [name: string]: string | number | boolean }
+
+/**
+ * What a client can watch by its server's options, `WatchesOf<typeof options>`: the parameters and the documents
+ * of each source with `params`. By a model, the documents of each root with any parameters.
+ */
+export type WatchesOf<T> = T extends { dataSources: infer Sources }
+  ? string extends keyof Sources
+    ? { [source: string]: { params: AnyParams; document: Document } }
+    : {
+        [Root in keyof Sources as Sources[Root] extends { params: unknown } ? Root : never]: {
+          params: Sources[Root] extends { params: infer Params } ? ParamsOf<Params> : never
+          document: Shown<Sources[Root]>
+        }
+      }
+  : { [Root in keyof T]: { params: AnyParams; document: T[Root] extends readonly (infer D)[] ? D : never } }
 
 /**
  * The same model while it is being loaded: a root is there once all of its documents are. (For a model itself

@@ -25,11 +25,26 @@ type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: unknown }[] }
 
-/** Declares the parameters of a source: a type or a schema for each, or a schema for all of them. */
-export type ParamsOption = Readonly<Record<string, ParamType | StandardSchema>> | StandardSchema
+/**
+ * Declares the parameters of a source: a type or a schema for each, or a schema for all of them. A `string`
+ * stands for a type: that is what an object's `'number'` is widened to.
+ */
+export type WidenedParams = Readonly<Record<string, string | StandardSchema>> | StandardSchema
+
+/** Rejects at compile time the types of parameters that the server refuses at run time. */
+export type CheckedParams<Params> = {
+  [Name in keyof Params]: Params[Name] extends string
+    ? string extends Params[Name]
+      ? Params[Name]
+      : Extract<Params[Name], ParamType>
+    : Params[Name]
+}
 
 /** Limits the characters of a parameter's text. */
 const MAX_TEXT = 256
+
+/** Matches the zero character and half characters, which some databases refuse and others replace. */
+const UNSTORABLE = /[\0\p{Surrogate}]/u
 
 const NAME = /^[A-Za-z_]\w*$/
 const TYPES: Readonly<Record<ParamType, readonly [check: (value: unknown) => boolean, form: string]>> = {
@@ -112,6 +127,7 @@ export class ParamsReader {
   #check(name: string, value: unknown): ParamValue {
     if (typeof value === 'boolean' || Number.isFinite(value)) return value as ParamValue
     if (typeof value !== 'string') throw this.#refusal(name, 'must be a text, a number, true or false')
+    if (UNSTORABLE.test(value)) throw this.#refusal(name, 'has a character that no database stores')
     if (value.length > MAX_TEXT) throw this.#refusal(name, `has more than ${MAX_TEXT} characters`)
     return value
   }

@@ -22,6 +22,11 @@ export function watchedRoot(source: string, params: object): string {
   return `${source}${SEPARATOR}${canonical(params as never)}`
 }
 
+/** Checks whether a root's name has parameters. */
+export function isWatchedRoot(root: string): boolean {
+  return root.includes(SEPARATOR)
+}
+
 /**
  * Splits a watched root's name. Returns undefined for a name of another form than {@link watchedRoot} writes.
  */

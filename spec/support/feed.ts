@@ -1,17 +1,11 @@
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
 import type { SortLimit } from '../../lib/policy/order.ts'
-import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
-import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
-import { Flusher } from '../../lib/server/delivery/flusher.ts'
-import { IdLines } from '../../lib/server/delivery/id-lines.ts'
-import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
-import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
+import { type ConnectionHost, connectionHost as makeHost } from '../../lib/server/delivery/connection-host.ts'
 import { StreamTrace } from '../../lib/server/delivery/stream-trace.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
 import { Log } from '../../lib/server/feed/log.ts'
 import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
-import { CatchUps } from '../../lib/server/view/catch-up.ts'
 import { View } from '../../lib/server/view/view.ts'
 import type { Adapter, Query } from '../../lib/source/source.ts'
 import { PLAIN } from './positions.ts'
@@ -64,15 +58,7 @@ export function connectionHost(
   log: Log,
   rest: Pick<ConnectionHost, 'maxBufferedBytes' | 'left' | 'onError'>,
 ): ConnectionHost {
-  const flusher = new Flusher()
-  const ids = new IdLines(PLAIN)
-  return {
-    ...{ log, flusher, ids, ...rest },
-    groups: new BroadcastGroups(flusher, ids),
-    catchUps: new CatchUps(log),
-    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
-    point: () => `id${log.head}`,
-  }
+  return makeHost(log, PLAIN, { ...rest, point: () => `id${log.head}` })
 }
 
 /** Reports on a stream to nobody; calls back when it has ended. */
