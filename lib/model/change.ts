@@ -1,5 +1,6 @@
 import type { Conditions } from './arrays.ts'
 import type { Document, Json } from './document.ts'
+import { forgetElements, idText, indexOfElement, putElement } from './elements.ts'
 import { idKey } from './id.ts'
 import { canonical, field, isObject, type JsonObject } from './json.ts'
 import { OPERATIONS, type Operation } from './operation.ts'
@@ -114,12 +115,15 @@ function change(
   at = 0,
 ): ReturnType<typeof nextValue> {
   const segment = path[at]
-  if (segment === undefined) return nextValue(op, value, context.conditions, context.owned)
+  if (segment === undefined) {
+    if (Array.isArray(value) && !isAppending(op)) forgetElements(value, context.owned)
+    return nextValue(op, value, context.conditions, context.owned)
+  }
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
   if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, context, at)
   const parent = value === undefined ? {} : value
-  const key = keyOf(parent, segment)
+  const key = keyOf(parent, segment, context)
   if (key === undefined) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
   const next = change(field(parent as JsonObject, `${key}`), op, path, context, at + 1)
   if (next === UNCHANGED) return next
@@ -127,7 +131,7 @@ function change(
     const copy = own(parent, context)
     if (Number(key) - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
     while (copy.length < Number(key)) copy.push(null)
-    copy[Number(key)] = next ?? null
+    putElement(copy, Number(key), next ?? null, path[at + 1] === '_id', context.owned)
     return copy
   }
   const copy = own(parent as JsonObject, context)
@@ -151,12 +155,12 @@ function changeElement(
   const segment = path[at] as { id: string }
   const array = value ?? []
   if (!Array.isArray(array)) return refuse(op, 'an array there')
-  const index = keyOf(array, segment)
+  const index = keyOf(array, segment, context)
   if (index !== undefined) {
     const next = change(array[Number(index)], op, path, context, at + 1)
     if (next === UNCHANGED) return UNCHANGED
     const copy = own(array, context)
-    copy[Number(index)] = next ?? null
+    putElement(copy, Number(index), next ?? null, path[at + 1] === '_id', context.owned)
     return copy
   }
   const made = { _id: idOf(segment.id) }
@@ -168,15 +172,18 @@ function changeElement(
   return copy
 }
 
-function keyOf(value: Json, segment: PathSegment): string | number | undefined {
+function keyOf(value: Json, segment: PathSegment, { owned }: Context): string | number | undefined {
   if (!Array.isArray(value)) return isObject(value) && typeof segment === 'string' ? segment : undefined
   if (typeof segment === 'string') return /^(?:0|[1-9]\d*)$/.test(segment) ? Number(segment) : undefined
-  const index = value.findIndex((item) => isObject(item) && idText(field(item, '_id')) === segment.id)
+  const index = indexOfElement(value, segment.id, owned)
   return index < 0 ? undefined : index
 }
 
-function idText(id: Json | undefined): string | undefined {
-  return typeof id === 'object' && id !== null ? canonical(id) : id === undefined ? undefined : `${id}`
+/** Whether an operation leaves the elements of an array where they are, or refuses the array. */
+function isAppending({ operation, data }: Operation): boolean {
+  if (operation === 'push')
+    return !isObject(data) || Object.keys(data).every((name) => !name.startsWith('$') || name === '$each')
+  return operation === 'addToSet' || operation === 'pushAll'
 }
 
 /** The id that a text stands for: a number where it is one, as in `todos[5]`. */

@@ -161,6 +161,7 @@ export class IndexedList {
     ) {
       if (this.#edits.push(edit) > MAX_EDITS) this.#edits = undefined
     } else if (removed && document) array[at] = document
+    else if (document && at === array.length) array.push(document)
     else array.splice(...edit)
   }
 
