@@ -1,5 +1,5 @@
 import { applyDelta } from '../../lib/model/delta.ts'
-import type { Document, Id, Model } from '../../lib/model/document.ts'
+import type { Document, Id, Json, Model } from '../../lib/model/document.ts'
 import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
 import type { Sink } from '../../lib/server/delivery/sink.ts'
 import type { Server } from '../../lib/server/index.ts'
@@ -17,9 +17,9 @@ export class Visitor implements Sink {
   #close: () => void = () => {}
   readonly #parts: Document[] = []
 
-  async come(server: Server): Promise<this> {
+  async come(server: Server, identity: Json = { team: 'a' }): Promise<this> {
     this.ready = false
-    this.#token ??= (await server.grant({ team: 'a' }, undefined, undefined)).token
+    this.#token ??= (await server.grant(identity, undefined, undefined)).token
     const stop = await server.openStream(this.#token, [], { position: this.#position, open: () => this })
     this.#close = stop ?? (() => {})
     await until(() => this.ready, 'ready')

@@ -56,14 +56,10 @@ export async function replay(
  */
 type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
-/**
- * Chooses the resume strategy of a view. A difference needs readings that hold every document whose end was
- * not reported yet: the client may have such a document, and no operation would remove it.
- */
+/** Chooses the resume strategy of a view. */
 function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
-  if (view.resumes(point)) return 'replay'
-  return view.feed.adapter.readsAhead ? 'reset' : 'diff'
+  return view.resumes(point) ? 'replay' : 'diff'
 }
 
 /** Groups roots by how they go on from their points. */

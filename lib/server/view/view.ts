@@ -72,15 +72,14 @@ export class View {
     return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /**
-   * Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet.
-   * `foreign` is where the source was for a client that comes from another process.
-   */
+  /** Whether the log tells all after a sequence. `foreign`: the position of a client from another process. */
   reaches(sequence: number, foreign?: string): boolean {
     const { floor, position, adapter } = this.feed
     const own = this.#floor
     if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
       return false
+    // The reading may lack a document of an earlier client, and no operation would remove it there.
+    if (adapter.readsAhead && (foreign !== undefined || sequence < this.#since)) return false
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
@@ -241,6 +240,8 @@ export class View {
     for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
+      // A client that left right before the reading must not pass for one that has seen it.
+      if (this.feed.adapter.readsAhead && !this.#members.digests) this.feed.mark()
       const pin = this.#log.pin()
       try {
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
