@@ -7,8 +7,8 @@ import { Random } from './random.ts'
 import { Visitor } from './visitor.ts'
 
 const TARGET = new URL('target.ts', import.meta.url).pathname
-/** How many attacks go on at a time. */
-const ATTACKERS = 24
+/** How many attacks go on at a time: of more, a busy machine answers hardly one before it is given up. */
+const ATTACKERS = 8
 /** After so many requests, what a process holds in any case is there. */
 const WARM_UP = 1_500
 /** How much may be held after all requests beyond what was held when the process was warm, in bytes. */
