@@ -62,7 +62,7 @@ function strategyOf(view: View, point: number): ResumeStrategy {
   return view.resumes(point) ? 'replay' : 'diff'
 }
 
-/** Groups roots by how they go on from their points. */
+/** Groups roots by their resume strategy. */
 export function byStrategy<R extends { view: View }>(
   roots: readonly R[],
   pointOf: (root: R) => number,
