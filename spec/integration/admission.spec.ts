@@ -4,6 +4,7 @@ import { related } from '../../lib/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
+import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 interface User {
@@ -57,10 +58,7 @@ describe('A stream that is being admitted', () => {
       return ((await response.json()) as { token: string }).token
     }
     const open = async (token: string, position?: string) => {
-      const stream = await readStream(`${url}/stream`, {
-        Authorization: `Bearer ${token}`,
-        ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-      })
+      const stream = await readStream(`${url}/stream`, presenting(token, position))
       streams.push(stream)
       return stream
     }

@@ -6,6 +6,7 @@ import { related } from '../../lib/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
+import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 const SECRET = 'the secret of all nodes'
@@ -51,10 +52,7 @@ describe('What was there before a grant', () => {
     return ((await response.json()) as { token: string }).token
   }
   const open = async (url: string, token?: string, position?: string) => {
-    const stream = await readStream(`${url}/stream`, {
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-      ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-    })
+    const stream = await readStream(`${url}/stream`, presenting(token, position))
     streams.push(stream)
     await until(() => stream.names().includes('ready'), 'ready')
     return stream

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
+import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 interface User {
@@ -42,10 +43,7 @@ describe('A right that a client lost while it was away, and has again', () => {
     }
     /** Opens a stream, at its end of loading. */
     const open = async (token: string, position?: string) => {
-      const stream = await readStream(`${url}/stream`, {
-        Authorization: `Bearer ${token}`,
-        ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-      })
+      const stream = await readStream(`${url}/stream`, presenting(token, position))
       streams.push(stream)
       expect(stream.status).to.equal(200)
       await eventually(() => stream.names().includes('ready'), 'ready')

@@ -5,6 +5,7 @@ import { expect } from 'chai'
 import { Server } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
+import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 describe('A client that comes back to what it is related to', () => {
@@ -43,8 +44,7 @@ describe('A client that comes back to what it is related to', () => {
     return ((await response.json()) as { token: string }).token
   }
   const open = async (url: string, token: string, position?: string) => {
-    const headers = { Authorization: `Bearer ${token}`, ...(position ? { 'Last-Event-ID': position } : {}) }
-    const stream = await readStream(`${url}/stream`, headers)
+    const stream = await readStream(`${url}/stream`, presenting(token, position))
     streams.push(stream)
     await until(() => stream.names().includes('ready'))
     return stream
