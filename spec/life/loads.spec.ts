@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 import type { Client } from '../../lib/client/index.ts'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { startSecureNginx } from '../support/life/secure.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 
@@ -12,21 +12,18 @@ const MOST = 4096
 
 describe('Page loads without end', function () {
   this.timeout(90_000)
-  let browser: Browser
   let context: BrowserContext
   const closers: (() => Promise<unknown>)[] = []
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
-  })
-  beforeEach(async () => {
-    context = await browser.newContext({ ignoreHTTPSErrors: true })
-  })
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { ignoreHTTPSErrors: true },
+  )
   afterEach(async () => {
-    await context.close()
     for (const close of closers.splice(0).reverse()) await close()
   })
-  after(async () => await browser?.close())
 
   async function start(options: Parameters<typeof startApp>[0] = {}): Promise<App> {
     const app = await startApp(options)
