@@ -59,14 +59,10 @@ export async function replay(
  */
 type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
-/**
- * Chooses the resume strategy of a view. A difference needs reads that contain every document whose removal
- * was not reported yet. The client may have such a document, and no operation would remove it.
- */
+/** Chooses the resume strategy of a view. */
 function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
-  if (view.resumes(point)) return 'replay'
-  return view.feed.adapter.readsAhead ? 'reset' : 'diff'
+  return view.resumes(point) ? 'replay' : 'diff'
 }
 
 /** Groups roots by their resume strategy. */

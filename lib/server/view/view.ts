@@ -87,6 +87,8 @@ export class View {
     const own = this.#floor
     if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
       return false
+    // The reading may lack a document of an earlier client, and no operation would remove it there.
+    if (adapter.readsAhead && (foreign !== undefined || sequence < this.#since)) return false
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
@@ -252,6 +254,8 @@ export class View {
     for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
+      // Gives the reading its own sequence: a client that left right before it has not seen it.
+      if (this.feed.adapter.readsAhead && !this.#members.digests) this.feed.mark()
       const pin = this.#log.pin()
       try {
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
