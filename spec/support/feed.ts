@@ -7,7 +7,7 @@ import { Feed } from '../../lib/server/feed/feed.ts'
 import { Log } from '../../lib/server/feed/log.ts'
 import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
 import { View } from '../../lib/server/view/view.ts'
-import type { Adapter, Query } from '../../lib/source/source.ts'
+import type { Adapter, DocumentChange, Query } from '../../lib/source/source.ts'
 import { PLAIN } from './positions.ts'
 
 /** A feed without a server, and what its host has. */
@@ -64,4 +64,19 @@ export function connectionHost(
 /** Reports on a stream to nobody; calls back when it has ended. */
 export function silentTrace(onClose: () => void = () => {}): StreamTrace {
   return new StreamTrace(new Diagnostics(), undefined, { onClose })
+}
+
+/** Makes changes of a collection, as a router or a look-up is asked by them: at position 1, without operations. */
+export function changesOf(
+  collection: string,
+): (kind: DocumentChange['kind'], id: number, more?: Partial<DocumentChange>) => DocumentChange {
+  return (kind, id, more = {}) => ({
+    kind,
+    position: '1',
+    timestamp: '',
+    collection,
+    id,
+    operations: [],
+    ...more,
+  })
 }
