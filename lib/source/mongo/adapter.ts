@@ -119,10 +119,16 @@ export class MongoAdapter implements Adapter {
     )
     this.#following.add(following)
     // Whether the history reaches back to `from` is known when the server has accepted the stream.
-    const giveUp = () => void following.close()
+    const giveUp = () => void following.close(signal?.reason)
     signal?.addEventListener('abort', giveUp)
-    if (kept) await following.opened
-    signal?.removeEventListener('abort', giveUp)
+    try {
+      if (kept) await following.opened
+    } catch (error) {
+      this.#following.delete(following)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', giveUp)
+    }
     following.announce()
     const head = formatPosition(now, ALL)
     const begin = following.startPosition

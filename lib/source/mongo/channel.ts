@@ -1,6 +1,6 @@
 import type { ChangeStreamDocument, Collection, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import { persist } from '../backoff.ts'
 import { connected } from './connecting.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
@@ -12,7 +12,9 @@ import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 /** A listener of a {@link Channel}. */
 export interface Watcher {
   readonly listener: (event: unknown) => unknown
-  /** It gets events of after this time; not known until the server was asked. */
+  /** Stops the attempts to open the stream. */
+  readonly stopped: AbortController
+  /** The listener gets events after this time. Undefined until the server has answered. */
   since?: ClusterTime
   /** Events that came before `since` was known. */
   held: { time: ClusterTime | undefined; event: unknown }[]
@@ -37,7 +39,6 @@ export class Channel {
   readonly #connect: () => Promise<MongoClient>
   readonly #reports: ChannelReports
   readonly #watchers = new Set<Watcher>()
-  readonly #closing = new AbortController()
   #stream: EventStream | undefined
 
   constructor(
@@ -56,35 +57,27 @@ export class Channel {
     return this.#watchers.size === 0
   }
 
-  /** Adds a listener; resolves when it misses nothing from here on. */
+  /** Adds a listener. Resolves when the listener misses no later event. */
   async add(watcher: Watcher): Promise<void> {
     this.#watchers.add(watcher)
+    const { signal } = watcher.stopped
+    const failed = (error: unknown) => this.#reports.error(error)
     try {
-      const backoff = new Backoff(this.#closing.signal)
-      for (;;) {
-        try {
-          return await this.#start(watcher)
-        } catch (error) {
-          this.#check(watcher)
-          this.#reports.error(error)
-          if (isHopeless(error)) throw error
-          await backoff.wait()
-          this.#check(watcher)
-        }
-      }
+      await persist(() => this.#start(watcher), isHopeless, failed, signal)
     } catch (error) {
       this.#watchers.delete(watcher)
+      if (!signal.aborted) failed(error)
       throw error
     }
   }
 
   remove(watcher: Watcher): void {
     this.#watchers.delete(watcher)
+    watcher.stopped.abort(new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`))
   }
 
   async close(): Promise<void> {
-    this.#watchers.clear()
-    this.#closing.abort()
+    for (const watcher of this.#watchers) this.remove(watcher)
     await this.#stream?.close()
     this.#reports.debug(`Stopped watching ${this.#namespace.text}`)
   }
@@ -94,16 +87,10 @@ export class Channel {
     // The time comes first, so that the least is missed between the call and the stream's start.
     const now = await connected(client, () => serverTime(anyDatabase(client)))
     const { expanded, sharded } = await askServer(anyDatabase(client))
-    this.#check(watcher)
+    watcher.stopped.signal.throwIfAborted()
     this.#stream ??= this.#open(client, now, expanded, sharded)
     watcher.since = clusterTime(now)
     for (const { time, event } of watcher.held.splice(0)) this.#tell(watcher, time, event)
-  }
-
-  #check(watcher: Watcher): void {
-    if (this.#closing.signal.aborted || !this.#watchers.has(watcher)) {
-      throw new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`)
-    }
   }
 
   #open(client: MongoClient, start: Timestamp, expanded: boolean, sharded: boolean): EventStream {

@@ -81,8 +81,8 @@ export class Following {
     this.#listener.error(error)
   }
 
-  async close(): Promise<void> {
-    await this.#stream.close()
+  async close(reason?: unknown): Promise<void> {
+    await this.#stream.close(reason)
   }
 
   /**

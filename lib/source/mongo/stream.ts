@@ -1,5 +1,5 @@
 import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import { lastTimeStart, tellable } from './batch.ts'
 import { explain, isTopologyClosed, reconnect } from './connecting.ts'
 import { Fragments } from './fragments.ts'
@@ -76,15 +76,11 @@ const UNKNOWN_STAGE = new Set([40324, 323])
  * up to 30 s) and after an `invalidate` event, from the place to which its events were handled.
  */
 export class EventStream {
-  /** Resolves when the server first accepted the stream, or when it was closed before. */
-  readonly opened: Promise<void>
   readonly #options: EventStreamOptions
   readonly #handler: EventStreamHandler
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   #resume: Begin
   #known: ClusterTime
-  #running: Promise<void>
   #split: boolean
   #images = false
   /** What the driver was asked last. */
@@ -92,7 +88,6 @@ export class EventStream {
   /** How often the driver went on by itself since it last had an answer. */
   #interruptions = 0
   #fail: (error: Error) => void = () => {}
-  #accept: () => void = () => {}
   #end: () => void = () => {}
 
   constructor(options: EventStreamOptions, handler: EventStreamHandler) {
@@ -101,10 +96,15 @@ export class EventStream {
     this.#resume = options.start.begin
     this.#known = options.start.time
     this.#split = !options.pipeline.some((stage) => SPLIT in stage)
-    this.opened = new Promise((resolve) => {
-      this.#accept = resolve
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      failed: (error) => this.#recover(error),
     })
-    this.#running = this.#run()
+  }
+
+  /** Resolves when the server first accepts the stream; rejects when the stream is closed before. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
   }
 
   /** The place up to which its events were handled. */
@@ -118,50 +118,43 @@ export class EventStream {
   }
 
   /** Ends the stream; no handler is called afterwards. */
-  async close(): Promise<void> {
-    this.#closing.abort()
+  async close(reason?: unknown): Promise<void> {
+    const closed = this.#loop.close(reason)
     this.#end()
-    this.#accept()
-    await this.#running
+    await closed
   }
 
-  async #run(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        await this.#reconnect(error).catch((failure: unknown) => this.#recover(failure))
-      }
+  /** Reconnects a client whose topology is closed; handles every other failure. */
+  async #recover(error: unknown): Promise<undefined | 'at once'> {
+    try {
+      if (!isTopologyClosed(error)) explain(error)
+      await this.#unlessClosed(reconnect(this.#options.client))
+      return 'at once'
+    } catch (failure) {
+      return await this.#handle(failure)
     }
   }
 
-  /** Connects a client whose topology is closed. Rejects with the error that the stream must recover from. */
-  async #reconnect(error: unknown): Promise<void> {
-    if (!isTopologyClosed(error)) explain(error)
-    await this.#unlessClosed(reconnect(this.#options.client))
-  }
-
-  async #recover(error: unknown): Promise<void> {
+  async #handle(error: unknown): Promise<undefined | 'at once'> {
     if (this.#split && isUnknownStage(error)) {
       this.#split = false
-      return
+      return 'at once'
     }
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
         this.#resume = (await this.#handler.lost(`error ${errorCode(error)}`)).begin
-        await this.#backoff.waitAgain()
-        return
+        await this.#loop.backoff.waitAgain()
+        return 'at once'
       }
       this.#handler.error(error)
     } catch (failure) {
       if (!this.#closed) this.#handler.error(failure)
     }
-    await this.#backoff.wait()
+    return undefined
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
+    return this.#loop.isClosed
   }
 
   async #follow(): Promise<void> {
@@ -183,7 +176,7 @@ export class EventStream {
     this.#interruptions = -1
     const accepted = new Promise<void>((resolve) => {
       stream.on('resumeTokenChanged', () => {
-        this.#accept()
+        this.#loop.accept()
         known = true
         resolve()
         // The driver goes on by itself after some errors, at once and for ever: that is well only as long as
@@ -233,7 +226,7 @@ export class EventStream {
       }
       const event = await this.#unlessClosed(next)
       if (this.#closed) return
-      this.#accept()
+      this.#loop.accept()
       this.#interruptions = 0
       if (session.operationTime) this.know(clusterTime(session.operationTime))
       if (event) {
@@ -257,7 +250,7 @@ export class EventStream {
       batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
       if (fragments.pending) continue
-      this.#backoff.succeeded()
+      this.#loop.succeeded()
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
@@ -281,7 +274,7 @@ export class EventStream {
     if (this.#closed || !last) return
     await this.#handler.events(batch)
     this.#resume = { resumeAfter: last._id }
-    this.#backoff.succeeded()
+    this.#loop.succeeded()
   }
 }
 

@@ -85,7 +85,11 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
         debug: (message) => this.#options.onDebug?.(message),
       })
     this.#channels.set(namespace, channel)
-    const watcher: Watcher = { listener: listener as Watcher['listener'], held: [] }
+    const watcher: Watcher = {
+      listener: listener as Watcher['listener'],
+      stopped: new AbortController(),
+      held: [],
+    }
     const ready = channel.add(watcher)
     ready.catch(() => {})
     const stop = () => {

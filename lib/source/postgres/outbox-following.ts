@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
@@ -50,22 +50,17 @@ const BATCH = 200
 export class OutboxFollowing {
   /** How far the listener has been told. */
   position: string
-  /** Rejects where trying again can't help, before anything was read. */
-  readonly opened: Promise<void>
   readonly #options: OutboxFollowingOptions
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   readonly #layouts = new Layouts()
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
   #at: bigint
   #epoch: string
   #client: Client | undefined
-  #running: Promise<void>
   #wake: () => void = () => {}
   #news = false
-  #accept: () => void = () => {}
 
   constructor(options: OutboxFollowingOptions, listener: ChangeListener) {
     this.#options = options
@@ -74,13 +69,16 @@ export class OutboxFollowing {
     this.#at = from.at
     this.#epoch = epoch
     this.position = formatPosition(epoch, from.at, from.ordinal)
-    let refuse: (error: unknown) => void = () => {}
-    this.opened = new Promise((resolve, reject) => {
-      this.#accept = resolve
-      refuse = reject
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      isHopeless,
+      failed: (error) => void listener.error(error),
     })
-    this.opened.catch(() => {})
-    this.#running = this.#run(refuse)
+  }
+
+  /** Resolves before the first read; rejects when another attempt can't help. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
   }
 
   /** Looks again at once. */
@@ -90,30 +88,16 @@ export class OutboxFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    const closed = this.#loop.close()
     this.#wake()
-    // A query that is under way ends by itself, and then the connection.
-    await withinPatience(this.#running)
+    // Lets a query under way end by itself, and the connection after it.
+    await withinPatience(closed)
     await this.#client?.end().catch(() => {})
-    await this.#running
-    this.#accept()
+    await closed
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
-  }
-
-  async #run(refuse: (error: unknown) => void): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        if (isHopeless(error)) refuse(error)
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
-    }
+    return this.#loop.isClosed
   }
 
   async #follow(): Promise<void> {
@@ -135,8 +119,7 @@ export class OutboxFollowing {
         this.#epoch = epoch
         this.#lose('PostgreSQL is on another timeline', next)
       }
-      this.#backoff.succeeded()
-      this.#accept()
+      this.#loop.succeeded()
       while (!this.#closed) {
         this.#news = false
         while (!this.#closed && (await this.#read(client))) {

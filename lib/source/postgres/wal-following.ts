@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { Lookup } from './completion.ts'
@@ -35,16 +35,13 @@ export interface WalFollowingOptions extends Context {
 
 /** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
 export class WalFollowing {
-  /** Resolves when the server has accepted the stream; rejects where trying again can't help. */
-  readonly opened: Promise<void>
   /** Where the changes begin. */
   startPosition = ''
   /** How far the listener has been told. */
   position = ''
   readonly #options: WalFollowingOptions
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   readonly #queue: WalQueue
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
@@ -55,24 +52,16 @@ export class WalFollowing {
   #epoch: string
   #xids: number[] = []
   #announced = false
-  #running: Promise<void> | undefined
   #finish: () => void = () => {}
   readonly #end = new Promise<void>((resolve) => {
     this.#finish = resolve
   })
-  #accept: () => void = () => {}
-  #refuse: (error: unknown) => void = () => {}
 
   constructor(options: WalFollowingOptions, listener: ChangeListener) {
     this.#options = options
     this.#listener = listener
     this.#at = options.from?.at
     this.#epoch = options.epoch
-    this.opened = new Promise((resolve, reject) => {
-      this.#accept = resolve
-      this.#refuse = reject
-    })
-    this.opened.catch(() => {})
     this.#queue = new WalQueue({
       ...options,
       translate: (transaction) => this.#translated(transaction),
@@ -83,7 +72,16 @@ export class WalFollowing {
       pause: () => this.#stream?.pause(),
       resume: () => this.#stream?.resume(),
     })
-    this.#running = this.#run()
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      isHopeless,
+      failed: (error) => this.#failed(error),
+    })
+  }
+
+  /** Resolves when the server has accepted the stream; rejects when another attempt can't help. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
   }
 
   /** How far it has come: all commits that begin before this were told. */
@@ -125,35 +123,21 @@ export class WalFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    const closed = this.#loop.close()
     this.#queue.close()
     this.#finish()
     await this.#stream?.close()
-    this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
-    await this.#running
+    await closed
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
+    return this.#loop.isClosed
   }
 
-  async #run(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        if (!this.#announced && isHopeless(error)) {
-          this.#closing.abort()
-          this.#refuse(error)
-          return
-        }
-        this.#listener.error(error)
-        // The anchor is older than the publication, or was taken by the server: neither gets better.
-        if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
-        await this.#backoff.wait()
-      }
-    }
+  async #failed(error: unknown): Promise<undefined> {
+    this.#listener.error(error)
+    // Drops an anchor that is older than the publication, or lost by the server: neither gets better.
+    if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
   }
 
   async #follow(): Promise<void> {
@@ -196,7 +180,6 @@ export class WalFollowing {
   #started(lsn: bigint): void {
     const { from } = this.#options
     const epoch = this.#epoch
-    this.#backoff.succeeded()
     if (this.startPosition === '' || !this.#announced) {
       const honoured = from?.epoch === epoch && lsn <= from.at
       this.startPosition = honoured
@@ -212,7 +195,7 @@ export class WalFollowing {
       this.#listener.lost(`The history is lost: ${why}`, this.position)
     }
     if (this.#at === undefined || lsn > this.#at) this.#at = lsn
-    this.#accept()
+    this.#loop.succeeded()
   }
 
   #message(message: Message, bytes: number): void {

@@ -1,4 +1,4 @@
-import { Backoff } from '../backoff.ts'
+import { persist } from '../backoff.ts'
 import type { Change } from '../source.ts'
 import { completeChanges, type Lookup } from './completion.ts'
 import type { Context } from './follower.ts'
@@ -32,7 +32,6 @@ export class WalQueue {
   readonly #options: WalQueueOptions
   readonly #items: Item[] = []
   readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
   #bytes = 0
   #working: Promise<void> | undefined
 
@@ -49,7 +48,9 @@ export class WalQueue {
     // What comes with the same packet is told in one call.
     this.#working = new Promise((resolve) => setImmediate(resolve))
       .then(() => this.#work())
-      .catch((error) => this.#options.broken(error))
+      .catch((error) => {
+        if (!this.#closed) this.#options.broken(error)
+      })
       .finally(() => {
         this.#working = undefined
       })
@@ -100,20 +101,14 @@ export class WalQueue {
   async #tellLater(transaction: Transaction): Promise<void> {
     const { pool, types, translate, reshape, tell, lookup, failed } = this.#options
     this.#bytes -= transaction.bytes
-    while (!this.#closed) {
-      try {
-        await types.load(pool, oidsOf(transaction))
-        const translation = translate(transaction)
-        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
-        this.#backoff.succeeded()
-        if (this.#closed) return
-        reshape(translation)
-        return tell(changes, transaction.lsn)
-      } catch (error) {
-        if (this.#closed) return
-        failed(error)
-        await this.#backoff.wait()
-      }
+    const complete = async () => {
+      await types.load(pool, oidsOf(transaction))
+      const translation = translate(transaction)
+      const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
+      return { translation, changes }
     }
+    const { translation, changes } = await persist(complete, () => false, failed, this.#closing.signal)
+    reshape(translation)
+    tell(changes, transaction.lsn)
   }
 }

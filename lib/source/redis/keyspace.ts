@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { isHopeless } from './client.ts'
 import { deleted, replaced } from './entry.ts'
@@ -25,9 +25,7 @@ export class KeyspaceFeed {
   readonly #followers = new Set<ChangeListener>()
   readonly #opening = new Set<ChangeListener>()
   #sequence = 0
-  #closing = new AbortController()
-  #started: Promise<void> | undefined
-  #running: Promise<void> = Promise.resolve()
+  #loop: RetryLoop | undefined
   #upstream: Upstream | undefined
   #queue: Item[] = []
   readonly #queued = new Set<string>()
@@ -52,15 +50,16 @@ export class KeyspaceFeed {
     }
     this.#opening.add(follower)
     const giveUp = () => {
-      if (this.#opening.delete(follower) && this.#followers.size + this.#opening.size === 0) void this.#stop()
+      if (this.#opening.delete(follower) && this.#followers.size + this.#opening.size === 0)
+        void this.#stop(signal?.reason)
     }
     signal?.addEventListener('abort', giveUp)
-    const started = this.#started ?? this.#start()
-    this.#started = started
+    const loop = this.#loop ?? this.#start()
+    this.#loop = loop
     try {
-      await started
+      await loop.opened
     } catch (error) {
-      if (this.#started === started) this.#started = undefined
+      if (this.#loop === loop) this.#loop = undefined
       throw error
     } finally {
       signal?.removeEventListener('abort', giveUp)
@@ -84,7 +83,7 @@ export class KeyspaceFeed {
    * The position before a reading; what changes the collection from here on is told, where somebody follows.
    */
   async before(mapping: Mapping): Promise<string> {
-    await this.#started?.catch(() => {})
+    await this.#loop?.opened.catch(() => {})
     await this.#upstream?.subscribe(mapping)
     return this.#position
   }
@@ -114,31 +113,26 @@ export class KeyspaceFeed {
     return epoch === this.#epoch && rest.length === 0 && SEQUENCE.test(digits) ? Number(digits) : Number.NaN
   }
 
-  async #start(): Promise<void> {
-    const closing = new AbortController()
-    this.#closing = closing
-    const backoff = new Backoff(closing.signal)
-    for (;;) {
-      try {
-        await this.#connect(closing.signal)
-        break
-      } catch (error) {
-        if (closing.signal.aborted || isHopeless(error)) throw error
-        for (const listener of this.#opening) listener.error(error)
-        await backoff.wait()
-        closing.signal.throwIfAborted()
-      }
-    }
-    this.#running = this.#run(closing.signal, backoff)
+  #start(): RetryLoop {
+    const loop = new RetryLoop({
+      attempt: () => this.#follow(loop),
+      isHopeless,
+      failed: (error) => {
+        this.#upstream?.fail(error)
+        this.#forget()
+        for (const listener of [...this.#opening, ...this.#followers]) listener.error(error)
+        return undefined
+      },
+    })
+    return loop
   }
 
-  async #stop(): Promise<void> {
-    const [upstream, running] = [this.#upstream, this.#running]
-    this.#started = undefined
-    this.#closing.abort()
+  async #stop(reason?: unknown): Promise<void> {
+    const [upstream, closed] = [this.#upstream, this.#loop?.close(reason)]
+    this.#loop = undefined
     this.#forget()
     await upstream?.close()
-    await running
+    await closed
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
@@ -168,25 +162,17 @@ export class KeyspaceFeed {
     for (const reach of [...this.#fences.values(), ...this.#readings.values()]) reach()
   }
 
-  /** Keeps the feed going: connects again after a gap, and tells of it. */
-  async #run(signal: AbortSignal, backoff: Backoff): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (!this.#upstream) {
-          await this.#connect(signal)
-          backoff.succeeded()
-          this.#lose('Redis was not reachable for a while, and does not keep its notifications')
-        }
-        await this.#upstream?.flushed(signal)
-        if (!signal.aborted) this.#lose('The database was flushed, or swapped with another one')
-      } catch (error) {
-        if (signal.aborted) return
-        this.#upstream?.fail(error)
-        this.#forget()
-        for (const listener of this.#followers) listener.error(error)
-        await backoff.wait()
-      }
+  /** Follows until a flush. Connects first, and reports the gap, when no connection is left. */
+  async #follow(loop: RetryLoop): Promise<void> {
+    const { signal } = loop
+    if (!this.#upstream) {
+      const isBack = loop.isOpen
+      await this.#connect(signal)
+      loop.succeeded()
+      if (isBack) this.#lose('Redis was not reachable for a while, and does not keep its notifications')
     }
+    await this.#upstream?.flushed(signal)
+    if (!signal.aborted) this.#lose('The database was flushed, or swapped with another one')
   }
 
   #lose(reason: string): void {

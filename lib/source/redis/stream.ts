@@ -1,5 +1,5 @@
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { blocksOf, loosened } from './block.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
@@ -39,8 +39,7 @@ export class StreamFeed {
   }
 
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
-    const following = new Following(this.#settings, listener)
-    return await following.open(from, signal)
+    return await new Following(this.#settings, listener, from).open(signal)
   }
 
   compare(a: string, b: string): number {
@@ -70,48 +69,55 @@ export class StreamFeed {
 class Following {
   readonly #settings: StreamSettings
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #from: string | undefined
+  readonly #loop: RetryLoop
   /** The id of the last entry that the listener was told of; an entry that was there when it was told. */
   #position = ''
+  /** The end of the stream at the opening. */
+  #head = ''
   #connection: Connection | undefined
-  #running: Promise<void> = Promise.resolve()
   /** What keys held when they were read, and as of which entry. */
   readonly #read = new Map<string, { at: string; raw: RawDocument }>()
 
-  constructor(settings: StreamSettings, listener: ChangeListener) {
+  constructor(settings: StreamSettings, listener: ChangeListener, from: string | undefined) {
     this.#settings = settings
     this.#listener = listener
+    this.#from = from
+    this.#loop = new RetryLoop({
+      attempt: () => this.#attempt(),
+      isHopeless,
+      failed: (error) => void listener.error(error),
+    })
   }
 
-  /** @param signal ends the tries */
-  async open(from: string | undefined, signal: AbortSignal | undefined): Promise<Subscription> {
-    signal?.addEventListener('abort', () => void this.#close())
-    for (;;) {
-      try {
-        signal?.throwIfAborted()
-        const head = await this.#start(from)
-        const position = this.#position
-        this.#running = this.#run()
-        return { position, head, close: () => this.#close() }
-      } catch (error) {
-        this.#connection?.destroy()
-        signal?.throwIfAborted()
-        if (isHopeless(error)) throw error
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
+  /** @param signal ends the attempts */
+  async open(signal: AbortSignal | undefined): Promise<Subscription> {
+    const giveUp = () => void this.#close(signal?.reason)
+    signal?.addEventListener('abort', giveUp)
+    if (signal?.aborted) giveUp()
+    await this.#loop.opened
+    return { position: this.#position, head: this.#head, close: () => this.#close() }
+  }
+
+  async #attempt(): Promise<void> {
+    try {
+      this.#connection = await Connection.open(this.#settings.client, this.#loop.signal)
+      if (!this.#loop.isOpen) await this.#start()
+      await this.#follow()
+    } finally {
+      this.#connection?.destroy()
+      this.#connection = undefined
     }
   }
 
-  /** Connects and finds the place to start at; the end of the stream. */
-  async #start(from: string | undefined): Promise<string> {
-    this.#connection = await Connection.open(this.#settings.client, this.#closing.signal)
+  /** Finds the start position and the end of the stream. */
+  async #start(): Promise<void> {
+    const from = this.#from
     const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
-    const head = await this.#head()
-    this.#position = kept ? from : head
+    this.#head = await this.#askHead()
+    this.#position = kept ? from : this.#head
     await this.#warnOfEvictions()
-    return head
+    this.#loop.accept()
   }
 
   /** Reports a server that may remove documents without an entry. */
@@ -125,38 +131,21 @@ class Following {
     this.#listener.error(new ParticleError('MISCONFIGURED', sentence))
   }
 
-  async #close(): Promise<void> {
-    this.#closing.abort()
+  async #close(reason?: unknown): Promise<void> {
+    const closed = this.#loop.close(reason)
     this.#connection?.destroy()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing
-    while (!signal.aborted) {
-      try {
-        if (!this.#connection) this.#connection = await Connection.open(this.#settings.client, signal)
-        await this.#follow()
-      } catch (error) {
-        this.#connection?.destroy()
-        this.#connection = undefined
-        if (signal.aborted) return
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
-    }
+    await closed
   }
 
   async #follow(): Promise<void> {
-    const { signal } = this.#closing
-    while (!signal.aborted) {
+    while (!this.#loop.isClosed) {
       const found = await this.#fetch(this.#position, BATCH + 1)
-      this.#backoff.succeeded()
+      this.#loop.succeeded()
       const [, entries] = found
       if (!isWhole(found, this.#position)) await this.#lose()
       else if (entries.length > 1) await this.#tell(entries.slice(1))
       // The entry that ends the wait is fetched with what tells whether all before it was there.
-      if (entries.length <= BATCH && !signal.aborted) {
+      if (entries.length <= BATCH && !this.#loop.isClosed) {
         const wait = ['XREAD', 'COUNT', '1', 'BLOCK', String(BLOCK_MS)]
         await this.#connection?.send([...wait, 'STREAMS', this.#settings.key, this.#position])
       }
@@ -181,7 +170,7 @@ class Following {
       // Something is missing, as the next look finds too.
       if (!next) return
     }
-    if (this.#closing.signal.aborted) return
+    if (this.#loop.isClosed) return
     const changes = this.#completed(translations, mappings, earlier)
     this.#position = position
     for (const [key, { at }] of this.#read) if (compareStreamIds(at, position) <= 0) this.#read.delete(key)
@@ -247,8 +236,8 @@ class Following {
   }
 
   async #lose(): Promise<void> {
-    const position = await this.#head()
-    if (this.#closing.signal.aborted) return
+    const position = await this.#askHead()
+    if (this.#loop.isClosed) return
     this.#position = position
     this.#read.clear()
     this.#listener.lost(
@@ -263,7 +252,7 @@ class Following {
     return (await this.#ask(FETCH, [key, expiries], args)) as Fetched
   }
 
-  async #head(): Promise<string> {
+  async #askHead(): Promise<string> {
     const { key, expiries, maxLength } = this.#settings
     return String(await this.#ask(HEAD, [key, expiries], [String(maxLength)]))
   }
