@@ -4,7 +4,7 @@ import { IndexedList } from './list.ts'
 
 /** An {@link IndexedList} that knows all operations in full. */
 export class DocumentList extends IndexedList {
-  /** @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}. */
+  /** @param documents the initial list, which is not copied but becomes {@link IndexedList.list} */
   constructor(documents: Document[] = []) {
     super(documents, applyOwning)
   }

@@ -4,7 +4,7 @@ import { idKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
 import { refuse } from './value.ts'
 
-/** What an operation makes of a document, on a copy. */
+/** Applies an operation to a copy of a document. */
 type Applied = (
   document: Document | undefined,
   op: Operation,
@@ -13,48 +13,47 @@ type Applied = (
 
 const plainly: Applied = (document, op, owned) => changed(document, op, undefined, owned)
 
-/** With more gaps than this, documents are numbered anew. */
+/** Limits the gaps before all documents get new numbers. */
 const MAX_GAPS = 2000
 
 /**
- * Documents in a list, found by their ids: an update or an insert costs the same whatever their number. A
- * removal moves what is behind it.
+ * Keeps documents in a list with an index by id: an update or an insert costs the same in a list of any
+ * length. A removal moves all later documents.
  *
- * A document that was once seen is never changed: an operation puts a new one in its place, which shares what
- * did not change. Neither are the operations' data changed. The list itself is changed in place, and keeps
- * its order.
+ * A document in the list is never changed: an operation replaces the document by a new object, which shares
+ * all unchanged parts. The data of operations is not changed either. The list itself is changed in place, and
+ * keeps its order.
  */
 export class IndexedList {
-  /** The documents in order. Read it; change it only by {@link IndexedList.apply}. */
+  /** The documents in order. Read this list; change it only by {@link IndexedList.apply}. */
   readonly list: Document[]
-  /** A number for each id: the document's position, were none before it removed. */
+  /** A number for each id: the document's position, if no earlier document had been removed. */
   #numbers = new Map<string, number>()
   /**
-   * The numbers of removed documents, sorted: so many as there are before a number, its document has moved
-   * up.
+   * The numbers of removed documents, sorted. A document's position is its number minus the smaller numbers
+   * here.
    */
   #gaps: number[] = []
   /**
-   * The list's length when it was last indexed or changed here: another one tells that someone else changed
-   * it.
+   * The list's length after the last indexing or change here. A different length shows a change by other
+   * code.
    */
   #length = -1
   /** The numbers of documents that leave the list at the end of an `apply`. */
   #removed: number[] = []
 
   /**
-   * The documents by id while operations with a place are applied: such an operation moves all behind it, so
-   * that numbers
-   * would have to be given anew after each.
+   * The documents by id during operations with a position. Such an operation moves all later documents, so
+   * that their numbers would change after each operation.
    */
   #moving: Map<string, Document> | undefined
 
   readonly #applied: Applied
 
   /**
-   * @param documents The list to begin with. It is not copied: it becomes {@link IndexedList.list}.
-   * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is
-   *   no condition of a `pull`.
+   * @param documents the initial list, which is not copied but becomes {@link IndexedList.list}
+   * @param applied applies an operation to a copy of a document. Default: a client's way, without conditions
+   *   of a `pull`
    */
   constructor(documents: Document[], applied: Applied = plainly) {
     this.list = documents
@@ -66,18 +65,18 @@ export class IndexedList {
     return this.list.length
   }
 
-  /** The document of that id, if it is there. */
+  /** Returns the document with that id, if the list has it. */
   get(id: Id): Document | undefined {
     const position = this.#find(idKey(id))
     return position === undefined ? undefined : this.list[position]
   }
 
   /**
-   * Applies operations in order. Those on documents that are not there do nothing, save for `set` of `.`,
-   * which inserts at the end (and gives the document the operation's id, if it has none).
+   * Applies operations in order. Operations on missing documents do nothing, except `set` of `.`, which
+   * inserts at the end (and gives a document without an id the operation's id).
    *
-   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those
-   *   before it stay applied; that one and those after it change nothing.
+   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first invalid operation. The
+   *   operations before it stay applied; the invalid operation and all later ones change nothing.
    */
   apply(ops: readonly DocumentOperation[]): void {
     const owned: Owned | undefined = ops.length > 1 ? new Set() : undefined
@@ -166,7 +165,8 @@ export class IndexedList {
   }
 
   /**
-   * Closes the gaps of all removed documents in one pass, since each gap by itself would move the whole tail.
+   * Closes the gaps of all removed documents in one pass, because one pass per gap would move the whole tail
+   * each time.
    */
   #compact(): void {
     const { list } = this

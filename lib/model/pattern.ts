@@ -1,20 +1,19 @@
 import { ParticleError } from '../errors.ts'
 import { describeGiven } from './given.ts'
 
-/** Characters of a pattern: a longer one costs more to compile than a query is worth. */
+/** Limits the characters of a pattern, because compiling is expensive. */
 export const MAX_PATTERN = 1_000
 
-/** The flags that `$options` takes: MongoDB's, but for `x`, which JavaScript's patterns don't have. */
+/** The flags of `$options`: MongoDB's, except `x`, which JavaScript does not have. */
 const OPTIONS = /^[imsu]*$/
 
 /**
- * Writes a text as a pattern that matches this text alone: `{ name: { $regex: '^' +
- * escapePattern(identity.prefix) } }`.
- * Without it, what an identity holds would be a pattern: it could match what was not meant, and one such as
- * `(a+)+$` can
- * keep the process busy for minutes.
+ * Escapes a text as a pattern that matches only this text:
+ * `{ name: { $regex: '^' + escapePattern(identity.prefix) } }`. Without the escape, a value of the identity
+ * would be a pattern: it could match other texts, and a pattern such as `(a+)+$` can block the process for
+ * minutes.
  *
- * @throws ParticleError `INVALID_QUERY` for what is no text
+ * @throws ParticleError `INVALID_QUERY` for anything but a text
  */
 export function escapePattern(text: string): string {
   if (typeof text !== 'string')
@@ -26,7 +25,7 @@ export function escapePattern(text: string): string {
 }
 
 /**
- * Compiles `$regex` and `$options`. @throws TypeError for operands that are refused; SyntaxError for no
+ * Compiles `$regex` and `$options`. @throws TypeError for refused operands, SyntaxError for a malformed
  * pattern
  */
 export function patternOf(source: unknown, options: unknown): RegExp {

@@ -10,29 +10,29 @@ export { canonicalQuery, matcher, type Query } from './query.ts'
 export { referencesIn } from './reference.ts'
 
 /**
- * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the
+ * Describes the documents that an identity may see. A criteria is a query, or a function of the identity that
+ * returns a query (null for no documents). In a query, a string that starts with `@` is a value of the
  * identity (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain
- * `@`), or follows a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`),
- * or a function of the identity that returns a query, or null where nothing may be seen.
+ * `@`), or a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`).
  */
 export type Criteria<Identity = AnyIdentity> =
   | Query
   | ((identity: Identity) => Query | null | undefined | false)
 
 /**
- * Operators whose value can be taken from the identity. In all others it could become a pattern or a
- * condition.
+ * The operators whose value may come from the identity. In all other operators the value could become a
+ * pattern or a condition.
  */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
 
 /**
- * Checks a criteria when it is declared, so that a mistake in it stops the server from starting.
+ * Checks a declared criteria, so that a mistake stops the server from starting.
  *
- * @param where what it belongs to, for messages: say, `dataSources.users.criteria`
- * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be
- * none
- * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is
- * not a query that is supported
+ * @param where the criteria's option, for messages: say, `dataSources.users.criteria`
+ * @param relate reads a relation, as a text or as the result of `related()`. Left out when relations are not
+ *   allowed
+ * @throws ParticleError `INVALID_OPTION` for anything but an object or a function; `INVALID_QUERY` for an
+ *   unsupported query
  */
 export function parseCriteria(
   value: unknown,
@@ -68,8 +68,8 @@ export function relationsIn(criteria: unknown): Relation[] {
 }
 
 /**
- * The values of the identity that a relation starts from; undefined where there are none. Throws as {@link
- * resolveCriteria} does.
+ * Returns the identity's values at the start of a relation; `undefined` without such values. Throws as
+ * {@link resolveCriteria} does.
  */
 export function startOf(relation: Relation, identity: unknown): Json[] | undefined {
   const value = look(identity, relation.start)
@@ -77,7 +77,7 @@ export function startOf(relation: Relation, identity: unknown): Json[] | undefin
   return (Array.isArray(value) ? value : [value]).filter((element) => element !== null) as Json[]
 }
 
-/** The same with relations in the place of what stands for them; itself where there are none. */
+/** Replaces relations' texts by relations. Returns the value itself when it has none. */
 function withRelations(value: unknown, relate: (relation: string | Relation) => Relation): unknown {
   if (value instanceof Relation || (typeof value === 'string' && isRelationText(value))) return relate(value)
   if (!Array.isArray(value) && !isPlain(value)) return value
@@ -89,13 +89,13 @@ function withRelations(value: unknown, relate: (relation: string | Relation) => 
 }
 
 /**
- * The query of one identity; null if no document may be seen, which is so whenever something that the
- * criteria takes from the identity is missing there. What is taken is always a value, never an operator.
+ * Resolves a criteria to the query of one identity. Returns null (no documents) whenever the identity lacks a
+ * value that the criteria takes from it. A value of the identity is always a value, never an operator.
  *
- * @param related the values that a relation leads to; undefined where the identity lacks its start
- * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is
- *   taken from it; `INVALID_QUERY` if a function returned something else than a query; `CALLBACK_FAILED`,
- *   with the cause, if it threw
+ * @param related returns the values at the end of a relation; `undefined` if the identity lacks the start
+ * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp in place of a
+ *   value; `INVALID_QUERY` if a function returned anything but a query; `CALLBACK_FAILED`, with the cause, if
+ *   a function threw
  */
 export function resolveCriteria(
   criteria: Criteria,
@@ -130,14 +130,18 @@ export function resolveCriteria(
       `${returned} holds a relation: only a criteria that is a query can follow one`,
     )
   }
-  // `{ accountId: identity.accountId }` without one would match the documents that have none.
+  // Refuses `{ accountId: identity.accountId }` without an `accountId`, which would match the documents that
+  // have none.
   const path = undefinedIn(query)
   if (path === undefined) return query
   onUndefined?.(path.join('.'))
   return null
 }
 
-/** Refuses a query before anything walks it. A relation holds collections, which are no part of the query. */
+/**
+ * Refuses a query that is too large, before any walk. Skips the collections of relations, which are no part
+ * of the query.
+ */
 function refuseExcess(query: unknown, where: string): void {
   const excess = excessOf(query, ANSWER_BOUNDS, (value) => value instanceof Relation)
   if (excess) throw new ParticleError('INVALID_QUERY', `${where} ${excess}: a query must be smaller`)
@@ -153,9 +157,9 @@ function answerOf(criteria: Exclude<Criteria, Query>, identity: unknown, where: 
 }
 
 interface ResolveOptions {
-  /** What the criteria belongs to, for messages: say, `dataSources.users.criteria`. */
+  /** The criteria's option, for messages: say, `dataSources.users.criteria`. */
   where?: string
-  /** Told which part of a function's query is undefined, so that nothing matches. */
+  /** Receives the path of an undefined part of a function's query. Such a query matches nothing. */
   onUndefined?: (path: string) => void
 }
 
@@ -163,7 +167,7 @@ interface Context {
   where: string
   look: (path: string) => unknown
   related: (relation: Relation) => readonly Json[] | undefined
-  /** Below a `$not` or `$nor`, where to leave something out is to match more. */
+  /** Marks the inside of a `$not` or `$nor`, where a missing part would match more documents. */
   negated: boolean
 }
 
@@ -177,7 +181,7 @@ function resolveQuery(query: Query, context: Context): unknown {
   })
 }
 
-/** Resolves what stands for a field: a value, or an object of operators. */
+/** Resolves a field's part of the query: a value, or an object of operators. */
 function resolveField(value: unknown, context: Context): unknown {
   if (value instanceof Relation) return resolveOperators({ $in: value }, context)
   if (isPlain(value))
@@ -200,8 +204,8 @@ function resolveOperators(operators: Record<string, unknown>, context: Context):
 }
 
 /**
- * The list of an `$in` and its like: arrays of the identity are spliced into it, and what is missing is left
- * out where that matches less.
+ * Resolves the list of an `$in` and similar operators. Splices arrays of the identity into the list, and
+ * leaves out missing values if the query then matches less.
  */
 function resolveMembers(key: string, value: unknown, context: Context): unknown {
   const optional = key === '$in' && !context.negated && Array.isArray(value)
@@ -217,13 +221,13 @@ function resolveMembers(key: string, value: unknown, context: Context): unknown 
     if (resolved === NOTHING) {
       if (!optional) return NOTHING
     } else if (typeof member === 'string' && Array.isArray(resolved)) {
-      // A null in a list matches the documents that have no such field.
+      // Drops nulls: a null in a list matches the documents that have no such field.
       members.push(...resolved.filter((element) => element !== null))
     } else {
       members.push(resolved)
     }
   }
-  // A lone value that isn't a reference is left for the query's compiler to refuse.
+  // Leaves a single plain value to the query's compiler, which refuses it.
   const reference = value instanceof Relation || (typeof value === 'string' && isReference(value))
   return Array.isArray(value) || reference ? members : value
 }
@@ -283,7 +287,7 @@ function resolveList(from: readonly unknown[], each: (value: unknown) => unknown
   return list.includes(NOTHING) ? NOTHING : list
 }
 
-/** The path to the first part of a value that is undefined; undefined where there is none. */
+/** Returns the path to the first undefined part of a value; `undefined` if there is none. */
 function undefinedIn(value: unknown): string[] | undefined {
   if (value === undefined) return []
   if (!Array.isArray(value) && !isPlain(value)) return undefined

@@ -4,8 +4,8 @@ import { canonical, toJson } from '../model/json.ts'
 export type AnyIdentity = any
 
 /**
- * A text that is the same for equal identities, whatever the order of their fields, and differs for others.
- * An identity's JSON form counts.
+ * Returns a text for an identity's JSON form: equal identities have equal texts, whatever the order of their
+ * fields, and different identities have different texts.
  */
 export function identityKey(identity: unknown): string {
   return identity === undefined ? '' : canonical(toJson(identity))
