@@ -15,9 +15,9 @@ const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Checks whether a function can use its parameter of a number, counted from 1. The function uses it if its
- * text names the parameter again after the declaration, or says `arguments`. A function without a text (a
- * bound one, for example) uses as many parameters as its `length` says.
+ * Checks whether a function can use a parameter, counted from 1. A function uses a parameter if its text
+ * names the parameter again after the declaration, or says `arguments`. A function without a text (a bound
+ * function, for example) uses as many parameters as its `length` says.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
   const text = textOf(fn)
@@ -36,10 +36,7 @@ export function hasText(fn: (...args: never[]) => unknown): boolean {
   return textOf(fn) !== undefined
 }
 
-/**
- * Returns the fields that a function reads of its parameter of a number, counted from 1, according to its
- * text.
- */
+/** Returns the fields that a function reads of a parameter, counted from 1, according to its text. */
 export function readsOfParameter(
   fn: (...args: never[]) => unknown,
   number: number,

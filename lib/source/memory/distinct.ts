@@ -5,9 +5,8 @@ import { segmentsOf } from './update.ts'
 import { copy, isObject } from './value.ts'
 
 /**
- * Collects the different values at a path, in their order. Of an array, its elements count; a document
- * without the field
- * gives none.
+ * Collects the distinct values at a path, in their order. The elements of an array count as values. A
+ * document without the field adds no value.
  */
 export function distinct(field: string, documents: readonly Document[]): Json[] {
   const path = segmentsOf(field)

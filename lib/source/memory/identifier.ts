@@ -9,7 +9,7 @@ export function random(bytes: number): string {
 }
 
 /**
- * A new identifier in the shape of an ObjectId: 24 lower-case hex digits, of which the first eight are the
+ * Creates an identifier in the form of an ObjectId: 24 lower-case hex digits. The first eight digits are the
  * time in seconds, so that ids sort roughly by age, as MongoDB's do.
  */
 export function createId(now = Date.now()): string {

@@ -20,19 +20,19 @@ export interface Watcher {
   held: { time: ClusterTime | undefined; event: unknown }[]
 }
 
-/** Where a channel reports to. */
+/** Receives the reports of a channel. */
 export interface ChannelReports {
   error(error: unknown): void
   debug(message: string): void
 }
 
 /**
- * How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are
- * told at once.
+ * The time that a stream of the watch waits on the server. A long wait costs nothing here, because the server
+ * sends changes at once.
  */
 const MAX_AWAIT_MS = 1000
 
-/** One namespace's change stream and its listeners. */
+/** Shares one namespace's change stream among its listeners. */
 export class Channel {
   readonly #namespace: Namespace
   readonly #format: string
@@ -84,7 +84,7 @@ export class Channel {
 
   async #start(watcher: Watcher): Promise<void> {
     const client = await this.#connect()
-    // The time comes first, so that the least is missed between the call and the stream's start.
+    // Asks for the time first, so that the least is missed between the call and the stream's start.
     const now = await connected(client, () => serverTime(anyDatabase(client)))
     const { expanded, sharded } = await askServer(anyDatabase(client))
     watcher.stopped.signal.throwIfAborted()
@@ -119,7 +119,7 @@ export class Channel {
       const time = event.clusterTime && clusterTime(event.clusterTime)
       for (const formatted of await this.#formatted(event, client)) told.push({ time, event: formatted })
     }
-    // Only now: had one of them failed, all would come again.
+    // Reports only after all events are formatted: after a failure, all of them come again.
     for (const { time, event } of told) this.#tellAll(time, event)
   }
 

@@ -3,8 +3,8 @@ import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 /**
- * A client of the driver as far as its type must say so: that of `mongodb` 6 or 7, and of the driver within
- * mongoose. (Their classes have private fields, so that to TypeScript each is a type of its own.)
+ * Describes a client of the driver, of `mongodb` 6 or 7 or of the driver within mongoose. (Their classes have
+ * private fields, so that TypeScript takes each for a different type.)
  */
 export interface DriverClient {
   db(name?: string): object
@@ -49,8 +49,8 @@ const MISTAKEN: readonly Mistaken[] = [
 const INTERNAL: ReadonlySet<string> = new Set(['admin', 'config', 'local'])
 
 /**
- * Checks what `mongo()` was given.
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to give
+ * Checks the argument of `mongo()`.
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
  */
 export function checkDatabase(db: unknown): asserts db is Db {
   const { client, databaseName, collection } = (db ?? {}) as { [name: string]: unknown }

@@ -2,13 +2,13 @@ import type { Db, Document } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { ATLAS_ERROR, errorCode, isHopeless } from './server.ts'
 
-/** Before MongoDB 5.0, a capped collection lost its oldest documents without an entry of the oplog. */
+/** The first version that logs the oldest documents that a capped collection drops. */
 const MONGODB_5_WIRE_VERSION = 13
 
 /**
- * Checks that MongoDB reports the changes of a collection: it has none to report of views, of time-series and
- * of system collections, so that clients would keep what they once got. A collection that isn't there yet is
- * in order.
+ * Checks that MongoDB reports the changes of a collection. MongoDB reports none of views, time-series and
+ * system collections, so that clients would keep their first data. Accepts a collection that does not exist
+ * yet.
  *
  * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to show instead
  */
@@ -35,7 +35,7 @@ async function describe(db: Db, name: string): Promise<{ type?: string; options?
     const [found] = await db.listCollections({ name }, { nameOnly: false }).toArray()
     return found
   } catch (error) {
-    // Not for us to know.
+    // Skips the check if the user may not list collections.
     if (isHopeless(error) || errorCode(error) === ATLAS_ERROR) return undefined
     throw error
   }

@@ -6,9 +6,9 @@ import type { Change, DocumentChange } from '../source.ts'
 export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Document[]>
 
 /**
- * Completes changes that no operation could express: each becomes a `replace` with the document as it is now.
- * That may be later than the change; what came between follows in the stream and leads to the same document
- * again. One whose document is gone is left out: its deletion follows.
+ * Completes changes that no operation could express: each becomes a `replace` with the current document. The
+ * document may be later than the change; the changes between follow in the stream and lead to the same
+ * document again. Drops a change whose document is gone, because its deletion follows.
  */
 export async function completeChanges(
   changes: readonly Change[],

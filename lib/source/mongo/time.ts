@@ -1,6 +1,6 @@
 import type { Timestamp } from 'mongodb'
 
-/** A MongoDB cluster time: seconds since 1970 and an increment within that second. */
+/** Represents a MongoDB cluster time: seconds since 1970 and an increment within that second. */
 export interface ClusterTime {
   readonly t: number
   readonly i: number
@@ -21,7 +21,7 @@ export function laterTime(a: ClusterTime, b: ClusterTime): ClusterTime {
   return compareTimes(a, b) < 0 ? b : a
 }
 
-/** The cluster time right before another one. */
+/** Returns the cluster time right before another one. */
 export function tickBefore({ t, i }: ClusterTime): ClusterTime {
   return i > 0 ? { t, i: i - 1 } : { t: t - 1, i: 0xffff_ffff }
 }

@@ -19,7 +19,7 @@ const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2`
 
-/** The relations that hold the rows, and the parts that the columns' types are made of. */
+/** Finds the relations that hold the rows, and the parts of the columns' types. */
 const STORAGE = `WITH RECURSIVE relations AS (
     SELECT $1::pg_catalog.oid AS oid, NULL::pg_catalog.oid AS parent
     UNION SELECT relid, parentrelid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)
@@ -45,7 +45,7 @@ const STORAGE = `WITH RECURSIVE relations AS (
 
 const VIEW_MEND = 'name the tables that it reads from, and say by criteria and manifest what is shown of them'
 
-/** What a relation is that has no changes to tell of, and what helps. */
+/** Explains why a kind of relation has no changes to report, and names the remedy. */
 const KINDS: Readonly<Record<string, string>> = {
   v: `is no table, but a view, of whose changes PostgreSQL does not tell: ${VIEW_MEND}`,
   m: `is no table, but a materialized view, of whose changes PostgreSQL does not tell: ${VIEW_MEND}`,
@@ -53,10 +53,10 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Asks the database for a table; `undefined` where there is none.
+ * Loads a table from the catalog; `undefined` for a missing table.
  *
- * @throws ParticleError `INVALID_OPTION` where its rows can't be documents, or where not all that changes
- *   them is told: of a view, without a primary key, under row-level security, and so on.
+ * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or changes would be missed: a view, no
+ *   primary key, row-level security, and so on
  */
 export async function loadTable(
   client: PoolClient,
@@ -105,11 +105,11 @@ export async function loadTable(
 }
 
 /**
- * Describes where a table's rows are and what their values are made of, as a text that is another one when
- * rows or values may have changed without a change of a row: after TRUNCATE, ATTACH and DETACH of a
- * partition, after the table was written anew, and after a type was altered.
+ * Describes the storage of a table's rows and the composition of their values. The text differs after rows or
+ * values may have changed without a change of a row: after TRUNCATE, ATTACH and DETACH of a partition, after
+ * a rewrite of the table, and after an alteration of a type.
  *
- * @throws ParticleError `INVALID_OPTION` where a partition has no changes to tell of
+ * @throws ParticleError `INVALID_OPTION` if a partition has no changes to report
  */
 export async function describeStorage(client: PoolClient, table: Table): Promise<string> {
   const { rows } = await queryTexts(client, STORAGE, [table.oid])
@@ -121,7 +121,7 @@ export async function describeStorage(client: PoolClient, table: Table): Promise
   return JSON.stringify([relations, labels, attributes])
 }
 
-/** Refuses what is no table, and a table that has no log. */
+/** Refuses a relation that is no table, and a table without a log. */
 function refuseKind(table: TableName, kind: string, persistence: string): void {
   if (kind !== 'r' && kind !== 'p') throw unusable(table, KINDS[kind] ?? 'is no table')
   if (persistence === 'u')
@@ -133,7 +133,7 @@ function refuseKind(table: TableName, kind: string, persistence: string): void {
     throw unusable(table, 'is temporary, and only the session that made it sees its rows: make a plain table')
 }
 
-/** Refuses a table whose rows have no one document, or no `_id`. */
+/** Refuses a table whose rows are no single document, or have no `_id`. */
 function refuseColumns(table: Table, types: TypeCatalog): void {
   const { key, columns } = table
   const { document } = table.options

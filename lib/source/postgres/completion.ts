@@ -3,11 +3,11 @@ import { idKey } from '../../model/id.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { completed } from './change.ts'
 
-/** Reads documents of one collection by their ids, as they are now. */
+/** Reads the current documents of one collection by their ids. */
 export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Document[]>
 
 /**
- * Looks up the documents that changes lack. One whose document is gone by now is left out: its deletion
+ * Looks up the documents that changes lack. Drops a change whose document is gone, because its deletion
  * follows.
  */
 export async function completeChanges(

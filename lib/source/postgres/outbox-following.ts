@@ -10,24 +10,24 @@ import { settings } from './session.ts'
 import type { Column } from './table.ts'
 import { parseRow } from './value.ts'
 
-/** What an {@link OutboxFollowing} follows. */
+/** Options of an {@link OutboxFollowing}. */
 export interface OutboxFollowingOptions extends Context {
   /** The outbox's schema. */
   schema: string
   epoch: string
-  /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
+  /** Returns the server's present epoch and the end of its outbox. A failover starts a new epoch. */
   present(): Promise<{ epoch: string; next: bigint }>
-  /** The tables that are followed, by the names of their collections, as they were at first; it grows. */
+  /** The followed tables by their collections' names, in their first state. The map grows. */
   tables: ReadonlyMap<string, FollowedTable>
-  /** A client for a connection of one's own. */
+  /** Creates a client for a separate connection. */
   connect(): Client
-  /** Where to begin: a place in the outbox's history. */
+  /** The place to start at in the outbox's history. */
   from: Place
 }
 
 /**
- * A row of the outbox, with its commit's; all but the first three are null where the commit has no changes
- * any more.
+ * Describes a row of the outbox with its commit. All fields except the first three are null for a commit
+ * whose changes are gone.
  */
 interface OutboxRow {
   number: string
@@ -40,15 +40,12 @@ interface OutboxRow {
   new: string | null
 }
 
-/** So many commits are read at once. */
+/** Limits the commits of one read. */
 const BATCH = 200
 
-/**
- * One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed
- * since.
- */
+/** Follows the outbox for one listener. Holds a connection that LISTENs, and reads the new commits. */
 export class OutboxFollowing {
-  /** How far the listener has been told. */
+  /** The last position that was reported to the listener. */
   position: string
   readonly #options: OutboxFollowingOptions
   readonly #listener: ChangeListener
@@ -123,7 +120,7 @@ export class OutboxFollowing {
       while (!this.#closed) {
         this.#news = false
         while (!this.#closed && (await this.#read(client))) {
-          // There may be more.
+          // Reads until nothing is left.
         }
         if (this.#news || this.#closed) continue
         await Promise.race([this.#sleep(checkInterval), broken])
@@ -134,9 +131,7 @@ export class OutboxFollowing {
     }
   }
 
-  /**
-   * Notifications tell at once that there is something to read; should one be missed, the next look finds it.
-   */
+  /** Waits for a notification or the next check. The check finds the commits of a missed notification. */
   async #sleep(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds)
@@ -148,7 +143,7 @@ export class OutboxFollowing {
     })
   }
 
-  /** Reads the next commits and tells of them; false when there are none. */
+  /** Reads and reports the next commits. Returns false if there are none. */
   async #read(client: Client): Promise<boolean> {
     const { schema, types } = this.#options
     const { rows } = await client.query<OutboxRow>(
@@ -235,17 +230,17 @@ export class OutboxFollowing {
   }
 }
 
-/** What a row of the outbox says of the table's columns. */
+/** Describes the table's columns in a row of the outbox. */
 interface Layout {
   columns: Column[]
   shape: string
-  /** Whether each cell is of a generated column. */
+  /** Marks the cells of generated columns. */
   generated: boolean[]
 }
 
 const NO_COLUMNS: Layout = { columns: [], shape: '', generated: [] }
 
-/** Reads layouts, of which there are few for many rows. */
+/** Parses layouts, and keeps them: many rows share a few layouts. */
 class Layouts {
   readonly #known = new Map<string, Layout>()
 

@@ -9,7 +9,7 @@ import { queryTexts, readingTransaction } from './session.ts'
 import { TableWatch } from './table-watch.ts'
 import { describeTriggers } from './triggers.ts'
 
-/** What there is to know of an outbox. */
+/** Describes the state of an outbox. */
 interface OutboxFacts {
   epoch: string
   /** The lowest number that nothing was trimmed of. */
@@ -18,7 +18,7 @@ interface OutboxFacts {
   next: bigint
 }
 
-/** Learns of changes by triggers that write to an outbox: see `installTriggers`. */
+/** Follows changes by triggers that write to an outbox: see `installTriggers`. */
 export class Outbox implements Changes {
   readonly #context: Context
   readonly #schema: string
@@ -102,7 +102,10 @@ export class Outbox implements Changes {
     await this.#watch.prepare(collection)
   }
 
-  /** A reading's snapshot holds a prefix of the commits, since their numbers' order is theirs. */
+  /**
+   * Returns the same position for begin and end: a read's snapshot contains a prefix of the commits, because
+   * the order of their numbers is the order of the commits.
+   */
   async examine(client: PoolClient): Promise<Reading> {
     const { epoch, next } = await this.#factsOf(client)
     const position = formatPosition(epoch, next)
@@ -140,7 +143,7 @@ export class Outbox implements Changes {
     }
   }
 
-  /** From time to time: trims the outbox, and sees what happened to tables, of which no row tells. */
+  /** Trims the outbox, and checks the tables for changes that no row reports. Runs from time to time. */
   async #check(): Promise<void> {
     await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
     await this.#watch.check()

@@ -9,9 +9,9 @@ const FORBIDDEN = '42501'
 const PAUSE_MS = 50
 
 /**
- * Makes sure that there is a publication of this name; one that is there is taken as it is.
+ * Creates a missing publication of this name, and keeps an existing one.
  *
- * @throws ParticleError `INVALID_OPTION` where that one does not tell of all that is written.
+ * @throws ParticleError `INVALID_OPTION` if the existing publication does not publish all writes
  */
 export async function ensurePublication(pool: Pool, publication: string): Promise<void> {
   const { rows } = await pool.query<{ whole: boolean }>(
@@ -29,10 +29,11 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
 }
 
 /**
- * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended
- * who were writing to it before, since of their writes nothing is told.
+ * Adds a table to the publication. Waits for the end of all transactions that were writing to the table
+ * before, because their writes are not published.
  *
- * @throws ParticleError `INVALID_OPTION` where the role may not, or the publication leaves something out
+ * @throws ParticleError `INVALID_OPTION` if the role lacks the privilege, or the publication leaves something
+ *   out
  */
 export async function publishTable(pool: Pool, publication: string, table: Table): Promise<void> {
   const client = await pool.connect()
@@ -68,10 +69,10 @@ async function define(client: Pool | PoolClient, statement: string): Promise<voi
 }
 
 /**
- * Describes how the publication tells of a table, as a text that is another one after the table was taken
- * out and added again; undefined where it does not tell of it.
+ * Describes the publication of a table. The text differs after the table was removed and added again;
+ * `undefined` for an unpublished table.
  *
- * @throws ParticleError `INVALID_OPTION` where not all that is written is told
+ * @throws ParticleError `INVALID_OPTION` if some writes are not published
  */
 export async function describePublishing(
   client: PoolClient,
@@ -84,7 +85,7 @@ export async function describePublishing(
       `The table ${table.collection} has REPLICA IDENTITY NOTHING, by which nobody learns what became of a row: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
     )
   }
-  // PostgreSQL 15 and later can leave out some; before, there are no such columns of the view.
+  // Reads the view's rows as JSON, because only PostgreSQL 15 and later have the two columns.
   const { rows } = await queryTexts(
     client,
     `SELECT pg_catalog.to_jsonb(p) ->> 'rowfilter', pg_catalog.to_jsonb(p) ->> 'attnames',
@@ -105,10 +106,7 @@ export async function describePublishing(
   return membership ?? 'all'
 }
 
-/**
- * Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have
- * ended.
- */
+/** Waits for the end of all transactions with a write lock on the table, or on a partition of it. */
 async function othersWritersEnd(client: PoolClient, table: Table): Promise<void> {
   const writers = async (): Promise<Set<string>> => {
     const { rows } = await queryTexts(

@@ -7,18 +7,19 @@ import type { Table } from './table.ts'
 
 /** Options of {@link installTriggers}. */
 export interface TriggerOptions {
-  /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
+  /** The outbox's schema, of lower-case letters, digits and `_`. Default: `particle_outbox`. */
   schema?: string
   /**
-   * How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before.
+   * The number of row changes that the outbox keeps. Default: 100,000, or the value of an earlier
+   * installation.
    */
   rows?: number
   /**
-   * How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when
-   * it was installed before.
+   * The time that the outbox keeps changes, in milliseconds. Default: 600,000 (ten minutes), or the value of
+   * an earlier installation.
    */
   history?: number
-  /** The roles that Particle connects as, where they are others than the one that installs. */
+  /** The roles that Particle connects as, if they differ from the installing role. */
   grantTo?: readonly string[]
 }
 
@@ -35,14 +36,14 @@ export function checkName(name: unknown, option: string): string {
 }
 
 /**
- * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own,
- * and triggers on the tables that write to it. Run it as a role that owns the tables; run it again for
- * further tables.
+ * Installs an outbox in a schema of its own, and triggers on the tables that write to the outbox, so that
+ * Particle can follow the tables without logical replication. Call this function as a role that owns the
+ * tables, and again for further tables.
  *
- * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its
- * number when it commits, under a lock that is held until it has: the numbers' order is that of the commits.
- * (So transactions that write to these tables commit one after the other, as all do that NOTIFY.) Two-phase
- * commits of such transactions are not possible.
+ * The outbox keeps each change of a row as PostgreSQL's text of the row before and after. A transaction gets
+ * its number at its commit, under a lock that is held until the commit is done: the order of numbers is the
+ * order of commits. (So transactions that write to these tables commit one after the other, as all
+ * transactions with NOTIFY do.) Two-phase commits of such transactions are not possible.
  */
 export async function installTriggers(
   pool: Pool,
@@ -77,7 +78,7 @@ export async function installTriggers(
   }
 }
 
-/** Takes away the outbox and all triggers that write to it. */
+/** Removes the outbox and all triggers that write to it. */
 export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
@@ -88,7 +89,7 @@ export async function removeTriggers(
   await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
 }
 
-/** The tables whose changes an outbox has, by their names; undefined where there is no outbox. */
+/** Lists the tables with changes in an outbox, by name; `undefined` without an outbox. */
 export async function installedTables(pool: Pool, schema: string): Promise<string[] | undefined> {
   const { rows } = await pool.query<{ schema: string; name: string | null }>(
     `SELECT n.nspname AS schema, c.relname AS name
@@ -107,10 +108,10 @@ export async function installedTables(pool: Pool, schema: string): Promise<strin
 }
 
 /**
- * Describes the triggers of a table and of its partitions, as a text that is another one after they were
- * made anew, or switched off and on.
+ * Describes the triggers of a table and of its partitions. The text differs after the triggers were created
+ * again, or switched off and on.
  *
- * @throws ParticleError `INVALID_OPTION` where they are missing, or don't fire for every write
+ * @throws ParticleError `INVALID_OPTION` if triggers are missing, or don't fire for every write
  */
 export async function describeTriggers(client: PoolClient, table: Table): Promise<string> {
   const { rows } = await queryTexts(
@@ -140,7 +141,7 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
   return rows.map(([, , , , version]) => version).join()
 }
 
-/** It is dropped with all that is in it: that must be the outbox alone. */
+/** Checks that the schema contains nothing but the outbox, because it is dropped as a whole. */
 async function checkSchema(pool: Pool, schema: string): Promise<void> {
   const { rows } = await pool.query<{ name: string }>(
     `SELECT relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -167,7 +168,7 @@ function triggerSql(schema: string, table: TableName): string {
     ALTER TABLE ${quoteTable(table)} ENABLE ALWAYS TRIGGER ${TRIGGER}_truncate`
 }
 
-/** A part of a table's name as `formatTableName` has it. */
+/** Writes a part of a table's name in SQL as `formatTableName` does. */
 function nameSql(part: string): string {
   return `CASE WHEN ${part} ~ '["\\.]' THEN '"' || replace(${part}, '"', '""') || '"' ELSE ${part} END`
 }
@@ -180,8 +181,8 @@ function grantSql(schema: string, role: string): string {
 }
 
 /**
- * The outbox: `changes` has a row for each change of a row, `commits` one for each transaction, in the order
- * of their commits. `floor` is the lowest number of a commit that nothing was trimmed of.
+ * Writes the SQL of the outbox: `changes` has a row for each change of a row, `commits` one for each
+ * transaction, in the order of the commits. `floor` is the lowest number of a commit with all of its changes.
  */
 function outboxSql(schema: string): string {
   const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

@@ -14,30 +14,36 @@ import { WalStream } from './stream.ts'
 import { type Transaction, type Translation, translateTransaction } from './transaction.ts'
 import { WalQueue } from './wal-queue.ts'
 
-/** What a {@link WalFollowing} follows. */
+/** Options of a {@link WalFollowing}. */
 export interface WalFollowingOptions extends Context {
   epoch: string
-  /** The epoch of the server that there is now: a failover begins another one. */
+  /** Returns the server's present epoch. A failover starts a new epoch. */
   present(): Promise<{ epoch: string }>
   publication: string
-  /** The prefix of the messages in the WAL that tell of a table's new shape. */
+  /** The prefix of the WAL messages that announce a changed table. */
   prefix: string
   anchor: Anchor | undefined
   slotBytes: number
-  /** The tables that are followed, as they were at first; it grows. */
+  /** The followed tables, in their first state. The map grows. */
   tables: ReadonlyMap<string, FollowedTable>
-  /** Where to begin; undefined for now. */
+  /** The place to start at; `undefined` for now. */
   from: Place | undefined
   lookup: Lookup
   /** A table may have been altered. */
   altered(): void
 }
 
-/** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
+/**
+ * Follows the WAL for one listener: keeps a stream open, joins the messages of a transaction, and reports
+ * whole transactions.
+ *
+ *      WAL ──messages──▶ transaction ──commit──▶ queue ──types, looked-up documents──▶ listener
+ *                        stream fails: new slot, same place; without history: lost ──▶ listener
+ */
 export class WalFollowing {
-  /** Where the changes begin. */
+  /** The start of the changes. */
   startPosition = ''
-  /** How far the listener has been told. */
+  /** The last position that was reported to the listener. */
   position = ''
   readonly #options: WalFollowingOptions
   readonly #listener: ChangeListener
@@ -84,30 +90,32 @@ export class WalFollowing {
     return this.#loop.opened
   }
 
-  /** How far it has come: all commits that begin before this were told. */
+  /** The progress: all commits that begin before this LSN were reported. */
   get at(): bigint | undefined {
     return this.#at
   }
 
-  /** From now on a lost history is the listener's matter, no more that of the start position. */
+  /**
+   * Switches the report of a lost history: before this call it moves the start position, afterwards the
+   * listener gets it.
+   */
   announce(): void {
     this.#announced = true
   }
 
   /**
-   * The numbers of the transactions that were told, or are about to be, and that not every reading is known
-   * to see.
+   * The numbers of the transactions that were reported, or are about to be, and that some reads may not see.
    */
   get xids(): number[] {
     return [...this.#xids]
   }
 
-  /** Every later reading sees what this one does. */
+  /** Forgets the transactions that this read sees, because every later read sees them too. */
   forget(snapshot: Snapshot): void {
     this.#xids = this.#xids.filter((xid) => !snapshot.sees(xid))
   }
 
-  /** Gives up the slot where it keeps more of the WAL than it may. */
+  /** Gives up the slot if it keeps more WAL than allowed. */
   async check(): Promise<void> {
     const { pool, slotBytes } = this.#options
     const stream = this.#stream
@@ -142,7 +150,7 @@ export class WalFollowing {
 
   async #follow(): Promise<void> {
     const { config, publication, anchor, pool } = this.#options
-    // To make a slot may take long, which must not hold up a close.
+    // Waits for the slot or the close: a new slot may take long, which must not delay a close.
     await Promise.race([anchor?.ensure(), this.#end])
     if (this.#closed) return
     const { epoch } = await this.#options.present()
@@ -172,7 +180,7 @@ export class WalFollowing {
       await stream.run()
     } finally {
       this.#stream = undefined
-      // What came must be told before it can be said from where it goes on.
+      // Reports all received messages first: only then is the next start known.
       await this.#queue.drained()
     }
   }
@@ -233,7 +241,7 @@ export class WalFollowing {
     for (const table of reshaped) this.#reshaped.set(table.collection, table)
   }
 
-  /** Tells changes, and that all whose commits begin before this LSN were. */
+  /** Reports changes, and that all commits before this LSN were reported. */
   #tell(changes: readonly Change[], lsn: bigint): void {
     if (this.#closed) return
     // After a connection was lost, the last ones come again.

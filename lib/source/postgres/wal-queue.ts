@@ -4,18 +4,18 @@ import { completeChanges, type Lookup } from './completion.ts'
 import type { Context } from './follower.ts'
 import { oidsOf, type Transaction, type Translation } from './transaction.ts'
 
-/** What a {@link WalQueue} needs. */
+/** Options of a {@link WalQueue}. */
 export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
   lookup: Lookup
-  /** What a transaction means, all of whose types are known. */
+  /** Translates a transaction whose types are all known. */
   translate(transaction: Transaction): Translation
   /** A transaction's new shapes hold from here on. */
   reshape(translation: Translation): void
-  /** Tells changes, and that all whose commits begin before this LSN were. */
+  /** Reports changes, and that all commits before this LSN were reported. */
   tell(changes: readonly Change[], lsn: bigint): void
   /** Something could not be asked for now. */
   failed(error: unknown): void
-  /** What was told threw. */
+  /** Handles an exception of the listener. */
   broken(error: unknown): void
   /** Asks the server to wait, or to go on. */
   pause(): void
@@ -24,10 +24,10 @@ export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
 
 type Item = { transaction: Transaction } | { reached: bigint }
 
-/** So many bytes may wait to be handled before the server is asked to wait. */
+/** Limits the waiting bytes before the server is asked to wait. */
 const WAITING_BYTES = 8 * 1024 * 1024
 
-/** What came of the WAL and waits to be told, in order. */
+/** Queues the messages of the WAL, and reports them in order. */
 export class WalQueue {
   readonly #options: WalQueueOptions
   readonly #items: Item[] = []
@@ -39,13 +39,13 @@ export class WalQueue {
     this.#options = options
   }
 
-  /** A transaction, or that all whose commits begin before an LSN have come. */
+  /** Adds a transaction, or the progress that all commits before an LSN have arrived. */
   add(item: Item): void {
     this.#items.push(item)
     if ('transaction' in item) this.#bytes += item.transaction.bytes
     if (this.#bytes > WAITING_BYTES) this.#options.pause()
     if (this.#working) return
-    // What comes with the same packet is told in one call.
+    // Joins the messages of one packet in one report.
     this.#working = new Promise((resolve) => setImmediate(resolve))
       .then(() => this.#work())
       .catch((error) => {
@@ -56,7 +56,7 @@ export class WalQueue {
       })
   }
 
-  /** Resolves when all that came was told. */
+  /** Resolves when everything that arrived was reported. */
   async drained(): Promise<void> {
     await this.#working
   }
@@ -78,7 +78,7 @@ export class WalQueue {
     this.#options.resume()
   }
 
-  /** Tells all at the head of the queue of which nothing has to be asked. */
+  /** Reports all transactions at the head of the queue that need no query. */
   #tellNow(): void {
     const { types, translate, reshape, tell } = this.#options
     const changes: Change[] = []

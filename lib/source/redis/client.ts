@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
-/** A client of the package `redis` (`createClient()`), as far as Particle uses it. */
+/** Describes a client of the package `redis` (`createClient()`), as far as Particle uses it. */
 export interface RedisClient {
   readonly isOpen: boolean
   readonly options?: RedisClientSettings | undefined
@@ -17,20 +17,18 @@ export interface RedisClient {
   on(event: string, listener: (...args: any[]) => void): unknown
 }
 
-/** What Particle reads of a client's options. */
+/** Describes the options of a client, as far as Particle reads them. */
 export interface RedisClientSettings {
   socket?: object
   database?: number
   keyPrefix?: string | Buffer
 }
 
-/**
- * How long a connection may be silent before it is taken for dead; Particle's own are never silent that long.
- */
+/** The silence after which a connection counts as dead. Particle's own connections ping more often. */
 const SILENCE_MS = 20_000
 const PING_MS = 5000
 
-/** Replies as they are, whatever type mapping the application's client has. */
+/** Returns plain replies, whatever type mapping the application's client has. */
 const PLAIN = { typeMapping: {} }
 
 const MISTAKEN: readonly Mistaken[] = [
@@ -53,7 +51,7 @@ const MISTAKEN: readonly Mistaken[] = [
   ],
 ]
 
-/** Checks what `redis()` was given. Throws `INVALID_OPTION`. */
+/** Checks the argument of `redis()`. Throws `INVALID_OPTION`. */
 export function checkClient(client: unknown): asserts client is RedisClient {
   const given = client as Partial<RedisClient> | undefined | null
   const single = ['duplicate', 'sendCommand', 'pSubscribe'] as const
@@ -76,7 +74,7 @@ export async function send(client: RedisClient, args: readonly string[]): Promis
   return await client.sendCommand(args, PLAIN)
 }
 
-/** Throws `SOURCE_FAILED` where the application's client is closed, or was never opened. */
+/** Throws `SOURCE_FAILED` for an application's client that is closed, or was never opened. */
 function checkOpen(client: RedisClient): void {
   if (client.isOpen) return
   throw new ParticleError(
@@ -86,7 +84,7 @@ function checkOpen(client: RedisClient): void {
 }
 
 /**
- * A connection of Particle's own, beside the application's. It does not come back by itself: who follows must
+ * Represents a separate connection beside the application's. Does not reconnect by itself: the follower must
  * know of every gap.
  */
 export class Connection {
@@ -133,7 +131,7 @@ export class Connection {
     return await this.client.sendCommand(args, PLAIN)
   }
 
-  /** Ends it at once; what waits for a reply is rejected. */
+  /** Ends the connection at once. Pending requests are rejected. */
   destroy(): void {
     if (this.client.isOpen) this.client.destroy()
   }
@@ -142,7 +140,7 @@ export class Connection {
 /** The server would give the same answer again. */
 const HOPELESS = /^(?:NOPERM|WRONGPASS|NOAUTH|WRONGTYPE|ERR unknown command|ERR AUTH)/
 
-/** Whether trying again can't help. */
+/** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {
   return error instanceof ParticleError || (error instanceof Error && HOPELESS.test(error.message))
 }

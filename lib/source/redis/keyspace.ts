@@ -6,18 +6,21 @@ import { deleted, replaced } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
 import { type KeyspaceSettings, Upstream } from './upstream.ts'
 
-/** What waits to be worked off: a key to be read, or somebody who waits for all before it. */
+/** Waits in the queue: a key to read, or a callback for the point after all earlier keys. */
 type Item = string | (() => void)
 
 const BATCH = 250
-/** How often keys are read again because others changed before they were read. */
+/** Limits the repeated reads of keys when others change meanwhile. */
 const MAX_ROUNDS = 5
 const SEQUENCE = /^(0|[1-9]\d{0,14})$/
 
 /**
- * The order of a source without a stream: a key that is notified of is read again, and told as it is by then.
- * One for all listeners of the process. Positions are an epoch of the process and a sequence; nobody can
- * resume past a gap in following.
+ * Keeps the order of a source without a stream: reads a notified key again, and reports its present document.
+ * One feed for all listeners of the process. Positions are an epoch of the process and a sequence; no client
+ * can resume across a gap.
+ *
+ *      notification ──▶ queue of keys ──read with a fence──▶ changes of one transaction ──▶ listeners
+ *      connection lost, flush, notifications off ──────────▶ new sequence, `lost` ────────▶ listeners
  */
 export class KeyspaceFeed {
   readonly #settings: KeyspaceSettings
@@ -39,7 +42,7 @@ export class KeyspaceFeed {
     this.#settings = settings
   }
 
-  /** A position is honoured only where nothing was missed since: while somebody else follows. */
+  /** Opens a subscription. A position is valid only if another subscription was open since. */
   async open(listener: ChangeListener, _from?: string, signal?: AbortSignal): Promise<Subscription> {
     // The same listener may follow twice.
     const follower: ChangeListener = {
@@ -80,7 +83,8 @@ export class KeyspaceFeed {
   }
 
   /**
-   * The position before a reading; what changes the collection from here on is told, where somebody follows.
+   * Returns the position before a read. Changes of the collection are reported from here on, if a listener is
+   * open.
    */
   async before(mapping: Mapping): Promise<string> {
     await this.#loop?.opened.catch(() => {})
@@ -88,15 +92,15 @@ export class KeyspaceFeed {
     return this.#position
   }
 
-  /** The position after a reading: what was read is told up to there. */
+  /** Returns the position after a read: all changes in the read documents are reported up to it. */
   async after(): Promise<string> {
     const upstream = this.#upstream
     if (upstream) {
       const fence = String(++this.#fence)
       await new Promise<void>((resolve) => {
         this.#fences.set(fence, resolve)
-        // Where PUBLISH isn't allowed, what was read may be told once more: documents are told whole, so that
-        // this does no harm.
+        // Goes on without PUBLISH if it is refused: a repeated report does no harm, because documents are
+        // reported whole.
         upstream.sendFence(fence).catch(() => resolve())
       })
       this.#fences.delete(fence)
@@ -153,7 +157,7 @@ export class KeyspaceFeed {
     this.#upstream = upstream
   }
 
-  /** From here on nothing is known of what changes. */
+  /** Drops all state after the loss of the notifications. */
   #forget(): void {
     this.#sequence++
     this.#upstream = undefined
@@ -186,7 +190,7 @@ export class KeyspaceFeed {
     if (typeof item === 'string') this.#queued.add(item)
     if (this.#draining) return
     this.#draining = true
-    // What comes in one turn is read at once.
+    // Reads the keys of one turn at once.
     setImmediate(() => void this.#drain())
   }
 
@@ -202,8 +206,8 @@ export class KeyspaceFeed {
   }
 
   /**
-   * Reads the next keys and tells what they hold: together with all others that changed before they were
-   * read, beside which nobody had them otherwise.
+   * Reads the next keys and reports their documents. Includes other keys that change before the read, because
+   * the read state never existed without their changes.
    */
   async #work(upstream: Upstream): Promise<void> {
     const keys = new Set(this.#take(BATCH))
@@ -218,7 +222,7 @@ export class KeyspaceFeed {
         for (const key of this.#take(room)) keys.add(key)
       }
     } catch (error) {
-      // These keys are lost: all is made anew, and that is told.
+      // Reconnects, which is reported as a loss: these keys are lost.
       if (!upstream.isOver) upstream.fail(error)
       if (upstream === this.#upstream) this.#forget()
     }
@@ -233,7 +237,7 @@ export class KeyspaceFeed {
     return keys
   }
 
-  /** What keys hold, and which keys were notified of until then and not read before. */
+  /** Reads keys. Returns their contents, and the queued keys that were notified before the read. */
   async #read(
     upstream: Upstream,
     keys: readonly string[],

@@ -4,18 +4,17 @@ import { pause } from '../backoff.ts'
 import type { Connection } from './client.ts'
 
 /**
- * The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them
- * all. `K`: by key. Lists, sets and sorted sets belong to it, since what stores one (`SORT ... STORE`) in
- * place of a document
- * notifies of nothing else.
+ * The event classes of all changes: generic, strings, hashes, expired, evicted (`A` includes them), by key
+ * (`K`). Includes lists, sets and sorted sets: a command that stores one in place of a document (`SORT ...
+ * STORE`) sends no other notification.
  */
 const NEEDED = 'Kg$lshzxe'
 const SETTING = 'notify-keyspace-events'
 const PROBE_MS = 2000
 
 /**
- * Sees to it that the server notifies of changes of keys: it is told to, unless it does already. Where it
- * lets nobody look at its settings, a key of no meaning is changed to see what comes.
+ * Enables notifications of changed keys, unless they are on already. If the server hides its settings,
+ * changes a probe key and waits for its notifications.
  *
  * @throws ParticleError `SOURCE_FAILED`, with a sentence that says what to set
  */
@@ -40,7 +39,10 @@ export async function enableNotifications(
   }
 }
 
-/** Whether the server still notifies of changes of keys: somebody may have switched that off. */
+/**
+ * Checks that the server still sends notifications of changed keys: an administrator may have turned them
+ * off.
+ */
 export async function notifies(
   commands: Connection,
   subscriber: Connection,

@@ -1,8 +1,8 @@
 import { type Script, script } from './script.ts'
 
-// All of these judge documents by a plan (see plan.ts): a document is left out only where it can't match for
-// certain. `work` counts about microseconds, so that no call holds Redis up for long: the time can't be asked
-// for, it stands still while a script runs.
+// Tests documents by a plan (see plan.ts): leaves out a document only if it certainly can't match. `work`
+// counts microseconds approximately, so that no call blocks Redis for long: the clock stands still while a
+// script runs.
 const JUDGE_FUNCTIONS = `
 local NULL, decode, find, byte = cjson.null, cjson.decode, string.find, string.byte
 -- To decode takes about 15 ms for a megabyte; what is longer than this is not judged.
@@ -184,9 +184,9 @@ end
 `
 
 /**
- * ARGV: a cursor, the pattern of the keys, their prefix, a plan or ''. Scans on until about 2 ms are over.
- * The next cursor, how many keys there were, and a flat list of keys and of what {@link READ} gives for them,
- * of those that may match; 1 where there was no time to look at it.
+ * Scans for about 2 ms. Returns the next cursor, the number of scanned keys, and a flat list of the keys that
+ * may match with their replies of {@link READ}; 1 for a key that there was no time for. ARGV: a cursor, the
+ * pattern of the keys, their prefix, a plan or ''.
  */
 export const SCAN_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local cursor, count, found = ARGV[1], 0, {}
@@ -207,8 +207,8 @@ until cursor == '0' or work > BUDGET
 return { cursor, count, found }`)
 
 /**
- * KEYS: keys. ARGV: their prefix, a plan or ''. For each what {@link SCAN_SELECTED} gives for it, or null;
- * not 1 for the first.
+ * Returns for each key the reply of {@link SCAN_SELECTED}, or null; never 1 for the first. KEYS: keys. ARGV:
+ * their prefix, a plan or ''.
  */
 export const READ_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local found = {}

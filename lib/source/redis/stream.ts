@@ -11,7 +11,7 @@ import { FETCH, HEAD, PAST, READ_AT, runScript } from './script.ts'
 /** The stream that a source follows. */
 export interface StreamSettings {
   client: RedisClient
-  /** The stream's key, and that of its sorted set of expiries. */
+  /** The keys of the stream and of its sorted set of expiries. */
   key: string
   expiries: string
   maxLength: number
@@ -21,16 +21,17 @@ export interface StreamSettings {
 
 /** How many entries are asked for at once. */
 const BATCH = 200
-/** How often keys are read again because more that must be read came meanwhile. */
+/** Limits the repeated reads of keys when more must be read meanwhile. */
 const MAX_ROUNDS = 5
 /**
- * How long the server waits for an entry before it says that there is none; so often expiries are looked for.
+ * The time that the server waits for an entry before an empty answer; also the interval of the search for
+ * expired documents.
  */
 const BLOCK_MS = 1000
 
 type Fetched = [deleted: string, entries: Entry[]]
 
-/** The order of a source that has a stream: positions are the ids of its entries. */
+/** Keeps the order of a source with a stream: positions are the ids of its entries. */
 export class StreamFeed {
   readonly #settings: StreamSettings
 
@@ -50,7 +51,7 @@ export class StreamFeed {
     return await this.#ask(PAST, [String(Math.max(0, Math.ceil(milliseconds)))])
   }
 
-  /** The position now: before a reading, and after it. */
+  /** Returns the present position, before and after a read. */
   async before(): Promise<string> {
     return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
@@ -65,18 +66,18 @@ export class StreamFeed {
   }
 }
 
-/** One listener's run along the stream, on a connection of its own. */
+/** Follows the stream for one listener, on a separate connection. */
 class Following {
   readonly #settings: StreamSettings
   readonly #listener: ChangeListener
   readonly #from: string | undefined
   readonly #loop: RetryLoop
-  /** The id of the last entry that the listener was told of; an entry that was there when it was told. */
+  /** The id of the last entry that was reported to the listener, and that existed at that time. */
   #position = ''
   /** The end of the stream at the opening. */
   #head = ''
   #connection: Connection | undefined
-  /** What keys held when they were read, and as of which entry. */
+  /** The contents of keys, with the newest entry at the time of the read. */
   readonly #read = new Map<string, { at: string; raw: RawDocument }>()
 
   constructor(settings: StreamSettings, listener: ChangeListener, from: string | undefined) {
@@ -123,7 +124,7 @@ class Following {
   /** Reports a server that may remove documents without an entry. */
   async #warnOfEvictions(): Promise<void> {
     const connection = this.#connection
-    // A user who may not ask is not warned.
+    // Skips the warning for a user who may not ask.
     const info = String(await connection?.send(['INFO', 'memory']).catch(() => ''))
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction'
     if (policy === 'noeviction' || !/^maxmemory:[1-9]/m.test(info)) return
@@ -144,7 +145,7 @@ class Following {
       const [, entries] = found
       if (!isWhole(found, this.#position)) await this.#lose()
       else if (entries.length > 1) await this.#tell(entries.slice(1))
-      // The entry that ends the wait is fetched with what tells whether all before it was there.
+      // Waits for an entry without taking it: the next fetch also proves that no earlier entry is missing.
       if (entries.length <= BATCH && !this.#loop.isClosed) {
         const wait = ['XREAD', 'COUNT', '1', 'BLOCK', String(BLOCK_MS)]
         await this.#connection?.send([...wait, 'STREAMS', this.#settings.key, this.#position])
@@ -179,9 +180,9 @@ class Following {
   }
 
   /**
-   * Reads the keys of which entries only say that they changed, and that were not read since. As of which
-   * entry they were read: with all that came up to that they must be told, since nobody had them beside what
-   * was before it. Undefined where there is nothing to read.
+   * Reads the keys of entries that only name a changed key, unless the keys were read after the entry.
+   * Returns the newest entry at the time of the read, up to which all changes must be reported together,
+   * because the read state never existed without them; `undefined` without keys to read.
    */
   async #readKeys(translations: readonly Translation[]): Promise<string | undefined> {
     const isUnread = ({ key, change }: Translation) =>
@@ -195,7 +196,7 @@ class Following {
     return at
   }
 
-  /** The entries after a position up to another one; undefined where some are missing. */
+  /** Returns the entries after a position up to another one; `undefined` if some are missing. */
   async #fetchUpTo(end: string, position: string): Promise<Entry[] | undefined> {
     const entries: Entry[] = []
     for (let last = position; compareStreamIds(last, end) < 0; ) {
@@ -209,8 +210,7 @@ class Following {
   }
 
   /**
-   * What keys were read for is told as it was read, and what overtook the reading, or was overtaken by it, at
-   * once with that.
+   * Completes changes with the read documents. Joins the changes between an entry and its read in one block.
    */
   #completed(
     translations: readonly Translation[],
@@ -263,8 +263,8 @@ class Following {
 }
 
 /**
- * Whether what was fetched from a position on is all that there was: its own entry is still there, so that
- * none after it was trimmed, the stream isn't another one, and no restart took it back.
+ * Checks that a fetch from a position is complete: the position's own entry still exists, so that no later
+ * entry was trimmed, the stream is the same, and no restart took entries back.
  */
 function isWhole([deleted, entries]: Fetched, position: string): boolean {
   return entries[0]?.[0] === position && !(compareStreamIds(deleted, position) > 0)
