@@ -1,6 +1,6 @@
 import type { Json } from './document.ts'
 
-/** How deep, wide and large a value may be. */
+/** Limits the depth, the width and the size of a value. */
 export interface Bounds {
   /** Levels of objects and arrays within each other. */
   depth: number

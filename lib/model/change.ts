@@ -46,7 +46,7 @@ export function changed(
   const context = { conditions, owned: path[0] === '_id' ? undefined : owned }
   const result = op.operation === 'rename' ? rename(root, op, path, context) : change(root, op, path, context)
   if (result === UNCHANGED) return document
-  // A change within an object gives an object.
+  // Keeps the type: a change within an object returns an object.
   const after = result as Document
   const { _id } = document
   if (_id !== undefined && idKey(after._id ?? null) !== idKey(_id)) refuse(op, 'to leave the _id as it is')

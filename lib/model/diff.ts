@@ -98,7 +98,7 @@ function kind(value: Json): string {
   return Array.isArray(value) ? 'array' : isObject(value) ? 'object' : 'scalar'
 }
 
-/** Equal whatever the order of fields. */
+/** Compares two values, ignoring the order of fields. */
 function same(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true
   if (Array.isArray(a)) {

@@ -1,4 +1,4 @@
-/** Any value that JSON can hold. */
+/** Represents any value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 /**

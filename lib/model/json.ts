@@ -1,6 +1,6 @@
 import type { Document, Json } from './document.ts'
 
-/** A JSON object. */
+/** Represents a JSON object. */
 export type JsonObject = { [key: string]: Json }
 
 /** Checks for an object of JSON: neither null, nor an array, nor a scalar. */

@@ -60,7 +60,7 @@ export class IndexedList {
     this.#applied = applied
   }
 
-  /** How many documents there are. */
+  /** The number of documents. */
   get size(): number {
     return this.list.length
   }

@@ -202,7 +202,7 @@ function reaches(value: Json | undefined, path: readonly string[], at: number, l
   for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
   const position = /^\d+$/.test(name) ? Number(name) : Number.NaN
   if (!(position < value.length)) return false
-  // At a position at the path's end an array counts as a whole only.
+  // Treats an array at a position at the path's end as a whole only.
   const element = value[position]
   if (at + 1 === path.length) return leaf.test(element)
   return typeof element === 'object' && element !== null && reaches(element, path, at + 1, leaf)
@@ -247,7 +247,7 @@ function remainderTest(operand: readonly unknown[]): Test {
   )
   if (!divisor || Number.isNaN(remainder) || operand.length !== 2)
     throw new TypeError('$mod takes a divisor and a remainder')
-  // Two equals, unlike Object.is, take the remainder -0 for 0.
+  // Uses two equals signs: unlike Object.is, they treat the remainder -0 as 0.
   return (value) => typeof value === 'number' && Math.trunc(value) % divisor === remainder
 }
 

@@ -19,7 +19,7 @@ export function escapePattern(text: string): string {
   if (typeof text !== 'string')
     throw new ParticleError('INVALID_QUERY', `escapePattern takes a text: ${describeGiven(text)}`)
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, (character) =>
-    // A plain "\-" is refused by patterns with the flag u.
+    // Escapes "-" by its code, because a plain "\-" is refused in patterns with the flag u.
     character === '-' ? '\\x2d' : `\\${character}`,
   )
 }

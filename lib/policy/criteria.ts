@@ -60,7 +60,7 @@ export function parseCriteria(
   return criteria
 }
 
-/** The relations in a criteria that was parsed. */
+/** Lists the relations in a parsed criteria. */
 export function relationsIn(criteria: unknown): Relation[] {
   if (criteria instanceof Relation) return [criteria]
   if (Array.isArray(criteria)) return criteria.flatMap(relationsIn)

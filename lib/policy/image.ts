@@ -113,7 +113,7 @@ function imageAt(manifest: Manifest, document: Document, id: Id, trail: Trail): 
   const found = lookAt(manifest, document, trail)
   const image = found.node === undefined ? undefined : filterValue(found.node, found.value)
   if (image !== undefined) return { operation: 'set', id, path: trail.join('.'), data: image }
-  // A removal doesn't create the parent that is left empty.
+  // Skips the parent that a removal leaves empty: the removal does not create it.
   const parent = trail.slice(0, -1)
   const around = parent.length > 0 ? lookAt(manifest, document, parent) : undefined
   if (around && isEmptyImage(around.node, around.value)) {

@@ -31,7 +31,7 @@ export class Order {
     this.fields = new Set(this.#paths.map(([first = '']) => first).filter((first) => first !== '_id'))
   }
 
-  /** The same text for equal orders. */
+  /** The order as a text, which is equal for equal orders. */
   get text(): string {
     return JSON.stringify(this.keys)
   }
@@ -107,7 +107,7 @@ function collect(
   else for (const element of value) collectWithin(element, path, at, values)
 }
 
-/** An array within an array is not looked into by a name. */
+/** Collects the values of an array's element. An array within an array is null: no name leads into it. */
 function collectWithin(
   element: Json,
   path: readonly string[],

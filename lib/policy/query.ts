@@ -4,7 +4,7 @@ import { toJson } from '../model/json.ts'
 import { LOGIC, OPERATORS, queryTest } from '../model/matching.ts'
 import { nearest } from '../model/nearest.ts'
 
-/** A Mongo-style query; `{}` matches every document. */
+/** Describes a Mongo-style query. `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /** Operators that hold queries. */
@@ -126,7 +126,7 @@ function scalarInJson(value: unknown): unknown {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
 }
 
-/** The fields at the top of a document that a query looks at. */
+/** Returns the top-level fields that a query depends on. */
 export function fieldsOf(query: Query): Set<string> {
   const fields = new Set<string>()
   for (const [key, value] of Object.entries(query)) {

@@ -29,13 +29,13 @@ export interface Step {
  */
 export type CacheConfig = Record<string, Record<string, string>>
 
-/** A field of a collection. */
+/** Names a field of a collection. */
 interface Place {
   collection: string
   field: string
 }
 
-/** The links of a `cacheConfig`, by the collection that holds them. */
+/** Holds the links of a `cacheConfig`, by the collection that contains them. */
 export type Links = ReadonlyMap<string, ReadonlyMap<string, Place>>
 
 /**

@@ -15,7 +15,7 @@ export class Backoff {
     this.#pause = FIRST_PAUSE_MS
   }
 
-  /** Waits. */
+  /** Pauses before the next attempt. */
   async wait(): Promise<void> {
     const milliseconds = this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)

@@ -27,7 +27,7 @@ export function leastOperations(operation: Operation, before: Document, document
   return parts.map((part) => ({ ...part, keys: keysOf(document, part.path) }))
 }
 
-/** The segments of a path, with the positions of arrays as numbers. */
+/** Splits a path into segments, with the positions of arrays as numbers. */
 function keysOf(document: Document, path: string): (string | number)[] {
   let value: Json | Document | undefined = document
   return path.split('.').map((name) => {

@@ -49,7 +49,7 @@ export class CallbackAdapter implements Adapter {
   #readings = new Set<Seen[]>()
   #lastOwn: OwnPosition | undefined
 
-  /** `startTimeout` limits the time until `delta` follows changes, in milliseconds. */
+  /** @param startTimeout limits the time until `delta` follows changes, in milliseconds */
   constructor(
     root: string,
     source: CallbackSource,

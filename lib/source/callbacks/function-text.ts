@@ -15,8 +15,8 @@ const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Checks whether a function can use a parameter, counted from 1. A function uses a parameter if its text
- * names the parameter again after the declaration, or says `arguments`. A function without a text (a bound
+ * Checks that a function can use a parameter, counted from 1. A function uses a parameter if its text names
+ * the parameter again after the declaration, or says `arguments`. A function without a text (a bound
  * function, for example) uses as many parameters as its `length` says.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
@@ -31,7 +31,7 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Checks whether a function has a readable text. A bound function and a Proxy have none. */
+/** Checks that a function has a readable text. A bound function and a Proxy have none. */
 export function hasText(fn: (...args: never[]) => unknown): boolean {
   return textOf(fn) !== undefined
 }
@@ -58,9 +58,7 @@ export function readsOfParameter(
   })
 }
 
-/**
- * Checks whether a function can only return `undefined`: its body is a block without `return` and `throw`.
- */
+/** Checks that a function can only return `undefined`: its body is a block without `return` and `throw`. */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
   return (

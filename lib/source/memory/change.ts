@@ -14,7 +14,7 @@ const PADDING_LIMIT = 1_500_000
 
 type Keys = readonly (string | number)[]
 
-/** A document that is being updated. */
+/** Represents a document during an update. */
 interface Draft {
   document: Document
   /** The objects of the document that are copies already. */

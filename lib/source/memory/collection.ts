@@ -174,7 +174,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return bulkWrite(this, operations, options)
   }
 
-  /** The first document that matches, or `null`. */
+  /** Returns the first matching document, or `null`. */
   async findOne(
     query: Query = {},
     options: Pick<FindOptions, 'projection' | 'sort' | 'skip'> = {},
@@ -198,7 +198,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return (await this.find(query, options).toArray()).length
   }
 
-  /** How many documents there are. */
+  /** Counts all documents. */
   async estimatedDocumentCount(): Promise<number> {
     return this.#store.size
   }

@@ -20,7 +20,7 @@ export interface FindOptions {
   projection?: Record<string, unknown>
 }
 
-/** An order of documents. */
+/** Describes an order of documents. */
 export type Sort =
   | string
   | Record<string, SortDirection>

@@ -20,7 +20,7 @@ class Bucket {
     this.places.add(place)
   }
 
-  /** In the order of insertion. */
+  /** Sorts the places in the order of insertion. */
   get inOrder(): Set<Place> {
     if (!this.#sorted) {
       this.places = new Set(inOrder(this.places))

@@ -6,7 +6,7 @@ export class History {
   readonly #changes: Change[] = []
   #last = 0
 
-  /** `limit`: how many changes are kept. */
+  /** @param limit the number of kept changes */
   constructor(limit: number) {
     this.#limit = limit
   }
@@ -19,7 +19,7 @@ export class History {
   add(change: Change): void {
     this.#last++
     this.#changes.push(change)
-    // Cutting only at twice the limit makes the cost of a change constant.
+    // Cuts only at twice the limit, so that the average cost of a change is constant.
     if (this.#changes.length > this.#limit * 2) {
       this.#changes.splice(0, this.#changes.length - this.#limit)
     }

@@ -3,7 +3,7 @@ const COUNTER_LIMIT = 0x1000000
 const process = random(5)
 let counter = Number.parseInt(random(3), 16)
 
-/** `bytes` random bytes as lower-case hex. */
+/** Returns random bytes as lower-case hex. */
 export function random(bytes: number): string {
   return hex(crypto.getRandomValues(new Uint8Array(bytes)))
 }

@@ -79,7 +79,7 @@ export class Indexes {
     return best.use.index.find(best.values)
   }
 
-  /** The index that leaves most documents out. */
+  /** Chooses the index that leaves out the most documents. */
   #best(wanted: ReadonlyMap<string, readonly Scalar[]>, most: number): Answer | undefined {
     let best: Answer | undefined
     let least = most

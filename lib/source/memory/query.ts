@@ -4,7 +4,7 @@ import { matcher } from '../../policy/criteria.ts'
 import { checkQuery, isPlain } from '../../policy/query.ts'
 import type { Query } from '../source.ts'
 
-/** A test of documents. */
+/** Tests a document. */
 export type Match = (document: Document) => boolean
 
 /**

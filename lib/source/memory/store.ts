@@ -20,7 +20,7 @@ export class Store {
     return this.#places.size
   }
 
-  /** The document with this id. */
+  /** Returns the document with this id. */
   get(id: Id): Document | undefined {
     return this.#places.get(idKey(id))?.document
   }

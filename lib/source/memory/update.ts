@@ -75,7 +75,7 @@ export function checkReplacement(replacement: unknown): void {
   if (operator) throw invalid(`A replacement can't hold operators, but it holds ${operator}. Use updateOne.`)
 }
 
-/** The error of an update that can't be done. */
+/** Creates the error of an update that can't be done. */
 export function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_OPERATION', message)
 }

@@ -189,7 +189,7 @@ export class MongoAdapter implements Adapter {
     const onId = (id: unknown) => void this.#ids.note(collection, id)
     const request = { ...wanted, client: this.#client, db: this.db, after, onId }
     const time = await readDocuments(request, each).catch(explain)
-    // A warning is not worth a failed reading.
+    // Ignores a failed search, which is no reason to fail the read.
     void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from
     if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))

@@ -8,7 +8,7 @@ import { bsonToJson, documentToJson } from './bson.ts'
 import { clusterTime } from './time.ts'
 import { tokenTime } from './token.ts'
 
-/** How to read events. */
+/** Options of {@link translate}. */
 export interface TranslateOptions {
   /** The collections that `dropDatabase` clears. */
   collections?: readonly string[]

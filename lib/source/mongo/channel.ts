@@ -9,7 +9,7 @@ import { anyDatabase, askServer, type Beginning, isHopeless, serverTime } from '
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 
-/** A listener of a {@link Channel}. */
+/** Represents a listener of a {@link Channel}. */
 export interface Watcher {
   readonly listener: (event: unknown) => unknown
   /** Stops the attempts to open the stream. */

@@ -15,7 +15,7 @@ export interface DriverClient {
   close(): Promise<void>
 }
 
-/** A database of the driver: see {@link DriverClient}. */
+/** Describes a database of the driver: see {@link DriverClient}. */
 export interface DriverDatabase {
   readonly databaseName: string
   readonly client: DriverClient

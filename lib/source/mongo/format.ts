@@ -39,7 +39,7 @@ export interface PrettyEvent {
   to?: string
 }
 
-/** The event in the format `pretty`. */
+/** Converts an event to the format `pretty`. */
 export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
   const token: unknown = (event._id as { _data?: unknown } | undefined)?._data
   const result: PrettyEvent = {

@@ -71,7 +71,7 @@ export class IdKinds {
   }
 }
 
-/** The type of an id that is a text in JSON; undefined for all others. */
+/** Returns the type of an id that is a text in JSON; `undefined` for other ids. */
 function kindOf(id: unknown): string | undefined {
   if (typeof id === 'string') return 'String'
   if (typeof id !== 'object' && typeof id !== 'bigint') return undefined

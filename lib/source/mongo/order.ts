@@ -66,7 +66,7 @@ export function unlikeFilter(
   return { $or: clauses }
 }
 
-/** Which group the value at a path is of; -1 for none. */
+/** Returns the group of the value at a path; -1 for none. */
 function groupAt(document: BsonDocument, names: readonly string[]): number {
   let value: unknown = document
   for (const name of names)

@@ -13,7 +13,7 @@ export interface Place {
 
 const POSITION = /^(\d{1,10})\.(\d{1,10})\.(\d{1,10})$/
 
-/** The text of a place: `<seconds>.<increment>.<ordinal>`. */
+/** Formats a position: `<seconds>.<increment>.<ordinal>`. */
 export function formatPosition(time: ClusterTime, ordinal: number): string {
   return `${time.t}.${time.i}.${ordinal}`
 }

@@ -98,7 +98,7 @@ function anyOf(field: string, values: readonly unknown[], classes: BsonClasses):
   return either(...(isEmpty ? [] : equal), ...nulls, ...others, ...patterns)
 }
 
-/** A condition on texts that holds for all types that are texts in JSON. */
+/** Applies a condition on texts to all types that are texts in JSON. */
 function texts(field: string, condition: unknown, ...others: Clause[]): Clause {
   const types = others.length > 0 ? TEXTUAL : ['date', ...TEXTUAL]
   return { $or: [condition, ...others, { $type: types }].map((one) => ({ [field]: one })) }
@@ -129,7 +129,7 @@ function operator(field: string, name: string, operand: unknown, classes: BsonCl
     case '$lte':
       return ordered(field, name, operand, classes)
     case '$exists':
-      // A field that is undefined is none in JSON.
+      // Adds BSON's undefined: such a field does not exist in JSON.
       return operand
         ? { [field]: { $exists: true } }
         : either({ [field]: { $exists: false } }, { [field]: { $type: 6 } })
@@ -188,7 +188,7 @@ function noneOf(query: Query, classes: BsonClasses): Clause {
   return either(...fields.map(([field, condition]) => notSo(field, condition, classes)))
 }
 
-/** The negation of a condition on a field. */
+/** Negates a condition on a field. */
 function notSo(field: string, condition: unknown, classes: BsonClasses): Clause {
   if (!isOperators(condition)) return noValue(field, [condition], classes)
   const [only, ...others] = Object.entries(condition)
@@ -250,7 +250,7 @@ function fieldsOf(filter: Clause): Clause {
   return fields
 }
 
-/** BSON's types of the values that are of these types in JSON. */
+/** Returns BSON's types for values that have these types in JSON. */
 function wideTypes(operand: unknown): unknown {
   const types: unknown[] = Array.isArray(operand) ? operand : [operand]
   const strings = types.includes('string') || types.includes(2) ? ['date', ...TEXTUAL] : []

@@ -135,7 +135,7 @@ async function readFirst(
   return one ? undefined : documents
 }
 
-/** The documents with these ids (in JSON form) as they are now. */
+/** Returns the current documents with these ids (in JSON form). */
 export async function lookupDocuments(collection: Collection, ids: readonly Id[]): Promise<Document[]> {
   if (ids.length === 0) return []
   const candidates = idCandidates(ids, await import('mongodb')) as never[]

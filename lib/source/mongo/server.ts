@@ -27,14 +27,14 @@ export async function askServer(db: Db): Promise<ServerFacts> {
   const sharded = hello.msg === 'isdbgrid'
   if (!sharded && typeof hello.setName !== 'string') throw standalone()
   return {
-    // `showExpandedEvents` is not of the stable API.
+    // Avoids `showExpandedEvents` for clients that require the stable API, which lacks the option.
     expanded: Number(hello.maxWireVersion) >= MONGODB_6_WIRE_VERSION && !db.client.serverApi?.strict,
     sharded,
     now: await serverTime(db),
   }
 }
 
-/** The server's time now. */
+/** Returns the server's present time. */
 export async function serverTime(db: Db): Promise<Timestamp> {
   const reply = await db.command({ ping: 1 })
   const time: Timestamp | undefined = reply.operationTime
@@ -115,7 +115,7 @@ export async function keepsImages(db: Db): Promise<boolean> {
   }
 }
 
-/** The database to ask when a whole deployment is meant. */
+/** Returns a database for commands about the whole deployment. */
 export function anyDatabase(client: MongoClient): Db {
   return client.db('admin')
 }

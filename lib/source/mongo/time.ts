@@ -6,17 +6,17 @@ export interface ClusterTime {
   readonly i: number
 }
 
-/** The cluster time that a BSON Timestamp holds. */
+/** Converts a BSON Timestamp to a cluster time. */
 export function clusterTime(timestamp: Timestamp): ClusterTime {
   return { t: timestamp.getHighBitsUnsigned(), i: timestamp.getLowBitsUnsigned() }
 }
 
-/** Negative, zero or positive by the order of two cluster times. */
+/** Compares two cluster times: negative, zero or positive. */
 export function compareTimes(a: ClusterTime, b: ClusterTime): number {
   return a.t - b.t || a.i - b.i
 }
 
-/** The later of two cluster times. */
+/** Returns the later of two cluster times. */
 export function laterTime(a: ClusterTime, b: ClusterTime): ClusterTime {
   return compareTimes(a, b) < 0 ? b : a
 }

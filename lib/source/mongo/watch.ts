@@ -11,7 +11,7 @@ import { parseNamespace } from './namespace.ts'
  */
 export type WatchFormat = 'normal' | 'pretty' | 'raw'
 
-/** The event of each format. */
+/** Lists the event type of each format. */
 export interface WatchEvents {
   normal: NormalEvent
   pretty: PrettyEvent

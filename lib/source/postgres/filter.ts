@@ -124,7 +124,7 @@ class Filter {
     }))
   }
 
-  /** The `_id` of a key of several columns is an object of them. */
+  /** Tests the `_id` of a key with several columns, which is an object of them. */
   #compoundId(id: Json): Condition {
     if (typeof id !== 'object' || id === null || Array.isArray(id)) return NONE
     const parts = this.#table.key.map((name) => this.#among(name, [id[name] ?? null]))
@@ -175,12 +175,12 @@ class Filter {
         const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
         return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
       }
-      // An integer that a number would round is a text.
+      // Includes the number for a text: an integer past the safe range is a text in JSON.
       if (typeof one === 'string' && /^-?[1-9]\d{15,}$/.test(one))
         return sql`${found} IN (${parameter(JSON.stringify(one))}::pg_catalog.jsonb, ${parameter(one)}::pg_catalog.jsonb)`
       if (typeof one === 'boolean' || storable(one) !== undefined)
         return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
-      // A number that overflows is null.
+      // Includes numbers that overflow, which are null in JSON.
       if (one === null) return sql`${found} IS NULL OR ${kind} IN ('null', 'number')`
       return typeof one === 'string' ? NONE : ANY
     })
@@ -192,7 +192,7 @@ class Filter {
     if (kind === 'json' || kind === 'jsonb' || kind === 'array') return ANY
     const isFloat = kind === 'real' || kind === 'float'
     const infinite = isFloat ? ` OR ${column} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])` : ''
-    // IS NULL holds for a row of NULLs, too.
+    // Avoids IS NULL, which also holds for a row of NULLs.
     return { text: `(${column} IS NOT DISTINCT FROM NULL${infinite})`, values: [], exact: true }
   }
 

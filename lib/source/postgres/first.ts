@@ -18,7 +18,7 @@ export async function findOrder(
   return (await ask(client, sql`SELECT 1 ${all} AND ${order.odd} LIMIT 1`)).length > 0 ? undefined : order
 }
 
-/** The first rows of an order. */
+/** Reads the first rows of an order. */
 export async function firstRows(
   client: PoolClient,
   columns: string,

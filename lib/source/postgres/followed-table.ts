@@ -44,7 +44,7 @@ export function withFacts(table: FollowedTable, told: Partial<TableFacts>): Foll
   return textOf(changed) === textOf(table) ? table : changed
 }
 
-/** The facts as a text. */
+/** Writes the facts as a text. */
 export function textOf({ oid, key, shape, storage, isRefused }: TableFacts): string {
   return JSON.stringify({ oid, key, shape, storage, isRefused })
 }

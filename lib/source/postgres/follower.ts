@@ -17,7 +17,7 @@ export interface Context {
   checkInterval: number
 }
 
-/** A way to learn of a database's changes. */
+/** Represents a way to follow a database's changes. */
 export interface Changes {
   /** Starts to report changes to a listener. */
   follow(listener: ChangeListener, from?: string): Promise<Subscription>

@@ -1,9 +1,9 @@
 import type { Json } from '../../model/document.ts'
 import type { Type } from './type.ts'
 
-/** How a column is compared with values in their JSON form. */
+/** Describes a comparison of a column with values in JSON form. */
 export interface Comparison {
-  /** The column's side of `=`, of an expression for the column. */
+  /** Writes the left side of `=` for a column. */
   left(column: string): string
   /** The type of the value's side. */
   cast: string
@@ -81,7 +81,7 @@ export function comparison(type: Type, value: Json): Comparison | undefined {
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
       : { ...written, exact: type.kind === 'date' }
   }
-  // An integer that a number would round has the JSON form of a text.
+  // Gives up for an integer past the safe range: it has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
 }

@@ -5,7 +5,7 @@ import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Kind, TypeCatalog } from './type.ts'
 
-/** How a query's rows come in the order of the documents' JSON forms. */
+/** Describes an order of rows that is the order of the documents' JSON forms. */
 export interface RowOrder {
   /** The expressions of ORDER BY. */
   by: Sql
@@ -40,7 +40,7 @@ interface Ordering {
 
 /** The kinds whose JSON forms are ASCII texts, which every encoding sorts in the order of Unicode. */
 const ASCII: ReadonlySet<Kind> = new Set(['numeric', 'bytes', 'date', 'timestamp', 'timestamptz', 'uuid'])
-/** Whose JSON forms are no texts. */
+/** The kinds whose JSON forms are no texts. */
 const PLAIN: ReadonlySet<Kind> = new Set(['boolean', 'integer', 'bigint', 'real', 'float'])
 const C = 'COLLATE pg_catalog."C"'
 const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'

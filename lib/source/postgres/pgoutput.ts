@@ -160,7 +160,7 @@ class Reader {
     return this.#bytes.toString('utf8', this.#at - length, this.#at)
   }
 
-  /** A text that a zero ends. */
+  /** Reads a text that ends with a zero byte. */
   name(): string {
     const end = this.#bytes.indexOf(0, this.#at)
     if (end < 0) throw new RangeError('A message of the server ends too early')

@@ -13,7 +13,7 @@ export interface Place {
 const POSITION = /^([0-9a-f]{12})\.([0-9a-f]{16})\.(0|[1-9]\d{0,14})$/
 const LSN = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i
 
-/** The text of a place: `<epoch>.<at as 16 hex digits>.<ordinal>`. */
+/** Formats a position: `<epoch>.<at as 16 hex digits>.<ordinal>`. */
 export function formatPosition(epoch: string, at: bigint, ordinal = 0): string {
   return `${epoch}.${at.toString(16).padStart(16, '0')}.${ordinal}`
 }
@@ -43,7 +43,7 @@ export function parseLsn(text: string): bigint {
   return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`)
 }
 
-/** PostgreSQL's text of an LSN. */
+/** Formats a number as PostgreSQL's text of an LSN. */
 export function formatLsn(lsn: bigint): string {
   return `${(lsn >> 32n).toString(16).toUpperCase()}/${(lsn & 0xffffffffn).toString(16).toUpperCase()}`
 }

@@ -31,7 +31,7 @@ const BATCH = 1000
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 200
 
-/** Which documents to read. */
+/** Describes the wanted documents. */
 export interface Wanted {
   query: Query
   /** Which of them are enough. */

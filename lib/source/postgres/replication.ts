@@ -206,7 +206,7 @@ export class Replication implements Changes {
   }
 }
 
-/** A short text that is the same for the same parts. */
+/** Returns a short text that is equal for equal parts. */
 export function epochOf(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)
 }

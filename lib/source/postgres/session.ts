@@ -27,7 +27,7 @@ export function settings(scope: 'SESSION' | 'LOCAL'): string {
     .join('; ')
 }
 
-/** The settings as clauses of CREATE FUNCTION, but for the search path. */
+/** Returns the settings as clauses of CREATE FUNCTION, without the search path. */
 export function settingClauses(): string {
   return Object.entries(SETTINGS)
     .filter(([name]) => name !== 'search_path')
@@ -100,7 +100,7 @@ export async function endSession(pool: Pool, pid: number): Promise<void> {
   }
 }
 
-/** The SQLSTATE of an error of the server. */
+/** Returns the SQLSTATE of a server error. */
 export function stateOf(error: unknown): string {
   const code: unknown = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : ''
   return typeof code === 'string' ? code : ''

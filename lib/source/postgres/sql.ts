@@ -15,7 +15,7 @@ export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sq
   }
 }
 
-/** A value that is bound. */
+/** Binds a value. */
 export function parameter(value: unknown): Sql {
   return { text: '\0', values: [value] }
 }

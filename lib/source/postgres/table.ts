@@ -4,7 +4,7 @@ import type { TableName } from './name.ts'
 import type { Type, TypeCatalog } from './type.ts'
 import { toValue } from './value.ts'
 
-/** How a table's rows become documents. */
+/** Describes the way from a table's rows to documents. */
 export interface TableOptions {
   /**
    * The column of type `jsonb` or `json` whose object is the document. All other columns are left out, except
@@ -67,7 +67,7 @@ export function toDocument(
   if (document !== undefined) {
     const index = columns.findIndex(({ name }) => name === document)
     const value = toValue({ kind: 'jsonb' }, cells[index] ?? null)
-    // The key comes first, as in a document of MongoDB.
+    // Puts the key first, as in a document of MongoDB.
     return Object.assign({ _id: id }, isObject(value) ? value : {}, { _id: id })
   }
   const result: Document = { _id: id }

@@ -25,7 +25,7 @@ export interface Translation {
   reshaped: FollowedTable[]
 }
 
-/** How to read a transaction. */
+/** Options of {@link translateTransaction}. */
 export interface TranslateOptions {
   epoch: string
   types: TypeCatalog
@@ -37,7 +37,7 @@ export interface TranslateOptions {
 
 const shapes = new WeakMap<Relation, string>()
 
-/** The stream describes a relation once for many rows. */
+/** Caches the shape, because the stream describes a relation once for many rows. */
 function shapeOfRelation(relation: Relation): string {
   const shape = shapes.get(relation) ?? shapeOf(relation.columns)
   shapes.set(relation, shape)
@@ -141,7 +141,7 @@ function identifiers(relation: Relation, cells: RowChange['old'] & object): RowC
   return cells.map((cell, index) => (relation.identifying[index] ? cell : undefined))
 }
 
-/** The types of the columns of a transaction's changes. */
+/** Yields the types of the columns of a transaction's changes. */
 export function* oidsOf(transaction: Transaction): Generator<number> {
   const known = new Set<unknown>()
   for (const message of transaction.messages) {

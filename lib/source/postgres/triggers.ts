@@ -189,7 +189,7 @@ function outboxSql(schema: string): string {
   const setting = `'particle.${schema}_xid'`
   const declarations = `me xid8 := pg_current_xact_id();
       is_first boolean := current_setting(${setting}, true) IS DISTINCT FROM me::text;`
-  // A savepoint that is rolled back takes the setting with the row.
+  // Sets the setting with the row: the rollback of a savepoint takes back both.
   const insertion = (values: string) => `
       IF is_first THEN PERFORM set_config(${setting}, me::text, true); END IF;
       INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new) VALUES (me, is_first, ${values})`

@@ -1,6 +1,6 @@
 import type { Queryable } from './session.ts'
 
-/** The groups of types that are read, written and compared alike. */
+/** Groups the types that are read, written and compared alike. */
 export type Kind =
   | 'array'
   | 'bigint'

@@ -103,7 +103,7 @@ function parseJson(text: string): Json {
 }
 
 function clean(value: Json): Json {
-  // Adding zero makes -0 a 0.
+  // Adds zero, because JSON turns -0 into 0.
   if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
   if (Array.isArray(value)) return value.map(clean)
   if (typeof value !== 'object' || value === null) return value

@@ -29,7 +29,7 @@ export interface WalFollowingOptions extends Context {
   /** The place to start at; `undefined` for now. */
   from: Place | undefined
   lookup: Lookup
-  /** A table may have been altered. */
+  /** Reports that a table may have been altered. */
   altered(): void
 }
 
@@ -154,7 +154,7 @@ export class WalFollowing {
     await Promise.race([anchor?.ensure(), this.#end])
     if (this.#closed) return
     const { epoch } = await this.#options.present()
-    // The LSNs of another timeline are other places.
+    // Drops the place: the LSNs of another timeline are other places.
     if (epoch !== this.#epoch) this.#at = undefined
     this.#epoch = epoch
     this.#transaction = undefined
@@ -244,7 +244,7 @@ export class WalFollowing {
   /** Reports changes, and that all commits before this LSN were reported. */
   #tell(changes: readonly Change[], lsn: bigint): void {
     if (this.#closed) return
-    // After a connection was lost, the last ones come again.
+    // Skips the changes that come again after a lost connection.
     const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
     const reached = formatPosition(this.#epoch, lsn)
     const last = fresh.at(-1)?.position ?? this.position

@@ -9,11 +9,11 @@ export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
   lookup: Lookup
   /** Translates a transaction whose types are all known. */
   translate(transaction: Transaction): Translation
-  /** A transaction's new shapes hold from here on. */
+  /** Applies a transaction's new shapes from here on. */
   reshape(translation: Translation): void
   /** Reports changes, and that all commits before this LSN were reported. */
   tell(changes: readonly Change[], lsn: bigint): void
-  /** Something could not be asked for now. */
+  /** Reports a failed query, which is tried again. */
   failed(error: unknown): void
   /** Handles an exception of the listener. */
   broken(error: unknown): void

@@ -3,7 +3,7 @@ import { walkable } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
 
-/** How a text of Redis stands for a JSON value. */
+/** Selects the conversion between a text of Redis and a JSON value. */
 export type RedisCodec = 'string' | 'number' | 'boolean' | 'json'
 
 export const CODECS: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'json'])

@@ -18,7 +18,7 @@ interface Item {
 export class First {
   readonly #order: Order
   readonly #limit: number
-  /** In order. */
+  /** The kept documents in order. */
   readonly #items: Item[] = []
   readonly #keys = new Set<string>()
 

@@ -44,7 +44,7 @@ export class KeyspaceFeed {
 
   /** Opens a subscription. A position is valid only if another subscription was open since. */
   async open(listener: ChangeListener, _from?: string, signal?: AbortSignal): Promise<Subscription> {
-    // The same listener may follow twice.
+    // Makes the listener unique, because the same listener may follow twice.
     const follower: ChangeListener = {
       changes: (changes, position) => listener.changes(changes, position),
       progress: (position) => listener.progress(position),

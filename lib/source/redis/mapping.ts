@@ -5,7 +5,7 @@ import { field, isObject } from '../../model/json.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './codec.ts'
 
-/** How the keys of a collection stand for documents. */
+/** Describes the mapping between a collection's keys and documents. */
 export interface CollectionOptions {
   /**
    * The prefix of the keys; the rest of a key is the document's `_id`. Default: the collection's name and a
@@ -79,7 +79,7 @@ export class Mapping {
     return Object.fromEntries(fields)
   }
 
-  /** The value of a hash's field. */
+  /** Decodes the value of a hash's field. */
   value(name: string, text: string): Json {
     return decode(this.codecOf(name), text)
   }

@@ -18,7 +18,7 @@ export interface RedisOptions {
   prefix?: string
 }
 
-/** The options, complete. */
+/** Holds the options with their defaults. */
 export interface Settings {
   /** The keys of the stream and of its sorted set of expiries. */
   stream: { key: string; expiries: string } | undefined

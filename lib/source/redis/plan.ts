@@ -22,8 +22,8 @@ interface Condition {
   /** The accepted values. Null also stands for a missing value. */
   values?: Json[]
   /**
-   * Compares to this value, and requires a result between the two numbers. Holds for values of one type only,
-   * unless `sorts` is set.
+   * The value to compare with. The result must lie between `low` and `high`. Only values of one type are
+   * compared, unless `sorts` is set.
    */
   bound?: Json
   low?: number
@@ -79,7 +79,7 @@ function queryTest(query: Query, mapping: Mapping): Test | undefined {
 
 function fieldTest(field: string, condition: unknown, mapping: Mapping): Test | undefined {
   const path = field.split('.')
-  // A position in an array.
+  // Skips paths with a numeric name, which may be a position in an array.
   if (path.slice(1).some((name) => /^\d+$/.test(name)) || !path.every(isSame)) return undefined
   const base = { path, codec: mapping.codecOf(path[0] ?? '') }
   const isOperators = isPlain(condition) && Object.keys(condition)[0]?.startsWith('$')

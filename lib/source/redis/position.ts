@@ -15,7 +15,7 @@ export function isStreamId(text: string): boolean {
   return STREAM_ID.test(text)
 }
 
-/** When the entry of this id was appended, as ISO 8601. */
+/** Returns the time of an entry's id as ISO 8601. */
 export function streamTimestamp(id: string): string {
   const date = new Date(Number(id.slice(0, id.indexOf('-'))))
   // Falls back to the present time, because an application may append under ids of its own.

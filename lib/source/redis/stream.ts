@@ -8,7 +8,7 @@ import type { Mapping, RawDocument } from './mapping.ts'
 import { compareStreamIds, isStreamId } from './position.ts'
 import { FETCH, HEAD, PAST, READ_AT, runScript } from './script.ts'
 
-/** The stream that a source follows. */
+/** Settings of a source with a stream. */
 export interface StreamSettings {
   client: RedisClient
   /** The keys of the stream and of its sorted set of expiries. */
@@ -168,7 +168,7 @@ class Following {
       const at: string | undefined = await this.#readKeys(translations)
       if (at === undefined || round === MAX_ROUNDS) break
       next = await this.#fetchUpTo(at, position)
-      // Something is missing, as the next look finds too.
+      // Stops at a missing entry, which the next fetch detects too.
       if (!next) return
     }
     if (this.#loop.isClosed) return

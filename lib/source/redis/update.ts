@@ -4,7 +4,7 @@ import { canonical, field, isObject, toJson } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
 
-/** The operations that an update asks for. Throws `INVALID_OPERATION`. */
+/** Returns the operations of an update. Throws `INVALID_OPERATION`. */
 export function changesOf(changes: unknown): Operation[] {
   if (Array.isArray(changes)) return changes
   if (!isObject(changes)) {

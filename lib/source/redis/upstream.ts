@@ -17,7 +17,7 @@ export interface KeyspaceSettings {
 
 /** Receives the events of an {@link Upstream}. */
 interface UpstreamEvents {
-  /** A key of a collection has changed. */
+  /** Reports a changed key of a collection. */
   key(key: string): void
   /** Reports a fence: all notifications before it have been reported. */
   fence(fence: string): void
