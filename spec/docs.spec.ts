@@ -169,7 +169,7 @@ describe('The pages', () => {
   it('name every status of a refusal, with its codes', () => {
     const wire = readFileSync(join(ROOT, 'docs/reference/wire.md'), 'utf8')
     const errors = readFileSync(join(ROOT, 'docs/reference/errors.md'), 'utf8')
-    const source = readFileSync(join(ROOT, 'lib/server/http/middleware.ts'), 'utf8')
+    const source = readFileSync(join(ROOT, 'lib/server/http/exchange.ts'), 'utf8')
     const body = /^const STATUS\b.*?^}/ms.exec(source)?.[0] ?? ''
     const statuses = [...body.matchAll(/^ {2}(\w+): (\d+),$/gm)].map(([, code, status]) => ({ code, status }))
     expect(statuses.length).to.be.above(8)

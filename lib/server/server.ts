@@ -39,16 +39,16 @@ import { CatchUps } from './view/catch-up.ts'
 /** Limits the wait of `disconnect` for the sources, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 1_000
 
-/** A handler for Express 4 and 5, connect, and `http.createServer`, with the server behind it. */
+/** A request handler for Express 4 and 5, connect, and `http.createServer`, with its server. */
 export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
 
-/** Keeps the local models of its clients equal to what its sources have and each client may see. */
+/** Keeps each client's local model equal to the sources' documents that the client may see. */
 export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
-  /** @internal Bounds what strangers may ask for. */
+  /** @internal Limits the requests of strangers. */
   readonly control: AdmissionControl
-  /** @internal Reports what clients cause, as often as they like. */
+  /** @internal Reports errors that clients can cause again and again. */
   readonly faults: Faults
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
@@ -64,7 +64,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
-  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't right. */
+  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   constructor(options: ServerOptions) {
     const resolved = resolveOptions(options)
     this.options = { ...resolved, onError: guarded(resolved.onError) }
@@ -140,18 +140,24 @@ export class Server<Identity = AnyIdentity> {
     })
   }
 
-  /** The server's routes, for `app.use()` of Express or connect, or `http.createServer()`. */
+  /**
+   * Returns the handler of the server's routes, for `app.use()` of Express or connect, or
+   * `http.createServer()`.
+   */
   middleware(): Handler<Identity> {
-    // `app.use(server.middleware)` would call it with a request, and with no server.
+    // Rejects `app.use(server.middleware)`, which would call this method with a request and without a server.
     if (!(this instanceof Server))
       throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
     return Object.assign(createHandler(this), { server: this })
   }
 
   /**
-   * Connects a client of this process: `identityLookup` is run for the identity (with no request), then `receiver(name, data, id)` is called
-   * for each event, as a browser would get it. `done(error?)` tells whether the identity was taken, as the promise does.
-   * Resolves to a function that ends it. @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`.
+   * Connects a client of this process. Runs `identityLookup` for the identity, without a request. Then calls
+   * `receiver(name, data, id)` for each event, as a browser would receive it.
+   *
+   * @param done called with an error when the identity is refused, otherwise without one
+   * @returns a promise of the function that disconnects the client
+   * @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`
    */
   async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
     checkReceiver(receiver, done)
@@ -170,14 +176,14 @@ export class Server<Identity = AnyIdentity> {
     }
   }
 
-  /** What is going on: figures of the server, of each root, and of each source. */
+  /** Returns figures of the server, of each root, and of each source. */
   stats(): Stats {
     return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
   }
 
   /**
-   * Ends all streams, stops following the sources and runs the application's `disconnect`. Clients come back by themselves, to another node or
-   * once the application runs again; this server turns them away (503).
+   * Ends all streams, stops following the sources, and runs the application's `disconnect`. Refuses clients
+   * from then on (503). They reconnect by themselves to another node, or to this one after a restart.
    */
   disconnect(): Promise<void> {
     this.#closing ??= this.#disconnect()
@@ -195,32 +201,39 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /**
-   * Takes the rights of clients away: ends the open streams of those for whom the predicate holds with a `revoked` event, and refuses the tokens that they
-   * have (they may present themselves again: `identityLookup` decides). Holds on this process: call it on every node.
+   * Revokes the rights of the clients that the predicate selects. Ends their open streams with a `revoked`
+   * event, and refuses their tokens. The clients may present themselves again, and `identityLookup` decides.
+   * Applies to this process only: call it on every node.
    *
-   * @param predicate of what `identityLookup` found, and of what the client presented
+   * @param predicate selects clients by the identity that `identityLookup` found, and by the value that the
+   *   client presented
    * @param reason sent to the clients
-   * @returns how many streams were ended
+   * @returns the number of ended streams
    */
   revoke(predicate: Predicate<Identity>, reason = 'revoked'): number {
     return this.#streams.revoke(predicate, reason)
   }
 
   /**
-   * Runs `identityLookup` again (with no request) for the clients for whom the predicate holds: at once for those with an open stream, which then get what
-   * they may see now besides and lose what they may not; for the others when they come back with the tokens that they have. Where the lookup refuses,
-   * the stream ends with `revoked`; where it fails, the stream ends, and the client must present itself again. Holds on this process: call it on every node.
+   * Runs `identityLookup` again (without a request) for the clients that the predicate selects. Clients with
+   * an open stream receive the documents that they now may see, and lose those that they may not see. Other
+   * clients are looked up when they reconnect with their tokens. A refused client's stream ends with
+   * `revoked`. When the lookup fails, the stream ends, and the client must present itself again. Applies to
+   * this process only: call it on every node.
    *
-   * @param predicate of what `identityLookup` found before, and of what the client presented; default: all
-   * @returns resolves to how many streams there were, once nothing more is sent under the old rights
+   * @param predicate selects clients by their earlier identity, and by the value that they presented;
+   *   default: all
+   * @returns a promise of the number of streams, which resolves when nothing more is sent under the old
+   *   rights
    */
   refresh(predicate: Predicate<Identity> = () => true): Promise<number> {
     return this.#streams.refresh(predicate)
   }
 
   /**
-   * @internal Opens a stream by its token or ticket. Resolves to the function that closes it; to undefined
-   * where the client has gone.
+   * @internal Opens a stream by its token or ticket. Resolves to the function that closes the stream; to
+   *   undefined when the client has gone.
+   *
    * @param browsers the values of the request's browser cookies
    */
   async openStream(
@@ -274,11 +287,11 @@ export class Server<Identity = AnyIdentity> {
   }
 
   async #disconnect(): Promise<void> {
-    // One turn later, so that this promise is known as the closing one before any stream's end can ask for it.
+    // Continues one turn later, so that the end of a stream finds this promise when it asks for it.
     await Promise.resolve()
     this.#streams.end()
     this.#upkeep.stop()
-    // A source that can't be reached may hold its closing up for longer than a process may take to end.
+    // Limits the wait. An unreachable source may not close in time for the end of the process.
     await withTimeout(Promise.all([this.#views.close(), this.#following.close()]), CLOSE_TIMEOUT_MS)
     this.#log.clear()
     try {

@@ -4,57 +4,59 @@ import type { SourceState } from './feed/source-report.ts'
 import type { Sources } from './registry/sources.ts'
 import type { Views } from './registry/views.ts'
 
-/** Figures of a root. */
+/** Describes the figures of a root. */
 export interface RootStats {
-  /** Distinct views of the root that streams look at. */
+  /** The number of distinct views of the root with open streams. */
   views: number
-  /** Streams that look at the root. */
+  /** The number of streams that show the root. */
   connections: number
-  /** Streams among them whose client does not have the root up to date: it loads, or is reset. */
+  /** The number of these streams whose client lacks current data, because the root loads or is reset. */
   loading: number
-  /** Documents in those views, as far as they were read: one that two views show counts twice. */
+  /**
+   * The number of documents in these views, as far as they were read. A document in two views counts twice.
+   */
   documents: number
 }
 
-/** Figures of a source. */
+/** Describes the figures of a source. */
 export interface SourceStats {
   /**
-   * `closed`: nobody looks at it; `opening`: its first reader waits for it; `open`: it is followed;
-   * `failing`: the last that came of it was an error, and it is tried again.
+   * The state: `closed` without readers, `opening` while the first reader waits, `open` while the source is
+   * followed, `failing` after an error, until a retry succeeds.
    */
   state: SourceState
-  /** Views that follow it. */
+  /** The number of views that follow the source. */
   views: number
-  /** When the last change arrived; undefined before the first. */
+  /** The time of the last change's arrival; undefined before the first change. */
   changedAt: Date | undefined
   /**
-   * Milliseconds from when the last change was made to when it arrived. Where the clocks of the store and
-   * of this process differ, so does the figure.
+   * The milliseconds between the last change and its arrival. Includes the difference between the clocks of
+   * the store and of this process.
    */
   lag: number | undefined
 }
 
-/** Figures of a server at one moment. */
+/** Describes the figures of a server at one moment. */
 export interface Stats {
-  /** Open streams. */
+  /** The number of open streams. */
   connections: number
-  /** Distinct views that they look at. */
+  /** The number of distinct views with open streams. */
   views: number
-  /** What is kept for clients that come back: changes, and their reckoned size in bytes. */
+  /** The changes that are kept for clients that reconnect, and their estimated size in bytes. */
   replay: { changes: number; bytes: number }
-  /** Figures by root, for each root of `dataSources`. */
+  /** The figures by root, for each root of `dataSources`. */
   roots: Record<string, RootStats>
   /**
-   * Figures by source: `mongo`, and `mongo:2` for a second adapter of that kind; `callbacks:users` for all
-   * callbacks of the root `users`.
+   * The figures by source: `mongo`, `mongo:2` for a second adapter of that kind, and `callbacks:users` for
+   * all callbacks of the root `users`.
    */
   sources: Record<string, SourceStats>
 }
 
-/** States from the best to the worst: sources of one name have the worst of their states. */
+/** The states from the best to the worst. Sources of one name get the worst of their states. */
 const STATES: readonly SourceState[] = ['closed', 'open', 'opening', 'failing']
 
-/** Counts what is there. Reads no source: the time it takes grows with streams and views alone. */
+/** Counts streams, views and changes. Reads no source, so that its time grows only with streams and views. */
 export function statsOf(connections: number, views: Views, sources: Sources, log: Log): Stats {
   const roots = new Map<string, RootStats>()
   for (const root of sources.roots) roots.set(root, { views: 0, connections: 0, loading: 0, documents: 0 })

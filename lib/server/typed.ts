@@ -5,28 +5,25 @@ import type { Handler, Server } from './server.ts'
 
 /**
  * The options of a server with sources of the type `S`, whose `identityLookup` answers with `Found`.
- * Functions of the identity take its type from `DataSources`; the checks of `S` stand beside, since a type
- * that is still to be inferred would hide it from them.
+ * Functions of the identity take its type from `DataSources`. The checks of `S` are a separate part, since a
+ * type that is still inferred would hide the identity's type.
  */
 type TypedOptions<S, Found> = ServerOptions<DataSources<Identified<Found>> & S, Found> &
   NoInfer<{ dataSources: CheckedSources<S> }>
 
 /**
- * Makes a server, and checks more of its options by their types than can be checked at run time: manifests
- * that hide by `false`, unknown options, and functions of the identity, which know the type that
- * `identityLookup` answers with.
+ * Creates a server. Its types check options that can't be checked at run time: manifests that hide by
+ * `false`, unknown options, and functions of the identity, which receive the answer's type of
+ * `identityLookup`.
  */
 export interface ServerConstructor {
-  /**
-   * @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` where the options aren't
-   * right.
-   */
+  /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   new <const S extends Record<string, object> = Record<string, object>, Found = unknown>(
     options: TypedOptions<S, Found>,
   ): Server<Identified<Found>>
 }
 
-/** Makes a server as {@link ServerConstructor} does, and gives its handler. */
+/** Creates a server as {@link ServerConstructor} does, and returns its handler. */
 export type CreateMiddleware = <
   const S extends Record<string, object> = Record<string, object>,
   Found = unknown,

@@ -1,12 +1,12 @@
 import { MAX_TIMER } from './options/options.ts'
 
-/** What an upkeep does, and when; all times in milliseconds. */
+/** Describes the periodic work of a server. All times are in milliseconds. */
 export interface UpkeepOptions {
-  /** Time between two beats. */
+  /** The time between two beats. */
   interval: number
   /**
-   * Time from the end of the last stream to the last sweep: all that is kept for clients who come back is too
-   * old then.
+   * The time from the end of the last stream to the last sweep. All data that is kept for reconnecting
+   * clients is outdated then.
    */
   rest: number
   beat: () => void
@@ -23,14 +23,14 @@ export class Upkeep {
     this.#options = options
   }
 
-  /** A stream was opened. */
+  /** Starts the beats after a stream was opened. */
   start(): void {
     clearTimeout(this.#lastSweep)
     const { interval, beat } = this.#options
     this.#beats ??= setInterval(beat, interval).unref()
   }
 
-  /** The last stream has ended. */
+  /** Stops the beats after the last stream has ended, and plans the last sweep. */
   rest(): void {
     this.stop()
     const { rest, sweep } = this.#options

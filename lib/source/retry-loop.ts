@@ -16,9 +16,9 @@ export interface RetryLoopWork {
  * after failures. All sources that follow a server share this class, so that each opens, fails and closes in
  * the same way.
  *
- *     opening ──accept()──▶ open (retries every failure) ──close()──▶ closed
- *        ├── hopeless failure: `opened` rejects with it ────────────────▲
- *        └── close(reason): `opened` rejects with the reason ───────────┘
+ *     opening --accept()--> open, retries every failure --close()--> closed
+ *        |-- a hopeless failure: `opened` rejects with the failure -----^
+ *        `-- close(reason): `opened` rejects with the reason -----------^
  */
 export class RetryLoop {
   /** Resolves at the first accepted attempt. */

@@ -120,6 +120,12 @@ export interface Adapter {
    */
   readonly store?: string
   /**
+   * Whether readings may lack documents whose end is reported later, as with keys that expire. A client that
+   * comes back to a view without known members is then sent all documents. A difference would start from
+   * documents that nobody knows.
+   */
+  readonly readsAhead?: boolean
+  /**
    * Starts to report changes. All changes after `from` are reported if the source's history reaches back to
    * `from`; otherwise all changes from now on. The returned `position` says which. Rejects only when another
    * attempt can't help (a standalone MongoDB, for example), or once `signal` is aborted: the caller no longer

@@ -1,11 +1,11 @@
 import { PROPERTIES, tryProperty } from './support/properties.ts'
-import { seedOf } from './support/random.ts'
+import { usualSeed } from './support/random.ts'
 
 const SECONDS = 3
 
 describe('Whatever comes', function () {
   this.timeout((SECONDS + 20) * 1000)
-  const seed = seedOf()
+  const seed = usualSeed()
 
   before(() => console.log(`      seed ${seed}`))
 

@@ -15,17 +15,19 @@ export class BareClient extends Participant {
   protected complete = false
   #token: string | undefined
   #last = ''
+  /** Whether a request of it is not over yet; a second one beside it would be another client's. */
+  #coming = false
   /** The roots that are being loaded, and what has come of them. */
   readonly #loading = new Map<string, Document[]>()
 
   back(at: number): void {
-    if (!this.away) return
+    if (!this.away || this.#coming) return
     this.at = at
     void this.#come(undefined)
   }
 
   identify(user: string, at: number, { keep, previous }: Presenting): void {
-    if (this.asking || this.over) return
+    if (this.#coming || this.over) return
     this.sever()
     this.user = user
     this.at = at
@@ -45,6 +47,7 @@ export class BareClient extends Participant {
   }
 
   async #come(previous: string | undefined): Promise<void> {
+    this.#coming = true
     this.asking = true
     this.complete = false
     this.#loading.clear()
@@ -73,6 +76,7 @@ export class BareClient extends Participant {
         this.#token = undefined
       }
     } finally {
+      this.#coming = false
       this.asking = false
     }
   }

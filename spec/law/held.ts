@@ -18,6 +18,7 @@ interface Follower {
 export class Held implements Adapter {
   readonly name: string
   declare readonly store?: string
+  declare readonly readsAhead?: boolean
   declare readonly past?: (milliseconds: number) => Promise<string>
   declare readonly lookup?: NonNullable<Adapter['lookup']>
   readonly compare: Adapter['compare']
@@ -41,6 +42,7 @@ export class Held implements Adapter {
       return read(collection, query, each, options)
     }
     if (inner.store !== undefined) this.store = inner.store
+    if (inner.readsAhead !== undefined) this.readsAhead = inner.readsAhead
     if (inner.past) this.past = (milliseconds) => inner.past?.(milliseconds) as Promise<string>
     if (inner.lookup && manner.asked)
       this.lookup = async (collection, ids) => {

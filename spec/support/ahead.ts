@@ -16,6 +16,7 @@ import type {
  */
 export class AheadSource implements Adapter {
   readonly name = 'ahead'
+  readonly readsAhead = true
   reads = 0
   /** What clients of another node have seen of it is replayed from here. */
   readonly #history: DocumentChange[] = []
@@ -104,6 +105,7 @@ export class AheadSource implements Adapter {
  */
 export class ReadAhead implements Adapter {
   readonly name: string
+  readonly readsAhead = true
   declare readonly store?: string
   declare readonly past?: (milliseconds: number) => Promise<string>
   declare readonly lookup?: NonNullable<Adapter['lookup']>

@@ -26,9 +26,9 @@ interface Handshakes {
 }
 
 /**
- * Bounds what strangers may ask for: handshakes a second, handshakes that wait, and streams. Who renews a
- * session that is open here is counted apart: strangers must not be able to turn the clients of open streams
- * away. Lookups that the server makes by itself (refreshes, dependencies) aren't counted at all.
+ * Limits the requests of strangers: handshakes per second, waiting handshakes, and streams. Renewals of
+ * sessions that are open on this server are counted separately, so that strangers can't turn away the clients
+ * of open streams. Lookups that the server starts by itself (refreshes, dependencies) aren't counted.
  */
 export class AdmissionControl {
   readonly #limits: ResolvedLimits
@@ -55,13 +55,15 @@ export class AdmissionControl {
 
   /**
    * Counts a handshake until it is answered.
-   * @param session its session, where a stream of that is open here
-   * @returns a function to be called when it is answered
+   *
+   * @param session the handshake's session, if one of its streams is open here
+   * @returns a function to call after the answer
    * @throws ParticleError `TOO_MANY_HANDSHAKES`
    */
   handshake(address: string | undefined, session?: string): () => void {
     if (session === undefined) return this.#wait(this.#strangers, address)
-    // Before they take places of their address: its other clients need these.
+    // Checks the session first. A session over its limit takes no place that other clients of its address
+    // need.
     if (this.#bySession.take(session)) throw this.#excessOfSession()
     try {
       const answered = this.#wait(this.#renewals, address)
@@ -85,7 +87,8 @@ export class AdmissionControl {
   }
 
   /**
-   * Counts a stream from the moment that it is asked for, until {@link AdmissionControl.streamEnded}.
+   * Counts a stream from its request until {@link AdmissionControl.streamEnded}.
+   *
    * @throws ParticleError `TOO_MANY_STREAMS`
    */
   stream(address: string | undefined): void {
@@ -93,7 +96,7 @@ export class AdmissionControl {
     if (excess) throw this.#excess('streams', excess, address)
   }
 
-  /** A stream that was counted has ended, or was refused. */
+  /** Stops counting a stream that has ended or was refused. */
   streamEnded(address: string | undefined): void {
     this.#streams.giveBack(address)
   }

@@ -18,28 +18,28 @@ import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
 
 /**
- * Limits how often an identity is looked up for one request: rights or dependencies that change all the time
- * must not keep it busy for ever.
+ * Limits the lookups of an identity for one request. Rights or dependencies that change all the time must not
+ * keep the lookup busy for ever.
  */
 const MAX_LOOKUPS = 3
 
-/** Limits a ticket, in characters: servers commonly take addresses of 8 KB. */
+/** Limits the length of a ticket, in characters. Servers commonly accept addresses of 8 KB. */
 const MAX_TICKET = 7_000
 
 const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGIN_MS / 1000} s ahead of this one's: keep the clocks of all nodes together (NTP), or revoke() and refresh() may miss it`
 
-/** By how much a token's end is rounded down: JWT counts it in seconds, and a stream in milliseconds. */
+/** The rounding of a token's end, in milliseconds. JWT counts the end in whole seconds. */
 const EXPIRY_ROUNDING_MS = 1_000
 
-/** Decides who may connect, by which token, and keeps what was decided about tokens since. */
+/** Decides which clients may connect, and issues and checks their tokens. */
 export class Admissions {
   readonly rights: Revocations
   readonly regrants = new Regrants()
-  /** The streams that are being admitted. */
+  /** The streams that are being admitted now. */
   readonly openings = new Openings()
-  /** Seals the positions that are given to clients. */
+  /** Seals the positions that clients receive. */
   readonly positions: PositionSeal
-  /** Whether identities can be looked up with a request alone: then only the client can renew its token. */
+  /** Whether only a client's request can renew its token, because `identityLookup` reads the request. */
   readonly readsRequest: boolean
   readonly #ttl: number
   readonly #sources: Sources
@@ -67,8 +67,7 @@ export class Admissions {
   }
 
   /**
-   * Lets a stream that had the one admission go on with another one, and with views of its own: what is new
-   * in these is granted now.
+   * Moves a stream from one admission to the next, with the stream's own views. New views are granted now.
    */
   goOn(before: Admission, next: Admission, views: Claims['views']): Admission {
     const moment = this.#identification.required ? this.#sources.moments.now : undefined
@@ -82,16 +81,16 @@ export class Admissions {
   }
 
   /**
-   * Opens the token that a client had before, expired or not. Undefined where it is none of this server's, or
-   * was revoked, or is so old that nobody knows: nothing of a revoked token is carried over.
+   * Opens a client's previous token, expired or not. Returns undefined for a token of another server, a
+   * revoked token, and a token too old to check. Nothing of a revoked token is carried over.
    */
   async previous(token: string | undefined): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.#seal.open(token, true).catch(() => undefined)
     if (!claims || !this.rights.reaches(claims)) return undefined
     if (this.rights.judge(claims).revoked !== undefined) return undefined
-    // An expired token may be in other hands: its positions go on, but its session's streams are out of its
-    // reach.
+    // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
+    // positions stay valid, but its session's streams are out of reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
     if (isCurrent) return claims
     const session = sessionId()
@@ -100,9 +99,10 @@ export class Admissions {
   }
 
   /**
-   * Admits a client that presents itself. `before` is its last token's: the session goes on, and so do the
-   * positions that were given with it.
-   * @param at when the request came: what a lookup reads of it (a session, say) may be as old as that
+   * Admits a client that presents an identity. With its last token as `before`, the session and the positions
+   * of that token stay valid.
+   *
+   * @param at the time of the request: a lookup may read data of that age from the request (a session)
    * @throws ParticleError `UNAUTHORIZED`, `UNAVAILABLE` or `TOO_MANY_HANDSHAKES`
    */
   identify(
@@ -118,8 +118,9 @@ export class Admissions {
   }
 
   /**
-   * Looks a session's identity up again, without a request; its relations are taken as far as they were read.
-   * Throws what {@link Admissions.identify} does.
+   * Looks up a session's identity again, without a request. Uses the relations that have been read so far.
+   *
+   * @throws ParticleError as {@link Admissions.identify} does
    */
   identifyAgain(claims: Claims): Promise<Admission> {
     return this.#lookUp(claims, undefined, false, async () => ({
@@ -129,12 +130,12 @@ export class Admissions {
   }
 
   /**
-   * Admits a stream by its token or ticket. `open` is given what came of it, in the very step in which all
-   * that
-   * decides on rights was judged: what is decided later finds an open stream.
+   * Admits a stream by its token or ticket. Calls `open` in the same step as the last check of rights, so
+   * that every later decision finds an open stream.
+   *
    * @param browsers the values of the request's browser cookies
-   * @throws ParticleError `UNAUTHORIZED` where the token is missing, not valid or revoked; `TOKEN_STALE`
-   *   where the client must present itself anew; and what {@link Admissions.identify} throws
+   * @throws ParticleError `UNAUTHORIZED` when the token is missing, not valid or revoked; `TOKEN_STALE` when
+   *   the client must present itself again; and the errors of {@link Admissions.identify}
    */
   async admit<T>(
     token: string | undefined,
@@ -150,7 +151,8 @@ export class Admissions {
     const claims = Tickets.is(token)
       ? await this.#tickets.redeem(token, browsers)
       : await this.#seal.open(token)
-    // Another node's clock may be ahead: what is looked up here from now on is newer than the token.
+    // Dates the token at most to the present. Another node's clock may be ahead, and later lookups here must
+    // count as newer than the token.
     const now = Revocations.now()
     if (claims.at > now + CLOCK_MARGIN_MS) this.#warnings.error('clocks', CLOCKS)
     const at = Math.min(claims.at, now)
@@ -159,7 +161,8 @@ export class Admissions {
 
   /**
    * Opens a stream under an admission, as {@link Admissions.admit} does.
-   * @param asks whether only a handshake of the client can look its identity up again
+   *
+   * @param asks whether only a handshake of the client can look up its identity again
    */
   open<T>(claims: Admission, asks: boolean, open: (admitted: Admitted) => T): Promise<T> {
     return this.openings.run(claims, async () => {
@@ -168,10 +171,12 @@ export class Admissions {
         const { identity, given, dependencies = '' } = admission
         await this.#following?.settle(identity, given)
         const isStale = this.#refuseRevoked(admission) || admission.spent === true
-        // A lookup of just now has seen what had changed before; what changed since finds an open stream.
+        // Skips the check after a new lookup. The lookup has seen all earlier changes, and later changes find
+        // an open stream.
         const isCurrent = renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies
         if (!isStale && isCurrent) {
-          // A bare EventSource comes back with its first ticket, and keeps the positions of this stream.
+          // Records the admission, since a bare EventSource reconnects with its first ticket. The positions
+          // of this stream then stay valid.
           if (renewed && admission.since) this.#continuations.note(admission)
           return open({ admission, renewed, asks })
         }
@@ -182,8 +187,9 @@ export class Admissions {
   }
 
   /**
-   * Tells whether the identity must be looked up again.
-   * @throws ParticleError `UNAUTHORIZED` where the rights were taken away since it was looked up
+   * Checks whether the identity must be looked up again.
+   *
+   * @throws ParticleError `UNAUTHORIZED` when the rights were revoked after the token's lookup
    */
   #refuseRevoked(claims: Claims): boolean {
     const { revoked, stale } = this.rights.judge(claims)
@@ -193,7 +199,7 @@ export class Admissions {
 
   async #stale(claims: Admission): Promise<StaleToken> {
     const after = this.rights.stamp(claims.after, Revocations.now())
-    // The token counts as newer than all decisions of before, so its grant must take them into account.
+    // Applies all earlier decisions to the grant. The new token counts as newer than these decisions.
     const { before = claims } = await this.#grantOf(claims, claims)
     const { views, since, previous } = before
     const grant = { views, ...(since && { since }), ...(previous && { previous }) }
@@ -206,7 +212,8 @@ export class Admissions {
 
   /**
    * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
-   * @returns undefined where it would be too long for an address
+   *
+   * @returns undefined when the ticket is too long for an address
    */
   async ticket(admission: Admission, browser: string): Promise<string | undefined> {
     const ticket = await this.#tickets.issue(admission, browser)
@@ -216,12 +223,17 @@ export class Admissions {
     return undefined
   }
 
-  /** Whether a predicate on identities holds for a client; those who present nothing are `{}`. */
+  /**
+   * Checks whether a predicate on identities holds for a client. A client without an admission counts as
+   * `{}`.
+   */
   meets(predicate: Predicate, admission: Admission | undefined): boolean {
     return this.rights.meets(predicate, admission ?? { identity: {}, given: null })
   }
 
-  /** Tells since when views are granted to a client that was just looked up, and its grant before. */
+  /**
+   * Returns the moment from which new views are granted to a client, and the client's valid earlier grant.
+   */
   async #grantOf(
     claims: Claims | undefined,
     now: Client,
@@ -236,10 +248,12 @@ export class Admissions {
   }
 
   /**
-   * Looks an identity up, again where a decision or a change of what it depends on came meanwhile.
-   * @param known with the identity that was found before, if any
-   * @param settle whether its relations are read first, and its dependencies are to stand still
-   * @param grantOf tells, once the identity was found, since when it is granted views, and the grant before
+   * Looks up an identity. Repeats the lookup when the rights or the identity's dependencies changed
+   * meanwhile.
+   *
+   * @param known the session, with the last identity if there is one
+   * @param settle whether to read the relations first, and to wait until the dependencies stand still
+   * @param grantOf returns the moment of the grant, and the earlier grant, for the identity that was found
    */
   async #lookUp(
     {
@@ -256,7 +270,8 @@ export class Admissions {
     grantOf: (now: Client) => Promise<{ moment?: string | undefined; before?: Grant | undefined }>,
     began = Revocations.now(),
   ): Promise<Admission> {
-    // What a request brings along (a session that was read before, say) stays as old as the request.
+    // Checks whether the lookup reads a request. The request's data (an earlier session) stays as old as the
+    // request.
     const isOfRequest = request !== undefined && this.readsRequest
     let known = last
     for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
@@ -279,11 +294,12 @@ export class Admissions {
         const isCurrent =
           !hasChanged && (this.#following?.dependencies(identity, given) ?? '') === dependencies
         if (isCurrent && dependencies) admission.dependencies = dependencies
-        // A lookup that was under way when rights were refreshed may have found the old ones.
+        // Judges the new admission. A lookup that ran during a refresh may have found the old rights.
         const { revoked, stale } = this.rights.judge(admission)
         if (revoked !== undefined) return admission
         if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
-        // The same request would show the same session once more: only another one knows of the decision.
+        // Gives up on this request, which would show the same old session again. Only a new request knows of
+        // the decision.
         if (stale && isOfRequest) break
         known = identity
       } finally {
@@ -301,8 +317,8 @@ export class Admissions {
     const related = this.#following?.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
-      // A token lives from when its request came, not from when a slow body or lookup ended: decisions about
-      // it are kept as long.
+      // Counts the token's life from its request, not from the end of a slow body or lookup. Decisions on the
+      // token are kept equally long.
       const expiresAt = new Date(Date.now() - (Revocations.now() - known.at) + this.#ttl)
       return { ...carried(known, before, views, moment), expiresAt }
     } finally {

@@ -1,11 +1,11 @@
 import type { Claims, Opened } from '../tokens/token.ts'
 
-/** An opened token, or what would be sealed in one. */
+/** An opened token, or the content of a new one. */
 export type Admission = Opened<Claims>
 
-/** What came of a stream's token. */
+/** Describes the result of a stream's admission. */
 export interface Admitted {
-  /** Undefined where no token is needed. */
+  /** The client's admission; undefined when the server needs no token. */
   admission?: Admission | undefined
   /** Whether the identity was looked up again. */
   renewed: boolean
@@ -13,13 +13,13 @@ export interface Admitted {
   asks?: boolean
 }
 
-/** The answer to a handshake. */
+/** Describes the answer to a handshake. */
 export interface Granted {
   token: string
   session: string
   expiresAt: Date
-  /** Whether an open stream of the session goes on under the new token. */
+  /** Whether an open stream of the session continues under the new token. */
   live: boolean
-  /** Opens a stream by its address; where the handshake asked for one. */
+  /** The ticket, which opens a stream by its address, if the handshake asked for a ticket. */
   ticket: string | undefined
 }

@@ -5,7 +5,8 @@ import { rightsOf } from '../view/fingerprint.ts'
 /**
  * Copies an admission to a new set of views, and remembers the previous set so that positions issued for it
  * stay valid.
- * @param moment since when views are granted that were not before; undefined where all have the same rights
+ *
+ * @param moment the moment from which new views are granted; undefined when all clients have the same rights
  */
 export function carried<T extends object>(
   admission: T,

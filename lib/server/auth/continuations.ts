@@ -39,10 +39,11 @@ export class Continuations {
   }
 
   /**
-   * Returns the grant that stays valid of an older token. The views of another client are granted now. So are
-   * the client's own views after a decision on its rights, or after a change of the documents that its
-   * identity depends on: the client may have lacked the rights meanwhile, and a position of before would
-   * replay the changes of that time. A stream of the session that went on shows that the client kept them.
+   * Returns the valid part of an older token's grant. The views of another client are granted from now. The
+   * client's own views are granted from now after a decision on its rights, or after a change of the
+   * documents that its identity depends on. The client may have lacked the rights meanwhile, and an older
+   * position would replay the changes of that time. An open stream of the session proves that the client kept
+   * its rights.
    *
    * @param moment the present, as the text of a point
    */

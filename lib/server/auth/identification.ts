@@ -9,20 +9,18 @@ import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 import { lostValue } from './lost-value.ts'
 
-/**
- * Limits what a client presents, and what is found of it, in characters of JSON: both travel in each token.
- */
+/** Limits the presented value and the found identity, in characters of JSON. Each token contains both. */
 const MAX_PRESENTED = 100_000
 const MAX_FOUND = 200_000
 
-/** Runs the application's `identityLookup`, guarded: it answers once, in time, with JSON. */
+/** Runs the application's `identityLookup`. Accepts one answer, in time, as JSON. */
 export class Identification {
   readonly #lookup: IdentityLookup | undefined
   readonly #onError: (error: Error) => void
   readonly #values: number
   readonly #warnings: Warnings
 
-  /** @param values bounds the fields and elements of what is found */
+  /** @param values the maximum number of fields and elements of an identity */
   constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, values: number) {
     this.#lookup = lookup
     this.#onError = onError
@@ -30,24 +28,26 @@ export class Identification {
     this.#values = values
   }
 
-  /** Whether clients must present themselves. */
+  /** Whether clients must present an identity. */
   get required(): boolean {
     return this.#lookup !== undefined
   }
 
   /**
-   * Whether the lookup reads the request, its third parameter: then it is never run without one. Its text
-   * tells, see {@link usesParameter}: it names the parameter again, has rest parameters, or says `arguments`.
-   * A lookup without a text (a bound function, a Proxy) is taken to read it: to ask the client costs a
-   * handshake, to guess wrong a login.
+   * Whether the lookup reads its third parameter, the request. Such a lookup never runs without a request.
+   * The function's text shows it (see {@link usesParameter}): it uses the parameter's name, rest parameters
+   * or `arguments`. A function without a text (bound, or a Proxy) counts as reading the request: a needless
+   * handshake is cheaper than a wrong login.
    */
   get readsRequest(): boolean {
     return this.#lookup !== undefined && (!hasText(this.#lookup) || usesParameter(this.#lookup, 3))
   }
 
   /**
-   * What the application knows of a client.
-   * @throws ParticleError `UNAUTHORIZED` when it refuses, `UNAVAILABLE` when it failed or found too much.
+   * Looks up the identity of a client.
+   *
+   * @throws ParticleError `UNAUTHORIZED` when the application refuses the client; `UNAVAILABLE` when the
+   *   lookup failed or its answer is too large; `BODY_TOO_LARGE` when the presented value is too long
    */
   async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
     const lookup = this.#lookup
@@ -75,7 +75,7 @@ export class Identification {
       if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
       throw refusal()
     }
-    // What JSON knows nothing of (a function that was not called, say) must not pass for an empty identity.
+    // Refuses values that JSON can't hold (such as a function). They must not pass for an empty identity.
     const identity = this.#jsonOf(found)
     if (identity === null) throw refusal()
     const { length } = JSON.stringify(identity)
@@ -86,9 +86,9 @@ export class Identification {
   }
 
   /**
-   * What was found, as JSON.
-   * @throws ParticleError `UNAVAILABLE` where JSON can't hold it, or it exceeds its bounds: that is the
-   * lookup's mistake
+   * Converts the lookup's answer to JSON.
+   *
+   * @throws ParticleError `UNAVAILABLE` when JSON can't hold the answer, or the answer exceeds its bounds
    */
   #jsonOf(found: unknown): Json {
     let cause: unknown

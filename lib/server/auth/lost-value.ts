@@ -1,11 +1,10 @@
 /**
- * Describes the first value that JSON would lose without an error: a promise, a Map or a Set becomes `{}`,
- * and
- * a function disappears. Criteria would then find nothing, and nobody would know why.
+ * Describes the first value that JSON would lose without an error. A promise, a Map or a Set becomes `{}`,
+ * and a function disappears. Criteria would then find no documents, without a visible cause.
  *
  * @param value a value without circles
  * @param path the names that lead to the value, joined by dots
- * @returns `a promise in userId: await it first`
+ * @returns a text such as `a promise in userId: await it first`
  */
 export function lostValue(value: unknown, path = ''): string | undefined {
   const place = path && ` in ${path}`

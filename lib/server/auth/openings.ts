@@ -1,14 +1,16 @@
 import { withTimeout } from '../support/scheduling.ts'
 import type { Claims } from '../tokens/token.ts'
 
-/** By what a predicate tells whether a client is meant. */
+/** The values of a client that predicates decide on. */
 type Client = Pick<Claims, 'identity' | 'given'>
 
-/** Holds the streams that are being admitted: what decides on their rights is being read. */
+/**
+ * Holds the streams that are being admitted, while the server reads the data that decides on their rights.
+ */
 export class Openings {
   readonly #openings = new Map<Promise<boolean>, Client>()
 
-  /** Keeps a stream in mind until it is open, or refused. */
+  /** Remembers a stream until it is open or refused. */
   async run<T>(client: Client, open: () => Promise<T>): Promise<T> {
     const opening = open()
     const ended = opening.then(
@@ -20,9 +22,10 @@ export class Openings {
   }
 
   /**
-   * Waits until those that are meant were opened or refused. After `ms` it waits no longer: no stream opens
-   * under rights of before a decision.
-   * @returns resolves to how many were opened
+   * Waits until the selected streams are open or refused, at most `ms` milliseconds. A stream that opens
+   * later has passed the new checks.
+   *
+   * @returns a promise of the number of streams that opened
    */
   async opened(isMeant: (client: Client) => boolean, ms: number): Promise<number> {
     const meant = [...this.#openings].filter(([, client]) => isMeant(client)).map(([ended]) => ended)

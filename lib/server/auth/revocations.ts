@@ -5,58 +5,58 @@ import { requireFunction } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { Claims } from '../tokens/token.ts'
 
-/** Says of a client by what `identityLookup` found, and by what the client presented, whether it is meant. */
+/**
+ * Selects clients by the identity that `identityLookup` found, and by the value that the client presented.
+ */
 export type Predicate<Identity = never> = {
-  // A method, so that a function may declare what it knows of the identity.
+  // A method, so that a function may declare its own identity type.
   holds(identity: Identity, given: AnyIdentity): unknown
 }['holds']
 
 interface Decision {
   predicate: Predicate
   /**
-   * Tokens for which the identity was looked up at this time or before are meant: milliseconds since the
-   * epoch.
+   * The time of the decision, in milliseconds since the epoch. It applies to tokens with an earlier lookup.
    */
   at: number
   /** The same moment, as the text of a point. */
   moment: string
-  /** Why rights were taken away; undefined where they are only to be looked at anew. */
+  /** The reason of a revocation; undefined for a refresh, which only looks up the identity again. */
   reason: string | undefined
 }
 
 /**
- * A token ends its time to live after its lookup was answered, and is dated by when the lookup began: so many
- * milliseconds may lie between.
+ * Grace period for old tokens, in milliseconds. A token's life starts after its lookup, but `at` is the
+ * lookup's begin.
  */
 const LOOKUP = 60_000
 
 /**
- * By how much the clocks of nodes may differ, in milliseconds. Decisions and tokens of two nodes that lie
- * closer together are not ordered by their times: see {@link Revocations.judge}.
+ * The largest tolerated difference between the clocks of two nodes, in milliseconds. The times of a decision
+ * and a token of two nodes don't order them when they are closer: see {@link Revocations.judge}.
  */
 export const CLOCK_MARGIN_MS = 10_000
 
-/** A token keeps the times of so many processes: of those that found it stale last. */
+/** Limits the processes whose times a token keeps. The processes that last found the token stale are kept. */
 const MAX_PROCESSES = 8
 
-/** So many refreshes are told apart; of those before them, all tokens are looked at anew. */
+/** Limits the refreshes with a predicate of their own. Before the oldest of these, every token is stale. */
 const MAX_REFRESHES = 1_000
 
 /**
- * What was decided about rights after tokens were sealed: kept as long as such a token may live, so that an
- * older token does not undo it.
+ * Remembers revocations and refreshes for the life of older tokens, so that an older token can't undo them.
  */
 export class Revocations {
-  /** Names this process in tokens. */
+  /** The name of this process in tokens. */
   readonly #process = randomBytes(6).toString('base64url')
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
   #decisions: Decision[] = []
-  /** Tokens of this time or before are looked at anew, whoever has them. */
+  /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
   #stale: Pick<Decision, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
   readonly #moment: () => string
 
-  /** @param moment the present, as the text of a point */
+  /** @param moment returns the present, as the text of a point */
   constructor(sessionTtl: number, onError: (error: ParticleError) => void, moment: () => string) {
     this.#moment = moment
     this.#ttl = sessionTtl
@@ -64,16 +64,16 @@ export class Revocations {
   }
 
   /**
-   * A moment: later than any before it, so that what was sealed before a decision is told from what was
-   * sealed after.
+   * Returns the present in milliseconds, with fractions. A later call returns a later time, so that lookups
+   * and decisions can be ordered.
    */
   static now(): number {
     return performance.timeOrigin + performance.now()
   }
 
   /**
-   * Tells whether all decisions since a token was sealed are known: they are forgotten once it must have
-   * ended.
+   * Checks whether all decisions since a token's lookup are still remembered. Decisions are forgotten after
+   * the token's life.
    */
   reaches({ at }: Pick<Claims, 'at'>): boolean {
     return at >= Revocations.now() - this.#ttl - LOOKUP
@@ -94,16 +94,16 @@ export class Revocations {
     this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
   }
 
-  /** Notes in a token's times that its identity was looked up after a time of this process. */
+  /** Adds the time of a new lookup to a token's times, under the name of this process. */
   stamp(after: Claims['after'], at: number): NonNullable<Claims['after']> {
     const others = Object.entries(after ?? {}).filter(([process]) => process !== this.#process)
     return Object.fromEntries([...others.slice(1 - MAX_PROCESSES), [this.#process, at]])
   }
 
   /**
-   * What was decided about a client since its token was sealed: why it was revoked, or whether its identity
-   * must be looked up again, and at which `moment` that was decided last. Where the clocks of two nodes don't
-   * tell whether the token is older than a decision, its identity must be looked up again.
+   * Judges a token by the decisions after its lookup. Returns the reason of a revocation, or whether the
+   * identity must be looked up again, with the `moment` of the last decision. When the clocks of two nodes
+   * don't order the token and a decision, the identity must be looked up again.
    */
   judge(claims: Pick<Claims, 'identity' | 'given' | 'at' | 'after'>): {
     revoked?: string
@@ -111,7 +111,9 @@ export class Revocations {
     moment?: string
   } {
     const own = claims.after?.[this.#process]
-    /** The time up to which decisions may be newer than the token, and the time up to which they are. */
+    /**
+     * The time after which a decision may be newer than the token, and the time after which it certainly is.
+     */
     const [doubted, certain] =
       own === undefined ? [claims.at - CLOCK_MARGIN_MS, claims.at + CLOCK_MARGIN_MS] : [own, own]
     let last: Pick<Decision, 'moment'> | undefined = doubted <= this.#stale.at ? this.#stale : undefined
@@ -125,13 +127,13 @@ export class Revocations {
   }
 
   /**
-   * Whether the application's predicate holds. Where it throws, that is reported, and the client counts as
-   * meant: what it was to lose must not stay with it.
+   * Checks whether the application's predicate holds. Reports a predicate that throws, and selects the
+   * client, so that it can't keep rights that it was to lose.
    */
   meets(predicate: Predicate, { identity, given }: { identity: Json; given: Json }): boolean {
     try {
       const held: unknown = predicate(identity as never, given as never)
-      // A promise is truthy whatever it resolves to: all clients would be meant.
+      // Rejects a promise, which is truthy whatever it resolves to: the predicate would select all clients.
       if (typeof (held as { then?: unknown } | null)?.then === 'function')
         throw new TypeError('it returned a promise, and must answer at once')
       return Boolean(held)
@@ -150,9 +152,9 @@ export class Revocations {
   }
 }
 
-/** Refuses a token whose identity only a handshake of its client can look up again. */
+/** Refuses a token that only a handshake of its client can renew. */
 export class StaleToken extends ParticleError {
-  /** The token to name as `previous`: what it opens later is known to be newer than this refusal. */
+  /** The token to present as `previous`. It counts as newer than this refusal. */
   readonly token: string
 
   constructor(token: string) {

@@ -43,7 +43,7 @@ export function rootOf(roots: readonly Root[], { root }: View): Root | undefined
   return roots.find(({ view }) => view.root === root)
 }
 
-/** The roots that become other views, with the views that they are to become. */
+/** Returns the roots whose view changes, with their new views. */
 export function changesTo(
   roots: readonly Root[],
   views: readonly View[],

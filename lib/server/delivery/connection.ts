@@ -172,7 +172,7 @@ export class Connection implements Viewer, Receiver, Member {
     this.close(reason)
   }
 
-  /** The client has gone away, or is to go. */
+  /** Closes the connection after the client has gone, or to disconnect the client. */
   close(reason = 'connection-closed'): void {
     if (this.#closed) return
     this.#closed = true
@@ -242,7 +242,8 @@ export class Connection implements Viewer, Receiver, Member {
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
-      // Those who get the same payload share its bytes; each may need a difference of its own.
+      // Limits the size of a catch-up delta. Clients share the bytes of a payload, but each may need a delta
+      // of its own.
       if (!catchUp || (catchUp.body?.length ?? 0) > Math.max(BEHIND_BYTES, this.#host.maxBufferedBytes)) {
         this.#load(root, reason)
         return

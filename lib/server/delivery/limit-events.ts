@@ -1,16 +1,16 @@
 import { ParticleError } from '../../errors.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 
-/** Tells a client that its stream ends because of a limit; undefined where it ends for another reason. */
+/** Returns the last event of a stream that a limit ends; undefined for another error. */
 export function excessEvent(error: unknown): ServerEvent | undefined {
   if (!(error instanceof ParticleError) || error.code !== 'LIMIT_EXCEEDED') return undefined
   return { event: 'error', data: { code: error.code, message: EXCESS } }
 }
 
-/** What a client learns of a limit that its identity exceeds. */
+/** The message to a client whose identity exceeds a limit. */
 export const EXCESS = 'This identity leads to more than this server allows'
 
-/** Tells a client that a root can't be shown for now, and nothing of the error's own text. */
+/** Returns the event for a root that can't be shown now. Contains nothing of the error's own text. */
 export function failureEvent(root: string, error: unknown): ServerEvent {
   const isTooLarge = error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED'
   const isRefused = error instanceof ParticleError && error.code === 'INVALID_OPTION'

@@ -56,13 +56,17 @@ export async function replay(
  */
 type ResumeStrategy = 'replay' | 'diff' | 'reset'
 
-/** Chooses the resume strategy of a view. */
+/**
+ * Chooses the resume strategy of a view. A difference needs readings that hold every document whose end was
+ * not reported yet: the client may have such a document, and no operation would remove it.
+ */
 function strategyOf(view: View, point: number): ResumeStrategy {
   if (!view.reaches(point)) return 'reset'
-  return view.resumes(point) ? 'replay' : 'diff'
+  if (view.resumes(point)) return 'replay'
+  return view.feed.adapter.readsAhead ? 'reset' : 'diff'
 }
 
-/** Groups roots by how they go on from their points. */
+/** Groups roots by their resume strategy. */
 export function byStrategy<R extends { view: View }>(
   roots: readonly R[],
   pointOf: (root: R) => number,

@@ -148,7 +148,8 @@ async function locate(
       Number.isNaN(feed.adapter.compare(position, position))
     )
       return
-    // Nobody would let go of the source again: the client has left the view, or got other rights, meanwhile.
+    // Skips a view without viewers: the client has left it or got other rights meanwhile. Nothing would
+    // release its source again.
     if (view.viewers.size === 0) return
     await view.open()
     // Waits for the source's past changes. A reset would wait for the same.

@@ -1,12 +1,12 @@
 import type { View } from '../view/view.ts'
 import type { CurrentSnapshots } from './present.ts'
 
-/** One connection's way through a snapshot. */
+/** Holds one connection's progress through a snapshot. */
 class Reading {
-  /** The client holds the view up to this sequence once it has all parts. */
+  /** The sequence up to which the client has the view after all parts. */
   readonly sequence: number
   readonly isCurrent: () => boolean
-  /** Left when the reading lets go of the snapshot. */
+  /** The snapshot's parts; undefined after the release. */
   #version: Version | undefined
   #next = 0
 
@@ -17,29 +17,29 @@ class Reading {
     version.readings.add(this)
   }
 
-  /** The number of the part that is sent next. */
+  /** The number of the next part. */
   get next(): number {
     return this.#next
   }
 
-  /** Whether the parts that were not sent yet were taken away. */
+  /** Whether the snapshot was released before all parts were sent. */
   get displaced(): boolean {
     return this.#version === undefined
   }
 
-  /** Takes the next part; undefined after the last, and where the reading was displaced. */
+  /** Returns the next part; undefined after the last part, and after a release. */
   take(): Buffer | undefined {
     return this.#version?.parts[this.#next++]
   }
 
-  /** Lets go of the snapshot. */
+  /** Releases the snapshot. */
   release(): void {
     this.#version?.readings.delete(this)
     this.#version = undefined
   }
 }
 
-/** The parts of one snapshot, and who reads them. */
+/** Holds the parts of one snapshot, and its readings. */
 interface Version {
   readonly parts: readonly Buffer[]
   readonly readings: Set<Reading>
@@ -47,21 +47,22 @@ interface Version {
 
 /** The snapshots of one view that are being read. */
 interface Versions {
-  /** The snapshot that was handed out last. */
+  /** The newest snapshot. */
   present: Version
-  /** The one earlier snapshot that its readers may keep as a whole, however slow they are. */
+  /** The one earlier snapshot that slow readers may keep as a whole. */
   kept: Version | undefined
-  /** Other earlier snapshots, of which each reader keeps no more than its bound. */
+  /** The other earlier snapshots, of which each reader keeps no more than its bound. */
   readonly earlier: Set<Version>
-  /** Wakes readers that were displaced. They wait until the place of the kept snapshot is free. */
+  /** Wakes the displaced readers. They wait until the place of the kept snapshot is free. */
   readonly waiting: Set<() => void>
 }
 
 /**
- * Sends snapshots to connections, and bounds what slow readers keep alive. A snapshot that is replaced by a
- * newer one stays in memory for those who still read it. Of each view, the present snapshot and one earlier
- * one stay as a whole; of any other, a reader keeps no more than its buffer's bound. A reader beyond that
- * lets go, and begins anew when the earlier one has been read: its new snapshot is then the one that stays.
+ * Sends snapshots to connections, and limits the memory that slow readers keep in use. A replaced snapshot
+ * stays in memory for its present readers. Of each view, the present snapshot and one earlier snapshot stay
+ * as a whole. Of any other snapshot, a reader keeps no more than its buffer's bound. A reader beyond that
+ * bound releases its snapshot, and begins again after the kept snapshot has been read. Its new snapshot is
+ * then the kept one.
  */
 export class SnapshotReadings {
   readonly #presents: CurrentSnapshots
@@ -75,8 +76,8 @@ export class SnapshotReadings {
   }
 
   /**
-   * Sends the present snapshot of a view. Returns the sequence up to which the client then holds the view;
-   * undefined where `isCurrent` has become false. Rejects when the source can't be read.
+   * Sends the present snapshot of a view. Returns the sequence up to which the client then has the view.
+   * Returns undefined after `isCurrent` has become false. Rejects when the source can't be read.
    */
   async send(
     view: View,
@@ -99,7 +100,7 @@ export class SnapshotReadings {
     }
   }
 
-  /** Lets go of what nobody reads any more, and of what can't bring its readers to the present any more. */
+  /** Releases the snapshots without readers, and those that the log can't bring to the present. */
   sweep(): void {
     for (const view of this.#views.keys()) this.#settle(view)
   }
@@ -118,7 +119,7 @@ export class SnapshotReadings {
     return reading
   }
 
-  /** Waits for the place of the kept snapshot, and gives it to the present one. */
+  /** Waits for the place of the kept snapshot, and gives the place to the present snapshot. */
   async #beginAnew(view: View, isCurrent: () => boolean): Promise<Reading | undefined> {
     const versions = this.#views.get(view)
     if (!versions?.kept) return this.#begin(view, isCurrent)
@@ -166,7 +167,8 @@ export class SnapshotReadings {
   }
 
   /**
-   * Takes away what readers would keep beyond their bound, save for one snapshot where that place is free.
+   * Displaces the readers that keep more than their bound, except those of one snapshot if the place of the
+   * kept snapshot is free.
    */
   #displace(versions: Versions, view: View): void {
     const shared = new Set([...versions.present.parts, ...(versions.kept?.parts ?? [])])
@@ -174,7 +176,7 @@ export class SnapshotReadings {
       const bytes = bytesFrom(version.parts, shared)
       const beyond = [...version.readings].filter(({ next }) => (bytes[next] ?? 0) > this.#maxBytes)
       if (beyond.length === 0) continue
-      // Who has waited comes first.
+      // Gives waiting readers precedence.
       if (!versions.kept && versions.waiting.size === 0 && mayStay(version, view)) {
         versions.kept = version
         versions.earlier.delete(version)
@@ -184,12 +186,12 @@ export class SnapshotReadings {
   }
 }
 
-/** Whether a snapshot is still read, and the log tells its readers what came after it. */
+/** Checks whether a snapshot has readers that the log can bring to the present. */
 function mayStay({ readings }: Version, view: View): boolean {
   return [...readings].some(({ sequence }) => view.resumes(sequence))
 }
 
-/** The bytes from each part on, by the part's number; those of shared parts don't count. */
+/** Returns the bytes from each part to the end, by the part's number, without shared parts. */
 function bytesFrom(parts: readonly Buffer[], shared: ReadonlySet<Buffer>): number[] {
   const sums: number[] = []
   let sum = 0

@@ -2,18 +2,18 @@ import type { ServerEvent } from '../../protocol/messages.ts'
 import { type DebugFields, type Diagnostics, since } from '../support/diagnostics.ts'
 import type { ResumePlan } from './resume.ts'
 
-/** Counts the streams of this process, so that their events can be told apart. */
+/** Counts the streams of this process, so that the events of each stream have a number. */
 let streams = 0
 
-/** Reports the events of one stream, and that it has ended to the part that opened it. */
+/** Reports the events of one stream, and calls the opener after its end. */
 export class StreamTrace {
   readonly #stream = ++streams
   readonly #session: string | undefined
   readonly #diagnostics: Diagnostics
   readonly #onClose: () => void
-  /** Whole milliseconds: V8 keeps other numbers in objects of their own, for each stream. */
+  /** The time of the opening, in whole milliseconds. V8 would keep a fraction in an object of its own. */
   readonly #opened = Math.trunc(performance.now())
-  /** Since when the client lacks something; undefined while it is up to date. */
+  /** The time since which the client lacks data; undefined while the client is up to date. */
   #lacking: number | undefined = this.#opened
 
   constructor(diagnostics: Diagnostics, session: string | undefined, onClose: () => void) {
@@ -38,7 +38,7 @@ export class StreamTrace {
     this.#lacking = undefined
   }
 
-  /** Reports an event of the wire that has an event here. */
+  /** Reports an event of the wire that has a debug event. */
   sent({ event, data }: ServerEvent): void {
     if (event === 'reset') {
       this.#lacking ??= Math.trunc(performance.now())
@@ -66,7 +66,10 @@ export class StreamTrace {
   }
 }
 
-/** Why a stream ends whose last event is this one: the code of an error, or what took the rights away. */
+/**
+ * Returns the reason of a stream's end from its last event: the code of an error, or the reason of a
+ * revocation.
+ */
 export function closeReasonOf(event: ServerEvent | undefined): string {
   if (event?.event === 'error') return event.data.code
   if (event?.event !== 'revoked') return 'lookup-failed'

@@ -50,7 +50,7 @@ export function bounded(
     read: (collection, query, each, options) =>
       inTime(collection, queryMs, (check) => {
         const take = (documents: Document[]) => {
-          // Ends the reading of a source that goes on.
+          // Ends the read of a source that continues after its time.
           check()
           return each(documentsOf(collection, documents))
         }

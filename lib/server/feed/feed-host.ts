@@ -2,20 +2,18 @@ import type { ResolvedLimits } from '../options/limits.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import type { Log } from './log.ts'
 
-/** Bounds what is read of a source: see `Limits`. */
+/** Limits the reads of a source: see `Limits`. */
 export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
 
-/** What a feed needs of its server. */
+/** Describes the server, as far as a feed uses it. */
 export interface FeedHost {
   readonly log: Log
-  /** Where all adapters are now, in the order of the server's sources. */
+  /** Returns the present positions of all adapters, in the order of the server's sources. */
   adapters(): readonly string[]
-  /**
-   * The text of the point at a sequence, the adapters being where they are now, or where they are said to be.
-   */
+  /** Formats the point at a sequence, with the adapters' present positions or the given ones. */
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   readonly diagnostics: Diagnostics
-  /** Default: no bounds. */
+  /** The limits; default: none. */
   readonly limits?: FeedLimits
 }

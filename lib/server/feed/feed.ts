@@ -42,14 +42,14 @@ export class Feed {
   /** The position of the source's changes in the log; undefined before the first opening. */
   position: string | undefined
 
-  /** Bounds what is read of the source. */
+  /** The limits of reads of the source. */
   readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
   readonly #collection: string
   readonly #routers = new Map<string, Router<Subscriber>>()
   readonly #users = new Set<Subscriber>()
   #opening: Promise<void> | undefined
-  /** Ends the opening's tries. */
+  /** Aborts the attempts to open the adapter. */
   #abort = new AbortController()
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined

@@ -1,15 +1,15 @@
 import { type Diagnostics, since } from '../support/diagnostics.ts'
 
-/** How a source stands. `failing`: the last that came of it was an error; it is tried again and again. */
+/** Names the state of a source. A `failing` source had an error, and is tried again. */
 export type SourceState = 'closed' | 'opening' | 'open' | 'failing'
 
 /** Reports the events of one source, and keeps its figures for `server.stats()`. */
 export class SourceReport {
-  /** Names the source, differently from all others of the server. */
+  /** The name of the source, unique within the server. */
   readonly name: string
   readonly #diagnostics: Diagnostics
   #state: SourceState = 'closed'
-  /** Since when the source has been in its state. */
+  /** The time since which the source has its state. */
   #entered = 0
   #began = 0
   #arrived: number | undefined
@@ -24,12 +24,12 @@ export class SourceReport {
     return this.#state
   }
 
-  /** When the last change arrived; undefined before the first. */
+  /** The time of the last change's arrival; undefined before the first change. */
   get changedAt(): Date | undefined {
     return this.#arrived === undefined ? undefined : new Date(this.#arrived)
   }
 
-  /** Milliseconds from when the last change was made to when it arrived; the store's clock may differ. */
+  /** The milliseconds between the last change and its arrival. The store's clock may differ. */
   get lag(): number | undefined {
     const lag = (this.#arrived ?? Number.NaN) - Date.parse(this.#made)
     return Number.isNaN(lag) ? undefined : Math.max(0, lag)
@@ -46,7 +46,7 @@ export class SourceReport {
     this.#diagnostics.report('source.open', { source: this.name, continued, ms })
   }
 
-  /** @param reopening whether the source is opening again by now */
+  /** @param reopening whether the source opens again already */
   close(reopening: boolean): void {
     if (!reopening) this.#enter('closed')
     this.#diagnostics.report('source.close', { source: this.name })
@@ -61,7 +61,11 @@ export class SourceReport {
     this.#diagnostics.report('source.failed', { source: this.name, step, views })
   }
 
-  /** Notes that a source has come on; `made` is when its last change was made, if it has changes. */
+  /**
+   * Records the progress of a source.
+   *
+   * @param made the time of the last change; undefined without changes
+   */
   progress(now: number, made?: string): void {
     if (made !== undefined) {
       this.#arrived = now

@@ -6,16 +6,19 @@ import type { Granted } from '../auth/admitted.ts'
 import type { Sink } from '../delivery/sink.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
-/** The server behind the routes, as far as they ask it. */
+/** Describes the server, as far as the routes use it. */
 export interface Backend {
   readonly options: ResolvedOptions
-  /** Whether the server was closed: it takes nobody any more. */
+  /** Whether the server was closed and accepts no more clients. */
   readonly closing: boolean
-  /** Counts what is asked for. */
+  /** Counts streams. */
   readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
-  /** Reports what clients can cause again and again. */
+  /** Reports errors that clients can cause again and again. */
   readonly faults: { report(error: Error): void }
-  /** Answers a handshake with a token; `browser` is the value of the browser cookie, where a ticket is wanted. */
+  /**
+   * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
+   * wants no ticket.
+   */
   grant(
     given: Json,
     request: IncomingMessage | undefined,
@@ -23,7 +26,10 @@ export interface Backend {
     browser?: string,
     at?: number,
   ): Promise<Granted>
-  /** Opens a stream by its token or ticket; `open` gives the way to the client, unless the client has gone. */
+  /**
+   * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has
+   * gone.
+   */
   openStream(
     token: string | undefined,
     browsers: readonly string[],

@@ -23,22 +23,22 @@ export class BodyReader {
   #waiting = 0
   readonly #held = new WeakMap<IncomingMessage, number>()
 
-  /** @param onError told where the bodies that wait are too large together */
+  /** @param onError called when the waiting bodies are too large together */
   constructor(bounds: BodyBounds, onError: (error: ParticleError) => void) {
     this.#bounds = bounds
     this.#onError = onError
   }
 
   /**
-   * Reads the JSON of a request's body. A body that another middleware has read is taken from `request.body`:
-   * parsed, or as text or bytes. The body counts until {@link BodyReader.release}: a slow lookup holds it.
+   * Reads the JSON of a request's body. Takes a body that another middleware has read from `request.body`: a
+   * parsed value, a text or bytes. The body counts until {@link BodyReader.release}, since a slow lookup
+   * keeps it in memory.
    *
-   * @param fields The fields that a body may have: one without any of them is refused unless it is empty, so
-   * that no identity is dropped where a middleware parsed the body as something else, or where a field's name
-   * is misspelt.
-   * @param signal ends the reading, with the signal's reason
+   * @param fields the possible fields of a body. A body without any of them is refused unless it is empty: a
+   *   middleware that parsed the body in another way, or a misspelt name, must not drop the identity
+   * @param signal ends the read with the signal's reason
    * @throws ParticleError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `BODY_TOO_SLOW`, `INVALID_MESSAGE`, or
-   * `UNAVAILABLE` where too many bodies wait
+   *   `UNAVAILABLE` when too many bodies wait
    */
   async json(request: Request, fields?: readonly string[], signal?: AbortSignal): Promise<unknown> {
     const type = request.headers['content-type'] ?? ''
@@ -51,7 +51,8 @@ export class BodyReader {
     if (Number(request.headers['content-length']) > this.#bounds.bodyBytes)
       throw tooLarge(this.#bounds.bodyBytes)
     const body = isRead(request) ? bodyRead(request) : parse(await this.#text(request, signal))
-    // Before anything walks the body: to walk a deep one holds the process, or exhausts its stack.
+    // Checks the depth and the size first. Any walk of a deep body would block the process or exhaust its
+    // stack.
     const excess = excessOf(body, REQUEST_BOUNDS)
     if (excess) throw invalid(`The body ${excess}: send less`)
     if (fields) refuseForeign(body, fields)
@@ -60,13 +61,13 @@ export class BodyReader {
     return json
   }
 
-  /** Counts the body of a request no longer, once the request was answered. */
+  /** Stops counting the body of an answered request. */
   release(request: IncomingMessage): void {
     this.#waiting -= this.#held.get(request) ?? 0
     this.#held.delete(request)
   }
 
-  /** @throws ParticleError `UNAVAILABLE` where too many bodies wait */
+  /** @throws ParticleError `UNAVAILABLE` when too many bodies wait */
   #hold(request: IncomingMessage, bytes: number): void {
     this.#held.set(request, (this.#held.get(request) ?? 0) + bytes)
     this.#waiting += bytes
@@ -92,7 +93,7 @@ export class BodyReader {
     let stop = () => {}
     try {
       return await new Promise<string>((resolve, reject) => {
-        // A middleware may have set an encoding: the chunks are text then.
+        // Accepts texts too, since a middleware may have set an encoding.
         const take = (chunk: Buffer | string) => {
           const bytes =
             typeof chunk === 'string' ? Buffer.from(chunk, request.readableEncoding ?? 'utf8') : chunk
@@ -110,14 +111,14 @@ export class BodyReader {
         const abort = () => reject(signal?.reason)
         stop = () => {
           request.off('data', take).off('end', end).off('close', broken).off('error', broken)
-          // A listener of this reading would keep its text for as long as the request lasts.
+          // Replaces this read's listener, which would keep the body in memory for the life of the request.
           request.on('error', ignore)
           signal?.removeEventListener('abort', abort)
         }
         timer = setTimeout(() => reject(tooSlow(ms)), Math.min(ms, MAX_TIMER)).unref()
         signal?.addEventListener('abort', abort)
         request.on('data', take).once('end', end).once('error', broken).once('close', broken)
-        // One that a middleware has paused does not begin by itself.
+        // Starts a request that a middleware has paused.
         request.resume()
       })
     } finally {
@@ -136,14 +137,14 @@ export class BodyReader {
 }
 
 /**
- * Whether a middleware before Particle has read the body: express.json() of Express 4 puts an empty one
- * where it reads nothing.
+ * Checks whether a middleware before Particle has read the body. Without a body, express.json() of Express 4
+ * sets an empty one.
  */
 function isRead({ body, readableEnded, readableDidRead }: Request): boolean {
   return readableEnded || (body !== undefined && readableDidRead)
 }
 
-/** The body that a middleware before Particle has read. */
+/** Returns the body that a middleware before Particle has read. */
 function bodyRead(request: Request): unknown {
   const { body, headers } = request
   if (typeof body === 'string') return parse(body)

@@ -5,13 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 const SCRIPT = new URL('../../../dist/browser/client.js', import.meta.url)
 let script: Promise<{ bytes: Buffer; etag: string }> | undefined
 
-/** A request for the script, and its answer. */
+/** Describes a request for the script, with its response. */
 interface Asked {
   readonly request: IncomingMessage
   readonly response: ServerResponse
 }
 
-/** Answers with the browser client, which the build leaves in `dist/browser`. */
+/** Answers with the browser client, which the build writes to `dist/browser`. */
 export async function clientScript({ request, response }: Asked): Promise<void> {
   script ??= readFile(SCRIPT).then((bytes) => ({
     bytes,
@@ -34,7 +34,7 @@ export async function clientScript({ request, response }: Asked): Promise<void> 
   response.end(request.method === 'HEAD' ? undefined : bytes)
 }
 
-/** The weak comparison of RFC 9110, 13.1.2: a proxy that compresses makes tags weak. */
+/** Compares tags weakly (RFC 9110, 13.1.2), since a compressing proxy makes tags weak. */
 function isKnown(tags: string | undefined, etag: string): boolean {
   return (tags ?? '').split(',').some((tag) => ['*', etag, `W/${etag}`].includes(tag.trim()))
 }

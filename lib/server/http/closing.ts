@@ -2,25 +2,23 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NetServer } from 'node:net'
 import { endResponse } from '../delivery/sink.ts'
 
-/** How often HTTP servers with open responses are asked whether they still listen, in milliseconds. */
+/** The time between two checks of HTTP servers with open responses, in milliseconds. */
 const INTERVAL = 250
 
 /**
- * Notices when an HTTP server was closed, and then ends the streams that came by it, and the requests whose
- * body is still awaited. An HTTP server tells that it was closed only once its last connection has ended,
- * which neither of these does by itself.
+ * Detects the close of an HTTP server, and ends its streams and its requests with an unread body. A server
+ * emits `close` only after its last connection has ended, and these would never end by themselves.
  */
 export class Closing {
   /**
-   * The servers that have been seen to listen; some never do: they are handed sockets that another process
-   * accepted.
+   * The servers that were seen to listen. Some never listen, but get sockets that another process accepted.
    */
   readonly #listened = new WeakSet<NetServer>()
-  /** How each response is ended. */
+  /** The function that ends each response, by server. */
   readonly #responses = new Map<NetServer, Map<ServerResponse, (response: ServerResponse) => void>>()
   /**
-   * One listener for all streams, which Node calls on the response: a function for each would take memory
-   * for each.
+   * The one listener of all responses. Node calls it on the response, so that no stream needs its own
+   * function.
    */
   readonly #forget: (this: ServerResponse) => void
   #timer: NodeJS.Timeout | undefined
@@ -32,7 +30,7 @@ export class Closing {
     }
   }
 
-  /** Whether an HTTP server has been closed. */
+  /** Checks whether an HTTP server has been closed. */
   has(server: NetServer | undefined): boolean {
     if (!server) return false
     if (server.listening) this.#listened.add(server)
@@ -40,8 +38,9 @@ export class Closing {
   }
 
   /**
-   * Has a response ended when the HTTP server that it came by closes.
-   * @param end how; default: as a stream. Another one takes the place of the one before.
+   * Ends a response when its HTTP server closes. A later call for the response replaces `end`.
+   *
+   * @param end ends the response; default: as a stream
    */
   watch(server: NetServer | undefined, response: ServerResponse, end = endResponse): void {
     if (!server || !this.#listened.has(server)) return
@@ -52,7 +51,7 @@ export class Closing {
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
   }
 
-  /** Leaves a response alone from now on. */
+  /** Stops watching a response. */
   forget(response: ServerResponse): void {
     for (const [server, responses] of this.#responses) {
       if (responses.delete(response) && responses.size === 0) this.#responses.delete(server)
@@ -72,8 +71,8 @@ export class Closing {
 }
 
 /**
- * The HTTP server that accepted the socket of a request, to be asked for while the request lasts: over
- * HTTP/2 it is not known afterwards. Node sets the property, but its types don't have it.
+ * Returns the HTTP server that accepted a request's socket. Call it early: over HTTP/2 the server is unknown
+ * after the request. Node sets the property, but its types lack it.
  */
 export function serverOf(request: IncomingMessage): NetServer | undefined {
   const { server } = (request.socket ?? {}) as { server?: NetServer }

@@ -4,36 +4,39 @@ import type { ResolvedOptions } from '../options/options.ts'
 import { isCrossOrigin, isEncrypted } from './cors.ts'
 
 /**
- * The browser cookie: one short random value for each browser, to which the tickets of native EventSources
- * are bound (see {@link Tickets}). It says nothing of a session, so that one value serves all tabs,
- * identities and servers that the browser sends it to, and never grows.
+ * The name of the browser cookie: one short random value per browser, to which the tickets of native
+ * EventSources are bound (see {@link Tickets}). The value contains nothing of a session. It therefore never
+ * grows, and serves all tabs, identities and servers of the browser.
  */
 const NAME = 'particle'
-/** Browsers take a cookie of such a name over https alone, so that no page of http can set it. */
+/**
+ * The name over https. Browsers accept this prefix from https only, so that no page of http can set the
+ * cookie.
+ */
 const SECURE_NAME = `__Secure-${NAME}`
 const VALUE = /^[\w-]{22}$/
 
 /**
- * The values of a request's browser cookies: a browser may hold several, of different paths. Malformed ones
- * are left out.
+ * Returns the values of a request's browser cookies, without malformed ones. A browser may hold several
+ * cookies, of different paths.
  */
 export function browserValues(request: IncomingMessage): string[] {
   const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='))
   const valuesOf = (wanted: string) =>
     pairs.flatMap(([name, value = '']) => (name === wanted && VALUE.test(value) ? [value] : []))
-  // Another page of the site could have set the one without a prefix.
+  // Prefers the prefixed cookie. Another page of the site could have set the other cookie.
   return [...valuesOf(SECURE_NAME), ...valuesOf(NAME)]
 }
 
-/** The browser's value, or a new one where it has none. */
+/** Returns the browser's value, or a new value for a browser without one. */
 export function browserValue(request: IncomingMessage): string {
   return browserValues(request)[0] ?? randomBytes(16).toString('base64url')
 }
 
 /**
- * The `Set-Cookie` header that keeps a value in the browser. It names no `Path`: the browser then takes the
- * folder of the address that it asked for, which is right behind a proxy that strips a prefix too (RFC 6265,
- * 5.1.4).
+ * Creates the `Set-Cookie` header that stores a value in the browser. The header names no `Path`. The browser
+ * then uses the folder of its request's address, which is right even behind a proxy that strips a prefix (RFC
+ * 6265, 5.1.4).
  */
 export function browserCookie(
   request: IncomingMessage,
@@ -42,8 +45,8 @@ export function browserCookie(
 ): string {
   const forwarded = String(request.headers['x-forwarded-proto'] ?? '').split(',')[0]
   const isSecure = isEncrypted(request) || forwarded?.trim() === 'https'
-  // Pages of another site send a cookie with `SameSite=None` alone, which browsers take with `Secure` alone.
-  // `Partitioned` lets it live in a frame where third-party cookies are blocked (CHIPS).
+  // Uses `SameSite=None` for pages of another site, since browsers send them no other cookie. That needs
+  // `Secure`. `Partitioned` keeps the cookie alive in a frame where third-party cookies are blocked (CHIPS).
   const site = isCrossOrigin(request, allowOrigin)
     ? 'SameSite=None; Secure; Partitioned'
     : `SameSite=Strict${isSecure ? '; Secure' : ''}`

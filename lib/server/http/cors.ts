@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
- * Whether the request comes from a page of another origin that is let in with its cookies. Where `Host` is
- * not what the browser sent (a proxy's doing), the own pages look foreign too; but those need not be
- * allowed.
+ * Checks whether a request comes from an allowed page of another origin. A proxy that changes `Host` makes
+ * the application's own pages look foreign too, but these need not be allowed.
  */
 export function isCrossOrigin(request: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin } = request.headers
@@ -15,23 +14,23 @@ export function isCrossOrigin(request: IncomingMessage, allowed: readonly string
   }
 }
 
-/** The host that a request is for: HTTP/2 has `:authority`, and a `Host` only where a client sends both. */
+/** Returns the host of a request. HTTP/2 has `:authority`, and `Host` only if a client sends both. */
 function hostOf({ headers }: IncomingMessage): string | undefined {
   const authority = headers[':authority']
   return typeof authority === 'string' ? authority : headers.host
 }
 
 /**
- * Whether a request came over TLS. Over HTTP/2, Node shows the socket by a proxy that has no keys of its
- * own.
+ * Checks whether a request came over TLS. Over HTTP/2, Node shows the socket through a Proxy without own
+ * keys.
  */
 export function isEncrypted({ socket }: IncomingMessage): boolean {
   return 'encrypted' in socket || Reflect.get(socket, 'encrypted') === true
 }
 
 /**
- * Lets pages of the allowed origins in (the Fetch standard's CORS protocol). True when the request was a
- * preflight and is answered.
+ * Sets the CORS headers for pages of the allowed origins (Fetch standard). Answers a preflight request, and
+ * then returns true.
  */
 export function allowCors(
   request: IncomingMessage,

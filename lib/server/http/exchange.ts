@@ -23,17 +23,17 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 const CLOSING = 'The server is closing'
 
-/** Seconds after which a client that was turned away for want of room may come back. */
+/** The seconds after which a client may retry when the server has no room. */
 const RETRY_AFTER = '2'
 
-/** Holds what the routes of one server share. */
+/** Holds the parts that all requests of one server share. */
 interface Shared {
   readonly server: Backend
   readonly bodies: BodyReader
   readonly closing: Closing
 }
 
-/** Names the route of a request, whatever the answer is. */
+/** Names the route of a request. */
 type Purpose = 'stream' | 'handshake' | 'other'
 
 /** Answers one request. */
@@ -68,17 +68,17 @@ export class Exchange {
     return this.#shared.server
   }
 
-  /** Parses the query. */
+  /** Returns the parameters of the query. */
   get query(): URLSearchParams {
     return new URLSearchParams(this.#query)
   }
 
-  /** Whether this server, or the HTTP server that the request came by, was closed. */
+  /** Whether this server, or the HTTP server of the request, was closed. */
   get isClosing(): boolean {
     return this.server.closing || this.#shared.closing.has(this.#httpServer)
   }
 
-  /** Ends the response when its HTTP server is closed; by default as a stream. */
+  /** Ends the response when its HTTP server closes; default: as a stream. */
   endOnClosing(end?: (response: ServerResponse) => void): void {
     this.#shared.closing.watch(this.#httpServer, this.response, end)
   }
@@ -88,7 +88,7 @@ export class Exchange {
     if (this.isClosing) throw new ParticleError('UNAVAILABLE', CLOSING)
   }
 
-  /** Reads the JSON of the request, until its HTTP server is closed. */
+  /** Reads the JSON of the request, until its HTTP server closes. */
   async body(fields: readonly string[]): Promise<unknown> {
     const { bodies, closing } = this.#shared
     const closed = new AbortController()
@@ -96,12 +96,12 @@ export class Exchange {
     try {
       return await bodies.json(this.request, fields, closed.signal)
     } finally {
-      // A response that waits behind others on its socket never reports that the socket is gone.
+      // Stops watching the response. A response that waits behind others on its socket never emits `close`.
       closing.forget(this.response)
     }
   }
 
-  /** Frees the bytes that the body took. */
+  /** Stops counting the bytes of the body. */
   releaseBody(): void {
     this.#shared.bodies.release(this.request)
   }
@@ -120,7 +120,7 @@ export class Exchange {
     }
     if (status === 503 || status === 429) response.setHeader('Retry-After', RETRY_AFTER)
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
-    // The rest of the body is not worth waiting for.
+    // Closes the connection without waiting for the rest of the body.
     if ([408, 413, 503].includes(status) && !request.complete && request.httpVersionMajor === 1) {
       retire(response)
       response.once('finish', () => request.destroy())
@@ -146,7 +146,7 @@ export class Exchange {
       'Content-Length': bytes.length,
       'Cache-Control': 'private, no-store',
     })
-    // The request may have waited for its rights while the user logged out.
+    // Removes hooks of session middlewares, since the user may have logged out during the request.
     if (this.#purpose === 'stream') unhook(request, response)
     response.end(bytes)
   }

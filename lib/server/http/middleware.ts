@@ -18,14 +18,14 @@ import { Exchange } from './exchange.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
 import { splitTarget } from './target.ts'
 
-/** A handler for Express 4 and 5, connect, and `http.createServer`. */
+/** A request handler for Express 4 and 5, connect, and `http.createServer`. */
 export type RequestHandler = (
   request: IncomingMessage,
   response: ServerResponse,
   next?: (error?: unknown) => void,
 ) => void
 
-/** The routes of a server, as a handler. */
+/** Creates the handler of a server's routes. */
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
@@ -78,7 +78,8 @@ export function createHandler(server: Backend): RequestHandler {
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   const at = Revocations.now()
-  // What is pipelined behind a stream is never answered: it must cost no lookup, and no memory for its body.
+  // Waits for the connection first. A request behind a stream is never answered, and must cost no lookup and
+  // no memory for its body.
   const turn = owned(response)
   if (turn) await turn
   exchange.refuseWhenClosing()
@@ -124,8 +125,8 @@ async function stream(exchange: Exchange): Promise<void> {
 }
 
 /**
- * Reads the token and the position of a request for a stream. A token that is too long for a header comes in
- * the body of a POST.
+ * Reads the token and the position of a stream's request. A token that is too long for a header comes in the
+ * body of a POST.
  */
 async function streamRequest(
   exchange: Exchange,
@@ -146,13 +147,13 @@ async function streamRequest(
   }
 }
 
-/** @throws ParticleError `INVALID_MESSAGE` where a body is no object */
+/** @throws ParticleError `INVALID_MESSAGE` when the body is not an object */
 function objectOf(body: unknown, form: string): Record<string, unknown> {
   if (isObject(body)) return body
   throw new ParticleError('INVALID_MESSAGE', `The body must be an object ${form}`)
 }
 
-/** @throws ParticleError `INVALID_MESSAGE` where a field is there and no text */
+/** @throws ParticleError `INVALID_MESSAGE` when the field is present and not a text */
 function textOf(value: unknown, sentence: string): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
@@ -160,8 +161,8 @@ function textOf(value: unknown, sentence: string): string | undefined {
 }
 
 /**
- * Opens the sink apart from the route, so that listeners hold only what they need for as long as the stream
- * lasts.
+ * Opens the sink in a function of its own, so that its listeners keep only what they need for the stream's
+ * life.
  */
 function openSink(exchange: Exchange): Sink | undefined {
   const { server, request, response } = exchange
@@ -170,7 +171,7 @@ function openSink(exchange: Exchange): Sink | undefined {
   const sink = beginStream(request, response, server.options.heartbeat)
   exchange.endOnClosing()
   const session = sessionOf(response)
-  // Over HTTP/2 the client is to come back by another connection, and so to another node.
+  // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.
   if (session) response.once('close', () => void (exchange.isClosing && session.close()))
   return sink
 }

@@ -4,25 +4,25 @@ import type { Duplex } from 'node:stream'
 import { ParticleError } from '../../errors.ts'
 import { ResponseSink, streamOf } from '../delivery/sink.ts'
 
-/** The methods of a response that middlewares put their own in front of. */
+/** The methods of a response that middlewares replace. */
 const HOOKED = ['writeHead', 'write', 'end'] as const
 
-/** The HTTP/1 connections that carry a stream, which is their last response. */
+/** The HTTP/1 connections with a stream, which is their last response. */
 const streaming = new WeakSet<Duplex>()
-/** What the requests may weigh that wait for their turn on a connection: see {@link weightOf}. */
+/** Limits the weight of the requests that wait on one connection: see {@link weightOf}. */
 const MAX_PIPELINED = 256
-/** How much of a body Node reads before anybody asks for it, in KiB. */
+/** The part of a body that Node reads in advance, in KiB. */
 const READ_AHEAD = 64
-/** What the requests weigh that wait for their turn on a connection. */
+/** The weight of the waiting requests, by connection. */
 const waiting = new WeakMap<Duplex, number>()
 
 /**
- * Waits until a response owns its connection. The response to a request that was pipelined behind another
- * has no connection before that other one has ended, and never tells that its client has gone.
+ * Waits until a response owns its connection. The response to a pipelined request has no connection before
+ * the earlier response has ended, and does not emit `close` when its client goes.
  *
- * @returns undefined where it owns it by now: the body is to be read in this very step, before its chunks go
- *   to another listener. Never resolves where the connection closes first; nothing else holds the promise
- * then
+ * @returns undefined when the response owns its connection already. The caller must then read the body in the
+ *   same step, before another listener takes its chunks. The promise never resolves when the connection
+ *   closes first; nothing else refers to it then
  */
 export function owned(response: ServerResponse): Promise<void> | undefined {
   if (response.socket !== null || response.writableEnded) return undefined
@@ -39,7 +39,7 @@ export function owned(response: ServerResponse): Promise<void> | undefined {
   })
 }
 
-/** Weighs a request by the memory that it takes while it waits: 1, and 1 for each KiB of its body. */
+/** Weighs a waiting request by its memory: 1, and 1 for each KiB of its body. */
 function weightOf({ headers }: IncomingMessage): number {
   const length = headers['transfer-encoding']
     ? Number.POSITIVE_INFINITY
@@ -48,8 +48,8 @@ function weightOf({ headers }: IncomingMessage): number {
 }
 
 /**
- * Breaks the connection of a stream on which another request comes. It would never be answered, and be held
- * for as long as the stream lasts; no browser pipelines.
+ * Breaks the connection of a stream when another request comes on it. The request would wait for the end of
+ * the stream. No browser pipelines requests.
  *
  * @returns whether the request came behind a stream
  */
@@ -60,11 +60,12 @@ export function breakPipeline({ socket }: IncomingMessage): boolean {
 }
 
 /**
- * Whether a response can still be begun: its client is there, and no other middleware has answered.
- * @throws ParticleError `CALLBACK_FAILED` where another middleware has begun the answer and not ended it
+ * Checks whether a response can still begin: its client is present, and no other middleware has answered.
+ *
+ * @throws ParticleError `CALLBACK_FAILED` when another middleware has begun the response and not ended it
  */
 export function isOpen(response: ServerResponse): boolean {
-  // The request's socket: a response that waits for its turn on the connection has none.
+  // Reads the request's socket, since a response that waits on its connection has none.
   if (response.req.socket.destroyed || response.destroyed || response.writableEnded) return false
   if (!response.headersSent) return true
   const cause = 'A middleware before Particle wrote the head of the answer and called next()'
@@ -72,7 +73,7 @@ export function isOpen(response: ServerResponse): boolean {
 }
 
 /**
- * Makes a response the last on its connection; over HTTP/2, where no header says that, its session takes no
+ * Makes a response the last on its connection. Over HTTP/2, which has no such header, the session accepts no
  * more requests.
  */
 export function retire(response: ServerResponse): void {
@@ -81,7 +82,7 @@ export function retire(response: ServerResponse): void {
   else if (!response.headersSent) response.setHeader('Connection', 'close')
 }
 
-/** The headers that keep an answer from other pages, and its address from other servers. */
+/** The headers that protect an answer and its address from other pages and servers. */
 const GUARDS = {
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
@@ -89,9 +90,9 @@ const GUARDS = {
 }
 
 /**
- * Sets headers that keep browsers from running an answer as something else, from handing it to a page that
- * asked without CORS, and from telling its address, where a ticket may stand, to others. The application's
- * own (Helmet's, say) stay as they are.
+ * Sets headers against three risks: browsers that guess another content type, pages that read the answer
+ * without CORS, and links that reveal the address, which may contain a ticket. Headers of the application
+ * (Helmet, for example) stay unchanged.
  */
 export function guard(response: ServerResponse): void {
   for (const [name, value] of Object.entries(GUARDS))
@@ -99,8 +100,8 @@ export function guard(response: ServerResponse): void {
 }
 
 /**
- * Begins a stream of events. It is the last response on its connection, so that a server which closes has
- * no connection to wait for once its streams have ended.
+ * Begins a stream of events. The response is the last on its connection, so that a closing server has no
+ * connection to wait for after its streams have ended.
  *
  * @param heartbeat milliseconds between two pings
  */
@@ -122,13 +123,13 @@ export function beginStream(
   return new ResponseSink(response, heartbeat)
 }
 
-/** Made once: a function made for each stream would keep all that was at hand when it was made. */
+/** Created once. A function for each stream would keep the variables around it in memory. */
 function ignore(): void {}
 
 /**
- * Removes what other middlewares hung on a response whose head is written. Their work was on the head; at
- * the end of a stream, hours later, express-session would save the session that it loaded at the beginning,
- * and so undo a logout.
+ * Removes the hooks of other middlewares from a response whose head is written. Their work was on the head.
+ * At the end of a stream, hours later, express-session would save the session of its beginning, and undo a
+ * logout.
  */
 export function unhook(request: IncomingMessage, response: ServerResponse): void {
   const encoding = response.getHeader('Content-Encoding')
@@ -137,15 +138,15 @@ export function unhook(request: IncomingMessage, response: ServerResponse): void
     releaseSession(request)
     return
   }
-  // A middleware encodes the stream in spite of its `no-transform`: the bytes must go through its methods.
-  // express-session saves nothing by the id of no session.
+  // Clears the session's id, since the hooks must stay: they encode the stream in spite of `no-transform`.
+  // Without an id, express-session saves no session.
   if (Object.hasOwn(request, 'sessionID')) Object.assign(request, { sessionID: undefined })
 }
 
 /**
- * Puts the data of the request's session in the place of the session, which then doesn't stay in memory for
- * as long as the stream. Loggers that read `request.session` when the request ends find its data as it was
- * at the beginning.
+ * Replaces the request's session by a copy of its data, so that the session doesn't stay in memory for the
+ * life of the stream. Loggers that read `request.session` at the end of the request find the data of the
+ * beginning.
  */
 function releaseSession(request: IncomingMessage & { session?: unknown }): void {
   let text: string | undefined
@@ -153,12 +154,12 @@ function releaseSession(request: IncomingMessage & { session?: unknown }): void 
     text =
       typeof request.session === 'object' && request.session ? JSON.stringify(request.session) : undefined
   } catch {
-    // What JSON can't hold stays as it is.
+    // Keeps a session that JSON can't hold.
   }
   if (text !== undefined) Reflect.defineProperty(request, 'session', placeholder(text))
 }
 
-/** Makes the property by itself, where no session is at hand that its functions would hold. */
+/** Creates the property in a function of its own, so that its accessors don't keep the session in memory. */
 function placeholder(text: string): PropertyDescriptor {
   return {
     configurable: true,
@@ -170,7 +171,7 @@ function placeholder(text: string): PropertyDescriptor {
   }
 }
 
-/** The HTTP/2 session that a response goes by. */
+/** Returns the HTTP/2 session of a response. */
 export function sessionOf(response: ServerResponse): ServerHttp2Session | undefined {
   return streamOf(response)?.session as ServerHttp2Session | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * Splits a request's target into its path and its query. A proxy may send the target with its host (RFC 9112,
+ * Splits a request's target into its path and its query. A proxy may send a target with a host (RFC 9112,
  * 3.2.2).
  */
 export function splitTarget(target: string): [path: string, query: string] {

@@ -6,82 +6,87 @@ import { type AnyIdentity, identityKey } from '../../policy/identity.ts'
 import { numberOption } from './number-option.ts'
 
 /**
- * What clients may ask of a server. `Infinity` switches a limit off. An address is the peer's, or what
- * Express says by its setting `trust proxy`; of IPv6, a network of 64 bits counts as one address. The
- * defaults hold for an office of 500 people behind one address, for 5,000 clients that come back within
- * seconds of a deploy through a proxy that Express doesn't know, and for load tests on one machine.
+ * Limits the requests of clients. `Infinity` switches a limit off. An address is the peer's address, or the
+ * one that Express returns by its setting `trust proxy`. An IPv6 network of 64 bits counts as one address.
+ * The defaults suffice for an office of 500 people behind one address, for 5,000 clients that reconnect
+ * within seconds after a deploy through a proxy that Express doesn't know, and for load tests on one machine.
  */
 export interface Limits<Identity = AnyIdentity> {
-  /** Handshakes a second, in all; 20 seconds' worth may come at once. Default: 2,000. */
+  /** Limits the handshakes per second. 20 times as many may come at once. Default: 2,000. */
   handshakesPerSecond?: number | undefined
-  /** Handshakes a second from one address; 20 seconds' worth may come at once. Default: 500. */
+  /** Limits the handshakes per second of one address. 20 times as many may come at once. Default: 500. */
   handshakesPerSecondPerAddress?: number | undefined
   /**
-   * Handshakes that wait for their answer at the same time, in all; never more than `maxConnections`.
-   * Default: 10,000.
+   * Limits the handshakes that wait for their answer at the same time; at most `maxConnections`. Default:
+   * 10,000.
    */
   handshakesWaiting?: number | undefined
-  /** Handshakes that wait for their answer at the same time, from one address. Default: 5,000. */
+  /** Limits the handshakes of one address that wait for their answer at the same time. Default: 5,000. */
   handshakesWaitingPerAddress?: number | undefined
-  /** Streams from one address, open and being opened. Default: 10,000. */
+  /** Limits the open and opening streams of one address. Default: 10,000. */
   streamsPerAddress?: number | undefined
   /**
-   * Open streams of one identity. Default: 100 where there is a `key`. Without, several users may share one
-   * identity (`{ role: 'guest' }`), and there is no limit.
+   * Limits the open streams of one identity. Default: 100 with a `key`, otherwise no limit, because several
+   * users may share an identity (`{ role: 'guest' }`).
    */
   streamsPerIdentity?: number | undefined
   /**
-   * What counts as one identity: the same text for the same user; undefined for one that isn't counted.
-   * `request` is the stream's, undefined for `server.register`. Anything else than a text or undefined (a
-   * promise, say) refuses the stream. Called again when a stream goes on as another identity. Default: the
-   * whole identity.
+   * Returns the same text for each identity of a user; undefined for an identity that is not counted.
+   * `request` is the stream's request (undefined for `server.register`). Any other answer, such as a promise,
+   * refuses the stream. The function is called again when a stream continues as another identity. Default:
+   * the whole identity as a text.
    */
   key?: ((identity: Identity, request: IncomingMessage | undefined) => string | undefined) | undefined
   /**
-   * What happens to a stream of an identity that has as many as it may: `refuse` answers it with 429,
-   * `replace` ends the oldest with the event `revoked` in its place. A stream that goes on as such an
-   * identity
-   * counts too: `refuse` ends it with the event `error`. Default: `refuse`.
+   * Sets the treatment of a stream over `streamsPerIdentity`: `refuse` answers 429, `replace` ends the oldest
+   * stream of the identity with the event `revoked`. An open stream that continues as such an identity counts
+   * too: `refuse` then ends it with the event `error`. Default: `refuse`.
    */
   excessStreams?: 'refuse' | 'replace' | undefined
   /**
-   * How long a stream lives, in milliseconds: then it ends in order, and the client comes back without a
-   * loss. A tenth of it is left to chance, so that not all come back at once. Default: 24 hours.
+   * Sets the longest life of a stream, in milliseconds. The stream then ends in order, and the client
+   * reconnects without a loss. A random tenth is subtracted, so that not all clients reconnect at once.
+   * Default: 24 hours.
    */
   streamMs?: number | undefined
-  /** Views that clients look at: a stream that would need another one is refused (503). Default: 100,000. */
+  /**
+   * Limits the views with open streams. A stream that needs one more view is refused (503). Default: 100,000.
+   */
   views?: number | undefined
-  /** Views that rest, in all; the one that was left first is forgotten. Default: 10,000. */
+  /** Limits the idle views. The view that has been idle longest is closed. Default: 10,000. */
   restingViews?: number | undefined
-  /** Views that rest and that clients of one address caused. Default: 2,000. */
+  /** Limits the idle views that were created for clients of one address. Default: 2,000. */
   restingViewsPerAddress?: number | undefined
-  /** Documents of one view. Default: 500,000. */
+  /** Limits the documents of one view. Default: 500,000. */
   snapshotDocuments?: number | undefined
-  /** Bytes of one view, as they are sent. Default: 128 MiB. */
+  /** Limits the bytes of one view's payload. Default: 128 MiB. */
   snapshotBytes?: number | undefined
-  /** How long a query of a source may take, in milliseconds. Default: 60,000. */
+  /** Limits the time of a source's query, in milliseconds. Default: 60,000. */
   queryMs?: number | undefined
-  /** Bytes of one request's body. Default: 512,000. */
+  /** Limits the bytes of one request's body. Default: 512,000. */
   bodyBytes?: number | undefined
-  /** How long a body may take to arrive, in milliseconds. Default: 10,000. */
+  /** Limits the time until a body has arrived, in milliseconds. Default: 10,000. */
   bodyMs?: number | undefined
-  /** Bytes of all bodies that are arriving, or whose requests wait for their answer. Default: 64 MiB. */
+  /**
+   * Limits the bytes of all bodies that are arriving or whose requests wait for their answer. Default: 64
+   * MiB.
+   */
   bodyBytesWaiting?: number | undefined
-  /** Fields and elements in what `identityLookup` returns, at all depths. Default: 6,000. */
+  /** Limits the fields and elements of an `identityLookup` answer, at all depths. Default: 6,000. */
   identityValues?: number | undefined
-  /** Values that one step of a relation leads to, for one identity. Default: 3,000. */
+  /** Limits the values of one relation step for one identity. Default: 3,000. */
   relationValues?: number | undefined
 }
 
 type Numbers = Omit<Limits, 'key' | 'excessStreams'>
 
-/** Limits with every default in its place. */
+/** Holds the limits with all defaults filled in. */
 export type ResolvedLimits = { readonly [Name in keyof Required<Numbers>]: number } & {
   readonly key: (identity: Json, request: IncomingMessage | undefined) => string | undefined
   readonly excessStreams: 'refuse' | 'replace'
 }
 
-/** The default of each limit that is a number, and the least that it may be. */
+/** The default and the minimum of each limit that is a number. */
 const NUMBERS: { readonly [Name in keyof Required<Numbers>]: readonly [standard: number, least: number] } = {
   handshakesPerSecond: [2_000, 0.05],
   handshakesPerSecondPerAddress: [500, 0.05],
@@ -105,7 +110,8 @@ const NUMBERS: { readonly [Name in keyof Required<Numbers>]: readonly [standard:
 
 /**
  * Checks the limits and fills in the defaults.
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what was meant.
+ *
+ * @throws ParticleError `INVALID_OPTION` that names the limit and its valid form
  */
 export function resolveLimits(limits: Limits<never> = {}): ResolvedLimits {
   if (typeof limits !== 'object' || limits === null)

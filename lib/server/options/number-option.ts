@@ -2,8 +2,9 @@ import { ParticleError } from '../../errors.ts'
 
 /**
  * Checks an option that is a number.
- * @returns the number; the standard where there is none
- * @throws ParticleError `INVALID_OPTION` where it is no number between `least` and `most`
+ *
+ * @returns the number; the standard without a number
+ * @throws ParticleError `INVALID_OPTION` when the value is not a number from `least` to `most`
  */
 export function numberOption(
   name: string,

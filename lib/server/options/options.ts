@@ -40,8 +40,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
   /**
-   * Told what goes on: a sentence, and an event with a name and fields that says the same. The events are
-   * published on `node:diagnostics_channel` too, as `particle:<name>`. Default: none.
+   * Called with each event of the server: a sentence, and an object with a name and fields. The events are
+   * also published on `node:diagnostics_channel`, as `particle:<name>`. Default: none.
    */
   onDebug?: OnDebug | undefined
   /**
@@ -76,7 +76,7 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   replay?: Partial<Replay> | undefined
   /** Limits the number of open streams. Default: no limit of Particle's. */
   maxConnections?: number | undefined
-  /** What clients may ask of the server: see {@link Limits}. Each has a default. */
+  /** Limits the requests of clients: see {@link Limits}. Each limit has a default. */
   limits?: Limits<Identified<NoInfer<Identity>>> | undefined
   /**
    * Allows pages of other origins to connect: an origin, a list, or `*` for any origin (without cookies).

@@ -24,7 +24,7 @@ export function isHandle(value: unknown): value is CollectionHandle {
   return typeof handle?.adapter?.open === 'function' && typeof handle.collectionName === 'string'
 }
 
-/** The collections that the server's sources are of. */
+/** Returns the collections of the server's sources. */
 export function handlesOf(dataSources: ServerOptions['dataSources']): CollectionHandle[] {
   return Object.values(dataSources)
     .map((source) => (source as { collection?: unknown } | null)?.collection)

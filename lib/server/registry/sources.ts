@@ -232,7 +232,7 @@ export class Sources {
     })
   }
 
-  /** Names an adapter by its kind; a second one of a kind is `mongo:2`. */
+  /** Names an adapter by its kind. The second adapter of a kind is `mongo:2`. */
   #nameOf({ name }: Adapter): string {
     const alike = [...this.#feeds.values()].filter(({ adapter }) => adapter.name === name).length
     return alike === 0 ? name : `${name}:${alike + 1}`

@@ -14,7 +14,7 @@ import type { Sources, SourceView } from './sources.ts'
 const VIEW_BYTES = 2_200
 const ID_BYTES = 100
 const ORDERED_BYTES = 150
-/** Estimates what is made of a criteria, as a multiple of the criteria's own bytes. */
+/** Estimates the memory of a prepared criteria, as a multiple of the criteria's own bytes. */
 const CRITERIA_FACTOR = 10
 
 type ViewLimits = Pick<ResolvedLimits, 'views' | 'restingViews' | 'restingViewsPerAddress'>
@@ -130,7 +130,7 @@ export class Views {
   /** Closes expired idle views, and frees unused memory of the others. */
   sweep(now: number): void {
     for (const [view, { left }] of this.#idle) {
-      // A view that no longer knows its documents would only be asked at every change.
+      // Closes a view that no longer knows its documents. It would check every change without use.
       if (now - left > this.#log.replay.ms || !view.settled) this.#close(view)
       else this.#estimate(view)
     }
@@ -206,7 +206,7 @@ export class Views {
   }
 }
 
-/** What a view takes while it rests, about, in bytes. */
+/** Estimates the memory of an idle view, in bytes. */
 export function bytesOf({ query, size, window }: View): number {
   const ordered = window ? window.weight + window.size * ORDERED_BYTES : 0
   return VIEW_BYTES + CRITERIA_FACTOR * estimateBytes(query) + size * ID_BYTES + ordered

@@ -13,7 +13,7 @@ class Chain {
   values: readonly Json[] = []
   /** Whether all documents of the relation were read. Documents before their read add no values. */
   complete = false
-  /** Whether a step leads to more values than it may: then the relation has none. */
+  /** Whether a step leads to too many values. The relation then has no values. */
   isTooLarge = false
   readonly #most: number
   readonly #start: readonly Json[]
@@ -60,7 +60,7 @@ class Chain {
     for (const level of this.#levels) for (const watched of level.values()) watched.release()
   }
 
-  /** No values in the place of too many: what follows them is let go of. */
+  /** Returns no values in place of too many. The queries of the following steps are then closed. */
   #bounded(values: Map<string, Json>): Map<string, Json> {
     if (values.size <= this.#most) return values
     this.isTooLarge = true
@@ -99,7 +99,7 @@ export class RelationResolver {
   #due = false
   #closed = false
 
-  /** @param most how many values a step may lead to */
+  /** @param most the maximum number of values per step */
   constructor(followed: readonly IdentityRelation[], watches: LiveQueries, most: number) {
     const listener = () => this.#schedule()
     this.#chains = new Map(
@@ -122,7 +122,7 @@ export class RelationResolver {
     if (!this.#closed && !this.#complete) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  /** Whether a relation leads to more values than it may: then nothing is shown by it. */
+  /** Whether a relation leads to too many values, and therefore shows no documents. */
   get isTooLarge(): boolean {
     return [...this.#chains.values()].some((chain) => chain.isTooLarge)
   }

@@ -1,13 +1,13 @@
 import type { Stream } from './stream.ts'
 
-/** Holds the streams whose identity may be another one by now: each is looked up once, some at a time. */
+/** Queues streams whose identity may have changed. Looks up each stream once, several at the same time. */
 export class Doubts {
   readonly #doubted = new Set<Stream>()
   readonly #most: number
   readonly #lookUp: (stream: Stream) => Promise<void>
   #lookups = 0
 
-  /** @param most how many are looked up at once */
+  /** @param most the maximum number of lookups at the same time */
   constructor(most: number, lookUp: (stream: Stream) => Promise<void>) {
     this.#most = most
     this.#lookUp = lookUp
@@ -25,7 +25,7 @@ export class Doubts {
   }
 
   async #work(): Promise<void> {
-    // After all that the source tells at once.
+    // Waits for the other changes that the source reports in this turn.
     await Promise.resolve()
     for (let [stream] = this.#doubted; stream; [stream] = this.#doubted) {
       this.#doubted.delete(stream)

@@ -9,7 +9,7 @@ import { Revocations } from '../auth/revocations.ts'
 import { type Diagnostics, since } from '../support/diagnostics.ts'
 import type { Streams } from './streams.ts'
 
-/** Answers handshakes: of strangers, and of clients whose open stream goes on under the new token. */
+/** Answers the handshakes of new clients, and of clients whose open stream continues under the new token. */
 export class Handshakes {
   readonly #admissions: Admissions
   readonly #streams: Streams
@@ -33,8 +33,9 @@ export class Handshakes {
 
   /**
    * Answers a handshake.
-   * @param browser the value of the browser cookie; undefined where no ticket is wanted
-   * @param at when the request came
+   *
+   * @param browser the value of the browser cookie; undefined when the client wants no ticket
+   * @param at the time of the request
    * @throws ParticleError `TOO_MANY_HANDSHAKES`, `UNAVAILABLE` or `UNAUTHORIZED`
    */
   async grant(
@@ -46,7 +47,7 @@ export class Handshakes {
   ): Promise<Granted> {
     const began = performance.now()
     const before = await this.#admissions.previous(token)
-    // A client that has a stream here needs no room for another one.
+    // Skips the check for room. A client with an open stream here needs no other one.
     const renewed = before && this.#streams.has(before.session) ? before.session : undefined
     if (renewed === undefined) this.#refuseWhenFull()
     const answered = this.#control.handshake(request && addressOf(request), renewed)

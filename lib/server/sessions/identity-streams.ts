@@ -7,10 +7,10 @@ import type { ResolvedLimits } from '../options/limits.ts'
 import type { Faults } from '../support/faults.ts'
 import type { Stream } from './stream.ts'
 
-/** Ends a stream in whose place its identity has opened another one. */
+/** Ends a stream that a newer stream of its identity replaces. */
 const REPLACED: ServerEvent = { event: 'revoked', data: { reason: 'replaced' } }
 
-/** Ends a stream that goes on as an identity which has as many streams as it may. */
+/** Ends a stream whose new identity has too many streams. */
 const TOO_MANY = {
   event: 'error',
   data: {
@@ -19,11 +19,11 @@ const TOO_MANY = {
   },
 } as const satisfies ServerEvent
 
-/** Bounds how many streams an identity has open. */
+/** Limits the open streams of each identity. */
 export class IdentityStreams {
   readonly #limits: ResolvedLimits
   readonly #faults: Faults
-  /** By the key of an identity, its streams: the oldest first. */
+  /** The streams by the key of their identity, the oldest first. */
   readonly #byKey = new Map<string, Set<Stream>>()
 
   constructor(limits: ResolvedLimits, faults: Faults) {
@@ -32,10 +32,11 @@ export class IdentityStreams {
   }
 
   /**
-   * Makes room for a stream that is about to open.
-   * @returns the key that the stream is to be counted under; undefined where it isn't counted
-   * @throws ParticleError `TOO_MANY_STREAMS` where the identity has as many streams as it may;
-   *   `CALLBACK_FAILED` where `limits.key` fails
+   * Makes room for a new stream.
+   *
+   * @returns the key that counts the stream; undefined for a stream that isn't counted
+   * @throws ParticleError `TOO_MANY_STREAMS` when the identity has too many streams; `CALLBACK_FAILED` when
+   *   `limits.key` fails
    */
   admit(admission: Admission | undefined, request: IncomingMessage | undefined): string | undefined {
     if (!admission || this.#limits.streamsPerIdentity === Number.POSITIVE_INFINITY) return undefined
@@ -45,10 +46,10 @@ export class IdentityStreams {
   }
 
   /**
-   * Counts an open stream under the identity that it goes on with: a client may present itself as another
-   * user.
-   * @returns false where the stream has ended, because that identity has as many streams as it may
-   * @throws ParticleError `CALLBACK_FAILED` where `limits.key` fails
+   * Counts an open stream under its new identity, since a client may present itself as another user.
+   *
+   * @returns false when the stream has ended, because that identity has too many streams
+   * @throws ParticleError `CALLBACK_FAILED` when `limits.key` fails
    */
   move(stream: Stream, next: Admission): boolean {
     if (this.#limits.streamsPerIdentity === Number.POSITIVE_INFINITY) return true
@@ -65,12 +66,13 @@ export class IdentityStreams {
     return true
   }
 
-  /** Ends a stream where an identity has as many as it may; returns false where none is to end. */
+  /** Ends one stream of an identity at its limit. Returns false when no stream may be ended. */
   #makeRoom(key: string | undefined, admission: Admission): boolean {
     const { streamsPerIdentity, excessStreams } = this.#limits
     const streams = key === undefined ? undefined : this.#byKey.get(key)
     if (!streams || streams.size < streamsPerIdentity) return true
-    // A client that comes back may be earlier than the news that its last connection is dead.
+    // Ends the session's own earlier stream first. A client may reconnect before the server notices that its
+    // last connection is dead.
     const own = [...streams].find((stream) => stream.admission?.session === admission.session)
     if (own) own.connection.end(undefined, 'replaced')
     else if (excessStreams === 'replace') [...streams][0]?.connection.end(REPLACED)
@@ -101,13 +103,13 @@ export class IdentityStreams {
       throw new ParticleError('CALLBACK_FAILED', `limits.key failed: ${cause}`, { cause })
     }
     if (key === undefined || typeof key === 'string') return key
-    // Its rejection would end the process.
+    // Handles the rejection, which would end the process.
     if (key instanceof Promise) key.catch(() => {})
     const wanted = 'limits.key must return a text, or undefined for an identity that is not counted'
     throw new ParticleError('CALLBACK_FAILED', `${wanted}; ${describeGiven(key)}`)
   }
 
-  /** Reports the excess; returns the error that the client is told. */
+  /** Reports the excess. Returns the error for the client. */
   #excess(): ParticleError {
     const { code, message } = TOO_MANY.data
     const what = `An identity asks for more than ${this.#limits.streamsPerIdentity} streams: turned away for now`

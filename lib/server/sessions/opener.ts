@@ -15,38 +15,38 @@ import type { IdentityStreams } from './identity-streams.ts'
 import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
 
-/** What is asked for with a stream. */
+/** Describes the request for a stream. */
 export interface StreamRequest {
-  /** From where it is asked for; undefined within this process, where no limits of strangers hold. */
+  /** The origin of the request; undefined within this process, where the limits of strangers don't apply. */
   origin?: Origin | undefined
   /** The position that the client presents. */
   position?: string | undefined
-  /** Opens the way to a client that was admitted; undefined where the client has gone. */
+  /** Opens the sink of an admitted client. Returns undefined when the client has gone. */
   open(admission: Admission | undefined): Sink | undefined
-  /** Takes the function that closes the stream, for when the client goes. */
+  /** Receives the function that closes the stream, to call when the client goes. */
   onClose?(close: () => void): void
 }
 
-/** What streams are opened with. */
+/** The parts of the server that an opener needs. */
 interface OpenerParts {
   admissions: Admissions
   views: Views
   dependencies: Dependencies
   streams: Streams
   host: ConnectionHost
-  /** What a position is held against. */
+  /** The process's order, against which positions are checked. */
   context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
   diagnostics: Diagnostics
-  /** The `retry` line that a stream begins with. */
+  /** The `retry` line at the beginning of a stream. */
   retry: Buffer
   identities: IdentityStreams
-  /** The longest life of a stream that was asked for over HTTP. */
+  /** The longest life of a stream over HTTP, in milliseconds. */
   streamMs: number
-  /** Called when a stream was closed. */
+  /** Called after a stream was closed. */
   onLeft: (stream: Stream) => void
 }
 
-/** Opens streams for clients that were admitted. */
+/** Opens the streams of admitted clients. */
 export class Opener {
   readonly #parts: OpenerParts
 
@@ -55,9 +55,9 @@ export class Opener {
   }
 
   /**
-   * Opens a stream. Returns the function that closes the stream, or undefined for a client that has gone.
-   * Functions that live as long as the stream are made in methods of their own: a closure keeps everything
-   * that any closure of its function uses, and with that the request.
+   * Opens a stream. Returns the function that closes the stream; undefined when the client has gone. Creates
+   * the functions that live as long as the stream in methods of their own. A closure keeps all variables that
+   * any closure of its function uses, and so would keep the request.
    */
   open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
     const { admission } = admitted
@@ -112,7 +112,7 @@ export class Opener {
   #start(stream: Stream, fingerprints: Record<string, string>, position: string | undefined): void {
     const { admissions, streams, context, retry } = this.#parts
     const { connection, admission, related } = stream
-    // Continues under the present views: the relations may have changed since the token was sealed.
+    // Grants the present views, since the relations may have changed after the token was sealed.
     if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true

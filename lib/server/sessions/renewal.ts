@@ -1,32 +1,32 @@
 import type { EventData } from '../../protocol/messages.ts'
 import { MAX_TIMER } from '../options/options.ts'
 
-/** Why a client is asked for a handshake. */
+/** The reason why a client must make a handshake. */
 export type RenewalReason = EventData['renew']['reason']
-/** How many identities are looked up anew at once. */
+/** Limits the identities that are looked up again at the same time. */
 export const MAX_RENEWALS = 64
 
 /**
- * How long a stream goes on under the rights of before where they may have changed, in milliseconds: for so
- * long a lookup, or the client's handshake, may take.
+ * Limits how long a stream continues under possibly outdated rights, in milliseconds. A lookup or the
+ * client's handshake may take this time.
  */
 export const REFRESH_TIMEOUT_MS = 2_000
 
 /**
- * A request to a client that it present itself anew, by a handshake: only a request of the client has what a
- * lookup reads (a session cookie, say). It is settled by that handshake or by the end of the stream;
- * otherwise it is late.
+ * Asks a client for a new handshake. Only a request of the client has the data that a lookup reads (such as a
+ * session cookie). The handshake or the end of the stream settles the request; otherwise the request runs
+ * late.
  */
 export class RenewalRequest {
   readonly reason: RenewalReason
-  /** Resolves once the request is settled. */
+  /** Resolves after the request is settled. */
   readonly settled: Promise<void>
   readonly #onLate: () => void
   #resolve: () => void = () => {}
   #deadline = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
-  /** @param within milliseconds until it is late */
+  /** @param within the milliseconds until the deadline */
   constructor(reason: RenewalReason, within: number, onLate: () => void) {
     this.reason = reason
     this.#onLate = onLate
@@ -36,12 +36,15 @@ export class RenewalRequest {
     this.hurry(within)
   }
 
-  /** Milliseconds until it is late. */
+  /** The milliseconds until the deadline. */
   get within(): number {
     return Math.max(0, Math.round(this.#deadline - performance.now()))
   }
 
-  /** Moves the deadline forward, never back: a second reason may leave less time than the first. */
+  /**
+   * Moves the deadline to an earlier time, never to a later one. A second reason may leave less time than the
+   * first.
+   */
   hurry(within: number): void {
     const deadline = performance.now() + Math.min(Math.max(0, within), MAX_TIMER)
     if (deadline >= this.#deadline) return

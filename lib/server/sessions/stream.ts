@@ -7,7 +7,7 @@ import type { RelationResolver } from '../relations/relations.ts'
 import type { Coalesced } from '../support/coalesced.ts'
 import { type RenewalReason, RenewalRequest } from './renewal.ts'
 
-/** Ends a stream whose client's identity is refused by now. */
+/** Ends a stream whose identity is now refused. */
 export const REFUSED: ServerEvent = { event: 'revoked', data: { reason: 'identity-refused' } }
 
 /** Ends a stream whose client did not renew its token in time. */
@@ -16,47 +16,47 @@ const TOO_LATE: ServerEvent = {
   data: { code: 'TOKEN_EXPIRED', message: 'The client did not present itself anew in time' },
 }
 
-/** A tenth of a stream's life is left to chance: streams that began together don't come back together. */
+/** The random part of a stream's life. Streams that began together then don't reconnect together. */
 const CHANCE = 0.1
 
-/** When a stream of that life ends, in milliseconds since the epoch. */
+/** Chooses the end of a new stream's life, in milliseconds since the epoch. */
 export function endOfLife(ms: number): number {
   return Date.now() + ms * (1 - CHANCE * Math.random())
 }
 
-/** An open stream. */
+/** Describes an open stream. */
 export interface Stream {
   readonly connection: Connection
   admission: Admission | undefined
-  /** Whether only a handshake of its client can renew its token. */
+  /** Whether only a handshake of the client can renew its token. */
   readonly asks: boolean
-  /** The client was asked for a handshake, and has not made it yet. */
+  /** The pending request for a handshake. */
   request?: RenewalRequest | undefined
-  /** Its token is a newer one than the client has. */
+  /** Whether the stream has a newer token than its client. */
   renewed: boolean
   begun?: boolean
-  /** What its identity is related to. */
+  /** The relations of the identity. */
   related?: RelationResolver | undefined
-  /** What its identity depends on. */
+  /** The documents that the identity depends on. */
   watching?: Watching | undefined
-  /** What is being done about its rights: one thing after the other. */
+  /** The renewals of the rights, which run one after the other. */
   renewals?: Coalesced | undefined
-  /** Whether it is to end where its rights can't be looked up anew. */
+  /** Whether the stream must end when its rights can't be looked up. */
   mustRenew?: boolean
-  /** From where it was asked for; undefined for a client of this process. */
+  /** The origin of the stream; undefined for a client of this process. */
   origin?: Origin | undefined
-  /** Under which name it counts as a stream of its identity. */
+  /** The key of the identity that the stream counts under. */
   key?: string | undefined
   /**
-   * When it is to end, in milliseconds since the epoch: so that no stream lives for ever. Undefined for a
-   * client of this process.
+   * The end of the stream's life, in milliseconds since the epoch; undefined for a client of this process.
    */
   endsAt?: number | undefined
 }
 
 /**
- * Asks the client of a stream for a new handshake, once at a time.
- * @returns resolves when it came, or the stream has ended
+ * Asks the client of a stream for a new handshake. A second call joins the pending request.
+ *
+ * @returns a promise that resolves after the handshake, or after the end of the stream
  */
 export function askForHandshake(stream: Stream, reason: RenewalReason, within: number): Promise<void> {
   const { connection, request } = stream
@@ -70,20 +70,20 @@ export function askForHandshake(stream: Stream, reason: RenewalReason, within: n
   return made.settled
 }
 
-/** Sends a stream's request for a handshake, where there is one. */
+/** Sends a stream's pending request for a handshake. */
 export function sendRequest({ connection, request }: Stream): void {
   if (!request) return
   connection.send({ event: 'renew', data: { reason: request.reason, within: request.within } })
 }
 
-/** Whether the lookup of an admission began after that of another one. */
+/** Checks whether the lookup of one admission began after that of another. */
 export function isNewer(admission: Admission | undefined, than: Admission): boolean {
   return admission !== undefined && admission.at > than.at
 }
 
 /**
- * Finds the open streams of a session. There are several where a client came back before the server knew that
- * its last connection was dead.
+ * Finds the open streams of a session. A session has several when a client reconnects before the server
+ * notices that its last connection is dead.
  */
 export class SessionStreams {
   readonly #streams = new Map<string, Set<Stream>>()
@@ -106,8 +106,8 @@ export class SessionStreams {
   }
 
   /**
-   * Finds those whose lookup began before a time: a later handshake may have been faster, and found another
-   * user.
+   * Finds the streams whose lookup began before a time. A later handshake may have been faster, and found
+   * another user.
    */
   before(session: string, at: number): Stream[] {
     return this.of(session).filter(({ admission }) => (admission?.at ?? 0) <= at)

@@ -18,21 +18,21 @@ import type { IdentityStreams } from './identity-streams.ts'
 import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
 import { askForHandshake, isNewer, REFUSED, SessionStreams, type Stream, sendRequest } from './stream.ts'
 
-/** What goes wrong with a lookup, and was told where it did. */
+/** The errors of a lookup that were reported at the lookup. */
 const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'LIMIT_EXCEEDED']
 
-/** All open streams, and the rights that they go on under. */
+/** Keeps all open streams, and renews their rights. */
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
   readonly #following: Dependencies | undefined
-  /** Counts the streams of each identity. */
+  /** Limits the streams of each identity. */
   readonly identities: IdentityStreams
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly #streams = new Set<Stream>()
   readonly #bySession = new SessionStreams()
-  /** Those whose rights are to be looked up anew soon. */
+  /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
 
   constructor(
@@ -65,7 +65,7 @@ export class Streams {
     this.#watch(stream)
   }
 
-  /** Starts a stream; it may have got other rights since it was opened. */
+  /** Starts a stream. Sends its newer token if the rights changed after the opening. */
   begin(stream: Stream, start: ResumePlan): void {
     stream.begun = true
     stream.connection.start(start)
@@ -73,7 +73,7 @@ export class Streams {
     sendRequest(stream)
   }
 
-  /** A stream has ended. */
+  /** Removes a stream that has ended. */
   delete(stream: Stream): void {
     this.#streams.delete(stream)
     this.#doubts.delete(stream)
@@ -85,19 +85,18 @@ export class Streams {
     for (const view of stream.connection.views) this.#views.left(view)
   }
 
-  /** Ends all. */
+  /** Ends all streams. */
   end(): void {
     for (const { connection } of [...this.#streams]) connection.end(undefined, 'server-closed')
   }
 
-  /** Whether a stream of the session is open here. */
+  /** Checks whether a stream of the session is open here. */
   has(session: string): boolean {
     return this.#bySession.of(session).length > 0
   }
 
   /**
-   * Lets the open streams of a session go on under the admission of a new handshake.
-   * @returns what they go on under; undefined where no stream of the session goes on under it here
+   * Moves a session's open streams to a new handshake's admission. Returns the result, if a stream continues.
    */
   present(admission: Admission): Admission | undefined {
     const found = this.#bySession.of(admission.session).map((stream) => this.#present(stream, admission))
@@ -105,9 +104,9 @@ export class Streams {
   }
 
   #present(stream: Stream, admission: Admission): Admission | undefined {
-    // Another stream of the session may have taken its place in this very step.
+    // Skips an ended stream. Another stream of the session may have replaced it in this step.
     if (!this.#streams.has(stream)) return undefined
-    // A later handshake was faster: this lookup began before it, and must not bring its rights back.
+    // Skips the older lookup. A later handshake was faster, and its rights must stay.
     if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
     const { revoked, stale } = this.#admissions.rights.judge(admission)
@@ -122,7 +121,7 @@ export class Streams {
       connection.end()
       return undefined
     }
-    // The lookup began before the rights were refreshed once more: the client must come again.
+    // Asks the client again after a refresh during the lookup.
     if (stale && request) sendRequest(stream)
     else if (stale) void this.#lookAnew([stream])
     else if (request) {
@@ -132,12 +131,12 @@ export class Streams {
     return stream.admission
   }
 
-  /** Ends the open streams of a session whose identity was refused at a new handshake. */
+  /** Ends the open streams of a session whose identity a new handshake refused. */
   refuse(session: string, at: number): void {
     for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
   }
 
-  /** Gives a sign of life, and renews the tokens that end within so many milliseconds. */
+  /** Sends pings, ends streams after their life, and renews tokens that end within `soon` milliseconds. */
   beat(soon: number): void {
     const now = Date.now()
     const due: Stream[] = []
@@ -156,7 +155,7 @@ export class Streams {
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
 
-  /** Ends the streams of those for whom the predicate holds; returns how many. */
+  /** Ends the streams that the predicate selects. Returns their number. */
   revoke(predicate: Predicate, reason: string): number {
     this.#admissions.rights.revoke(predicate, reason)
     const streams = this.#meant(predicate)
@@ -164,7 +163,7 @@ export class Streams {
     return streams.length
   }
 
-  /** Looks the identities of those for whom the predicate holds up again; resolves to how many streams they have. */
+  /** Looks up the identities again that the predicate selects. Resolves to the number of their streams. */
   async refresh(predicate: Predicate): Promise<number> {
     const { rights, openings } = this.#admissions
     rights.refresh(predicate)
@@ -174,7 +173,7 @@ export class Streams {
     return streams.length + (await opened)
   }
 
-  /** Looks the rights of streams up anew after a refresh: some here, some by a handshake of their clients. */
+  /** Renews the rights of streams after a refresh, here or by a handshake of their clients. */
   async #lookAnew(streams: readonly Stream[]): Promise<void> {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
@@ -183,7 +182,7 @@ export class Streams {
     ])
   }
 
-  /** Renews some at a time: the application's lookup is not to be asked for all at once. */
+  /** Renews some streams at a time. The application's lookup must not run for all at once. */
   async #renewAll(streams: readonly Stream[], must: (stream: Stream) => boolean): Promise<void> {
     const waiting = [...streams].reverse()
     for (const stream of waiting) this.#due.add(stream)
@@ -196,7 +195,7 @@ export class Streams {
     await Promise.all(Array.from({ length: Math.min(MAX_RENEWALS, streams.length) }, work))
   }
 
-  /** Hands the token out that a stream has by now. */
+  /** Sends the client the present token of its stream. */
   async #tell({ connection, admission }: Stream): Promise<void> {
     if (!admission) return
     const token = await this.#admissions.seal(admission)
@@ -209,7 +208,7 @@ export class Streams {
     return fingerprints
   }
 
-  /** The stream goes on with what its identity is related to, and with that as it changes. */
+  /** Applies the relations of the identity to the stream, now and after each change. */
   #relate(stream: Stream, related: RelationResolver | undefined): void {
     stream.related = related
     if (related) related.onChange = () => this.#followed(stream, related)
@@ -234,22 +233,22 @@ export class Streams {
     if (stream.begun) void this.#tell(stream)
   }
 
-  /** Looks the identity up again from now on whenever what it depends on changes, and at once where that has changed since it was looked up. */
+  /**
+   * Looks up the identity after each change of its dependencies, and at once if they changed after its
+   * lookup.
+   */
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
     const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
     watching?.close()
-    // While it is being read, the end of that tells.
+    // Compares only dependencies that were read. The end of their read reports a change.
     const digest = stream.watching?.digest
     if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()
   }
 
-  /**
-   * Lets a stream go on under another admission: with other views, relations and dependencies.
-   * @returns false where it ended, because its identity has as many streams as it may
-   */
+  /** Moves a stream to another admission. Returns false when the new identity has too many streams. */
   #grant(stream: Stream, next: Admission): boolean {
     if (!this.identities.move(stream, next)) return false
     const related = this.#following?.related(next.identity)
@@ -265,7 +264,7 @@ export class Streams {
     }
     stream.related?.close()
     this.#relate(stream, related)
-    // It may have been given other views while it was looked up.
+    // Grants from the stream's present admission, since its views may have changed during the lookup.
     stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
     this.#watch(stream)
     return true
@@ -276,12 +275,12 @@ export class Streams {
   }
 
   /**
-   * Looks the rights of a stream up anew. The stream goes on with them, or ends where the lookup refuses; where it fails, or doesn't answer
-   * in time, the stream ends if it `must` know.
+   * Renews the rights of a stream, or ends the stream when the lookup refuses. A stream that `must` know its
+   * rights also ends when the lookup fails or is slow.
    */
   async #renew(stream: Stream, must: boolean): Promise<void> {
     if (must) stream.mustRenew = true
-    // A lookup that began before a refresh may have found the old rights.
+    // Runs once more after a running lookup, which may have found the old rights.
     stream.renewals ??= new Coalesced(() => this.#renewNow(stream))
     const renewing = stream.renewals.run()
     if (!must) return renewing
@@ -295,14 +294,14 @@ export class Streams {
     if (!this.#streams.has(stream) || !admission) return
     try {
       const next = await this.#admissions.identifyAgain(admission)
-      // The client may have presented itself anew meanwhile, as somebody else perhaps: that holds.
+      // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
       if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
       if (revoked !== undefined) {
         connection.end({ event: 'revoked', data: { reason: revoked } })
         return
       }
-      // Rights were refreshed in the step in which the lookup answered.
+      // Looks up the identity again after a refresh in the same step.
       if (stale) {
         if (must) stream.mustRenew = true
         return await this.#renewNow(stream)
@@ -312,7 +311,7 @@ export class Streams {
       if (stream.begun) await this.#tell(stream)
     } catch (error) {
       const code = error instanceof ParticleError ? error.code : undefined
-      // What was refused is the identity of before, where the client has presented itself anew meanwhile.
+      // Ignores a refusal of the earlier identity, if the client made a handshake meanwhile.
       if (isNewer(stream.admission, admission)) return
       if (code === 'UNAUTHORIZED') {
         connection.end(REFUSED)

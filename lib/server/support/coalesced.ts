@@ -1,4 +1,4 @@
-/** Runs one work at a time. All who ask while one is running share the next run, which begins after it. */
+/** Runs one work at a time. All calls during a run share the next run, which begins after it. */
 export class Coalesced {
   readonly #work: () => Promise<void>
   #running: Promise<void> | undefined
@@ -12,7 +12,7 @@ export class Coalesced {
     return this.#running !== undefined
   }
 
-  /** Resolves, or rejects, as a run does that begins after the call. */
+  /** Settles as a run that begins after the call. */
   run(): Promise<void> {
     if (!this.#running) return this.#start()
     this.#next ??= this.#running
@@ -25,7 +25,7 @@ export class Coalesced {
   }
 
   #start(): Promise<void> {
-    // In a later step: what is asked for together in this one is all known by then.
+    // Runs in a later step. All changes of the present step are then known.
     const running = Promise.resolve()
       .then(this.#work)
       .finally(() => {

@@ -2,52 +2,54 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 import { guarded } from './failure.ts'
 
 /**
- * What each event of `onDebug` carries beside its name. Durations (`ms`, `within`) are in milliseconds.
- * No event holds an identity, a token, a document or a value of a query.
+ * Describes the fields of each `onDebug` event beside its name. Durations (`ms`, `within`) are in
+ * milliseconds. No event contains an identity, a token, a document or a value of a query.
  *
- * `stream` counts the streams of the process; `session` is the id that the handshake answers, and is left out
- * where no token is needed. `source` names an adapter, as `server.stats()` does.
+ * `stream` is the number of the stream in this process. `session` is the id from the handshake's answer; left
+ * out when the server needs no token. `source` names an adapter, as `server.stats()` does.
  */
 export interface DebugFields {
-  /** A client presented itself. `continued`: it named its last token; `live`: it has a stream open here. */
-  handshake: { session: string; continued: boolean; live: boolean; ms: number }
-  /** A handshake was answered by an error. */
-  'handshake.refused': { status: number; code: string }
-  /** A stream was opened. `presented`: the client named the position that it holds. */
-  'stream.open': StreamFields & { roots: string[]; presented: boolean }
-  /** A request for a stream was answered by an error. */
-  'stream.refused': { status: number; code: string }
-  /** It was decided which roots go on from the client's position, and why the others don't. */
-  'stream.resume': StreamFields & { resumed: string[]; reason?: string | undefined }
-  /** The client has been sent all there is. `ms`: since the stream opened, or a root was last replaced. */
-  'stream.ready': StreamFields & { ms: number }
-  /** A root is sent anew as a whole. */
-  'stream.reset': StreamFields & { root: string; reason: string }
-  /** A root is brought up to date by the difference alone. */
-  'stream.diff': StreamFields & { root: string; reason: string }
-  /** The client reads more slowly than data comes: what waits for it is dropped. */
-  'stream.slow': StreamFields & { bytes: number }
-  /** The client was asked for a handshake beside its stream. */
-  'stream.renew': StreamFields & { reason: string; within: number }
-  /** A stream has ended. `ms`: how long it was open. */
-  'stream.close': StreamFields & { reason: string; ms: number }
-  /** A source is followed. `continued`: nothing was missed since it was followed before. */
-  'source.open': { source: string; continued: boolean; ms: number }
-  /** Nobody looks at a source any more: it is followed no longer. */
-  'source.close': { source: string }
   /**
-   * A source no longer has changes that were not read yet: all views of it are compared with what is there.
+   * A handshake was answered. `continued`: the client presented its last token. `live`: it has an open stream
+   * here.
    */
+  handshake: { session: string; continued: boolean; live: boolean; ms: number }
+  /** A handshake was refused by an error. */
+  'handshake.refused': { status: number; code: string }
+  /** A stream was opened. `presented`: the client presented a position. */
+  'stream.open': StreamFields & { roots: string[]; presented: boolean }
+  /** A request for a stream was refused by an error. */
+  'stream.refused': { status: number; code: string }
+  /** The resume plan of a stream is known: the resumed roots, and the reason why others are not resumed. */
+  'stream.resume': StreamFields & { resumed: string[]; reason?: string | undefined }
+  /** The client is up to date. `ms`: the time since the stream opened, or since the last reset of a root. */
+  'stream.ready': StreamFields & { ms: number }
+  /** A root is loaded again as a whole. */
+  'stream.reset': StreamFields & { root: string; reason: string }
+  /** A root is brought to the present by a catch-up delta. */
+  'stream.diff': StreamFields & { root: string; reason: string }
+  /** The client reads more slowly than data arrives. The waiting data is dropped. */
+  'stream.slow': StreamFields & { bytes: number }
+  /** The client was asked for a handshake during its stream. */
+  'stream.renew': StreamFields & { reason: string; within: number }
+  /** A stream has ended. `ms`: the time that it was open. */
+  'stream.close': StreamFields & { reason: string; ms: number }
+  /** A source is followed. `continued`: no change was missed since it was last followed. */
+  'source.open': { source: string; continued: boolean; ms: number }
+  /** A source is no longer followed, because no view uses it. */
+  'source.close': { source: string }
+  /** A source has lost changes that were not read yet. All of its views are compared with the source. */
   'source.lost': { source: string; reason: string; views: number }
   /**
-   * A source can't be reached. `step`: `past`, `open` or `follow`. `onError` gets the error of the last two.
+   * A source can't be reached. `step` is `past`, `open` or `follow`; `onError` gets the errors of the last
+   * two.
    */
   'source.failed': { source: string; step: string; views: number }
-  /** A source that had failed reports changes again. */
+  /** A failed source reports changes again. */
   'source.recovered': { source: string; ms: number }
   /** A view was read from its source. */
   'view.read': { root: string; documents: number; bytes: number; ms: number }
-  /** Something was perhaps not meant; the sentence says what. Each topic comes once. */
+  /** The server has found a possible mistake. Each topic is reported once. */
   hint: { topic: string }
 }
 
@@ -62,7 +64,7 @@ export type DebugName = keyof DebugFields
 /** An event of `onDebug`, and of the channel `particle:<name>` of `node:diagnostics_channel`. */
 export type DebugEvent = { [N in DebugName]: { name: N } & DebugFields[N] }[DebugName]
 
-/** Takes each event, after a sentence that says the same. */
+/** Receives each event with a sentence that states the same. */
 export type OnDebug = (message: string, event: DebugEvent) => void
 
 const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
@@ -95,13 +97,13 @@ const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
 /** The names of all events. */
 export const DEBUG_NAMES = Object.keys(SENTENCES) as DebugName[]
 
-/** Made once: to look a channel up by its name at each event costs more than the event. */
+/** The channels, created once. A look-up by name at each event would cost more than the event. */
 const CHANNELS = Object.fromEntries(DEBUG_NAMES.map((name) => [name, channel(`particle:${name}`)])) as Record<
   DebugName,
   Channel
 >
 
-/** Reports what a server does, to its `onDebug` and to the process's diagnostics channels. */
+/** Reports the events of a server to its `onDebug` and to the process's diagnostics channels. */
 export class Diagnostics {
   readonly #onDebug: OnDebug | undefined
 
@@ -109,7 +111,9 @@ export class Diagnostics {
     if (onDebug) this.#onDebug = guarded(onDebug)
   }
 
-  /** Reports an event, if anybody listens. The sentence is made of the fields unless one is given. */
+  /**
+   * Reports an event, if it has a listener. Builds the sentence from the fields, unless `message` is given.
+   */
   report<N extends DebugName>(name: N, fields: DebugFields[N], message?: string): void {
     const listeners = CHANNELS[name]
     if (!this.#onDebug && !listeners.hasSubscribers) return
@@ -119,7 +123,7 @@ export class Diagnostics {
   }
 }
 
-/** Whole milliseconds since a time of `performance.now()`. */
+/** Returns the whole milliseconds since a time of `performance.now()`. */
 export function since(began: number): number {
   return Math.round(performance.now() - began)
 }

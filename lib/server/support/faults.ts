@@ -1,22 +1,22 @@
 import { ParticleError } from '../../errors.ts'
 
-/** How long the same fault is not reported again, in milliseconds. */
+/** The pause between two reports of the same fault, in milliseconds. */
 const REPORT_INTERVAL_MS = 60_000
 
-/** How many faults of different texts are told apart within one interval. */
+/** Limits the faults with different texts within one pause. */
 const MAX_FAULTS = 20
 
 const OTHERS = 'others'
 
-/** What was reported, and what came after it within the interval. */
+/** Holds a reported fault, and the count of its repetitions during the pause. */
 interface Fault {
   error: Error
   repeats: number
 }
 
 /**
- * Reports a fault at once, and what repeats it once a minute with a count: any client may cause a fault as
- * often as it likes.
+ * Reports a fault at once, and its repetitions once a minute with a count. Any client may cause a fault again
+ * and again.
  */
 export class Faults {
   readonly #onError: (error: Error) => void
@@ -28,7 +28,7 @@ export class Faults {
     this.#interval = interval
   }
 
-  /** @param topic what counts as the same fault; default: the error's code and message */
+  /** @param topic identifies the same fault; default: the error's code and message */
   report(error: Error, topic = topicOf(error)): void {
     const isOther = !this.#faults.has(topic) && this.#faults.size >= MAX_FAULTS
     const key = isOther ? OTHERS : topic
@@ -42,10 +42,7 @@ export class Faults {
     this.#onError(error)
   }
 
-  /**
-   * Passes an error on at once, but one of a limit as a fault: each client of a root that is too large
-   * meets it.
-   */
+  /** Reports an error at once, except an exceeded limit, which each client of a root may cause. */
   pass(error: Error): void {
     if (error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED') this.report(error)
     else this.#onError(error)
@@ -57,7 +54,7 @@ export class Faults {
     const summarize = () => {
       this.#faults.delete(key)
       if (fault.repeats === 0) return
-      // The next minute begins: what goes on is told once in each.
+      // Starts the next minute. A continuing fault is reported once in each.
       this.#watch(key, fault.error)
       this.#onError(this.#summary(fault, key === OTHERS))
     }

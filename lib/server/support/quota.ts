@@ -1,7 +1,7 @@
-/** Which bound of a {@link Quota} is reached. */
+/** Names the exceeded bound of a {@link Quota}. */
 export type Excess = 'total' | 'each'
 
-/** Counts what is held at the same time, in all and for each key. */
+/** Counts places that are in use at the same time, in total and for each key. */
 export class Quota {
   readonly #total: number
   readonly #each: number
@@ -14,8 +14,9 @@ export class Quota {
   }
 
   /**
-   * Takes a place, to be given back once. Without a key, only the bound in all counts.
-   * @returns the bound that is reached; undefined where there was a place
+   * Takes a place, which must be given back once. Without a key, only the total bound applies.
+   *
+   * @returns the exceeded bound; undefined when a place was free
    */
   take(key: string | undefined): Excess | undefined {
     const held = key === undefined ? 0 : (this.#byKey.get(key) ?? 0)

@@ -1,12 +1,12 @@
 import type { Excess } from './quota.ts'
 
-/** How many seconds' worth of a rate may come at once, after a time in which nothing came. */
+/** The size of a burst after a quiet time, in seconds of the rate. */
 export const BURST_SECONDS = 20
 
-/** How many keys are remembered before those without a debt are forgotten. */
+/** Limits the remembered keys before those with a full bucket are forgotten. */
 const MAX_KEYS = 1_000
 
-/** A token bucket: filled at a constant rate up to a bound, emptied by one for each event. */
+/** A token bucket, which fills at a constant rate up to a bound. Each event takes one token. */
 class Bucket {
   readonly #perSecond: number
   readonly #most: number
@@ -20,7 +20,7 @@ class Bucket {
     this.#at = now
   }
 
-  /** Whether an event may happen now. */
+  /** Checks whether an event is allowed now. */
   allows(now: number): boolean {
     const filled = this.#tokens + ((now - this.#at) / 1_000) * this.#perSecond
     this.#tokens = Math.min(this.#most, filled)
@@ -37,7 +37,7 @@ class Bucket {
   }
 }
 
-/** Bounds how often something happens a second, in all and for each key, by token buckets. */
+/** Limits the events per second, in total and for each key, by token buckets. */
 export class Rate {
   readonly #each: number
   readonly #total: Bucket | undefined
@@ -45,7 +45,7 @@ export class Rate {
   readonly #now: () => number
   #sweptAt = 0
 
-  /** @param now the present in milliseconds, of a clock that only goes forward */
+  /** @param now returns the present in milliseconds, on a clock that never goes back */
   constructor(total: number, each: number, now = () => performance.now()) {
     this.#each = each
     this.#total = Number.isFinite(total) ? new Bucket(total, now()) : undefined
@@ -53,8 +53,9 @@ export class Rate {
   }
 
   /**
-   * Counts an event. An event that one bound refuses doesn't count for the other.
-   * @returns the bound that refuses the event; undefined where it may happen
+   * Counts an event. An event that one bound refuses doesn't count for the other bound.
+   *
+   * @returns the bound that refuses the event; undefined when the event is allowed
    */
   take(key: string | undefined): Excess | undefined {
     const now = this.#now()
@@ -66,7 +67,7 @@ export class Rate {
     return undefined
   }
 
-  /** How many keys are remembered. */
+  /** The number of remembered keys. */
   get size(): number {
     return this.#byKey.size
   }
@@ -74,7 +75,8 @@ export class Rate {
   #bucketOf(key: string, now: number): Bucket {
     const known = this.#byKey.get(key)
     if (known) return known
-    // At most once a second: with many debtors, a sweep for each new key would cost more than it frees.
+    // Sweeps once a second at most. With many used buckets, a sweep for each new key would cost more than it
+    // frees.
     if (this.#byKey.size >= MAX_KEYS && now - this.#sweptAt >= 1_000) this.#sweep(now)
     const bucket = new Bucket(this.#each, now)
     this.#byKey.set(key, bucket)

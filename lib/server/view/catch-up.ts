@@ -10,25 +10,25 @@ import { differenceOf, knownBefore, ordered, recallOf, type ViewDigest } from '.
 import { documentsOf, type Snapshot } from './snapshot.ts'
 import type { View } from './view.ts'
 
-/** One delta that leads clients over what can't be replayed to them. */
+/** Describes one delta that brings clients up to date when the log can't be replayed. */
 export interface CatchUp {
-  /** Nothing where the client has it all. */
+  /** The encoded event; undefined when the client is up to date. */
   readonly body: Buffer | undefined
-  /** All entries up to here are in it. */
+  /** The sequence up to which the delta contains all entries. */
   readonly sequence: number
-  /** What it tells is no older than this. */
+  /** The sequence of the oldest state that the delta shows. */
   readonly since: number
 }
 
-/** Up to so many bytes a difference is sent even if the payload would be shorter. */
+/** Limits the bytes of a delta that may be longer than the payload. */
 const SMALL = 65_536
 
-/** Makes differences out of snapshots; those who need the same one share it. */
+/** Computes catch-up deltas from snapshots. Clients that need the same delta share the bytes. */
 export class CatchUps {
   readonly #log: Log
   /**
-   * The snapshot of each view that was parsed last, with its events: where nothing has happened, one that was
-   * brought to the present has the same.
+   * The last parsed snapshot of each view, by its events. A snapshot that was brought to the present without
+   * any change has the same events.
    */
   readonly #documents = new Map<View, { parts: Snapshot['parts']; parsed: Promise<Map<string, Document>> }>()
   readonly #differences = new WeakMap<ViewDigest, Map<View, Promise<CatchUp | undefined>>>()
@@ -38,8 +38,8 @@ export class CatchUps {
   }
 
   /**
-   * From what clients hold to what the view shows now. Undefined where a payload is shorter. Rejects when the
-   * source can't be read.
+   * Computes the delta from the client's known documents to the present view. Returns undefined when the
+   * payload is shorter. Rejects when the source can't be read.
    */
   fromKnown(view: View, known: ViewDigest): Promise<CatchUp | undefined> {
     const ofKnown = this.#differences.get(known) ?? new Map<View, Promise<CatchUp | undefined>>()
@@ -50,7 +50,8 @@ export class CatchUps {
       return running.then((made) => {
         if (!made || !view.resumes(made.sequence)) return undefined
         if (view.resumes(made.since) && !this.#touched(view, made.since, head)) return made
-        // Who was granted the view only now is not to be told what was there when others were.
+        // Computes a new delta for a client that gained access after the first one, which shows an earlier
+        // state.
         if (ofKnown.get(view) === running) ofKnown.delete(view)
         return this.fromKnown(view, known)
       })
@@ -62,19 +63,19 @@ export class CatchUps {
   }
 
   /**
-   * From the point at which clients held the view to what it shows now. Undefined where it can't be told what
-   * they held.
+   * Computes the delta from the sequence of the client's data to the present view. Returns undefined when the
+   * client's data can't be determined.
    */
   async fromSequence(view: View, sequence: number): Promise<CatchUp | undefined> {
-    // A snapshot may take its time, and what happened must not grow too old meanwhile.
+    // Keeps the entries in the log until the snapshot is read.
     const pin = this.#log.pin(sequence)
     try {
       return await this.#cross(view, (documents) => {
         if (!view.reaches(sequence)) return undefined
         const entries = [...this.#log.after(sequence, view.feed)]
         if (view.window) {
-          // What was touched does not tell which documents came and went at the end of the first ones: it is
-          // undone.
+          // Rolls the window back to the client's state. The entries alone don't tell which documents crossed
+          // the window's end.
           const known = knownBefore(entries, view.collection, documents, view.window, view.filter)
           return known && leading(view, known, documents)
         }
@@ -85,7 +86,7 @@ export class CatchUps {
     }
   }
 
-  /** Lets go of what was parsed. */
+  /** Frees the parsed snapshots. */
   sweep(): void {
     this.#documents.clear()
   }
@@ -100,8 +101,8 @@ export class CatchUps {
       const snapshot = await view.snapshot()
       const read = await this.#documentsOf(view, snapshot)
       if (!view.resumes(snapshot.sequence)) continue
-      // Who has just got the right to a view is to see what is there now, and nothing of what was there when
-      // the snapshot was read.
+      // Brings the documents to the present. A client that just gained access must see the current documents,
+      // not those of the (older) snapshot.
       const { head } = this.#log
       const documents = this.#brought(view, read, snapshot.sequence)
       const operations = documents && (await lead(documents))
@@ -113,7 +114,7 @@ export class CatchUps {
       const texts = await encodeOperations(operations, most)
       if (!texts) return undefined
       if (!view.resumes(head)) continue
-      // What followed meanwhile goes along.
+      // Adds the changes that arrived during the encoding.
       let timestamp = new Date().toISOString()
       for (const entry of this.#log.after(head, view.feed)) {
         const shown = view.frame(entry)
@@ -130,7 +131,7 @@ export class CatchUps {
     }
   }
 
-  /** Whether anything of a view happened after a sequence, up to another one. */
+  /** Checks whether an entry between two sequences changed a view. */
   #touched(view: View, after: number, to: number): boolean {
     for (const entry of this.#log.after(after, view.feed)) {
       if (entry.sequence > to) return false
@@ -139,7 +140,9 @@ export class CatchUps {
     return false
   }
 
-  /** The documents of a snapshot as they are at the log's head; undefined where that can't be told. */
+  /**
+   * Brings the documents of a snapshot to the log's head. Returns undefined when an entry can't be applied.
+   */
   #brought(
     view: View,
     documents: Map<string, Document>,
@@ -163,7 +166,7 @@ export class CatchUps {
   }
 }
 
-/** Documents after operations; in their order, where that counts. */
+/** Applies operations to documents, and keeps the order if `inOrder`. */
 function applied(
   documents: ReadonlyMap<string, Document>,
   oplist: readonly DocumentOperation[],
@@ -188,8 +191,8 @@ function applied(
 }
 
 /**
- * The operations that lead from what is known to the documents of a view, and to their order where it has
- * one.
+ * Returns the operations that lead from the known documents to those of a view, and to their order if the
+ * view is ordered.
  */
 async function leading(
   view: View,
@@ -200,7 +203,7 @@ async function leading(
   return view.sortLimit ? ordered(operations, known, documents) : operations
 }
 
-/** The texts of operations; undefined once they are longer than that. */
+/** Encodes operations. Returns undefined when the texts get longer than `most`. */
 async function encodeOperations(
   operations: readonly DocumentOperation[],
   most: number,

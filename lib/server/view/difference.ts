@@ -10,17 +10,17 @@ import { digest, STALE } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
 import type { SortedWindow } from './sorted-window.ts'
 
-/** The ids that a client holds, and the digest of what it holds of each. */
+/** Describes the data of a client: the ids of its documents, and a digest of each document. */
 export type ViewDigest = ReadonlyMap<string, number>
 
-/** The id that a key stands for. */
+/** Returns the id of a key. */
 function idOfKey(key: string): Id {
   return key.startsWith('"') ? key.slice(1) : JSON.parse(key)
 }
 
 /**
- * The operations that lead from what is known to the documents: those that are gone are removed, those that
- * are new or not the same sent whole.
+ * Returns the operations that lead from the known documents to the given ones. Removes the documents that are
+ * gone, and sends new and changed documents whole.
  */
 export async function differenceOf(
   known: ViewDigest,
@@ -42,8 +42,8 @@ export async function differenceOf(
 }
 
 /**
- * A difference that leads to the order of the documents too: what is known stands in the client's order.
- * Those that keep their order among each other, as many as there can be, stay where they are.
+ * Adds moves to a difference, so that it leads to the documents' order too. `known` stands in the client's
+ * order. The largest set of documents that are in the right order already stays in place.
  */
 export function ordered(
   difference: readonly DocumentOperation[],
@@ -70,9 +70,9 @@ export function ordered(
   return operations
 }
 
-/** The longest part of a list that rises. */
+/** Returns the longest increasing subsequence of a list. */
 function longestRise(list: readonly number[]): number[] {
-  /** For each length, the index of the least number that a rising part of that length ends with. */
+  /** The index of the smallest number that ends an increasing subsequence, for each length. */
   const ends: number[] = []
   const before = list.map((number, index) => {
     let low = 0
@@ -90,12 +90,12 @@ function longestRise(list: readonly number[]): number[] {
 }
 
 /**
- * The operations that lead a client, which held the view before the entries, to the documents after them:
- * what the entries touched is sent whole, or removed, but for documents whose image is known to be the same.
- * Undefined where it can't be told whether the client held a document that is not in the view now: its id
- * might be none that it may see.
+ * Returns the operations that bring a client from before the entries to the documents after them. Sends each
+ * touched document whole or removes it, except documents with the same visible fields as before. Returns
+ * undefined when the client may or may not have held a document that has left the view: its id could be a
+ * secret.
  *
- * @param filter that of the view
+ * @param filter the view's filter
  */
 export function recallOf(
   entries: Iterable<Entry>,
@@ -121,10 +121,10 @@ export function recallOf(
 }
 
 /**
- * What a client held of a view with an order before the entries, which led to the window. Undefined where it
- * can't be told.
+ * Determines the data that a client of an ordered view had before the entries that led to the window. Returns
+ * undefined when the entries don't tell.
  *
- * @param documents as the client is to have them, by the keys of their ids
+ * @param documents the documents after the entries, by the keys of their ids
  */
 export function knownBefore(
   entries: Iterable<Entry>,
@@ -153,8 +153,8 @@ export function knownBefore(
 }
 
 /**
- * The first change of each document in the entries that is not about hidden fields alone; undefined where
- * something happened to the whole collection.
+ * Returns the first change of each document in the entries, without changes of hidden fields only. Returns
+ * undefined after a change of the whole collection.
  */
 function firstChanges(
   entries: Iterable<Entry>,
@@ -173,7 +173,9 @@ function firstChanges(
   return first
 }
 
-/** Whether the view had the document before the change, as far as the change tells. */
+/**
+ * Checks whether the view had the document before the change. Returns undefined when the change doesn't tell.
+ */
 function wasHeld(
   change: DocumentChange,
   matches: ((document: Document) => boolean) | undefined,

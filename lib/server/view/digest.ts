@@ -1,24 +1,23 @@
 import type { Json } from '../../model/document.ts'
 import type { JsonObject } from '../../model/json.ts'
 
-/** What stands for a document whose content is not known. */
+/** The digest of a document whose content is not known. */
 export const STALE = -1
 
 const SEED_A = 0xdeadbeef
 const SEED_B = 0x41c6ce57
 
 /**
- * Two running sums of 32 bits, mixed as cyrb53 does (by bryc, public domain). A digest is taken in one go, so
- * that one pair serves all.
+ * Two running sums of 32 bits, mixed as cyrb53 does (by bryc, public domain). One pair is enough, since a
+ * digest is computed without a pause.
  */
 let a = 0
 let b = 0
 
 /**
- * A number of 53 bits that tells values apart: equal values have equal ones, whatever the order of their
- * fields, and two different values the same one by a chance of 2^-53. It is no protection against somebody
- * who
- * looks for such a pair.
+ * Computes a number of 53 bits from a value. Equal values have equal digests, whatever the order of their
+ * fields. Two different values have the same digest with a chance of 2^-53. The digest is no protection
+ * against an attacker who searches for such a pair.
  */
 export function digest(value: Json): number {
   begin()
@@ -45,7 +44,7 @@ function end(): void {
 
 function addText(text: string): void {
   mix(text.length)
-  // Local variables are faster.
+  // Uses local variables, which are faster.
   let [sumA, sumB] = [a, b]
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
@@ -56,7 +55,7 @@ function addText(text: string): void {
   b = sumB
 }
 
-/** Adds a value as JSON would carry it; the first number tells its type. */
+/** Adds a value as JSON would carry it. The first number states its type. */
 function add(value: Json | undefined): void {
   if (typeof value === 'string') {
     mix(1)
@@ -73,7 +72,7 @@ function add(value: Json | undefined): void {
   } else addFields(value)
 }
 
-/** Adds the sum of the fields' digests: it does not depend on the order of the fields. */
+/** Adds the sum of the fields' digests, which does not depend on the order of the fields. */
 function addFields(fields: JsonObject): void {
   const [outerA, outerB] = [a, b]
   let sumA = 0

@@ -6,20 +6,20 @@ import type { ViewFilter } from './filter.ts'
 import type { Members } from './members.ts'
 import { applyChange } from './ordered-filter.ts'
 
-/** What a view shows of an entry. */
+/** Describes the part of an entry that a view shows. */
 interface FilteredEntry {
   readonly oplist: DocumentOperation[]
-  /** When the last change was made that is shown. */
+  /** The time of the last visible change. */
   readonly timestamp: string
-  /** Whether something was left out that clients hold already, as only the members could tell. */
+  /** Whether the members showed that clients already hold a part of the entry, which was left out. */
   readonly recognized: boolean
 }
 
 /**
- * Filters an entry by what a view shows. `note`: the members are those of right before the entry, and become
- * those of after it.
+ * Filters an entry for a view. With `note`, the members are those before the entry, and become those after
+ * it.
  *
- * @throws ParticleError where an operation is malformed
+ * @throws ParticleError when an operation is malformed
  */
 export function filterEntry(
   entry: Entry,
@@ -28,7 +28,7 @@ export function filterEntry(
   note: boolean,
 ): FilteredEntry | typeof MUST_RELOAD {
   const { window } = members
-  // Before anything is noted: what clients hold is what they held before the entry.
+  // Checks for a reload first, before the members change: they must still describe the data of the clients.
   if (entry.changes.some((change) => change.collection === collection && !('id' in change)))
     return MUST_RELOAD
   const oplist: DocumentOperation[] = []
@@ -39,8 +39,8 @@ export function filterEntry(
   for (const change of entry.changes) {
     if (change.collection !== collection || !('id' in change)) continue
     const key = idKey(change.id)
-    // After an earlier change in the entry, whose document may have been looked up later, the members may be
-    // ahead of what clients hold.
+    // Marks later changes of the same document. An earlier change may contain a document that was looked up
+    // later, so that the members are newer than the clients' data.
     const isFirst = !seen?.has(key)
     seen?.add(key)
     const operations = window
@@ -57,7 +57,8 @@ export function filterEntry(
     timestamp = change.timestamp
     if (after !== undefined) digests.set(key, after)
     else digests.delete(key)
-    // What clients hold must be known until it is certain that they are told this.
+    // Updates the members only after the filter has succeeded. Until then they describe the data of the
+    // clients.
     if (note && !window) members.note(operations)
   }
   if (window?.short) return MUST_RELOAD

@@ -1,15 +1,18 @@
 import { ParticleError } from '../../errors.ts'
 
-/** How long what was too large is not read again, in milliseconds: each client would have it read. */
+/**
+ * The time before a view that was too large is read again, in milliseconds. Otherwise each client would cause
+ * a read.
+ */
 const PAUSE_MS = 30_000
 
-/** Remembers that a view was larger than a limit allows, so that it isn't read again and again. */
+/** Remembers that a view was larger than a limit, so that the view isn't read again and again. */
 export class ExcessPause {
   #error: ParticleError | undefined
-  /** By the clock of `performance.now()`, in milliseconds. */
+  /** The end of the pause, on the clock of `performance.now()`, in milliseconds. */
   #until = 0
 
-  /** Reads a view; rejects at once where it was too large a short while ago. */
+  /** Reads a view. Rejects at once during the pause. */
   async read<T>(load: () => Promise<T>): Promise<T> {
     if (this.#error && performance.now() < this.#until) throw this.#error
     this.#error = undefined

@@ -10,17 +10,17 @@ import { documentAfter, touchedBy } from '../feed/change.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import { withoutUnchanged } from './unchanged.ts'
 
-/** What a view lets through: its criteria and its manifest, without any memory of documents. */
+/** Filters documents and changes by a view's criteria and manifest. Remembers no documents. */
 export class ViewFilter {
   readonly manifest: Manifest
-  /** Whether a document belongs to the view; undefined when all do. */
+  /** Checks whether a document belongs to the view; undefined when all documents do. */
   readonly matches: ((document: Document) => boolean) | undefined
-  /** In which order it shows documents, where it has one. */
+  /** The order of the documents; undefined when the view has no order. */
   readonly order: Order | undefined
-  /** Looks at documents that are shown, before the manifest hides anything of them. */
+  /** Checks visible documents before the manifest hides their fields. */
   readonly sample: ((documents: readonly Document[]) => void) | undefined
   readonly #query: Query
-  /** Made when it is first needed: of many views, few ever are asked. */
+  /** Judges updates. Created at the first use, since few views need it. */
   #judge: UpdateMatcher | undefined
 
   constructor(
@@ -37,21 +37,19 @@ export class ViewFilter {
     this.#query = query
   }
 
-  /**
-   * What a document must have to match, as far as the criteria says it by plain values: see `equalitiesOf`.
-   */
+  /** The plain values that the criteria requires of a document: see `equalitiesOf`. */
   get equalities(): Map<string, Scalar[]> {
     return equalitiesOf(this.#query)
   }
 
-  /** The fields at the top of documents that the criteria and the order look at. */
+  /** The top-level fields that the criteria and the order read. */
   get fields(): Set<string> {
     const fields = fieldsOf(this.#query)
     for (const field of this.order?.fields ?? []) fields.add(field)
     return fields
   }
 
-  /** Whether an update touches what documents are ordered by. */
+  /** Checks whether an update touches the fields of the order. */
   moves(change: DocumentChange): boolean {
     if (!this.order) return false
     const touched = touchedBy(change)
@@ -61,16 +59,15 @@ export class ViewFilter {
   }
 
   /**
-   * The same as {@link ViewFilter.match}, where the view doesn't have the document, so that only the document
-   * tells
-   * a new place of it.
+   * Judges an update of a document that the view doesn't have, like {@link ViewFilter.match}. Only the
+   * document tells its new place when the update changes the order.
    */
   matchUnheld(change: DocumentChange): MatchResult {
     const verdict = this.match(change)
     return verdict !== 'out' && this.moves(change) ? 'unknown' : verdict
   }
 
-  /** What an update tells of whether its document matches. */
+  /** Judges by an update whether its document matches the criteria. */
   match(change: DocumentChange): MatchResult {
     if (!this.matches) return 'same'
     this.#judge ??= new UpdateMatcher(this.#query)
@@ -78,8 +75,8 @@ export class ViewFilter {
   }
 
   /**
-   * Whether an update can be shown only with the document at hand; `held` says whether the view has the
-   * document now, if that is known.
+   * Checks whether an update can be shown only with its document. `held` states whether the view has the
+   * document now; undefined when that is not known.
    */
   needsDocument(change: DocumentChange, held: boolean | undefined): boolean {
     if (change.document) return false
@@ -92,12 +89,12 @@ export class ViewFilter {
         (operation) => isConditional(operation) || needsDocument(this.manifest, operation),
       )
     } catch {
-      // A malformed change: showing it reports that, and a document wouldn't help.
+      // Leaves a malformed change to `show`, which reports it. The document would not help.
       return false
     }
   }
 
-  /** Whether an update is about hidden fields alone, which neither rows nor their order depend on. */
+  /** Checks whether an update touches only hidden fields, which neither the criteria nor the order reads. */
   hides(change: DocumentChange): boolean {
     if (change.kind !== 'update') return false
     try {
@@ -105,22 +102,22 @@ export class ViewFilter {
       const shown = this.cut(change, change.operations)
       return shown !== MUST_RELOAD && shown.length === 0
     } catch {
-      // A malformed change: showing it reports that.
+      // Leaves a malformed change to `show`, which reports it.
       return false
     }
   }
 
   /**
-   * What is to be seen of a change; `held` says whether the view had the document before it. Where the change
-   * doesn't tell enough, the view must be read again.
+   * Returns the visible operations of a change. `held` states whether the view had the document before.
+   * Returns `MUST_RELOAD` when the change doesn't tell enough.
    *
-   * @throws ParticleError where an operation is malformed
+   * @throws ParticleError when an operation is malformed
    */
   show(change: DocumentChange, held: boolean): DocumentOperation[] | typeof MUST_RELOAD {
     if (!this.matches) return this.showHeld(change)
 
-    // A source whose reading ran ahead of its log may have had the document in no reading of this view, and a
-    // client that resumed here may hold it: the document before the change tells.
+    // Also checks the document before the change. A source that was read ahead of its log may have changed
+    // the document before this view read it, and a client that resumed here may still hold it.
     const isLeaving = held || (change.kind !== 'insert' && change.before && this.matches(change.before))
     const leave: DocumentOperation[] = isLeaving ? [{ operation: 'unset', id: change.id, path: '.' }] : []
     if (change.kind === 'delete') return leave
@@ -137,10 +134,11 @@ export class ViewFilter {
   }
 
   /**
-   * Filters a change of a document that is in the view. Leaves out what is known to be as it was.
+   * Filters a change of a document that is in the view. Leaves out operations that change no visible value.
    *
-   * @param before the document as the view had it, by default as the change tells it
-   * @throws ParticleError where an operation is malformed
+   * @param before the document as the view had it; default: the document before the change, if the change has
+   *   it
+   * @throws ParticleError when an operation is malformed
    */
   showHeld(
     change: DocumentChange,
@@ -150,10 +148,7 @@ export class ViewFilter {
     return before && shown !== MUST_RELOAD ? withoutUnchanged(this.manifest, before, shown) : shown
   }
 
-  /**
-   * Operations of a change as the manifest lets them through; whether the document is in the view is not
-   * asked.
-   */
+  /** Filters operations of a change by the manifest. Does not check whether the document is in the view. */
   cut(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof MUST_RELOAD {
     const { id, document } = change
     const oplist = operations.map((operation) => ({ ...operation, id }))
@@ -167,7 +162,9 @@ export class ViewFilter {
   }
 }
 
-/** A `pull` by a condition never goes on the wire: browsers would need the whole query language for it. */
+/**
+ * Checks for a `pull` by a condition. It is never sent, since browsers would need the whole query language.
+ */
 function isConditional({ operation, data }: Operation): boolean {
   return operation === 'pull' && typeof data === 'object' && data !== null && !Array.isArray(data)
 }

@@ -11,22 +11,13 @@ import { digest, STALE } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
 import type { Item, SortedWindow } from './sorted-window.ts'
 
-/**
- * A view of more documents than these is asked at every change of its collection, rather than found by the
- * documents that it has.
- */
+/** Limits the members by which changes find a view. A larger view checks every change of its collection. */
 const MAX_HELD = 1_000
 
-/**
- * Documents by the keys of their ids, each with the digest of what is shown of it; `STALE` where that has
- * changed since.
- */
+/** Maps the key of a document's id to the digest of its visible fields, or to `STALE` after a change. */
 export type Digests = Map<string, number>
 
-/**
- * The documents that a view has after the last entry, as far as they are known; by them changes find the
- * view.
- */
+/** Keeps the known documents of a view after the last entry. The router finds the view by them. */
 export class Members {
   readonly #view: Subscriber
   readonly #feed: Feed
@@ -34,11 +25,11 @@ export class Members {
   #digests: Digests | undefined
   #window: SortedWindow | undefined
   #known: ViewDigest | undefined
-  /** Whether changes of the members find the view, so that it need not be asked at every change. */
+  /** Whether the router finds the view by its members, so that the view need not check every change. */
   #found = false
-  /** Whether the last change that was no insert held the document of before. */
+  /** Whether the last change other than an insert contained the document before it. */
   #reportsBefore = false
-  /** The sequence after which the view takes no changes in, while it rests. */
+  /** The sequence after which the view receives no changes, while it rests. */
   #asleepSince: number | undefined
 
   constructor(view: Subscriber & { readonly feed: Feed; readonly filter: ViewFilter }) {
@@ -47,12 +38,12 @@ export class Members {
     this.#filter = view.filter
   }
 
-  /** The digests; undefined before the view was read. They stay the members' own: a reader copies them. */
+  /** The digests; undefined before the view was read. Callers must copy them to change them. */
   get digests(): ReadonlyMap<string, number> | undefined {
     return this.#digests
   }
 
-  /** The first documents, where the view has an order and they are known. */
+  /** The first documents of an ordered view, if they are known. */
   get window(): SortedWindow | undefined {
     return this.#window
   }
@@ -61,19 +52,19 @@ export class Members {
     return this.#digests?.has(key) ?? false
   }
 
-  /** Describes what the viewers hold now, as a value that stays; undefined before the view was read. */
+  /** Returns a constant copy of the viewers' present data; undefined before the view was read. */
   known(): ViewDigest | undefined {
     if (this.#window) this.#known ??= this.knownOf(this.#window.visible)
     else if (this.#digests) this.#known ??= new Map(this.#digests)
     return this.#known
   }
 
-  /** Describes what the viewers hold while these documents are visible. */
+  /** Returns the viewers' data while the given documents are visible. */
   knownOf(visible: readonly Item[]): ViewDigest {
     return new Map(visible.map(({ key }) => [key, this.#digests?.get(key) ?? STALE]))
   }
 
-  /** Puts other members in the place of those that were known, and lets changes of them find the view. */
+  /** Replaces all members, and registers the new ones with the router. */
   replace(digests: Digests | undefined, window?: SortedWindow): void {
     if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, false)
     this.#digests = digests
@@ -87,8 +78,8 @@ export class Members {
   }
 
   /**
-   * Nobody looks at the view from a sequence on. Returns whether changes of the members go on to find it; a
-   * view that would be asked at every change of its collection takes none in until it wakes.
+   * Marks the view as resting after a sequence. Returns whether the router still finds the view by its
+   * members. A view that would check every change of its collection receives none until it wakes.
    */
   rest(sequence: number): boolean {
     this.#known = undefined
@@ -97,7 +88,8 @@ export class Members {
   }
 
   /**
-   * Lets changes come to the view again. Returns the sequence after which it took none in, if it rested so.
+   * Resumes the changes of the view. Returns the sequence after which the view received none, if it rested
+   * without changes.
    */
   wake(): number | undefined {
     const since = this.#asleepSince
@@ -106,7 +98,7 @@ export class Members {
     return since
   }
 
-  /** Keeps the members as they are after operations. */
+  /** Updates the members by operations. */
   note(oplist: readonly DocumentOperation[]): void {
     this.#known = undefined
     if (!this.#digests) return
@@ -115,13 +107,12 @@ export class Members {
   }
 
   /**
-   * The digest of what is shown of a document after operations. Undefined where the change itself tells what
-   * they
-   * change, as by the document of before, or doesn't tell the document of after it.
+   * Computes the digest of a document's visible fields after operations. Returns undefined when the change
+   * contains the document before it, which makes the digest needless, or lacks the document after it.
    */
   digestAfter(change: DocumentChange, operations: readonly DocumentOperation[]): number | undefined {
     if (change.kind !== 'insert') this.#reportsBefore = change.before !== undefined
-    // A source that reports the document of before is expected to do so at the next change.
+    // Expects the document before the change in the next change too, if the source reported it in the last.
     if (!this.#digests || this.#reportsBefore) return undefined
     const document = documentAfter(change)
     if (!document || operations.some(isRemoval)) return undefined
@@ -130,17 +121,17 @@ export class Members {
     return digest((isWhole && only.data) || (filterPayload(this.#filter.manifest, document) as Json))
   }
 
-  /** Whether operations lead to what the viewers hold of the document already, where they hold it. */
+  /** Checks whether the viewers already hold the document as it is after the operations. */
   holds(key: string, after: number, operations: readonly DocumentOperation[]): boolean {
     return this.#digests?.get(key) === after && operations.every(({ at }) => at === undefined)
   }
 
-  /** Keeps the digests of documents that were noted as changed, where the view has them. */
+  /** Stores new digests of documents that the view has. */
   keep(digests: ReadonlyMap<string, number>): void {
     for (const [key, after] of digests) if (this.#digests?.has(key)) this.#digests.set(key, after)
   }
 
-  /** The keys of all documents whose changes the view must be told of. */
+  /** The keys of all documents whose changes the view must receive. */
   get #keys(): Iterable<string> {
     return this.#window?.keys ?? this.#digests?.keys() ?? []
   }
@@ -150,7 +141,7 @@ function isRemoval({ operation, path }: DocumentOperation): boolean {
   return operation === 'unset' && path === '.'
 }
 
-/** Keeps digests as they are after operations; `onHeld` is told of each document that comes or goes. */
+/** Updates digests by operations. Calls `onHeld` for each document that comes or goes. */
 export function noteIn(
   digests: Digests,
   oplist: readonly DocumentOperation[],
@@ -169,9 +160,9 @@ export function noteIn(
 }
 
 /**
- * Merges what the viewers are known to hold into what a reading gave. Returns false where the documents are
- * not the same: the source read ahead of what it has told, or told less than it should. A document that was
- * read with another content becomes `STALE`, since nobody can say which of the two a viewer holds.
+ * Merges the viewers' known data into the result of a read. Returns false when the documents differ: the
+ * source was read ahead of its reported changes, or has not reported a change. A document that was read with
+ * another content becomes `STALE`, since either content may be the viewer's.
  */
 export function agree(held: ReadonlyMap<string, number>, read: Digests): boolean {
   if (held.size !== read.size) return false

@@ -10,14 +10,14 @@ import { MUST_RELOAD } from '../feed/frame.ts'
 import type { ViewFilter } from './filter.ts'
 import type { SortedWindow, Step } from './sorted-window.ts'
 
-/** What a change does to a window. */
+/** Describes the effect of a change on a window. */
 interface Move {
   steps: Step[]
-  /** The changed document, where it is known whole. */
+  /** The whole changed document, if it is known. */
   document: Document | undefined
 }
 
-/** Whether a view that has an order can show an update only with the document at hand. */
+/** Checks whether an ordered view can show an update only with its document. */
 export function needsDocument(window: SortedWindow, filter: ViewFilter, change: DocumentChange): boolean {
   if (change.document) return false
   try {
@@ -27,18 +27,17 @@ export function needsDocument(window: SortedWindow, filter: ViewFilter, change: 
     const verdict = filter.matchUnheld(change)
     return verdict === 'in' || verdict === 'unknown'
   } catch {
-    // A malformed change: showing it reports that, and a document wouldn't help.
+    // Leaves a malformed change to `applyChange`, which reports it. The document would not help.
     return false
   }
 }
 
 /**
- * What is to be seen of a change in a view that has an order: `at` tells places. The window takes the change
- * in. Where the change doesn't tell enough, the view must be read again. `isExact`: clients hold of the
- * document
- * what the window has.
+ * Applies a change to the window of an ordered view, and returns the visible operations, with places in `at`.
+ * Returns `MUST_RELOAD` when the change doesn't tell enough. With `isExact`, clients hold the document as the
+ * window has it.
  *
- * @throws ParticleError where an operation is malformed
+ * @throws ParticleError when an operation is malformed
  */
 export function applyChange(
   window: SortedWindow,
@@ -59,14 +58,13 @@ export function applyChange(
 }
 
 /**
- * Takes a change that was made while the window was read into it, by values. False where it can't be told
- * what it does.
+ * Applies a change that was made during the window's read. Returns false when the change doesn't tell enough.
  */
 export function foldChange(window: SortedWindow, filter: ViewFilter, change: DocumentChange): boolean {
   return follow(window, filter, change, true) !== MUST_RELOAD
 }
 
-/** `lenient`: the document may be newer than the change. */
+/** Applies a change to the window. With `lenient`, the window's document may be newer than the change. */
 function follow(
   window: SortedWindow,
   filter: ViewFilter,
@@ -121,15 +119,15 @@ function applied(document: Document, operations: readonly Operation[], lenient: 
     try {
       after = applyOwning(after, operation, owned) ?? after
     } catch (error) {
-      // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
-      // that shape follows.
+      // Skips an operation that doesn't fit a newer document. The change that gave the document its new shape
+      // follows.
       if (!lenient) throw error
     }
   }
   return after
 }
 
-/** Whether an update moves a document to a place that what is known of it doesn't tell. */
+/** Checks whether an update moves a document to a place that only the whole document tells. */
 function isOpaque(filter: ViewFilter, change: DocumentChange): boolean {
   return filter.moves(change) && change.operations.some(({ operation }) => operation === 'rename')
 }

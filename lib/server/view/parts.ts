@@ -1,24 +1,26 @@
 import { timeSlicer } from '../support/scheduling.ts'
 
-/** The `payload` events of a root, ready to be written, and where which document is in them. */
+/** Holds the encoded `payload` events of a root, and the places of the documents in them. */
 export interface Parts {
   readonly parts: readonly Buffer[]
   readonly places: readonly Places[]
 }
 
-/** The documents of one event. */
+/** Describes the documents of one event. */
 interface Places {
-  /** The keys of their ids. */
+  /** The keys of the documents' ids. */
   readonly keys: readonly string[]
-  /** Where the texts begin in the event, and where each of them ends, in bytes; a comma follows. */
+  /**
+   * The byte at which the first text begins, and the byte at which each text ends. A comma follows each text.
+   */
   readonly begin: number
   readonly ends: readonly number[]
 }
 
-/** A payload event ends when it has grown to so many characters. */
+/** The size after which a payload event ends, in characters. */
 const PART_SIZE = 64 * 1024
 
-/** Puts the texts of documents together to payload events. */
+/** Combines the texts of documents to payload events. */
 export class PartsWriter {
   readonly #head: string
   readonly #parts: Buffer[] = []
@@ -31,7 +33,7 @@ export class PartsWriter {
     this.#head = `event: payload\ndata: {"root":${JSON.stringify(root)},"timestamp":${JSON.stringify(timestamp)},"data":[`
   }
 
-  /** Adds a document to the last event; to a new one where that is full, and may be ended. */
+  /** Adds a document to the last event, or to a new event if the last is full and `mayEnd`. */
   add(key: string, text: string, mayEnd = true): void {
     if (mayEnd && this.#size >= PART_SIZE) this.#close(false)
     this.#keys.push(key)
@@ -39,13 +41,13 @@ export class PartsWriter {
     this.#size += text.length
   }
 
-  /** Adds an event as it is, which is not the last. */
+  /** Adds an encoded event, which must not be the last. */
   addPart(part: Buffer, places: Places): void {
     this.#parts.push(part)
     this.#places.push(places)
   }
 
-  /** Ends an event that is not the last, however full it is. */
+  /** Ends the present event before it is full. More events must follow. */
   endPart(): void {
     this.#close(false)
   }
@@ -75,9 +77,9 @@ export class PartsWriter {
 }
 
 /**
- * The events with other texts for some documents; only those events are written anew in which any of these
- * is, and the last. `change` is asked for the keys for which `changes` holds: it gives the new text of a
- * document, or undefined where the document is gone. `added` are those that follow.
+ * Replaces the texts of some documents. Encodes only the events with such a document, and the last event.
+ * Calls `change` for each key for which `changes` returns true: it returns the new text, or undefined for a
+ * removed document. Appends the texts of `added`.
  */
 export async function replaced(
   { parts, places }: Parts,
@@ -98,7 +100,7 @@ export async function replaced(
         const to = place.ends[index] ?? from
         const text = part.toString('utf8', from, to)
         const next = changes(key) ? change(key, text) : text
-        // The events that follow have their numbers in them: this one stays one.
+        // Keeps one event for one, since the following events contain their numbers.
         if (next !== undefined) writer.add(key, next, last)
         from = to + 1
       }
@@ -111,15 +113,13 @@ export async function replaced(
   return writer.end()
 }
 
-/** Whether events that were written anew in part are about as few and as even as if all were. */
+/** Checks whether partly replaced events are about as few and as even as newly encoded ones. */
 export function isCompact({ parts }: Parts): boolean {
   const size = parts.reduce((sum, { length }) => sum + length, 0)
   return parts.length <= 2 + (2 * size) / PART_SIZE && parts.every(({ length }) => length <= 4 * PART_SIZE)
 }
 
-/**
- * A buffer of its own: a small one of Node's pool would keep its neighbours' memory for as long as it lives.
- */
+/** Allocates a buffer outside Node's pool. A small buffer of the pool would keep its neighbours in memory. */
 function lastingBuffer(text: string): Buffer {
   const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   buffer.write(text)

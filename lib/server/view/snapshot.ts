@@ -16,49 +16,45 @@ import { SortedWindow } from './sorted-window.ts'
 import { TopK } from './top-k.ts'
 import type { ViewSpec } from './view-spec.ts'
 
-/** A view's documents at one point of the process's order, filtered and encoded. */
+/** Holds a view's documents at one point of the process's order, filtered and encoded. */
 export interface Snapshot extends Parts {
-  /** All entries up to here are in the documents, none after it. */
+  /** The sequence of the last entry in the documents. */
   readonly sequence: number
-  /** How many documents there are. */
+  /** The number of documents. */
   readonly documents: number
   /**
-   * The keys of their ids, and the digest of what is shown of each. The view takes it over, and keeps it
+   * The keys of the documents' ids, with a digest of each document. The view takes this map over and keeps it
    * current.
    */
   readonly members: Map<string, number>
-  /**
-   * The first documents at that point, where the view has an order and knew none before. The view takes it
-   * over.
-   */
+  /** The first documents of an ordered view that had no window. The view takes this window over. */
   readonly window?: SortedWindow
 }
 
-/** A view, as far as it is read. */
+/** The parts of a view that a read needs. */
 interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
   readonly filter: ViewFilter
-  /** The first documents, where the view has an order and they are known. */
+  /** The first documents of an ordered view, if they are known. */
   readonly window: SortedWindow | undefined
 }
 
-/** What is read, and becomes what there is at the end of the reading. */
+/** Builds the documents of a snapshot from a read and the changes during it. */
 interface SnapshotBuilder {
   add(documents: readonly Document[]): void | Promise<void>
-  /** Nothing more comes from the source itself. */
+  /** Ends the documents of the source. Only changes follow. */
   endOfRead(): void
-  /** Takes a change in; false where it can't be told what it does. */
+  /** Applies a change. Returns false when the change doesn't tell enough. */
   apply(change: DocumentChange): boolean
-  /** What the view shows, in order; undefined where that is more than is known. */
+  /** Returns the visible documents in order; undefined when too few are known. */
   build(): { documents: readonly Document[]; window?: SortedWindow } | undefined
 }
 
 /**
- * Reads a view's snapshot so that it meets the log exactly: the changes dated between the reading's begin and
- * its end are folded into what was read, by values, before anything is shown. `pinned` is the sequence from
- * which on the log keeps everything meanwhile.
+ * Reads a view's snapshot so that it meets the log exactly. Applies the changes between the begin and the end
+ * of the read to the documents, before it filters them. The log keeps all entries after `pinned` meanwhile.
  *
- * Resolves to undefined when the view was reloaded meanwhile, its collection replaced, or more must be read:
- * the caller reads again. `attempt` counts from 0 how often it did.
+ * Resolves to undefined when the view was reloaded meanwhile, its collection was replaced, or more documents
+ * must be read. The caller then reads again, with `attempt` counted from 0.
  */
 export async function loadSnapshot(
   view: Read,
@@ -82,7 +78,7 @@ export async function loadSnapshot(
   const reading: Reading = top
     ? await feed.adapter.read(view.collection, view.query, put, top.options)
     : await feed.adapter.read(view.collection, view.query, put)
-  // A feed that was closed meanwhile would never come to where the reading ended.
+  // Waits for the changes up to the end of the read. A closed feed would never reach it.
   if (!stale()) await feed.reached(reading.to)
   if (stale()) return undefined
 
@@ -92,8 +88,8 @@ export async function loadSnapshot(
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
     const begin = beginOf(entry)
-    // What is shown at once is in the snapshot as a whole: of an entry that began before the reading's end,
-    // the documents may hold a part.
+    // Ends the snapshot before an entry that ends after the read. A snapshot contains whole entries only, and
+    // the documents may hold a part of this one.
     if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
@@ -116,12 +112,11 @@ export async function loadSnapshot(
   }
 }
 
-/** All documents of a view. */
+/** Builds all documents of a view. */
 function buildAll(view: Read): SnapshotBuilder {
   const list = new DocumentList()
   let read = 0
-  // One for all batches: a source may have the next one at hand at once, and then nothing else would get its
-  // turn between two of them.
+  // Uses one slicer for all batches. A source may have all batches ready, and would block the event loop.
   const turn = timeSlicer()
   return {
     async add(documents) {
@@ -143,7 +138,7 @@ function buildAll(view: Read): SnapshotBuilder {
   }
 }
 
-/** The first documents of a view. */
+/** Builds the first documents of a view. */
 function buildFirst(view: Read, top: TopK): SnapshotBuilder {
   let window: SortedWindow | undefined
   return {
@@ -159,7 +154,7 @@ function buildFirst(view: Read, top: TopK): SnapshotBuilder {
   }
 }
 
-/** The documents of a snapshot as they were sent, by the keys of their ids. */
+/** Parses the documents of a snapshot, by the keys of their ids. */
 export async function documentsOf(snapshot: Snapshot): Promise<Map<string, Document>> {
   const documents = new Map<string, Document>()
   const turn = timeSlicer(1)
@@ -178,7 +173,7 @@ function put(list: DocumentList, document: Document): void {
   ])
 }
 
-/** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
+/** Applies a change to a list. Returns false when only the document tells whether the view has it. */
 function fold(list: DocumentList, change: DocumentChange, view: Read): boolean {
   const { id } = change
   const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
@@ -198,8 +193,8 @@ function fold(list: DocumentList, change: DocumentChange, view: Read): boolean {
       try {
         list.apply([{ ...operation, id }])
       } catch {
-        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
-        // that shape is folded after it.
+        // Skips an operation that doesn't fit a newer document. The change that gave the document its new
+        // shape follows.
       }
     }
   }
@@ -229,7 +224,7 @@ async function encodeParts(
   return { ...writer.end(), members }
 }
 
-/** @throws ParticleError `LIMIT_EXCEEDED` where a view has more than a snapshot may have */
+/** @throws ParticleError `LIMIT_EXCEEDED` when a view is larger than a snapshot may be */
 function refuseOver(
   limit: 'snapshotDocuments' | 'snapshotBytes',
   size: number,

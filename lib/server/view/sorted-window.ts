@@ -4,46 +4,45 @@ import { field } from '../../model/json.ts'
 import type { SortLimit, SortValues } from '../../policy/order.ts'
 import { estimateBytes } from '../feed/change.ts'
 
-/** A document that a window knows. */
+/** Describes a known document of a window. */
 export interface Item {
   readonly key: string
   readonly values: SortValues
-  /** The whole document; where there is no limit, only what it is ordered by. */
+  /** The whole document; without a limit, only the fields of the order. */
   readonly document: Document
 }
 
-/** What became visible, invisible, or another place by one step; the steps are to be told in this order. */
+/** One step of a change: a document enters, leaves or moves. Send the steps in their order. */
 export type Step =
   | { kind: 'leave'; item: Item }
   | { kind: 'enter'; item: Item; at: number }
   | { kind: 'stay'; item: Item; at: number; moved: boolean }
 
 /**
- * How many documents are known for a limit, so that one that leaves is followed by another one without a look
- * at the source.
+ * Returns how many documents to know for a limit. The extra documents replace those that leave, without a
+ * read of the source.
  */
 export function spareFor(limit: number): number {
   return limit * 2 + 10
 }
 
 /**
- * The first documents of a view that has an order: those that are shown, and some that come after them. It
- * knows all documents up to a bound; of what is past that it knows nothing.
+ * Keeps the first documents of an ordered view: the visible ones, and some that follow. The window knows all
+ * documents up to a bound, and none after it.
  */
 export class SortedWindow {
   readonly sortLimit: SortLimit
-  /** Never changed in place: who keeps it has the state of that time. */
+  /** The known documents. The array is never changed in place, so that callers may keep it. */
   #items: readonly Item[]
   readonly #byKey = new Map<string, Item>()
-  /** All documents that don't come after it are known; undefined where all are known that there are. */
+  /** The last known place. All documents up to it are known; undefined when all documents are known. */
   #bound: Item | undefined
-  /** Told of each document that is known from now on, or is no more. */
+  /** Called for each document that becomes known or unknown. */
   onKnown: ((key: string, known: boolean) => void) | undefined
 
   /**
    * @param documents the first documents, in any order
-   * @param complete whether these are all that there are (as where there are none); else all up to the last
-   *   of them are known
+   * @param complete whether these are all documents; otherwise all up to the last of them are known
    */
   constructor(sortLimit: SortLimit, documents: Iterable<Document>, complete: boolean) {
     this.sortLimit = sortLimit
@@ -54,7 +53,7 @@ export class SortedWindow {
     this.#bound = complete ? undefined : items.at(-1)
   }
 
-  /** A window of its own that has the same documents. */
+  /** Returns an independent window with the same documents. */
   copy(): SortedWindow {
     const copy = new SortedWindow(this.sortLimit, [], true)
     copy.#items = this.#items
@@ -63,22 +62,22 @@ export class SortedWindow {
     return copy
   }
 
-  /** Whether it holds whole documents. */
+  /** Whether the window holds whole documents. */
   get whole(): boolean {
     return this.sortLimit.limit !== Number.POSITIVE_INFINITY
   }
 
-  /** The documents that are shown, in order. */
+  /** The visible documents, in order. */
   get visible(): readonly Item[] {
     return this.whole ? this.#items.slice(0, this.sortLimit.limit) : this.#items
   }
 
-  /** Whether fewer documents are known than are to be shown, and there may be more. */
+  /** Whether too few documents are known to fill the limit, and more may exist. */
   get short(): boolean {
     return this.#bound !== undefined && this.#items.length < this.sortLimit.limit
   }
 
-  /** The keys of all documents that it knows. */
+  /** The keys of all known documents. */
   get keys(): Iterable<string> {
     return this.#byKey.keys()
   }
@@ -87,7 +86,7 @@ export class SortedWindow {
     return this.#items.length
   }
 
-  /** What its documents take in memory, about, in bytes. */
+  /** The estimated memory of the documents, in bytes. */
   get weight(): number {
     return this.#items.reduce(
       (sum, { document, values }) => sum + estimateBytes(document) + estimateBytes(values),
@@ -99,7 +98,7 @@ export class SortedWindow {
     return this.#byKey.get(key)
   }
 
-  /** A document is in the view, as it is now. */
+  /** Adds or updates a document of the view. Returns the visible steps. */
   put(document: Document): Step[] {
     const item = this.#itemOf(document)
     const before = this.#items
@@ -125,7 +124,7 @@ export class SortedWindow {
     return [...(last ? [{ kind: 'leave', item: last } as const] : []), { kind: 'enter', item, at: to }]
   }
 
-  /** A document is not in the view any more. */
+  /** Removes a document that left the view. Returns the visible steps. */
   remove(key: string): Step[] {
     const at = this.#placeOf(key)
     if (at < 0) return []
@@ -135,7 +134,7 @@ export class SortedWindow {
     return this.#removed(item, at)
   }
 
-  /** The steps where a document is not visible any more that was at this place, if it was visible there. */
+  /** Returns the steps after a document left a place, if that place was visible. */
   #removed(item: Item | undefined, from: number): Step[] {
     const { limit } = this.sortLimit
     if (!item || from >= limit) return []
@@ -173,12 +172,12 @@ export class SortedWindow {
     if (known !== (item !== undefined)) this.onKnown?.(key, !known)
   }
 
-  /** No two documents are equal, whatever their ids are made of. */
+  /** Compares two documents, by their ids last, so that no two are equal. */
   #compare(a: Item, b: Item): number {
     return this.sortLimit.order.compare(a.values, b.values) || (a.key < b.key ? -1 : Number(a.key > b.key))
   }
 
-  /** The place of the first item that doesn't come before this one. */
+  /** Returns the first place whose document doesn't precede the wanted one. */
   #search(items: readonly Item[], wanted: Item): number {
     let low = 0
     for (let high = items.length; low < high; ) {
@@ -190,7 +189,7 @@ export class SortedWindow {
     return low
   }
 
-  /** Lets documents go that are too far behind what is shown. */
+  /** Forgets documents far behind the visible ones. */
   #trim(): void {
     const most = spareFor(this.sortLimit.limit)
     if (this.#items.length <= most * 2) return

@@ -6,14 +6,14 @@ import type { ReadOptions } from '../../source/source.ts'
 import { timeSlicer } from '../support/scheduling.ts'
 import { SortedWindow, spareFor } from './sorted-window.ts'
 
-/** How often more is read, twice as much each time. */
+/** Limits the attempts. Each attempt reads twice as many documents. */
 const MAX_ATTEMPTS = 12
-/** So many documents more than are wanted are kept before the last ones go. */
+/** The number of extra documents that are kept before the last ones are dropped. */
 const SLACK = 1_000
 
-/** Gathers the first documents of an order out of what a source gives, which may be all that it has. */
+/** Collects the first documents of an order from a source, which may return all of its documents. */
 export class TopK {
-  /** What is asked of the source. */
+  /** The options of the source's read. */
   readonly options: ReadOptions
   readonly #sortLimit: SortLimit
   #found = new Map<string, { document: Document; values: SortValues }>()
@@ -21,8 +21,8 @@ export class TopK {
   readonly #turn = timeSlicer()
 
   /**
-   * @param attempt how often it was tried before: more is asked for each time
-   * @throws ParticleError `SOURCE_FAILED` where it was tried too often
+   * @param attempt the number of earlier attempts: each attempt reads more
+   * @throws ParticleError `SOURCE_FAILED` after too many attempts
    */
   constructor(sortLimit: SortLimit, attempt: number) {
     if (attempt > MAX_ATTEMPTS)
@@ -37,17 +37,17 @@ export class TopK {
   async put(documents: readonly Document[]): Promise<void> {
     for (const document of documents) {
       const values = this.#sortLimit.order.valuesOf(document)
-      // A source may give a document twice that is written to meanwhile: the later one is the newer.
+      // Replaces a document that the source returns twice. The later one is newer.
       this.#found.set(idKey(document._id ?? null), { document, values })
       if (this.#found.size >= this.options.limit * 2 + SLACK) this.#drop()
       await this.#turn()
     }
   }
 
-  /** What was gathered. */
+  /** Returns a window of the collected documents. */
   window(): SortedWindow {
     const { limit } = this.options
-    // A source that was asked for so many and gave so many may have more.
+    // Assumes that the source has more documents when it returned as many as the limit.
     const complete = !this.#dropped && this.#found.size < limit
     if (this.#found.size > limit) this.#drop()
     return new SortedWindow(

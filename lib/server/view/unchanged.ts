@@ -5,22 +5,22 @@ import type { DocumentOperation, Operation } from '../../model/operation.ts'
 import { filterPayload, type Manifest } from '../../policy/manifest.ts'
 import { firstOf } from '../../policy/verdict.ts'
 
-/** The number of operations up to which each is compared with all others. */
+/** Limits the operations of which each is compared with all others. */
 const MAX_COMPARED = 8
 
 /**
- * Leaves out the operations on a document that change nothing of what was shown of it. Otherwise a write of
- * hidden fields would tell clients which document was written.
+ * Leaves out the operations that change no visible value of a document. Otherwise a write of hidden fields
+ * would reveal which document was written.
  *
- * @param before the document before the operations, with what is hidden of it
- * @param oplist what the manifest lets through
+ * @param before the document before the operations, with its hidden fields
+ * @param oplist the operations after the manifest's filter
  */
 export function withoutUnchanged(
   manifest: Manifest,
   before: Document,
   oplist: readonly DocumentOperation[],
 ): DocumentOperation[] {
-  // Nearly all updates are of this kind: no image need be made.
+  // Takes the fast path, which most updates take: it builds no copy of the document.
   if (oplist.length <= MAX_COMPARED && oplist.every((one, at) => isPlain(one) && isApart(oplist, at))) {
     const values = oplist.map(({ path }) => valueAt(before, path))
     if (!values.includes(OPAQUE)) return oplist.filter((one, at) => changes(one, values[at]))
@@ -34,24 +34,27 @@ export function withoutUnchanged(
       return true
     })
   } catch {
-    // An operation doesn't fit what was there: nothing is known for certain.
+    // Keeps all operations when one doesn't fit the earlier document.
     return [...oplist]
   }
 }
 
-/** Whether an operation gives a field a scalar. Then it is shown as it is, and so is what was there. */
+/**
+ * Checks whether an operation sets a field to a scalar. The manifest changes neither the new nor the old
+ * value.
+ */
 function isPlain({ operation, path, data }: Operation): boolean {
   if (operation !== 'set' && operation !== 'inc') return false
   return (typeof data !== 'object' || data === null) && !path.includes('[')
 }
 
-/** Whether a plain operation changes the value that was there. */
+/** Checks whether a plain operation changes the earlier value. */
 function changes({ operation, data }: Operation, value: Json | undefined | typeof OPAQUE): boolean {
   if (operation === 'set') return value !== data
   return typeof value !== 'number' || typeof data !== 'number' || value + data !== value
 }
 
-/** Whether none of the operations before this one touches what it touches. */
+/** Checks whether no earlier operation touches the same value. */
 function isApart(oplist: readonly Operation[], at: number): boolean {
   const path = oplist[at]?.path ?? ''
   for (let other = 0; other < at; other++) {
@@ -61,10 +64,10 @@ function isApart(oplist: readonly Operation[], at: number): boolean {
   return true
 }
 
-/** Stands for a value that the names of a path alone don't lead to. */
+/** Stands for a value that field names alone don't reach. */
 const OPAQUE = Symbol('opaque')
 
-/** The value at a path that leads through objects alone. */
+/** Returns the value at a path through objects only. */
 function valueAt(document: Document, path: string): Json | undefined | typeof OPAQUE {
   if (!path.includes('.')) return field(document, path)
   let value: Json | undefined = document as Json
@@ -76,7 +79,7 @@ function valueAt(document: Document, path: string): Json | undefined | typeof OP
   return value
 }
 
-/** The fields at the top of a document that operations touch; all of it, where that can't be told. */
+/** Returns the top-level fields that operations touch, or the whole document when the paths don't tell. */
 function partOf(document: Document, oplist: readonly Operation[]): Document {
   const part: Document = {}
   for (const { operation, path, data } of oplist) {

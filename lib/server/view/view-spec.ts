@@ -7,30 +7,30 @@ import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
 
-/** A view, as those who look at it tell it from the others. */
+/** Identifies a view for its viewers. */
 export interface Observed {
   readonly root: string
 }
 
-/** Who gets what a view shows. */
+/** Receives the frames of a view. */
 export interface Receiver {
   deliver(view: Observed, entry: Entry, frame: Frame): void
 }
 
-/** Who looks at a view. */
+/** Describes a connection that shows a view. */
 export interface Viewer {
-  /** What was shown is void, and the view is read again. */
+  /** Resets the root: its data is void, and the view is read again. */
   reset(view: Observed, reason: string): void
-  /** What happened is not known; `known` is what was shown before. */
+  /** Brings the root to the present by a difference from `known`, after changes were lost. */
   differ(view: Observed, known: ViewDigest, reason: string): void
   failed(view: Observed): void
-  /** Whether its client has all that the view shows; default: yes. */
+  /** Whether the client has all data of the view; default: yes. */
   has?(view: Observed): boolean
 }
 
-/** What a view shows: one per distinct root, manifest and resolved criteria. */
+/** Describes a view: one per distinct root, manifest and resolved criteria. */
 export interface ViewSpec {
-  /** The same for equal views. */
+  /** The key, which is the same for equal views. */
   key: string
   root: string
   manifest: Manifest
@@ -38,12 +38,12 @@ export interface ViewSpec {
   collection: string
   /** The resolved criteria; `{}` for all documents. */
   query: Query
-  /** Whether a document belongs to the view; undefined when all do. */
+  /** Checks whether a document belongs to the view; undefined when all documents do. */
   matches: ((document: Document) => boolean) | undefined
-  /** The order in which it shows documents, and how many; undefined where it has no order. */
+  /** The order and the maximum number of documents; undefined when the view has no order. */
   sortLimit?: SortLimit | undefined
-  /** Looks at the documents of each snapshot before the manifest hides anything of them. */
+  /** Checks the documents of each snapshot before the manifest hides their fields. */
   sample?: ((documents: readonly Document[]) => void) | undefined
-  /** Takes each snapshot that was read, and when its reading began, by `performance.now()`. */
+  /** Called with each new snapshot and the begin of its read, by `performance.now()`. */
   onRead?: ((snapshot: { documents: number; parts: readonly Buffer[] }, began: number) => void) | undefined
 }

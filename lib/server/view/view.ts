@@ -6,10 +6,10 @@ import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import type { Batch } from '../feed/batch.ts'
 import type { Feed } from '../feed/feed.ts'
-import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
+import { type Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
-import { filterEntry } from './entry-filter.ts'
+import { type FrameParts, frameOf } from './entry-frame.ts'
 import { ExcessPause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn } from './members.ts'
@@ -18,10 +18,15 @@ import { loadSnapshot, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 
-/** Bytes that the log counts for an entry that shows clients nothing new. */
-const NOTHING = 50
-
-/** The filtered image of one collection, as one or many connections see it. */
+/**
+ * Keeps the filtered image of one collection for one or many connections:
+ *
+ *    unknown --#load, #follow--> settled (take filters entries) --rest--> resting
+ *       ^-------- reload, lost ------------'        ^----------- wake -------'
+ *
+ * The view's members are unknown until the first snapshot. A change that can't be expressed as a delta makes
+ * them unknown again, and the viewers are reset or brought up by a difference.
+ */
 export class View {
   readonly key: string
   readonly root: string
@@ -33,20 +38,23 @@ export class View {
   readonly sortLimit: SortLimit | undefined
   readonly filter: ViewFilter
   readonly viewers = new Set<Viewer>()
-  /** Get the frames: viewers by themselves, or all that are alike at once. */
+  /** The receivers of frames: single connections, or a broadcast group for all of its members. */
   readonly receivers = new Set<Receiver>()
   readonly #log: Log
   readonly #members: Members
-  /** Entries after this sequence were taken in, the members being known. */
+  /** The sequence after which the members include all entries. */
   #since = Number.POSITIVE_INFINITY
-  /** Positions up to here, or of another process up to the source's `position`, may be held with documents that the view knows no more. */
+  /**
+   * The oldest position that can resume. A client with an older position may hold documents that the view no
+   * longer knows. Positions of this process compare by `sequence`, others by the source's `position`.
+   */
   #floor: { sequence: number; position: string } | undefined
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
   readonly #excess = new ExcessPause()
   #generation = 0
   #closed = false
-  readonly #onError: (error: unknown) => void
+  readonly #parts: FrameParts
   readonly #onRead: ViewSpec['onRead']
 
   constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
@@ -61,21 +69,18 @@ export class View {
     this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
-    this.#onError = onError
+    this.#parts = { members: this.#members, log, onError }
     this.#onRead = spec.onRead
   }
 
-  /** Whether the change can be shown only with the document at hand. */
+  /** Checks whether a change can be shown only with its document. */
   needsDocument(change: DocumentChange): boolean {
     const { window, digests } = this.#members
     if (window) return needsDocument(window, this.filter, change)
     return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /**
-   * Whether the log tells all that happened after a sequence: nothing, where the source was not followed yet.
-   * `foreign` is where the source was for a client that comes from another process.
-   */
+  /** Checks whether the log has all changes after a sequence. `foreign`: another process's source position. */
   reaches(sequence: number, foreign?: string): boolean {
     const { floor, position, adapter } = this.feed
     const own = this.#floor
@@ -84,19 +89,19 @@ export class View {
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
-  /** Whether what follows a sequence can be replayed to a client that held the view there. */
+  /** Checks whether the changes after a sequence can be replayed to a client. */
   resumes(sequence: number): boolean {
     return this.reaches(sequence) && (!this.#selects || sequence >= this.#since)
   }
 
-  /** How many documents are known to be in the view. */
+  /** The number of known documents in the view. */
   get size(): number {
     return this.#members.digests?.size ?? 0
   }
 
-  /** Takes a new entry in. What viewers are to see of it goes to the batch. */
+  /** Applies a new entry. Adds the visible operations to the batch. */
   take(entry: Entry, batch: Batch): void {
-    // While the members are unknown, the entry waits in the log: the snapshot's end works it off.
+    // Leaves the entry in the log while the members are unknown. `#follow` applies it after the snapshot.
     const known = this.#members.digests !== undefined
     if (!known && (this.#selects || this.viewers.size === 0)) return
     const visible = this.window?.visible
@@ -107,31 +112,33 @@ export class View {
     batch.after(() => {
       if (kinds.includes('clear')) this.reload('source-changed')
       else if (kinds.includes('reload')) this.lost('source-changed')
-      else if (visible) this.#lose(this.#members.knownOf(visible), 'history-lost')
-      else this.reload('source-changed')
+      else this.#lose(visible && this.#members.knownOf(visible), visible ? 'history-lost' : 'source-changed')
     })
   }
 
-  /** Hands a frame that leads up to an entry to all receivers. */
+  /** Passes an entry's frame to all receivers. */
   deliver(entry: Entry, frame: Frame): void {
     for (const receiver of this.receivers) receiver.deliver(this, entry, frame)
   }
 
-  /** The entry as this view shows it; null when it doesn't touch the view. Where there is a criteria, only for entries that {@link resumes} allows. */
+  /**
+   * Returns the entry's frame; null when the entry doesn't touch the view. A view with criteria or an order
+   * returns frames only for entries that {@link resumes} allows.
+   */
   frame(entry: Entry): FrameResult | null {
     const kept = entry.frames.get(this)
     if (kept !== undefined) return kept
     return this.#selects ? null : this.#show(entry, false)
   }
 
-  /** The last snapshot, while the log reaches back to it, and not too far. */
+  /** The last snapshot, if the log has the changes after it, and they are few. */
   get atHand(): Snapshot | undefined {
     const snapshot = this.#snapshot
     const isNear = snapshot && this.#log.head - snapshot.sequence <= snapshot.documents + 1000
     return isNear && this.resumes(snapshot.sequence) ? snapshot : undefined
   }
 
-  /** The present snapshot, encoded: the one at hand while the log reaches back to it, else a new one; one reading serves all who wait. */
+  /** Returns a snapshot: the one at hand, or a new one. All waiting callers share one read. */
   snapshot(): Promise<Snapshot> {
     if (this.atHand) return Promise.resolve(this.atHand)
     if (this.#loading) return this.#loading
@@ -144,28 +151,31 @@ export class View {
     return loading
   }
 
-  /** Replaces a snapshot that is still the present one; with nothing, the source is read again. */
+  /**
+   * Replaces a snapshot that is still the present one. Without a replacement, the next caller reads the
+   * source.
+   */
   replace(snapshot: Snapshot, by: Snapshot | undefined): void {
     if (this.#snapshot === snapshot) this.#snapshot = by
   }
 
-  /** What those who see the view hold now, as it stays; undefined before it was read. */
+  /** Returns a constant copy of the viewers' present data; undefined before the view was read. */
   known(): ViewDigest | undefined {
     return this.#members.known()
   }
 
-  /** Begins to follow the source; rejects when it can't be opened. */
+  /** Starts to follow the source. Rejects when the source can't be opened. */
   open(): Promise<void> {
     return this.feed.acquire(this)
   }
 
-  /** The last viewer has left. Until it wakes, the view only keeps in mind which documents it has. */
+  /** Rests after the last viewer has left. The view keeps only its members until it wakes. */
   async rest(): Promise<void> {
     this.#snapshot = undefined
     await this.feed.release(this, this.#members.rest(this.#log.head))
   }
 
-  /** Takes the view up again, with what has happened while it took nothing in. */
+  /** Wakes the view, and applies the changes that it did not receive. */
   wake(): void {
     const since = this.#members.wake()
     if (since === undefined) return
@@ -173,40 +183,39 @@ export class View {
     if (!isNear || !this.resumes(since) || !this.#takeAfter(since)) this.#forget()
   }
 
-  /** It is not to be taken up again. */
+  /** Closes the view for good. */
   async close(): Promise<void> {
     this.#closed = true
     this.#forget()
     await this.feed.release(this)
   }
 
-  /** The first documents after the last entry, where the view has an order and they are known. */
+  /** The first documents after the last entry, if the view is ordered and they are known. */
   get window(): SortedWindow | undefined {
     return this.#members.window
   }
 
-  /** Whether it is not told of all documents alike: to show an entry, it must know which ones it has. */
+  /** Whether the view shows a part of the documents only. It must then know its members to show an entry. */
   get #selects(): boolean {
     return this.matches !== undefined || this.sortLimit !== undefined
   }
 
-  /** Whether its members are known, and nobody is reading it. */
+  /** Whether the members are known, and no read is running. */
   get settled(): boolean {
     return this.#members.digests !== undefined && this.#loading === undefined
   }
 
-  /** Lets go of a snapshot that is of no use any more. */
+  /** Frees a snapshot that the log can't bring to the present. */
   sweep(): void {
     if (this.#snapshot && !this.resumes(this.#snapshot.sequence)) this.#snapshot = undefined
   }
 
-  /** What was known is void: all viewers are reset. */
+  /** Discards the view's data, and resets all viewers. */
   reload(reason: string): void {
-    this.#forget()
-    for (const viewer of [...this.viewers]) viewer.reset(this, reason)
+    this.#lose(undefined, reason)
   }
 
-  /** What happened is not known: what viewers hold must be compared with what there is now. */
+  /** Discards the view's data after changes were lost, and brings the viewers up by a difference. */
   lost(reason: string): void {
     this.#lose(this.known(), reason)
   }
@@ -245,7 +254,7 @@ export class View {
       try {
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)
         const followed = snapshot !== undefined && !stale() && this.#follow(snapshot)
-        // Who waits for what is void by now joins those who wait for the reading that took its place.
+        // Passes a stale load's callers on to the load that has replaced it.
         if (stale()) return this.snapshot()
         if (!followed) continue
         this.#snapshot = snapshot
@@ -257,7 +266,7 @@ export class View {
     }
   }
 
-  /** Takes the members over from a snapshot and works off what came after it; false when that can't be told as deltas. */
+  /** Takes over a snapshot's members and the entries after it. Returns false if these can't be deltas. */
   #follow(snapshot: Snapshot): boolean {
     if (this.#members.digests) return this.#compare(snapshot, this.#members.digests)
     this.#members.replace(snapshot.members, snapshot.window)
@@ -267,7 +276,7 @@ export class View {
     return false
   }
 
-  /** Takes in what came after a sequence; false when that can't be told as deltas. */
+  /** Applies the entries after a sequence. Returns false when they can't be expressed as deltas. */
   #takeAfter(sequence: number): boolean {
     for (const entry of this.#log.after(sequence, this.feed)) {
       const kept = this.#selects ? undefined : entry.frames.get(this)
@@ -279,9 +288,9 @@ export class View {
   }
 
   /**
-   * Takes a later snapshot's members over from those that are held; false when they don't agree. What was read is
-   * ahead of what was told then: as nobody can be told the way between, viewers go over by a difference, and who
-   * is away, here or at another node, can't resume from before.
+   * Takes over the members of a later snapshot. Returns false when they differ from the known ones, since the
+   * source was read ahead of its reported changes. The way between can't be expressed, so viewers are brought
+   * up by a difference, and absent clients, here or on another node, can't resume from before.
    */
   #compare(snapshot: Snapshot, held: ReadonlyMap<string, number>): boolean {
     const read = snapshot.members
@@ -303,27 +312,6 @@ export class View {
   }
 
   #show(entry: Entry, note: boolean): FrameResult | null {
-    let shown: FrameResult | null
-    try {
-      shown = this.#filterEntry(entry, note)
-    } catch (error) {
-      // What a source reports wrongly must not leave its clients wrong, nor stop the others.
-      this.#onError(error)
-      shown = MUST_RELOAD
-    }
-    if (shown) entry.frames.set(this, shown)
-    return shown
-  }
-
-  #filterEntry(entry: Entry, note: boolean): FrameResult | null {
-    const filtered = filterEntry(entry, this, this.#members, note)
-    if (filtered === MUST_RELOAD) return MUST_RELOAD
-    const { oplist, timestamp, recognized } = filtered
-    const account = (bytes: number) => this.#log.account(entry, bytes)
-    if (oplist.length > 0) return new Frame(this.root, timestamp, oplist, account)
-    // A replay meets the members of a later time, which can't recognize it again.
-    if (recognized) entry.frames.set(this, null)
-    if (recognized) account(NOTHING)
-    return null
+    return frameOf(entry, this, this.#parts, note)
   }
 }

@@ -19,6 +19,8 @@ import { StreamFeed } from './stream.ts'
 export class RedisAdapter implements Adapter {
   readonly name = 'redis'
   readonly store?: string
+  /** True without a stream: an expired key is missing in reads before its notification arrives. */
+  readonly readsAhead: boolean
   /**
    * Returns the position of a number of milliseconds ago. Only with a stream, because notifications leave no
    * history.
@@ -35,6 +37,7 @@ export class RedisAdapter implements Adapter {
     this.#settings = settings
     const { stream, maxLength, database, prefix } = settings
     const mappings = () => [...this.#collections.values()].map(({ mapping }) => mapping)
+    this.readsAhead = !stream
     if (stream) {
       const feed = new StreamFeed({ client, ...stream, maxLength, mappings })
       this.#feed = feed

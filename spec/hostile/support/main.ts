@@ -1,13 +1,13 @@
 // `npm run fuzz -- --seconds 120 --seed 1`: tries for longer what the specs of this folder try for seconds.
 import { parseArgs } from 'node:util'
 import { PROPERTIES, tryProperty } from './properties.ts'
-import { seedOf } from './random.ts'
+import { newSeed } from './random.ts'
 import { Siege } from './siege.ts'
 
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '120' }, seed: { type: 'string' } },
 })
-const seed = seedOf(values.seed)
+const seed = newSeed(values.seed)
 const titles = Object.keys(PROPERTIES)
 // Half of the time is for requests.
 const seconds = Number(values.seconds) / 2

@@ -32,7 +32,12 @@ export class Random {
   }
 }
 
-/** The seed that a run asks for by `--seed` or FUZZ_SEED, or a new one. */
-export function seedOf(asked: string | undefined = process.env.FUZZ_SEED): number {
+/** Draws a seed, unless `--seed` or FUZZ_SEED names one. */
+export function newSeed(asked: string | undefined = process.env.FUZZ_SEED): number {
   return asked === undefined ? Math.floor(Math.random() * 4_294_967_296) : Number(asked)
+}
+
+/** Returns the seed of a spec: always the same, unless FUZZ_SEED names one. A landing must not hang on a new seed. */
+export function usualSeed(): number {
+  return Number(process.env.FUZZ_SEED ?? 1)
 }

@@ -1,0 +1,63 @@
+import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
+import type { Entry, Log } from '../feed/log.ts'
+import { filterEntry } from './entry-filter.ts'
+import type { ViewFilter } from './filter.ts'
+import type { Members } from './members.ts'
+
+/** The bytes that the log counts for an entry without news for clients. */
+const NOTHING = 50
+
+/** Describes a view, as far as its frames use it. */
+interface FramedView {
+  readonly root: string
+  readonly collection: string
+  readonly filter: ViewFilter
+}
+
+/** Holds the parts of a view that its frames are made with. */
+export interface FrameParts {
+  readonly members: Members
+  readonly log: Log
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Filters an entry for a view, and keeps the result in the entry. Returns null when the entry shows the
+ * viewers nothing new. With `note`, the members are those before the entry, and become those after it.
+ */
+export function frameOf(
+  entry: Entry,
+  view: FramedView,
+  parts: FrameParts,
+  note: boolean,
+): FrameResult | null {
+  let result: FrameResult | null
+  try {
+    result = filtered(entry, view, parts, note)
+  } catch (error) {
+    // Reloads the view after a malformed change. It must neither leave clients wrong nor stop other views.
+    parts.onError(error)
+    result = MUST_RELOAD
+  }
+  if (result) entry.frames.set(view, result)
+  return result
+}
+
+function filtered(
+  entry: Entry,
+  view: FramedView,
+  { members, log }: FrameParts,
+  note: boolean,
+): FrameResult | null {
+  const shown = filterEntry(entry, view, members, note)
+  if (shown === MUST_RELOAD) return MUST_RELOAD
+  const { oplist, timestamp, recognized } = shown
+  const account = (bytes: number) => log.account(entry, bytes)
+  if (oplist.length > 0) return new Frame(view.root, timestamp, oplist, account)
+  if (recognized) {
+    // Keeps the result. A replay uses later members, and could not recognize the entry again.
+    entry.frames.set(view, null)
+    account(NOTHING)
+  }
+  return null
+}
