@@ -43,17 +43,20 @@ export function parseCriteria(
   if (!isPlain(value)) {
     throw new ParticleError(
       'INVALID_OPTION',
-      `${where} must be a query such as { accountId: '@accountId' }, or a function of the identity that returns one`,
+      `${where} must be a query such as { accountId: '@accountId' }, or a function that returns a query`,
     )
   }
   refuseExcess(value, where)
   checkQuery(value, where)
   const path = undefinedIn(value)
   if (path)
-    throw new ParticleError('INVALID_QUERY', `${where} holds a value that is undefined: ${path.join('.')}`)
+    throw new ParticleError(
+      'INVALID_QUERY',
+      `${where} has an undefined value at ${path.join('.')}: leave the field out, or give it a value`,
+    )
   const criteria = withRelations(value, (relation) => {
     if (relate) return relate(relation)
-    throw new ParticleError('INVALID_QUERY', `${where} follows a relation, which it can't`)
+    throw new ParticleError('INVALID_QUERY', `${where} has a relation, where only plain values are allowed`)
   }) as Query
   const context = { where, look: () => 'x', related: () => [], negated: false }
   compile(resolveQuery(criteria, context) as Query, where)
@@ -114,11 +117,11 @@ export function resolveCriteria(
   }
   const query = answerOf(criteria, identity, where)
   if (query === null || query === undefined || query === false) return null
-  const returned = `What ${where} returned`
+  const returned = `The result of ${where}`
   if (typeof (query as { then?: unknown }).then === 'function') {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${returned} is a promise: a criteria answers at once; let identityLookup find out what it needs`,
+      `${returned} is a promise: return a query at once, and let identityLookup wait for its values`,
     )
   }
   refuseExcess(query, returned)
@@ -236,7 +239,7 @@ function resolveValue(value: unknown, context: Context): unknown {
   if (value instanceof Relation) {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${context.where} has a relation where it can't stand: it is the value of a field, or in an $in or $nin`,
+      `${context.where} has a relation in a wrong place: use it as a field's value, or in an $in or $nin`,
     )
   }
   if (typeof value === 'string') {
@@ -259,7 +262,8 @@ function refusing(key: string, context: Context): Context {
   const look = (path: string): never => {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${context.where} takes "@${path}" from the identity for ${key}, which takes no value: write "@@${path}" if the text itself is meant`,
+      `${context.where} takes "@${path}" from the identity for ${key}, which takes no value: write ` +
+        `"@@${path}" for the text itself`,
     )
   }
   return { ...context, look }

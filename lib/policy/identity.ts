@@ -1,6 +1,6 @@
 import { canonical, toJson } from '../model/json.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: an identity whose type nothing tells is the application's to know.
+// biome-ignore lint/suspicious/noExplicitAny: only the application knows the type of its identities.
 export type AnyIdentity = any
 
 /**

@@ -149,12 +149,14 @@ function canonicalConditions(conditions: Record<string, unknown>): string {
 }
 
 function canonicalCondition(key: string, value: unknown): string {
-  if (NESTING.has(key) && Array.isArray(value)) {
-    return `[${value.map((inner) => (isPlain(inner) ? canonicalConditions(inner) : canonicalValue(inner))).join()}]`
-  }
+  if (NESTING.has(key) && Array.isArray(value)) return `[${value.map(canonicalElement).join()}]`
   const first = isPlain(value) ? Object.keys(value)[0] : undefined
   const conditions = NESTING.has(key) || (!key.startsWith('$') && first?.startsWith('$'))
   return isPlain(value) && conditions ? canonicalConditions(value) : canonicalValue(value)
+}
+
+function canonicalElement(value: unknown): string {
+  return isPlain(value) ? canonicalConditions(value) : canonicalValue(value)
 }
 
 /** Keeps the order of fields within a value, which counts for a comparison of whole values, as in MongoDB. */

@@ -104,7 +104,7 @@ export function parseCacheConfig(value: unknown): Links {
       const place = typeof target === 'string' ? placeOf(target, names) : undefined
       if (!place)
         return refuse(
-          `.${name}.${own} must be "collection.field" of a collection that cacheConfig names: ${names.join(', ')}`,
+          `.${name}.${own} must be "collection.field", with a collection of cacheConfig: ${names.join(', ')}`,
         )
       places.set(own, place)
     }
@@ -133,7 +133,7 @@ export function parseRelation(text: string, links: Links, where: string): Relati
   const places = route.split('>').map((part) => {
     const name = part.trim()
     const place = placeOf(name, [...links.keys()])
-    return place ?? refuse(`where "${name}" is not "collection.field" of a collection that cacheConfig names`)
+    return place ?? refuse(`where "${name}" is not "collection.field", with a collection of cacheConfig`)
   })
   const [first] = places
   if (!first || places.length < 2) return refuse('which follows no link: write the reference alone')
@@ -154,7 +154,8 @@ export function parseRelation(text: string, links: Links, where: string): Relati
     if (!way) return refuse(`but cacheConfig has no field that links ${nameOf(place)} and ${nameOf(next)}`)
     if (ways.length > 1) {
       return refuse(
-        `but cacheConfig links ${nameOf(place)} and ${nameOf(next)} by more than one field: say which by related('${start}').through(collection, from, to)`,
+        `but cacheConfig links ${nameOf(place)} and ${nameOf(next)} by several fields: choose the field by ` +
+          `related('${start}').through(collection, from, to)`,
       )
     }
     need(way.leave)
@@ -187,7 +188,8 @@ export function checkRelation(
       refuse(`which goes through ${name} by fields that are not names: through('${name}', from, to)`)
     if (typeof collection === 'string' && !isKnown(collection)) {
       refuse(
-        `which goes through "${name}", a collection that neither cacheConfig nor a source names: name it there, or give through() adapter.collection('${name}')`,
+        `which goes through "${name}", a collection in neither cacheConfig nor a source: add it there, or ` +
+          `give through() adapter.collection('${name}')`,
       )
     }
     if (seen.some((other) => (typeof other === 'string' ? other : other.collectionName) === name))

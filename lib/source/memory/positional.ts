@@ -77,7 +77,7 @@ function matched(path: readonly string[], array: readonly Json[], query: Query):
   const first = conditions[0]
   const index = all < 0 && first ? array.findIndex((element) => holds(element, first)) : all
   if (conditions.length > 0 && index >= 0) return index
-  throw invalid(`The query holds no condition on '${path.join('.')}' that tells which element $ is.`)
+  throw invalid(`The query has no condition on '${path.join('.')}', which must select the element of $.`)
 }
 
 function conditionsOn(path: string, query: Query): Query[] {

@@ -28,7 +28,8 @@ export interface DriverDatabase {
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ modelName }) => typeof modelName === 'string',
-    "a model of mongoose: give mongoose.connection.db, and name the collection by mongo(database).collection('users')",
+    'a model of mongoose: give mongoose.connection.db, and name the collection by ' +
+      "mongo(database).collection('users')",
   ],
   [
     ({ collectionName }) => typeof collectionName === 'string',
@@ -60,7 +61,7 @@ export function checkDatabase(db: unknown): asserts db is Db {
     if (!INTERNAL.has(String(databaseName))) return
     throw new ParticleError(
       'INVALID_OPTION',
-      `mongo(database) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
+      `MongoDB has no change streams of the database ${databaseName}: give mongo(database) another database`,
     )
   }
   const given =

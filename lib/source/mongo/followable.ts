@@ -22,11 +22,20 @@ async function refusalOf(db: Db, name: string): Promise<string | undefined> {
   const found = await describe(db, name)
   const { viewOn, capped }: Document = found?.options ?? {}
   if (found?.type === 'timeseries' || found?.options?.timeseries !== undefined)
-    return 'is a time-series collection, of which MongoDB reports no changes. Show an ordinary collection, say one that holds the latest value of each series'
+    return (
+      'is a time-series collection, whose changes MongoDB does not report. Show an ordinary collection, ' +
+      'for example one with the latest value of each series'
+    )
   if (found?.type === 'view')
-    return `is a view, of which MongoDB reports no changes. Show the collection that it reads from (${viewOn}), with a criteria and a manifest`
+    return (
+      `is a view, whose changes MongoDB does not report. Show the view's collection (${viewOn}), with a ` +
+      'criteria and a manifest'
+    )
   if (capped === true && Number((await db.command({ hello: 1 })).maxWireVersion) < MONGODB_5_WIRE_VERSION)
-    return 'is capped, and MongoDB before 5.0 does not report which documents such a collection drops. Update MongoDB, or use an ordinary collection with a TTL index'
+    return (
+      'is capped, and MongoDB before 5.0 does not report the documents that such a collection drops. ' +
+      'Update MongoDB, or use an ordinary collection with a TTL index'
+    )
   return undefined
 }
 

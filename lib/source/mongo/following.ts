@@ -138,7 +138,7 @@ export class Following {
     joinEqualTimes(all)
     const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
     if (changes.length < all.length && all.some(({ position }) => this.#isLate(position))) {
-      this.#tellLost('a change was told later than the server said')
+      this.#reportLost('a change came later than the server had announced')
     }
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
@@ -210,11 +210,11 @@ export class Following {
     this.#eventTime = undefined
     this.#eventOrdinal = -1
     this.#quiet = undefined
-    this.#tellLost(reason)
+    this.#reportLost(reason)
     return present
   }
 
-  #tellLost(reason: string): void {
+  #reportLost(reason: string): void {
     // Moves the start position instead of a report: the subscription does not exist yet.
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position

@@ -65,7 +65,8 @@ export class IdKinds {
     this.#warn(
       new ParticleError(
         'MISCONFIGURED',
-        `The collection ${collection} has two documents of one _id in JSON: the ${named}. Clients see one document, which changes with each of the two. Give the _ids of a collection one type`,
+        `The collection ${collection} has two documents with the same _id in JSON: the ${named}. Clients ` +
+          'mix the two documents. Use one type for all _ids of a collection',
       ),
     )
   }

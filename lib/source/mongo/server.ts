@@ -136,6 +136,7 @@ export function errorCode(error: unknown): number {
 function standalone(): ParticleError {
   return new ParticleError(
     'NO_REPLICA_SET',
-    "MongoDB runs standalone, where there are no change streams: start it as a replica set of one, with `mongod --replSet rs0` and then, once, `mongosh --eval 'rs.initiate()'`",
+    'MongoDB runs standalone, without change streams: start it as a replica set of one, with ' +
+      "`mongod --replSet rs0` and then, once, `mongosh --eval 'rs.initiate()'`",
   )
 }

@@ -76,9 +76,9 @@ const UNKNOWN_STAGE = new Set([40324, 323])
  * Keeps one change stream open. Opens it again after an error (after a pause of 0.5 s that doubles up to 30
  * s) and after an `invalidate` event, at the place up to which its events were handled.
  *
- *      opening ──first answer──▶ following ──error: pause──▶ reopen at the last place ─┐
- *         ▲                          ▲  └──history lost: ask the handler for a place──▶│
- *         └── unknown $split stage   └────────────────────────────────────────────────┘
+ *     opening --first answer--> following --error--> pause --> opening, at the last place
+ *                                  |--history lost--> ask the handler for a place --> opening
+ *                                  `--close()--> closed
  */
 export class EventStream {
   readonly #options: EventStreamOptions
@@ -189,7 +189,10 @@ export class EventStream {
         if (cursorOf(stream) === cursor) return
         cursor = cursorOf(stream)
         this.#interruptions += 1
-        if (this.#interruptions > 2) this.#fail(new Error('The change stream breaks off again and again'))
+        if (this.#interruptions > 2)
+          this.#fail(
+            new Error('The change stream breaks off again and again: see the log of the MongoDB server'),
+          )
       })
     })
     const end = async () => {

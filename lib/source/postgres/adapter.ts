@@ -19,7 +19,7 @@ import { Outbox } from './outbox.ts'
 import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
-import { Replication } from './replication.ts'
+import { Replication, RUN_INSTALL } from './replication.ts'
 import type { TableOptions, TableReference } from './table.ts'
 import { TypeCatalog } from './type.ts'
 
@@ -61,12 +61,12 @@ export class PostgresAdapter implements Adapter {
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     refuseUnknown('collection(table, options): option', options, ['document'])
     if (options.document !== undefined && typeof options.document !== 'string')
-      throw invalid('collection(table, options): document is the name of a column')
+      throw invalid('collection(table, options): document must be the name of a column')
     const name = parseTableName(table)
     const collection = formatTableName(name)
     const known = this.#references.get(collection)
     if (known && known.options.document !== options.document)
-      throw invalid(`The table ${collection} is a collection already, by other options`)
+      throw invalid(`The table ${collection} has other options already: repeat them`)
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
       // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
@@ -185,7 +185,8 @@ export class PostgresAdapter implements Adapter {
     const outbox = () => new Outbox(context, schema, () => clientOf(this.pool, config()))
     if (changes === 'replication') return replication()
     const { rows } = await this.pool.query(
-      `SELECT pg_catalog.current_setting('wal_level') AS level, pg_catalog.to_regclass($1) IS NOT NULL AS installed,
+      `SELECT pg_catalog.current_setting('wal_level') AS level,
+        pg_catalog.to_regclass($1) IS NOT NULL AS installed,
         (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname IN ('rds_replication', 'azure_replication')
           AND pg_catalog.pg_has_role(rolname, 'member')) AS allowed`,
@@ -196,8 +197,9 @@ export class PostgresAdapter implements Adapter {
     if (installed) return outbox()
     throw invalid(
       changes === 'triggers'
-        ? `There is no outbox ${schema} in the database: run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`
-        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
+        ? `There is no outbox ${schema} in the database: ${RUN_INSTALL}`
+        : `Logical replication needs wal_level = logical (it is ${level}) and a role with REPLICATION ` +
+            `(this role ${allowed ? 'has' : 'lacks'} it): change that, or ${RUN_INSTALL}`,
     )
   }
 }

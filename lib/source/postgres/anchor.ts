@@ -53,7 +53,8 @@ export class Anchor {
     if (bound === null || bound === '-1') {
       throw new ParticleError(
         'INVALID_OPTION',
-        `The permanent slot ${slot} could fill the server's disk while no process moves it on: set max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
+        `The permanent slot ${slot} could fill the server's disk while no process advances it: set ` +
+          `max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
       )
     }
     if (status === 'lost') await this.drop()
@@ -147,7 +148,8 @@ export class Anchor {
 /** Returns the bytes of WAL that the server keeps for a slot; `undefined` without such a slot. */
 export async function heldBytes(pool: Pool, slot: string): Promise<number | undefined> {
   const { rows } = await pool.query(
-    `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::pg_catalog.float8 AS held
+    `SELECT
+      pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::pg_catalog.float8 AS held
       FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`,
     [slot],
   )

@@ -172,14 +172,15 @@ class Filter {
     const parts = wanted.map((one): Sql => {
       if (typeof one === 'number') {
         const slack = Math.abs(one) * 1e-15 + Number.MIN_VALUE
-        const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
-        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
+        const number = (value: number) => sql`${parameter(String(value))}::pg_catalog.numeric`
+        const within = sql`BETWEEN ${number(one - slack)} AND ${number(one + slack)}`
+        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric ${within} ELSE false END`
       }
       // Includes the number for a text: an integer past the safe range is a text in JSON.
       if (typeof one === 'string' && /^-?[1-9]\d{15,}$/.test(one))
-        return sql`${found} IN (${parameter(JSON.stringify(one))}::pg_catalog.jsonb, ${parameter(one)}::pg_catalog.jsonb)`
+        return sql`${found} IN (${asJson(JSON.stringify(one))}, ${asJson(one)})`
       if (typeof one === 'boolean' || storable(one) !== undefined)
-        return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
+        return sql`${found} = ${asJson(JSON.stringify(one))}`
       // Includes numbers that overflow, which are null in JSON.
       if (one === null) return sql`${found} IS NULL OR ${kind} IN ('null', 'number')`
       return typeof one === 'string' ? NONE : ANY
@@ -250,4 +251,8 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
+}
+
+function asJson(text: string): Sql {
+  return sql`${parameter(text)}::pg_catalog.jsonb`
 }

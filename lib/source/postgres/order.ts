@@ -171,7 +171,8 @@ function columnOrdering(column: string, kind: Kind, direction: 1 | -1): Ordering
 function isoText(column: string, kind: Kind, plain: string): string {
   const zone = kind === 'timestamptz' ? '"Z"' : ''
   const text = (digits: string) => `pg_catalog.to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.${digits}${zone}')`
-  return `CASE WHEN NOT ${plain} THEN ${asWritten(column)} WHEN ${column} = ${millisecondOf(column)} THEN ${text('MS')} ELSE ${text('US')} END ${C}`
+  const iso = `WHEN ${column} = ${millisecondOf(column)} THEN ${text('MS')} ELSE ${text('US')}`
+  return `CASE WHEN NOT ${plain} THEN ${asWritten(column)} ${iso} END ${C}`
 }
 
 function millisecondOf(column: string): string {
@@ -209,7 +210,8 @@ function jsonOrdering(column: string, within: readonly string[], isDocument: boo
     sql`${kind} IN ('array', 'object')`,
     // Treats numbers as odd that overflow, that rounding would turn into texts, or that are almost zero.
     sql`CASE WHEN ${size} > 1e300 THEN true WHEN ${size} > 9007199254740991
-      THEN (${size})::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> ${size} ELSE ${size} > 0 AND ${size} < 1e-300 END`,
+      THEN (${size})::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> ${size}
+      ELSE ${size} > 0 AND ${size} < 1e-300 END`,
   ]
   return {
     exact: [

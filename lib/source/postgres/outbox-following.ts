@@ -147,9 +147,10 @@ export class OutboxFollowing {
   async #read(client: Client): Promise<boolean> {
     const { schema, types } = this.#options
     const { rows } = await client.query<OutboxRow>(
-      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text, o.collection, o.kind, o.columns, o.old, o.new
-        FROM ${schema}.meta m
-        LEFT JOIN (SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
+      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text,
+        o.collection, o.kind, o.columns, o.old, o.new
+        FROM ${schema}.meta m LEFT JOIN (
+          SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
         LEFT JOIN ${schema}.changes o ON o.xid = c.xid ORDER BY c.number, o.id`,
       [this.#at.toString()],
     )

@@ -124,7 +124,8 @@ export class Outbox implements Changes {
   async #factsOf(client: PoolClient): Promise<OutboxFacts> {
     const { rows } = await queryTexts(
       client,
-      `SELECT epoch::text, floor::text, GREATEST(floor, (SELECT max(number) + 1 FROM ${this.#schema}.commits))::text,
+      `SELECT epoch::text, floor::text,
+        GREATEST(floor, (SELECT max(number) + 1 FROM ${this.#schema}.commits))::text,
         (SELECT system_identifier FROM pg_catalog.pg_control_system())::text,
         pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8),
         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text
@@ -134,7 +135,7 @@ export class Outbox implements Changes {
     if (!epoch)
       throw new ParticleError(
         'INVALID_OPTION',
-        `The outbox ${this.#schema} is not whole: run npx particle postgres install, or installTriggers`,
+        `The outbox ${this.#schema} is incomplete: run npx particle postgres install, or installTriggers`,
       )
     return {
       epoch: epochOf(['triggers', epoch, ...cluster]),

@@ -12,6 +12,10 @@ import { Snapshot } from './snapshot.ts'
 import { TableWatch } from './table-watch.ts'
 import { WalFollowing } from './wal-following.ts'
 
+/** Tells how to follow tables without logical replication. */
+export const RUN_INSTALL =
+  "run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner"
+
 /** Options of a {@link Replication}. */
 export interface ReplicationOptions {
   publication: string
@@ -158,7 +162,8 @@ export class Replication implements Changes {
     if (rows[0]?.level === 'logical') return
     throw new ParticleError(
       'INVALID_OPTION',
-      `Logical replication takes wal_level = logical, and the server's is ${rows[0]?.level}: change that and restart it, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
+      `Logical replication needs wal_level = logical, but the server's is ${rows[0]?.level}: change the ` +
+        `level and restart the server, or ${RUN_INSTALL}`,
     )
   }
 
@@ -177,7 +182,8 @@ export class Replication implements Changes {
     const { rows } = await client.query(
       `SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text AS system,
         pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) AS timeline,
-        (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text AS database,
+        (SELECT oid FROM pg_catalog.pg_database
+          WHERE datname = pg_catalog.current_database())::text AS database,
         pg_catalog.pg_current_wal_flush_lsn()::text AS lsn`,
     )
     const { system, timeline, database, lsn } = rows[0] ?? {}

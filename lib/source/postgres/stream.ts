@@ -191,7 +191,8 @@ export class WalStream {
     )
     const messages = Number(rows[0]?.version) >= 140_000 ? `, messages 'true'` : ''
     await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(begin)} (proto_version '1', publication_names '"${publication}"'${messages})`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(begin)}
+        (proto_version '1', publication_names '"${publication}"'${messages})`,
     )
   }
 
@@ -210,7 +211,7 @@ export class WalStream {
   #keep(): void {
     if (!this.#started || this.#closed) return
     const silence = this.#isPaused ? 0 : Date.now() - this.#heard
-    if (silence > SILENCE_MS) this.fail(new Error(`The server has said nothing for ${SILENCE_MS / 1000} s`))
+    if (silence > SILENCE_MS) this.fail(new Error(`The server has sent nothing for ${SILENCE_MS / 1000} s`))
     else if (silence > PING_MS) this.#tell(true)
     else if (this.#confirmed > this.#sent) this.#tell(false)
   }

@@ -31,7 +31,7 @@ export function checkName(name: unknown, option: string): string {
   if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(name)) return name
   throw new ParticleError(
     'INVALID_OPTION',
-    `The option '${option}' is a name of up to 40 lower-case letters, digits and _`,
+    `The option '${option}' must be a name of up to 40 lower-case letters, digits and _`,
   )
 }
 
@@ -55,7 +55,7 @@ export async function installTriggers(
   const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    throw new ParticleError('INVALID_OPTION', `The option '${name}' is a whole number above 0`)
+    throw new ParticleError('INVALID_OPTION', `The option '${name}' must be a whole number above 0`)
   }
   const statements = [
     outboxSql(schema),
@@ -119,23 +119,25 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
     `SELECT t.tgname, n.nspname, c.relname, t.tgenabled = 'A', concat_ws(' ', t.oid, t.xmin)
       FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1
-        OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
+      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1 OR t.tgrelid IN (
+        SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
       ORDER BY t.oid`,
     [table.oid, TRIGGER],
   )
   if (rows.length < 2)
     throw new ParticleError(
       'INVALID_OPTION',
-      `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ${table.collection}, or installTriggers, once, as the table's owner`,
+      `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ` +
+        `${table.collection}, or installTriggers, once, as the table's owner`,
     )
   const [silent] = rows.filter(([, , , always]) => always !== 't')
   if (silent) {
-    const [trigger, schema, name] = silent.map((text) => text ?? '')
-    const statement = `ALTER TABLE ${quoteTable({ schema: schema ?? '', name: name ?? '' })} ENABLE ALWAYS TRIGGER ${trigger}`
+    const [trigger, schema = '', name = ''] = silent.map((text) => text ?? '')
+    const statement = `ALTER TABLE ${quoteTable({ schema, name })} ENABLE ALWAYS TRIGGER ${trigger}`
     throw new ParticleError(
       'INVALID_OPTION',
-      `Not all changes of the table ${table.collection} are recorded, since a trigger does not fire for every write: run ${statement}, or installTriggers again`,
+      `Some changes of the table ${table.collection} are not recorded, because a trigger does not fire for ` +
+        `every write: run ${statement}, or installTriggers again`,
     )
   }
   return rows.map(([, , , , version]) => version).join()
@@ -144,15 +146,17 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
 /** Checks that the schema contains nothing but the outbox, because it is dropped as a whole. */
 async function checkSchema(pool: Pool, schema: string): Promise<void> {
   const { rows } = await pool.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
+    `SELECT relname AS name
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
     [schema],
   )
   const [other] = rows
   if (other === undefined) return
   throw new ParticleError(
     'INVALID_OPTION',
-    `The schema ${schema} holds ${other.name}: an outbox takes a schema of its own`,
+    `The schema ${schema} contains ${other.name}, which is no part of an outbox: name a schema of its own`,
   )
 }
 
@@ -192,7 +196,10 @@ function outboxSql(schema: string): string {
   // Sets the setting with the row: the rollback of a savepoint takes back both.
   const insertion = (values: string) => `
       IF is_first THEN PERFORM set_config(${setting}, me::text, true); END IF;
-      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new) VALUES (me, is_first, ${values})`
+      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new)
+        VALUES (me, is_first, ${values})`
+  const collection = `CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END
+          || ${nameSql('of_table')}`
   return `
     CREATE SCHEMA IF NOT EXISTS ${schema};
     CREATE TABLE IF NOT EXISTS ${schema}.meta (
@@ -221,18 +228,19 @@ function outboxSql(schema: string): string {
         IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
         IF TG_OP <> 'DELETE' THEN new_row := NEW::text; END IF;
         IF old_row = new_row THEN RETURN NULL; END IF;
-        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
-          FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
-        -- Of a partition, the table that the trigger was made on.
+        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum)
+          INTO shape FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+        -- Finds the table with the original trigger of a partition.
         IF (SELECT relispartition FROM pg_class WHERE oid = TG_RELID) THEN
           WITH RECURSIVE up AS (
             SELECT tgrelid, tgparentid FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME
             UNION ALL SELECT t.tgrelid, t.tgparentid FROM pg_trigger t JOIN up ON t.oid = up.tgparentid)
           SELECT n.nspname, c.relname INTO of_schema, of_table
-            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE up.tgparentid = 0;
+            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE up.tgparentid = 0;
         END IF;
       END IF;
-      ${insertion(`CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END || ${nameSql('of_table')}, lower(TG_OP), shape, old_row, new_row`)};
+      ${insertion(`${collection}, lower(TG_OP), shape, old_row, new_row`)};
       RETURN NULL;
     END $$ ${secure} ${settingClauses()};
 
@@ -247,7 +255,7 @@ function outboxSql(schema: string): string {
         SELECT NEW.xid, clock_timestamp(), setval('${schema}.total', last_value + mine) FROM ${schema}.total
         RETURNING number INTO place;
       PERFORM pg_notify('${schema}_changes', '');
-      -- Otherwise the deletion could fail, and the application's transaction with it.
+      -- Trims only in READ COMMITTED: elsewhere the deletion could fail, and the transaction with it.
       IF place % 256 = 0 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM ${schema}.trim();
       END IF;
@@ -264,19 +272,22 @@ function outboxSql(schema: string): string {
       WITH kept AS (SELECT max(number) AS last, max(total) AS total FROM ${schema}.commits),
       gone AS (
         DELETE FROM ${schema}.commits c USING kept, ${schema}.meta m
-        WHERE c.number < kept.last AND (c.total <= kept.total - m.keep_rows OR c.at < clock_timestamp() - m.keep)
+        WHERE c.number < kept.last
+          AND (c.total <= kept.total - m.keep_rows OR c.at < clock_timestamp() - m.keep)
         RETURNING c.number, c.xid),
       rows AS (DELETE FROM ${schema}.changes USING gone WHERE changes.xid = gone.xid)
       UPDATE ${schema}.meta SET floor = past.number + 1
         FROM (SELECT max(number) AS number FROM gone) past WHERE past.number >= floor;
     END $$ ${secure};
 
-    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text)
+    RETURNS void AS $$
     DECLARE
       ${declarations}
     BEGIN
       ${insertion("_collection, 'reshape', _columns, NULL, _notice")};
     END $$ ${secure};
 
-    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
+    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(),
+      ${schema}.reshape(text, text, text) FROM PUBLIC`
 }

@@ -37,8 +37,8 @@ export interface WalFollowingOptions extends Context {
  * Follows the WAL for one listener: keeps a stream open, joins the messages of a transaction, and reports
  * whole transactions.
  *
- *      WAL ──messages──▶ transaction ──commit──▶ queue ──types, looked-up documents──▶ listener
- *                        stream fails: new slot, same place; without history: lost ──▶ listener
+ *     WAL --messages--> transaction --commit--> queue --types, looked-up documents--> listener
+ *     connection lost --> new slot at the same place, or without a history `lost` --> listener
  */
 export class WalFollowing {
   /** The start of the changes. */

@@ -59,7 +59,10 @@ export class RedisAdapter implements Adapter {
     const known = this.#collections.get(name)
     if (!known) return this.#add(name, options === undefined ? {} : options).collection as RedisCollection<T>
     if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
-      throw new ParticleError('INVALID_OPTION', `The collection ${name} is there already, with other options`)
+      throw new ParticleError(
+        'INVALID_OPTION',
+        `The collection ${name} has other options already: repeat them, or leave the options out`,
+      )
     }
     return known.collection as RedisCollection<T>
   }
@@ -104,7 +107,8 @@ export class RedisAdapter implements Adapter {
       if (known.prefix.startsWith(mapping.prefix) || mapping.prefix.startsWith(known.prefix)) {
         throw new ParticleError(
           'INVALID_OPTION',
-          `The prefixes of the collections ${name} and ${other} lie within each other: ${mapping.prefix} and ${known.prefix}`,
+          `The prefixes of the collections ${name} and ${other} overlap: ${mapping.prefix} and ` +
+            `${known.prefix}. Give each collection a prefix that starts no other prefix`,
         )
       }
     }

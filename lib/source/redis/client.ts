@@ -34,9 +34,12 @@ const PLAIN = { typeMapping: {} }
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ psubscribe, call }) => typeof psubscribe === 'function' && typeof call === 'function',
-    'a client of ioredis: make another for Particle, await createClient({ url }).connect() of the package redis',
+    'a client of ioredis: give await createClient({ url }).connect() of the package redis',
   ],
-  [({ masters }) => masters !== undefined, 'a cluster, which Particle does not follow'],
+  [
+    ({ masters }) => masters !== undefined,
+    'a cluster, which Particle does not follow: give a client of a single server',
+  ],
   [
     ({ acquire }) => typeof acquire === 'function',
     'a sentinel: give a client that connects to the master itself',
@@ -64,7 +67,8 @@ export function checkClient(client: unknown): asserts client is RedisClient {
     return
   throw new ParticleError(
     'INVALID_OPTION',
-    `redis(client) takes a client of the package redis, as createClient() returns it, but ${describeGiven(client, MISTAKEN)}`,
+    'redis(client) takes a client of the package redis, as createClient() returns it, but ' +
+      describeGiven(client, MISTAKEN),
   )
 }
 
@@ -79,7 +83,7 @@ function checkOpen(client: RedisClient): void {
   if (client.isOpen) return
   throw new ParticleError(
     'SOURCE_FAILED',
-    'The client that redis(client) was given is not connected: await client.connect() first, and close it last',
+    'The client of redis(client) is not connected: await client.connect() first, and close the client last',
   )
 }
 

@@ -38,7 +38,8 @@ export function encode(codec: RedisCodec, value: Json, what: string): string {
   const found = value === null ? 'null' : Array.isArray(value) ? 'an array' : `of type ${typeof value}`
   throw new ParticleError(
     'INVALID_OPERATION',
-    `${what} is ${found}, but is declared as '${codec}': say { ${fitting(value)} } in the collection's options`,
+    `${what} is ${found}, but is declared as '${codec}': use { ${fitting(value)} } in the collection's ` +
+      'options',
   )
 }
 

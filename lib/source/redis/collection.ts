@@ -105,7 +105,10 @@ export class RedisCollection<T extends object = Document> implements CollectionH
       // Waits after a conflict with another writer. With many writers, the wait grows.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(tries, 20)))
     }
-    throw new ParticleError('SOURCE_FAILED', `A document of ${this.collectionName} changes all the time`)
+    throw new ParticleError(
+      'SOURCE_FAILED',
+      `A document of ${this.collectionName} changes faster than an update: write it from fewer places`,
+    )
   }
 
   /** Deletes a document. Returns false for a missing document. */
@@ -215,10 +218,13 @@ export class RedisCollection<T extends object = Document> implements CollectionH
 function milliseconds({ EX, PX, ...rest }: Expiry): string | undefined {
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined || (EX !== undefined && PX !== undefined))
-    throw new ParticleError('INVALID_OPTION', 'A time to live is { EX: seconds } or { PX: milliseconds }')
+    throw new ParticleError(
+      'INVALID_OPTION',
+      'A time to live must be { EX: seconds } or { PX: milliseconds }',
+    )
   const time = EX === undefined ? PX : EX * 1000
   if (time === undefined) return undefined
   if (!(Number.isFinite(time) && time > 0))
-    throw new ParticleError('INVALID_OPTION', 'A time to live is a number above 0')
+    throw new ParticleError('INVALID_OPTION', 'A time to live must be a number above 0')
   return String(Math.ceil(time))
 }

@@ -19,8 +19,8 @@ const SEQUENCE = /^(0|[1-9]\d{0,14})$/
  * One feed for all listeners of the process. Positions are an epoch of the process and a sequence; no client
  * can resume across a gap.
  *
- *      notification ──▶ queue of keys ──read with a fence──▶ changes of one transaction ──▶ listeners
- *      connection lost, flush, notifications off ──────────▶ new sequence, `lost` ────────▶ listeners
+ *     notification --> queue of keys --read with a fence--> changes of one transaction --> listeners
+ *     connection lost, flush, notifications off --> new sequence, `lost` --> listeners
  */
 export class KeyspaceFeed {
   readonly #settings: KeyspaceSettings

@@ -148,6 +148,7 @@ function checkOptions(name: string, options: CollectionOptions): void {
   const wrong = [...codecs, id].find((codec) => codec !== undefined && !CODECS.has(codec))
   if (wrong !== undefined)
     refuse(
-      `knows the codecs 'string', 'number', 'boolean' and 'json' for id and fields: ${notKnown(wrong, CODECS)}`,
+      `takes one of the codecs 'string', 'number', 'boolean' and 'json' for id and fields: ` +
+        notKnown(wrong, CODECS),
     )
 }

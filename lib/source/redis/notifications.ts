@@ -27,7 +27,7 @@ export async function enableNotifications(
   const flags = await settingOf(commands)
   if (flags === undefined) {
     if (await answersProbe(commands, subscriber, channel, signal)) return
-    throw disabled(new Error('CONFIG GET is refused, and a changed key was not told'))
+    throw disabled(new Error('CONFIG GET is refused, and a changed key was not notified'))
   }
   const missing = missingIn(flags)
   if (missing === '') return
@@ -104,7 +104,9 @@ function isRefusal(error: unknown): boolean {
 function disabled(cause: unknown): ParticleError {
   return new ParticleError(
     'SOURCE_FAILED',
-    `Redis tells no changes of keys, and does not let Particle turn that on: set ${SETTING} to KA (in redis.conf, by CONFIG SET, or where your provider has its settings), or let the application append its changes to a stream: redis(client, { stream })`,
+    `Redis sends no notifications of changed keys, and does not allow Particle to enable them: set ` +
+      `${SETTING} to KA (in redis.conf, by CONFIG SET, or in the settings of your provider), or let the ` +
+      'application append its changes to a stream: redis(client, { stream })',
     { cause },
   )
 }

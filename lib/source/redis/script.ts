@@ -59,7 +59,9 @@ local function digest(key)
   if kind == 'string' then return redis.sha1hex(redis.call('GET', key)) end
   if kind ~= 'hash' then return kind end
   local list, parts = redis.call('HGETALL', key), {}
-  for i = 1, #list, 2 do parts[#parts + 1] = #list[i] .. ':' .. list[i] .. #list[i + 1] .. ':' .. list[i + 1] end
+  for i = 1, #list, 2 do
+    parts[#parts + 1] = #list[i] .. ':' .. list[i] .. #list[i + 1] .. ':' .. list[i + 1]
+  end
   table.sort(parts)
   return redis.sha1hex(table.concat(parts))
 end
@@ -81,7 +83,9 @@ local function sweep(stream, expiries, length)
   local time = now()
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', time, 'LIMIT', 0, 1000)) do
     local left = redis.call('PTTL', key)
-    if left == -2 then redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, 'kind', 'delete') end
+    if left == -2 then
+      redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, 'kind', 'delete')
+    end
     if left < 0 then redis.call('ZREM', expiries, key) else redis.call('ZADD', expiries, time + left, key) end
   end
 end
@@ -158,7 +162,9 @@ return { read(KEYS[1]), digest(KEYS[1]) }`)
 const BEFORE_FUNCTION = `
 local function before(key, longest)
   local kind = redis.call('TYPE', key).ok
-  if kind == 'string' and redis.call('STRLEN', key) <= longest then return 'before', redis.call('GET', key) end
+  if kind == 'string' and redis.call('STRLEN', key) <= longest then
+    return 'before', redis.call('GET', key)
+  end
   if kind ~= 'hash' then return nil end
   local list, texts = redis.call('HGETALL', key), {}
   for i = 1, #list, 2 do texts[list[i]] = list[i + 1] end
@@ -191,8 +197,8 @@ local kind = redis.call('TYPE', key).ok
 local existed = kind == 'hash' or kind == 'string'
 if action == 'delete' and not existed then return 'nothing' end
 local expires = ttl ~= 'keep' and tonumber(ttl) > 0
--- A script is not taken back where a command of it fails: what may fail comes before what changes the document. (For want of memory it fails at
--- its first write or not at all, and not where that only removes.)
+-- Runs commands that may fail before those that change the document, because Redis does not roll back a
+-- failed script. (Without memory, a script fails at its first write or not at all, unless that removes.)
 if stream then
   if expected == '' and existed then
     local name, text = before(key, longest)
@@ -216,10 +222,14 @@ end
 if action == 'delete' then
   redis.call('DEL', key)
 elseif action == 'json' then
-  if ttl == 'keep' then redis.call('SET', key, written[1], 'KEEPTTL') else redis.call('SET', key, written[1]) end
+  if ttl == 'keep' then
+    redis.call('SET', key, written[1], 'KEEPTTL')
+  else
+    redis.call('SET', key, written[1])
+  end
 else
   if action == 'hash' and kind ~= 'none' then
-    -- After a DEL nothing would be refused for want of memory.
+    -- Writes before the DEL, after which Redis would no longer refuse for lack of memory.
     redis.call('SET', key, '')
     redis.call('DEL', key)
   end
@@ -244,7 +254,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
  */
 export const CLEAR = script(`
 local cursor, count = '0', 0
--- Fails where the key is no stream, before anything is done.
+-- Fails before any change if the key is no stream.
 if KEYS[1] then redis.call('XLEN', KEYS[1]) end
 repeat
   local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
@@ -254,5 +264,7 @@ repeat
     if kind == 'hash' or kind == 'string' then count = count + redis.call('UNLINK', key) end
   end
 until cursor == '0'
-if KEYS[1] then redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prefix', ARGV[2], 'kind', 'clear') end
+if KEYS[1] then
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prefix', ARGV[2], 'kind', 'clear')
+end
 return count`)

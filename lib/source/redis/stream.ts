@@ -128,7 +128,10 @@ class Following {
     const info = String(await connection?.send(['INFO', 'memory']).catch(() => ''))
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction'
     if (policy === 'noeviction' || !/^maxmemory:[1-9]/m.test(info)) return
-    const sentence = `Redis has a maxmemory and the policy ${policy}: documents that it evicts leave no entry in the stream, so that clients keep them. Set maxmemory-policy to noeviction, or follow notifications: redis(client) without a stream`
+    const sentence =
+      `Redis has a maxmemory and the policy ${policy}: an evicted document leaves no entry in the stream, ` +
+      'so that clients keep the document. Set maxmemory-policy to noeviction, or follow notifications: ' +
+      'redis(client) without a stream'
     this.#listener.error(new ParticleError('MISCONFIGURED', sentence))
   }
 
@@ -241,7 +244,7 @@ class Following {
     this.#position = position
     this.#read.clear()
     this.#listener.lost(
-      'The stream no longer holds what came after the last position: it was trimmed, deleted, or taken back by a restart',
+      'The stream has lost entries after the last position: it was trimmed, deleted or restored',
       position,
     )
   }

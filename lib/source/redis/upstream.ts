@@ -26,7 +26,8 @@ interface UpstreamEvents {
 const SENTINEL_MS = 1000
 const SENTINEL_TTL = ['PX', '60000']
 const SWITCHED_OFF =
-  'Redis no longer notifies of all changes of keys: somebody changed notify-keyspace-events. Particle turns it on again where it may, and reads everything anew'
+  'Redis no longer sends notifications of all changes, because notify-keyspace-events was changed. ' +
+  'Particle enables them again if allowed, and reads all data again: set notify-keyspace-events to KA'
 /** The notifications that change no document. */
 const IGNORED = new Set(['expire', 'persist', 'new'])
 
