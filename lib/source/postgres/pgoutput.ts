@@ -101,7 +101,7 @@ export class Decoder {
   #known(reader: Reader): Relation {
     const oid = reader.uint32()
     const relation = this.#relations.get(oid)
-    if (!relation) throw new Error(`The server sent a change of the relation ${oid} without a description of the relation`)
+    if (!relation) throw new Error(`The server sent a change of the relation ${oid} without its description`)
     return relation
   }
 
