@@ -3,7 +3,7 @@ import type { Document, Json } from './document.ts'
 import { idKey } from './id.ts'
 import { canonical, field, isObject, type JsonObject } from './json.ts'
 import { OPERATIONS, type Operation } from './operation.ts'
-import { type PathSegment, parsePath } from './path.ts'
+import { type PathSegment, parsePath, positionOf } from './path.ts'
 import { nextValue, REMOVALS, refuse, UNCHANGED } from './value.ts'
 
 /**
@@ -168,7 +168,7 @@ function changeElement(
 
 function keyOf(value: Json, segment: PathSegment): string | number | undefined {
   if (!Array.isArray(value)) return isObject(value) && typeof segment === 'string' ? segment : undefined
-  if (typeof segment === 'string') return /^(?:0|[1-9]\d*)$/.test(segment) ? Number(segment) : undefined
+  if (typeof segment === 'string') return positionOf(segment)
   const index = value.findIndex((item) => isObject(item) && idText(field(item, '_id')) === segment.id)
   return index < 0 ? undefined : index
 }

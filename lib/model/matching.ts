@@ -1,6 +1,7 @@
 import { compare, equal, typeOrder } from './compare.ts'
 import type { Json } from './document.ts'
 import { field, isObject } from './json.ts'
+import { positionOf } from './path.ts'
 import { bounded, patternOf } from './pattern.ts'
 import { notKnown } from './unknown.ts'
 
@@ -31,12 +32,16 @@ const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
   [3, 'object'],
   [4, 'array'],
   [5, 'binData'],
+  [6, 'undefined'],
   [7, 'objectId'],
   [8, 'bool'],
   [9, 'date'],
   [10, 'null'],
   [11, 'regex'],
+  [12, 'dbPointer'],
   [13, 'javascript'],
+  [14, 'symbol'],
+  [15, 'javascriptWithScope'],
   [16, 'int'],
   [17, 'timestamp'],
   [18, 'long'],
@@ -200,8 +205,8 @@ function reaches(value: Json | undefined, path: readonly string[], at: number, l
   if (!Array.isArray(value))
     return isObject(value) ? reaches(field(value, name), path, at + 1, leaf) : leaf.test(undefined)
   for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
-  const position = /^\d+$/.test(name) ? Number(name) : Number.NaN
-  if (!(position < value.length)) return false
+  const position = positionOf(name) ?? Number.POSITIVE_INFINITY
+  if (position >= value.length) return false
   // Treats an array at a position at the path's end as a whole only.
   const element = value[position]
   if (at + 1 === path.length) return leaf.test(element)

@@ -15,6 +15,14 @@ export function isRefusedName(name: string): boolean {
   return REFUSED.has(name)
 }
 
+/**
+ * Returns the array position for a name in a path; `undefined` for other names. A number with a leading zero
+ * is no position, as in MongoDB.
+ */
+export function positionOf(name: string): number | undefined {
+  return /^(?:0|[1-9]\d*)$/.test(name) ? Number(name) : undefined
+}
+
 /** Checks that a field of this name can be a segment of a path. */
 export function isPathName(name: string): boolean {
   return name !== '' && !/[.[\]]/.test(name) && !REFUSED.has(name)

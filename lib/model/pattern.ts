@@ -37,16 +37,17 @@ export function patternOf(source: unknown, options: unknown): RegExp {
   if (typeof source !== 'string') throw new TypeError('$regex takes a text or a pattern')
   if (options !== undefined && (typeof options !== 'string' || !OPTIONS.test(options)))
     throw new TypeError('$options takes a text of the letters i, m, s and u')
-  checkLength(source)
+  checkSource(source)
   return new RegExp(source, options)
 }
 
-/** Refuses a pattern that is too long. */
+/** Refuses a pattern that is too long, or that contains U+0000, which ends a pattern in BSON. */
 export function bounded(pattern: RegExp): RegExp {
-  checkLength(pattern.source)
+  checkSource(pattern.source)
   return pattern
 }
 
-function checkLength(source: string): void {
+function checkSource(source: string): void {
   if (source.length > MAX_PATTERN) throw new TypeError(`A pattern has at most ${MAX_PATTERN} characters`)
+  if (source.includes('\0')) throw new TypeError('A pattern has no character U+0000')
 }

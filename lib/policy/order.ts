@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { compare } from '../model/compare.ts'
 import type { Document, Json } from '../model/document.ts'
 import { field, isObject } from '../model/json.ts'
-import { isRefusedName } from '../model/path.ts'
+import { isRefusedName, positionOf } from '../model/path.ts'
 import { isPlain } from './query.ts'
 
 /** Describes one key of an order: a dotted path and its direction (1 ascends). */
@@ -101,10 +101,12 @@ function collect(
     else for (const element of value) values.push(element)
   } else if (isObject(value)) collect(field(value, name), path, at + 1, values)
   else if (!Array.isArray(value)) values.push(null)
-  else if (/^\d+$/.test(name) && value[Number(name)] !== undefined)
-    collect(value[Number(name)], path, at + 1, values)
-  else if (value.length === 0) values.push(null)
-  else for (const element of value) collectWithin(element, path, at, values)
+  else {
+    const element = value[positionOf(name) ?? value.length]
+    if (element !== undefined) collect(element, path, at + 1, values)
+    else if (value.length === 0) values.push(null)
+    else for (const each of value) collectWithin(each, path, at, values)
+  }
 }
 
 /** Collects the values of an array's element. An array within an array is null: no name leads into it. */

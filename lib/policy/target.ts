@@ -1,6 +1,6 @@
 import type { Document, Json } from '../model/document.ts'
 import { canonical } from '../model/json.ts'
-import { checkKeys, isPathName, parsePath } from '../model/path.ts'
+import { checkKeys, isPathName, parsePath, positionOf } from '../model/path.ts'
 import { below, isFields, type Manifest, own } from './fields.ts'
 
 /** Describes a path and, from a source that knows them, its keys (`Operation.keys`). */
@@ -46,7 +46,7 @@ export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
   if (place.keys === undefined) {
     const steps = parsePath(place.path).map((segment): Step => {
       if (typeof segment !== 'string') return { kind: 'id', id: segment.id }
-      return { kind: /^(0|[1-9]\d*)$/.test(segment) ? 'either' : 'name', name: segment }
+      return { kind: positionOf(segment) === undefined ? 'name' : 'either', name: segment }
     })
     return { steps, exact: true }
   }

@@ -4,6 +4,7 @@ import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { valueAt } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
+import { positionOf } from '../../model/path.ts'
 import { leastOperations } from '../least.ts'
 import { expand, type Positions } from './positional.ts'
 import { invalid, type Step } from './update.ts'
@@ -140,8 +141,8 @@ function locate(document: Document, segments: readonly string[]): Location {
   let pads = false
   for (const [index, segment] of segments.entries()) {
     if (Array.isArray(node)) {
-      if (!/^(0|[1-9]\d*)$/.test(segment)) return { keys, missing, pads, blocked: true }
-      const position = Number(segment)
+      const position = positionOf(segment)
+      if (position === undefined) return { keys, missing, pads, blocked: true }
       if (position >= node.length) {
         if (position - node.length > PADDING_LIMIT)
           throw invalid(`An array can't be filled up to ${segment}.`)

@@ -1,6 +1,7 @@
 import { compare, typeOrder } from '../../model/compare.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { child } from '../../model/json.ts'
+import { positionOf } from '../../model/path.ts'
 import { segmentsOf } from './update.ts'
 import { copy, isObject } from './value.ts'
 
@@ -28,7 +29,7 @@ function collect(
     if (Array.isArray(value)) for (const element of value) add(element)
     else add(value)
   } else if (Array.isArray(value)) {
-    if (/^\d+$/.test(name)) collect(value[Number(name)], path, at + 1, add)
+    collect(value[positionOf(name) ?? value.length], path, at + 1, add)
     for (const element of value) if (isObject(element)) collect(element as Json, path, at, add)
   } else collect(child(value, name), path, at + 1, add)
 }

@@ -2,6 +2,7 @@ import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
 import { applyAll } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
+import { positionOf } from '../../model/path.ts'
 import { differencesOf, leastOperations } from '../least.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
@@ -27,7 +28,6 @@ export interface Translation {
   needsDocument: boolean
 }
 
-const POSITION = /^(?:0|[1-9]\d*)$/
 const KEYED: ReadonlySet<string> = new Set(['insert', 'replace', 'update', 'delete'])
 const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
 
@@ -134,7 +134,7 @@ function segmentsOf(
   if (Array.isArray(listed)) return listed.map((key) => (typeof key === 'string' ? key : Number(key)))
   if (!path.includes('.')) return [path]
   if (!disambiguated) return undefined
-  const isPosition = (name: string, index: number) => index > 0 && POSITION.test(name)
+  const isPosition = (name: string, index: number) => index > 0 && positionOf(name) !== undefined
   return path.split('.').map((name, index) => (isPosition(name, index) ? Number(name) : name))
 }
 
