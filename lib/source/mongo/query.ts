@@ -83,19 +83,20 @@ function anyOf(field: string, values: readonly unknown[], classes: BsonClasses):
   const patterns = values.filter((item) => item instanceof RegExp).map((item) => texts(field, item))
   const found: unknown[] = []
   const types = new Set<string | number>()
-  const nulls: Clause[] = []
+  const ranges: Clause[] = []
   for (const item of values) {
     if (item instanceof RegExp) continue
     const candidates = readCandidates(item, classes)
     found.push(...candidates.values)
     for (const type of candidates.types) types.add(type)
-    if (item === null) nulls.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
+    if (candidates.binaries) ranges.push({ [field]: candidates.binaries })
+    if (item === null) ranges.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
   }
   const [first] = found
   const equal = found.length === 1 ? [{ [field]: first }] : [{ [field]: { $in: found } }]
   const others = types.size > 0 ? [{ [field]: { $type: [...types] } }] : []
   const isEmpty = found.length === 0 && (patterns.length > 0 || types.size > 0)
-  return either(...(isEmpty ? [] : equal), ...nulls, ...others, ...patterns)
+  return either(...(isEmpty ? [] : equal), ...ranges, ...others, ...patterns)
 }
 
 /** Applies a condition on texts to all types that are texts in JSON. */

@@ -34,16 +34,19 @@ export interface ReadCandidates {
   values: unknown[]
   /** BSON's types whose values must all be read. */
   types: (string | number)[]
+  /** Bounds of the Binaries that may have the JSON form. */
+  binaries?: { $gte: unknown; $lte: unknown }
 }
 
 /**
  * Returns the BSON values with this JSON form: by value if they can be listed, else by type. A Binary may
- * have any subtype, and a Decimal128 any number of zeros.
+ * have any subtype, so that all of its length are read, and a Decimal128 any number of zeros.
  */
 export function readCandidates(value: unknown, classes: BsonClasses): ReadCandidates {
   if (value === null) return { values: [null, Number.NaN, Infinity, -Infinity], types: [6] }
   if (typeof value === 'string') {
-    return { values: [value, ...stringCandidates(value, classes)], types: typesOf(value) }
+    const binaries = binariesOf(value, classes)
+    return { values: [value, ...stringCandidates(value, classes)], types: typesOf(value), ...binaries }
   }
   if (bsonType(value) !== undefined || value instanceof Date)
     return readCandidates(bsonToJson(value), classes)
@@ -61,17 +64,29 @@ export function sameInJson(value: unknown, classes: BsonClasses): unknown[] {
 
 /** Checks for a text that may belong to another BSON type. */
 export function isShaped(text: string): boolean {
-  return [OBJECT_ID, UUID, ISO_DATE, INTEGER].some((shape) => shape.test(text)) || typesOf(text).length > 0
+  return (
+    [OBJECT_ID, UUID, ISO_DATE, INTEGER, BASE64].some((shape) => shape.test(text)) || typesOf(text).length > 0
+  )
 }
 
 function typesOf(text: string): string[] {
   const types: string[] = []
   if (DECIMAL.test(text)) types.push('decimal')
-  if (BASE64.test(text)) types.push('binData')
   if (TIMESTAMP.test(text)) types.push('timestamp')
   if (PATTERN.test(text)) types.push('regex')
   if (text === 'MinKey' || text === 'MaxKey') types.push(text === 'MinKey' ? 'minKey' : 'maxKey')
   return types
+}
+
+/**
+ * Returns the bounds of the Binaries whose text this is, if there can be any: a Binary is compared by its
+ * length first, and by its subtype next.
+ */
+function binariesOf(text: string, { Binary }: BsonClasses): Pick<ReadCandidates, 'binaries'> {
+  const bytes = BASE64.test(text) ? Buffer.from(text, 'base64') : undefined
+  if (bytes?.toString('base64') !== text) return {}
+  const bound = (byte: number) => new Binary(Buffer.alloc(bytes.length, byte), byte)
+  return { binaries: { $gte: bound(0), $lte: bound(255) } }
 }
 
 /** Checks that no value within may belong to another BSON type. */

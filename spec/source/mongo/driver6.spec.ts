@@ -5,9 +5,7 @@ import { runProgram } from '../../support/process.ts'
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 const HOOK = join(ROOT, 'spec', 'support', 'driver6.js')
 const MOCHA = join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')
-const SPECS = ['contract', 'watch'].map((name) =>
-  join(ROOT, 'spec', 'source', 'mongo', `${name}.spec.ts`),
-)
+const SPECS = ['contract', 'watch'].map((name) => join(ROOT, 'spec', 'source', 'mongo', `${name}.spec.ts`))
 
 // package.json promises the versions 6 and 7 of the driver; all other specs use 7.
 describe('source/mongo with version 6 of the driver', function () {
