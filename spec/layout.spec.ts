@@ -21,6 +21,7 @@ const ARROWS: Record<string, string[]> = {
   // What sources that follow a server share.
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
+  'source/completion.ts': ['model/', 'source/source.ts'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -33,6 +34,7 @@ const ARROWS: Record<string, string[]> = {
     'source/least.ts',
     'source/backoff.ts',
     'source/retry-loop.ts',
+    'source/completion.ts',
     'mongodb',
   ],
   'source/redis/': [
@@ -51,6 +53,7 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/backoff.ts',
     'source/retry-loop.ts',
+    'source/completion.ts',
     'pg',
     'pg-logical-replication',
     'node:',

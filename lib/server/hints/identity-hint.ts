@@ -33,7 +33,7 @@ const OF_NULL = /\bof null\b|\bis null\b|\bnull is not\b/
 export function swappedRequest(lookup: IdentityLookup, given: Json, error: unknown): string | undefined {
   const threw = error instanceof TypeError && OF_NULL.test(error.message)
   if (given !== null || !threw || lookup.length > 2 || usesParameter(lookup, 3)) return undefined
-  return 'its first argument is what the client presented; the request is the third: (identity, done, request)'
+  return 'its first argument is the presented identity; the request is the third: (identity, done, request)'
 }
 
 /**

@@ -68,8 +68,10 @@ export type DebugEvent = { [N in DebugName]: { name: N } & DebugFields[N] }[Debu
 export type OnDebug = (message: string, event: DebugEvent) => void
 
 const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
-  handshake: ({ session, continued, live, ms }) =>
-    `Handshake of session ${session}${continued ? ', which goes on' : ''}${live ? ' with its stream' : ''} (${ms} ms)`,
+  handshake: ({ session, continued, live, ms }) => {
+    const kind = `${continued ? ', which goes on' : ''}${live ? ' with its stream' : ''}`
+    return `Handshake of session ${session}${kind} (${ms} ms)`
+  },
   'handshake.refused': ({ status, code }) => `Handshake refused: ${status} ${code}`,
   'stream.open': (fields) =>
     `${of(fields)} opened for ${listed(fields.roots)}${fields.presented ? ', from a position' : ''}`,

@@ -1,10 +1,10 @@
 import type { ChangeStreamDocument } from 'mongodb'
 import type { Document, Id, Json } from '../../model/document.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
+import { completeChanges, type Lookup } from '../completion.ts'
 import type { Change } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
 import { eventTimestamp, translate } from './change.ts'
-import { completeChanges, type Lookup } from './lookup.ts'
 
 /** Describes an event of a watch with `format: 'normal'`: a delta as a data source's `delta` reports it. */
 export interface NormalEvent {

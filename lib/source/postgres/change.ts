@@ -103,14 +103,6 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
   return withoutBefore(table, row.columns, cells, told, start(0, id), types)
 }
 
-/**
- * Completes a change with its looked-up document, which may be later than the change. The changes between
- * follow, and lead to the same document again.
- */
-export function completed(change: DocumentChange, document: Document): DocumentChange {
-  return { ...change, kind: change.kind === 'insert' ? 'insert' : 'replace', operations: [setAll(document)] }
-}
-
 type Start = Pick<DocumentChange, 'position' | 'timestamp' | 'collection' | 'transaction' | 'id'>
 
 function differences(start: Start, before: Document, document: Document): Change[] {

@@ -1,6 +1,6 @@
 import { persist } from '../backoff.ts'
+import { completeChanges, type Lookup } from '../completion.ts'
 import type { Change } from '../source.ts'
-import { completeChanges, type Lookup } from './completion.ts'
 import type { Context } from './follower.ts'
 import { oidsOf, type Transaction, type Translation } from './transaction.ts'
 

@@ -103,7 +103,7 @@ describe('server/identity-hint', () => {
       const [error] = await failed(made(text), { session: { userId: 1 } })
       expect(error).to.include({ code: 'CALLBACK_FAILED' })
       expect(error?.message).to.match(
-        /null.*; its first argument is what the client presented; the request is the third: \(identity, done, request\)$/,
+        /null.*; its first argument is the presented identity; the request is the third: \(identity, done, request\)$/,
       )
     })
   }
