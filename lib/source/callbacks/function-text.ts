@@ -66,7 +66,10 @@ export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   )
 }
 
-/** Splits the text of a function. Returns undefined for a function without a readable text. */
+/**
+ * Splits the text of a function. Returns undefined for a function without a readable text. Avoids a parser of
+ * JavaScript, which would be a run-time dependency for a few yes-or-no questions.
+ */
 function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
   const whole = Function.prototype.toString.call(fn)
   if (NATIVE.test(whole)) return undefined

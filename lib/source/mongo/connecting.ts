@@ -34,8 +34,19 @@ export async function reconnect(client: DriverClient): Promise<void> {
   }
 }
 
-/** Throws the error, or for a client that the application has closed, an error with the remedy. */
+/**
+ * Throws the error, or an error with the remedy: for a client that the application has closed, and for a
+ * client of another copy of the driver, whose BSON classes have another version than ours.
+ */
 export function explain(error: unknown): never {
+  if (isNamed(error, 'BSONVersionError')) {
+    throw new ParticleError(
+      'SOURCE_FAILED',
+      'The database belongs to another version of the package mongodb than the one that Particle loads: ' +
+        'install the version of the client (of mongoose, for example) beside Particle, and only that one',
+      { cause: error },
+    )
+  }
   if (!isNamed(error, 'MongoNotConnectedError')) throw error
   throw new ParticleError(
     'SOURCE_FAILED',

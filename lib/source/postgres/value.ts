@@ -111,7 +111,10 @@ function clean(value: Json): Json {
   return Object.fromEntries(entries.map(([name, inner]) => [name, clean(inner)]))
 }
 
-/** Parses `{1,NULL,"a \"quoted\" text"}`, with leading bounds if they don't begin at 1. */
+/**
+ * Parses `{1,NULL,"a \"quoted\" text"}`, with leading bounds if they don't begin at 1. The package
+ * `postgres-array` knows only the delimiter `,` (a `box` has `;`), and belongs to `pg`.
+ */
 function parseArray(text: string, element: Type, delimiter: string): Json {
   let at = text.startsWith('[') ? text.indexOf('=') + 1 : 0
   const list = (): Json[] => {

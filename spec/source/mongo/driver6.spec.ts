@@ -1,5 +1,8 @@
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { MongoClient } from 'mongodb6'
+import { mongo } from '../../../lib/source/mongo/index.ts'
+import { mongoOrSkip } from '../../support/mongod.ts'
 import { runProgram } from '../../support/process.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -16,6 +19,14 @@ describe('source/mongo with version 6 of the driver', function () {
     const script = `${print} Symbol.for('@@mdb.bson.version')))`
     const output = await runProgram('node', ['--import', HOOK, '--input-type=module', '-e', script], 20_000)
     expect(output.trim()).to.equal('6')
+  })
+
+  it('says what to install when the client is of that version, and Particle loads another', async function () {
+    const server = await mongoOrSkip(this)
+    const client = new MongoClient(server.url)
+    const reading = mongo(client.db('driver6')).read('users', { owner: '5f0c3a1b2c3d4e5f60718293' }, () => {})
+    const failure = await reading.catch((error: unknown) => error).finally(() => client.close())
+    expect(String(failure)).to.include('another version of the package mongodb')
   })
 
   it('holds the contract, and watches', async function () {
