@@ -10,6 +10,7 @@ import { client } from './scenarios/client.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
+import { rooms } from './scenarios/rooms.ts'
 import { routing } from './scenarios/routing.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { stalled } from './scenarios/stalled.ts'
@@ -25,6 +26,7 @@ const SCENARIOS: readonly Scenario[] = [
   client,
   ...lists,
   routing,
+  rooms,
   views,
   stalled,
 ]

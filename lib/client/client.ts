@@ -9,14 +9,15 @@ import type {
   WatchParams,
 } from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
-import type { EventData, ServerEvent } from '../protocol/messages.ts'
+import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
-import { type DataEvent, Moments } from './moments.ts'
+import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
+import type { Snapshots } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
 import { type Listener, Subscriptions } from './subscriptions.ts'
@@ -25,21 +26,6 @@ import { transportOf } from './transports.ts'
 import { Waiters } from './waiters.ts'
 import type { Watch } from './watch.ts'
 import { Watches } from './watches.ts'
-
-/** Returns immutable snapshots of one root or of the whole model. */
-export interface Snapshots<M> {
-  /**
-   * Returns a root's current documents, frozen. The array is the same until the documents change, and empty
-   * for an unknown root. An array of more than 10,000 documents is a `Proxy`: pass a copy (`[...array]`) to
-   * `structuredClone` or `postMessage`.
-   */
-  <R extends keyof M & string>(root: R): Readonly<M[R]>
-  /**
-   * Returns the whole current model, frozen. The object is the same until the model changes. A root is in the
-   * model once all of its documents have arrived.
-   */
-  (): { readonly [R in keyof M]?: Readonly<M[R]> }
-}
 
 /**
  * Holds a local model that the server keeps current. A client connects by itself right after its
@@ -62,7 +48,7 @@ export class Client<T = Model> {
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
-  readonly #moments = new Moments()
+  readonly #live: LiveModel
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
@@ -71,7 +57,6 @@ export class Client<T = Model> {
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
   readonly #unwatch: () => void
-  #lastUpdated: Date | undefined
 
   /**
    * @param internals not for applications
@@ -104,6 +89,13 @@ export class Client<T = Model> {
       request: () => link.watch(),
       call: (listener) => this.#call(listener),
     })
+    this.#live = new LiveModel({
+      store: this.#store,
+      notifier: this.#notifier,
+      subscriptions: this.#subscriptions,
+      watches: this.#watches,
+      notify: this.#notify,
+    })
     this.#barriers = new Barriers(clock, () => link.reach())
     const link = new Link({
       barriers: this.#barriers,
@@ -112,7 +104,11 @@ export class Client<T = Model> {
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
-      apply: (event) => this.#apply(event),
+      apply: (event) => {
+        this.#live.apply(event)
+        if (event.event === 'reached') this.#barriers.reached(event.data.position)
+        return !this.#store.incomplete
+      },
       onStatus: (status) => this.#changed(status),
       onError: (error, root) => {
         if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
@@ -147,7 +143,7 @@ export class Client<T = Model> {
    * change.
    */
   get lastUpdated(): Date | undefined {
-    return this.#lastUpdated
+    return this.#live.lastUpdated
   }
 
   /**
@@ -261,75 +257,6 @@ export class Client<T = Model> {
     this.#link.close()
   }
 
-  #apply(event: ServerEvent): boolean {
-    const store = this.#store
-    switch (event.event) {
-      case 'manifest': {
-        const { sources, resumed, together } = event.data
-        const unheld = this.#watches.begin(event.data)
-        this.#removed(store.begin(sources, resumed), event)
-        for (const root of unheld) store.reset(root)
-        this.#moments.begin(together, (root) => store.shows(root))
-        this.#subscriptions.expect(sources)
-        break
-      }
-      case 'watching': {
-        const { sources, together } = event.data
-        this.#watches.change(event.data)
-        this.#moments.regroup(together, (root) => store.shows(root))
-        this.#removed(store.change(sources), event)
-        this.#subscriptions.expect(sources)
-        break
-      }
-      case 'reached':
-        this.#notifier.flush()
-        this.#barriers.reached(event.data.position)
-        break
-      case 'reset':
-        this.#moments.reset(event.data.root)
-        this.#watches.reset(event.data.root)
-        store.reset(event.data.root)
-        break
-      case 'payload':
-      case 'delta':
-        this.#show(this.#moments.take(event))
-        break
-      default:
-        this.#show(this.#moments.end())
-        if (store.settle()) this.#notifier.add(this.#notify, event)
-        this.#watches.complete(Object.keys(store.manifest ?? {}))
-    }
-    if (event.event !== 'delta') this.#watches.review(event)
-    return !store.incomplete
-  }
-
-  /** Applies the events of a moment, then notifies the listeners of all of them. */
-  #show(events: readonly DataEvent[]): void {
-    const store = this.#store
-    const shown: DataEvent[] = []
-    try {
-      for (const event of events) {
-        const isShown = event.event === 'payload' ? store.payload(event.data) : store.delta(event.data)
-        if (isShown) shown.push(event)
-      }
-    } finally {
-      for (const event of shown) this.#updated(event)
-    }
-  }
-
-  #updated(event: DataEvent): void {
-    this.#lastUpdated = new Date(event.data.timestamp)
-    this.#subscriptions.notify(event.data.root, event)
-    this.#notifier.add(this.#notify, event)
-    this.#watches.changed(event)
-  }
-
-  /** Notifies the listeners of roots that have left the model. */
-  #removed(roots: readonly string[], event: ServerEvent): void {
-    for (const root of roots) this.#subscriptions.notify(root, event)
-    if (roots.length > 0) this.#notifier.add(this.#notify, event)
-  }
-
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
     this.#store.refresh()
@@ -353,7 +280,7 @@ export class Client<T = Model> {
   #forget(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED') return
-    this.#removed(this.#store.begin({}, false), { event: 'revoked', data: { reason: refusal.message } })
+    this.#live.clear({ event: 'revoked', data: { reason: refusal.message } })
   }
 
   #answer(): void {

@@ -43,6 +43,9 @@ export type CheckedParams<Params> = {
 /** Limits the characters of a parameter's text. */
 const MAX_TEXT = 256
 
+/** Matches the zero character and half characters, which some databases refuse and others replace. */
+const UNSTORABLE = /[\0\p{Surrogate}]/u
+
 const NAME = /^[A-Za-z_]\w*$/
 const TYPES: Readonly<Record<ParamType, readonly [check: (value: unknown) => boolean, form: string]>> = {
   string: [(value) => typeof value === 'string', 'a text'],
@@ -124,6 +127,7 @@ export class ParamsReader {
   #check(name: string, value: unknown): ParamValue {
     if (typeof value === 'boolean' || Number.isFinite(value)) return value as ParamValue
     if (typeof value !== 'string') throw this.#refusal(name, 'must be a text, a number, true or false')
+    if (UNSTORABLE.test(value)) throw this.#refusal(name, 'has a character that no database stores')
     if (value.length > MAX_TEXT) throw this.#refusal(name, `has more than ${MAX_TEXT} characters`)
     return value
   }

@@ -27,7 +27,7 @@ describe('The benchmarks', function () {
     const { stdout } = await bench(
       '--quick',
       '--only',
-      'delivery,snapshot,client,routing,views',
+      'delivery,snapshot,client,routing,rooms,views',
       '--out',
       folder,
     )
@@ -39,13 +39,14 @@ describe('The benchmarks', function () {
       'snapshot',
       'client',
       'routing',
+      'rooms',
       'views',
     ])
-    const [delivery, snapshot, client, routing, views] = scenarios.map(({ medians }) => medians)
+    const [delivery, snapshot, client, routing, rooms, views] = scenarios.map(({ medians }) => medians)
     expect(delivery).to.have.all.keys('floor', 'particle', 'better-sse', 'socket.io', 'ws')
     expect(snapshot).to.have.all.keys('express', 'particle')
-    for (const alone of [client, routing, views]) expect(alone).to.have.all.keys('particle')
-    for (const figures of [delivery, snapshot, client, routing, views].flatMap((medians) =>
+    for (const alone of [client, routing, rooms, views]) expect(alone).to.have.all.keys('particle')
+    for (const figures of [delivery, snapshot, client, routing, rooms, views].flatMap((medians) =>
       Object.values(medians ?? {}),
     ))
       for (const figure of Object.values(figures)) expect(figure).to.be.greaterThan(0)

@@ -4,6 +4,8 @@ import type { Document, Model } from '../../lib/model/document.ts'
 import type { ServerEvent } from '../../lib/protocol/messages.ts'
 import { Line } from './line.ts'
 import { Participant, type Presenting } from './participant.ts'
+import { kindRoot } from './roots.ts'
+import { WatchList } from './watch-list.ts'
 
 /**
  * What a browser's own EventSource and a few lines of script make of a stream: it knows its token and its last id, sends that back by itself, and
@@ -17,6 +19,8 @@ export class BareClient extends Participant {
   #last = ''
   /** Whether a request of it is not over yet; a second one beside it would be another client's. */
   #coming = false
+  readonly #list = new WatchList()
+  #posting = false
   /** The roots that are being loaded, and what has come of them. */
   readonly #loading = new Map<string, Document[]>()
 
@@ -35,6 +39,23 @@ export class BareClient extends Participant {
     this.#token = undefined
     if (!keep) this.#last = ''
     void this.#come(previous ? token : undefined)
+  }
+
+  override get busy(): boolean {
+    return super.busy || this.#posting
+  }
+
+  override get watched(): Participant['watched'] {
+    const { here, wanted } = this.#list
+    return {
+      here: here.map(([root, limit]) => kindRoot(root, limit)),
+      wanted: wanted.map(([root, limit]) => kindRoot(root, limit)),
+    }
+  }
+
+  override watch(kind: string, limit: number | undefined): void {
+    this.#list.want(kind, limit)
+    void this.#post()
   }
 
   leave(): void {
@@ -66,7 +87,10 @@ export class BareClient extends Participant {
         await this.world.turn()
         this.#token = (await this.node.grant({ user: this.user }, previous)).token
       }
-      await this.connect(this.#token, this.#last, line)
+      const watching = this.#list.present()
+      // A position does not help with a root whose documents were dropped since.
+      if (this.#list.again.some((root) => !this.model[root])) this.#last = ''
+      await this.connect(this.#token, this.#last, line, watching)
       if (this.over) this.sever()
     } catch (error) {
       this.world.failed(error)
@@ -79,12 +103,46 @@ export class BareClient extends Participant {
       this.#coming = false
       this.asking = false
     }
+    void this.#post()
+  }
+
+  /** Tells the node what it watches by now, in one request at a time. Comes back to where its stream is not known. */
+  async #post(): Promise<void> {
+    if (this.#posting || this.#coming || !this.up || this.#token === undefined) return
+    const change = this.#list.change()
+    if (!change) return
+    this.#posting = true
+    const { line } = this
+    try {
+      await this.world.turn()
+      const refused = await this.node.watch(this.#token, change.add, change.remove)
+      if (line === this.line) this.#list.answered(refused?.map(({ root }) => root) ?? [])
+      this.world.count(refused ? 'watched here' : 'watched elsewhere')
+      if (!refused && line === this.line) this.sever()
+    } catch (error) {
+      this.world.failed(error)
+      if (line === this.line) this.sever()
+    } finally {
+      this.#posting = false
+    }
+    if (this.up) void this.#post()
   }
 
   #take({ event, data }: ServerEvent): void {
     switch (event) {
       case 'manifest':
-        if (!data.resumed) for (const root of Object.keys(data.sources)) this.#loading.set(root, [])
+        this.#list.begun(Object.keys(data.sources))
+        this.#keep(Object.keys(data.sources))
+        for (const root of Object.keys(data.sources))
+          if (!data.resumed || !this.model[root]) this.#loading.set(root, [])
+        break
+      case 'watching':
+        this.#list.told(data.watch)
+        this.#keep(Object.keys(data.sources))
+        for (const root of Object.keys(data.sources)) if (!this.model[root]) this.#loading.set(root, [])
+        break
+      case 'error':
+        if (data.code === 'FORBIDDEN' && data.root) this.#list.refused(data.root)
         break
       case 'reset':
         this.#loading.set(data.root, [])
@@ -104,12 +162,19 @@ export class BareClient extends Participant {
         if (this.#loading.size > 0)
           this.world.fault(`${this.name} is ready, and still lacks ${[...this.#loading.keys()]}`)
         this.complete = true
+        this.#list.ready()
         break
       case 'revoked':
         this.over = true
         this.sever()
     }
     if (this.#loading.size > 0) this.complete = false
+  }
+
+  /** Drops the roots that it does not watch. */
+  #keep(roots: readonly string[]): void {
+    for (const root of Object.keys(this.model)) if (!roots.includes(root)) delete this.model[root]
+    for (const root of [...this.#loading.keys()]) if (!roots.includes(root)) this.#loading.delete(root)
   }
 
   #payload({

@@ -1,11 +1,20 @@
 import type { Json } from '../../lib/model/document.ts'
+import type { WatchEntry } from '../../lib/protocol/watched-root.ts'
 import type { Admission } from '../../lib/server/auth/admitted.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { Held } from './held.ts'
 import type { Line } from './line.ts'
 import type { Manner } from './manner.ts'
 import { SECRET } from './people.ts'
-import { COLLECTION, type Identity, type Roots, STORES, type StoreName } from './roots.ts'
+import {
+  COLLECTION,
+  type Identity,
+  KINDS,
+  KINDS_SOURCE,
+  type Roots,
+  STORES,
+  type StoreName,
+} from './roots.ts'
 import type { Stores, Way } from './setting.ts'
 
 /** A callback source of the application. */
@@ -24,6 +33,12 @@ export type NodeOptions = Pick<
   ServerOptions,
   'identityLookup' | 'maxBufferedBytes' | 'replay' | 'sessionTtl' | 'heartbeat' | 'onError'
 >
+
+/** What a client watches, and what it watched at the position that it presents. */
+export interface Watching {
+  watch: readonly WatchEntry[]
+  held: readonly WatchEntry[]
+}
 
 /** The node could not be reached, or went away meanwhile. */
 export class NetworkError extends Error {}
@@ -126,8 +141,21 @@ export class Node {
     return granted
   }
 
+  /** Changes what the session's stream watches. Resolves to the refused roots; to undefined where the stream is not here. */
+  async watch(
+    token: string,
+    add: readonly WatchEntry[],
+    remove: readonly string[],
+  ): Promise<readonly { root: string }[] | undefined> {
+    const { server } = this
+    if (!this.up) throw new NetworkError()
+    const { live, refused } = await server.watch({ token, browsers: [], address: undefined }, add, remove)
+    if (server !== this.server || !this.up) throw new NetworkError()
+    return live ? refused : undefined
+  }
+
   /** Opens a stream; resolves to the identity that it is opened for. */
-  async attach(token: string, position: string, line: Line): Promise<Identity> {
+  async attach(token: string, position: string, line: Line, watching: Watching): Promise<Identity> {
     const { server } = this
     if (!this.up) throw new NetworkError()
     let identity: Json = {}
@@ -144,7 +172,7 @@ export class Node {
         close()
       }
     }
-    await server.openStream(token, [], { position: position || undefined, open, onClose })
+    await server.openStream(token, [], { position: position || undefined, ...watching, open, onClose })
     return identity as unknown as Identity
   }
 
@@ -158,10 +186,11 @@ export class Node {
   #serve(): Server {
     const { held } = this
     const dataSources = Object.fromEntries(
-      Object.entries(this.#served.roots).map(([name, { manifest, store, criteria, first }]) => {
+      Object.entries(this.#served.roots).map(([name, { manifest, store, criteria, first, kind }]) => {
         const callbacks = this.#served.callbacks.get(name)
         if (callbacks) return [name, { manifest, payload: callbacks.payload, delta: callbacks.delta }]
         const collection = { adapter: held[store], collectionName: COLLECTION }
+        if (kind !== undefined) return [KINDS, { ...KINDS_SOURCE, collection }]
         return [name, { manifest, collection, criteria, sort: first?.sort, limit: first?.limit }]
       }),
     )

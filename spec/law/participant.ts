@@ -1,6 +1,6 @@
 import type { Model } from '../../lib/model/document.ts'
 import type { Line } from './line.ts'
-import { NetworkError, type Node } from './node.ts'
+import { NetworkError, type Node, type Watching } from './node.ts'
 import { type People, Standing } from './people.ts'
 import type { Roots } from './roots.ts'
 import { Witness } from './witness.ts'
@@ -34,6 +34,8 @@ export interface Break {
   noticed: boolean
   events: number
 }
+
+const NOTHING: Watching = { watch: [], held: [] }
 
 /** A client of either kind, and the line it has to a node. */
 export abstract class Participant {
@@ -82,6 +84,14 @@ export abstract class Participant {
   }
   /** The client is told, now, that its line is lost. */
   protected abstract lost(): void
+
+  /** The roots that it has to show beside those of all clients, as their tracks are named; those of them that it has asked for must be here. */
+  get watched(): { here: readonly string[]; wanted: readonly string[] } {
+    return { here: [], wanted: [] }
+  }
+
+  /** Watches a kind in a window of its own, or no longer. */
+  watch(_kind: string, _limit: number | undefined): void {}
 
   get up(): boolean {
     return this.line?.live === true
@@ -142,7 +152,7 @@ export abstract class Participant {
   }
 
   /** Asks the node for a stream over the line. Rejects when it can't be had. */
-  protected async connect(token: string, position: string, line: Line): Promise<void> {
+  protected async connect(token: string, position: string, line: Line, watching = NOTHING): Promise<void> {
     this.line = line
     this.standing = undefined
     this.asking = true
@@ -153,7 +163,7 @@ export abstract class Participant {
       this.unlucky = false
       if (unlucky) throw new NetworkError()
       this.#server = this.node.server
-      const identity = await this.node.attach(token, position, line)
+      const identity = await this.node.attach(token, position, line, watching)
       this.standing = new Standing(this.world.people, identity)
     } catch (error) {
       line.cut(false)

@@ -1,5 +1,5 @@
 import { scopeOf, TokenSeal } from '../../lib/server/tokens/token.ts'
-import { CALLBACK_ROOTS, type Identity, ROOTS } from './roots.ts'
+import { CALLBACK_ROOTS, type Identity, ROOTS, sourcesOf } from './roots.ts'
 
 /** What all nodes seal tokens with. */
 export const SECRET = 'a secret that all nodes share'
@@ -7,7 +7,14 @@ export const SECRET = 'a secret that all nodes share'
 /** Tokens are sealed for a server's roots: nodes serve the one or the other of these. */
 const seals = [ROOTS, CALLBACK_ROOTS].map(
   (roots) =>
-    new TokenSeal(SECRET, scopeOf({ path: '/particle', dataSources: roots as never, audience: undefined })),
+    new TokenSeal(
+      SECRET,
+      scopeOf({
+        path: '/particle',
+        dataSources: Object.fromEntries(sourcesOf(roots).map((name) => [name, {}])) as never,
+        audience: undefined,
+      }),
+    ),
 )
 
 /** Who the users are at first. */

@@ -1,6 +1,7 @@
 import type { Document, Json, Model } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
+import type { Participant } from './participant.ts'
 import { type Identity, imageOf, type Root, type Roots, type StoreName } from './roots.ts'
 
 /** One document's change; without an id the whole collection went at once. */
@@ -76,6 +77,12 @@ export class Reality {
     return track
   }
 
+  /** The images of a root for an identity, in each window that a client may have opened. */
+  tracks(name: string, identity: Identity): Track[] {
+    const windows = Object.keys(this.#roots).filter((root) => root.startsWith(`${name}#`))
+    return [name, ...windows].map((root) => this.track(root, identity))
+  }
+
   /** The first state from `state` on in which all these roots showed these texts to an identity; infinity for none. */
   common(texts: ReadonlyMap<string, string>, identity: Identity, state: number): number {
     const all = [...texts].map(([root, text]) => ({ track: this.track(root, identity), text }))
@@ -86,19 +93,30 @@ export class Reality {
     }
   }
 
-  /** What of a model is not as it must be now for an identity. */
-  wrong(model: Model, identity: Identity): string | undefined {
-    const roots = Object.keys(this.#roots).sort()
+  /** What of a model is not as it must be now for an identity that watches these roots. */
+  wrong(model: Model, identity: Identity, watched: Participant['watched']): string | undefined {
+    const refused = watched.here.filter((root) => !identity.kinds.includes(this.#roots[root]?.kind ?? ''))
+    if (refused.length > 0) return `roots: ${refused} are watched without the right to them`
+    const lacking = watched.wanted.filter((root) => !watched.here.includes(root))
+    if (lacking.length > 0) return `roots: ${lacking} instead of ${watched.here}`
+    const all = Object.keys(this.#roots).filter((root) => this.#roots[root]?.kind === undefined)
+    const roots = [...all, ...watched.here].sort()
+    const names = roots.map(nameOf)
     const shown = Object.keys(model).sort()
-    if (shown.join() !== roots.join()) return `roots: ${shown} instead of ${roots}`
+    if (shown.join() !== names.join()) return `roots: ${shown} instead of ${names}`
     for (const root of roots) {
-      const texts = (model[root] ?? []).map((document) => canonical(document as Json))
+      const texts = (model[nameOf(root)] ?? []).map((document) => canonical(document as Json))
       const text = textOf(texts, this.#roots[root]?.first !== undefined)
       const { last } = this.track(root, identity)
       if (text !== last) return brief(`${root}:\n    ${text}\n  instead of\n    ${last}`)
     }
     return undefined
   }
+}
+
+/** The name on the wire of a root in one of its windows. */
+function nameOf(root: string): string {
+  return root.replace(/#\d+$/, '')
 }
 
 /** The images of one view, from the beginning on. */

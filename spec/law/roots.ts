@@ -1,6 +1,7 @@
 import type { Document, Json } from '../../lib/model/document.ts'
 import { canonical } from '../../lib/model/json.ts'
 import type { Manifest } from '../../lib/policy/manifest.ts'
+import { watchedRoot } from '../../lib/protocol/watched-root.ts'
 
 /** What the application knows of a user. */
 export type Identity = { user: string; team: string; kinds: string[] }
@@ -38,6 +39,8 @@ export interface Root {
   criteria?: Record<string, unknown>
   /** Documents come in an order, and only so many of them. */
   first?: { sort: Record<string, 1 | -1>; limit?: number; compare: (a: Document, b: Document) => number }
+  /** The kind that it is watched for; clients have it only while they watch it. */
+  kind?: string
   /** The application's own functions, in place of a collection. */
   callbacks?: Telling
   sees: (document: Document, identity: Identity) => boolean
@@ -71,8 +74,60 @@ const ofKinds = {
   view: ({ kinds }: Identity) => [...kinds].sort().join(),
 }
 
+/** The source with parameters, its window, and how far a client may open it. */
+export const KINDS = 'kinds'
+export const WINDOW = 2
+const MAX_WINDOW = 4
+
+/** Names the root of a kind, in a window of its own where that is longer than the source's. */
+export function kindRoot(kind: string, limit = WINDOW): string {
+  return watchedRoot(KINDS, { kind }) + (limit === WINDOW ? '' : `#${limit}`)
+}
+
+const manifestOfKinds: Manifest = { name: true, kind: true, n: true }
+
+function kindOf(kind: string, limit: number): Root {
+  const sort: Record<string, 1 | -1> = { n: -1 }
+  return {
+    store: 'first',
+    manifest: manifestOfKinds,
+    first: {
+      sort,
+      limit,
+      compare: (a, b) => Number(b.n ?? -Infinity) - Number(a.n ?? -Infinity) || byId(a, b),
+    },
+    kind,
+    sees: (document) => isOrHolds(document.kind, [kind]),
+    view: () => '',
+  }
+}
+
+const WATCHED: Roots = Object.fromEntries(
+  ['x', 'y', 'z'].flatMap((kind) =>
+    [WINDOW, 3, MAX_WINDOW].map((limit) => [kindRoot(kind, limit), kindOf(kind, limit)]),
+  ),
+)
+
+/** The source with parameters, for the options of a server. */
+export const KINDS_SOURCE = {
+  manifest: manifestOfKinds,
+  params: { kind: 'string' as const },
+  criteria: { kind: ':kind' },
+  allow: ({ kinds }: Identity, { kind }: { kind?: unknown }) => kinds.some((each) => each === kind),
+  sort: { n: -1 as const },
+  limit: WINDOW,
+  maxLimit: MAX_WINDOW,
+}
+
+/** The names of the server's sources. */
+export function sourcesOf(roots: Roots): string[] {
+  const all = Object.entries(roots).map(([name, { kind }]) => (kind === undefined ? name : KINDS))
+  return [...new Set(all)]
+}
+
 /** What a server shows of the collections of two adapters, and beside them one source of callbacks. */
 export const ROOTS: Roots = {
+  ...WATCHED,
   all: {
     store: 'first',
     manifest: {

@@ -3,23 +3,10 @@ import type { Held } from './held.ts'
 import { USERS } from './people.ts'
 import { RealClient } from './real.ts'
 import { type Identity, STORES } from './roots.ts'
+import { Step } from './step.ts'
+import { watching } from './watching.ts'
 import type { World } from './world.ts'
 import { type Write, writes } from './writes.ts'
-
-/** One thing that happens, told in a few words. What can't happen just then doesn't. */
-export class Step {
-  readonly #text: string
-  readonly run: (world: World) => unknown
-
-  constructor(text: string, run: (world: World) => unknown) {
-    this.#text = text
-    this.run = run
-  }
-
-  toString(): string {
-    return this.#text
-  }
-}
 
 const clients = fc.nat({ max: 3 })
 const nodes = fc.nat({ max: 1 })
@@ -233,6 +220,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 3, arbitrary: rights },
     { weight: 5, arbitrary: source },
     { weight: 1, arbitrary: process },
+    { weight: 3, arbitrary: watching },
     { weight: 2, arbitrary: odd },
     { weight: 2, arbitrary: quiet },
   ),

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Participant } from './participant.ts'
 import { STORES, type StoreName } from './roots.ts'
-import { Step } from './steps.ts'
+import { Step } from './step.ts'
 import type { Config, World } from './world.ts'
 import { seed, type Write } from './writes.ts'
 

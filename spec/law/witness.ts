@@ -94,12 +94,12 @@ export class Witness {
   /** What was wrong with what came since the last time, in a sentence. */
   judge(reality: Reality): string | undefined {
     for (const { root, key, standing } of this.#mentions.splice(0)) {
-      const tracks = standing.identities.map((identity) => reality.track(root, identity))
+      const tracks = standing.identities.flatMap((identity) => reality.tracks(root, identity))
       if (!tracks.some(({ ids }) => ids.has(key)))
         this.#fault ??= `was told of ${key} in ${root}, which never matched`
     }
     for (const sight of this.#sights.splice(0)) {
-      const tracks = sight.standing.identities.map((identity) => reality.track(sight.root, identity))
+      const tracks = sight.standing.identities.flatMap((identity) => reality.tracks(sight.root, identity))
       if (!this.#leadsOn(sight, tracks)) this.#fault ??= faultOf(sight, tracks)
     }
     for (const scene of this.#scenes.splice(0)) {

@@ -307,14 +307,21 @@ export class World implements Surroundings {
     return undefined
   }
 
-  async #compare({ name, standing, model, witness, line }: Participant): Promise<string | undefined> {
+  async #compare({
+    name,
+    standing,
+    model,
+    witness,
+    line,
+    watched,
+  }: Participant): Promise<string | undefined> {
     await standing?.settle()
     if (!standing) return `${name} is ready without a standing`
     if (this.#revoked.has(line)) return `${name} goes on though it was revoked`
     const { user, slow, identity, identities } = standing
     const found = this.people.find(user)
     const possible = this.#refreshed.has(user) ? [found ?? identity] : slow ? identities : [identity]
-    const wrongs = possible.map((each) => this.reality.wrong(model, each))
+    const wrongs = possible.map((each) => this.reality.wrong(model, each, watched))
     if (wrongs.includes(undefined)) return undefined
     return `${name}, as ${JSON.stringify(possible)}, is quiet with the wrong ${wrongs[0]}\n  It heard:\n    ${witness.log.join('\n    ')}`
   }

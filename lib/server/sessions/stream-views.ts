@@ -2,11 +2,10 @@ import type { Json } from '../../model/document.ts'
 import type { WatchEntry } from '../../protocol/watched-root.ts'
 import { togetherOf } from '../delivery/moments.ts'
 import type { RelatedValues } from '../registry/relation-steps.ts'
-import type { Watched } from '../registry/sources.ts'
 import type { Views } from '../registry/views.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { Stream } from './stream.ts'
-import { entryOf, forbidden, type Refusal, refusalEvent, type Watches } from './watches.ts'
+import { entryOf, forbidden, type Refusal, refusalEvent, rootOf, type Watches } from './watches.ts'
 
 /** The answer of the application about the roots that a stream watches. */
 export interface Checked {
@@ -79,19 +78,16 @@ export class StreamViews {
 
   async #watch(stream: Stream, add: readonly WatchEntry[], remove: readonly string[]): Promise<Refusal[]> {
     if (this.#drop(stream, remove)) this.#show(stream)
+    const { known, excess } = this.#split(stream, add)
     for (;;) {
       const { admission } = stream
-      const checked = await this.#watches.check(add, admission?.identity ?? {})
+      const checked = await this.#watches.check(known, admission?.identity ?? {})
       if (!this.#isOpen(stream)) return checked.refused
       // Asks again after a change of the rights meanwhile.
       if (stream.admission !== admission) continue
-      const refused = [...checked.refused]
-      for (const each of checked.watched) {
-        const { watched } = stream
-        if (watched.has(each.root) || watched.size < this.#watches.limit)
-          stream.watched = new Map(watched).set(each.root, each)
-        else refused.push(this.#excess(each))
-      }
+      const refused = [...checked.refused, ...excess]
+      const added = checked.watched.map((each) => [each.root, each] as const)
+      if (added.length > 0) stream.watched = new Map([...stream.watched, ...added])
       if (checked.watched.length > 0) this.#show(stream)
       this.refuse(stream, refused)
       return refused
@@ -150,8 +146,18 @@ export class StreamViews {
     this.show(stream, stream.admission?.identity ?? {}, stream.related)
   }
 
-  #excess({ root }: Watched): Refusal {
-    const message = `A client watches ${this.#watches.limit} roots at most`
-    return { root, code: 'LIMIT_EXCEEDED', message }
+  /** Refuses the entries over the limit, before the application is asked about any of them. */
+  #split({ watched }: Stream, add: readonly WatchEntry[]): { known: WatchEntry[]; excess: Refusal[] } {
+    const { limit } = this.#watches
+    const message = `A client watches ${limit} roots at most`
+    const known: WatchEntry[] = []
+    const excess: Refusal[] = []
+    let rest = limit - watched.size
+    for (const entry of add) {
+      const root = rootOf(entry)
+      if (watched.has(root) || rest-- > 0) known.push(entry)
+      else excess.push({ root, code: 'LIMIT_EXCEEDED', message })
+    }
+    return { known, excess }
   }
 }

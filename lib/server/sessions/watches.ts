@@ -7,8 +7,8 @@ import type { Sources, Watched } from '../registry/sources.ts'
 import { asError } from '../support/failure.ts'
 import { withTimeout } from '../support/scheduling.ts'
 
-/** Limits the wait for an application's `allow`, in milliseconds. */
-const ALLOW_TIMEOUT_MS = 5_000
+/** Limits the wait for the application's `allow` or schema, in milliseconds. */
+const ANSWER_TIMEOUT_MS = 5_000
 
 /** Describes a root that a client may not watch, or can't. */
 export interface Refusal {
@@ -17,6 +17,7 @@ export interface Refusal {
   message: string
 }
 
+const TOO_SLOW = `did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`
 const FORBIDDEN = 'This client may not watch this root'
 
 /** Checks which roots an identity may watch. */
@@ -42,7 +43,7 @@ export class Watches {
       entries.map(async (entry) => {
         const root = rootOf(entry)
         try {
-          const watched = await this.#sources.watched(entry)
+          const watched = await this.#read(entry)
           const refusal = await this.#refusalOf(watched, identity)
           if (!refusal) return watched
           refused.push(refusal)
@@ -84,13 +85,20 @@ export class Watches {
     const found = await Promise.all(
       entries.map(async (entry) => {
         try {
-          return this.#sources.watchedView(await this.#sources.watched(entry), identity, related)
+          return this.#sources.watchedView(await this.#read(entry), identity, related)
         } catch {
           return undefined
         }
       }),
     )
     return found.filter((view) => view !== undefined)
+  }
+
+  /** Reads an entry. A schema of the application may never answer. */
+  async #read(entry: WatchEntry): Promise<Watched> {
+    const watched = await withTimeout(this.#sources.watched(entry), ANSWER_TIMEOUT_MS)
+    if (watched) return watched
+    throw new ParticleError('CALLBACK_FAILED', `The params schema of ${rootOf(entry)} ${TOO_SLOW}`)
   }
 
   async #refusalOf(watched: Watched, identity: Json): Promise<Refusal | undefined> {
@@ -102,8 +110,8 @@ export class Watches {
     const asked = (async () => ({ value: await allow(identity, params) }))().catch((cause: unknown) => {
       throw failed(`failed: ${cause instanceof Error ? cause.message : cause}`, cause)
     })
-    const answer = await withTimeout(asked, ALLOW_TIMEOUT_MS)
-    if (!answer) throw failed(`did not answer within ${ALLOW_TIMEOUT_MS / 1000} s`)
+    const answer = await withTimeout(asked, ANSWER_TIMEOUT_MS)
+    if (!answer) throw failed(TOO_SLOW)
     if (answer.value === true) return undefined
     if (answer.value === false) return forbidden(root)
     throw failed(`must return true or false, but returned ${typeof answer.value}`)
