@@ -10,11 +10,11 @@ import {
   Server as UntypedServer,
 } from './server/index.ts'
 
-/** Keeps the local models of its clients equal to what its sources have and each client may see. */
+/** Keeps each client's local model equal to the sources' documents that the client may see. */
 const Server = UntypedServer as ServerConstructor
 type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 
-/** The handler of a new server: `app.use(particle.middleware(options))`. */
+/** Creates a server, and returns its handler: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
 const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
@@ -67,5 +67,5 @@ export type {
   Reading,
   Subscription,
 } from './source/source.ts'
-// All that the default export has comes by name too: `require('particle')` gives the names.
+// Exports all parts of the default export by name too, since `require('particle')` returns the names.
 export { Client, escapePattern, middleware, ParticleError, related, Server }

@@ -72,7 +72,6 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'server/support/',
     'server/options/',
-    'server/tokens/',
   ],
   'server/view/': [
     'errors.ts',
@@ -93,7 +92,6 @@ const ARROWS: Record<string, string[]> = {
     'server/tokens/',
     'server/feed/',
     'server/view/',
-    'node:',
   ],
   'server/registry/': [
     'errors.ts',

@@ -279,7 +279,7 @@ export class Client<T = Model> {
   /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
   #forget(): void {
     const { refusal } = this.#link
-    if (refusal?.code !== 'UNAUTHORIZED') return
+    if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
     this.#live.clear({ event: 'revoked', data: { reason: refusal.message } })
   }
 

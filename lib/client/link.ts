@@ -263,7 +263,7 @@ export class Link {
         this.#reportServerError(event.data)
         break
       case 'revoked':
-        this.#fail(new ParticleError('UNAUTHORIZED', `Revoked: ${event.data.reason}`), 'lost')
+        this.#fail(revocation(event.data.reason), 'lost')
         return
       case 'ready':
         apply(event)
@@ -315,4 +315,11 @@ export class Link {
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
     if (event.event === 'manifest') this.#requests?.begin()
   }
+}
+
+/** Creates the error of a revoked stream. */
+function revocation(reason: string): ParticleError {
+  return reason === 'replaced'
+    ? new ParticleError('REPLACED', 'Replaced by a newer stream of this identity')
+    : new ParticleError('UNAUTHORIZED', `Revoked: ${reason}`)
 }

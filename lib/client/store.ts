@@ -175,7 +175,9 @@ export class Store<M = unknown> {
     return this.#snapshot
   }
 
-  /** Brings the arrays that were read of {@link Store.data} up to date, since an application may hold them. */
+  /**
+   * Brings the arrays that were read of {@link Store.data} up to date, since an application may hold them.
+   */
   refresh(): void {
     for (const list of this.#lists.values()) list.refresh()
   }

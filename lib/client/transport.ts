@@ -103,7 +103,7 @@ export interface Transport {
 }
 
 /** Lists the final codes beside those that begin with `INVALID`. */
-const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
+const FINAL: readonly string[] = ['UNAUTHORIZED', 'REPLACED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
 /** Lists the codes of failures that usually pass. */
 const TRANSIENT: readonly ErrorCode[] = [
   'UNAVAILABLE',

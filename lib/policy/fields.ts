@@ -14,12 +14,36 @@ export type Manifest = true | { [field: string]: Manifest }
  */
 export type WidenedManifest = boolean | { readonly [field: string]: WidenedManifest }
 
-/** A manifest's type, without what is refused at run time: a field that is `false`. */
-export type CheckedManifest<M> = [M] extends [false]
+/**
+ * Checks a manifest's type: no field is `false`, which is refused at run time, and each field is one of the
+ * value's type `V`. A value of the type `any` or `unknown`, or with an index signature, has every field.
+ */
+export type CheckedManifest<M, V = unknown> = [M] extends [false]
   ? never
   : M extends object
-    ? { [Field in keyof M]: CheckedManifest<M[Field]> }
+    ? {
+        [Field in keyof M]: unknown extends V
+          ? CheckedManifest<M[Field]>
+          : string extends Field
+            ? CheckedManifest<M[Field]>
+            : CheckedField<M[Field], ValueIn<V, Field>>
+      }
     : M
+
+type CheckedField<M, Found> = [Found] extends [never]
+  ? never
+  : CheckedManifest<M, Found extends readonly [infer Value] ? Value : unknown>
+
+/** Finds the value of a field, in a tuple, also in an array's elements; `never` without the field. */
+type ValueIn<V, Field> = V extends readonly (infer Element)[] ? FieldOf<Element, Field> : FieldOf<V, Field>
+
+type FieldOf<V, Field> = V extends readonly unknown[]
+  ? readonly [unknown]
+  : V extends object
+    ? Field extends keyof V
+      ? readonly [V[Field]]
+      : never
+    : never
 
 /** Whether a value is an object with fields, that is, neither an array nor null. */
 export function isFields(value: unknown): value is Record<string, Json | undefined> {

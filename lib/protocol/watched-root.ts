@@ -27,7 +27,9 @@ export function isWatchedRoot(root: string): boolean {
   return root.includes(SEPARATOR)
 }
 
-/** Splits a watched root's name. Returns undefined for a name that {@link watchedRoot} would write otherwise. */
+/**
+ * Splits a watched root's name. Returns undefined for a name of another form than {@link watchedRoot} writes.
+ */
 export function parseWatchedRoot(root: string): { source: string; params: Params } | undefined {
   const at = root.indexOf(SEPARATOR)
   if (at < 0 || root.length > MAX_ROOT_LENGTH) return undefined

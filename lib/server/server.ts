@@ -201,10 +201,11 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /**
-   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for it
-   * after a write, on any node.
+   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for
+   * it after a write, on any node.
    *
-   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer in 5 s
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer
+   *   in 5 s
    */
   position(root: string): Promise<string> {
     return this.#positions.ask(root)

@@ -206,7 +206,7 @@ describe('Identities that depend on documents', () => {
     for (const [value, sentence] of table)
       expect(() => serve({ dependsOn: value as never })).to.throw(ParticleError, sentence)
     expect(() => serve({ identityLookup: undefined })).to.throw(
-      /what identityLookup reads, and there is none/,
+      /that identityLookup reads, but there is no identityLookup/,
     )
   })
 })

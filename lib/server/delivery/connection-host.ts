@@ -1,9 +1,9 @@
-import { IdLines } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
 import { BroadcastGroups } from './broadcast-group.ts'
 import { Flusher } from './flusher.ts'
+import { IdLines } from './id-lines.ts'
 import { CurrentSnapshots } from './present.ts'
 import { SnapshotReadings } from './snapshot-readings.ts'
 
@@ -19,7 +19,7 @@ export interface ConnectionHost {
   /** Formats the present point. */
   point(): string
   /**
-   * Reports that the connection no longer uses a view. With `forGood`, nobody comes back to the view by a
+   * Reports that the connection no longer uses a view. With `forGood`, no client returns to the view by a
    * position.
    */
   left(view: View, forGood?: boolean): void

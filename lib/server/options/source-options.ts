@@ -58,11 +58,12 @@ export type DataSources<Identity = AnyIdentity> = Record<string, DataSource<Wide
 
 /**
  * Rejects at compile time what the server refuses at run time: unknown options, and manifests with `false`.
+ * Rejects manifests with a field that the documents' type lacks, too.
  */
 export type CheckedSources<Sources> = {
   [Root in keyof Sources]: {
     [Name in keyof Sources[Root]]: Name extends 'manifest'
-      ? CheckedManifest<Sources[Root][Name]>
+      ? CheckedManifest<Sources[Root][Name], CollectionDocument<Sources[Root]>>
       : Name extends 'params'
         ? CheckedParams<Sources[Root][Name]>
         : Name extends keyof CallbacksOptions | keyof CollectionOptions
@@ -70,6 +71,13 @@ export type CheckedSources<Sources> = {
           : never
   }
 }
+
+/** The type of a collection's documents, which all have an `_id`; `unknown` for another source. */
+type CollectionDocument<Source> = Source extends { collection: { readonly $document?: infer D } }
+  ? unknown extends D
+    ? unknown
+    : Exclude<D, undefined> & { _id?: unknown }
+  : unknown
 
 /** Names documents that `identityLookup` reads. */
 export interface Dependency<Identity = AnyIdentity> {

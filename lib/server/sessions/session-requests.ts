@@ -22,8 +22,8 @@ export class SessionRequests {
   }
 
   /**
-   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
-   * of a request.
+   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that,
+   * and of a request.
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     this.#barriers.check(positions)
@@ -31,8 +31,8 @@ export class SessionRequests {
   }
 
   /**
-   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors of
-   * a request.
+   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors
+   * of a request.
    *
    * @returns whether there is such a stream, the refused roots, and all roots that are watched now
    */
@@ -51,8 +51,9 @@ export class SessionRequests {
   }
 
   /**
-   * Calls `act` for each open stream of the request's session on this node. There are several where a client
-   * came back before the server knew that its last connection was dead.
+   * Calls `act` for each open stream of the request's session on this node. A session has several when a
+   * client reconnects before the server notices that its last connection is dead.
+   *
    * @returns whether there is such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */

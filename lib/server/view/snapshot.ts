@@ -88,8 +88,8 @@ export async function loadSnapshot(
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
     const begin = beginOf(entry)
-    // Ends the snapshot before an entry that ends after the read. A snapshot contains whole entries only, and
-    // the documents may hold a part of this one.
+    // Ends the snapshot before the first entry that began after the read. An earlier entry is applied as a
+    // whole, since the documents may hold a part of it.
     if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
@@ -232,7 +232,8 @@ function refuseOver(
 ): void {
   const most = limits?.[limit]
   if (most === undefined || size <= most) return
-  const what = `${root} has more than ${most} ${limit === 'snapshotBytes' ? 'bytes' : 'documents'} for a client`
+  const unit = limit === 'snapshotBytes' ? 'bytes' : 'documents'
+  const what = `${root} has more than ${most} ${unit} for a client`
   const mend = `narrow its criteria or manifest, give it a limit, or raise limits.${limit}`
   throw new ParticleError('LIMIT_EXCEEDED', `${what}: ${mend}`)
 }

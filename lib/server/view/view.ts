@@ -81,7 +81,7 @@ export class View {
     return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /** Checks whether the log has all changes after a sequence. `foreign`: another process's source position. */
+  /** Checks whether the log has all changes after a sequence, or another process's position (`foreign`). */
   reaches(sequence: number, foreign?: string): boolean {
     const { floor, position, adapter } = this.feed
     const own = this.#floor
