@@ -29,6 +29,29 @@ function stepsOf(documents: number, deltas: number): Step[] {
 }
 
 serve({
+  /** Tells the CPU time of one delta that sets so many fields of one object, in milliseconds. */
+  sets: async ({ sets }: { sets: number }) => {
+    const fields = Object.fromEntries(Array.from({ length: sets }, (_, field) => [`f${field}`, 0]))
+    const { client, send, timestamp } = await fedClient([{ _id: 1, fields }])
+    const textOf = (data: number) => {
+      const oplist = Object.keys(fields).map((name) => ({
+        operation: 'set',
+        id: 1,
+        path: `fields.${name}`,
+        data,
+      }))
+      return JSON.stringify({ root: 'people', timestamp, oplist })
+    }
+    for (let round = 0; round < 20; round++) send('delta', textOf(round))
+    const text = textOf(-1)
+    globalThis.gc?.()
+    const before = process.cpuUsage()
+    send('delta', text)
+    const { user, system } = process.cpuUsage(before)
+    client.close()
+    return (user + system) / 1000
+  },
+
   /** Tells the CPU time that it took to apply the deltas, in milliseconds: what else runs on the machine doesn't count. */
   apply: async ({ documents, deltas }: { documents: number; deltas: number }) => {
     let events = 0

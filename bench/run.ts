@@ -12,6 +12,7 @@ import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
 import { rooms } from './scenarios/rooms.ts'
 import { routing } from './scenarios/routing.ts'
+import { sets } from './scenarios/sets.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { stalled } from './scenarios/stalled.ts'
 import { throughput } from './scenarios/throughput.ts'
@@ -25,6 +26,7 @@ const SCENARIOS: readonly Scenario[] = [
   throughput,
   client,
   ...lists,
+  sets,
   routing,
   rooms,
   views,

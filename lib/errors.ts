@@ -18,18 +18,20 @@
  * - `BODY_TOO_SLOW`: a request's body did not arrive in time (HTTP 408).
  * - `UNSUPPORTED_MEDIA_TYPE`: a request's body is not JSON (HTTP 415).
  * - `UNAUTHORIZED`: the identity was refused, or a token is missing, forged or expired (HTTP 401).
+ * - `REPLACED`: a newer stream of the same identity has replaced the client's stream, by the server's option
+ *   `limits.excessStreams`.
  * - `TOKEN_STALE`: the rights were refreshed after the token was issued; the client must make a new handshake
  *   (HTTP 401).
  * - `TOKEN_EXPIRED`: the client did not renew the token of its open stream in time; the client must make a
  *   new handshake.
- * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no source
- *   with parameters has the root's name.
+ * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no
+ *   source with parameters has the root's name.
  * - `FORBIDDEN`: the client may not watch this root.
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
- * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP 429).
+ * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP
+ *   429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
- * of
- *   a stream that goes on as such an identity).
+ *   of a stream that continues as such an identity).
  * - `TIMED_OUT`: `client.reached` did not come to the position in time.
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
@@ -55,6 +57,7 @@ export type ErrorCode =
   | 'BODY_TOO_SLOW'
   | 'UNSUPPORTED_MEDIA_TYPE'
   | 'UNAUTHORIZED'
+  | 'REPLACED'
   | 'TOKEN_STALE'
   | 'TOKEN_EXPIRED'
   | 'INVALID_PARAMS'

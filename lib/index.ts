@@ -10,21 +10,30 @@ import {
   Server as UntypedServer,
 } from './server/index.ts'
 
-/** Keeps the local models of its clients equal to what its sources have and each client may see. */
+/** Keeps each client's local model equal to the sources' documents that the client may see. */
 const Server = UntypedServer as ServerConstructor
 type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 
-/** The handler of a new server: `app.use(particle.middleware(options))`. */
+/** Creates a server, and returns its handler: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
 const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
 
 export default particle
-export type { ClientOptions, Listener, Notify, Snapshots, Status } from './client/index.ts'
+export type {
+  ClientOptions,
+  Listener,
+  Notify,
+  Snapshots,
+  Status,
+  Watch,
+  WatchPattern,
+  WatchStatus,
+} from './client/index.ts'
 export type { ErrorCode } from './errors.ts'
 export type { Document, Id, Json, Model } from './model/document.ts'
 export type { Operation, OperationName } from './model/operation.ts'
-export type { Jsonified, ModelOf, PartialModelOf, Visible } from './model/shape.ts'
+export type { Jsonified, ModelOf, PartialModelOf, Visible, WatchesOf } from './model/shape.ts'
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'
@@ -58,5 +67,5 @@ export type {
   Reading,
   Subscription,
 } from './source/source.ts'
-// All that the default export has comes by name too: `require('particle')` gives the names.
+// Exports all parts of the default export by name too, since `require('particle')` returns the names.
 export { Client, escapePattern, middleware, ParticleError, related, Server }

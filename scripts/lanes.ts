@@ -24,15 +24,14 @@ const ROOT = join(import.meta.dirname, '..')
 export const LANES: readonly Lane[] = [
   { name: 'measured', alone: true, paths: ['spec/integration/bench.spec.ts'] },
   { name: 'life', paths: ['spec/life/'] },
-  { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
-  { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
-  { name: 'mongo', paths: ['spec/source/mongo/'] },
-  { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
   {
     name: 'integration',
     paths: ['spec/integration/', 'spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'],
   },
+  { name: 'mongo', paths: ['spec/source/mongo/'] },
+  { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
+  { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'browser',
@@ -40,13 +39,15 @@ export const LANES: readonly Lane[] = [
       (name) => `spec/integration/${name}`,
     ),
   },
+  { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
+  { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
+  { name: 'unit', paths: ['spec/'] },
   {
     name: 'law',
     paths: ['integration/law', 'integration/relations.law', 'source/callbacks/law'].map(
       (name) => `spec/${name}.spec.ts`,
     ),
   },
-  { name: 'unit', paths: ['spec/'] },
 ]
 
 /** Lists the spec files of the repository, from its root, sorted by name. */

@@ -20,7 +20,7 @@ import { assign, type Part, specFiles } from './lanes.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const MOCHA = join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')
-const AT_A_TIME = Number(process.env.SPEC_LANES) || availableParallelism() + 1
+const AT_A_TIME = Number(process.env.SPEC_LANES) || availableParallelism() + 2
 
 const words = process.argv.slice(2)
 const firstOption = words.findIndex((word) => word.startsWith('-'))

@@ -92,8 +92,8 @@ describe('The tutorial', function () {
   afterEach(stop)
   after(() => rm(folder, { recursive: true, force: true }))
 
-  it('has six steps', () => {
-    expect(steps.map((files) => [...files.keys()])).to.have.length(6)
+  it('has seven steps', () => {
+    expect(steps.map((files) => [...files.keys()])).to.have.length(7)
   })
 
   it('serves the tasks in step 1, without the fields that the manifest does not name', async () => {
@@ -148,8 +148,31 @@ describe('The tutorial', function () {
     expect((await post('/tasks/1/done', other)).status).to.equal(204)
   })
 
-  it('ends the streams of a login in step 6, and no others', async () => {
+  it('shows the comments of the task that is open in step 6, to those who may see the task', async () => {
     await take(6)
+    const page = await (await fetch(url)).text()
+    await transform(/<script type="module">(.*?)<\/script>/s.exec(page)?.[1] ?? '')
+    const [cookie, other] = [await logIn('ada'), await logIn('ben')]
+    const [ada, ben] = [open(cookie), open(other)]
+    const [mine, theirs] = [ada, ben].map((client) => client.watch('comments', { task: '1' }))
+    await mine?.ready()
+    expect(await theirs?.ready().catch(({ code }) => code)).to.equal('FORBIDDEN')
+    const comment = (headers: Record<string, string>) =>
+      fetch(`${url}/tasks/1/comments`, {
+        method: 'POST',
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: '{"text":"Read it"}',
+      })
+    expect((await comment({ cookie: other })).status).to.equal(404)
+    expect((await comment({ cookie })).status).to.equal(204)
+    await eventually(() => mine?.data[0]?.text === 'Read it', 'the comment')
+    expect((await post('/tasks/1/share/ben', cookie)).status).to.equal(204)
+    const again = ben.watch('comments', { task: '1' })
+    expect((await again.ready()).map(({ by, text }) => [by, text])).to.deep.equal([['ada', 'Read it']])
+  })
+
+  it('ends the streams of a login in step 7, and no others', async () => {
+    await take(7)
     const [cookie, other] = [await logIn('ada'), await logIn('ben')]
     const [ada, ben] = [open(cookie), open(other)]
     await Promise.all([ada.ready(), ben.ready()])

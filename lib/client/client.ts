@@ -1,45 +1,31 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
-import type { DataOf, ModelOf, PartialModelOf } from '../model/shape.ts'
+import type {
+  DataOf,
+  ModelOf,
+  PartialModelOf,
+  WatchDocument,
+  WatchesOf,
+  WatchParams,
+} from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
-import type { EventData, ServerEvent } from '../protocol/messages.ts'
+import type { EventData } from '../protocol/messages.ts'
+import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
+import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
-import { type DataEvent, Moments } from './moments.ts'
-import { DEFAULT_NOTIFY, Notifier, type RequestFrame, requestFrame, type Target } from './notifier.ts'
-import { type ClientOptions, checkOptions } from './options.ts'
-import { type Page, watchPage } from './page.ts'
+import { LiveModel } from './live-model.ts'
+import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
+import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
+import { watchPage } from './page.ts'
+import type { Snapshots } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
 import { type Listener, Subscriptions } from './subscriptions.ts'
-import { CLOCK, type Clock, type Transport } from './transport.ts'
+import { CLOCK } from './transport.ts'
 import { transportOf } from './transports.ts'
-
-/** Returns immutable snapshots of one root or of the whole model. */
-export interface Snapshots<M> {
-  /**
-   * Returns a root's current documents, frozen. The array is the same until the documents change, and empty
-   * for an unknown root. An array of more than 10,000 documents is a `Proxy`: pass a copy (`[...array]`) to
-   * `structuredClone` or `postMessage`.
-   */
-  <R extends keyof M & string>(root: R): Readonly<M[R]>
-  /**
-   * Returns the whole current model, frozen. The object is the same until the model changes. A root is in the
-   * model once all of its documents have arrived.
-   */
-  (): { readonly [R in keyof M]?: Readonly<M[R]> }
-}
-
-/** Replaces the client's surroundings in specs. */
-export interface Internals {
-  transport?: Transport
-  clock?: Clock
-  random?: () => number
-  /** The page's address; `undefined` where there is no page. */
-  base?: string | undefined
-  /** The source of the page's lifecycle events. */
-  page?: Page
-  requestFrame?: RequestFrame
-}
+import { Waiters } from './waiters.ts'
+import type { Watch } from './watch.ts'
+import { Watches } from './watches.ts'
 
 /**
  * Holds a local model that the server keeps current. A client connects by itself right after its
@@ -62,14 +48,15 @@ export class Client<T = Model> {
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
   readonly #store = new Store<EventData['manifest']['sources'][string]>()
-  readonly #moments = new Moments()
+  readonly #live: LiveModel
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
   readonly #subscribers = new Set<() => void>()
-  readonly #waiters = new Set<(error?: ParticleError) => void>()
+  readonly #watches: Watches
+  readonly #waiters = new Waiters()
+  readonly #barriers: Barriers
   readonly #unwatch: () => void
-  #lastUpdated: Date | undefined
 
   /**
    * @param internals not for applications
@@ -91,14 +78,41 @@ export class Client<T = Model> {
       call: (listener, ...args) => this.#call(listener, ...args),
       reportMistake: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
     })
+    this.#watches = new Watches({
+      store: this.#store,
+      notifier: this.#notifier,
+      subscriptions: this.#subscriptions,
+      clock,
+      linger: options.linger ?? DEFAULT_LINGER_MS,
+      status: () => this.status,
+      ended: () => this.#ended(),
+      request: () => link.watch(),
+      call: (listener) => this.#call(listener),
+    })
+    this.#live = new LiveModel({
+      store: this.#store,
+      notifier: this.#notifier,
+      subscriptions: this.#subscriptions,
+      watches: this.#watches,
+      notify: this.#notify,
+    })
+    this.#barriers = new Barriers(clock, () => link.reach())
     const link = new Link({
+      barriers: this.#barriers,
+      watched: this.#watches.list,
       transport: transport ?? transportOf(options, base, clock),
       clock,
       random: internals.random ?? Math.random,
       identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
-      apply: (event) => this.#apply(event),
+      apply: (event) => {
+        this.#live.apply(event)
+        if (event.event === 'reached') this.#barriers.reached(event.data.position)
+        return !this.#store.incomplete
+      },
       onStatus: (status) => this.#changed(status),
-      onError: (error) => this.#call(options.onError, error),
+      onError: (error, root) => {
+        if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
+      },
       onDebug: (message) => this.#call(options.onDebug, message),
     })
     this.#link = link
@@ -129,7 +143,7 @@ export class Client<T = Model> {
    * change.
    */
   get lastUpdated(): Date | undefined {
-    return this.#lastUpdated
+    return this.#live.lastUpdated
   }
 
   /**
@@ -139,10 +153,7 @@ export class Client<T = Model> {
    */
   readonly ready = (callback?: (error?: ParticleError) => void): Promise<ModelOf<T>> => {
     if (callback !== undefined) requireFunction('ready(callback): callback', callback)
-    const promise = new Promise<ModelOf<T>>((resolve, reject) => {
-      this.#waiters.add((error) => (error ? reject(error) : resolve(this.data as ModelOf<T>)))
-    })
-    // Handles the rejection, since a caller that awaits no promise must not cause an unhandled rejection.
+    const promise = this.#waiters.add(() => this.data as ModelOf<T>)
     promise.then(
       () => this.#call(callback),
       (error) => this.#call(callback, error),
@@ -150,6 +161,17 @@ export class Client<T = Model> {
     this.#answer()
     return promise
   }
+
+  /**
+   * Watches a source with parameters: `client.watch('messages', { room: 7 })`. The stream stays open, and the
+   * documents arrive on it. A root that is watched several times with equal parameters is loaded once.
+   *
+   * @throws ParticleError `INVALID_OPTION`
+   */
+  readonly watch = <Source extends keyof WatchesOf<T> & string>(
+    source: Source,
+    params: WatchParams<WatchesOf<T>, Source>,
+  ): Watch<WatchDocument<WatchesOf<T>, Source>> => this.#watches.open(source, params)
 
   /**
    * Calls the listener after changes that touch the pattern, as often as the option `notify` says. `users`
@@ -199,6 +221,21 @@ export class Client<T = Model> {
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
 
   /**
+   * Resolves when the model has everything up to a position of the server's `position(root)`, after all
+   * listeners were called. So a page waits for its own write, also one that it may not see. Rejects with a
+   * ParticleError: `INVALID_OPTION` for a text that is no position, `TIMED_OUT` after `timeout` milliseconds
+   * (default: 10,000), and the errors of {@link Client.ready}.
+   */
+  readonly reached = (
+    position: string,
+    { timeout = DEFAULT_TIMEOUT_MS }: { timeout?: number } = {},
+  ): Promise<void> => {
+    const { status } = this
+    if (status === 'closed' || status === 'refused') return Promise.reject(this.#ended())
+    return this.#barriers.wait(position, timeout)
+  }
+
+  /**
    * Closes the stream until `resume()`, and keeps the data and the position. An application that is hidden
    * saves a connection so. Meanwhile `status` is `paused`, and `ready()` waits. The client pauses by itself
    * for a page that is frozen or in the back/forward cache.
@@ -220,53 +257,6 @@ export class Client<T = Model> {
     this.#link.close()
   }
 
-  #apply(event: ServerEvent): boolean {
-    const store = this.#store
-    switch (event.event) {
-      case 'manifest': {
-        const { sources, resumed, together } = event.data
-        const removed = store.begin(sources, resumed)
-        this.#moments.begin(together, (root) => store.shows(root))
-        for (const root of removed) this.#subscriptions.notify(root, event)
-        if (removed.length) this.#notifier.add(this.#notify, event)
-        this.#subscriptions.expect(sources)
-        break
-      }
-      case 'reset':
-        this.#moments.reset(event.data.root)
-        store.reset(event.data.root)
-        break
-      case 'payload':
-      case 'delta':
-        this.#show(this.#moments.take(event))
-        break
-      default:
-        this.#show(this.#moments.end())
-        if (store.settle()) this.#notifier.add(this.#notify, event)
-    }
-    return !store.incomplete
-  }
-
-  /** Applies the events of a moment, then notifies the listeners of all of them. */
-  #show(events: readonly DataEvent[]): void {
-    const store = this.#store
-    const shown: DataEvent[] = []
-    try {
-      for (const event of events) {
-        const isShown = event.event === 'payload' ? store.payload(event.data) : store.delta(event.data)
-        if (isShown) shown.push(event)
-      }
-    } finally {
-      for (const event of shown) this.#updated(event)
-    }
-  }
-
-  #updated(event: DataEvent): void {
-    this.#lastUpdated = new Date(event.data.timestamp)
-    this.#subscriptions.notify(event.data.root, event)
-    this.#notifier.add(this.#notify, event)
-  }
-
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
     this.#store.refresh()
@@ -281,6 +271,7 @@ export class Client<T = Model> {
     if (over) this.#unwatch()
     if (status === 'refused') this.#forget()
     if (over || status === 'ready') this.#notifier.flush()
+    this.#watches.review()
     this.#call(this.#options.onStatus, status)
     this.#answer()
   }
@@ -288,23 +279,22 @@ export class Client<T = Model> {
   /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
   #forget(): void {
     const { refusal } = this.#link
-    if (refusal?.code !== 'UNAUTHORIZED') return
-    const event: ServerEvent = { event: 'revoked', data: { reason: refusal.message } }
-    for (const root of this.#store.begin({}, false)) {
-      this.#subscriptions.notify(root, event)
-      this.#notifier.add(this.#notify, event)
-    }
+    if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
+    this.#live.clear({ event: 'revoked', data: { reason: refusal.message } })
   }
 
   #answer(): void {
     const { status } = this
     const over = status === 'closed' || status === 'refused'
+    if (over) this.#barriers.end(this.#ended())
     if (this.#waiters.size === 0 || (!over && status !== 'ready')) return
     this.#notifier.flush()
-    const waiters = [...this.#waiters]
-    this.#waiters.clear()
-    const error = this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
-    for (const answer of waiters) answer(over ? error : undefined)
+    this.#waiters.answer(over ? this.#ended() : undefined)
+  }
+
+  /** Returns the reason of the end of a refused or closed client. */
+  #ended(): ParticleError {
+    return this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
   }
 
   /**

@@ -1,17 +1,16 @@
 import { createParser } from 'eventsource-parser'
 import { ParticleError } from '../errors.ts'
 import { failureOf, networkFailure } from './answer.ts'
-import type { Clock, Failure, Sink } from './transport.ts'
+import { type Clock, type Failure, type Sink, type StreamStart, startFields } from './transport.ts'
 
 /** Holds the parameters of a request for a stream. */
-export interface StreamRequest {
+export interface StreamRequest extends StreamStart {
   fetch: typeof globalThis.fetch
-  /** A complete address, without a token. */
+  /** A complete address. The query names the watched roots, unless they are sent in the body. */
   address: string
   credentials: RequestCredentials
   token: string
-  position: string
-  /** Sends the token and the position in the body of a POST instead of the headers of a GET. */
+  /** Sends all parameters in the body of a POST instead of the headers and the query of a GET. */
   inBody: boolean
   clock: Clock
 }
@@ -71,12 +70,17 @@ async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Pr
   }
 }
 
-function initOf({ token, position, inBody, credentials }: StreamRequest): RequestInit {
+function initOf(request: StreamRequest): RequestInit {
+  const { token, position, inBody, credentials } = request
   const headers: Record<string, string> = { Accept: 'text/event-stream' }
   const init: RequestInit = { headers, credentials, cache: 'no-store' }
   if (inBody) {
     headers['Content-Type'] = 'application/json'
-    return { ...init, method: 'POST', body: JSON.stringify({ token, lastEventId: position || undefined }) }
+    return {
+      ...init,
+      method: 'POST',
+      body: JSON.stringify({ token, lastEventId: position || undefined, ...startFields(request) }),
+    }
   }
   headers.Authorization = `Bearer ${token}`
   if (position) headers['Last-Event-ID'] = position

@@ -1,8 +1,5 @@
-import { ParticleError } from '../errors.ts'
+import { withTimeout } from './timeout.ts'
 import type { Clock, Transport } from './transport.ts'
-
-/** Limits the duration of a handshake, in milliseconds. */
-const HANDSHAKE_TIMEOUT_MS = 30_000
 
 /** Holds the parameters of a handshake. */
 export interface HandshakeOptions {
@@ -16,34 +13,14 @@ export interface HandshakeOptions {
  * Presents the identity to the server.
  *
  * @returns whether the open stream continues under the new token
- * @throws the errors of the transport and of the identity; ParticleError `UNAVAILABLE` after a time-out or
- *   the abort
+ * @throws the errors of the transport, of the identity and of {@link withTimeout}
  */
-export async function handshake(
+export function handshake(
   { transport, clock, identity }: HandshakeOptions,
   end: AbortSignal,
 ): Promise<boolean> {
-  const controller = new AbortController()
-  const { signal } = controller
-  let cancelHandshake = () => {}
-  const over = new Promise<never>((_resolve, reject) => {
-    cancelHandshake = () => {
-      controller.abort()
-      reject(
-        new ParticleError('UNAVAILABLE', `The handshake had no answer within ${HANDSHAKE_TIMEOUT_MS} ms.`),
-      )
-    }
-  })
-  end.addEventListener('abort', cancelHandshake)
-  const cancel = clock.after(HANDSHAKE_TIMEOUT_MS, cancelHandshake)
-  const present = async () => {
+  return withTimeout(clock, end, async (signal) => {
     const presented = await identity()
-    return signal.aborted ? over : transport.handshake(presented, signal)
-  }
-  try {
-    return await Promise.race([present(), over])
-  } finally {
-    cancel()
-    end.removeEventListener('abort', cancelHandshake)
-  }
+    return !signal.aborted && transport.handshake(presented, signal)
+  })
 }

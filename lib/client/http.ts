@@ -3,7 +3,15 @@ import { originOf, routeOf } from './address.ts'
 import { failureOf, networkFailure } from './answer.ts'
 import { type EventSourceConstructor, openEventSource } from './event-source.ts'
 import { openEventStream } from './event-stream.ts'
-import type { Clock, Failure, Sink, Transport } from './transport.ts'
+import {
+  type Clock,
+  type Failure,
+  type SessionAnswer,
+  type Sink,
+  type StreamStart,
+  startFields,
+  type Transport,
+} from './transport.ts'
 
 export interface HttpOptions {
   /** The complete address of the server's middleware. */
@@ -16,7 +24,10 @@ export interface HttpOptions {
   clock: Clock
 }
 
-/** Limits a token in a header, in bytes: servers commonly accept 8 KB of headers in all. */
+/**
+ * Limits a token in a header and the watched roots in an address, in bytes together. Servers commonly accept
+ * 8 KB of headers in all.
+ */
 const MAX_HEADER_BYTES = 3500
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
 const WITHOUT_COOKIES =
@@ -88,22 +99,24 @@ export class HttpTransport implements Transport {
     return { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), reportAfter: 1 }
   }
 
-  open(position: string, sink: Sink): () => void {
+  open(start: StreamStart, sink: Sink): () => void {
     const { EventSource, fetch, url, clock } = this.#options
+    const { position } = start
     const token = this.#token ?? ''
+    const watched = startQuery(start)
     if (EventSource) {
       const after = position && `&lastEventId=${encodeURIComponent(position)}`
-      const query = `token=${this.#ticket ?? token}${after}`
+      const query = `token=${this.#ticket ?? token}${after}${watched && `&${watched}`}`
       this.#ticket = undefined
       const withCredentials = this.#foreign && this.#credentials === 'include'
       return openEventSource(EventSource, routeOf(url, 'stream', query), withCredentials, sink)
     }
-    const inBody = this.#inBody || token.length > MAX_HEADER_BYTES
+    const inBody = this.#inBody || token.length + watched.length > MAX_HEADER_BYTES
     const request = {
-      address: routeOf(url, 'stream'),
+      ...start,
+      address: routeOf(url, 'stream', inBody ? '' : watched),
       credentials: this.#credentials,
       token,
-      position,
       inBody,
     }
     let opened = false
@@ -127,13 +140,28 @@ export class HttpTransport implements Transport {
     )
   }
 
+  async post(route: string, body: object, signal: AbortSignal): Promise<SessionAnswer> {
+    const address = routeOf(this.#options.url, route)
+    const token = this.#token
+    const response = await this.#post(address, JSON.stringify({ ...body, token }), signal)
+    if (response.ok) {
+      const answer = await response.json().catch(() => {})
+      if (typeof answer?.live === 'boolean') return answer
+    }
+    const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
+    if (failed.token && token === this.#token) this.#token = failed.token
+    // Refuses the request alone: only a handshake can refuse the client.
+    const type = failed.error.code === 'UNAUTHORIZED' || response.status === 401 ? 'unauthorized' : undefined
+    throw { ...failed, type }
+  }
+
   renew(token: string, expiresAt: string): void {
     this.#token = token
     this.#expires = Date.parse(expiresAt)
   }
 
   /**
-   * Posts the handshake with cookies. Falls back to a request without cookies for a server that accepts any
+   * Posts a body with cookies. Falls back to a request without cookies for a server that accepts any
    * origin.
    */
   async #post(address: string, body: string, signal: AbortSignal): Promise<Response> {
@@ -160,4 +188,13 @@ export class HttpTransport implements Transport {
       return bare
     }
   }
+}
+
+/** Writes the fields of a request for a stream into a query. */
+function startQuery(start: StreamStart): string {
+  const { reached = [], ...watched } = startFields(start)
+  return [
+    ...Object.entries(watched).map(([name, list]) => `${name}=${encodeURIComponent(JSON.stringify(list))}`),
+    ...reached.map((position) => `reached=${position}`),
+  ].join('&')
 }

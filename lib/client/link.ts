@@ -1,12 +1,12 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
 import { decode } from '../protocol/decode.ts'
-import { PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
+import { type EventData, PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
 import { FailureReporter } from './failure-reporter.ts'
-import { type HandshakeOptions, handshake } from './handshake.ts'
-import { Renewal } from './renewal.ts'
+import { handshake } from './handshake.ts'
 import { type Happening, INITIAL, next, type Phase, type State, type Status, statusOf } from './state.ts'
 import { Stream } from './stream.ts'
+import { StreamRequests, type StreamRequestsOptions } from './stream-requests.ts'
 import { failure } from './transport.ts'
 
 /** Limits the silence of a doubted stream and the duration of a quiet replacement, in milliseconds. */
@@ -21,15 +21,15 @@ const MIN_GOOD_AGE_MS = 1000
 const ACTIVE: readonly Phase[] = ['handshaking', 'opening', 'waiting', 'ready']
 
 /** Configures a link. Only `apply` and `identity` may throw. */
-export interface LinkOptions extends HandshakeOptions {
-  random: () => number
+export interface LinkOptions extends StreamRequestsOptions {
   /**
    * Applies an event to the model and returns whether the model is complete. Throws when the event can't be
    * applied.
    */
   apply: (event: ServerEvent) => boolean
   onStatus: (status: Status) => void
-  onError: (error: ParticleError) => void
+  /** Receives each error. `root` is the root that the server reports the error for. */
+  onError: (error: ParticleError, root?: string) => void
   onDebug: (message: string) => void
 }
 
@@ -62,7 +62,7 @@ export class Link {
   /** The minimum delay that the server asked for, in milliseconds. */
   #wait = 0
   #stream: Stream | undefined
-  #renewal: Renewal | undefined
+  #requests: StreamRequests | undefined
   /** Stops the work of the current phase. */
   #end = () => {}
   #endDoubt: (() => void) | undefined
@@ -103,6 +103,16 @@ export class Link {
       this.#endDoubt = undefined
       if (stream?.signs === signs) this.#again('reopen')
     })
+  }
+
+  /** Asks the server of the open stream for changes of the watched roots. */
+  watch(): void {
+    this.#requests?.watch()
+  }
+
+  /** Asks the server of the open stream for the positions that the page waits for. */
+  reach(): void {
+    this.#requests?.reach()
   }
 
   close(): void {
@@ -168,36 +178,38 @@ export class Link {
   }
 
   #open(): void {
-    const { transport, clock, random } = this.#options
+    const { transport, clock, watched, barriers } = this.#options
     const stream = new Stream(clock)
-    const renewal = new Renewal({
-      clock,
-      random,
-      present: (signal) => handshake(this.#options, signal),
-      replace: () => this.#again('reopen'),
-      fail: (cause) => this.#fail(cause),
-    })
+    const requests = new StreamRequests(
+      this.#options,
+      () => this.#again('reopen'),
+      (cause) => this.#fail(cause),
+    )
     this.#stream = stream
-    this.#renewal = renewal
+    this.#requests = requests
     this.#settled = false
     this.#end = () => {
       this.#stream = undefined
-      renewal.stop()
+      requests.stop()
       stream.close()
     }
-    stream.open(transport, this.#position, {
-      opened: () => {
-        this.#fresh = false
-        this.#reporter.opened()
-        this.#step({ type: 'opened' })
+    stream.open(
+      transport,
+      { ...watched.start(this.#position), reached: barriers.start() },
+      {
+        opened: () => {
+          this.#fresh = false
+          this.#reporter.opened()
+          this.#step({ type: 'opened' })
+        },
+        event: (name, data, id) => this.#receive(name, data, id),
+        lost: (error) => this.#fail(error, 'lost'),
       },
-      event: (name, data, id) => this.#receive(name, data, id),
-      lost: (error) => this.#fail(error, 'lost'),
-    })
+    )
   }
 
   /**
-   * Handles a failure of the current phase, or of a renewal (without `type`), which leaves the phase as it
+   * Handles a failure of the current phase, or of a request (without `type`), which leaves the phase as it
    * is.
    *
    * @returns the minimum delay that the server asked for, in milliseconds
@@ -245,13 +257,13 @@ export class Link {
         transport.renew(event.data.token, event.data.expiresAt)
         break
       case 'renew':
-        this.#renewal?.ask()
+        this.#requests?.renew()
         break
       case 'error':
         this.#reportServerError(event.data)
         break
       case 'revoked':
-        this.#fail(new ParticleError('UNAUTHORIZED', `Revoked: ${event.data.reason}`), 'lost')
+        this.#fail(revocation(event.data.reason), 'lost')
         return
       case 'ready':
         apply(event)
@@ -264,16 +276,18 @@ export class Link {
       default:
         this.#apply(event)
     }
-    if (id) this.#position = id
+    if (!id) return
+    this.#position = id
+    this.#options.watched.hold()
   }
 
   /** Handles an error event of the server. */
-  #reportServerError({ code, message }: { code: string; message: string }): void {
+  #reportServerError({ code, message, root }: EventData['error']): void {
     // Makes a new handshake: the token has expired before a renewal, as after a sleep.
     if (code === 'TOKEN_EXPIRED')
       this.#fail({ error: new ParticleError('UNAUTHORIZED', message), type: 'unauthorized' })
     // Passes unknown codes on, because a newer server may have more codes.
-    else this.#options.onError(new ParticleError(code as ErrorCode, message))
+    else this.#options.onError(new ParticleError(code as ErrorCode, message), root)
   }
 
   #apply(event: ServerEvent): void {
@@ -299,5 +313,13 @@ export class Link {
     }
     const complete = this.#options.apply(event)
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
+    if (event.event === 'manifest') this.#requests?.begin()
   }
+}
+
+/** Creates the error of a revoked stream. */
+function revocation(reason: string): ParticleError {
+  return reason === 'replaced'
+    ? new ParticleError('REPLACED', 'Replaced by a newer stream of this identity')
+    : new ParticleError('UNAUTHORIZED', `Revoked: ${reason}`)
 }

@@ -9,12 +9,15 @@ type Together = EventData['manifest']['together']
 interface Group {
   /** The events of the moment that has not ended, in order. */
   kept: DataEvent[]
-  /** Whether the client shows moments of the group. A new client shows each root as soon as it has arrived. */
+  /**
+   * Whether the client shows moments of the group. A new client shows each root after its documents have
+   * arrived.
+   */
   whole: boolean
 }
 
 /**
- * Keeps events until the moment ends that they belong to, so that the client never shows a part of a transaction:
+ * Keeps events until their moment ends, so that the client never shows a part of a transaction:
  *
  *    payload, or delta with `more` --> kept --delta without `more`, or `ready`--> applied together
  *
@@ -23,7 +26,7 @@ interface Group {
 export class Moments {
   readonly #groups = new Map<string, Group>()
 
-  /** Begins a stream. Drops what is kept, since the stream sends it again. */
+  /** Begins a stream. Drops the kept events, since the stream sends them again. */
   begin(together: Together, isShown: (root: string) => boolean): void {
     this.#groups.clear()
     this.regroup(together, isShown)
@@ -44,13 +47,13 @@ export class Moments {
     }
   }
 
-  /** Drops what is kept of a root, whose documents are loaded anew. */
+  /** Drops the kept events of a root, whose documents are loaded again. */
   reset(root: string): void {
     const group = this.#groups.get(root)
     if (group) group.kept = group.kept.filter(({ data }) => data.root !== root)
   }
 
-  /** Takes an event. Returns the events that are to be applied now, in order. */
+  /** Takes an event. Returns the events to apply now, in order. */
   take(event: DataEvent): readonly DataEvent[] {
     const group = this.#groups.get(event.data.root)
     if (!group) return [event]
@@ -60,7 +63,7 @@ export class Moments {
     return ends ? end(group) : []
   }
 
-  /** Ends all moments. Returns the events that are to be applied now. */
+  /** Ends all moments. Returns the events to apply now. */
   end(): readonly DataEvent[] {
     return [...new Set(this.#groups.values())].flatMap(end)
   }

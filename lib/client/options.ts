@@ -37,6 +37,11 @@ export interface ClientOptions<T = Model> {
    * before the client gets ready and before `close()` returns. Default: `'frame'`.
    */
   notify?: Notify
+  /**
+   * How long the documents of a watched root are kept after its last watch was closed, in milliseconds. At
+   * most 20 such roots are kept. Default: 5000.
+   */
+  linger?: number
   /** Called when the status has changed. */
   onStatus?: (status: Status) => void
   /** Called with messages that help to find a fault. */
@@ -75,7 +80,9 @@ const FUNCTIONS: readonly string[] = [
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', ...FUNCTIONS]
+
+export const DEFAULT_LINGER_MS = 5000
 
 /**
  * Checks the names and types of a client's options.
@@ -95,7 +102,9 @@ export function checkOptions(options: ClientOptions<never>): void {
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
     }
   }
-  const { onRegister, url, EventSource, fetch, notify } = options
+  const { onRegister, url, EventSource, fetch, notify, linger } = options
+  if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
+    invalid('The option linger must be a number of milliseconds that is not negative.')
   if (notify !== undefined && !NOTIFY.includes(notify)) {
     invalid(`The option notify must be one of ${NOTIFY.map((name) => `"${name}"`).join(', ')}.`)
   }

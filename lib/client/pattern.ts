@@ -3,6 +3,7 @@ import { nearest } from '../model/nearest.ts'
 import type { Operation } from '../model/operation.ts'
 import { parsePath } from '../model/path.ts'
 import type { WireManifest } from '../protocol/messages.ts'
+import { isWatchedRoot } from '../protocol/watched-root.ts'
 
 /**
  * Splits a pattern such as `users.address.*` into its segments. `*` stands for one segment of a path, `**`
@@ -58,7 +59,7 @@ export function touchTest(
   root: string,
   oplist?: readonly Operation[],
 ): (pattern: readonly string[]) => boolean {
-  const start = root.split('.')
+  const start = rootSegments(root)
   const changed = oplist ? oplist.flatMap(paths).map((path) => [...start, ...path]) : [start]
   return (pattern) => pattern.join('.') === root || changed.some((path) => touches(pattern, path))
 }
@@ -78,11 +79,18 @@ export function unmatched(
   if (touched.length === 0) {
     return `Nothing can touch the pattern "${pattern}": there is no root "${first}"; ${meant(first, names)}.`
   }
-  const misses = touched.map((root) => missing(roots[root] ?? true, segments.slice(root.split('.').length)))
+  const misses = touched.map((root) =>
+    missing(roots[root] ?? true, segments.slice(rootSegments(root).length)),
+  )
   const miss = misses[0]
   if (!miss || misses.includes(undefined)) return undefined
   const hint = meant(miss.name, miss.known)
   return `Nothing can touch the pattern "${pattern}": the manifest has no field "${miss.name}"; ${hint}.`
+}
+
+/** Splits a root's name as patterns do. The name of a watched root is one segment. */
+function rootSegments(root: string): string[] {
+  return isWatchedRoot(root) ? [root] : root.split('.')
 }
 
 function meant(name: string, known: readonly string[]): string {

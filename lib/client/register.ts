@@ -1,4 +1,6 @@
-import type { Sink, Transport } from './transport.ts'
+import { ParticleError } from '../errors.ts'
+import type { WatchEntry } from '../protocol/watched-root.ts'
+import type { SessionAnswer, Sink, StreamStart, Transport } from './transport.ts'
 
 /** Receives one event: its name, its data (never changed by the client) and the position after the event. */
 export type Receiver = (name: string, data: object, id?: string) => void
@@ -15,12 +17,14 @@ export type Stop = () => unknown
 /**
  * Connects the client by an own transport or a mock, and passes each event to `receiver`. An error with
  * `code: 'UNAUTHORIZED'` (or one of the `INVALID_` codes) refuses the client, whether passed to `done`,
- * thrown or rejected. After any other error the client connects again.
+ * thrown or rejected. After any other error the client connects again. `watch` lists the roots that the page
+ * watches. The client registers again when that list changes.
  */
 export type Register = (
   identity: unknown,
   receiver: Receiver,
   done: Done,
+  watch: readonly WatchEntry[],
 ) => undefined | Stop | Promise<undefined | Stop> | unknown
 
 /** Adapts the option `onRegister` to the interface of a transport. */
@@ -29,6 +33,8 @@ export class RegisterTransport implements Transport {
   readonly expired = true
   readonly #register: Register
   #identity: unknown
+  /** What the registration of the open stream returned. */
+  #registered: Promise<unknown> = Promise.resolve()
 
   constructor(register: Register) {
     this.#register = register
@@ -39,14 +45,31 @@ export class RegisterTransport implements Transport {
     return false
   }
 
-  open(_position: string, sink: Sink): () => void {
+  open({ watch }: StreamStart, sink: Sink): () => void {
     const receiver: Receiver = (name, data, id = '') => sink.event(name, JSON.stringify(data), id)
     const done: Done = (error) => (error ? sink.lost(error) : sink.opened())
-    const registered = new Promise((resolve) => resolve(this.#register(this.#identity, receiver, done)))
+    const registered = new Promise((resolve) =>
+      resolve(this.#register(this.#identity, receiver, done, watch)),
+    )
+    this.#registered = registered
     registered.catch(sink.lost)
     return () => {
       // Ignores errors of `stop`, because the stream has ended already.
       registered.then((stop) => typeof stop === 'function' && stop()).catch(() => {})
+    }
+  }
+
+  /** Asks the function that `server.register` returned. Rejects positions where another one was returned. */
+  async post(route: string, body: object): Promise<SessionAnswer> {
+    if (route !== 'reached') return { live: false }
+    const { reached } = Object(await this.#registered)
+    try {
+      if (typeof reached !== 'function')
+        throw new ParticleError('INVALID_MESSAGE', 'onRegister must return what server.register returned.')
+      reached(Object(body).position)
+      return { live: true }
+    } catch (error) {
+      throw { error, own: true }
     }
   }
 

@@ -3,6 +3,7 @@ import type { Document, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 import { INSPECT } from '../model/snapshot.ts'
+import { isWatchedRoot } from '../protocol/watched-root.ts'
 
 /** Holds one part of a root's documents, as a `payload` event carries it. */
 export interface PayloadPart {
@@ -42,9 +43,9 @@ export class Store<M = unknown> {
   readonly #snapshots = new Map<string, readonly Document[]>()
   #snapshot: Readonly<Record<string, readonly Document[]>> | undefined
 
-  /** Whether a root still lacks documents. */
+  /** Whether a root still lacks documents. Watched roots don't count: each has a status of its own. */
   get incomplete(): boolean {
-    return this.#loading.size > 0
+    return [...this.#loading.keys()].some((root) => !isWatchedRoot(root))
   }
 
   /** Whether a root's documents have arrived. */
@@ -69,6 +70,17 @@ export class Store<M = unknown> {
       delete this.data[root]
       this.#forget(root)
     }
+    return removed
+  }
+
+  /**
+   * Changes the roots of the open stream. Removes and returns the roots that the stream no longer has. New
+   * roots lack their documents.
+   */
+  change(sources: Record<string, M>): string[] {
+    const loading = [...this.#loading]
+    const removed = this.begin(sources, true)
+    for (const [root, parts] of loading) if (Object.hasOwn(sources, root)) this.#loading.set(root, parts)
     return removed
   }
 
@@ -163,7 +175,9 @@ export class Store<M = unknown> {
     return this.#snapshot
   }
 
-  /** Brings the arrays that were read of {@link Store.data} up to date, since an application may hold them. */
+  /**
+   * Brings the arrays that were read of {@link Store.data} up to date, since an application may hold them.
+   */
   refresh(): void {
     for (const list of this.#lists.values()) list.refresh()
   }

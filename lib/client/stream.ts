@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import type { Clock, Sink, Transport } from './transport.ts'
+import type { Clock, Sink, StreamStart, Transport } from './transport.ts'
 
 const HINT = 'Does a proxy or a middleware that compresses hold the stream back (nginx: proxy_buffering off)?'
 
@@ -26,8 +26,8 @@ export class Stream {
     return this.#opened === undefined ? 0 : this.#clock.now() - this.#opened
   }
 
-  /** Opens the stream from the position. `sink` gets no call after the end or after {@link Stream.close}. */
-  open(transport: Transport, position: string, sink: Sink): void {
+  /** Opens the stream. `sink` gets no call after the end or after {@link Stream.close}. */
+  open(transport: Transport, start: StreamStart, sink: Sink): void {
     const lost = (error: unknown) => {
       if (this.#live) sink.lost(error)
     }
@@ -46,7 +46,7 @@ export class Stream {
     }
     if (transport.heartbeat) watch(transport.heartbeat * 2.5)
     try {
-      const close = transport.open(position, {
+      const close = transport.open(start, {
         opened,
         event: (name, data, id) => {
           opened()

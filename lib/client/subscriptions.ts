@@ -13,7 +13,13 @@ export type Listener<Data = Document[]> = (
   events: readonly ServerEvent[],
 ) => void
 
+/** Limits subscriptions to one root. Each scope has its own subscriptions. */
+export interface Scope {
+  readonly root: string
+}
+
 interface Subscription {
+  scope: Scope | undefined
   pattern: string
   segments: string[]
   listener: Listener<never>
@@ -45,18 +51,17 @@ export class Subscriptions {
   }
 
   /** @throws ParticleError `INVALID_OPTION` when the pattern is malformed */
-  add(pattern: string, listener: Listener<never>): void {
-    const subscription = { pattern, segments: parsePattern(pattern), listener, targets: new Map() }
+  add(pattern: string, listener: Listener<never>, scope?: Scope): void {
+    const subscription = { scope, pattern, segments: parsePattern(pattern), listener, targets: new Map() }
     this.#all.add(subscription)
     this.#check(subscription)
   }
 
-  /** Removes the subscriptions of a pattern, or those of one listener. */
-  delete(pattern: string, listener?: Listener<never>): void {
-    for (const subscription of this.#all) {
-      if (subscription.pattern === pattern && (!listener || subscription.listener === listener)) {
-        this.#all.delete(subscription)
-      }
+  /** Removes the subscriptions of a scope, of a pattern, or of one listener. */
+  delete(pattern?: string, listener?: Listener<never>, scope?: Scope): void {
+    for (const each of this.#all) {
+      const isMeant = each.scope === scope && (pattern === undefined || each.pattern === pattern)
+      if (isMeant && (!listener || each.listener === listener)) this.#all.delete(each)
     }
   }
 
@@ -71,7 +76,8 @@ export class Subscriptions {
     if (this.#all.size === 0) return
     const touched = touchTest(root, event.event === 'delta' ? event.data.oplist : undefined)
     for (const subscription of [...this.#all]) {
-      if (touched(subscription.segments))
+      const { scope, segments } = subscription
+      if ((!scope || scope.root === root) && touched(segments))
         this.#options.notifier.add(this.#targetOf(subscription, root), event)
     }
   }
@@ -90,8 +96,13 @@ export class Subscriptions {
     return target
   }
 
-  #check({ pattern, segments }: Subscription): void {
-    const mistake = this.#manifest && unmatched(pattern, segments, this.#manifest)
+  #check({ scope, pattern, segments }: Subscription): void {
+    let roots = this.#manifest
+    if (roots && scope) {
+      const fields = roots[scope.root]
+      roots = fields && { [scope.root]: fields }
+    }
+    const mistake = roots && unmatched(pattern, segments, roots)
     if (!mistake || this.#mistakes.has(mistake)) return
     this.#mistakes.add(mistake)
     this.#options.reportMistake(mistake)

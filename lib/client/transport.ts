@@ -1,4 +1,5 @@
 import { type ErrorCode, ParticleError } from '../errors.ts'
+import type { WatchEntry } from '../protocol/watched-root.ts'
 
 /** Gives the time and timers. Specs replace the clock to avoid real waits. */
 export interface Clock {
@@ -47,6 +48,36 @@ export interface Sink {
   lost(error: unknown): void
 }
 
+/** Describes what a new stream is asked for. */
+export interface StreamStart {
+  /** The position to continue from. Empty for a stream from scratch. */
+  position: string
+  /** The watched roots. */
+  watch: readonly WatchEntry[]
+  /** The watched roots that the position was given for, where they differ from `watch`. */
+  held?: readonly WatchEntry[] | undefined
+  /** The positions of writes that the page waits for. */
+  reached?: readonly string[] | undefined
+}
+
+/** Returns the fields of a request for a stream beside the position. Most pages send none. */
+export function startFields({
+  watch,
+  held,
+  reached = [],
+}: StreamStart): Omit<Partial<StreamStart>, 'position'> {
+  const watched = held ? { watch, held } : watch.length > 0 ? { watch } : {}
+  return reached.length > 0 ? { ...watched, reached } : watched
+}
+
+/** Describes the answer to a request about the open stream. */
+export interface SessionAnswer {
+  /** Whether the node that answered holds the stream. */
+  live: boolean
+  /** The roots that the client watches now, with the limits that the server has granted. */
+  watch?: readonly WatchEntry[]
+}
+
 /** Connects a client with a server. */
 export interface Transport {
   /** The interval of the server's signs of life, in milliseconds; `undefined` without such signs. */
@@ -59,21 +90,25 @@ export interface Transport {
    * @returns whether the open stream continues under the new token
    */
   handshake(identity: unknown, signal: AbortSignal): Promise<boolean>
+  /** Opens a stream. Returns a function that closes the stream. */
+  open(start: StreamStart, sink: Sink): () => void
   /**
-   * Opens a stream from a position, or from scratch for an empty position. Returns a function that closes the
-   * stream.
+   * Posts a request about the open stream to a route. Rejects with a {@link Failure} or an error.
+   *
+   * @returns the node's answer
    */
-  open(position: string, sink: Sink): () => void
+  post(route: 'watch' | 'reached', body: object, signal: AbortSignal): Promise<SessionAnswer>
   /** Replaces the token by a new token of the server. */
   renew(token: string, expiresAt: string): void
 }
 
 /** Lists the final codes beside those that begin with `INVALID`. */
-const FINAL: readonly string[] = ['UNAUTHORIZED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
+const FINAL: readonly string[] = ['UNAUTHORIZED', 'REPLACED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
 /** Lists the codes of failures that usually pass. */
 const TRANSIENT: readonly ErrorCode[] = [
   'UNAVAILABLE',
   'TOO_MANY_HANDSHAKES',
+  'TOO_MANY_REQUESTS',
   'TOO_MANY_STREAMS',
   'BODY_TOO_SLOW',
 ]

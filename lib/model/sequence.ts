@@ -131,15 +131,20 @@ export class Sequence {
   insert(entry: Entry, position: number): void {
     let node = this.#root
     let index = position
+    const isLast = position === this.size
     while (node.children[0] instanceof Node) {
-      for (const child of node.children as Node[]) {
-        node = child
-        // An insertion between two nodes goes to the end of the first one.
-        if (index <= child.size) break
-        index -= child.size
+      if (isLast) node = node.children.at(-1) as Node
+      else {
+        for (const child of node.children as Node[]) {
+          node = child
+          // An insertion between two nodes goes to the end of the first one.
+          if (index <= child.size) break
+          index -= child.size
+        }
       }
     }
-    node.children.splice(index, 0, entry)
+    if (isLast) node.children.push(entry)
+    else node.children.splice(index, 0, entry)
     entry.parent = node
     node.touch(1)
     this.#split(node)

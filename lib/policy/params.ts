@@ -25,8 +25,20 @@ type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: unknown }[] }
 
-/** Declares the parameters of a source: a type or a schema for each, or a schema for all of them. */
-export type ParamsOption = Readonly<Record<string, ParamType | StandardSchema>> | StandardSchema
+/**
+ * Declares the parameters of a source: a type or a schema for each, or a schema for all of them. A `string`
+ * stands for a type: that is what an object's `'number'` is widened to.
+ */
+export type WidenedParams = Readonly<Record<string, string | StandardSchema>> | StandardSchema
+
+/** Rejects at compile time the types of parameters that the server refuses at run time. */
+export type CheckedParams<Params> = {
+  [Name in keyof Params]: Params[Name] extends string
+    ? string extends Params[Name]
+      ? Params[Name]
+      : Extract<Params[Name], ParamType>
+    : Params[Name]
+}
 
 /** Limits the characters of a parameter's text. */
 const MAX_TEXT = 256

@@ -58,15 +58,18 @@ export interface EventData {
    */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
   /**
-   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of the
-   * root's group without `more`, or with `ready`.
+   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of
+   * the root's group without `more`, or with `ready`.
    */
   delta: { root: string; timestamp: string; oplist: WireOperation[]; more?: true }
   /** Reports that the model is complete. */
   ready: { timestamp: string }
   /** Begins a new load of the root. */
   reset: { root: string; reason: string }
-  /** Revokes the identity's rights. The stream ends, and the client does not connect again by itself. */
+  /**
+   * Ends the stream for good. The identity's rights are revoked, or a newer stream of the identity took its
+   * place (`replaced`).
+   */
   revoked: { reason: string }
   /** Reports an error. The message never holds the text of an internal error. */
   error: { root?: string; code: string; message: string }
@@ -120,7 +123,12 @@ export interface HandshakeAnswer {
 
 /** Describes the body of every answer that is not a success. */
 export interface ErrorAnswer {
-  error: { code: string; message: string }
+  error: {
+    code: string
+    message: string
+    /** The token to present as `previous`, in an answer with the code `TOKEN_STALE`. */
+    token?: string
+  }
 }
 
 /** Removes `keys` from an operation, which only the server may know. */

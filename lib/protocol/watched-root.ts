@@ -22,7 +22,14 @@ export function watchedRoot(source: string, params: object): string {
   return `${source}${SEPARATOR}${canonical(params as never)}`
 }
 
-/** Splits a watched root's name. Returns undefined for a name that {@link watchedRoot} would write otherwise. */
+/** Checks whether a root's name has parameters. */
+export function isWatchedRoot(root: string): boolean {
+  return root.includes(SEPARATOR)
+}
+
+/**
+ * Splits a watched root's name. Returns undefined for a name of another form than {@link watchedRoot} writes.
+ */
 export function parseWatchedRoot(root: string): { source: string; params: Params } | undefined {
   const at = root.indexOf(SEPARATOR)
   if (at < 0 || root.length > MAX_ROOT_LENGTH) return undefined

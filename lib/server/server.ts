@@ -1,21 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
-import { toJson } from '../model/json.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
-import type { Admitted, Credentials, Granted } from './auth/admitted.ts'
+import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
-import { BroadcastGroups } from './delivery/broadcast-group.ts'
-import type { ConnectionHost } from './delivery/connection-host.ts'
-import { Flusher } from './delivery/flusher.ts'
-import { CurrentSnapshots } from './delivery/present.ts'
-import { checkReceiver, eventReceiver, type Receiver } from './delivery/receiver.ts'
-import { ReceiverSink } from './delivery/sink.ts'
-import { SnapshotReadings } from './delivery/snapshot-readings.ts'
-import { IdLines } from './feed/frame.ts'
+import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
+import type { Receiver } from './delivery/receiver.ts'
 import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
@@ -29,7 +22,8 @@ import { LiveQueries } from './relations/live-query.ts'
 import { Barriers } from './sessions/barriers.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
-import { Opener, type StreamRequest } from './sessions/opener.ts'
+import { Opener, type Registration, type StreamRequest } from './sessions/opener.ts'
+import { Registrations } from './sessions/registrations.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
 import { Watches } from './sessions/watches.ts'
@@ -38,7 +32,6 @@ import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
 import { withTimeout } from './support/scheduling.ts'
 import { Upkeep } from './upkeep.ts'
-import { CatchUps } from './view/catch-up.ts'
 
 /** Limits the wait of `disconnect` for the sources, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -67,6 +60,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
   readonly #opener: Opener
+  readonly #registrations: Registrations
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
@@ -124,20 +118,12 @@ export class Server<Identity = AnyIdentity> {
       beat: () => this.#beat(),
       sweep: () => this.#sweep(),
     })
-    const flusher = new Flusher()
-    const ids = new IdLines(this.#admissions.positions)
-    this.#host = {
-      log: this.#log,
-      flusher,
-      ids,
-      groups: new BroadcastGroups(flusher, ids),
-      catchUps: new CatchUps(this.#log),
-      readings: new SnapshotReadings(new CurrentSnapshots(this.#log), maxBufferedBytes),
+    this.#host = connectionHost(this.#log, this.#admissions.positions, {
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view) => this.#views.left(view),
       onError: failed,
-    }
+    })
     this.#opener = new Opener({
       admissions: this.#admissions,
       views: this.#views,
@@ -155,6 +141,12 @@ export class Server<Identity = AnyIdentity> {
         if (this.#streams.size === 0) this.#upkeep.rest()
       },
     })
+    this.#registrations = new Registrations(
+      this.#admissions,
+      this.options.onError,
+      () => this.#refuseWhenFull(),
+      (admitted, sink) => this.#open(() => this.#opener.register(admitted, { open: () => sink })),
+    )
   }
 
   /**
@@ -173,24 +165,15 @@ export class Server<Identity = AnyIdentity> {
    * `receiver(name, data, id)` for each event, as a browser would receive it.
    *
    * @param done called with an error when the identity is refused, otherwise without one
-   * @returns a promise of the function that disconnects the client
+   * @returns a promise of the function that disconnects the client, whose `reached` serves `onRegister`
    * @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`
    */
-  async register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<() => void> {
-    checkReceiver(receiver, done)
-    try {
-      this.#refuseWhenFull()
-      const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
-      const sink = new ReceiverSink(eventReceiver(receiver, this.options.onError))
-      const open = (admitted: Admitted) => this.#open({ ...admitted, renewed: false }, { open: () => sink })
-      const stop = await this.#admissions.open(admission, false, open)
-      done?.()
-      return stop ?? (() => {})
-    } catch (error) {
-      if (!done) throw error
-      done(error as Error)
-      return () => {}
-    }
+  async register(
+    identity: unknown,
+    receiver: Receiver,
+    done?: (error?: Error) => void,
+  ): Promise<Registration> {
+    return this.#registrations.register(identity, receiver, done)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
@@ -217,24 +200,25 @@ export class Server<Identity = AnyIdentity> {
     return this.#handshakes.grant(...handshake)
   }
 
-  /** @internal See {@link SessionRequests.watch}. */
-  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
-    return this.#requests.watch(...request)
-  }
-
   /**
-   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for it
-   * after a write, on any node.
+   * Returns the present position of a root's source, an opaque text, for `client.reached(position)`. Ask for
+   * it after a write, on any node.
    *
-   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer in 5 s
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` without an answer
+   *   in 5 s
    */
   position(root: string): Promise<string> {
     return this.#positions.ask(root)
   }
 
   /** @internal See {@link SessionRequests.reached}. */
-  reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
-    return this.#requests.reached(credentials, positions)
+  reached(...request: Parameters<SessionRequests['reached']>): Promise<boolean> {
+    return this.#requests.reached(...request)
+  }
+
+  /** @internal See {@link SessionRequests.watch}. */
+  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
+    return this.#requests.watch(...request)
   }
 
   /**
@@ -283,18 +267,20 @@ export class Server<Identity = AnyIdentity> {
     if (request.origin) this.control.stream(address)
     let close: (() => void) | undefined
     try {
-      close = await this.#admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+      close = await this.#admissions.admit(token, browsers, (admitted) =>
+        this.#open(() => this.#opener.open(admitted, request)),
+      )
       return close
     } finally {
       if (!close && request.origin) this.control.streamEnded(address)
     }
   }
 
-  #open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
+  #open<Stream>(open: () => Stream): Stream {
     this.#refuseWhenFull()
-    const close = this.#opener.open(admitted, request)
-    if (close) this.#upkeep.start()
-    return close
+    const stream = open()
+    if (stream) this.#upkeep.start()
+    return stream
   }
 
   #sweep(): void {

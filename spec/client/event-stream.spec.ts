@@ -22,6 +22,7 @@ function open(contentType = 'text/event-stream; charset=utf-8') {
     credentials: 'include',
     token: 'token',
     position: '',
+    watch: [],
     inBody: false,
     clock: CLOCK,
     fetch: async (_input, given) => {

@@ -1,4 +1,5 @@
-import { Client, type Internals } from '../../lib/client/client.ts'
+import { Client } from '../../lib/client/client.ts'
+import type { Internals } from '../../lib/client/internals.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
 import type { Clock } from '../../lib/client/transport.ts'
 
@@ -147,7 +148,7 @@ export class Bench {
   readonly requests: {
     url: string
     init: RequestInit
-    body: { identity: unknown; previous?: string; carrier?: string }
+    body: { identity: unknown; previous?: string; carrier?: string; add?: unknown; remove?: unknown }
   }[] = []
   readonly statuses: string[] = []
   readonly errors: { code: string; message: string }[] = []
@@ -162,7 +163,8 @@ export class Bench {
         EventSource: FakeEventSource,
         fetch: async (input, init = {}) => {
           this.requests.push({ url: String(input), init, body: JSON.parse(String(init.body)) })
-          const answer = this.answers.shift() ?? welcome()
+          const usual: Answer = String(input).endsWith('/watch') ? [200, { live: true }] : welcome()
+          const answer = this.answers.shift() ?? usual
           if (answer instanceof Error) throw answer
           const [status, body, headers] = answer
           return typeof body === 'string'
@@ -181,6 +183,13 @@ export class Bench {
 
   get stream(): FakeEventSource {
     return FakeEventSource.last
+  }
+
+  /** The changes of the watched roots that the server was asked for. */
+  get watchRequests(): object[] {
+    return this.requests
+      .filter(({ url }) => url.endsWith('/watch'))
+      .map(({ body: { add, remove } }) => ({ add, remove }))
   }
 
   /** Brings the client to `ready` with these documents in `users`. */

@@ -413,7 +413,8 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
     describe('a source that reads ahead of what it has told', () => {
       for (const [kind, options] of Object.entries({
         'a view': {},
-        // What has no queries has no order either.
+        // A source of callbacks has no such view: the server refuses sort and limit beside payload and delta,
+        // whose changes don't say whether a document came, changed or went (spec/source/callbacks/contract.spec.ts).
         ...(selects ? { 'a sorted and limited view': { sort: { rank: 1 }, limit: 3 } as const } : {}),
       } as const)) {
         const setUp = async () => {

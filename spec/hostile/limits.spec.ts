@@ -158,8 +158,10 @@ describe('Limits over HTTP', () => {
   it('replace the oldest stream of an identity, which does not come back', async () => {
     const key = ({ user }: { user: string }) => user
     const { url, server } = await start({ key, streamsPerIdentity: 1, excessStreams: 'replace' })
+    const codes: string[] = []
     const make = (device: number) => {
-      const client = new Client({ url, identity: { user: 'ann', device }, onError: () => {} })
+      const identity = { user: 'ann', device }
+      const client = new Client({ url, identity, onError: ({ code }) => codes.push(code) })
       closers.push(() => client.close())
       return client
     }
@@ -168,6 +170,8 @@ describe('Limits over HTTP', () => {
     const second = make(2)
     await eventually(() => first.status === 'refused', 'The end of the oldest stream')
     await eventually(() => second.status === 'ready', 'The new stream')
+    expect(codes).to.deep.equal(['REPLACED'])
+    expect(first.data).to.deep.equal({})
     expect(server.stats().connections).to.equal(1)
   })
 

@@ -5,13 +5,14 @@ import { Siege } from './support/siege.ts'
 const SECONDS = 15
 
 describe('A server under random requests', function () {
-  this.timeout((SECONDS + 45) * 1000)
+  this.timeout((SECONDS + 75) * 1000)
 
   it('stays up, shows nobody what is not theirs, tells nothing of its inside, and holds on to nothing', async () => {
     const seed = usualSeed()
     const { requests, statuses, streams, faults } = await Siege.run(seed, {
       requests: 20_000,
       seconds: SECONDS,
+      streams: 51,
     })
     console.log(`      seed ${seed}: ${requests} requests, ${streams} streams, ${JSON.stringify(statuses)}`)
     expect(faults, `seed ${seed}`).to.deep.equal([])

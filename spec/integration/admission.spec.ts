@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { related } from '../../lib/index.ts'
 import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { eventually, type Listening, listen } from '../support/http.ts'
-import { readStream, type StreamReader } from '../support/stream.ts'
+import { eventually } from '../support/http.ts'
+import { Nodes } from '../support/nodes.ts'
+import type { StreamReader } from '../support/stream.ts'
 
 interface User {
   name: string
@@ -14,8 +15,7 @@ const SECRET = 'a secret of at least thirty-two characters'
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('A stream that is being admitted', () => {
-  const nodes: { server: Server; listening: Listening }[] = []
-  const streams: StreamReader[] = []
+  const nodes = new Nodes()
   let store: ReturnType<typeof memory>
   let lookups: number
   let lookup: (name: string) => Promise<User | null>
@@ -44,10 +44,7 @@ describe('A stream that is being admitted', () => {
     },
   })
   const start = async (more: Partial<ServerOptions> = {}) => {
-    const server = new Server({ ...options(), ...more })
-    const listening = await listen(server.middleware())
-    nodes.push({ server, listening })
-    const url = `${listening.url}/particle`
+    const { server, url } = await nodes.start({ ...options(), ...more })
     const handshake = async (name: string, previous?: string) => {
       const response = await fetch(`${url}/handshake`, {
         method: 'POST',
@@ -56,14 +53,7 @@ describe('A stream that is being admitted', () => {
       })
       return ((await response.json()) as { token: string }).token
     }
-    const open = async (token: string, position?: string) => {
-      const stream = await readStream(`${url}/stream`, {
-        Authorization: `Bearer ${token}`,
-        ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-      })
-      streams.push(stream)
-      return stream
-    }
+    const open = (token: string, position?: string) => nodes.open(url, token, position)
     return { server, handshake, open }
   }
   /** The cards of one's team to which links lead. */
@@ -87,13 +77,6 @@ describe('A stream that is being admitted', () => {
       { _id: 1, team: 'a', text: 'secret of a' },
       { _id: 2, team: 'b', text: 'secret of b' },
     ])
-  })
-  afterEach(async () => {
-    for (const stream of streams.splice(0)) stream.close()
-    for (const { server, listening } of nodes.splice(0)) {
-      await server.disconnect()
-      await listening.close()
-    }
   })
 
   describe('with a token of before what its identity depends on changed', () => {

@@ -73,12 +73,12 @@ const REFUSED: Record<string, [ahead: Ahead, status: number, message: RegExp]> =
   'express.urlencoded() of any type': [
     ({ urlencoded }) => [urlencoded({ extended: false, ...ANY })],
     400,
-    /read as a form.*express\.urlencoded/,
+    /express\.urlencoded.*read the JSON of the body as a form/,
   ],
   'express.urlencoded({ extended: true }) of any type': [
     ({ urlencoded }) => [urlencoded({ extended: true, ...ANY })],
     400,
-    /read as a form.*express\.urlencoded/,
+    /express\.urlencoded.*read the JSON of the body as a form/,
   ],
   'a middleware that reads it and keeps nothing': [() => [drain], 400, /kept nothing of it.*Mount Particle/],
   'a middleware that reads it and leaves {}': [

@@ -10,7 +10,7 @@ import { until } from '../support/local.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
 const CLIENTS = 200
-const WRITES = 20_000
+const WRITES = 8_000
 const WRITERS = 3
 const KILLS = 10
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)

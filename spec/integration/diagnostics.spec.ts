@@ -8,7 +8,7 @@ import { memory } from '../../lib/source/memory/index.ts'
 import type { Adapter, ChangeListener } from '../../lib/source/source.ts'
 import { eventually, type Listening, listen, shake } from '../support/http.ts'
 import { NotingSink } from '../support/sinks.ts'
-import { openStream } from '../support/sse.ts'
+import { openStream, presenting } from '../support/sse.ts'
 
 /** Stand in all that no event may hold. */
 const SECRETS = {
@@ -97,10 +97,7 @@ describe('What a server reports of itself', () => {
     const url = `${listening.url}/particle`
     const present = (previous?: string) => shake(url, { password: SECRETS.presented }, previous)
     const stream = (token: string, position?: string) =>
-      openStream(`${url}/stream`, {
-        Authorization: `Bearer ${token}`,
-        ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-      })
+      openStream(`${url}/stream`, presenting(token, position))
     return { ...source, server, url, user, events, told, of, seen, present, stream }
   }
   type Served = Awaited<ReturnType<typeof serve>>

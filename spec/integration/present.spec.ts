@@ -1,12 +1,10 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { related } from '../../lib/index.ts'
-import { Server, type ServerOptions } from '../../lib/server/index.ts'
+import type { ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
-import { readStream, type StreamReader } from '../support/stream.ts'
+import { Nodes } from '../support/nodes.ts'
+import type { StreamReader } from '../support/stream.ts'
 
 const SECRET = 'the secret of all nodes'
 const PASSWORD = 'hunter2'
@@ -18,13 +16,12 @@ interface Person {
 
 /** Nobody is shown what was there before the right to see it. */
 describe('What was there before a grant', () => {
-  const nodes: { server: Server; listening: http.Server }[] = []
-  const streams: StreamReader[] = []
+  const nodes = new Nodes()
   let store: MemoryAdapter
   let people: Map<string, Person>
 
-  const startNode = async (options: Partial<ServerOptions> = {}) => {
-    const server = new Server({
+  const startNode = (options: Partial<ServerOptions> = {}) =>
+    nodes.start({
       secret: SECRET,
       identityLookup: (user) => people.get(String(user)),
       dataSources: {
@@ -37,11 +34,6 @@ describe('What was there before a grant', () => {
       },
       ...options,
     } as ServerOptions)
-    const listening = http.createServer(server.middleware()).listen(0)
-    await once(listening, 'listening')
-    nodes.push({ server, listening })
-    return { server, url: `http://localhost:${(listening.address() as AddressInfo).port}/particle` }
-  }
   const handshake = async (url: string, identity: unknown, previous?: string): Promise<string> => {
     const response = await fetch(`${url}/handshake`, {
       method: 'POST',
@@ -51,11 +43,7 @@ describe('What was there before a grant', () => {
     return ((await response.json()) as { token: string }).token
   }
   const open = async (url: string, token?: string, position?: string) => {
-    const stream = await readStream(`${url}/stream`, {
-      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-      ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-    })
-    streams.push(stream)
+    const stream = await nodes.open(url, token, position)
     await until(() => stream.names().includes('ready'), 'ready')
     return stream
   }
@@ -79,14 +67,6 @@ describe('What was there before a grant', () => {
       ['ben', { name: 'ben' }],
     ])
   })
-  afterEach(async () => {
-    for (const stream of streams.splice(0)) stream.close()
-    for (const { server, listening } of nodes.splice(0)) {
-      await server.disconnect()
-      listening.close()
-    }
-  })
-
   describe('is not shown for a position', () => {
     it('that was changed in any character, cut, or put together of two', async () => {
       const { url } = await startNode()

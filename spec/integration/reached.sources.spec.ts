@@ -3,11 +3,12 @@ import { MongoClient } from 'mongodb'
 import { type DataSource, Server } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
-import type { Adapter, ChangeListener, CollectionHandle } from '../../lib/source/source.ts'
+import type { CollectionHandle } from '../../lib/source/source.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
 import { type Listening, listen, shake } from '../support/http.ts'
+import { late } from '../support/late.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { postgresOrSkip } from '../support/postgres.ts'
 import { redisOrSkip } from '../support/redis.ts'
@@ -18,31 +19,6 @@ const OUT_OF_VIEW_MS = 1_000
 
 /** The delay of each report of the node that holds the stream, in milliseconds: a position is never there yet. */
 const LATE_MS = 100
-
-/** A collection whose reports come late, in their order. */
-function late({ adapter, collectionName }: CollectionHandle): CollectionHandle {
-  const open = (listener: ChangeListener, from?: string, signal?: AbortSignal) => {
-    const later = (report: () => void) => void setTimeout(report, LATE_MS)
-    return adapter.open(
-      {
-        changes: (changes, position) => later(() => listener.changes(changes, position)),
-        progress: (position) => later(() => listener.progress(position)),
-        lost: (reason, position) => later(() => listener.lost(reason, position)),
-        error: (error) => listener.error(error),
-      },
-      from,
-      signal,
-    )
-  }
-  const proxy = new Proxy<Adapter>(adapter, {
-    get: (target, key) => {
-      if (key === 'open') return open
-      const value: unknown = Reflect.get(target, key, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
-  return { adapter: proxy, collectionName }
-}
 
 interface Store {
   /** The collection as each of two processes has it. */
@@ -76,7 +52,7 @@ describe('The position of a write', () => {
 
   const holds = async ({ nodes, write }: Store) => {
     const writer = await serve(nodes[0])
-    const { url } = await serve(late(nodes[1]))
+    const { url } = await serve(late(nodes[1], () => LATE_MS))
     const { token } = await shake(url, { user: 1 })
     reader = await openStream(`${url}/stream`, { Authorization: `Bearer ${token}` })
     const stream = reader

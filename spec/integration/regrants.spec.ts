@@ -1,8 +1,9 @@
 import { expect } from 'chai'
-import { Server, type ServerOptions } from '../../lib/server/index.ts'
+import type { ServerOptions } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { eventually, type Listening, listen } from '../support/http.ts'
-import { readStream, type StreamReader } from '../support/stream.ts'
+import { eventually } from '../support/http.ts'
+import { Nodes } from '../support/nodes.ts'
+import type { StreamReader } from '../support/stream.ts'
 
 interface User {
   user: string
@@ -12,8 +13,7 @@ interface User {
 const isAnn = ({ user }: User) => user === 'ann'
 
 describe('A right that a client lost while it was away, and has again', () => {
-  const nodes: { server: Server; listening: Listening }[] = []
-  const streams: StreamReader[] = []
+  const nodes = new Nodes()
   let store: ReturnType<typeof memory>
   /** The team in which the application has Ann. */
   let team: string
@@ -21,7 +21,7 @@ describe('A right that a client lost while it was away, and has again', () => {
   /** Starts a node with a client that keeps the view in memory, as an office of several people does. */
   const start = async (readsRequest: boolean, more: Partial<ServerOptions> = {}) => {
     const find = ({ user }: { user: string }) => ({ user, team: user === 'ann' ? team : 'a' })
-    const server = new Server({
+    const { server, url } = await nodes.start({
       secret: 'a secret of at least thirty-two characters',
       identityLookup: readsRequest ? (given, _done, request) => request && find(given) : find,
       dataSources: {
@@ -29,9 +29,6 @@ describe('A right that a client lost while it was away, and has again', () => {
       },
       ...more,
     })
-    const listening = await listen(server.middleware())
-    nodes.push({ server, listening })
-    const url = `${listening.url}/particle`
     const handshake = async (previous?: string, user = 'ann') => {
       const response = await fetch(`${url}/handshake`, {
         method: 'POST',
@@ -42,11 +39,7 @@ describe('A right that a client lost while it was away, and has again', () => {
     }
     /** Opens a stream, at its end of loading. */
     const open = async (token: string, position?: string) => {
-      const stream = await readStream(`${url}/stream`, {
-        Authorization: `Bearer ${token}`,
-        ...(position === undefined ? {} : { 'Last-Event-ID': position }),
-      })
-      streams.push(stream)
+      const stream = await nodes.open(url, token, position)
       expect(stream.status).to.equal(200)
       await eventually(() => stream.names().includes('ready'), 'ready')
       return stream
@@ -93,13 +86,6 @@ describe('A right that a client lost while it was away, and has again', () => {
     store = memory()
     team = 'a'
     await store.collection('cards').insertOne({ _id: 1, team: 'a', text: 'first' })
-  })
-  afterEach(async () => {
-    for (const stream of streams.splice(0)) stream.close()
-    for (const { server, listening } of nodes.splice(0)) {
-      await server.disconnect()
-      await listening.close()
-    }
   })
 
   describe('shows nothing of the time between', () => {

@@ -1,21 +1,16 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
-import { Server } from '../../lib/server/index.ts'
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import { until } from '../support/local.ts'
-import { readStream, type StreamReader } from '../support/stream.ts'
+import { Nodes } from '../support/nodes.ts'
 
 describe('A client that comes back to what it is related to', () => {
-  const nodes: { server: Server; listening: http.Server }[] = []
-  const streams: StreamReader[] = []
+  const nodes = new Nodes()
   let store: MemoryAdapter
 
   const errors: Error[] = []
 
   const startNode = async () => {
-    const server = new Server({
+    const { url } = await nodes.start({
       secret: 'the secret of all nodes',
       identityLookup: (given: unknown) => given,
       onError: (error) => errors.push(error),
@@ -29,10 +24,7 @@ describe('A client that comes back to what it is related to', () => {
         all: { manifest: true, collection: store.collection('all') },
       },
     })
-    const listening = http.createServer(server.middleware()).listen(0)
-    await once(listening, 'listening')
-    nodes.push({ server, listening })
-    return `http://localhost:${(listening.address() as AddressInfo).port}/particle`
+    return url
   }
   const handshake = async (url: string) => {
     const response = await fetch(`${url}/handshake`, {
@@ -43,9 +35,7 @@ describe('A client that comes back to what it is related to', () => {
     return ((await response.json()) as { token: string }).token
   }
   const open = async (url: string, token: string, position?: string) => {
-    const headers = { Authorization: `Bearer ${token}`, ...(position ? { 'Last-Event-ID': position } : {}) }
-    const stream = await readStream(`${url}/stream`, headers)
-    streams.push(stream)
+    const stream = await nodes.open(url, token, position)
     await until(() => stream.names().includes('ready'))
     return stream
   }
@@ -56,14 +46,6 @@ describe('A client that comes back to what it is related to', () => {
     await store.collection('userstuffs').insertOne({ _id: 1, userId: 'ann', stuffId: 1 })
     await store.collection('all').insertOne({ _id: 1 })
   })
-  afterEach(async () => {
-    for (const stream of streams.splice(0)) stream.close()
-    for (const { server, listening } of nodes.splice(0)) {
-      await server.disconnect()
-      listening.close()
-    }
-  })
-
   it('resumes on any node while that is the same', async () => {
     const url = await startNode()
     const token = await handshake(url)

@@ -3,7 +3,7 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 import { type Account, Load } from '../support/soak/load.ts'
 import { leaks } from '../support/soak/verdict.ts'
 
-const SECONDS = 40
+const SECONDS = 20
 
 describe(`A server that is used for ${SECONDS} seconds`, function () {
   this.timeout((SECONDS + 300) * 1000)

@@ -14,6 +14,7 @@ import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import type { Query } from '../../lib/source/source.ts'
 import { LocalClient, until } from '../support/local.ts'
 import { PartialSource, type Reporting } from '../support/partial-source.ts'
+import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
 interface Shape {
@@ -200,10 +201,7 @@ describe('A write that changes nothing of what a client is shown', () => {
     await people.replaceOne({ _id: 1 }, { ...person(1), secret: 'u' })
   }
   const open = async (url: string, position?: string) => {
-    const stream = await readStream(
-      `${url}/stream`,
-      position === undefined ? {} : { 'Last-Event-ID': position },
-    )
+    const stream = await readStream(`${url}/stream`, presenting(undefined, position))
     streams.push(stream)
     await until(() => stream.names().includes('ready'), 'ready')
     return stream

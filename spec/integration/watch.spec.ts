@@ -108,7 +108,11 @@ describe('Watched roots', () => {
   it('are added and removed on the open stream, which goes on', async () => {
     const { stream, token } = await open('ann', {})
     await eventually(() => stream.of('ready').length === 1, 'ready')
-    expect((await watch(token, { add: [room(0)] })).answer).to.deep.equal({ live: true, refused: [] })
+    expect((await watch(token, { add: [room(0)] })).answer).to.deep.equal({
+      live: true,
+      refused: [],
+      watch: [room(0)],
+    })
     await eventually(() => stream.of('ready').length === 2, 'ready again')
     expect(stream.of('watching')[0]?.data.watch).to.deep.equal([room(0)])
     await messages.insertOne({ _id: 10, room: 0, text: 'new', at: 10 })
@@ -182,7 +186,11 @@ describe('Watched roots', () => {
     const { stream } = await open('ann', {})
     await eventually(() => stream.of('ready').length === 1, 'ready')
     const other = await shake(`${app.url}/particle`, { user: 'ann' })
-    expect((await watch(other.token, { add: [room(0)] })).answer).to.deep.equal({ live: false, refused: [] })
+    expect((await watch(other.token, { add: [room(0)] })).answer).to.deep.equal({
+      live: false,
+      refused: [],
+      watch: [],
+    })
     expect((await watch('forged', { add: [room(0)] })).status).to.equal(401)
     expect((await watch(other.token, { add: [7] })).status).to.equal(400)
   })

@@ -1,5 +1,5 @@
 import { Client } from '../../lib/client/client.ts'
-import type { Clock, Sink, Transport } from '../../lib/client/transport.ts'
+import type { Clock, SessionAnswer, Sink, StreamStart, Transport } from '../../lib/client/transport.ts'
 import { ParticleError } from '../../lib/errors.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Line } from './line.ts'
@@ -122,7 +122,11 @@ export class RealClient extends Participant implements Transport {
     }
   }
 
-  open(position: string, sink: Sink): () => void {
+  async post(): Promise<SessionAnswer> {
+    return { live: false }
+  }
+
+  open({ position }: StreamStart, sink: Sink): () => void {
     const line = new Line({
       opened: () => sink.opened(),
       lost: () => sink.lost(outage(new NetworkError('The line is cut.'))),

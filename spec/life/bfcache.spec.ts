@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
+import { eachContext } from '../support/life/browser.ts'
 
 const PAGES = Array.from({ length: 12 }, (_, index) => `/page${index}`)
 /** A page that waits for one of the browser's six connections takes a minute. In milliseconds. */
@@ -42,15 +42,16 @@ interface Seen {
 describe('The back/forward cache', function () {
   this.timeout(60_000)
   const notes = memory().collection('notes')
-  let browser: Browser
   let context: BrowserContext
   let page: Page
   let server: Server
   let listening: Listening
   let count = 0
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+  eachContext((fresh) => {
+    context = fresh
+  })
+  before(async () => {
     server = new Server({ dataSources: { notes: { manifest: true, collection: notes } } })
     const handler = server.middleware()
     listening = await listen((request, response) => {
@@ -61,15 +62,10 @@ describe('The back/forward cache', function () {
     })
   })
   beforeEach(async () => {
-    context = await browser.newContext()
     page = await context.newPage()
     page.setDefaultTimeout(SOON)
   })
-  afterEach(async () => {
-    await context.close()
-  })
   after(async () => {
-    await browser?.close()
     await server?.disconnect()
     await listening?.close()
   })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, type Notes, notesInMemory, startApp, USERS } from '../support/life/app.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import type { Users } from '../support/life/logins.ts'
 import { openModels } from '../support/life/mongoose.ts'
 import { settles, Tab } from '../support/life/tab.ts'
@@ -25,7 +25,7 @@ for (const kind of ['memory', 'mongoose'] as const)
     let close: () => Promise<void> = async () => {}
 
     before(async function () {
-      browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+      browser = await sharedBrowser(this)
       if (kind === 'memory') notes = await notesInMemory()
       else {
         const { url } = await mongoOrSkip(this)
@@ -36,7 +36,6 @@ for (const kind of ['memory', 'mongoose'] as const)
       context = await browser.newContext()
     })
     after(async () => {
-      await browser?.close()
       await app?.stop()
       await close()
     })

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import session from 'express-session'
 import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { Balancer } from '../support/cluster/balancer.ts'
 import { type App, type Notes, notesInMemory, startApp } from '../support/life/app.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 import { guideConfiguration, startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
@@ -30,7 +30,7 @@ describe('A deploy of two nodes', function () {
   const closers: (() => unknown)[] = []
 
   before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+    browser = await sharedBrowser(this)
   })
   beforeEach(async () => {
     store = new session.MemoryStore()
@@ -45,7 +45,6 @@ describe('A deploy of two nodes', function () {
     await Promise.all(nodes.map((node) => node.stop()))
     for (const close of closers.splice(0)) await close()
   })
-  after(async () => await browser?.close())
 
   function startNode(secret: string, port = 0): Promise<App> {
     return startApp({ store, notes, port, particle: { secret } })

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 import type { Client } from '../../lib/client/index.ts'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { startSecureNginx } from '../support/life/secure.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 
@@ -12,21 +12,18 @@ const MOST = 4096
 
 describe('Page loads without end', function () {
   this.timeout(90_000)
-  let browser: Browser
   let context: BrowserContext
   const closers: (() => Promise<unknown>)[] = []
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
-  })
-  beforeEach(async () => {
-    context = await browser.newContext({ ignoreHTTPSErrors: true })
-  })
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { ignoreHTTPSErrors: true },
+  )
   afterEach(async () => {
-    await context.close()
     for (const close of closers.splice(0).reverse()) await close()
   })
-  after(async () => await browser?.close())
 
   async function start(options: Parameters<typeof startApp>[0] = {}): Promise<App> {
     const app = await startApp(options)
@@ -43,11 +40,14 @@ describe('Page loads without end', function () {
     }
   }
 
-  it('300 in ten tabs over HTTP/2, behind nginx with its default buffers, keep the cookies small and leave ten streams', async function () {
+  it('200 in ten tabs over HTTP/2, behind nginx with its default buffers, keep the cookies small and leave ten streams', async function () {
     const app = await start({ trustProxy: true })
+    // After 1,000 requests, nginx's default, it ends a connection by GOAWAY: in Chromium a request that takes the
+    // connection at that moment fails with ERR_FAILED, and with it the load of a page.
     const nginx = await startSecureNginx(
       (port) => `server {
         listen 127.0.0.1:${port} ssl http2;
+        keepalive_requests 100000;
         location / {
           proxy_pass http://127.0.0.1:${app.port};
           proxy_http_version 1.1;
@@ -63,7 +63,7 @@ describe('Page loads without end', function () {
     await first.login('ann')
     const tabs = [first]
     while (tabs.length < 10) tabs.push(await Tab.open(context, nginx.url))
-    await Promise.all(tabs.map((tab) => load(tab, 30)))
+    await Promise.all(tabs.map((tab) => load(tab, 20)))
     expect(tabs.flatMap(({ refusals }) => refusals)).to.deep.equal([])
     expect((await Promise.all(tabs.map((tab) => tab.errors()))).flat()).to.deep.equal([])
     expect(await first.cookieBytes()).to.be.below(MOST)

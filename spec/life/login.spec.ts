@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { type Models, openModels } from '../support/life/mongoose.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
@@ -25,19 +25,15 @@ describe('A login', function () {
   let app: App
   let models: Models | undefined
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
-  })
-  beforeEach(async () => {
-    context = await browser.newContext()
+  eachContext((fresh, shared) => {
+    context = fresh
+    browser = shared
   })
   afterEach(async () => {
-    await context.close()
     await app?.stop()
     await models?.close()
     models = undefined
   })
-  after(async () => await browser?.close())
 
   /** Starts a site, over models of mongoose where that is asked for. */
   async function start(context: Mocha.Context, options: AppOptions, over?: 'mongoose'): Promise<App> {

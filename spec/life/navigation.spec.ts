@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
+import type { BrowserContext } from 'playwright-core'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 
 const ANN = ['ann 1', 'ann 2']
@@ -14,21 +14,15 @@ const SOON = 4000
 
 describe('A walk over the whole site', function () {
   this.timeout(60_000)
-  let browser: Browser
   let context: BrowserContext
   let app: App
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
-  })
-  beforeEach(async () => {
-    context = await browser.newContext()
+  eachContext((fresh) => {
+    context = fresh
   })
   afterEach(async () => {
-    await context.close()
     await app?.stop()
   })
-  after(async () => await browser?.close())
 
   async function start(options: AppOptions = {}): Promise<Tab> {
     app = await startApp(options)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 import { Wire } from '../support/life/wire.ts'
 
@@ -21,12 +21,12 @@ describe('A laptop on the road', function () {
   let tab: Tab
   let count = 2
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+  eachContext((fresh, shared) => {
+    context = fresh
+    browser = shared
   })
   beforeEach(async () => {
     count = 2
-    context = await browser.newContext()
     await context.clock.install() // so that a page's clocks can leap; else they go as usual
     app = await startApp()
     wire = await Wire.to(app.port)
@@ -35,11 +35,9 @@ describe('A laptop on the road', function () {
     await tab.shows('ann', ANN)
   })
   afterEach(async () => {
-    await context.close()
     wire.close()
     await app.stop()
   })
-  after(async () => await browser?.close())
 
   /** Writes a note, and gives all that the page is to show then. */
   async function write(): Promise<string[]> {

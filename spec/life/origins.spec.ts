@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext } from 'playwright-core'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
+import type { BrowserContext } from 'playwright-core'
 import { type Listening, listen } from '../support/http.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { widget } from '../support/life/page.ts'
 import { settles, shownIn, Tab } from '../support/life/tab.ts'
 
@@ -11,27 +11,23 @@ const ANN = ['ann 1', 'ann 2']
 /** A single-page application in development is served by another port than the server it talks to. */
 describe('A page of another port than the server it talks to', function () {
   this.timeout(30_000)
-  let browser: Browser
   let context: BrowserContext
   let page: Listening
   let server = ''
   let app: App
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+  eachContext((fresh) => {
+    context = fresh
   })
   beforeEach(async () => {
-    context = await browser.newContext()
     page = await listen((_request, response) =>
       response.setHeader('Content-Type', 'text/html').end(widget(server)),
     )
   })
   afterEach(async () => {
-    await context.close()
     await page.close()
     await app?.stop()
   })
-  after(async () => await browser?.close())
 
   /** Logs in at the server, and opens the page. */
   async function open(options: AppOptions): Promise<Tab> {

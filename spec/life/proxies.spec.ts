@@ -5,11 +5,11 @@ import { expect } from 'chai'
 import express from 'express'
 import express4 from 'express4'
 import { createProxyMiddleware } from 'http-proxy-middleware'
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { BrowserContext } from 'playwright-core'
 import { createServer } from 'vite'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { listen } from '../support/http.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
 import { startInterloper } from '../support/life/interloper.ts'
 import { ELEMENTS, script } from '../support/life/page.ts'
 import { startSecureNginx } from '../support/life/secure.ts'
@@ -22,21 +22,18 @@ const ROOT = join(import.meta.dirname, '..', '..')
 
 describe('A proxy between the page and the server', function () {
   this.timeout(60_000)
-  let browser: Browser
   let context: BrowserContext
   const closers: (() => unknown)[] = []
 
-  before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
-  })
-  beforeEach(async () => {
-    context = await browser.newContext({ ignoreHTTPSErrors: true })
-  })
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { ignoreHTTPSErrors: true },
+  )
   afterEach(async () => {
-    await context.close()
     for (const close of closers.splice(0).reverse()) await close()
   })
-  after(async () => await browser?.close())
 
   async function start(options: AppOptions = {}): Promise<App> {
     const app = await startApp(options)

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import session from 'express-session'
 import type { Browser, BrowserContext } from 'playwright-core'
 import { memory } from '../../lib/source/memory/index.ts'
-import { AS_USERS_HAVE_IT, chromiumOrSkip } from '../support/chromium.ts'
 import { type App, type AppOptions, startApp } from '../support/life/app.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import type { LoginKind } from '../support/life/logins.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 import { Wire } from '../support/life/wire.ts'
@@ -37,7 +37,7 @@ describe('A login that lasts', function () {
   const sites: Site[] = []
 
   before(async function () {
-    browser = await chromiumOrSkip(this, AS_USERS_HAVE_IT)
+    browser = await sharedBrowser(this)
   })
   afterEach(async () => {
     for (const { app, context } of sites.splice(0)) {
@@ -45,7 +45,6 @@ describe('A login that lasts', function () {
       await app.stop()
     }
   })
-  after(async () => await browser?.close())
 
   async function start(options: AppOptions = {}): Promise<Site> {
     const store = new session.MemoryStore()

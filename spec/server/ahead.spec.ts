@@ -7,9 +7,9 @@ import { Visitor } from '../support/visitor.ts'
 
 const KINDS = {
   'a view of all': {},
-  'a view with a criteria': { criteria: { team: 'a' } },
-  'a sorted view': { criteria: { team: 'a' }, sort: { rank: 1 } },
-  'a sorted and limited view': { criteria: { team: 'a' }, sort: { rank: 1 }, limit: 3 },
+  'a view with a criteria': { criteria: { team: '@team' } },
+  'a sorted view': { criteria: { team: '@team' }, sort: { rank: 1 } },
+  'a sorted and limited view': { criteria: { team: '@team' }, sort: { rank: 1 }, limit: 3 },
 } as const
 
 /** More entries than a snapshot is kept at hand for. */
@@ -24,13 +24,15 @@ describe('A source that reads ahead of what it has told', () => {
   })
 
   for (const [kind, options] of Object.entries(KINDS)) {
-    const setUp = (nodes = 1) => {
+    const setUp = (nodes = 1, limits = {}) => {
       const source = new AheadSource()
       for (const rank of [1, 2, 3, 4, 5]) source.put({ _id: `u${rank}`, team: 'a', rank })
       source.put({ _id: 'other', team: 'b', n: 0 })
       const made = Array.from({ length: nodes }, () => {
         const server = new Server({
           secret: 'a secret of more than thirty-two characters',
+          limits,
+          identityLookup: (identity) => identity,
           dataSources: { users: { manifest: true, collection: source.handle('users'), ...options } },
           onError: (error) => errors.push(error),
         })
@@ -114,6 +116,49 @@ describe('A source that reads ahead of what it has told', () => {
         await away.come(here)
         source.tell()
         await settled(all(1, 3, 5), open, late, away)
+      })
+
+      it('leaves none with those who come back when nobody remembers what they held', async () => {
+        const { source, servers } = setUp(1, { restingViews: 0 })
+        const away = await new Visitor().come(servers[0])
+        const later = await new Visitor().come(servers[0])
+        const other = await new Visitor().come(servers[0], { team: 'b' })
+        away.go()
+        later.go()
+        source.vanish('u2', 'u4')
+        await away.come(servers[0])
+        await later.come(servers[0])
+        source.tell()
+        await settled(all(1, 3, 5), away, later)
+        other.go()
+      })
+
+      it('leaves none with those where that is lost', async () => {
+        const { source, servers } = setUp(1, { restingViews: 0 })
+        const away = await new Visitor().come(servers[0])
+        const other = await new Visitor().come(servers[0], { team: 'b' })
+        away.go()
+        source.vanish('u2', 'u4')
+        await away.come(servers[0])
+        source.lose()
+        await settled(all(1, 3, 5), away)
+        other.go()
+      })
+
+      it('leaves none with those who come from another node to one that nobody was at', async () => {
+        const { source, servers } = setUp(2)
+        const [here, there = here] = servers
+        const away = await new Visitor().come(there)
+        const later = await new Visitor().come(there)
+        source.vanish('u2', 'u4')
+        away.go()
+        await away.come(here)
+        source.put({ _id: 'other', team: 'b', n: 1 })
+        await until(() => !later.ready || later.text.includes('"n":1') || kind !== 'a view of all')
+        later.go()
+        await later.come(here)
+        source.tell()
+        await settled(all(1, 3, 5), away, later)
       })
 
       it('resumes those who come back from after it was read', async () => {

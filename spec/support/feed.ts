@@ -1,19 +1,13 @@
 import { matcher } from '../../lib/policy/criteria.ts'
 import { parseManifest } from '../../lib/policy/manifest.ts'
 import type { SortLimit } from '../../lib/policy/order.ts'
-import { BroadcastGroups } from '../../lib/server/delivery/broadcast-group.ts'
-import type { ConnectionHost } from '../../lib/server/delivery/connection-host.ts'
-import { Flusher } from '../../lib/server/delivery/flusher.ts'
-import { CurrentSnapshots } from '../../lib/server/delivery/present.ts'
-import { SnapshotReadings } from '../../lib/server/delivery/snapshot-readings.ts'
+import { type ConnectionHost, connectionHost as makeHost } from '../../lib/server/delivery/connection-host.ts'
 import { StreamTrace } from '../../lib/server/delivery/stream-trace.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
-import { IdLines } from '../../lib/server/feed/frame.ts'
 import { Log } from '../../lib/server/feed/log.ts'
 import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
-import { CatchUps } from '../../lib/server/view/catch-up.ts'
 import { View } from '../../lib/server/view/view.ts'
-import type { Adapter, Query } from '../../lib/source/source.ts'
+import type { Adapter, DocumentChange, Query } from '../../lib/source/source.ts'
 import { PLAIN } from './positions.ts'
 
 /** A feed without a server, and what its host has. */
@@ -64,18 +58,25 @@ export function connectionHost(
   log: Log,
   rest: Pick<ConnectionHost, 'maxBufferedBytes' | 'left' | 'onError'>,
 ): ConnectionHost {
-  const flusher = new Flusher()
-  const ids = new IdLines(PLAIN)
-  return {
-    ...{ log, flusher, ids, ...rest },
-    groups: new BroadcastGroups(flusher, ids),
-    catchUps: new CatchUps(log),
-    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
-    point: () => `id${log.head}`,
-  }
+  return makeHost(log, PLAIN, { ...rest, point: () => `id${log.head}` })
 }
 
 /** Reports on a stream to nobody; calls back when it has ended. */
 export function silentTrace(onClose: () => void = () => {}): StreamTrace {
   return new StreamTrace(new Diagnostics(), undefined, { onClose })
+}
+
+/** Makes changes of a collection, as a router or a look-up is asked by them: at position 1, without operations. */
+export function changesOf(
+  collection: string,
+): (kind: DocumentChange['kind'], id: number, more?: Partial<DocumentChange>) => DocumentChange {
+  return (kind, id, more = {}) => ({
+    kind,
+    position: '1',
+    timestamp: '',
+    collection,
+    id,
+    operations: [],
+    ...more,
+  })
 }

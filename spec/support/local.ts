@@ -1,7 +1,5 @@
-import { applyDelta } from '../../lib/model/delta.ts'
-import type { Document, Model } from '../../lib/model/document.ts'
-import type { Delta } from '../../lib/model/operation.ts'
 import type { Server } from '../../lib/server/index.ts'
+import { ModelReader } from './model-reader.ts'
 
 interface Seen {
   name: string
@@ -11,15 +9,13 @@ interface Seen {
 }
 
 /** A client of the same process, as plain as can be: it notes every event and applies what it gets. */
-export class LocalClient {
+export class LocalClient extends ModelReader {
   readonly events: Seen[] = []
-  readonly model: Model = {}
-  readonly #parts: Model = {}
   #stop: () => void = () => {}
 
   static async connect(server: Server, identity: unknown = {}): Promise<LocalClient> {
     const client = new LocalClient()
-    client.#stop = await server.register(identity, (name, data, id) => client.#take(name, data, id))
+    client.#stop = await server.register(identity, (name, data, id) => client.take(name, data, id))
     return client
   }
 
@@ -42,15 +38,9 @@ export class LocalClient {
     this.#stop()
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the event's own data.
-  #take(name: string, data: any, id: string | undefined): void {
+  override take(name: string, data: unknown, id?: string): void {
     this.events.push({ name, data: structuredClone(data), id })
-    if (name === 'payload') {
-      const parts = data.part === 0 ? [] : (this.#parts[data.root] ?? [])
-      parts.push(...(data.data as Document[]))
-      this.#parts[data.root] = parts
-      if (data.last) this.model[data.root] = parts
-    } else if (name === 'delta') applyDelta(this.model, data as Delta)
+    super.take(name, data)
   }
 }
 

@@ -3,6 +3,14 @@ import type { EventData, EventName } from '../../lib/protocol/messages.ts'
 
 const PATIENCE = 4000
 
+/** The headers of a stream's request: its token, and the position that the client comes back with. */
+export function presenting(token: string | undefined, position?: string): Record<string, string> {
+  return {
+    ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    ...(position === undefined ? {} : { 'Last-Event-ID': position }),
+  }
+}
+
 /** An event as it came over the wire; `id` is there (perhaps empty) where there was an `id:` line. */
 export type SseEvent = { [N in EventName]: { event: N; data: EventData[N]; id?: string } }[EventName]
 export type SseEventOf<N extends EventName> = Extract<SseEvent, { event: N }>

@@ -121,8 +121,8 @@ export class AdmissionControl {
   #excessOfSession(): ParticleError {
     const code = 'TOO_MANY_HANDSHAKES'
     const what = `A session asks for more than ${RENEWALS_PER_SESSION} handshakes that wait at the same time`
-    const mend = 'A page of your own must await its handshake before it makes the next one'
-    this.#faults.report(new ParticleError(code, `${what}: turned away for now. ${mend}`))
+    const mend = 'A client must await its handshake before the next one'
+    this.#faults.report(new ParticleError(code, `${what}: refused for now. ${mend}`))
     return new ParticleError(code, ANSWER.handshakesWaiting)
   }
 
@@ -144,9 +144,9 @@ export class AdmissionControl {
     const who = excess === 'each' ? `The address ${address} asks for` : 'Clients ask for'
     const mend =
       excess === 'each'
-        ? `If it is a proxy's, set Express' "trust proxy"; if so many users share it, raise ${option}`
-        : `Raise ${option} if these are honest`
-    this.#faults.report(new ParticleError(code, `${who} ${what}: turned away for now. ${mend}`))
+        ? `For a proxy's address, set Express' "trust proxy"; if many users share it, raise ${option}`
+        : `Raise ${option} for legitimate clients`
+    this.#faults.report(new ParticleError(code, `${who} ${what}: refused for now. ${mend}`))
     return new ParticleError(code, ANSWER[bounded].replace('handshakes', kind))
   }
 }

@@ -23,7 +23,9 @@ import { Tokens } from './tokens.ts'
  */
 const MAX_LOOKUPS = 3
 
-const CLOCKS = `A token was given by a process whose clock is over ${CLOCK_MARGIN_MS / 1000} s ahead of this one's: keep the clocks of all nodes together (NTP), or revoke() and refresh() may miss it`
+const CLOCKS =
+  `The clock of another node is over ${CLOCK_MARGIN_MS / 1000} s ahead, so revoke() and refresh() may miss ` +
+  'its tokens: synchronize the clocks of all nodes (NTP)'
 
 /** The rounding of a token's end, in milliseconds. JWT counts the end in whole seconds. */
 const EXPIRY_ROUNDING_MS = 1_000
@@ -153,8 +155,9 @@ export class Admissions {
   }
 
   /**
-   * Proves the session of a request about an open stream. Undefined without a token: a stream that needed no
-   * token has no session.
+   * Returns the session of a request about an open stream. Returns undefined without a token, since a stream
+   * without a token has no session.
+   *
    * @throws ParticleError `UNAUTHORIZED` when the token is not valid or revoked
    */
   async sessionOf({ token, browsers }: Credentials): Promise<string | undefined> {
@@ -164,11 +167,7 @@ export class Admissions {
     return claims.session
   }
 
-  /**
-   * Opens a stream under an admission, as {@link Admissions.admit} does.
-   *
-   * @param asks whether only a handshake of the client can look up its identity again
-   */
+  /** Opens a stream under an admission, as {@link Admissions.admit} does. `asks`: see {@link Admitted}. */
   open<T>(claims: Admission, asks: boolean, open: (admitted: Admitted) => T): Promise<T> {
     return this.openings.run(claims, async () => {
       let admission = claims

@@ -4,7 +4,7 @@ import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { callback, hasText, usesParameter } from '../../source/callbacks/index.ts'
-import { missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
+import { expiredJwt, missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 import { lostValue } from './lost-value.ts'
@@ -65,13 +65,16 @@ export class Identification {
       const status =
         typeof cause === 'object' && cause !== null ? (cause as { status?: unknown }).status : undefined
       if (status === 401 || status === 403) throw refusal()
-      const hint = missingMiddleware(lookup, request, cause) ?? swappedRequest(lookup, given, cause)
+      const hint =
+        missingMiddleware(lookup, request, cause) ??
+        swappedRequest(lookup, given, cause) ??
+        expiredJwt(lookup, given, request)
       const { code, message } = error as ParticleError
       this.#onError(hint ? new ParticleError(code, `${message}; ${hint}`, { cause }) : (error as Error))
       throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')
     }
     if (found === undefined || found === null || found === false) {
-      const hint = missingMiddleware(lookup, request)
+      const hint = missingMiddleware(lookup, request) ?? expiredJwt(lookup, given, request)
       if (hint) this.#warnings.error(hint, `identityLookup refuses a client, and ${hint}`)
       throw refusal()
     }
@@ -80,8 +83,8 @@ export class Identification {
     if (identity === null) throw refusal()
     const { length } = JSON.stringify(identity)
     if (length <= MAX_FOUND) return identity
-    const sentence = `identityLookup answered with ${length} characters of JSON, more than ${MAX_FOUND}; let it answer with less, and a relation find the rest`
-    this.#warnings.error('size of identities', sentence)
+    const what = `identityLookup returned ${length} characters of JSON, more than ${MAX_FOUND}`
+    this.#warnings.error('size of identities', `${what}: return less, and find the rest by a relation`)
     throw new ParticleError('UNAVAILABLE', 'The identity is too large')
   }
 
@@ -99,12 +102,13 @@ export class Identification {
       const lost = excess ? undefined : lostValue(found)
       if (!excess && !lost) return identity
       mistake = excess
-        ? `answered an identity that ${excess}: answer what the sources need alone, let a relation find the rest, or raise limits.identityValues`
+        ? `returned an identity that ${excess}: return less, find the rest by a relation, ` +
+          'or raise limits.identityValues'
         : `returned ${lost}`
     } catch (error) {
       cause = error
       const reason = error instanceof Error ? error.message : String(error)
-      mistake = `answered an identity that is no JSON: ${reason}`
+      mistake = `returned an identity that is not JSON: ${reason}`
     }
     this.#onError(new ParticleError('CALLBACK_FAILED', `identityLookup ${mistake}`, { cause }))
     throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')

@@ -22,7 +22,7 @@ export class Tokens {
    * Opens a token or a ticket.
    *
    * @param browsers the values of the request's browser cookies
-   * @throws ParticleError `UNAUTHORIZED` when it is not valid
+   * @throws ParticleError `UNAUTHORIZED` when the text is not valid
    */
   open(token: string, browsers: readonly string[]): Promise<Admission> {
     return Tickets.is(token) ? this.#tickets.redeem(token, browsers) : this.#seal.open(token)
@@ -40,13 +40,13 @@ export class Tokens {
   /**
    * Issues a ticket, which opens a stream by its address: see {@link Tickets}.
    *
-   * @returns undefined where it would be too long for an address
+   * @returns undefined when the ticket is too long for an address
    */
   async ticket(admission: Admission, browser: string): Promise<string | undefined> {
     const ticket = await this.#tickets.issue(admission, browser)
     if (ticket.length <= MAX_TICKET) return ticket
-    const sentence = `The ticket of an EventSource would have ${ticket.length} characters, more than an address can hold; let identityLookup answer with less, or use Particle's client`
-    this.#warnings.error('length of tickets', sentence)
+    const what = `A ticket of ${ticket.length} characters is too long for an address`
+    this.#warnings.error('length of tickets', `${what}: let identityLookup return less`)
     return undefined
   }
 }

@@ -1,10 +1,11 @@
-import type { IdLines } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
-import type { CatchUps } from '../view/catch-up.ts'
+import { CatchUps } from '../view/catch-up.ts'
 import type { View } from '../view/view.ts'
-import type { BroadcastGroups } from './broadcast-group.ts'
-import type { Flusher } from './flusher.ts'
-import type { SnapshotReadings } from './snapshot-readings.ts'
+import { BroadcastGroups } from './broadcast-group.ts'
+import { Flusher } from './flusher.ts'
+import { IdLines } from './id-lines.ts'
+import { CurrentSnapshots } from './present.ts'
+import { SnapshotReadings } from './snapshot-readings.ts'
 
 /** Describes the server, as far as a connection uses it. */
 export interface ConnectionHost {
@@ -18,9 +19,29 @@ export interface ConnectionHost {
   /** Formats the present point. */
   point(): string
   /**
-   * Reports that the connection no longer uses a view. With `forGood`, nobody comes back to the view by a
+   * Reports that the connection no longer uses a view. With `forGood`, no client returns to the view by a
    * position.
    */
   left(view: View, forGood?: boolean): void
   onError(error: unknown, root: string): void
+}
+
+/**
+ * Creates what the connections of a server share.
+ *
+ * @param seal seals the positions of clients
+ */
+export function connectionHost(
+  log: Log,
+  seal: ConstructorParameters<typeof IdLines>[0],
+  rest: Pick<ConnectionHost, 'maxBufferedBytes' | 'point' | 'left' | 'onError'>,
+): ConnectionHost {
+  const flusher = new Flusher()
+  const ids = new IdLines(seal)
+  return {
+    ...{ log, flusher, ids, ...rest },
+    groups: new BroadcastGroups(flusher, ids),
+    catchUps: new CatchUps(log),
+    readings: new SnapshotReadings(new CurrentSnapshots(log), rest.maxBufferedBytes),
+  }
 }

@@ -18,8 +18,8 @@ import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
 import type { WriteQueue } from './write-queue.ts'
 
 /**
- * Serves one client's stream. `Roots` brings each root to the present. The client is `ready` when all roots are
- * live, and joins a broadcast group. A slow client loses its queue, and gets all roots again.
+ * Serves one client's stream. `Roots` brings each root to the present. The client is `ready` when all roots
+ * are live, and joins a broadcast group. A slow client loses its queue, and gets all roots again.
  */
 export class Connection implements Viewer, Receiver, Member, LoadingClient {
   readonly #outbox: Outbox
@@ -224,7 +224,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   /** Returns the root of a changed view, or undefined when the connection can't send now. */
   #moving(view: View): Root | undefined {
     if (this.#closed || this.#stalled || !this.#begun) return undefined
-    // Takes the entry's id back: its frames in other roots must not mark the whole entry as received.
+    // Takes the entry's id back, since its frames in other roots must not mark the whole entry as received.
     this.own.interrupt(isGrouped(this.#roots.list, view) ? view.feed : undefined)
     return this.#roots.of(view)
   }

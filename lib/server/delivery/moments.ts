@@ -15,8 +15,8 @@ export function isGrouped(roots: readonly Root[], { root, feed }: View): boolean
 }
 
 /**
- * Checks whether the view's moment can't end now, because a root of the same adapter is being brought to the
- * present. What the client shows of the others would be newer.
+ * Checks whether a view's moment must stay open, because another root of the same adapter is being brought to
+ * the present. The client would show newer data of the others.
  */
 export function isOpen(roots: readonly Root[], view: View): boolean {
   const holds = (root: Root) => root.view.feed === view.feed && root.state !== 'live' && !root.apart
@@ -24,8 +24,8 @@ export function isOpen(roots: readonly Root[], view: View): boolean {
 }
 
 /**
- * Encodes the events that end the moments of the roots' adapters, where they can end: each is a delta without
- * a change of one of the live roots. The client then shows what it keeps.
+ * Encodes the events that end the open moments of the roots' adapters. Each event is a delta without changes
+ * for one of the live roots. The client then shows the kept events.
  */
 export function* momentEnds(all: readonly Root[], of: readonly Root[]): Generator<Buffer> {
   for (const feed of new Set(of.map(({ view }) => view.feed))) {

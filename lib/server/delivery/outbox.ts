@@ -1,9 +1,10 @@
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import { NO_POSITION } from '../../protocol/position.ts'
-import type { Frame, IdLines } from '../feed/frame.ts'
+import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { Flusher } from './flusher.ts'
+import type { IdLines } from './id-lines.ts'
 import type { Sink } from './sink.ts'
 import { WriteQueue } from './write-queue.ts'
 
@@ -45,7 +46,7 @@ export class Outbox {
 
   /**
    * Sends a view's frame of an entry. The frame carries the entry's position only if the client has all data
-   * up to the entry. `more` says that the moment does not end with the entry.
+   * up to the entry. With `more`, the moment does not end with the entry.
    */
   pushFrame(entry: Entry, frame: Frame, withId: boolean, more = false): void {
     // Moves the id, and the end of the moment, to the last frame of an entry.
@@ -71,13 +72,13 @@ export class Outbox {
    * in between has no position. With the earlier position it would get the entry's first part twice.
    */
   retractId(): void {
-    if (this.#lastLine) this.queue.replace(this.#lastLine, RETRACTED)
+    if (this.#lastLine) this.queue.replace(new Map([[this.#lastLine, RETRACTED]]))
     this.#lastLine = undefined
   }
 
   /**
-   * Takes the last entry's id back, because a root is loaded anew. If the root is of the entry's feed, and
-   * other roots are too, the load is a part of the entry's moment.
+   * Takes the last entry's id back, because a root is loaded again. If the root belongs to the entry's feed,
+   * and other roots do too, the load is a part of the entry's moment.
    */
   interrupt(feed: object | undefined): void {
     if (feed !== undefined && this.#lastEntry?.feed === feed) this.#continueMoment()
@@ -86,9 +87,12 @@ export class Outbox {
 
   /** Takes back the end of the last entry's moment, because another part of it follows. */
   #continueMoment(): void {
-    if (this.#lastFrame) this.queue.replace(this.#lastFrame.body, this.#lastFrame.partial)
+    const changes = new Map<Buffer, Buffer>()
+    if (this.#lastFrame) changes.set(this.#lastFrame.body, this.#lastFrame.partial)
+    if (this.#lastLine) changes.set(this.#lastLine, RETRACTED)
+    this.queue.replace(changes)
     this.#lastFrame = undefined
-    this.retractId()
+    this.#lastLine = undefined
   }
 
   /**

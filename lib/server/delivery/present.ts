@@ -31,8 +31,9 @@ export class CurrentSnapshots {
       const { atHand } = view
       const snapshot = atHand ?? (await view.snapshot())
       const isLate = snapshot.sequence < head
-      // Brings a new snapshot up too, since very many changes can arrive during a slow read.
-      if (!isLate && (atHand || snapshot.sequence === this.#log.head)) return snapshot
+      // Brings a new snapshot up too, if the log still can: very many changes may arrive during a slow read.
+      const isBehind = !atHand && snapshot.sequence < this.#log.head && view.resumes(snapshot.sequence)
+      if (!isLate && !isBehind) return snapshot
       const brought = await this.#bring(view, snapshot)
       if (brought && brought.sequence >= head && view.atHand === brought) return brought
       if (!isLate && !brought) return snapshot
@@ -64,6 +65,7 @@ export class CurrentSnapshots {
 
   /** Applies the later entries to a snapshot. */
   async #applied(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
+    if (!view.resumes(snapshot.sequence)) return undefined
     const sequence = this.#log.head
     const oplist: DocumentOperation[] = []
     for (const entry of this.#log.after(snapshot.sequence, view.feed)) {

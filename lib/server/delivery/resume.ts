@@ -36,7 +36,7 @@ export interface ResumePlan {
   reasonFor: (view: View) => string | undefined
   /** The digest of the views that the presented position was given for. */
   rights?: string
-  /** Checks whether the client watches a view's root since the position. */
+  /** Checks whether the client watches a view's root only since the position. */
   isNew?: (view: View) => boolean
 }
 

@@ -16,15 +16,15 @@ export interface Root {
   view: View
   state: RootState
   /**
-   * Whether the roots of the same adapter are shown without this one, although it is not live: the client has
-   * nothing of it, or it has failed. It is shown with them again from its next data on.
+   * Whether the other roots of the adapter are shown without this one: the client has no data of this root,
+   * or the root has failed. The root is shown with the others again from its next data on.
    */
   apart: boolean
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
   /**
-   * Whether the client watches the root since its last position, and was never `ready` with it. The other roots
-   * go on without it meanwhile, with their positions.
+   * Whether the client watches the root only since its last position, and was never `ready` with it. The
+   * other roots keep their positions meanwhile.
    */
   joining?: boolean
   /** Whether the client no longer watches the root. */

@@ -19,7 +19,7 @@ export interface LoadingClient {
   /** Whether the client can get events. */
   readonly isActive: boolean
   readonly outbox: Outbox
-  /** The outbox of this client alone: leaves the broadcast group. */
+  /** The outbox of this client only. Leaves the broadcast group. */
   readonly own: Outbox
   push(bytes: Buffer): void
   send(event: ServerEvent): void
@@ -29,9 +29,9 @@ export interface LoadingClient {
 }
 
 /**
- * Brings the roots of one client to the present. `load` sends a snapshot of a root, `#cross` a catch-up delta,
- * `#replay` the log's entries. `#catchUp` replays the rest of the log, and makes the roots live in the same
- * step. `#begin` counts the root's generation, so that older work stops.
+ * Brings the roots of one client to the present. `load` sends a snapshot of a root, `#cross` a catch-up
+ * delta, `#replay` the log's entries. `#catchUp` replays the rest of the log, and makes the roots live in the
+ * same step. `#begin` counts the root's generation, so that older work stops.
  */
 export class Roots {
   readonly list: Root[] = []
@@ -88,7 +88,7 @@ export class Roots {
     if (points && replayed.length > 0) void this.#replay(replayed, points)
   }
 
-  /** Loads a root that the client did not have. The other roots go on meanwhile, with their positions. */
+  /** Loads a root that the client did not have. The other roots keep their positions meanwhile. */
   join(root: Root): void {
     this.#join(root)
     this.load(root, undefined)
@@ -222,8 +222,8 @@ export class Roots {
       if (this.#unready === 0) this.#client.readyNow()
       else this.endMoments(roots)
     }
-    // Of roots that were at the same point, each entry is a moment.
-    const open = (view: View) => !replaying.ids && isOpen(this.list, view)
+    // Treats each entry as a moment for roots that were at the same point.
+    const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.load(root, 'history-lost')

@@ -81,5 +81,6 @@ export class StreamTrace {
 export function closeReasonOf(event: ServerEvent | undefined): string {
   if (event?.event === 'error') return event.data.code
   if (event?.event !== 'revoked') return 'lookup-failed'
-  return event.data.reason === 'identity-refused' ? 'identity-refused' : 'revoked'
+  const { reason } = event.data
+  return reason === 'identity-refused' || reason === 'replaced' ? reason : 'revoked'
 }

@@ -1,8 +1,6 @@
 import type { DocumentOperation } from '../../model/operation.ts'
 import { encode } from '../../protocol/encode.ts'
 import { wireOperation } from '../../protocol/messages.ts'
-import { formatPosition } from '../../protocol/position.ts'
-import type { PositionSeal } from '../tokens/position-seal.ts'
 
 /** Estimates the bytes of a frame and of each operation before the encoding. */
 const FRAME_BYTES = 200
@@ -79,42 +77,3 @@ export const MUST_RELOAD = Symbol('must reload')
 
 /** Describes a view's result for an entry. */
 export type FrameResult = Frame | typeof MUST_RELOAD
-
-/**
- * Limits the cached id lines per point. With more view sets, few have a second connection that uses the
- * cache.
- */
-const MAX_LINES = 1_000
-
-/**
- * Caches the `id:` lines of points. A line precedes its event, and all connections with the same views share
- * its bytes.
- */
-export class IdLines {
-  readonly #seal: Pick<PositionSeal, 'seal'>
-  #point = ''
-  readonly #lines = new Map<string, Buffer>()
-
-  constructor(seal: Pick<PositionSeal, 'seal'>) {
-    this.#seal = seal
-  }
-
-  /** Drops the lines, so that later lines differ even without changes. */
-  clear(): void {
-    this.#lines.clear()
-  }
-
-  line(point: string, rights: string): Buffer {
-    if (point !== this.#point) {
-      this.#point = point
-      this.#lines.clear()
-    }
-    let line = this.#lines.get(rights)
-    if (!line) {
-      line = Buffer.from(`id: ${this.#seal.seal(formatPosition(point, rights))}\n`)
-      if (this.#lines.size >= MAX_LINES) this.#lines.clear()
-      this.#lines.set(rights, line)
-    }
-    return line
-  }
-}

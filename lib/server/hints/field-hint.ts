@@ -35,8 +35,8 @@ export function fieldHint(
       const unnamed = fields.filter((field) => !all.includes(field))
       const candidate = nearest(name, unnamed)
       if (candidate === undefined) return true
-      const finding = `${where} names "${name}", which none of the documents has that were read first`
-      warnings.debug(`${where} ${name}`, `${finding}; they have "${candidate}", which was perhaps meant`)
+      const finding = `${where} names "${name}", which none of the first documents has`
+      warnings.debug(`${where} ${name}`, `${finding}; "${candidate}" was perhaps meant`)
       return false
     })
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Json } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
 import { readsOfParameter, usesParameter } from '../../source/callbacks/index.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
 
@@ -17,6 +18,8 @@ const SOMETIMES: Readonly<Record<string, string>> = {
 }
 /** Matches the cookie of a session: `connect.sid`, `session`, `app_sess`. */
 const SESSION_COOKIE = /(?:^|;\s*)[\w.-]*(?:sid|sess)[\w.-]*=/i
+/** Matches the header of a token that a middleware reads. */
+const BEARER = /^bearer /i
 /** Matches the message of a TypeError about a missing value. */
 const MISSING = /\bof undefined\b|\bis undefined\b|\bundefined is not\b|\bis not a function\b/
 
@@ -33,7 +36,7 @@ const OF_NULL = /\bof null\b|\bis null\b|\bnull is not\b/
 export function swappedRequest(lookup: IdentityLookup, given: Json, error: unknown): string | undefined {
   const threw = error instanceof TypeError && OF_NULL.test(error.message)
   if (given !== null || !threw || lookup.length > 2 || usesParameter(lookup, 3)) return undefined
-  return 'its first argument is what the client presented; the request is the third: (identity, done, request)'
+  return 'its first argument is the presented identity; the request is its third: (identity, done, request)'
 }
 
 /**
@@ -51,9 +54,7 @@ export function missingMiddleware(
   const threw = error instanceof TypeError && MISSING.test(error.message)
   if (error !== undefined && !threw) return undefined
   const fields = request as unknown as Record<string, unknown>
-  // Detects a session cookie that no middleware has read, so that a logged-in user looks like a stranger.
-  const unread = fields.session === undefined && SESSION_COOKIE.test(request.headers?.cookie ?? '')
-  const middlewares = threw || unread ? { ...ALWAYS, ...SOMETIMES } : ALWAYS
+  const middlewares = threw || isUnread(fields, request.headers) ? { ...ALWAYS, ...SOMETIMES } : ALWAYS
   const [read] = readsOfParameter(lookup, 3, Object.keys(middlewares)).filter(
     (name) => fields[name] === undefined,
   )
@@ -61,4 +62,48 @@ export function missingMiddleware(
   const name = read ?? (threw && fields.session === undefined ? 'session' : undefined)
   if (name === undefined) return undefined
   return `request.${name} is undefined: is ${middlewares[name]} mounted after Particle's? Mount it before`
+}
+
+/**
+ * Checks whether a request brings a login that no middleware has read: a session cookie, a session in which
+ * passport keeps a user, or a bearer token. A logged-in user then looks like a stranger.
+ */
+function isUnread(
+  { session }: Record<string, unknown>,
+  headers: IncomingMessage['headers'] | undefined,
+): boolean {
+  if (BEARER.test(headers?.authorization ?? '')) return true
+  if (session === undefined) return SESSION_COOKIE.test(headers?.cookie ?? '')
+  return Object(Object(session).passport).user !== undefined
+}
+
+/**
+ * Names the way to renew a login by JWT. Applies when a lookup without a request met an expired JWT: the
+ * server has renewed a stream with the JWT of the client's first handshake.
+ *
+ * @param given the identity that the client presented
+ */
+export function expiredJwt(
+  lookup: IdentityLookup,
+  given: Json,
+  request: IncomingMessage | undefined,
+): string | undefined {
+  const texts = isObject(given) ? Object.values(given) : [given]
+  if (request || usesParameter(lookup, 3) || !texts.some(hasExpired)) return undefined
+  return (
+    'the presented JWT has expired: read the request, the third parameter of identityLookup; ' +
+    'each renewal is then a handshake of the client, which presents a new JWT'
+  )
+}
+
+function hasExpired(text: Json | undefined): boolean {
+  if (typeof text !== 'string') return false
+  const [, claims, signature] = text.split('.')
+  if (!claims || signature === undefined) return false
+  try {
+    const { exp } = Object(JSON.parse(Buffer.from(claims, 'base64url').toString()))
+    return typeof exp === 'number' && exp * 1_000 <= Date.now()
+  } catch {
+    return false
+  }
 }

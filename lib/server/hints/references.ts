@@ -31,7 +31,7 @@ export class References {
       )
       const meant =
         candidate === undefined
-          ? 'identities that have none by intent say so by null'
+          ? 'let an identity without it hold null'
           : `"@${[...path, candidate].join('.')}" was perhaps meant`
       const fields = keys.length > 0 ? `only ${keys.join(', ')}` : 'no fields'
       this.#warnings.error(

@@ -32,7 +32,7 @@ export class RouteHints {
       .join(', ')
     response.once('finish', () => {
       if (response.statusCode !== 404) return
-      const mismatch = `${request.method} ${original} is no route of Particle's: they are ${routes}`
+      const mismatch = `${request.method} ${original} is not a route of Particle: these are ${routes}`
       if (mount.endsWith(path) && ALIKE.test(pathname)) {
         this.#warnings.error(
           'mount',
@@ -42,7 +42,7 @@ export class RouteHints {
       } else {
         this.#warnings.debug(
           'route',
-          `${mismatch}. Is the url of the client, the path or the mount point another?`,
+          `${mismatch}. Check the client's url, the option path, and the mount point`,
         )
       }
     })

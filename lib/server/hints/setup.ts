@@ -16,6 +16,8 @@ const BY_COOKIE = ['session', 'cookies', 'signedCookies', 'user', 'isAuthenticat
  */
 export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   const { secret, identityLookup, allowOrigin, dataSources } = options
+  if (Object.keys(dataSources).length === 0)
+    warnings.error('dataSources', 'dataSources is empty, so that clients get no documents: name a root in it')
   for (const [root, source] of Object.entries(dataSources)) {
     const { criteria } = source as { criteria?: unknown }
     for (const { field, name } of bareOperators(criteria)) {
@@ -34,9 +36,8 @@ export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   if (secret === undefined && manager !== undefined) {
     warnings.error(
       'secret',
-      `${manager}, and the option secret is not set: the tokens of this process are not known to others, ` +
-        'nor to itself after a restart, and streams are answered 401 in turns; ' +
-        'give all of them the same secret',
+      `${manager}, and the option secret is not set. Each process then has a secret of its own, so that ` +
+        'other processes answer its clients with 401: give all processes the same secret',
     )
   }
   if (!identityLookup) {
@@ -68,7 +69,7 @@ function refuseReferences(dataSources: Record<string, unknown>): void {
       throw new ParticleError(
         'INVALID_OPTION',
         `dataSources.${root}.criteria takes "@${name}" from the identity, ` +
-          `and there is no identityLookup that would find it; write "@@${name}" if the text itself is meant`,
+          `but there is no identityLookup; write "@@${name}" for the text itself`,
       )
   }
 }

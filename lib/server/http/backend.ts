@@ -49,7 +49,7 @@ export interface Backend {
     credentials: Credentials,
     add: readonly WatchEntry[],
     remove: readonly string[],
-  ): Promise<{ live: boolean; refused: readonly object[] }>
+  ): Promise<{ live: boolean; refused: readonly object[]; watch: readonly WatchEntry[] }>
   /** Reports positions to the session's streams here; resolves to whether there are any. */
   reached(credentials: Credentials, positions: readonly string[]): Promise<boolean>
 }

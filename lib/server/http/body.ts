@@ -130,7 +130,7 @@ export class BodyReader {
   #tooMany(): ParticleError {
     const what = `The bodies of unanswered requests have over ${this.#bounds.bodyBytesWaiting} bytes together`
     this.#onError(
-      new ParticleError('UNAVAILABLE', `${what}: raise limits.bodyBytesWaiting if these are honest`),
+      new ParticleError('UNAVAILABLE', `${what}: raise limits.bodyBytesWaiting for legitimate clients`),
     )
     return new ParticleError('UNAVAILABLE', 'Too many bodies wait at once; try again later')
   }
@@ -157,7 +157,7 @@ function bodyRead(request: Request): unknown {
   }
   if (isObject(body) && Object.keys(body).some((key) => key.trimStart().startsWith('{'))) {
     throw invalid(
-      `The JSON of the body was read as a form by a middleware before Particle (express.urlencoded?). ${MEND}`,
+      `A middleware before Particle (express.urlencoded?) read the JSON of the body as a form. ${MEND}`,
     )
   }
   return body

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NetServer } from 'node:net'
-import { endResponse } from '../delivery/sink.ts'
+import { endResponse } from './response-sink.ts'
 
 /** The time between two checks of HTTP servers with open responses, in milliseconds. */
 const INTERVAL = 250

@@ -50,5 +50,6 @@ export function browserCookie(
   const site = isCrossOrigin(request, allowOrigin)
     ? 'SameSite=None; Secure; Partitioned'
     : `SameSite=Strict${isSecure ? '; Secure' : ''}`
-  return `${isSecure ? SECURE_NAME : NAME}=${value}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
+  const name = isSecure ? SECURE_NAME : NAME
+  return `${name}=${value}; Max-Age=${Math.ceil(sessionTtl / 1000)}; HttpOnly; ${site}`
 }

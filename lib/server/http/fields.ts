@@ -16,7 +16,11 @@ export function textOf(value: unknown, sentence: string): string | undefined {
   throw new ParticleError('INVALID_MESSAGE', sentence)
 }
 
-/** Reads a field that is a text or a list of texts. @throws ParticleError `INVALID_MESSAGE` for another field */
+/**
+ * Reads a field that is a text or a list of texts.
+ *
+ * @throws ParticleError `INVALID_MESSAGE` for another field
+ */
 export function textsOf(value: unknown, sentence: string): string[] {
   const list: unknown[] = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value]
   return list.map((each) => {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { ParticleError } from '../../errors.ts'
-import { ResponseSink, streamOf } from '../delivery/sink.ts'
+import { ResponseSink, streamOf } from './response-sink.ts'
 
 /** The methods of a response that middlewares replace. */
 const HOOKED = ['writeHead', 'write', 'end'] as const

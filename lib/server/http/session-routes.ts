@@ -6,7 +6,7 @@ import type { Exchange } from './exchange.ts'
 import { entriesOf, objectOf, textsOf, tokenOf } from './fields.ts'
 import { owned } from './response.ts'
 
-/** Answers `POST {path}/reached`: the session's open streams on this node report each position once reached. */
+/** Answers `POST {path}/reached`. The session's open streams on this node then report each position. */
 export async function reached(exchange: Exchange): Promise<void> {
   const { body, credentials } = await sessionRequest(exchange, ['token', 'position'], '{ token?, position }')
   const positions = textsOf(
@@ -17,7 +17,7 @@ export async function reached(exchange: Exchange): Promise<void> {
   exchange.sendJson(200, { live: await exchange.server.reached(credentials, positions) })
 }
 
-/** Answers `POST {path}/watch`: the session's open streams on this node watch other roots from now on. */
+/** Answers `POST {path}/watch`. The session's open streams on this node then watch other roots. */
 export async function watch(exchange: Exchange): Promise<void> {
   const fields = ['token', 'add', 'remove']
   const { body, credentials } = await sessionRequest(exchange, fields, '{ token?, add?, remove? }')

@@ -165,7 +165,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
   }
   if (options.dependsOn !== undefined && options.identityLookup === undefined)
-    refuse('dependsOn tells what identityLookup reads, and there is none')
+    refuse('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])

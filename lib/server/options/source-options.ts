@@ -1,7 +1,7 @@
 import type { Criteria } from '../../policy/criteria.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CheckedManifest, Manifest, WidenedManifest } from '../../policy/manifest.ts'
-import type { ParamsOption, ParamValues } from '../../policy/params.ts'
+import type { CheckedParams, ParamValues, WidenedParams } from '../../policy/params.ts'
 import type { CallbackSource } from '../../source/callbacks/index.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 
@@ -35,7 +35,7 @@ export interface CollectionOptions<M = Manifest, Identity = AnyIdentity> {
    * for each, or a schema for all. Clients get such a source only where they watch it with parameters:
    * `client.watch('messages', { room: 7 })`.
    */
-  params?: ParamsOption | undefined
+  params?: WidenedParams | undefined
   /**
    * Decides whether an identity may watch the source with these parameters. Called when a client asks, and
    * again whenever the identity is looked up again. Default: all clients may.
@@ -58,16 +58,26 @@ export type DataSources<Identity = AnyIdentity> = Record<string, DataSource<Wide
 
 /**
  * Rejects at compile time what the server refuses at run time: unknown options, and manifests with `false`.
+ * Rejects manifests with a field that the documents' type lacks, too.
  */
 export type CheckedSources<Sources> = {
   [Root in keyof Sources]: {
     [Name in keyof Sources[Root]]: Name extends 'manifest'
-      ? CheckedManifest<Sources[Root][Name]>
-      : Name extends keyof CallbacksOptions | keyof CollectionOptions
-        ? Sources[Root][Name]
-        : never
+      ? CheckedManifest<Sources[Root][Name], CollectionDocument<Sources[Root]>>
+      : Name extends 'params'
+        ? CheckedParams<Sources[Root][Name]>
+        : Name extends keyof CallbacksOptions | keyof CollectionOptions
+          ? Sources[Root][Name]
+          : never
   }
 }
+
+/** The type of a collection's documents, which all have an `_id`; `unknown` for another source. */
+type CollectionDocument<Source> = Source extends { collection: { readonly $document?: infer D } }
+  ? unknown extends D
+    ? unknown
+    : Exclude<D, undefined> & { _id?: unknown }
+  : unknown
 
 /** Names documents that `identityLookup` reads. */
 export interface Dependency<Identity = AnyIdentity> {

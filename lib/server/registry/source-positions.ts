@@ -12,7 +12,9 @@ const MAX_LENGTH = 500
 
 const FORM = /^(\d{1,4}):([\w.~-]{1,300})$/
 
-/** Gives and reads the positions that an application hands to clients: base64url of `<adapter>:<position>`. */
+/**
+ * Creates and reads the positions that an application gives to clients: base64url of `<adapter>:<position>`.
+ */
 export class SourcePositions {
   readonly #sources: Sources
 
@@ -23,8 +25,8 @@ export class SourcePositions {
   /**
    * Asks the source of a root for its present position.
    *
-   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` when the source gives
-   *   none in time
+   * @throws ParticleError `INVALID_OPTION` for a root without a position; `SOURCE_FAILED` when the source
+   *   gives none in time
    */
   async ask(root: string): Promise<string> {
     const feed = this.#sources.feedOfRoot(root)
@@ -40,12 +42,14 @@ export class SourcePositions {
     throw new ParticleError('SOURCE_FAILED', `The position of ${root} could not be read: ${why}`, { cause })
   }
 
-  /** @throws ParticleError `INVALID_MESSAGE` for a text that is no position of this server's sources */
+  /** @throws ParticleError `INVALID_MESSAGE` for a text that is not a position of this server's sources */
   check(text: string): void {
     this.#parse(text)
   }
 
-  /** Resolves once all changes up to a position were delivered here, or nobody waits any more: see `reach`. */
+  /**
+   * Resolves after all changes up to a position were delivered here, or when no caller waits: see `reach`.
+   */
   async reached(text: string, current: () => boolean): Promise<void> {
     const { feed, position } = this.#parse(text)
     await reach(feed, position, current)

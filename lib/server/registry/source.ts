@@ -16,7 +16,7 @@ import type { DataSource } from '../options/source-options.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
 import { isHandle, MISTAKEN } from './handle.ts'
 
-/** Holds what all sources have. */
+/** Holds the parts that all sources have. */
 interface Source {
   root: string
   manifest: Manifest
@@ -42,7 +42,7 @@ export interface CollectionSource extends Source {
   watch: WatchRules | undefined
 }
 
-/** Describes who may watch a source, with which parameters, and how far. */
+/** Describes who may watch a source, with which parameters, and up to which limit. */
 export interface WatchRules {
   readonly params: ParamsReader
   readonly allow: ((identity: Json, params: ParamValues) => unknown) | undefined

@@ -81,9 +81,9 @@ export class Views {
   #refuseOver(specs: readonly SourceView[]): void {
     const added = specs.filter(({ key }) => !this.#views.has(key)).length
     if (added > 0 && this.size + added > this.#limits.views) {
-      const what = `There are ${this.#limits.views} views: streams that need others are turned away`
+      const what = `There are ${this.#limits.views} views: streams that need more are refused`
       this.#onError(
-        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views if these are honest`),
+        new ParticleError('LIMIT_EXCEEDED', `${what}. Raise limits.views for legitimate clients`),
         '',
       )
       throw new ParticleError('UNAVAILABLE', 'The server has too many views; try again later')
@@ -135,7 +135,7 @@ export class Views {
     })
   }
 
-  /** Handles the leave of a viewer. A view that was left for good has no client that comes back to it. */
+  /** Handles the leave of a viewer. With `forGood`, no client returns to the view. */
   left(view: View, forGood = false): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
     if (this.#shared.has(view) && view.settled && !forGood) {

@@ -12,7 +12,7 @@ interface Waiting {
   readonly wakes: (() => void)[]
 }
 
-/** Reports to clients that their stream has come to a position of a source. */
+/** Reports to clients that their stream has reached a position of a source. */
 export class Barriers {
   readonly #positions: SourcePositions
   readonly #waiting = new Map<Stream, Waiting>()
@@ -24,7 +24,8 @@ export class Barriers {
   /**
    * Checks positions before a stream waits for them.
    *
-   * @throws ParticleError `INVALID_MESSAGE`, or `TOO_MANY_REQUESTS` for more positions than a stream may wait for
+   * @throws ParticleError `INVALID_MESSAGE`, or `TOO_MANY_REQUESTS` for more positions than a stream may wait
+   *   for
    */
   check(positions: readonly string[]): void {
     if (positions.length > MAX_POSITIONS) throw tooMany()
@@ -63,7 +64,8 @@ export class Barriers {
     const { connection } = stream
     const isOpen = () => this.#waiting.has(stream)
     await this.#positions.reached(position, isOpen)
-    // The change may have given or taken rights by a relation, whose documents are read now.
+    // Waits for documents that a right depends on, since the change may have granted or revoked rights by a
+    // relation.
     await Promise.all([stream.related?.settled(), stream.watching?.settled()])
     while (isOpen() && !connection.ready) await new Promise<void>((resolve) => wakes.push(resolve))
     if (!isOpen()) return

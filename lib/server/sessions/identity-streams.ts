@@ -112,8 +112,9 @@ export class IdentityStreams {
   /** Reports the excess. Returns the error for the client. */
   #excess(): ParticleError {
     const { code, message } = TOO_MANY.data
-    const what = `An identity asks for more than ${this.#limits.streamsPerIdentity} streams: turned away for now`
-    this.#faults.report(new ParticleError(code, `${what}. Raise limits.streamsPerIdentity if it is honest`))
+    const what = `An identity asks for more than ${this.#limits.streamsPerIdentity} streams: refused`
+    const mend = 'Raise limits.streamsPerIdentity for legitimate clients'
+    this.#faults.report(new ParticleError(code, `${what}. ${mend}`))
     return new ParticleError(code, message)
   }
 }

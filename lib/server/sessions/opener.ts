@@ -55,6 +55,12 @@ interface OpenerParts {
   onLeft: (stream: Stream) => void
 }
 
+/** Closes a stream of a client of this process, and reports positions to it: see `Barriers`. */
+export interface Registration {
+  (): void
+  reached(positions: readonly string[]): void
+}
+
 /** Stands for the watched roots of a client that watches none, as most do. */
 const NONE: Stream['watched'] = new Map()
 
@@ -72,6 +78,21 @@ export class Opener {
    * any closure of its function uses, and so would keep the request.
    */
   open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
+    const stream = this.#open(admitted, request)
+    return stream && closeOf(stream.connection)
+  }
+
+  /** Opens a stream for a client of this process. */
+  register(admitted: Admitted, request: StreamRequest): Registration | undefined {
+    const stream = this.#open(admitted, request)
+    const reached = (positions: readonly string[]) => {
+      this.#parts.barriers.check(positions)
+      if (stream) this.#parts.barriers.report(stream, positions)
+    }
+    return stream && Object.assign(closeOf(stream.connection), { reached })
+  }
+
+  #open(admitted: Admitted, request: StreamRequest): Stream | undefined {
     const { admission } = admitted
     const { origin, position, reached = [], onClose } = request
     this.#parts.barriers.check(reached)
@@ -95,11 +116,10 @@ export class Opener {
     stream.origin = origin
     stream.key = key
     stream.endsAt = origin && endOfLife(this.#parts.streamMs)
-    const close = closeOf(stream.connection)
-    onClose?.(close)
+    onClose?.(closeOf(stream.connection))
     this.#start(stream, fingerprints, request)
     this.#parts.barriers.report(stream, reached)
-    return close
+    return stream
   }
 
   #create(

@@ -5,7 +5,7 @@ import type { Credentials } from '../auth/admitted.ts'
 import type { Barriers } from './barriers.ts'
 import type { Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
-import type { Refusal } from './watches.ts'
+import { entryOf, type Refusal } from './watches.ts'
 
 /** Answers requests of clients about their open streams. */
 export class SessionRequests {
@@ -22,39 +22,42 @@ export class SessionRequests {
   }
 
   /**
-   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that, and
-   * of {@link SessionRequests.run}.
+   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that,
+   * and of a request.
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     this.#barriers.check(positions)
-    return this.run(credentials, (stream) => this.#barriers.report(stream, positions))
+    return this.#run(credentials, (stream) => this.#barriers.report(stream, positions))
   }
 
   /**
-   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors of
-   * {@link SessionRequests.run}.
+   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors
+   * of a request.
    *
-   * @returns whether there is such a stream, and the refused roots
+   * @returns whether there is such a stream, the refused roots, and all roots that are watched now
    */
   async watch(
     credentials: Credentials,
     add: readonly WatchEntry[],
     remove: readonly string[],
-  ): Promise<{ live: boolean; refused: Refusal[] }> {
+  ): Promise<{ live: boolean; refused: Refusal[]; watch: WatchEntry[] }> {
     const refused = new Map<string, Refusal>()
-    const live = await this.run(credentials, async (stream) => {
+    const watched = new Map<string, WatchEntry>()
+    const live = await this.#run(credentials, async (stream) => {
       for (const each of await this.#streams.views.watch(stream, add, remove)) refused.set(each.root, each)
+      for (const each of stream.watched.values()) watched.set(each.root, entryOf(each))
     })
-    return { live, refused: [...refused.values()] }
+    return { live, refused: [...refused.values()], watch: [...watched.values()] }
   }
 
   /**
-   * Calls `act` for each open stream of the request's session on this node. There are several where a client
-   * came back before the server knew that its last connection was dead.
+   * Calls `act` for each open stream of the request's session on this node. A session has several when a
+   * client reconnects before the server notices that its last connection is dead.
+   *
    * @returns whether there is such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */
-  async run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
+  async #run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
     const answered = this.#control.request(credentials.address)
     try {
       const session = await this.#admissions.sessionOf(credentials)

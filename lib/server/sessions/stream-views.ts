@@ -94,7 +94,7 @@ export class StreamViews {
     }
   }
 
-  /** Asks the application whether an identity may go on watching a stream's roots. */
+  /** Asks the application whether an identity may continue to watch a stream's roots. */
   async check(stream: Stream, identity: Json): Promise<Checked | undefined> {
     if (stream.watched.size === 0) return undefined
     const asked = [...stream.watched.values()]
@@ -110,7 +110,7 @@ export class StreamViews {
       refused.map(({ root }) => root),
     )
     this.refuse(stream, refused)
-    // Asks for the roots that were added meanwhile, under the earlier identity.
+    // Asks for the roots that were added under the earlier identity meanwhile.
     const unknown = [...stream.watched.values()].filter(
       ({ root, source }) => source.watch?.allow && !checked?.asked.has(root),
     )

@@ -15,7 +15,7 @@ export const REFUSED: ServerEvent = { event: 'revoked', data: { reason: 'identit
 /** Ends a stream whose client did not renew its token in time. */
 const TOO_LATE: ServerEvent = {
   event: 'error',
-  data: { code: 'TOKEN_EXPIRED', message: 'The client did not present itself anew in time' },
+  data: { code: 'TOKEN_EXPIRED', message: 'The client did not renew its token in time' },
 }
 
 /** The random part of a stream's life. Streams that began together then don't reconnect together. */

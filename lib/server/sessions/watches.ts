@@ -10,7 +10,7 @@ import { withTimeout } from '../support/scheduling.ts'
 /** Limits the wait for the application's `allow` or schema, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 5_000
 
-/** Describes a root that a client may not watch, or can't. */
+/** Describes a refused root, and the reason. */
 export interface Refusal {
   root: string
   code: 'FORBIDDEN' | 'INVALID_PARAMS' | 'LIMIT_EXCEEDED' | 'UNAVAILABLE'

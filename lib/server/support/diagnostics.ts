@@ -69,7 +69,9 @@ export type OnDebug = (message: string, event: DebugEvent) => void
 
 const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
   handshake: ({ session, continued, live, ms }) =>
-    `Handshake of session ${session}${continued ? ', which goes on' : ''}${live ? ' with its stream' : ''} (${ms} ms)`,
+    [`Handshake of session ${session}`, continued && 'continued', live && 'with its stream', `${ms} ms`]
+      .filter(Boolean)
+      .join(', '),
   'handshake.refused': ({ status, code }) => `Handshake refused: ${status} ${code}`,
   'stream.open': (fields) =>
     `${of(fields)} opened for ${listed(fields.roots)}${fields.presented ? ', from a position' : ''}`,

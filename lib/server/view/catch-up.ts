@@ -125,7 +125,8 @@ export class CatchUps {
       }
       const sequence = this.#log.head
       if (texts.length === 0) return { body: undefined, sequence, since: head }
-      const data = `{"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)},"oplist":[${texts.join(',')}]}`
+      const names = `"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)}`
+      const data = `{${names},"oplist":[${texts.join(',')}]}`
       const body = Buffer.from(`event: delta\ndata: ${data}\n\n`)
       return body.length > most ? undefined : { body, sequence, since: head }
     }

@@ -1,6 +1,6 @@
 import type { Log, Origin } from '../feed/log.ts'
 
-/** Compares the query of a read to the work of as many changes. */
+/** The cost of a read's query, as a number of changes. */
 const READ_COST = 1000
 
 /** Describes the view whose changes are counted. */
@@ -10,9 +10,9 @@ interface Counted {
 }
 
 /**
- * Checks whether it is less work to apply the changes after a sequence than to read a view's documents.
- * Entries in which nothing changed for the view cost next to nothing, however many they are. With `shown`, the
- * changes that the view has shown count, else all changes of its collection.
+ * Checks whether applying the changes after a sequence costs less than reading a view's documents. Entries
+ * without a change of the view cost almost nothing. With `shown`, the changes that the view has shown count,
+ * otherwise all changes of its collection.
  */
 export function isNear(
   view: Counted,

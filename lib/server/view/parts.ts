@@ -30,7 +30,8 @@ export class PartsWriter {
   #size = 0
 
   constructor(root: string, timestamp: string) {
-    this.#head = `event: payload\ndata: {"root":${JSON.stringify(root)},"timestamp":${JSON.stringify(timestamp)},"data":[`
+    const names = `"root":${JSON.stringify(root)},"timestamp":${JSON.stringify(timestamp)}`
+    this.#head = `event: payload\ndata: {${names},"data":[`
   }
 
   /** Adds a document to the last event, or to a new event if the last is full and `mayEnd`. */

@@ -1,8 +1,7 @@
 import { ParticleError } from '../../errors.ts'
-import { DocumentList } from '../../model/collection.ts'
+import { applyToCopy } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import type { Operation } from '../../model/operation.ts'
 import { filterPayload } from '../../policy/manifest.ts'
 import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
@@ -37,6 +36,9 @@ interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
   /** The first documents of an ordered view, if they are known. */
   readonly window: SortedWindow | undefined
 }
+
+/** Documents by the keys of their ids. */
+type Documents = Map<string, Document>
 
 /** Builds the documents of a snapshot from a read and the changes during it. */
 interface SnapshotBuilder {
@@ -88,8 +90,8 @@ export async function loadSnapshot(
     const entry = log.at(at)
     if (!entry || entry.feed !== feed) continue
     const begin = beginOf(entry)
-    // Ends the snapshot before an entry that ends after the read. A snapshot contains whole entries only, and
-    // the documents may hold a part of this one.
+    // Ends the snapshot before the first entry that began after the read. An earlier entry is applied as a
+    // whole, since the documents may hold a part of it.
     if (begin !== undefined && feed.adapter.compare(begin, reading.to) > 0) {
       sequence = at - 1
       break
@@ -114,7 +116,7 @@ export async function loadSnapshot(
 
 /** Builds all documents of a view. */
 function buildAll(view: Read): SnapshotBuilder {
-  const list = new DocumentList()
+  const all: Documents = new Map()
   let read = 0
   // Uses one slicer for all batches. A source may have all batches ready, and would block the event loop.
   const turn = timeSlicer()
@@ -123,17 +125,20 @@ function buildAll(view: Read): SnapshotBuilder {
       read += documents.length
       refuseOver('snapshotDocuments', read, view)
       for (const document of documents) {
-        put(list, document)
+        put(all, document)
         await turn()
       }
     },
     endOfRead() {},
-    apply: (change) => fold(list, change, view),
+    apply: (change) => fold(all, change, view),
     build() {
-      if (!view.sortLimit) return { documents: list.list }
-      const window = new SortedWindow(view.sortLimit, list.list, true)
-      const documents = window.visible.map(({ document }) => list.get(document._id ?? null) ?? document)
-      return { documents, window }
+      const documents = [...all.values()]
+      if (!view.sortLimit) return { documents }
+      const window = new SortedWindow(view.sortLimit, documents, true)
+      return {
+        documents: window.visible.map(({ key, document }) => all.get(key) ?? document),
+        window,
+      }
     },
   }
 }
@@ -167,34 +172,33 @@ export async function documentsOf(snapshot: Snapshot): Promise<Map<string, Docum
   return documents
 }
 
-function put(list: DocumentList, document: Document): void {
-  list.apply([
-    { operation: 'set', id: document._id ?? null, path: '.', data: document as Operation['data'] & object },
-  ])
+function put(all: Documents, document: Document): void {
+  all.set(idKey(document._id ?? null), document)
 }
 
-/** Applies a change to a list. Returns false when only the document tells whether the view has it. */
-function fold(list: DocumentList, change: DocumentChange, view: Read): boolean {
-  const { id } = change
-  const remove = () => list.apply([{ operation: 'unset', id, path: '.' }])
+/** False where it takes the document to tell whether the view has it, and the source doesn't know it. */
+function fold(all: Documents, change: DocumentChange, view: Read): boolean {
+  const key = idKey(change.id)
   const whole = documentAfter(change)
-  if (change.kind === 'delete') remove()
+  if (change.kind === 'delete') all.delete(key)
   else if (whole) {
-    if (view.matches && !view.matches(whole)) remove()
-    else put(list, whole)
+    if (view.matches && !view.matches(whole)) all.delete(key)
+    else put(all, whole)
   } else {
     const verdict = view.filter.match(change)
-    if (verdict === 'unknown' || (verdict === 'in' && !list.get(id))) return false
+    if (verdict === 'unknown' || (verdict === 'in' && !all.has(key))) return false
     if (verdict === 'out') {
-      remove()
+      all.delete(key)
       return true
     }
     for (const operation of change.operations) {
       try {
-        list.apply([{ ...operation, id }])
+        const after = applyToCopy(all.get(key), operation)
+        if (after) all.set(key, after)
+        else all.delete(key)
       } catch {
-        // Skips an operation that doesn't fit a newer document. The change that gave the document its new
-        // shape follows.
+        // The document was read in a newer shape, which this operation doesn't fit; the change that gave it
+        // that shape is folded after it.
       }
     }
   }
@@ -232,7 +236,8 @@ function refuseOver(
 ): void {
   const most = limits?.[limit]
   if (most === undefined || size <= most) return
-  const what = `${root} has more than ${most} ${limit === 'snapshotBytes' ? 'bytes' : 'documents'} for a client`
+  const unit = limit === 'snapshotBytes' ? 'bytes' : 'documents'
+  const what = `${root} has more than ${most} ${unit} for a client`
   const mend = `narrow its criteria or manifest, give it a limit, or raise limits.${limit}`
   throw new ParticleError('LIMIT_EXCEEDED', `${what}: ${mend}`)
 }

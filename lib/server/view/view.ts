@@ -81,12 +81,14 @@ export class View {
     return this.filter.needsDocument(change, digests?.has(idKey(change.id)))
   }
 
-  /** Checks whether the log has all changes after a sequence. `foreign`: another process's source position. */
+  /** Checks whether the log has all changes after a sequence, or another process's position (`foreign`). */
   reaches(sequence: number, foreign?: string): boolean {
     const { floor, position, adapter } = this.feed
     const own = this.#floor
     if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
       return false
+    // The reading may lack a document of an earlier client, and no operation would remove it there.
+    if (adapter.readsAhead && (foreign !== undefined || sequence < this.#since)) return false
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
@@ -252,6 +254,8 @@ export class View {
     for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()
+      // Gives the reading its own sequence: a client that left right before it has not seen it.
+      if (this.feed.adapter.readsAhead && !this.#members.digests) this.feed.mark()
       const pin = this.#log.pin()
       try {
         const snapshot = await loadSnapshot(this, this.#log, pin.sequence, stale, attempt)

@@ -7,12 +7,23 @@ import { Random } from './random.ts'
 import { Visitor } from './visitor.ts'
 
 const TARGET = new URL('target.ts', import.meta.url).pathname
-/** How many attacks go on at a time. */
-const ATTACKERS = 24
+/** How many attacks go on at a time: of more, a busy machine answers hardly one before it is given up. */
+const ATTACKERS = 8
 /** After so many requests, what a process holds in any case is there. */
 const WARM_UP = 1_500
 /** How much may be held after all requests beyond what was held when the process was warm, in bytes. */
 const MAX_GROWTH = 12_000_000
+
+/** How much longer a siege may take on a busy machine, in milliseconds. */
+const BUSY_MS = 30_000
+
+/** How long a siege goes on. */
+interface Limits {
+  requests: number
+  seconds: number
+  /** How many streams must have told their visitors something. */
+  streams?: number
+}
 
 /** What came of a siege. */
 export interface Report {
@@ -44,10 +55,10 @@ export class Siege {
   }
 
   /**
-   * Attacks until the requests are made or the time is over.
+   * Attacks until the requests are made or the time is over, and on a busy machine until it was told enough.
    * @param seed attack number n draws from `seed + n`; answers depend on time, so that a run is not the same again
    */
-  static async run(seed: number, limits: { requests: number; seconds: number }): Promise<Report> {
+  static async run(seed: number, limits: Limits): Promise<Report> {
     const target = fork(TARGET, {
       execArgv: ['--import', 'tsx', '--expose-gc'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -62,12 +73,14 @@ export class Siege {
     }
   }
 
-  async #run(seed: number, { requests, seconds }: { requests: number; seconds: number }): Promise<Report> {
+  async #run(seed: number, { requests, seconds, streams = 0 }: Limits): Promise<Report> {
     const report = this.#report
     const deadline = Date.now() + seconds * 1000
+    const goesOn = () =>
+      Date.now() < deadline || (report.streams < streams && Date.now() < deadline + BUSY_MS)
     let attacks = 0
     const attack = async (enough: number) => {
-      while (report.requests < enough && Date.now() < deadline && report.faults.length < 20) {
+      while (report.requests < enough && goesOn() && report.faults.length < 20) {
         if (this.#target.exitCode !== null) return
         await this.#attack(seed + attacks++)
       }

@@ -11,6 +11,8 @@ import { type Claim, type Figures, INTERNAL, USERS } from './figures.ts'
 const store = memory()
 const rows = store.collection('rows')
 const news = store.collection('news')
+/** Codes of what `onError` must be told of attackers: a bad setup, and a session that asks for too much at once. */
+const WARNINGS: readonly unknown[] = ['MISCONFIGURED', 'TOO_MANY_HANDSHAKES']
 /** What `onError` was told and nobody planned. */
 const errors: string[] = []
 
@@ -38,7 +40,7 @@ const server = new Server({
   onError: (error) => {
     const planned =
       error instanceof ParticleError && error.code === 'CALLBACK_FAILED' && inspect(error).includes(INTERNAL)
-    const warning = error instanceof ParticleError && error.code === 'MISCONFIGURED'
+    const warning = error instanceof ParticleError && WARNINGS.includes(error.code)
     if (!planned && !warning && errors.length < 20) errors.push(inspect(error))
   },
 })

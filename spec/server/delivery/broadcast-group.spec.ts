@@ -6,8 +6,9 @@ import {
   type Member,
 } from '../../../lib/server/delivery/broadcast-group.ts'
 import { Flusher } from '../../../lib/server/delivery/flusher.ts'
+import { IdLines } from '../../../lib/server/delivery/id-lines.ts'
 import { WriteQueue } from '../../../lib/server/delivery/write-queue.ts'
-import { Frame, IdLines } from '../../../lib/server/feed/frame.ts'
+import { Frame } from '../../../lib/server/feed/frame.ts'
 import type { Entry } from '../../../lib/server/feed/log.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'

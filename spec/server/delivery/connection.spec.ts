@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import { applyDelta } from '../../../lib/model/delta.ts'
-import type { Document, Model } from '../../../lib/model/document.ts'
+import type { Document } from '../../../lib/model/document.ts'
 import { decode } from '../../../lib/protocol/decode.ts'
 import { Connection } from '../../../lib/server/delivery/connection.ts'
 import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
@@ -18,20 +17,23 @@ import {
   viewOf as viewIn,
 } from '../../support/feed.ts'
 import { until } from '../../support/local.ts'
+import { ModelReader } from '../../support/model-reader.ts'
 import { StoppingSink } from '../../support/sinks.ts'
 
 /** A client that reads when the spec lets it, and applies what it reads. */
 class Client extends StoppingSink {
   // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
   readonly events: { name: string; data: any; id: string | undefined }[] = []
-  readonly model: Model = {}
   /** The position that it would come back with. */
   position = ''
   ended = 0
-  readonly #parts: Document[] = []
+  readonly #reader = new ModelReader()
 
   override end(): void {
     this.ended++
+  }
+  get model() {
+    return this.#reader.model
   }
   get names(): string[] {
     return this.events.map((event) => event.name)
@@ -49,12 +51,7 @@ class Client extends StoppingSink {
       // Rights that were not changed go by the names of the views.
       this.events.push({ name, data, id: id?.replace(/:r-[\w-]*$/, '') })
       if (id !== undefined) this.position = id
-      if (name === 'delta') applyDelta(this.model, data as never)
-      if (name !== 'payload') return
-      const part = data as { root: string; data: Document[]; part: number; last: boolean }
-      if (part.part === 0) this.#parts.length = 0
-      this.#parts.push(...part.data)
-      if (part.last) this.model[part.root] = [...this.#parts]
+      this.#reader.take(name, data)
     },
     (error) => {
       throw error

@@ -3,20 +3,9 @@ import fc from 'fast-check'
 import type { Document, Json } from '../../../lib/model/document.ts'
 import { complete, type Found, lookUp } from '../../../lib/server/feed/lookup.ts'
 import type { Adapter, Change, DocumentChange } from '../../../lib/source/source.ts'
+import { changesOf } from '../../support/feed.ts'
 
-const change = (
-  kind: DocumentChange['kind'],
-  id: number,
-  more: Partial<DocumentChange> = {},
-): DocumentChange => ({
-  kind,
-  position: '1',
-  timestamp: '',
-  collection: 'users',
-  id,
-  operations: [],
-  ...more,
-})
+const change = changesOf('users')
 const set = (id: number, path: string, data: Json) =>
   change('update', id, { operations: [{ operation: 'set', path, data }] })
 const put = (document: Document) =>

@@ -9,6 +9,7 @@ import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { DocumentChange } from '../../../lib/source/source.ts'
+import { changesOf } from '../../support/feed.ts'
 import { LocalClient, until } from '../../support/local.ts'
 
 /** As much of a view as a router knows of, with the documents that it has. */
@@ -32,19 +33,7 @@ class Member {
   }
 }
 
-const change = (
-  kind: DocumentChange['kind'],
-  id: number,
-  more: Partial<DocumentChange> = {},
-): DocumentChange => ({
-  kind,
-  position: '1',
-  timestamp: '',
-  collection: 'cards',
-  id,
-  operations: [],
-  ...more,
-})
+const change = changesOf('cards')
 const insert = (document: Document) =>
   change('insert', Number(document._id), {
     operations: [{ operation: 'set', path: '.', data: document as never }],

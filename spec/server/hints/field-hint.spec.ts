@@ -22,7 +22,7 @@ describe('server/field-hint', () => {
   it('tells once of a field that no document has where they have one of nearly that name', () => {
     const documents = [{ _id: 1, createdAt: 5, name: 'Ann' }]
     expect(told({ created_at: true, name: true }, documents, documents)).to.deep.equal([
-      'dataSources.users.manifest names "created_at", which none of the documents has that were read first; they have "createdAt", which was perhaps meant',
+      'dataSources.users.manifest names "created_at", which none of the first documents has; "createdAt" was perhaps meant',
     ])
   })
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { expect } from 'chai'
+import type { Json } from '../../../lib/model/document.ts'
 import { Identification } from '../../../lib/server/auth/identification.ts'
 import { missingMiddleware } from '../../../lib/server/hints/identity-hint.ts'
 import type { IdentityLookup } from '../../../lib/server/options/identity-lookup.ts'
@@ -103,7 +104,7 @@ describe('server/identity-hint', () => {
       const [error] = await failed(made(text), { session: { userId: 1 } })
       expect(error).to.include({ code: 'CALLBACK_FAILED' })
       expect(error?.message).to.match(
-        /null.*; its first argument is what the client presented; the request is the third: \(identity, done, request\)$/,
+        /null.*; its first argument is the presented identity; the request is its third: \(identity, done, request\)$/,
       )
     })
   }
@@ -128,5 +129,60 @@ describe('server/identity-hint', () => {
     expect(more).to.deep.equal([])
     expect(await failed(lookup, { headers: { cookie: 'theme=dark' } })).to.deep.equal([])
     expect(await failed(lookup, { headers: { cookie: 'connect.sid=s%3Ax' }, session: {} })).to.deep.equal([])
+  })
+
+  it('is told of a refused user who has logged in by passport, which nobody has run', async () => {
+    const lookup = made('(i, d, request) => request.user ? { id: request.user.id } : null')
+    const [error, ...more] = await failed(lookup, { session: { passport: { user: 7 } } })
+    expect(error?.message).to.match(/request\.user is undefined: is the middleware that authenticates/)
+    expect(more).to.deep.equal([])
+    expect(await failed(lookup, { session: { passport: {} } })).to.deep.equal([])
+    expect(await failed(lookup, { session: { passport: { user: 7 } }, user: null })).to.deep.equal([])
+  })
+
+  it('is told of a refused user whose bearer token nobody has read', async () => {
+    const lookup = made('(i, d, request) => request.auth?.sub ?? null')
+    const [error] = await failed(lookup, { headers: { authorization: 'Bearer e30.e30.e30' } })
+    expect(error?.message).to.match(/request\.auth is undefined: is the middleware that authenticates/)
+    expect(await failed(lookup, { headers: { authorization: 'Basic YTpi' } })).to.deep.equal([])
+  })
+
+  describe('of a renewal without a request', () => {
+    const jwt = (claims: object) =>
+      ['{}', JSON.stringify(claims), '.'].map((part) => Buffer.from(part).toString('base64url')).join('.')
+    const past = jwt({ sub: 7, exp: Math.floor(Date.now() / 1000) - 1 })
+    const renewed = async (lookup: IdentityLookup, given: Json) => {
+      const errors: Error[] = []
+      const identification = new Identification(lookup, (error) => errors.push(error), 10)
+      for (let time = 0; time < 2; time++) await identification.identify(given, undefined).catch(() => {})
+      return errors.map(({ message }) => message)
+    }
+
+    it('is told once where the presented JWT has expired, and the lookup refuses it', async () => {
+      for (const given of [past, { token: past }]) {
+        const [message, ...more] = await renewed(() => null, given)
+        expect(message).to.match(/^identityLookup refuses a client, and the presented JWT has expired/)
+        expect(message).to.match(/the third parameter of identityLookup/)
+        expect(more).to.deep.equal([])
+      }
+    })
+
+    it('is part of the error of a lookup that throws', async () => {
+      const lookup = () => {
+        throw new Error('jwt expired')
+      }
+      const [message] = await renewed(lookup, past)
+      expect(message).to.match(/^identityLookup threw: jwt expired; the presented JWT has expired/)
+    })
+
+    it('says nothing where the lookup reads the request, as for a client of the same process', async () => {
+      expect(await renewed(made('(i, d, request) => request ? i : null'), past)).to.deep.equal([])
+    })
+
+    it('says nothing of a JWT that is valid, or has no end, and of other texts', async () => {
+      const future = jwt({ exp: Date.now() / 1000 + 60 })
+      for (const given of [future, jwt({ sub: 7 }), 'a.b.c', 'text', '..', null, [past].length, { n: 1 }])
+        expect(await renewed(() => null, given)).to.deep.equal([])
+    })
   })
 })

@@ -29,7 +29,7 @@ describe('server/references', () => {
 
   it('tells of a field that an identity has not, and nothing near it, with what to do if that is meant', () => {
     expect(told({ team: '@teamId' }, { anonymous: true }, { anonymous: true })).to.deep.equal([
-      'dataSources.jobs.criteria takes "@teamId" from the identity, which has only anonymous: it matches nothing; identities that have none by intent say so by null',
+      'dataSources.jobs.criteria takes "@teamId" from the identity, which has only anonymous: it matches nothing; let an identity without it hold null',
     ])
     expect(told({ team: '@teamId' }, {}).join()).to.include('which has no fields')
   })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import express from 'express'
 import type { ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
+import { memory } from '../../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../../support/http.ts'
 
 describe('server/route-hint', () => {
@@ -12,7 +13,7 @@ describe('server/route-hint', () => {
   const serve = async (mount = '/', options: Partial<ServerOptions> = {}) => {
     const told: string[] = []
     const server = new Server({
-      dataSources: {},
+      dataSources: { films: { collection: memory().collection('films'), manifest: true } },
       onError: (error) => told.push(`error: ${error.message}`),
       onDebug: (message, { name }) => void (name === 'hint' && told.push(message)),
       ...options,
@@ -40,7 +41,7 @@ describe('server/route-hint', () => {
       await ask(path)
       await ask(path)
       expect(told).to.deep.equal([
-        `GET ${path} is no route of Particle's: they are POST /particle/handshake, GET /particle/stream, GET /particle/client.js. Is the url of the client, the path or the mount point another?`,
+        `GET ${path} is not a route of Particle: these are POST /particle/handshake, GET /particle/stream, GET /particle/client.js. Check the client's url, the option path, and the mount point`,
       ])
     })
   }

@@ -14,7 +14,8 @@ const SECRET = 'the secret of the specs'
 /** What a server with these options tells as it is made. */
 const told = (options: Partial<ServerOptions>) => {
   const errors: Error[] = []
-  new Server({ dataSources: {}, onError: (error) => errors.push(error), ...options })
+  const dataSources = { users: { collection: memory().collection('users'), manifest: true as const } }
+  new Server({ dataSources, onError: (error) => errors.push(error), ...options })
   for (const error of errors) expect(error).to.include({ name: 'ParticleError', code: 'MISCONFIGURED' })
   return errors.map(({ message }) => message)
 }
@@ -31,6 +32,12 @@ describe('server/setup', () => {
   it('says nothing of a single process, or where there is a secret', () => {
     expect(told({})).to.deep.equal([])
     expect(managed(() => told({ secret: SECRET }))).to.deep.equal([])
+  })
+
+  it('warns of a server without a source', () => {
+    expect(told({ dataSources: {} })).to.deep.equal([
+      'dataSources is empty, so that clients get no documents: name a root in it',
+    ])
   })
 
   it('warns of a process of PM2 without a secret', () => {
@@ -71,7 +78,7 @@ describe('server/setup', () => {
   for (const [what, criteria, name] of refused) {
     it(`refuses a criteria that takes ${what} from the identity where there is no lookup`, () => {
       const make = () => told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
-      const message = `dataSources.jobs.criteria takes "${name}" from the identity, and there is no identityLookup`
+      const message = `dataSources.jobs.criteria takes "${name}" from the identity, but there is no identityLookup`
       expect(make).to.throw(ParticleError, message).with.property('code', 'INVALID_OPTION')
     })
   }

@@ -21,6 +21,17 @@ interface User {
   name: string
   team: string
 }
+/** Lets look-ups wait; returns what answers the last one. */
+function lookLater(look: (find: () => Promise<User>) => void): (user: User) => void {
+  let answer: (user: User) => void = () => {}
+  look(
+    () =>
+      new Promise((resolve) => {
+        answer = resolve
+      }),
+  )
+  return (user) => answer(user)
+}
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** What a stream was told: as much of a connection as streams know of. */
@@ -274,13 +285,7 @@ describe('server/streams', () => {
     it('was under way when they were revoked end, also where only the new identity is meant', async () => {
       const { streams, open, look } = setUp()
       const { told } = open('ann')
-      let answer: (user: User) => void = () => {}
-      look(
-        () =>
-          new Promise((resolve) => {
-            answer = resolve
-          }),
-      )
+      const answer = lookLater(look)
       const refreshed = streams.refresh(() => true)
       await turn()
       expect(streams.revoke((user: User) => user.team === 'banned', 'banned')).to.equal(0)
@@ -292,13 +297,7 @@ describe('server/streams', () => {
     it('was under way when they ended are left alone', async () => {
       const { streams, open, look } = setUp()
       const { told, stream } = open('ann')
-      let answer: (user: User) => void = () => {}
-      look(
-        () =>
-          new Promise((resolve) => {
-            answer = resolve
-          }),
-      )
+      const answer = lookLater(look)
       const refreshed = streams.refresh(() => true)
       await turn()
       streams.delete(stream)

@@ -1,30 +1,20 @@
 import { expect } from 'chai'
-import { type Db, Long, MongoClient, ObjectId, UUID } from 'mongodb'
+import { type Db, Long, type MongoClient, ObjectId, UUID } from 'mongodb'
 import { bsonToJson } from '../../../lib/source/mongo/bson.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
-import { mongoOrSkip } from '../../support/mongod.ts'
-import { Copy, closeAll, freshDatabase, Recorder, readAll } from './fold.ts'
+import { eachDatabase } from './database.ts'
+import { Copy, freshDatabase, Recorder, readAll } from './fold.ts'
 
 describe('source/mongo/adapter on a real server', () => {
   let client: MongoClient
   let db: Db
-  const open: Subscription[] = []
+  let open: Subscription[]
 
-  before(async function () {
-    const server = await mongoOrSkip(this)
-    client = new MongoClient(server.url)
-  })
-
-  after(() => client?.close())
-
-  beforeEach(() => {
-    db = freshDatabase(client)
-  })
-
-  afterEach(async () => {
-    await closeAll(open)
-    await db.dropDatabase()
+  eachDatabase((fresh) => {
+    client = fresh.client
+    db = fresh.db
+    open = fresh.open
   })
 
   async function follow(from?: string) {

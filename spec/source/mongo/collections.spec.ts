@@ -3,28 +3,18 @@ import { type Db, MongoClient } from 'mongodb'
 import { mongo } from '../../../lib/source/mongo/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
 import { mongoOrSkip } from '../../support/mongod.ts'
-import { Copy, closeAll, freshDatabase, Recorder, readAll } from './fold.ts'
+import { eachDatabase } from './database.ts'
+import { Copy, Recorder, readAll } from './fold.ts'
 
 type User = { _id: number; n?: number }
 
 describe('source/mongo on collections that come and go', () => {
-  let client: MongoClient
   let db: Db
-  const open: Subscription[] = []
+  let open: Subscription[]
 
-  before(async function () {
-    client = new MongoClient((await mongoOrSkip(this)).url)
-  })
-
-  after(() => client?.close())
-
-  beforeEach(() => {
-    db = freshDatabase(client)
-  })
-
-  afterEach(async () => {
-    await closeAll(open)
-    await db.dropDatabase()
+  eachDatabase((fresh) => {
+    db = fresh.db
+    open = fresh.open
   })
 
   async function follow(...names: string[]) {

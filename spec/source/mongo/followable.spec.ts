@@ -1,61 +1,37 @@
 import { expect } from 'chai'
-import { type Db, MongoClient } from 'mongodb'
-import { Server } from '../../../lib/server/index.ts'
+import type { Db } from 'mongodb'
 import { checkFollowable } from '../../../lib/source/mongo/followable.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
-import { LocalClient, until } from '../../support/local.ts'
-import { mongoOrSkip } from '../../support/mongod.ts'
-import { freshDatabase } from './fold.ts'
+import { until } from '../../support/local.ts'
+import { eachDatabase, type TestDatabase } from './database.ts'
 
 type User = { _id: number; n: number }
 
 describe('source/mongo on what has no changes to tell', () => {
-  let client: MongoClient
+  let database: TestDatabase
   let db: Db
-  let errors: string[]
-  let particle: Server | undefined
+  let errors: readonly string[]
 
-  before(async function () {
-    client = new MongoClient((await mongoOrSkip(this)).url)
+  eachDatabase((fresh) => {
+    database = fresh
+    db = fresh.db
+    errors = fresh.errors
   })
 
-  after(() => client?.close())
-
-  beforeEach(() => {
-    db = freshDatabase(client)
-    errors = []
-  })
-
-  afterEach(async () => {
-    await particle?.disconnect()
-    await db.dropDatabase()
-  })
-
-  const rootOf = (collection: string) => collection.replace('.', '-')
-
-  async function connect(...roots: string[]) {
-    const dataSources = Object.fromEntries(
-      roots.map((name) => [
-        rootOf(name),
-        { manifest: true as const, collection: mongo(db).collection(name) },
-      ]),
-    )
-    particle = new Server({ dataSources, onError: (error) => void errors.push(String(error)) })
-    return await LocalClient.connect(particle)
-  }
+  const connect = (...roots: string[]) => database.serve(roots)
 
   for (const [what, name, create, sentence] of [
     [
       'a view',
       'adults',
       () => db.createCollection('adults', { viewOn: 'users', pipeline: [] }),
-      'adults is a view, of which MongoDB reports no changes. Show the collection that it reads from (users)',
+      "adults is a view, whose changes MongoDB does not report. Show the view's collection (users)",
     ],
     [
       'a time-series collection',
       'weather',
       () => db.createCollection('weather', { timeseries: { timeField: 'at' } }),
-      'weather is a time-series collection, of which MongoDB reports no changes. Show an ordinary collection',
+      'weather is a time-series collection, whose changes MongoDB does not report. Show an ordinary collection',
     ],
     [
       'a system collection',
@@ -72,9 +48,9 @@ describe('source/mongo on what has no changes to tell', () => {
       const local = await connect(name, 'users')
       await until(() => local.of('error').length > 0 && local.model.users?.length === 1)
       const [{ data } = { data: {} }] = local.of('error')
-      expect(data).to.include({ root: rootOf(name), code: 'SOURCE_FAILED' })
+      expect(data).to.include({ root: name.replace('.', '-'), code: 'SOURCE_FAILED' })
       expect(data.message).to.include("can't show").and.include('onError')
-      expect(local.model[rootOf(name)]).to.equal(undefined)
+      expect(local.model[name.replace('.', '-')]).to.equal(undefined)
       expect(errors.join()).to.include(sentence)
       await users.updateOne({ _id: 1 }, { $set: { n: 2 } })
       await until(() => local.model.users?.[0]?.n === 2, 'the other root goes on')
@@ -124,7 +100,7 @@ describe('source/mongo on what has no changes to tell', () => {
 
   it('refuses the databases that have no change streams', () => {
     for (const name of ['admin', 'config', 'local'])
-      expect(() => mongo(client.db(name))).to.throw(`no change streams of the database ${name}`)
+      expect(() => mongo(database.client.db(name))).to.throw(`no change streams of the database ${name}`)
   })
 
   it('takes a collection that is not there yet', async () => {

@@ -1,45 +1,25 @@
 import { expect } from 'chai'
-import { Binary, type Db, Decimal128, MongoClient, ObjectId } from 'mongodb'
-import { Server } from '../../../lib/server/index.ts'
-import { mongo } from '../../../lib/source/mongo/index.ts'
-import { LocalClient, until } from '../../support/local.ts'
-import { mongoOrSkip } from '../../support/mongod.ts'
-import { freshDatabase } from './fold.ts'
+import { Binary, Decimal128, ObjectId } from 'mongodb'
+import { type LocalClient, until } from '../../support/local.ts'
+import { eachDatabase, type TestDatabase } from './database.ts'
 
 const id = new ObjectId()
 const at = new Date('2024-05-06T07:08:09.010Z')
 
 describe('source/mongo on ids that are one in JSON', () => {
-  let client: MongoClient
-  let db: Db
-  let server: Server | undefined
-  let errors: string[]
+  let database: TestDatabase
+  let errors: readonly string[]
 
-  before(async function () {
-    client = new MongoClient((await mongoOrSkip(this)).url)
-  })
-
-  after(() => client?.close())
-
-  beforeEach(() => {
-    db = freshDatabase(client)
-    errors = []
-  })
-
-  afterEach(async () => {
-    await server?.disconnect()
-    await db.dropDatabase()
+  eachDatabase((fresh) => {
+    database = fresh
+    errors = fresh.errors
   })
 
   const insert = (...ids: unknown[]) =>
-    db.collection('items').insertMany(ids.map((_id) => ({ _id })) as never)
+    database.db.collection('items').insertMany(ids.map((_id) => ({ _id })) as never)
 
   async function connect(): Promise<LocalClient> {
-    server = new Server({
-      dataSources: { items: { manifest: true, collection: mongo(db).collection('items') } },
-      onError: (error) => void errors.push(String(error)),
-    })
-    const local = await LocalClient.connect(server)
+    const local = await database.serve(['items'])
     await until(() => local.ready)
     return local
   }
@@ -67,7 +47,7 @@ describe('source/mongo on ids that are one in JSON', () => {
       await insert(`${second}!`, 8)
       await until(() => (local.model.items?.length ?? 0) >= 3)
       expect(errors).to.have.lengthOf(1)
-      expect(errors[0]).to.include(named).and.include('Give the _ids of a collection one type')
+      expect(errors[0]).to.include(named).and.include('Use one type for all _ids of a collection')
       expect(local.of('error')).to.deep.equal([])
     })
   }

@@ -1,42 +1,18 @@
 import { expect } from 'chai'
-import { type Db, MongoClient } from 'mongodb'
-import { Server } from '../../../lib/index.ts'
-import { mongo } from '../../../lib/source/mongo/index.ts'
-import { LocalClient, until } from '../../support/local.ts'
-import { mongoOrSkip } from '../../support/mongod.ts'
-import { freshDatabase } from './fold.ts'
+import type { Db } from 'mongodb'
+import { until } from '../../support/local.ts'
+import { eachDatabase, type TestDatabase } from './database.ts'
 
 type Item = { _id: number; [field: string]: unknown }
 
 describe('source/mongo on documents whose fields users name', () => {
-  let client: MongoClient
+  let database: TestDatabase
   let db: Db
-  let server: Server | undefined
-  let errors: unknown[]
 
-  before(async function () {
-    client = new MongoClient((await mongoOrSkip(this)).url)
+  eachDatabase((fresh) => {
+    database = fresh
+    db = fresh.db
   })
-
-  after(() => client?.close())
-
-  beforeEach(() => {
-    db = freshDatabase(client)
-    errors = []
-  })
-
-  afterEach(async () => {
-    await server?.disconnect()
-    await db.dropDatabase()
-  })
-
-  function serve(): Server {
-    server = new Server({
-      dataSources: { items: { manifest: true, collection: mongo(db).collection('items') } },
-      onError: (error) => errors.push(error),
-    })
-    return server
-  }
 
   for (const name of ['Long', 'ObjectId', 'Binary', 'Timestamp', 'Code', 'MinKey', 'Anything']) {
     it(`goes on when a document has the plain field _bsontype: '${name}', served or not`, async () => {
@@ -45,8 +21,7 @@ describe('source/mongo on documents whose fields users name', () => {
       const items = db.collection<Item>('items')
       const others = db.collection<Item>('others')
       await items.insertOne({ _id: 1, settings: new Map(Object.entries(settings)) })
-      const on = serve()
-      const early = await LocalClient.connect(on)
+      const early = await database.serve(['items'])
       await until(() => early.ready)
       for (const collection of [others, items]) {
         await collection.insertOne({ _id: 2, list: [new Map(Object.entries(settings))] })
@@ -56,11 +31,7 @@ describe('source/mongo on documents whose fields users name', () => {
       }
       await items.insertOne({ _id: 4 })
       await until(() => early.model.items?.length === 4)
-      const other = new Server({
-        dataSources: { items: { manifest: true, collection: mongo(db).collection('items') } },
-        onError: (error) => errors.push(error),
-      })
-      const late = await LocalClient.connect(other)
+      const late = await database.serve(['items'])
       await until(() => late.ready)
       for (const { model } of [early, late]) {
         expect(model.items).to.have.deep.members([
@@ -70,8 +41,7 @@ describe('source/mongo on documents whose fields users name', () => {
           { _id: 4 },
         ])
       }
-      await other.disconnect()
-      expect(errors).to.deep.equal([])
+      expect(database.errors).to.deep.equal([])
     })
   }
 
@@ -91,11 +61,7 @@ describe('source/mongo on documents whose fields users name', () => {
       { _id: 2, 'a.b': 1, a: { b: 1 } },
       { _id: 3, $price: 1, '': 1, a: { '': 1, $ref: 1 } },
     ])
-    server = new Server({
-      dataSources: { items: { manifest: true, collection: mongo(older()).collection('items') } },
-      onError: (error) => errors.push(error),
-    })
-    const client = await LocalClient.connect(server)
+    const client = await database.serve(['items'], older())
     await until(() => client.ready)
     const named = (field: string, value: unknown) => [
       { $replaceWith: { $setField: { field: { $literal: field }, input: '$$ROOT', value } } },
@@ -114,6 +80,6 @@ describe('source/mongo on documents whose fields users name', () => {
     await items.insertOne({ _id: 4 })
     await until(() => client.model.items?.length === 4)
     expect(client.model.items).to.have.deep.members(await items.find().toArray())
-    expect(errors).to.deep.equal([])
+    expect(database.errors).to.deep.equal([])
   })
 })

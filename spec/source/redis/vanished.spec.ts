@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Document } from '../../../lib/model/document.ts'
-import { Server } from '../../../lib/server/index.ts'
+import { Server, type ServerOptions } from '../../../lib/server/index.ts'
 import { redis } from '../../../lib/source/redis/index.ts'
 import { until } from '../../support/local.ts'
 import { type RedisServer, redisOrSkip, startRedis } from '../../support/redis.ts'
@@ -8,8 +8,8 @@ import { Visitor } from '../../support/visitor.ts'
 import { type Client, connect } from './harness.ts'
 
 const KINDS = {
-  'a view with a criteria': { criteria: { team: 'a' } },
-  'a sorted and limited view': { criteria: { team: 'a' }, sort: { rank: 1 }, limit: 3 },
+  'a view with a criteria': { criteria: { team: '@team' } },
+  'a sorted and limited view': { criteria: { team: '@team' }, sort: { rank: 1 }, limit: 3 },
 } as const
 
 /** How long a document lives that expires, in milliseconds. */
@@ -37,10 +37,10 @@ describe('Documents that vanish from Redis before their end is told', () => {
   })
 
   for (const stream of [true, false]) {
-    for (const [kind, options] of Object.entries(KINDS)) {
-      const limited = 'limit' in options
+    for (const [kind, view] of Object.entries(KINDS)) {
+      const limited = 'limit' in view
 
-      async function setUp() {
+      async function setUp(options: Partial<ServerOptions> = {}) {
         errors.length = 0
         const adapter = redis(client, stream ? { stream: 'changes' } : {})
         const users = adapter.collection('users', { fields: { rank: 'number' } })
@@ -48,8 +48,10 @@ describe('Documents that vanish from Redis before their end is told', () => {
         const particle = new Server({
           // No snapshot is kept at hand past a change: whoever comes then has the source read again.
           replay: { bytes: 0 },
-          dataSources: { users: { manifest: true, collection: users, ...options } },
+          identityLookup: (identity) => identity,
+          dataSources: { users: { manifest: true, collection: users, ...view } },
           onError: (error: Error) => errors.push(error),
+          ...options,
         })
         servers.push(particle)
         const open = await new Visitor().come(particle)
@@ -109,6 +111,19 @@ describe('Documents that vanish from Redis before their end is told', () => {
             expect(errors).to.deep.equal([])
           }).timeout(15_000)
         }
+
+        it('leave no client that comes back when nobody remembers what it held, by FLUSHDB', async () => {
+          const { users, particle, open } = await setUp({ replay: {}, limits: { restingViews: 0 } })
+          // Another view, so that the source is followed all the while.
+          const other = await new Visitor().come(particle, { team: 'b' })
+          open.go()
+          await client.flushDb()
+          await open.come(particle)
+          await settled([], open)
+          await users.set('u2', { team: 'a', rank: 2 })
+          await settled([2], open)
+          other.go()
+        }).timeout(15_000)
 
         it('leave no client where the connections are lost meanwhile', async () => {
           const { users, particle, open } = await setUp()

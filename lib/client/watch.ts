@@ -1,0 +1,188 @@
+import { ParticleError } from '../errors.ts'
+import type { Document } from '../model/document.ts'
+import { requireFunction } from '../model/unknown.ts'
+import type { Notifier } from './notifier.ts'
+import type { Status } from './state.ts'
+import type { Store } from './store.ts'
+import type { Listener, Subscriptions } from './subscriptions.ts'
+import { Waiters } from './waiters.ts'
+import type { WatchList } from './watch-list.ts'
+
+/**
+ * Names the state of a watched root.
+ *
+ * - `waiting`: the documents have not arrived yet, or are loaded again.
+ * - `ready`: the documents are complete and current.
+ * - `reconnecting`, `paused`: the client has no connection. The old documents stay visible.
+ * - `refused`: the server refuses this root, or the client. `error` says why, and there are no documents.
+ * - `closed`: the watch or the client was closed.
+ */
+export type WatchStatus = Exclude<Status, 'connecting'>
+
+/** Names fields of a watched root's documents. The first `*` stands for any document, `**` for any change. */
+export type WatchPattern = '*' | '**' | `*.${string}` | `**.${string}`
+
+/** Serves the watches of one root. */
+export interface WatchedRoot {
+  readonly name: string
+  readonly status: WatchStatus
+  readonly error: ParticleError | undefined
+  readonly options: {
+    store: Store
+    notifier: Notifier
+    subscriptions: Subscriptions
+    ended: () => ParticleError
+    call: (listener: () => void) => void
+  }
+  /** Asks for so many more documents. Returns the new limit. */
+  grow(count: number): number
+  close(watch: Watch): void
+}
+
+const NONE: readonly Document[] = Object.freeze([])
+
+/**
+ * Shows one root that the page watches. All watches of one root and parameters share its documents.
+ *
+ * All functions of a watch can be passed on without binding: `useSyncExternalStore(room.subscribe,
+ * room.getSnapshot)`.
+ */
+export class Watch<D = Document> {
+  /** The name of the root in `client.data` and on the wire: `messages?{"room":7}`. */
+  readonly root: string
+  readonly #root: WatchedRoot
+  readonly #listeners = new Set<() => void>()
+  readonly #waiters = new Waiters()
+  /** The promises of `more`, by the limits that they wait for. */
+  readonly #growing = new Map<number, Waiters>()
+  #closed = false
+
+  /** @internal */
+  constructor(root: WatchedRoot) {
+    this.root = root.name
+    this.#root = root
+  }
+
+  /** Returns the current documents. The array is empty until all documents have arrived. */
+  get data(): D[] {
+    return (this.#root.error ? [] : (this.#root.options.store.data[this.root] ?? [])) as D[]
+  }
+
+  /** Returns the state of the watch. */
+  get status(): WatchStatus {
+    return this.#closed ? 'closed' : this.#root.status
+  }
+
+  /** Returns the reason of a refusal. */
+  get error(): ParticleError | undefined {
+    return this.#root.error
+  }
+
+  /**
+   * Resolves to the documents when they are complete and current, after all listeners were called. Rejects
+   * with a ParticleError when the server refuses the root (`FORBIDDEN`, `INVALID_PARAMS`, `LIMIT_EXCEEDED`) or
+   * the client, and when the watch or the client is closed (`CLOSED`).
+   */
+  readonly ready = (): Promise<D[]> => {
+    const promise = this.#waiters.add(() => this.data)
+    this.settle()
+    return promise
+  }
+
+  /** Returns the current documents, frozen. The array is the same until the documents change. */
+  readonly getSnapshot = (): readonly D[] =>
+    (this.#root.error ? NONE : this.#root.options.store.getRoot(this.root)) as readonly D[]
+
+  /**
+   * Calls the listener after changes of the documents, as often as the client's option `notify` says, and
+   * after changes of the status. Returns a function that ends the subscription.
+   */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    requireFunction('subscribe(listener): listener', listener)
+    const entry = () => listener()
+    if (!this.#closed) this.#listeners.add(entry)
+    return () => {
+      this.#listeners.delete(entry)
+    }
+  }
+
+  /**
+   * Calls the listener after changes that touch the pattern, as `client.on` does. The pattern begins with
+   * `*`, which stands for any document: `*.text`, `*.todos.*.done`. `**` stands for any change.
+   *
+   * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
+   */
+  readonly on = (pattern: WatchPattern, listener: Listener<D[]>): this => {
+    requireFunction('on(pattern, listener): listener', listener)
+    if (!this.#closed) this.#root.options.subscriptions.add(pattern, listener, this)
+    return this
+  }
+
+  /** Removes a listener of a pattern, or all listeners of the pattern. */
+  readonly off = (pattern: WatchPattern, listener?: Listener<D[]>): this => {
+    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
+    this.#root.options.subscriptions.delete(pattern, listener, this)
+    return this
+  }
+
+  /**
+   * Asks for more documents of a source with a `limit`, up to the source's `maxLimit`. Only the difference is
+   * sent. Resolves to the documents when they are there; rejects as `ready()` does. The longer window holds
+   * for all watches of the root, until the last one is closed.
+   *
+   * @throws ParticleError `INVALID_OPTION` when `count` is not a positive integer
+   */
+  readonly more = (count: number): Promise<D[]> => {
+    if (!Number.isInteger(count) || count < 1)
+      throw new ParticleError('INVALID_OPTION', 'more(count): count must be a positive integer.')
+    const promise = this.ready().then(() => {
+      const waiters = new Waiters()
+      this.#growing.set(this.#root.grow(count), waiters)
+      return waiters.add(() => this.data)
+    })
+    promise.catch(() => {})
+    return promise
+  }
+
+  /**
+   * Ends the watch and its listeners. After the last watch of a root, the client keeps the documents for
+   * `linger` ms. A page that comes back meanwhile has them at once.
+   */
+  readonly close = (): void => {
+    if (this.#closed) return
+    this.#closed = true
+    this.#listeners.clear()
+    this.#root.options.subscriptions.delete(undefined, undefined, this)
+    this.settle()
+    this.#root.close(this as unknown as Watch)
+  }
+
+  /** @internal Calls the listeners. */
+  notify(): void {
+    for (const listener of [...this.#listeners])
+      if (this.#listeners.has(listener)) this.#root.options.call(listener)
+  }
+
+  /** @internal Answers the promises that wait, as the status says. */
+  settle(): void {
+    const { status, error } = this
+    const { notifier, ended } = this.#root.options
+    if (status === 'ready' && this.#waiters.size > 0) {
+      notifier.flush()
+      this.#waiters.answer()
+    }
+    if (status !== 'refused' && status !== 'closed') return
+    for (const waiters of [this.#waiters, ...this.#growing.values()]) waiters.answer(error ?? ended())
+    this.#growing.clear()
+  }
+
+  /** @internal Answers the promises of `more` whose documents have arrived. */
+  grown(list: WatchList): void {
+    for (const [limit, waiters] of this.#growing) {
+      if (!list.isGrown(this.root, limit)) continue
+      this.#growing.delete(limit)
+      this.#root.options.notifier.flush()
+      waiters.answer()
+    }
+  }
+}

@@ -1,0 +1,27 @@
+// Checks sets of files, each with options of its own: `node check.cjs <folder of TypeScript> <sets as JSON>`.
+// One process, so that the declarations of libraries are parsed once for all sets.
+const { relative } = require('node:path')
+const [folder = '', sets = '[]'] = process.argv.slice(2)
+const ts = require(folder)
+
+const parsed = new Map()
+
+function check(args) {
+  const { fileNames, options, errors } = ts.parseCommandLine(args)
+  const host = ts.createCompilerHost(options)
+  const parse = host.getSourceFile
+  host.getSourceFile = (name, how, ...rest) => {
+    if (!name.endsWith('.d.ts')) return parse(name, how, ...rest)
+    const { languageVersion, impliedNodeFormat } = typeof how === 'object' ? how : { languageVersion: how }
+    const key = `${languageVersion} ${impliedNodeFormat} ${name}`
+    if (!parsed.has(key)) parsed.set(key, parse(name, how, ...rest))
+    return parsed.get(key)
+  }
+  const program = ts.createProgram(fileNames, options, host)
+  return [...errors, ...ts.getPreEmitDiagnostics(program)].map(({ file, messageText }) => ({
+    file: file && relative(process.cwd(), file.fileName),
+    text: ts.flattenDiagnosticMessageText(messageText, '\n'),
+  }))
+}
+
+console.log(JSON.stringify(JSON.parse(sets).map(check)))
