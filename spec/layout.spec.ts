@@ -20,6 +20,8 @@ const ARROWS: Record<string, string[]> = {
   'source/source.ts': ['model/'],
   // What sources that follow a server share.
   'source/backoff.ts': [],
+  'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
+  'source/completion.ts': ['model/', 'source/source.ts'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -31,15 +33,27 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/least.ts',
     'source/backoff.ts',
+    'source/retry-loop.ts',
+    'source/completion.ts',
     'mongodb',
   ],
-  'source/redis/': ['errors.ts', 'model/', 'policy/', 'source/source.ts', 'source/backoff.ts', 'node:'],
+  'source/redis/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'source/backoff.ts',
+    'source/retry-loop.ts',
+    'node:',
+  ],
   'source/postgres/': [
     'errors.ts',
     'model/',
     'policy/',
     'source/source.ts',
     'source/backoff.ts',
+    'source/retry-loop.ts',
+    'source/completion.ts',
     'pg',
     'pg-logical-replication',
     'node:',
@@ -160,6 +174,7 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }

@@ -21,9 +21,7 @@ export function failureOf(error: unknown): string {
   return sentence
 }
 
-/**
- * Recognizes refused and unreachable hosts, and a role, password or database that the server does not accept.
- */
+/** Recognizes refused and unreachable hosts, and a role, password or database that the server rejects. */
 function isOfConnection(code: unknown, message: string): boolean {
   if (typeof code === 'string') return /^(?:E[A-Z]+|08\w{3}|28\w{3}|3D000|ERR_INVALID_URL)$/.test(code)
   return /timeout|Connection terminated|SASL|does not support SSL/i.test(message)

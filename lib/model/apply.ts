@@ -8,13 +8,13 @@ import type { Operation } from './operation.ts'
  * removed it. `set` of `.` returns `op.data` itself; all other operations on no document (`undefined`) return
  * `undefined`.
  *
- * The document is the same object, but the objects and arrays within it that change are replaced, so that
- * what it shares with others stays as it is. `op.data` is never changed: after a `set` of `.`, pass on a copy
- * of it if the data is needed elsewhere. Where it throws, the document is as it was.
+ * The returned document is the same object. Changed objects and arrays within it are replaced, so that parts
+ * shared with other documents stay unchanged. `op.data` is never changed: after a `set` of `.`, pass on a
+ * copy if the data is needed elsewhere. After an error, the document is unchanged.
  *
  * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION`: the path is malformed or refused, the
- *   operation is unknown, its data or the value there does not fit it, it writes through a scalar, it renames
- *   through an array, or it changes `_id`.
+ *   operation is unknown, its data or the present value does not fit, or the operation writes through a
+ *   scalar, renames through an array, or changes `_id`.
  */
 export function applyOp(document: Document | undefined, op: Operation): Document | undefined {
   const result = applyToCopy(document, op)
@@ -25,14 +25,17 @@ export function applyOp(document: Document | undefined, op: Operation): Document
 }
 
 /**
- * The same as {@link applyOp}, but on a copy: neither the document nor `op.data` is changed, and the result
- * shares with both what did not change. The document itself is returned where there was nothing to do.
+ * Applies one operation like {@link applyOp}, but to a copy: neither the document nor `op.data` is changed,
+ * and the result shares all unchanged parts with both. Returns the document itself when nothing changes.
  */
 export function applyToCopy(document: Document | undefined, op: Operation): Document | undefined {
   return changed(document, op, pullTest)
 }
 
-/** The same as {@link applyToCopy}, but what `owned` holds is changed in place; copies are added to it. */
+/**
+ * Applies one operation like {@link applyToCopy}, but changes the objects in `owned` in place, and adds its
+ * own copies to `owned`.
+ */
 export function applyOwning(
   document: Document | undefined,
   op: Operation,
@@ -41,7 +44,7 @@ export function applyOwning(
   return changed(document, op, pullTest, owned)
 }
 
-/** Applies operations in order to a copy, which copies each object within it once. */
+/** Applies operations in order to a copy. Copies each object within the document once. */
 export function applyAll(document: Document | undefined, ops: readonly Operation[]): Document | undefined {
   const owned: Owned = new Set()
   let after = document

@@ -6,10 +6,10 @@ import { field, isObject, type JsonObject } from './json.ts'
 const MODIFIERS = ['$each', '$position', '$slice', '$sort']
 
 /**
- * `$push`: the array with a value, or with `$each` of them at `$position`, then sorted by `$sort` and cut by
+ * Applies `$push`: adds a value, or the values of `$each` at `$position`, then sorts by `$sort` and cuts by
  * `$slice`.
  *
- * @param own gives the array, which is changed: it is asked for when nothing can be refused any more
+ * @param own returns the array to change. Called only when nothing can be refused any more
  */
 export function push(own: () => Json[], data: Json): Json[] {
   if (!isObject(data) || !MODIFIERS.some((name) => Object.hasOwn(data, name))) {
@@ -24,7 +24,7 @@ export function push(own: () => Json[], data: Json): Json[] {
   const slice = integer('$slice', $slice)
   const order = $sort === undefined ? undefined : sorter($sort)
   const array = own()
-  // Cut and joined rather than spliced, since a call takes only so many arguments.
+  // Cuts and joins instead of a splice, because the number of a call's arguments is limited.
   const tail = array.splice(at ?? array.length)
   for (const part of [$each, tail]) for (const value of part) array.push(value)
   if (order) array.sort(order)
@@ -32,7 +32,7 @@ export function push(own: () => Json[], data: Json): Json[] {
   return slice < 0 ? array.slice(slice) : array.slice(0, slice)
 }
 
-/** `$addToSet`: the array with those values that it does not hold. */
+/** Applies `$addToSet`: adds the values that the array does not hold. */
 export function addToSet(own: () => Json[], data: Json): Json[] {
   const values = each(data)
   const result = own()
@@ -40,10 +40,10 @@ export function addToSet(own: () => Json[], data: Json): Json[] {
   return result
 }
 
-/** What tells the values that a `pull` by a condition (an object) takes out. */
+/** Compiles the condition of a `pull` (an object) into a test of the values to remove. */
 export type Conditions = (condition: JsonObject) => (value: Json | undefined) => boolean
 
-/** `$pull`: the array without the values that equal `data`, or that meet the condition which it is. */
+/** Applies `$pull`: removes the values that equal `data`, or that meet the condition `data`. */
 export function pull(array: readonly Json[], data: Json, conditions: Conditions | undefined): Json[] {
   if (!isObject(data)) return array.filter((item) => !equal(item, data))
   const test = conditions ? conditions(data) : refuse('a plain value')

@@ -1,6 +1,6 @@
 import type { Json } from './document.ts'
 
-/** How deep, wide and large a value may be. */
+/** Limits the depth, the width and the size of a value. */
 export interface Bounds {
   /** Levels of objects and arrays within each other. */
   depth: number
@@ -11,20 +11,21 @@ export interface Bounds {
 }
 
 /**
- * Levels of a document, and segments of a path: those that MongoDB takes. A field that is deeper is hidden.
+ * Limits the levels of a document and the segments of a path, as MongoDB does. The server hides a deeper
+ * field.
  */
 export const MAX_DEPTH = 200
 
-/** Bounds what a stranger sends: an identity that is presented. */
+/** Limits a client's input: the presented identity. */
 export const REQUEST_BOUNDS: Bounds = { depth: 64, keys: 10_000, size: 1_000_000 }
 
-/** Bounds what the application answers: an identity that was found, a query, a manifest. */
+/** Limits the application's answers: a found identity, a query, a manifest. */
 export const ANSWER_BOUNDS: Bounds = { depth: 64, keys: 100_000, size: 4_000_000 }
 
 /**
- * Says how a value exceeds bounds; undefined where it doesn't. The walk never goes deeper than the bounds, so
- * that a deep value can't exhaust the stack, nor a value that contains itself hold the process.
- * @param isLeaf whether an object is not walked into; default: no object
+ * Explains how a value exceeds bounds; `undefined` for a value within them. The walk never goes deeper than
+ * the bounds, so that neither a deep value nor a value that contains itself can exhaust the stack.
+ * @param isLeaf checks for an object that is not walked. Default: none
  */
 export function excessOf(
   value: unknown,
@@ -50,7 +51,7 @@ export function excessOf(
   return walk(value, depth)
 }
 
-/** Whether a value has at most so many levels. */
+/** Checks that a value has at most `depth` levels. */
 export function isWithin(value: Json | undefined, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth <= 0) return false
@@ -67,9 +68,8 @@ export function isWithin(value: Json | undefined, depth: number): boolean {
 }
 
 /**
- * Stands for a value that is nested too deep to be walked: it is one level deeper than a document may be, so
- * that the server hides
- * it, and tells.
+ * Replaces a value that is nested too deep to be walked. This value is one level deeper than a document may
+ * be, so that the server hides it and reports it.
  */
 export const TOO_DEEP: Json = tooDeep()
 
@@ -80,9 +80,9 @@ function tooDeep(): Json {
 }
 
 /**
- * A value that a source has parsed, as JSON carries it; {@link TOO_DEEP} in its place where it can't be
- * walked. A number that is too
- * large for a double (`1e400`) is null, in place: it is matched as what clients are sent.
+ * Converts a parsed value of a source for JSON. Replaces a value that can't be walked by {@link TOO_DEEP}.
+ * Replaces, in place, a number that is too large for a double (`1e400`) by null, so that matching sees the
+ * value that clients get.
  */
 export function walkable(value: Json): Json {
   return isWithin(value, MAX_DEPTH) ? finite(value) : TOO_DEEP
@@ -98,7 +98,7 @@ function finite(value: Json): Json {
   return value
 }
 
-/** Whether a value is, or may hold, a number that is too large. */
+/** Checks for a number that is too large, also for a value that may contain one. */
 function isInexact(value: Json | undefined): boolean {
   return typeof value === 'object' ? value !== null : typeof value === 'number' && !Number.isFinite(value)
 }

@@ -4,13 +4,12 @@ import { forgetElements, idText, indexOfElement, putElement } from './elements.t
 import { idKey } from './id.ts'
 import { canonical, field, isObject, type JsonObject } from './json.ts'
 import { OPERATIONS, type Operation } from './operation.ts'
-import { type PathSegment, parsePath } from './path.ts'
+import { type PathSegment, parsePath, positionOf } from './path.ts'
 import { nextValue, REMOVALS, refuse, UNCHANGED } from './value.ts'
 
 /**
- * Holds the objects and arrays that a delta has copied already. Nobody else has them, so that the delta's
- * later operations
- * change them in place: each object is copied once a delta, not once an operation.
+ * Holds the objects and arrays that a delta has already copied. No other holder has these copies, so that
+ * later operations change them in place: each object is copied once per delta, not once per operation.
  */
 export type Owned = Set<object>
 
@@ -19,16 +18,15 @@ interface Context {
   owned: Owned | undefined
 }
 
-/** How far past its end an array may be written to, as in MongoDB. */
+/** Limits a write past the end of an array, as MongoDB does. */
 const MAX_PADDING = 1_500_000
 const NAMES: ReadonlySet<string> = new Set(OPERATIONS)
 
 /**
- * What an operation makes of a document, on a copy: neither the document nor `op.data` is changed, and the
- * result shares with both what did not change. The document itself is returned where there was nothing to do.
- * Without `conditions`, a `pull` takes plain values only: the browser's client does without them, since they
- * never stand on the wire. With `owned`, what it holds is changed in place, and copies that are made are
- * added to it.
+ * Applies an operation to a copy of a document: neither the document nor `op.data` is changed, and the result
+ * shares all unchanged parts with both. Returns the document itself when nothing changes. Without
+ * `conditions`, a `pull` takes plain values only: the browser's client needs no conditions, since the wire
+ * has none. Changes the objects in `owned` in place, and adds its own copies to `owned`.
  */
 export function changed(
   document: Document | undefined,
@@ -45,11 +43,11 @@ export function changed(
   }
   if (document === undefined) return document
   const root = document as JsonObject
-  // An operation on the _id may be refused after it is done: it works on a copy.
+  // Works on a copy: an operation on the `_id` may be refused after the change.
   const context = { conditions, owned: path[0] === '_id' ? undefined : owned }
   const result = op.operation === 'rename' ? rename(root, op, path, context) : change(root, op, path, context)
   if (result === UNCHANGED) return document
-  // A change within an object gives an object.
+  // Keeps the type: a change within an object returns an object.
   const after = result as Document
   const { _id } = document
   if (_id !== undefined && idKey(after._id ?? null) !== idKey(_id)) refuse(op, 'to leave the _id as it is')
@@ -70,14 +68,14 @@ function rename(
   const value = throughObjects(root, op, from)
   if (value === undefined) return UNCHANGED
   throughObjects(root, op, to)
-  // The new path can lead through a scalar, which is found when the old field is gone: the _id too stays
-  // untouched by a copy.
+  // Works on a copy for the `_id` too: the new path can lead through a scalar, which shows only after the old
+  // field is gone.
   const safe = to[0] === '_id' || !isOpen(root, to) ? { ...context, owned: undefined } : context
   const rest = change(root, { operation: 'unset', path }, from, safe)
   return change(rest as Json, { operation: 'set', path: data, data: value }, to, safe)
 }
 
-/** The value at a path that may not lead through arrays, as both ends of a rename. */
+/** Returns the value at a path that must not lead through arrays, as both ends of a rename. */
 function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): Json | undefined {
   let value: Json | undefined = root
   for (const segment of path) {
@@ -87,7 +85,7 @@ function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): J
   return value
 }
 
-/** Tells whether all parents on a path are objects or missing, so that a field can be written there. */
+/** Checks that all parents on a path are objects or missing, so that a field can be written there. */
 function isOpen(root: JsonObject, path: PathSegment[]): boolean {
   let value: Json | undefined = root
   for (const segment of path) {
@@ -106,7 +104,7 @@ function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
   return copy
 }
 
-/** What an operation makes of a value; the path leads on from there. Copies what changes. */
+/** Applies an operation to a value, along the rest of the path. Copies every changed object. */
 function change(
   value: Json | undefined,
   op: Operation,
@@ -141,9 +139,9 @@ function change(
 }
 
 /**
- * What an operation that may create makes of an array whose element the path names by its `_id`: the element
- * is made at the end where it is missing, and so is the array. What would not have that `_id` afterwards is
- * not made, so that no operation makes it twice.
+ * Applies a creating operation to an array whose element the path names by its `_id`. Creates a missing
+ * element at the end, and a missing array. Creates no element that would not have that `_id` afterwards, so
+ * that no operation creates an element twice.
  */
 function changeElement(
   value: Json | undefined,
@@ -174,7 +172,7 @@ function changeElement(
 
 function keyOf(value: Json, segment: PathSegment, { owned }: Context): string | number | undefined {
   if (!Array.isArray(value)) return isObject(value) && typeof segment === 'string' ? segment : undefined
-  if (typeof segment === 'string') return /^(?:0|[1-9]\d*)$/.test(segment) ? Number(segment) : undefined
+  if (typeof segment === 'string') return positionOf(segment)
   const index = indexOfElement(value, segment.id, owned)
   return index < 0 ? undefined : index
 }
@@ -186,7 +184,7 @@ function isAppending({ operation, data }: Operation): boolean {
   return operation === 'addToSet' || operation === 'pushAll'
 }
 
-/** The id that a text stands for: a number where it is one, as in `todos[5]`. */
+/** Returns the id for a text: a number for a numeric text, as in `todos[5]`. */
 function idOf(text: string): Json {
   if (Number.isFinite(Number(text)) && String(Number(text)) === text) return Number(text)
   try {

@@ -1,7 +1,10 @@
 import type { Json } from './document.ts'
 import { isObject } from './json.ts'
 
-/** The place of a value's type in BSON's order: null (or missing), number, string, object, array, boolean. */
+/**
+ * Returns the position of a value's type in BSON's order: null (or missing), number, string, object, array,
+ * boolean.
+ */
 export function typeOrder(value: Json | undefined): number {
   if (value === null || value === undefined) return 0
   if (Array.isArray(value)) return 4
@@ -11,7 +14,7 @@ export function typeOrder(value: Json | undefined): number {
 }
 
 /**
- * Negative, zero or positive by BSON's order of two values, as `$min`, `$max` and `$sort` have it. Strings
+ * Compares two values in BSON's order, as `$min`, `$max` and `$sort` do: negative, zero or positive. Strings
  * compare by code point, objects field by field in the order of their fields.
  */
 export function compare(a: Json | undefined, b: Json | undefined): number {
@@ -35,7 +38,7 @@ export function compare(a: Json | undefined, b: Json | undefined): number {
 }
 
 /**
- * Whether two values are equal as `$addToSet` and `$pullAll` mean it: the order of an object's fields counts.
+ * Checks that two values are equal for `$addToSet` and `$pullAll`: the order of an object's fields counts.
  */
 export function equal(a: Json | undefined, b: Json | undefined): boolean {
   return a === b || compare(a, b) === 0
@@ -55,7 +58,8 @@ function compareText(a: string, b: string): number {
   for (let index = 0; index < length; index += 1) {
     const left = a.charCodeAt(index)
     const right = b.charCodeAt(index)
-    // Surrogates stand for code points above all that one unit can hold, though their own numbers don't.
+    // Ranks surrogates above all single units: they encode higher code points, though their own numbers are
+    // lower.
     if (left !== right) return rank(left) - rank(right)
   }
   return a.length - b.length

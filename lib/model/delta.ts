@@ -4,19 +4,19 @@ import type { Document, Model } from './document.ts'
 import type { Delta } from './operation.ts'
 import { isRefusedName } from './path.ts'
 
-/** The index of each list that a delta was applied to; it goes when the list goes. */
+/** Keeps the index of each list to which a delta was applied, for the list's lifetime. */
 const lists = new WeakMap<Document[], DocumentList>()
 
 /**
- * Applies a delta to a model and returns the model. The root's list is changed in place (it is made where
- * there is none); documents are replaced by changed copies, as in {@link DocumentList}, so that `delta` may
- * be applied to other models too.
+ * Applies a delta to a model and returns the model. Changes the root's list in place, and creates a missing
+ * list. Replaces documents by changed copies, as {@link DocumentList} does, so that `delta` may be applied to
+ * other models too.
  *
- * The list is indexed once. Whoever changes it by other means must change its length, or put a new array in
- * its place: an element that was swapped for one of another `_id` may go unnoticed.
+ * Indexes the list once. Code that changes the list by other means must change its length, or assign a new
+ * array: a swapped element with another `_id` may go unnoticed.
  *
- * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those
- *   before it stay applied; that one and those after it change nothing.
+ * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first invalid operation. The operations
+ *   before it stay applied; the invalid operation and all later ones change nothing.
  */
 export function applyDelta(model: Model, delta: Delta): Model {
   const { root, oplist } = delta

@@ -5,11 +5,11 @@ import type { DocumentOperation, Operation } from './operation.ts'
 import { isPathName } from './path.ts'
 
 /**
- * The `set` and `unset` operations that turn one document into another: `applyOp` of all of them to `before`
- * gives `after` (but for the order of fields, which does not count). A field that is new is set as a whole at
- * the topmost parent that is new; an array whose length or kinds of elements changed is set as a whole. What
- * stands under a name that no path can hold is set with its parent, at the top by a `set` of `.`; so is a
- * document whose `_id` changed.
+ * Finds the `set` and `unset` operations that turn one document into another: `applyOp` of all of them to
+ * `before` gives `after`, except for the order of fields. A new field is set with its topmost new parent. An
+ * array is set as a whole when its length or the kinds of its elements changed. A change under a name that a
+ * path can't hold is set with the parent, and at the top by a `set` of `.`, like a document whose `_id`
+ * changed.
  *
  * The operations share parts with `after`.
  */
@@ -21,9 +21,9 @@ export function diff(before: Document, after: Document): Operation[] {
 }
 
 /**
- * The operations that turn one set of documents into another: {@link diff} for those in both, `set` of `.`
- * for the new, `unset` of `.` for those gone (they come first). Documents that are the same object are taken
- * to be equal. The order of the list is not part of it, and documents without an `_id` are left out.
+ * Finds the operations that turn one set of documents into another: `unset` of `.` for removed documents
+ * first, then {@link diff} for documents in both sets and `set` of `.` for new documents. Treats documents
+ * that are the same object as equal. Ignores the order of the list, and documents without an `_id`.
  */
 export function diffDocuments(before: readonly Document[], after: readonly Document[]): DocumentOperation[] {
   const old = byId(before)
@@ -44,7 +44,7 @@ export function diffDocuments(before: readonly Document[], after: readonly Docum
   return operations
 }
 
-/** The same as {@link diff} for one value at a path: the least that leads from one to the other. */
+/** Finds the smallest operations for one value at a path, as {@link diff} does for documents. */
 export function diffValue(before: Json | undefined, after: Json, path: string): Operation[] {
   const operations: Operation[] = []
   diffValues(before, after, path, operations)
@@ -57,7 +57,7 @@ function byId(documents: readonly Document[]): Map<string, Document> {
   return found
 }
 
-/** Adds the operations of two objects; `false` where a name that differs can't stand in a path. */
+/** Adds the operations of two objects. Returns `false` for a differing name that a path can't hold. */
 function diffObjects(
   before: JsonObject,
   after: JsonObject,
@@ -98,7 +98,7 @@ function kind(value: Json): string {
   return Array.isArray(value) ? 'array' : isObject(value) ? 'object' : 'scalar'
 }
 
-/** Equal whatever the order of fields. */
+/** Compares two values, ignoring the order of fields. */
 function same(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true
   if (Array.isArray(a)) {

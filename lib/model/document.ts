@@ -1,14 +1,16 @@
-/** Any value that JSON can hold. */
+/** Represents any value of JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** A document's `_id` in its JSON form: mostly a string (an ObjectId's hex, a UUID) or a number. */
+/**
+ * Identifies a document: its `_id` in JSON form, usually a string (an ObjectId's hex, a UUID) or a number.
+ */
 export type Id = Json
 
-/** A document, as JSON. `_id` identifies it within its root. */
+/** Represents a document as JSON. `_id` identifies the document within its root. */
 export interface Document {
   _id?: Json
   [field: string]: Json | undefined
 }
 
-/** The local model: for each root, its documents in the order they came. */
+/** Represents the local model: for each root, its documents in the order of their arrival. */
 export type Model = Record<string, Document[]>

@@ -1,10 +1,13 @@
-/** A thing that is often given in place of another: how it is told, and what to give instead. */
+/**
+ * Describes a common wrong argument: a check for it, and a sentence that names it and says what to pass
+ * instead.
+ */
 export type Mistaken = readonly [is: (given: Record<string, unknown>) => boolean, sentence: string]
 
 /**
- * Says what was given where something else was wanted, and what to give instead.
+ * Describes a wrong argument, and says what to pass instead.
  *
- * @param mistaken what is often given there; the first that fits counts
+ * @param mistaken the common wrong arguments; the first match counts
  */
 export function describeGiven(given: unknown, mistaken: readonly Mistaken[] = []): string {
   if (given === undefined || given === null) return `this is ${given}`

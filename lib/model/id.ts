@@ -4,11 +4,11 @@ import type { Json } from './document.ts'
 import { canonical } from './json.ts'
 
 /**
- * A text that stands for an id: two ids are equal exactly where their keys are. `1` and `'1'` differ; objects
- * are equal whatever the order of their fields.
+ * Returns a text for an id: two ids are equal exactly when their texts are. `1` and `'1'` differ; objects are
+ * equal whatever the order of their fields.
  */
 export function idKey(id: Json): string {
-  // The open quote keeps strings apart from all else without the cost of escaping them.
+  // Marks strings by an open quote, which is cheaper than escaping.
   if (typeof id === 'string') return `"${id}`
   if (typeof id === 'number') return `${id}`
   if (isWithin(id, MAX_DEPTH)) return canonical(id)

@@ -1,26 +1,26 @@
 import type { Document, Json } from './document.ts'
 
-/** A JSON object. */
+/** Represents a JSON object. */
 export type JsonObject = { [key: string]: Json }
 
-/** Whether a value is an object of JSON: neither null, nor an array, nor a scalar. */
+/** Checks for an object of JSON: neither null, nor an array, nor a scalar. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The own field of an object, so that names such as `toString` never find what was inherited. */
+/** Returns the own field of an object, so that a name such as `toString` never finds an inherited value. */
 export function field(object: object, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? (object as JsonObject)[key] : undefined
 }
 
-/** The value of an object's own field or of an array's position; `undefined` where there is none. */
+/** Returns the value of an object's own field or of an array's position; `undefined` for a missing value. */
 export function child(container: Json | Document | undefined, segment: string | number): Json | undefined {
   if (container === null || typeof container !== 'object') return undefined
   if (!Object.hasOwn(container, segment)) return undefined
   return (container as JsonObject)[segment]
 }
 
-/** The value at `keys`; `undefined` where there is none. */
+/** Returns the value at `keys`; `undefined` for a missing value. */
 export function valueAt(document: Document, keys: readonly (string | number)[]): Json | undefined {
   let node: Json | Document | undefined = document
   for (const key of keys) node = child(node, key)
@@ -28,19 +28,16 @@ export function valueAt(document: Document, keys: readonly (string | number)[]):
 }
 
 /**
- * A value as JSON would carry it: `toJSON` is honoured, `undefined` is dropped (and is `null` in an array or
- * by itself). The result shares nothing with the value.
+ * Converts a value to JSON: calls `toJSON`, and drops `undefined` (`null` in an array or at the top). The
+ * result shares nothing with the value.
  *
- * @throws TypeError for what JSON can't hold: a BigInt, or an object that contains itself.
+ * @throws TypeError for a value without a JSON form: a BigInt, or an object that contains itself
  */
 export function toJson(value: unknown): Json {
   return JSON.parse(JSON.stringify(value) ?? 'null')
 }
 
-/**
- * Whether two values are equal, whatever the order of their fields. A field that is `undefined` counts as
- * missing.
- */
+/** Compares two values, ignoring the order of fields. A field that is `undefined` counts as missing. */
 export function sameJson(a: Json | Document | undefined, b: Json | Document | undefined): boolean {
   if (a === b) return true
   if (Array.isArray(a) && Array.isArray(b))
@@ -57,7 +54,7 @@ export function sameJson(a: Json | Document | undefined, b: Json | Document | un
 }
 
 /**
- * JSON with sorted keys, so that two values are equal (whatever the order of their fields) where their texts
+ * Writes JSON with sorted keys: two values are equal (ignoring the order of fields) exactly when their texts
  * are.
  */
 export function canonical(value: Json): string {

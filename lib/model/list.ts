@@ -6,7 +6,7 @@ import { Entry, type Image, Sequence } from './sequence.ts'
 import { frozenView } from './snapshot.ts'
 import { refuse } from './value.ts'
 
-/** What an operation makes of a document, on a copy. */
+/** Applies an operation to a copy of a document. */
 type Applied = (
   document: Document | undefined,
   op: Operation,
@@ -46,10 +46,9 @@ export class IndexedList {
   readonly #applied: Applied
 
   /**
-   * @param documents The list to begin with, which is taken over and changed: read {@link IndexedList.list}
-   *   from then on.
-   * @param applied What an operation makes of a document, on a copy. Default: what a client needs, which is
-   *   no condition of a `pull`.
+   * @param documents the initial list, which is not copied but becomes {@link IndexedList.list}
+   * @param applied applies an operation to a copy of a document. Default: a client's way, without conditions
+   *   of a `pull`
    */
   constructor(documents: Document[], applied: Applied = plainly) {
     this.#array = documents
@@ -79,7 +78,7 @@ export class IndexedList {
     if (this.#read) void this.list
   }
 
-  /** How many documents there are. */
+  /** Returns the number of documents. */
   get size(): number {
     return this.#indexed().size
   }
@@ -97,18 +96,18 @@ export class IndexedList {
     return this.#indexed().image()
   }
 
-  /** The document of that id, if it is there. */
+  /** Returns the document with that id, if the list has it. */
   get(id: Id): Document | undefined {
     this.#indexed()
     return this.#entries.get(idKey(id))?.document
   }
 
   /**
-   * Applies operations in order. Those on documents that are not there do nothing, save for `set` of `.`,
-   * which inserts at the end (and gives the document the operation's id, if it has none).
+   * Applies operations in order. Operations on missing documents do nothing, except `set` of `.`, which
+   * inserts at the end (and gives a document without an id the operation's id).
    *
-   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first operation that is invalid. Those
-   *   before it stay applied; that one and those after it change nothing.
+   * @throws ParticleError `INVALID_PATH` or `INVALID_OPERATION` at the first invalid operation. The
+   *   operations before it stay applied; the invalid operation and all later ones change nothing.
    */
   apply(ops: readonly DocumentOperation[]): void {
     const owned: Owned | undefined = ops.length > 1 ? new Set() : undefined

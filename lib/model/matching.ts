@@ -1,15 +1,16 @@
 import { compare, equal, typeOrder } from './compare.ts'
 import type { Json } from './document.ts'
 import { field, isObject } from './json.ts'
+import { positionOf } from './path.ts'
 import { bounded, patternOf } from './pattern.ts'
 import { notKnown } from './unknown.ts'
 
-/** Tells whether a value meets a condition; `undefined` is one that is not there. */
+/** Checks a value against a condition; `undefined` stands for a missing value. */
 export type Test = (value: Json | undefined) => boolean
 
 /**
- * What a test of values becomes where its values are found; `spread`: of an array, the elements count as well
- * as the whole.
+ * Applies a test of values to the values at a path. With `spread`, the elements of an array count as well as
+ * the array.
  */
 type Lift = (test: Test, spread: boolean) => Test
 
@@ -20,10 +21,10 @@ interface Leaf {
 
 type Operators = Record<string, unknown>
 
-/** So many values are found as fast in a list as in a set, which is larger. */
+/** Limits the values that are searched in a list: up to this number, a set is larger and no faster. */
 const FEW = 16
 
-/** The names of types by their place in BSON's order, and all that there are, by number. */
+/** The names of types by their position in BSON's order, and by MongoDB's type numbers. */
 const TYPES = ['null', 'number', 'string', 'object', 'array', 'bool']
 const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
   [1, 'double'],
@@ -31,12 +32,16 @@ const TYPE_NUMBERS: ReadonlyMap<number, string> = new Map([
   [3, 'object'],
   [4, 'array'],
   [5, 'binData'],
+  [6, 'undefined'],
   [7, 'objectId'],
   [8, 'bool'],
   [9, 'date'],
   [10, 'null'],
   [11, 'regex'],
+  [12, 'dbPointer'],
   [13, 'javascript'],
+  [14, 'symbol'],
+  [15, 'javascriptWithScope'],
   [16, 'int'],
   [17, 'timestamp'],
   [18, 'long'],
@@ -70,7 +75,7 @@ export const OPERATORS: readonly string[] = [
 /** Operators that hold queries in a list. */
 export const LOGIC: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
 
-/** Comparisons hold between values of one type only. */
+/** Compares only values of one type. */
 const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
   ['$gt', (order) => order > 0],
   ['$gte', (order) => order >= 0],
@@ -79,10 +84,9 @@ const ORDERS: ReadonlyMap<string, (order: number) => boolean> = new Map([
 ])
 
 /**
- * The test of documents that a query stands for, by MongoDB's rules. The query's values must be JSON, or
- * RegExps.
+ * Compiles a query into a test of documents, by MongoDB's rules. The query's values must be JSON, or RegExps.
  *
- * @throws TypeError for an operator that is not known, or whose operand does not fit it
+ * @throws TypeError for an unknown operator, or an operand that does not fit the operator
  */
 export function queryTest(query: Operators): Test {
   const tests: Test[] = []
@@ -114,8 +118,7 @@ function fieldTest(path: readonly string[], condition: unknown): Test {
 }
 
 /**
- * All of the operators must hold; where a path leads to several values, each of them may hold for another
- * one.
+ * Requires all of the operators. Among several values at a path, each operator may hold for another value.
  */
 function operatorsTest(conditions: Operators, lift: Lift): Test {
   return all(
@@ -181,8 +184,8 @@ function operatorTest(name: string, operand: unknown, beside: Operators, lift: L
 }
 
 /**
- * `$elemMatch` holds operators for the element itself, or a query for one that is an object; of an array,
- * positions are the fields.
+ * Compiles `$elemMatch`: operators for the element itself, or a query for an element that is an object. The
+ * fields of an array are its positions.
  */
 function elementTest(condition: Operators): Test {
   const [first = ''] = Object.keys(condition)
@@ -192,9 +195,9 @@ function elementTest(condition: Operators): Test {
 }
 
 /**
- * Whether one of the values that a path leads to passes: through an array it leads to those of its elements
- * that are objects (to what is missing in them, too), and to the element at a position. An array within an
- * array is entered by its position only.
+ * Checks that one of the values at a path passes. Through an array, the path leads to the elements that are
+ * objects (also to their missing fields), and to the element at a position. An array within an array is
+ * entered by position only.
  */
 function reaches(value: Json | undefined, path: readonly string[], at: number, leaf: Leaf): boolean {
   const name = path[at]
@@ -202,9 +205,9 @@ function reaches(value: Json | undefined, path: readonly string[], at: number, l
   if (!Array.isArray(value))
     return isObject(value) ? reaches(field(value, name), path, at + 1, leaf) : leaf.test(undefined)
   for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
-  const position = /^\d+$/.test(name) ? Number(name) : Number.NaN
-  if (!(position < value.length)) return false
-  // At a position at the path's end an array counts as a whole only.
+  const position = positionOf(name) ?? Number.POSITIVE_INFINITY
+  if (position >= value.length) return false
+  // Treats an array at a position at the path's end as a whole only.
   const element = value[position]
   if (at + 1 === path.length) return leaf.test(element)
   return typeof element === 'object' && element !== null && reaches(element, path, at + 1, leaf)
@@ -222,7 +225,7 @@ function equality(value: unknown): Test {
   if (value instanceof RegExp) throw new TypeError('$eq and $ne take no pattern')
   if (value === null) return (given) => given === null || given === undefined
   if (typeof value !== 'object') return (given) => given === value
-  // What isn't there is no object, though to `compare` it's null.
+  // Excludes missing values: they are no objects, though `compare` treats them as null.
   return (given) => typeof given === 'object' && equal(given, value as Json)
 }
 
@@ -249,7 +252,7 @@ function remainderTest(operand: readonly unknown[]): Test {
   )
   if (!divisor || Number.isNaN(remainder) || operand.length !== 2)
     throw new TypeError('$mod takes a divisor and a remainder')
-  // Two equals, unlike Object.is, take the remainder -0 for 0.
+  // Uses two equals signs: unlike Object.is, they treat the remainder -0 as 0.
   return (value) => typeof value === 'number' && Math.trunc(value) % divisor === remainder
 }
 
@@ -265,7 +268,7 @@ function typeTest(given: readonly unknown[]): Test {
   }
 }
 
-/** Whether a value is an object of operators, in contrast to an object that is a value. */
+/** Checks for an object of operators, in contrast to an object that is a value. */
 export function isOperators(value: unknown): value is Operators {
   if (!isObject(value) || value instanceof RegExp) return false
   const [first] = Object.keys(value)

@@ -1,16 +1,15 @@
 /**
- * Finds the known name that a misspelt one was probably meant to be: the one with the fewest letters to
- * insert, leave out, exchange or swap, whatever their case. Names that differ in more than a third of their
- * letters are no likely mistake.
+ * Finds the known name closest to a misspelt name: the fewest letters inserted, left out, exchanged or
+ * swapped, ignoring case. A name that differs in more than a third of its letters is no likely mistake.
  *
- * @returns `undefined` where no known name is near; of several that are equally near, the first
+ * @returns the first of the closest names, or `undefined` without a close name
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let found: string | undefined
   let least = Number.POSITIVE_INFINITY
   for (const candidate of known) {
     const most = Math.floor(Math.max(name.length, candidate.length) / 3)
-    // Spares the table for a name that can't be near, however long the text is that came in place of a name.
+    // Skips the table for names of very different lengths, because a stranger's text may be long.
     if (Math.abs(name.length - candidate.length) > most) continue
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
     if (distance > most || distance >= least) continue
@@ -20,7 +19,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return found
 }
 
-/** Counts the edits from one text to another; two neighbouring letters that were swapped are one edit. */
+/** Counts the edits from one text to another. Two swapped neighbouring letters are one edit. */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: to.length + 1 }, (_, column) => column)

@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { MAX_DEPTH } from './bounds.ts'
 
 /**
- * One step of a path: a field's name or an array position as it was written, or the `_id` of an array's
+ * Represents one step of a path: a field's name or an array position as text, or the `_id` of an array's
  * element.
  */
 export type PathSegment = string | { id: string }
@@ -10,23 +10,30 @@ export type PathSegment = string | { id: string }
 const REFUSED: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 const PART = /([^.[\]]+)((?:\[[^\]]+\])*)(?:\.(?=.)|$)/suy
 
-/** Whether a name may not stand in a path, since assigning to it could reach an object's prototype. */
+/** Checks for a name that a path must not hold, because an assignment could reach an object's prototype. */
 export function isRefusedName(name: string): boolean {
   return REFUSED.has(name)
 }
 
-/** Whether a field of this name can be a segment of a path. */
+/**
+ * Returns the array position for a name in a path; `undefined` for other names. A number with a leading zero
+ * is no position, as in MongoDB.
+ */
+export function positionOf(name: string): number | undefined {
+  return /^(?:0|[1-9]\d*)$/.test(name) ? Number(name) : undefined
+}
+
+/** Checks that a field of this name can be a segment of a path. */
 export function isPathName(name: string): boolean {
   return name !== '' && !/[.[\]]/.test(name) && !REFUSED.has(name)
 }
 
 /**
- * The segments of a path: `.` gives `[]`, `address.street` gives `['address', 'street']`, and `todos[5].done`
- * gives `['todos', { id: '5' }, 'done']`. What stands in brackets may hold dots.
+ * Splits a path into segments: `.` gives `[]`, `address.street` gives `['address', 'street']`, and
+ * `todos[5].done` gives `['todos', { id: '5' }, 'done']`. The text in brackets may contain dots.
  *
- * @throws ParticleError `INVALID_PATH` for an empty or malformed path, for one of more than 200 segments, and
- * for
- *   `__proto__`, `constructor` and `prototype`.
+ * @throws ParticleError `INVALID_PATH` for an empty or malformed path, for more than 200 segments, and for
+ *   `__proto__`, `constructor` and `prototype`
  */
 export function parsePath(path: string): PathSegment[] {
   if (path === '.') return []
@@ -53,8 +60,8 @@ export function parsePath(path: string): PathSegment[] {
 /**
  * Checks the segments that a source gives beside a path.
  *
- * @throws ParticleError `INVALID_PATH` for what is no list of names and array positions, and for more than
- * 200 of them
+ * @throws ParticleError `INVALID_PATH` for anything but a list of names and array positions, and for more
+ *   than 200 of them
  */
 export function checkKeys(keys: unknown): void {
   const isKey = (key: unknown) => typeof key === 'string' || (Number.isInteger(key) && Number(key) >= 0)

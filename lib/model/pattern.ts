@@ -1,32 +1,31 @@
 import { ParticleError } from '../errors.ts'
 import { describeGiven } from './given.ts'
 
-/** Characters of a pattern: a longer one costs more to compile than a query is worth. */
+/** Limits the characters of a pattern, because compiling is expensive. */
 export const MAX_PATTERN = 1_000
 
-/** The flags that `$options` takes: MongoDB's, but for `x`, which JavaScript's patterns don't have. */
+/** The flags of `$options`: MongoDB's, except `x`, which JavaScript does not have. */
 const OPTIONS = /^[imsu]*$/
 
 /**
- * Writes a text as a pattern that matches this text alone: `{ name: { $regex: '^' +
- * escapePattern(identity.prefix) } }`.
- * Without it, what an identity holds would be a pattern: it could match what was not meant, and one such as
- * `(a+)+$` can
- * keep the process busy for minutes.
+ * Escapes a text as a pattern that matches only this text:
+ * `{ name: { $regex: '^' + escapePattern(identity.prefix) } }`. Without the escape, a value of the identity
+ * would be a pattern: it could match other texts, and a pattern such as `(a+)+$` can block the process for
+ * minutes.
  *
- * @throws ParticleError `INVALID_QUERY` for what is no text
+ * @throws ParticleError `INVALID_QUERY` for anything but a text
  */
 export function escapePattern(text: string): string {
   if (typeof text !== 'string')
     throw new ParticleError('INVALID_QUERY', `escapePattern takes a text: ${describeGiven(text)}`)
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, (character) =>
-    // A plain "\-" is refused by patterns with the flag u.
+    // Escapes "-" by its code, because a plain "\-" is refused in patterns with the flag u.
     character === '-' ? '\\x2d' : `\\${character}`,
   )
 }
 
 /**
- * Compiles `$regex` and `$options`. @throws TypeError for operands that are refused; SyntaxError for no
+ * Compiles `$regex` and `$options`. @throws TypeError for refused operands, SyntaxError for a malformed
  * pattern
  */
 export function patternOf(source: unknown, options: unknown): RegExp {
@@ -38,16 +37,17 @@ export function patternOf(source: unknown, options: unknown): RegExp {
   if (typeof source !== 'string') throw new TypeError('$regex takes a text or a pattern')
   if (options !== undefined && (typeof options !== 'string' || !OPTIONS.test(options)))
     throw new TypeError('$options takes a text of the letters i, m, s and u')
-  checkLength(source)
+  checkSource(source)
   return new RegExp(source, options)
 }
 
-/** Refuses a pattern that is too long. */
+/** Refuses a pattern that is too long, or that contains U+0000, which ends a pattern in BSON. */
 export function bounded(pattern: RegExp): RegExp {
-  checkLength(pattern.source)
+  checkSource(pattern.source)
   return pattern
 }
 
-function checkLength(source: string): void {
+function checkSource(source: string): void {
   if (source.length > MAX_PATTERN) throw new TypeError(`A pattern has at most ${MAX_PATTERN} characters`)
+  if (source.includes('\0')) throw new TypeError('A pattern has no character U+0000')
 }

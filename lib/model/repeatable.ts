@@ -1,8 +1,8 @@
 import type { OperationName } from './operation.ts'
 
 /**
- * Operations that leave the same when a document that has them already gets them, and all that followed, once
- * more.
+ * The operations that may be repeated: applied once more, together with all later operations, they leave the
+ * document unchanged.
  */
 export const REPEATABLE: ReadonlySet<OperationName> = new Set([
   'set',

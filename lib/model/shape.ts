@@ -2,7 +2,7 @@ import type { Document, Json, Model } from './document.ts'
 
 type IsAny<T> = 0 extends 1 & T ? true : false
 
-/** Values of the BSON classes that are texts in JSON, and those that are numbers where they fit. */
+/** Describes the BSON classes that are texts in JSON, and those that are numbers if they fit. */
 type BsonText = {
   readonly _bsontype:
     | 'ObjectId'
@@ -20,22 +20,26 @@ type BsonText = {
 type BsonNumber = { readonly _bsontype: 'Double' | 'Int32' }
 type BsonLong = { readonly _bsontype: 'Long' }
 
-/** What is one value in JSON, though an object in the source. */
+/** Describes an object of the source that is a single value in JSON. */
 type Leaf = BsonText | BsonNumber | BsonLong | Uint8Array | Date | RegExp | { toHexString(): string }
 type Nothing = undefined | symbol | ((...args: never[]) => unknown)
-/** What is neither object nor array in JSON, so that a partial manifest shows nothing of it. */
+/**
+ * Describes values that are neither object nor array in JSON, so that a partial manifest shows nothing of
+ * them.
+ */
 type Imageless = Nothing | null | boolean | number | string | bigint | Leaf | { toJSON(): unknown }
 
 /**
- * A type's JSON form, as clients get it: dates, ObjectIds and binaries are texts, 64-bit integers a number or
- * a text; what is `undefined` or a function is left out (and is null in an array).
+ * Converts a type to its JSON form, as clients get it: dates, ObjectIds and binaries are texts, 64-bit
+ * integers a number or a text. Fields that are `undefined` or functions are left out (and are null in an
+ * array).
  */
 export type Jsonified<T> = IsAny<T> extends true ? T : Exclude<Image<T, true>, undefined>
 
 /**
- * The visible image of a source's documents of type `D` under the manifest `M`: the fields that it lists, in
- * their JSON form. A `boolean` in the manifest stands for `true`: that is what an object's `true` is widened
- * to.
+ * Converts the type `D` of a source's documents to their visible image under the manifest `M`: the listed
+ * fields, in JSON form. A `boolean` in the manifest stands for `true`, because TypeScript widens an object's
+ * `true`.
  */
 export type Visible<D, M> = D extends unknown
   ? IsAny<D> extends true
@@ -43,7 +47,7 @@ export type Visible<D, M> = D extends unknown
     : WithId<D, M extends boolean ? WholeFields<D> : PartFields<D, M>>
   : never
 
-/** The `_id` is always there: as the document's type has it, else as the sources make one, a text. */
+/** Adds the `_id`, which is always visible: with its declared type, or else a text, as sources make it. */
 type WithId<D, Shown> = Flat<
   { _id: IdOf<D> } & { [K in keyof Shown as K extends '_id' ? never : K]: Shown[K] }
 >
@@ -54,15 +58,12 @@ type IdOf<D> = D extends { _id?: infer Id }
     : Jsonified<Exclude<Id, undefined>>
   : string
 
-/**
- * The same type, shown as one object: of that intersection, editors show the fields and not how they came
- * about.
- */
+/** Flattens an intersection into one object type, so that editors show its fields. */
 type Flat<T> = { [K in keyof T]: T[K] } & {}
 
 /**
- * A value's image, which may be `undefined`: what JSON leaves out, and what is neither object nor array below
- * a partial manifest.
+ * Converts a value's type to its image. The image may be `undefined`: for values that JSON leaves out, and
+ * below a partial manifest for values that are neither object nor array.
  */
 type Image<V, M> =
   IsAny<V> extends true
@@ -117,7 +118,9 @@ type PartFields<V, M> = Flat<
   }
 >
 
-/** Whether a value has an image; by its outermost type alone, so that types may hold themselves. */
+/**
+ * Checks that a value has an image. Looks at the outermost type only, so that types may contain themselves.
+ */
 type Presence<V, M> =
   IsAny<V> extends true
     ? 'sure'
@@ -133,10 +136,7 @@ type PresenceBut<V, Left> = [V] extends [Left]
     ? 'sure'
     : 'maybe'
 
-/**
- * The type of a source's documents: of its collection, or of what its `payload` answers with where the
- * function's type tells.
- */
+/** Finds the type of a source's documents: from its collection, or from its `payload`'s declared result. */
 type DocumentOf<Source> = Source extends { collection: { readonly $document?: infer D } }
   ? unknown extends D
     ? Document
@@ -152,9 +152,8 @@ type DocumentOf<Source> = Source extends { collection: { readonly $document?: in
 type ManifestOf<Source> = Source extends { manifest: infer M } ? M : true
 
 /**
- * The client's model by its server's options, `ModelOf<typeof options>`: each root's documents, with the
- * fields that its manifest lists. What is no options of a server is a model itself: `ModelOf<{ users: User[]
- * }>`.
+ * Converts server options to the client's model, `ModelOf<typeof options>`: the documents of each root, with
+ * the fields of its manifest. A type without `dataSources` is a model already: `ModelOf<{ users: User[] }>`.
  */
 export type ModelOf<T> = T extends { dataSources: infer Sources }
   ? Sources extends readonly unknown[]
@@ -222,12 +221,12 @@ export type WatchesOf<T> = T extends { dataSources: infer Sources }
   : { [Root in keyof T]: { params: AnyParams; document: T[Root] extends readonly (infer D)[] ? D : never } }
 
 /**
- * The same model while it is being loaded: a root is there once all of its documents are. (For a model itself
- * it is the plain `Partial`, from which its type can be inferred.)
+ * Describes the model during loading: a root appears once all of its documents have arrived. (A plain model
+ * gives `Partial`, from which TypeScript can infer the model.)
  */
 export type PartialModelOf<T> = T extends { dataSources: unknown } ? Partial<ModelOf<T>> : Partial<T>
 
-/** The data of the root that a pattern begins with, such as `users.address.*`. */
+/** Finds the data of the root at the start of a pattern such as `users.address.*`. */
 export type DataOf<M, Pattern extends string> = (
   Pattern extends `${infer Root}.${string}`
     ? Root

@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { describeGiven } from './given.ts'
 import { nearest } from './nearest.ts'
 
-/** Says that a name is not known, and names the one that was probably meant, or else all that are known. */
+/** Describes an unknown name: suggests the nearest known name, or else lists all known names. */
 export function notKnown(name: unknown, known: Iterable<string>): string {
   const all = [...known]
   const text = typeof name === 'string' ? name : String(name)
@@ -12,10 +12,10 @@ export function notKnown(name: unknown, known: Iterable<string>): string {
 }
 
 /**
- * Refuses what is no object, and an object that has a key which is not known.
+ * Refuses anything but an object, and an object with an unknown key.
  *
- * @param what what the keys are, for the message: say, `option`
- * @throws ParticleError `INVALID_OPTION`, naming the key and what was probably meant
+ * @param what the kind of the keys, for the message: say, `option`
+ * @throws ParticleError `INVALID_OPTION`, with the key and the nearest known name
  */
 export function refuseUnknown(what: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -25,9 +25,9 @@ export function refuseUnknown(what: string, value: unknown, known: readonly stri
 }
 
 /**
- * Refuses what is no function, when it is given rather than when it is first called.
+ * Refuses anything but a function, at the registration instead of the first call.
  *
- * @param what what the function is, for the message: say, `on(pattern, listener): listener`
+ * @param what the function's name, for the message: say, `on(pattern, listener): listener`
  * @throws ParticleError `INVALID_OPTION`
  */
 export function requireFunction(what: string, value: unknown): void {

@@ -5,21 +5,21 @@ import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
 import type { Operation, OperationName } from './operation.ts'
 
-/** What stands for "leave all as it is". */
+/** Reports that nothing changes. */
 export const UNCHANGED = Symbol('unchanged')
 
-/** Operations that change nothing where there is nothing: they never create parents. */
+/** The operations that never create parents: they change nothing when there is nothing to remove. */
 export const REMOVALS: ReadonlySet<string> = new Set(['unset', 'pop', 'pull', 'pullAll', 'truncate'])
 
 /** The data of operations that need not have any. */
 export const DEFAULTS: { readonly [N in OperationName]?: Json } = { inc: 1, pop: 1 }
 
 /**
- * The value that an operation makes of the one at its path (`undefined`: there is none). The operation's data
- * is never changed,
- * and the value only where `owned` holds it; the result may share parts of both.
+ * Computes the result of an operation for the value at its path (`undefined` for a missing value). Never
+ * changes the operation's data, and changes the value only if `owned` holds it. The result may share parts of
+ * both.
  *
- * @throws ParticleError `INVALID_OPERATION` where the operation's data or the value does not fit it.
+ * @throws ParticleError `INVALID_OPERATION` for data or a value that does not fit the operation
  */
 export function nextValue(
   op: Operation,
@@ -37,7 +37,7 @@ export function nextValue(
     case 'mul': {
       const number = value === undefined ? 0 : value
       if (typeof data !== 'number' || typeof number !== 'number') return refuse(op, 'numbers')
-      // Adding zero makes -0 a 0, which is what JSON makes of it.
+      // Adds zero, because JSON turns -0 into 0.
       return (operation === 'inc' ? number + data : number * data) + 0
     }
     case 'min':
@@ -47,11 +47,11 @@ export function nextValue(
       return value === undefined || (operation === 'min' ? order < 0 : order > 0) ? data : UNCHANGED
     }
   }
-  // What follows compares the data level by level.
+  // Limits the data's depth: the comparisons below recurse level by level.
   if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
   const array = value === undefined ? [] : value
   if (!Array.isArray(array)) return refuse(op, 'an array there')
-  // Done to no array too, for the errors: data that does not fit is refused whether there is an array or not.
+  // Runs without an array too, for the errors: data that does not fit is refused with and without an array.
   const next = nextArray(op, array, data, conditions, owned)
   if (value === undefined && REMOVALS.has(operation)) return UNCHANGED
   owned?.add(next)
@@ -65,7 +65,7 @@ function nextArray(
   conditions?: Conditions,
   owned?: Set<object>,
 ): Json[] {
-  // Made where an operation is certain to be done: an owned array is changed in place.
+  // Copies only once the operation is certain to succeed: an owned array is changed in place.
   const own = () => (owned?.has(array) ? array : [...array])
   switch (op.operation) {
     case 'push':
@@ -87,20 +87,21 @@ function nextArray(
     : array.filter((item) => !data.some((value) => equal(item, value)))
 }
 
-/** Cuts an array to its first elements, as `slice(0, end)` does. */
+/** Cuts an array to its first elements, like `slice(0, end)`, but in place. */
 function cut(array: Json[], end: number): Json[] {
   array.length = end < 0 ? Math.max(array.length + end, 0) : Math.min(array.length, end)
   return array
 }
 
-/** Adds values one by one: a spread of very many would exhaust the stack. */
+/** Adds values one by one, because a spread of very many values would exhaust the stack. */
 function add(array: Json[], values: readonly Json[]): Json[] {
   for (const value of values) array.push(value)
   return array
 }
 
 /**
- * Throws `INVALID_OPERATION` with what an operation needs. Its data is not told, since errors may be logged.
+ * Throws `INVALID_OPERATION` with the operation's requirement. Leaves out the data, because errors may be
+ * logged.
  */
 export function refuse(op: Operation, need: string): never {
   throw new ParticleError('INVALID_OPERATION', `The operation ${op.operation} of ${op.path} needs ${need}.`)

@@ -11,33 +11,33 @@ export { canonicalQuery, matcher, type Query } from './query.ts'
 export { referencesIn } from './reference.ts'
 
 /**
- * Which documents an identity may see: a query, in which a string that starts with `@` is taken from the
+ * Describes the documents that an identity may see. A criteria is a query, or a function of the identity that
+ * returns a query (null for no documents). In a query, a string that starts with `@` is a value of the
  * identity (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain
- * `@`), or follows a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`),
- * or a function of the identity that returns a query, or null where nothing may be seen. In a source with
- * parameters, a string that starts with `:` is taken from the parameters (`{ room: ':room' }`; `::` stands for a
- * plain `:`), and a function gets them as its second argument.
+ * `@`), or a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`).
+ * In a source with parameters, a string that starts with `:` is a parameter (`{ room: ':room' }`; `::` stands for
+ * a plain `:`), and a function gets the parameters as its second argument.
  */
 export type Criteria<Identity = AnyIdentity, Params = ParamValues> =
   | Query
   | ((identity: Identity, params: Params) => Query | null | undefined | false)
 
 /**
- * Operators whose value can be taken from the identity. In all others it could become a pattern or a
- * condition.
+ * The operators whose value may come from the identity. In all other operators the value could become a
+ * pattern or a condition.
  */
 const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
 
 /**
- * Checks a criteria when it is declared, so that a mistake in it stops the server from starting.
+ * Checks a declared criteria, so that a mistake stops the server from starting.
  *
- * @param where what it belongs to, for messages: say, `dataSources.users.criteria`
- * @param relate reads a relation in it, by its text or as `related()` made it; left out where there may be
- * none
+ * @param where the criteria's option, for messages: say, `dataSources.users.criteria`
+ * @param relate reads a relation, as a text or as the result of `related()`. Left out when relations are not
+ *   allowed
  * @param params the names of the source's parameters; undefined for a source without parameters, and 'any'
- * where a schema alone knows the names
- * @throws ParticleError `INVALID_OPTION` if it is neither an object nor a function; `INVALID_QUERY` if it is
- * not a query that is supported
+ *   where a schema alone knows the names
+ * @throws ParticleError `INVALID_OPTION` for anything but an object or a function; `INVALID_QUERY` for an
+ *   unsupported query
  */
 export function parseCriteria(
   value: unknown,
@@ -49,17 +49,20 @@ export function parseCriteria(
   if (!isPlain(value)) {
     throw new ParticleError(
       'INVALID_OPTION',
-      `${where} must be a query such as { accountId: '@accountId' }, or a function of the identity that returns one`,
+      `${where} must be a query such as { accountId: '@accountId' }, or a function that returns a query`,
     )
   }
   refuseExcess(value, where)
   checkQuery(value, where)
   const path = undefinedIn(value)
   if (path)
-    throw new ParticleError('INVALID_QUERY', `${where} holds a value that is undefined: ${path.join('.')}`)
+    throw new ParticleError(
+      'INVALID_QUERY',
+      `${where} has an undefined value at ${path.join('.')}: leave the field out, or give it a value`,
+    )
   const criteria = withRelations(value, (relation) => {
     if (relate) return relate(relation)
-    throw new ParticleError('INVALID_QUERY', `${where} follows a relation, which it can't`)
+    throw new ParticleError('INVALID_QUERY', `${where} has a relation, where only plain values are allowed`)
   }) as Query
   const param = (name: string) => {
     if (params === 'any' || params?.includes(name)) return 'x'
@@ -70,7 +73,7 @@ export function parseCriteria(
   return criteria
 }
 
-/** The relations in a criteria that was parsed. */
+/** Lists the relations in a parsed criteria. */
 export function relationsIn(criteria: unknown): Relation[] {
   if (criteria instanceof Relation) return [criteria]
   if (Array.isArray(criteria)) return criteria.flatMap(relationsIn)
@@ -78,8 +81,8 @@ export function relationsIn(criteria: unknown): Relation[] {
 }
 
 /**
- * The values of the identity that a relation starts from; undefined where there are none. Throws as {@link
- * resolveCriteria} does.
+ * Returns the identity's values at the start of a relation; `undefined` without such values. Throws as
+ * {@link resolveCriteria} does.
  */
 export function startOf(relation: Relation, identity: unknown): Json[] | undefined {
   const value = look(identity, relation.start)
@@ -87,7 +90,7 @@ export function startOf(relation: Relation, identity: unknown): Json[] | undefin
   return (Array.isArray(value) ? value : [value]).filter((element) => element !== null) as Json[]
 }
 
-/** The same with relations in the place of what stands for them; itself where there are none. */
+/** Replaces relations' texts by relations. Returns the value itself when it has none. */
 function withRelations(value: unknown, relate: (relation: string | Relation) => Relation): unknown {
   if (value instanceof Relation || (typeof value === 'string' && isRelationText(value))) return relate(value)
   if (!Array.isArray(value) && !isPlain(value)) return value
@@ -99,13 +102,13 @@ function withRelations(value: unknown, relate: (relation: string | Relation) => 
 }
 
 /**
- * The query of one identity; null if no document may be seen, which is so whenever something that the
- * criteria takes from the identity is missing there. What is taken is always a value, never an operator.
+ * Resolves a criteria to the query of one identity. Returns null (no documents) whenever the identity lacks a
+ * value that the criteria takes from it. A value of the identity is always a value, never an operator.
  *
- * @param related the values that a relation leads to; undefined where the identity lacks its start
- * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp where a value is
- *   taken from it; `INVALID_QUERY` if a function returned something else than a query; `CALLBACK_FAILED`,
- *   with the cause, if it threw
+ * @param related returns the values at the end of a relation; `undefined` if the identity lacks the start
+ * @throws ParticleError `UNAUTHORIZED` if the identity holds a query operator or a RegExp in place of a
+ *   value; `INVALID_QUERY` if a function returned anything but a query; `CALLBACK_FAILED`, with the cause, if
+ *   a function threw
  */
 export function resolveCriteria(
   criteria: Criteria,
@@ -125,11 +128,11 @@ export function resolveCriteria(
   }
   const query = answerOf(criteria, identity, params ?? {}, where)
   if (query === null || query === undefined || query === false) return null
-  const returned = `What ${where} returned`
+  const returned = `The result of ${where}`
   if (typeof (query as { then?: unknown }).then === 'function') {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${returned} is a promise: a criteria answers at once; let identityLookup find out what it needs`,
+      `${returned} is a promise: return a query at once, and let identityLookup wait for its values`,
     )
   }
   refuseExcess(query, returned)
@@ -141,14 +144,18 @@ export function resolveCriteria(
       `${returned} holds a relation: only a criteria that is a query can follow one`,
     )
   }
-  // `{ accountId: identity.accountId }` without one would match the documents that have none.
+  // Refuses `{ accountId: identity.accountId }` without an `accountId`, which would match the documents that
+  // have none.
   const path = undefinedIn(query)
   if (path === undefined) return query
   onUndefined?.(path.join('.'))
   return null
 }
 
-/** Refuses a query before anything walks it. A relation holds collections, which are no part of the query. */
+/**
+ * Refuses a query that is too large, before any walk. Skips the collections of relations, which are no part
+ * of the query.
+ */
 function refuseExcess(query: unknown, where: string): void {
   const excess = excessOf(query, ANSWER_BOUNDS, (value) => value instanceof Relation)
   if (excess) throw new ParticleError('INVALID_QUERY', `${where} ${excess}: a query must be smaller`)
@@ -169,9 +176,9 @@ function answerOf(
 }
 
 interface ResolveOptions {
-  /** What the criteria belongs to, for messages: say, `dataSources.users.criteria`. */
+  /** The criteria's option, for messages: say, `dataSources.users.criteria`. */
   where?: string
-  /** Told which part of a function's query is undefined, so that nothing matches. */
+  /** Receives the path of an undefined part of a function's query. Such a query matches nothing. */
   onUndefined?: (path: string) => void
   /** The parameters of a watched root; undefined for a source without parameters. */
   params?: ParamValues | undefined
@@ -183,7 +190,7 @@ interface Context {
   /** Returns the value of a parameter; undefined for a source without parameters. */
   param?: ((name: string) => unknown) | undefined
   related: (relation: Relation) => readonly Json[] | undefined
-  /** Below a `$not` or `$nor`, where to leave something out is to match more. */
+  /** Marks the inside of a `$not` or `$nor`, where a missing part would match more documents. */
   negated: boolean
 }
 
@@ -197,7 +204,7 @@ function resolveQuery(query: Query, context: Context): unknown {
   })
 }
 
-/** Resolves what stands for a field: a value, or an object of operators. */
+/** Resolves a field's part of the query: a value, or an object of operators. */
 function resolveField(value: unknown, context: Context): unknown {
   if (value instanceof Relation) return resolveOperators({ $in: value }, context)
   if (isPlain(value))
@@ -220,8 +227,8 @@ function resolveOperators(operators: Record<string, unknown>, context: Context):
 }
 
 /**
- * The list of an `$in` and its like: arrays of the identity are spliced into it, and what is missing is left
- * out where that matches less.
+ * Resolves the list of an `$in` and similar operators. Splices arrays of the identity into the list, and
+ * leaves out missing values if the query then matches less.
  */
 function resolveMembers(key: string, value: unknown, context: Context): unknown {
   const optional = key === '$in' && !context.negated && Array.isArray(value)
@@ -237,13 +244,13 @@ function resolveMembers(key: string, value: unknown, context: Context): unknown 
     if (resolved === NOTHING) {
       if (!optional) return NOTHING
     } else if (typeof member === 'string' && Array.isArray(resolved)) {
-      // A null in a list matches the documents that have no such field.
+      // Drops nulls: a null in a list matches the documents that have no such field.
       members.push(...resolved.filter((element) => element !== null))
     } else {
       members.push(resolved)
     }
   }
-  // A lone value that isn't a reference is left for the query's compiler to refuse.
+  // Leaves a single plain value to the query's compiler, which refuses it.
   const reference = value instanceof Relation || (typeof value === 'string' && isReference(value))
   return Array.isArray(value) || reference ? members : value
 }
@@ -252,7 +259,7 @@ function resolveValue(value: unknown, context: Context): unknown {
   if (value instanceof Relation) {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${context.where} has a relation where it can't stand: it is the value of a field, or in an $in or $nin`,
+      `${context.where} has a relation in a wrong place: use it as a field's value, or in an $in or $nin`,
     )
   }
   if (typeof value === 'string') {
@@ -278,8 +285,8 @@ function refusing(key: string, context: Context): Context {
   const refuse = (sign: string, from: string) => (name: string) => {
     throw new ParticleError(
       'INVALID_QUERY',
-      `${context.where} takes "${sign}${name}" from the ${from} for ${key}, which takes no value: ` +
-        `write "${sign}${sign}${name}" if the text itself is meant`,
+      `${context.where} takes "${sign}${name}" from the ${from} for ${key}, which takes no value: write ` +
+        `"${sign}${sign}${name}" for the text itself`,
     )
   }
   const param = context.param && refuse(':', 'parameters')
@@ -308,7 +315,7 @@ function resolveList(from: readonly unknown[], each: (value: unknown) => unknown
   return list.includes(NOTHING) ? NOTHING : list
 }
 
-/** The path to the first part of a value that is undefined; undefined where there is none. */
+/** Returns the path to the first undefined part of a value; `undefined` if there is none. */
 function undefinedIn(value: unknown): string[] | undefined {
   if (value === undefined) return []
   if (!Array.isArray(value) && !isPlain(value)) return undefined

@@ -2,16 +2,15 @@ import type { Document, Json } from '../model/document.ts'
 import { field, isObject, toJson } from '../model/json.ts'
 import { isPlain, type Query } from './query.ts'
 
-/** A value of which two are equal where `===` says so. */
+/** Represents a value that `===` can compare. */
 export type Scalar = string | number | boolean
 
 /**
- * What a document must have to match a query, as far as the query says it by plain values: for each such
- * field, the values of which it must have one. A document without any of a field's values doesn't match; one
- * with one may.
+ * Collects the fields for which a query requires plain values, with the accepted values of each field. A
+ * document without any accepted value of a field doesn't match. A document with one may match.
  *
- * Fields are dotted paths; positions in arrays are no part of them. Conditions of other kinds, and values
- * other than texts, numbers and booleans (null matches what isn't there) tell nothing.
+ * Fields are dotted paths without array positions. Skips other conditions, and values other than texts,
+ * numbers and booleans (null also matches a missing field).
  */
 export function equalitiesOf(query: Query): Map<string, Scalar[]> {
   const found = new Map<string, Scalar[]>()
@@ -45,7 +44,8 @@ function scalars(values: readonly unknown[]): Scalar[] | undefined {
 }
 
 /**
- * The values that a document has at a dotted path, the elements of arrays on the way and at its end included.
+ * Returns the values of a document at a dotted path. Includes the elements of arrays along the path and at
+ * its end.
  */
 export function scalarsAt(document: Document, path: string): Scalar[] {
   const found: Scalar[] = []

@@ -3,15 +3,13 @@ import { MAX_DEPTH } from '../model/bounds.ts'
 import type { Document, Json } from '../model/document.ts'
 
 /**
- * Which fields of a root's documents leave the server: `true` for all of a value, or an object that lists the
- * fields which do. A field that isn't listed is hidden. `_id` always passes at the document's root. An array
- * reads through to its elements.
+ * Selects the fields of a root's documents that leave the server: `true` for a whole value, or an object that
+ * lists the visible fields. An unlisted field is hidden. `_id` is always visible at the document's root. A
+ * manifest of an array applies to the array's elements.
  */
 export type Manifest = true | { [field: string]: Manifest }
 
-/**
- * A manifest in an object that has no type of its own: there `true` is of the type `boolean`.
- */
+/** Describes a manifest in an object without a declared type: TypeScript widens its `true` to `boolean`. */
 export type WidenedManifest = boolean | { readonly [field: string]: WidenedManifest }
 
 /**
@@ -45,41 +43,42 @@ type FieldOf<V, Field> = V extends readonly unknown[]
       : never
     : never
 
-/** Whether a value is an object with fields, that is, neither an array nor null. */
+/** Checks for an object with fields: neither an array nor null. */
 export function isFields(value: unknown): value is Record<string, Json | undefined> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** An object's own field; `undefined` for what it inherits, so that no name reaches a prototype. */
+/** Returns an object's own field; `undefined` for an inherited name, so that no name reaches a prototype. */
 export function own<T>(fields: { [name: string]: T }, name: string): T | undefined {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
-/** The manifest of a field; `undefined` where the field is hidden. */
+/** Returns the manifest of a field; `undefined` for a hidden field. */
 export function below(manifest: Manifest, name: string, atRoot: boolean): Manifest | undefined {
   if (manifest === true || (atRoot && name === '_id')) return true
   return own(manifest, name)
 }
 
 /**
- * A value's visible image. Below a partial manifest an object keeps its listed fields, an array its length
- * (an element that is neither object nor array becomes null), and anything else has no image: `undefined`.
+ * Filters a value to its visible image. Below a partial manifest, an object keeps its listed fields and an
+ * array its length (elements that are neither object nor array become null). Any other value has no image:
+ * `undefined`.
  */
 export function filterValue(manifest: Manifest, value: Json | undefined, level = 0): Json | undefined {
   if (manifest === true) return value
-  // The fields end with the manifest; arrays within arrays could exhaust the stack.
+  // Limits arrays within arrays, which could exhaust the stack. Fields end with the manifest.
   if (level > MAX_DEPTH)
     throw new ParticleError('INVALID_OPERATION', `A value is nested deeper than ${MAX_DEPTH} levels`)
   if (Array.isArray(value)) return value.map((element) => filterElement(manifest, element, level + 1))
   return isFields(value) ? filterFields(manifest, value, false, level) : undefined
 }
 
-/** An array element's visible image: it keeps its place, so null stands for what has no image. */
+/** Filters an array's element. The element keeps its position, so that null stands for a missing image. */
 export function filterElement(manifest: Manifest, value: Json, level = 0): Json {
   return filterValue(manifest, value, level) ?? null
 }
 
-/** A document's visible image; the document itself where the manifest is `true`. */
+/** Filters a document to its visible image. Returns the document itself if the manifest is `true`. */
 export function filterDocument(manifest: Manifest, document: Document): Document {
   return manifest === true ? document : filterFields(manifest, document, true)
 }

@@ -1,11 +1,11 @@
 import { canonical, toJson } from '../model/json.ts'
 
-// biome-ignore lint/suspicious/noExplicitAny: an identity whose type nothing tells is the application's to know.
+// biome-ignore lint/suspicious/noExplicitAny: only the application knows the type of its identities.
 export type AnyIdentity = any
 
 /**
- * A text that is the same for equal identities, whatever the order of their fields, and differs for others.
- * An identity's JSON form counts.
+ * Returns a text for an identity's JSON form: equal identities have equal texts, whatever the order of their
+ * fields, and different identities have different texts.
  */
 export function identityKey(identity: unknown): string {
   return identity === undefined ? '' : canonical(toJson(identity))

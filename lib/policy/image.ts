@@ -5,14 +5,14 @@ import { below, filterDocument, filterValue, isFields, type Manifest, own } from
 import { elementAt, type Place, stepsOf } from './target.ts'
 
 /**
- * Names that lead through objects only, from the document's root: what a client can follow whatever it holds
- * in its arrays.
+ * Lists names that lead through objects only, from the document's root. A client can follow them whatever its
+ * arrays hold.
  */
 type Trail = readonly string[]
 
 /**
- * The `set` and `unset` operations that make the image of a document at these places what it is in
- * `document`. They can be applied to any earlier image that differs only there.
+ * Writes the `set` and `unset` operations that bring an image at these places to the state in `document`.
+ * They apply to any earlier image that differs only there.
  */
 export function imageOf(
   manifest: Manifest,
@@ -23,7 +23,7 @@ export function imageOf(
   const kept = new Set<string>()
   const operations = new Map<string, DocumentOperation>()
   for (const trail of [...trails].sort((a, b) => a.length - b.length)) {
-    // No name in a trail holds a dot.
+    // Skips a trail below a kept trail. Names in a trail never contain a dot.
     if (kept.has('') || trail.some((_, index) => kept.has(trail.slice(0, index + 1).join('.')))) continue
     kept.add(trail.join('.'))
     const operation = imageAt(manifest, document, id, trail)
@@ -33,8 +33,8 @@ export function imageOf(
 }
 
 /**
- * Where an operation at this place changed the image: the deepest trail that holds all of the change;
- * `undefined` if it can't have.
+ * Finds the place where an operation changed the image: the deepest trail that contains the whole change;
+ * `undefined` if the operation can't have changed the image.
  */
 export function touched(manifest: Manifest, document: Document, place: Place): Trail | undefined {
   const trail: string[] = []
@@ -53,9 +53,9 @@ export function touched(manifest: Manifest, document: Document, place: Place): T
 }
 
 /**
- * Where a write of something invisible shows nevertheless, in the parents it created or the array it padded
- * with nulls. `still` says that no other operation moved elements of arrays meanwhile, so that the positions
- * in the path still hold.
+ * Finds the visible effect of a write to a hidden place: created parents, or an array padded with nulls.
+ * `still` says that no other operation moved elements of arrays, so that the positions in the path are still
+ * right.
  */
 export function created(
   manifest: Manifest,
@@ -91,9 +91,8 @@ export function created(
 }
 
 /**
- * Tells whether a value's image is an object without fields. Looks no further than the first field that
- * shows: the value may
- * be large, and many operations may ask.
+ * Checks for an image that is an object without fields. Stops at the first visible field, because the value
+ * may be large and many operations may ask.
  */
 function isEmptyImage(node: Manifest | undefined, value: Json | undefined): boolean {
   if (node === undefined || !isFields(value)) return false
@@ -114,7 +113,7 @@ function imageAt(manifest: Manifest, document: Document, id: Id, trail: Trail): 
   const found = lookAt(manifest, document, trail)
   const image = found.node === undefined ? undefined : filterValue(found.node, found.value)
   if (image !== undefined) return { operation: 'set', id, path: trail.join('.'), data: image }
-  // A removal doesn't create the parent that is left empty.
+  // Skips the parent that a removal leaves empty: the removal does not create it.
   const parent = trail.slice(0, -1)
   const around = parent.length > 0 ? lookAt(manifest, document, parent) : undefined
   if (around && isEmptyImage(around.node, around.value)) {

@@ -12,15 +12,15 @@ import type { Place } from './target.ts'
 export type { CheckedManifest, Manifest, WidenedManifest } from './fields.ts'
 
 /**
- * Finds a document, whole, as it is after the operations that are being filtered; `undefined` if it is gone.
+ * Looks up a whole document in its state after the operations to filter; `undefined` for a removed document.
  */
 export type DocumentLookup = (id: Id) => Document | undefined
 
 /**
- * Checks a manifest and copies it; the copy is frozen in depth.
+ * Checks a manifest and returns a deeply frozen copy.
  *
- * @param where what the manifest belongs to, for messages: say, `dataSources.users.manifest`
- * @throws ParticleError `INVALID_MANIFEST` if it is neither `true` nor a nested object of `true`
+ * @param where the manifest's option, for messages: say, `dataSources.users.manifest`
+ * @throws ParticleError `INVALID_MANIFEST` for anything but `true` or a nested object of `true`
  */
 export function parseManifest(value: unknown, where: string): Manifest {
   return parseNode(value, where, [])
@@ -81,10 +81,10 @@ function invalid(where: string, what: string): ParticleError {
 }
 
 /**
- * The visible image of one document, or of an array of them. Never changes them; shares with them what passes
- * whole.
+ * Filters one document, or an array of them, to the visible image. Never changes the input; the result shares
+ * fully visible parts with it.
  *
- * @throws ParticleError `INVALID_OPERATION` if there is anything but objects
+ * @throws ParticleError `INVALID_OPERATION` for anything but objects
  */
 export function filterPayload(manifest: Manifest, data: Document[]): Document[]
 export function filterPayload(manifest: Manifest, data: Document): Document
@@ -100,18 +100,18 @@ function filterOne(manifest: Manifest, document: Document): Document {
 }
 
 /**
- * What a list of operations becomes for a manifest, so that
+ * Filters a list of operations for a manifest, so that
  * `filter(apply(document, oplist)) == apply(filter(document), filterDelta(manifest, oplist, lookup))`.
  *
- * With `lookup` this holds for every list. Without, it holds for operations for which {@link needsDocument}
- * is false, if, as sources promise, a write that creates missing parents is reported at the topmost of them.
- * An integer in a path, with neither `keys` nor `lookup` to tell what it is, is taken for the name of a field
- * if the manifest lists a field of that name there, else for an array's position.
+ * With `lookup`, the law holds for every list. Without `lookup`, it holds if {@link needsDocument} is false
+ * for each operation, and if a write that creates missing parents is reported at the topmost created parent,
+ * as sources promise. Without `keys` and `lookup`, an integer in a path counts as a field's name if the
+ * manifest lists such a field there, and otherwise as an array position.
  *
- * Changes nothing that it is given; shares with it what passes whole.
+ * Never changes the input; the result shares fully visible parts with it.
  *
- * @throws ParticleError `DOCUMENT_NEEDED` if an operation can't be filtered without the document and there is
- *   no `lookup`; `INVALID_PATH`, `INVALID_OPERATION` on malformed operations
+ * @throws ParticleError `DOCUMENT_NEEDED` if an operation can't be filtered without the document and `lookup`
+ *   is missing; `INVALID_PATH`, `INVALID_OPERATION` on malformed operations
  */
 export function filterDelta(
   manifest: Manifest,
@@ -129,10 +129,7 @@ export function filterDelta(
   return [...groups.values()].flatMap((group) => filterGroup(manifest, group, lookup))
 }
 
-/**
- * Whether {@link filterDelta} can't do, or would have to guess, without the document that an operation is
- * about.
- */
+/** Checks that {@link filterDelta} can't filter an operation without its document, or would have to guess. */
 export function needsDocument(manifest: Manifest, op: Operation): boolean {
   const { needs, guessed } = filterOperation(manifest, op)
   return needs !== undefined || guessed
@@ -156,8 +153,8 @@ function about({ id, at }: DocumentOperation, { operation, path, data }: Operati
 }
 
 /**
- * All operations on one document. Those that can be filtered as they are stay; if only one can't, all become
- * images of what they led to.
+ * Filters all operations on one document. Keeps them if each can be filtered as it is; otherwise replaces all
+ * of them by images of their result.
  */
 function filterGroup(
   manifest: Manifest,
@@ -217,11 +214,12 @@ function placesOf(op: DocumentOperation): Place[] {
 }
 
 /**
- * Operations that neither move the elements of an array nor make another type of it, unless they replace it.
+ * The operations that neither move the elements of an array nor turn an array into another type, unless they
+ * replace the array.
  */
 const STILL: ReadonlySet<OperationName> = new Set(['set', 'unset', 'inc', 'mul', 'min', 'max', 'noop'])
 
-/** Whether what a path meets in the document afterwards is what its operation met. */
+/** Checks that each path leads to the same place in the final document as it did for its operation. */
 function isStable(group: readonly DocumentOperation[]): boolean {
   if (group.length === 1) return true
   const written = new Set(group.map(({ path }) => path))
@@ -231,7 +229,7 @@ function isStable(group: readonly DocumentOperation[]): boolean {
   )
 }
 
-/** Whether a path leads on from one of the others. */
+/** Checks that a path continues one of the other paths. */
 function isBelow(others: ReadonlySet<string>, path: string): boolean {
   for (let dot = path.indexOf('.'); dot > 0; dot = path.indexOf('.', dot + 1))
     if (others.has(path.slice(0, dot))) return true

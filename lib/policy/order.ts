@@ -2,26 +2,26 @@ import { ParticleError } from '../errors.ts'
 import { compare } from '../model/compare.ts'
 import type { Document, Json } from '../model/document.ts'
 import { field, isObject } from '../model/json.ts'
-import { isRefusedName } from '../model/path.ts'
+import { isRefusedName, positionOf } from '../model/path.ts'
 import { isPlain } from './query.ts'
 
-/** One key of an order: a dotted path, and whether it ascends. */
+/** Describes one key of an order: a dotted path and its direction (1 ascends). */
 export type SortKey = readonly [path: string, direction: 1 | -1]
 
 /**
- * What a document is ordered by: a value for each key. `undefined` stands for an empty array, which MongoDB
- * puts before null.
+ * Holds a document's values for the keys of an order. `undefined` stands for an empty array, which MongoDB
+ * sorts before null.
  */
 export type SortValues = readonly (Json | undefined)[]
 
 /**
- * An order of documents as MongoDB's `sort` has it: by types first (what is missing counts as null), an array
- * by its smallest element where the key ascends and by its largest where it descends. The `_id` comes last,
+ * Orders documents as MongoDB's `sort` does: by types first (a missing value counts as null), an array by its
+ * smallest element for an ascending key and by its largest for a descending key. The `_id` is the last key,
  * so that no two documents are equal.
  */
 export class Order {
   readonly keys: readonly SortKey[]
-  /** The fields at the top of documents that it looks at, besides `_id`, which never changes. */
+  /** The top-level fields that the order depends on, except `_id`, which never changes. */
   readonly fields: ReadonlySet<string>
   readonly #paths: readonly (readonly string[])[]
 
@@ -31,7 +31,7 @@ export class Order {
     this.fields = new Set(this.#paths.map(([first = '']) => first).filter((first) => first !== '_id'))
   }
 
-  /** The same text for equal orders. */
+  /** The order as a text, which is equal for equal orders. */
   get text(): string {
     return JSON.stringify(this.keys)
   }
@@ -44,7 +44,7 @@ export class Order {
     })
   }
 
-  /** Negative where a document of the first values comes before one of the second. */
+  /** Compares two documents by their values: negative if the first document comes first. */
   compare(a: SortValues, b: SortValues): number {
     for (const [index, [, direction]] of this.keys.entries()) {
       const order = compareValues(a[index], b[index])
@@ -54,7 +54,7 @@ export class Order {
   }
 }
 
-/** What a source's `sort` and `limit` say. */
+/** Describes a source's `sort` and `limit`. */
 export interface SortLimit {
   order: Order
   /** How many documents are shown at most. */
@@ -62,7 +62,7 @@ export interface SortLimit {
 }
 
 /**
- * Checks a source's `sort` and `limit`. Undefined where there is neither.
+ * Checks a source's `sort` and `limit`. Returns `undefined` without both.
  *
  * @param where the source, for messages: say, `dataSources.messages`
  * @throws ParticleError `INVALID_OPTION`
@@ -87,7 +87,7 @@ export function parseSortLimit(sort: unknown, limit: unknown, where: string): So
   return { order: new Order(keys), limit: limit === undefined ? Number.POSITIVE_INFINITY : Number(limit) }
 }
 
-/** The values that a document has at a path, as an index would hold them. There is always one. */
+/** Collects a document's values at a path, as an index would hold them: always at least one. */
 function collect(
   value: Json | undefined,
   path: readonly string[],
@@ -101,13 +101,15 @@ function collect(
     else for (const element of value) values.push(element)
   } else if (isObject(value)) collect(field(value, name), path, at + 1, values)
   else if (!Array.isArray(value)) values.push(null)
-  else if (/^\d+$/.test(name) && value[Number(name)] !== undefined)
-    collect(value[Number(name)], path, at + 1, values)
-  else if (value.length === 0) values.push(null)
-  else for (const element of value) collectWithin(element, path, at, values)
+  else {
+    const element = value[positionOf(name) ?? value.length]
+    if (element !== undefined) collect(element, path, at + 1, values)
+    else if (value.length === 0) values.push(null)
+    else for (const each of value) collectWithin(each, path, at, values)
+  }
 }
 
-/** An array within an array is not looked into by a name. */
+/** Collects the values of an array's element. An array within an array is null: no name leads into it. */
 function collectWithin(
   element: Json,
   path: readonly string[],
@@ -120,7 +122,7 @@ function collectWithin(
 
 function compareValues(a: Json | undefined, b: Json | undefined): number {
   if (a === undefined || b === undefined) return Number(b === undefined) - Number(a === undefined)
-  // JSON's 1e999 is infinite, and the difference of two such values is no number.
+  // Handles infinities (JSON's 1e999), whose difference is not a number.
   return a === b ? 0 : compare(a, b)
 }
 

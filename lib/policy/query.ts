@@ -4,24 +4,23 @@ import { toJson } from '../model/json.ts'
 import { LOGIC, OPERATORS, queryTest } from '../model/matching.ts'
 import { nearest } from '../model/nearest.ts'
 
-/** A Mongo-style query; `{}` matches every document. */
+/** Describes a Mongo-style query. `{}` matches every document. */
 export type Query = Record<string, unknown>
 
 /** Operators that hold queries. */
 const NESTING: ReadonlySet<string> = new Set([...LOGIC, '$not', '$elemMatch'])
 
-/** Operators that hold where a value is in an order to another one. */
+/** The operators that compare two values by their order. */
 const ORDERING: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 
 /** Operators that take a list of values. */
 export const LISTING: ReadonlySet<string> = new Set(['$in', '$nin', '$all'])
 
-/** Operators that run code, or evaluate expressions that no index and no other source understands. */
+/** The operators that run code, or evaluate expressions that no index and no other source supports. */
 const REFUSED: ReadonlySet<string> = new Set(['$where', '$function', '$accumulator', '$expr', '$jsonSchema'])
 
 /**
- * Whether a value is an object made by `{}` or `JSON.parse`: not an array, a Date, a RegExp, an ObjectId, a
- * promise.
+ * Checks for an object made by `{}` or `JSON.parse`: not an array, a Date, a RegExp, an ObjectId, a promise.
  */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
@@ -30,9 +29,9 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Checks that a value has the shape of a query that every source can answer.
+ * Checks that a value is a query that every source can answer.
  *
- * @param where what the query belongs to, for messages
+ * @param where the query's option, for messages
  * @throws ParticleError `INVALID_QUERY`
  */
 export function checkQuery(value: unknown, where: string): asserts value is Query {
@@ -56,7 +55,7 @@ function checkShape(value: unknown, where: string): void {
   }
 }
 
-/** What was probably meant by an operator where there can be none for a field's values. */
+/** Suggests the operator that was probably meant by an operator that can't apply to a field. */
 function meantBy(key: string): string {
   const near = nearest(key, LOGIC)
   if (near !== undefined) return `; ${near} was perhaps meant`
@@ -83,40 +82,42 @@ function checkOperators(value: unknown, where: string, parents: readonly unknown
 }
 
 /**
- * Compiles a query into a test of documents. Documents are JSON, so values of other types are compared in
- * their JSON form.
+ * Compiles a query into a test of documents. Documents are JSON, so that values of other types are compared
+ * in their JSON form.
  *
- * @throws ParticleError `INVALID_QUERY` if it uses an operator that is not known, or uses one wrongly
+ * @throws ParticleError `INVALID_QUERY` for an unknown operator, or an operand that does not fit the operator
  */
 export function matcher(query: Query): (document: Document) => boolean {
   return compile(query, 'A query')
 }
 
-/** Compiles a query; errors name what it belongs to, and never a value. */
+/** Compiles a query. Errors name the query's option, and never a value. */
 export function compile(query: Query, where: string): (document: Document) => boolean {
   try {
     return queryTest(inJson(query) as Query) as (document: Document) => boolean
   } catch (cause) {
-    // What a TypeError says is of our own making; what a pattern's SyntaxError says has the pattern in it.
+    // Uses the text of a TypeError, which is our own. Hides the text of a SyntaxError, which contains the
+    // pattern.
     const how = cause instanceof TypeError ? cause.message : 'a pattern is not a regular expression'
     throw invalid(where, `uses an operator that is not known, or uses one wrongly: ${how}`, cause)
   }
 }
 
 function inJson(value: unknown): unknown {
-  // A RegExp with `g` or `y` remembers where it stopped: the next document would be tested from there.
+  // Drops the flags `g` and `y`: such a RegExp remembers its last position, and would test the next document
+  // from there.
   if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''))
   if (Array.isArray(value)) return value.map(inJson)
   if (!isPlain(value)) return value === undefined ? null : scalarInJson(value)
   const entries = Object.entries(value).map(([key, inner]) => {
     if (LISTING.has(key) && !Array.isArray(inner)) throw new TypeError(`${key} takes a list`)
-    // JSON has no infinities, but everything has its order to them.
+    // Keeps infinities for ordering operators: JSON has no infinities, but all numbers compare to them.
     return [key, ORDERING.has(key) && typeof inner === 'number' ? inner : inJson(inner)]
   })
   return Object.fromEntries(entries)
 }
 
-/** Numbers of BSON's classes have no JSON form of their own: here it is that of documents. */
+/** Converts numbers of BSON's classes, which have no JSON form of their own, as documents are converted. */
 function scalarInJson(value: unknown): unknown {
   const { _bsontype: type } = Object(value) as { _bsontype?: unknown }
   if (type === 'Int32' || type === 'Double') return toJson(Number(value))
@@ -125,7 +126,7 @@ function scalarInJson(value: unknown): unknown {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
 }
 
-/** The fields at the top of a document that a query looks at. */
+/** Returns the top-level fields that a query depends on. */
 export function fieldsOf(query: Query): Set<string> {
   const fields = new Set<string>()
   for (const [key, value] of Object.entries(query)) {
@@ -137,10 +138,7 @@ export function fieldsOf(query: Query): Set<string> {
   return fields
 }
 
-/**
- * A text that is the same for queries that mean the same by their form: whatever the order of fields and
- * operators.
- */
+/** Returns a text that is equal for queries of equal form, whatever the order of fields and operators. */
 export function canonicalQuery(query: Query): string {
   return canonicalConditions(query)
 }
@@ -151,15 +149,17 @@ function canonicalConditions(conditions: Record<string, unknown>): string {
 }
 
 function canonicalCondition(key: string, value: unknown): string {
-  if (NESTING.has(key) && Array.isArray(value)) {
-    return `[${value.map((inner) => (isPlain(inner) ? canonicalConditions(inner) : canonicalValue(inner))).join()}]`
-  }
+  if (NESTING.has(key) && Array.isArray(value)) return `[${value.map(canonicalElement).join()}]`
   const first = isPlain(value) ? Object.keys(value)[0] : undefined
   const conditions = NESTING.has(key) || (!key.startsWith('$') && first?.startsWith('$'))
   return isPlain(value) && conditions ? canonicalConditions(value) : canonicalValue(value)
 }
 
-/** Within a value that is compared as a whole, the order of fields counts, as it does for MongoDB. */
+function canonicalElement(value: unknown): string {
+  return isPlain(value) ? canonicalConditions(value) : canonicalValue(value)
+}
+
+/** Keeps the order of fields within a value, which counts for a comparison of whole values, as in MongoDB. */
 function canonicalValue(value: unknown): string {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'number' || value === undefined) return String(value)

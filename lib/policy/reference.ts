@@ -3,17 +3,15 @@ import { toJson } from '../model/json.ts'
 import { isPlain } from './query.ts'
 import { Relation } from './relation.ts'
 
-/** A path into the identity that leads nowhere, or something that is not there at all. */
+/** Stands for a missing value of the identity. */
 export const NOTHING = Symbol('nothing')
 
-/** Whether a text of a criteria stands for a value of the identity. */
+/** Checks for a text that refers to a value of the identity. */
 export function isReference(text: string): boolean {
   return text.startsWith('@') && !text.startsWith('@@')
 }
 
-/**
- * The paths into the identity that a criteria takes values from, those that relations start from included.
- */
+/** Lists the paths into the identity that a criteria refers to, also as the start of a relation. */
 export function referencesIn(criteria: unknown): string[] {
   if (criteria instanceof Relation) return [criteria.start]
   if (typeof criteria === 'string') {
@@ -24,8 +22,8 @@ export function referencesIn(criteria: unknown): string[] {
 }
 
 /**
- * The value that an identity has at a path, in its JSON form; {@link NOTHING} where there is none.
- * @throws ParticleError `UNAUTHORIZED` where it holds an operator or a RegExp
+ * Returns an identity's value at a path in JSON form; {@link NOTHING} for a missing value.
+ * @throws ParticleError `UNAUTHORIZED` for an operator or a RegExp
  */
 export function look(identity: unknown, path: string): unknown {
   let value = identity
@@ -42,8 +40,8 @@ export function look(identity: unknown, path: string): unknown {
 }
 
 /**
- * Refuses a query that holds an object of operators which stands in the identity: a function that takes a
- * value from the identity must not take an operator in its place.
+ * Refuses a query that holds an operator object of the identity: a function that takes a value from the
+ * identity must not take an operator in its place.
  * @throws ParticleError `UNAUTHORIZED`
  */
 export function refuseTaken(query: unknown, identity: unknown): void {
@@ -75,8 +73,8 @@ function noValue(): ParticleError {
 }
 
 /**
- * Visits all objects of a value, each once, without recursion: deep values must neither fill the stack nor
- * cost more than their size.
+ * Visits all objects of a value, each once. Avoids recursion, so that deep values neither exhaust the stack
+ * nor cost more than their size.
  */
 function eachObject(value: unknown, visit: (object: object) => void): void {
   const open: unknown[] = [value]

@@ -6,45 +6,45 @@ import { isPathName } from '../model/path.ts'
 import { isPlain } from './query.ts'
 
 /**
- * A collection of links: by its name in the adapter of the source, or `adapter.collection(name)` of another
- * one.
+ * Refers to a collection of links: by its name in the source's adapter, or as `adapter.collection(name)` of
+ * another adapter.
  */
 export type LinkCollection = string | { readonly collectionName: string }
 
 /**
- * One step of a relation: from the values at hand to those that the documents which hold one of them have
- * elsewhere.
+ * Describes one step of a relation: from the current values to the values of another field in the documents
+ * that hold a current value.
  */
 export interface Step {
   readonly collection: LinkCollection
-  /** Of the documents whose `from` is one of the values at hand (or holds one, where it is an array) ... */
+  /** The field that holds one of the current values. An array holds each of its elements. */
   readonly from: string
-  /** ... the values of `to` (each element, where it is an array). */
+  /** The field with the next values. An array stands for each of its elements. */
   readonly to: string
 }
 
 /**
- * For each collection, the fields that link it to others: `{ users: {}, userstuffs: { userId: 'users._id',
- * stuffId: 'stuffs._id' }, stuffs: {} }`.
+ * Lists, for each collection, the fields that link it to others:
+ * `{ users: {}, userstuffs: { userId: 'users._id', stuffId: 'stuffs._id' }, stuffs: {} }`.
  */
 export type CacheConfig = Record<string, Record<string, string>>
 
-/** A field of a collection. */
+/** Names a field of a collection. */
 interface Place {
   collection: string
   field: string
 }
 
-/** The links of a `cacheConfig`, by the collection that holds them. */
+/** Holds the links of a `cacheConfig`, by the collection that contains them. */
 export type Links = ReadonlyMap<string, ReadonlyMap<string, Place>>
 
 /**
- * The values that an identity is related to: made by {@link related} or of a text such as
- * `@userId|users._id>userstuffs._id>stuffs._id`. It stands in a criteria for the value of a field, or in an
+ * Represents the values that an identity is related to. Made by {@link related}, or from a text such as
+ * `@userId|users._id>userstuffs._id>stuffs._id`. Stands in a criteria for the value of a field, or in an
  * `$in` or `$nin`.
  */
 export class Relation {
-  /** The path into the identity where it starts, without the `@`. */
+  /** The path into the identity at the start, without the `@`. */
   readonly start: string
   readonly steps: readonly Step[]
 
@@ -55,10 +55,10 @@ export class Relation {
   }
 
   /**
-   * Goes on through a collection: from the values at hand to the `to` of its documents whose `from` is one of
-   * them.
-   * @param collection its name, where it is in the source's adapter (and in `cacheConfig`, or a source's
-   *   own), or `adapter.collection(name)`
+   * Adds a step through a collection: from the current values to the `to` of the documents whose `from` is
+   * one of the values.
+   * @param collection a name in the source's adapter (which is in `cacheConfig`, or belongs to a source), or
+   *   `adapter.collection(name)`
    */
   through(collection: LinkCollection, from: string, to: string): Relation {
     return new Relation(this.start, [...this.steps, { collection, from, to }])
@@ -67,8 +67,8 @@ export class Relation {
 
 /**
  * Starts a relation in the identity: `{ _id: related('@userId').through('userstuffs', 'userId', 'stuffId') }`
- * are the documents whose `_id` is the `stuffId` of a document of `userstuffs` whose `userId` is the
- * identity's. An array in the identity stands for each of its elements.
+ * selects the documents whose `_id` is the `stuffId` of a document of `userstuffs` with the identity's
+ * `userId`. An array in the identity stands for each of its elements.
  */
 export function related(start: string): Relation {
   if (typeof start !== 'string' || !/^@[^@|][^|]*$/.test(start) || start.slice(1).split('.').includes(''))
@@ -76,7 +76,7 @@ export function related(start: string): Relation {
   return new Relation(start.slice(1), [])
 }
 
-/** Whether a text of a criteria is a relation. */
+/** Checks for a text of a criteria that is a relation. */
 export function isRelationText(text: string): boolean {
   return /^@[^@]/.test(text) && text.includes('|')
 }
@@ -104,7 +104,7 @@ export function parseCacheConfig(value: unknown): Links {
       const place = typeof target === 'string' ? placeOf(target, names) : undefined
       if (!place)
         return refuse(
-          `.${name}.${own} must be "collection.field" of a collection that cacheConfig names: ${names.join(', ')}`,
+          `.${name}.${own} must be "collection.field", with a collection of cacheConfig: ${names.join(', ')}`,
         )
       places.set(own, place)
     }
@@ -114,13 +114,12 @@ export function parseCacheConfig(value: unknown): Links {
 }
 
 /**
- * Reads a relation's text: `@start|collection.field>collection.field>...`. The start is a value of the first
- * place. From each place to the next leads the one field that links their collections: a field of the next
- * that links to this place, or a field of this collection that links to the next. What results are the values
- * of the last place. Documents are read only where a value is needed of them: a value that is handed on is
- * not looked for.
+ * Parses a relation's text: `@start|collection.field>collection.field>...`. The start is a value of the first
+ * place. One field links each place to the next: a field of the next collection that links to this place, or
+ * a field of this collection that links to the next. The result is the values of the last place. Reads a
+ * document only for a value that the text does not have already.
  *
- * @param where what it belongs to, for messages
+ * @param where the criteria's option, for messages
  * @throws ParticleError `INVALID_QUERY`
  */
 export function parseRelation(text: string, links: Links, where: string): Relation {
@@ -134,7 +133,7 @@ export function parseRelation(text: string, links: Links, where: string): Relati
   const places = route.split('>').map((part) => {
     const name = part.trim()
     const place = placeOf(name, [...links.keys()])
-    return place ?? refuse(`where "${name}" is not "collection.field" of a collection that cacheConfig names`)
+    return place ?? refuse(`where "${name}" is not "collection.field", with a collection of cacheConfig`)
   })
   const [first] = places
   if (!first || places.length < 2) return refuse('which follows no link: write the reference alone')
@@ -143,7 +142,7 @@ export function parseRelation(text: string, links: Links, where: string): Relati
       return refuse(`which comes to ${collection} a second time: a relation must not go in a circle`)
   }
   const steps: Step[] = []
-  // What is known: that the field `from` of documents of `place` has one of the values.
+  // Tracks the known values: those of the field `from` in documents of `place`.
   let place = first
   let from = first.field
   const need = (to: string) => {
@@ -155,7 +154,8 @@ export function parseRelation(text: string, links: Links, where: string): Relati
     if (!way) return refuse(`but cacheConfig has no field that links ${nameOf(place)} and ${nameOf(next)}`)
     if (ways.length > 1) {
       return refuse(
-        `but cacheConfig links ${nameOf(place)} and ${nameOf(next)} by more than one field: say which by related('${start}').through(collection, from, to)`,
+        `but cacheConfig links ${nameOf(place)} and ${nameOf(next)} by several fields: choose the field by ` +
+          `related('${start}').through(collection, from, to)`,
       )
     }
     need(way.leave)
@@ -188,7 +188,8 @@ export function checkRelation(
       refuse(`which goes through ${name} by fields that are not names: through('${name}', from, to)`)
     if (typeof collection === 'string' && !isKnown(collection)) {
       refuse(
-        `which goes through "${name}", a collection that neither cacheConfig nor a source names: name it there, or give through() adapter.collection('${name}')`,
+        `which goes through "${name}", a collection in neither cacheConfig nor a source: add it there, or ` +
+          `give through() adapter.collection('${name}')`,
       )
     }
     if (seen.some((other) => (typeof other === 'string' ? other : other.collectionName) === name))
@@ -198,8 +199,8 @@ export function checkRelation(
 }
 
 /**
- * The values that a document has at a dotted path, by their keys; arrays on the way and at its end stand for
- * their elements. Only what can be compared as a value is one.
+ * Returns a document's values at a dotted path, by their keys. Arrays along the path and at its end stand for
+ * their elements. Skips values that can't be compared.
  */
 export function linkValues(document: Document, path: string): Map<string, Json> {
   const values = new Map<string, Json>()
@@ -229,8 +230,8 @@ function holdsOperator(value: Json): boolean {
 }
 
 /**
- * How one gets from a place to the next: what is needed of this collection's documents, and what is then
- * known of the next one's.
+ * Finds the links from a place to the next: the field to read in this collection's documents, and the field
+ * to match in the next collection.
  */
 function waysBetween(place: Place, next: Place, links: Links): { leave: string; enter: string }[] {
   const fieldsTo = (holder: Place, target: Place) =>
@@ -243,7 +244,7 @@ function waysBetween(place: Place, next: Place, links: Links): { leave: string; 
   ]
 }
 
-/** A field of one of the collections; the longest name counts, since names may have dots. */
+/** Splits `collection.field`. The longest collection name counts, because names may contain dots. */
 function placeOf(text: string, collections: readonly string[]): Place | undefined {
   const [collection] = collections
     .filter((name) => text.startsWith(`${name}.`))

@@ -6,18 +6,18 @@ import { DEFAULTS } from '../model/value.ts'
 import { filterDocument, filterElement, filterValue, isFields, type Manifest } from './fields.ts'
 import { type Place, resolve } from './target.ts'
 
-/** What one operation becomes for a manifest. */
+/** Describes the result of filtering one operation for a manifest. */
 export interface Filtered {
-  /** `undefined`: nothing is to be told. */
+  /** The visible operation; `undefined` if nothing shows. */
   operation?: Operation
   /**
-   * Where the operation may have created visible parents of something invisible. `last`: the path's last step
-   * is what is invisible.
+   * The place where the operation may have created visible parents of a hidden field. `last`: the hidden
+   * field is the path's last step.
    */
   loose?: Place & { last?: boolean }
-  /** It can't be filtered without the document; the pattern of its path, for the message. */
+  /** The pattern of the path, for the message, when the operation can't be filtered without the document. */
   needs?: string
-  /** An integer in a path was taken for a position, or for a name, without knowing. */
+  /** Marks an integer in the path that was taken for a position, or for a name, by a guess. */
   guessed: boolean
 }
 
@@ -33,7 +33,8 @@ const CREATES: ReadonlySet<OperationName> = new Set([
 ])
 
 /**
- * Filters one operation; `document`, if given, is only used to tell array positions from names in its path.
+ * Filters one operation. Uses `document`, if given, only to distinguish array positions from names in its
+ * path.
  */
 export function filterOperation(manifest: Manifest, op: Operation, document?: Document): Filtered {
   if (op.operation === 'noop' && !op.path) return { guessed: false }
@@ -42,7 +43,7 @@ export function filterOperation(manifest: Manifest, op: Operation, document?: Do
   const place: Place = { path: op.path, keys: op.keys }
   const target = resolve(manifest, place, document)
   const { node, guessed, pattern } = target
-  // An element that is made by its id shows, whatever is written to it.
+  // Shows an element that is created by its id, whatever the operation writes to the element.
   const makes = target.byId && CREATES.has(op.operation)
   if (node === undefined) {
     if (makes) return { needs: pattern, guessed }
@@ -84,8 +85,8 @@ function filterWhole(manifest: Manifest, op: Operation): Filtered {
 }
 
 /**
- * The data of an operation on an array below a partial manifest; `undefined` where the result depends on what
- * is hidden.
+ * Filters the data of an operation on an array below a partial manifest; `undefined` if the result depends on
+ * hidden parts.
  */
 function filterData(node: Manifest, op: Operation): Json | undefined {
   const { operation, data = DEFAULTS[operation] } = op
@@ -132,7 +133,7 @@ function filterRename(manifest: Manifest, op: Operation): Filtered {
   return whole ? { operation: pass(op, op.data), guessed } : { needs: from.pattern, guessed }
 }
 
-/** A rename never leads through an array, so that all of its path are names. */
+/** Splits a rename's path, which consists of names only: it never leads through an array. */
 function namesOf(path: string): string[] {
   return parsePath(path).map((segment) => {
     if (typeof segment === 'string') return segment

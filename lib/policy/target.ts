@@ -1,55 +1,52 @@
 import type { Document, Json } from '../model/document.ts'
 import { canonical } from '../model/json.ts'
-import { checkKeys, isPathName, parsePath } from '../model/path.ts'
+import { checkKeys, isPathName, parsePath, positionOf } from '../model/path.ts'
 import { below, isFields, type Manifest, own } from './fields.ts'
 
-/** A path and, where the source knows them, its keys: see `Operation.keys`. */
+/** Describes a path and, from a source that knows them, its keys (`Operation.keys`). */
 export interface Place {
   path: string
   keys?: readonly (string | number)[] | undefined
 }
 
-/**
- * One step of a path. `either` is a canonical integer of which the path alone doesn't say whether it is a
- * position or a name.
- */
+/** Represents one step of a path. `either` is an integer that may be a position or a name. */
 export type Step =
   | { kind: 'name'; name: string }
   | { kind: 'position'; name: string }
   | { kind: 'either'; name: string }
   | { kind: 'id'; id: string }
 
-/** Where a path leads in a manifest. */
+/** Describes the end of a path in a manifest. */
 export interface Target {
   /** `undefined`: hidden. */
   node: Manifest | undefined
-  /** The path ends at an array's element. Only told outside of subtrees that are visible as a whole. */
+  /** Marks a path that ends at an array's element. Not set within fully visible subtrees. */
   element: boolean
   /** A step was taken to be a position, or a name, without knowing. */
   guessed: boolean
   /**
-   * The path names an array's element by its `_id`, which is made where it is missing. Only told outside of
-   * subtrees that are visible as a whole.
+   * Marks a path that names an array's element by `_id`, which is created if missing. Not set within fully
+   * visible subtrees.
    */
   byId: boolean
   /**
-   * The client can't follow the path: it doesn't hold the `_id`s of the elements, or a field's name has a dot
-   * in it.
+   * Marks a path that the client can't follow: the client lacks the `_id`s of the elements, or a field's name
+   * contains a dot.
    */
   blind: boolean
-  /** The path for messages: names that the manifest lists; `*` for all others, since these may be data. */
+  /** The path for messages: names of the manifest, and `*` for all others, because these may be data. */
   pattern: string
 }
 
 /**
- * The steps of a path; `exact` is false where the path doesn't express its keys, so that only the keys are to
+ * Splits a path into steps. `exact` is false if the path does not express its keys, so that only the keys can
  * be trusted.
  */
 export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
   if (place.keys === undefined) {
     const steps = parsePath(place.path).map((segment): Step => {
       if (typeof segment !== 'string') return { kind: 'id', id: segment.id }
-      return { kind: /^(0|[1-9]\d*)$/.test(segment) ? 'either' : 'name', name: segment }
+      return { kind: positionOf(segment) === undefined ? 'name' : 'either', name: segment }
     })
     return { steps, exact: true }
   }
@@ -61,20 +58,20 @@ export function stepsOf(place: Place): { steps: Step[]; exact: boolean } {
   return { steps, exact: exact && place.path === (place.keys.join('.') || '.') }
 }
 
-/** The element of an array that a step leads to, if the step leads to one. */
+/** Returns the array's element at a step, if the step leads to one. */
 export function elementAt(list: readonly Json[], step: Step): Json | undefined {
   if (step.kind === 'name') return undefined
   if (step.kind !== 'id') return list[Number(step.name)]
   return list.find((element) => isFields(element) && idText(own(element, '_id')) === step.id)
 }
 
-/** How a path writes an id: the type of a scalar doesn't count, as when `applyOp` reads one. */
+/** Writes an id as a path does: the type of a scalar doesn't count, as in `applyOp`. */
 function idText(id: Json | undefined): string | undefined {
   if (id === undefined) return undefined
   return typeof id === 'object' && id !== null ? canonical(id) : String(id)
 }
 
-/** Follows a path through a manifest; a document, if given, tells positions from names. */
+/** Follows a path through a manifest. A document, if given, distinguishes positions from names. */
 export function resolve(manifest: Manifest, place: Place, document?: Document): Target {
   const { steps, exact } = stepsOf(place)
   const pattern: string[] = []
@@ -102,7 +99,7 @@ export function resolve(manifest: Manifest, place: Place, document?: Document): 
       node = undefined
       break
     }
-    // Both readings of an integer lead somewhere if the manifest lists it as a name.
+    // Checks both readings of an integer: both lead somewhere if the manifest lists the integer as a name.
     if (inside && step.kind === 'either' && document === undefined) surely = false
     const next: Manifest | undefined = below(node, step.name, !inside)
     pattern.push(next === undefined ? '*' : step.name)
@@ -114,7 +111,7 @@ export function resolve(manifest: Manifest, place: Place, document?: Document): 
     node,
     element,
     byId,
-    // What a position hides, an unlisted name hides too.
+    // Ignores a guess for hidden positions: an unlisted name is hidden too.
     guessed: !surely || (guessed && node !== undefined),
     blind: blind || !exact,
     pattern: pattern.join('.') || '.',

@@ -4,11 +4,11 @@ import { checkKeys, parsePath } from '../model/path.ts'
 import { fieldsOf, matcher, type Query } from './query.ts'
 
 /**
- * What an update tells of whether its document matches a query.
+ * Says how an update of a document affects its match with a query.
  *
- * - `same`: nothing that the query looks at was touched: it matches if it did.
- * - `out`: it doesn't match, whatever else it holds.
- * - `in`: all that was touched passes: it matches if it did before, and else may.
+ * - `same`: the update touches no field of the query: the document matches if it matched before.
+ * - `out`: the document doesn't match, whatever its other fields hold.
+ * - `in`: all touched fields pass: the document matches if it matched before, and otherwise may match.
  * - `unknown`: the document is needed.
  */
 export type MatchResult = 'same' | 'out' | 'in' | 'unknown'
@@ -18,9 +18,9 @@ const OPAQUE = Symbol('opaque')
 
 /** Judges updates by their operations alone. */
 export class UpdateMatcher {
-  /** A test of each field at the top of documents that the query looks at by itself. */
+  /** Tests of single top-level fields. */
   readonly #tests = new Map<string, (document: Document) => boolean>()
-  /** Fields that it looks at together with others. */
+  /** Top-level fields that the query tests together with others. */
   readonly #together: ReadonlySet<string>
 
   constructor(query: Query) {
@@ -41,7 +41,7 @@ export class UpdateMatcher {
     this.#together = fieldsOf(together)
   }
 
-  /** @throws ParticleError `INVALID_PATH` where an operation is malformed */
+  /** @throws ParticleError `INVALID_PATH` for a malformed operation */
   match(operations: readonly Operation[]): MatchResult {
     const values = new Map<string, Json | typeof GONE | typeof OPAQUE>()
     for (const { operation, path, data, keys } of operations) {
@@ -65,7 +65,7 @@ export class UpdateMatcher {
   }
 }
 
-/** The field at the top of the document that a path leads into; undefined where it is the document itself. */
+/** Returns the top-level field that a path leads into; `undefined` for the document itself. */
 export function firstOf(path: string, keys?: Operation['keys']): string | undefined {
   if (keys) checkKeys(keys)
   const [first] = keys ?? parsePath(path)

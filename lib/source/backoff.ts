@@ -1,12 +1,12 @@
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-/** Pauses between tries: 0.5 s, doubling up to 30 s, and 0.5 s again after a success. */
+/** Pauses between attempts: 0.5 s, doubling up to 30 s, and 0.5 s again after a success. */
 export class Backoff {
   readonly #signal: AbortSignal | undefined
   #pause = FIRST_PAUSE_MS
 
-  /** @param signal ends a wait, and lets none begin, once it is aborted */
+  /** @param signal ends a pause, and skips later pauses, once it is aborted */
   constructor(signal?: AbortSignal) {
     this.#signal = signal
   }
@@ -15,7 +15,7 @@ export class Backoff {
     this.#pause = FIRST_PAUSE_MS
   }
 
-  /** Waits. */
+  /** Pauses before the next attempt. */
   async wait(): Promise<void> {
     const milliseconds = this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
@@ -23,8 +23,8 @@ export class Backoff {
   }
 
   /**
-   * Waits, but for the first time since a success: what can be mended at once is to be, but not again and
-   * again.
+   * Skips the first pause after a success, and pauses from the second time on. A failure that can be mended
+   * at once needs no pause, unless it comes again and again.
    */
   async waitAgain(): Promise<void> {
     if (this.#pause > FIRST_PAUSE_MS) await this.wait()
@@ -33,10 +33,10 @@ export class Backoff {
 }
 
 /**
- * Tries until it succeeds, with pauses between; each failure is told. Rejects with one for which trying again
- * can't help.
+ * Repeats an attempt until it succeeds, with pauses between, and reports each failure. Rejects with a failure
+ * that another attempt can't mend.
  *
- * @param signal ends the pause and the wait for the attempt under way: rejects with its reason at once
+ * @param signal ends the pause, and the wait for the attempt under way: rejects with its reason at once
  */
 export async function persist<T>(
   attempt: () => Promise<T>,
@@ -58,7 +58,7 @@ export async function persist<T>(
   }
 }
 
-/** Settles like the promise, or rejects with the signal's reason once it is aborted. */
+/** Settles like the promise, or rejects with the signal's reason once the signal is aborted. */
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return await promise
   let abort = () => {}

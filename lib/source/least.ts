@@ -4,8 +4,8 @@ import { child, valueAt } from '../model/json.ts'
 import type { Operation } from '../model/operation.ts'
 
 /**
- * What leads from a document to its replacement; undefined where only a `set` of the whole says it (a name
- * that can't stand in a path, another order of fields).
+ * Finds the operations from a document to its replacement; `undefined` if only a `set` of the whole document
+ * expresses the change (a name that a path can't hold, another order of fields).
  */
 export function differencesOf(before: Document, document: Document): Operation[] | undefined {
   const parts = diff(before, document)
@@ -14,20 +14,20 @@ export function differencesOf(before: Document, document: Document): Operation[]
 }
 
 /**
- * What of an operation differs from the document before it. Those who see only other parts of a value that
- * was set as a whole hear nothing of the write.
+ * Reduces an operation to its difference from the earlier document. Clients that see only unchanged parts of
+ * a value that was set as a whole get no message.
  */
 export function leastOperations(operation: Operation, before: Document, document: Document): Operation[] {
   const { keys = [], path } = operation
   const value = valueAt(document, keys)
   if (operation.operation !== 'set' || value === undefined) return [operation]
   const parts = diffValue(valueAt(before, keys), value, path)
-  // Only the order of fields differs.
+  // Keeps the operation if only the order of fields differs.
   if (parts.length === 0) return [operation]
   return parts.map((part) => ({ ...part, keys: keysOf(document, part.path) }))
 }
 
-/** The segments of a path, with the positions of arrays as numbers. */
+/** Splits a path into segments, with the positions of arrays as numbers. */
 function keysOf(document: Document, path: string): (string | number)[] {
   let value: Json | Document | undefined = document
   return path.split('.').map((name) => {

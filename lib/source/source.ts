@@ -128,8 +128,8 @@ export interface Adapter {
   /**
    * Starts to report changes. All changes after `from` are reported if the source's history reaches back to
    * `from`; otherwise all changes from now on. The returned `position` says which. Rejects only when another
-   * try can't help (a standalone MongoDB, for example), or once `signal` is aborted: nobody waits for the
-   * opening any more, so that the adapter gives up its tries. A subscription that comes later is closed.
+   * attempt can't help (a standalone MongoDB, for example), or once `signal` is aborted: the caller no longer
+   * waits for the opening, so that the adapter ends its attempts, and closes a subscription that opens later.
    */
   open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription>
   /**

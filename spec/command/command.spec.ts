@@ -54,7 +54,7 @@ describe('The command particle, as it is built', () => {
     [['postgres', 'remove', 'users'], 'and no table: users'],
     [['postgres', 'install', 'users', '--rows', '-5'], "'--rows"],
     [['postgres', 'install', 'users', '--history', '1h'], '--history is a whole number above 0, but not 1h'],
-    [['postgres', 'install', 'users', '--schema', 'a; b'], "The option 'schema' is a name"],
+    [['postgres', 'install', 'users', '--schema', 'a; b'], "The option 'schema' must be a name"],
     [['postgres', 'install', 'a.b.c'], 'A table is named as'],
   ] as [string[], string][]) {
     it(`refuses ${args.join(' ')}`, async () => {
@@ -212,7 +212,7 @@ describe('The command particle, as it is built', () => {
           database.url,
         ])
         expect(code).to.equal(2)
-        expect(error).to.include('The schema app holds orders')
+        expect(error).to.include('The schema app contains orders')
       }
       expect((await database.pool.query('SELECT count(*)::int AS count FROM app.orders')).rows).to.deep.equal(
         [{ count: 0 }],

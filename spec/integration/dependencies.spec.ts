@@ -200,7 +200,7 @@ describe('Identities that depend on documents', () => {
       [[{ collection: collection('members'), criteria: 1 }], /dependsOn\[0\].criteria must be a query/],
       [
         [{ collection: collection('members'), criteria: { _id: related('@a').through('b', 'c', 'd') } }],
-        /dependsOn\[0\].criteria follows a relation, which it can't/,
+        /dependsOn\[0\].criteria has a relation, where only plain values are allowed/,
       ],
     ]
     for (const [value, sentence] of table)

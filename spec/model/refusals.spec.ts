@@ -28,7 +28,7 @@ describe('What MongoDB refuses in a query', () => {
     $size: [-1, 1.5, '1', null, [1], { $gt: 1 }],
     $type: [[], 'text', 0, 20, 1.5, '', null, {}, ['string', 'text'], [[]]],
     $mod: [[], [2], [0, 1], [2, 1, 0], ['2', 1], [2, '1'], [2, null], [0.5, 1], 2, null, { a: 2 }],
-    $regex: [4, null, {}, ['a'], '(', '[', '*'],
+    $regex: [4, null, {}, ['a'], '(', '[', '*', 'a\0b'],
     $options: ['i', '', 1],
     $not: [{}, 4, 'a', null, [], { a: 1 }, [{ $gt: 1 }], { $gt: 1, b: 1 }, { $options: 'i' }],
     $elemMatch: [
@@ -114,6 +114,7 @@ describe('What MongoDB refuses in a query', () => {
     { a: { $in: [/a/, null, [1], { b: 1 }] } },
     { a: { $size: 0 } },
     { a: { $type: ['string', 16] } },
+    { a: { $type: ['undefined', 'dbPointer', 'symbol', 'javascriptWithScope', 6, 12, 14, 15] } },
     { a: { $mod: [2.5, 1] } },
     { a: { $mod: [-3, 0] } },
     { a: { $regex: 'a', $options: '' } },

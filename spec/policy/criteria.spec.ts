@@ -229,7 +229,7 @@ describe('resolveCriteria', () => {
       .with.deep.include({ code: 'CALLBACK_FAILED', cause })
     const promised = () => Promise.resolve({}) as never
     expect(failure(() => resolveCriteria(promised, {}, undefined, { where })).message).to.equal(
-      'What dataSources.jobs.criteria returned is a promise: a criteria answers at once; let identityLookup find out what it needs',
+      'The result of dataSources.jobs.criteria is a promise: return a query at once, and let identityLookup wait for its values',
     )
   })
 
@@ -250,7 +250,7 @@ describe('resolveCriteria', () => {
     const links: Record<string, unknown> = { collectionName: 'links' }
     links.adapter = { open() {}, links }
     const relation = related('@userId').through(links as never, 'a', 'b')
-    expect(failure(() => parseCriteria({ _id: relation }, 'c')).message).to.include('follows a relation')
+    expect(failure(() => parseCriteria({ _id: relation }, 'c')).message).to.include('has a relation')
     expect(referencesIn(() => ({ a: '@a' }))).to.deep.equal([])
   })
 })

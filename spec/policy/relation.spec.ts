@@ -30,7 +30,7 @@ describe('policy/relation', () => {
       [{ users: true }, /cacheConfig.users must be an object of fields/],
       [
         { links: { userId: 'users._id' } },
-        /cacheConfig.links.userId must be "collection.field" of a collection that cacheConfig names: links/,
+        /cacheConfig.links.userId must be "collection.field", with a collection of cacheConfig: links/,
       ],
       [{ users: {}, links: { userId: 'users' } }, /links.userId must be "collection.field"/],
       [{ users: {}, links: { userId: 'users.' } }, /links.userId must be "collection.field"/],
@@ -84,17 +84,17 @@ describe('policy/relation', () => {
 
     const refused: [text: string, sentence: RegExp][] = [
       ['@userId|users._id', /follows no link: write the reference alone/],
-      ['@userId|', /"" is not "collection.field" of a collection that cacheConfig names/],
+      ['@userId|', /"" is not "collection.field", with a collection of cacheConfig/],
       [
         '@userId|users._id>nowhere._id',
-        /"nowhere._id" is not "collection.field" of a collection that cacheConfig names/,
+        /"nowhere._id" is not "collection.field", with a collection of cacheConfig/,
       ],
       ['@userId|users>userstuffs._id', /"users" is not "collection.field"/],
       ['@userId|users._id>stuffs._id', /no field that links users._id and stuffs._id/],
       ['@userId|users.name>userstuffs._id', /no field that links users.name and userstuffs._id/],
       [
         '@userId|users._id>friends._id',
-        /links users._id and friends._id by more than one field: say which by related\('@userId'\)/,
+        /links users._id and friends._id by several fields: choose the field by related\('@userId'\)/,
       ],
       [
         '@userId|users._id>userstuffs._id>users._id',
@@ -141,7 +141,7 @@ describe('policy/relation', () => {
       [related('@u'), /goes through no collection/],
       [
         related('@u').through('nowhere', 'a', 'b'),
-        /goes through "nowhere", a collection that neither cacheConfig nor a source names/,
+        /goes through "nowhere", a collection in neither cacheConfig nor a source/,
       ],
       [
         related('@u').through('users', 'a', 'b').through('users', 'b', 'c'),

@@ -16,15 +16,15 @@ import {
 /** Limits the reads of a payload that is overtaken by deltas that can't be repeated. */
 const MAX_READINGS = 6
 /**
- * Limits the wait of a payload for `delta` to follow changes, in milliseconds. A short limit is enough,
- * because the payload is read again when `delta` is late. A server that closes waits for it too.
+ * Limits the wait for `delta` to follow changes before a payload is read, in milliseconds. A short limit is
+ * enough, because the payload is read again when `delta` is late. A closing server waits for `delta` too.
  */
 const START_TIMEOUT_MS = 5_000
 /** Sets half of the delay before the second read, in milliseconds. The delay doubles each time. */
 const READ_AGAIN_MS = 5
 /**
- * Matches paths of operations after which an element may no longer have its id. A repeated operation would
- * then not find the element, and would create another one.
+ * Matches paths of operations that may change an element's id. Such an operation, repeated, would not find
+ * the element, and would create another one.
  */
 const TAKES_ID = /\](\._id)?$/
 const OVERTAKEN =
@@ -49,7 +49,7 @@ export class CallbackAdapter implements Adapter {
   #readings = new Set<Seen[]>()
   #lastOwn: OwnPosition | undefined
 
-  /** `startTimeout` limits the time until `delta` follows changes, in milliseconds. */
+  /** @param startTimeout limits the time until `delta` follows changes, in milliseconds */
   constructor(
     root: string,
     source: CallbackSource,
@@ -159,7 +159,7 @@ export class CallbackAdapter implements Adapter {
     }
   }
 
-  /** Checks whether the promise resolves within the timeout. Rejects with the promise's error. */
+  /** Checks that the promise resolves within the timeout. Rejects with the promise's error. */
   async #inTime(starting: Promise<unknown>): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<boolean>((resolve) => {

@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { usesParameter } from './function-text.ts'
 
-/** Limits the time of an application's function to answer, in milliseconds. */
+/** Limits the time for an application's function to answer, in milliseconds. */
 const CALLBACK_TIMEOUT_MS = 30_000
 
 const SILENT_HINT =

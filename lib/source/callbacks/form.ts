@@ -50,7 +50,7 @@ export interface CallbackSource<Identity = never> {
   /**
    * Calls the listener for each delta until the returned function is called. May return a promise of that
    * function, or a function with a promise `ready` (as `MongoWatch` does), which resolves when the
-   * application follows the changes. The payload is read after that.
+   * application follows the changes. The server reads the payload after that.
    */
   delta?: ((identity: Identity, listener: (delta: CallbackDelta) => void) => unknown) | undefined
 }

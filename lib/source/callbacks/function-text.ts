@@ -15,9 +15,9 @@ const SKIPPED =
   /^(?:\/\/.*|\/\*[\s\S]*?\*\/|'(?:\\[\s\S]|[^\\'])*'|"(?:\\[\s\S]|[^\\"])*"|`(?:\\[\s\S]|[^\\`])*`)/
 
 /**
- * Checks whether a function can use its parameter of a number, counted from 1. The function uses it if its
- * text names the parameter again after the declaration, or says `arguments`. A function without a text (a
- * bound one, for example) uses as many parameters as its `length` says.
+ * Checks that a function can use a parameter, counted from 1. A function uses a parameter if its text names
+ * the parameter again after the declaration, or says `arguments`. A function without a text (a bound
+ * function, for example) uses as many parameters as its `length` says.
  */
 export function usesParameter(fn: (...args: never[]) => unknown, number: number): boolean {
   const text = textOf(fn)
@@ -31,15 +31,12 @@ export function usesParameter(fn: (...args: never[]) => unknown, number: number)
   return name === undefined || names([...parameters.slice(number), body].join(), name)
 }
 
-/** Checks whether a function has a readable text. A bound function and a Proxy have none. */
+/** Checks that a function has a readable text. A bound function and a Proxy have none. */
 export function hasText(fn: (...args: never[]) => unknown): boolean {
   return textOf(fn) !== undefined
 }
 
-/**
- * Returns the fields that a function reads of its parameter of a number, counted from 1, according to its
- * text.
- */
+/** Returns the fields that a function reads of a parameter, counted from 1, according to its text. */
 export function readsOfParameter(
   fn: (...args: never[]) => unknown,
   number: number,
@@ -61,9 +58,7 @@ export function readsOfParameter(
   })
 }
 
-/**
- * Checks whether a function can only return `undefined`: its body is a block without `return` and `throw`.
- */
+/** Checks that a function can only return `undefined`: its body is a block without `return` and `throw`. */
 export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   const body = textOf(fn)?.body
   return (
@@ -71,7 +66,10 @@ export function returnsNothing(fn: (...args: never[]) => unknown): boolean {
   )
 }
 
-/** Splits the text of a function. Returns undefined for a function without a readable text. */
+/**
+ * Splits the text of a function. Returns undefined for a function without a readable text. Avoids a parser of
+ * JavaScript, which would be a run-time dependency for a few yes-or-no questions.
+ */
 function textOf(fn: (...args: never[]) => unknown): FunctionText | undefined {
   const whole = Function.prototype.toString.call(fn)
   if (NATIVE.test(whole)) return undefined

@@ -7,16 +7,16 @@ import { checkHistory, Feed } from './feed.ts'
 import { compile } from './query.ts'
 import { Store } from './store.ts'
 
-/** So many documents are tested in one go: about a millisecond's work. */
+/** Tests this number of documents in one go: about a millisecond's work. */
 const BATCH = 250
 /**
- * Work goes on for so many milliseconds before others get their turn, also where hardly a document matches.
+ * Works for this number of milliseconds before other tasks get their turn, also if hardly a document matches.
  */
 const SLICE = 4
 
-/** What `memory()` takes. */
+/** Options of {@link memory}. */
 export interface MemoryOptions {
-  /** How many of the last changes are kept for those who were away for a moment. Default: 1000. */
+  /** The number of changes that are kept for clients that were away for a moment. Default: 1000. */
   history?: number
 }
 
@@ -26,8 +26,8 @@ interface Entry {
 }
 
 /**
- * Collections in this process's memory: the embedded default, for development, tests and data that need not
- * outlive the process.
+ * Keeps collections in this process's memory: the embedded default, for development, tests and data that may
+ * end with the process.
  */
 export class MemoryAdapter implements Adapter {
   readonly name = 'memory'
@@ -41,16 +41,16 @@ export class MemoryAdapter implements Adapter {
   }
 
   /**
-   * The collection of this name, which there always is: the same object for the same name. `T` is the type of
-   * its documents.
+   * Returns the collection of this name: always the same object for the same name. `T` is the type of its
+   * documents.
    */
   collection<T extends object = Document>(name: string): MemoryCollection<T> {
     return this.#entry(name).collection as unknown as MemoryCollection<T>
   }
 
   /**
-   * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work` must not wait for
-   * them. A write that fails undoes no other.
+   * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work`
+   * must not wait for them. A write that fails undoes no other.
    *
    *     await Promise.all(db.transact(() => [from.updateOne(...), to.updateOne(...)]))
    */
@@ -59,8 +59,8 @@ export class MemoryAdapter implements Adapter {
   }
 
   /**
-   * Reports the changes to `listener` at the moment of each write, before the write's promise resolves; those
-   * of the history after `from` at once. Any number of listeners may be open at the same time.
+   * Reports each change to `listener` at the moment of the write, before the write's promise resolves, and
+   * the changes of the history after `from` at once. Any number of listeners may be open at the same time.
    */
   async open(listener: ChangeListener, from?: string): Promise<Subscription> {
     return this.#feed.follow(listener, from)
@@ -71,8 +71,8 @@ export class MemoryAdapter implements Adapter {
   }
 
   /**
-   * The order of two positions of this adapter; `NaN` for those of another one, also of one in an earlier
-   * process.
+   * Compares two positions of this adapter: negative, zero or positive. Returns `NaN` for a position of
+   * another adapter or an earlier process.
    */
   compare(a: string, b: string): number {
     return this.#feed.compare(a, b)
@@ -119,13 +119,13 @@ export class MemoryAdapter implements Adapter {
 }
 
 /**
- * An empty store of documents in this process's memory.
+ * Creates an empty store of documents in this process's memory.
  *
  *     const db = memory()
  *     const users = db.collection('users')
  *     await users.insertOne({ name: 'Ann' })
  *
- * Throws `INVALID_OPTION` for options that it doesn't know.
+ * @throws ParticleError `INVALID_OPTION` for unknown options
  */
 export function memory(options?: MemoryOptions): MemoryAdapter {
   return new MemoryAdapter(options)

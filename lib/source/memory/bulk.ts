@@ -14,7 +14,7 @@ import { isObject } from './value.ts'
 
 const NAMES = ['insertOne', 'updateOne', 'updateMany', 'replaceOne', 'deleteOne', 'deleteMany']
 
-/** What several writes need of their collection. */
+/** Describes the collection's methods that a list of writes needs. */
 interface Writable<T> {
   insertOne(document: Insertable<T>): Promise<InsertOneResult>
   updateOne(query: Query, update: object, options: object): Promise<UpdateResult>
@@ -25,8 +25,8 @@ interface Writable<T> {
 }
 
 /**
- * Does the writes of a list one by one. @throws ParticleError the first failure, after what could be done is
- * done
+ * Performs the writes of a list one by one. Rejects with the first failure: at once, or with `ordered: false`
+ * after all other writes.
  */
 export async function bulkWrite<T extends object>(
   collection: Writable<T>,

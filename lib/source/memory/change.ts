@@ -4,6 +4,7 @@ import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { valueAt } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
+import { positionOf } from '../../model/path.ts'
 import { leastOperations } from '../least.ts'
 import { expand, type Positions } from './positional.ts'
 import { invalid, type Step } from './update.ts'
@@ -14,27 +15,27 @@ const PADDING_LIMIT = 1_500_000
 
 type Keys = readonly (string | number)[]
 
-/** A document that is being updated. */
+/** Represents a document during an update. */
 interface Draft {
   document: Document
-  /** What of it is a copy already. */
+  /** The objects of the document that are copies already. */
   owned: Owned
   /** The topmost parents that were created or filled up, by their text. */
   created: Map<string, Keys>
 }
 
-/** An updated document and the operations that lead to it. */
+/** Describes an updated document and the operations that lead to it. */
 export interface Updated {
   document: Document
-  /** Empty where nothing changed. */
+  /** The operations; empty if nothing changed. */
   operations: Operation[]
 }
 
 /**
- * Applies an update to a copy of a document. The operations are those of the update where they say all there
- * is to say; one that creates missing parents or fills up an array is given as a `set` of the topmost that
- * was created, so that nobody needs the document to understand it. Throws `INVALID_OPERATION` where MongoDB
- * would refuse the update for this document; the document itself never changes.
+ * Applies an update to a copy of a document. Reports the update's own operations if they say everything. An
+ * operation that creates missing parents or fills up an array is reported as a `set` of the topmost created
+ * parent, so that operations can be filtered without the document. Throws `INVALID_OPERATION` when MongoDB
+ * would refuse the update for this document. The document itself never changes.
  */
 export function update(before: Document, steps: readonly Step[], positions: Positions): Updated {
   const draft: Draft = { document: before, owned: new Set(), created: new Map() }
@@ -61,8 +62,8 @@ export function update(before: Document, steps: readonly Step[], positions: Posi
 }
 
 /**
- * Does one operation and returns how it is reported: `undefined` where there is nothing to do, or an earlier
- * report covers it.
+ * Applies one operation and returns its report: `undefined` if nothing changed, or if an earlier report
+ * covers the operation.
  */
 function write(draft: Draft, operation: Operation, segments: readonly string[]): Operation | undefined {
   const { document, owned, created } = draft
@@ -99,21 +100,22 @@ function rename(draft: Draft, source: readonly string[], target: string): Operat
   const data = copy(valueAt(document, from.keys) ?? null)
   const removed = write(draft, { operation: 'unset', path: source.join('.') }, source)
   const set = write(draft, { operation: 'set', path: target, data }, segments)
-  // One `rename` can't say that it created parents, nor which of its target's names are numbers.
+  // Reports other renames as a `set`: a `rename` can't say that it created parents, nor which names of its
+  // target are numbers.
   const plain = set?.path === target && removed && !/(^|\.)\d+(\.|$)/.test(target)
   if (plain) return [{ operation: 'rename', path: removed.path, data: target, keys: from.keys }]
   return [removed, set].filter((operation) => operation !== undefined)
 }
 
-/** A `set` of what was created says it as it is in the end: later steps may have added to it. */
+/** Completes the `set` of a created value with its final state: later steps may have added to the value. */
 function completed(operation: Operation, document: Document, created: Draft['created']): Operation {
   const { keys = [] } = operation
   if (created.get(textOf(keys)) !== keys) return operation
   return { ...operation, data: copy(valueAt(document, keys) ?? null) }
 }
 
-// The document must share nothing with what is reported, nor that with the update, which may be of many
-// documents.
+// Copies the data: the document must share nothing with the report, nor the report with the update, which may
+// apply to many documents.
 function detached({ operation, path, data }: Operation): Operation {
   if (operation === 'unset' || data === undefined) return { operation, path }
   return { operation, path, data: copy(data) }
@@ -122,13 +124,13 @@ function detached({ operation, path, data }: Operation): Operation {
 const CREATING: ReadonlySet<string> = new Set(['set', 'inc', 'mul', 'min', 'max', 'push', 'addToSet'])
 
 interface Location {
-  /** The path's segments as far as they can be followed or created: numbers are positions in arrays. */
+  /** The path's segments as far as they exist or can be created. Numbers are positions in arrays. */
   keys: (string | number)[]
-  /** The index of the first segment that isn't there; -1 where all are. */
+  /** The index of the first missing segment; -1 if all exist. */
   missing: number
-  /** Whether that segment is a position beyond the end of its array. */
+  /** Marks a missing segment that is a position beyond the end of its array. */
   pads: boolean
-  /** Whether the path leads through a value that can't have such a field. */
+  /** Marks a path through a value that can't have such a field. */
   blocked: boolean
 }
 
@@ -139,8 +141,8 @@ function locate(document: Document, segments: readonly string[]): Location {
   let pads = false
   for (const [index, segment] of segments.entries()) {
     if (Array.isArray(node)) {
-      if (!/^(0|[1-9]\d*)$/.test(segment)) return { keys, missing, pads, blocked: true }
-      const position = Number(segment)
+      const position = positionOf(segment)
+      if (position === undefined) return { keys, missing, pads, blocked: true }
       if (position >= node.length) {
         if (position - node.length > PADDING_LIMIT)
           throw invalid(`An array can't be filled up to ${segment}.`)
@@ -165,7 +167,7 @@ function textOf(keys: Keys): string {
   return JSON.stringify(keys)
 }
 
-/** What of an operation differs from the document before it, sharing nothing with either document. */
+/** Reduces an operation to its difference from the earlier document. Shares nothing with either document. */
 function least(operation: Operation, before: Document, document: Document): Operation[] {
   const parts = leastOperations(operation, before, document)
   return parts.map((part) => (part === operation ? part : { ...detached(part), keys: part.keys ?? [] }))

@@ -33,12 +33,12 @@ import { checkReplacement, invalid, parseUpdate } from './update.ts'
 import { copy, same } from './value.ts'
 
 /**
- * A collection in memory, with the methods and results of the MongoDB driver's `Collection`.
+ * Represents a collection in memory, with the methods and results of the MongoDB driver's `Collection`.
  *
- * Values are turned into JSON on their way in, as `JSON.stringify` would: dates become ISO 8601 strings,
- * ObjectIds their hex, `undefined` goes. What comes out are copies, which are the caller's own. All methods
- * reject rather than throw; a write that rejects changed nothing, except that the `...Many` methods keep what
- * they did before the document that failed, as MongoDB does.
+ * Converts values to JSON on the way in, as `JSON.stringify` would: dates become ISO 8601 strings, ObjectIds
+ * their hex, `undefined` is dropped. Returns copies, which belong to the caller. All methods reject rather
+ * than throw. A rejected write changed nothing, except that the `...Many` methods keep the writes before the
+ * failure, as MongoDB does.
  *
  * Errors: `INVALID_QUERY`, `INVALID_OPERATION`, `INVALID_PATH`, `DUPLICATE_KEY`.
  */
@@ -58,8 +58,8 @@ export class MemoryCollection<T extends object = Document> implements Collection
   }
 
   /**
-   * Inserts a document. One without `_id` is given one: 24 hex digits, also in the object that was passed, as
-   * the driver does.
+   * Inserts a document. A document without `_id` gets one of 24 hex digits, also in the passed object, as
+   * with the driver.
    */
   async insertOne(document: Insertable<T>): Promise<InsertOneResult> {
     const change = this.#insert(prepare(document))
@@ -68,7 +68,8 @@ export class MemoryCollection<T extends object = Document> implements Collection
   }
 
   /**
-   * Inserts documents in order up to the first that fails; with `ordered: false`, all that can be inserted.
+   * Inserts documents in order up to the first failure. With `ordered: false`, inserts all documents that can
+   * be inserted.
    */
   async insertMany(
     documents: readonly Insertable<T>[],
@@ -104,7 +105,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return this.#update(query, update, options, Number.POSITIVE_INFINITY)
   }
 
-  /** Replaces the first document that matches, all but its `_id`. */
+  /** Replaces the first matching document, except its `_id`. */
   async replaceOne(query: Query, replacement: object, options: ReplaceOptions = {}): Promise<UpdateResult> {
     checkReplacement(replacement)
     const content = documentOf(replacement)
@@ -121,7 +122,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     if (same(before as Json, document as Json)) return updateResult(1, 0)
     this.#store.put(document)
     const differences = diff(before, document).map((operation) => copyOf(operation))
-    // Without a difference only the order of fields is another one, which a path can't say.
+    // Sets the whole document if only the order of its fields differs, which a path can't say.
     const isWhole = differences.length === 0 || differences.some(({ path }) => path === '.')
     const operations = isWhole ? [whole(document)] : differences
     const kind = isWhole ? 'replace' : 'update'
@@ -148,7 +149,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return this.#findOneAnd(query, options, () => this.updateOne(query, update, options))
   }
 
-  /** Replaces the first document that matches, all but its `_id`, and gives that document, or `null`. */
+  /** Replaces the first matching document, except its `_id`, and returns the document, or `null`. */
   async findOneAndReplace(
     query: Query,
     replacement: object,
@@ -157,15 +158,14 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return this.#findOneAnd(query, options, () => this.replaceOne(query, replacement, options))
   }
 
-  /** Deletes the first document that matches, and gives it, or `null`. */
+  /** Deletes the first matching document and returns it, or `null`. */
   async findOneAndDelete(query: Query, options: FindOneOptions = {}): Promise<Stored<T> | null> {
     return this.#findOneAnd(query, options, async () => this.#delete(query, 1, options.sort))
   }
 
   /**
-   * Does several writes in order up to the first that fails; with `ordered: false`, all that can be done.
-   * What was done before
-   * a failure stays.
+   * Performs several writes in order up to the first failure. With `ordered: false`, performs all writes that
+   * can be done. Writes before a failure stay.
    */
   async bulkWrite(
     operations: readonly BulkOperation<T>[],
@@ -174,7 +174,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return bulkWrite(this, operations, options)
   }
 
-  /** The first document that matches, or `null`. */
+  /** Returns the first matching document, or `null`. */
   async findOne(
     query: Query = {},
     options: Pick<FindOptions, 'projection' | 'sort' | 'skip'> = {},
@@ -183,14 +183,14 @@ export class MemoryCollection<T extends object = Document> implements Collection
   }
 
   /**
-   * The documents that match: `await find(...).toArray()`, or `for await`. They are read when they are first
-   * asked for.
+   * Finds the matching documents: `await find(...).toArray()`, or `for await`. Reads the documents at the
+   * first use of the cursor.
    */
   find(query: Query = {}, options: FindOptions = {}): MemoryCursor<Stored<T>> {
     return new MemoryCursor<Stored<T>>(() => this.#store.find(query), options)
   }
 
-  /** How many documents match, of those after `skip`, and at most `limit`. */
+  /** Counts the matching documents after `skip`, up to `limit`. */
   async countDocuments(
     query: Query = {},
     options: Pick<FindOptions, 'skip' | 'limit'> = {},
@@ -198,12 +198,14 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return (await this.find(query, options).toArray()).length
   }
 
-  /** How many documents there are. */
+  /** Counts all documents. */
   async estimatedDocumentCount(): Promise<number> {
     return this.#store.size
   }
 
-  /** The different values of a field in the documents that match; of an array, its elements count. */
+  /**
+   * Lists the distinct values of a field in the matching documents. The elements of an array count as values.
+   */
   async distinct(field: string, query: Query = {}): Promise<Json[]> {
     return distinct(field, this.#store.find(query))
   }
@@ -292,7 +294,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return { acknowledged: true, deletedCount: found.length }
   }
 
-  // What was done before a failure stays done, so it must be reported too.
+  // Reports the writes before a failure too, because they stay.
   #batch(work: (report: (change: Unplaced) => void) => void): void {
     const changes: Unplaced[] = []
     try {

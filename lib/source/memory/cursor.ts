@@ -5,22 +5,22 @@ import { Order, type SortKey } from '../../policy/order.ts'
 import { projector } from './projection.ts'
 import { copy } from './value.ts'
 
-/** What `find` and `findOne` take besides the query; each has a method of the same meaning on the cursor. */
+/** Options of `find` and `findOne`. The cursor has a method of the same name for each option. */
 export interface FindOptions {
   /**
-   * `{ field: 1 }` or `{ field: -1 }`, or a list of such pairs as the driver takes them. Default: the order
-   * of insertion.
+   * The order: `{ field: 1 }` or `{ field: -1 }`, or a list of such pairs as the driver takes them. Default:
+   * the order of insertion.
    */
   sort?: Sort
   /** How many documents to leave out at the start. Default: 0. */
   skip?: number
   /** How many documents at most; 0 is no limit. Default: 0. */
   limit?: number
-  /** Fields to give (`{ name: 1 }`) or to leave out (`{ secret: 0 }`). Default: the whole documents. */
+  /** The fields to return (`{ name: 1 }`) or to leave out (`{ secret: 0 }`). Default: the whole documents. */
   projection?: Record<string, unknown>
 }
 
-/** An order of documents. */
+/** Describes an order of documents. */
 export type Sort =
   | string
   | Record<string, SortDirection>
@@ -30,8 +30,8 @@ export type Sort =
 type SortDirection = 1 | -1 | 'asc' | 'desc' | 'ascending' | 'descending'
 
 /**
- * The documents that `find` found: read when they are asked for, not before. Each is a copy that is the
- * caller's own.
+ * Iterates over the documents of a `find`. Reads the documents at the first use, not before. Each document is
+ * a copy that belongs to the caller.
  */
 export class MemoryCursor<T = Document> implements AsyncIterable<T> {
   readonly #read: () => Document[]
@@ -67,19 +67,19 @@ export class MemoryCursor<T = Document> implements AsyncIterable<T> {
     return this
   }
 
-  /** All documents that are left. */
+  /** Returns all remaining documents. */
   async toArray(): Promise<T[]> {
     const documents = this.#remaining()
     this.#rest = []
     return documents
   }
 
-  /** The next document, or `null` after the last one. */
+  /** Returns the next document, or `null` after the last one. */
   async next(): Promise<T | null> {
     return this.#remaining().shift() ?? null
   }
 
-  /** Whether there is a next document. */
+  /** Checks for a next document. */
   async hasNext(): Promise<boolean> {
     return this.#remaining().length > 0
   }
@@ -118,7 +118,7 @@ export class MemoryCursor<T = Document> implements AsyncIterable<T> {
   }
 }
 
-/** Orders documents as a sorted view does; the `_id` tells between equal ones. */
+/** Sorts documents as a sorted view does. The `_id` decides between equal documents. */
 export function sorted(documents: readonly Document[], order: Order): Document[] {
   return documents
     .map((document) => ({ document, values: order.valuesOf(document) }))

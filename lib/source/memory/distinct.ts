@@ -1,13 +1,13 @@
 import { compare, typeOrder } from '../../model/compare.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { child } from '../../model/json.ts'
+import { positionOf } from '../../model/path.ts'
 import { segmentsOf } from './update.ts'
 import { copy, isObject } from './value.ts'
 
 /**
- * Collects the different values at a path, in their order. Of an array, its elements count; a document
- * without the field
- * gives none.
+ * Collects the distinct values at a path, in their order. The elements of an array count as values. A
+ * document without the field adds no value.
  */
 export function distinct(field: string, documents: readonly Document[]): Json[] {
   const path = segmentsOf(field)
@@ -29,7 +29,7 @@ function collect(
     if (Array.isArray(value)) for (const element of value) add(element)
     else add(value)
   } else if (Array.isArray(value)) {
-    if (/^\d+$/.test(name)) collect(value[Number(name)], path, at + 1, add)
+    collect(value[positionOf(name) ?? value.length], path, at + 1, add)
     for (const element of value) if (isObject(element)) collect(element as Json, path, at, add)
   } else collect(child(value, name), path, at + 1, add)
 }

@@ -3,18 +3,18 @@ import type { Change, ChangeListener, CollectionChange, DocumentChange, Subscrip
 import { History } from './history.ts'
 import { random } from './identifier.ts'
 
-/** A change before it has its place in the adapter's order. */
+/** Represents a change without a position in the adapter's order. */
 export type Unplaced =
   | Omit<DocumentChange, 'position' | 'timestamp'>
   | Omit<CollectionChange, 'position' | 'timestamp'>
 
 interface Follower {
   listener: ChangeListener
-  /** The number of the last change that this listener was told. */
+  /** The number of the last change reported to this listener. */
   told: number
 }
 
-/** The one order of an adapter's changes, and those who follow it. */
+/** Keeps the one order of an adapter's changes, and its listeners. */
 export class Feed {
   readonly #epoch = random(8)
   readonly #history: History
@@ -33,7 +33,7 @@ export class Feed {
     return this.#format(this.#history.last)
   }
 
-  /** The position of so many milliseconds ago, or the oldest that is kept. */
+  /** Returns the position of a number of milliseconds ago, or the oldest kept position. */
   past(milliseconds: number): string {
     return this.#format(this.#history.before(new Date(Date.now() - milliseconds).toISOString()))
   }
@@ -56,7 +56,7 @@ export class Feed {
     }
   }
 
-  /** Gives changes their places and tells everyone who follows. */
+  /** Gives changes their positions and reports them to all listeners. */
   add(unplaced: readonly Unplaced[]): void {
     if (unplaced.length === 0) return
     if (this.#gathered) {
@@ -89,7 +89,8 @@ export class Feed {
     }
   }
 
-  // A listener that writes must not make the others hear of its write before the one that it answers to.
+  // Delivers in order: a listener that writes must not make the other listeners see its write before the
+  // change that caused it.
   #deliver(): void {
     if (this.#delivering) return
     this.#delivering = true
@@ -111,7 +112,7 @@ export class Feed {
     try {
       follower.listener.changes(news, position)
     } catch (error) {
-      // The write is done and the others must hear of it; the error still must not go unseen.
+      // Throws the error later, because the write is done and the other listeners must get the report.
       queueMicrotask(() => {
         throw error
       })

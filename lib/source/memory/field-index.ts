@@ -1,14 +1,14 @@
 import type { Document } from '../../model/document.ts'
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
 
-/** The place of a document in its collection: updates put other documents there. */
+/** Holds the current document at one place of a collection. An update replaces the document. */
 export interface Place {
   document: Document
   /** Ascends in the order of insertion. */
   readonly rank: number
 }
 
-/** The places of one value. */
+/** Holds the places of one value. */
 class Bucket {
   places = new Set<Place>()
   #last = Number.NEGATIVE_INFINITY
@@ -20,7 +20,7 @@ class Bucket {
     this.places.add(place)
   }
 
-  /** In the order of insertion. */
+  /** Sorts the places in the order of insertion. */
   get inOrder(): Set<Place> {
     if (!this.#sorted) {
       this.places = new Set(inOrder(this.places))
@@ -31,13 +31,13 @@ class Bucket {
 }
 
 /**
- * The documents of a collection by the texts, numbers and booleans that they have at a dotted path, each
- * element of an array by itself.
+ * Indexes the documents of a collection by the texts, numbers and booleans at a dotted path. Indexes each
+ * element of an array.
  */
 export class FieldIndex {
   readonly #path: string
   readonly #top: string
-  /** Mostly one place, where values tell documents apart. */
+  /** A single place for a unique value, which is the common case. */
   readonly #places = new Map<Scalar, Place | Bucket>()
 
   constructor(path: string, places: Iterable<Place>) {
@@ -69,7 +69,7 @@ export class FieldIndex {
     }
   }
 
-  /** Whether two documents differ in what they have there. */
+  /** Checks that two documents have different values at the path. */
   differ(before: Document, after: Document): boolean {
     if (before[this.#top] === after[this.#top]) return false
     const values = scalarsAt(before, this.#path)
@@ -77,7 +77,7 @@ export class FieldIndex {
     return values.length !== others.length || values.some((value, at) => value !== others[at])
   }
 
-  /** How many documents have one of the values, at most. */
+  /** Estimates, from above, the number of documents with one of the values. */
   count(values: readonly Scalar[]): number {
     let count = 0
     for (const value of values) {
@@ -87,7 +87,7 @@ export class FieldIndex {
     return count
   }
 
-  /** The documents that have one of the values, in the order of insertion. */
+  /** Finds the documents with one of the values, in the order of insertion. */
   find(values: readonly Scalar[]): Iterable<Place> {
     const [first] = values
     if (values.length === 1 && first !== undefined) {

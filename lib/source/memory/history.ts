@@ -1,12 +1,12 @@
 import type { Change } from '../source.ts'
 
-/** The last changes of an adapter, by their sequence numbers, which have no gaps. */
+/** Keeps the last changes of an adapter, by sequence numbers without gaps. */
 export class History {
   readonly #limit: number
   readonly #changes: Change[] = []
   #last = 0
 
-  /** `limit`: how many changes are kept. */
+  /** @param limit the number of kept changes */
   constructor(limit: number) {
     this.#limit = limit
   }
@@ -19,20 +19,20 @@ export class History {
   add(change: Change): void {
     this.#last++
     this.#changes.push(change)
-    // Cutting only at twice the limit makes the cost of a change constant.
+    // Cuts only at twice the limit, so that the average cost of a change is constant.
     if (this.#changes.length > this.#limit * 2) {
       this.#changes.splice(0, this.#changes.length - this.#limit)
     }
   }
 
-  /** Whether everything after the change with this number is kept. */
+  /** Checks that all changes after this number are kept. */
   reaches(sequence: number): boolean {
     return sequence <= this.#last && this.#last - sequence <= this.#limit
   }
 
   /**
-   * The sequence number of the last change that was made before a time (ISO 8601), or of the one before the
-   * oldest that is kept.
+   * Returns the number of the last change before a time (ISO 8601), or the number before the oldest kept
+   * change.
    */
   before(time: string): number {
     const kept = Math.min(this.#limit, this.#changes.length)
@@ -42,7 +42,7 @@ export class History {
     return this.#last - later.length
   }
 
-  /** The changes after the one with this number; call it only where {@link reaches} says so. */
+  /** Returns the changes after this number. Call this method only if {@link reaches} is true. */
   since(sequence: number): Change[] {
     const count = this.#last - sequence
     return count === 0 ? [] : this.#changes.slice(-count)

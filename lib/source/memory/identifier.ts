@@ -3,13 +3,13 @@ const COUNTER_LIMIT = 0x1000000
 const process = random(5)
 let counter = Number.parseInt(random(3), 16)
 
-/** `bytes` random bytes as lower-case hex. */
+/** Returns random bytes as lower-case hex. */
 export function random(bytes: number): string {
   return hex(crypto.getRandomValues(new Uint8Array(bytes)))
 }
 
 /**
- * A new identifier in the shape of an ObjectId: 24 lower-case hex digits, of which the first eight are the
+ * Creates an identifier in the form of an ObjectId: 24 lower-case hex digits. The first eight digits are the
  * time in seconds, so that ids sort roughly by age, as MongoDB's do.
  */
 export function createId(now = Date.now()): string {

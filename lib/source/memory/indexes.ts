@@ -2,23 +2,22 @@ import type { Document } from '../../model/document.ts'
 import type { Scalar } from '../../policy/equality.ts'
 import { FieldIndex, type Place } from './field-index.ts'
 
-/** So many fields have an index at the most. */
+/** Limits the number of indexed fields. */
 const MAX_FIELDS = 4
-/**
- * A field gets an index when it is asked for so many times: one that is asked for once would not make up for
- * the making.
- */
+/** Creates an index at this number of queries for a field: a single query would not pay for the index. */
 const ASKED = 2
-/** What was of no use to the last so many questions makes room for another. */
+/** Drops an index that was of no use to this number of queries, to make room for another. */
 const IDLE = 100
-/** So many fields are kept in mind that have no index. */
+/** Limits the number of remembered fields without an index. */
 const MAX_ASKED = 100
-/** An index answers where it leaves out all but this part of the documents: else a scan is as good. */
+/**
+ * Uses an index only if it leaves out all but this fraction of the documents. Otherwise a scan is as fast.
+ */
 const PART = 4
 
 interface Use {
   index: FieldIndex
-  /** The number of the question that it last answered. */
+  /** The number of the last query that used the index. */
   last: number
 }
 
@@ -27,7 +26,7 @@ interface Answer {
   values: readonly Scalar[]
 }
 
-/** Indexes on the fields by which the documents of a collection are asked for, made when they are. */
+/** Indexes a collection by the fields of its queries. Creates each index when queries ask for its field. */
 export class Indexes {
   readonly #uses = new Map<string, Use>()
   /** How often the fields without an index were asked for. */
@@ -42,7 +41,7 @@ export class Indexes {
     for (const { index } of this.#uses.values()) index.delete(place)
   }
 
-  /** Puts a document in its place. */
+  /** Adds a document at its place. */
   put(place: Place, document: Document): void {
     const moved: FieldIndex[] = []
     for (const { index } of this.#uses.values()) {
@@ -60,8 +59,8 @@ export class Indexes {
   }
 
   /**
-   * The places of all documents that have one of the values at each of the paths, and of some others, in the
-   * order of insertion; undefined where a look at all `places` is as good.
+   * Returns the places of all documents with one of the values at each of the paths, and of some other
+   * documents, in the order of insertion. Returns `undefined` if a scan of all `places` is as fast.
    */
   find(
     wanted: ReadonlyMap<string, readonly Scalar[]>,
@@ -80,7 +79,7 @@ export class Indexes {
     return best.use.index.find(best.values)
   }
 
-  /** The index that leaves most documents out. */
+  /** Chooses the index that leaves out the most documents. */
   #best(wanted: ReadonlyMap<string, readonly Scalar[]>, most: number): Answer | undefined {
     let best: Answer | undefined
     let least = most
@@ -94,9 +93,7 @@ export class Indexes {
     return best
   }
 
-  /**
-   * Makes an index where the field is asked for often enough, and there is room for it; true where it did.
-   */
+  /** Creates an index after enough queries for the field, if there is room. Returns true for a new index. */
   #ask(path: string, places: { values(): Iterable<Place> }): boolean {
     if (this.#uses.has(path)) return false
     const times = (this.#asked.get(path) ?? 0) + 1

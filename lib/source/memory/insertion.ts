@@ -8,26 +8,26 @@ import { compile, equalities } from './query.ts'
 import { invalid, type Step, segmentsOf } from './update.ts'
 import { isObject, stored } from './value.ts'
 
-/** What an application gave, as a document. Throws `INVALID_OPERATION`. */
+/** Converts an application's value to a document. Throws `INVALID_OPERATION`. */
 export function documentOf(value: unknown): Document {
   const document = stored(value)
   if (!isObject(document)) throw invalid('A document must be an object.')
   return document as Document
 }
 
-/** What an application inserts, with its `_id`. Throws `INVALID_OPERATION`. */
+/** Converts an application's value to a document with an `_id`. Throws `INVALID_OPERATION`. */
 export function prepare(given: unknown): Document {
   const document = identified(documentOf(given), {})
   const field = Object.keys(document).find((name) => name.startsWith('$'))
   if (field) throw invalid(`A document can't have a field '${field}': names that begin with $ are operators.`)
-  // The driver does so as well, and applications count on it.
+  // Sets the `_id` in the application's object too, as the driver does.
   if (isObject(given) && given._id === undefined && Object.isExtensible(given)) given._id = document._id
   return document
 }
 
 /**
- * A document with its `_id` first, and a new one where it has none. `other` may hold the `_id` that it must
- * not differ from.
+ * Puts a document's `_id` first, and creates a missing `_id`. If `other` has an `_id`, the document must have
+ * the same.
  */
 export function identified({ _id, ...fields }: Document, other: Document): Document {
   const id = _id ?? createId()
@@ -37,9 +37,9 @@ export function identified({ _id, ...fields }: Document, other: Document): Docum
   return { _id: id, ...fields }
 }
 
-/** The document that an upsert inserts: what the query says by equality, then the update. */
+/** Builds the document of an upsert: the query's equalities, then the update. */
 export function upserted(query: Query, steps: readonly Step[], positions: Positions): Document {
-  // Checks the query, which no document may have been held against.
+  // Checks the query, which may not have been compiled for any document yet.
   compile(query)
   const asked = equalities(query).map(([path, data]): Step => {
     return { operation: 'set', segments: segmentsOf(path), data, onInsert: false }

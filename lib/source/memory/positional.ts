@@ -6,16 +6,16 @@ import { compile, type Match } from './query.ts'
 import { invalid } from './update.ts'
 import { isObject } from './value.ts'
 
-/** What the positions in an update's paths mean: `$` by the query, `$[name]` by the array filters. */
+/** Resolves the positions in an update's paths: `$` by the query, `$[name]` by the array filters. */
 export interface Positions {
   query: Query
   filters: ReadonlyMap<string, Match>
 }
 
 /**
- * Reads the `arrayFilters` of an update that uses them as `names` says: `[{ 't.done': false }]` is about
- * `$[t]`. Throws `INVALID_QUERY` for a filter that is about several names or about one that the update
- * doesn't use, and for a name without a filter.
+ * Parses the `arrayFilters` of an update that uses the names in `names`: `[{ 't.done': false }]` defines
+ * `$[t]`. Throws `INVALID_QUERY` for a filter with several names or an unused name, and for a name without a
+ * filter.
  */
 export function parseFilters(
   arrayFilters: unknown,
@@ -45,8 +45,7 @@ export function parseFilters(
 }
 
 /**
- * The paths that a path with positions means in this document. Throws `INVALID_OPERATION` where MongoDB
- * would.
+ * Expands a path with positions to the paths in this document. Throws `INVALID_OPERATION` when MongoDB would.
  */
 export function expand(
   document: Document,
@@ -72,13 +71,13 @@ export function expand(
 function matched(path: readonly string[], array: readonly Json[], query: Query): number {
   const conditions = conditionsOn(path.join('.'), query).map(compile)
   const holds = (element: Json, match: Match) => match(within(path, element))
-  // With several conditions MongoDB leaves open which one counts; an element for which all hold is what is
-  // meant.
+  // Takes an element that meets all conditions. With several conditions, MongoDB leaves open which condition
+  // counts.
   const all = array.findIndex((element) => conditions.every((match) => holds(element, match)))
   const first = conditions[0]
   const index = all < 0 && first ? array.findIndex((element) => holds(element, first)) : all
   if (conditions.length > 0 && index >= 0) return index
-  throw invalid(`The query holds no condition on '${path.join('.')}' that tells which element $ is.`)
+  throw invalid(`The query has no condition on '${path.join('.')}', which must select the element of $.`)
 }
 
 function conditionsOn(path: string, query: Query): Query[] {
@@ -89,7 +88,7 @@ function conditionsOn(path: string, query: Query): Query[] {
   })
 }
 
-/** A document that holds nothing but an array of this one element. */
+/** Wraps an element in a document with an array of this one element. */
 function within(path: readonly string[], element: Json): Document {
   return path.reduceRight<Json>((value, name) => ({ [name]: value }), [element]) as Document
 }

@@ -3,17 +3,16 @@ import type { Document, Json } from '../../model/document.ts'
 import { compile } from './query.ts'
 import { isObject } from './value.ts'
 
-/** What becomes of a field: kept whole, left out, cut to a part, or looked into. */
+/** Describes the projection of a field: kept whole, left out, cut to a part, or projected by fields. */
 type Node = true | false | ((value: Json) => Json | undefined) | Tree
 type Tree = Map<string, Node>
 
 /**
- * Compiles a projection as `find` of MongoDB takes it: `{ name: 1 }` or `{ secret: 0 }`, dotted or nested
- * paths, `$slice` and
- * `$elemMatch`. The `_id` is given unless `_id: 0` leaves it out.
+ * Compiles a projection of MongoDB's `find`: `{ name: 1 }` or `{ secret: 0 }`, dotted or nested paths,
+ * `$slice` and `$elemMatch`. Includes the `_id` unless `_id: 0` leaves it out.
  *
- * @throws ParticleError `INVALID_QUERY` for what MongoDB refuses, and for expressions, which are not
- * supported
+ * @throws ParticleError `INVALID_QUERY` for a projection that MongoDB refuses, and for expressions, which are
+ *   not supported
  */
 export function projector(projection: unknown): (document: Document) => Document {
   if (!isObject(projection)) throw invalid('must be an object such as { name: 1 }')
@@ -79,7 +78,7 @@ function finder(operand: unknown): (value: Json) => Json | undefined {
   }
 }
 
-/** Puts a node at its path. @throws ParticleError where one path is another's parent, or stands twice */
+/** Adds a node at its path. @throws ParticleError for a repeated path, or a path below another path */
 function put(tree: Tree, path: string, node: Exclude<Node, Tree>): void {
   const names = path.split('.')
   const last = names.pop() ?? ''
@@ -111,7 +110,7 @@ function project(fields: { [name: string]: Json }, tree: Tree, keeps: boolean): 
   return image
 }
 
-/** Of an array, all elements are looked into; a value without fields goes where fields are to be given. */
+/** Projects all elements of an array. Drops a value without fields if fields are to be kept. */
 function within(value: Json, tree: Tree, keeps: boolean): Json | undefined {
   if (Array.isArray(value))
     return value.map((element) => within(element, tree, keeps)).filter((element) => element !== undefined)

@@ -36,30 +36,30 @@ export interface DeleteResult {
 
 /** Holds the options of `replaceOne`. */
 export interface ReplaceOptions {
-  /** Whether to insert a document where none matches. Default: false. */
+  /** Inserts a document if none matches. Default: false. */
   upsert?: boolean
-  /** Which of the documents that match is the first. Default: the one that was inserted first. */
+  /** The order that decides which matching document is the first. Default: the order of insertion. */
   sort?: Sort
 }
 
-/** What `findOneAndDelete` takes besides the query. */
+/** Options of `findOneAndDelete`. */
 export interface FindOneOptions {
-  /** Which of the documents that match is the first. Default: the one that was inserted first. */
+  /** The order that decides which matching document is the first. Default: the order of insertion. */
   sort?: Sort
-  /** Fields to give (`{ name: 1 }`) or to leave out (`{ secret: 0 }`). Default: the whole document. */
+  /** The fields to return (`{ name: 1 }`) or to leave out (`{ secret: 0 }`). Default: the whole document. */
   projection?: Record<string, unknown>
 }
 
-/** What `findOneAndReplace` takes, and `findOneAndUpdate` beside `arrayFilters`. */
+/** Options of `findOneAndReplace`, and of `findOneAndUpdate` beside `arrayFilters`. */
 export interface FindOneAndReplaceOptions extends FindOneOptions, ReplaceOptions {
-  /** Whether to give the document as it was or as it is now. Default: `'before'`. */
+  /** The returned document: before or after the change. Default: `'before'`. */
   returnDocument?: 'before' | 'after'
 }
 
 /** Holds the options of `findOneAndUpdate`. */
 export interface FindOneAndUpdateOptions extends FindOneAndReplaceOptions, UpdateOptions {}
 
-/** One write of `bulkWrite`, as the driver takes it. */
+/** Describes one write of `bulkWrite`, as the driver takes it. */
 export type BulkOperation<T> =
   | { insertOne: { document: Insertable<T> } }
   | { updateOne: { filter: Query; update: object } & UpdateOptions }
@@ -68,7 +68,7 @@ export type BulkOperation<T> =
   | { deleteOne: { filter: Query } }
   | { deleteMany: { filter: Query } }
 
-/** How many documents `bulkWrite` wrote; the `_id`s are by the operation's place in the list. */
+/** Counts the writes of `bulkWrite`. Lists the `_id`s by the operation's index. */
 export interface BulkWriteResult {
   ok: 1
   insertedCount: number
@@ -82,18 +82,18 @@ export interface BulkWriteResult {
 
 /** Holds the options of `updateOne` and `updateMany`. */
 export interface UpdateOptions extends ReplaceOptions {
-  /** For each `$[name]` in the update, a query such as `{ 'name.done': false }`. */
+  /** Queries such as `{ 'name.done': false }`, one for each `$[name]` in the update. */
   arrayFilters?: Record<string, unknown>[]
 }
 
-/** A document as it can be inserted: its `_id` may be left out. */
+/** Describes a document to insert, with or without an `_id`. */
 export type Insertable<T> = Document extends T
   ? object
   : T extends unknown
     ? Omit<T, '_id'> & (T extends { _id?: infer Id } ? { _id?: Id } : { _id?: unknown })
     : never
 
-/** A document as it comes out: in its JSON form, with its `_id`. */
+/** Describes a stored document in its JSON form, with its `_id`. */
 export type Stored<T> = Document extends T ? Document : Visible<T, true>
 
 export function updateResult(matchedCount: number, modifiedCount: number): UpdateResult {

@@ -8,8 +8,8 @@ import { Indexes } from './indexes.ts'
 import { compile, queriedId } from './query.ts'
 
 /**
- * The documents of one collection, in the order of insertion. A document is never changed: an update puts
- * another one in its place.
+ * Stores the documents of one collection, in the order of insertion. A document is never changed: an update
+ * replaces the whole object.
  */
 export class Store {
   readonly #places = new Map<string, Place>()
@@ -20,14 +20,12 @@ export class Store {
     return this.#places.size
   }
 
-  /** The document with this id. */
+  /** Returns the document with this id. */
   get(id: Id): Document | undefined {
     return this.#places.get(idKey(id))?.document
   }
 
-  /**
-   * The documents that match, at most `limit`. One that is asked for by its `_id` is found without a scan.
-   */
+  /** Finds the matching documents, at most `limit`. Finds a document by its `_id` without a scan. */
   find(query: Query, limit = Number.POSITIVE_INFINITY): Document[] {
     const only = soleId(query)
     if (only !== undefined) {
@@ -44,8 +42,8 @@ export class Store {
   }
 
   /**
-   * The documents that may match, as far as indexes tell, in the order of insertion. The query must be one
-   * that compiles.
+   * Returns the documents that may match, according to the indexes, in the order of insertion. The query must
+   * compile.
    */
   candidates(query: Query): Document[] {
     const documents: Document[] = []
@@ -64,7 +62,7 @@ export class Store {
     this.#indexes.add(place)
   }
 
-  /** Puts a document in the place of the one with its id. */
+  /** Replaces the document with the same id. */
   put(document: Document): void {
     const place = this.#places.get(keyOf(document))
     if (place) this.#indexes.put(place, document)
@@ -99,8 +97,8 @@ export class Store {
 }
 
 /**
- * The `_id` of a query for nothing else, where it is a plain value: the commonest query, and compiling costs
- * more than all the rest of it.
+ * Returns the `_id` of a query for nothing but a plain `_id`. Compiling this most common query would cost
+ * more than the rest of the lookup.
  */
 function soleId(query: Query): string | number | undefined {
   const { _id } = query

@@ -5,15 +5,15 @@ import { notKnown } from '../../model/unknown.ts'
 import { isObject, stored } from './value.ts'
 
 /**
- * One field of an update document: `{ $inc: { 'a.b': 1 } }` is the step `{ operation: 'inc', segments: ['a',
- * 'b'], data: 1 }`.
+ * Describes one field of an update document: `{ $inc: { 'a.b': 1 } }` is the step
+ * `{ operation: 'inc', segments: ['a', 'b'], data: 1 }`.
  */
 export interface Step {
   operation: OperationName
-  /** The path as it was written, which may hold `$`, `$[]` and `$[name]`. */
+  /** The path as written, which may contain `$`, `$[]` and `$[name]`. */
   segments: readonly string[]
   data: Json
-  /** Only for the document that an upsert inserts. */
+  /** Restricts the step to the document of an upsert. */
   onInsert: boolean
 }
 
@@ -35,9 +35,9 @@ const OPERATORS = new Map<string, OperationName>([
 ])
 
 /**
- * Reads a MongoDB update document, as steps in the order in which MongoDB takes them (by path). Throws
- * `INVALID_OPERATION` for what MongoDB would refuse whatever the documents are: unknown operators, a
- * replacement, two operators on one path, arguments of a wrong type.
+ * Parses a MongoDB update document into steps in MongoDB's order (by path). Throws `INVALID_OPERATION` for an
+ * update that MongoDB refuses for any document: unknown operators, a replacement, two operators on one path,
+ * arguments of a wrong type.
  */
 export function parseUpdate(update: unknown): Step[] {
   if (Array.isArray(update)) throw invalid('The memory source does not support update pipelines.')
@@ -65,21 +65,24 @@ export function parseUpdate(update: unknown): Step[] {
   return steps
 }
 
-/** Throws `INVALID_OPERATION` where a replacement is none: it holds operators, or isn't an object. */
+/**
+ * Throws `INVALID_OPERATION` for a malformed replacement: one with operators, or a value that is not an
+ * object.
+ */
 export function checkReplacement(replacement: unknown): void {
   if (!isObject(replacement)) throw invalid('A replacement must be a document.')
   const operator = Object.keys(replacement).find((name) => name.startsWith('$'))
   if (operator) throw invalid(`A replacement can't hold operators, but it holds ${operator}. Use updateOne.`)
 }
 
-/** The error of an update that can't be done. */
+/** Creates the error of an update that can't be done. */
 export function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_OPERATION', message)
 }
 
 /**
- * Splits a dotted path of MongoDB's. Throws `INVALID_PATH` for what MongoDB or Particle's own paths can't
- * name.
+ * Splits a dotted path of MongoDB. Throws `INVALID_PATH` for names that MongoDB or Particle's own paths can't
+ * express.
  */
 export function segmentsOf(path: string): string[] {
   const segments = path.split('.')
@@ -130,7 +133,7 @@ function now(value: unknown, path: string): Json {
   throw invalid(`$currentDate of '${path}' needs true or { $type: 'date' }.`)
 }
 
-// A condition may hold regular expressions, of which JSON would leave nothing.
+// Keeps regular expressions in a condition, because JSON would turn them into `{}`.
 function conditionJson(value: unknown): Json {
   if (value instanceof RegExp) return expression(value)
   if (Array.isArray(value)) {
@@ -145,7 +148,7 @@ function conditionJson(value: unknown): Json {
 }
 
 function expression({ source, flags }: RegExp): Json {
-  // With these it would remember where it stopped, and start from there in the next text.
+  // Drops flags that make a pattern start at its last position.
   const options = flags.replace(/[dgy]/g, '')
   return options ? { $regex: source, $options: options } : { $regex: source }
 }
@@ -158,7 +161,7 @@ function refuseConflicts(steps: readonly Step[]): void {
   }
 }
 
-/** Paths by their segments; what has no more below it is the end of one. */
+/** Collects paths by their segments. An empty map is the end of a path. */
 type Taken = Map<string, Taken>
 
 function take(taken: Taken, path: readonly string[]): void {

@@ -5,8 +5,8 @@ import { toJson } from '../../model/json.ts'
 type JsonObject = { [key: string]: Json }
 
 /**
- * A value as it is stored. Throws `INVALID_OPERATION` for what JSON can't hold (a BigInt, an object within
- * itself) and for a field named `__proto__`, which no client could take safely.
+ * Converts a value to its stored form. Throws `INVALID_OPERATION` for a value that JSON can't hold (a BigInt,
+ * an object within itself) and for a field named `__proto__`, which is not safe for clients.
  */
 export function stored(value: unknown): Json {
   let json: Json
@@ -28,7 +28,9 @@ function holdsPrototype(value: Json): boolean {
   return Object.hasOwn(value, '__proto__') || Object.values(value).some(holdsPrototype)
 }
 
-/** A deep copy: what is stored, reported and handed out share nothing that could be changed in place. */
+/**
+ * Copies a value deeply: stored, reported and returned values share nothing that could be changed in place.
+ */
 export function copy<T extends Json | Document>(value: T): T
 export function copy(value: Json): Json {
   if (Array.isArray(value)) return value.map((element) => copy(element))
@@ -40,7 +42,7 @@ export function copy(value: Json): Json {
   return result
 }
 
-/** Whether two values are the same to MongoDB: also the order of an object's fields counts. */
+/** Compares two values as MongoDB does: the order of an object's fields counts. */
 export function same(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true
   if (a === undefined || b === undefined || a === null || b === null) return false
@@ -57,7 +59,7 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
   )
 }
 
-/** Whether a value is an object, and not an array. */
+/** Checks for an object that is not an array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -32,28 +32,26 @@ import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.t
 /** Options of {@link mongo}. */
 export interface MongoOptions {
   /**
-   * Further stages of the change stream, say a `$match` that leaves out busy collections of no interest. They
+   * More stages for the change stream, for example a `$match` that leaves out busy collections. The stages
    * must keep `_id` and whole events.
    */
   pipeline?: BsonDocument[]
-  /**
-   * How long the server waits for a change before it says that there is none, in milliseconds. Default 200.
-   */
+  /** The time that the server waits for a change before an empty answer, in milliseconds. Default: 200. */
   maxAwaitTimeMS?: number
 }
 
 /**
- * A MongoDB database as a source: one change stream for the whole database, whatever the number of
+ * Adapts a MongoDB database as a source: one change stream for the whole database, whatever the number of
  * collections and clients. Made by {@link mongo}.
  *
- * Positions are `<seconds>.<increment>.<ordinal>`: a cluster time, and which of that time's events (a
+ * Positions are `<seconds>.<increment>.<ordinal>`: a cluster time, and the index of an event at that time (a
  * transaction has many). They are the same on every process that follows the database with the same pipeline.
  */
 export class MongoAdapter implements Adapter {
   readonly name = 'mongo'
   /**
-   * The database's name and, where there is one, the pipeline: the ordinals of positions depend on what it
-   * lets through.
+   * The database's name, and the pipeline if there is one: the ordinals of positions depend on the events
+   * that the pipeline lets through.
    */
   readonly store: string
   /** The database. */
@@ -78,8 +76,8 @@ export class MongoAdapter implements Adapter {
   }
 
   /**
-   * A collection of the database, for a data source's `collection`; `T` is the type of its documents, as in
-   * the driver's `db.collection<T>(name)`.
+   * Returns a collection of the database, for a data source's `collection`. `T` is the type of its documents,
+   * as in the driver's `db.collection<T>(name)`.
    */
   collection<T extends object = Document>(name: string): CollectionHandle<T> {
     this.#collections.add(name)
@@ -118,11 +116,18 @@ export class MongoAdapter implements Adapter {
       listener,
     )
     this.#following.add(following)
-    // Whether the history reaches back to `from` is known when the server has accepted the stream.
-    const giveUp = () => void following.close()
+    // Waits for the server to accept the stream: only then is it known that the history reaches back to
+    // `from`.
+    const giveUp = () => void following.close(signal?.reason)
     signal?.addEventListener('abort', giveUp)
-    if (kept) await following.opened
-    signal?.removeEventListener('abort', giveUp)
+    try {
+      if (kept) await following.opened
+    } catch (error) {
+      this.#following.delete(following)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', giveUp)
+    }
     following.announce()
     const head = formatPosition(now, ALL)
     const begin = following.startPosition
@@ -137,8 +142,8 @@ export class MongoAdapter implements Adapter {
   }
 
   /**
-   * The position of so many milliseconds ago, or of the oplog's oldest entry where that is later and may be
-   * read (`local.oplog.rs`). Where it may not, and the oplog is shorter, `open` starts from now.
+   * Returns the position of a number of milliseconds ago, or of the oplog's oldest entry if that is later and
+   * readable (`local.oplog.rs`). With an unreadable, shorter oplog, `open` starts from now.
    */
   async past(milliseconds: number): Promise<string> {
     const { now, sharded } = await connected(this.#client, () => askServer(this.db))
@@ -153,7 +158,8 @@ export class MongoAdapter implements Adapter {
 
   /**
    * Reads documents, as the contract says.
-   * @throws ParticleError `INVALID_OPTION` where MongoDB reports no changes of the collection, say of a view
+   * @throws ParticleError `INVALID_OPTION` if MongoDB reports no changes of the collection, for example of a
+   *   view
    */
   async read(
     collection: string,
@@ -161,7 +167,7 @@ export class MongoAdapter implements Adapter {
     each: (documents: Document[]) => void | Promise<void>,
     first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
-    // A query for no document asks for the position alone, which is that of all collections.
+    // Skips the check for a query without documents, which asks for the position alone.
     if (!asksNothing(query)) await connected(this.#client, () => checkFollowable(this.db, collection))
     return this.#read({ collection, query, first }, each)
   }
@@ -172,8 +178,8 @@ export class MongoAdapter implements Adapter {
   ): Promise<{ from: string; to: string }> {
     const { collection } = wanted
     this.#collections.add(collection)
-    // What the open stream has come to is known to be committed by a majority, where a ping's time may not be
-    // yet. A question for the position must wait for that: a write may have been acknowledged by one member.
+    // Starts at the open stream's position, which a majority has committed. A ping's time may not be committed
+    // yet. A question for the position waits for that: a write may have been acknowledged by one member.
     const [following] = asksNothing(wanted.query) ? [] : this.#following
     const now = () => connected(this.#client, () => serverTime(this.db))
     const from = following?.position ?? formatPosition(clusterTime(await now()), ALL)
@@ -183,7 +189,7 @@ export class MongoAdapter implements Adapter {
     const onId = (id: unknown) => void this.#ids.note(collection, id)
     const request = { ...wanted, client: this.#client, db: this.db, after, onId }
     const time = await readDocuments(request, each).catch(explain)
-    // A warning is not worth a failed reading.
+    // Ignores a failed search, which is no reason to fail the read.
     void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from
     if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
@@ -200,9 +206,9 @@ export class MongoAdapter implements Adapter {
   }
 
   /**
-   * Whether the stream can begin at a time. MongoDB itself refuses one that its oplog no longer reaches back
-   * to (286), but not one of the future, where it would wait; SecantusDB begins at its oldest entry without a
-   * word. The oplog may not be for us to read: then the server's word counts.
+   * Checks that the stream can begin at a time. MongoDB refuses a time before its oplog (error 286), but
+   * waits at a time in the future. SecantusDB silently begins at its oldest entry. If the oplog is not
+   * readable, the server's answer counts.
    */
   async #isKept(time: ClusterTime, { now, sharded }: ServerFacts): Promise<boolean> {
     if (sharded) return time.t <= clusterTime(now).t + ROUTERS_APART_S
@@ -220,9 +226,9 @@ export class MongoAdapter implements Adapter {
   }
 }
 
-/** One router may know of a later time than another. */
+/** Limits the difference between the latest times of two routers. */
 const ROUTERS_APART_S = 60
-/** How long what was found to be the oplog's oldest entry is taken to be there still. */
+/** The time to trust the oplog's oldest entry, in milliseconds. */
 const OLDEST_KEPT_MS = 5000
 
 function asksNothing(query: Query): boolean {
@@ -238,16 +244,16 @@ async function beginningAt(time: ClusterTime): Promise<Beginning> {
 const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
 
 /**
- * A database as a source. The same database of the same client gives the same adapter, so that a process has
- * one change stream of it; the options of the first call hold.
+ * Adapts a database as a source. The same database of the same client gives the same adapter, so that a
+ * process has one change stream per database. The options of the first call count.
  *
  *     const db = mongo(client.db('app'))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
  *
  * @param db a database: `client.db('name')` of `mongodb` 6 or 7, or `mongoose.connection.db` once mongoose is
  *   connected
- * @throws ParticleError `INVALID_OPTION` for something else (a connection, a client, a model), and for
- *   unknown options
+ * @throws ParticleError `INVALID_OPTION` for anything else (a connection, a client, a model), and for unknown
+ *   options
  */
 export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)

@@ -2,21 +2,20 @@ import type { ChangeStreamDocument } from 'mongodb'
 import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 import { tokenTime } from './token.ts'
 
-/** The first answer of a stream holds at most so many events (SecantusDB's later ones at most 200). */
+/** The maximum length of a stream's first answer. (SecantusDB's later answers have at most 200 events.) */
 const CUT_LENGTH = 101
-/** A server cuts at 16 MB. What was cut earlier than at this size had an event of over 15 MB to come. */
+/** Detects a cut at 16 MB: an answer that ends below this size ended before an event of over 15 MB. */
 const CUT_BYTES = 1024 * 1024
 
-/** When an event happened; undefined for one that doesn't tell. */
+/** Returns the time of an event; `undefined` for an event without a time. */
 export function eventTime(event: ChangeStreamDocument): ClusterTime | undefined {
   return event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
 }
 
 /**
- * How many events at a batch's begin can be told at once. The rest are those of its last cluster time, where
- * they belong together (a transaction, a write of many documents) and more of them may follow: where the
- * server may have cut the batch, or has shards, whose parts of a transaction come one by one. The next answer
- * tells, be it empty.
+ * Counts the events at a batch's begin that can be reported at once. Excludes the events of the last cluster
+ * time, which may continue in the next answer: if the server may have cut the batch, and with shards, whose
+ * parts of a transaction arrive one by one. The next answer decides, even an empty one.
  */
 export function tellable(
   batch: readonly ChangeStreamDocument[],
@@ -29,7 +28,7 @@ export function tellable(
   return sharded || batch.length >= CUT_LENGTH || isLarge(batch, sizeOf) ? start : batch.length
 }
 
-/** Where the events of a batch's last cluster time begin. */
+/** Finds the first event of a batch's last cluster time. */
 export function lastTimeStart(batch: readonly ChangeStreamDocument[]): number {
   const last = batch.at(-1)
   const time = last && eventTime(last)

@@ -1,8 +1,8 @@
 import type { Document, Json } from '../../model/document.ts'
 
 /**
- * How BSON becomes JSON. Values are told by their {@link bsonType}, so that any version of the `bson` package
- * will do.
+ * Converts a BSON value to JSON. Recognizes values by their {@link bsonType}, so that any version of the
+ * `bson` package works.
  *
  * | BSON | JSON |
  * | --- | --- |
@@ -21,7 +21,7 @@ import type { Document, Json } from '../../model/document.ts'
  * | MinKey, MaxKey | `"MinKey"`, `"MaxKey"` |
  * | Undefined | left out of objects, `null` in arrays |
  *
- * A field named `__proto__` is left out: no path can name it, so it could not be kept current.
+ * Leaves out a field named `__proto__`: no path can name the field, so that it could not be kept current.
  */
 export function bsonToJson(value: unknown): Json {
   switch (typeof value) {
@@ -39,7 +39,7 @@ export function bsonToJson(value: unknown): Json {
   }
 }
 
-/** A document read from MongoDB in its JSON form. */
+/** Converts a document read from MongoDB to its JSON form. */
 export function documentToJson(document: object): Document {
   return plainToJson(document) as Document
 }
@@ -49,8 +49,8 @@ interface BsonValue {
 }
 
 /**
- * The name of a class of BSON; undefined for all else. The classes' prototypes hold it, in every version of
- * `bson`: a document's own field of the name `_bsontype` is data, which any user may have written.
+ * Returns the name of a BSON class; `undefined` for other values. Reads the name from the prototype, where
+ * every version of `bson` keeps it: a document's own field `_bsontype` is data, which any user may write.
  */
 export function bsonType(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Object.hasOwn(value, '_bsontype')) return undefined

@@ -2,13 +2,14 @@ import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
 import { applyAll } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
+import { positionOf } from '../../model/path.ts'
 import { differencesOf, leastOperations } from '../least.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
 import { clusterTime } from './time.ts'
 import { tokenTime } from './token.ts'
 
-/** How to read events. */
+/** Options of {@link translate}. */
 export interface TranslateOptions {
   /** The collections that `dropDatabase` clears. */
   collections?: readonly string[]
@@ -16,29 +17,28 @@ export interface TranslateOptions {
   position: (index: number) => string
 }
 
-/** What an event means. */
+/** Describes the changes of one event. */
 export interface Translation {
   changes: Change[]
   /**
-   * Set when no operation can say what changed (a field's name with a dot or a bracket in it, or a path of
-   * which the server doesn't tell the names): the one change has no operations yet, the document must be
-   * looked up and become a `set` of `.`.
+   * Marks an update that no operation can express (a field's name with a dot or a bracket, or a path without
+   * its names from the server). The single change has no operations yet: the document must be looked up, and
+   * becomes a `set` of `.`.
    */
   needsDocument: boolean
 }
 
-const POSITION = /^(?:0|[1-9]\d*)$/
 const KEYED: ReadonlySet<string> = new Set(['insert', 'replace', 'update', 'delete'])
 const REFUSED = new Set(['', '__proto__', 'constructor', 'prototype'])
 
 /**
- * What a change event means, as changes of the source contract. Pure.
+ * Translates a change event to changes of the source contract. Pure.
  *
  * `insert` and `replace` become a `set` of `.`, `delete` an `unset` of `.`, `update` one operation for each
  * truncated array, removed field and updated field, in this order (they never overlap: MongoDB reports no
- * element past an array's new end). With a pre-image, `replace` and `update` become what differs from it.
- * `drop` a `clear`, `dropDatabase` one for each known collection, `rename`
- * a `clear` of the old name and a `reload` of the new one. All others mean nothing.
+ * element past an array's new end). With a pre-image, `replace` and `update` become the difference from it.
+ * `drop` becomes a `clear`, `dropDatabase` a `clear` of each known collection, `rename` a `clear` of the old
+ * name and a `reload` of the new one. Other events have no changes.
  */
 export function translate(event: ChangeStreamDocument, options: TranslateOptions): Translation {
   const timestamp = eventTimestamp(event)
@@ -78,7 +78,8 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'rename':
       return found(whole('clear', event.ns.coll), ...renamedTo(event, (name) => whole('reload', name, 1)))
     case 'create':
-      // Nothing is told of a view's changes: the reading refuses it.
+      // Requests a new read of a view: MongoDB reports none of its changes, so that the read refuses the
+      // view.
       return found(...unfollowable(event).map((name) => whole('reload', name)))
     case 'dropDatabase':
       return found(
@@ -90,8 +91,8 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
 }
 
 /**
- * When an event happened, as ISO 8601: its `wallTime` (MongoDB 6.0 and later), else its cluster time's
- * second.
+ * Returns the time of an event as ISO 8601: its `wallTime` (MongoDB 6.0 and later), else the second of its
+ * cluster time.
  */
 export function eventTimestamp(event: ChangeStreamDocument): string {
   if ('wallTime' in event && event.wallTime instanceof Date) return event.wallTime.toISOString()
@@ -99,7 +100,7 @@ export function eventTimestamp(event: ChangeStreamDocument): string {
   return new Date(time ? time.t * 1000 : Date.now()).toISOString()
 }
 
-/** The operations of an update; `undefined` when a path can't be expressed, or not be told from another. */
+/** Returns the operations of an update; `undefined` for a path that can't be expressed, or is ambiguous. */
 export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {
   const operations: Operation[] = []
   const add = (path: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
@@ -121,9 +122,9 @@ export function updateOperations(description: UpdateDescription | undefined): Op
 }
 
 /**
- * The segments of a field's path: positions in arrays are numbers. MongoDB lists a path in
- * `disambiguatedPaths` where a field's name in it has a dot or is numeric. An event without that list (before
- * MongoDB 6.1, and without `showExpandedEvents`) doesn't tell whether `a.b` is one name or two: undefined.
+ * Splits a field's path into segments, with numbers for positions in arrays. MongoDB lists ambiguous paths (a
+ * name with a dot, or a numeric name) in `disambiguatedPaths`. Returns `undefined` for an event without that
+ * list (before MongoDB 6.1, and without `showExpandedEvents`): `a.b` may be one name or two.
  */
 function segmentsOf(
   path: string,
@@ -133,7 +134,7 @@ function segmentsOf(
   if (Array.isArray(listed)) return listed.map((key) => (typeof key === 'string' ? key : Number(key)))
   if (!path.includes('.')) return [path]
   if (!disambiguated) return undefined
-  const isPosition = (name: string, index: number) => index > 0 && POSITION.test(name)
+  const isPosition = (name: string, index: number) => index > 0 && positionOf(name) !== undefined
   return path.split('.').map((name, index) => (isPosition(name, index) ? Number(name) : name))
 }
 
@@ -145,12 +146,12 @@ function found(...changes: Change[]): Translation {
   return { changes, needsDocument: false }
 }
 
-/** Whether an event is about one document. */
+/** Checks for an event about one document. */
 function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
   return KEYED.has(event.operationType)
 }
 
-/** That the collection of an event must be read again, whatever the event says. */
+/** Requests a new read of an event's collection, whatever the event says. */
 export function reloads(event: ChangeStreamDocument, options: TranslateOptions): Change[] {
   if (!isKeyed(event)) return []
   const { coll: collection } = event.ns
@@ -176,8 +177,8 @@ function start(
 }
 
 /**
- * The document before the change, where the collection keeps pre-images and this one hasn't expired: else it
- * is null, or not there.
+ * Returns the document before the change, if the collection keeps pre-images and this one hasn't expired. An
+ * expired pre-image is null or missing.
  */
 function imageBefore(event: KeyedEvent): { before?: Document } {
   const image = 'fullDocumentBeforeChange' in event ? event.fullDocumentBeforeChange : undefined
@@ -185,19 +186,20 @@ function imageBefore(event: KeyedEvent): { before?: Document } {
 }
 
 /**
- * The document after an update, from its pre-image, as MongoDB itself makes its post-images (`fullDocument:
- * 'whenAvailable'`): this spares the wire the second document. (SecantusDB gives a later one there.)
+ * Computes the document after an update from its pre-image, as MongoDB does for post-images (`fullDocument:
+ * 'whenAvailable'`). This spares the wire the second document. (SecantusDB's post-image may be later than the
+ * update.)
  */
 function documentAfter(before: Document | undefined, operations: readonly Operation[]): Document | undefined {
   try {
     return applyAll(before, operations)
   } catch {
-    // An image that doesn't fit its own change proves nothing.
+    // Ignores a pre-image that does not fit its own update.
     return undefined
   }
 }
 
-/** The name of what was created, where it is a view or a time-series collection. */
+/** Returns the name of a created view or time-series collection. */
 function unfollowable(event: ChangeStreamDocument): string[] {
   const { ns, nsType, operationDescription } = event as {
     ns?: { coll: string }
@@ -210,7 +212,7 @@ function unfollowable(event: ChangeStreamDocument): string[] {
   return isOne && ns ? [ns.coll] : []
 }
 
-/** A rename into another database leaves this one. */
+/** Treats a rename into another database as a removal from this one. */
 function renamedTo(
   event: Extract<ChangeStreamDocument, { operationType: 'rename' }>,
   reload: (name: string) => Change,

@@ -1,6 +1,6 @@
 import type { ChangeStreamDocument, Collection, MongoClient, Timestamp } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import { persist } from '../backoff.ts'
 import { connected } from './connecting.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
@@ -9,35 +9,36 @@ import { anyDatabase, askServer, type Beginning, isHopeless, serverTime } from '
 import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 
-/** A listener of a {@link Channel}. */
+/** Represents a listener of a {@link Channel}. */
 export interface Watcher {
   readonly listener: (event: unknown) => unknown
-  /** It gets events of after this time; not known until the server was asked. */
+  /** Stops the attempts to open the stream. */
+  readonly stopped: AbortController
+  /** The listener gets events after this time. Undefined until the server has answered. */
   since?: ClusterTime
   /** Events that came before `since` was known. */
   held: { time: ClusterTime | undefined; event: unknown }[]
 }
 
-/** Where a channel reports to. */
+/** Receives the reports of a channel. */
 export interface ChannelReports {
   error(error: unknown): void
   debug(message: string): void
 }
 
 /**
- * How long a stream of the watch waits on the server; a longer wait costs nothing here, since changes are
- * told at once.
+ * The time that a stream of the watch waits on the server. A long wait costs nothing here, because the server
+ * sends changes at once.
  */
 const MAX_AWAIT_MS = 1000
 
-/** One namespace's change stream and its listeners. */
+/** Shares one namespace's change stream among its listeners. */
 export class Channel {
   readonly #namespace: Namespace
   readonly #format: string
   readonly #connect: () => Promise<MongoClient>
   readonly #reports: ChannelReports
   readonly #watchers = new Set<Watcher>()
-  readonly #closing = new AbortController()
   #stream: EventStream | undefined
 
   constructor(
@@ -56,54 +57,40 @@ export class Channel {
     return this.#watchers.size === 0
   }
 
-  /** Adds a listener; resolves when it misses nothing from here on. */
+  /** Adds a listener. Resolves when the listener misses no later event. */
   async add(watcher: Watcher): Promise<void> {
     this.#watchers.add(watcher)
+    const { signal } = watcher.stopped
+    const failed = (error: unknown) => this.#reports.error(error)
     try {
-      const backoff = new Backoff(this.#closing.signal)
-      for (;;) {
-        try {
-          return await this.#start(watcher)
-        } catch (error) {
-          this.#check(watcher)
-          this.#reports.error(error)
-          if (isHopeless(error)) throw error
-          await backoff.wait()
-          this.#check(watcher)
-        }
-      }
+      await persist(() => this.#start(watcher), isHopeless, failed, signal)
     } catch (error) {
       this.#watchers.delete(watcher)
+      if (!signal.aborted) failed(error)
       throw error
     }
   }
 
   remove(watcher: Watcher): void {
     this.#watchers.delete(watcher)
+    watcher.stopped.abort(new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`))
   }
 
   async close(): Promise<void> {
-    this.#watchers.clear()
-    this.#closing.abort()
+    for (const watcher of this.#watchers) this.remove(watcher)
     await this.#stream?.close()
     this.#reports.debug(`Stopped watching ${this.#namespace.text}`)
   }
 
   async #start(watcher: Watcher): Promise<void> {
     const client = await this.#connect()
-    // The time comes first, so that the least is missed between the call and the stream's start.
+    // Asks for the time first, so that the least is missed between the call and the stream's start.
     const now = await connected(client, () => serverTime(anyDatabase(client)))
     const { expanded, sharded } = await askServer(anyDatabase(client))
-    this.#check(watcher)
+    watcher.stopped.signal.throwIfAborted()
     this.#stream ??= this.#open(client, now, expanded, sharded)
     watcher.since = clusterTime(now)
     for (const { time, event } of watcher.held.splice(0)) this.#tell(watcher, time, event)
-  }
-
-  #check(watcher: Watcher): void {
-    if (this.#closing.signal.aborted || !this.#watchers.has(watcher)) {
-      throw new ParticleError('CLOSED', `The watch of ${this.#namespace.text} was stopped`)
-    }
   }
 
   #open(client: MongoClient, start: Timestamp, expanded: boolean, sharded: boolean): EventStream {
@@ -132,7 +119,7 @@ export class Channel {
       const time = event.clusterTime && clusterTime(event.clusterTime)
       for (const formatted of await this.#formatted(event, client)) told.push({ time, event: formatted })
     }
-    // Only now: had one of them failed, all would come again.
+    // Reports only after all events are formatted: after a failure, all of them come again.
     for (const { time, event } of told) this.#tellAll(time, event)
   }
 

@@ -4,9 +4,9 @@ import type { DriverClient } from './database.ts'
 import { anyDatabase } from './server.ts'
 
 /**
- * Asks the server, and connects the client first where its automatic connect has failed. The driver connects
+ * Asks the server. Connects a client whose automatic connect has failed, and asks again. The driver connects
  * by itself only at the first operation: after a failure, every operation rejects with
- * `MongoTopologyClosedError`, also once the server is there.
+ * `MongoTopologyClosedError`, even with a running server.
  *
  * @throws ParticleError `SOURCE_FAILED` when the application has closed the client; else the driver's error
  */
@@ -21,8 +21,8 @@ export async function connected<T>(client: DriverClient, ask: () => Promise<T>):
 }
 
 /**
- * Connects a client whose automatic connect has failed. An operation that was under way when the application
- * closed the client fails in the same way, so that a new operation is tried first: that one rejects with
+ * Connects a client whose automatic connect has failed. Tries an operation first: an operation fails in the
+ * same way when the application closes the client, but the next one then rejects with
  * `MongoNotConnectedError`.
  */
 export async function reconnect(client: DriverClient): Promise<void> {
@@ -34,8 +34,19 @@ export async function reconnect(client: DriverClient): Promise<void> {
   }
 }
 
-/** Throws the error, or for a client that the application has closed, an error that says what to do. */
+/**
+ * Throws the error, or an error with the remedy: for a client that the application has closed, and for a
+ * client of another copy of the driver, whose BSON classes have another version than ours.
+ */
 export function explain(error: unknown): never {
+  if (isNamed(error, 'BSONVersionError')) {
+    throw new ParticleError(
+      'SOURCE_FAILED',
+      'The database belongs to another version of the package mongodb than the one that Particle loads: ' +
+        'install the version of the client (of mongoose, for example) beside Particle, and only that one',
+      { cause: error },
+    )
+  }
   if (!isNamed(error, 'MongoNotConnectedError')) throw error
   throw new ParticleError(
     'SOURCE_FAILED',
@@ -45,7 +56,7 @@ export function explain(error: unknown): never {
   )
 }
 
-/** Checks whether an automatic connect has failed, or the application was closing the client meanwhile. */
+/** Checks for a client whose automatic connect has failed, or that the application is closing. */
 export function isTopologyClosed(error: unknown): boolean {
   return isNamed(error, 'MongoTopologyClosedError')
 }

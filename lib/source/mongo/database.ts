@@ -3,8 +3,8 @@ import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 /**
- * A client of the driver as far as its type must say so: that of `mongodb` 6 or 7, and of the driver within
- * mongoose. (Their classes have private fields, so that to TypeScript each is a type of its own.)
+ * Describes a client of the driver, of `mongodb` 6 or 7 or of the driver within mongoose. (Their classes have
+ * private fields, so that TypeScript takes each for a different type.)
  */
 export interface DriverClient {
   db(name?: string): object
@@ -15,7 +15,7 @@ export interface DriverClient {
   close(): Promise<void>
 }
 
-/** A database of the driver: see {@link DriverClient}. */
+/** Describes a database of the driver: see {@link DriverClient}. */
 export interface DriverDatabase {
   readonly databaseName: string
   readonly client: DriverClient
@@ -28,7 +28,8 @@ export interface DriverDatabase {
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ modelName }) => typeof modelName === 'string',
-    "a model of mongoose: give mongoose.connection.db, and name the collection by mongo(database).collection('users')",
+    'a model of mongoose: give mongoose.connection.db, and name the collection by ' +
+      "mongo(database).collection('users')",
   ],
   [
     ({ collectionName }) => typeof collectionName === 'string',
@@ -49,8 +50,8 @@ const MISTAKEN: readonly Mistaken[] = [
 const INTERNAL: ReadonlySet<string> = new Set(['admin', 'config', 'local'])
 
 /**
- * Checks what `mongo()` was given.
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to give
+ * Checks the argument of `mongo()`.
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
  */
 export function checkDatabase(db: unknown): asserts db is Db {
   const { client, databaseName, collection } = (db ?? {}) as { [name: string]: unknown }
@@ -60,7 +61,7 @@ export function checkDatabase(db: unknown): asserts db is Db {
     if (!INTERNAL.has(String(databaseName))) return
     throw new ParticleError(
       'INVALID_OPTION',
-      `mongo(database) takes a database of your own: MongoDB has no change streams of the database ${databaseName}`,
+      `MongoDB has no change streams of the database ${databaseName}: give mongo(database) another database`,
     )
   }
   const given =

@@ -2,13 +2,13 @@ import type { Db, Document } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import { ATLAS_ERROR, errorCode, isHopeless } from './server.ts'
 
-/** Before MongoDB 5.0, a capped collection lost its oldest documents without an entry of the oplog. */
+/** The first version that logs the oldest documents that a capped collection drops. */
 const MONGODB_5_WIRE_VERSION = 13
 
 /**
- * Checks that MongoDB reports the changes of a collection: it has none to report of views, of time-series and
- * of system collections, so that clients would keep what they once got. A collection that isn't there yet is
- * in order.
+ * Checks that MongoDB reports the changes of a collection. MongoDB reports none of views, time-series and
+ * system collections, so that clients would keep their first data. Accepts a collection that does not exist
+ * yet.
  *
  * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to show instead
  */
@@ -22,11 +22,20 @@ async function refusalOf(db: Db, name: string): Promise<string | undefined> {
   const found = await describe(db, name)
   const { viewOn, capped }: Document = found?.options ?? {}
   if (found?.type === 'timeseries' || found?.options?.timeseries !== undefined)
-    return 'is a time-series collection, of which MongoDB reports no changes. Show an ordinary collection, say one that holds the latest value of each series'
+    return (
+      'is a time-series collection, whose changes MongoDB does not report. Show an ordinary collection, ' +
+      'for example one with the latest value of each series'
+    )
   if (found?.type === 'view')
-    return `is a view, of which MongoDB reports no changes. Show the collection that it reads from (${viewOn}), with a criteria and a manifest`
+    return (
+      `is a view, whose changes MongoDB does not report. Show the view's collection (${viewOn}), with a ` +
+      'criteria and a manifest'
+    )
   if (capped === true && Number((await db.command({ hello: 1 })).maxWireVersion) < MONGODB_5_WIRE_VERSION)
-    return 'is capped, and MongoDB before 5.0 does not report which documents such a collection drops. Update MongoDB, or use an ordinary collection with a TTL index'
+    return (
+      'is capped, and MongoDB before 5.0 does not report the documents that such a collection drops. ' +
+      'Update MongoDB, or use an ordinary collection with a TTL index'
+    )
   return undefined
 }
 
@@ -35,7 +44,7 @@ async function describe(db: Db, name: string): Promise<{ type?: string; options?
     const [found] = await db.listCollections({ name }, { nameOnly: false }).toArray()
     return found
   } catch (error) {
-    // Not for us to know.
+    // Skips the check if the user may not list collections.
     if (isHopeless(error) || errorCode(error) === ATLAS_ERROR) return undefined
     throw error
   }

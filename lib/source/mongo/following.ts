@@ -1,10 +1,10 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
+import { completeChanges } from '../completion.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { eventTime } from './batch.ts'
 import { bsonToJson } from './bson.ts'
 import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
 import type { IdKinds } from './id-kinds.ts'
-import { completeChanges } from './lookup.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
 import { type Beginning, firstBatch } from './server.ts'
@@ -12,7 +12,7 @@ import { EventStream } from './stream.ts'
 import { type ClusterTime, clusterTime, compareTimes, laterTime } from './time.ts'
 import { tokenTime } from './token.ts'
 
-/** What a {@link Following} follows. */
+/** Options of a {@link Following}. */
 export interface FollowingOptions {
   client: MongoClient
   db: Db
@@ -21,25 +21,25 @@ export interface FollowingOptions {
   start: Beginning
   /** Changes up to this position are not reported. */
   position: string
-  /** Whether the stream begins with changes of up to that position, since they have its cluster time. */
+  /** Marks a stream that begins with changes up to that position, because they have its cluster time. */
   replays: boolean
   expanded: boolean
   sharded: boolean
   /** The collections that are known by name. */
   collections: () => readonly string[]
-  /** Finds ids that are one in JSON. */
+  /** Finds ids that are equal in JSON only. */
   ids: IdKinds
-  /** Where to go on once the history is lost. */
+  /** Returns the place to continue at after a lost history. */
   present: () => Promise<Beginning>
 }
 
-/** One listener's run along a database's changes: gives the events positions and turns them into changes. */
+/** Follows a database for one listener: gives positions to events and translates them into changes. */
 export class Following {
   /** Resolves when the server has accepted the stream. */
   readonly opened: Promise<void>
-  /** Where the changes begin. */
+  /** The start of the changes. */
   startPosition: string
-  /** How far the listener has been told. */
+  /** The last position that was reported to the listener. */
   position: string
   readonly #options: FollowingOptions
   readonly #listener: ChangeListener
@@ -71,7 +71,10 @@ export class Following {
     this.opened = this.#stream.opened
   }
 
-  /** From now on a lost history is the listener's matter, no more that of the start position. */
+  /**
+   * Switches the report of a lost history: before this call it moves the start position, afterwards the
+   * listener gets it.
+   */
   announce(): void {
     this.#announced = true
   }
@@ -81,15 +84,15 @@ export class Following {
     this.#listener.error(error)
   }
 
-  async close(): Promise<void> {
-    await this.#stream.close()
+  async close(reason?: unknown): Promise<void> {
+    await this.#stream.close(reason)
   }
 
   /**
-   * Comes to a cluster time (of after a read) at once where nothing lies between, so that nobody waits for
-   * the next answer to the open stream: a second stream is asked for what comes after what was told. Its
-   * first answer holds all that there is without waiting, so an empty one is proof. (Not with a sharded
-   * cluster, whose router answers before all shards did.)
+   * Moves the position to a cluster time (of a read) at once if no change lies between, so that no reader
+   * waits for the next answer of the open stream. Opens a second stream at the last reported place. Its first
+   * answer contains every existing change without a wait, so that an empty answer is a proof. (Except for a
+   * sharded cluster, whose router answers before all shards have.)
    */
   async reach(time: Timestamp): Promise<void> {
     const target = clusterTime(time)
@@ -108,7 +111,7 @@ export class Following {
   async #events(events: readonly ChangeStreamDocument[]): Promise<void> {
     this.#quiet = undefined
     const { collections, db } = this.#options
-    // Kept only once the listener was told: after a failure the same events come again.
+    // Stores the time only after the report: after a failure the same events come again.
     let time = this.#eventTime
     let ordinal = this.#eventOrdinal
     const all: Change[] = []
@@ -135,7 +138,7 @@ export class Following {
     joinEqualTimes(all)
     const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
     if (changes.length < all.length && all.some(({ position }) => this.#isLate(position))) {
-      this.#tellLost('a change was told later than the server said')
+      this.#reportLost('a change came later than the server had announced')
     }
     const complete = await completeChanges(changes, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
@@ -148,7 +151,7 @@ export class Following {
     else this.#listener.progress(position)
   }
 
-  /** Searches for a document of the same id in JSON, where an insert may have made a second one. */
+  /** Searches for a document with the same id in JSON, when an insert may have created a second one. */
   #checkId(event: ChangeStreamDocument): void {
     const { ids, collections } = this.#options
     if (event.operationType !== 'insert' || !collections().includes(event.ns.coll)) return
@@ -157,8 +160,8 @@ export class Following {
   }
 
   /**
-   * What an event means. One that can't be taken is passed over, and its collection is read again: else it
-   * would come again and again, and nothing after it.
+   * Translates an event. Skips an event that can't be translated, and requests a new read of its collection.
+   * Otherwise the same event would come again and again.
    */
   #translated(event: ChangeStreamDocument, options: TranslateOptions): Translation {
     try {
@@ -170,10 +173,10 @@ export class Following {
   }
 
   /**
-   * How far an empty answer reaches. The token tells how far the server has looked, but it counts only up to
-   * a time that was known before the question was put (SecantusDB makes the token's time after it has
-   * looked). Where the token stays the same in two empty answers in a row, the server has nothing left to
-   * look at, so that everything up to the time known before the first of them was seen.
+   * Reports the progress of an empty answer. The token says how far the server has looked, but it counts only
+   * up to a time that was known before the question (SecantusDB creates the token's time after its search).
+   * The same token in two empty answers in a row means that the server has seen everything up to the time
+   * known before the first of them.
    */
   #onQuiet(resumeToken: unknown, asked: ClusterTime): void {
     const looked = tokenTime(resumeToken)
@@ -192,9 +195,7 @@ export class Following {
     this.#listener.progress(position)
   }
 
-  /**
-   * Whether a change should have been told already, and was not: by its own word the server had come further.
-   */
+  /** Checks for a change that should have been reported already: the server had claimed to be past it. */
   #isLate(position: string): boolean {
     if (this.#again !== undefined && comparePositions(position, this.#again) <= 0) return false
     return comparePositions(position, this.position) <= 0
@@ -209,18 +210,18 @@ export class Following {
     this.#eventTime = undefined
     this.#eventOrdinal = -1
     this.#quiet = undefined
-    this.#tellLost(reason)
+    this.#reportLost(reason)
     return present
   }
 
-  #tellLost(reason: string): void {
-    // Before the subscription was handed out, its position says it all.
+  #reportLost(reason: string): void {
+    // Moves the start position instead of a report: the subscription does not exist yet.
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
   }
 }
 
-/** Whether events that begin with those of a position's cluster time hold more than what comes up to it. */
+/** Checks that events starting at a position's cluster time contain changes after the position. */
 function exceeds(events: readonly ChangeStreamDocument[], position: string): boolean {
   const place = parsePosition(position)
   if (!place) return true
@@ -230,7 +231,8 @@ function exceeds(events: readonly ChangeStreamDocument[], position: string): boo
 }
 
 /**
- * What happened at one cluster time was written at once: by a transaction, or by one write of many documents.
+ * Joins the changes of one cluster time, which were written at once: by a transaction, or by one write of
+ * many documents.
  */
 function joinEqualTimes(changes: readonly Change[]): void {
   let last: Change | undefined

@@ -1,45 +1,45 @@
 import type { ChangeStreamDocument } from 'mongodb'
 import type { Document, Id, Json } from '../../model/document.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
+import { completeChanges, type Lookup } from '../completion.ts'
 import type { Change } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
 import { eventTimestamp, translate } from './change.ts'
-import { completeChanges, type Lookup } from './lookup.ts'
 
-/** One event of a watch with `format: 'normal'`: what a data source's `delta` tells its listener. */
+/** Describes an event of a watch with `format: 'normal'`: a delta as a data source's `delta` reports it. */
 export interface NormalEvent {
   timestamp: Date
   /** `<database>.<collection>`. */
   namespace: string
-  /** What changed in one document; empty with `reset`. */
+  /** The operations on one document; empty with `reset`. */
   oplist: DocumentOperation[]
   /**
-   * The collection was dropped or renamed, or the history is lost: what was read of it before holds no more,
-   * read it again.
+   * Requests a new read: the collection was dropped or renamed, or the history is lost, so that earlier data
+   * is no longer valid.
    */
   reset?: true
 }
 
-/** One event of a watch with `format: 'pretty'`: the change event in JSON, with plainer names. */
+/** Describes an event of a watch with `format: 'pretty'`: the change event in JSON, with plainer names. */
 export interface PrettyEvent {
   timestamp: Date
   /** MongoDB's `operationType`: `insert`, `update`, `replace`, `delete`, `drop`, `rename`, ... */
   operation: string
-  /** `<database>.<collection>`, or `<database>` where it is about the whole of it. */
+  /** `<database>.<collection>`, or `<database>` for an event about the whole database. */
   namespace: string
   /** The event's resume token, as text. */
   operationId: string
-  /** The document's `_id`, where it is about one. */
+  /** The document's `_id`, for an event about a document. */
   targetId?: Id
   /** The whole document of an `insert` or `replace`. */
   data?: Document
-  /** What an `update` changed. */
+  /** The changed fields of an `update`. */
   update?: { set: { [path: string]: Json }; unset: string[]; truncate: { [path: string]: number } }
   /** The new namespace of a `rename`. */
   to?: string
 }
 
-/** The event in the format `pretty`. */
+/** Converts an event to the format `pretty`. */
 export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
   const token: unknown = (event._id as { _data?: unknown } | undefined)?._data
   const result: PrettyEvent = {
@@ -67,7 +67,7 @@ export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
 }
 
 /**
- * What an event is in the format `normal`: nothing for most events that aren't about documents, two for a
+ * Converts an event to the format `normal`: none for most events that aren't about documents, two for a
  * rename.
  */
 export async function normalEvents(
@@ -80,14 +80,14 @@ export async function normalEvents(
     ? await completeChanges(changes, new Set(changes), lookup(database))
     : changes
   const events = complete.map((change) => normalEvent(database, change))
-  // A rename into another database: that one's collection is another one now.
+  // Resets the target collection of a rename into another database.
   if (event.operationType === 'rename' && event.to.db !== database) {
     events.push(resetEvent(`${event.to.db}.${event.to.coll}`, new Date(eventTimestamp(event))))
   }
   return events
 }
 
-/** An event that says that a collection must be read again. */
+/** Creates an event that requests a new read of a collection. */
 export function resetEvent(namespace: string, timestamp: Date): NormalEvent {
   return { timestamp, namespace, oplist: [], reset: true }
 }

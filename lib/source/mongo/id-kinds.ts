@@ -7,9 +7,9 @@ import { READ_OPTIONS } from './stream.ts'
 import { idCandidates } from './value.ts'
 
 /**
- * Finds documents of one collection whose `_id`s differ in BSON alone, say an ObjectId and its text: in JSON
- * they are one id, and clients would take them for one document. Only a collection that has ids of several
- * such types is looked at.
+ * Finds documents of one collection whose `_id`s differ in BSON only, for example an ObjectId and its text:
+ * in JSON they are one id, and clients would mix the two documents. Searches only collections with ids of
+ * several such types.
  */
 export class IdKinds {
   readonly #db: Db
@@ -24,7 +24,7 @@ export class IdKinds {
     this.#warn = warn
   }
 
-  /** Notes the type of an id; tells whether the collection has ids of several types. */
+  /** Notes the type of an id. Returns true if the collection has ids of several types. */
   note(collection: string, id: unknown): boolean {
     const kinds = this.#kinds.get(collection) ?? new Set()
     const kind = kindOf(id)
@@ -65,13 +65,14 @@ export class IdKinds {
     this.#warn(
       new ParticleError(
         'MISCONFIGURED',
-        `The collection ${collection} has two documents of one _id in JSON: the ${named}. Clients see one document, which changes with each of the two. Give the _ids of a collection one type`,
+        `The collection ${collection} has two documents with the same _id in JSON: the ${named}. Clients ` +
+          'mix the two documents. Use one type for all _ids of a collection',
       ),
     )
   }
 }
 
-/** The type of an id that is a text in JSON; undefined for all others. */
+/** Returns the type of an id that is a text in JSON; `undefined` for other ids. */
 function kindOf(id: unknown): string | undefined {
   if (typeof id === 'string') return 'String'
   if (typeof id !== 'object' && typeof id !== 'bigint') return undefined

@@ -2,12 +2,12 @@ import type { MongoClient } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Watchable } from './stream.ts'
 
-/** What a namespace's text means: everything, a database (`test.*`), or a collection (`test.users`). */
+/** Describes a namespace: everything, a database (`test.*`), or a collection (`test.users`). */
 export interface Namespace {
   readonly text: string
-  /** What to open the change stream on. */
+  /** Returns the object to open the change stream on. */
   source(client: MongoClient): Watchable
-  /** Whether it holds `<database>.<collection>`. */
+  /** Checks for a `<database>.<collection>` in the namespace. */
   holds(name: string): boolean
 }
 

@@ -5,8 +5,8 @@ import { bsonType } from './bson.ts'
 type Clause = Record<string, unknown>
 
 /**
- * Types whose values keep their order in JSON, among each other and beside numbers and null; of any two lines
- * they do not.
+ * Groups types whose values keep their order in JSON, within a group and beside numbers and null. Types of
+ * two groups do not.
  */
 const GROUPS = [['string', 'bool'], ['date'], ['objectId']] as const
 
@@ -32,8 +32,8 @@ const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
 const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
 /**
- * A filter that finds the documents which make MongoDB's order of a collection another one than that of the
- * documents' JSON forms. Undefined where those that were read do already.
+ * Builds a filter for the documents that make MongoDB's order of a collection differ from the order of the
+ * JSON forms. Returns `undefined` if the first documents prove a difference already.
  *
  * @param documents the first documents by MongoDB's order
  */
@@ -51,11 +51,11 @@ export function unlikeFilter(
     )
     if (groups.size > 1) return undefined
     const [seen] = groups
-    // Where there are numbers and null alone, all others come after them, in both orders.
+    // Adds no types after numbers and null only: all other types come later, in both orders.
     const others = seen === undefined ? [] : GROUPS.flatMap((types, group) => (group === seen ? [] : types))
     clauses.push(
       { [path]: { $type: [...UNLIKE, ...others] } },
-      // JSON has no infinities and no NaN, and writes large integers as texts.
+      // Finds the numbers that change in JSON: infinities and NaN are null there, large integers are texts.
       { [path]: { $gt: Number.MAX_SAFE_INTEGER } },
       { [path]: { $lt: Number.MIN_SAFE_INTEGER } },
       { [path]: Number.NaN },
@@ -66,7 +66,7 @@ export function unlikeFilter(
   return { $or: clauses }
 }
 
-/** Which group the value at a path is of; -1 for none. */
+/** Returns the group of the value at a path; -1 for none. */
 function groupAt(document: BsonDocument, names: readonly string[]): number {
   let value: unknown = document
   for (const name of names)

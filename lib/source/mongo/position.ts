@@ -1,11 +1,11 @@
 import type { ClusterTime } from './time.ts'
 
-/**
- * The ordinal that stands for "everything of that cluster time": no transaction has as many events.
- */
+/** The ordinal of all events of a cluster time. No transaction has as many events. */
 export const ALL = 4294967295
 
-/** A place in a database's order of events: a cluster time, and which of that time's events. */
+/**
+ * Represents a place in a database's order of events: a cluster time, and the index of an event at that time.
+ */
 export interface Place {
   readonly time: ClusterTime
   readonly ordinal: number
@@ -13,12 +13,12 @@ export interface Place {
 
 const POSITION = /^(\d{1,10})\.(\d{1,10})\.(\d{1,10})$/
 
-/** The text of a place: `<seconds>.<increment>.<ordinal>`. */
+/** Formats a position: `<seconds>.<increment>.<ordinal>`. */
 export function formatPosition(time: ClusterTime, ordinal: number): string {
   return `${time.t}.${time.i}.${ordinal}`
 }
 
-/** The place that a position's text names; `undefined` when it is malformed. */
+/** Parses a position; `undefined` for a malformed text. */
 export function parsePosition(position: string): Place | undefined {
   const match = POSITION.exec(position)
   if (!match) return undefined
@@ -27,7 +27,7 @@ export function parsePosition(position: string): Place | undefined {
   return { time: { t, i }, ordinal }
 }
 
-/** Negative, zero or positive by the order of two positions; `NaN` when one is malformed. */
+/** Compares two positions: negative, zero or positive; `NaN` for a malformed position. */
 export function comparePositions(a: string, b: string): number {
   const left = parsePosition(a)
   const right = parsePosition(b)

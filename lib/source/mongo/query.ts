@@ -3,7 +3,7 @@ import { type BsonClasses, isShaped, readCandidates, sameInJson } from './value.
 
 type Clause = Record<string, unknown>
 
-/** BSON's types, but for dates, that are texts in JSON: a text's order and a pattern hold for them too. */
+/** BSON's types, except dates, that are texts in JSON. They also match a text's order and a pattern. */
 const TEXTUAL = [
   'objectId',
   'binData',
@@ -18,16 +18,16 @@ const TEXTUAL = [
 ]
 const NUMERIC = ['number', 'double', 'int', 'long', 1, 16, 18]
 
-/** BSON's types that the server takes for numbers, and that are texts in JSON (a Long past 2^53 is one). */
+/** BSON's types that are numbers on the server and texts in JSON (a Long past 2^53 is a text). */
 const NUMBERS_AS_TEXT = ['decimal', 'long']
 
 const ORDERS: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
-/** Between them are all Dates that JSON has a text for, and that each server of the wire protocol takes. */
+/** The first of the Dates that have a text in JSON, and that every server of the wire protocol accepts. */
 const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
 const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
-/** Finds all documents; stands for what the server can't say. */
+/** Finds all documents. Replaces a condition that the server can't express. */
 const ANY: Clause = {}
 
 /**
@@ -78,34 +78,35 @@ function value(field: string, condition: unknown, classes: BsonClasses): Clause 
   return condition instanceof RegExp ? texts(field, condition) : anyOf(field, [condition], classes)
 }
 
-/** Finds the fields that may be, or hold, one of the values in JSON. */
+/** Finds the fields that may be equal to one of the values in JSON, or contain one. */
 function anyOf(field: string, values: readonly unknown[], classes: BsonClasses): Clause {
   const patterns = values.filter((item) => item instanceof RegExp).map((item) => texts(field, item))
   const found: unknown[] = []
   const types = new Set<string | number>()
-  const nulls: Clause[] = []
+  const ranges: Clause[] = []
   for (const item of values) {
     if (item instanceof RegExp) continue
     const candidates = readCandidates(item, classes)
     found.push(...candidates.values)
     for (const type of candidates.types) types.add(type)
-    if (item === null) nulls.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
+    if (candidates.binaries) ranges.push({ [field]: candidates.binaries })
+    if (item === null) ranges.push({ [field]: { $gt: LAST_DATE } }, { [field]: { $lt: FIRST_DATE } })
   }
   const [first] = found
   const equal = found.length === 1 ? [{ [field]: first }] : [{ [field]: { $in: found } }]
   const others = types.size > 0 ? [{ [field]: { $type: [...types] } }] : []
   const isEmpty = found.length === 0 && (patterns.length > 0 || types.size > 0)
-  return either(...(isEmpty ? [] : equal), ...nulls, ...others, ...patterns)
+  return either(...(isEmpty ? [] : equal), ...ranges, ...others, ...patterns)
 }
 
-/** A condition on texts that holds for all types that are texts in JSON. */
+/** Applies a condition on texts to all types that are texts in JSON. */
 function texts(field: string, condition: unknown, ...others: Clause[]): Clause {
   const types = others.length > 0 ? TEXTUAL : ['date', ...TEXTUAL]
   return { $or: [condition, ...others, { $type: types }].map((one) => ({ [field]: one })) }
 }
 
 function operators(field: string, condition: Record<string, unknown>, classes: BsonClasses): Clause[] {
-  // These two are one condition in two operators.
+  // Keeps two operators together that form one condition.
   const { $regex, $options, ...others } = condition
   const clauses: Clause[] =
     $regex === undefined ? [] : [texts(field, { $regex, ...($options === undefined ? {} : { $options }) })]
@@ -129,7 +130,7 @@ function operator(field: string, name: string, operand: unknown, classes: BsonCl
     case '$lte':
       return ordered(field, name, operand, classes)
     case '$exists':
-      // A field that is undefined is none in JSON.
+      // Adds BSON's undefined: such a field does not exist in JSON.
       return operand
         ? { [field]: { $exists: true } }
         : either({ [field]: { $exists: false } }, { [field]: { $type: 6 } })
@@ -160,8 +161,8 @@ function ordered(field: string, name: string, operand: unknown, classes: BsonCla
 }
 
 /**
- * The bound of the Dates whose text may be in this order to a text: a second more than asked for, since texts
- * are in another order than times at the edges. Years of six digits begin with a sign, as no text of a date.
+ * Returns the bound of the Dates whose text may be in this order to a text. Adds a second, because texts and
+ * times differ in order at the edges. Years of six digits begin with a sign, unlike any text of a date.
  */
 function dateBound(name: string, text: string): Clause[] {
   if (!DATE_LIKE.test(text)) return []
@@ -170,25 +171,25 @@ function dateBound(name: string, text: string): Clause[] {
   return [name.startsWith('$gt') ? { $gte: new Date(time - 1000) } : { $lte: new Date(time + 1000) }]
 }
 
-/** Excludes the values of which the server surely finds no other in JSON. */
+/** Excludes the values for which the server surely finds no other value in JSON. */
 function noValue(field: string, values: readonly unknown[], classes: BsonClasses): Clause {
   const excluded = values.flatMap((item) => sameInJson(item, classes))
   if (excluded.length === 0) return ANY
   const without = { [field]: { $nin: excluded } }
-  // 5 excludes Decimal128 5, which is a text in JSON.
+  // Adds Decimal128 and Long again: the exclusion of 5 also excludes Decimal128 5, a text in JSON.
   return excluded.some((item) => typeof item === 'number')
     ? either(without, { [field]: { $type: NUMBERS_AS_TEXT } })
     : without
 }
 
-/** The negation of a query, where it is one of plain values; else nothing is excluded. */
+/** Negates a query of plain values. Excludes nothing for other queries. */
 function noneOf(query: Query, classes: BsonClasses): Clause {
   const fields = Object.entries(query)
   if (fields.length === 0 || fields.some(([field]) => field.startsWith('$'))) return ANY
   return either(...fields.map(([field, condition]) => notSo(field, condition, classes)))
 }
 
-/** The negation of a condition on a field. */
+/** Negates a condition on a field. */
 function notSo(field: string, condition: unknown, classes: BsonClasses): Clause {
   if (!isOperators(condition)) return noValue(field, [condition], classes)
   const [only, ...others] = Object.entries(condition)
@@ -209,8 +210,8 @@ function notSo(field: string, condition: unknown, classes: BsonClasses): Clause 
 }
 
 /**
- * `$elemMatch` of a query holds the query's filter. Bare operators can't be an `$or` of types on the server:
- * there, arrays of all kinds are read but for numbers and plain texts.
+ * Converts `$elemMatch` of a query to the query's filter. The server takes no `$or` of types for bare
+ * operators: then all arrays are read, except arrays of numbers and plain texts.
  */
 function elementFilter(operand: unknown, classes: BsonClasses): Clause {
   if (typeof operand !== 'object' || operand === null) return { $elemMatch: operand }
@@ -223,7 +224,7 @@ function elementFilter(operand: unknown, classes: BsonClasses): Clause {
   return Object.entries(operand).every(isSame) ? { $elemMatch: operand } : { $type: 'array' }
 }
 
-/** Whether the server finds with a bare operator all that matches in JSON. */
+/** Checks that the server finds with a bare operator everything that matches in JSON. */
 function isSame([name, operand]: [string, unknown]): boolean {
   if (name === '$eq') return isPlainValue(operand)
   if (name === '$in') return (operand as unknown[]).every(isPlainValue)
@@ -238,8 +239,8 @@ function isPlainValue(operand: unknown): boolean {
 }
 
 /**
- * The conditions on fields of a filter, as one object: some servers of the wire protocol know no `$and` and
- * `$or` within `$elemMatch`. What is left out makes the filter find more.
+ * Joins a filter's conditions on fields in one object: some servers of the wire protocol know no `$and` and
+ * `$or` within `$elemMatch`. A dropped condition makes the filter find more.
  */
 function fieldsOf(filter: Clause): Clause {
   const clauses = (filter.$and as Clause[] | undefined) ?? [filter]
@@ -250,12 +251,12 @@ function fieldsOf(filter: Clause): Clause {
   return fields
 }
 
-/** BSON's types of the values that are of these types in JSON. */
+/** Returns BSON's types for values that have these types in JSON. */
 function wideTypes(operand: unknown): unknown {
   const types: unknown[] = Array.isArray(operand) ? operand : [operand]
   const strings = types.includes('string') || types.includes(2) ? ['date', ...TEXTUAL] : []
   const numbers = NUMERIC.some((type) => types.includes(type)) ? ['number'] : []
-  // NaN, infinities, Dates out of range, and undefined in arrays are null.
+  // Adds the values that are null in JSON: NaN, infinities, Dates out of range, and undefined in arrays.
   const nulls = types.includes('null') || types.includes(10) ? ['double', 'date', 6] : []
   const more = [...strings, ...numbers, ...nulls].filter((type) => !types.includes(type))
   return more.length > 0 ? [...types, ...new Set(more)] : operand

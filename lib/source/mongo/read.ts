@@ -17,19 +17,19 @@ import { toFilter } from './query.ts'
 import { READ_OPTIONS } from './stream.ts'
 import { idCandidates } from './value.ts'
 
-/** What to read. */
+/** Describes a read. */
 export interface ReadRequest {
   client: MongoClient
   db: Db
   collection: string
   query: Query
-  /** The documents hold at least what was written up to this cluster time. */
+  /** A cluster time: the documents contain all writes up to it. */
   after: Timestamp | undefined
   /** Which documents are enough. */
   first?: ReadOptions | undefined
   /**
-   * Reads the documents with these ids, as the query says too. Ids are looked for by value, where a criteria
-   * must look at whole types.
+   * Reads only the documents with these ids, which also match the query. Finds ids by value, whereas a query
+   * must search whole types.
    */
   ids?: readonly Id[] | undefined
   /** Called with each document's `_id`, as BSON. */
@@ -38,16 +38,15 @@ export interface ReadRequest {
 
 const BATCH = 1000
 
-/** ReadConcernMajorityNotEnabled; InvalidOptions, which some servers of the wire protocol say to it. */
+/** ReadConcernMajorityNotEnabled; InvalidOptions, the answer of some servers of the wire protocol. */
 const NO_MAJORITY = new Set([148, 72])
 
 /**
- * Reads documents in batches of 1,000, each handed over before the next is asked for. Returns a cluster time
- * after all that was read.
+ * Reads documents in batches of 1,000. Delivers each batch before the next request. Returns a cluster time
+ * after the read.
  *
- * Reads with the concern "majority" in a causal session: change streams tell only of what a majority has, and
- * a read of less would miss what the stream has told already, a read of more would show what may be rolled
- * back.
+ * Reads with the concern "majority" in a causal session: change streams report only the writes of a majority.
+ * A weaker read would miss reported changes, or show writes that may be rolled back.
  */
 export async function readDocuments(
   request: ReadRequest,
@@ -86,8 +85,8 @@ async function readWith(
       batchSize: BATCH,
     } as const
     const collection = request.db.collection(request.collection)
-    // The filter may find too much, and the server's idea of equality (5 and Decimal128 5) is not that of the
-    // JSON forms.
+    // Matches again, because the filter may find too much, and the server's equality (5 and Decimal128 5)
+    // differs from that of the JSON forms.
     const matches = Object.keys(request.query).length === 0 ? () => true : matcher(request.query)
     const first = request.first && (await readFirst(collection, filter, request.first, options, matches))
     if (first) {
@@ -113,8 +112,8 @@ async function readWith(
 }
 
 /**
- * The first documents of an order; undefined where MongoDB can't tell which ones they are by the order of
- * their JSON forms.
+ * Reads the first documents of an order; `undefined` if MongoDB's order may differ from the order of the JSON
+ * forms.
  */
 async function readFirst(
   collection: Collection,
@@ -127,7 +126,7 @@ async function readFirst(
   const cursor = collection.find(filter, { ...ordered, sort: new Map(sort), limit })
   const found = await cursor.toArray()
   const documents = found.map(documentToJson)
-  // All that there are.
+  // Returns all documents if there are fewer than the limit.
   if (found.length < limit) return documents.filter(matches)
   if (!documents.every(matches)) return undefined
   const unlike = unlikeFilter(sort, found)
@@ -136,7 +135,7 @@ async function readFirst(
   return one ? undefined : documents
 }
 
-/** The documents with these ids (in JSON form) as they are now. */
+/** Returns the current documents with these ids (in JSON form). */
 export async function lookupDocuments(collection: Collection, ids: readonly Id[]): Promise<Document[]> {
   if (ids.length === 0) return []
   const candidates = idCandidates(ids, await import('mongodb')) as never[]

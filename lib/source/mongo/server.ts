@@ -3,11 +3,11 @@ import { ParticleError } from '../../errors.ts'
 import { type ClusterTime, clusterTime, tickBefore } from './time.ts'
 import { tokenTime } from './token.ts'
 
-/** What there is to know of the server before a stream is opened. */
+/** Describes the server before a stream is opened. */
 export interface ServerFacts {
-  /** Whether streams may be opened with `showExpandedEvents` (MongoDB 6.0 and later). */
+  /** Allows streams with `showExpandedEvents` (MongoDB 6.0 and later). */
   expanded: boolean
-  /** Whether this is a router of a sharded cluster. */
+  /** Marks a router of a sharded cluster. */
   sharded: boolean
   /** The server's time now. */
   now: Timestamp
@@ -15,29 +15,26 @@ export interface ServerFacts {
 
 const MONGODB_6_WIRE_VERSION = 17
 
-/** Unauthorized, AuthenticationFailed: the same question would get the same answer. */
+/** Unauthorized, AuthenticationFailed: the same request would get the same answer. */
 const HOPELESS_CODES = new Set([13, 18])
 
-/** What Atlas says, among other things, to commands that the user may not give. */
+/** Atlas's code for, among other errors, commands that the user may not run. */
 export const ATLAS_ERROR = 8000
 
-/**
- * Asks the server what it is, and its time.
- * Throws `NO_REPLICA_SET` when it can't have change streams.
- */
+/** Asks the server for its kind and its time. Throws `NO_REPLICA_SET` for a server without change streams. */
 export async function askServer(db: Db): Promise<ServerFacts> {
   const hello = await db.command({ hello: 1 })
   const sharded = hello.msg === 'isdbgrid'
   if (!sharded && typeof hello.setName !== 'string') throw standalone()
   return {
-    // `showExpandedEvents` is not of the stable API.
+    // Avoids `showExpandedEvents` for clients that require the stable API, which lacks the option.
     expanded: Number(hello.maxWireVersion) >= MONGODB_6_WIRE_VERSION && !db.client.serverApi?.strict,
     sharded,
     now: await serverTime(db),
   }
 }
 
-/** The server's time now. */
+/** Returns the server's present time. */
 export async function serverTime(db: Db): Promise<Timestamp> {
   const reply = await db.command({ ping: 1 })
   const time: Timestamp | undefined = reply.operationTime
@@ -45,19 +42,22 @@ export async function serverTime(db: Db): Promise<Timestamp> {
   return time
 }
 
-/** Where a change stream begins, as options of the driver and of the stage. */
+/** The begin of a change stream, as options of the driver and of the stage. */
 export type Begin = { startAtOperationTime: Timestamp } | { resumeAfter: unknown } | { startAfter: unknown }
 
-/** A place in a database's changes: a stream that begins there tells everything after the cluster time. */
+/**
+ * Represents a place in a database's changes: a stream that begins there reports all changes after the
+ * cluster time.
+ */
 export interface Beginning {
   begin: Begin
   time: ClusterTime
 }
 
 /**
- * The present end of a database's changes, by the token that a new change stream begins with. (A token is
- * right by the stream's own order. By time alone SecantusDB passes over what is dated before and committed
- * after, and it reads its whole oplog to find the place.)
+ * Finds the present end of a database's changes, as the first token of a new change stream. (A token follows
+ * the stream's own order. By time alone, SecantusDB skips changes dated before and committed after that time,
+ * and reads its whole oplog to find the place.)
  */
 export async function askPresent(db: Db): Promise<Beginning> {
   const { events, token, now } = await firstBatch(db, [{ $changeStream: {} }])
@@ -68,9 +68,9 @@ export async function askPresent(db: Db): Promise<Beginning> {
 }
 
 /**
- * What a change stream tells at once, without waiting for more; it is closed again. `after` is a cluster time
- * that a majority is to have before: a new primary might not know yet that it has what was read from another
- * one.
+ * Returns the changes that a change stream reports at once, without a wait for more, and closes the stream.
+ * `after` is a cluster time that a majority must have reached: a new primary might not know yet that it has
+ * the writes that were read from another server.
  */
 export async function firstBatch(
   db: Db,
@@ -78,7 +78,7 @@ export async function firstBatch(
   after?: Timestamp,
 ): Promise<{ events: ChangeStreamDocument[]; token: unknown; now: Timestamp }> {
   const readConcern = { level: 'majority', ...(after ? { afterClusterTime: after } : {}) }
-  // The cursor's id must go back as the Int64 that it is.
+  // Returns the cursor's id as an Int64, which the server requires.
   const reply = await db.command({ aggregate: 1, pipeline, readConcern, cursor: {} }, { promoteLongs: false })
   const { id, ns, firstBatch: events, postBatchResumeToken: token } = reply.cursor
   const collection = String(ns).slice(db.databaseName.length + 1)
@@ -87,7 +87,7 @@ export async function firstBatch(
 }
 
 /**
- * The time of the oldest entry of the server's oplog; undefined where it may not be read, or there is none.
+ * Returns the time of the oldest entry of the server's oplog; `undefined` for an unreadable or missing oplog.
  */
 export async function oldestTime(client: MongoClient): Promise<ClusterTime | undefined> {
   try {
@@ -101,32 +101,32 @@ export async function oldestTime(client: MongoClient): Promise<ClusterTime | und
 }
 
 /**
- * Whether a collection of the database keeps pre-images. It is asked first since a server that is to tell
- * them looks one up for each event, also where there are none.
+ * Checks for a collection with pre-images. Otherwise a server that must add pre-images would look one up for
+ * each event in vain.
  */
 export async function keepsImages(db: Db): Promise<boolean> {
   const filter = { 'options.changeStreamPreAndPostImages.enabled': true }
   try {
     return (await db.listCollections(filter, { nameOnly: false }).toArray()).length > 0
   } catch (error) {
-    // Not for us to know: it does no harm to ask for what is not there.
+    // Assumes pre-images if the user may not list collections: the request for missing ones does no harm.
     if (isHopeless(error) || errorCode(error) === ATLAS_ERROR) return true
     throw error
   }
 }
 
-/** The database to ask when a whole deployment is meant. */
+/** Returns a database for commands about the whole deployment. */
 export function anyDatabase(client: MongoClient): Db {
   return client.db('admin')
 }
 
-/** Whether trying again can't help. */
+/** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {
   if (error instanceof ParticleError) return true
   return HOPELESS_CODES.has(errorCode(error))
 }
 
-/** The server's code of an error; 0 where it has none, say since there was no answer. */
+/** Returns the server's code of an error; 0 without a code, for example without an answer. */
 export function errorCode(error: unknown): number {
   const code: unknown =
     typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
@@ -136,6 +136,7 @@ export function errorCode(error: unknown): number {
 function standalone(): ParticleError {
   return new ParticleError(
     'NO_REPLICA_SET',
-    "MongoDB runs standalone, where there are no change streams: start it as a replica set of one, with `mongod --replSet rs0` and then, once, `mongosh --eval 'rs.initiate()'`",
+    'MongoDB runs standalone, without change streams: start it as a replica set of one, with ' +
+      "`mongod --replSet rs0` and then, once, `mongosh --eval 'rs.initiate()'`",
   )
 }

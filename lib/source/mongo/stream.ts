@@ -1,5 +1,5 @@
 import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import { lastTimeStart, tellable } from './batch.ts'
 import { explain, isTopologyClosed, reconnect } from './connecting.ts'
 import { Fragments } from './fragments.ts'
@@ -7,8 +7,8 @@ import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
 
 /**
- * How values are read, whatever the client's own options are: without loss, and told by their classes. A text
- * that is not UTF-8, which some drivers write, must not end the stream.
+ * Reads values without loss and by their classes, whatever the client's own options are. A text that is not
+ * UTF-8, which some drivers write, must not end the stream.
  */
 export const READ_OPTIONS = {
   promoteLongs: true,
@@ -20,20 +20,20 @@ export const READ_OPTIONS = {
   raw: false,
 } as const
 
-/** What can be watched: a collection, a database, a client. */
+/** Describes an object to watch: a collection, a database, a client. */
 export type Watchable = Pick<Db | MongoClient, 'watch'>
 
-/** What a {@link EventStream} is to follow. */
+/** Options of an {@link EventStream}. */
 export interface EventStreamOptions {
   client: MongoClient
   source: Watchable
   pipeline: Document[]
   maxAwaitTimeMS: number
   expanded: boolean
-  /** Whether a router of a sharded cluster answers. */
+  /** Marks a router of a sharded cluster. */
   sharded: boolean
   /**
-   * The database that is asked whether a collection of it keeps pre-images; where one does, events hold them
+   * The database whose collections may keep pre-images. If one does, events contain pre-images
    * (`fullDocumentBeforeChange`).
    */
   images?: Db
@@ -41,58 +41,58 @@ export interface EventStreamOptions {
 }
 
 /**
- * What an {@link EventStream} calls, one call at a time: the next one waits for the promise that it returned.
+ * Receives the events of an {@link EventStream}, one call at a time: the next call waits for the returned
+ * promise.
  */
 export interface EventStreamHandler {
   /**
-   * What came at once, in order, and nothing less than all of a cluster time that belongs together. When it
-   * rejects, the stream is opened again and these events come again.
+   * Receives the events of an answer in order, with all events of a cluster time that belong together. When
+   * the promise rejects, the stream opens again and the same events come again.
    */
   events(events: readonly ChangeStreamDocument[]): void | Promise<void>
   /**
-   * The server had nothing to tell. `asked` is the last cluster time that was known when it was asked,
-   * `token` how far the server says that it has looked.
+   * Receives an empty answer. `asked` is the last cluster time known before the request, `token` the server's
+   * own report of its progress.
    */
   quiet(token: unknown, asked: ClusterTime): void
-  /** The history is gone; returns where to go on from. */
+  /** Reports a lost history. Returns the place to continue at. */
   lost(reason: string): Promise<Beginning>
   error(error: unknown): void
 }
 
 /**
  * ChangeStreamHistoryLost; ChangeStreamFatalError and InvalidResumeToken, as after a rollback or on another
- * cluster; BSONObjectTooLarge: an event over 16 MB where the server can't split it, which would come again
- * for ever.
+ * cluster; BSONObjectTooLarge: an event over 16 MB that the server can't split, which would come again for
+ * ever.
  */
 const HISTORY_LOST = new Set([286, 280, 260, 10334])
 
 /** Splits events over 16 MB; MongoDB 6.0.9 and later. */
 const SPLIT = '$changeStreamSplitLargeEvent'
-/** An unknown stage; one that is not of the API version which the client insists on. */
+/** An unknown stage; a stage outside of the API version that the client requires. */
 const UNKNOWN_STAGE = new Set([40324, 323])
 
 /**
- * One change stream that is kept open: it is opened again after an error (after a pause of 0.5 s that doubles
- * up to 30 s) and after an `invalidate` event, from the place to which its events were handled.
+ * Keeps one change stream open. Opens it again after an error (after a pause of 0.5 s that doubles up to 30
+ * s) and after an `invalidate` event, at the place up to which its events were handled.
+ *
+ *     opening --first answer--> following --error--> pause --> opening, at the last place
+ *                                  |--history lost--> ask the handler for a place --> opening
+ *                                  `--close()--> closed
  */
 export class EventStream {
-  /** Resolves when the server first accepted the stream, or when it was closed before. */
-  readonly opened: Promise<void>
   readonly #options: EventStreamOptions
   readonly #handler: EventStreamHandler
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   #resume: Begin
   #known: ClusterTime
-  #running: Promise<void>
   #split: boolean
   #images = false
-  /** What the driver was asked last. */
+  /** The last request to the driver. */
   #asked: Promise<unknown> | undefined
-  /** How often the driver went on by itself since it last had an answer. */
+  /** Counts the driver's own retries since its last answer. */
   #interruptions = 0
   #fail: (error: Error) => void = () => {}
-  #accept: () => void = () => {}
   #end: () => void = () => {}
 
   constructor(options: EventStreamOptions, handler: EventStreamHandler) {
@@ -101,74 +101,72 @@ export class EventStream {
     this.#resume = options.start.begin
     this.#known = options.start.time
     this.#split = !options.pipeline.some((stage) => SPLIT in stage)
-    this.opened = new Promise((resolve) => {
-      this.#accept = resolve
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      failed: (error) => this.#recover(error),
     })
-    this.#running = this.#run()
   }
 
-  /** The place up to which its events were handled. */
+  /** Resolves when the server first accepts the stream; rejects when the stream is closed before. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
+  }
+
+  /** The place up to which the events were handled. */
   get place(): Begin {
     return this.#resume
   }
 
-  /** Tells of a cluster time that the server has come to. */
+  /** Notes a cluster time that the server has reached. */
   know(time: ClusterTime): void {
     this.#known = laterTime(this.#known, time)
   }
 
   /** Ends the stream; no handler is called afterwards. */
-  async close(): Promise<void> {
-    this.#closing.abort()
+  async close(reason?: unknown): Promise<void> {
+    const closed = this.#loop.close(reason)
     this.#end()
-    this.#accept()
-    await this.#running
+    await closed
   }
 
-  async #run(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        await this.#reconnect(error).catch((failure: unknown) => this.#recover(failure))
-      }
+  /** Reconnects a client whose topology is closed, and handles every other failure. */
+  async #recover(error: unknown): Promise<undefined | 'at once'> {
+    try {
+      if (!isTopologyClosed(error)) explain(error)
+      await this.#unlessClosed(reconnect(this.#options.client))
+      return 'at once'
+    } catch (failure) {
+      return await this.#handle(failure)
     }
   }
 
-  /** Connects a client whose topology is closed. Rejects with the error that the stream must recover from. */
-  async #reconnect(error: unknown): Promise<void> {
-    if (!isTopologyClosed(error)) explain(error)
-    await this.#unlessClosed(reconnect(this.#options.client))
-  }
-
-  async #recover(error: unknown): Promise<void> {
+  async #handle(error: unknown): Promise<undefined | 'at once'> {
     if (this.#split && isUnknownStage(error)) {
       this.#split = false
-      return
+      return 'at once'
     }
     try {
       if (HISTORY_LOST.has(errorCode(error))) {
         this.#resume = (await this.#handler.lost(`error ${errorCode(error)}`)).begin
-        await this.#backoff.waitAgain()
-        return
+        await this.#loop.backoff.waitAgain()
+        return 'at once'
       }
       this.#handler.error(error)
     } catch (failure) {
       if (!this.#closed) this.#handler.error(failure)
     }
-    await this.#backoff.wait()
+    return undefined
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
+    return this.#loop.isClosed
   }
 
   async #follow(): Promise<void> {
     const { client, source, pipeline, maxAwaitTimeMS, expanded, images } = this.#options
     if (images && !this.#images) this.#images = (await this.#unlessClosed(keepsImages(images))) ?? false
     if (this.#closed) return
-    // Only a causal session keeps the server's time that comes with each reply.
+    // Starts a causal session, which alone keeps the server's time of each reply.
     const session = client.startSession({ causalConsistency: true })
     const stream = source.watch(this.#split ? [...pipeline, { [SPLIT]: {} }] : pipeline, {
       ...READ_OPTIONS,
@@ -183,15 +181,18 @@ export class EventStream {
     this.#interruptions = -1
     const accepted = new Promise<void>((resolve) => {
       stream.on('resumeTokenChanged', () => {
-        this.#accept()
+        this.#loop.accept()
         known = true
         resolve()
-        // The driver goes on by itself after some errors, at once and for ever: that is well only as long as
-        // it gets any further.
+        // Counts the driver's own retries, which are immediate and endless after some errors: that is useful
+        // only while the driver makes progress.
         if (cursorOf(stream) === cursor) return
         cursor = cursorOf(stream)
         this.#interruptions += 1
-        if (this.#interruptions > 2) this.#fail(new Error('The change stream breaks off again and again'))
+        if (this.#interruptions > 2)
+          this.#fail(
+            new Error('The change stream breaks off again and again: see the log of the MongoDB server'),
+          )
       })
     })
     const end = async () => {
@@ -201,7 +202,7 @@ export class EventStream {
     try {
       await this.#pump(stream, session)
     } finally {
-      // Before its first answer the driver doesn't know the cursor that it would have to kill.
+      // Closes later if the driver has no answer yet: it doesn't know the cursor to kill.
       if (this.#closed && !known && this.#asked) void Promise.race([accepted, this.#asked]).then(end, end)
       else await end()
     }
@@ -216,15 +217,14 @@ export class EventStream {
       const next = stream.tryNext()
       next.catch(() => {})
       this.#asked = next
-      // What has come already is there before this turn ends; then the batch is handed over while the server
-      // is asked for more.
+      // Delivers the batch while the server gets the next request. Events that have arrived are there before
+      // this turn ends.
       if (batch.length > 0 && (await isLater(next))) {
         const ready = tellable(batch, this.#options.sharded, (event) => {
           try {
             return BSON.calculateObjectSize(event)
           } catch {
-            // It takes a field of the name `_bsontype` for a class. Of an unknown size, the event may be a
-            // large one.
+            // Assumes a large event without a size: the driver takes a field named `_bsontype` for a class.
             return Number.POSITIVE_INFINITY
           }
         })
@@ -233,7 +233,7 @@ export class EventStream {
       }
       const event = await this.#unlessClosed(next)
       if (this.#closed) return
-      this.#accept()
+      this.#loop.accept()
       this.#interruptions = 0
       if (session.operationTime) this.know(clusterTime(session.operationTime))
       if (event) {
@@ -246,7 +246,8 @@ export class EventStream {
           return
         }
         if (this.#options.images && !this.#images && bringsImages(whole)) {
-          // From this very event on, with all that belongs to it, they come again with pre-images.
+          // Reopens the stream: from this event on, with all of its cluster time, events come again with
+          // pre-images.
           this.#images = true
           await this.#hand(batch.slice(0, lastTimeStart(batch)))
           return
@@ -257,15 +258,15 @@ export class EventStream {
       batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
       if (fragments.pending) continue
-      this.#backoff.succeeded()
+      this.#loop.succeeded()
       this.#handler.quiet(stream.resumeToken, asked)
       this.#resume = { resumeAfter: stream.resumeToken }
     }
   }
 
   /**
-   * A question to the server that is still open must not hold up close(). (A race with one lasting promise
-   * would keep all of its losers.)
+   * Breaks off the wait for an open request when the stream is closed. (A race with one lasting promise would
+   * keep all of its losers.)
    */
   async #unlessClosed<T>(promise: Promise<T>): Promise<T | null> {
     if (this.#closed) return null
@@ -281,11 +282,11 @@ export class EventStream {
     if (this.#closed || !last) return
     await this.#handler.events(batch)
     this.#resume = { resumeAfter: last._id }
-    this.#backoff.succeeded()
+    this.#loop.succeeded()
   }
 }
 
-/** Whether a promise is still open when this turn of the event loop ends. */
+/** Checks that a promise is still pending at the end of this turn of the event loop. */
 async function isLater(promise: Promise<unknown>): Promise<boolean> {
   const settled = promise.then(
     () => false,
@@ -295,8 +296,8 @@ async function isLater(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /**
- * Not of the driver's documented interface; where it has none, nothing is noticed, and the driver goes on by
- * itself.
+ * Returns the driver's cursor, which is not documented. Without a cursor, retries are not counted, and the
+ * driver goes on by itself.
  */
 function cursorOf(stream: ChangeStream): unknown {
   return (stream as { cursor?: unknown }).cursor
@@ -306,7 +307,7 @@ function isUnknownStage(error: unknown): boolean {
   return UNKNOWN_STAGE.has(errorCode(error)) || errorMessage(error).includes(SPLIT)
 }
 
-/** Whether from this event on a collection keeps pre-images. */
+/** Checks for an event that enables pre-images of a collection. */
 function bringsImages(event: ChangeStreamDocument): boolean {
   if (event.operationType !== 'create' && event.operationType !== 'modify') return false
   const { operationDescription } = event as { operationDescription?: Document }

@@ -1,12 +1,12 @@
 import type { ClusterTime } from './time.ts'
 
 /**
- * The cluster time inside a change stream's resume token (`{ _data: <hex> }`); `undefined` for a token of an
- * unknown form.
+ * Reads the cluster time in a change stream's resume token (`{ _data: <hex> }`); `undefined` for a token of
+ * an unknown form.
  *
  * MongoDB's `_data` is a KeyString whose first component is the cluster time: the type byte 82, then seconds
  * and increment, four bytes each, big-endian. SecantusDB's is a BSON document with the cluster time as its
- * Timestamp `t`.
+ * Timestamp `t`. Neither the driver nor `bson` has a parser of KeyStrings, so that this file reads the bytes.
  */
 export function tokenTime(token: unknown): ClusterTime | undefined {
   if (typeof token !== 'object' || token === null) return undefined
@@ -22,7 +22,7 @@ function bytesOfDocument(bytes: Buffer): number {
   return bytes.length >= 5 && bytes[bytes.length - 1] === 0 ? bytes.readInt32LE(0) : -1
 }
 
-/** How many bytes a value of a BSON type takes where that doesn't depend on the value. */
+/** The sizes of BSON types with a fixed size, in bytes. */
 const FIXED_SIZES: Readonly<Record<number, number>> = {
   1: 8,
   7: 12,

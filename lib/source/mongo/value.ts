@@ -2,8 +2,8 @@ import type { Json } from '../../model/document.ts'
 import { bsonToJson, bsonType } from './bson.ts'
 
 /**
- * The classes of the driver that are needed to go from JSON back to BSON: `await import('mongodb')` has them
- * all.
+ * Describes the driver's classes for a conversion from JSON to BSON: `await import('mongodb')` has all of
+ * them.
  */
 export type BsonClasses = Pick<typeof import('mongodb'), 'Binary' | 'Decimal128' | 'Long' | 'ObjectId'>
 
@@ -17,9 +17,10 @@ const PATTERN = /^\/.*\/[a-z]*$/s
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 
 /**
- * The BSON values that a JSON value of a query may stand for, the value itself first: the JSON form doesn't
- * tell the string `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or an Int64 past
- * the safe integers. In objects and arrays either no string is converted or each that can be.
+ * Returns the BSON values with the JSON form of a query's value, the value itself first: the JSON form
+ * doesn't distinguish the string `5f0c...` from the ObjectId. A string may be an ObjectId, a Date, a UUID or
+ * an Int64 past the safe integers. In objects and arrays, either no string is converted or each one that can
+ * be.
  */
 function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
@@ -28,52 +29,67 @@ function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   return (converted === value ? [value] : [value, converted]).map(writable)
 }
 
-/** What a reader asks the server for, to find all that a JSON value may stand for. */
+/** Describes a search on the server for all BSON values of a JSON value. */
 export interface ReadCandidates {
   values: unknown[]
-  /** BSON's types of which all values must be looked at. */
+  /** BSON's types whose values must all be read. */
   types: (string | number)[]
+  /** Bounds of the Binaries that may have the JSON form. */
+  binaries?: { $gte: unknown; $lte: unknown }
 }
 
 /**
- * The BSON values that have this JSON form, by value where they can be written down, else by type: a Binary
- * may have any subtype, and a Decimal128 any number of zeros.
+ * Returns the BSON values with this JSON form: by value if they can be listed, else by type. A Binary may
+ * have any subtype, so that all of its length are read, and a Decimal128 any number of zeros.
  */
 export function readCandidates(value: unknown, classes: BsonClasses): ReadCandidates {
   if (value === null) return { values: [null, Number.NaN, Infinity, -Infinity], types: [6] }
   if (typeof value === 'string') {
-    return { values: [value, ...stringCandidates(value, classes)], types: typesOf(value) }
+    const binaries = binariesOf(value, classes)
+    return { values: [value, ...stringCandidates(value, classes)], types: typesOf(value), ...binaries }
   }
   if (bsonType(value) !== undefined || value instanceof Date)
     return readCandidates(bsonToJson(value), classes)
   if (typeof value !== 'object' || !isPlain(value)) return { values: [value], types: [] }
   if (isSimple(value)) return { values: [writable(value)], types: [] }
-  // Each value within may be of a type of its own.
+  // Searches all arrays or objects: each value within may have a type of its own.
   return { values: [], types: [Array.isArray(value) ? 'array' : 'object'] }
 }
 
-/** The BSON values that have this JSON form, and of which the server finds no others. */
+/** Returns the BSON values with this JSON form for which the server finds no other values. */
 export function sameInJson(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value !== 'string') return typeof value === 'object' && value !== null ? [] : [value]
   return [value, ...(INTEGER.test(value) ? [] : stringCandidates(value, classes))]
 }
 
-/** Whether a text may be that of another BSON type. */
+/** Checks for a text that may belong to another BSON type. */
 export function isShaped(text: string): boolean {
-  return [OBJECT_ID, UUID, ISO_DATE, INTEGER].some((shape) => shape.test(text)) || typesOf(text).length > 0
+  return (
+    [OBJECT_ID, UUID, ISO_DATE, INTEGER, BASE64].some((shape) => shape.test(text)) || typesOf(text).length > 0
+  )
 }
 
 function typesOf(text: string): string[] {
   const types: string[] = []
   if (DECIMAL.test(text)) types.push('decimal')
-  if (BASE64.test(text)) types.push('binData')
   if (TIMESTAMP.test(text)) types.push('timestamp')
   if (PATTERN.test(text)) types.push('regex')
   if (text === 'MinKey' || text === 'MaxKey') types.push(text === 'MinKey' ? 'minKey' : 'maxKey')
   return types
 }
 
-/** Whether no value within may be of another BSON type. */
+/**
+ * Returns the bounds of the Binaries whose text this is, if there can be any: a Binary is compared by its
+ * length first, and by its subtype next.
+ */
+function binariesOf(text: string, { Binary }: BsonClasses): Pick<ReadCandidates, 'binaries'> {
+  const bytes = BASE64.test(text) ? Buffer.from(text, 'base64') : undefined
+  if (bytes?.toString('base64') !== text) return {}
+  const bound = (byte: number) => new Binary(Buffer.alloc(bytes.length, byte), byte)
+  return { binaries: { $gte: bound(0), $lte: bound(255) } }
+}
+
+/** Checks that no value within may belong to another BSON type. */
 function isSimple(value: unknown): boolean {
   if (typeof value === 'string') return !isShaped(value)
   if (typeof value !== 'object') return true
@@ -81,8 +97,8 @@ function isSimple(value: unknown): boolean {
 }
 
 /**
- * A value that the driver writes as it is: it takes an object with a field of the name `_bsontype` for one of
- * its classes, and refuses it, but no Map.
+ * Converts a value for the driver: an object with a field named `_bsontype` becomes a Map, because the driver
+ * takes the object for one of its classes and refuses it.
  */
 function writable(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !isPlain(value)) return value
@@ -92,8 +108,7 @@ function writable(value: unknown): unknown {
 }
 
 /**
- * The documents' `_id`s, in any BSON form, that may stand behind ids in JSON form: as in queries, and
- * Decimal128 and Binary.
+ * Returns the `_id`s, in any BSON form, for ids in JSON form: those of queries, and Decimal128 and Binary.
  */
 export function idCandidates(ids: readonly Json[], classes: BsonClasses): unknown[] {
   return ids.flatMap((id) => [
@@ -102,7 +117,7 @@ export function idCandidates(ids: readonly Json[], classes: BsonClasses): unknow
   ])
 }
 
-/** Not for queries, where they would double the look-up of every number and every fourth word. */
+/** Adds rare types, except in queries: they would double the lookup of every number and every fourth word. */
 function rare(text: string, classes: BsonClasses): unknown[] {
   const found: unknown[] = text.length <= 43 && DECIMAL.test(text) ? decimals(text, classes) : []
   if (text.length > 0 && BASE64.test(text)) found.push(new classes.Binary(Buffer.from(text, 'base64'), 0))

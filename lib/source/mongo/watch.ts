@@ -6,10 +6,12 @@ import type { DriverClient } from './database.ts'
 import type { NormalEvent, PrettyEvent } from './format.ts'
 import { parseNamespace } from './namespace.ts'
 
-/** What a listener gets: deltas, change events in plain JSON, or change events as the driver gives them. */
+/**
+ * Selects the events of a listener: deltas, change events in plain JSON, or the driver's own change events.
+ */
 export type WatchFormat = 'normal' | 'pretty' | 'raw'
 
-/** The event of each format. */
+/** Lists the event type of each format. */
 export interface WatchEvents {
   normal: NormalEvent
   pretty: PrettyEvent
@@ -18,18 +20,18 @@ export interface WatchEvents {
 
 /** Options of {@link MongoWatch}. */
 export interface MongoWatchOptions<F extends WatchFormat = 'normal'> {
-  /** A client of the MongoDB driver, 6 or 7; it stays yours to close. */
+  /** A client of the MongoDB driver, 6 or 7. The application closes the client. */
   client?: DriverClient
-  /** Where to connect to, where no client is given. Default `mongodb://localhost:27017`. */
+  /** The address to connect to without a client. Default: `mongodb://localhost:27017`. */
   url?: string
   /** Default `'normal'`. */
   format?: F
   /**
-   * Told of a failure: of the connection (it is tried again after 0.5 s to 30 s), or of a listener. Default:
-   * a warning of the process.
+   * Receives a failure: of the connection (the next attempt follows after 0.5 s to 30 s), or of a listener.
+   * Default: a warning of the process.
    */
   onError?: (error: unknown) => void
-  /** Told what happens, in a sentence. */
+  /** Receives a sentence for each step. */
   onDebug?: (message: string) => void
 }
 
@@ -37,8 +39,8 @@ export interface MongoWatchOptions<F extends WatchFormat = 'normal'> {
 export interface StopWatching {
   (): void
   /**
-   * Resolves when the watch is known to miss nothing from here on; rejects when it can't be opened
-   * (`NO_REPLICA_SET`), or was stopped before (`CLOSED`).
+   * Resolves once the watch misses no later event. Rejects when the watch can't be opened (`NO_REPLICA_SET`),
+   * or was stopped before (`CLOSED`).
    */
   readonly ready: Promise<void>
 }
@@ -71,10 +73,9 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
   }
 
   /**
-   * Watches `'test.users'`, `'test.*'` or `'*'`. Returns at once a function that ends the watch; the stream
-   * opens in the background. What is written after its `ready` resolved is never missed, also not through
-   * lost connections; what was written before the call is never told. Throws `INVALID_OPTION` on a malformed
-   * namespace.
+   * Watches `'test.users'`, `'test.*'` or `'*'`. Returns at once a function that ends the watch, while the
+   * stream opens in the background. The listener gets every write after `ready` has resolved, also across
+   * lost connections, and no write from before the call. Throws `INVALID_OPTION` on a malformed namespace.
    */
   watch(namespace: string, listener: (event: WatchEvents[F]) => void): StopWatching {
     const parsed = parseNamespace(namespace)
@@ -85,7 +86,11 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
         debug: (message) => this.#options.onDebug?.(message),
       })
     this.#channels.set(namespace, channel)
-    const watcher: Watcher = { listener: listener as Watcher['listener'], held: [] }
+    const watcher: Watcher = {
+      listener: listener as Watcher['listener'],
+      stopped: new AbortController(),
+      held: [],
+    }
     const ready = channel.add(watcher)
     ready.catch(() => {})
     const stop = () => {
@@ -98,7 +103,7 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
     return Object.assign(stop, { ready })
   }
 
-  /** Ends all watches, and the connection where it was made by `url`. The object can be used again. */
+  /** Ends all watches, and the connection that was made by `url`. The object can be used again. */
   async stopAll(): Promise<void> {
     const channels = [...this.#channels.values()]
     this.#channels.clear()
@@ -109,7 +114,7 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
   }
 
   async #client(): Promise<MongoClient> {
-    // Its type is that of any version of the driver.
+    // Converts the type, which fits any version of the driver.
     if (this.#options.client) return this.#options.client as MongoClient
     const url = this.#options.url ?? 'mongodb://localhost:27017'
     this.#ownClient ??= import('mongodb').then(({ MongoClient }) => new MongoClient(url))

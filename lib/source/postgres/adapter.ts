@@ -19,22 +19,23 @@ import { Outbox } from './outbox.ts'
 import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
-import { Replication } from './replication.ts'
+import { Replication, RUN_INSTALL } from './replication.ts'
 import type { TableOptions, TableReference } from './table.ts'
 import { TypeCatalog } from './type.ts'
 
 /**
- * A PostgreSQL database as a source: tables are collections, rows are documents. Made by {@link postgres}.
+ * Adapts a PostgreSQL database as a source: tables are collections, rows are documents. Made by
+ * {@link postgres}.
  *
- * Positions are `<epoch>.<LSN>.<ordinal>`, where the epoch stands for the cluster, its timeline, the database
- * and the publication: they are the same on every node. By triggers, the number of a commit stands where the
- * LSN does.
+ * Positions are `<epoch>.<LSN>.<ordinal>`, where the epoch identifies the cluster, its timeline, the database
+ * and the publication: they are the same on every node. With triggers, the number of a commit replaces the
+ * LSN.
  */
 export class PostgresAdapter implements Adapter {
   readonly name = 'postgres'
-  /** The database's name and the publication's; of which server they are, positions say themselves. */
+  /** The names of the database and the publication. Positions identify the server. */
   readonly store: string
-  /** The pool of connections; it stays yours to end. */
+  /** The pool of connections. The application ends the pool. */
   readonly pool: Pool
   readonly #options: Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
   readonly #references = new Map<string, TableReference>()
@@ -50,34 +51,34 @@ export class PostgresAdapter implements Adapter {
   }
 
   /**
-   * A table as a collection, for a data source's `collection`: `users` (of the schema `public`), `app.users`,
-   * or `"with.dot"."users"`. `T` is the type of its documents, in the form that docs/sources/postgres.md
-   * gives values.
+   * Returns a table as a collection, for a data source's `collection`: `users` (of the schema `public`),
+   * `app.users`, or `"with.dot"."users"`. `T` is the type of its documents, in the JSON form of
+   * docs/sources/postgres.md.
    *
-   * @throws ParticleError `INVALID_OPTION` for a malformed name, for options that are not known, and for
-   *   others than the same table was named with before.
+   * @throws ParticleError `INVALID_OPTION` for a malformed name, for unknown options, and for other options
+   *   than in an earlier call for the same table
    */
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     refuseUnknown('collection(table, options): option', options, ['document'])
     if (options.document !== undefined && typeof options.document !== 'string')
-      throw invalid('collection(table, options): document is the name of a column')
+      throw invalid('collection(table, options): document must be the name of a column')
     const name = parseTableName(table)
     const collection = formatTableName(name)
     const known = this.#references.get(collection)
     if (known && known.options.document !== options.document)
-      throw invalid(`The table ${collection} is a collection already, by other options`)
+      throw invalid(`The table ${collection} has other options already: repeat them`)
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
-      // Whoever follows already must hear of this table too; a reading waits for it, and tells what fails.
+      // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
       if (this.#open > 0) void this.#prepare(collection).catch(() => {})
     }
     return { adapter: this, collectionName: collection }
   }
 
   /**
-   * Starts to follow the tables. Rejects where trying again can't help: where the role may not, the server is
-   * not set up for it, or a table can't be followed; other failures are reported to `listener.error` and
-   * tried again.
+   * Starts to follow the tables. Rejects if another attempt can't help: the role lacks a privilege, the
+   * server is not set up, or a table can't be followed. Reports other failures to `listener.error` and tries
+   * again.
    */
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const subscription = await persist(
@@ -92,7 +93,7 @@ export class PostgresAdapter implements Adapter {
     )
     this.#open++
     let isOpen = true
-    // An idle connection that breaks is an error of the pool's, which ends a process that does not listen.
+    // Handles the pool's errors: a broken idle connection ends a process without a listener.
     const failed = (error: unknown) => listener.error(error)
     this.pool.on('error', failed)
     return {
@@ -115,7 +116,7 @@ export class PostgresAdapter implements Adapter {
     return comparePositions(a, b)
   }
 
-  /** Reads all in one repeatable-read transaction, on one connection of the pool. */
+  /** Reads all documents in one repeatable-read transaction, on one connection of the pool. */
   async read(
     collection: string,
     query: Query,
@@ -139,7 +140,7 @@ export class PostgresAdapter implements Adapter {
     return { documents, position: reading.to }
   }
 
-  /** The table of a collection, of which those who follow are told from here on. */
+  /** Returns the table of a collection, and makes sure that its changes are reported from here on. */
   async #prepare(collection: string): Promise<TableReference> {
     const table = this.#reference(collection)
     if (this.#open > 0) await (await this.#changes()).prepare(table.collection)
@@ -156,7 +157,7 @@ export class PostgresAdapter implements Adapter {
     return same ?? reference
   }
 
-  /** By which of the two ways changes are learned of: as the option says, else as the server allows. */
+  /** Returns the way to follow changes: the option's choice, or else the best that the server allows. */
   async #changes(): Promise<Changes> {
     this.#choosing ??= this.#choose()
     const choosing = this.#choosing
@@ -184,7 +185,8 @@ export class PostgresAdapter implements Adapter {
     const outbox = () => new Outbox(context, schema, () => clientOf(this.pool, config()))
     if (changes === 'replication') return replication()
     const { rows } = await this.pool.query(
-      `SELECT pg_catalog.current_setting('wal_level') AS level, pg_catalog.to_regclass($1) IS NOT NULL AS installed,
+      `SELECT pg_catalog.current_setting('wal_level') AS level,
+        pg_catalog.to_regclass($1) IS NOT NULL AS installed,
         (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER)
         OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles WHERE rolname IN ('rds_replication', 'azure_replication')
           AND pg_catalog.pg_has_role(rolname, 'member')) AS allowed`,
@@ -195,13 +197,14 @@ export class PostgresAdapter implements Adapter {
     if (installed) return outbox()
     throw invalid(
       changes === 'triggers'
-        ? `There is no outbox ${schema} in the database: run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`
-        : `Logical replication takes wal_level = logical (it is ${level}) and a role with REPLICATION (this one ${allowed ? 'is' : 'is not'}): change that, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
+        ? `There is no outbox ${schema} in the database: ${RUN_INSTALL}`
+        : `Logical replication needs wal_level = logical (it is ${level}) and a role with REPLICATION ` +
+            `(this role ${allowed ? 'has' : 'lacks'} it): change that, or ${RUN_INSTALL}`,
     )
   }
 }
 
-/** The settings of the pool's connections, for one that lasts. */
+/** Returns the settings of the pool's connections for a lasting connection. */
 function connectionConfig(pool: Pool): ClientConfig {
   const { options } = pool
   const {
@@ -212,7 +215,7 @@ function connectionConfig(pool: Pool): ClientConfig {
   } = options
   return {
     ...lasting,
-    // The pool hides it from copies.
+    // Copies the password, which the pool hides from copies.
     ...(options.password === undefined ? {} : { password: options.password }),
     application_name: 'particle',
     keepAlive: true,
@@ -227,8 +230,8 @@ function clientOf(pool: Pool, config: ClientConfig): Client {
 const adapters = new WeakMap<Pool, PostgresAdapter>()
 
 /**
- * A database as a source. The same pool gives the same adapter, so that a process follows the database once;
- * the options of the first call hold.
+ * Adapts a database as a source. The same pool gives the same adapter, so that a process follows the database
+ * once. The options of the first call count.
  *
  *     const db = postgres(new pg.Pool({ connectionString }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })

@@ -3,13 +3,16 @@ import { ParticleError } from '../../errors.ts'
 import { formatLsn, parseLsn } from './position.ts'
 import { stateOf } from './session.ts'
 
-/** What a permanent slot is made of and may hold back. */
+/** Options of an {@link Anchor}. */
 export interface AnchorOptions {
   pool: Pool
   slot: string
-  /** It is moved on to where the changes were so many milliseconds ago. */
+  /** The slot's distance from the present changes, in milliseconds. */
   history: number
-  /** Over so many bytes it is moved on to the present, or dropped where that does not help. */
+  /**
+   * The maximum of kept WAL in bytes. Above it, the slot moves to the present, or is dropped if that does not
+   * help.
+   */
   slotBytes: number
 }
 
@@ -18,13 +21,13 @@ const NO_SUCH_OBJECT = '42704'
 const LONGEST_WAIT_MS = 10_000
 
 /**
- * A permanent slot that nobody reads: it keeps the WAL of the last minutes, so that any node that comes, or
- * comes back, can copy it and begin there. All nodes share it and move it on.
+ * Keeps a permanent slot without a reader: the slot holds the WAL of the last minutes, so that a new or
+ * returning node can copy it and begin there. All nodes share the slot and advance it.
  */
 export class Anchor {
   readonly slot: string
   readonly #options: AnchorOptions
-  /** Where the changes were at what time. */
+  /** The positions of the changes at earlier times. */
   readonly #samples: { time: number; lsn: bigint }[] = []
   #making: Promise<void> | undefined
 
@@ -34,10 +37,10 @@ export class Anchor {
   }
 
   /**
-   * Makes the slot where there is none. While no node runs nobody moves it on, so that it is only made on a
-   * server that bounds what slots hold back.
+   * Creates a missing slot, only on a server that limits the WAL of slots: while no node runs, no process
+   * advances the slot.
    *
-   * @throws ParticleError `INVALID_OPTION` on a server that does not.
+   * @throws ParticleError `INVALID_OPTION` on a server without a limit
    */
   async ensure(): Promise<void> {
     const { pool, slot } = this.#options
@@ -50,7 +53,8 @@ export class Anchor {
     if (bound === null || bound === '-1') {
       throw new ParticleError(
         'INVALID_OPTION',
-        `The permanent slot ${slot} could fill the server's disk while no process moves it on: set max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
+        `The permanent slot ${slot} could fill the server's disk while no process advances it: set ` +
+          `max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
       )
     }
     if (status === 'lost') await this.drop()
@@ -61,7 +65,7 @@ export class Anchor {
     await this.#making
   }
 
-  /** The oldest LSN from which a copy tells everything; undefined where there is no slot. */
+  /** Returns the oldest LSN from which a copy reports everything; `undefined` without a slot. */
   async reach(): Promise<bigint | undefined> {
     const { rows } = await this.#options.pool.query(
       'SELECT confirmed_flush_lsn::text AS lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1',
@@ -71,7 +75,7 @@ export class Anchor {
     return typeof lsn === 'string' ? parseLsn(lsn) : undefined
   }
 
-  /** A new slot waits for the transactions under way, but not longer than a while. */
+  /** Creates the slot. Limits the time, because a new slot waits for the transactions under way. */
   async #make(): Promise<void> {
     const { pool, slot } = this.#options
     const client = await pool.connect()
@@ -91,7 +95,8 @@ export class Anchor {
   }
 
   /**
-   * Moves the slot on: to where this process had come so long ago; called from time to time with where it is.
+   * Advances the slot to this process's position of `history` milliseconds ago. Called from time to time with
+   * the present position.
    */
   async maintain(lsn: bigint): Promise<void> {
     const { history, slotBytes } = this.#options
@@ -99,7 +104,8 @@ export class Anchor {
     this.#samples.push({ time: now, lsn })
     let old = this.#samples.findLastIndex(({ time }) => time <= now - history)
     const held = await this.#held()
-    // Whoever opens a stream waits for it; here it would hold up all that must be looked at.
+    // Does not wait for a new slot here, which would delay the other checks. The opening of a stream waits
+    // for it.
     if (held === undefined) return void this.ensure().catch(() => {})
     if (held > slotBytes) old = this.#samples.length - 1
     const target = this.#samples[old]
@@ -132,17 +138,18 @@ export class Anchor {
         this.slot,
         formatLsn(lsn),
       ])
-      // Another node is at it, or was faster.
+      // Ignores the failure if another node advances the slot, or did so first.
       .catch((error: unknown) => {
         if (!['55006', '55000', '22023'].includes(stateOf(error))) throw error
       })
   }
 }
 
-/** How many bytes of WAL the server keeps for a slot; undefined where there is no such slot. */
+/** Returns the bytes of WAL that the server keeps for a slot; `undefined` without such a slot. */
 export async function heldBytes(pool: Pool, slot: string): Promise<number | undefined> {
   const { rows } = await pool.query(
-    `SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::pg_catalog.float8 AS held
+    `SELECT
+      pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::pg_catalog.float8 AS held
       FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`,
     [slot],
   )

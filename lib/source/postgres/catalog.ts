@@ -8,55 +8,62 @@ import type { TypeCatalog } from './type.ts'
 const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text, c.relpersistence::text,
   pg_catalog.row_security_active(c.oid)::text, CURRENT_USER::text,
   pg_catalog.has_schema_privilege(n.oid, 'USAGE')::text,
-  (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint, COALESCE(NOT l.collisdeterministic, false), a.attnotnull,
+  (SELECT json_agg(json_build_array(a.attname, a.atttypid::bigint,
+      COALESCE(NOT l.collisdeterministic, false), a.attnotnull,
       pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) ORDER BY a.attnum)
     FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
   (SELECT json_agg(a.attname ORDER BY array_position(i.indkey::int2[], a.attnum))
-    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+    FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
     WHERE i.indrelid = c.oid AND i.indisprimary),
   pg_catalog.getdatabaseencoding()::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2`
 
-/** The relations that hold the rows, and the parts that the columns' types are made of. */
+/** Finds the relations that hold the rows, and the parts of the columns' types. */
 const STORAGE = `WITH RECURSIVE relations AS (
     SELECT $1::pg_catalog.oid AS oid, NULL::pg_catalog.oid AS parent
     UNION SELECT relid, parentrelid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)
       WHERE relid <> $1::pg_catalog.oid),
   types AS (
-    SELECT atttypid AS oid FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
+    SELECT atttypid AS oid FROM pg_catalog.pg_attribute
+      WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
     UNION SELECT part.oid FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
       LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
-      LEFT JOIN pg_catalog.pg_attribute a ON t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-      CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype), (r.rngsubtype), (a.atttypid)) part (oid) WHERE part.oid <> 0)
+      LEFT JOIN pg_catalog.pg_attribute a ON t.typtype = 'c' AND a.attrelid = t.typrelid
+        AND a.attnum > 0 AND NOT a.attisdropped
+      CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype), (r.rngsubtype), (a.atttypid)) part (oid)
+      WHERE part.oid <> 0)
   SELECT
     (SELECT string_agg(concat_ws(' ', c.oid, r.parent, c.relfilenode), ',' ORDER BY c.oid)
       FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid)::text,
-    (SELECT string_agg(concat_ws(' ', e.enumtypid, to_json(e.enumlabel)), ',' ORDER BY e.enumtypid, e.enumsortorder)
+    (SELECT string_agg(concat_ws(' ', e.enumtypid, to_json(e.enumlabel)), ','
+        ORDER BY e.enumtypid, e.enumsortorder)
       FROM pg_catalog.pg_enum e JOIN types ON types.oid = e.enumtypid)::text,
     (SELECT string_agg(concat_ws(' ', t.oid, a.attnum, a.atttypid), ',' ORDER BY t.oid, a.attnum)
       FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
       JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
       WHERE t.typtype = 'c')::text,
     (SELECT json_build_array(n.nspname, c.relname, c.relkind, c.relpersistence)
-      FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE c.relkind NOT IN ('r', 'p') OR c.relpersistence <> 'p' LIMIT 1)::text`
 
-const VIEW_MEND = 'name the tables that it reads from, and say by criteria and manifest what is shown of them'
+const VIEW_MEND = 'use its tables, with a criteria and a manifest for the visible part'
 
-/** What a relation is that has no changes to tell of, and what helps. */
+/** Explains why a kind of relation has no changes to report, and names the remedy. */
 const KINDS: Readonly<Record<string, string>> = {
-  v: `is no table, but a view, of whose changes PostgreSQL does not tell: ${VIEW_MEND}`,
-  m: `is no table, but a materialized view, of whose changes PostgreSQL does not tell: ${VIEW_MEND}`,
-  f: 'is no table, but a foreign table, of whose changes this server does not learn: connect Particle to the server that holds it',
+  v: `is a view, whose changes PostgreSQL does not report: ${VIEW_MEND}`,
+  m: `is a materialized view, whose changes PostgreSQL does not report: ${VIEW_MEND}`,
+  f: 'is a foreign table, whose changes this server does not report: connect Particle to the foreign server',
 }
 
 /**
- * Asks the database for a table; `undefined` where there is none.
+ * Loads a table from the catalog; `undefined` for a missing table.
  *
- * @throws ParticleError `INVALID_OPTION` where its rows can't be documents, or where not all that changes
- *   them is told: of a view, without a primary key, under row-level security, and so on.
+ * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or changes would be missed: a view, no
+ *   primary key, row-level security, and so on
  */
 export async function loadTable(
   client: PoolClient,
@@ -80,7 +87,8 @@ export async function loadTable(
   if (secured === 'true') {
     throw unusable(
       reference,
-      `is under row-level security for the role ${role}: its policies hold for what is read, but not for what is told of changes. Run ALTER ROLE ${quote(role ?? '')} BYPASSRLS, and say by criteria who may see which rows`,
+      `is under row-level security for the role ${role}: its policies apply to reads, but not to changes. ` +
+        `Run ALTER ROLE ${quote(role ?? '')} BYPASSRLS, and select the visible rows by a criteria`,
     )
   }
   const columns = listed.map(([name, type]) => ({ name, oid: type }))
@@ -105,11 +113,11 @@ export async function loadTable(
 }
 
 /**
- * Describes where a table's rows are and what their values are made of, as a text that is another one when
- * rows or values may have changed without a change of a row: after TRUNCATE, ATTACH and DETACH of a
- * partition, after the table was written anew, and after a type was altered.
+ * Describes the storage of a table's rows and the composition of their values. The text differs after rows or
+ * values may have changed without a change of a row: after TRUNCATE, ATTACH and DETACH of a partition, after
+ * a rewrite of the table, and after an alteration of a type.
  *
- * @throws ParticleError `INVALID_OPTION` where a partition has no changes to tell of
+ * @throws ParticleError `INVALID_OPTION` if a partition has no changes to report
  */
 export async function describeStorage(client: PoolClient, table: Table): Promise<string> {
   const { rows } = await queryTexts(client, STORAGE, [table.oid])
@@ -121,37 +129,38 @@ export async function describeStorage(client: PoolClient, table: Table): Promise
   return JSON.stringify([relations, labels, attributes])
 }
 
-/** Refuses what is no table, and a table that has no log. */
+/** Refuses a relation that is no table, and a table without a log. */
 function refuseKind(table: TableName, kind: string, persistence: string): void {
-  if (kind !== 'r' && kind !== 'p') throw unusable(table, KINDS[kind] ?? 'is no table')
+  if (kind !== 'r' && kind !== 'p') throw unusable(table, KINDS[kind] ?? 'is no table: name a table')
   if (persistence === 'u')
     throw unusable(
       table,
-      `is UNLOGGED, and empty after a crash without a word: ALTER TABLE ${quoteTable(table)} SET LOGGED`,
+      `is UNLOGGED, so that a crash empties it silently: run ALTER TABLE ${quoteTable(table)} SET LOGGED`,
     )
   if (persistence === 't')
-    throw unusable(table, 'is temporary, and only the session that made it sees its rows: make a plain table')
+    throw unusable(table, 'is temporary, so that only one session sees its rows: create a permanent table')
 }
 
-/** Refuses a table whose rows have no one document, or no `_id`. */
+/** Refuses a table whose rows are no single document, or have no `_id`. */
 function refuseColumns(table: Table, types: TypeCatalog): void {
   const { key, columns } = table
   const { document } = table.options
-  if (key.length === 0) throw unusable(table, 'has no primary key')
+  if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
   if (!key.every((name) => columns.some((column) => column.name === name)))
-    throw unusable(table, 'has a generated column in its primary key')
+    throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
   if (document !== undefined && !/^jsonb?$/.test(typeOf(table, document, types)?.kind ?? ''))
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type jsonb or json`)
   const hasId = columns.some(({ name }) => name === '_id')
   if (document === undefined && hasId && (key.length > 1 || key[0] !== '_id'))
     throw unusable(
       table,
-      `has a column _id that is not its primary key, whose value takes that name in a document: ALTER TABLE ${quoteTable(table)} RENAME COLUMN _id TO another name`,
+      'has a column _id that is not its primary key, though a document has the key under that name: run ' +
+        `ALTER TABLE ${quoteTable(table)} RENAME COLUMN _id TO another name`,
     )
 }
 
 function notGranted(right: string, role: string | null | undefined): string {
-  return `is not readable as a whole for the role ${role}: GRANT ${right} TO ${quote(role ?? '')}`
+  return `is not fully readable for the role ${role}: run GRANT ${right} TO ${quote(role ?? '')}`
 }
 
 function unusable(table: TableName, what: string): ParticleError {

@@ -7,57 +7,54 @@ import type { Change, DocumentChange } from '../source.ts'
 import { type Cells, type Column, type TableReference, toDocument, toId } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
-/** A table whose changes are told: its key is known. */
+/** Describes a followed table, with its key. */
 export interface KeyedTable extends TableReference {
   readonly key: readonly string[]
 }
 
-/** One change of a row, as the database told it. */
+/** Describes one change of a row, as the database reports it. */
 export interface RowChange {
   readonly kind: 'insert' | 'update' | 'delete'
   readonly columns: readonly Column[]
   /**
-   * The row before: all of it, or what identifies it (the rest is `undefined`). Left out where it is not
-   * told.
+   * The row before the change: all of it, or its identifying cells (the others are `undefined`). Left out if
+   * unreported.
    */
   readonly old?: Cells | undefined
-  /** Whether `old` is all of it. */
+  /** Marks an `old` with all cells. */
   readonly full: boolean
-  /** The row after; what the database left untold is `undefined`. Left out by a delete. */
+  /** The row after the change, with `undefined` for unreported cells. Left out for a delete. */
   readonly cells?: Cells | undefined
 }
 
-/** Where and when changes were made. */
+/** Describes the place and time of changes. */
 export interface ChangeContext {
   readonly timestamp: string
   readonly transaction: string
   readonly types: TypeCatalog
-  /** The position of the change number `index` (0, 1) that comes of a row's change. */
+  /** Returns the position of the change number `index` (0, 1) of a row's change. */
   position(index: number): string
 }
 
 /**
- * How many positions a row's change takes at most: a new key makes it a delete and an insert; a new shape
- * comes before it.
+ * The most positions of a row's change: a new key needs a delete and an insert, and a new shape precedes
+ * them.
  */
 export const POSITIONS = 3
 
-/** What the change of a row means, as changes of the source contract. */
+/** Describes a row's change as changes of the source contract. */
 export interface RowTranslation {
   changes: Change[]
-  /**
-   * The last of the changes lacks what TOAST left untold and no operation can do without: it must be looked
-   * up.
-   */
+  /** Marks a last change that lacks a value left out by TOAST: its document must be looked up. */
   incomplete: boolean
 }
 
 /**
- * What the change of a row means. Pure.
+ * Translates the change of a row to changes of the source contract. Pure.
  *
- * An insert is a `set` of `.`, a delete an `unset` of `.`. An update is, where the row before is known, what
- * differs (nothing where nothing does; a `set` of `.` where all does); else a `set` of every column but those
- * that TOAST left unchanged. A new key is a delete and an insert.
+ * An insert becomes a `set` of `.`, a delete an `unset` of `.`. An update with a known earlier row becomes
+ * the difference (nothing without a difference; a `set` of `.` if all fields differ). Another update becomes
+ * a `set` of every column except those left unchanged by TOAST. A new key becomes a delete and an insert.
  */
 export function translateRow(table: KeyedTable, row: RowChange, context: ChangeContext): RowTranslation {
   const { types } = context
@@ -81,12 +78,12 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
     const { id: _, ...rest } = start(0, null)
     return complete([{ ...rest, kind: 'reload' }])
   }
-  // The table has got a key that is not known yet: a notice of it follows.
+  // Skips a table with a new key that is not known yet: a notice of it follows.
   const isKnown =
     table.key.length > 0 && table.key.every((name) => row.columns.some((one) => one.name === name))
   if (!isKnown) return reload()
   if (!row.cells) {
-    // What identifies a row may be another index than the key: then which row is gone can't be told.
+    // Reloads if another index than the key identifies rows: then the removed row is unknown.
     return oldId === undefined ? reload() : complete([removal(oldId)])
   }
   const cells = before && row.old ? filled(row.cells, row.old) : row.cells
@@ -106,14 +103,6 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
   return withoutBefore(table, row.columns, cells, told, start(0, id), types)
 }
 
-/**
- * A change of a row whose document was looked up, which may be later than it: what came between follows and
- * leads there again.
- */
-export function completed(change: DocumentChange, document: Document): DocumentChange {
-  return { ...change, kind: change.kind === 'insert' ? 'insert' : 'replace', operations: [setAll(document)] }
-}
-
 type Start = Pick<DocumentChange, 'position' | 'timestamp' | 'collection' | 'transaction' | 'id'>
 
 function differences(start: Start, before: Document, document: Document): Change[] {
@@ -121,7 +110,7 @@ function differences(start: Start, before: Document, document: Document): Change
   if (operations.length === 0) return []
   const fields = Object.keys(before).filter((name) => name !== '_id')
   const changed = new Set(operations.map(({ path }) => path))
-  // Where no field was kept, to say it whole is the shorter way.
+  // Sets the whole document if no field was kept, which is shorter.
   const replaced = changed.has('.') || (fields.length > 0 && fields.every((name) => changed.has(name)))
   return replaced
     ? [{ ...start, kind: 'replace', operations: [setAll(document)], before, document }]
@@ -137,7 +126,7 @@ function withoutBefore(
   types: TypeCatalog,
 ): RowTranslation {
   if (table.options.document !== undefined) {
-    // Left unchanged by TOAST, the document is what it was.
+    // Keeps the old document for columns left unchanged by TOAST.
     return complete(told ? [{ ...start, kind: 'replace', operations: [setAll(told)], document: told }] : [])
   }
   const known = Object.entries(toDocument(table, columns, cells, types)).filter(([name]) => name !== '_id')
@@ -153,7 +142,7 @@ function withoutBefore(
   return complete([{ ...start, kind: 'update', operations, ...(told ? { document: told } : {}) }])
 }
 
-/** The document, where all that it takes was told. */
+/** Builds the document, if all of its cells were reported. */
 function wholeDocument(
   table: KeyedTable,
   columns: readonly Column[],

@@ -9,8 +9,8 @@ import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
 
 /**
- * A condition in SQL. It may hold for too many rows, never for too few; where it is exact, for the right ones
- * alone. NULL counts as false.
+ * Represents a condition in SQL. The condition may hold for too many rows, never for too few. An exact
+ * condition holds for the right rows only. NULL counts as false.
  */
 export interface Condition extends Sql {
   exact: boolean
@@ -25,12 +25,12 @@ const DAY_MS = 86_400_000
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
 
 /**
- * A query as the condition of a WHERE clause, with all of its values as parameters. It finds all rows whose
- * documents match, and maybe more: what was read must be matched again.
+ * Converts a query to the condition of a WHERE clause, with all values as parameters. The condition finds all
+ * rows whose documents match, and maybe more, so that the reader must match again.
  *
- * In the database are looked for: `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates
- * and times, `$exists` of columns, null and missing fields, joined by `$and $or $nor $not`. All else holds
- * for every row there.
+ * The database tests `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times,
+ * `$exists` of columns, null and missing fields, joined by `$and $or $nor $not`. All other conditions hold
+ * for every row.
  */
 export function toCondition(table: Table, query: Query, types: TypeCatalog): Condition {
   return new Filter(table, types).query(query)
@@ -89,7 +89,7 @@ class Filter {
     return value instanceof RegExp ? ANY : this.#among(field, [value])
   }
 
-  /** Whether a column is one of some values. */
+  /** Tests that a column has one of some values. */
   #among(field: string, values: readonly unknown[]): Condition {
     if (values.some((value) => value instanceof RegExp)) return ANY
     const wanted = values.map((value) => (value === undefined ? null : toJson(value)))
@@ -124,7 +124,7 @@ class Filter {
     }))
   }
 
-  /** The `_id` of a key of several columns is an object of them. */
+  /** Tests the `_id` of a key with several columns, which is an object of them. */
   #compoundId(id: Json): Condition {
     if (typeof id !== 'object' || id === null || Array.isArray(id)) return NONE
     const parts = this.#table.key.map((name) => this.#among(name, [id[name] ?? null]))
@@ -144,7 +144,8 @@ class Filter {
     if (typeof bound === 'number') {
       const whole = Number.isSafeInteger(bound) ? 'int8' : 'numeric'
       if (type.kind === 'integer') return compare(column, whole, true)
-      // The integers past the safe ones are texts, and NaN is null: neither is in order to a number.
+      // Excludes integers past the safe range, which are texts, and NaN, which is null: neither compares to a
+      // number.
       if (type.kind === 'bigint') return compare(column, whole, false)
       return type.kind === 'float' ? compare(column, 'float8', false) : ANY
     }
@@ -152,14 +153,15 @@ class Filter {
     if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz')
       return orderDate(column, type, operator, bound)
     if (type.kind !== 'text' && type.kind !== 'enum') return ANY
-    // The order of UTF-8 is that of JavaScript's strings up to the surrogates.
+    // Compares in the database only below the surrogates: up to there, UTF-8 and JavaScript have the same
+    // order.
     const isPlain = this.#table.unicode && storable(bound) !== undefined && !/[\ud800-\uffff]/.test(bound)
     return isPlain ? compare(`${column}::pg_catalog.text COLLATE pg_catalog."C"`, 'text', true) : ANY
   }
 
   /**
-   * Where the document is a column: its fields that are no arrays are compared there, by strings and
-   * booleans, and numbers up to their last digits.
+   * Tests a field within the document's column: fields other than arrays, by strings and booleans exactly,
+   * and by numbers except their last digits.
    */
   #inDocument(field: string, wanted: readonly Json[]): Condition {
     const name = this.#table.options.document ?? ''
@@ -170,15 +172,16 @@ class Filter {
     const parts = wanted.map((one): Sql => {
       if (typeof one === 'number') {
         const slack = Math.abs(one) * 1e-15 + Number.MIN_VALUE
-        const bounds = sql`${parameter(String(one - slack))}::pg_catalog.numeric AND ${parameter(String(one + slack))}::pg_catalog.numeric`
-        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric BETWEEN ${bounds} ELSE false END`
+        const number = (value: number) => sql`${parameter(String(value))}::pg_catalog.numeric`
+        const within = sql`BETWEEN ${number(one - slack)} AND ${number(one + slack)}`
+        return sql`CASE WHEN ${kind} = 'number' THEN (${found})::pg_catalog.numeric ${within} ELSE false END`
       }
-      // An integer that a number would round is a text.
+      // Includes the number for a text: an integer past the safe range is a text in JSON.
       if (typeof one === 'string' && /^-?[1-9]\d{15,}$/.test(one))
-        return sql`${found} IN (${parameter(JSON.stringify(one))}::pg_catalog.jsonb, ${parameter(one)}::pg_catalog.jsonb)`
+        return sql`${found} IN (${asJson(JSON.stringify(one))}, ${asJson(one)})`
       if (typeof one === 'boolean' || storable(one) !== undefined)
-        return sql`${found} = ${parameter(JSON.stringify(one))}::pg_catalog.jsonb`
-      // A number that overflows is null.
+        return sql`${found} = ${asJson(JSON.stringify(one))}`
+      // Includes numbers that overflow, which are null in JSON.
       if (one === null) return sql`${found} IS NULL OR ${kind} IN ('null', 'number')`
       return typeof one === 'string' ? NONE : ANY
     })
@@ -186,11 +189,11 @@ class Filter {
   }
 
   #isNull({ column, type: { kind } }: ColumnExpression): Condition {
-    // A json null is null too, and an array may hold one.
+    // Reads all rows: a json null is null too, and an array may contain null.
     if (kind === 'json' || kind === 'jsonb' || kind === 'array') return ANY
     const isFloat = kind === 'real' || kind === 'float'
     const infinite = isFloat ? ` OR ${column} = ANY('{NaN,Infinity,-Infinity}'::pg_catalog.float8[])` : ''
-    // IS NULL holds for a row of NULLs, too.
+    // Avoids IS NULL, which also holds for a row of NULLs.
     return { text: `(${column} IS NOT DISTINCT FROM NULL${infinite})`, values: [], exact: true }
   }
 
@@ -202,7 +205,7 @@ class Filter {
     const { key, options, loose } = this.#table
     const name = field === '_id' && key.length === 1 ? key[0] : field
     if (name === undefined || (options.document !== undefined && field !== '_id')) return undefined
-    // No query can name the others: a dot leads into a value.
+    // Skips names that no query can refer to: a dot leads into a value.
     if ((field === '_id' && key.length > 1) || name === '__proto__' || field.includes('.')) return undefined
     const type = typeOf(this.#table, name, this.#types)
     return type && { column: quote(name), type, loose: loose.has(name) }
@@ -216,8 +219,8 @@ interface ColumnExpression {
 }
 
 /**
- * Of dates a day more than was asked for, since texts are in another order than times at the edges, and those
- * whose texts are of another length.
+ * Tests dates with a day more than asked for, because texts and times differ in order at the edges, and
+ * includes dates whose texts have another length.
  */
 function orderDate(column: string, { kind }: Type, operator: string, bound: string): Condition {
   if (!DATE_LIKE.test(bound)) return ANY
@@ -239,7 +242,7 @@ function or(parts: readonly Condition[]): Condition {
   return { ...join(parts, ' OR '), exact: parts.every(({ exact }) => exact) }
 }
 
-/** The opposite of a condition that holds for too many would hold for too few. */
+/** Negates an exact condition only: the opposite of a condition for too many rows would hold for too few. */
 function not(part: Condition): Condition {
   return part.exact ? { ...sql`(${part} IS NOT TRUE)`, exact: true } : ANY
 }
@@ -248,4 +251,8 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
+}
+
+function asJson(text: string): Sql {
+  return sql`${parameter(text)}::pg_catalog.jsonb`
 }

@@ -5,7 +5,7 @@ import { parameter, render, type Sql, sql } from './sql.ts'
 import type { Cells } from './table.ts'
 
 /**
- * The order, where it is that of all rows.
+ * Returns the order if it applies to all rows.
  *
  * @param all the rows: FROM and WHERE
  */
@@ -18,7 +18,7 @@ export async function findOrder(
   return (await ask(client, sql`SELECT 1 ${all} AND ${order.odd} LIMIT 1`)).length > 0 ? undefined : order
 }
 
-/** The first rows of an order. */
+/** Reads the first rows of an order. */
 export async function firstRows(
   client: PoolClient,
   columns: string,
@@ -31,17 +31,17 @@ export async function firstRows(
 }
 
 /**
- * A condition of which an index makes a search: it holds for all that may be among the first, and for few
- * others. What comes after so many values that are in order is not.
+ * Builds a condition for an index search: it holds for all rows that may be among the first, and for few
+ * others. It excludes the rows after `limit` ordered values.
  */
 async function nearest(client: PoolClient, all: Sql, range: Range, limit: number): Promise<Sql> {
   const { direction, column, cast, inside, last } = range
   const known = inside ?? `${column} IS NOT NULL`
   const order = sql`ORDER BY ${column} ${direction === 1 ? 'ASC' : 'DESC'} OFFSET ${count(limit - 1)} LIMIT 1`
-  // Not cast: a column of the result that has the name of the table's would be what the order is by.
+  // Leaves the column without a cast: ORDER BY would take a result column of the same name.
   const [row] = await ask(client, sql`SELECT ${last} ${all} AND ${known} ${order}`)
   const end = row?.[0]
-  // There are fewer.
+  // Adds no bound if there are fewer rows.
   if (typeof end !== 'string') return sql``
   const others = inside ? ` OR NOT ${inside}` : ''
   const bound = sql`${parameter(end)}::pg_catalog.${cast}`

@@ -1,25 +1,27 @@
 import type { KeyedTable } from './change.ts'
 import type { Column } from './table.ts'
 
-/** What changes must know of a table, and what tells that its rows must be read again. */
+/** Describes the facts of a table that its changes depend on. A new fact requires a new read of the rows. */
 export interface TableFacts {
-  /** 0 where there is no such table. */
+  /** The table's oid; 0 for a missing table. */
   readonly oid: number
   readonly key: readonly string[]
-  /** The form of its rows: see {@link shapeOf}. */
+  /** The form of the table's rows: see {@link shapeOf}. */
   readonly shape: string
-  /** Where its rows are, and what their values and its recording are made of: only the catalog tells. */
+  /** The storage of the rows, the composition of their values and the way of recording, from the catalog. */
   readonly storage: string
-  /** Its rows can't be shown, or not all of its changes are told: nothing is told of it. */
+  /**
+   * Marks a table whose rows can't be shown, or whose changes are incomplete: no change of it is reported.
+   */
   readonly isRefused: boolean
 }
 
-/** A table that is followed, as it was when its last change was told. */
+/** Represents a followed table, in its state at its last reported change. */
 export interface FollowedTable extends KeyedTable, TableFacts {
   readonly key: readonly string[]
 }
 
-/** Tells all who follow that a table is another one from here on: in the WAL, or in the outbox. */
+/** Announces a changed table to all followers: in the WAL, or in the outbox. */
 export interface TableNotice extends TableFacts {
   readonly collection: string
 }
@@ -28,26 +30,26 @@ export interface TableNotice extends TableFacts {
 export const NO_TABLE: TableFacts = { oid: 0, key: [], shape: '', storage: '', isRefused: false }
 
 /**
- * A text that is the same for rows of the same form, whatever the order of columns, which partitions have of
- * their own.
+ * Returns a text that is equal for rows of equal form, whatever the order of columns, which differs between
+ * partitions.
  */
 export function shapeOf(columns: readonly Column[]): string {
   const texts = columns.map(({ name, oid }) => `${JSON.stringify(name)}:${oid}`)
   return texts.sort().join()
 }
 
-/** The table with what was told of it: itself where nothing is new. */
+/** Returns the table with new facts; the table itself without a new fact. */
 export function withFacts(table: FollowedTable, told: Partial<TableFacts>): FollowedTable {
   const changed = { ...table, ...told }
   return textOf(changed) === textOf(table) ? table : changed
 }
 
-/** The facts as a text. */
+/** Writes the facts as a text. */
 export function textOf({ oid, key, shape, storage, isRefused }: TableFacts): string {
   return JSON.stringify({ oid, key, shape, storage, isRefused })
 }
 
-/** The notice in a text; undefined where it is none. */
+/** Parses a notice; `undefined` for another text. */
 export function parseNotice(text: string): TableNotice | undefined {
   try {
     const notice = (JSON.parse(text) ?? {}) as Partial<TableNotice>

@@ -5,41 +5,41 @@ import { stateOf } from './session.ts'
 import type { TableReference } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
-/** What both ways to learn of changes need. */
+/** Describes the context that both ways to follow changes need. */
 export interface Context {
   pool: Pool
-  /** Of the pool as it is now, for a connection of one's own. */
+  /** Returns the pool's present settings, for a separate connection. */
   config(): ClientConfig
   types: TypeCatalog
-  /** The tables that are collections, by the collections' names; it grows. */
+  /** The collections' tables by the collections' names. The map grows. */
   references: ReadonlyMap<string, TableReference>
-  /** How often the catalog and what the server keeps are looked at, in milliseconds. */
+  /** The interval of the checks of the catalog and of the server's kept history, in milliseconds. */
   checkInterval: number
 }
 
-/** A way to learn of a database's changes. */
+/** Represents a way to follow a database's changes. */
 export interface Changes {
-  /** Begins to tell a listener of them. */
+  /** Starts to report changes to a listener. */
   follow(listener: ChangeListener, from?: string): Promise<Subscription>
   past(milliseconds: number): Promise<string>
-  /** From here on, the changes of this collection are told to those who follow. */
+  /** Reports the changes of this collection from here on. */
   prepare(collection: string): Promise<void>
   /**
-   * Where a reading transaction's snapshot lies among the changes; undefined where another one must be taken,
-   * since this one does not see yet what was told already.
+   * Returns the place of a reading transaction's snapshot among the changes; `undefined` for a snapshot that
+   * does not see all reported changes yet, so that the reader must take another.
    */
   examine(client: PoolClient): Promise<Reading | undefined>
-  /** A reading has ended: brings those who follow to its end, should they not come there by themselves. */
+  /** Brings the followers to the end of a read, unless they reach it by themselves. */
   reach(reading: Reading): void
 }
 
-/** Something that is done from time to time, one time after the other. */
+/** Repeats a task at an interval, one run after the other. */
 export class Rounds {
   #timer: NodeJS.Timeout | undefined
   #round: () => void = () => {}
   #busy = false
 
-  /** Where they have begun already, they go on as they are. */
+  /** Starts the rounds. Keeps running rounds as they are. */
   begin(milliseconds: number, run: () => Promise<void>, failed: (error: unknown) => void): void {
     if (this.#timer) return
     this.#round = () => {
@@ -56,7 +56,7 @@ export class Rounds {
     this.#timer = setInterval(this.#round, milliseconds).unref()
   }
 
-  /** Begins the next round at once, unless one is under way. */
+  /** Starts the next round at once, unless one is under way. */
   hurry(): void {
     this.#round()
   }
@@ -68,12 +68,12 @@ export class Rounds {
 }
 
 /**
- * insufficient_privilege; invalid authorization and password; no such database; invalid_parameter_value, as
- * of an unlogged table.
+ * insufficient_privilege; invalid authorization and password; no such database; invalid_parameter_value, for
+ * example of an unlogged table.
  */
 const HOPELESS = new Set(['42501', '28000', '28P01', '3D000', '22023'])
 
-/** Whether trying again can't help. */
+/** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {
   return error instanceof ParticleError || HOPELESS.has(stateOf(error))
 }

@@ -1,15 +1,15 @@
 import type { Json } from '../../model/document.ts'
 import type { Type } from './type.ts'
 
-/** How a column is compared with values in their JSON form. */
+/** Describes a comparison of a column with values in JSON form. */
 export interface Comparison {
-  /** The column's side of `=`, of an expression for the column. */
+  /** Writes the left side of `=` for a column. */
   left(column: string): string
   /** The type of the value's side. */
   cast: string
-  /** The text of the value that has this JSON form; `undefined` when no value of the type has it. */
+  /** Returns the text of the value with this JSON form; `undefined` if no value of the type has it. */
   input(value: Json): string | undefined
-  /** Whether `=` holds for that JSON form alone (`1.0` and `1.00` are equal numerics). */
+  /** Marks a type whose `=` holds for that JSON form only (`1.0` and `1.00` are equal numerics). */
   exact: boolean
 }
 
@@ -23,8 +23,8 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 const itself = (column: string) => column
 const asText = (column: string) => `${column}::pg_catalog.text`
 /**
- * What PostgreSQL writes for the value; a cast to text would strip the blanks of a `char` and the `/32` of an
- * `inet`. (A row of which a field is NULL is not NOT NULL.)
+ * Writes PostgreSQL's own text of a value. A cast to text would strip the blanks of a `char` and the `/32` of
+ * an `inet`. (NOT NULL is false for a row with a NULL field.)
  */
 export const asWritten = (column: string) =>
   `CASE WHEN ${column} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', ${column}) END`
@@ -74,19 +74,19 @@ const COMPARISONS: Partial<Record<Type['kind'], Comparison>> = {
   other: written,
 }
 
-/** How to look for a value among those of a type; `undefined` where it can't be done in the database. */
+/** Returns the way to find a value of a type; `undefined` if the database can't. */
 export function comparison(type: Type, value: Json): Comparison | undefined {
   if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz') {
     return isPlainDate(type, value)
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
       : { ...written, exact: type.kind === 'date' }
   }
-  // An integer that a number would round has the JSON form of a text.
+  // Gives up for an integer past the safe range: it has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
 }
 
-/** Whether it is the plain text of a date or a time that there is, as most of the type's values have it. */
+/** Checks for a real date or time in plain text, as most of the type's values have it. */
 function isPlainDate(type: Type, value: Json): boolean {
   if (typeof value !== 'string') return false
   if (type.kind === 'date') return DATE.test(value) && exists(`${value}T00:00:00.000Z`)
@@ -100,13 +100,13 @@ function exists(iso: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString() === iso && date.getUTCFullYear() > 0
 }
 
-/** A string that PostgreSQL can hold: without U+0000, and without half of a surrogate pair. */
+/** Returns a string that PostgreSQL can hold: without U+0000, and without half of a surrogate pair. */
 export function text(value: Json | undefined): string | undefined {
   if (typeof value !== 'string' || value.includes('\0')) return undefined
   return /\p{Surrogate}/u.test(value) ? undefined : value
 }
 
-/** Whether all strings within are such that PostgreSQL can hold them. */
+/** Checks that PostgreSQL can hold all strings within a value. */
 function holdsTexts(value: Json): boolean {
   if (typeof value === 'string') return text(value) !== undefined
   if (typeof value !== 'object' || value === null) return true

@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 
-/** A table by its schema and its name. */
+/** Names a table by schema and name. */
 export interface TableName {
   readonly schema: string
   readonly name: string
@@ -10,8 +10,8 @@ const PART = /(?:"((?:[^"\0]|"")+)"|([^".\0]+))(?:\.(?=.)|$)/suy
 const PLAIN = /^[^".\0]+$/su
 
 /**
- * Reads `users` (of the schema `public`), `app.users`, or `"a.b"."c"` where a name holds a dot or a quote.
- * Letters stay as they are written.
+ * Parses `users` (of the schema `public`), `app.users`, or `"a.b"."c"` for names with a dot or a quote. Keeps
+ * the case of letters.
  *
  * @throws ParticleError `INVALID_OPTION`
  */
@@ -28,19 +28,19 @@ export function parseTableName(text: string): TableName {
   return second === undefined ? { schema: 'public', name: first } : { schema: first, name: second }
 }
 
-/** The one text that stands for a table: `users` of the schema `public`, else `app.users`. */
+/** Formats a table's name in its only form: `users` of the schema `public`, else `app.users`. */
 export function formatTableName({ schema, name }: TableName): string {
   const part = (text: string) => (PLAIN.test(text) ? text : quote(text))
   return schema === 'public' ? part(name) : `${part(schema)}.${part(name)}`
 }
 
-/** A name as it stands in SQL. */
+/** Quotes a name for SQL. */
 export function quote(name: string): string {
   if (name.includes('\0')) return refuse(name)
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A table's name as it stands in SQL. */
+/** Quotes a table's name for SQL. */
 export function quoteTable({ schema, name }: TableName): string {
   return `${quote(schema)}.${quote(name)}`
 }

@@ -5,26 +5,29 @@ import { checkName } from './triggers.ts'
 /** Options of {@link postgres}. */
 export interface PostgresOptions {
   /**
-   * How to learn of changes: by logical replication, or by the triggers of `installTriggers`. Default `auto`:
-   * by replication where the server and the role allow it, else by triggers.
+   * The way to follow changes: logical replication, or the triggers of `installTriggers`. Default: `auto`,
+   * replication if the server and the role allow it, else triggers.
    */
   changes?: 'auto' | 'replication' | 'triggers'
-  /** The publication that is made, and that temporary slots are named after. Default `particle`. */
+  /** The publication to create and use, whose name temporary slots start with. Default: `particle`. */
   publication?: string
   /**
-   * The name of a permanent slot, which all nodes share and none reads: with it, positions can be resumed on
-   * any node, and over lost connections. Refused where the server's `max_slot_wal_keep_size` is unlimited,
-   * since nothing else bounds what the slot holds back while no node runs. Default: none; then nothing is
-   * left on the server, and with a connection goes the history.
+   * The name of a permanent slot, which all nodes share and none reads. With the slot, positions can be
+   * resumed on any node, and across lost connections. Refused if the server's `max_slot_wal_keep_size` is
+   * unlimited, because nothing else limits the slot's WAL while no node runs. Default: none. Then the server
+   * keeps nothing, and a lost connection loses the history.
    */
   slot?: string
-  /** How many bytes of WAL a slot may make the server keep before it is given up. Default 1 GiB. */
+  /**
+   * The maximum of WAL that the server keeps for a slot, in bytes. Particle gives the slot up above it.
+   * Default: 1 GiB.
+   */
   slotBytes?: number
-  /** How far back the permanent slot is kept, in milliseconds. Default 60,000. */
+  /** The history of the permanent slot, in milliseconds. Default: 60,000. */
   history?: number
-  /** The schema of the outbox that `installTriggers` made. Default `particle_outbox`. */
+  /** The schema of the outbox from `installTriggers`. Default: `particle_outbox`. */
   schema?: string
-  /** How often slots, the outbox and the catalog are looked at, in milliseconds. Default 10,000. */
+  /** The interval of the checks of slots, the outbox and the catalog, in milliseconds. Default: 10,000. */
   checkInterval?: number
 }
 
@@ -40,7 +43,7 @@ const DEFAULTS = {
   checkInterval: 10_000,
 } as const
 
-/** Checks the options and fills in what is left out. Throws `INVALID_OPTION`. */
+/** Checks the options and adds the defaults. Throws `INVALID_OPTION`. */
 export function checkOptions(
   options: PostgresOptions,
 ): Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined } {

@@ -5,39 +5,42 @@ import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Kind, TypeCatalog } from './type.ts'
 
-/** How a query's rows come in the order of the documents' JSON forms. */
+/** Describes an order of rows that is the order of the documents' JSON forms. */
 export interface RowOrder {
-  /** What stands behind ORDER BY. */
+  /** The expressions of ORDER BY. */
   by: Sql
-  /** Holds for the rows that make it another order; undefined where there can be none. */
+  /** A condition for the rows that break the order; `undefined` if there can be none. */
   odd: Sql | undefined
-  /** By what an index finds the first rows; undefined where `by` alone does, or no index could. */
+  /** The range in which an index finds the first rows; `undefined` if `by` is enough, or no index could. */
   range: Range | undefined
 }
 
-/** A column whose own order is, but for some of its values, that of the JSON forms. */
+/** Describes a column whose own order equals that of the JSON forms, except for some values. */
 export interface Range {
   direction: 1 | -1
   /** The column, as an index has it. */
   column: string
-  /** The type of its values. */
+  /** The type of the values. */
   cast: string
-  /** Which of its values are in order. The others, and NULL, may be anywhere. */
+  /** A condition for the values in order. All other values, and NULL, may be anywhere. */
   inside: string | undefined
-  /** The last value, in the direction, that may be before the column's in JSON. */
+  /** The last value, in the direction, that may come before the column's value in JSON. */
   last: string
 }
 
-/** Expressions whose order, one after the other, is that of a column's JSON forms, with NULL for null. */
+/**
+ * Describes expressions that, one after the other, give the order of a column's JSON forms, with NULL for
+ * null.
+ */
 interface Ordering {
   exact: readonly Sql[]
   odd?: Sql | undefined
   range?: Omit<Range, 'direction'>
 }
 
-/** Whose JSON forms are texts of letters that any encoding of a database has in the order of Unicode. */
+/** The kinds whose JSON forms are ASCII texts, which every encoding sorts in the order of Unicode. */
 const ASCII: ReadonlySet<Kind> = new Set(['numeric', 'bytes', 'date', 'timestamp', 'timestamptz', 'uuid'])
-/** Whose JSON forms are no texts. */
+/** The kinds whose JSON forms are no texts. */
 const PLAIN: ReadonlySet<Kind> = new Set(['boolean', 'integer', 'bigint', 'real', 'float'])
 const C = 'COLLATE pg_catalog."C"'
 const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
@@ -51,8 +54,8 @@ const CASTS: Partial<Record<Kind, string>> = {
 }
 
 /**
- * The order of rows that is the order of their documents by MongoDB's `sort`. Undefined where PostgreSQL
- * can't tell it: by arrays, by `json`, and by texts that are not in UTF-8.
+ * Converts MongoDB's `sort` of documents to an order of rows. Returns `undefined` if PostgreSQL can't express
+ * the order: by arrays, by `json`, and by texts that are not in UTF-8.
  */
 export function toRowOrder(
   table: Table,
@@ -68,7 +71,7 @@ export function toRowOrder(
       if (!found) return undefined
       const isPlain = table.required.has(place.name) && found.exact[0]?.text === found.range?.column
       if (by.length === 0 && found.range && !isPlain) range = { ...found.range, direction }
-      // An index has the NULLs at its other end. Where there are none, it must not be asked for them.
+      // Omits NULLS FIRST and LAST for a column without NULLs, because an index has them at its other end.
       const nulls = isPlain ? '' : direction === 1 ? ' NULLS FIRST' : ' NULLS LAST'
       for (const one of found.exact) by.push(sql`${one} ${direction === 1 ? 'ASC' : 'DESC'}${nulls}`)
       if (found.odd) odd.push(found.odd)
@@ -79,13 +82,13 @@ export function toRowOrder(
   return { by: list, odd: odd.length > 0 ? join(odd, ' OR ') : undefined, range }
 }
 
-/** A column, and the path within its values. */
+/** Describes a column, and the path within its values. */
 interface Place {
   name: string
   within: readonly string[]
 }
 
-/** Where the values at a path of the documents stand; nowhere where all of them are null. */
+/** Finds the columns for the values at a path of the documents; none if all values are null. */
 function placesOf({ key, options, columns }: Table, path: string): Place[] {
   const [first = '', ...rest] = path.split('.')
   if (first !== '_id') {
@@ -93,7 +96,7 @@ function placesOf({ key, options, columns }: Table, path: string): Place[] {
     return columns.some(({ name }) => name === first) ? [{ name: first, within: rest }] : []
   }
   if (key.length === 1) return key.map((name) => ({ name, within: rest }))
-  // Fields whose names are numbers come first in an object, and objects are compared field by field.
+  // Sorts numeric field names first, as objects do, because objects are compared field by field.
   const names = Object.keys(Object.fromEntries(key.map((name) => [name, true])))
   const [second, ...within] = rest
   return names.filter((name) => second === undefined || name === second).map((name) => ({ name, within }))
@@ -109,7 +112,7 @@ function orderingOf(
   if (kind === undefined || kind === 'array' || kind === 'json') return undefined
   if (!table.unicode && !ASCII.has(kind) && !PLAIN.has(kind)) return undefined
   if (kind === 'jsonb') return jsonOrdering(quote(name), within, table.options.document !== undefined)
-  // No other value has fields.
+  // Gives fields of other values no order: no other type has fields.
   return within.length > 0 ? { exact: [] } : columnOrdering(quote(name), kind, direction)
 }
 
@@ -131,7 +134,7 @@ function columnOrdering(column: string, kind: Kind, direction: 1 | -1): Ordering
       return { exact: exact(as), range: range(undefined, as) }
     }
     case 'bigint': {
-      // Past the safe integers they are texts, which come after all numbers.
+      // Sorts integers past the safe range as texts, after all numbers.
       const text = `CASE WHEN ${column} NOT ${SAFE} THEN ${column}::pg_catalog.text END ${C}`
       return {
         exact: exact(`${column} NOT ${SAFE}`, text, `CASE WHEN ${column} ${SAFE} THEN ${column} END`),
@@ -164,28 +167,31 @@ function columnOrdering(column: string, kind: Kind, direction: 1 | -1): Ordering
   }
 }
 
-/** A time as `toValue` has it. */
+/** Formats a time as `toValue` does. */
 function isoText(column: string, kind: Kind, plain: string): string {
   const zone = kind === 'timestamptz' ? '"Z"' : ''
   const text = (digits: string) => `pg_catalog.to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.${digits}${zone}')`
-  return `CASE WHEN NOT ${plain} THEN ${asWritten(column)} WHEN ${column} = ${millisecondOf(column)} THEN ${text('MS')} ELSE ${text('US')} END ${C}`
+  const iso = `WHEN ${column} = ${millisecondOf(column)} THEN ${text('MS')} ELSE ${text('US')}`
+  return `CASE WHEN NOT ${plain} THEN ${asWritten(column)} ${iso} END ${C}`
 }
 
 function millisecondOf(column: string): string {
   return `pg_catalog.date_trunc('milliseconds', ${column})`
 }
 
-/** In texts with a Z, a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`. */
+/**
+ * Handles texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`.
+ */
 function lastOf(column: string, kind: Kind, direction: 1 | -1): string {
   if (kind === 'timestamp') return column
   return direction === 1 ? `${millisecondOf(column)} + interval '999 microseconds'` : millisecondOf(column)
 }
 
 /**
- * Values within `jsonb`. Objects, arrays on the way and at its end, and numbers that JavaScript has not as
- * they are, are odd.
+ * Orders values within `jsonb`. Treats objects, arrays (along the path and at its end), and numbers that
+ * JavaScript can't represent as odd.
  *
- * @param isDocument whether the column is the document: one that is no object is an empty one
+ * @param isDocument marks the column of whole documents: a value that is no object is an empty document
  */
 function jsonOrdering(column: string, within: readonly string[], isDocument: boolean): Ordering | undefined {
   if (within.some((name) => storable(name) === undefined)) return undefined
@@ -202,9 +208,10 @@ function jsonOrdering(column: string, within: readonly string[], isDocument: boo
   const odd: Sql[] = [
     ...steps.slice(isDocument ? 1 : 0).map((step) => sql`${typeOfStep(step)} = 'array'`),
     sql`${kind} IN ('array', 'object')`,
-    // Overflows, is a text where a number would round it, or is next to none.
+    // Treats numbers as odd that overflow, that rounding would turn into texts, or that are almost zero.
     sql`CASE WHEN ${size} > 1e300 THEN true WHEN ${size} > 9007199254740991
-      THEN (${size})::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> ${size} ELSE ${size} > 0 AND ${size} < 1e-300 END`,
+      THEN (${size})::pg_catalog.float8::pg_catalog.text::pg_catalog.numeric <> ${size}
+      ELSE ${size} > 0 AND ${size} < 1e-300 END`,
   ]
   return {
     exact: [

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
@@ -10,24 +10,24 @@ import { settings } from './session.ts'
 import type { Column } from './table.ts'
 import { parseRow } from './value.ts'
 
-/** What an {@link OutboxFollowing} follows. */
+/** Options of an {@link OutboxFollowing}. */
 export interface OutboxFollowingOptions extends Context {
   /** The outbox's schema. */
   schema: string
   epoch: string
-  /** The epoch of the server that there is now, and where its outbox ends: a failover begins another one. */
+  /** Returns the server's present epoch and the end of its outbox. A failover starts a new epoch. */
   present(): Promise<{ epoch: string; next: bigint }>
-  /** The tables that are followed, by the names of their collections, as they were at first; it grows. */
+  /** The followed tables by their collections' names, in their first state. The map grows. */
   tables: ReadonlyMap<string, FollowedTable>
-  /** A client for a connection of one's own. */
+  /** Creates a client for a separate connection. */
   connect(): Client
-  /** Where to begin: a place in the outbox's history. */
+  /** The place to start at in the outbox's history. */
   from: Place
 }
 
 /**
- * A row of the outbox, with its commit's; all but the first three are null where the commit has no changes
- * any more.
+ * Describes a row of the outbox with its commit. All fields except the first three are null for a commit
+ * whose changes are gone.
  */
 interface OutboxRow {
   number: string
@@ -40,32 +40,24 @@ interface OutboxRow {
   new: string | null
 }
 
-/** So many commits are read at once. */
+/** Limits the commits of one read. */
 const BATCH = 200
 
-/**
- * One listener's run along the outbox: on a connection of its own it LISTENs, and reads what was committed
- * since.
- */
+/** Follows the outbox for one listener. Holds a connection that LISTENs, and reads the new commits. */
 export class OutboxFollowing {
-  /** How far the listener has been told. */
+  /** The last position that was reported to the listener. */
   position: string
-  /** Rejects where trying again can't help, before anything was read. */
-  readonly opened: Promise<void>
   readonly #options: OutboxFollowingOptions
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   readonly #layouts = new Layouts()
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
   #at: bigint
   #epoch: string
   #client: Client | undefined
-  #running: Promise<void>
   #wake: () => void = () => {}
   #news = false
-  #accept: () => void = () => {}
 
   constructor(options: OutboxFollowingOptions, listener: ChangeListener) {
     this.#options = options
@@ -74,13 +66,16 @@ export class OutboxFollowing {
     this.#at = from.at
     this.#epoch = epoch
     this.position = formatPosition(epoch, from.at, from.ordinal)
-    let refuse: (error: unknown) => void = () => {}
-    this.opened = new Promise((resolve, reject) => {
-      this.#accept = resolve
-      refuse = reject
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      isHopeless,
+      failed: (error) => void listener.error(error),
     })
-    this.opened.catch(() => {})
-    this.#running = this.#run(refuse)
+  }
+
+  /** Resolves before the first read; rejects when another attempt can't help. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
   }
 
   /** Looks again at once. */
@@ -90,30 +85,16 @@ export class OutboxFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    const closed = this.#loop.close()
     this.#wake()
-    // A query that is under way ends by itself, and then the connection.
-    await withinPatience(this.#running)
+    // Lets a query under way end by itself, and the connection after it.
+    await withinPatience(closed)
     await this.#client?.end().catch(() => {})
-    await this.#running
-    this.#accept()
+    await closed
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
-  }
-
-  async #run(refuse: (error: unknown) => void): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        if (isHopeless(error)) refuse(error)
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
-    }
+    return this.#loop.isClosed
   }
 
   async #follow(): Promise<void> {
@@ -135,12 +116,11 @@ export class OutboxFollowing {
         this.#epoch = epoch
         this.#lose('PostgreSQL is on another timeline', next)
       }
-      this.#backoff.succeeded()
-      this.#accept()
+      this.#loop.succeeded()
       while (!this.#closed) {
         this.#news = false
         while (!this.#closed && (await this.#read(client))) {
-          // There may be more.
+          // Reads until nothing is left.
         }
         if (this.#news || this.#closed) continue
         await Promise.race([this.#sleep(checkInterval), broken])
@@ -151,9 +131,7 @@ export class OutboxFollowing {
     }
   }
 
-  /**
-   * Notifications tell at once that there is something to read; should one be missed, the next look finds it.
-   */
+  /** Waits for a notification or the next check. The check finds the commits of a missed notification. */
   async #sleep(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds)
@@ -165,13 +143,14 @@ export class OutboxFollowing {
     })
   }
 
-  /** Reads the next commits and tells of them; false when there are none. */
+  /** Reads and reports the next commits. Returns false if there are none. */
   async #read(client: Client): Promise<boolean> {
     const { schema, types } = this.#options
     const { rows } = await client.query<OutboxRow>(
-      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text, o.collection, o.kind, o.columns, o.old, o.new
-        FROM ${schema}.meta m
-        LEFT JOIN (SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
+      `SELECT c.number::text, to_json(c.at)#>>'{}' AS at, m.floor::text,
+        o.collection, o.kind, o.columns, o.old, o.new
+        FROM ${schema}.meta m LEFT JOIN (
+          SELECT * FROM ${schema}.commits WHERE number >= $1 ORDER BY number LIMIT ${BATCH}) c ON true
         LEFT JOIN ${schema}.changes o ON o.xid = c.xid ORDER BY c.number, o.id`,
       [this.#at.toString()],
     )
@@ -252,17 +231,17 @@ export class OutboxFollowing {
   }
 }
 
-/** What a row of the outbox says of the table's columns. */
+/** Describes the table's columns in a row of the outbox. */
 interface Layout {
   columns: Column[]
   shape: string
-  /** Whether each cell is of a generated column. */
+  /** Marks the cells of generated columns. */
   generated: boolean[]
 }
 
 const NO_COLUMNS: Layout = { columns: [], shape: '', generated: [] }
 
-/** Reads layouts, of which there are few for many rows. */
+/** Parses layouts, and keeps them: many rows share a few layouts. */
 class Layouts {
   readonly #known = new Map<string, Layout>()
 

@@ -9,7 +9,7 @@ import { queryTexts, readingTransaction } from './session.ts'
 import { TableWatch } from './table-watch.ts'
 import { describeTriggers } from './triggers.ts'
 
-/** What there is to know of an outbox. */
+/** Describes the state of an outbox. */
 interface OutboxFacts {
   epoch: string
   /** The lowest number that nothing was trimmed of. */
@@ -18,7 +18,7 @@ interface OutboxFacts {
   next: bigint
 }
 
-/** Learns of changes by triggers that write to an outbox: see `installTriggers`. */
+/** Follows changes by triggers that write to an outbox: see `installTriggers`. */
 export class Outbox implements Changes {
   readonly #context: Context
   readonly #schema: string
@@ -102,7 +102,10 @@ export class Outbox implements Changes {
     await this.#watch.prepare(collection)
   }
 
-  /** A reading's snapshot holds a prefix of the commits, since their numbers' order is theirs. */
+  /**
+   * Returns the same position for begin and end: a read's snapshot contains a prefix of the commits, because
+   * the order of their numbers is the order of the commits.
+   */
   async examine(client: PoolClient): Promise<Reading> {
     const { epoch, next } = await this.#factsOf(client)
     const position = formatPosition(epoch, next)
@@ -121,7 +124,8 @@ export class Outbox implements Changes {
   async #factsOf(client: PoolClient): Promise<OutboxFacts> {
     const { rows } = await queryTexts(
       client,
-      `SELECT epoch::text, floor::text, GREATEST(floor, (SELECT max(number) + 1 FROM ${this.#schema}.commits))::text,
+      `SELECT epoch::text, floor::text,
+        GREATEST(floor, (SELECT max(number) + 1 FROM ${this.#schema}.commits))::text,
         (SELECT system_identifier FROM pg_catalog.pg_control_system())::text,
         pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8),
         (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text
@@ -131,7 +135,7 @@ export class Outbox implements Changes {
     if (!epoch)
       throw new ParticleError(
         'INVALID_OPTION',
-        `The outbox ${this.#schema} is not whole: run npx particle postgres install, or installTriggers`,
+        `The outbox ${this.#schema} is incomplete: run npx particle postgres install, or installTriggers`,
       )
     return {
       epoch: epochOf(['triggers', epoch, ...cluster]),
@@ -140,7 +144,7 @@ export class Outbox implements Changes {
     }
   }
 
-  /** From time to time: trims the outbox, and sees what happened to tables, of which no row tells. */
+  /** Trims the outbox, and checks the tables for changes that no row reports. Runs from time to time. */
   async #check(): Promise<void> {
     await this.#context.pool.query(`SELECT ${this.#schema}.trim()`)
     await this.#watch.check()

@@ -1,8 +1,6 @@
 const PATIENCE_MS = 1500
 
-/**
- * Waits for a promise, but no longer than a moment: a server that does not answer must not hold up an end.
- */
+/** Waits for a promise, but only for a moment: a silent server must not delay a close. */
 export async function withinPatience(promise: Promise<unknown> | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {

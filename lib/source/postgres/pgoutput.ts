@@ -1,26 +1,26 @@
 import type { Cells, Column } from './table.ts'
 
-/** A table as the stream describes it before its first change, and whenever that has changed. */
+/** Describes a table, as the stream reports it before its first change and after each alteration. */
 export interface Relation {
   readonly oid: number
   readonly schema: string
   readonly name: string
   readonly columns: readonly Column[]
-  /** Whether each column is part of what identifies a row. */
+  /** Marks the columns that identify a row. */
   readonly identifying: readonly boolean[]
-  /** Whether it is the primary key that identifies a row (`REPLICA IDENTITY DEFAULT`). */
+  /** Marks a table whose primary key identifies rows (`REPLICA IDENTITY DEFAULT`). */
   readonly byKey: boolean
 }
 
-/** What a row was before: only what identifies it, or all of it. */
+/** Holds a row before its change: only the identifying cells, or all cells. */
 export interface Old {
   readonly full: boolean
   readonly cells: Cells
 }
 
 /**
- * A message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged is
- * `undefined`.
+ * Represents a message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged
+ * is `undefined`.
  */
 export type Message =
   | { tag: 'begin'; lsn: bigint; time: number; xid: number }
@@ -30,9 +30,7 @@ export type Message =
   | { tag: 'delete'; relation: Relation; old: Old }
   | { tag: 'truncate'; relations: Relation[] }
   | { tag: 'message'; prefix: string; content: string }
-  /**
-   * A relation is described: before its first change, and before the next one after it may have been altered.
-   */
+  /** Describes a relation: before its first change, and before the next change after an alteration. */
   | { tag: 'relation' }
   | { tag: 'other' }
 
@@ -103,7 +101,7 @@ export class Decoder {
   #known(reader: Reader): Relation {
     const oid = reader.uint32()
     const relation = this.#relations.get(oid)
-    if (!relation) throw new Error(`The server told of the relation ${oid} without describing it`)
+    if (!relation) throw new Error(`The server sent a change of the relation ${oid} without its description`)
     return relation
   }
 
@@ -162,7 +160,7 @@ class Reader {
     return this.#bytes.toString('utf8', this.#at - length, this.#at)
   }
 
-  /** A text that a zero ends. */
+  /** Reads a text that ends with a zero byte. */
   name(): string {
     const end = this.#bytes.indexOf(0, this.#at)
     if (end < 0) throw new RangeError('A message of the server ends too early')

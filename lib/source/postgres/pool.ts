@@ -38,8 +38,8 @@ const MISTAKEN: readonly Mistaken[] = [
 ]
 
 /**
- * Checks what `postgres()` was given.
- * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to give
+ * Checks the argument of `postgres()`.
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
  */
 export function checkPool(pool: unknown): asserts pool is Pool {
   const { connect, options, ending } = (pool ?? {}) as { [name: string]: unknown }

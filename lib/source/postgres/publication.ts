@@ -9,13 +9,14 @@ const FORBIDDEN = '42501'
 const PAUSE_MS = 50
 
 /**
- * Makes sure that there is a publication of this name; one that is there is taken as it is.
+ * Creates a missing publication of this name, and keeps an existing one.
  *
- * @throws ParticleError `INVALID_OPTION` where that one does not tell of all that is written.
+ * @throws ParticleError `INVALID_OPTION` if the existing publication does not publish all writes
  */
 export async function ensurePublication(pool: Pool, publication: string): Promise<void> {
   const { rows } = await pool.query<{ whole: boolean }>(
-    'SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AS whole FROM pg_catalog.pg_publication WHERE pubname = $1',
+    `SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate AS whole
+      FROM pg_catalog.pg_publication WHERE pubname = $1`,
     [publication],
   )
   const [known] = rows
@@ -23,16 +24,18 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
   if (known)
     throw new ParticleError(
       'INVALID_OPTION',
-      `The publication ${publication} leaves out some operations: ALTER PUBLICATION ${quote(publication)} SET (publish = 'insert, update, delete, truncate')`,
+      `The publication ${publication} leaves out some operations: run ALTER PUBLICATION ` +
+        `${quote(publication)} SET (publish = 'insert, update, delete, truncate')`,
     )
   await define(pool, `CREATE PUBLICATION ${quote(publication)} WITH (publish_via_partition_root = true)`)
 }
 
 /**
- * Makes sure that the publication tells of a table from here on: adds it, and waits until those have ended
- * who were writing to it before, since of their writes nothing is told.
+ * Adds a table to the publication. Waits for the end of all transactions that were writing to the table
+ * before, because their writes are not published.
  *
- * @throws ParticleError `INVALID_OPTION` where the role may not, or the publication leaves something out
+ * @throws ParticleError `INVALID_OPTION` if the role lacks the privilege, or the publication leaves something
+ *   out
  */
 export async function publishTable(pool: Pool, publication: string, table: Table): Promise<void> {
   const client = await pool.connect()
@@ -44,7 +47,8 @@ export async function publishTable(pool: Pool, publication: string, table: Table
       if ((await describePublishing(client, publication, table)) === undefined)
         throw new ParticleError(
           'INVALID_OPTION',
-          `The publication ${publication} tells of the partitions of ${table.collection}, each by itself: ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`,
+          `The publication ${publication} publishes each partition of ${table.collection} by itself: run ` +
+            `ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`,
         )
     }
     await othersWritersEnd(client, table)
@@ -68,10 +72,10 @@ async function define(client: Pool | PoolClient, statement: string): Promise<voi
 }
 
 /**
- * Describes how the publication tells of a table, as a text that is another one after the table was taken
- * out and added again; undefined where it does not tell of it.
+ * Describes the publication of a table. The text differs after the table was removed and added again;
+ * `undefined` for an unpublished table.
  *
- * @throws ParticleError `INVALID_OPTION` where not all that is written is told
+ * @throws ParticleError `INVALID_OPTION` if some writes are not published
  */
 export async function describePublishing(
   client: PoolClient,
@@ -81,14 +85,16 @@ export async function describePublishing(
   if (table.identity === 'n') {
     throw new ParticleError(
       'INVALID_OPTION',
-      `The table ${table.collection} has REPLICA IDENTITY NOTHING, by which nobody learns what became of a row: ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
+      `The table ${table.collection} has REPLICA IDENTITY NOTHING, so that changes do not identify their ` +
+        `rows: run ALTER TABLE ${quoteTable(table)} REPLICA IDENTITY DEFAULT`,
     )
   }
-  // PostgreSQL 15 and later can leave out some; before, there are no such columns of the view.
+  // Reads the view's rows as JSON, because only PostgreSQL 15 and later have the two columns.
   const { rows } = await queryTexts(
     client,
     `SELECT pg_catalog.to_jsonb(p) ->> 'rowfilter', pg_catalog.to_jsonb(p) ->> 'attnames',
-        (SELECT json_agg(r.oid) FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication o ON o.oid = r.prpubid
+        (SELECT json_agg(r.oid) FROM pg_catalog.pg_publication_rel r
+          JOIN pg_catalog.pg_publication o ON o.oid = r.prpubid
           WHERE o.pubname = $1 AND r.prrelid = $4)::text
       FROM pg_catalog.pg_publication_tables p WHERE pubname = $1 AND schemaname = $2 AND tablename = $3`,
     [publication, table.schema, table.name, table.oid],
@@ -100,23 +106,23 @@ export async function describePublishing(
   if (filter !== null || table.columns.some(({ name }) => !told.has(name)))
     throw new ParticleError(
       'INVALID_OPTION',
-      `The publication ${publication} leaves out rows or columns of ${table.collection}: take the table out of it, and add it without WHERE and without a list of columns`,
+      `The publication ${publication} leaves out rows or columns of ${table.collection}: remove the table ` +
+        'from it, and add the table without WHERE and without a list of columns',
     )
   return membership ?? 'all'
 }
 
-/**
- * Waits until the transactions that hold a lock for writing on the table, or on a partition of it, have
- * ended.
- */
+/** Waits for the end of all transactions with a write lock on the table, or on a partition of it. */
 async function othersWritersEnd(client: PoolClient, table: Table): Promise<void> {
   const writers = async (): Promise<Set<string>> => {
     const { rows } = await queryTexts(
       client,
       `SELECT DISTINCT virtualtransaction FROM pg_catalog.pg_locks
-        WHERE locktype = 'relation' AND granted AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+        WHERE locktype = 'relation' AND granted AND mode IN
+          ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
         AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        AND (relation = $1 OR relation IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))`,
+        AND (relation = $1 OR relation IN (
+          SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))`,
       [table.oid],
     )
     return new Set(rows.map(([transaction]) => transaction ?? ''))

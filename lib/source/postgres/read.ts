@@ -15,21 +15,23 @@ import { join, parameter, render, type Sql, sql } from './sql.ts'
 import { type Cells, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
-/** What to read from. */
+/** Describes the database and the table of a read. */
 export interface ReadRequest {
   pool: Pool
   table: TableReference
   types: TypeCatalog
 }
 
-/** Looks at a transaction's snapshot before anything is read: undefined where another must be taken. */
+/**
+ * Examines a transaction's snapshot before the read. Returns `undefined` if another snapshot must be taken.
+ */
 export type Examine<T> = (client: PoolClient) => Promise<T | undefined>
 
 const BATCH = 1000
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 200
 
-/** Which documents to read. */
+/** Describes the wanted documents. */
 export interface Wanted {
   query: Query
   /** Which of them are enough. */
@@ -37,9 +39,9 @@ export interface Wanted {
 }
 
 /**
- * Reads the documents that match a query in batches of 1,000, each handed over before the next is asked for,
- * all of one snapshot: one that `examine` accepted, whose answer is returned. A table that is not there has
- * none.
+ * Reads the documents that match a query in batches of 1,000, all from one snapshot that `examine` accepts.
+ * Delivers each batch before the next request. Returns the answer of `examine`. A missing table has no
+ * documents.
  */
 export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
@@ -62,7 +64,7 @@ export async function readDocuments<T>(
         return
       }
     }
-    // The condition found too much: in order, all that come before the last one wanted are read.
+    // Reads in order until the last wanted document, because the condition found too much.
     const by = order ? sql` ORDER BY ${order.by}` : sql``
     let wanted = order ? first.limit : Number.POSITIVE_INFINITY
     const cursor = render(sql`DECLARE rows NO SCROLL CURSOR FOR SELECT ${columnsOf(table)} ${all}${by}`)
@@ -77,7 +79,10 @@ export async function readDocuments<T>(
   })
 }
 
-/** The documents with these ids (in JSON form), of one snapshot that `examine` accepted, and its answer. */
+/**
+ * Returns the documents with these ids (in JSON form) from one snapshot that `examine` accepts, and its
+ * answer.
+ */
 export async function lookupDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   ids: readonly Id[],
@@ -97,7 +102,7 @@ export async function lookupDocuments<T>(
 }
 
 /**
- * Runs in a snapshot that `examine` accepts. The table is locked before that is taken, since one that is
+ * Runs in a snapshot that `examine` accepts. Locks the table before the snapshot, because a table that is
  * emptied by TRUNCATE looks empty to older snapshots, too.
  */
 async function inSnapshot<T>(
@@ -117,7 +122,7 @@ async function inSnapshot<T>(
   }
 }
 
-/** The table's own rows: what inherits from it is another table, whose changes are its own. */
+/** Selects the table's own rows. A table that inherits from it is another table with changes of its own. */
 function rowsOf(table: Table): string {
   return `${table.isPartitioned ? '' : 'ONLY '}${quoteTable(table)}`
 }
@@ -127,8 +132,8 @@ function columnsOf(table: Table): string {
 }
 
 /**
- * The rows whose keys' columns, each by itself, have values of these ids: all that are looked for, and few
- * others.
+ * Builds a condition for the rows whose key columns, each by itself, have values of these ids: all wanted
+ * rows, and few others.
  */
 function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
   const parts = table.key.map((name): Sql => {
@@ -137,7 +142,7 @@ function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sq
     for (const id of ids) {
       const value = table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null
       const how = type && comparison(type, value)
-      // A type whose values can't be told by their JSON form.
+      // Reads all rows for a type whose values can't be found by their JSON form.
       if (!how) return sql`true`
       const input = how.input(value)
       if (input === undefined) continue

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import type { Lookup } from '../completion.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { Anchor } from './anchor.ts'
-import type { Lookup } from './completion.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
 import { comparePositions, formatPosition, parseLsn, parsePosition } from './position.ts'
 import { describePublishing, ensurePublication, publishTable } from './publication.ts'
@@ -12,7 +12,11 @@ import { Snapshot } from './snapshot.ts'
 import { TableWatch } from './table-watch.ts'
 import { WalFollowing } from './wal-following.ts'
 
-/** What logical replication is told. */
+/** Tells how to follow tables without logical replication. */
+export const RUN_INSTALL =
+  "run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner"
+
+/** Options of a {@link Replication}. */
 export interface ReplicationOptions {
   publication: string
   slot: string | undefined
@@ -55,7 +59,7 @@ export class Replication implements Changes {
     const { pool } = this.#context
     const { publication, slotBytes } = this.#options
     await this.#checkLevel()
-    // A publication must be older than what is read by it.
+    // Creates the publication first: it must be older than the stream.
     await ensurePublication(pool, publication)
     await this.#watch.prepareAll()
     await this.#anchor?.ensure()
@@ -88,7 +92,7 @@ export class Replication implements Changes {
     following.announce()
     const { checkInterval } = this.#context
     const failed = (error: unknown) => listener.error(error)
-    // Apart from each other: what waits for a table's writers must not hold up what bounds the slots.
+    // Runs the two checks separately: a wait for a table's writers must not delay the limit on slots.
     this.#slotRounds.begin(checkInterval, () => this.#checkSlots(), failed)
     this.#tableRounds.begin(checkInterval, () => this.#checkTables(), failed)
     const end = formatPosition(epoch, head)
@@ -107,7 +111,9 @@ export class Replication implements Changes {
     }
   }
 
-  /** The oldest position that the permanent slot reaches back to, and without one the present. */
+  /**
+   * Returns the oldest position that the permanent slot reaches back to, and without a slot the present one.
+   */
   async past(): Promise<string> {
     const { epoch, lsn } = await this.#present()
     return formatPosition(epoch, (await this.#anchor?.reach()) ?? lsn)
@@ -127,12 +133,13 @@ export class Replication implements Changes {
     )
     const [snapshot, end] = rows[0] ?? []
     const seen = new Snapshot(snapshot ?? '')
-    // A commit is in the WAL, and may be told, a moment before others see it.
+    // Takes another snapshot if a reported commit is invisible: a commit is in the WAL, and may be reported,
+    // a moment before other transactions see it.
     if (!xids.every((xid) => seen.sees(xid))) return undefined
     for (const following of followings) following.forget(seen)
     const epoch = this.#epoch ?? (await this.#present(client)).epoch
-    // Whose commits stand before the end of the WAL may not be seen yet: where nobody says how far all are,
-    // it is not known from where on.
+    // Starts at zero without a follower: a commit before the end of the WAL may still be invisible, so that
+    // the start of the changes is unknown.
     const from = told.reduce(
       (a, b) => (comparePositions(a, b) < 0 ? a : b),
       told[0] ?? formatPosition(epoch, 0n),
@@ -141,9 +148,7 @@ export class Replication implements Changes {
     return { from, to: comparePositions(to, from) < 0 ? from : to }
   }
 
-  /**
-   * The server tells how far it has come when it has something to tell: a message in the WAL is something.
-   */
+  /** Writes a message to the WAL, because the server reports its progress only with a message. */
   reach({ to }: Reading): void {
     const isBehind = () => [...this.#followings].some(({ position }) => comparePositions(position, to) < 0)
     if (!isBehind()) return
@@ -157,7 +162,8 @@ export class Replication implements Changes {
     if (rows[0]?.level === 'logical') return
     throw new ParticleError(
       'INVALID_OPTION',
-      `Logical replication takes wal_level = logical, and the server's is ${rows[0]?.level}: change that and restart it, or run npx particle postgres install <table>..., or installTriggers, once, as the tables' owner`,
+      `Logical replication needs wal_level = logical, but the server's is ${rows[0]?.level}: change the ` +
+        `level and restart the server, or ${RUN_INSTALL}`,
     )
   }
 
@@ -176,7 +182,8 @@ export class Replication implements Changes {
     const { rows } = await client.query(
       `SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text AS system,
         pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) AS timeline,
-        (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())::text AS database,
+        (SELECT oid FROM pg_catalog.pg_database
+          WHERE datname = pg_catalog.current_database())::text AS database,
         pg_catalog.pg_current_wal_flush_lsn()::text AS lsn`,
     )
     const { system, timeline, database, lsn } = rows[0] ?? {}
@@ -185,7 +192,7 @@ export class Replication implements Changes {
     return { epoch: this.#epoch, lsn: parseLsn(lsn) }
   }
 
-  /** From time to time: sees that no slot keeps too much. */
+  /** Checks from time to time that no slot keeps too much WAL. */
   async #checkSlots(): Promise<void> {
     const { rows } = await this.#context.pool.query(
       'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
@@ -198,14 +205,14 @@ export class Replication implements Changes {
     if (first?.at !== undefined) await this.#anchor?.maintain(first.at)
   }
 
-  /** From time to time: sees what happened to tables, which the stream tells late, or never. */
+  /** Checks the tables from time to time: the stream reports some of their changes late, or never. */
   async #checkTables(): Promise<void> {
     await ensurePublication(this.#context.pool, this.#options.publication)
     await this.#watch.check()
   }
 }
 
-/** A short text that is the same for the same parts. */
+/** Returns a short text that is equal for equal parts. */
 export function epochOf(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)
 }

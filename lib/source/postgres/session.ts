@@ -1,14 +1,13 @@
 import type { Pool, PoolClient, QueryResult } from 'pg'
 import { quoteTable, type TableName } from './name.ts'
 
-/** As much of a client of the `pg` package as is needed to ask something. */
+/** Describes a client of the `pg` package, as far as a query needs it. */
 export interface Queryable {
   query<Row>(text: string, values?: unknown[]): Promise<{ rows: Row[] }>
 }
 
 /**
- * What makes the texts of values the same everywhere, whatever the server's, the database's, the role's and
- * the pool's own settings are.
+ * Fixes the texts of values, whatever the settings of the server, the database, the role and the pool are.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   DateStyle: 'ISO, MDY',
@@ -21,14 +20,14 @@ const SETTINGS: Readonly<Record<string, string>> = {
   search_path: '',
 }
 
-/** The statements that set them, for the session or for the transaction alone. */
+/** Returns the statements for the settings of the session, or of the transaction alone. */
 export function settings(scope: 'SESSION' | 'LOCAL'): string {
   return Object.entries(SETTINGS)
     .map(([name, value]) => `SET ${scope} ${name} = '${value}'`)
     .join('; ')
 }
 
-/** The settings as clauses of CREATE FUNCTION, but for the search path. */
+/** Returns the settings as clauses of CREATE FUNCTION, without the search path. */
 export function settingClauses(): string {
   return Object.entries(SETTINGS)
     .filter(([name]) => name !== 'search_path')
@@ -49,14 +48,14 @@ export async function queryTexts(
 }
 
 /**
- * What a table that can't be locked answers: there is no such table, no such schema, it is another kind of
- * relation, or the role may not.
+ * The errors of a table that can't be locked: no such table, no such schema, another kind of relation, or a
+ * missing privilege.
  */
 const NOT_LOCKED = new Set(['42P01', '3F000', '42809', '42501'])
 
 /**
- * Runs a reading transaction of one snapshot, with the settings, on a client of the pool. Where there is a
- * table, it can't be emptied or altered from before the snapshot on.
+ * Runs a reading transaction of one snapshot, with the settings, on a client of the pool. A given table can't
+ * be emptied or altered from before the snapshot on.
  */
 export async function readingTransaction<T>(
   pool: Pool,
@@ -65,7 +64,7 @@ export async function readingTransaction<T>(
 ): Promise<T> {
   const client = await pool.connect()
   const ignore = () => {}
-  // The failed query tells what there is to tell; without a listener the process would end.
+  // Ignores the client's error: the failed query reports it, and without a listener the process would end.
   client.on('error', ignore)
   let broken: Error | undefined
   try {
@@ -91,7 +90,7 @@ export async function readingTransaction<T>(
   }
 }
 
-/** Ends a session of the server, and waits until it is gone. */
+/** Ends a session of the server, and waits for its end. */
 export async function endSession(pool: Pool, pid: number): Promise<void> {
   await pool.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid])
   for (let tries = 0; tries < 100; tries++) {
@@ -101,7 +100,7 @@ export async function endSession(pool: Pool, pid: number): Promise<void> {
   }
 }
 
-/** The SQLSTATE of an error of the server. */
+/** Returns the SQLSTATE of a server error. */
 export function stateOf(error: unknown): string {
   const code: unknown = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : ''
   return typeof code === 'string' ? code : ''

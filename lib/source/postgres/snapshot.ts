@@ -1,4 +1,7 @@
-/** Which transactions a reading sees: `xmin:xmax:xip,xip,...`, as `pg_current_snapshot()` writes it. */
+/**
+ * Represents the transactions that a read sees: `xmin:xmax:xip,xip,...`, as `pg_current_snapshot()` writes
+ * them.
+ */
 export class Snapshot {
   readonly #end: number
   readonly #running: ReadonlySet<number>
@@ -9,14 +12,14 @@ export class Snapshot {
     this.#running = new Set(running === '' ? [] : running.split(',').map(low))
   }
 
-  /** Whether it sees what a committed transaction of the recent past has done. */
+  /** Checks that the snapshot sees a recently committed transaction. */
   sees(xid: number): boolean {
-    // Numbers of transactions go round: which of two is later, the shorter way tells.
+    // Compares by the shorter way round: the numbers of transactions wrap.
     return ((xid - this.#end) | 0) < 0 && !this.#running.has(xid)
   }
 }
 
-/** The number of a transaction as the WAL has it: the lower 32 bits. */
+/** Returns the number of a transaction as in the WAL: the lower 32 bits. */
 function low(xid: string): number {
   return Number(BigInt(xid) & 0xffffffffn)
 }

@@ -1,10 +1,12 @@
-/** SQL in which a U+0000, which no name and no text of it holds, stands for each of its values. */
+/**
+ * Represents SQL in which a U+0000 marks each value. No name and no text in SQL can contain that character.
+ */
 export interface Sql {
   readonly text: string
   readonly values: readonly unknown[]
 }
 
-/** SQL of parts: texts, which stand for themselves, and SQL with values. */
+/** Joins SQL of parts: plain texts, and SQL with values. */
 export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sql {
   const all = parts.map((part) => (typeof part === 'string' ? { text: part, values: [] } : part))
   return {
@@ -13,7 +15,7 @@ export function sql(texts: TemplateStringsArray, ...parts: (string | Sql)[]): Sq
   }
 }
 
-/** A value that is bound. */
+/** Binds a value. */
 export function parameter(value: unknown): Sql {
   return { text: '\0', values: [value] }
 }
@@ -26,7 +28,7 @@ export function join(parts: readonly Sql[], between: string): Sql {
   }
 }
 
-/** As a client takes it: `$1`, `$2` and so on, and their values. */
+/** Renders SQL for a client: `$1`, `$2` and so on, and their values. */
 export function render({ text, values }: Sql): { sql: string; values: unknown[] } {
   let count = 0
   return { sql: text.replaceAll('\0', () => `$${++count}`), values: [...values] }

@@ -5,31 +5,31 @@ import { Decoder, type Message } from './pgoutput.ts'
 import { formatLsn, parseLsn } from './position.ts'
 import { settings } from './session.ts'
 
-/** What a {@link WalStream} is to read. */
+/** Options of a {@link WalStream}. */
 export interface WalStreamOptions {
-  /** Of the pool, for one connection of its own. */
+  /** The pool's settings, for a separate connection. */
   config: ClientConfig
   publication: string
   /** The temporary slot to make. */
   slot: string
-  /** The permanent slot to copy it from, so that it reaches back as far. */
+  /** The permanent slot to copy, so that the stream reaches back as far. */
   anchor: string | undefined
-  /** Where to begin; undefined for now. */
+  /** The start; `undefined` for now. */
   from: bigint | undefined
   /** Ends a session of the server by its process id. */
   terminate(pid: number): Promise<void>
 }
 
-/** What a {@link WalStream} calls, each synchronously. */
+/** Receives the messages of a {@link WalStream}, each synchronously. */
 export interface WalStreamHandler {
-  /** Transactions whose commits begin at this LSN or after it will be told. */
+  /** Reports the start: transactions whose commits begin at this LSN or later follow. */
   started(lsn: bigint): void
   message(message: Message, bytes: number): void
-  /** All whose commits begin before this LSN has been told. */
+  /** Reports that all transactions whose commits begin before this LSN have been sent. */
   heartbeat(lsn: bigint): void
 }
 
-/** The socket and the protocol of a client, which the `pg` package has but doesn't declare. */
+/** Describes the socket and the protocol of a client, which the `pg` package does not declare. */
 interface ClientInside {
   readonly connection: Connection & {
     endCopyFrom(): void
@@ -39,13 +39,11 @@ interface ClientInside {
 }
 
 const STATUS_MS = 1000
-/**
- * With so long a silence of a server that is asked every {@link PING_MS}, the connection is taken to be dead.
- */
+/** The silence after which a connection counts as dead, though the server is asked every {@link PING_MS}. */
 const SILENCE_MS = 30_000
 const PING_MS = 8000
 
-/** One connection that reads the server's WAL through a temporary slot, which is gone with it. */
+/** Reads the server's WAL on one connection, through a temporary slot that ends with the connection. */
 export class WalStream {
   readonly #options: WalStreamOptions
   readonly #handler: WalStreamHandler
@@ -54,7 +52,7 @@ export class WalStream {
   #started = false
   #closed = false
   #done: Promise<void> | undefined
-  /** All before this LSN needs not be told again. */
+  /** The LSN before which the server need not send anything again. */
   #confirmed = 0n
   #sent = 0n
   #heard = Date.now()
@@ -66,13 +64,13 @@ export class WalStream {
     this.#handler = handler
   }
 
-  /** Reads until it is closed, when it resolves, or until something fails, when it rejects. */
+  /** Reads until the close, which resolves the promise, or until a failure, which rejects it. */
   async run(): Promise<void> {
     this.#done = this.#run()
     await this.#done
   }
 
-  /** Tells the server, soon, that it may forget what is before this LSN. */
+  /** Allows the server, soon, to forget everything before this LSN. */
   confirm(lsn: bigint): void {
     if (lsn > this.#confirmed) this.#confirmed = lsn
   }
@@ -100,7 +98,8 @@ export class WalStream {
     this.#closed = true
     const client = this.#client
     if (!client) return
-    // Where the slot is still waited for, the server would look at the connection only after that.
+    // Ends the session by another one while the slot is being created: the server would see the close only
+    // after that.
     if (this.#started) client.connection.endCopyFrom()
     else if (client.processID) await withinPatience(this.#options.terminate(client.processID))
     await withinPatience(this.#done?.catch(() => {}))
@@ -124,7 +123,7 @@ export class WalStream {
     const { LogicalReplicationService } = await import('pg-logical-replication')
     if (this.#closed) return
     const service = new LogicalReplicationService(this.#options.config, {
-      // By hand, since the service would confirm what was not handled yet.
+      // Confirms by hand, because the service would confirm unhandled messages.
       acknowledge: { auto: false, timeoutSeconds: 0 },
     })
     this.#service = service
@@ -172,8 +171,8 @@ export class WalStream {
     await client.query(settings('SESSION'))
     let reach: bigint
     if (anchor === undefined || from === undefined) {
-      // Waits for the transactions under way, so that a reading that follows sees all whose commits are
-      // before it.
+      // Creates the slot. The server waits for the transactions under way, so that a later read sees all
+      // commits before the slot's start.
       const { rows } = await client.query(
         `CREATE_REPLICATION_SLOT "${slot}" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`,
       )
@@ -192,11 +191,12 @@ export class WalStream {
     )
     const messages = Number(rows[0]?.version) >= 140_000 ? `, messages 'true'` : ''
     await client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(begin)} (proto_version '1', publication_names '"${publication}"'${messages})`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL ${formatLsn(begin)}
+        (proto_version '1', publication_names '"${publication}"'${messages})`,
     )
   }
 
-  /** What is thrown here would end the process: it ends the connection. */
+  /** Turns an exception into the end of the connection. Otherwise it would end the process. */
   #guarded<T>(run: () => T): T | undefined {
     if (this.#closed || this.#failure) return undefined
     try {
@@ -207,22 +207,19 @@ export class WalStream {
     }
   }
 
-  /**
-   * Every second: tells how far it has come, asks a silent server for a sign of life, and gives a dead one
-   * up.
-   */
+  /** Sends the progress each second, pings a silent server, and gives up a dead one. */
   #keep(): void {
     if (!this.#started || this.#closed) return
     const silence = this.#isPaused ? 0 : Date.now() - this.#heard
-    if (silence > SILENCE_MS) this.fail(new Error(`The server has said nothing for ${SILENCE_MS / 1000} s`))
+    if (silence > SILENCE_MS) this.fail(new Error(`The server has sent nothing for ${SILENCE_MS / 1000} s`))
     else if (silence > PING_MS) this.#tell(true)
     else if (this.#confirmed > this.#sent) this.#tell(false)
   }
 
   #tell(ping: boolean): void {
     this.#sent = this.#confirmed
-    // The service adds one to what it is given, and the transaction that begins right there would never be
-    // told to the next one.
+    // Subtracts one, because the service adds one: the next stream would miss a transaction that begins
+    // exactly there.
     void this.#service?.acknowledge(formatLsn(this.#confirmed - 1n), ping)
   }
 }

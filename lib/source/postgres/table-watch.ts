@@ -13,36 +13,36 @@ import type { Context } from './follower.ts'
 import { readingTransaction } from './session.ts'
 import type { Table, TableReference } from './table.ts'
 
-/** What a {@link TableWatch} needs of a way to learn of changes. */
+/** Describes the way to follow changes, as far as a {@link TableWatch} needs it. */
 export interface TableWatchOptions extends Pick<Context, 'pool' | 'types' | 'references'> {
   /**
-   * Describes by what the changes of a table are recorded, as a text that is another one when some may be
-   * missing. Throws where they aren't recorded; undefined where {@link TableWatchOptions.record} sees to it.
+   * Describes the recording of a table's changes. The text differs when some changes may be missing. Throws
+   * for a table without a recording; `undefined` if {@link TableWatchOptions.record} will start it.
    */
   recording(client: PoolClient, table: Table): Promise<string | undefined>
-  /** Sees to it that the changes of a table are recorded from here on. */
+  /** Starts the recording of a table's changes. */
   record?(table: Table): Promise<void>
-  /** Tells all who follow. */
+  /** Announces a notice to all followers. */
   announce(notice: TableNotice): Promise<void>
 }
 
 /**
- * Watches the catalog for what changes a table's rows, or who may see them, without a change of a row: all
- * who follow are told to read the table again.
+ * Watches the catalog for events that change a table's rows, or their visibility, without a change of a row,
+ * and makes all followers read the table again.
  */
 export class TableWatch {
-  /** The tables by their collections, as they were when they were first looked at. */
+  /** The tables by their collections, in the state of their first check. */
   readonly tables = new Map<string, FollowedTable>()
   readonly #options: TableWatchOptions
   readonly #prepared = new Map<string, Promise<void>>()
-  /** The facts of each collection that those who follow know, or are about to be told. */
+  /** The facts of each collection that the followers know, or are about to get. */
   readonly #announced = new Map<string, string>()
 
   constructor(options: TableWatchOptions) {
     this.#options = options
   }
 
-  /** Looks at a table, once. Rejects where it can't be shown. */
+  /** Checks a table once. Rejects if the table can't be shown. */
   async prepare(collection: string): Promise<void> {
     const known = this.#prepared.get(collection) ?? this.#look(collection)
     this.#prepared.set(collection, known)
@@ -53,8 +53,8 @@ export class TableWatch {
   }
 
   /**
-   * Looks at all tables. One that can't be shown is no reason not to follow the others: its readings tell
-   * why. Rejects where none can be shown.
+   * Checks all tables. Follows the others if some can't be shown, whose reads report the reason. Rejects if
+   * none can be shown.
    */
   async prepareAll(): Promise<void> {
     const refusals: unknown[] = []
@@ -68,12 +68,12 @@ export class TableWatch {
     if (refusals.length > 0 && refusals.length === collections.length) throw refusals[0]
   }
 
-  /** Looks at all tables again, and announces those that are others by now. */
+  /** Checks all tables again, and announces the changed ones. */
   async check(): Promise<void> {
     for (const collection of [...this.#announced.keys()]) {
       await this.#look(collection).catch((error: unknown) => {
         if (!(error instanceof ParticleError)) throw error
-        // The next reading looks again, and tells why the table can't be shown.
+        // Makes the next read check again, and report the reason.
         this.#prepared.delete(collection)
       })
     }
@@ -119,7 +119,7 @@ export class TableWatch {
         const { oid, key, columns } = table
         return { oid, key, shape: shapeOf(columns), storage: `${recorded} ${storage}`, isRefused: false }
       }
-      // What it is like is looked at again afterwards.
+      // Starts the recording before the table is examined again.
       await record?.(table)
     }
   }

@@ -4,31 +4,28 @@ import type { TableName } from './name.ts'
 import type { Type, TypeCatalog } from './type.ts'
 import { toValue } from './value.ts'
 
-/** How a table's rows become documents. */
+/** Describes the way from a table's rows to documents. */
 export interface TableOptions {
   /**
-   * A column of type `jsonb` or `json` whose object is the document. The other columns are left out, but for
+   * The column of type `jsonb` or `json` whose object is the document. All other columns are left out, except
    * the primary key, which is the document's `_id`.
    */
   document?: string
 }
 
-/** A column of a table, or of a row that was told of. */
+/** Describes a column of a table, or of a reported row. */
 export interface Column {
   readonly name: string
   readonly oid: number
 }
 
-/** What there is to know of a table before its rows can be read. */
+/** Describes a table, as far as a read of its rows needs it. */
 export interface Table extends TableName {
   /** The name that collections and changes carry. */
   readonly collection: string
   readonly oid: number
   readonly isPartitioned: boolean
-  /**
-   * Those that PostgreSQL computes (`GENERATED ... STORED`) are left out: logical replication does not carry
-   * them.
-   */
+  /** The columns, without computed ones (`GENERATED ... STORED`), which logical replication does not send. */
   readonly columns: readonly Column[]
   /** The names of the primary key's columns, in the key's order. */
   readonly key: readonly string[]
@@ -38,27 +35,27 @@ export interface Table extends TableName {
   readonly loose: ReadonlySet<string>
   /** Columns that are never NULL. */
   readonly required: ReadonlySet<string>
-  /** Whether the database's texts are in UTF-8, whose bytes have the order of the characters. */
+  /** Marks a database in UTF-8, where the order of bytes is the order of characters. */
   readonly unicode: boolean
   readonly options: TableOptions
 }
 
-/** A table's name and how its rows are read, before the database was asked. */
+/** Describes a table's name and the way to read its rows, before the first query. */
 export interface TableReference extends TableName {
   readonly collection: string
   readonly options: TableOptions
 }
 
-/** The type of a column; `undefined` where there is no such column. */
+/** Returns the type of a column; `undefined` for a missing column. */
 export function typeOf(table: Pick<Table, 'columns'>, name: string, types: TypeCatalog): Type | undefined {
   const column = table.columns.find((one) => one.name === name)
   return column && types.get(column.oid)
 }
 
-/** A row as the database's texts: `null` for NULL, `undefined` for what was not told. */
+/** Holds a row as the database's texts: `null` for NULL, `undefined` for an unreported cell. */
 export type Cells = readonly (string | null | undefined)[]
 
-/** The document of a row; what was not told is left out. */
+/** Builds the document of a row, without unreported cells. */
 export function toDocument(
   table: Pick<Table, 'key' | 'options'>,
   columns: readonly Column[],
@@ -70,7 +67,7 @@ export function toDocument(
   if (document !== undefined) {
     const index = columns.findIndex(({ name }) => name === document)
     const value = toValue({ kind: 'jsonb' }, cells[index] ?? null)
-    // The key comes first, as in a document of MongoDB.
+    // Puts the key first, as in a document of MongoDB.
     return Object.assign({ _id: id }, isObject(value) ? value : {}, { _id: id })
   }
   const result: Document = { _id: id }
@@ -83,8 +80,8 @@ export function toDocument(
 }
 
 /**
- * The `_id` of a row: its primary key's value, or an object of them where the key has several columns;
- * `undefined` where it was not told.
+ * Returns the `_id` of a row: its primary key's value, or an object of several columns' values; `undefined`
+ * if unreported.
  */
 export function toId(
   table: Pick<Table, 'key'>,

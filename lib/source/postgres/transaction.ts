@@ -6,9 +6,9 @@ import type { Message, Relation } from './pgoutput.ts'
 import { formatPosition } from './position.ts'
 import type { TypeCatalog } from './type.ts'
 
-/** A transaction as the stream told it. */
+/** Represents a transaction from the stream. */
 export interface Transaction {
-  /** Where its commit begins. */
+  /** The start of the commit. */
   readonly lsn: bigint
   readonly time: number
   readonly xid: number
@@ -16,20 +16,20 @@ export interface Transaction {
   bytes: number
 }
 
-/** What a transaction means. */
+/** Describes a transaction's changes. */
 export interface Translation {
   changes: Change[]
-  /** Those that lack their documents. */
+  /** The changes that lack their documents. */
   incomplete: Set<DocumentChange>
   /** The tables of another shape. */
   reshaped: FollowedTable[]
 }
 
-/** How to read a transaction. */
+/** Options of {@link translateTransaction}. */
 export interface TranslateOptions {
   epoch: string
   types: TypeCatalog
-  /** The table of a collection, where it is followed. */
+  /** Returns the table of a followed collection. */
   table(collection: string): FollowedTable | undefined
   /** The prefix of the messages that hold a {@link TableNotice}. */
   prefix: string
@@ -37,7 +37,7 @@ export interface TranslateOptions {
 
 const shapes = new WeakMap<Relation, string>()
 
-/** The stream describes a relation once for many rows. */
+/** Caches the shape, because the stream describes a relation once for many rows. */
 function shapeOfRelation(relation: Relation): string {
   const shape = shapes.get(relation) ?? shapeOf(relation.columns)
   shapes.set(relation, shape)
@@ -45,8 +45,8 @@ function shapeOfRelation(relation: Relation): string {
 }
 
 /**
- * The key that a table has by now, where the stream tells it; of several columns, maybe in another order,
- * which a notice sets right.
+ * Returns the table's present key, if the stream reports it. The order of several columns may be wrong, until
+ * a notice corrects it.
  */
 function keyOf({ byKey, columns, identifying }: Relation, key: readonly string[]): readonly string[] {
   const told = columns.filter((_, index) => identifying[index]).map(({ name }) => name)
@@ -55,9 +55,9 @@ function keyOf({ byKey, columns, identifying }: Relation, key: readonly string[]
 }
 
 /**
- * What a transaction means, as changes of the source contract, all of one `transaction`. Each message takes a
- * fixed number of ordinals, whether anything is told of it or not, so that every process gives a change the
- * same position.
+ * Translates a transaction to changes of the source contract, all with one `transaction`. Each message takes
+ * a fixed number of ordinals, with or without a change, so that every process gives a change the same
+ * position.
  */
 export function translateTransaction(transaction: Transaction, options: TranslateOptions): Translation {
   const { epoch, types } = options
@@ -136,12 +136,12 @@ export function translateTransaction(transaction: Transaction, options: Translat
   return { changes, incomplete, reshaped: [...reshaped.values()] }
 }
 
-/** Of a key alone, the other cells are NULLs that mean nothing. */
+/** Drops the other cells of a key, which are NULLs without a meaning. */
 function identifiers(relation: Relation, cells: RowChange['old'] & object): RowChange['old'] {
   return cells.map((cell, index) => (relation.identifying[index] ? cell : undefined))
 }
 
-/** The types of the columns of a transaction's changes. */
+/** Yields the types of the columns of a transaction's changes. */
 export function* oidsOf(transaction: Transaction): Generator<number> {
   const known = new Set<unknown>()
   for (const message of transaction.messages) {

@@ -7,18 +7,19 @@ import type { Table } from './table.ts'
 
 /** Options of {@link installTriggers}. */
 export interface TriggerOptions {
-  /** The schema that holds the outbox, of lower-case letters, digits and `_`. Default `particle_outbox`. */
+  /** The outbox's schema, of lower-case letters, digits and `_`. Default: `particle_outbox`. */
   schema?: string
   /**
-   * How many rows' changes the outbox keeps. Default 100,000, or what was said when it was installed before.
+   * The number of row changes that the outbox keeps. Default: 100,000, or the value of an earlier
+   * installation.
    */
   rows?: number
   /**
-   * How long the outbox keeps changes, in milliseconds. Default 600,000, ten minutes, or what was said when
-   * it was installed before.
+   * The time that the outbox keeps changes, in milliseconds. Default: 600,000 (ten minutes), or the value of
+   * an earlier installation.
    */
   history?: number
-  /** The roles that Particle connects as, where they are others than the one that installs. */
+  /** The roles that Particle connects as, if they differ from the installing role. */
   grantTo?: readonly string[]
 }
 
@@ -30,19 +31,19 @@ export function checkName(name: unknown, option: string): string {
   if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(name)) return name
   throw new ParticleError(
     'INVALID_OPTION',
-    `The option '${option}' is a name of up to 40 lower-case letters, digits and _`,
+    `The option '${option}' must be a name of up to 40 lower-case letters, digits and _`,
   )
 }
 
 /**
- * Installs what lets Particle follow tables without logical replication: an outbox in a schema of its own,
- * and triggers on the tables that write to it. Run it as a role that owns the tables; run it again for
- * further tables.
+ * Installs an outbox in a schema of its own, and triggers on the tables that write to the outbox, so that
+ * Particle can follow the tables without logical replication. Call this function as a role that owns the
+ * tables, and again for further tables.
  *
- * Each change of a row is kept as PostgreSQL's text of the row before and after. A transaction is given its
- * number when it commits, under a lock that is held until it has: the numbers' order is that of the commits.
- * (So transactions that write to these tables commit one after the other, as all do that NOTIFY.) Two-phase
- * commits of such transactions are not possible.
+ * The outbox keeps each change of a row as PostgreSQL's text of the row before and after. A transaction gets
+ * its number at its commit, under a lock that is held until the commit is done: the order of numbers is the
+ * order of commits. (So transactions that write to these tables commit one after the other, as all
+ * transactions with NOTIFY do.) Two-phase commits of such transactions are not possible.
  */
 export async function installTriggers(
   pool: Pool,
@@ -54,7 +55,7 @@ export async function installTriggers(
   const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    throw new ParticleError('INVALID_OPTION', `The option '${name}' is a whole number above 0`)
+    throw new ParticleError('INVALID_OPTION', `The option '${name}' must be a whole number above 0`)
   }
   const statements = [
     outboxSql(schema),
@@ -77,7 +78,7 @@ export async function installTriggers(
   }
 }
 
-/** Takes away the outbox and all triggers that write to it. */
+/** Removes the outbox and all triggers that write to it. */
 export async function removeTriggers(
   pool: Pool,
   options: Pick<TriggerOptions, 'schema'> = {},
@@ -88,7 +89,7 @@ export async function removeTriggers(
   await pool.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
 }
 
-/** The tables whose changes an outbox has, by their names; undefined where there is no outbox. */
+/** Lists the tables with changes in an outbox, by name; `undefined` without an outbox. */
 export async function installedTables(pool: Pool, schema: string): Promise<string[] | undefined> {
   const { rows } = await pool.query<{ schema: string; name: string | null }>(
     `SELECT n.nspname AS schema, c.relname AS name
@@ -107,10 +108,10 @@ export async function installedTables(pool: Pool, schema: string): Promise<strin
 }
 
 /**
- * Describes the triggers of a table and of its partitions, as a text that is another one after they were
- * made anew, or switched off and on.
+ * Describes the triggers of a table and of its partitions. The text differs after the triggers were created
+ * again, or switched off and on.
  *
- * @throws ParticleError `INVALID_OPTION` where they are missing, or don't fire for every write
+ * @throws ParticleError `INVALID_OPTION` if triggers are missing, or don't fire for every write
  */
 export async function describeTriggers(client: PoolClient, table: Table): Promise<string> {
   const { rows } = await queryTexts(
@@ -118,40 +119,44 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
     `SELECT t.tgname, n.nspname, c.relname, t.tgenabled = 'A', concat_ws(' ', t.oid, t.xmin)
       FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1
-        OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
+      WHERE t.tgname::text IN ($2::text, $2::text || '_truncate') AND (t.tgrelid = $1 OR t.tgrelid IN (
+        SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)))
       ORDER BY t.oid`,
     [table.oid, TRIGGER],
   )
   if (rows.length < 2)
     throw new ParticleError(
       'INVALID_OPTION',
-      `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ${table.collection}, or installTriggers, once, as the table's owner`,
+      `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ` +
+        `${table.collection}, or installTriggers, once, as the table's owner`,
     )
   const [silent] = rows.filter(([, , , always]) => always !== 't')
   if (silent) {
-    const [trigger, schema, name] = silent.map((text) => text ?? '')
-    const statement = `ALTER TABLE ${quoteTable({ schema: schema ?? '', name: name ?? '' })} ENABLE ALWAYS TRIGGER ${trigger}`
+    const [trigger, schema = '', name = ''] = silent.map((text) => text ?? '')
+    const statement = `ALTER TABLE ${quoteTable({ schema, name })} ENABLE ALWAYS TRIGGER ${trigger}`
     throw new ParticleError(
       'INVALID_OPTION',
-      `Not all changes of the table ${table.collection} are recorded, since a trigger does not fire for every write: run ${statement}, or installTriggers again`,
+      `Some changes of the table ${table.collection} are not recorded, because a trigger does not fire for ` +
+        `every write: run ${statement}, or installTriggers again`,
     )
   }
   return rows.map(([, , , , version]) => version).join()
 }
 
-/** It is dropped with all that is in it: that must be the outbox alone. */
+/** Checks that the schema contains nothing but the outbox, because it is dropped as a whole. */
 async function checkSchema(pool: Pool, schema: string): Promise<void> {
   const { rows } = await pool.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
+    `SELECT relname AS name
+      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE nspname = $1 AND relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND relname NOT IN ('meta', 'commits', 'changes') LIMIT 1`,
     [schema],
   )
   const [other] = rows
   if (other === undefined) return
   throw new ParticleError(
     'INVALID_OPTION',
-    `The schema ${schema} holds ${other.name}: an outbox takes a schema of its own`,
+    `The schema ${schema} contains ${other.name}, which is no part of an outbox: name a schema of its own`,
   )
 }
 
@@ -167,7 +172,7 @@ function triggerSql(schema: string, table: TableName): string {
     ALTER TABLE ${quoteTable(table)} ENABLE ALWAYS TRIGGER ${TRIGGER}_truncate`
 }
 
-/** A part of a table's name as `formatTableName` has it. */
+/** Writes a part of a table's name in SQL as `formatTableName` does. */
 function nameSql(part: string): string {
   return `CASE WHEN ${part} ~ '["\\.]' THEN '"' || replace(${part}, '"', '""') || '"' ELSE ${part} END`
 }
@@ -180,18 +185,21 @@ function grantSql(schema: string, role: string): string {
 }
 
 /**
- * The outbox: `changes` has a row for each change of a row, `commits` one for each transaction, in the order
- * of their commits. `floor` is the lowest number of a commit that nothing was trimmed of.
+ * Writes the SQL of the outbox: `changes` has a row for each change of a row, `commits` one for each
+ * transaction, in the order of the commits. `floor` is the lowest number of a commit with all of its changes.
  */
 function outboxSql(schema: string): string {
   const secure = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
   const setting = `'particle.${schema}_xid'`
   const declarations = `me xid8 := pg_current_xact_id();
       is_first boolean := current_setting(${setting}, true) IS DISTINCT FROM me::text;`
-  // A savepoint that is rolled back takes the setting with the row.
+  // Sets the setting with the row: the rollback of a savepoint takes back both.
   const insertion = (values: string) => `
       IF is_first THEN PERFORM set_config(${setting}, me::text, true); END IF;
-      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new) VALUES (me, is_first, ${values})`
+      INSERT INTO ${schema}.changes (xid, first, collection, kind, columns, old, new)
+        VALUES (me, is_first, ${values})`
+  const collection = `CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END
+          || ${nameSql('of_table')}`
   return `
     CREATE SCHEMA IF NOT EXISTS ${schema};
     CREATE TABLE IF NOT EXISTS ${schema}.meta (
@@ -220,18 +228,19 @@ function outboxSql(schema: string): string {
         IF TG_OP <> 'INSERT' THEN old_row := OLD::text; END IF;
         IF TG_OP <> 'DELETE' THEN new_row := NEW::text; END IF;
         IF old_row = new_row THEN RETURN NULL; END IF;
-        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum) INTO shape
-          FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
-        -- Of a partition, the table that the trigger was made on.
+        SELECT json_agg(json_build_array(attname, atttypid::bigint, attgenerated <> '') ORDER BY attnum)
+          INTO shape FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+        -- Finds the table with the original trigger of a partition.
         IF (SELECT relispartition FROM pg_class WHERE oid = TG_RELID) THEN
           WITH RECURSIVE up AS (
             SELECT tgrelid, tgparentid FROM pg_trigger WHERE tgrelid = TG_RELID AND tgname = TG_NAME
             UNION ALL SELECT t.tgrelid, t.tgparentid FROM pg_trigger t JOIN up ON t.oid = up.tgparentid)
           SELECT n.nspname, c.relname INTO of_schema, of_table
-            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE up.tgparentid = 0;
+            FROM up JOIN pg_class c ON c.oid = up.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE up.tgparentid = 0;
         END IF;
       END IF;
-      ${insertion(`CASE of_schema WHEN 'public' THEN '' ELSE ${nameSql('of_schema')} || '.' END || ${nameSql('of_table')}, lower(TG_OP), shape, old_row, new_row`)};
+      ${insertion(`${collection}, lower(TG_OP), shape, old_row, new_row`)};
       RETURN NULL;
     END $$ ${secure} ${settingClauses()};
 
@@ -246,7 +255,7 @@ function outboxSql(schema: string): string {
         SELECT NEW.xid, clock_timestamp(), setval('${schema}.total', last_value + mine) FROM ${schema}.total
         RETURNING number INTO place;
       PERFORM pg_notify('${schema}_changes', '');
-      -- Otherwise the deletion could fail, and the application's transaction with it.
+      -- Trims only in READ COMMITTED: elsewhere the deletion could fail, and the transaction with it.
       IF place % 256 = 0 AND current_setting('transaction_isolation') = 'read committed' THEN
         PERFORM ${schema}.trim();
       END IF;
@@ -263,19 +272,22 @@ function outboxSql(schema: string): string {
       WITH kept AS (SELECT max(number) AS last, max(total) AS total FROM ${schema}.commits),
       gone AS (
         DELETE FROM ${schema}.commits c USING kept, ${schema}.meta m
-        WHERE c.number < kept.last AND (c.total <= kept.total - m.keep_rows OR c.at < clock_timestamp() - m.keep)
+        WHERE c.number < kept.last
+          AND (c.total <= kept.total - m.keep_rows OR c.at < clock_timestamp() - m.keep)
         RETURNING c.number, c.xid),
       rows AS (DELETE FROM ${schema}.changes USING gone WHERE changes.xid = gone.xid)
       UPDATE ${schema}.meta SET floor = past.number + 1
         FROM (SELECT max(number) AS number FROM gone) past WHERE past.number >= floor;
     END $$ ${secure};
 
-    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text) RETURNS void AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.reshape(_collection text, _columns text, _notice text)
+    RETURNS void AS $$
     DECLARE
       ${declarations}
     BEGIN
       ${insertion("_collection, 'reshape', _columns, NULL, _notice")};
     END $$ ${secure};
 
-    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(), ${schema}.reshape(text, text, text) FROM PUBLIC`
+    REVOKE ALL ON FUNCTION ${schema}.record(), ${schema}.commit(), ${schema}.trim(),
+      ${schema}.reshape(text, text, text) FROM PUBLIC`
 }

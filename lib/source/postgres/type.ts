@@ -1,6 +1,6 @@
 import type { Queryable } from './session.ts'
 
-/** The groups of types that are read, written and compared alike. */
+/** Groups the types that are read, written and compared alike. */
 export type Kind =
   | 'array'
   | 'bigint'
@@ -21,10 +21,10 @@ export type Kind =
   | 'timestamptz'
   | 'uuid'
 
-/** What there is to know of a column's type; of a domain, that of the type it is made of. */
+/** Describes a column's type; for a domain, the underlying type. */
 export interface Type {
   readonly kind: Kind
-  /** The type of an array's elements, and what stands between them. */
+  /** The type of an array's elements, and the separator between them. */
   readonly element?: Type
   readonly delimiter?: string
 }
@@ -53,27 +53,25 @@ const BUILT_IN: Readonly<Record<number, Kind>> = {
   3802: 'jsonb',
 }
 
-/** `int2vector` and `oidvector` call themselves arrays, but are written otherwise. */
+/** The types that call themselves arrays, but have another text: `int2vector` and `oidvector`. */
 const VECTORS: ReadonlySet<number> = new Set([22, 30])
 
-/** The types of a database by their oids, asked for when they are first met. */
+/** Keeps the types of a database by their oids. Loads each type at its first use. */
 export class TypeCatalog {
   readonly #types = new Map<number, Type>()
 
-  /**
-   * The type of an oid that was loaded; its values are texts where the database doesn't know it (any more).
-   */
+  /** Returns the type of a loaded oid. The values of an unknown (or removed) type are texts. */
   get(oid: number): Type {
     return this.#types.get(oid) ?? OTHER
   }
 
-  /** Whether all of these are known. */
+  /** Checks that all of these types are loaded. */
   has(oids: Iterable<number>): boolean {
     for (const oid of oids) if (!this.#types.has(oid)) return false
     return true
   }
 
-  /** Asks the database for those that are not known yet. */
+  /** Loads the types that are not known yet. */
   async load(client: Queryable, oids: Iterable<number>): Promise<void> {
     const missing = [...new Set(oids)].filter((oid) => !this.#types.has(oid))
     if (missing.length === 0) return
@@ -93,7 +91,7 @@ export class TypeCatalog {
     for (const { oid, form, of, delimiter } of rows) {
       this.#types.set(Number(oid), this.#type(Number(oid), form, Number(of), delimiter))
     }
-    // What is gone by now is not asked for again.
+    // Remembers removed types, which need no second query.
     for (const oid of missing) if (!this.#types.has(oid)) this.#types.set(oid, OTHER)
   }
 

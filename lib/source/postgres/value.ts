@@ -3,8 +3,8 @@ import type { Json } from '../../model/document.ts'
 import type { Type } from './type.ts'
 
 /**
- * The JSON form of a value that PostgreSQL has written as text, with the settings of `session.ts`. It is the
- * same wherever the text came from:
+ * Converts PostgreSQL's text of a value, written with the settings of `session.ts`, to JSON. The result is
+ * the same for texts from reads and from changes:
  *
  * | PostgreSQL | JSON |
  * | --- | --- |
@@ -25,9 +25,10 @@ import type { Type } from './type.ts'
  * | `interval` | ISO 8601: `"P1DT2H"` |
  * | all others | string, as PostgreSQL writes it |
  *
- * Dates that ISO 8601 has no plain text for (`infinity`, BC, after the year 9999) are strings as PostgreSQL
- * writes them. In `json`, a field named `__proto__` is left out (no path can name it), an integer that
- * a number would round is a decimal string, and another number that JavaScript can't hold is `null`.
+ * Dates without a plain text in ISO 8601 (`infinity`, BC, after the year 9999) are strings as PostgreSQL
+ * writes them. `pg-types` parses the same texts, but to Dates and rounded numbers. In `json`, a field named
+ * `__proto__` is left out (no path can name it), an integer that a number would round is a decimal string,
+ * and another number that JavaScript can't hold is `null`.
  */
 export function toValue(type: Type, text: string | null): Json {
   if (text === null) return null
@@ -43,7 +44,7 @@ export function toValue(type: Type, text: string | null): Json {
     case 'real':
     case 'float': {
       const number = Number(text)
-      // Adding zero makes -0 a 0, which is what JSON makes of it.
+      // Adds zero, because JSON turns -0 into 0.
       return Number.isFinite(number) ? number + 0 : null
     }
     case 'json':
@@ -71,11 +72,11 @@ function timestamp(text: string): string {
   return `${date}T${time}.${fraction.endsWith('000') ? fraction.slice(0, 3) : fraction}${zone ? 'Z' : ''}`
 }
 
-/** A text of JSON, or an integer past the safe ones, or a number of another kind. */
+/** Matches a string of JSON, an integer past the safe range, or another number. */
 const TOKENS = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g
 const LONG_DIGITS = /\d{16}/
 
-/** Whether it is an integer that a JavaScript number does not give back. */
+/** Checks for an integer that a JavaScript number would round. */
 function isRounded(token: string): boolean {
   if (!/^-?\d{16,}$/.test(token)) return false
   const [digits = '', exponent] = Number(token).toExponential().split('e+')
@@ -90,7 +91,10 @@ function quoteBigIntegers(text: string): string {
   return text.replace(TOKENS, (token) => (isRounded(token) ? `"${token}"` : token))
 }
 
-/** What JSON.parse alone would not get right: a number that overflows, a field named `__proto__`, and -0. */
+/**
+ * Matches everything that JSON.parse alone would get wrong: a number that overflows, a field named
+ * `__proto__`, and -0.
+ */
 const DELICATE = /\d{200}|\d[eE]\+?\d{3}|__proto__|\\u|(?:^|[[:,\s])-0/
 
 function parseJson(text: string): Json {
@@ -99,7 +103,7 @@ function parseJson(text: string): Json {
 }
 
 function clean(value: Json): Json {
-  // Adding zero makes -0 a 0.
+  // Adds zero, because JSON turns -0 into 0.
   if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
   if (Array.isArray(value)) return value.map(clean)
   if (typeof value !== 'object' || value === null) return value
@@ -107,7 +111,10 @@ function clean(value: Json): Json {
   return Object.fromEntries(entries.map(([name, inner]) => [name, clean(inner)]))
 }
 
-/** `{1,NULL,"a \"quoted\" text"}`, with bounds before it where they don't begin at 1. */
+/**
+ * Parses `{1,NULL,"a \"quoted\" text"}`, with leading bounds if they don't begin at 1. The package
+ * `postgres-array` knows only the delimiter `,` (a `box` has `;`), and belongs to `pg`.
+ */
 function parseArray(text: string, element: Type, delimiter: string): Json {
   let at = text.startsWith('[') ? text.indexOf('=') + 1 : 0
   const list = (): Json[] => {
@@ -136,7 +143,7 @@ function parseArray(text: string, element: Type, delimiter: string): Json {
   return list()
 }
 
-/** The fields of a row that PostgreSQL has written as text: `(1,"a,b",)`. */
+/** Parses PostgreSQL's text of a row: `(1,"a,b",)`. */
 export function parseRow(text: string): (string | null)[] {
   const cells: (string | null)[] = []
   for (let at = 1; at < text.length; at++) {
@@ -157,7 +164,7 @@ export function parseRow(text: string): (string | null)[] {
   return cells
 }
 
-/** What stands in the quotes that begin at `at`, where a backslash or a second quote escapes. */
+/** Reads the quoted text that begins at `at`, in which a backslash or a second quote escapes. */
 function unquote(text: string, at: number): { text: string; end: number } {
   let result = ''
   let from = at + 1

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import type { Lookup } from '../completion.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
-import type { Lookup } from './completion.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
 import type { Message } from './pgoutput.ts'
@@ -14,37 +14,40 @@ import { WalStream } from './stream.ts'
 import { type Transaction, type Translation, translateTransaction } from './transaction.ts'
 import { WalQueue } from './wal-queue.ts'
 
-/** What a {@link WalFollowing} follows. */
+/** Options of a {@link WalFollowing}. */
 export interface WalFollowingOptions extends Context {
   epoch: string
-  /** The epoch of the server that there is now: a failover begins another one. */
+  /** Returns the server's present epoch. A failover starts a new epoch. */
   present(): Promise<{ epoch: string }>
   publication: string
-  /** The prefix of the messages in the WAL that tell of a table's new shape. */
+  /** The prefix of the WAL messages that announce a changed table. */
   prefix: string
   anchor: Anchor | undefined
   slotBytes: number
-  /** The tables that are followed, as they were at first; it grows. */
+  /** The followed tables, in their first state. The map grows. */
   tables: ReadonlyMap<string, FollowedTable>
-  /** Where to begin; undefined for now. */
+  /** The place to start at; `undefined` for now. */
   from: Place | undefined
   lookup: Lookup
-  /** A table may have been altered. */
+  /** Reports that a table may have been altered. */
   altered(): void
 }
 
-/** One listener's run along the WAL: keeps a stream open, puts transactions together and tells them whole. */
+/**
+ * Follows the WAL for one listener: keeps a stream open, joins the messages of a transaction, and reports
+ * whole transactions.
+ *
+ *     WAL --messages--> transaction --commit--> queue --types, looked-up documents--> listener
+ *     connection lost --> new slot at the same place, or without a history `lost` --> listener
+ */
 export class WalFollowing {
-  /** Resolves when the server has accepted the stream; rejects where trying again can't help. */
-  readonly opened: Promise<void>
-  /** Where the changes begin. */
+  /** The start of the changes. */
   startPosition = ''
-  /** How far the listener has been told. */
+  /** The last position that was reported to the listener. */
   position = ''
   readonly #options: WalFollowingOptions
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
+  readonly #loop: RetryLoop
   readonly #queue: WalQueue
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
@@ -55,24 +58,16 @@ export class WalFollowing {
   #epoch: string
   #xids: number[] = []
   #announced = false
-  #running: Promise<void> | undefined
   #finish: () => void = () => {}
   readonly #end = new Promise<void>((resolve) => {
     this.#finish = resolve
   })
-  #accept: () => void = () => {}
-  #refuse: (error: unknown) => void = () => {}
 
   constructor(options: WalFollowingOptions, listener: ChangeListener) {
     this.#options = options
     this.#listener = listener
     this.#at = options.from?.at
     this.#epoch = options.epoch
-    this.opened = new Promise((resolve, reject) => {
-      this.#accept = resolve
-      this.#refuse = reject
-    })
-    this.opened.catch(() => {})
     this.#queue = new WalQueue({
       ...options,
       translate: (transaction) => this.#translated(transaction),
@@ -83,33 +78,44 @@ export class WalFollowing {
       pause: () => this.#stream?.pause(),
       resume: () => this.#stream?.resume(),
     })
-    this.#running = this.#run()
+    this.#loop = new RetryLoop({
+      attempt: () => this.#follow(),
+      isHopeless,
+      failed: (error) => this.#failed(error),
+    })
   }
 
-  /** How far it has come: all commits that begin before this were told. */
+  /** Resolves when the server has accepted the stream; rejects when another attempt can't help. */
+  get opened(): Promise<void> {
+    return this.#loop.opened
+  }
+
+  /** The progress: all commits that begin before this LSN were reported. */
   get at(): bigint | undefined {
     return this.#at
   }
 
-  /** From now on a lost history is the listener's matter, no more that of the start position. */
+  /**
+   * Switches the report of a lost history: before this call it moves the start position, afterwards the
+   * listener gets it.
+   */
   announce(): void {
     this.#announced = true
   }
 
   /**
-   * The numbers of the transactions that were told, or are about to be, and that not every reading is known
-   * to see.
+   * The numbers of the transactions that were reported, or are about to be, and that some reads may not see.
    */
   get xids(): number[] {
     return [...this.#xids]
   }
 
-  /** Every later reading sees what this one does. */
+  /** Forgets the transactions that this read sees, because every later read sees them too. */
   forget(snapshot: Snapshot): void {
     this.#xids = this.#xids.filter((xid) => !snapshot.sees(xid))
   }
 
-  /** Gives up the slot where it keeps more of the WAL than it may. */
+  /** Gives up the slot if it keeps more WAL than allowed. */
   async check(): Promise<void> {
     const { pool, slotBytes } = this.#options
     const stream = this.#stream
@@ -125,44 +131,30 @@ export class WalFollowing {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort()
+    const closed = this.#loop.close()
     this.#queue.close()
     this.#finish()
     await this.#stream?.close()
-    this.#refuse(new ParticleError('CLOSED', 'The subscription was closed'))
-    await this.#running
+    await closed
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted
+    return this.#loop.isClosed
   }
 
-  async #run(): Promise<void> {
-    while (!this.#closed) {
-      try {
-        await this.#follow()
-      } catch (error) {
-        if (this.#closed) return
-        if (!this.#announced && isHopeless(error)) {
-          this.#closing.abort()
-          this.#refuse(error)
-          return
-        }
-        this.#listener.error(error)
-        // The anchor is older than the publication, or was taken by the server: neither gets better.
-        if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
-        await this.#backoff.wait()
-      }
-    }
+  async #failed(error: unknown): Promise<undefined> {
+    this.#listener.error(error)
+    // Drops an anchor that is older than the publication, or lost by the server: neither gets better.
+    if (['42704', '55000'].includes(stateOf(error))) await this.#options.anchor?.drop().catch(() => {})
   }
 
   async #follow(): Promise<void> {
     const { config, publication, anchor, pool } = this.#options
-    // To make a slot may take long, which must not hold up a close.
+    // Waits for the slot or the close: a new slot may take long, which must not delay a close.
     await Promise.race([anchor?.ensure(), this.#end])
     if (this.#closed) return
     const { epoch } = await this.#options.present()
-    // The LSNs of another timeline are other places.
+    // Drops the place: the LSNs of another timeline are other places.
     if (epoch !== this.#epoch) this.#at = undefined
     this.#epoch = epoch
     this.#transaction = undefined
@@ -188,7 +180,7 @@ export class WalFollowing {
       await stream.run()
     } finally {
       this.#stream = undefined
-      // What came must be told before it can be said from where it goes on.
+      // Reports all received messages first: only then is the next start known.
       await this.#queue.drained()
     }
   }
@@ -196,7 +188,6 @@ export class WalFollowing {
   #started(lsn: bigint): void {
     const { from } = this.#options
     const epoch = this.#epoch
-    this.#backoff.succeeded()
     if (this.startPosition === '' || !this.#announced) {
       const honoured = from?.epoch === epoch && lsn <= from.at
       this.startPosition = honoured
@@ -212,7 +203,7 @@ export class WalFollowing {
       this.#listener.lost(`The history is lost: ${why}`, this.position)
     }
     if (this.#at === undefined || lsn > this.#at) this.#at = lsn
-    this.#accept()
+    this.#loop.succeeded()
   }
 
   #message(message: Message, bytes: number): void {
@@ -250,10 +241,10 @@ export class WalFollowing {
     for (const table of reshaped) this.#reshaped.set(table.collection, table)
   }
 
-  /** Tells changes, and that all whose commits begin before this LSN were. */
+  /** Reports changes, and that all commits before this LSN were reported. */
   #tell(changes: readonly Change[], lsn: bigint): void {
     if (this.#closed) return
-    // After a connection was lost, the last ones come again.
+    // Skips the changes that come again after a lost connection.
     const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
     const reached = formatPosition(this.#epoch, lsn)
     const last = fresh.at(-1)?.position ?? this.position

@@ -1,21 +1,21 @@
-import { Backoff } from '../backoff.ts'
+import { persist } from '../backoff.ts'
+import { completeChanges, type Lookup } from '../completion.ts'
 import type { Change } from '../source.ts'
-import { completeChanges, type Lookup } from './completion.ts'
 import type { Context } from './follower.ts'
 import { oidsOf, type Transaction, type Translation } from './transaction.ts'
 
-/** What a {@link WalQueue} needs. */
+/** Options of a {@link WalQueue}. */
 export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
   lookup: Lookup
-  /** What a transaction means, all of whose types are known. */
+  /** Translates a transaction whose types are all known. */
   translate(transaction: Transaction): Translation
-  /** A transaction's new shapes hold from here on. */
+  /** Applies a transaction's new shapes from here on. */
   reshape(translation: Translation): void
-  /** Tells changes, and that all whose commits begin before this LSN were. */
+  /** Reports changes, and that all commits before this LSN were reported. */
   tell(changes: readonly Change[], lsn: bigint): void
-  /** Something could not be asked for now. */
+  /** Reports a failed query, which is tried again. */
   failed(error: unknown): void
-  /** What was told threw. */
+  /** Handles an exception of the listener. */
   broken(error: unknown): void
   /** Asks the server to wait, or to go on. */
   pause(): void
@@ -24,15 +24,14 @@ export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
 
 type Item = { transaction: Transaction } | { reached: bigint }
 
-/** So many bytes may wait to be handled before the server is asked to wait. */
+/** Limits the waiting bytes before the server is asked to wait. */
 const WAITING_BYTES = 8 * 1024 * 1024
 
-/** What came of the WAL and waits to be told, in order. */
+/** Queues the messages of the WAL, and reports them in order. */
 export class WalQueue {
   readonly #options: WalQueueOptions
   readonly #items: Item[] = []
   readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
   #bytes = 0
   #working: Promise<void> | undefined
 
@@ -40,22 +39,24 @@ export class WalQueue {
     this.#options = options
   }
 
-  /** A transaction, or that all whose commits begin before an LSN have come. */
+  /** Adds a transaction, or the progress that all commits before an LSN have arrived. */
   add(item: Item): void {
     this.#items.push(item)
     if ('transaction' in item) this.#bytes += item.transaction.bytes
     if (this.#bytes > WAITING_BYTES) this.#options.pause()
     if (this.#working) return
-    // What comes with the same packet is told in one call.
+    // Joins the messages of one packet in one report.
     this.#working = new Promise((resolve) => setImmediate(resolve))
       .then(() => this.#work())
-      .catch((error) => this.#options.broken(error))
+      .catch((error) => {
+        if (!this.#closed) this.#options.broken(error)
+      })
       .finally(() => {
         this.#working = undefined
       })
   }
 
-  /** Resolves when all that came was told. */
+  /** Resolves when everything that arrived was reported. */
   async drained(): Promise<void> {
     await this.#working
   }
@@ -77,7 +78,7 @@ export class WalQueue {
     this.#options.resume()
   }
 
-  /** Tells all at the head of the queue of which nothing has to be asked. */
+  /** Reports all transactions at the head of the queue that need no query. */
   #tellNow(): void {
     const { types, translate, reshape, tell } = this.#options
     const changes: Change[] = []
@@ -100,20 +101,14 @@ export class WalQueue {
   async #tellLater(transaction: Transaction): Promise<void> {
     const { pool, types, translate, reshape, tell, lookup, failed } = this.#options
     this.#bytes -= transaction.bytes
-    while (!this.#closed) {
-      try {
-        await types.load(pool, oidsOf(transaction))
-        const translation = translate(transaction)
-        const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
-        this.#backoff.succeeded()
-        if (this.#closed) return
-        reshape(translation)
-        return tell(changes, transaction.lsn)
-      } catch (error) {
-        if (this.#closed) return
-        failed(error)
-        await this.#backoff.wait()
-      }
+    const complete = async () => {
+      await types.load(pool, oidsOf(transaction))
+      const translation = translate(transaction)
+      const changes = await completeChanges(translation.changes, translation.incomplete, lookup)
+      return { translation, changes }
     }
+    const { translation, changes } = await persist(complete, () => false, failed, this.#closing.signal)
+    reshape(translation)
+    tell(changes, transaction.lsn)
   }
 }

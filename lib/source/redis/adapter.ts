@@ -11,17 +11,20 @@ import { lookupDocuments, readDocuments } from './read.ts'
 import { StreamFeed } from './stream.ts'
 
 /**
- * A Redis database as a source. Made by {@link redis}.
+ * Adapts a Redis database as a source. Made by {@link redis}.
  *
  * With a stream, positions are the ids of its entries (`<milliseconds>-<sequence>`), the same on every
- * process that follows it. Without one they hold for this process alone.
+ * process that follows the stream. Without a stream, positions are valid in this process only.
  */
 export class RedisAdapter implements Adapter {
   readonly name = 'redis'
   readonly store?: string
-  /** True without a stream: a key that expires is in no reading before its notification comes. */
+  /** True without a stream: an expired key is missing in reads before its notification arrives. */
   readonly readsAhead: boolean
-  /** The position of so many milliseconds ago; only with a stream, since notifications leave no history. */
+  /**
+   * Returns the position of a number of milliseconds ago. Only with a stream, because notifications leave no
+   * history.
+   */
   readonly past?: (milliseconds: number) => Promise<string>
   readonly #client: RedisClient
   readonly #settings: Settings
@@ -46,25 +49,28 @@ export class RedisAdapter implements Adapter {
   }
 
   /**
-   * The collection of this name, the same object for the same name: the documents under its prefix, for a
-   * data source's `collection` and to write to; `T` is the type of its documents. The options of the first
-   * call hold; another call may repeat them or leave them out.
+   * Returns the collection of this name, always the same object for the same name: the documents under its
+   * prefix, for a data source's `collection` and for writes. `T` is the type of its documents. The options of
+   * the first call count; another call may repeat them or leave them out.
    *
-   * @throws ParticleError `INVALID_OPTION`, also where its prefix lies within that of another collection
+   * @throws ParticleError `INVALID_OPTION`, also if the prefix overlaps with that of another collection
    */
   collection<T extends object = Document>(name: string, options?: CollectionOptions): RedisCollection<T> {
     const known = this.#collections.get(name)
     if (!known) return this.#add(name, options === undefined ? {} : options).collection as RedisCollection<T>
     if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
-      throw new ParticleError('INVALID_OPTION', `The collection ${name} is there already, with other options`)
+      throw new ParticleError(
+        'INVALID_OPTION',
+        `The collection ${name} has other options already: repeat them, or leave the options out`,
+      )
     }
     return known.collection as RedisCollection<T>
   }
 
   /**
-   * Starts to follow the changes, on connections of its own. Rejects where the client is not connected, its
-   * user may not do so, the stream's key holds something else, or notifications are off and can't be turned
-   * on; other failures are reported to `listener.error` and tried again.
+   * Starts to follow the changes, on separate connections. Rejects if the client is not connected, its user
+   * lacks a privilege, the stream's key has another type, or notifications are off and can't be turned on.
+   * Reports other failures to `listener.error` and tries again.
    */
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     return await this.#feed.open(listener, from, signal)
@@ -101,7 +107,8 @@ export class RedisAdapter implements Adapter {
       if (known.prefix.startsWith(mapping.prefix) || mapping.prefix.startsWith(known.prefix)) {
         throw new ParticleError(
           'INVALID_OPTION',
-          `The prefixes of the collections ${name} and ${other} lie within each other: ${mapping.prefix} and ${known.prefix}`,
+          `The prefixes of the collections ${name} and ${other} overlap: ${mapping.prefix} and ` +
+            `${known.prefix}. Give each collection a prefix that starts no other prefix`,
         )
       }
     }
@@ -114,12 +121,12 @@ export class RedisAdapter implements Adapter {
 const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
 
 /**
- * A Redis database as a source. The same client with the same options gives the same adapter, so that a
- * process follows it once.
+ * Adapts a Redis database as a source. The same client with the same options gives the same adapter, so that
+ * a process follows the database once.
  *
  *     const client = await createClient().connect()
- *     const users = redis(client, { stream: 'changes' }).collection('users', { fields: { visits: 'number' }
- * })
+ *     const db = redis(client, { stream: 'changes' })
+ *     const users = db.collection('users', { fields: { visits: 'number' } })
  *     new Server({ dataSources: { users: { manifest: true, collection: users } } })
  *     await users.update('ann', { visits: 5 })
  *

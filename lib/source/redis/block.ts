@@ -3,26 +3,27 @@ import type { Change, DocumentChange } from '../source.ts'
 import type { Translation } from './entry.ts'
 import { compareStreamIds } from './position.ts'
 
-/** What became of a key's reading. */
+/** Describes a read of a key. */
 export interface KeyReading {
-  /** As of which entry it was read. */
+  /** The newest entry at the time of the read. */
   at: string
-  /** It was read for an entry before these. */
+  /** Marks a read for an entry before these. */
   earlier: boolean
 }
 
-/** What becomes of a change. */
+/** Says how to report a change. */
 export interface Place {
-  /** It must be shown at once with the one before or after it that is blocked, too. */
+  /** Requires one report together with the neighbouring blocked change. */
   blocked: boolean
-  /** The document is told as it was read; else what the change says of it was so. */
+  /** Reports the document as read. Otherwise the change itself describes the document. */
   asRead: boolean
 }
 
 /**
- * Which of these changes must be shown at once, and which tell what was read. A document that was read for an
- * entry, and changed again before it was read, is told in a state that nobody had beside what was before its
- * last change by then: a block goes from the one to the other, and splits no transaction. Pure.
+ * Finds the changes that must be reported at once, and those that report a document as read. A document may
+ * change again between its entry and its read. The read state then never existed together with the state of
+ * other documents before the last of these changes: a block extends from the entry to that change, and
+ * includes whole transactions. Pure.
  */
 export function blocksOf(
   translations: readonly Translation[],
@@ -63,8 +64,8 @@ export function blocksOf(
 }
 
 /**
- * A change that is told with others at once. Whoever was told one after the other, on another node, may hold
- * what came in between: nothing is said of before.
+ * Adds a change to a block. A client of another node, which got the changes one by one, may have a state in
+ * between, so that the change loses its `before`.
  */
 export function loosened(change: Change, transaction: string): Change {
   if (!('id' in change)) return { ...change, transaction }

@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
-/** A client of the package `redis` (`createClient()`), as far as Particle uses it. */
+/** Describes a client of the package `redis` (`createClient()`), as far as Particle uses it. */
 export interface RedisClient {
   readonly isOpen: boolean
   readonly options?: RedisClientSettings | undefined
@@ -17,28 +17,29 @@ export interface RedisClient {
   on(event: string, listener: (...args: any[]) => void): unknown
 }
 
-/** What Particle reads of a client's options. */
+/** Describes the options of a client, as far as Particle reads them. */
 export interface RedisClientSettings {
   socket?: object
   database?: number
   keyPrefix?: string | Buffer
 }
 
-/**
- * How long a connection may be silent before it is taken for dead; Particle's own are never silent that long.
- */
+/** The silence after which a connection counts as dead. Particle's own connections ping more often. */
 const SILENCE_MS = 20_000
 const PING_MS = 5000
 
-/** Replies as they are, whatever type mapping the application's client has. */
+/** Returns plain replies, whatever type mapping the application's client has. */
 const PLAIN = { typeMapping: {} }
 
 const MISTAKEN: readonly Mistaken[] = [
   [
     ({ psubscribe, call }) => typeof psubscribe === 'function' && typeof call === 'function',
-    'a client of ioredis: make another for Particle, await createClient({ url }).connect() of the package redis',
+    'a client of ioredis: give await createClient({ url }).connect() of the package redis',
   ],
-  [({ masters }) => masters !== undefined, 'a cluster, which Particle does not follow'],
+  [
+    ({ masters }) => masters !== undefined,
+    'a cluster, which Particle does not follow: give a client of a single server',
+  ],
   [
     ({ acquire }) => typeof acquire === 'function',
     'a sentinel: give a client that connects to the master itself',
@@ -53,7 +54,7 @@ const MISTAKEN: readonly Mistaken[] = [
   ],
 ]
 
-/** Checks what `redis()` was given. Throws `INVALID_OPTION`. */
+/** Checks the argument of `redis()`. Throws `INVALID_OPTION`. */
 export function checkClient(client: unknown): asserts client is RedisClient {
   const given = client as Partial<RedisClient> | undefined | null
   const single = ['duplicate', 'sendCommand', 'pSubscribe'] as const
@@ -66,7 +67,8 @@ export function checkClient(client: unknown): asserts client is RedisClient {
     return
   throw new ParticleError(
     'INVALID_OPTION',
-    `redis(client) takes a client of the package redis, as createClient() returns it, but ${describeGiven(client, MISTAKEN)}`,
+    'redis(client) takes a client of the package redis, as createClient() returns it, but ' +
+      describeGiven(client, MISTAKEN),
   )
 }
 
@@ -76,17 +78,17 @@ export async function send(client: RedisClient, args: readonly string[]): Promis
   return await client.sendCommand(args, PLAIN)
 }
 
-/** Throws `SOURCE_FAILED` where the application's client is closed, or was never opened. */
+/** Throws `SOURCE_FAILED` for an application's client that is closed, or was never opened. */
 function checkOpen(client: RedisClient): void {
   if (client.isOpen) return
   throw new ParticleError(
     'SOURCE_FAILED',
-    'The client that redis(client) was given is not connected: await client.connect() first, and close it last',
+    'The client of redis(client) is not connected: await client.connect() first, and close the client last',
   )
 }
 
 /**
- * A connection of Particle's own, beside the application's. It does not come back by itself: who follows must
+ * Represents a separate connection beside the application's. Does not reconnect by itself: the follower must
  * know of every gap.
  */
 export class Connection {
@@ -133,7 +135,7 @@ export class Connection {
     return await this.client.sendCommand(args, PLAIN)
   }
 
-  /** Ends it at once; what waits for a reply is rejected. */
+  /** Ends the connection at once. Pending requests are rejected. */
   destroy(): void {
     if (this.client.isOpen) this.client.destroy()
   }
@@ -142,7 +144,7 @@ export class Connection {
 /** The server would give the same answer again. */
 const HOPELESS = /^(?:NOPERM|WRONGPASS|NOAUTH|WRONGTYPE|ERR unknown command|ERR AUTH)/
 
-/** Whether trying again can't help. */
+/** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {
   return error instanceof ParticleError || (error instanceof Error && HOPELESS.test(error.message))
 }

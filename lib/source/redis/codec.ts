@@ -3,7 +3,7 @@ import { walkable } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
 
-/** How a text of Redis stands for a JSON value. */
+/** Selects the conversion between a text of Redis and a JSON value. */
 export type RedisCodec = 'string' | 'number' | 'boolean' | 'json'
 
 export const CODECS: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'json'])
@@ -17,7 +17,7 @@ const BOOLEANS = new Map([
 ])
 
 /**
- * The value of a text. A text that doesn't fit stays what it is, so that nothing is lost: so does a number
+ * Decodes a text to a value. A text that doesn't fit stays a string, so that nothing is lost, like a number
  * that a double can't hold (an integer past 2^53).
  */
 export function decode(codec: RedisCodec, text: string): Json {
@@ -26,7 +26,10 @@ export function decode(codec: RedisCodec, text: string): Json {
   return codec === 'json' ? json(text, text) : text
 }
 
-/** The text of a value. Throws `INVALID_OPERATION` where the codec has none; `what` names the place. */
+/**
+ * Encodes a value as a text. Throws `INVALID_OPERATION` for a value that the codec can't encode. `what` names
+ * the place, for the message.
+ */
 export function encode(codec: RedisCodec, value: Json, what: string): string {
   if (codec === 'json') return JSON.stringify(value)
   if (codec === 'string' && typeof value === 'string') return value
@@ -35,20 +38,21 @@ export function encode(codec: RedisCodec, value: Json, what: string): string {
   const found = value === null ? 'null' : Array.isArray(value) ? 'an array' : `of type ${typeof value}`
   throw new ParticleError(
     'INVALID_OPERATION',
-    `${what} is ${found}, but is declared as '${codec}': say { ${fitting(value)} } in the collection's options`,
+    `${what} is ${found}, but is declared as '${codec}': use { ${fitting(value)} } in the collection's ` +
+      'options',
   )
 }
 
 /**
- * The `_id` of a key's rest; undefined where the rest is not what {@link encodeId} would have made of it: two
- * keys are never one document.
+ * Decodes the rest of a key to an `_id`; `undefined` for a text that {@link encodeId} would not write, so
+ * that two keys are never one document.
  */
 export function decodeId(codec: RedisCodec, rest: string): Json | undefined {
   const id = codec === 'json' ? json(rest, undefined) : codec === 'string' ? rest : decode(codec, rest)
   return id !== undefined && encodeId(codec, id) === rest ? id : undefined
 }
 
-/** The key's rest of an `_id`; undefined where no key can have it. */
+/** Encodes an `_id` as the rest of a key; `undefined` for an `_id` without a key. */
 export function encodeId(codec: RedisCodec, id: Json): string | undefined {
   if (codec === 'json') return canonical(id)
   return typeof id === codec ? encode(codec, id, '_id') : undefined

@@ -14,21 +14,21 @@ import type { Settings } from './options.ts'
 import { CLEAR, EXPIRE, runScript, STATE, WRITE } from './script.ts'
 import { changesOf, located, unchanged } from './update.ts'
 
-/** A time to live, as `SET` takes it: `EX` seconds or `PX` milliseconds. */
+/** Describes a time to live, as `SET` takes it: `EX` seconds or `PX` milliseconds. */
 export interface Expiry {
   EX?: number
   PX?: number
 }
 
-/** What `client.multi()` returns, as far as it's used here. */
+/** Describes the result of `client.multi()`, as far as this file uses it. */
 export interface RedisMulti {
   // biome-ignore lint/suspicious/noExplicitAny: the package's own types of it depend on all commands so far.
   addCommand(args: any): unknown
 }
 
 /**
- * A document longer than this is not repeated in the stream, as it was before a write and after an update:
- * who needs it looks it up.
+ * Limits the length of documents that the stream repeats, before a write and after an update. A follower
+ * looks up a longer document.
  */
 const REPEATED_LENGTH = 16_384
 const TRIES = 100
@@ -37,8 +37,8 @@ const TRIES = 100
 const transactions = new WeakMap<object, string>()
 
 /**
- * The documents under one prefix of Redis's keys: for a data source's `collection`, and to write them. Each
- * write and its entry of the stream are one transaction. Without a stream the writes are just writes.
+ * Represents the documents under one prefix of Redis's keys, as a data source's `collection`, and for writes.
+ * Each write and its entry of the stream are one transaction. Without a stream, a write has no entry.
  */
 export class RedisCollection<T extends object = Document> implements CollectionHandle<T> {
   declare readonly $document?: T
@@ -58,8 +58,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Writes a whole document, in place of the one that was there. As with `SET`, it no longer expires, unless
-   * it's told when to. A hash of no fields can't be, so that of an empty document gets the field `_id`.
+   * Writes a whole document in place of the earlier one. Like `SET`, this removes the time to live, unless
+   * `expiry` gives one. The hash of an empty document gets the field `_id`, because Redis keeps no empty
+   * hash.
    *
    * @throws ParticleError `INVALID_OPERATION` for a value that a hash can't hold by the collection's
    *   `fields`, and for another `_id`
@@ -77,12 +78,12 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Changes a document, if there is one, and tells whether there is: `update(5, { name: 'Ann',
-   * 'address.city': 'Rome', age: undefined })` sets fields, by path, and removes those that are `undefined`;
-   * a list of operations does what they mean (`[{ operation: 'inc', path: 'visits', data: 1 }]`). Of a hash
-   * only the fields that changed are written.
+   * Changes a document, and returns false for a missing document.
+   * `update(5, { name: 'Ann', 'address.city': 'Rome', age: undefined })` sets fields by path, and removes
+   * those that are `undefined`. A list of operations is applied in order (`[{ operation: 'inc', path:
+   * 'visits', data: 1 }]`). Of a hash, only changed fields are written.
    *
-   * @throws ParticleError `INVALID_OPERATION` or `INVALID_PATH` where the document can't be changed so
+   * @throws ParticleError `INVALID_OPERATION` or `INVALID_PATH` for a change that does not fit the document
    */
   async update(id: Id, changes: Record<string, unknown> | readonly Operation[]): Promise<boolean> {
     const operations = changesOf(changes)
@@ -95,32 +96,37 @@ export class RedisCollection<T extends object = Document> implements CollectionH
           'update(id, ...) of a document that is nested too deep: set(id, document) replaces it',
         )
       const changed = applyAll(before, operations)
-      // An operation may come to what JSON can't hold, such as a sum beyond all doubles: that is null
-      // everywhere.
+      // Converts the result to JSON: a sum beyond all doubles, for example, becomes null everywhere.
       const after = changed && (toJson(changed) as Document)
       if (!after) throw this.#invalid('update(id, ...) removes no document: delete(id) does')
       const difference = diff(before, after)
       if (difference.length === 0) return true
       if (await this.#replace(id, digest, raw, before, after, difference)) return true
-      // Somebody else was faster. Those who are many wait longer.
+      // Waits after a conflict with another writer. With many writers, the wait grows.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(tries, 20)))
     }
-    throw new ParticleError('SOURCE_FAILED', `A document of ${this.collectionName} changes all the time`)
+    throw new ParticleError(
+      'SOURCE_FAILED',
+      `A document of ${this.collectionName} changes faster than an update: write it from fewer places`,
+    )
   }
 
-  /** Deletes a document; whether it was there. */
+  /** Deletes a document. Returns false for a missing document. */
   async delete(id: Id): Promise<boolean> {
     return (await this.#write(id, { action: 'delete', ttl: 'keep', entry: ['kind', 'delete'] })) !== 'nothing'
   }
 
-  /** Lets a document expire, and tells its end (within about a second of it); whether it was there. */
+  /**
+   * Gives a document a time to live, and reports its end (within about a second). Returns false for a missing
+   * document.
+   */
   async expire(id: Id, seconds: number): Promise<boolean> {
     const { stream } = this.#settings
     const keys = [this.#key(id), ...(stream ? [stream.expiries] : [])]
     return (await this.#run(EXPIRE, keys, [milliseconds({ EX: seconds }) ?? '0'])) === 1
   }
 
-  /** Deletes all documents, at once: while that lasts, Redis does nothing else. How many there were. */
+  /** Deletes all documents at once, and returns their number. Redis executes nothing else meanwhile. */
   async clear(): Promise<number> {
     const { stream, maxLength } = this.#settings
     const { pattern, prefix } = this.#mapping
@@ -128,9 +134,10 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   }
 
   /**
-   * Adds to a transaction of the application's own that these documents change by it, by whatever commands;
-   * they are then read again: `users.touch(client.multi().hIncrBy('users:5', 'visits', 1), 5).exec()`. What
-   * one transaction touches is shown at once.
+   * Adds the change of these documents to a transaction of the application, whatever its commands are.
+   * Particle then reads the documents again:
+   * `users.touch(client.multi().hIncrBy('users:5', 'visits', 1), 5).exec()`. Clients get the changes of one
+   * transaction at once.
    */
   touch<Multi extends RedisMulti>(multi: Multi, ...ids: Id[]): Multi {
     const { stream, maxLength } = this.#settings
@@ -143,7 +150,7 @@ export class RedisCollection<T extends object = Document> implements CollectionH
     return multi
   }
 
-  /** Writes what an update changed, unless the key is no longer what it was; whether it did. */
+  /** Writes the changes of an update. Returns false if the key has changed meanwhile. */
   async #replace(
     id: Id,
     digest: string,
@@ -211,10 +218,13 @@ export class RedisCollection<T extends object = Document> implements CollectionH
 function milliseconds({ EX, PX, ...rest }: Expiry): string | undefined {
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined || (EX !== undefined && PX !== undefined))
-    throw new ParticleError('INVALID_OPTION', 'A time to live is { EX: seconds } or { PX: milliseconds }')
+    throw new ParticleError(
+      'INVALID_OPTION',
+      'A time to live must be { EX: seconds } or { PX: milliseconds }',
+    )
   const time = EX === undefined ? PX : EX * 1000
   if (time === undefined) return undefined
   if (!(Number.isFinite(time) && time > 0))
-    throw new ParticleError('INVALID_OPTION', 'A time to live is a number above 0')
+    throw new ParticleError('INVALID_OPTION', 'A time to live must be a number above 0')
   return String(Math.ceil(time))
 }

@@ -9,35 +9,37 @@ import { jsonDocument, type Mapping } from './mapping.ts'
 import { streamTimestamp } from './position.ts'
 import { located } from './update.ts'
 
-/** An entry of the stream, as Redis gives it: its id, and its fields and texts as a flat list. */
+/**
+ * Represents an entry of the stream, as Redis returns it: its id, and its fields and texts as a flat list.
+ */
 export type Entry = readonly [id: string, fields: readonly string[]]
 
-/** What an entry means. */
+/** Describes the change of an entry. */
 export interface Translation {
   change: Change
   /**
-   * Set where the entry only says which key changed: the change has no operations yet, the key must be read.
+   * The key of an entry that only names a changed key: the change has no operations yet, and the key must be
+   * read.
    */
   key?: string
 }
 
 /**
- * What an entry of the stream means, as a change of the source contract; undefined where it means nothing
- * here. Pure.
+ * Translates an entry of the stream to a change of the source contract; `undefined` for an entry of no known
+ * collection. Pure.
  *
- * An entry has the field `key`, and says of what happened as much as the one who appends it knows:
- * - `kind` `delete`: the document is gone;
+ * An entry has the field `key`, and describes the change as far as its writer knows it:
+ * - `kind` `delete`: the document was removed;
  * - `document`: a JSON object, the whole document after the change; with `kind` `insert`, or `update` beside
  *   one of the next two;
- * - `operations`: a JSON list of operations that give the same result when they are done again (`set`,
- *   `unset`);
+ * - `operations`: a JSON list of operations that may be repeated (`set`, `unset`);
  * - `hash`: a JSON object of the hash's fields that changed, with their texts, or null for those that were
  *   removed;
  * - beside these, `before`: a JSON object, the whole document before the change, or `beforeHash`: all texts
  *   of the hash before it;
- * - none of them, or what can't be understood: the key is read again.
+ * - none of them, or unknown fields: Particle reads the key again.
  *
- * Or it has the field `prefix`, and `kind` `clear` (all its keys are gone) or `reload` (they must be read
+ * Or it has the field `prefix`, and `kind` `clear` (all its keys were removed) or `reload` (they must be read
  * again). Entries with the same `transaction` that follow each other belong together.
  */
 export function translate(entry: Entry, mappings: readonly Mapping[]): Translation | undefined {
@@ -55,7 +57,7 @@ export function translate(entry: Entry, mappings: readonly Mapping[]): Translati
   if (key === undefined) {
     const mapping = mappings.find(({ prefix }) => prefix === fields.get('prefix'))
     if (!mapping) return undefined
-    // Of what this version doesn't know, the safe meaning.
+    // Treats an unknown kind as a reload, which is always safe.
     return { change: { kind: kind === 'clear' ? 'clear' : 'reload', ...common, collection: mapping.name } }
   }
   for (const mapping of mappings) {
@@ -72,7 +74,7 @@ export function translate(entry: Entry, mappings: readonly Mapping[]): Translati
 
 type Base = Omit<DocumentChange, 'kind' | 'operations'>
 
-/** The change that a document is as it was read, or gone. */
+/** Changes the operations to the document as read, or to its removal. */
 export function retold(change: DocumentChange, document: Document | undefined): DocumentChange {
   const { document: _, before: __, ...base } = change
   return document ? replaced(base, 'replace', document) : deleted(base)
@@ -98,7 +100,7 @@ function known(
   if (!document) return undefined
   if (kind === 'insert' || !base.before)
     return replaced(base, kind === 'insert' ? 'insert' : 'replace', document)
-  // Only what differs is told, so that a write of hidden fields alone is told to nobody.
+  // Reports only the difference, so that a write to hidden fields alone reaches no client.
   const differing = diff(base.before, document).map((operation) => located(operation, document))
   const isWhole = differing.some(({ path }) => path === '.')
   return isWhole
@@ -135,7 +137,7 @@ function operationsOf(fields: ReadonlyMap<string, string>, mapping: Mapping): Op
   return changes.every((change) => change !== undefined) ? changes : undefined
 }
 
-/** Whether it can be done twice with the same result: it may be done to a document that was read later. */
+/** Checks for an operation that may be repeated: it may apply to a document that was read later. */
 function isOperation(value: unknown): value is Operation {
   if (!isObject(value)) return false
   const { operation, path, data, keys = [] } = value

@@ -11,14 +11,14 @@ interface Item {
 }
 
 /**
- * The first documents of an order, of those that a scan comes across. What is left out comes after as many
- * others, of which each may only give its place to one that comes before it: so nothing is ever missing
- * before the last of them, in whatever order and how often documents come.
+ * Keeps the first documents of an order during a scan. A dropped document comes after `limit` others, each of
+ * which only an earlier document may replace, so that no document is missing before the last kept one, in any
+ * order of arrival and with repetitions.
  */
 export class First {
   readonly #order: Order
   readonly #limit: number
-  /** In order. */
+  /** The kept documents in order. */
   readonly #items: Item[] = []
   readonly #keys = new Set<string>()
 
@@ -29,8 +29,8 @@ export class First {
 
   put(document: Document): void {
     const key = idKey(document._id ?? null)
-    // A key that comes again may hold something else by then, which a change tells. To let go of what is here
-    // could leave a gap.
+    // Keeps the earlier state of a repeated key: its change is reported later, and a removal here could leave
+    // a gap.
     if (this.#keys.has(key)) return
     const values = this.#order.valuesOf(document)
     let [low, high] = [0, this.#items.length]
@@ -45,7 +45,7 @@ export class First {
     if (this.#items.length > this.#limit) this.#keys.delete(this.#items.pop()?.key ?? '')
   }
 
-  /** What may still come in; undefined for everything. */
+  /** The last document that may still enter; `undefined` while any may. */
   get bound(): SortBound | undefined {
     const last = this.#items[this.#limit - 1]
     const [key] = this.#order.keys

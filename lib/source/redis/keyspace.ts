@@ -1,23 +1,26 @@
 import { randomBytes } from 'node:crypto'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { isHopeless } from './client.ts'
 import { deleted, replaced } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
 import { type KeyspaceSettings, Upstream } from './upstream.ts'
 
-/** What waits to be worked off: a key to be read, or somebody who waits for all before it. */
+/** Waits in the queue: a key to read, or a callback for the point after all earlier keys. */
 type Item = string | (() => void)
 
 const BATCH = 250
-/** How often keys are read again because others changed before they were read. */
+/** Limits the repeated reads of keys when others change meanwhile. */
 const MAX_ROUNDS = 5
 const SEQUENCE = /^(0|[1-9]\d{0,14})$/
 
 /**
- * The order of a source without a stream: a key that is notified of is read again, and told as it is by then.
- * One for all listeners of the process. Positions are an epoch of the process and a sequence; nobody can
- * resume past a gap in following.
+ * Keeps the order of a source without a stream: reads a notified key again, and reports its present document.
+ * One feed for all listeners of the process. Positions are an epoch of the process and a sequence; no client
+ * can resume across a gap.
+ *
+ *     notification --> queue of keys --read with a fence--> changes of one transaction --> listeners
+ *     connection lost, flush, notifications off --> new sequence, `lost` --> listeners
  */
 export class KeyspaceFeed {
   readonly #settings: KeyspaceSettings
@@ -25,9 +28,7 @@ export class KeyspaceFeed {
   readonly #followers = new Set<ChangeListener>()
   readonly #opening = new Set<ChangeListener>()
   #sequence = 0
-  #closing = new AbortController()
-  #started: Promise<void> | undefined
-  #running: Promise<void> = Promise.resolve()
+  #loop: RetryLoop | undefined
   #upstream: Upstream | undefined
   #queue: Item[] = []
   readonly #queued = new Set<string>()
@@ -41,9 +42,9 @@ export class KeyspaceFeed {
     this.#settings = settings
   }
 
-  /** A position is honoured only where nothing was missed since: while somebody else follows. */
+  /** Opens a subscription. A position is valid only if another subscription was open since. */
   async open(listener: ChangeListener, _from?: string, signal?: AbortSignal): Promise<Subscription> {
-    // The same listener may follow twice.
+    // Makes the listener unique, because the same listener may follow twice.
     const follower: ChangeListener = {
       changes: (changes, position) => listener.changes(changes, position),
       progress: (position) => listener.progress(position),
@@ -52,15 +53,16 @@ export class KeyspaceFeed {
     }
     this.#opening.add(follower)
     const giveUp = () => {
-      if (this.#opening.delete(follower) && this.#followers.size + this.#opening.size === 0) void this.#stop()
+      if (this.#opening.delete(follower) && this.#followers.size + this.#opening.size === 0)
+        void this.#stop(signal?.reason)
     }
     signal?.addEventListener('abort', giveUp)
-    const started = this.#started ?? this.#start()
-    this.#started = started
+    const loop = this.#loop ?? this.#start()
+    this.#loop = loop
     try {
-      await started
+      await loop.opened
     } catch (error) {
-      if (this.#started === started) this.#started = undefined
+      if (this.#loop === loop) this.#loop = undefined
       throw error
     } finally {
       signal?.removeEventListener('abort', giveUp)
@@ -81,23 +83,24 @@ export class KeyspaceFeed {
   }
 
   /**
-   * The position before a reading; what changes the collection from here on is told, where somebody follows.
+   * Returns the position before a read. Changes of the collection are reported from here on, if a listener is
+   * open.
    */
   async before(mapping: Mapping): Promise<string> {
-    await this.#started?.catch(() => {})
+    await this.#loop?.opened.catch(() => {})
     await this.#upstream?.subscribe(mapping)
     return this.#position
   }
 
-  /** The position after a reading: what was read is told up to there. */
+  /** Returns the position after a read: all changes in the read documents are reported up to it. */
   async after(): Promise<string> {
     const upstream = this.#upstream
     if (upstream) {
       const fence = String(++this.#fence)
       await new Promise<void>((resolve) => {
         this.#fences.set(fence, resolve)
-        // Where PUBLISH isn't allowed, what was read may be told once more: documents are told whole, so that
-        // this does no harm.
+        // Goes on without PUBLISH if it is refused: a repeated report does no harm, because documents are
+        // reported whole.
         upstream.sendFence(fence).catch(() => resolve())
       })
       this.#fences.delete(fence)
@@ -114,31 +117,26 @@ export class KeyspaceFeed {
     return epoch === this.#epoch && rest.length === 0 && SEQUENCE.test(digits) ? Number(digits) : Number.NaN
   }
 
-  async #start(): Promise<void> {
-    const closing = new AbortController()
-    this.#closing = closing
-    const backoff = new Backoff(closing.signal)
-    for (;;) {
-      try {
-        await this.#connect(closing.signal)
-        break
-      } catch (error) {
-        if (closing.signal.aborted || isHopeless(error)) throw error
-        for (const listener of this.#opening) listener.error(error)
-        await backoff.wait()
-        closing.signal.throwIfAborted()
-      }
-    }
-    this.#running = this.#run(closing.signal, backoff)
+  #start(): RetryLoop {
+    const loop = new RetryLoop({
+      attempt: () => this.#follow(loop),
+      isHopeless,
+      failed: (error) => {
+        this.#upstream?.fail(error)
+        this.#forget()
+        for (const listener of [...this.#opening, ...this.#followers]) listener.error(error)
+        return undefined
+      },
+    })
+    return loop
   }
 
-  async #stop(): Promise<void> {
-    const [upstream, running] = [this.#upstream, this.#running]
-    this.#started = undefined
-    this.#closing.abort()
+  async #stop(reason?: unknown): Promise<void> {
+    const [upstream, closed] = [this.#upstream, this.#loop?.close(reason)]
+    this.#loop = undefined
     this.#forget()
     await upstream?.close()
-    await running
+    await closed
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
@@ -159,7 +157,7 @@ export class KeyspaceFeed {
     this.#upstream = upstream
   }
 
-  /** From here on nothing is known of what changes. */
+  /** Drops all state after the loss of the notifications. */
   #forget(): void {
     this.#sequence++
     this.#upstream = undefined
@@ -168,25 +166,17 @@ export class KeyspaceFeed {
     for (const reach of [...this.#fences.values(), ...this.#readings.values()]) reach()
   }
 
-  /** Keeps the feed going: connects again after a gap, and tells of it. */
-  async #run(signal: AbortSignal, backoff: Backoff): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (!this.#upstream) {
-          await this.#connect(signal)
-          backoff.succeeded()
-          this.#lose('Redis was not reachable for a while, and does not keep its notifications')
-        }
-        await this.#upstream?.flushed(signal)
-        if (!signal.aborted) this.#lose('The database was flushed, or swapped with another one')
-      } catch (error) {
-        if (signal.aborted) return
-        this.#upstream?.fail(error)
-        this.#forget()
-        for (const listener of this.#followers) listener.error(error)
-        await backoff.wait()
-      }
+  /** Follows until a flush. Connects first, and reports the gap, when no connection is left. */
+  async #follow(loop: RetryLoop): Promise<void> {
+    const { signal } = loop
+    if (!this.#upstream) {
+      const isBack = loop.isOpen
+      await this.#connect(signal)
+      loop.succeeded()
+      if (isBack) this.#lose('Redis was not reachable for a while, and does not keep its notifications')
     }
+    await this.#upstream?.flushed(signal)
+    if (!signal.aborted) this.#lose('The database was flushed, or swapped with another one')
   }
 
   #lose(reason: string): void {
@@ -200,7 +190,7 @@ export class KeyspaceFeed {
     if (typeof item === 'string') this.#queued.add(item)
     if (this.#draining) return
     this.#draining = true
-    // What comes in one turn is read at once.
+    // Reads the keys of one turn at once.
     setImmediate(() => void this.#drain())
   }
 
@@ -216,8 +206,8 @@ export class KeyspaceFeed {
   }
 
   /**
-   * Reads the next keys and tells what they hold: together with all others that changed before they were
-   * read, beside which nobody had them otherwise.
+   * Reads the next keys and reports their documents. Includes other keys that change before the read, because
+   * the read state never existed without their changes.
    */
   async #work(upstream: Upstream): Promise<void> {
     const keys = new Set(this.#take(BATCH))
@@ -232,7 +222,7 @@ export class KeyspaceFeed {
         for (const key of this.#take(room)) keys.add(key)
       }
     } catch (error) {
-      // These keys are lost: all is made anew, and that is told.
+      // Reconnects, which is reported as a loss: these keys are lost.
       if (!upstream.isOver) upstream.fail(error)
       if (upstream === this.#upstream) this.#forget()
     }
@@ -247,7 +237,7 @@ export class KeyspaceFeed {
     return keys
   }
 
-  /** What keys hold, and which keys were notified of until then and not read before. */
+  /** Reads keys. Returns their contents, and the queued keys that were notified before the read. */
   async #read(
     upstream: Upstream,
     keys: readonly string[],

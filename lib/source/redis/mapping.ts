@@ -5,34 +5,31 @@ import { field, isObject } from '../../model/json.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './codec.ts'
 
-/** How the keys of a collection stand for documents. */
+/** Describes the mapping between a collection's keys and documents. */
 export interface CollectionOptions {
   /**
-   * What its keys begin with; the rest of a key is the document's `_id`. Default: the collection's name and a
+   * The prefix of the keys; the rest of a key is the document's `_id`. Default: the collection's name and a
    * colon, `users:`.
    */
   prefix?: string
   /**
-   * What `set` writes: a hash of fields, or a string that holds the document as JSON. Default `'hash'`. Both
-   * are read, whatever it says.
+   * The type that `set` writes: a hash of fields, or a string that holds the document as JSON. Default:
+   * `'hash'`. Both types are read in any case.
    */
   type?: 'hash' | 'json'
-  /**
-   * How the rest of a key stands for the `_id`. Default `'string'`. Keys whose rest doesn't fit are no
-   * documents.
-   */
+  /** The codec of the `_id` in a key. Default: `'string'`. A key whose rest doesn't fit is no document. */
   id?: RedisCodec
   /**
-   * How the texts of a hash's fields stand for values: one for all, or by field. Default `'string'`; texts
-   * that don't fit stay strings.
+   * The codec of a hash's fields: one for all, or by field. Default: `'string'`. Texts that don't fit stay
+   * strings.
    */
   fields?: RedisCodec | { [field: string]: RedisCodec }
 }
 
-/** What `READ` gives for a key: a hash as a flat list, a string, or nothing that is a document. */
+/** Holds the reply of `READ` for a key: a hash as a flat list, a string, or null for anything else. */
 export type RawDocument = readonly string[] | string | null
 
-/** The keys and documents of one collection. */
+/** Maps the keys and documents of one collection. */
 export class Mapping {
   readonly name: string
   readonly prefix: string
@@ -53,26 +50,24 @@ export class Mapping {
     this.#fields = typeof fields === 'string' ? fields : new Map(Object.entries(fields))
   }
 
-  /** The pattern that the keys match; {@link idOf} tells for sure. */
+  /** The pattern of the keys. May match other keys too, which {@link idOf} refuses. */
   get pattern(): string {
     return `${globbed(this.prefix)}*`
   }
 
-  /** The `_id` that a key stands for; undefined where it's no key of this collection. */
+  /** Returns the `_id` of a key; `undefined` for a key of another collection. */
   idOf(key: string): Id | undefined {
     return key.startsWith(this.prefix) ? decodeId(this.#id, key.slice(this.prefix.length)) : undefined
   }
 
-  /** The key of an `_id`; undefined where no key can stand for it. */
+  /** Returns the key of an `_id`; `undefined` for an `_id` without a key. */
   keyOf(id: Id): string | undefined {
     const rest = encodeId(this.#id, id)
-    // Half a surrogate pair would become U+FFFD on its way, and so the key of another document.
+    // Refuses half a surrogate pair, which would become U+FFFD in Redis: the key of another document.
     return rest === undefined || /[\ud800-\udfff]/u.test(rest) ? undefined : this.prefix + rest
   }
 
-  /**
-   * The document that a key holds; undefined where it's none: neither a hash nor a string of a JSON object.
-   */
+  /** Returns the document of a key; `undefined` for anything but a hash or a string of a JSON object. */
   document(id: Id, raw: RawDocument): Document | undefined {
     if (raw === null) return undefined
     if (typeof raw === 'string') return jsonDocument(id, raw)
@@ -84,14 +79,14 @@ export class Mapping {
     return Object.fromEntries(fields)
   }
 
-  /** The value of a hash's field. */
+  /** Decodes the value of a hash's field. */
   value(name: string, text: string): Json {
     return decode(this.codecOf(name), text)
   }
 
   /**
-   * The fields and texts of a hash, as `HSET` takes them. Throws `INVALID_OPERATION` where a value has no
-   * text.
+   * Encodes the fields of a hash, as `HSET` takes them. Throws `INVALID_OPERATION` for a value that can't be
+   * encoded.
    */
   texts(fields: Iterable<readonly [string, Json]>): string[] {
     return [...fields].flatMap(([name, value]) => [
@@ -100,14 +95,14 @@ export class Mapping {
     ])
   }
 
-  /** How the texts of a hash's field, or the rest of a key for `_id`, stand for values. */
+  /** Returns the codec of a hash's field, or of the rest of a key for `_id`. */
   codecOf(name: string): RedisCodec {
     if (name === '_id') return this.#id
     return typeof this.#fields === 'string' ? this.#fields : (this.#fields.get(name) ?? 'string')
   }
 }
 
-/** A document of a string of JSON; its `_id` is the key's. */
+/** Parses a document from a string of JSON. Its `_id` is the key's. */
 export function jsonDocument(id: Id, text: string): Document | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -117,12 +112,12 @@ export function jsonDocument(id: Id, text: string): Document | undefined {
   }
 }
 
-/** The fields of a string of JSON; {@link TOO_DEEP} in place of those that can't be walked. */
+/** Returns the fields of a string of JSON; {@link TOO_DEEP} for fields that can't be walked. */
 function walkableFields(fields: Record<string, Json>): Record<string, Json> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, walkable(value)]))
 }
 
-/** A document without its `_id`. */
+/** Returns a document without its `_id`. */
 export function withoutId(document: object): Record<string, Json> {
   return Object.fromEntries(
     Object.keys(document).flatMap((name) => {
@@ -132,7 +127,7 @@ export function withoutId(document: object): Record<string, Json> {
   )
 }
 
-/** A text as a glob pattern that matches it alone. */
+/** Escapes a text as a glob pattern that matches only this text. */
 function globbed(text: string): string {
   return text.replace(/[*?[\]\\^]/g, '\\$&')
 }
@@ -153,6 +148,7 @@ function checkOptions(name: string, options: CollectionOptions): void {
   const wrong = [...codecs, id].find((codec) => codec !== undefined && !CODECS.has(codec))
   if (wrong !== undefined)
     refuse(
-      `knows the codecs 'string', 'number', 'boolean' and 'json' for id and fields: ${notKnown(wrong, CODECS)}`,
+      `takes one of the codecs 'string', 'number', 'boolean' and 'json' for id and fields: ` +
+        notKnown(wrong, CODECS),
     )
 }

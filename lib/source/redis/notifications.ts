@@ -4,18 +4,17 @@ import { pause } from '../backoff.ts'
 import type { Connection } from './client.ts'
 
 /**
- * The classes of events that tell of every change: generic, strings, hashes, expired, evicted; `A` has them
- * all. `K`: by key. Lists, sets and sorted sets belong to it, since what stores one (`SORT ... STORE`) in
- * place of a document
- * notifies of nothing else.
+ * The event classes of all changes: generic, strings, hashes, expired, evicted (`A` includes them), by key
+ * (`K`). Includes lists, sets and sorted sets: a command that stores one in place of a document (`SORT ...
+ * STORE`) sends no other notification.
  */
 const NEEDED = 'Kg$lshzxe'
 const SETTING = 'notify-keyspace-events'
 const PROBE_MS = 2000
 
 /**
- * Sees to it that the server notifies of changes of keys: it is told to, unless it does already. Where it
- * lets nobody look at its settings, a key of no meaning is changed to see what comes.
+ * Enables notifications of changed keys, unless they are on already. If the server hides its settings,
+ * changes a probe key and waits for its notifications.
  *
  * @throws ParticleError `SOURCE_FAILED`, with a sentence that says what to set
  */
@@ -28,7 +27,7 @@ export async function enableNotifications(
   const flags = await settingOf(commands)
   if (flags === undefined) {
     if (await answersProbe(commands, subscriber, channel, signal)) return
-    throw disabled(new Error('CONFIG GET is refused, and a changed key was not told'))
+    throw disabled(new Error('CONFIG GET is refused, and a changed key was not notified'))
   }
   const missing = missingIn(flags)
   if (missing === '') return
@@ -40,7 +39,10 @@ export async function enableNotifications(
   }
 }
 
-/** Whether the server still notifies of changes of keys: somebody may have switched that off. */
+/**
+ * Checks that the server still sends notifications of changed keys: an administrator may have turned them
+ * off.
+ */
 export async function notifies(
   commands: Connection,
   subscriber: Connection,
@@ -102,7 +104,9 @@ function isRefusal(error: unknown): boolean {
 function disabled(cause: unknown): ParticleError {
   return new ParticleError(
     'SOURCE_FAILED',
-    `Redis tells no changes of keys, and does not let Particle turn that on: set ${SETTING} to KA (in redis.conf, by CONFIG SET, or where your provider has its settings), or let the application append its changes to a stream: redis(client, { stream })`,
+    `Redis sends no notifications of changed keys, and does not allow Particle to enable them: set ` +
+      `${SETTING} to KA (in redis.conf, by CONFIG SET, or in the settings of your provider), or let the ` +
+      'application append its changes to a stream: redis(client, { stream })',
     { cause },
   )
 }

@@ -5,20 +5,20 @@ import type { RedisClient } from './client.ts'
 /** Options of {@link redis}. */
 export interface RedisOptions {
   /**
-   * The key of the stream to which the application appends its changes. Without one, changes come from
-   * keyspace notifications: nothing can then be resumed, and whoever comes back is reset.
+   * The key of the stream to which the application appends its changes. Without a stream, changes come from
+   * keyspace notifications: no client can then resume, and each reconnect loads the data again.
    */
   stream?: string
   /**
-   * About how many entries the stream keeps (`MAXLEN ~`): what writes made by Particle's collections trim it
-   * to. Default 10,000.
+   * The approximate number of entries that the stream keeps (`MAXLEN ~`). Writes of Particle's collections
+   * trim the stream to it. Default: 10,000.
    */
   maxLength?: number
-  /** What the keys of all collections begin with. Default: nothing. */
+  /** The prefix of all collections' keys. Default: none. */
   prefix?: string
 }
 
-/** The options, complete. */
+/** Holds the options with their defaults. */
 export interface Settings {
   /** The keys of the stream and of its sorted set of expiries. */
   stream: { key: string; expiries: string } | undefined
@@ -27,7 +27,7 @@ export interface Settings {
   database: number
 }
 
-/** Checks options. Throws `INVALID_OPTION`. A client's `keyPrefix` counts as everywhere else. */
+/** Checks options. Throws `INVALID_OPTION`. A client's `keyPrefix` applies as for all commands. */
 export function settingsOf(client: RedisClient, options: RedisOptions): Settings {
   if (typeof options !== 'object' || options === null) refuse('takes an object of options')
   refuseUnknown('redis(client, options): option', options, ['stream', 'maxLength', 'prefix'])

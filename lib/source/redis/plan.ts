@@ -7,31 +7,40 @@ import type { RedisCodec } from './codec.ts'
 import type { Mapping } from './mapping.ts'
 
 /**
- * What the server looks at a document by: it may hold for too many, never for too few. Undefined holds for
- * all.
+ * Describes the server's test of a document: it may hold for too many documents, never for too few.
+ * `undefined` holds for all.
  */
 type Test = { all: Test[] } | { any: Test[] } | Condition
 
-/** A condition on a field: of an array on the way or at its end, one element must meet it. */
+/**
+ * Describes a condition on a field. One element of an array, along the path or at its end, must meet the
+ * condition.
+ */
 interface Condition {
   path: string[]
   codec: RedisCodec
-  /** One of these; null also stands for what is missing. */
+  /** The accepted values. Null also stands for a missing value. */
   values?: Json[]
-  /** Its order to this must lie between the two; between values of one type only, unless it `sorts`. */
+  /**
+   * The value to compare with. The result must lie between `low` and `high`. Only values of one type are
+   * compared, unless `sorts` is set.
+   */
   bound?: Json
   low?: number
   high?: number
   sorts?: boolean
 }
 
-/** The bound of an order's first key: what doesn't come after a document of this value. */
+/** Holds the bound of an order's first key: excludes documents after this value. */
 export interface SortBound {
   key: SortKey
   value: Json | undefined
 }
 
-/** Lists that are longer are judged here: to send them with every step would cost more than it spares. */
+/**
+ * Limits the length of lists that the server tests: sending a longer list with every step would cost more
+ * than it saves.
+ */
 const LONGEST = 32_768
 const MAX_NAMES = 100
 
@@ -43,11 +52,11 @@ const ORDERS: Readonly<Record<string, readonly [low: number, high: number]>> = {
 }
 
 /**
- * What of a query the server can judge, as a JSON text for the scripts that select, which gets all of the
- * query's values as an argument; empty where that is nothing. What was selected must be matched again.
+ * Writes the part of a query that the server can test, as a JSON text for the selecting scripts. An empty
+ * text stands for nothing. The reader must match the selected documents again.
  *
- * Judged are `$eq` and `$in` of scalars and null, `$gt $gte $lt $lte` of numbers and texts, joined by `$and`
- * and `$or`.
+ * The server tests `$eq` and `$in` of scalars and null, `$gt $gte $lt $lte` of numbers and texts, joined by
+ * `$and` and `$or`.
  */
 export function planOf(query: Query, mapping: Mapping, bound?: SortBound): string {
   const test = all([queryTest(query, mapping), bound && boundTest(bound, mapping)])
@@ -70,7 +79,7 @@ function queryTest(query: Query, mapping: Mapping): Test | undefined {
 
 function fieldTest(field: string, condition: unknown, mapping: Mapping): Test | undefined {
   const path = field.split('.')
-  // A position in an array.
+  // Skips paths with a numeric name, which may be a position in an array.
   if (path.slice(1).some((name) => /^\d+$/.test(name)) || !path.every(isSame)) return undefined
   const base = { path, codec: mapping.codecOf(path[0] ?? '') }
   const isOperators = isPlain(condition) && Object.keys(condition)[0]?.startsWith('$')
@@ -112,7 +121,9 @@ function boundTest({ key: [field, direction], value }: SortBound, mapping: Mappi
   return { path, codec: mapping.codecOf(path[0] ?? ''), bound: value, low, high, sorts: true }
 }
 
-/** Whether a text is the same in Redis, and no other one is: what isn't UTF-8 there has U+FFFD here. */
+/**
+ * Checks that Redis holds a text unchanged and unambiguously: bytes there that are not UTF-8 are U+FFFD here.
+ */
 function isSame(text: string): boolean {
   return !/[\ufffd\ud800-\udfff]/u.test(text)
 }
@@ -127,7 +138,7 @@ function any(tests: readonly (Test | undefined)[]): Test | undefined {
   return known.length < tests.length ? undefined : known.length > 1 ? { any: known } : known[0]
 }
 
-/** With the place of each hash's field among the names that are asked for. */
+/** Replaces each hash's field by its index in the list of requested names. */
 function numbered(test: Test, names: string[]): unknown {
   if ('all' in test) return { all: test.all.map((part) => numbered(part, names)) }
   if ('any' in test) return { any: test.any.map((part) => numbered(part, names)) }

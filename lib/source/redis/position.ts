@@ -1,8 +1,8 @@
 const STREAM_ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/
 
 /**
- * The order of two stream ids (`<milliseconds>-<sequence>`), which are the positions of a source that has a
- * stream; `NaN` where one of them is none. Both numbers may have 64 bits.
+ * Compares two stream ids (`<milliseconds>-<sequence>`), which are the positions of a source with a stream;
+ * `NaN` for a malformed id. Both numbers may have 64 bits.
  */
 export function compareStreamIds(a: string, b: string): number {
   const [left, right] = [STREAM_ID.exec(a), STREAM_ID.exec(b)]
@@ -10,15 +10,15 @@ export function compareStreamIds(a: string, b: string): number {
   return compareDigits(left[1], right[1]) || compareDigits(left[2], right[2])
 }
 
-/** Whether a text is a stream id in the form in which Redis gives it. */
+/** Checks for a stream id in the form that Redis returns. */
 export function isStreamId(text: string): boolean {
   return STREAM_ID.test(text)
 }
 
-/** When the entry of this id was appended, as ISO 8601. */
+/** Returns the time of an entry's id as ISO 8601. */
 export function streamTimestamp(id: string): string {
   const date = new Date(Number(id.slice(0, id.indexOf('-'))))
-  // An application may append under ids of its own.
+  // Falls back to the present time, because an application may append under ids of its own.
   return Number.isNaN(date.getTime()) ? new Date().toISOString() : date.toISOString()
 }
 

@@ -10,13 +10,13 @@ import { planOf } from './plan.ts'
 import { Scan } from './scan.ts'
 import { READ, runScript } from './script.ts'
 
-/** How many documents are read at once by their keys, and handed over at once. */
+/** The number of documents that are read by their keys, and delivered, at once. */
 const BATCH = 250
 
 /**
  * Reads the documents of a collection that match a query, in batches; with `options` the first of them. The
- * server scans all keys and leaves out what doesn't match as far as it can judge that. Where the query asks
- * for an `_id` by equality or `$in`, only those keys are read.
+ * server scans all keys and leaves out documents that can't match, as far as it can test that. For a query by
+ * `_id` (equality or `$in`), reads only those keys.
  */
 export async function readDocuments(
   client: RedisClient,
@@ -40,7 +40,7 @@ export async function readDocuments(
     await each(documents.slice(start, start + BATCH))
 }
 
-/** The documents with these ids as they are now; those that are gone are left out. */
+/** Returns the current documents with these ids, without missing ones. */
 export async function lookupDocuments(
   client: RedisClient,
   mapping: Mapping,
@@ -54,7 +54,7 @@ export async function lookupDocuments(
   return found.filter((document) => document !== undefined)
 }
 
-/** What the keys hold, in their order; undefined for what is no document of the collection. */
+/** Reads the documents of keys, in order; `undefined` for a key without a document of the collection. */
 async function readKeys(
   client: RedisClient,
   mapping: Mapping,
@@ -71,7 +71,7 @@ function keysOf(mapping: Mapping, ids: readonly Id[]): string[] {
   return [...new Set(ids.map((id) => mapping.keyOf(id)).filter((key) => key !== undefined))]
 }
 
-/** The ids that a query asks for; undefined where it doesn't say so by values. */
+/** Returns the ids that a query requires by value; `undefined` for other queries. */
 function queriedIds(query: Query): Json[] | undefined {
   if (Object.hasOwn(query, '_id')) {
     const ids = idsOf(query._id)
@@ -90,7 +90,8 @@ function idsOf(condition: unknown): Json[] | undefined {
 }
 
 /**
- * A value that an `_id` either is or not. Null also asks for documents without one, of which there are none.
+ * Checks for a value that an `_id` can equal. Excludes null, which matches only documents without an `_id`:
+ * there are none.
  */
 function isScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'

@@ -6,15 +6,15 @@ import { READ_SELECTED, SCAN_SELECTED } from './selection.ts'
 
 /** How many keys are asked for at once. */
 const BATCH = 250
-/** So many steps at most go without a plan that let nearly all pass. */
+/** Limits the steps without a plan, after a plan that almost all documents passed. */
 const LONGEST_REST = 16
 
-/** What a script that selects gives for a key: 1 for one that it had no time for. */
+/** Holds a selecting script's reply for a key; 1 for a key that the script had no time for. */
 type Selected = RawDocument | 1
 
 /**
- * A step of a scan: the next cursor, how many keys it came across, and those that were selected, each
- * followed by what it holds.
+ * Represents a step of a scan: the next cursor, the number of scanned keys, and the selected keys, each
+ * followed by its content.
  */
 type Step = readonly [cursor: string, count: number, found: readonly (string | Selected)[]]
 
@@ -27,20 +27,20 @@ export class Scan {
   #rest = 0
   #left = 0
 
-  /** @param plan what is looked for from here on, by `planOf` */
+  /** @param plan returns the present plan, from `planOf` */
   constructor(client: RedisClient, mapping: Mapping, plan: () => string) {
     this.#client = client
     this.#mapping = mapping
     this.#plan = plan
   }
 
-  /** Those of the whole collection; `once`: each once, though SCAN may give one twice. */
+  /** Scans the whole collection. `once`: returns each document once, though SCAN may repeat keys. */
   async *all(once: boolean): AsyncGenerator<Document[]> {
     const seen = new Set<string>()
     let step: Promise<Step> | undefined = this.#step('0')
     while (step) {
       const [cursor, , found]: Step = await step
-      // The server takes the next step while this one's documents are looked at.
+      // Starts the server's next step while this step's documents are tested.
       step = cursor === '0' ? undefined : this.#step(cursor)
       step?.catch(() => {})
       const documents: (Document | undefined)[] = []
@@ -49,7 +49,7 @@ export class Scan {
         const [key, raw] = [found[at] as string, found[at + 1] as Selected]
         if (seen.has(key)) continue
         if (once) seen.add(key)
-        // A key that isn't UTF-8 looks like another one.
+        // Reads a key again that isn't UTF-8, because it looks like another key.
         if (raw === 1 || key.includes('\ufffd')) left.push(key)
         else documents.push(this.#document(key, raw))
       }
@@ -58,7 +58,7 @@ export class Scan {
     }
   }
 
-  /** Those of these keys. */
+  /** Reads the documents of these keys. */
   async *keys(keys: readonly string[]): AsyncGenerator<Document[]> {
     let left = keys
     while (left.length > 0) {
@@ -79,7 +79,7 @@ export class Scan {
     const rests = plan === this.#useless && this.#left-- > 0
     const step = (await this.#run(SCAN_SELECTED, [], [cursor, pattern, prefix, rests ? '' : plan])) as Step
     if (!rests) {
-      // To judge what passes anyway costs more than to send it.
+      // Stops testing on the server if most documents pass: the tests then cost more than the sending.
       const passed = step[2].length / 2 > step[1] * 0.75
       this.#rest = passed ? Math.min(this.#rest * 2 || 1, LONGEST_REST) : 0
       this.#left = this.#rest
@@ -88,7 +88,7 @@ export class Scan {
     return step
   }
 
-  /** The document of a key, if it is one. */
+  /** Returns the document of a key, if the key has one. */
   #document(key: string, raw: Selected): Document | undefined {
     const id = raw === 1 ? undefined : this.#mapping.idOf(key)
     return id === undefined ? undefined : this.#mapping.document(id, raw as RawDocument)

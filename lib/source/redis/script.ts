@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script: sent by its digest, and as a whole to a server that doesn't know it yet. */
+/** Represents a Lua script. Sent by its digest, and as a whole to a server that doesn't know it yet. */
 export interface Script {
   readonly text: string
   readonly sha: string
 }
 
-/** Runs a script by `command`, which sends one command. */
+/** Runs a script. `command` sends one command. */
 export async function runScript(
   command: (args: readonly string[]) => Promise<unknown>,
   script: Script,
@@ -26,9 +26,9 @@ export function script(text: string): Script {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }
 
-// Whether a stream has lost an entry is seen by whether the entry at one's position is still there, so that a
-// position must always be that of an entry: where the newest is gone (a new stream, XTRIM to nothing, XDEL),
-// one is appended that means nothing.
+// Detects a lost entry: the entry at a position must still exist, so that a position must always be that of
+// an entry. If the newest entry is missing (a new stream, XTRIM to nothing, XDEL), appends an entry without a
+// meaning.
 const HEAD_FUNCTION = `
 local function info(stream)
   local found = {}
@@ -51,15 +51,17 @@ local function now()
 end
 `
 
-// The same for the same content, whatever the order in which Redis gives a hash's fields (it changes while a
-// big one is rehashed).
+// Computes a digest that is equal for equal content, whatever the order of a hash's fields (it changes while
+// Redis rehashes a big hash).
 const DIGEST_FUNCTION = `
 local function digest(key)
   local kind = redis.call('TYPE', key).ok
   if kind == 'string' then return redis.sha1hex(redis.call('GET', key)) end
   if kind ~= 'hash' then return kind end
   local list, parts = redis.call('HGETALL', key), {}
-  for i = 1, #list, 2 do parts[#parts + 1] = #list[i] .. ':' .. list[i] .. #list[i + 1] .. ':' .. list[i + 1] end
+  for i = 1, #list, 2 do
+    parts[#parts + 1] = #list[i] .. ':' .. list[i] .. #list[i + 1] .. ':' .. list[i + 1]
+  end
   table.sort(parts)
   return redis.sha1hex(table.concat(parts))
 end
@@ -74,31 +76,31 @@ local function read(key)
 end
 `
 
-// Appends the deletes of the documents that have expired: whichever node comes first does it for all; one
-// that may only read leaves it
-// to the others.
+// Appends the deletes of expired documents. The first node does it for all nodes; a node without write access
+// leaves it to the others.
 const SWEEP_FUNCTION = `
 local function sweep(stream, expiries, length)
   local time = now()
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', time, 'LIMIT', 0, 1000)) do
     local left = redis.call('PTTL', key)
-    if left == -2 then redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, 'kind', 'delete') end
+    if left == -2 then
+      redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'key', key, 'kind', 'delete')
+    end
     if left < 0 then redis.call('ZREM', expiries, key) else redis.call('ZADD', expiries, time + left, key) end
   end
 end
 `
 
 /**
- * KEYS: the stream, the sorted set of expiries. ARGV: the stream's length. The id of its newest entry, after
- * the deletes of what has
- * expired: a reading is then not ahead of the stream.
+ * Returns the id of the newest entry, after the deletes of expired documents, so that a read is not ahead of
+ * the stream. KEYS: the stream, the sorted set of expiries. ARGV: the stream's length.
  */
 export const HEAD = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${SWEEP_FUNCTION}
 pcall(sweep, KEYS[1], KEYS[2], ARGV[1])
 return head(KEYS[1])`)
 
 /**
- * KEYS: the stream. ARGV: milliseconds. The id of the newest entry that is so old, or of the oldest there is.
+ * Returns the id of the newest entry of an age, or of the oldest entry. KEYS: the stream. ARGV: milliseconds.
  */
 export const PAST = script(`${HEAD_FUNCTION}${NOW_FUNCTION}
 local newest = head(KEYS[1])
@@ -108,24 +110,25 @@ found = found or redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 return found and found[1] or newest`)
 
 /**
- * KEYS: the stream, the sorted set of expiries. ARGV: a position, how many entries, the stream's length. The
- * newest id that XDEL took away, and the entries from the position on, itself included; the deletes of what
- * has expired are among them.
+ * Returns the newest id that XDEL removed, and the entries from a position on, including its own and the
+ * deletes of expired documents. KEYS: the stream, the sorted set of expiries. ARGV: the position, the number
+ * of entries, the stream's length.
  */
 export const FETCH = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${SWEEP_FUNCTION}
 pcall(sweep, KEYS[1], KEYS[2], ARGV[3])
 local deleted = info(KEYS[1])['max-deleted-entry-id'] or '0-0'
 return { deleted, redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2]) }`)
 
-/** KEYS: keys. For each a flat list of a hash's fields and texts, a string, or null. */
+/** Returns for each key a flat list of a hash's fields and texts, a string, or null. KEYS: keys. */
 export const READ = script(`${READ_FUNCTION}
 local found = {}
 for i, key in ipairs(KEYS) do found[i] = read(key) end
 return found`)
 
 /**
- * KEYS: keys. ARGV: a channel, a message. As {@link READ}, after whether the message was published: right
- * then, so that all notifications of what was read come before it, and no other.
+ * Returns whether a message was published, and the replies of {@link READ}. Publishes at the moment of the
+ * read, so that all notifications of the read changes come before the message, and no other. KEYS: keys.
+ * ARGV: a channel, a message.
  */
 export const READ_FENCED = script(`${READ_FUNCTION}
 local reply = redis.pcall('PUBLISH', ARGV[1], ARGV[2])
@@ -134,8 +137,9 @@ for i, key in ipairs(KEYS) do found[i + 1] = read(key) end
 return found`)
 
 /**
- * KEYS: the stream, the sorted set of expiries, keys. As {@link READ}, after the id of the stream's newest
- * entry: what was read is as of that. Keys that will expire are put down, so that their end is told.
+ * Returns the id of the stream's newest entry, as of which the keys were read, and the replies of
+ * {@link READ}. Registers keys that will expire, so that their end is reported. KEYS: the stream, the sorted
+ * set of expiries, keys.
  */
 export const READ_AT = script(`${HEAD_FUNCTION}${NOW_FUNCTION}${READ_FUNCTION}
 local function mark(key)
@@ -149,16 +153,18 @@ for i = 3, #KEYS do
 end
 return found`)
 
-/** KEYS: a key. What {@link READ} gives for it, and a digest for {@link WRITE}. */
+/** Returns the reply of {@link READ} for a key, and its digest for {@link WRITE}. KEYS: a key. */
 export const STATE = script(`${READ_FUNCTION}${DIGEST_FUNCTION}
 return { read(KEYS[1]), digest(KEYS[1]) }`)
 
-// What a key holds before it is overwritten, for the entry: a string as it is, a hash's texts by field. Only
-// where it's no longer than told.
+// Returns a key's content before a write, for the entry: a string, or a hash's texts by field. Leaves out
+// content that is too long.
 const BEFORE_FUNCTION = `
 local function before(key, longest)
   local kind = redis.call('TYPE', key).ok
-  if kind == 'string' and redis.call('STRLEN', key) <= longest then return 'before', redis.call('GET', key) end
+  if kind == 'string' and redis.call('STRLEN', key) <= longest then
+    return 'before', redis.call('GET', key)
+  end
   if kind ~= 'hash' then return nil end
   local list, texts = redis.call('HGETALL', key), {}
   for i = 1, #list, 2 do texts[list[i]] = list[i + 1] end
@@ -168,12 +174,12 @@ end
 `
 
 /**
- * KEYS: a key, and where there is a stream, it and its sorted set of expiries. ARGV: the digest that the key
- * must have ('' for any); 'delete', 'json', 'hash' (the whole), 'fields' (some); the time to live in ms
- * ('keep' to leave it, '0' for none); the stream's length; how long a document may be that the entry repeats;
- * then three lists, each after its length: the entry's fields; the hash's fields to remove; those to set, or
- * the one text. 'conflict', 'nothing' where there is nothing to delete, 'insert' where the key was not there,
- * else 'replace'. The write and the entry are one transaction.
+ * Writes a document and its entry in one transaction. Returns 'conflict', 'nothing' (for a delete without a
+ * document), 'insert' for a new key, else 'replace'. KEYS: a key, and with a stream, the stream and its
+ * sorted set of expiries. ARGV: the digest that the key must have ('' for any); 'delete', 'json', 'hash' (the
+ * whole), 'fields' (some); the time to live in ms ('keep' to leave it, '0' for none); the stream's length;
+ * the maximum length of a document in the entry; then three lists, each after its length: the entry's fields;
+ * the hash's fields to remove; the fields to set, or the one text.
  */
 export const WRITE = script(`${NOW_FUNCTION}${DIGEST_FUNCTION}${BEFORE_FUNCTION}
 local at = 0
@@ -191,8 +197,8 @@ local kind = redis.call('TYPE', key).ok
 local existed = kind == 'hash' or kind == 'string'
 if action == 'delete' and not existed then return 'nothing' end
 local expires = ttl ~= 'keep' and tonumber(ttl) > 0
--- A script is not taken back where a command of it fails: what may fail comes before what changes the document. (For want of memory it fails at
--- its first write or not at all, and not where that only removes.)
+-- Runs commands that may fail before those that change the document, because Redis does not roll back a
+-- failed script. (Without memory, a script fails at its first write or not at all, unless that removes.)
 if stream then
   if expected == '' and existed then
     local name, text = before(key, longest)
@@ -216,10 +222,14 @@ end
 if action == 'delete' then
   redis.call('DEL', key)
 elseif action == 'json' then
-  if ttl == 'keep' then redis.call('SET', key, written[1], 'KEEPTTL') else redis.call('SET', key, written[1]) end
+  if ttl == 'keep' then
+    redis.call('SET', key, written[1], 'KEEPTTL')
+  else
+    redis.call('SET', key, written[1])
+  end
 else
   if action == 'hash' and kind ~= 'none' then
-    -- After a DEL nothing would be refused for want of memory.
+    -- Writes before the DEL, after which Redis would no longer refuse for lack of memory.
     redis.call('SET', key, '')
     redis.call('DEL', key)
   end
@@ -230,8 +240,8 @@ if expires then redis.call('PEXPIRE', key, ttl) end
 return existed and 'replace' or 'insert'`)
 
 /**
- * KEYS: a key, and where there is a stream, its sorted set of expiries. ARGV: the time to live in ms. 1 where
- * the key is there.
+ * Sets a time to live. Returns 1 for an existing key. KEYS: a key, and with a stream, its sorted set of
+ * expiries. ARGV: the time to live in ms.
  */
 export const EXPIRE = script(`${NOW_FUNCTION}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -239,12 +249,12 @@ if KEYS[2] then redis.call('ZADD', KEYS[2], now() + ARGV[1], KEYS[1]) end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
 
 /**
- * KEYS: the stream, where there is one. ARGV: the pattern of the keys, their prefix, the stream's length.
- * Removes them all; how many there were.
+ * Removes all keys and returns their number. KEYS: the stream, if there is one. ARGV: the pattern of the
+ * keys, their prefix, the stream's length.
  */
 export const CLEAR = script(`
 local cursor, count = '0', 0
--- Fails where the key is no stream, before anything is done.
+-- Fails before any change if the key is no stream.
 if KEYS[1] then redis.call('XLEN', KEYS[1]) end
 repeat
   local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1], 'COUNT', 1000)
@@ -254,5 +264,7 @@ repeat
     if kind == 'hash' or kind == 'string' then count = count + redis.call('UNLINK', key) end
   end
 until cursor == '0'
-if KEYS[1] then redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prefix', ARGV[2], 'kind', 'clear') end
+if KEYS[1] then
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', 'prefix', ARGV[2], 'kind', 'clear')
+end
 return count`)

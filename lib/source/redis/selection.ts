@@ -1,18 +1,18 @@
 import { type Script, script } from './script.ts'
 
-// All of these judge documents by a plan (see plan.ts): a document is left out only where it can't match for
-// certain. `work` counts about microseconds, so that no call holds Redis up for long: the time can't be asked
-// for, it stands still while a script runs.
+// Tests documents by a plan (see plan.ts): leaves out a document only if it certainly can't match. `work`
+// counts microseconds approximately, so that no call blocks Redis for long: the clock stands still while a
+// script runs.
 const JUDGE_FUNCTIONS = `
 local NULL, decode, find, byte = cjson.null, cjson.decode, string.find, string.byte
--- To decode takes about 15 ms for a megabyte; what is longer than this is not judged.
+-- Limits the length of tested texts: decoding takes about 15 ms for a megabyte.
 local LONGEST, BUDGET = 65536, 2000
 local RANKS = { userdata = 0, number = 1, string = 2, table = 3, boolean = 5 }
 local BOOLEANS = { ['1'] = true, ['true'] = true, ['0'] = false, ['false'] = false }
 local work = 0
 
--- The order of two texts, of which the second is valid UTF-8; nil where bytes don't tell it, since the first may not be. Lua's own
--- order depends on the server's locale.
+-- Compares two texts, of which the second is valid UTF-8. Returns nil if bytes don't decide, because the
+-- first text may not be UTF-8. Lua's own order depends on the server's locale.
 local function compare(a, b)
   if a == b then return 0 end
   local shorter = math.min(#a, #b)
@@ -28,9 +28,9 @@ local function compare(a, b)
   return -1
 end
 
--- Whether a value that is no array, or nil for a missing one, may pass a test.
+-- Checks that a value other than an array, or nil for a missing value, may pass a test.
 local function passes(value, test)
-  -- A number that no double holds is null, as walkable makes it.
+  -- Treats a number beyond all doubles as null, as walkable does.
   if value == nil or value == math.huge or value == -math.huge then value = NULL end
   if test.set then return test.set[value] == true end
   local rank, order = RANKS[type(value)], nil
@@ -47,7 +47,8 @@ local function passes(value, test)
   return order == nil or order >= test.low and order <= test.high
 end
 
--- Whether one of the values that a path leads to may pass, from its segment at on. An empty array can't be told from an empty object.
+-- Checks that one of the values at a path may pass, from a segment on. An empty array looks like an empty
+-- object.
 local function reaches(value, test, at)
   local name = test.path[at]
   if type(value) ~= 'table' then
@@ -72,7 +73,7 @@ local function parse(text)
   return pcall(decode, text)
 end
 
--- Whether JSON.parse reads a text as the value, too: cjson takes more than that for JSON.
+-- Checks that JSON.parse reads a text as the same value: cjson accepts more than JSON.
 local function isSure(text, value)
   local kind = type(value)
   if kind == 'string' then return not find(text, '%c') end
@@ -81,7 +82,8 @@ local function isSure(text, value)
   return digits and (digits == '0' or byte(digits) ~= 48)
 end
 
--- Whether the value that a text stands for may pass; false for a missing text. One that doesn't fit its codec stays a string.
+-- Checks that the value of a text may pass; false stands for a missing text. A text that doesn't fit its
+-- codec stays a string.
 local function stands(text, test)
   if not text then return passes(nil, test) end
   if test.codec == 'json' then
@@ -107,7 +109,7 @@ local function stands(text, test)
   return passes(text, test)
 end
 
--- Whether a document may match: the rest of its key, and its texts or its value.
+-- Checks that a document may match, by the rest of its key, and its texts or its value.
 local function may(test, rest, texts, value)
   if test.all then
     for _, part in ipairs(test.all) do if not may(part, rest, texts, value) then return false end end
@@ -122,7 +124,7 @@ local function may(test, rest, texts, value)
   return reaches(value, test, 1)
 end
 
--- Whether a JSON without escapes can't match: none of the wanted strings stands in it.
+-- Checks that a JSON text without escapes can't match: it contains none of the wanted strings.
 local function lacks(test, text)
   if test.all then
     for _, part in ipairs(test.all) do if lacks(part, text) then return true end end
@@ -184,9 +186,9 @@ end
 `
 
 /**
- * ARGV: a cursor, the pattern of the keys, their prefix, a plan or ''. Scans on until about 2 ms are over.
- * The next cursor, how many keys there were, and a flat list of keys and of what {@link READ} gives for them,
- * of those that may match; 1 where there was no time to look at it.
+ * Scans for about 2 ms. Returns the next cursor, the number of scanned keys, and a flat list of the keys that
+ * may match with their replies of {@link READ}; 1 for a key that there was no time for. ARGV: a cursor, the
+ * pattern of the keys, their prefix, a plan or ''.
  */
 export const SCAN_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local cursor, count, found = ARGV[1], 0, {}
@@ -207,8 +209,8 @@ until cursor == '0' or work > BUDGET
 return { cursor, count, found }`)
 
 /**
- * KEYS: keys. ARGV: their prefix, a plan or ''. For each what {@link SCAN_SELECTED} gives for it, or null;
- * not 1 for the first.
+ * Returns for each key the reply of {@link SCAN_SELECTED}, or null; never 1 for the first. KEYS: keys. ARGV:
+ * their prefix, a plan or ''.
  */
 export const READ_SELECTED: Script = script(`${JUDGE_FUNCTIONS}
 local found = {}

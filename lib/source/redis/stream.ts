@@ -1,5 +1,5 @@
 import { ParticleError } from '../../errors.ts'
-import { Backoff } from '../backoff.ts'
+import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
 import { blocksOf, loosened } from './block.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
@@ -8,10 +8,10 @@ import type { Mapping, RawDocument } from './mapping.ts'
 import { compareStreamIds, isStreamId } from './position.ts'
 import { FETCH, HEAD, PAST, READ_AT, runScript } from './script.ts'
 
-/** The stream that a source follows. */
+/** Settings of a source with a stream. */
 export interface StreamSettings {
   client: RedisClient
-  /** The stream's key, and that of its sorted set of expiries. */
+  /** The keys of the stream and of its sorted set of expiries. */
   key: string
   expiries: string
   maxLength: number
@@ -21,16 +21,17 @@ export interface StreamSettings {
 
 /** How many entries are asked for at once. */
 const BATCH = 200
-/** How often keys are read again because more that must be read came meanwhile. */
+/** Limits the repeated reads of keys when more must be read meanwhile. */
 const MAX_ROUNDS = 5
 /**
- * How long the server waits for an entry before it says that there is none; so often expiries are looked for.
+ * The time that the server waits for an entry before an empty answer; also the interval of the search for
+ * expired documents.
  */
 const BLOCK_MS = 1000
 
 type Fetched = [deleted: string, entries: Entry[]]
 
-/** The order of a source that has a stream: positions are the ids of its entries. */
+/** Keeps the order of a source with a stream: positions are the ids of its entries. */
 export class StreamFeed {
   readonly #settings: StreamSettings
 
@@ -39,8 +40,7 @@ export class StreamFeed {
   }
 
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
-    const following = new Following(this.#settings, listener)
-    return await following.open(from, signal)
+    return await new Following(this.#settings, listener, from).open(signal)
   }
 
   compare(a: string, b: string): number {
@@ -51,7 +51,7 @@ export class StreamFeed {
     return await this.#ask(PAST, [String(Math.max(0, Math.ceil(milliseconds)))])
   }
 
-  /** The position now: before a reading, and after it. */
+  /** Returns the present position, before and after a read. */
   async before(): Promise<string> {
     return await this.#ask(HEAD, [String(this.#settings.maxLength)])
   }
@@ -66,97 +66,90 @@ export class StreamFeed {
   }
 }
 
-/** One listener's run along the stream, on a connection of its own. */
+/** Follows the stream for one listener, on a separate connection. */
 class Following {
   readonly #settings: StreamSettings
   readonly #listener: ChangeListener
-  readonly #closing = new AbortController()
-  readonly #backoff = new Backoff(this.#closing.signal)
-  /** The id of the last entry that the listener was told of; an entry that was there when it was told. */
+  readonly #from: string | undefined
+  readonly #loop: RetryLoop
+  /** The id of the last entry that was reported to the listener, and that existed at that time. */
   #position = ''
+  /** The end of the stream at the opening. */
+  #head = ''
   #connection: Connection | undefined
-  #running: Promise<void> = Promise.resolve()
-  /** What keys held when they were read, and as of which entry. */
+  /** The contents of keys, with the newest entry at the time of the read. */
   readonly #read = new Map<string, { at: string; raw: RawDocument }>()
 
-  constructor(settings: StreamSettings, listener: ChangeListener) {
+  constructor(settings: StreamSettings, listener: ChangeListener, from: string | undefined) {
     this.#settings = settings
     this.#listener = listener
+    this.#from = from
+    this.#loop = new RetryLoop({
+      attempt: () => this.#attempt(),
+      isHopeless,
+      failed: (error) => void listener.error(error),
+    })
   }
 
-  /** @param signal ends the tries */
-  async open(from: string | undefined, signal: AbortSignal | undefined): Promise<Subscription> {
-    signal?.addEventListener('abort', () => void this.#close())
-    for (;;) {
-      try {
-        signal?.throwIfAborted()
-        const head = await this.#start(from)
-        const position = this.#position
-        this.#running = this.#run()
-        return { position, head, close: () => this.#close() }
-      } catch (error) {
-        this.#connection?.destroy()
-        signal?.throwIfAborted()
-        if (isHopeless(error)) throw error
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
+  /** @param signal ends the attempts */
+  async open(signal: AbortSignal | undefined): Promise<Subscription> {
+    const giveUp = () => void this.#close(signal?.reason)
+    signal?.addEventListener('abort', giveUp)
+    if (signal?.aborted) giveUp()
+    await this.#loop.opened
+    return { position: this.#position, head: this.#head, close: () => this.#close() }
+  }
+
+  async #attempt(): Promise<void> {
+    try {
+      this.#connection = await Connection.open(this.#settings.client, this.#loop.signal)
+      if (!this.#loop.isOpen) await this.#start()
+      await this.#follow()
+    } finally {
+      this.#connection?.destroy()
+      this.#connection = undefined
     }
   }
 
-  /** Connects and finds the place to start at; the end of the stream. */
-  async #start(from: string | undefined): Promise<string> {
-    this.#connection = await Connection.open(this.#settings.client, this.#closing.signal)
+  /** Finds the start position and the end of the stream. */
+  async #start(): Promise<void> {
+    const from = this.#from
     const kept = from !== undefined && isStreamId(from) && isWhole(await this.#fetch(from, 1), from)
-    const head = await this.#head()
-    this.#position = kept ? from : head
+    this.#head = await this.#askHead()
+    this.#position = kept ? from : this.#head
     await this.#warnOfEvictions()
-    return head
+    this.#loop.accept()
   }
 
   /** Reports a server that may remove documents without an entry. */
   async #warnOfEvictions(): Promise<void> {
     const connection = this.#connection
-    // A user who may not ask is not warned.
+    // Skips the warning for a user who may not ask.
     const info = String(await connection?.send(['INFO', 'memory']).catch(() => ''))
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction'
     if (policy === 'noeviction' || !/^maxmemory:[1-9]/m.test(info)) return
-    const sentence = `Redis has a maxmemory and the policy ${policy}: documents that it evicts leave no entry in the stream, so that clients keep them. Set maxmemory-policy to noeviction, or follow notifications: redis(client) without a stream`
+    const sentence =
+      `Redis has a maxmemory and the policy ${policy}: an evicted document leaves no entry in the stream, ` +
+      'so that clients keep the document. Set maxmemory-policy to noeviction, or follow notifications: ' +
+      'redis(client) without a stream'
     this.#listener.error(new ParticleError('MISCONFIGURED', sentence))
   }
 
-  async #close(): Promise<void> {
-    this.#closing.abort()
+  async #close(reason?: unknown): Promise<void> {
+    const closed = this.#loop.close(reason)
     this.#connection?.destroy()
-    await this.#running
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing
-    while (!signal.aborted) {
-      try {
-        if (!this.#connection) this.#connection = await Connection.open(this.#settings.client, signal)
-        await this.#follow()
-      } catch (error) {
-        this.#connection?.destroy()
-        this.#connection = undefined
-        if (signal.aborted) return
-        this.#listener.error(error)
-        await this.#backoff.wait()
-      }
-    }
+    await closed
   }
 
   async #follow(): Promise<void> {
-    const { signal } = this.#closing
-    while (!signal.aborted) {
+    while (!this.#loop.isClosed) {
       const found = await this.#fetch(this.#position, BATCH + 1)
-      this.#backoff.succeeded()
+      this.#loop.succeeded()
       const [, entries] = found
       if (!isWhole(found, this.#position)) await this.#lose()
       else if (entries.length > 1) await this.#tell(entries.slice(1))
-      // The entry that ends the wait is fetched with what tells whether all before it was there.
-      if (entries.length <= BATCH && !signal.aborted) {
+      // Waits for an entry without taking it: the next fetch also proves that no earlier entry is missing.
+      if (entries.length <= BATCH && !this.#loop.isClosed) {
         const wait = ['XREAD', 'COUNT', '1', 'BLOCK', String(BLOCK_MS)]
         await this.#connection?.send([...wait, 'STREAMS', this.#settings.key, this.#position])
       }
@@ -178,10 +171,10 @@ class Following {
       const at: string | undefined = await this.#readKeys(translations)
       if (at === undefined || round === MAX_ROUNDS) break
       next = await this.#fetchUpTo(at, position)
-      // Something is missing, as the next look finds too.
+      // Stops at a missing entry, which the next fetch detects too.
       if (!next) return
     }
-    if (this.#closing.signal.aborted) return
+    if (this.#loop.isClosed) return
     const changes = this.#completed(translations, mappings, earlier)
     this.#position = position
     for (const [key, { at }] of this.#read) if (compareStreamIds(at, position) <= 0) this.#read.delete(key)
@@ -190,9 +183,9 @@ class Following {
   }
 
   /**
-   * Reads the keys of which entries only say that they changed, and that were not read since. As of which
-   * entry they were read: with all that came up to that they must be told, since nobody had them beside what
-   * was before it. Undefined where there is nothing to read.
+   * Reads the keys of entries that only name a changed key, unless the keys were read after the entry.
+   * Returns the newest entry at the time of the read, up to which all changes must be reported together,
+   * because the read state never existed without them; `undefined` without keys to read.
    */
   async #readKeys(translations: readonly Translation[]): Promise<string | undefined> {
     const isUnread = ({ key, change }: Translation) =>
@@ -206,7 +199,7 @@ class Following {
     return at
   }
 
-  /** The entries after a position up to another one; undefined where some are missing. */
+  /** Returns the entries after a position up to another one; `undefined` if some are missing. */
   async #fetchUpTo(end: string, position: string): Promise<Entry[] | undefined> {
     const entries: Entry[] = []
     for (let last = position; compareStreamIds(last, end) < 0; ) {
@@ -220,8 +213,7 @@ class Following {
   }
 
   /**
-   * What keys were read for is told as it was read, and what overtook the reading, or was overtaken by it, at
-   * once with that.
+   * Completes changes with the read documents. Joins the changes between an entry and its read in one block.
    */
   #completed(
     translations: readonly Translation[],
@@ -247,12 +239,12 @@ class Following {
   }
 
   async #lose(): Promise<void> {
-    const position = await this.#head()
-    if (this.#closing.signal.aborted) return
+    const position = await this.#askHead()
+    if (this.#loop.isClosed) return
     this.#position = position
     this.#read.clear()
     this.#listener.lost(
-      'The stream no longer holds what came after the last position: it was trimmed, deleted, or taken back by a restart',
+      'The stream has lost entries after the last position: it was trimmed, deleted or restored',
       position,
     )
   }
@@ -263,7 +255,7 @@ class Following {
     return (await this.#ask(FETCH, [key, expiries], args)) as Fetched
   }
 
-  async #head(): Promise<string> {
+  async #askHead(): Promise<string> {
     const { key, expiries, maxLength } = this.#settings
     return String(await this.#ask(HEAD, [key, expiries], [String(maxLength)]))
   }
@@ -274,8 +266,8 @@ class Following {
 }
 
 /**
- * Whether what was fetched from a position on is all that there was: its own entry is still there, so that
- * none after it was trimmed, the stream isn't another one, and no restart took it back.
+ * Checks that a fetch from a position is complete: the position's own entry still exists, so that no later
+ * entry was trimmed, the stream is the same, and no restart took entries back.
  */
 function isWhole([deleted, entries]: Fetched, position: string): boolean {
   return entries[0]?.[0] === position && !(compareStreamIds(deleted, position) > 0)

@@ -4,7 +4,7 @@ import { canonical, field, isObject, toJson } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
 
-/** The operations that an update asks for. Throws `INVALID_OPERATION`. */
+/** Returns the operations of an update. Throws `INVALID_OPERATION`. */
 export function changesOf(changes: unknown): Operation[] {
   if (Array.isArray(changes)) return changes
   if (!isObject(changes)) {
@@ -19,8 +19,8 @@ export function changesOf(changes: unknown): Operation[] {
 }
 
 /**
- * An operation with its path's segments, told apart by the document after it: positions of arrays, and fields
- * whose names are numbers.
+ * Adds the path's segments to an operation: the document after it distinguishes positions of arrays from
+ * fields with numeric names.
  */
 export function located(operation: Operation, after: Document): Operation {
   if (operation.path === '.') return operation
@@ -34,7 +34,7 @@ export function located(operation: Operation, after: Document): Operation {
   return { ...operation, keys }
 }
 
-/** Whether a field still has its value. */
+/** Checks that a field still has its value. */
 export function unchanged(before: Json | undefined, after: Json): boolean {
   return before !== undefined && canonical(before) === canonical(after)
 }

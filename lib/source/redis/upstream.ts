@@ -6,7 +6,7 @@ import type { Mapping, RawDocument } from './mapping.ts'
 import { enableNotifications, notifies } from './notifications.ts'
 import { READ_FENCED, runScript } from './script.ts'
 
-/** What a source without a stream follows. */
+/** Settings of a source without a stream. */
 export interface KeyspaceSettings {
   client: RedisClient
   database: number
@@ -15,24 +15,25 @@ export interface KeyspaceSettings {
   mappings: () => readonly Mapping[]
 }
 
-/** What an {@link Upstream} calls. */
+/** Receives the events of an {@link Upstream}. */
 interface UpstreamEvents {
-  /** A key of a collection has changed. */
+  /** Reports a changed key of a collection. */
   key(key: string): void
-  /** A fence is reached: all that was notified before it has been told of. */
+  /** Reports a fence: all notifications before it have been reported. */
   fence(fence: string): void
 }
 
 const SENTINEL_MS = 1000
 const SENTINEL_TTL = ['PX', '60000']
 const SWITCHED_OFF =
-  'Redis no longer notifies of all changes of keys: somebody changed notify-keyspace-events. Particle turns it on again where it may, and reads everything anew'
-/** Notifications of what changes no document. */
+  'Redis no longer sends notifications of all changes, because notify-keyspace-events was changed. ' +
+  'Particle enables them again if allowed, and reads all data again: set notify-keyspace-events to KA'
+/** The notifications that change no document. */
 const IGNORED = new Set(['expire', 'persist', 'new'])
 
 /**
- * The two connections of a {@link KeyspaceFeed}: one that gets notifications, one that reads. Both are there,
- * or it is over.
+ * Holds the two connections of a {@link KeyspaceFeed}: one for notifications, one for reads. The loss of one
+ * ends both.
  */
 export class Upstream {
   readonly #subscriber: Connection
@@ -61,7 +62,7 @@ export class Upstream {
     for (const { ended } of [subscriber, commands]) void ended.then((reason) => this.fail(reason))
   }
 
-  /** Connects, turns notifications on where they are not, and subscribes to all collections. */
+  /** Connects, turns on missing notifications, and subscribes to all collections. */
   static async open(
     settings: KeyspaceSettings,
     epoch: string,
@@ -87,7 +88,7 @@ export class Upstream {
     }
   }
 
-  /** Whether a connection is gone, or it was closed. */
+  /** Marks a lost or closed connection. */
   get isOver(): boolean {
     return this.#over.signal.aborted
   }
@@ -104,7 +105,7 @@ export class Upstream {
     await subscribing
   }
 
-  /** What the keys hold now; a fence is sent right then, where that is allowed. */
+  /** Reads the contents of keys, and publishes a fence at the moment of the read, if that is allowed. */
   async read(keys: readonly string[], fence: string): Promise<{ raw: RawDocument[]; fenced: boolean }> {
     const args = [this.#fences, fence]
     const reply = await runScript((command) => this.#commands.send(command), READ_FENCED, keys, args)
@@ -118,10 +119,9 @@ export class Upstream {
   }
 
   /**
-   * Resolves when the database was flushed, or when the signal was aborted; rejects when a connection is
-   * gone, or notifications were switched off. FLUSHDB, FLUSHALL and SWAPDB notify nobody: a key that vanishes
-   * with all the others tells.
-   * (An eviction of that key is taken for the same.)
+   * Resolves when the database was flushed, or the signal was aborted. Rejects when a connection is lost, or
+   * notifications were switched off. FLUSHDB, FLUSHALL and SWAPDB send no notification: a sentinel key that
+   * vanishes with all the others reveals them. (An eviction of that key has the same effect.)
    */
   async flushed(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.#over.signal])
@@ -138,13 +138,13 @@ export class Upstream {
     }
   }
 
-  /** Ends it, leaving nothing. */
+  /** Closes the connections, and removes the sentinel key. */
   async close(): Promise<void> {
     if (!this.isOver && this.#guarded) await this.#commands.send(['DEL', this.#sentinel]).catch(() => {})
     this.fail(undefined)
   }
 
-  /** It is over, and why. */
+  /** Ends both connections, with the reason. */
   fail(reason: unknown): void {
     this.#over.abort(reason)
     this.#subscriber.destroy()
@@ -156,7 +156,7 @@ export class Upstream {
       await this.#commands.send(['SET', this.#sentinel, '1', ...SENTINEL_TTL])
       this.#guarded = true
     } catch (error) {
-      // One who may only read does without.
+      // Goes on without the sentinel key if the user may only read.
       if (!(error instanceof Error && /^(?:NOPERM|READONLY)/.test(error.message))) throw error
       this.#guarded = false
     }

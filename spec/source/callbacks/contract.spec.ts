@@ -1,3 +1,5 @@
+import { expect } from 'chai'
+import { Server } from '../../../lib/server/index.ts'
 import { CallbackAdapter } from '../../../lib/source/callbacks/adapter.ts'
 import type { CallbackSource } from '../../../lib/source/callbacks/form.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -51,6 +53,16 @@ for (const positions of [true, false]) {
     LIMITS,
   )
 }
+
+describe('a source of callbacks', () => {
+  it('has no sorted and limited view, so that the contract has no case of one: the server refuses both options', () => {
+    const payload = async () => ({ data: [], timestamp: new Date() })
+    for (const options of [{ sort: { rank: 1 } }, { limit: 3 }]) {
+      const users = { manifest: true, payload, ...options } as never
+      expect(() => new Server({ dataSources: { users } })).to.throw('sort and limit go with a collection')
+    }
+  })
+})
 
 /** `ids` are those of all documents that there are. */
 function oplistOf(change: Change, ids: Set<unknown>) {

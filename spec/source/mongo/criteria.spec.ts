@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { MongoClient } from 'mongodb'
+import { Binary, MongoClient } from 'mongodb'
 import type { Document } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/query.ts'
 import { documentToJson } from '../../../lib/source/mongo/bson.ts'
@@ -62,6 +62,20 @@ describe('source/mongo/criteria', () => {
       expect([...idsOf(read), ...missing]).to.have.members(matched(query))
     })
   }
+
+  it('reads Binaries of each subtype by their text, and no other length', async () => {
+    const name = 'subtypes'
+    const bytes = Buffer.from('hello, w')
+    const all = [0, 1, 2, 5, 6, 8, 128, 255].map((subtype) => ({
+      _id: subtype,
+      a: new Binary(bytes, subtype),
+    }))
+    await db.collection(name).insertMany([...all, { _id: 9, a: new Binary(bytes.subarray(1), 0) }] as never[])
+    const read: unknown[] = []
+    const text = bytes.toString('base64')
+    await mongo(db).read(name, { a: text }, (batch) => void read.push(...batch.map(({ _id }) => _id)))
+    expect(read).to.have.members(all.map(({ _id }) => _id))
+  })
 })
 
 function idsOf(documents: readonly { _id?: unknown }[]): string[] {

@@ -25,13 +25,13 @@ describe('source/mongo on what has no changes to tell', () => {
       'a view',
       'adults',
       () => db.createCollection('adults', { viewOn: 'users', pipeline: [] }),
-      'adults is a view, of which MongoDB reports no changes. Show the collection that it reads from (users)',
+      "adults is a view, whose changes MongoDB does not report. Show the view's collection (users)",
     ],
     [
       'a time-series collection',
       'weather',
       () => db.createCollection('weather', { timeseries: { timeField: 'at' } }),
-      'weather is a time-series collection, of which MongoDB reports no changes. Show an ordinary collection',
+      'weather is a time-series collection, whose changes MongoDB does not report. Show an ordinary collection',
     ],
     [
       'a system collection',

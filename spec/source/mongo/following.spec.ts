@@ -78,7 +78,7 @@ describe('Following', () => {
     await until(() => told().length === 3)
     expect(told().map(([position]) => position)).to.deep.equal(['1005.1.0', '1006.1.0', '1007.1.0'])
     expect(recorder.losses.map(({ position }) => position)).to.deep.equal(['1005.1.0'])
-    expect(recorder.losses[0]?.reason).to.include('later than the server said')
+    expect(recorder.losses[0]?.reason).to.include('later than the server had announced')
   })
 
   it('counts on in a cluster time after the stream broke off within it', async () => {

@@ -47,7 +47,7 @@ describe('source/mongo on ids that are one in JSON', () => {
       await insert(`${second}!`, 8)
       await until(() => (local.model.items?.length ?? 0) >= 3)
       expect(errors).to.have.lengthOf(1)
-      expect(errors[0]).to.include(named).and.include('Give the _ids of a collection one type')
+      expect(errors[0]).to.include(named).and.include('Use one type for all _ids of a collection')
       expect(local.of('error')).to.deep.equal([])
     })
   }

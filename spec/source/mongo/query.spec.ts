@@ -31,18 +31,26 @@ const dates = (condition: unknown, bound: unknown) => ({
   $or: [{ a: condition }, { a: bound }, { a: { $type: TEXTUAL } }],
 })
 
-const BINARY = { a: { $type: ['binData'] } }
+/** Bounds all Binaries of a length, whatever their subtype. */
+const binaries = (length: number) => ({
+  $gte: new classes.Binary(Buffer.alloc(length, 0), 0),
+  $lte: new classes.Binary(Buffer.alloc(length, 255), 255),
+})
 
 const TABLE: [string, Record<string, unknown>, Record<string, unknown>][] = [
   ['nothing', {}, {}],
   ['a plain value', { a: 1, b: 'x' }, { $and: [{ a: 1 }, { b: 'x' }] }],
-  ['an ObjectId', { a: hex }, { $or: [{ a: { $in: [hex, oid] } }, BINARY] }],
+  ['an ObjectId', { a: hex }, { $or: [{ a: { $in: [hex, oid] } }, { a: binaries(18) }] }],
+  ['a word of base64', { a: 'five' }, { $or: [{ a: 'five' }, { a: binaries(3) }] }],
+  ['a word that no Binary has', { a: 'fi==' }, { a: 'fi==' }],
   ['a date', { at: iso }, { at: { $in: [iso, date] } }],
   ['a UUID', { key: uuid }, { key: { $in: [uuid, binary] } }],
   [
     'a large integer',
     { n: '9007199254740993' },
-    { $or: [{ n: { $in: ['9007199254740993', long] } }, { n: { $type: ['decimal', 'binData'] } }] },
+    {
+      $or: [{ n: { $in: ['9007199254740993', long] } }, { n: binaries(12) }, { n: { $type: ['decimal'] } }],
+    },
   ],
   ['an integer as text', { n: '123' }, { $or: [{ n: '123' }, { n: { $type: ['decimal'] } }] }],
   ['an impossible date', { at: '2024-13-45T00:00:00.000Z' }, { at: '2024-13-45T00:00:00.000Z' }],

@@ -447,10 +447,10 @@ describe('source/postgres/adapter on a real server', () => {
           'CREATE VIEW v AS SELECT * FROM users',
         )
         const adapter = await database.adapter(mode, ['users'])
-        expect(await refusal(adapter.read('v', {}, () => {}))).to.include('is no table')
+        expect(await refusal(adapter.read('v', {}, () => {}))).to.include('is a view')
         const views = await database.adapter(mode, [], {}, database.newPool())
         views.collection('v')
-        expect(await refusal(views.open({} as Recorder))).to.include('is no table')
+        expect(await refusal(views.open({} as Recorder))).to.include('is a view')
       })
 
       it('does with one connection of the pool', async () => {
@@ -517,7 +517,9 @@ describe('source/postgres/adapter on a real server', () => {
         expect(() => postgres(pool).collection(name), name).to.throw('A table is named as')
       expect(() => postgres(pool).collection('users', { documents: 'x' } as object)).to.throw('documents')
       postgres(pool).collection('users', { document: 'a' })
-      expect(() => postgres(pool).collection('public.users', { document: 'b' })).to.throw('by other options')
+      expect(() => postgres(pool).collection('public.users', { document: 'b' })).to.throw(
+        'has other options already',
+      )
     })
 
     it('follows by logical replication where it may', async () => {
@@ -543,7 +545,7 @@ describe('source/postgres/adapter on a real server', () => {
       url.username = 'reader'
       const adapter = postgres(database.newPool(url.href))
       const message = await refusal(adapter.open({} as Recorder))
-      expect(message).to.include('this one is not').and.include('installTriggers')
+      expect(message).to.include('this role lacks it').and.include('installTriggers')
     })
   })
 })

@@ -259,7 +259,7 @@ describe('source/postgres/replication on a real server', () => {
     ['columns', 'leaves out rows or columns of users', 'CREATE PUBLICATION particle FOR TABLE users (id)'],
     [
       'the names of partitioned tables',
-      'tells of the partitions of users',
+      'publishes each partition of users by itself',
       'DROP TABLE users',
       'CREATE TABLE users (id integer PRIMARY KEY) PARTITION BY RANGE (id)',
       'CREATE TABLE part PARTITION OF users DEFAULT',

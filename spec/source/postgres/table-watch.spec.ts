@@ -234,12 +234,12 @@ describe('source/postgres/table-watch on a real server', () => {
         [
           'a view',
           'CREATE VIEW odd AS SELECT * FROM users',
-          'a view, of whose changes PostgreSQL does not tell',
+          'is a view, whose changes PostgreSQL does not report',
         ],
         [
           'a materialized view',
           'CREATE MATERIALIZED VIEW odd AS SELECT * FROM users',
-          'a materialized view, of whose changes',
+          'a materialized view, whose changes',
         ],
         ['an unlogged table', 'CREATE UNLOGGED TABLE odd (id integer PRIMARY KEY)', 'SET LOGGED'],
         [

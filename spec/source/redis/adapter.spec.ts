@@ -73,10 +73,8 @@ describe('source/redis', () => {
       expect(message).to.include(sentence)
     }
     adapter.collection('users')
-    expect(failure(() => adapter.collection('all', { prefix: 'use' })).message).to.include(
-      'lie within each other',
-    )
-    expect(failure(() => adapter.collection('users:old')).message).to.include('lie within each other')
+    expect(failure(() => adapter.collection('all', { prefix: 'use' })).message).to.include('overlap')
+    expect(failure(() => adapter.collection('users:old')).message).to.include('overlap')
   })
 
   it('reads hashes and strings of JSON under a prefix, and nothing else', async () => {

@@ -64,7 +64,7 @@ describe('source/redis/codec', () => {
     expect(failure(() => encode('string', 5, "users: the field 'visits'"))).to.deep.equal({
       code: 'INVALID_OPERATION',
       message:
-        "users: the field 'visits' is of type number, but is declared as 'string': say { fields: { ...: 'number' } } in the collection's options",
+        "users: the field 'visits' is of type number, but is declared as 'string': use { fields: { ...: 'number' } } in the collection's options",
     })
     expect(failure(() => encode('string', null, 'x')).message).to.include("'json'")
     expect(failure(() => encode('number', '5', 'x')).message).to.include("'string'")

@@ -176,7 +176,7 @@ describe('source/redis by a stream', () => {
       expect(recorder.changesSeen.map(idOf).at(-1)).to.equal(`after${index}`)
       expect(adapter.compare(recorder.losses.at(-1)?.position ?? '', recorder.position)).to.be.below(0)
     }
-    expect(recorder.losses.at(-1)?.reason).to.include('no longer holds')
+    expect(recorder.losses.at(-1)?.reason).to.include('has lost entries')
   })
 
   it('keeps about as many entries as maxLength says', async () => {
