@@ -35,8 +35,8 @@ export class WatchList {
   }
 
   /**
-   * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its position
-   * was given for them. They are asked for later, because a new stream would continue them.
+   * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its
+   * position was given for them. They are asked for later, because a new stream would continue them.
    */
   start(position: string): StreamStart {
     const isGone = (root: string) => this.#held.has(root) && !this.#present.has(root)
@@ -92,7 +92,9 @@ export class WatchList {
     return this.#present.has(root)
   }
 
-  /** Checks whether a root is complete up to a limit, or up to the smaller limit that the server has granted. */
+  /**
+   * Checks whether a root is complete up to a limit, or up to the smaller limit that the server has granted.
+   */
   isGrown(root: string, limit: number): boolean {
     const complete = this.#complete.get(root)
     const isAsked = this.#asked.get(root) === this.wanted.get(root)
