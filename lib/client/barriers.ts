@@ -68,7 +68,8 @@ export class Barriers {
         settle(
           new ParticleError(
             'TIMED_OUT',
-            `The position was not reached within ${timeout} ms: is the client connected, and does the source report changes?`,
+            `The position was not reached within ${timeout} ms: ` +
+              'is the client connected, and does the source report changes?',
           ),
         )
       const cancel = timeout === Number.POSITIVE_INFINITY ? () => {} : this.#clock.after(timeout, late)

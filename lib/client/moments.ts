@@ -23,8 +23,8 @@ interface Group {
  *
  *    payload, or delta with `more` --> kept --delta without `more`, or `ready`--> applied together
  *
- * A root that shares its adapter with no other root has no moments: its events are applied at once. A root that
- * the client does not show yet is kept by itself, and holds up no other root.
+ * A root that shares its adapter with no other root has no moments: its events are applied at once. A root
+ * that the client does not show yet is kept by itself, and holds up no other root.
  */
 export class Moments {
   readonly #groups = new Map<string, Group>()

@@ -35,9 +35,9 @@ export class WatchList {
   }
 
   /**
-   * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its position
-   * was given for them: a new stream would continue them. Leaves out roots for which an address has no space
-   * too. The open stream is asked for them later.
+   * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its
+   * position was given for them: a new stream would continue them. Leaves out roots for which an address has
+   * no space too. The open stream is asked for all of them later.
    *
    * @param given the client's position
    * @param max limits the characters of each list in an address
@@ -103,7 +103,9 @@ export class WatchList {
     return this.#present.has(root)
   }
 
-  /** Checks whether a root is complete up to a limit, or up to the smaller limit that the server has granted. */
+  /**
+   * Checks whether a root is complete up to a limit, or up to the smaller limit that the server has granted.
+   */
   isGrown(root: string, limit: number): boolean {
     const complete = this.#complete.get(root)
     const isAsked = this.#asked.get(root) === this.wanted.get(root)

@@ -80,8 +80,8 @@ export class Watch<D = Document> {
 
   /**
    * Resolves to the documents when they are complete and current, after all listeners were called. Rejects
-   * with a ParticleError when the server refuses the root (`FORBIDDEN`, `INVALID_PARAMS`, `LIMIT_EXCEEDED`) or
-   * the client, and when the watch or the client is closed (`CLOSED`).
+   * with a ParticleError when the server refuses the root (`FORBIDDEN`, `INVALID_PARAMS`, `LIMIT_EXCEEDED`)
+   * or the client, and when the watch or the client is closed (`CLOSED`).
    */
   readonly ready = (): Promise<D[]> => {
     const promise = this.#waiters.add(() => this.data)

@@ -206,8 +206,8 @@ export type WatchDocument<Watches, Source extends keyof Watches> = Watches[Sourc
 type AnyParams = { readonly [name: string]: string | number | boolean }
 
 /**
- * What a client can watch by its server's options, `WatchesOf<typeof options>`: the parameters and the documents
- * of each source with `params`. By a model, the documents of each root with any parameters.
+ * What a client can watch by its server's options, `WatchesOf<typeof options>`: the parameters and the
+ * documents of each source with `params`. By a model, the documents of each root with any parameters.
  */
 export type WatchesOf<T> = T extends { dataSources: infer Sources }
   ? string extends keyof Sources

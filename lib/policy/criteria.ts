@@ -15,8 +15,8 @@ export { referencesIn } from './reference.ts'
  * returns a query (null for no documents). In a query, a string that starts with `@` is a value of the
  * identity (`{ accountId: '@accountId' }`, `{ teamId: { $in: '@session.teamIds' } }`; `@@` stands for a plain
  * `@`), or a relation (`{ _id: '@userId|users._id>userstuffs._id>stuffs._id' }`, or `related(...)`).
- * In a source with parameters, a string that starts with `:` is a parameter (`{ room: ':room' }`; `::` stands for
- * a plain `:`), and a function gets the parameters as its second argument.
+ * In a source with parameters, a string that starts with `:` is a parameter (`{ room: ':room' }`; `::` stands
+ * for a plain `:`), and a function gets the parameters as its second argument.
  */
 export type Criteria<Identity = AnyIdentity, Params = ParamValues> =
   | Query

@@ -11,7 +11,9 @@ export type ParamValue = string | number | boolean
 /** The parameters of a watched root, by name. */
 export type ParamValues = Readonly<Record<string, ParamValue>>
 
-/** Describes a validator by the Standard Schema (https://standardschema.dev), as zod, valibot and arktype are. */
+/**
+ * Describes a validator by the Standard Schema (https://standardschema.dev), as zod, valibot and arktype are.
+ */
 export interface StandardSchema<Output = unknown> {
   readonly '~standard': {
     readonly version: 1

@@ -6,9 +6,9 @@ import type { Change, DocumentChange } from './source.ts'
 export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Document[]>
 
 /**
- * Completes changes that lack their document: each becomes an `insert` or `replace` with the current document.
- * The document may be later than the change; the changes between follow in the stream and lead to the same
- * document again. Drops a change whose document is gone, because its deletion follows.
+ * Completes changes that lack their document: each becomes an `insert` or `replace` with the current
+ * document. The document may be later than the change; the changes between follow in the stream and lead to
+ * the same document again. Drops a change whose document is gone, because its deletion follows.
  */
 export async function completeChanges(
   changes: readonly Change[],

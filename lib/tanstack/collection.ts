@@ -15,10 +15,15 @@ import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/sh
 import type { ServerEvent } from '../protocol/messages.ts'
 import { type Key, Rows, type Sync, type View } from './rows.ts'
 
-/** The result of a handler: the position of its write, as the application's route got it from `server.position`. */
+/**
+ * The result of a handler: the position of its write, as the application's route got it from
+ * `server.position`.
+ */
 export type WritePosition = string | { position: string } | undefined
 
-/** A handler of writes. The collection drops the optimistic state when the client has reached the position. */
+/**
+ * A handler of writes. The collection drops the optimistic state when the client has reached the position.
+ */
 type Handler<Params> = (params: Params) => Promise<WritePosition>
 
 /** Configures a collection over a root of a client. */
@@ -27,8 +32,8 @@ export interface CollectionOptions<T extends object, C, Root, Params>
   client: C
   root: Root
   /**
-   * The parameters of a source with `params`. A list of their names loads on demand: each live query loads the
-   * parameters that its `where` gives by `eq`.
+   * The parameters of a source with `params`. A list of their names loads on demand: each live query loads
+   * the parameters that its `where` gives by `eq`.
    */
   params?: Params
   /** Returns the key of a row. Default: its `_id`, as JSON where it is neither a string nor a number. */

@@ -25,8 +25,8 @@ export function isOpen(roots: readonly Root[], { root, feed }: View): boolean {
 }
 
 /**
- * Encodes the events that end the open moments of the roots' adapters. Each event is a delta without changes for
- * a live root. The client then shows the kept events.
+ * Encodes the events that end the open moments of the roots' adapters. Each event is a delta without changes
+ * for a live root. The client then shows the kept events.
  */
 export function* momentEnds(all: readonly Root[], of: readonly Root[]): Generator<Buffer> {
   const feeds = new Set(of.map(({ view }) => view.feed))

@@ -57,8 +57,8 @@ interface OpenerParts {
 }
 
 /**
- * Closes a stream of a client of this process, reports positions to it (see `Barriers`), and changes its watched
- * roots (see `StreamViews.watch`), which it returns.
+ * Closes a stream of a client of this process, reports positions to it (see `Barriers`), and changes its
+ * watched roots (see `StreamViews.watch`), which it returns.
  */
 export interface Registration {
   (): void

@@ -178,8 +178,9 @@ export class MongoAdapter implements Adapter {
   ): Promise<{ from: string; to: string }> {
     const { collection } = wanted
     this.#collections.add(collection)
-    // Starts at the open stream's position, which a majority has committed. A ping's time may not be committed
-    // yet. A question for the position waits for that: a write may have been acknowledged by one member.
+    // Starts at the open stream's position, which a majority has committed. A ping's time may not be
+    // committed yet. A question for the position waits for that: a write may have been acknowledged by one
+    // member.
     const [following] = asksNothing(wanted.query) ? [] : this.#following
     const now = () => connected(this.#client, () => serverTime(this.db))
     const from = following?.position ?? formatPosition(clusterTime(await now()), ALL)

@@ -89,7 +89,7 @@ describe('server/streams', () => {
         const { name, team } = await find(session)
         return admissionOf(name, team, HOUR, at)
       },
-      seal: async ({ identity }: Admission) => `token of ${(identity as unknown as User).team}`,
+      tokens: { seal: async ({ identity }: Admission) => `token of ${(identity as unknown as User).team}` },
     } as unknown as Admissions
     const views = {
       of: ({ name, team }: User) => [{ key: `${name} ${team}`, root: 'cards' }],
@@ -176,7 +176,9 @@ describe('server/streams', () => {
     const { told } = open('ann')
     const answers: ((user: User) => void)[] = []
     look(() => new Promise((resolve) => answers.push(resolve)))
-    const refreshed = [streams.refresh(() => true), streams.refresh(() => true)]
+    const refreshed = [streams.refresh(() => true)]
+    await turn()
+    refreshed.push(streams.refresh(() => true))
     await turn()
     expect(answers.length).to.equal(1)
     answers[0]?.({ name: 'ann', team: 'one' })
