@@ -30,8 +30,8 @@ export interface HttpOptions {
  */
 const MAX_HEADER_BYTES = 3500
 /**
- * Limits each list of watched roots in the address of an EventSource, in characters. The other roots are asked
- * for later.
+ * Limits each list of watched roots in the address of an EventSource, in characters. The other roots are
+ * asked for later.
  */
 const MAX_WATCHED_LENGTH = 3000
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"

@@ -121,7 +121,7 @@ export class Server<Identity = AnyIdentity> {
     this.#host = connectionHost(this.#log, this.#admissions.positions, {
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
-      left: (view) => this.#views.left(view),
+      left: (view, forGood) => this.#views.left(view, forGood),
       onError: failed,
     })
     this.#opener = new Opener({
