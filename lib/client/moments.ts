@@ -14,7 +14,7 @@ interface Group {
 }
 
 /**
- * Keeps events until the moment ends that they belong to, so that the client never shows a part of a transaction:
+ * Keeps events until their moment ends, so that the client never shows a part of a transaction:
  *
  *    payload, or delta with `more` --> kept --delta without `more`, or `ready`--> applied together
  *

@@ -58,8 +58,8 @@ export interface EventData {
    */
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
   /**
-   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of the
-   * root's group without `more`, or with `ready`.
+   * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of
+   * the root's group without `more`, or with `ready`.
    */
   delta: { root: string; timestamp: string; oplist: WireOperation[]; more?: true }
   /** Reports that the model is complete. */

@@ -71,7 +71,7 @@ export class Outbox {
    * in between has no position. With the earlier position it would get the entry's first part twice.
    */
   retractId(): void {
-    if (this.#lastLine) this.queue.replace(this.#lastLine, RETRACTED)
+    if (this.#lastLine) this.queue.replace(new Map([[this.#lastLine, RETRACTED]]))
     this.#lastLine = undefined
   }
 
@@ -86,9 +86,12 @@ export class Outbox {
 
   /** Takes back the end of the last entry's moment, because another part of it follows. */
   #continueMoment(): void {
-    if (this.#lastFrame) this.queue.replace(this.#lastFrame.body, this.#lastFrame.partial)
+    const changes = new Map<Buffer, Buffer>()
+    if (this.#lastFrame) changes.set(this.#lastFrame.body, this.#lastFrame.partial)
+    if (this.#lastLine) changes.set(this.#lastLine, RETRACTED)
+    this.queue.replace(changes)
     this.#lastFrame = undefined
-    this.retractId()
+    this.#lastLine = undefined
   }
 
   /**

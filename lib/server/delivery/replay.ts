@@ -11,7 +11,7 @@ export interface ReplayRequest {
   current: () => boolean
   /** Whether the frames carry positions: the client has all data up to each replayed entry. */
   ids: boolean
-  /** Checks whether the moment of a view's frames does not end with their entry. */
+  /** Checks whether a view's moment can't end before all of its adapter's roots have arrived. */
   isOpen: (view: View) => boolean
 }
 
@@ -49,7 +49,8 @@ export async function replay(
       if (shown === MUST_RELOAD) return 'must-reload'
       if (shown) frames.push([view, shown])
     }
-    for (const [view, frame] of frames) outbox.pushFrame(entry, frame, ids, isOpen(view))
+    // Where all roots were at the same point, each entry is a moment.
+    for (const [view, frame] of frames) outbox.pushFrame(entry, frame, ids, !ids && isOpen(view))
   }
 }
 

@@ -73,15 +73,17 @@ export class WriteQueue implements Flushable {
     else this.#held = this.#sink.buffered()
   }
 
-  /** Replaces a recently pushed chunk by other bytes, if it still waits. */
-  replace(bytes: Buffer, by: Buffer): void {
+  /** Replaces recently pushed chunks by other bytes, as far as they still wait. */
+  replace(changes: ReadonlyMap<Buffer, Buffer>): void {
     const later: Buffer[] = []
     let list = this.#gathered
-    for (; list && list.last !== bytes; list = list.before) {
-      if (list.before === list) return
-      later.push(list.last)
+    let left = changes.size
+    for (; list && left > 0 && list.before !== list; list = list.before) {
+      const by = changes.get(list.last)
+      if (by) left--
+      later.push(by ?? list.last)
     }
-    list = list?.before.plus(by)
+    if (left === changes.size) return
     for (let chunk = later.pop(); list && chunk; chunk = later.pop()) list = list.plus(chunk)
     this.#gathered = list
   }
