@@ -101,6 +101,7 @@ export class Roots {
 
   #join(root: Root): void {
     root.joining = true
+    root.apart = true
     this.joining++
   }
 
@@ -216,14 +217,14 @@ export class Roots {
       for (const root of roots) {
         if (root.isGone) continue
         root.state = 'live'
+        root.apart = false
         this.#unready--
         this.#joined(root)
       }
       if (this.#unready === 0) this.#client.readyNow()
       else this.endMoments(roots)
     }
-    // Of roots that were at the same point, each entry is a moment.
-    const open = (view: View) => !replaying.ids && isOpen(this.list, view)
+    const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.load(root, 'history-lost')
