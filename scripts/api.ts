@@ -15,6 +15,7 @@ const SUBPATHS = {
   'particle/mongo': 'source/mongo/index.ts',
   'particle/postgres': 'source/postgres/index.ts',
   'particle/redis': 'source/redis/index.ts',
+  'particle/tanstack': 'tanstack/index.ts',
 }
 const HEAD = `# Exports
 

@@ -134,6 +134,7 @@ const SETTINGS = {
       'particle/mongo': ['../../../lib/source/mongo/index.ts'],
       'particle/postgres': ['../../../lib/source/postgres/index.ts'],
       'particle/redis': ['../../../lib/source/redis/index.ts'],
+      'particle/tanstack': ['../../../lib/tanstack/index.ts'],
     },
   },
   include: ['*', '../../../spec/support/pages.d.ts'],

@@ -37,6 +37,7 @@ export const SECTIONS: readonly Section[] = [
       page('TypeScript', 'docs/guides/typescript.md'),
       page('Mongoose, Prisma, Drizzle, Knex', 'docs/guides/orms.md'),
       page('Writes', 'docs/guides/writes.md'),
+      page('TanStack DB', 'docs/guides/tanstack.md'),
       page('Testing', 'docs/guides/testing.md'),
       page('Where Particle runs', 'docs/guides/consumers.md'),
       page('Deployment', 'docs/guides/deployment.md'),

@@ -14,6 +14,8 @@ interface Group {
    * arrived.
    */
   whole: boolean
+  /** The group that takes the one root in, which the client does not show yet, at the root's first end. */
+  into?: Group
 }
 
 /**
@@ -21,7 +23,8 @@ interface Group {
  *
  *    payload, or delta with `more` --> kept --delta without `more`, or `ready`--> applied together
  *
- * A root that shares its adapter with no other root has no moments: its events are applied at once.
+ * A root that shares its adapter with no other root has no moments: its events are applied at once. A root that
+ * the client does not show yet is kept by itself, and holds up no other root.
  */
 export class Moments {
   readonly #groups = new Map<string, Group>()
@@ -42,8 +45,12 @@ export class Moments {
     this.#groups.clear()
     for (const roots of together) {
       const kept = [...before].flatMap((group) => group.kept.filter(({ data }) => roots.includes(data.root)))
-      const group = { kept, whole: roots.some(isShown) }
-      for (const root of roots) this.#groups.set(root, group)
+      const whole = roots.some(isShown)
+      const group: Group = { kept: kept.filter(({ data }) => isShown(data.root)), whole }
+      for (const root of roots) {
+        const own = kept.filter(({ data }) => data.root === root)
+        this.#groups.set(root, whole && !isShown(root) ? { kept: own, whole, into: group } : group)
+      }
     }
   }
 
@@ -60,12 +67,16 @@ export class Moments {
     const ends = event.event === 'delta' && !event.data.more
     if (!group.whole && !ends) return [event]
     group.kept.push(event)
-    return ends ? end(group) : []
+    if (!ends) return []
+    if (group.into) this.#groups.set(event.data.root, group.into)
+    return end(group)
   }
 
   /** Ends all moments. Returns the events to apply now. */
   end(): readonly DataEvent[] {
-    return [...new Set(this.#groups.values())].flatMap(end)
+    const groups = new Set(this.#groups.values())
+    for (const [root, { into }] of this.#groups) if (into) this.#groups.set(root, into)
+    return [...groups].flatMap(end)
   }
 }
 

@@ -68,7 +68,12 @@ export class Subscriptions {
   /** Sets the visible roots and fields. Reports patterns that none of them can touch. */
   expect(manifest: Readonly<Record<string, WireManifest>>): void {
     this.#manifest = manifest
-    for (const subscription of this.#all) this.#check(subscription)
+    for (const subscription of this.#all) {
+      this.#check(subscription)
+      // Forgets roots that have gone, since a page may watch thousands of roots one after the other.
+      for (const root of subscription.targets.keys())
+        if (!Object.hasOwn(manifest, root)) subscription.targets.delete(root)
+    }
   }
 
   /** Queues an event for the listeners of the patterns that the event touches. */

@@ -9,8 +9,8 @@ const UNKNOWN = -1
 
 /** Describes the changes of a set of watched roots, as `POST {path}/watch` takes them. */
 export interface WatchChange {
-  add: WatchEntry[]
-  remove: string[]
+  add: readonly WatchEntry[]
+  remove: readonly string[]
 }
 
 /**

@@ -19,7 +19,7 @@ describe('client/moments', () => {
   })
   const begun = () => {
     const moments = new Moments()
-    moments.begin([...TOGETHER, ['a', 'b']], (root) => root === 'to' || root === 'a')
+    moments.begin([...TOGETHER, ['a', 'b']], () => true)
     return moments
   }
 
@@ -67,9 +67,23 @@ describe('client/moments', () => {
     const kept = event('to', true)
     for (const each of [event('from', true), kept]) moments.take(each)
     moments.regroup([['to', 'third']], (root) => root === 'to')
-    const added = load('third')
-    expect(moments.take(added)).to.deep.equal([])
-    expect(moments.end()).to.deep.equal([kept, added])
+    expect(moments.end()).to.deep.equal([kept])
+  })
+
+  it('keeps a root that is not shown yet by itself, until its own end or ready', () => {
+    const moments = begun()
+    moments.regroup([['from', 'to', 'new', 'newer']], (root) => root === 'from' || root === 'to')
+    const [added, newer, caughtUp] = [load('new'), load('newer'), event('new')]
+    for (const each of [added, newer]) expect(moments.take(each)).to.deep.equal([])
+    const other = event('to')
+    expect(moments.take(other)).to.deep.equal([other])
+    expect(moments.take(caughtUp)).to.deep.equal([added, caughtUp])
+    const part = event('new', true)
+    expect(moments.take(part)).to.deep.equal([])
+    const last = event('from')
+    expect(moments.take(last)).to.deep.equal([part, last])
+    expect(moments.end()).to.deep.equal([newer])
+    expect(moments.take(event('newer', true))).to.deep.equal([])
   })
 })
 

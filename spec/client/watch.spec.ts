@@ -469,6 +469,29 @@ describe('watch', () => {
     expect(bench.clock.timers.size).to.equal(0)
   })
 
+  it('tells an own transport of all roots, again after each change', async () => {
+    const lists: unknown[] = []
+    bench.client.close()
+    bench = new Bench({
+      url: undefined as never,
+      EventSource: undefined as never,
+      fetch: undefined as never,
+      onRegister: (_identity, receiver, done, watch) => {
+        lists.push(watch)
+        done()
+        receiver('manifest', manifest({ [ROOM]: true }))
+        receiver('payload', payload([message(1)], 0, true, ROOM))
+        receiver('ready', ready)
+      },
+    })
+    const room = bench.client.watch('messages', { room: 7 })
+    expect(await room.ready()).to.deep.equal([message(1)])
+    bench.client.watch('messages', { room: 8 })
+    await settle()
+    await settle()
+    expect(lists).to.deep.equal([[ROOM], [ROOM, OTHER]])
+  })
+
   it('takes a name and an object of values', () => {
     for (const [source, params] of [
       ['messages', undefined],

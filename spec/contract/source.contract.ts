@@ -169,6 +169,18 @@ export function sourceContract(name: string, make: () => Promise<Harness>, limit
         expect(failed).to.equal(error)
       })
 
+      it('tells by a query for no document a position that no earlier write comes after, and comes to it', async () => {
+        const recorder = await follow()
+        const compare = (a: string, b: string) => harness.adapter.compare(a, b)
+        for (const _id of [1, 2]) {
+          await users.insertOne({ _id })
+          const { to } = await snapshot(USERS, { _id: { $in: [] } })
+          await recorder.until(_id)
+          expect(compare(recorder.told.at(-1)?.position ?? '', to)).to.be.at.most(0)
+          await until(() => compare(recorder.reached, to) >= 0, 'the position')
+        }
+      })
+
       it('tells positions that can be compared, the first not after the second', async () => {
         await users.insertOne({ _id: 1 })
         const { from, to } = await snapshot()

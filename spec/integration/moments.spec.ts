@@ -30,11 +30,12 @@ describe('The moments of one adapter', () => {
 
   it('end while a root of another adapter is loaded', async () => {
     const { people, client, moments, open } = await setUp()
-    await until(() => moments().length === 1, 'the end of the first moment')
+    await until(() => moments().length === 2, 'the end of the first moment')
     await people.updateOne({ _id: 1 }, { $set: { n: 1 } })
-    await until(() => moments().length === 3, 'the change')
+    await until(() => moments().length === 4, 'the change')
     expect(client.of('payload').map(({ data }) => data.root)).to.have.members(['one', 'two'])
     expect(moments().map(([, operations, more]) => [operations, more])).to.deep.equal([
+      [0, false],
       [0, false],
       [1, true],
       [1, false],
@@ -42,7 +43,7 @@ describe('The moments of one adapter', () => {
     expect(client.ready).to.equal(false)
     open()
     await until(() => client.ready, 'ready')
-    expect(moments()).to.have.length(3)
+    expect(moments()).to.have.length(4)
   })
 
   it('are named in the manifest, without roots that share their adapter with no other', async () => {

@@ -44,7 +44,15 @@ describe('The packed package, installed into an empty folder', function () {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'particle-package-'))
     const { devDependencies } = await manifestOf(ROOT)
-    const others = ['express', 'mongodb', 'redis', 'typescript', '@types/node', '@types/express']
+    const others = [
+      'express',
+      'mongodb',
+      'redis',
+      '@tanstack/db',
+      'typescript',
+      '@types/node',
+      '@types/express',
+    ]
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
     await install(folder, await pack(folder), ...wanted)
   })
@@ -78,6 +86,7 @@ describe('The packed package, installed into an empty folder', function () {
       './mongo',
       './postgres',
       './redis',
+      './tanstack',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
     const script = `for (const path of ${paths}) {
@@ -123,8 +132,9 @@ describe('The packed package, installed into an empty folder', function () {
       import { MongoWatch, mongo } from 'particle/mongo'
       import { parsePath } from 'particle/protocol'
       import { redis } from 'particle/redis'
+      import { particleCollectionOptions } from 'particle/tanstack'
       import { createClient } from 'redis'
-      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update]`
+      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions]`
     const required = imported.replace(/^ *import (\w+) from ('.+')$/gm, 'import $1 = require($2)')
     expect(required).to.include("import particle = require('particle')")
     await writeFile(join(folder, 'module.mts'), `${consumer(imported)}export default all\n`)

@@ -184,6 +184,25 @@ describe('A chat of rooms', function () {
     expect(await excess.ready().catch(({ code }) => code)).to.equal('LIMIT_EXCEEDED')
   })
 
+  it('serves a client of the same process too', async () => {
+    await chat.start()
+    const { server } = chat.nodes[0] as (typeof chat.nodes)[number]
+    const client = new Client<Options>({
+      identity: { user: 'ann' },
+      onRegister: (identity, receiver, done) => server.register(identity, receiver, done),
+      linger: 0,
+    })
+    clients.push(client)
+    const first = client.watch('messages', { room: 1 })
+    await shows(first, 1)
+    const second = client.watch('messages', { room: 2 })
+    await shows(second, 2)
+    expect(await second.more(5)).to.have.length(55)
+    first.close()
+    await eventually(() => client.data[first.root as never] === undefined, 'the end of the room')
+    expect(server.stats()).to.include({ connections: 1, views: 2 })
+  })
+
   it('goes on behind a balancer that sends each connection to another node, while one is killed', async () => {
     for (let node = 0; node < 2; node++) await chat.start()
     const url = await balance()

@@ -11,7 +11,7 @@ const ANN = ['ann 1', 'ann 2']
 const MOST = 4096
 
 describe('Page loads without end', function () {
-  this.timeout(90_000)
+  this.timeout(180_000)
   let context: BrowserContext
   const closers: (() => Promise<unknown>)[] = []
 

@@ -15,23 +15,24 @@ export function isGrouped(roots: readonly Root[], { root, feed }: View): boolean
 }
 
 /**
- * Checks whether a view's moment must stay open, because another root of the same adapter is being brought to
- * the present. The client would show newer data of the others.
+ * Checks whether a view's moment must stay open, because a root of the same adapter is being brought to the
+ * present. The client would show newer data of the others. A root that is apart holds up itself alone.
  */
-export function isOpen(roots: readonly Root[], view: View): boolean {
-  const holds = (root: Root) => root.view.feed === view.feed && root.state !== 'live' && !root.apart
-  return roots.some(holds) && isGrouped(roots, view)
+export function isOpen(roots: readonly Root[], { root, feed }: View): boolean {
+  const holds = ({ view, state, apart }: Root) =>
+    view.feed === feed && state !== 'live' && (!apart || view.root === root)
+  return roots.some(holds) && roots.some(({ view }) => view.feed === feed && view.root !== root)
 }
 
 /**
- * Encodes the events that end the open moments of the roots' adapters. Each event is a delta without changes
- * for one of the live roots. The client then shows the kept events.
+ * Encodes the events that end the open moments of the roots' adapters. Each event is a delta without changes for
+ * a live root. The client then shows the kept events.
  */
 export function* momentEnds(all: readonly Root[], of: readonly Root[]): Generator<Buffer> {
-  for (const feed of new Set(of.map(({ view }) => view.feed))) {
-    const live = all.find(({ view, state }) => view.feed === feed && state === 'live')?.view
-    if (!live || !isGrouped(all, live) || isOpen(all, live)) continue
-    const timestamp = new Date().toISOString()
-    yield Buffer.from(encode({ event: 'delta', data: { root: live.root, timestamp, oplist: [] } }))
+  const feeds = new Set(of.map(({ view }) => view.feed))
+  const timestamp = new Date().toISOString()
+  for (const { view, state } of all) {
+    if (!feeds.has(view.feed) || state !== 'live' || !isGrouped(all, view) || isOpen(all, view)) continue
+    yield Buffer.from(encode({ event: 'delta', data: { root: view.root, timestamp, oplist: [] } }))
   }
 }

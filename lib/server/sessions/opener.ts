@@ -16,6 +16,7 @@ import type { Barriers } from './barriers.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
+import { entryOf } from './watches.ts'
 
 /** Describes the request for a stream. */
 export interface StreamRequest {
@@ -55,10 +56,14 @@ interface OpenerParts {
   onLeft: (stream: Stream) => void
 }
 
-/** Closes a stream of a client of this process, and reports positions to it: see `Barriers`. */
+/**
+ * Closes a stream of a client of this process, reports positions to it (see `Barriers`), and changes its watched
+ * roots (see `StreamViews.watch`), which it returns.
+ */
 export interface Registration {
   (): void
   reached(positions: readonly string[]): void
+  watch(add: readonly WatchEntry[], remove: readonly string[]): Promise<WatchEntry[]>
 }
 
 /** Stands for the watched roots of a client that watches none, as most do. */
@@ -89,7 +94,11 @@ export class Opener {
       this.#parts.barriers.check(positions)
       if (stream) this.#parts.barriers.report(stream, positions)
     }
-    return stream && Object.assign(closeOf(stream.connection), { reached })
+    const watch = async (add: readonly WatchEntry[], remove: readonly string[]) => {
+      if (stream) await this.#parts.streams.views.watch(stream, add, remove)
+      return [...(stream?.watched.values() ?? [])].map(entryOf)
+    }
+    return stream && Object.assign(closeOf(stream.connection), { reached, watch })
   }
 
   #open(admitted: Admitted, request: StreamRequest): Stream | undefined {

@@ -6,7 +6,7 @@ import { ReceiverSink } from '../delivery/sink.ts'
 import type { Registration } from './opener.ts'
 
 /** Stands for the registration of a client that has gone, or was refused. */
-const GONE: Registration = Object.assign(() => {}, { reached: () => {} })
+const GONE: Registration = Object.assign(() => {}, { reached: () => {}, watch: async () => [] })
 
 /** Connects clients of this process. */
 export class Registrations {

@@ -49,8 +49,8 @@ export class MemoryAdapter implements Adapter {
   }
 
   /**
-   * Reports all writes that `work` starts as one transaction: clients are shown all of them
-   * at once. `work` must not wait for them. A write that fails undoes no other.
+   * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work`
+   * must not wait for them. A write that fails undoes no other.
    *
    *     await Promise.all(db.transact(() => [from.updateOne(...), to.updateOne(...)]))
    */

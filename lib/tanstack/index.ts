@@ -1,0 +1,1 @@
+export { type CollectionOptions, particleCollectionOptions, type WritePosition } from './collection.ts'
