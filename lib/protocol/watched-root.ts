@@ -13,7 +13,7 @@ export type Params = Readonly<Record<string, ParamValue>>
 export type WatchEntry = string | { root: string; limit: number }
 
 /** Limits the length of a watched root's name. */
-export const MAX_ROOT_LENGTH = 1_000
+const MAX_ROOT_LENGTH = 1_000
 
 const SEPARATOR = '?'
 
@@ -51,6 +51,6 @@ export function sourceOf(root: string): string {
 }
 
 /** Checks whether a value can be a parameter: a text, a finite number or a boolean, and never an operator. */
-export function isParamValue(value: unknown): value is ParamValue {
+function isParamValue(value: unknown): value is ParamValue {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 }
