@@ -29,6 +29,8 @@ export interface HttpOptions {
  * 8 KB of headers in all.
  */
 const MAX_HEADER_BYTES = 3500
+/** Limits each list of watched roots in the address of an EventSource. The other roots are asked for later. */
+const MAX_WATCHED_LENGTH = 3000
 const QUESTION = ". Is the server there, and does its allowOrigin name this page's origin?"
 const WITHOUT_COOKIES =
   '. The browser sent no cookies: name the origin of this page in allowOrigin, and in cors() with credentials'
@@ -43,6 +45,7 @@ const TICKET_TTL_MS = 10_000
  */
 export class HttpTransport implements Transport {
   heartbeat: number | undefined
+  readonly maxWatched: number | undefined
   readonly #options: HttpOptions
   readonly #foreign: boolean
   #credentials: RequestCredentials = 'include'
@@ -57,7 +60,8 @@ export class HttpTransport implements Transport {
 
   constructor(options: HttpOptions) {
     this.#options = options
-    const { url, base } = options
+    const { url, base, EventSource } = options
+    this.maxWatched = EventSource && MAX_WATCHED_LENGTH
     // Uses the page's real origin where there is one, since the origin of a sandboxed frame differs from its
     // address.
     this.#foreign = base !== undefined && originOf(url) !== (globalThis.origin ?? originOf(base))

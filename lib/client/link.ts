@@ -195,7 +195,7 @@ export class Link {
     }
     stream.open(
       transport,
-      { ...watched.start(this.#position), reached: barriers.start() },
+      { ...watched.start(this.#position, transport.maxWatched), reached: barriers.start() },
       {
         opened: () => {
           this.#fresh = false

@@ -84,6 +84,8 @@ export interface Transport {
   readonly heartbeat: number | undefined
   /** Whether the next stream needs a new handshake. */
   readonly expired: boolean
+  /** Limits the characters of each list of watched roots in a request for a stream; `undefined` for no limit. */
+  readonly maxWatched?: number | undefined
   /**
    * Presents the identity. Rejects with a {@link Failure} or an error.
    *

@@ -36,13 +36,24 @@ export class WatchList {
 
   /**
    * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its
-   * position was given for them. They are asked for later, because a new stream would continue them.
+   * position was given for them: a new stream would continue them. Leaves out roots for which an address has
+   * no space too. The open stream is asked for them later.
+   *
+   * @param given the client's position
+   * @param max limits the characters of each list in an address
    */
-  start(position: string): StreamStart {
-    const isGone = (root: string) => this.#held.has(root) && !this.#present.has(root)
-    this.#asked = new Map([...this.wanted].filter(([root]) => position === '' || !isGone(root)))
-    const watch = entriesOf(this.#asked)
+  start(given: string, max = Number.POSITIVE_INFINITY): StreamStart {
     const held = entriesOf(this.#held)
+    // Gives up a position whose roots can't be named, because the server would refuse the position.
+    const position = sizeOf(held) > max ? '' : given
+    const isGone = (root: string) => position !== '' && this.#held.has(root) && !this.#present.has(root)
+    let size = 0
+    const fits = (entry: [string, number]) => {
+      size += sizeOf(entriesOf([entry]))
+      return size <= max
+    }
+    this.#asked = new Map([...this.wanted].filter((entry) => !isGone(entry[0]) && fits(entry)))
+    const watch = entriesOf(this.#asked)
     const differs = position !== '' && JSON.stringify(held) !== JSON.stringify(watch)
     return { position, watch, held: differs ? held : undefined }
   }
@@ -125,4 +136,9 @@ function limitsOf(entries: readonly WatchEntry[]): Limits {
 /** Lists entries in the order of their roots, so that equal sets have equal lists. */
 function entriesOf(limits: Iterable<[string, number]>): WatchEntry[] {
   return [...limits].sort().map(([root, limit]) => (limit > 0 ? { root, limit } : root))
+}
+
+/** Returns the length of a list in an address. */
+function sizeOf(entries: readonly WatchEntry[]): number {
+  return encodeURIComponent(JSON.stringify(entries)).length
 }

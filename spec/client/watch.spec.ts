@@ -409,6 +409,27 @@ describe('watch', () => {
     })
   })
 
+  it('names as many roots as the address of an EventSource can hold, and asks for the others later', async () => {
+    const rooms = [...Array(100).keys()].map((room) => bench.client.watch('messages', { room }))
+    await settle()
+    const first = asked(bench).watch as string[]
+    expect(bench.stream.url.href.length).to.be.within(2500, 3500)
+    bench.stream.open()
+    bench.stream.send(
+      'manifest',
+      manifest({ users: true, ...Object.fromEntries(first.map((root) => [root, true])) }),
+    )
+    await settle()
+    const [{ add }] = bench.watchRequests as [{ add: string[] }]
+    expect([...first, ...add].sort()).to.deep.equal(rooms.map(({ root }) => root).sort())
+    watching(bench, ...first, ...add)
+    bench.stream.send('ready', ready, 'p1')
+    expect(rooms.every(({ status }) => status === 'ready')).to.equal(true)
+    bench.stream.fail()
+    await bench.clock.pass(2000)
+    expect(asked(bench)).to.deep.equal({ watch: first, held: null, position: null })
+  })
+
   describe('of a source with a limit', () => {
     it('grows its window, and resolves when the further documents are there', async () => {
       await bench.ready()
