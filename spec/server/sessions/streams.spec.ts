@@ -78,7 +78,7 @@ describe('server/streams', () => {
         const { name, team } = await find(session)
         return admissionOf(name, team, HOUR, at)
       },
-      seal: async ({ identity }: Admission) => `token of ${(identity as unknown as User).team}`,
+      tokens: { seal: async ({ identity }: Admission) => `token of ${(identity as unknown as User).team}` },
     } as unknown as Admissions
     const views = {
       of: ({ name, team }: User) => [{ key: `${name} ${team}`, root: 'cards' }],
