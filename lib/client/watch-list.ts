@@ -37,7 +37,7 @@ export class WatchList {
   /**
    * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its
    * position was given for them: a new stream would continue them. Leaves out roots for which an address has
-   * no space too. The open stream is asked for all of them later.
+   * no space too. The open stream is asked for them later.
    *
    * @param given the client's position
    * @param max limits the characters of each list in an address

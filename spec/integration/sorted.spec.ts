@@ -482,4 +482,13 @@ describe('Sorted and limited views', () => {
     for (const { data } of client.of('delta')) for (const one of data.oplist) seen.add(one.id)
     expect([...seen]).to.deep.equal([5])
   })
+  it('never name a document that entered and left within a transaction', async () => {
+    const client = await connect(serverOf())
+    const five = [1, 2, 3, 4, 5].map((at) => ({ _id: at, at }))
+    await Promise.all(store.transact(() => five.map((each) => messages().insertOne(each))))
+    await until(() => client.model.messages?.length === 3, 'the messages')
+    const named = client.of('delta').flatMap(({ data }) => data.oplist.map(({ id }: { id: Id }) => id))
+    expect(client.model.messages?.map(({ _id }) => _id)).to.deep.equal([5, 4, 3])
+    expect(named).to.have.members([3, 4, 5])
+  })
 })

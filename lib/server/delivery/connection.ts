@@ -92,9 +92,10 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
       this.#trace.sent(event)
       this.own.send(event)
     }
-    if (event.event !== 'session' && event.event !== 'watching') return
-    if (this.#stalled) this.#kept = new Map(this.#kept).set(event.event, event)
-    else this.#kept?.delete(event.event)
+    // Keeps the list of watched roots, which may be in the queue that a slow client loses.
+    if (event.event === 'watching' || (event.event === 'session' && this.#stalled))
+      this.#kept = new Map(this.#kept).set(event.event, event)
+    else if (event.event === 'session') this.#kept?.delete('session')
   }
 
   /** Queues bytes until the end of this turn. */

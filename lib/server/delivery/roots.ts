@@ -101,6 +101,7 @@ export class Roots {
 
   #join(root: Root): void {
     root.joining = true
+    root.apart = true
     this.joining++
   }
 
@@ -216,13 +217,13 @@ export class Roots {
       for (const root of roots) {
         if (root.isGone) continue
         root.state = 'live'
+        root.apart = false
         this.#unready--
         this.#joined(root)
       }
       if (this.#unready === 0) this.#client.readyNow()
       else this.endMoments(roots)
     }
-    // Treats each entry as a moment for roots that were at the same point.
     const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())

@@ -17,7 +17,7 @@ const MAX_WAIT_MS = 500
  */
 export async function reach(feed: Feed, position: string, current: () => boolean): Promise<void> {
   let target: string | undefined = position
-  for (let wait = MIN_WAIT_MS; current() && feed.isOpen; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
+  for (let wait = MIN_WAIT_MS; current() && feed.isOpen(); wait = Math.min(wait * 2, MAX_WAIT_MS)) {
     const known = feed.position
     if (target !== undefined && known !== undefined && Number.isNaN(feed.adapter.compare(known, target)))
       target = undefined

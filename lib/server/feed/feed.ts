@@ -56,10 +56,10 @@ export class Feed {
   #subscription: Subscription | undefined
   #pipeline: ChangePipeline | undefined
   readonly #asking = new Coalesced(async () => {
-    // A query for no document asks for the position alone.
     this.#asked = (await this.adapter.read(this.#collection, { _id: { $in: [] } }, () => {})).to
   })
   #asked = ''
+  #joined: Promise<void> | undefined
   readonly #batch = new Batch()
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
@@ -162,14 +162,17 @@ export class Feed {
    * to it soon. Rejects with the source's error.
    */
   async ask(): Promise<string> {
-    await this.#asking.run()
+    // All who ask in one step share a question.
+    this.#joined ??= Promise.resolve().then(() => {
+      this.#joined = undefined
+      return this.#asking.run()
+    })
+    await this.#joined
     return this.#asked
   }
 
   /** Whether the adapter is open, or being opened. */
-  get isOpen(): boolean {
-    return this.#opening !== undefined
-  }
+  readonly isOpen = (): boolean => this.#opening !== undefined
 
   /** Adds a gap of a single view to the log, so that positions before and after the gap differ. */
   mark(): { sequence: number; position: string } {

@@ -2,8 +2,6 @@
 export class Coalesced {
   readonly #work: () => Promise<void>
   #running: Promise<void> | undefined
-  /** Whether the running work has begun. */
-  #begun = false
   #next: Promise<void> | undefined
 
   constructor(work: () => Promise<void>) {
@@ -17,7 +15,6 @@ export class Coalesced {
   /** Settles as a run that begins after the call. */
   run(): Promise<void> {
     if (!this.#running) return this.#start()
-    if (!this.#begun) return this.#running
     this.#next ??= this.#running
       .catch(() => {})
       .then(() => {
@@ -29,12 +26,8 @@ export class Coalesced {
 
   #start(): Promise<void> {
     // Runs in a later step. All changes of the present step are then known.
-    this.#begun = false
     const running = Promise.resolve()
-      .then(() => {
-        this.#begun = true
-        return this.#work()
-      })
+      .then(this.#work)
       .finally(() => {
         if (this.#running === running) this.#running = undefined
       })

@@ -61,7 +61,10 @@ export function filterEntry(
     // clients.
     if (note && !window) members.note(operations)
   }
-  if (window?.short) return MUST_RELOAD
+  // Shows no document that entered and left within the entry: it never was in the view.
+  const passes = ({ operation, path, id }: DocumentOperation) =>
+    operation === 'unset' && path === '.' && !members.has(idKey(id))
+  if (window && (window.short || oplist.some(passes))) return MUST_RELOAD
   if (note && window) members.note(oplist)
   if (note) members.keep(digests)
   return { oplist, timestamp, recognized }

@@ -181,15 +181,16 @@ describe('server/streams', () => {
     refreshed.push(streams.refresh(() => true))
     await turn()
     expect(answers.length).to.equal(1)
-    answers[0]?.({ name: 'ann', team: 'one' })
-    await turn()
-    answers[1]?.({ name: 'ann', team: 'two' })
+    for (const team of ['one', 'two', 'three']) {
+      answers.shift()?.({ name: 'ann', team })
+      await turn()
+    }
     await Promise.all(refreshed)
     expect(told.events.filter((event) => event !== 'start')).to.deep.equal([
-      ['change', 'ann one'],
-      ['session', 'token of one'],
       ['change', 'ann two'],
       ['session', 'token of two'],
+      ['change', 'ann three'],
+      ['session', 'token of three'],
     ])
   })
 
