@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import express, { type RequestHandler } from 'express'
 import express4 from 'express4'
 import { Server } from '../../lib/server/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
 import { listen } from '../support/http.ts'
 
 const ANY = { type: () => true }
@@ -139,7 +140,7 @@ describe('The body of a handshake', () => {
     const identities: unknown[] = []
     const errors: Error[] = []
     const server = new Server({
-      dataSources: {},
+      dataSources: { users: { collection: memory().collection('users'), manifest: true } },
       identityLookup: (identity: unknown, _done, _request?: IncomingMessage) => {
         identities.push(identity)
         return {}
