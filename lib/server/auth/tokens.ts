@@ -46,7 +46,10 @@ export class Tokens {
     const ticket = await this.#tickets.issue(admission, browser)
     if (ticket.length <= MAX_TICKET) return ticket
     const what = `A ticket of ${ticket.length} characters is too long for an address`
-    this.#warnings.error('length of tickets', `${what}: let identityLookup return less, or use Particle's client`)
+    this.#warnings.error(
+      'length of tickets',
+      `${what}: let identityLookup return less, or use Particle's client`,
+    )
     return undefined
   }
 }
