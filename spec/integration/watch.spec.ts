@@ -182,6 +182,17 @@ describe('Watched roots', () => {
     expect(stream.of('watching')[0]?.data.watch).to.deep.equal([room(1)])
   })
 
+  it('end where a longer window of them is refused', async () => {
+    const { stream, token } = await open('ann', { watch: [room(0), room(1)] })
+    await eventually(() => stream.of('ready').length === 1, 'ready')
+    members.get('ann')?.delete(0)
+    const { answer } = await watch(token, { add: [{ root: room(0), limit: 5 }] })
+    expect(answer.refused).to.have.lengthOf(1)
+    await eventually(() => stream.of('watching').length === 1, 'another list')
+    expect(stream.of('watching')[0]?.data.watch).to.deep.equal([room(1)])
+    expect(handler.server.stats().views).to.equal(2)
+  })
+
   it('are found by the token of their session alone', async () => {
     const { stream } = await open('ann', {})
     await eventually(() => stream.of('ready').length === 1, 'ready')

@@ -87,8 +87,11 @@ export class StreamViews {
       if (stream.admission !== admission) continue
       const refused = [...checked.refused, ...excess]
       const added = checked.watched.map((each) => [each.root, each] as const)
+      // Ends a root that was watched, when a longer window of it is refused: the right has ended.
+      const ended = checked.refused.filter(({ code }) => code === 'FORBIDDEN').map(({ root }) => root)
+      const isEnded = this.#drop(stream, ended)
       if (added.length > 0) stream.watched = new Map([...stream.watched, ...added])
-      if (checked.watched.length > 0) this.#show(stream)
+      if (isEnded || added.length > 0) this.#show(stream)
       this.refuse(stream, refused)
       return refused
     }
@@ -130,7 +133,9 @@ export class StreamViews {
   /** Returns the fingerprints of watched views, by root. */
   async fingerprintsOf(stream: Stream, entries: readonly WatchEntry[]): Promise<Record<string, string>> {
     const identity = stream.admission?.identity ?? {}
-    const keys = await this.#watches.keysOf(entries, identity, stream.related)
+    // A client can't have held more. Criteria and schemas of the application are run for each entry.
+    const held = entries.slice(0, this.#watches.limit)
+    const keys = await this.#watches.keysOf(held, identity, stream.related)
     return fingerprintsOf(keys)
   }
 
