@@ -52,7 +52,11 @@ describe('A database that is stopped and started in mid-stream', function () {
     url = `http://localhost:${(listening.address() as AddressInfo).port}/particle`
   })
 
+  /** The start of the database after a stop: another try of a spec must not meet it while it is down. */
+  let started: Promise<void> | undefined
+
   afterEach(async () => {
+    await started
     for (const visitor of visitors.splice(0)) visitor.close()
     await server.disconnect()
     listening.close()
@@ -82,7 +86,7 @@ describe('A database that is stopped and started in mid-stream', function () {
       })()
       await until(() => writer.written > 300, 'writes are under way', 30_000)
 
-      const started = database.restart?.(signal, DOWN)
+      started = database.restart?.(signal, DOWN)
       await until(() => visitors.every(({ errors }) => errors.length > 0), 'all were told', 30_000)
       // One whose view nobody had looked at before: it can be read only when the database is there again.
       const late = visit('t2')
