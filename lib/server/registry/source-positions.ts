@@ -60,7 +60,10 @@ export class SourcePositions {
     const [, index = '', position = ''] = FORM.exec(decoded) ?? []
     const feed = index === '' ? undefined : this.#sources.feeds[Number(index)]
     if (feed) return { feed, position }
-    throw new ParticleError('INVALID_MESSAGE', 'The position is none of server.position(root) of this server')
+    throw new ParticleError(
+      'INVALID_MESSAGE',
+      'The text is no position that server.position(root) has returned',
+    )
   }
 
   #withoutPosition(root: string): ParticleError {

@@ -109,6 +109,13 @@ export function parseSource(
             (relation) => relate(relation, `${where}.criteria`, collection),
             watch && (watch.params.names ?? 'any'),
           )
+    if (watch && criteria === undefined) {
+      warnings.error(
+        `${where}.params`,
+        `${where} has params and no criteria, so that each of its roots has all documents: add a criteria such as ` +
+          `{ ${watch.params.names?.[0] ?? 'room'}: ':${watch.params.names?.[0] ?? 'room'}' }`,
+      )
+    }
     if (typeof criteria === 'function' && returnsNothing(criteria)) {
       warnings.error(
         `${where}.criteria`,

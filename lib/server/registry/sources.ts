@@ -12,7 +12,7 @@ import {
 import { identityKey } from '../../policy/identity.ts'
 import type { ParamValues } from '../../policy/params.ts'
 import { checkRelation, type Links, parseRelation, type Relation } from '../../policy/relation.ts'
-import { parseWatchedRoot, type WatchEntry } from '../../protocol/watched-root.ts'
+import { parseWatchedRoot, sourceOf, type WatchEntry } from '../../protocol/watched-root.ts'
 import { CallbackAdapter } from '../../source/callbacks/index.ts'
 import type { Adapter, CollectionHandle } from '../../source/source.ts'
 import { Feed } from '../feed/feed.ts'
@@ -152,9 +152,20 @@ export class Sources {
   async watched(entry: WatchEntry): Promise<Watched> {
     const { root, limit } = typeof entry === 'string' ? { root: entry } : entry
     const parsed = parseWatchedRoot(root)
-    const source = this.#sources.find((each) => each.root === (parsed?.source ?? root))
-    if (!parsed || source?.kind !== 'collection' || !source.watch)
-      throw new ParticleError('INVALID_PARAMS', 'No source with parameters has this name')
+    const name = sourceOf(root)
+    const source = this.#sources.find((each) => each.root === name)
+    const refuse = (sentence: string): never => {
+      throw new ParticleError('INVALID_PARAMS', sentence)
+    }
+    if (!source) return refuse(`There is no source ${name.slice(0, 100)}`)
+    if (source.kind !== 'collection' || !source.watch)
+      return refuse(`The source ${name} has no params: every client has it without watching`)
+    if (!parsed) {
+      return refuse(
+        `${root.slice(0, 200)} is no root of ${name}: its name is ${name}?{"param":value}, with texts, numbers and ` +
+          'booleans alone, sorted names, and no spaces',
+      )
+    }
     const { watch, sortLimit } = source
     const params = await watch.params.read(parsed.params)
     if (!sortLimit || limit === undefined) return { root, source, params, limit: sortLimit?.limit }
