@@ -172,7 +172,8 @@ export class Watch<D = Document> {
       this.#waiters.answer()
     }
     if (status !== 'refused' && status !== 'closed') return
-    for (const waiters of [this.#waiters, ...this.#growing.values()]) waiters.answer(error ?? ended())
+    for (const waiters of [this.#waiters, ...this.#growing.values()])
+      waiters.answer(error ?? (this.#closed ? watchClosed() : ended()))
     this.#growing.clear()
   }
 
@@ -185,4 +186,8 @@ export class Watch<D = Document> {
       waiters.answer()
     }
   }
+}
+
+function watchClosed(): ParticleError {
+  return new ParticleError('CLOSED', 'The watch was closed.')
 }
