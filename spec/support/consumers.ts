@@ -78,7 +78,7 @@ async function installPackage(tools: string): Promise<string> {
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   await writeFile(join(folder, 'package.json'), '{ "private": true }')
   await copyFile(join(PROJECTS, 'live.cjs'), join(folder, 'live.cjs'))
-  await install(folder, await pack(folder))
+  await install(folder, await pack())
   return folder
 }
 
