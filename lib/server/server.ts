@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
+import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
 import { formatPoint } from '../protocol/position.ts'
@@ -7,6 +8,7 @@ import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
 import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
+import { createControl } from './control/create.ts'
 import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
 import type { Receiver } from './delivery/receiver.ts'
 import { Log } from './feed/log.ts'
@@ -21,7 +23,9 @@ import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
+import { Rights } from './rights.ts'
 import { Barriers } from './sessions/barriers.ts'
+import { Decisions } from './sessions/decisions.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener, type Registration, type StreamRequest } from './sessions/opener.ts'
@@ -59,6 +63,7 @@ export class Server<Identity = AnyIdentity> {
   readonly #views: Views
   readonly #streams: Streams
   readonly #handshakes: Handshakes
+  readonly #rights: Rights
   readonly #requests: SessionRequests
   readonly #positions: SourcePositions
   readonly #identities: IdentityStreams
@@ -109,6 +114,11 @@ export class Server<Identity = AnyIdentity> {
       renewal,
       this.#following,
     )
+    const decisions = new Decisions(this.#admissions, this.#streams)
+    const apply: Decisions['take'] = (...decision) => decisions.take(...decision)
+    const { process } = this.#admissions.rights
+    const control = createControl(this.options, this.#sources, { queries: watches, process, apply })
+    this.#rights = new Rights(decisions, control, new Warnings(this.options))
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
       this.#refuseWhenFull(),
     )
@@ -127,6 +137,7 @@ export class Server<Identity = AnyIdentity> {
       views: this.#views,
       following: this.#following,
       streams: this.#streams,
+      rights: this.#rights,
     }
     this.#upkeep = new Upkeep({ ...kept, host: this.#host })
     this.shutdown = new Shutdown({ ...kept, upkeep: this.#upkeep })
@@ -179,6 +190,7 @@ export class Server<Identity = AnyIdentity> {
     receiver: Receiver,
     done?: (error?: Error) => void,
   ): Promise<Registration> {
+    await this.#rights.settle()
     return this.#registrations.register(identity, receiver, done)
   }
 
@@ -209,7 +221,7 @@ export class Server<Identity = AnyIdentity> {
 
   /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */
   readiness(): Promise<Readiness> {
-    return readinessOf(this.#sources.followed, this.shutdown.begun)
+    return readinessOf(this.#sources.followed, this.shutdown.begun, this.#rights)
   }
 
   /** Returns a handler that answers 200 as long as the process answers: `app.get('/healthz', ...)`. */
@@ -226,7 +238,8 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
-  grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
+  async grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
+    await this.#rights.settle()
     return this.#handshakes.grant(...handshake)
   }
 
@@ -252,33 +265,36 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /**
-   * Revokes the rights of the clients that the predicate selects. Ends their open streams with a `revoked`
-   * event, and refuses their tokens. The clients may present themselves again, and `identityLookup` decides.
-   * Applies to this process only: call it on every node.
+   * Revokes the rights of the selected clients. Ends their open streams with a `revoked` event, and refuses
+   * their tokens. The clients may present themselves again, and `identityLookup` decides.
    *
-   * @param predicate selects clients by the identity that `identityLookup` found, and by the value that the
-   *   client presented
+   * A query on the identity (`{ userId: 7 }`) applies to all nodes, with the option `control`. The promise
+   * then resolves when the store has it. A function applies to this process alone: it gets the identity that
+   * `identityLookup` found, and the value that the client presented.
+   *
    * @param reason sent to the clients
-   * @returns the number of ended streams
+   * @returns the number of ended streams of this process
+   * @throws ParticleError `INVALID_QUERY`; the promise rejects with `SOURCE_FAILED` when the store does not
+   *   take the query, which then holds on this node alone
    */
-  revoke(predicate: Predicate<Identity>, reason = 'revoked'): number {
-    return this.#streams.revoke(predicate, reason)
+  revoke(predicate: Predicate<Identity>, reason?: string): number
+  revoke(query: Query, reason?: string): Promise<number>
+  revoke(selector: Predicate<Identity> | Query, reason = 'revoked'): number | Promise<number> {
+    return this.#rights.revoke(selector, reason)
   }
 
   /**
-   * Runs `identityLookup` again (without a request) for the clients that the predicate selects. Clients with
-   * an open stream receive the documents that they now may see, and lose those that they may not see. Other
-   * clients are looked up when they reconnect with their tokens. A refused client's stream ends with
-   * `revoked`. When the lookup fails, the stream ends, and the client must present itself again. Applies to
-   * this process only: call it on every node.
+   * Runs `identityLookup` again (without a request) for the selected clients. Clients with an open stream
+   * receive the documents that they now may see, and lose those that they may not see. Other clients are
+   * looked up when they reconnect with their tokens. A refused client's stream ends with `revoked`. When the
+   * lookup fails, the stream ends, and the client must present itself again.
    *
-   * @param predicate selects clients by their earlier identity, and by the value that they presented;
-   *   default: all
-   * @returns a promise of the number of streams, which resolves when nothing more is sent under the old
-   *   rights
+   * @param selector a query or a function, as for {@link Server.revoke}; default: all clients of this process
+   * @returns a promise of the number of streams of this process, which resolves when nothing more is sent
+   *   under the old rights
    */
-  refresh(predicate: Predicate<Identity> = () => true): Promise<number> {
-    return this.#streams.refresh(predicate)
+  refresh(selector: Predicate<Identity> | Query = () => true): Promise<number> {
+    return this.#rights.refresh(selector)
   }
 
   /**
@@ -297,6 +313,7 @@ export class Server<Identity = AnyIdentity> {
     if (request.origin) this.control.stream(address)
     let close: (() => void) | undefined
     try {
+      await this.#rights.follow()
       close = await this.#admissions.admit(token, browsers, (admitted) =>
         this.#open(() => this.#opener.open(admitted, request)),
       )

@@ -19,6 +19,7 @@ export interface ShutdownOptions {
   streams: Streams
   views: Views
   following: Dependencies
+  rights: { close(): void }
   log: Log
   upkeep: Upkeep
 }
@@ -79,8 +80,9 @@ export class Shutdown {
   async #disconnect(): Promise<void> {
     // Continues one turn later, as above.
     await Promise.resolve()
-    const { streams, upkeep, views, following, log, options } = this.#parts
+    const { streams, upkeep, views, following, rights, log, options } = this.#parts
     streams.end('server-closed')
+    rights.close()
     upkeep.stop()
     // Limits the wait. An unreachable source may not close in time for the end of the process.
     await withTimeout(Promise.all([views.close(), following.close()]), CLOSE_TIMEOUT_MS)

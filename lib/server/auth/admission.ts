@@ -59,7 +59,8 @@ export class Admissions {
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
-    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
+    const isShared = options.control !== undefined && options.control !== false
+    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
     this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 
@@ -262,7 +263,9 @@ export class Admissions {
     const isOfRequest = request !== undefined && this.readsRequest
     let known = last
     for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
-      const at = tries === 1 || isOfRequest ? began : Revocations.now()
+      // Dates a lookup without a request after the decisions of other nodes that the request has waited for.
+      const isFirst = tries === 1 && !this.rights.isShared
+      const at = isFirst || isOfRequest ? began : Revocations.now()
       let hasChanged = false
       const note = () => {
         hasChanged = true
@@ -283,7 +286,8 @@ export class Admissions {
         if (isCurrent && dependencies) admission.dependencies = dependencies
         // Judges the new admission. A lookup that ran during a refresh may have found the old rights.
         const { revoked, stale } = this.rights.judge(admission)
-        if (revoked !== undefined) return admission
+        const isEarlier = isOfRequest && this.rights.isShared
+        if (revoked !== undefined && !isEarlier) return admission
         if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
         // Gives up on this request, which would show the same old session again. Only a new request knows of
         // the decision.

@@ -2,7 +2,6 @@ import { type ErrorCode, ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission } from '../auth/admitted.ts'
-import type { Predicate } from '../auth/revocations.ts'
 import { excessEvent } from '../delivery/limit-events.ts'
 import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
@@ -55,6 +54,10 @@ export class Streams {
       if (stream.asks) void askForHandshake(stream, 'dependency', REFRESH_TIMEOUT_MS)
       else await this.#renew(stream, true)
     })
+  }
+
+  get all(): Iterable<Stream> {
+    return this.#streams
   }
 
   get size(): number {
@@ -137,7 +140,7 @@ export class Streams {
     }
     // Asks the client again after a refresh during the lookup.
     if (stale && request) sendRequest(stream)
-    else if (stale) void this.#lookAnew([stream])
+    else if (stale) void this.lookAnew([stream])
     else if (request) {
       stream.request = undefined
       request.settle()
@@ -169,26 +172,8 @@ export class Streams {
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
 
-  /** Ends the streams that the predicate selects. Returns their number. */
-  revoke(predicate: Predicate, reason: string): number {
-    this.#admissions.rights.revoke(predicate, reason)
-    const streams = this.#meant(predicate)
-    for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
-    return streams.length
-  }
-
-  /** Looks up the identities again that the predicate selects. Resolves to the number of their streams. */
-  async refresh(predicate: Predicate): Promise<number> {
-    const { rights, openings } = this.#admissions
-    rights.refresh(predicate)
-    const streams = this.#meant(predicate)
-    const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
-    await this.#lookAnew(streams)
-    return streams.length + (await opened)
-  }
-
   /** Renews the rights of streams after a refresh, here or by a handshake of their clients. */
-  async #lookAnew(streams: readonly Stream[]): Promise<void> {
+  async lookAnew(streams: readonly Stream[]): Promise<void> {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
       this.#renewAll(own ?? [], () => true),
@@ -271,10 +256,6 @@ export class Streams {
     stream.admission = this.#admissions.goOn(stream.admission ?? next, next, fingerprints)
     this.#watch(stream)
     return true
-  }
-
-  #meant(predicate: Predicate): Stream[] {
-    return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
   }
 
   /**
