@@ -138,6 +138,27 @@ describe('Revocations and refreshes on all nodes', () => {
     )
   })
 
+  it('are deleted when no token is concerned any more', async () => {
+    const collection = store.collection('particle_control')
+    const first = await start()
+    await first.server.revoke({ userId: 7 })
+    const [stored] = await collection.find().toArray()
+    const entry = { ...JSON.parse(String(stored?.entry)), until: Date.now() - 1 }
+    await collection.insertOne({ _id: 'old', entry: JSON.stringify(entry) } as never)
+    const late = await start()
+    await shake(late.url, {})
+    let kept: unknown[] = []
+    const look = () => {
+      void collection
+        .find()
+        .toArray()
+        .then((found) => (kept = found))
+      return kept.length === 1
+    }
+    await until(look, 'the old entry is gone')
+    expect(await collection.find().toArray()).to.deep.equal([stored])
+  })
+
   it('hold at the node of the call, and reject, where the store does not take them', async () => {
     const collection = store.collection('rights')
     const { server, url } = await start({

@@ -49,7 +49,7 @@ export class Control {
   /** The check that runs, which all callers share. */
   #checking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  #swept = performance.now()
+  #swept = Number.NEGATIVE_INFINITY
   #isReported = false
   #closed = false
 
