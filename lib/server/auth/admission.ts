@@ -13,6 +13,7 @@ import type { Admission, Admitted, Credentials } from './admitted.ts'
 import { carried } from './carried.ts'
 import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
+import { Losses } from './losses.ts'
 import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
 import { Tokens } from './tokens.ts'
@@ -34,6 +35,7 @@ const EXPIRY_ROUNDING_MS = 1_000
 export class Admissions {
   readonly rights: Revocations
   readonly regrants = new Regrants()
+  readonly losses: Losses
   /** The streams that are being admitted now. */
   readonly openings = new Openings()
   /** Seals the positions that clients receive. */
@@ -52,6 +54,7 @@ export class Admissions {
     const { secret, sessionTtl, identityLookup, onError, limits } = options
     this.#ttl = sessionTtl
     this.#sources = sources
+    this.losses = new Losses(sources.moments)
     this.#following = following
     const scope = scopeOf(options)
     this.#warnings = new Warnings(options)
@@ -92,7 +95,7 @@ export class Admissions {
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
     if (isCurrent) return claims
     const session = sessionId()
-    this.regrants.copy(claims.session, session)
+    for (const kept of [this.regrants, this.losses]) kept.copy(claims.session, session)
     return { ...claims, session }
   }
 

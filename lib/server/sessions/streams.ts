@@ -47,7 +47,8 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
-    this.views = new StreamViews(views, watches, (stream) => this.#streams.has(stream))
+    const isOpen = (stream: Stream) => this.#streams.has(stream)
+    this.views = new StreamViews(views, watches, isOpen, admissions.losses)
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
@@ -275,10 +276,11 @@ export class Streams {
   async #renewNow(stream: Stream): Promise<void> {
     const { connection, admission, mustRenew: must } = stream
     stream.mustRenew = false
-    if (!this.#streams.has(stream) || !admission) return
+    if (!this.#streams.has(stream)) return
     try {
+      if (!admission) return await this.views.renew(stream)
       const next = await this.#admissions.identifyAgain(admission)
-      const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
+      const checked = await this.views.check(stream, next.identity)
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
       if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
@@ -297,7 +299,7 @@ export class Streams {
     } catch (error) {
       const code = error instanceof ParticleError ? error.code : undefined
       // Ignores a refusal of the earlier identity, if the client made a handshake meanwhile.
-      if (isNewer(stream.admission, admission)) return
+      if (admission && isNewer(stream.admission, admission)) return
       if (code === 'UNAUTHORIZED') {
         connection.end(REFUSED)
         return
