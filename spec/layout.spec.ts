@@ -175,7 +175,9 @@ const ARROWS: Record<string, string[]> = {
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
+  // Sentences for people about what is on the wire.
+  'words/': ['model/', 'protocol/'],
+  'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 
