@@ -13,6 +13,7 @@ import { Log } from './feed/log.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
+import { Inspector } from './inspector/inspector.ts'
 import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
 import { SourcePositions } from './registry/source-positions.ts'
 import { Sources } from './registry/sources.ts'
@@ -47,6 +48,8 @@ export class Server<Identity = AnyIdentity> {
   readonly control: AdmissionControl
   /** @internal Reports errors that clients can cause again and again. */
   readonly faults: Faults
+  /** @internal Serves the inspector's pages, if the option `inspector` is set. */
+  readonly inspector: Inspector | undefined
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
   readonly #sources: Sources
@@ -96,14 +99,13 @@ export class Server<Identity = AnyIdentity> {
     )
     this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
     this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
-    const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
     this.#streams = new Streams(
       this.#admissions,
       this.#views,
       new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
       this.#identities,
-      renewal,
+      (error) => this.faults.report(asError(error, 'renewal')),
       this.#following,
     )
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
@@ -138,9 +140,11 @@ export class Server<Identity = AnyIdentity> {
       streamMs: limits.streamMs,
       onLeft: ({ origin }) => {
         if (origin) this.control.streamEnded(origin.address)
-        if (this.#streams.size === 0) this.#upkeep.rest()
+        if (this.#streams.open.size === 0) this.#upkeep.rest()
       },
     })
+    const figures = { stats: () => this.stats(), streams: this.#streams, views: this.#views, log: this.#log }
+    this.inspector = Inspector.create(this.options, figures)
     this.#registrations = new Registrations(
       this.#admissions,
       this.options.onError,
@@ -178,7 +182,7 @@ export class Server<Identity = AnyIdentity> {
 
   /** Returns figures of the server, of each root, and of each source. */
   stats(): Stats {
-    return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
+    return statsOf(this.#streams.open.size, this.#views, this.#sources, this.#log)
   }
 
   /**
@@ -305,7 +309,7 @@ export class Server<Identity = AnyIdentity> {
 
   #refuseWhenFull(): void {
     if (this.#closing) throw new ParticleError('UNAVAILABLE', 'The server is closing')
-    if (this.#streams.size >= this.options.maxConnections)
+    if (this.#streams.open.size >= this.options.maxConnections)
       throw new ParticleError('UNAVAILABLE', 'The server is full')
   }
 
@@ -313,8 +317,8 @@ export class Server<Identity = AnyIdentity> {
     // Continues one turn later, so that the end of a stream finds this promise when it asks for it.
     await Promise.resolve()
     this.#streams.end()
+    this.inspector?.close()
     this.#upkeep.stop()
-    // Limits the wait. An unreachable source may not close in time for the end of the process.
     await withTimeout(Promise.all([this.#views.close(), this.#following.close()]), CLOSE_TIMEOUT_MS)
     this.#log.clear()
     try {

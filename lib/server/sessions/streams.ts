@@ -32,7 +32,7 @@ export class Streams {
   readonly views: StreamViews
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
-  readonly #streams = new Set<Stream>()
+  readonly open = new Set<Stream>()
   readonly #bySession = new SessionStreams()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
@@ -48,7 +48,7 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
-    this.views = new StreamViews(views, watches, (stream) => this.#streams.has(stream))
+    this.views = new StreamViews(views, watches, (stream) => this.open.has(stream))
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
@@ -57,12 +57,8 @@ export class Streams {
     })
   }
 
-  get size(): number {
-    return this.#streams.size
-  }
-
   add(stream: Stream): void {
-    this.#streams.add(stream)
+    this.open.add(stream)
     this.#bySession.add(stream)
     this.identities.add(stream)
     this.#relate(stream, stream.related)
@@ -81,7 +77,7 @@ export class Streams {
 
   /** Removes a stream that has ended. */
   delete(stream: Stream): void {
-    this.#streams.delete(stream)
+    this.open.delete(stream)
     this.#doubts.delete(stream)
     this.#bySession.delete(stream)
     this.identities.delete(stream)
@@ -93,7 +89,7 @@ export class Streams {
 
   /** Ends all streams. */
   end(): void {
-    for (const { connection } of [...this.#streams]) connection.end(undefined, 'server-closed')
+    for (const { connection } of [...this.open]) connection.end(undefined, 'server-closed')
   }
 
   /** Checks whether a stream of the session is open here. */
@@ -118,7 +114,7 @@ export class Streams {
 
   #present(stream: Stream, admission: Admission, checked: Checked | undefined): Admission | undefined {
     // Skips an ended stream. Another stream of the session may have replaced it in this step.
-    if (!this.#streams.has(stream)) return undefined
+    if (!this.open.has(stream)) return undefined
     // Skips the older lookup. A later handshake was faster, and its rights must stay.
     if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
@@ -154,7 +150,7 @@ export class Streams {
     const now = Date.now()
     const due: Stream[] = []
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
-    for (const stream of [...this.#streams]) {
+    for (const stream of [...this.open]) {
       if (now >= (stream.endsAt ?? now + 1)) {
         stream.connection.end(undefined, 'lifetime')
         continue
@@ -244,7 +240,7 @@ export class Streams {
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
+    const doubt = () => void (this.open.has(stream) && this.#doubts.add(stream))
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
     watching?.close()
     // Compares only dependencies that were read. The end of their read reports a change.
@@ -273,7 +269,7 @@ export class Streams {
   }
 
   #meant(predicate: Predicate): Stream[] {
-    return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
+    return [...this.open].filter(({ admission }) => this.#admissions.meets(predicate, admission))
   }
 
   /**
@@ -293,12 +289,12 @@ export class Streams {
   async #renewNow(stream: Stream): Promise<void> {
     const { connection, admission, mustRenew: must } = stream
     stream.mustRenew = false
-    if (!this.#streams.has(stream) || !admission) return
+    if (!this.open.has(stream) || !admission) return
     try {
       const next = await this.#admissions.identifyAgain(admission)
       const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
-      if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
+      if (!this.open.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
       if (revoked !== undefined) {
         connection.end({ event: 'revoked', data: { reason: revoked } })
