@@ -50,6 +50,7 @@ const hold = button('Pause', () => {
 })
 
 const rates = { changes: new Rate(), events: new Rate(), bytes: new Rate() }
+hold.setAttribute('aria-pressed', 'false')
 let tailed: number | undefined
 let isHeld = false
 let totals = { events: 0, bytes: 0 }

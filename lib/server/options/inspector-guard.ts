@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../../errors.ts'
 
 /**
- * Decides who may use the inspector, by the request for it: `(request) => request.session?.isAdmin === true`.
+ * Decides who may use the inspector, by the request for it: `(request) => request.user?.isAdmin === true`.
  * The type of the request may be narrowed: `(request: express.Request) => …`. Only `true` admits.
  */
 export type InspectorGuard = {
@@ -18,7 +18,7 @@ export type InspectorGuard = {
 export function resolveInspector(value: unknown): InspectorGuard | undefined {
   if (value === undefined || value === false) return undefined
   if (typeof value === 'function') return value as InspectorGuard
-  const form = 'such as (request) => request.session?.isAdmin === true'
+  const form = 'such as (request) => request.user?.isAdmin === true'
   if (value !== true) throw new ParticleError('INVALID_OPTION', `inspector must be a function, ${form}`)
   if (process.env.NODE_ENV === 'production') {
     throw new ParticleError(
