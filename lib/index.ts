@@ -50,6 +50,7 @@ export type {
   DependsOn,
   Handler,
   IdentityLookup,
+  InspectorGuard,
   ProbeHandler,
   Readiness,
   Receiver,

@@ -16,6 +16,7 @@ import { type ProbeHandler, probe, type Readiness, readinessOf } from './health.
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
+import { Inspector } from './inspector/inspector.ts'
 import { numberOption } from './options/number-option.ts'
 import { MAX_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
 import { SourcePositions } from './registry/source-positions.ts'
@@ -55,6 +56,8 @@ export class Server<Identity = AnyIdentity> {
   readonly faults: Faults
   /** @internal Ends the server. */
   readonly shutdown: Shutdown
+  /** @internal Serves the inspector's pages, if the option `inspector` is set. */
+  readonly inspector: Inspector | undefined
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
   readonly #sources: Sources
@@ -104,14 +107,13 @@ export class Server<Identity = AnyIdentity> {
     )
     this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
     this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
-    const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
     this.#identities = new IdentityStreams(limits, this.faults)
     this.#streams = new Streams(
       this.#admissions,
       this.#views,
       new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
       this.#identities,
-      renewal,
+      (error) => this.faults.report(asError(error, 'renewal')),
       this.#following,
     )
     const decisions = new Decisions(this.#admissions, this.#streams)
@@ -138,6 +140,7 @@ export class Server<Identity = AnyIdentity> {
       following: this.#following,
       streams: this.#streams,
       rights: this.#rights,
+      inspector: this.inspector,
     }
     this.#upkeep = new Upkeep({ ...kept, host: this.#host })
     this.shutdown = new Shutdown({ ...kept, upkeep: this.#upkeep })
@@ -155,9 +158,11 @@ export class Server<Identity = AnyIdentity> {
       streamMs: limits.streamMs,
       onLeft: ({ origin }) => {
         if (origin) this.control.streamEnded(origin.address)
-        if (this.#streams.size === 0) this.#upkeep.rest()
+        if (this.#streams.open.size === 0) this.#upkeep.rest()
       },
     })
+    const figures = { stats: () => this.stats(), streams: this.#streams, views: this.#views, log: this.#log }
+    this.inspector = Inspector.create(this.options, figures)
     this.#registrations = new Registrations(
       this.#admissions,
       this.options.onError,
@@ -196,7 +201,7 @@ export class Server<Identity = AnyIdentity> {
 
   /** Returns figures of the server, of each root, and of each source. */
   stats(): Stats {
-    return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
+    return statsOf(this.#streams.open.size, this.#views, this.#sources, this.#log)
   }
 
   /**
@@ -336,7 +341,7 @@ export class Server<Identity = AnyIdentity> {
 
   #refuseWhenFull(): void {
     this.shutdown.refuse()
-    if (this.#streams.size >= this.options.maxConnections)
+    if (this.#streams.open.size >= this.options.maxConnections)
       throw new ParticleError('UNAVAILABLE', 'The server is full')
   }
 }

@@ -4,7 +4,7 @@ import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Query } from '../../policy/query.ts'
 import type { Decision } from '../auth/revocations.ts'
-import { reach } from '../feed/barrier.ts'
+import { Barrier } from '../feed/barrier.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { LiveQueries, LiveQueryHandle } from '../relations/live-query.ts'
 import { pause, withTimeout } from '../support/scheduling.ts'
@@ -42,6 +42,7 @@ export interface ControlOptions {
  */
 export class Control {
   readonly #options: ControlOptions
+  readonly #barrier: Barrier
   readonly #applied = new Set<string>()
   #handle: LiveQueryHandle | undefined
   /** The begin of the last check that succeeded, by the process's own clock. */
@@ -55,6 +56,7 @@ export class Control {
 
   constructor(options: ControlOptions) {
     this.#options = options
+    this.#barrier = new Barrier(options.feed)
   }
 
   /** Whether this node knows all decisions, apart from those of the last moment. */
@@ -170,7 +172,7 @@ export class Control {
     let isOver = false
     const current = () => !isOver && !this.#closed
     const reaching = async () => {
-      await reach(feed, await feed.ask(), current)
+      if (!(await this.#barrier.reached(await feed.ask(), timeout))) return false
       // Waits for the new read after a lost history.
       while (current() && this.#handle?.digest === undefined) await pause(10)
       return feed.isOpen()

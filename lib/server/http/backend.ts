@@ -17,6 +17,13 @@ export interface Backend {
   readonly shutdown: { readonly begun: boolean; readonly draining: boolean; readonly closing: boolean }
   /** Counts streams. */
   readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
+  /** Serves the inspector's pages; undefined when the inspector is off. */
+  readonly inspector:
+    | {
+        admit(request: IncomingMessage): Promise<void>
+        open(sink: Sink, request: { tail: number | undefined; find: string | undefined }): () => void
+      }
+    | undefined
   /** Reports errors that clients can cause again and again. */
   readonly faults: { report(error: Error): void }
   /**

@@ -5,6 +5,7 @@ import type { CacheConfig } from '../../policy/relation.ts'
 import type { CollectionHandle } from '../../source/source.ts'
 import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
+import { type InspectorGuard, resolveInspector } from './inspector-guard.ts'
 import { type Limits, type ResolvedLimits, resolveLimits } from './limits.ts'
 import { numberOption } from './number-option.ts'
 
@@ -93,6 +94,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    * Default: none.
    */
   allowOrigin?: string | readonly string[] | undefined
+  /**
+   * Serves the inspector at `{path}/inspect` to those whom this function admits. `true` admits requests of
+   * this machine, and is refused where `NODE_ENV` is `production`. Default: none, there is no inspector.
+   */
+  inspector?: boolean | InspectorGuard | undefined
 }
 
 const DEFAULTS = {
@@ -129,6 +135,7 @@ export interface ResolvedOptions {
   maxConnections: number
   limits: ResolvedLimits
   allowOrigin: readonly string[]
+  inspector: InspectorGuard | undefined
 }
 
 /** Limits the delay of a timer, in milliseconds. A longer delay ends at once. */
@@ -157,6 +164,7 @@ const KNOWN = [
   'maxConnections',
   'limits',
   'allowOrigin',
+  'inspector',
 ]
 
 function refuse(sentence: string): never {
@@ -227,6 +235,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
     limits: resolveLimits(options.limits),
     allowOrigin: origins(options.allowOrigin),
+    inspector: resolveInspector(options.inspector),
   }
 }
 

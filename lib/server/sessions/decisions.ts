@@ -5,7 +5,7 @@ import type { Stream } from './stream.ts'
 
 /** Holds the streams that decisions apply to. */
 export interface DecidedStreams {
-  readonly all: Iterable<Stream>
+  readonly open: Iterable<Stream>
   /** Renews the rights of streams. */
   lookAnew(streams: readonly Stream[]): Promise<void>
 }
@@ -59,6 +59,6 @@ export class Decisions {
   }
 
   #meant(predicate: Predicate): Stream[] {
-    return [...this.#streams.all].filter(({ admission }) => this.#admissions.meets(predicate, admission))
+    return [...this.#streams.open].filter(({ admission }) => this.#admissions.meets(predicate, admission))
   }
 }

@@ -31,7 +31,7 @@ export class Streams {
   readonly views: StreamViews
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
-  readonly #streams = new Set<Stream>()
+  readonly open = new Set<Stream>()
   readonly #bySession = new SessionStreams()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
@@ -47,7 +47,7 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
-    const isOpen = (stream: Stream) => this.#streams.has(stream)
+    const isOpen = (stream: Stream) => this.open.has(stream)
     this.views = new StreamViews(views, watches, isOpen, admissions.losses)
     this.#onError = onError
     this.#following = following
@@ -57,16 +57,8 @@ export class Streams {
     })
   }
 
-  get all(): Iterable<Stream> {
-    return this.#streams
-  }
-
-  get size(): number {
-    return this.#streams.size
-  }
-
   add(stream: Stream): void {
-    this.#streams.add(stream)
+    this.open.add(stream)
     this.#bySession.add(stream)
     this.identities.add(stream)
     this.#relate(stream, stream.related)
@@ -85,7 +77,7 @@ export class Streams {
 
   /** Removes a stream that has ended. */
   delete(stream: Stream): void {
-    this.#streams.delete(stream)
+    this.open.delete(stream)
     this.#doubts.delete(stream)
     this.#bySession.delete(stream)
     this.identities.delete(stream)
@@ -99,8 +91,8 @@ export class Streams {
    * Ends streams, the oldest first; default: all. `retry` gives the milliseconds after which each client comes
    * back.
    */
-  end(reason: string, count = this.size, retry?: () => number): void {
-    for (const { connection } of [...this.#streams].slice(0, count)) {
+  end(reason: string, count = this.open.size, retry?: () => number): void {
+    for (const { connection } of [...this.open].slice(0, count)) {
       if (retry) connection.push(Buffer.from(`retry: ${retry()}\n\n`))
       connection.end(undefined, reason)
     }
@@ -123,7 +115,7 @@ export class Streams {
 
   #present(stream: Stream, admission: Admission, checked: Checked | undefined): Admission | undefined {
     // Skips an ended stream. Another stream of the session may have replaced it in this step.
-    if (!this.#streams.has(stream)) return undefined
+    if (!this.open.has(stream)) return undefined
     // Skips the older lookup. A later handshake was faster, and its rights must stay.
     if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
@@ -159,7 +151,7 @@ export class Streams {
     const now = Date.now()
     const due: Stream[] = []
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
-    for (const stream of [...this.#streams]) {
+    for (const stream of [...this.open]) {
       if (now >= (stream.endsAt ?? now + 1)) {
         stream.connection.end(undefined, 'lifetime')
         continue
@@ -231,7 +223,7 @@ export class Streams {
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
+    const doubt = () => void (this.open.has(stream) && this.#doubts.add(stream))
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
     watching?.close()
     // Compares only dependencies that were read. The end of their read reports a change.
@@ -276,13 +268,13 @@ export class Streams {
   async #renewNow(stream: Stream): Promise<void> {
     const { connection, admission, mustRenew: must } = stream
     stream.mustRenew = false
-    if (!this.#streams.has(stream)) return
+    if (!this.open.has(stream)) return
     try {
       if (!admission) return await this.views.renew(stream)
       const next = await this.#admissions.identifyAgain(admission)
       const checked = await this.views.check(stream, next.identity)
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
-      if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
+      if (!this.open.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
       if (revoked !== undefined) {
         connection.end({ event: 'revoked', data: { reason: revoked } })

@@ -142,9 +142,9 @@ describe('server/streams', () => {
     const { stream } = open('ann')
     open('ben')
     streams.delete(stream)
-    expect([streams.size, left]).to.deep.equal([1, ['ann old']])
+    expect([streams.open.size, left]).to.deep.equal([1, ['ann old']])
     streams.end('server-closed')
-    expect([streams.size, left]).to.deep.equal([0, ['ann old', 'ben old']])
+    expect([streams.open.size, left]).to.deep.equal([0, ['ann old', 'ben old']])
   })
 
   it('are revoked where they are meant, with the reason', () => {
