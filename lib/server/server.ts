@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import { parseCacheConfig } from '../policy/relation.ts'
+import type { InitialModel } from '../protocol/initial.ts'
 import { formatPoint } from '../protocol/position.ts'
 import { Admissions } from './auth/admission.ts'
 import { AdmissionControl } from './auth/admission-control.ts'
@@ -20,9 +21,11 @@ import { Views } from './registry/views.ts'
 import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
 import { Barriers } from './sessions/barriers.ts'
+import { Doorway } from './sessions/doorway.ts'
 import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
-import { Opener, type Registration, type StreamRequest } from './sessions/opener.ts'
+import { ModelSnapshots } from './sessions/model-snapshots.ts'
+import { Opener, type Registration } from './sessions/opener.ts'
 import { Registrations } from './sessions/registrations.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
@@ -59,8 +62,9 @@ export class Server<Identity = AnyIdentity> {
   readonly #positions: SourcePositions
   readonly #identities: IdentityStreams
   readonly #host: ConnectionHost
-  readonly #opener: Opener
+  readonly #doorway: Doorway
   readonly #registrations: Registrations
+  readonly #snapshots: ModelSnapshots
   readonly #upkeep: Upkeep
   #closing: Promise<void> | undefined
 
@@ -107,7 +111,7 @@ export class Server<Identity = AnyIdentity> {
       this.#following,
     )
     this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
-      this.#refuseWhenFull(),
+      this.#doorway.refuseWhenFull(),
     )
     this.#positions = new SourcePositions(this.#sources)
     const barriers = new Barriers(this.#positions)
@@ -124,7 +128,7 @@ export class Server<Identity = AnyIdentity> {
       left: (view, forGood) => this.#views.left(view, forGood),
       onError: failed,
     })
-    this.#opener = new Opener({
+    const opener = new Opener({
       admissions: this.#admissions,
       views: this.#views,
       dependencies: this.#following,
@@ -141,11 +145,20 @@ export class Server<Identity = AnyIdentity> {
         if (this.#streams.size === 0) this.#upkeep.rest()
       },
     })
+    this.#doorway = new Doorway({
+      ...{ admissions: this.#admissions, control: this.control, streams: this.#streams, opener },
+      maxConnections: resolved.maxConnections,
+      closing: () => this.closing,
+      onOpened: () => this.#upkeep.start(),
+    })
     this.#registrations = new Registrations(
       this.#admissions,
       this.options.onError,
-      () => this.#refuseWhenFull(),
-      (admitted, sink) => this.#open(() => this.#opener.register(admitted, { open: () => sink })),
+      () => this.#doorway.refuseWhenFull(),
+      (admitted, sink) => this.#doorway.open((each) => each.register(admitted, { open: () => sink })),
+    )
+    this.#snapshots = new ModelSnapshots(this.#admissions, Object.keys(dataSources), (admitted, request) =>
+      this.#doorway.open((each) => each.stream(admitted, request)),
     )
   }
 
@@ -174,6 +187,19 @@ export class Server<Identity = AnyIdentity> {
     done?: (error?: Error) => void,
   ): Promise<Registration> {
     return this.#registrations.register(identity, receiver, done)
+  }
+
+  /**
+   * Returns the documents of an identity and their position, as JSON for the option `initial` of a client. A
+   * stream gives the same documents.
+   *
+   * @param identity what a client would present, or the page's request for a lookup that reads the request
+   * @param roots one root, or a list of roots; default: all roots without parameters
+   * @param params the parameters of a source that is watched
+   * @throws ParticleError `INVALID_OPTION` for an unknown root, `TIMED_OUT` after 10 s, and a stream's errors
+   */
+  snapshot(...[identity, roots, params]: Parameters<ModelSnapshots['take']>): Promise<InitialModel> {
+    return this.#snapshots.take(identity, roots, params)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
@@ -251,36 +277,9 @@ export class Server<Identity = AnyIdentity> {
     return this.#streams.refresh(predicate)
   }
 
-  /**
-   * @internal Opens a stream by its token or ticket. Resolves to the function that closes the stream; to
-   *   undefined when the client has gone.
-   *
-   * @param browsers the values of the request's browser cookies
-   */
-  async openStream(
-    token: string | undefined,
-    browsers: readonly string[],
-    request: StreamRequest,
-  ): Promise<(() => void) | undefined> {
-    this.#refuseWhenFull()
-    const { address } = request.origin ?? {}
-    if (request.origin) this.control.stream(address)
-    let close: (() => void) | undefined
-    try {
-      close = await this.#admissions.admit(token, browsers, (admitted) =>
-        this.#open(() => this.#opener.open(admitted, request)),
-      )
-      return close
-    } finally {
-      if (!close && request.origin) this.control.streamEnded(address)
-    }
-  }
-
-  #open<Stream>(open: () => Stream): Stream {
-    this.#refuseWhenFull()
-    const stream = open()
-    if (stream) this.#upkeep.start()
-    return stream
+  /** @internal See {@link Doorway.enter}. */
+  openStream(...entry: Parameters<Doorway['enter']>): ReturnType<Doorway['enter']> {
+    return this.#doorway.enter(...entry)
   }
 
   #sweep(): void {
@@ -301,12 +300,6 @@ export class Server<Identity = AnyIdentity> {
 
   #point(sequence: number, adapters: readonly string[] = this.#sources.positions): string {
     return formatPoint({ epoch: this.#epoch, sequence, adapters })
-  }
-
-  #refuseWhenFull(): void {
-    if (this.#closing) throw new ParticleError('UNAVAILABLE', 'The server is closing')
-    if (this.#streams.size >= this.options.maxConnections)
-      throw new ParticleError('UNAVAILABLE', 'The server is full')
   }
 
   async #disconnect(): Promise<void> {

@@ -32,8 +32,8 @@ export class StreamViews {
    * @returns the fingerprints of the views that do not depend on what the client watches
    */
   show(stream: Stream, identity: Json, related: RelatedValues | undefined): Record<string, string> {
-    const { connection, watched, origin } = stream
-    const all = this.#views.of(identity, related, origin?.address)
+    const { connection, roots, watched, origin } = stream
+    const all = this.#views.of(identity, related, origin?.address, roots)
     const shown = [...all]
     const refused: Refusal[] = []
     for (const each of [...watched.values()]) {
