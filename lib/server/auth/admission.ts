@@ -84,8 +84,10 @@ export class Admissions {
   /**
    * Opens a client's previous token, expired or not. Returns undefined for a token of another server, a
    * revoked token, and a token too old to check. Nothing of a revoked token is carried over.
+   *
+   * @param fork whether the client begins a session of its own, since several pages may hold the token
    */
-  async previous(token: string | undefined): Promise<Admission | undefined> {
+  async previous(token: string | undefined, fork = false): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.tokens.openExpired(token)
     if (!claims || !this.rights.reaches(claims)) return undefined
@@ -93,7 +95,7 @@ export class Admissions {
     // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
     // positions stay valid, but its session's streams are out of reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
-    if (isCurrent) return claims
+    if (isCurrent && !fork) return claims
     const session = sessionId()
     for (const kept of [this.regrants, this.losses]) kept.copy(claims.session, session)
     return { ...claims, session }
