@@ -173,7 +173,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
-  'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  'client/': ['errors.ts', 'model/', 'protocol/'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
@@ -371,7 +371,6 @@ describe('The layout of lib', () => {
         'protocol/index.ts',
         "export type { Json } from '../model/document.ts'\nexport type * from './messages.ts'",
       ],
-      ['client/event-stream.ts', "import { createParser } from 'eventsource-parser'"],
       [
         'server/options/options.ts',
         "import { Callbacks } from '../../source/callbacks/index.ts'\nimport http from 'node:http'",
