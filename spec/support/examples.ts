@@ -71,8 +71,8 @@ export async function startExample(
   let answered = false
   const ask = () =>
     fetch(origin, { redirect: 'manual' }).then(
-      () => {
-        answered = true
+      ({ status }) => {
+        answered ||= status < 500 // a proxy answers 502 before its nodes do
       },
       () => {},
     )
