@@ -7,10 +7,7 @@ import { memory } from 'particle/memory'
 const db = memory()
 const rooms = db.collection('rooms')
 const messages = db.collection('messages')
-await rooms.insertMany([
-  { _id: 'lobby', members: [] },
-  { _id: 'garden', members: [] },
-])
+await rooms.insertMany(['lobby', 'garden'].map((_id) => ({ _id, members: [] })))
 
 const app = express()
 app.use(express.static('public'))
@@ -36,14 +33,11 @@ const server = new particle.Server({
 })
 app.use(server.middleware())
 
-app.post('/login', express.json(), (request, response, next) => {
+app.post('/login', express.json(), (request, response) => {
   const name = String(request.body.name).trim().slice(0, 30)
   if (name === '') return response.sendStatus(400)
-  request.session.regenerate((error) => {
-    if (error) return next(error)
-    request.session.name = name // a real application checks a password here
-    response.sendStatus(204)
-  })
+  request.session.name = name // a real application checks a password here
+  response.sendStatus(204)
 })
 
 app.use((request, response, next) => (request.session.name ? next() : response.sendStatus(401)))
@@ -66,12 +60,8 @@ app.post('/rooms/:room/messages', express.json(), async (request, response) => {
   const { name } = request.session
   const { room } = request.params
   if (!(await rooms.findOne({ _id: room, members: name }))) return response.sendStatus(403)
-  await messages.insertOne({
-    room,
-    from: name,
-    text: String(request.body.text).slice(0, 500),
-    at: Date.now(),
-  })
+  const text = String(request.body.text).slice(0, 500)
+  await messages.insertOne({ room, from: name, text, at: Date.now() })
   response.sendStatus(201)
 })
 

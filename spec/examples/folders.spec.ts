@@ -16,7 +16,8 @@ function filesOf(name: string): string[] {
 
 /** Lists the packages that a text imports: `express` of `express/lib/x`, `@nestjs/core` as it stands. */
 function importsOf(text: string): string[] {
-  return [...text.matchAll(/^\s*(?:import|export)\b[^'"]*?['"]([^'"]+)['"]/gm)]
+  const statements = /^\s*(?:import|export)\s+(?:[\w$*{},\s]+\s+from\s+)?['"]([^'"]+)['"]/gm
+  return [...text.matchAll(statements)]
     .map(([, target = '']) => target)
     .filter((target) => !/^(?:[./]|node:)/.test(target))
     .map((target) => /^(?:@[^/]+\/)?[^/]+/.exec(target)?.[0] ?? target)
