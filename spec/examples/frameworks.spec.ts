@@ -35,7 +35,9 @@ for (const name of ['fastify', 'hono', 'koa', 'nest']) {
       await first.goto(example.origin)
       await second.goto(example.origin)
       await second.getByRole('button', { name: '☐' }).waitFor()
+      await first.bringToFront() // Chromium draws the page in front alone
       await first.getByRole('button').click()
+      await second.bringToFront()
       await second.getByRole('button', { name: '☑' }).waitFor()
     })
   })

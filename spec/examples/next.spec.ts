@@ -23,7 +23,9 @@ describe('examples/next', function () {
     await first.goto(example.origin, { timeout: 60_000 })
     await second.goto(example.origin)
     await second.getByRole('button', { name: '☐' }).waitFor()
+    await first.bringToFront() // Chromium draws the page in front alone
     await first.getByRole('button', { name: '☐' }).click()
+    await second.bringToFront()
     await second.getByRole('button', { name: '☑' }).waitFor()
   })
 })

@@ -49,9 +49,12 @@ describe('examples/two-nodes', function () {
     const [, pid] = /node1 is the process (\d+)/.exec(example.program.output()) ?? []
     process.kill(Number(pid), 'SIGTERM')
     await eventually(() => !isAlive(Number(pid)), 'the node ends', 10_000)
+    await first.bringToFront() // Chromium draws the page in front alone
     await first.getByRole('button', { name: '☐' }).click()
-    for (const page of [first, second]) await page.getByRole('button', { name: '☑' }).waitFor()
+    await first.getByRole('button', { name: '☑' }).waitFor()
     await first.getByText('went to node2').waitFor()
+    await second.bringToFront()
+    await second.getByRole('button', { name: '☑' }).waitFor()
   })
 
   it('has the same nodes, each with the secret, in compose.yaml and nginx.conf', () => {
