@@ -43,8 +43,7 @@ app.post('/login', express.json(), (request, response) => {
 app.use((request, response, next) => (request.session.name ? next() : response.sendStatus(401)))
 
 app.post('/rooms/:room/join', async (request, response) => {
-  const join = { $addToSet: { members: request.session.name } }
-  await rooms.updateOne({ _id: request.params.room }, join)
+  await rooms.updateOne({ _id: request.params.room }, { $addToSet: { members: request.session.name } })
   response.sendStatus(204)
 })
 
