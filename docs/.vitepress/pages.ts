@@ -20,6 +20,7 @@ export const SECTIONS: readonly Section[] = [
       page('Introduction', 'docs/start/introduction.md'),
       page('Quick start', 'docs/start/quick-start.md'),
       page('Tutorial', 'docs/start/tutorial.md'),
+      page('Examples', 'docs/start/examples.md'),
     ],
   },
   {
@@ -43,6 +44,7 @@ export const SECTIONS: readonly Section[] = [
       page('Deployment', 'docs/guides/deployment.md'),
       page('Several nodes', 'docs/guides/nodes.md'),
       page('Observability', 'docs/guides/observability.md'),
+      page('Inspector', 'docs/guides/inspector.md'),
       page('Security', 'docs/guides/security.md'),
       page('Threat model', 'SECURITY.md'),
     ],
