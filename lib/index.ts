@@ -50,6 +50,8 @@ export type {
   DependsOn,
   Handler,
   IdentityLookup,
+  ProbeHandler,
+  Readiness,
   Receiver,
   RootStats,
   ServerOptions,

@@ -82,9 +82,12 @@ async function run({ name, files }: Part): Promise<void> {
   process.stdout.write(Buffer.concat(chunks))
   const result = await readFile(file, 'utf8').then(
     (text): Result => JSON.parse(text),
-    (): Result => ({ passed: 0, failures: 1, skipped: [], retried: [] }),
+    (): Result => ({ passed: 0, failures: 0, failed: [], skipped: [], retried: [] }),
   )
-  if (code === null || (code !== 0 && result.failures === 0)) result.failures++
+  if (code === null || (code !== 0 && result.failures === 0)) {
+    result.failures++
+    result.failed.push(`the lane ${name} ended with ${code === null ? 'a signal' : `code ${code}`}`)
+  }
   results.push(result)
   const seconds = Math.round((performance.now() - began) / 1000)
   const outcome = result.failures > 0 ? `${result.failures} failed` : 'all passed'

@@ -34,6 +34,8 @@ describe('A database that is stopped and started in mid-stream', function () {
   let listening: http.Server
   let url: string
   let databases = 0
+  /** The reasons of the histories that the source has lost. */
+  let losses: unknown[] = []
   const visitors: Visitor[] = []
 
   before(async function () {
@@ -42,10 +44,14 @@ describe('A database that is stopped and started in mid-stream', function () {
   })
   beforeEach(async () => {
     db = client.db(`outage${++databases}`)
+    losses = []
     server = new Server({
       dataSources: teamSources(mongo(db)),
       identityLookup: (one) => one,
       onError: () => {},
+      onDebug: (_, event) => {
+        if (event.name === 'source.lost') losses.push(event.reason)
+      },
     })
     listening = http.createServer(server.middleware()).listen(0)
     await once(listening, 'listening')
@@ -109,8 +115,13 @@ describe('A database that is stopped and started in mid-stream', function () {
       await until(() => visitors.every(isRight), 'all models are right', 30_000).catch(() => {})
       for (const visitor of visitors) expect(ordered(visitor.client.data)).to.deep.equal(expected(visitor))
       expect(late.client.data.tasks).to.be.an('array').that.is.not.empty
+      // SecantusDB that is killed may come back without a change that it had told, or with one before the
+      // time that it had told. MongoDB does neither.
+      const isLost = losses.length > 0 && signal === 'SIGKILL' && database.kind === 'SecantusDB'
+      if (isLost) console.log(`mongo: ${database.kind} lost its history when it was killed: ${losses}`)
+      else expect(losses).to.deep.equal([])
       for (const { visits, errors } of visitors) {
-        expect(visits.map(({ resets }) => resets)).to.deep.equal([[]])
+        if (!isLost) expect(visits.map(({ resets }) => resets)).to.deep.equal([[]])
         for (const error of errors) expect(error).to.include({ code: 'SOURCE_FAILED' })
       }
     })

@@ -230,6 +230,16 @@ export const DIFFERENCES: Partial<Record<Operation['operation'], Difference[]>> 
       },
     },
     {
+      name: 'mingo does not find a missing field by null in $all',
+      shows: (op, value) => JSON.stringify(op.data).includes('$all') && Array.isArray(value),
+      example: {
+        before: { a: [{}] },
+        op: { operation: 'pull', path: 'a', data: { b: { $all: [null] } } },
+        mingo: { a: [{}] },
+        manual: { a: [] },
+      },
+    },
+    {
       name: 'mingo pulls an array that holds the scalar',
       shows: (op, value) => !isObject(op.data) && nests(value),
       example: {

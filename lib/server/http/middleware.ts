@@ -31,7 +31,7 @@ export type RequestHandler = (
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
-  const shared = { server, bodies, closing: new Closing() }
+  const shared = { server, bodies, closing: new Closing(() => server.shutdown.draining) }
   const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
