@@ -398,6 +398,29 @@ describe('watch', () => {
       expect([room.status, room.data]).to.deep.equal(['ready', [message(3), message(2)]])
     })
 
+    it('hides such a root meanwhile, where other roots of its adapter go on', async () => {
+      await bench.ready()
+      const room = bench.client.watch('messages', { room: 7 })
+      await settle()
+      watching(bench, ROOM)
+      bench.stream.send('payload', payload([message(1)], 0, true, ROOM))
+      bench.stream.fail()
+      await bench.clock.pass(2000)
+      expect(room.data).to.deep.equal([message(1)])
+      const models: object[] = []
+      bench.client.subscribe(() => models.push(bench.client.getSnapshot()))
+      bench.stream.open()
+      const sources = { users: true, [ROOM]: true } as const
+      bench.stream.send('manifest', { ...manifest(sources, true), together: [['users', ROOM]] })
+      bench.stream.send('delta', delta([set(2, '.', { _id: 2 })]))
+      expect([room.status, room.data]).to.deep.equal(['waiting', []])
+      load(bench, ROOM, [message(3)], 'p2')
+      expect([room.status, room.data]).to.deep.equal(['ready', [message(3)]])
+      const [ann] = bench.client.data.users ?? []
+      const users = [ann, { _id: 2 }]
+      expect(models).to.deep.equal([{ users: [ann] }, { users }, { users, [ROOM]: [message(3)] }])
+    })
+
     it('asks for what was opened while the stream was opening', async () => {
       await bench.ready()
       bench.stream.fail()
