@@ -63,6 +63,18 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     return this.ready || (!this.#stalled && this.#roots.of(view)?.state === 'live')
   }
 
+  /** The figures of the connection, for the inspector. */
+  get figures() {
+    const state: 'ready' | 'loading' | 'slow' = this.#stalled ? 'slow' : this.ready ? 'ready' : 'loading'
+    const roots = this.views.map(({ root }) => root)
+    return { ...this.#trace.figures, roots, state, buffered: this.#outbox.queue.buffered }
+  }
+
+  /** Calls a listener with all bytes that the client gets. Returns a function that ends it. */
+  tap(listener: (bytes: Buffer) => void): () => void {
+    return this.#outbox.queue.tap(listener)
+  }
+
   get canJoin(): boolean {
     return this.ready && !this.#closed && !this.#membership.joined
   }

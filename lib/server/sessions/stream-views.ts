@@ -48,8 +48,8 @@ export class StreamViews {
   }
 
   #showViews(stream: Stream, identity: Json, related: RelatedValues | undefined): Record<string, string> {
-    const { connection, watched, origin } = stream
-    const all = this.#views.of(identity, related, origin?.address)
+    const { connection, roots, watched, origin } = stream
+    const all = this.#views.of(identity, related, origin?.address, roots)
     const shown = [...all]
     const refused: Refusal[] = []
     for (const each of [...watched.values()]) {
