@@ -87,7 +87,7 @@ describe('the modules for browsers', () => {
     const address = imports['particle/client'] ?? ''
     expect(address).to.match(/^\/particle\/[\da-f]{16}\/client\.js$/)
     const { headers, text } = await request(http).get(address).expect(200)
-    expect(headers['cache-control']).to.equal('public, max-age=31536000, immutable')
+    expect(headers['cache-control']).to.equal('private, max-age=31536000, immutable')
     expect(text).to.equal(await readFile(CLIENT_SCRIPT, 'utf8'))
     expect(importMap('/app/particle/').imports['particle/client']).to.equal(`/app${address}`)
   })
