@@ -6,26 +6,32 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
-const CLIENT = join(ROOT, 'lib', 'client')
+const LIB = join(ROOT, 'lib')
 const FOLDER = join(ROOT, 'dist', 'browser')
 
-/** Lists the browser's modules by their addresses, with their entries in `lib/client`. */
+/** Lists the browser's modules by their addresses, with their entries in `lib`. */
 const ENTRIES: Record<string, string> = {
-  'client.js': 'index.ts',
-  'client/share.js': 'share/index.ts',
-  'client/persist.js': 'persist/index.ts',
+  'client.js': 'client/index.ts',
+  'client/share.js': 'client/share/index.ts',
+  'client/persist.js': 'client/persist/index.ts',
 }
 
+/** The script of the inspector's page, which is no module of applications. */
+const INSPECTOR = ['inspector.js', 'inspector/page/main.ts'] as const
+
 /** Names the modules whose classes a page must have once. The other modules import these from `client.js`. */
-const SINGLE = [join(ROOT, 'lib', 'errors.ts'), join(CLIENT, 'client.ts'), join(CLIENT, 'index.ts')]
+const SINGLE = ['errors.ts', 'client/client.ts', 'client/index.ts'].map((path) => join(LIB, path))
 
 /** Builds one module of the browser. Modules import each other by relative addresses, under any path. */
-export async function browserModule(name: string): Promise<{
+export async function browserModule(
+  name: string,
+  entry = ENTRIES[name] ?? '',
+): Promise<{
   code: Uint8Array
   inputs: string[]
   imports: string[]
 }> {
-  const addresses = new Map(Object.entries(ENTRIES).map(([other, entry]) => [join(CLIENT, entry), other]))
+  const addresses = new Map(Object.entries(ENTRIES).map(([other, path]) => [join(LIB, path), other]))
   if (name !== 'client.js') for (const path of SINGLE) addresses.set(path, 'client.js')
   const up = '../'.repeat(name.split('/').length - 1) || './'
   const apart: Plugin = {
@@ -39,7 +45,7 @@ export async function browserModule(name: string): Promise<{
   }
   const { outputFiles, metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: [join(CLIENT, ENTRIES[name] ?? '')],
+    entryPoints: [join(LIB, entry)],
     bundle: true,
     minify: true,
     format: 'esm',
@@ -62,7 +68,7 @@ export async function browserModule(name: string): Promise<{
 
 /** Returns the names of the browser's modules that exist. */
 export function browserModules(): string[] {
-  return Object.keys(ENTRIES).filter((name) => existsSync(join(CLIENT, ENTRIES[name] ?? '')))
+  return Object.keys(ENTRIES).filter((name) => existsSync(join(LIB, ENTRIES[name] ?? '')))
 }
 
 /**
@@ -86,6 +92,7 @@ export async function buildBrowser(): Promise<void> {
     }
   }
   const index = { hash: hash.digest('hex').slice(0, 16), modules }
+  await writeFile(join(FOLDER, INSPECTOR[0]), (await browserModule(...INSPECTOR)).code)
   await writeFile(join(FOLDER, 'modules.json'), `${JSON.stringify(index)}\n`)
 }
 
