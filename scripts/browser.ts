@@ -6,32 +6,37 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
-const LIB = join(ROOT, 'lib')
+const CLIENT = join(ROOT, 'lib', 'client')
 const FOLDER = join(ROOT, 'dist', 'browser')
 
-/** Lists the browser's modules by their addresses, with their entries in `lib`. */
+/** Lists the browser's modules by their addresses, with their entries in `lib/client`. */
 const ENTRIES: Record<string, string> = {
-  'client.js': 'client/index.ts',
-  'client/share.js': 'client/share/index.ts',
-  'client/persist.js': 'client/persist/index.ts',
+  'client.js': 'index.ts',
+  'client/share.js': 'share/index.ts',
+  'client/persist.js': 'persist/index.ts',
 }
 
-/** The script of the inspector's page, which is no module of applications. */
-const INSPECTOR = ['inspector.js', 'inspector/page/main.ts'] as const
-
 /** Names the modules whose classes a page must have once. The other modules import these from `client.js`. */
-const SINGLE = ['errors.ts', 'client/client.ts', 'client/index.ts'].map((path) => join(LIB, path))
+const SINGLE = [join(ROOT, 'lib', 'errors.ts'), join(CLIENT, 'client.ts'), join(CLIENT, 'index.ts')]
+
+/** The settings of each build for browsers. */
+const SETTINGS = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  logLevel: 'warning',
+} as const
 
 /** Builds one module of the browser. Modules import each other by relative addresses, under any path. */
-export async function browserModule(
-  name: string,
-  entry = ENTRIES[name] ?? '',
-): Promise<{
+export async function browserModule(name: string): Promise<{
   code: Uint8Array
   inputs: string[]
   imports: string[]
 }> {
-  const addresses = new Map(Object.entries(ENTRIES).map(([other, path]) => [join(LIB, path), other]))
+  const addresses = new Map(Object.entries(ENTRIES).map(([other, entry]) => [join(CLIENT, entry), other]))
   if (name !== 'client.js') for (const path of SINGLE) addresses.set(path, 'client.js')
   const up = '../'.repeat(name.split('/').length - 1) || './'
   const apart: Plugin = {
@@ -44,16 +49,10 @@ export async function browserModule(
     },
   }
   const { outputFiles, metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: [join(LIB, entry)],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
+    ...SETTINGS,
+    entryPoints: [join(CLIENT, ENTRIES[name] ?? '')],
     write: false,
     metafile: true,
-    logLevel: 'warning',
     plugins: [apart],
   })
   const [file] = outputFiles
@@ -68,7 +67,7 @@ export async function browserModule(
 
 /** Returns the names of the browser's modules that exist. */
 export function browserModules(): string[] {
-  return Object.keys(ENTRIES).filter((name) => existsSync(join(LIB, ENTRIES[name] ?? '')))
+  return Object.keys(ENTRIES).filter((name) => existsSync(join(CLIENT, ENTRIES[name] ?? '')))
 }
 
 /**
@@ -91,8 +90,10 @@ export async function buildBrowser(): Promise<void> {
       gzip: gzipSync(code, { level: 9 }).toString('base64'),
     }
   }
+  // The inspector's page carries its script.
+  const page = join(ROOT, 'lib', 'inspector', 'page', 'main.ts')
+  await build({ ...SETTINGS, entryPoints: [page], outfile: join(FOLDER, 'inspector.js') })
   const index = { hash: hash.digest('hex').slice(0, 16), modules }
-  await writeFile(join(FOLDER, INSPECTOR[0]), (await browserModule(...INSPECTOR)).code)
   await writeFile(join(FOLDER, 'modules.json'), `${JSON.stringify(index)}\n`)
 }
 

@@ -30,10 +30,10 @@ export type RequestHandler = (
 
 /** Describes a route. */
 interface Route {
-  methods: string[]
-  handle: (exchange: Exchange) => Promise<void>
+  readonly methods: readonly string[]
+  readonly handle: (exchange: Exchange) => Promise<void>
   /** Whether pages of other origins may never read the answer, whatever `allowOrigin` says. */
-  isPrivate?: true
+  readonly isPrivate?: true
 }
 
 /** Creates the handler of a server's routes. */

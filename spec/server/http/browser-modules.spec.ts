@@ -92,6 +92,18 @@ describe('the modules for browsers', () => {
     expect(importMap('/app/particle/').imports['particle/client']).to.equal(`/app${address}`)
   })
 
+  it('import each other beside them, so that a page has each class once', async () => {
+    const { http } = make()
+    for (const [name, address] of Object.entries(importMap().imports)) {
+      const { text } = await request(http).get(address).expect(200)
+      if (name === 'particle/client') continue
+      const [, path = ''] = /from\s*"([^"]+)"/.exec(text) ?? []
+      expect(new URL(path, `http://localhost${address}`).pathname).to.equal(
+        importMap().imports['particle/client'],
+      )
+    }
+  })
+
   it('are found at the addresses of another version, which nobody may keep', async () => {
     const { http } = make()
     const { headers } = await request(http)
