@@ -1,10 +1,11 @@
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import { requireFunction } from '../model/unknown.ts'
+import type { AnyListener } from './listener.ts'
 import type { Notifier } from './notifier.ts'
 import type { Status } from './state.ts'
-import type { Store } from './store.ts'
-import type { Listener, Subscriptions } from './subscriptions.ts'
+import { EMPTY, type Store } from './store.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import { Waiters } from './waiters.ts'
 import type { WatchList } from './watch-list.ts'
 
@@ -38,8 +39,6 @@ export interface WatchedRoot {
   grow(count: number): number
   close(watch: Watch): void
 }
-
-const NONE: readonly Document[] = Object.freeze([])
 
 /**
  * Shows one root that the page watches. All watches of one root and parameters share its documents.
@@ -91,7 +90,7 @@ export class Watch<D = Document> {
 
   /** Returns the current documents, frozen. The array is the same until the documents change. */
   readonly getSnapshot = (): readonly D[] =>
-    (this.#root.error ? NONE : this.#root.options.store.getRoot(this.root)) as readonly D[]
+    (this.#root.error ? EMPTY : this.#root.options.store.getRoot(this.root)) as readonly D[]
 
   /**
    * Calls the listener after changes of the documents, as often as the client's option `notify` says, and
@@ -108,19 +107,18 @@ export class Watch<D = Document> {
 
   /**
    * Calls the listener after changes that touch the pattern, as `client.on` does. The pattern begins with
-   * `*`, which stands for any document: `*.text`, `*.todos.*.done`. `**` stands for any change.
+   * `*`, which stands for any document: `*.text`, `*.todos.*.done`. `**` stands for any change. With
+   * `{ added, changed, removed }` in place of the listener, the pattern is `*`.
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
-  readonly on = (pattern: WatchPattern, listener: Listener<D[]>): this => {
-    requireFunction('on(pattern, listener): listener', listener)
+  readonly on = (pattern: WatchPattern, listener: AnyListener<D[]>): this => {
     if (!this.#closed) this.#root.options.subscriptions.add(pattern, listener, this)
     return this
   }
 
   /** Removes a listener of a pattern, or all listeners of the pattern. */
-  readonly off = (pattern: WatchPattern, listener?: Listener<D[]>): this => {
-    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
+  readonly off = (pattern: WatchPattern, listener?: AnyListener<D[]>): this => {
     this.#root.options.subscriptions.delete(pattern, listener, this)
     return this
   }
