@@ -49,6 +49,11 @@ describe('The packed package, installed into an empty folder', function () {
       'mongodb',
       'redis',
       '@tanstack/db',
+      'react',
+      'vue',
+      'svelte',
+      'solid-js',
+      '@types/react',
       'typescript',
       '@types/node',
       '@types/express',
@@ -86,6 +91,10 @@ describe('The packed package, installed into an empty folder', function () {
       './mongo',
       './postgres',
       './redis',
+      './react',
+      './vue',
+      './svelte',
+      './solid',
       './tanstack',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
@@ -132,9 +141,13 @@ describe('The packed package, installed into an empty folder', function () {
       import { MongoWatch, mongo } from 'particle/mongo'
       import { parsePath } from 'particle/protocol'
       import { redis } from 'particle/redis'
+      import { useParticle, useWatch } from 'particle/react'
+      import * as solid from 'particle/solid'
+      import * as svelte from 'particle/svelte'
       import { particleCollectionOptions } from 'particle/tanstack'
+      import * as vue from 'particle/vue'
       import { createClient } from 'redis'
-      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions]`
+      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions, useParticle, useWatch, solid, svelte, vue]`
     const required = imported.replace(/^ *import (\w+) from ('.+')$/gm, 'import $1 = require($2)')
     expect(required).to.include("import particle = require('particle')")
     await writeFile(join(folder, 'module.mts'), `${consumer(imported)}export default all\n`)
