@@ -7,6 +7,7 @@ import {
   type CreateMiddleware,
   type ServerConstructor,
   type ServerOptions,
+  toScript,
   Server as UntypedServer,
 } from './server/index.ts'
 
@@ -17,7 +18,7 @@ type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 /** Creates a server, and returns its handler: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
-const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
+const particle = { middleware, Server, Client, ParticleError, related, escapePattern, toScript }
 
 export default particle
 export type {
@@ -37,6 +38,7 @@ export type { Jsonified, ModelOf, PartialModelOf, Visible, WatchesOf } from './m
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'
+export type { InitialModel } from './protocol/initial.ts'
 export type { ServerEvent } from './protocol/messages.ts'
 export type {
   CallbacksOptions,
@@ -50,9 +52,13 @@ export type {
   DependsOn,
   Handler,
   IdentityLookup,
+  InspectorGuard,
+  ProbeHandler,
+  Readiness,
   Receiver,
   RootStats,
   ServerOptions,
+  SnapshotRoots,
   SourceStats,
   Stats,
 } from './server/index.ts'
@@ -68,4 +74,4 @@ export type {
   Subscription,
 } from './source/source.ts'
 // Exports all parts of the default export by name too, since `require('particle')` returns the names.
-export { Client, escapePattern, middleware, ParticleError, related, Server }
+export { Client, escapePattern, middleware, ParticleError, related, Server, toScript }

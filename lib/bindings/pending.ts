@@ -26,7 +26,8 @@ export function pendingOf(client: Client, source?: string, params: object = {}):
   pending.set(client, all)
   let entry = all.get(name)
   if (!entry) {
-    if (name === '' ? client.status === 'ready' : Object.hasOwn(client.data, name)) return undefined
+    const isThere = client.status === 'ready' || client.status === 'stale'
+    if (name === '' ? isThere : Object.hasOwn(client.data, name)) return undefined
     const forget = () => all.delete(name)
     entry = { promise: Promise.resolve(), isOver: false }
     entry.promise = wait(client, source, params, entry, forget)

@@ -63,11 +63,11 @@ export function readRoot<M, Root extends keyof ModelOf<M> & string, S>(
   return { getSnapshot, getServerSnapshot, subscribe: client.subscribe }
 }
 
-/** Reads the state of the connection. A server renders `connecting`, whatever the status of its client is. */
+/** Reads the state of the connection. A server renders the status of a new client. */
 export function readStatus<M>(client: Client<M>): Readable<Status> {
   return {
     getSnapshot: () => client.status,
-    getServerSnapshot: () => 'connecting',
+    getServerSnapshot: () => (Object.keys(client.getServerSnapshot()).length > 0 ? 'stale' : 'connecting'),
     subscribe: client.subscribe,
   }
 }
@@ -103,11 +103,14 @@ export function readWatch<M, Source extends keyof WatchesOf<M> & string>(
     getSnapshot: () => {
       const [watch] = watches
       if (watch) return state(watch.getSnapshot(), watch.status, watch.error)
-      const isHeld = client.status === 'ready' && Object.hasOwn(client.data, root)
-      return state(read(client.getSnapshot), isHeld ? 'ready' : 'waiting')
+      const { status } = client
+      const isShown = (status === 'ready' || status === 'stale') && Object.hasOwn(client.data, root)
+      return state(read(client.getSnapshot), isShown ? status : 'waiting')
     },
-    getServerSnapshot: () =>
-      serverState(read(isServer ? client.getSnapshot : client.getServerSnapshot), 'waiting'),
+    getServerSnapshot: () => {
+      const status = Object.hasOwn(client.getServerSnapshot(), root) ? 'stale' : 'waiting'
+      return serverState(read(isServer ? client.getSnapshot : client.getServerSnapshot), status)
+    },
     subscribe: (listener) => {
       const watch = client.watch(source, params)
       watches.add(watch)

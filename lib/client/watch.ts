@@ -1,10 +1,10 @@
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
-import { requireFunction } from '../model/unknown.ts'
 import type { AnyListener } from './listener.ts'
 import type { Notifier } from './notifier.ts'
 import type { Status } from './state.ts'
 import { EMPTY, type Store } from './store.ts'
+import { Subscribers } from './subscribers.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { Waiters } from './waiters.ts'
 import type { WatchList } from './watch-list.ts'
@@ -14,6 +14,7 @@ import type { WatchList } from './watch-list.ts'
  *
  * - `waiting`: the documents have not arrived yet, or are loaded again.
  * - `ready`: the documents are complete and current.
+ * - `stale`: the documents are of another page, and the client connects.
  * - `reconnecting`, `paused`: the client has no connection. The old documents stay visible.
  * - `refused`: the server refuses this root, or the client. `error` says why, and there are no documents.
  * - `closed`: the watch or the client was closed.
@@ -50,7 +51,7 @@ export class Watch<D = Document> {
   /** The name of the root in `client.data` and on the wire: `messages?{"room":7}`. */
   readonly root: string
   readonly #root: WatchedRoot
-  readonly #listeners = new Set<() => void>()
+  readonly #subscribers = new Subscribers()
   readonly #waiters = new Waiters()
   /** The promises of `more`, by the limits that they wait for. */
   readonly #growing = new Map<number, Waiters>()
@@ -97,12 +98,9 @@ export class Watch<D = Document> {
    * after changes of the status. Returns a function that ends the subscription.
    */
   readonly subscribe = (listener: () => void): (() => void) => {
-    requireFunction('subscribe(listener): listener', listener)
-    const entry = () => listener()
-    if (!this.#closed) this.#listeners.add(entry)
-    return () => {
-      this.#listeners.delete(entry)
-    }
+    const end = this.#subscribers.add(listener)
+    if (this.#closed) end()
+    return end
   }
 
   /**
@@ -149,7 +147,7 @@ export class Watch<D = Document> {
   readonly close = (): void => {
     if (this.#closed) return
     this.#closed = true
-    this.#listeners.clear()
+    this.#subscribers.clear()
     this.#root.options.subscriptions.delete(undefined, undefined, this)
     this.settle()
     this.#root.close(this as unknown as Watch)
@@ -157,8 +155,7 @@ export class Watch<D = Document> {
 
   /** @internal Calls the listeners. */
   notify(): void {
-    for (const listener of [...this.#listeners])
-      if (this.#listeners.has(listener)) this.#root.options.call(listener)
+    this.#subscribers.call(this.#root.options.call)
   }
 
   /** @internal Answers the promises that wait, as the status says. */
