@@ -4,7 +4,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import vue from '@vitejs/plugin-vue'
 import { build, type Plugin, type PluginOption } from 'vite'
 import solid from 'vite-plugin-solid'
-import { Server } from '../../lib/index.ts'
+import { type InitialModel, Server, toScript } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { type Listening, listen } from '../support/http.ts'
 
@@ -59,6 +59,7 @@ export class Site {
   readonly requests: string[] = []
   readonly server: Server
   #listening: Listening | undefined
+  #isFilled = false
 
   constructor() {
     const store = memory()
@@ -80,15 +81,24 @@ export class Site {
     })
   }
 
-  async start(script: string, html = ''): Promise<string> {
+  /** Adds the users and the messages, once. */
+  async fill(): Promise<void> {
+    if (this.#isFilled) return
+    this.#isFilled = true
     await this.users.insertMany(
       Array.from({ length: 2000 }, (_, _id) => ({ _id, name: `User ${_id}`, n: 0 })),
     )
     await this.messages.insertMany(
       Array.from({ length: 30 }, (_, _id) => ({ _id, room: 1 + (_id % 3), text: `Message ${_id}` })),
     )
+  }
+
+  /** Serves a page of this script and HTML, with the model that its client begins with. */
+  async start(script: string, html = '', initial?: InitialModel): Promise<string> {
+    await this.fill()
+    const model = initial && `<script type="application/json" id="model">${toScript(initial)}</script>`
     const handle = this.server.middleware()
-    const page = `<!doctype html><meta charset="utf-8"><div id="app">${html}</div><script type="module" src="/page.js"></script>`
+    const page = `<!doctype html><meta charset="utf-8"><div id="app">${html}</div>${model ?? ''}<script type="module" src="/page.js"></script>`
     this.#listening = await listen((request, response) => {
       this.requests.push(`${request.method} ${request.url?.replace(/\?.*/, '')}`)
       if (request.url === '/') response.setHeader('Content-Type', 'text/html').end(page)

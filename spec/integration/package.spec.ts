@@ -141,13 +141,9 @@ describe('The packed package, installed into an empty folder', function () {
       import { MongoWatch, mongo } from 'particle/mongo'
       import { parsePath } from 'particle/protocol'
       import { redis } from 'particle/redis'
-      import { useParticle, useWatch } from 'particle/react'
-      import * as solid from 'particle/solid'
-      import * as svelte from 'particle/svelte'
       import { particleCollectionOptions } from 'particle/tanstack'
-      import * as vue from 'particle/vue'
       import { createClient } from 'redis'
-      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions, useParticle, useWatch, solid, svelte, vue]`
+      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions]`
     const required = imported.replace(/^ *import (\w+) from ('.+')$/gm, 'import $1 = require($2)')
     expect(required).to.include("import particle = require('particle')")
     await writeFile(join(folder, 'module.mts'), `${consumer(imported)}export default all\n`)
@@ -165,6 +161,19 @@ describe('The packed package, installed into an empty folder', function () {
     expect(await check('--module', 'nodenext', ...files)).to.equal('')
     expect(await check('--module', 'node16', ...files)).to.equal('')
     expect(await check('--module', 'esnext', '--moduleResolution', 'bundler', 'module.mts')).to.equal('')
+  })
+
+  it('has types for each framework', async () => {
+    const text = ['react', 'vue', 'svelte', 'solid'].map(
+      (name) => `export { useParticle as ${name}, useWatch as ${name}Watch } from 'particle/${name}'
+      // @ts-expect-error: no such name
+      export { nothing as ${name}Nothing } from 'particle/${name}'\n`,
+    )
+    await writeFile(join(folder, 'frameworks.mts'), text.join(''))
+    const tsc = [join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '--strict', '--skipLibCheck']
+    const options = ['--target', 'es2023', '--module', 'nodenext', 'frameworks.mts']
+    const checking = run(process.execPath, [...tsc, ...options], { cwd: folder })
+    expect(await checking.then(() => '', outputOf)).to.equal('')
   })
 
   it('gives bundlers for the browser a client without Node', async () => {

@@ -5,7 +5,8 @@ import { hydrateRoot } from 'react-dom/client'
 import { makeApp } from './app.ts'
 
 const problems = []
-const client = new Client({ identity: 'ann' })
+const model = document.querySelector('#model')?.textContent
+const client = new Client({ identity: 'ann', ...(model && { initial: JSON.parse(model) }) })
 window.problems = problems
 // The page takes over late, when the client has more than the server rendered.
 await client.ready()
