@@ -15,6 +15,10 @@ const SUBPATHS = {
   'particle/mongo': 'source/mongo/index.ts',
   'particle/postgres': 'source/postgres/index.ts',
   'particle/redis': 'source/redis/index.ts',
+  'particle/react': 'react/index.ts',
+  'particle/vue': 'vue/index.ts',
+  'particle/svelte': 'svelte/index.ts',
+  'particle/solid': 'solid/index.ts',
   'particle/tanstack': 'tanstack/index.ts',
 }
 const HEAD = `# Exports

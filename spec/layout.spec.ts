@@ -203,6 +203,13 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
+  // What the bindings of all frameworks share.
+  'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
+  'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],
+  'vue/': ['bindings/', 'model/', 'protocol/', 'client/', 'vue'],
+  // The package svelte/reactivity counts as a file of its own.
+  'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
+  'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
   'inspector/': [],
