@@ -51,6 +51,8 @@ export type {
   Handler,
   IdentityLookup,
   InspectorGuard,
+  ProbeHandler,
+  Readiness,
   Receiver,
   RootStats,
   ServerOptions,
