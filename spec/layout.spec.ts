@@ -189,6 +189,8 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  // The panel of a page, a module of its own.
+  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
   'inspector/': [],

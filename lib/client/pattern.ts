@@ -76,6 +76,8 @@ export function unmatched(
   const names = Object.keys(roots)
   const touched = names.filter((root) => touchTest(root)(segments))
   const [first = ''] = segments
+  // Keeps a pattern for all roots of a page that has none yet, such as watched roots.
+  if (names.length === 0 && first.startsWith('*')) return undefined
   if (touched.length === 0) {
     return `Nothing can touch the pattern "${pattern}": there is no root "${first}"; ${meant(first, names)}.`
   }
