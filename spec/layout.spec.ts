@@ -176,6 +176,20 @@ const ARROWS: Record<string, string[]> = {
     'server/sessions/',
     'node:',
   ],
+  // What carries revocations to all nodes.
+  'server/control/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'server/support/',
+    'server/options/',
+    'server/feed/',
+    'server/registry/',
+    'server/relations/',
+    'server/auth/',
+    'node:',
+  ],
   'server/http/': [
     'errors.ts',
     'model/',

@@ -11,6 +11,8 @@ import type {
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
+import { callbacksOf } from './callbacks.ts'
+import { Continuation } from './continuation.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
 import { LiveModel } from './live-model.ts'
@@ -56,6 +58,8 @@ export class Client<T = Model> {
   readonly #watches: Watches
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
+  readonly #continuation: Continuation
+  readonly #call: ReturnType<typeof callbacksOf>['call']
   readonly #unwatch: () => void
 
   /**
@@ -65,6 +69,8 @@ export class Client<T = Model> {
   constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
     checkOptions(options)
     this.#options = options
+    const { call, report } = callbacksOf(options)
+    this.#call = call
     this.data = this.#store.data as PartialModelOf<T>
     const { clock = CLOCK, base, transport, page } = { base: globalThis.location?.href, ...internals }
     this.#notifier = new Notifier({
@@ -75,54 +81,57 @@ export class Client<T = Model> {
     this.#subscriptions = new Subscriptions({
       notifier: this.#notifier,
       documents: (root) => this.#store.data[root] ?? [],
-      call: (listener, ...args) => this.#call(listener, ...args),
-      reportMistake: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
+      call,
+      reportMistake: (sentence) => report(new ParticleError('INVALID_OPTION', sentence)),
     })
+    const shared = { store: this.#store, notifier: this.#notifier, subscriptions: this.#subscriptions }
     this.#watches = new Watches({
-      store: this.#store,
-      notifier: this.#notifier,
-      subscriptions: this.#subscriptions,
+      ...shared,
       clock,
       linger: options.linger ?? DEFAULT_LINGER_MS,
       status: () => this.status,
       ended: () => this.#ended(),
       request: () => link.watch(),
-      call: (listener) => this.#call(listener),
+      call,
     })
-    this.#live = new LiveModel({
-      store: this.#store,
-      notifier: this.#notifier,
-      subscriptions: this.#subscriptions,
-      watches: this.#watches,
-      notify: this.#notify,
-    })
+    this.#live = new LiveModel({ ...shared, watches: this.#watches, notify: this.#notify })
     this.#barriers = new Barriers(clock, () => link.reach())
+    const used = transport ?? transportOf(options, base, clock)
+    const identity = () => (typeof options.identity === 'function' ? options.identity() : options.identity)
+    const onDebug = (message: string) => call(options.onDebug, message)
     const link = new Link({
       barriers: this.#barriers,
       watched: this.#watches.list,
-      transport: transport ?? transportOf(options, base, clock),
+      transport: used,
       clock,
       random: internals.random ?? Math.random,
-      identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
+      identity,
       apply: (event) => {
         this.#live.apply(event)
         if (event.event === 'reached') this.#barriers.reached(event.data.position)
         return !this.#store.incomplete
       },
       onStatus: (status) => this.#changed(status),
+      onPosition: () => this.#continuation.persistence?.changed(),
       onError: (error, root) => {
-        if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
+        if (root === undefined || !this.#watches.fail(root, error)) call(options.onError, error)
       },
-      onDebug: (message) => this.#call(options.onDebug, message),
+      onDebug,
     })
     this.#link = link
+    this.#continuation = new Continuation({
+      ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
+      transport: used,
+      onRestored: () => this.#changed(this.status),
+      onError: (error) => call(options.onError, error),
+    })
     const follow = {
       hide: () => link.pause('page'),
       show: () => link.resume('page'),
       doubt: () => link.doubt(),
     }
     this.#unwatch = watchPage(follow, clock, page)
-    queueMicrotask(() => link.start())
+    void this.#continuation.start()
   }
 
   /** Returns the state of the connection. */
@@ -257,6 +266,16 @@ export class Client<T = Model> {
     this.#link.close()
   }
 
+  /**
+   * Closes the client, and removes the data from the model and from the store of `persist`. Call it when the
+   * user logs out. Resolves when the store is empty.
+   */
+  readonly forget = async (): Promise<void> => {
+    this.close()
+    this.#empty('forgotten')
+    await this.#continuation.persistence?.clear()
+  }
+
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
     this.#store.refresh()
@@ -268,8 +287,11 @@ export class Client<T = Model> {
 
   #changed(status: Status): void {
     const over = status === 'closed' || status === 'refused'
-    if (over) this.#unwatch()
-    if (status === 'refused') this.#forget()
+    if (over) {
+      this.#unwatch()
+      this.#continuation.persistence?.close()
+    }
+    if (status === 'refused') this.#refused()
     if (over || status === 'ready') this.#notifier.flush()
     this.#watches.review()
     this.#call(this.#options.onStatus, status)
@@ -277,10 +299,16 @@ export class Client<T = Model> {
   }
 
   /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
-  #forget(): void {
+  #refused(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
-    this.#live.clear({ event: 'revoked', data: { reason: refusal.message } })
+    this.#empty(refusal.message)
+    // Keeps the store of a client that a newer stream has replaced, which may be another tab's.
+    if (refusal.code === 'UNAUTHORIZED') void this.#continuation.persistence?.clear()
+  }
+
+  #empty(reason: string): void {
+    this.#live.clear({ event: 'revoked', data: { reason } })
   }
 
   #answer(): void {
@@ -295,27 +323,5 @@ export class Client<T = Model> {
   /** Returns the reason of the end of a refused or closed client. */
   #ended(): ParticleError {
     return this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
-  }
-
-  /**
-   * Calls a function of the application. Errors of that function are reported, and do not disturb the client.
-   */
-  #call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
-    try {
-      callback?.(...args)
-    } catch (cause) {
-      const error = new ParticleError('CALLBACK_FAILED', `A callback of the client threw: ${cause}`, {
-        cause,
-      })
-      if (callback === (this.#options.onError as unknown)) console.error(error)
-      else this.#report(error)
-    }
-  }
-
-  /** Reports a mistake of the application. Without `onError` the console shows the mistake. */
-  #report(error: ParticleError): void {
-    const { onError } = this.#options
-    if (onError) this.#call(onError, error)
-    else console.error(error)
   }
 }

@@ -3,9 +3,11 @@ import type { Model } from '../model/document.ts'
 import { describeGiven } from '../model/given.ts'
 import { nearest } from '../model/nearest.ts'
 import type { PartialModelOf } from '../model/shape.ts'
+import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import type { EventSourceConstructor } from './event-source.ts'
 import { NOTIFY, type Notify } from './notifier.ts'
+import type { Persist } from './persistence.ts'
 import type { Register } from './register.ts'
 import type { Status } from './state.ts'
 
@@ -42,6 +44,16 @@ export interface ClientOptions<T = Model> {
    * most 20 such roots are kept. Default: 5000.
    */
   linger?: number
+  /**
+   * The model to begin with, as `server.snapshot()` returned it. The client shows this model at once, and
+   * continues from its position. Default: none.
+   */
+  initial?: InitialModel
+  /**
+   * Keeps the model, its position and its watched roots in the browser for the next visit:
+   * `indexedDB('app')` of `particle/client/persist`. Default: none, nothing is kept.
+   */
+  persist?: Persist
   /** Called when the status has changed. */
   onStatus?: (status: Status) => void
   /** Called with messages that help to find a fault. */
@@ -76,11 +88,12 @@ const FUNCTIONS: readonly string[] = [
   'onDebug',
   'onError',
   'onRegister',
+  'persist',
   'EventSource',
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', ...FUNCTIONS]
 
 export const DEFAULT_LINGER_MS = 5000
 
@@ -102,7 +115,9 @@ export function checkOptions(options: ClientOptions<never>): void {
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
     }
   }
-  const { onRegister, url, EventSource, fetch, notify, linger } = options
+  const { onRegister, url, EventSource, fetch, notify, linger, initial } = options
+  if (initial !== undefined && typeof Object(initial).data !== 'object')
+    invalid('The option initial must be what server.snapshot() returned.')
   if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
     invalid('The option linger must be a number of milliseconds that is not negative.')
   if (notify !== undefined && !NOTIFY.includes(notify)) {

@@ -29,6 +29,7 @@
  * Names the state of a client's connection.
  *
  * - `connecting`: the client makes its first handshake, or opens its first stream.
+ * - `stale`: the client connects, and shows the model of `initial` or `persist` meanwhile.
  * - `waiting`: the stream is open, and the model is not complete yet.
  * - `ready`: the model is complete and current.
  * - `reconnecting`: the connection was lost and is being restored. The old data stays visible.
@@ -36,7 +37,15 @@
  * - `refused`: the server refuses this identity or this client. The client does not connect again.
  * - `closed`: `close()` was called.
  */
-export type Status = 'connecting' | 'waiting' | 'ready' | 'reconnecting' | 'paused' | 'refused' | 'closed'
+export type Status =
+  | 'connecting'
+  | 'stale'
+  | 'waiting'
+  | 'ready'
+  | 'reconnecting'
+  | 'paused'
+  | 'refused'
+  | 'closed'
 
 /** Names the steps of the state machine, which are finer than {@link Status}. */
 export type Phase =

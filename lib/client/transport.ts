@@ -84,6 +84,12 @@ export interface Transport {
   readonly heartbeat: number | undefined
   /** Whether the next stream needs a new handshake. */
   readonly expired: boolean
+  /** The address of the server. */
+  readonly address?: string
+  /** The last token, which the next handshake names as the previous one. */
+  token?: string | undefined
+  /** Whether other pages may hold the token too. The next handshake then begins a session of its own. */
+  fork?: boolean | undefined
   /** Limits each list of watched roots of a new stream, in characters; `undefined` for no limit. */
   readonly maxWatched?: number | undefined
   /**
@@ -138,4 +144,11 @@ function reportAfterOf({ code }: ParticleError): number {
   // Never reports this code here: a final refusal is reported by the link, and an expired token is normal.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
   return TRANSIENT.includes(code) ? TRIES_BEFORE_REPORT : 1
+}
+
+/** Creates the error of a revoked stream. */
+export function revocation(reason: string): ParticleError {
+  return reason === 'replaced'
+    ? new ParticleError('REPLACED', 'Replaced by a newer stream of this identity')
+    : new ParticleError('UNAUTHORIZED', `Revoked: ${reason}`)
 }

@@ -34,6 +34,17 @@ export class WatchList {
     this.#onGrant = onGrant
   }
 
+  /** Returns the watched roots that the client's position was given for. */
+  get held(): WatchEntry[] {
+    return entriesOf(this.#held)
+  }
+
+  /** Notes the roots of a model that another page has left. */
+  restore(watch: readonly WatchEntry[]): void {
+    this.#held = this.#complete = this.#present = limitsOf(watch)
+    for (const entry of this.#held) this.wanted.set(...entry)
+  }
+
   /**
    * Returns what a new stream is asked for. Leaves out roots that the client no longer has, though its
    * position was given for them: a new stream would continue them. Leaves out roots for which an address has
@@ -43,7 +54,7 @@ export class WatchList {
    * @param max limits the characters of each list in an address
    */
   start(given: string, max = Number.POSITIVE_INFINITY): StreamStart {
-    const held = entriesOf(this.#held)
+    const { held } = this
     // Gives up a position whose roots can't be named, because the server would refuse the position.
     const position = sizeOf(held) > max ? '' : given
     const isGone = (root: string) => position !== '' && this.#held.has(root) && !this.#present.has(root)

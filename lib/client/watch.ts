@@ -13,6 +13,7 @@ import type { WatchList } from './watch-list.ts'
  *
  * - `waiting`: the documents have not arrived yet, or are loaded again.
  * - `ready`: the documents are complete and current.
+ * - `stale`: the documents are of another page, and the client connects.
  * - `reconnecting`, `paused`: the client has no connection. The old documents stay visible.
  * - `refused`: the server refuses this root, or the client. `error` says why, and there are no documents.
  * - `closed`: the watch or the client was closed.

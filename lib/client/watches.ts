@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { describeGiven } from '../model/given.ts'
 import { isObject } from '../model/json.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
+import { type WatchEntry, watchedRoot } from '../protocol/watched-root.ts'
 import type { Notifier, Target } from './notifier.ts'
 import type { Status } from './state.ts'
 import type { Store } from './store.ts'
@@ -64,12 +64,23 @@ export class Watches {
     const name = watchedRoot(source, params)
     let root = this.#roots.get(name)
     if (!root) {
-      root = new Root(name, this.#options, this)
-      this.#roots.set(name, root)
+      root = this.#add(name)
       this.list.wanted.set(name, 0)
       this.sync()
     }
     return root.open()
+  }
+
+  /** Keeps the watched roots of a model that another page has left, as if their watches had just closed. */
+  restore(watch: readonly WatchEntry[]): void {
+    this.list.restore(watch)
+    for (const name of this.list.wanted.keys()) if (!this.#roots.has(name)) this.keep(this.#add(name))
+  }
+
+  #add(name: string): Root {
+    const root = new Root(name, this.#options, this)
+    this.#roots.set(name, root)
+    return root
   }
 
   /** Notes the roots of a new stream. Returns the roots that must be loaded again. */
@@ -213,7 +224,9 @@ class Root implements WatchedRoot {
     const status = this.options.status()
     if (status === 'ready' || status === 'waiting')
       return this.#watches.isCurrent(this.name) ? 'ready' : 'waiting'
-    return status === 'connecting' ? 'waiting' : status
+    return status === 'connecting' || (status === 'stale' && !this.options.store.shows(this.name))
+      ? 'waiting'
+      : status
   }
 
   open(): Watch<never> {

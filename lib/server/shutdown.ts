@@ -1,6 +1,5 @@
 import { ParticleError } from '../errors.ts'
 import type { Log } from './feed/log.ts'
-import type { Inspector } from './inspector/inspector.ts'
 import type { ResolvedOptions } from './options/options.ts'
 import type { Views } from './registry/views.ts'
 import type { Dependencies } from './relations/dependencies.ts'
@@ -20,9 +19,10 @@ export interface ShutdownOptions {
   streams: Streams
   views: Views
   following: Dependencies
+  rights: { close(): void }
+  inspector: { close(): void } | undefined
   log: Log
   upkeep: Upkeep
-  inspector: Inspector | undefined
 }
 
 /** Ends a server: the streams over a time, if the application drains them, then the sources. */
@@ -81,8 +81,9 @@ export class Shutdown {
   async #disconnect(): Promise<void> {
     // Continues one turn later, as above.
     await Promise.resolve()
-    const { streams, upkeep, views, following, log, inspector, options } = this.#parts
+    const { streams, upkeep, views, following, rights, inspector, log, options } = this.#parts
     streams.end('server-closed')
+    rights.close()
     inspector?.close()
     upkeep.stop()
     // Limits the wait. An unreachable source may not close in time for the end of the process.

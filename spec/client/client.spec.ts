@@ -535,8 +535,8 @@ describe('A name that is not there', () => {
       'The option "onDate" is not known; "onData" was probably meant.',
     )
     expect(refused({ uri: 'x' })).to.include('"url" was probably meant')
-    expect(refused({ transport: 1 })).to.include(
-      'is not known; known are url, identity, notify, linger, onData',
+    expect(refused({ verbose: 1 })).to.include(
+      'is not known; known are url, identity, notify, linger, initial, onData',
     )
     expect(refused({ notify: 'frames' })).to.equal(
       'The option notify must be one of "frame", "batch", "event".',

@@ -28,14 +28,13 @@ export interface Backend {
   readonly faults: { report(error: Error): void }
   /**
    * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
-   * wants no ticket.
+   * wants no ticket. `fork` begins a session of its own.
    */
   grant(
     given: Json,
     request: IncomingMessage | undefined,
     token: string | undefined,
-    browser?: string,
-    at?: number,
+    details: { browser: string | undefined; fork: boolean; at: number },
   ): Promise<Granted>
   /**
    * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has

@@ -109,18 +109,20 @@ async function handshake(exchange: Exchange): Promise<void> {
   const turn = owned(response)
   if (turn) await turn
   exchange.refuseWhenClosing()
-  const body = await exchange.body(['identity', 'previous', 'carrier'])
+  const body = await exchange.body(['identity', 'previous', 'carrier', 'fork'])
   const {
     identity = null,
     previous,
     carrier = 'address',
-  } = objectOf(body, '{ identity, previous?, carrier? }')
+    fork = false,
+  } = objectOf(body, '{ identity, previous?, carrier?, fork? }')
   if (carrier !== 'header' && carrier !== 'address') {
     throw new ParticleError('INVALID_MESSAGE', 'carrier must be "header" or "address"')
   }
+  if (typeof fork !== 'boolean') throw new ParticleError('INVALID_MESSAGE', 'fork must be true or false')
   const token = textOf(previous, 'previous must be the text of a token')
   const browser = carrier === 'address' ? browserValue(request) : undefined
-  const granted = await server.grant(identity as Json, request, token, browser, at)
+  const granted = await server.grant(identity as Json, request, token, { browser, fork, at })
   if (!isOpen(response)) return
   const { session, expiresAt, live, ticket } = granted
   if (browser !== undefined)

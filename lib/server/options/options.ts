@@ -2,6 +2,7 @@ import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
+import type { CollectionHandle } from '../../source/source.ts'
 import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
 import { type InspectorGuard, resolveInspector } from './inspector-guard.ts'
@@ -38,6 +39,15 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   cacheConfig?: CacheConfig | undefined
   /** The sources of the clients' documents, by root. */
   dataSources: Sources
+  /**
+   * Carries the calls `revoke(query)` and `refresh(query)` to all nodes: a collection for Particle alone, or
+   * `true` for `particle_control` in the store of the first source. Default: none, they apply to this process.
+   */
+  control?: true | CollectionHandle | undefined
+  /**
+   * Sets the milliseconds after which a node that can't follow `control` opens no streams. Default: 10,000.
+   */
+  controlTimeout?: number | undefined
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
   /**
@@ -96,6 +106,7 @@ const DEFAULTS = {
   sessionTtl: 3_600_000,
   heartbeat: 15_000,
   retry: 1_000,
+  controlTimeout: 10_000,
   maxBufferedBytes: 1_048_576,
   replay: { bytes: 16_777_216, ms: 120_000 },
   maxConnections: Number.POSITIVE_INFINITY,
@@ -107,6 +118,9 @@ export interface ResolvedOptions {
   dependsOn: DependsOn | undefined
   cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
+  /** Not checked yet: see `createControl`. */
+  control: unknown
+  controlTimeout: number
   disconnect: (() => unknown) | undefined
   diagnostics: Diagnostics
   onError: (error: Error) => void
@@ -134,6 +148,8 @@ const KNOWN = [
   'dependsOn',
   'cacheConfig',
   'dataSources',
+  'control',
+  'controlTimeout',
   'disconnect',
   'onDebug',
   'onError',
@@ -189,6 +205,14 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     dependsOn: options.dependsOn,
     cacheConfig: options.cacheConfig,
     dataSources,
+    control: options.control,
+    controlTimeout: numberOption(
+      'controlTimeout',
+      options.controlTimeout,
+      DEFAULTS.controlTimeout,
+      100,
+      MAX_TIMER,
+    ),
     disconnect: options.disconnect,
     diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),

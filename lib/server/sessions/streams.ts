@@ -2,7 +2,6 @@ import { type ErrorCode, ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission } from '../auth/admitted.ts'
-import type { Predicate } from '../auth/revocations.ts'
 import { excessEvent } from '../delivery/limit-events.ts'
 import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
@@ -48,7 +47,8 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
-    this.views = new StreamViews(views, watches, (stream) => this.open.has(stream))
+    const isOpen = (stream: Stream) => this.open.has(stream)
+    this.views = new StreamViews(views, watches, isOpen, admissions.losses)
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
@@ -133,7 +133,7 @@ export class Streams {
     }
     // Asks the client again after a refresh during the lookup.
     if (stale && request) sendRequest(stream)
-    else if (stale) void this.#lookAnew([stream])
+    else if (stale) void this.lookAnew([stream])
     else if (request) {
       stream.request = undefined
       request.settle()
@@ -165,26 +165,8 @@ export class Streams {
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
 
-  /** Ends the streams that the predicate selects. Returns their number. */
-  revoke(predicate: Predicate, reason: string): number {
-    this.#admissions.rights.revoke(predicate, reason)
-    const streams = this.#meant(predicate)
-    for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
-    return streams.length
-  }
-
-  /** Looks up the identities again that the predicate selects. Resolves to the number of their streams. */
-  async refresh(predicate: Predicate): Promise<number> {
-    const { rights, openings } = this.#admissions
-    rights.refresh(predicate)
-    const streams = this.#meant(predicate)
-    const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
-    await this.#lookAnew(streams)
-    return streams.length + (await opened)
-  }
-
   /** Renews the rights of streams after a refresh, here or by a handshake of their clients. */
-  async #lookAnew(streams: readonly Stream[]): Promise<void> {
+  async lookAnew(streams: readonly Stream[]): Promise<void> {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
       this.#renewAll(own ?? [], () => true),
@@ -269,10 +251,6 @@ export class Streams {
     return true
   }
 
-  #meant(predicate: Predicate): Stream[] {
-    return [...this.open].filter(({ admission }) => this.#admissions.meets(predicate, admission))
-  }
-
   /**
    * Renews the rights of a stream, or ends the stream when the lookup refuses. A stream that `must` know its
    * rights also ends when the lookup fails or is slow.
@@ -290,10 +268,11 @@ export class Streams {
   async #renewNow(stream: Stream): Promise<void> {
     const { connection, admission, mustRenew: must } = stream
     stream.mustRenew = false
-    if (!this.open.has(stream) || !admission) return
+    if (!this.open.has(stream)) return
     try {
+      if (!admission) return await this.views.renew(stream)
       const next = await this.#admissions.identifyAgain(admission)
-      const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
+      const checked = await this.views.check(stream, next.identity)
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
       if (!this.open.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
@@ -312,7 +291,7 @@ export class Streams {
     } catch (error) {
       const code = error instanceof ParticleError ? error.code : undefined
       // Ignores a refusal of the earlier identity, if the client made a handshake meanwhile.
-      if (isNewer(stream.admission, admission)) return
+      if (admission && isNewer(stream.admission, admission)) return
       if (code === 'UNAUTHORIZED') {
         connection.end(REFUSED)
         return
