@@ -54,9 +54,7 @@ export class Inspector {
   open(sink: Sink, { tail, find }: InspectorRequest): () => void {
     const page = new Page(sink)
     const show = () => page.send('figures', figuresOf(this.#sources, find))
-    const stream = [...this.#sources.streams.open].find(
-      ({ connection }) => connection.figures.stream === tail,
-    )
+    const stream = [...this.#sources.streams.open].find(({ connection }) => connection.number === tail)
     const untap = stream?.connection.tap((bytes) => page.tail(bytes))
     if (tail !== undefined && !stream) page.closed(`Stream ${tail} is not open here`)
     const unlisten = this.#diagnostics.listen((message, event) => {
