@@ -203,6 +203,8 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
+  // The panel of a page, a module of its own.
+  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
   'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
   'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],

@@ -86,6 +86,7 @@ describe('The packed package, installed into an empty folder', function () {
     expect(names).to.include.members([
       '.',
       './client',
+      './client/inspect',
       './protocol',
       './memory',
       './mongo',
