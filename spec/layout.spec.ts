@@ -174,6 +174,7 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],

@@ -34,6 +34,8 @@ export const SECTIONS: readonly Section[] = [
       page('Rights that change', 'docs/guides/rights.md'),
       page('The client', 'docs/guides/client.md'),
       page('React, Vue and Svelte', 'docs/guides/frameworks.md'),
+      page('Pages with their data', 'docs/guides/server-rendering.md'),
+      page('Offline', 'docs/guides/offline.md'),
       page('TypeScript', 'docs/guides/typescript.md'),
       page('Mongoose, Prisma, Drizzle, Knex', 'docs/guides/orms.md'),
       page('Writes', 'docs/guides/writes.md'),

@@ -8,6 +8,12 @@ declare module 'react' {
   export function useState<T = import('particle/client').Client>(value?: T): [T, (value: unknown) => void]
   export function useSyncExternalStore<T>(subscribe: (listener: () => void) => () => void, get: () => T): T
 }
+declare module 'react-dom/client' {
+  export function hydrateRoot(container: Element | null, element: unknown): unknown
+}
+declare module 'react-dom/server' {
+  export function renderToString(element: unknown): string
+}
 declare module 'vue' {
   export function onScopeDispose(stop: () => void): void
   export function shallowRef<T>(value: T): { value: T }
