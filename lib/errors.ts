@@ -26,7 +26,7 @@
  *   new handshake.
  * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no
  *   source with parameters has the root's name.
- * - `FORBIDDEN`: the client may not watch this root.
+ * - `FORBIDDEN`: the client may not watch this root, or the request may not see the inspector (HTTP 403).
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP
  *   429).

@@ -161,6 +161,35 @@ const ARROWS: Record<string, string[]> = {
     'server/auth/',
     'node:',
   ],
+  'server/inspector/': [
+    'errors.ts',
+    'model/',
+    'protocol/',
+    'words/',
+    'inspector/',
+    'server/support/',
+    'server/options/',
+    'server/feed/',
+    'server/delivery/',
+    'server/registry/',
+    'server/auth/',
+    'server/sessions/',
+    'node:',
+  ],
+  // What carries revocations to all nodes.
+  'server/control/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'server/support/',
+    'server/options/',
+    'server/feed/',
+    'server/registry/',
+    'server/relations/',
+    'server/auth/',
+    'node:',
+  ],
   'server/http/': [
     'errors.ts',
     'model/',
@@ -176,7 +205,11 @@ const ARROWS: Record<string, string[]> = {
   'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
+  // The messages of the inspector, and its page.
+  'inspector/': [],
+  // Sentences for people about what is on the wire.
+  'words/': ['model/', 'protocol/'],
+  'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 

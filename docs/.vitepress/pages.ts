@@ -45,6 +45,7 @@ export const SECTIONS: readonly Section[] = [
       page('Deployment', 'docs/guides/deployment.md'),
       page('Several nodes', 'docs/guides/nodes.md'),
       page('Observability', 'docs/guides/observability.md'),
+      page('Inspector', 'docs/guides/inspector.md'),
       page('Security', 'docs/guides/security.md'),
       page('Threat model', 'SECURITY.md'),
     ],

@@ -1,6 +1,8 @@
 export type { Receiver } from './delivery/receiver.ts'
+export type { ProbeHandler, Readiness } from './health.ts'
 export { toScript } from './http/embedding.ts'
 export type { IdentityLookup } from './options/identity-lookup.ts'
+export type { InspectorGuard } from './options/inspector-guard.ts'
 export type { ServerOptions } from './options/options.ts'
 export type {
   CallbacksOptions,

@@ -29,6 +29,11 @@ export class StreamTrace {
     this.#listener = listener
   }
 
+  /** The number of the stream in this process, and its age in milliseconds. */
+  get figures(): { stream: number; age: number } {
+    return { stream: this.#stream, age: since(this.#opened) }
+  }
+
   open(roots: string[], presented: boolean): void {
     this.#diagnostics.report('stream.open', { ...this.#fields, roots, presented })
   }

@@ -16,6 +16,7 @@ import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
 import { entriesIn, entriesOf, objectOf, textOf, textsOf, tokenOf } from './fields.ts'
+import { inspect, inspectEvents } from './inspector-routes.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
 import { reached as reachedRoute, watch as watchRoute } from './session-routes.ts'
 import { splitTarget } from './target.ts'
@@ -27,17 +28,29 @@ export type RequestHandler = (
   next?: (error?: unknown) => void,
 ) => void
 
+/** Describes a route. */
+interface Route {
+  methods: string[]
+  handle: (exchange: Exchange) => Promise<void>
+  /** Whether pages of other origins may never read the answer, whatever `allowOrigin` says. */
+  isPrivate?: true
+}
+
 /** Creates the handler of a server's routes. */
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
-  const shared = { server, bodies, closing: new Closing() }
-  const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
+  const shared = { server, bodies, closing: new Closing(() => server.shutdown.draining) }
+  const routes: Record<string, Route> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
     [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
     [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
+    ...(server.inspector && {
+      [`${path}/inspect`]: { methods: ['GET', 'HEAD'], handle: inspect, isPrivate: true },
+      [`${path}/inspect/events`]: { methods: ['GET'], handle: inspectEvents, isPrivate: true },
+    }),
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
@@ -64,10 +77,10 @@ export function createHandler(server: Backend): RequestHandler {
       exchange.sendError(404, 'NOT_FOUND', 'There is nothing here')
       return
     }
-    if (allowCors(request, response, server.options.allowOrigin)) return
+    if (!route.isPrivate && allowCors(request, response, server.options.allowOrigin)) return
     if (!route.methods.includes(request.method ?? '')) {
       const methods = route.methods.join(', ')
-      response.setHeader('Allow', `${methods}, OPTIONS`)
+      response.setHeader('Allow', route.isPrivate ? methods : `${methods}, OPTIONS`)
       exchange.sendError(405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }

@@ -11,8 +11,9 @@ interface DoorwayParts {
   streams: Streams
   opener: Opener
   maxConnections: number
-  /** Whether the server is closing. */
-  closing: () => boolean
+  /** Waits until this node knows the decisions of the others. */
+  rights: { follow(): Promise<void> }
+  shutdown: { refuse(): void }
   /** Called after a stream was opened. */
   onOpened: () => void
 }
@@ -27,9 +28,9 @@ export class Doorway {
 
   /** @throws ParticleError `UNAVAILABLE` while the server is full or closing */
   refuseWhenFull(): void {
-    const { closing, streams, maxConnections } = this.#parts
-    if (closing()) throw new ParticleError('UNAVAILABLE', 'The server is closing')
-    if (streams.size >= maxConnections) throw new ParticleError('UNAVAILABLE', 'The server is full')
+    const { shutdown, streams, maxConnections } = this.#parts
+    shutdown.refuse()
+    if (streams.open.size >= maxConnections) throw new ParticleError('UNAVAILABLE', 'The server is full')
   }
 
   /** Opens a stream of an admitted client. */
@@ -51,12 +52,13 @@ export class Doorway {
     browsers: readonly string[],
     request: StreamRequest,
   ): Promise<(() => void) | undefined> {
-    const { admissions, control } = this.#parts
+    const { admissions, control, rights } = this.#parts
     this.refuseWhenFull()
     const { address } = request.origin ?? {}
     if (request.origin) control.stream(address)
     let close: (() => void) | undefined
     try {
+      await rights.follow()
       close = await admissions.admit(token, browsers, (admitted) =>
         this.open((opener) => opener.open(admitted, request)),
       )

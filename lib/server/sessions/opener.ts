@@ -130,7 +130,7 @@ export class Opener {
     stream.endsAt = origin && endOfLife(this.#parts.streamMs)
     onClose?.(closeOf(stream.connection))
     this.#start(stream, fingerprints, request)
-    this.#parts.barriers.report(stream, reached)
+    this.#parts.barriers.begin(stream, reached)
     return stream
   }
 
