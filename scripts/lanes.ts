@@ -32,6 +32,7 @@ export const LANES: readonly Lane[] = [
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
   { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
+  { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'browser',

@@ -202,7 +202,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
-  'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  'client/': ['errors.ts', 'model/', 'protocol/'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
@@ -405,7 +405,6 @@ describe('The layout of lib', () => {
         'protocol/index.ts',
         "export type { Json } from '../model/document.ts'\nexport type * from './messages.ts'",
       ],
-      ['client/event-stream.ts', "import { createParser } from 'eventsource-parser'"],
       [
         'server/options/options.ts',
         "import { Callbacks } from '../../source/callbacks/index.ts'\nimport http from 'node:http'",

@@ -20,6 +20,7 @@ export const SECTIONS: readonly Section[] = [
       page('Introduction', 'docs/start/introduction.md'),
       page('Quick start', 'docs/start/quick-start.md'),
       page('Tutorial', 'docs/start/tutorial.md'),
+      page('Examples', 'docs/start/examples.md'),
     ],
   },
   {

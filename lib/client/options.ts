@@ -1,7 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import { describeGiven } from '../model/given.ts'
-import { nearest } from '../model/nearest.ts'
 import type { PartialModelOf } from '../model/shape.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
@@ -100,20 +99,15 @@ export const DEFAULT_LINGER_MS = 5000
 /**
  * Checks the names and types of a client's options.
  *
- * @throws ParticleError `INVALID_OPTION` that names the option and the likely intention
+ * @throws ParticleError `INVALID_OPTION` that names the option and what it takes
  */
 export function checkOptions(options: ClientOptions<never>): void {
   if (typeof options !== 'object' || options === null)
     invalid(`A client takes an object of options, such as { url: '/particle' }: ${describeGiven(options)}.`)
   for (const [name, value] of Object.entries(options)) {
-    if (!NAMES.includes(name)) {
-      const meant = nearest(name, NAMES)
-      const hint = meant ? `"${meant}" was probably meant` : `known are ${NAMES.join(', ')}`
-      invalid(`The option "${name}" is not known; ${hint}.`)
-    }
-    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function') {
+    if (!NAMES.includes(name)) invalid(`The option "${name}" is not known; known are ${NAMES.join(', ')}.`)
+    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function')
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
-    }
   }
   const { onRegister, url, EventSource, fetch, notify, linger, initial } = options
   if (initial !== undefined && typeof Object(initial).data !== 'object')

@@ -1,5 +1,6 @@
 export type { Receiver } from './delivery/receiver.ts'
 export type { ProbeHandler, Readiness } from './health.ts'
+export { importMap } from './http/browser-modules.ts'
 export { toScript } from './http/embedding.ts'
 export type { IdentityLookup } from './options/identity-lookup.ts'
 export type { InspectorGuard } from './options/inspector-guard.ts'

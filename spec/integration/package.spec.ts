@@ -169,7 +169,7 @@ describe('The packed package, installed into an empty folder', function () {
     expect(outputFiles).to.have.lengthOf(1)
     const inputs = Object.keys(metafile.inputs).map((input) => input.replace(/^.*node_modules\//, ''))
     expect(inputs).to.include('particle/dist/client/client.js')
-    const foreign = inputs.filter((input) => !/^(particle\/dist\/|eventsource-parser\/|<stdin>)/.test(input))
+    const foreign = inputs.filter((input) => !/^(particle\/dist\/|<stdin>)/.test(input))
     expect(foreign).to.deep.equal([])
   })
 

@@ -10,7 +10,7 @@ import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { Backend } from './backend.ts'
 import { BodyReader } from './body.ts'
-import { clientScript } from './client-script.ts'
+import { moduleAddress, serveModule } from './browser-modules.ts'
 import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
@@ -30,10 +30,10 @@ export type RequestHandler = (
 
 /** Describes a route. */
 interface Route {
-  methods: string[]
-  handle: (exchange: Exchange) => Promise<void>
+  readonly methods: readonly string[]
+  readonly handle: (exchange: Exchange) => Promise<void>
   /** Whether pages of other origins may never read the answer, whatever `allowOrigin` says. */
-  isPrivate?: true
+  readonly isPrivate?: true
 }
 
 /** Creates the handler of a server's routes. */
@@ -46,7 +46,6 @@ export function createHandler(server: Backend): RequestHandler {
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
     [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
-    [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
     ...(server.inspector && {
       [`${path}/inspect`]: { methods: ['GET', 'HEAD'], handle: inspect, isPrivate: true },
       [`${path}/inspect/events`]: { methods: ['GET'], handle: inspectEvents, isPrivate: true },
@@ -60,7 +59,7 @@ export function createHandler(server: Backend): RequestHandler {
   ) => {
     if (breakPipeline(request)) return
     const [pathname = '', query = ''] = splitTarget(request.url ?? '/')
-    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : moduleRoute(path, pathname)
     const [original = ''] = splitTarget(request.originalUrl ?? request.url ?? '/')
     if (route) hints.matched(request, response)
     else hints.unmatched(request, response, pathname, original)
@@ -90,6 +89,16 @@ export function createHandler(server: Backend): RequestHandler {
       .finally(() => exchange.releaseBody())
   }
   return handler
+}
+
+/** Returns the route of a module for browsers. */
+function moduleRoute(path: string, pathname: string): Route | undefined {
+  const address = pathname.startsWith(path) ? moduleAddress(pathname.slice(path.length)) : undefined
+  if (!address) return undefined
+  const handle = async (exchange: Exchange) => {
+    if (!serveModule(exchange, address)) exchange.sendError(404, 'NOT_FOUND', 'There is nothing here')
+  }
+  return { methods: ['GET', 'HEAD'], handle }
 }
 
 async function handshake(exchange: Exchange): Promise<void> {

@@ -1,0 +1,52 @@
+import { expect } from 'chai'
+import type { BrowserContext } from 'playwright-core'
+import { importMap } from '../../lib/index.ts'
+import { type App, startApp } from '../support/life/app.ts'
+import { eachContext } from '../support/life/browser.ts'
+import { ELEMENTS, script } from '../support/life/page.ts'
+
+describe('The client by an import map', function () {
+  this.timeout(60_000)
+  let context: BrowserContext
+  let app: App
+
+  eachContext((fresh) => {
+    context = fresh
+  })
+  afterEach(async () => {
+    await app?.stop()
+  })
+
+  it('is loaded once, compressed, and by later pages from the cache without a question', async () => {
+    const page = await context.newPage()
+    app = await startApp({
+      helmet: { contentSecurityPolicy: false },
+      before: (site) =>
+        site.get('/mapped', (_request, response) => {
+          const map = JSON.stringify(importMap('/particle'))
+          const code = script('', '{}', 'particle/client')
+          response.send(
+            `<!doctype html><script type="importmap">${map}</script>${ELEMENTS}<script type="module">${code}</script>`,
+          )
+        }),
+    })
+    const encodings: (string | undefined)[] = []
+    const network = await context.newCDPSession(page)
+    await network.send('Network.enable')
+    network.on('Network.responseReceived', ({ response }) => {
+      if (!response.url.endsWith('/client.js')) return
+      const encoding = response.headers['content-encoding'] ?? response.headers['Content-Encoding']
+      encodings.push(encoding)
+    })
+    const shown = () => page.waitForFunction(() => document.querySelector('#status')?.textContent !== '')
+    await page.goto(new URL('/mapped', app.url).href)
+    await shown()
+    await page.goto('about:blank')
+    await page.goto(new URL('/mapped', app.url).href)
+    await shown()
+    const asked = app.log.filter((line) => line.includes('/client.js'))
+    expect(asked).to.have.length(1)
+    expect(asked[0]).to.match(/^GET \/particle\/[\da-f]{16}\/client\.js 200 /)
+    expect(encodings[0]).to.be.oneOf(['br', 'gzip'])
+  })
+})
