@@ -15,9 +15,12 @@ describe('A page that keeps its model, in Chromium', function () {
   let site: OfflineSite
   let context: BrowserContext
 
-  eachContext((own) => {
-    context = own
-  })
+  eachContext(
+    (own) => {
+      context = own
+    },
+    { kind: 'whole' },
+  )
   beforeEach(async () => {
     site = new OfflineSite()
     await site.fill('ann', 3)
@@ -54,11 +57,11 @@ describe('A page that keeps its model, in Chromium', function () {
 
   it('shows the last model while the server is out of reach', async () => {
     const visit = await kept('ann')
-    await context.route('**/particle/**', (route) => route.abort())
+    await context.route(/particle.(handshake|stream)/, (route) => route.abort())
     await visit.page.reload()
     await visit.has('stale')
     expect(await visit.texts()).to.have.length(3)
-    await context.unroute('**/particle/**')
+    await context.unroute(/particle.(handshake|stream)/)
     await visit.has('ready')
     expect(await names(visit)).not.to.include('payload')
   })
@@ -70,7 +73,7 @@ describe('A page that keeps its model, in Chromium', function () {
     expect((await ben.get('seen')).every(([, notes]) => notes !== 3)).to.equal(true)
     expect(await ben.texts()).to.have.length(2)
     await ben.page.close()
-    await context.route('**/particle/**', (route) => route.abort())
+    await context.route(/particle.(handshake|stream)/, (route) => route.abort())
     const again = await site.visit(context, 'ann')
     await settles(async () => (await again.header())?.content, undefined, 'an empty store')
     expect(await again.texts()).to.deep.equal([])
@@ -173,7 +176,7 @@ describe('A page that keeps its model, in Chromium', function () {
     await visit.page.evaluate(() =>
       addEventListener('pageshow', ({ persisted }) => Object.assign(globalThis, { persisted })),
     )
-    await visit.page.goto(`${site.url}/bundle.js`)
+    await visit.page.goto(`${site.url}/other`)
     await visit.page.goBack({ waitUntil: 'commit' })
     const persisted = () => visit.page.evaluate(() => (globalThis as { persisted?: boolean }).persisted)
     await settles(persisted, true, 'the page from the cache')
