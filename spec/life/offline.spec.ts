@@ -191,17 +191,27 @@ describe('A page that keeps its model, in Chromium', function () {
     const visit = await site.visit(context, 'ann')
     await visit.has('ready')
     await visit.saved((header) => (header?.content?.chunks.notes?.length ?? 0) > 100)
-    const best = { opened: Number.POSITIVE_INFINITY, longest: Number.POSITIVE_INFINITY }
+    const best = {
+      opened: Number.POSITIVE_INFINITY,
+      longest: Number.POSITIVE_INFINITY,
+      saved: Number.POSITIVE_INFINITY,
+    }
     for (let tries = 0; tries < 4; tries++) {
+      const { writer } = (await visit.header()) ?? {}
       await visit.page.reload()
       await visit.has('ready')
-      const [opened, longest] = [await visit.get('opened'), await visit.get('longest')]
-      console.log(`      ${Math.round(opened)} ms, longest task ${Math.round(longest)} ms`)
-      if (opened < best.opened) Object.assign(best, { opened })
-      if (longest < best.longest) Object.assign(best, { longest })
+      const [opened, longest] = [await visit.get('opened'), await visit.longestTask()]
+      await visit.saved((header) => header?.writer !== writer)
+      const saved = await visit.longestTask()
+      console.log(`      ${[opened, longest, saved].map(Math.round).join(' ms, ')} ms`)
+      best.opened = Math.min(best.opened, opened)
+      best.longest = Math.min(best.longest, longest)
+      best.saved = Math.min(best.saved, saved)
     }
     expect(best.opened).to.be.below(500)
+    // Other processes of the machine make tasks longer, so the best of some tries counts.
     expect(best.longest).to.be.below(50)
+    expect(best.saved).to.be.below(50)
     expect((await visit.get('wire')).length).to.be.below(20_000)
   })
 })

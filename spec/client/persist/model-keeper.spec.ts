@@ -40,7 +40,9 @@ class Tab {
         get manifest() {
           return { users: true as const, 'rooms?{"n":1}': true as const, 'rooms?{"n":2}': true as const }
         },
-        getModel: () => ({ users: tab.users, ...tab.others }),
+        get data() {
+          return { users: tab.users, ...tab.others }
+        },
       },
       live: { lastUpdated: new Date(TIMESTAMP) },
       watches: {

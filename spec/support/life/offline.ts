@@ -115,7 +115,7 @@ export class Visit {
     this.page = page
   }
 
-  get<Name extends 'seen' | 'errors' | 'wire' | 'opened' | 'longest'>(name: Name): Promise<Scope[Name]> {
+  get<Name extends 'seen' | 'errors' | 'wire' | 'opened'>(name: Name): Promise<Scope[Name]> {
     return this.page.evaluate((key) => (globalThis as unknown as Scope)[key], name) as Promise<Scope[Name]>
   }
 
@@ -129,6 +129,16 @@ export class Visit {
         .getSnapshot('notes')
         .map((note) => (note as { text: string }).text),
     )
+  }
+
+  /** Returns the longest task since the last call, in milliseconds. */
+  longestTask(): Promise<number> {
+    return this.page.evaluate(() => {
+      const scope = globalThis as unknown as Scope
+      const { longest } = scope
+      scope.longest = 0
+      return longest
+    })
   }
 
   forget(): Promise<void> {
