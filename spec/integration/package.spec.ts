@@ -54,7 +54,7 @@ describe('The packed package, installed into an empty folder', function () {
       '@types/express',
     ]
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
-    await install(folder, await pack(folder), ...wanted)
+    await install(folder, await pack(), ...wanted)
   })
 
   after(async () => {

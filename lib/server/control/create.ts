@@ -8,7 +8,7 @@ import type { Sources } from '../registry/sources.ts'
 import { Control, type ControlOptions } from './control.ts'
 
 /** The name of the collection that `control: true` uses, in the store of the first source. */
-export const CONTROL_COLLECTION = 'particle_control'
+const CONTROL_COLLECTION = 'particle_control'
 
 /**
  * Creates the control of a server; undefined without the option `control`.

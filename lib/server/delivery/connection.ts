@@ -94,6 +94,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
+    // Writes the manifest now. A client that falls behind in this turn would lose it with its queue.
+    this.queue.flush()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
   }
