@@ -11,6 +11,7 @@ const SUBPATHS = {
   particle: 'index.ts',
   'particle/client': 'client/index.ts',
   'particle/client/inspect': 'client/inspect/index.ts',
+  'particle/client/persist': 'client/persist/index.ts',
   'particle/protocol': 'protocol/index.ts',
   'particle/memory': 'source/memory/index.ts',
   'particle/mongo': 'source/mongo/index.ts',

@@ -212,6 +212,7 @@ const ARROWS: Record<string, string[]> = {
   // The package svelte/reactivity counts as a file of its own.
   'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
   'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
+  'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
   'inspector/': [],
