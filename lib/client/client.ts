@@ -12,7 +12,7 @@ import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import type { Internals } from './internals.ts'
-import { Link } from './link.ts'
+import { Link, type LinkOptions } from './link.ts'
 import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
@@ -97,7 +97,7 @@ export class Client<T = Model> {
       notify: this.#notify,
     })
     this.#barriers = new Barriers(clock, () => link.reach())
-    const link = new Link({
+    const linkOptions: LinkOptions = {
       barriers: this.#barriers,
       watched: this.#watches.list,
       transport: transport ?? transportOf(options, base, clock),
@@ -114,7 +114,8 @@ export class Client<T = Model> {
         if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
       },
       onDebug: (message) => this.#call(options.onDebug, message),
-    })
+    }
+    const link = new Link(linkOptions)
     this.#link = link
     const follow = {
       hide: () => link.pause('page'),
@@ -122,7 +123,7 @@ export class Client<T = Model> {
       doubt: () => link.doubt(),
     }
     this.#unwatch = watchPage(follow, clock, page)
-    queueMicrotask(() => link.start())
+    void this.#start(linkOptions)
   }
 
   /** Returns the state of the connection. */
@@ -255,6 +256,23 @@ export class Client<T = Model> {
    */
   readonly close = (): void => {
     this.#link.close()
+  }
+
+  /** Starts the link, after the shared stream has been prepared. */
+  async #start(parts: LinkOptions): Promise<void> {
+    try {
+      if (this.#options.share) {
+        const { share } = await import('./share/index.ts')
+        parts.transport = await share({
+          ...parts,
+          createStore: () => new Store(),
+          documents: (root) => this.#store.getRoot(root),
+        })
+      } else await undefined
+    } catch (cause) {
+      parts.onDebug(`share: this tab has a stream of its own: ${cause}`)
+    }
+    this.#link.start()
   }
 
   /** Notifies the listeners of the whole model. */

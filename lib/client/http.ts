@@ -49,11 +49,13 @@ const TICKET_TTL_MS = 10_000
 export class HttpTransport implements Transport {
   heartbeat: number | undefined
   readonly maxWatched: number | undefined
+  readonly address: string
+  token: string | undefined
+  expires = 0
+  identity: string | undefined
   readonly #options: HttpOptions
   readonly #foreign: boolean
   #credentials: RequestCredentials = 'include'
-  #token: string | undefined
-  #expires = 0
   /** The ticket for the address of the next EventSource. A ticket opens one stream. */
   #ticket: string | undefined
   /** Whether this token has opened a stream. */
@@ -64,6 +66,7 @@ export class HttpTransport implements Transport {
   constructor(options: HttpOptions) {
     this.#options = options
     const { url, base, EventSource } = options
+    this.address = url
     this.maxWatched = EventSource && MAX_WATCHED_LENGTH
     // Uses the page's real origin where there is one, since the origin of a sandboxed frame differs from its
     // address.
@@ -72,26 +75,27 @@ export class HttpTransport implements Transport {
 
   get expired(): boolean {
     const { clock, EventSource } = this.#options
-    return clock.now() >= this.#expires || (EventSource !== undefined && this.#ticket === undefined)
+    return clock.now() >= this.expires || (EventSource !== undefined && this.#ticket === undefined)
   }
 
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
     const { EventSource, url, clock } = this.#options
     const address = routeOf(url, 'handshake')
-    const previous = this.#token
+    const previous = this.token
     const carrier = EventSource ? undefined : 'header'
     const text = JSON.stringify({ identity: identity ?? null, previous, carrier })
     const response = await this.#post(address, text, signal)
     const body = response.ok ? await response.json().catch(() => {}) : undefined
-    const { token, stream, expiresAt, heartbeat, live } = Object(body)
+    const { token, stream, expiresAt, heartbeat, live, identity: digest } = Object(body)
     if (typeof token !== 'string') throw await this.#refusal(address, response)
-    this.#token = token
+    this.token = token
+    this.identity = digest
     this.#proven = false
-    this.#expires = Date.parse(expiresAt)
+    this.expires = Date.parse(expiresAt)
     this.heartbeat = heartbeat
     if (EventSource) {
       this.#ticket = /[?&]token=([^&]+)/.exec(stream)?.[1] ?? token
-      this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL_MS)
+      this.expires = Math.min(this.expires, clock.now() + TICKET_TTL_MS)
     }
     return live === true
   }
@@ -109,7 +113,7 @@ export class HttpTransport implements Transport {
   open(start: StreamStart, sink: Sink): () => void {
     const { EventSource, fetch, url, clock } = this.#options
     const { position } = start
-    const token = this.#token ?? ''
+    const token = this.token ?? ''
     const watched = startQuery(start)
     if (EventSource) {
       const after = position && `&lastEventId=${encodeURIComponent(position)}`
@@ -133,14 +137,14 @@ export class HttpTransport implements Transport {
         ...sink,
         opened: () => {
           opened = true
-          if (token === this.#token) this.#proven = true
+          if (token === this.token) this.#proven = true
           sink.opened()
         },
         lost: (error) => {
           // Sends the token the other way next time. A proxy with its own login takes the header for its own.
           const { hint, token: previous } = error as Failure
           if (!opened && !this.#proven && hint) this.#inBody = !inBody
-          if (previous && token === this.#token) this.#token = previous
+          if (previous && token === this.token) this.token = previous
           sink.lost(error)
         },
       },
@@ -149,22 +153,22 @@ export class HttpTransport implements Transport {
 
   async post(route: string, body: object, signal: AbortSignal): Promise<SessionAnswer> {
     const address = routeOf(this.#options.url, route)
-    const token = this.#token
+    const token = this.token
     const response = await this.#post(address, JSON.stringify({ ...body, token }), signal)
     if (response.ok) {
       const answer = await response.json().catch(() => {})
       if (typeof answer?.live === 'boolean') return answer
     }
     const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
-    if (failed.token && token === this.#token) this.#token = failed.token
+    if (failed.token && token === this.token) this.token = failed.token
     // Refuses the request alone: only a handshake can refuse the client.
     const type = failed.error.code === 'UNAUTHORIZED' || response.status === 401 ? 'unauthorized' : undefined
     throw { ...failed, type }
   }
 
   renew(token: string, expiresAt: string): void {
-    this.#token = token
-    this.#expires = Date.parse(expiresAt)
+    this.token = token
+    this.expires = Date.parse(expiresAt)
   }
 
   /**
@@ -190,7 +194,7 @@ export class HttpTransport implements Transport {
       // Tries once more with cookies, because the network may have come back between the two requests.
       const again = bare && (await send('include').catch(() => undefined))
       if (again) return again
-      if (!bare) throw this.#token === undefined ? { ...failure, reportAfter: 2 } : failure
+      if (!bare) throw this.token === undefined ? { ...failure, reportAfter: 2 } : failure
       this.#credentials = 'omit'
       return bare
     }

@@ -42,6 +42,13 @@ export interface ClientOptions<T = Model> {
    * most 20 such roots are kept. Default: 5000.
    */
   linger?: number
+  /**
+   * Shares one stream among the tabs of the origin that have the same server address and the same identity. One
+   * tab has the stream and passes it on, and another one takes its place when it is closed, frozen or crashed.
+   * Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its own, and
+   * `onDebug` says so. Default: false.
+   */
+  share?: boolean
   /** Called when the status has changed. */
   onStatus?: (status: Status) => void
   /** Called with messages that help to find a fault. */
@@ -80,7 +87,7 @@ const FUNCTIONS: readonly string[] = [
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'share', ...FUNCTIONS]
 
 export const DEFAULT_LINGER_MS = 5000
 

@@ -84,6 +84,14 @@ export interface Transport {
   readonly heartbeat: number | undefined
   /** Whether the next stream needs a new handshake. */
   readonly expired: boolean
+  /** The address of the server. */
+  readonly address?: string
+  /** The last token, which the next handshake names as the previous one. */
+  readonly token?: string | undefined
+  /** The end of the token's validity, in milliseconds since the epoch. */
+  readonly expires?: number
+  /** The digest of the identity, as the server answered the last handshake. */
+  readonly identity?: string | undefined
   /** Limits each list of watched roots of a new stream, in characters; `undefined` for no limit. */
   readonly maxWatched?: number | undefined
   /**

@@ -1,0 +1,1 @@
+export { type ShareOptions, share } from './share.ts'
