@@ -5,6 +5,7 @@ import type { AnyIdentity } from './policy/identity.ts'
 import { related } from './policy/relation.ts'
 import {
   type CreateMiddleware,
+  importMap,
   type ServerConstructor,
   type ServerOptions,
   Server as UntypedServer,
@@ -17,7 +18,7 @@ type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 /** Creates a server, and returns its handler: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
-const particle = { middleware, Server, Client, ParticleError, related, escapePattern }
+const particle = { middleware, Server, Client, ParticleError, related, escapePattern, importMap }
 
 export default particle
 export type {
@@ -68,4 +69,4 @@ export type {
   Subscription,
 } from './source/source.ts'
 // Exports all parts of the default export by name too, since `require('particle')` returns the names.
-export { Client, escapePattern, middleware, ParticleError, related, Server }
+export { Client, escapePattern, importMap, middleware, ParticleError, related, Server }

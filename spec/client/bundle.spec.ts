@@ -1,36 +1,37 @@
 import { execFileSync } from 'node:child_process'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'chai'
-import { build } from 'esbuild'
+import { browserModule, browserModules } from '../../scripts/browser.ts'
 
-const MOST = 21_000
-
-async function bundle(): Promise<{ code: Uint8Array; inputs: string[]; imports: string[] }> {
-  const { outputFiles, metafile } = await build({
-    entryPoints: ['lib/client/index.ts'],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    write: false,
-    metafile: true,
-  })
-  const [file] = outputFiles
-  if (!file) throw new Error('esbuild wrote nothing')
-  const [output] = Object.values(metafile.outputs)
-  return {
-    code: file.contents,
-    inputs: Object.keys(metafile.inputs),
-    imports: output?.imports.map(({ path }) => path) ?? [],
-  }
+/** Limits each module, minified and gzipped, in bytes. */
+const MOST: Record<string, number> = {
+  'client.js': 21_000,
+  'client/share.js': 4_000,
+  'client/persist.js': 4_000,
 }
 
 describe('the bundle for browsers', () => {
-  it(`is at most ${MOST} bytes, minified and gzipped`, async () => {
-    const { code } = await bundle()
-    expect(gzipSync(code, { level: 9 }).length).to.be.at.most(MOST)
-  })
+  for (const name of browserModules()) {
+    it(`has ${name} in at most ${MOST[name]} bytes, minified and gzipped`, async () => {
+      const { code } = await browserModule(name)
+      expect(gzipSync(code, { level: 9 }).length).to.be.at.most(MOST[name] ?? 0)
+    })
+
+    it(`holds nothing of Node, of the server or of a package in ${name}`, async () => {
+      const { code, inputs, imports } = await browserModule(name)
+      const others = browserModules().map((other) => new URL(other, 'file:///').pathname)
+      for (const path of imports) expect(others).to.include(new URL(path, `file:///${name}`).pathname)
+      const own = /^lib\/(client|model|protocol|errors\.ts)|node_modules\/eventsource-parser\//
+      expect(inputs.filter((path) => !own.test(path))).to.deep.equal([])
+      expect(new TextDecoder().decode(code)).not.to.match(/node:|\brequire\(|\bprocess\./)
+    })
+
+    it(`has the classes that a page must have once outside of ${name}`, async () => {
+      const { inputs } = await browserModule(name)
+      if (name === 'client.js') expect(inputs).to.include.members(['lib/errors.ts', 'lib/client/client.ts'])
+      else expect(inputs).not.to.include('lib/errors.ts').and.not.to.include('lib/client/client.ts')
+    })
+  }
 
   it('needs nothing that came to browsers after ES2022', function () {
     this.timeout(60_000)
@@ -38,13 +39,5 @@ describe('the bundle for browsers', () => {
     const how = ['--ignoreConfig', '--noEmit', '--strict', '--allowImportingTsExtensions', ...es2022]
     const tsc = ['node_modules/typescript/bin/tsc', ...how, '--types', '', 'lib/client/index.ts']
     expect(() => execFileSync(process.execPath, tsc, { stdio: 'pipe' })).not.to.throw()
-  })
-
-  it('holds nothing of Node, of the server or of a package other than the parser of events', async () => {
-    const { code, inputs, imports } = await bundle()
-    expect(imports).to.deep.equal([])
-    const own = /^lib\/(client|model|protocol|errors\.ts)|node_modules\/eventsource-parser\//
-    expect(inputs.filter((path) => !own.test(path))).to.deep.equal([])
-    expect(new TextDecoder().decode(code)).not.to.match(/node:|\brequire\(|\bprocess\./)
   })
 })

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Warnings } from './warnings.ts'
 
 /** Matches the end of Particle's addresses, even with a wrong prefix. */
-const ALIKE = /\/(?:handshake|stream|client\.js)$/
+const ALIKE = /\/(?:handshake|stream|client(?:\/\w+)?\.js)$/
 
 /** Warns of requests that were probably meant for Particle, and match no route of it. */
 export class RouteHints {

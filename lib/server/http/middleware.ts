@@ -10,7 +10,7 @@ import { RouteHints } from '../hints/route-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { Backend } from './backend.ts'
 import { BodyReader } from './body.ts'
-import { clientScript } from './client-script.ts'
+import { moduleAddress, serveModule } from './browser-modules.ts'
 import { Closing } from './closing.ts'
 import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
@@ -27,17 +27,21 @@ export type RequestHandler = (
   next?: (error?: unknown) => void,
 ) => void
 
+interface Route {
+  readonly methods: readonly string[]
+  readonly handle: (exchange: Exchange) => Promise<void>
+}
+
 /** Creates the handler of a server's routes. */
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
   const shared = { server, bodies, closing: new Closing() }
-  const routes: Record<string, { methods: string[]; handle: (exchange: Exchange) => Promise<void> }> = {
+  const routes: Record<string, Route> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
     [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
-    [`${path}/client.js`]: { methods: ['GET', 'HEAD'], handle: clientScript },
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
@@ -47,7 +51,7 @@ export function createHandler(server: Backend): RequestHandler {
   ) => {
     if (breakPipeline(request)) return
     const [pathname = '', query = ''] = splitTarget(request.url ?? '/')
-    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : undefined
+    const route = Object.hasOwn(routes, pathname) ? routes[pathname] : moduleRoute(path, pathname)
     const [original = ''] = splitTarget(request.originalUrl ?? request.url ?? '/')
     if (route) hints.matched(request, response)
     else hints.unmatched(request, response, pathname, original)
@@ -77,6 +81,16 @@ export function createHandler(server: Backend): RequestHandler {
       .finally(() => exchange.releaseBody())
   }
   return handler
+}
+
+/** Returns the route of a module for browsers. */
+function moduleRoute(path: string, pathname: string): Route | undefined {
+  const address = pathname.startsWith(path) ? moduleAddress(pathname.slice(path.length)) : undefined
+  if (!address) return undefined
+  const handle = async (exchange: Exchange) => {
+    if (!serveModule(exchange, address)) exchange.sendError(404, 'NOT_FOUND', 'There is nothing here')
+  }
+  return { methods: ['GET', 'HEAD'], handle }
 }
 
 async function handshake(exchange: Exchange): Promise<void> {

@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { expect } from 'chai'
-import { build } from 'esbuild'
 import express from 'express'
 import request from 'supertest'
 import { createHandler } from '../../../lib/server/http/middleware.ts'
@@ -15,7 +13,6 @@ import { eventually, type Listening, listen, shake } from '../../support/http.ts
 import { openStream, type SseReader } from '../../support/sse.ts'
 
 const SECRET = 'the secret of the specs'
-const BUNDLE = new URL('../../../dist/browser/client.js', import.meta.url)
 /** A lookup that takes everybody for what they say they are. */
 const trusting: IdentityLookup = (identity) => identity
 
@@ -802,47 +799,6 @@ describe('server/middleware', () => {
     it('carries the server', () => {
       const { server } = make()
       expect(server.middleware().server).to.equal(server)
-    })
-  })
-
-  describe('client.js', () => {
-    before(async () => {
-      if (existsSync(BUNDLE)) return
-      await build({
-        entryPoints: [new URL('../../../lib/client/index.ts', import.meta.url).pathname],
-        outfile: BUNDLE.pathname,
-        bundle: true,
-        minify: true,
-        format: 'esm',
-        platform: 'browser',
-        target: 'es2022',
-      })
-    })
-
-    it('is one ES module, to be asked for again with its ETag', async () => {
-      const { http } = make()
-      const first = await request(http).get('/particle/client.js').expect(200)
-      expect(first.headers['content-type']).to.equal('text/javascript; charset=utf-8')
-      expect(first.headers['cache-control']).to.equal('no-cache')
-      expect(first.text)
-        .to.match(/export\s*\{/)
-        .and.not.match(/from\s*["']|import\s*["']/)
-      const etag = first.headers.etag ?? ''
-      expect(etag).to.match(/^"[\w-]+"$/)
-      for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
-        const again = await request(http).get('/particle/client.js').set('If-None-Match', tag)
-        expect(again.status, tag).to.equal(304)
-        expect(again.text).to.equal('')
-        expect(again.headers.etag).to.equal(etag)
-      }
-      await request(http).get('/particle/client.js').set('If-None-Match', '"other"').expect(200)
-    })
-
-    it('answers HEAD with the head alone', async () => {
-      const { http } = make()
-      const response = await request(http).head('/particle/client.js').expect(200)
-      expect(Number(response.headers['content-length'])).to.be.greaterThan(1000)
-      expect(response.text).to.equal(undefined)
     })
   })
 
