@@ -51,6 +51,8 @@ export type {
   DependsOn,
   Handler,
   IdentityLookup,
+  ProbeHandler,
+  Readiness,
   Receiver,
   RootStats,
   ServerOptions,

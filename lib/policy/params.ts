@@ -63,13 +63,11 @@ const TYPES: Readonly<Record<ParamType, readonly [check: (value: unknown) => boo
 export class ParamsReader {
   /** The names of the parameters; undefined where one schema checks all of them. */
   readonly names: readonly string[] | undefined
-  readonly #where: string
   readonly #fields: ReadonlyMap<string, ParamType | StandardSchema> | undefined
   readonly #schema: StandardSchema | undefined
 
   /** @throws ParticleError `INVALID_OPTION` when the declaration is wrong */
   constructor(option: unknown, where: string) {
-    this.#where = where
     if (isSchema(option)) {
       this.#schema = option
       return
@@ -98,7 +96,7 @@ export class ParamsReader {
   async read(params: ParamValues): Promise<ParamValues> {
     if (this.#schema) {
       const values = await this.#validate(this.#schema, params, '')
-      if (!isObject(values)) throw this.#refusal('', 'must come to an object of values')
+      if (!isObject(values)) throw this.#refusal('', 'must be an object of values')
       for (const [name, value] of Object.entries(values)) this.#check(name, value)
       return values as ParamValues
     }
@@ -121,7 +119,7 @@ export class ParamsReader {
 
   async #validate(schema: StandardSchema, value: unknown, name: string): Promise<unknown> {
     const result = await schema['~standard'].validate(value)
-    if (result.issues) throw this.#refusal(name, result.issues[0]?.message ?? 'is not valid')
+    if (result.issues) throw this.#refusal(name, `did not pass the check: ${result.issues[0]?.message}`)
     return result.value
   }
 
@@ -135,8 +133,11 @@ export class ParamsReader {
   }
 
   #refusal(name: string, sentence: string): ParticleError {
-    const where = name === '' ? this.#where : `${this.#where}.${name}`
-    return new ParticleError('INVALID_PARAMS', `${where} ${sentence}`)
+    // Leaves the option's name out: the message goes to the page, which knows the root alone.
+    return new ParticleError(
+      'INVALID_PARAMS',
+      `The ${name === '' ? 'params' : `parameter ${name}`} ${sentence}`,
+    )
   }
 }
 

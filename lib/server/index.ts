@@ -1,4 +1,5 @@
 export type { Receiver } from './delivery/receiver.ts'
+export type { ProbeHandler, Readiness } from './health.ts'
 export { importMap } from './http/browser-modules.ts'
 export type { IdentityLookup } from './options/identity-lookup.ts'
 export type { ServerOptions } from './options/options.ts'

@@ -10,10 +10,12 @@ import type { Predicate } from './auth/revocations.ts'
 import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
 import type { Receiver } from './delivery/receiver.ts'
 import { Log } from './feed/log.ts'
+import { type ProbeHandler, probe, type Readiness, readinessOf } from './health.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
-import { type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
+import { numberOption } from './options/number-option.ts'
+import { MAX_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
 import { SourcePositions } from './registry/source-positions.ts'
 import { Sources } from './registry/sources.ts'
 import { Views } from './registry/views.ts'
@@ -27,14 +29,14 @@ import { Registrations } from './sessions/registrations.ts'
 import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
 import { Watches } from './sessions/watches.ts'
+import { Shutdown } from './shutdown.ts'
 import { type Stats, statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
-import { withTimeout } from './support/scheduling.ts'
 import { Upkeep } from './upkeep.ts'
 
-/** Limits the wait of `disconnect` for the sources, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 1_000
+/** The time within which `drain` ends all streams by default, in milliseconds. */
+const DRAIN_MS = 30_000
 
 /** A request handler for Express 4 and 5, connect, and `http.createServer`, with its server. */
 export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server: Server<Identity> }
@@ -47,6 +49,8 @@ export class Server<Identity = AnyIdentity> {
   readonly control: AdmissionControl
   /** @internal Reports errors that clients can cause again and again. */
   readonly faults: Faults
+  /** @internal Ends the server. */
+  readonly shutdown: Shutdown
   readonly #epoch = randomBytes(6).toString('base64url')
   readonly #log: Log
   readonly #sources: Sources
@@ -62,7 +66,6 @@ export class Server<Identity = AnyIdentity> {
   readonly #opener: Opener
   readonly #registrations: Registrations
   readonly #upkeep: Upkeep
-  #closing: Promise<void> | undefined
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   constructor(options: ServerOptions) {
@@ -112,18 +115,21 @@ export class Server<Identity = AnyIdentity> {
     this.#positions = new SourcePositions(this.#sources)
     const barriers = new Barriers(this.#positions)
     this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control, barriers)
-    this.#upkeep = new Upkeep({
-      interval: this.options.heartbeat,
-      rest: replay.ms + 1,
-      beat: () => this.#beat(),
-      sweep: () => this.#sweep(),
-    })
     this.#host = connectionHost(this.#log, this.#admissions.positions, {
       maxBufferedBytes,
       point: () => this.#point(this.#log.head),
       left: (view, forGood) => this.#views.left(view, forGood),
       onError: failed,
     })
+    const kept = {
+      options: this.options,
+      log: this.#log,
+      views: this.#views,
+      following: this.#following,
+      streams: this.#streams,
+    }
+    this.#upkeep = new Upkeep({ ...kept, host: this.#host })
+    this.shutdown = new Shutdown({ ...kept, upkeep: this.#upkeep })
     this.#opener = new Opener({
       admissions: this.#admissions,
       views: this.#views,
@@ -186,13 +192,37 @@ export class Server<Identity = AnyIdentity> {
    * from then on (503). They reconnect by themselves to another node, or to this one after a restart.
    */
   disconnect(): Promise<void> {
-    this.#closing ??= this.#disconnect()
-    return this.#closing
+    return this.shutdown.disconnect()
   }
 
-  /** @internal Whether {@link Server.disconnect} was called. */
-  get closing(): boolean {
-    return this.#closing !== undefined
+  /**
+   * Ends all streams, spread evenly over `ms` milliseconds (default: 30,000). Clients then come back to the
+   * other nodes one after the other, and not all at once. Refuses new clients from the call on (503). Call
+   * {@link Server.disconnect} afterwards.
+   *
+   * @returns a promise that resolves when the last stream has ended
+   * @throws ParticleError `INVALID_OPTION` when `ms` is no number from 0 to 2,147,483,647
+   */
+  drain({ ms = DRAIN_MS }: { ms?: number } = {}): Promise<void> {
+    return this.shutdown.drain(numberOption('drain({ ms })', ms, DRAIN_MS, 0, MAX_TIMER))
+  }
+
+  /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */
+  readiness(): Promise<Readiness> {
+    return readinessOf(this.#sources.followed, this.shutdown.begun)
+  }
+
+  /** Returns a handler that answers 200 as long as the process answers: `app.get('/healthz', ...)`. */
+  healthz(): ProbeHandler {
+    return probe(async () => ({ ready: true }))
+  }
+
+  /**
+   * Returns a handler that answers 200 when the server can serve clients, else 503, with {@link Readiness} as
+   * JSON: `app.get('/readyz', server.readyz())`.
+   */
+  readyz(): ProbeHandler {
+    return probe(() => this.readiness())
   }
 
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
@@ -283,44 +313,13 @@ export class Server<Identity = AnyIdentity> {
     return stream
   }
 
-  #sweep(): void {
-    const now = Date.now()
-    this.#log.trim(now)
-    this.#views.sweep(now)
-    this.#following.sweep()
-    this.#host.catchUps.sweep()
-    this.#host.readings.sweep()
-  }
-
-  #beat(): void {
-    const { heartbeat, sessionTtl } = this.options
-    this.#sweep()
-    this.#host.ids.clear()
-    this.#streams.beat(Math.max(heartbeat * 2, sessionTtl / 5))
-  }
-
   #point(sequence: number, adapters: readonly string[] = this.#sources.positions): string {
     return formatPoint({ epoch: this.#epoch, sequence, adapters })
   }
 
   #refuseWhenFull(): void {
-    if (this.#closing) throw new ParticleError('UNAVAILABLE', 'The server is closing')
+    this.shutdown.refuse()
     if (this.#streams.size >= this.options.maxConnections)
       throw new ParticleError('UNAVAILABLE', 'The server is full')
-  }
-
-  async #disconnect(): Promise<void> {
-    // Continues one turn later, so that the end of a stream finds this promise when it asks for it.
-    await Promise.resolve()
-    this.#streams.end()
-    this.#upkeep.stop()
-    // Limits the wait. An unreachable source may not close in time for the end of the process.
-    await withTimeout(Promise.all([this.#views.close(), this.#following.close()]), CLOSE_TIMEOUT_MS)
-    this.#log.clear()
-    try {
-      await this.options.disconnect?.()
-    } catch (cause) {
-      this.options.onError(new ParticleError('CALLBACK_FAILED', 'disconnect failed', { cause }))
-    }
   }
 }

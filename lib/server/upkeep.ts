@@ -1,45 +1,64 @@
-import { MAX_TIMER } from './options/options.ts'
+import type { ConnectionHost } from './delivery/connection-host.ts'
+import type { Log } from './feed/log.ts'
+import { MAX_TIMER, type ResolvedOptions } from './options/options.ts'
+import type { Views } from './registry/views.ts'
+import type { Dependencies } from './relations/dependencies.ts'
+import type { Streams } from './sessions/streams.ts'
 
-/** Describes the periodic work of a server. All times are in milliseconds. */
+/** Holds the parts of a server that need periodic work. */
 export interface UpkeepOptions {
-  /** The time between two beats. */
-  interval: number
-  /**
-   * The time from the end of the last stream to the last sweep. All data that is kept for reconnecting
-   * clients is outdated then.
-   */
-  rest: number
-  beat: () => void
-  sweep: () => void
+  options: Pick<ResolvedOptions, 'heartbeat' | 'sessionTtl' | 'replay'>
+  log: Log
+  views: Views
+  following: Dependencies
+  host: ConnectionHost
+  streams: Streams
 }
 
 /** Runs a server's periodic work: a beat while streams are open, and one sweep after the last has ended. */
 export class Upkeep {
-  readonly #options: UpkeepOptions
+  readonly #parts: UpkeepOptions
   #beats: NodeJS.Timeout | undefined
   #lastSweep: NodeJS.Timeout | undefined
 
-  constructor(options: UpkeepOptions) {
-    this.#options = options
+  constructor(parts: UpkeepOptions) {
+    this.#parts = parts
   }
 
   /** Starts the beats after a stream was opened. */
   start(): void {
     clearTimeout(this.#lastSweep)
-    const { interval, beat } = this.#options
-    this.#beats ??= setInterval(beat, interval).unref()
+    this.#beats ??= setInterval(() => this.#beat(), this.#parts.options.heartbeat).unref()
   }
 
   /** Stops the beats after the last stream has ended, and plans the last sweep. */
   rest(): void {
     this.stop()
-    const { rest, sweep } = this.#options
-    this.#lastSweep = setTimeout(sweep, Math.min(rest, MAX_TIMER)).unref()
+    // Waits until all data that is kept for reconnecting clients is outdated.
+    const rest = this.#parts.options.replay.ms + 1
+    this.#lastSweep = setTimeout(() => this.#sweep(), Math.min(rest, MAX_TIMER)).unref()
   }
 
   stop(): void {
     clearInterval(this.#beats)
     this.#beats = undefined
     clearTimeout(this.#lastSweep)
+  }
+
+  #beat(): void {
+    const { options, host, streams } = this.#parts
+    this.#sweep()
+    host.ids.clear()
+    streams.beat(Math.max(options.heartbeat * 2, options.sessionTtl / 5))
+  }
+
+  #sweep(): void {
+    const { log, views, following, host } = this.#parts
+    const now = Date.now()
+    log.trim(now)
+    views.sweep(now)
+    following.sweep()
+    host.catchUps.sweep()
+    host.readings.sweep()
   }
 }

@@ -32,16 +32,18 @@ describe('Parameters of a source', () => {
   }))
     it(`are no ${type} where they are anything else`, async () => {
       for (const value of values)
-        expect(await refusalOf({ room: type }, { room: value }), String(value)).to.include(`${WHERE}.room`)
+        expect(await refusalOf({ room: type }, { room: value }), String(value)).to.include(
+          'The parameter room ',
+        )
     })
 
   it('are all that the source names, and no others', async () => {
-    expect(await refusalOf({ room: 'string' }, {})).to.equal(`${WHERE}.room is missing`)
+    expect(await refusalOf({ room: 'string' }, {})).to.equal('The parameter room is missing')
     expect(await refusalOf({ room: 'string' }, { room: 'a', $where: '1' })).to.equal(
-      `${WHERE}.$where is no parameter of this source`,
+      'The parameter $where is no parameter of this source',
     )
     expect(await refusalOf({ room: 'string' }, Object.create({ room: 'a' }))).to.equal(
-      `${WHERE}.room is missing`,
+      'The parameter room is missing',
     )
   })
 
@@ -51,7 +53,7 @@ describe('Parameters of a source', () => {
       room: 'a',
       page: 2,
     })
-    expect(await refusalOf(option, { room: 'x'.repeat(11), page: 1 })).to.include(`${WHERE}.room `)
+    expect(await refusalOf(option, { room: 'x'.repeat(11), page: 1 })).to.include('The parameter room ')
   })
 
   it('are checked by one Standard Schema for all', async () => {
@@ -65,13 +67,15 @@ describe('Parameters of a source', () => {
     expect(await refusalOf({ room: operator }, { room: 'a' })).to.include(
       'must be a text, a number, true or false',
     )
-    expect(await refusalOf(z.object({ room: operator }), { room: 'a' })).to.include('.room must be')
+    expect(await refusalOf(z.object({ room: operator }), { room: 'a' })).to.include(
+      'The parameter room must be',
+    )
     expect(
       await refusalOf(
         z.any().transform(() => 'text'),
         {},
       ),
-    ).to.include('must come to an object of values')
+    ).to.include('must be an object of values')
   })
 
   for (const [option, sentence] of [

@@ -19,7 +19,15 @@ export function checkSetup(options: ResolvedOptions, warnings: Warnings): void {
   if (Object.keys(dataSources).length === 0)
     warnings.error('dataSources', 'dataSources is empty, so that clients get no documents: name a root in it')
   for (const [root, source] of Object.entries(dataSources)) {
-    const { criteria } = source as { criteria?: unknown }
+    const { criteria, params } = source as { criteria?: unknown; params?: unknown }
+    const text = params === undefined ? paramIn(criteria) : undefined
+    if (text !== undefined) {
+      warnings.error(
+        `${root} ${text}`,
+        `dataSources.${root}.criteria compares with the text "${text}", since the source has no params: ` +
+          `add params: { ${text.slice(1)}: 'string' } for a parameter`,
+      )
+    }
     for (const { field, name } of bareOperators(criteria)) {
       warnings.error(
         `${root} ${field}`,
@@ -72,6 +80,17 @@ function refuseReferences(dataSources: Record<string, unknown>): void {
           `but there is no identityLookup; write "@@${name}" for the text itself`,
       )
   }
+}
+
+/** Finds a text of a criteria that looks like a parameter. */
+function paramIn(criteria: unknown): string | undefined {
+  if (typeof criteria === 'string') return /^:[A-Za-z_]\w*$/.test(criteria) ? criteria : undefined
+  const values = Array.isArray(criteria) ? criteria : isPlain(criteria) ? Object.values(criteria) : []
+  for (const value of values) {
+    const text = paramIn(value)
+    if (text !== undefined) return text
+  }
+  return undefined
 }
 
 /** Lists the names of operators that hardly any document has as fields. */

@@ -10,8 +10,11 @@ import type { ResolvedOptions } from '../options/options.ts'
 /** Describes the server, as far as the routes use it. */
 export interface Backend {
   readonly options: ResolvedOptions
-  /** Whether the server was closed and accepts no more clients. */
-  readonly closing: boolean
+  /**
+   * The end of the server: `begun` when it opens no more streams, `draining` while it ends them one after the
+   * other, and `closing` when it continues none.
+   */
+  readonly shutdown: { readonly begun: boolean; readonly draining: boolean; readonly closing: boolean }
   /** Counts streams. */
   readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
   /** Reports errors that clients can cause again and again. */

@@ -21,9 +21,12 @@ export class Closing {
    * function.
    */
   readonly #forget: (this: ServerResponse) => void
+  readonly #isDraining: () => boolean
   #timer: NodeJS.Timeout | undefined
 
-  constructor() {
+  /** @param isDraining whether the streams are being ended one after the other, so that they must not end here */
+  constructor(isDraining: () => boolean) {
+    this.#isDraining = isDraining
     const forget = (response: ServerResponse) => this.forget(response)
     this.#forget = function () {
       forget(this)
@@ -63,7 +66,7 @@ export class Closing {
 
   #look(): void {
     for (const [server, responses] of this.#responses) {
-      if (server.listening) continue
+      if (server.listening || this.#isDraining()) continue
       this.#responses.delete(server)
       for (const [response, end] of responses) end(response)
     }

@@ -74,9 +74,9 @@ export class Exchange {
     return new URLSearchParams(this.#query)
   }
 
-  /** Whether this server, or the HTTP server of the request, was closed. */
+  /** Whether connections are to end: this server drains or was closed, or the request's HTTP server was. */
   get isClosing(): boolean {
-    return this.server.closing || this.#shared.closing.has(this.#httpServer)
+    return this.server.shutdown.begun || this.#shared.closing.has(this.#httpServer)
   }
 
   /** Ends the response when its HTTP server closes; default: as a stream. */
@@ -84,9 +84,16 @@ export class Exchange {
     this.#shared.closing.watch(this.#httpServer, this.response, end)
   }
 
-  /** @throws ParticleError `UNAVAILABLE` when the server is closing */
+  /**
+   * Refuses a client that must use another node. A server that drains still answers the clients of its open
+   * streams.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the server is closing
+   */
   refuseWhenClosing(): void {
-    if (this.isClosing) throw new ParticleError('UNAVAILABLE', CLOSING)
+    const { begun, closing } = this.server.shutdown
+    const isOfOpenStream = begun && !closing && this.#purpose === 'other'
+    if (this.isClosing && !isOfOpenStream) throw new ParticleError('UNAVAILABLE', CLOSING)
   }
 
   /** Reads the JSON of the request, until its HTTP server closes. */

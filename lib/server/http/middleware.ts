@@ -36,7 +36,7 @@ interface Route {
 export function createHandler(server: Backend): RequestHandler {
   const { path } = server.options
   const bodies = new BodyReader(server.options.limits, (error) => server.faults.report(error))
-  const shared = { server, bodies, closing: new Closing() }
+  const shared = { server, bodies, closing: new Closing(() => server.shutdown.draining) }
   const routes: Record<string, Route> = {
     [`${path}/handshake`]: { methods: ['POST'], handle: handshake },
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },

@@ -48,7 +48,7 @@ export class Handshakes {
     const began = performance.now()
     const before = await this.#admissions.previous(token)
     // Skips the check for room. A client with an open stream here needs no other one.
-    const renewed = before && this.#streams.has(before.session) ? before.session : undefined
+    const renewed = before && this.#streams.of(before.session).length > 0 ? before.session : undefined
     if (renewed === undefined) this.#refuseWhenFull()
     const answered = this.#control.handshake(request && addressOf(request), renewed)
     try {

@@ -91,14 +91,15 @@ export class Streams {
     for (const view of stream.connection.views) this.#views.left(view)
   }
 
-  /** Ends all streams. */
-  end(): void {
-    for (const { connection } of [...this.#streams]) connection.end(undefined, 'server-closed')
-  }
-
-  /** Checks whether a stream of the session is open here. */
-  has(session: string): boolean {
-    return this.of(session).length > 0
+  /**
+   * Ends streams, the oldest first; default: all. `retry` gives the milliseconds after which each client comes
+   * back.
+   */
+  end(reason: string, count = this.size, retry?: () => number): void {
+    for (const { connection } of [...this.#streams].slice(0, count)) {
+      if (retry) connection.push(Buffer.from(`retry: ${retry()}\n\n`))
+      connection.end(undefined, reason)
+    }
   }
 
   /** Lists the session's open streams here. */

@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseUnknown, requireFunction } from '../../model/unknown.ts'
 import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'
@@ -50,11 +50,19 @@ export class MemoryAdapter implements Adapter {
 
   /**
    * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work`
-   * must not wait for them. A write that fails undoes no other.
+   * must not wait for them. A write that fails undoes no other. Throws `INVALID_OPTION` for an async function.
    *
    *     await Promise.all(db.transact(() => [from.updateOne(...), to.updateOne(...)]))
    */
   transact<T>(work: () => T): T {
+    requireFunction('transact(work): work', work)
+    if (work.constructor.name === 'AsyncFunction') {
+      throw new ParticleError(
+        'INVALID_OPTION',
+        'transact(work): work is an async function, whose writes after an await would be no part of the ' +
+          'transaction: start all writes in a plain function, and await the promises that it returns',
+      )
+    }
     return this.#feed.transact(work)
   }
 

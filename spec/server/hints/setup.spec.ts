@@ -94,6 +94,20 @@ describe('server/setup', () => {
     expect(of({ team: { $in: ['a'] }, shape: { type: 'in', size: 3 }, or: ['a'] })).to.deep.equal([])
   })
 
+  it('warns of a parameter in the criteria of a source without params', () => {
+    const of = (criteria: Criteria) =>
+      told({ dataSources: { jobs: { collection, manifest: true, criteria } } })
+    expect(of({ $or: [{ a: 1 }, { room: { $in: [':room'] } }] })).to.deep.equal([
+      'dataSources.jobs.criteria compares with the text ":room", since the source has no params: ' +
+        "add params: { room: 'string' } for a parameter",
+    ])
+    expect(of({ at: { $in: ['::room', '12:30', ':', ': )'] } })).to.deep.equal([])
+    const watched = { jobs: { collection, manifest: true as const, params: { room: 'string' as const } } }
+    expect(told({ dataSources: { jobs: { ...watched.jobs, criteria: { room: ':room' } } } })).to.deep.equal(
+      [],
+    )
+  })
+
   it('warns of a criteria function that can show nothing', () => {
     const criteria = new Function('return (identity) => { owner: identity.id }')() as Criteria
     const [message] = told({ dataSources: { jobs: { collection, manifest: true, criteria } } })

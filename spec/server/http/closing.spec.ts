@@ -22,7 +22,7 @@ describe('server/closing', () => {
   })
 
   it('takes a server for closed that listened and does no more, and not after it listens again', async () => {
-    const closing = new Closing()
+    const closing = new Closing(() => false)
     const server = await listening()
     expect(closing.has(server)).to.equal(false)
     server.close()
@@ -33,14 +33,14 @@ describe('server/closing', () => {
   })
 
   it('does not take one for closed that never listens: another process accepts its sockets', () => {
-    const closing = new Closing()
+    const closing = new Closing(() => false)
     const server = createServer()
     expect(closing.has(server)).to.equal(false)
     expect(closing.has(undefined)).to.equal(false)
   })
 
   it('ends the streams of a server that closes, once, and no others', async () => {
-    const closing = new Closing()
+    const closing = new Closing(() => false)
     const [one, other] = [await listening(), await listening()]
     const streams = [one, one, one, other].map((server) => {
       closing.has(server)

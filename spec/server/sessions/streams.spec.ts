@@ -137,7 +137,7 @@ describe('server/streams', () => {
     open('ben')
     streams.delete(stream)
     expect([streams.size, left]).to.deep.equal([1, ['ann old']])
-    streams.end()
+    streams.end('server-closed')
     expect([streams.size, left]).to.deep.equal([0, ['ann old', 'ben old']])
   })
 

@@ -38,6 +38,16 @@ describe('memory()', () => {
     }
   })
 
+  it('refuses an async function as a transaction, before the function starts a write', () => {
+    const db = memory()
+    let calls = 0
+    expect(() => db.transact(async () => calls++))
+      .to.throw(ParticleError, 'start all writes in a plain function')
+      .with.property('code', 'INVALID_OPTION')
+    expect(() => Reflect.apply(db.transact, db, [undefined])).to.throw(ParticleError, 'must be a function')
+    expect(calls).to.equal(0)
+  })
+
   it('gives the same collection for the same name', () => {
     const db = memory()
     expect(db.collection('users')).to.equal(db.collection('users'))
