@@ -1,0 +1,263 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect } from 'chai'
+import type { BrowserContext, Page } from 'playwright-core'
+import { Server, type ServerOptions } from '../../lib/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import { eventually } from '../support/http.ts'
+import { eachContext } from '../support/life/browser.ts'
+import { settles } from '../support/life/tab.ts'
+
+/*
+ * How people meet it: someone opens the twelve tabs of a help desk, over HTTP/1.1, as a server on an intranet
+ * speaks it. Without `share` six streams take all connections of the browser, and the seventh tab never loads.
+ * With `share: true`
+ * - there is one stream, and `fetch()` answers in each tab,
+ * - each tab shows what it watches, though others watch other rooms,
+ * - the tab that holds the stream is closed, put away by the back button, frozen by the browser to save energy,
+ *   hangs in a loop, or crashes: the others go on within two seconds, and no change is lost or shown twice,
+ * - whoever logs out in one tab is logged out in all, and whoever logs in as another user sees no data of the
+ *   first,
+ * - a page waits for its own write in any tab,
+ * - other scripts of the origin use channels too, and can't break it.
+ */
+
+const TABS = 12
+/** A leader is replaced in this time, in milliseconds. */
+const SOON = 2000
+
+const PAGE = `<!doctype html><title>tab</title><a href="/other">other</a>
+<script type="module">
+import { Client } from '/particle/client.js'
+const seen = { statuses: [], errors: [], debug: [], added: [], events: [] }
+const client = new Client({
+  share: true,
+  identity: window.identity,
+  notify: 'event',
+  onStatus: (status) => seen.statuses.push(status),
+  onError: ({ message }) => seen.errors.push(message),
+  onDebug: (message) => seen.debug.push(message),
+  onData: (data, event) => {
+    if (event.event === 'delta')
+      for (const { operation, path, id, data } of event.data.oplist)
+        seen.events.push(event.data.root + ' ' + operation + ' ' + id + ' ' + path)
+  },
+})
+Object.assign(window, { client, seen })
+</script>`
+
+/** What a tab has seen. */
+interface Seen {
+  statuses: string[]
+  errors: string[]
+  debug: string[]
+  events: string[]
+}
+
+interface Scope {
+  client: import('../../lib/client/index.ts').Client
+  seen: Seen
+  identity: unknown
+  watch: import('../../lib/client/index.ts').Watch
+}
+
+describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
+  this.timeout(120_000)
+  const store = memory()
+  const notes = store.collection('notes')
+  const messages = store.collection('messages')
+  let context: BrowserContext
+  let server: Server
+  let listening: http.Server
+  let url: string
+  let count = 0
+  let requests: string[] = []
+  let pages: Page[] = []
+
+  eachContext((fresh) => {
+    context = fresh
+  })
+
+  async function start(options: Partial<ServerOptions> = {}): Promise<void> {
+    requests = []
+    pages = []
+    server = new Server({
+      identityLookup: (identity) => identity ?? 'all',
+      dataSources: {
+        notes: { manifest: true, collection: notes },
+        messages: {
+          manifest: true,
+          collection: messages,
+          params: { room: 'number' },
+          criteria: { room: ':room' },
+        },
+      },
+      ...options,
+    })
+    const handle = server.middleware()
+    listening = http.createServer((request, response) => {
+      requests.push(`${request.method} ${request.url?.replace(/\?.*/, '')}`)
+      handle(request, response, () => {
+        if (request.url === '/time') response.end('now')
+        else response.setHeader('Content-Type', 'text/html').end(PAGE)
+      })
+    })
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+    url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+  }
+
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') {
+      for (const [index, page] of pages.entries()) {
+        const seen = await Promise.race([
+          page.evaluate(() => (globalThis as unknown as Scope).seen).catch(String),
+          new Promise((resolve) => setTimeout(resolve, 500, 'no answer')),
+        ])
+        console.log(index, JSON.stringify(seen))
+      }
+    }
+    await server?.disconnect()
+    listening?.closeAllConnections()
+    listening?.close()
+  })
+
+  const open = async (identity?: unknown): Promise<Page> => {
+    const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
+    await page.addInitScript((given) => Object.assign(globalThis, { identity: given }), identity)
+    await page.goto(url)
+    pages.push(page)
+    return page
+  }
+  const openAll = async (count: number) => {
+    for (let index = 0; index < count; index++) await open()
+    for (const page of pages) await shows(page)
+    await streams(1)
+    return pages
+  }
+  const write = async () => {
+    await notes.insertOne({ _id: ++count, text: `note ${count}` })
+    return count
+  }
+  const idsIn = (page: Page) =>
+    page.evaluate(() => (globalThis as unknown as Scope).client.getSnapshot('notes').map(({ _id }) => _id))
+  const shows = (page: Page, patience?: number) =>
+    settles(() => idsIn(page), Array.from({ length: count }, (_, index) => index + 1), 'the notes', patience)
+  const seenIn = (page: Page) => page.evaluate(() => (globalThis as unknown as Scope).seen)
+  const streams = (wanted: number) =>
+    eventually(() => server.stats().connections === wanted, `${wanted} streams`, 8000)
+  const leads = async (page: Page) => {
+    const debug = (await seenIn(page)).debug.filter((text) => text.startsWith('share:'))
+    return debug.at(-1) === 'share: leads the tabs'
+  }
+  const leaderOf = async () => {
+    const which = await Promise.all(pages.map(leads))
+    expect(which.filter(Boolean), 'leaders').to.have.length(1)
+    const leader = pages[which.indexOf(true)]
+    if (!leader) throw new Error('no tab leads')
+    return leader
+  }
+  /** Checks that the other tabs have got a write within two seconds, and have seen each write once. */
+  const goOn = async (others: readonly Page[], since: number) => {
+    await write()
+    for (const page of others) await shows(page, SOON + since - Date.now())
+    await streams(1)
+    for (let n = 0; n < 3; n++) await write()
+    for (const page of others) await shows(page)
+    for (const page of others) {
+      const { events, statuses, errors } = await seenIn(page)
+      expect(new Set(events).size, 'shown twice').to.equal(events.length)
+      expect(errors).to.deep.equal([])
+      expect(statuses).to.deep.equal(['waiting', 'ready'])
+    }
+  }
+
+  it('opens twelve tabs over one connection: fetch() answers in each, and each is right', async () => {
+    await start()
+    await write()
+    await openAll(TABS)
+    for (const page of pages)
+      expect(await page.evaluate(async () => (await fetch('/time')).text())).to.equal('now')
+    for (let n = 0; n < 20; n++) await write()
+    for (const page of pages) await shows(page)
+    expect(requests.filter((each) => each.endsWith('/stream'))).to.have.length(1)
+    for (const page of pages) {
+      const { events, statuses, errors } = await seenIn(page)
+      expect(events).to.have.length(20)
+      expect(statuses).to.deep.equal(['waiting', 'ready'])
+      expect(errors).to.deep.equal([])
+    }
+  })
+
+  it('goes on within 2 s when the leading tab is closed', async () => {
+    await start()
+    await openAll(4)
+    const leader = await leaderOf()
+    const since = Date.now()
+    await leader.close()
+    pages = pages.filter((page) => page !== leader)
+    await goOn(pages, since)
+    await leaderOf()
+  })
+
+  it('goes on within 2 s when the leading tab is frozen, which goes on too when it is thawed', async () => {
+    await start()
+    await openAll(4)
+    const leader = await leaderOf()
+    const others = pages.filter((page) => page !== leader)
+    const devtools = await context.newCDPSession(leader)
+    const since = Date.now()
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await goOn(others, since)
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    await shows(leader)
+    await streams(1)
+  })
+
+  it('goes on within 2 s when the leading tab hangs, which follows afterwards', async () => {
+    await start()
+    await openAll(4)
+    const leader = await leaderOf()
+    const others = pages.filter((page) => page !== leader)
+    const since = Date.now()
+    const hanging = leader.evaluate(() => {
+      for (const end = Date.now() + 6000; Date.now() < end; );
+    })
+    await goOn(others, since).catch(async (error) => {
+      await hanging
+      throw error
+    })
+    await hanging
+    await shows(leader)
+    await streams(1)
+    expect(await leads(leader)).to.equal(false)
+  })
+
+  it('goes on within 2 s when the leading tab crashes', async () => {
+    await start()
+    await openAll(4)
+    const leader = await leaderOf()
+    const devtools = await context.newCDPSession(leader)
+    const since = Date.now()
+    void devtools.send('Page.crash').catch(() => {})
+    pages = pages.filter((page) => page !== leader)
+    await goOn(pages, since)
+  })
+
+  it('goes on within 2 s when the leading tab is in the back/forward cache, which is current when it is back', async () => {
+    await start()
+    await openAll(4)
+    const leader = await leaderOf()
+    const others = pages.filter((page) => page !== leader)
+    await leader.evaluate(() =>
+      addEventListener('pageshow', ({ persisted }) => Object.assign(globalThis, { persisted })),
+    )
+    const since = Date.now()
+    await leader.getByRole('link', { name: 'other' }).click()
+    await goOn(others, since)
+    await leader.goBack({ waitUntil: 'commit' })
+    await shows(leader)
+    expect(await leader.evaluate(() => (globalThis as unknown as { persisted: boolean }).persisted)).to.equal(true)
+    await streams(1)
+  })
+})
