@@ -78,7 +78,7 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
     context = fresh
   })
 
-  async function start(options: Partial<ServerOptions> = {}): Promise<void> {
+  async function start(options: Partial<ServerOptions> = {}, port = 0): Promise<void> {
     requests = []
     pages = []
     server = new Server({
@@ -102,7 +102,7 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
         else response.setHeader('Content-Type', 'text/html').end(PAGE)
       })
     })
-    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => listening.listen(port, '127.0.0.1', resolve))
     url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
   }
 
@@ -142,7 +142,12 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
   const idsIn = (page: Page) =>
     page.evaluate(() => (globalThis as unknown as Scope).client.getSnapshot('notes').map(({ _id }) => _id))
   const shows = (page: Page, patience?: number) =>
-    settles(() => idsIn(page), Array.from({ length: count }, (_, index) => index + 1), 'the notes', patience)
+    settles(
+      () => idsIn(page),
+      Array.from({ length: count }, (_, index) => index + 1),
+      'the notes',
+      patience,
+    )
   const seenIn = (page: Page) => page.evaluate(() => (globalThis as unknown as Scope).seen)
   const streams = (wanted: number) =>
     eventually(() => server.stats().connections === wanted, `${wanted} streams`, 8000)
@@ -257,7 +262,191 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
     await goOn(others, since)
     await leader.goBack({ waitUntil: 'commit' })
     await shows(leader)
-    expect(await leader.evaluate(() => (globalThis as unknown as { persisted: boolean }).persisted)).to.equal(true)
+    expect(await leader.evaluate(() => (globalThis as unknown as { persisted: boolean }).persisted)).to.equal(
+      true,
+    )
     await streams(1)
+  })
+
+  it('goes on when the server restarts, over one connection again', async () => {
+    await start({ secret: 'the secret of all nodes' })
+    await write()
+    await openAll(4)
+    const { port } = listening.address() as AddressInfo
+    await server.disconnect()
+    listening.closeAllConnections()
+    await new Promise((resolve) => listening.close(resolve))
+    const kept = pages
+    await start({ secret: 'the secret of all nodes' }, port)
+    pages = kept
+    await write()
+    for (const page of pages) await shows(page, 20_000)
+    await streams(1)
+    for (const page of pages) expect((await seenIn(page)).errors).to.deep.equal([])
+  })
+
+  it('shows each tab the rooms that it watches, whichever tab leads, and asks for the union of them', async () => {
+    await start()
+    await messages.insertOne({ _id: 'a', room: 1, text: 'one' })
+    await messages.insertOne({ _id: 'b', room: 2, text: 'two' })
+    await openAll(3)
+    const watch = (page: Page, room: number) =>
+      page.evaluate((number) => {
+        const scope = globalThis as unknown as Scope
+        scope.watch?.close()
+        scope.watch = scope.client.watch('messages', { room: number }) as never
+      }, room)
+    const has = (page: Page, ids: string[], patience?: number) =>
+      settles(
+        () =>
+          page.evaluate(() => {
+            const { watch } = globalThis as unknown as Scope
+            return [watch.status, ...watch.getSnapshot().map(({ _id }) => String(_id))]
+          }),
+        ['ready', ...ids],
+        'the room',
+        patience,
+      )
+    const [first, second, third] = pages as [Page, Page, Page]
+    await watch(second, 1)
+    await has(second, ['a'])
+    await watch(third, 1)
+    await has(third, ['a'])
+    await watch(first, 2)
+    await has(first, ['b'])
+    await messages.insertOne({ _id: 'c', room: 1, text: 'three' })
+    await has(second, ['a', 'c'])
+    await has(third, ['a', 'c'])
+    await has(first, ['b'])
+    const rootsOf = (page: Page) =>
+      page.evaluate(() => Object.keys((globalThis as unknown as Scope).client.getSnapshot()).sort())
+    expect(await rootsOf(first)).to.deep.equal(['messages?{"room":2}', 'notes'])
+    expect(await rootsOf(second)).to.deep.equal(['messages?{"room":1}', 'notes'])
+    const leader = await leaderOf()
+    await leader.close()
+    pages = pages.filter((page) => page !== leader)
+    await messages.insertOne({ _id: 'd', room: 1, text: 'four' })
+    await messages.insertOne({ _id: 'e', room: 2, text: 'five' })
+    for (const page of pages) await has(page, page === first ? ['b', 'e'] : ['a', 'c', 'd'])
+    await streams(1)
+    const last = pages[0] as Page
+    await watch(last, 2)
+    await has(last, ['b', 'e'])
+    for (const page of pages) expect((await seenIn(page)).errors).to.deep.equal([])
+  })
+
+  it('refuses all tabs when the rights are revoked, as by a logout in one of them', async () => {
+    await start()
+    await write()
+    await openAll(3)
+    server.revoke(() => true)
+    for (const page of pages) {
+      await settles(
+        () => page.evaluate(() => (globalThis as unknown as Scope).client.status),
+        'refused',
+        'the status',
+      )
+      expect(await idsIn(page)).to.deep.equal([])
+    }
+    await streams(0)
+  })
+
+  it('gives each identity a stream of its own, also where only a cookie says who the user is', async () => {
+    await start({
+      identityLookup: (identity, _done, request) =>
+        identity ?? /user=(\w+)/.exec(request?.headers.cookie ?? '')?.[1] ?? 'nobody',
+      dataSources: {
+        notes: {
+          manifest: true,
+          collection: notes,
+          criteria: (identity: unknown) => (identity === 'ben' ? { _id: -1 } : {}),
+        },
+      },
+    })
+    await write()
+    await context.addCookies([{ name: 'user', value: 'ann', url }])
+    await open()
+    await open()
+    for (const page of pages) await shows(page)
+    await streams(1)
+    await context.addCookies([{ name: 'user', value: 'ben', url }])
+    const ben = await open()
+    await streams(2)
+    await settles(() => idsIn(ben), [], 'the notes of ben')
+    const cleo = await open('cleo')
+    await shows(cleo)
+    await streams(3)
+    const [first, second] = pages as [Page, Page]
+    await write()
+    await shows(first)
+    await shows(second)
+    expect((await seenIn(ben)).events).to.deep.equal([])
+    // Presents all tabs anew, whose cookie is ben's by now.
+    await server.refresh()
+    for (const page of [first, second]) await settles(() => idsIn(page), [], 'the notes of ben')
+    await streams(2)
+  })
+
+  it('waits for the own write in each tab', async () => {
+    await start()
+    await openAll(3)
+    for (const page of pages) {
+      const id = await write()
+      const position = await server.position('notes')
+      await page.evaluate((given) => (globalThis as unknown as Scope).client.reached(given), position)
+      expect(await idsIn(page)).to.include(id)
+    }
+  })
+
+  it('is not broken by messages of other scripts', async () => {
+    await start()
+    await openAll(2)
+    const names = await pages[0]?.evaluate(async () =>
+      (await navigator.locks.query()).held?.map(({ name }) => String(name)),
+    )
+    for (const page of pages) {
+      await page.evaluate((all) => {
+        for (const name of all ?? []) {
+          const channel = new BroadcastChannel(name)
+          for (const message of [
+            'hello',
+            null,
+            { type: 'event' },
+            { particle: 1, type: 'join' },
+            { particle: 1, type: 'ask' },
+            { particle: 1, type: 'part', leader: 'me', sequence: 1, events: [{}] },
+            { particle: 1, type: 'unknown', leader: 'me' },
+            { particle: 1, type: 'down', leader: 'me' },
+          ])
+            channel.postMessage(message)
+        }
+      }, names)
+    }
+    await write()
+    for (const page of pages) await shows(page)
+    for (const page of pages) expect((await seenIn(page)).errors).to.deep.equal([])
+  })
+
+  it('has a stream of its own in a frame without an origin, and says so', async () => {
+    await start({ allowOrigin: '*' })
+    await write()
+    const page = await open()
+    await shows(page)
+    await page.evaluate(
+      (text) => {
+        const frame = document.createElement('iframe')
+        frame.setAttribute('sandbox', 'allow-scripts')
+        frame.srcdoc = text
+        document.body.append(frame)
+      },
+      PAGE.replaceAll('/particle/', `${url}/particle/`).replace(
+        'share: true',
+        `share: true, url: '${url}/particle'`,
+      ),
+    )
+    await streams(2)
+    const frame = page.frames()[1]
+    const debug = await frame?.evaluate(() => (globalThis as unknown as Scope).seen.debug)
+    expect(debug?.[0]).to.match(/^share: each tab has a stream of its own/)
   })
 })
