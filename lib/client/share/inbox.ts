@@ -68,23 +68,20 @@ export class Inbox {
   }
 
   /** Takes an event for all tabs, or the tab that gets the events of the number. */
-  take(sequence: number, event: SharedEvent | string): void {
-    this.#events.set(sequence, event)
+  take(number: number, event: SharedEvent | string): void {
+    this.#events.set(number, event)
     this.#flush()
   }
 
-  /** Takes events for this tab. */
-  takePart(sequence: number, events: readonly SharedEvent[] | undefined, first: boolean): void {
-    const part = this.#parts.get(sequence) ?? { events: [], first, complete: false }
-    this.#parts.set(sequence, part)
-    for (const event of events ?? []) part.events.push(event)
-    part.complete = events === undefined
-    if (part.complete) this.#flush()
-  }
-
-  /** Passes an event of the leader's own tab on. */
-  direct({ name, data, id }: SharedEvent): void {
-    this.#sink.event(name, data, id)
+  /** Takes a part for this tab, or the end of the parts of a number. */
+  takePart(number: number, event: SharedEvent | undefined, first: boolean): void {
+    const part = this.#parts.get(number) ?? { events: [], first, complete: false }
+    this.#parts.set(number, part)
+    if (event) part.events.push(event)
+    else {
+      part.complete = true
+      this.#flush()
+    }
   }
 
   #flush(): void {
@@ -92,25 +89,25 @@ export class Inbox {
       const start = [...this.#parts].find(([, { first, complete }]) => first && complete)
       if (!start) return
       this.#next = start[0]
-      for (const sequence of this.#events.keys()) if (sequence < this.#next) this.#events.delete(sequence)
+      for (const number of this.#events.keys()) if (number < this.#next) this.#events.delete(number)
       this.#sink.opened()
     }
     for (;;) {
-      const sequence: number | undefined = this.#next
-      if (sequence === undefined) return
-      const part = this.#parts.get(sequence)
-      const event = this.#events.get(sequence)
+      const number: number | undefined = this.#next
+      if (number === undefined) return
+      const part = this.#parts.get(number)
+      const event = this.#events.get(number)
       if (!part?.complete && (event === undefined || event === this.#tab)) return
-      this.#next = sequence + 1
-      this.#events.delete(sequence)
-      this.#parts.delete(sequence)
-      if (part) for (const each of part.events) this.#pass(each)
-      else if (typeof event === 'object') this.#pass(event)
+      this.#next = number + 1
+      this.#events.delete(number)
+      this.#parts.delete(number)
+      if (part) for (const each of part.events) this.pass(each)
+      else if (typeof event === 'object') this.pass(event)
     }
   }
 
   /** Passes an event on. Keeps the position of an event that is about a root of other tabs. */
-  #pass(event: SharedEvent): void {
+  pass(event: SharedEvent): void {
     const { name, data, id, root, group, held } = event
     let isPassed = true
     if (name === 'manifest' || name === 'watching') isPassed = this.#change(name, JSON.parse(data))
@@ -136,7 +133,7 @@ export class Inbox {
    */
   #change(name: string, data: EventData['manifest'] | EventData['watching']): boolean {
     const { sources, together } = data
-    const shape = JSON.stringify([sources, together])
+    const shape = JSON.stringify([sources, together ?? []])
     const isResumed = 'resumed' in data && data.resumed
     const isKnown = isResumed && this.#isWhole && shape === this.#shape
     if (name === 'manifest' && !isResumed) this.position = ''

@@ -4,22 +4,20 @@ import { failureOf, sharedFailure } from './failure.ts'
 import { Hub } from './hub.ts'
 import { Inbox } from './inbox.ts'
 import {
+  type AnswerMessage,
   type AskMessage,
   type JoinMessage,
   type Message,
-  messageOf,
   type SharedGrant,
   VERSION,
 } from './messages.ts'
-import { change, type Session } from './sessions.ts'
+import { changeWanted, type Session } from './session.ts'
 import type { ShareOptions } from './share.ts'
 
 /** Sets the interval of the check for a leader that is silent, in milliseconds. */
-const CHECK_MS = 400
+const CHECK_MS = 350
 /** Counts the checks in a row without a sign of the leader before another tab takes its place. */
-const MAX_SILENT_CHECKS = 2
-
-type Answer = Extract<Message, { type: 'answer' }>
+const MAX_SILENT_CHECKS = 3
 
 /** Holds the parts of a member. */
 export interface MemberOptions extends ShareOptions {
@@ -49,7 +47,7 @@ export class Member {
   readonly #own: BroadcastChannel
   readonly #ending = new AbortController()
   /** The requests to the leader that are not answered yet. */
-  readonly #asked = new Map<number, { message: AskMessage; settle: (answer: Answer) => void }>()
+  readonly #asked = new Map<number, { message: AskMessage; settle: (answer: AnswerMessage) => void }>()
   #number = 0
   #hub: Hub | undefined
   #leader: string | undefined
@@ -89,12 +87,12 @@ export class Member {
 
   /** Makes a request about the shared stream. */
   async post(route: 'watch' | 'reached', body: object): Promise<SessionAnswer> {
-    if (route === 'watch') change({ wanted: this.#wanted } as Session, body)
+    if (route === 'watch') changeWanted(this.#wanted, body)
     if (this.#hub) return this.#hub.ask(route, body, this.#tab)
     const number = ++this.#number
     const message = { type: 'ask', tab: this.#tab, number, route, body } as const
     return new Promise((resolve, reject) => {
-      const settle = ({ answer, failure }: Answer) => {
+      const settle = ({ answer, failure }: AnswerMessage) => {
         this.#asked.delete(number)
         if (answer) resolve(answer)
         else if (failure) reject(failureOf(failure))
@@ -110,7 +108,8 @@ export class Member {
     hub?.keep()
     return (isSame) => {
       if (isSame) return hub?.release()
-      const failure = { code: 'UNAVAILABLE', message: 'Another tab has another identity now.', type: 'ended' }
+      const error = { code: 'UNAVAILABLE', message: 'Another tab has another identity now.' }
+      const failure = { error, type: 'ended' } as const
       if (hub) this.#post({ type: 'down', leader: hub.id, failure, foreign: true })
     }
   }
@@ -177,9 +176,7 @@ export class Member {
     const own: Session = {
       tab: this.#tab,
       wanted: this.#wanted,
-      present: undefined,
-      send: ({ sequence, events, first }) => inbox.takePart(sequence, events, first),
-      close: () => {},
+      send: ({ number, event, first }) => inbox.takePart(number, event, first),
     }
     const hub = new Hub({
       ...this.#options,
@@ -194,7 +191,8 @@ export class Member {
     const { position, held } = inbox
     inbox.attach(1)
     const grant = this.#grant
-    if (grant && Date.parse(grant.expiresAt) > clock.now()) transport.renew(grant.token, grant.expiresAt)
+    if (grant?.token && Date.parse(grant.expiresAt) > clock.now())
+      transport.renew(grant.token, grant.expiresAt)
     this.#post({ type: 'lead', leader: hub.id })
     const had = limitsOf(held)
     // Leaves out roots that the position is given for and this tab has no documents of.
@@ -235,7 +233,6 @@ export class Member {
     return {
       tab: join.tab,
       wanted: limitsOf(join.watch),
-      present: undefined,
       join,
       send: (part) => channel.postMessage({ particle: VERSION, type: 'part', leader: hub?.id, ...part }),
       close: () => {
@@ -276,8 +273,9 @@ export class Member {
   }
 
   #hear(data: unknown): void {
-    const message = messageOf(data)
-    if (!message || this.#isClosed) return
+    const message = data as Message & { particle?: unknown }
+    // Ignores messages of other scripts.
+    if (message?.particle !== VERSION || this.#isClosed) return
     try {
       if (this.#hub) this.#serve(this.#hub, message)
       else if ('leader' in message) this.#follow(message)
@@ -287,17 +285,16 @@ export class Member {
   }
 
   #serve(hub: Hub, message: Message): void {
-    const leader = hub.id
     if (message.type === 'join') hub.join(message)
     if (message.type === 'leave') hub.leave(message.tab)
-    if (message.type === 'ping') this.#post({ type: 'pong', leader })
+    if (message.type === 'ping') hub.grant()
     if (message.type === 'ask') this.#answer(hub, message)
   }
 
   /** Makes a request of a tab, which may be the leader's own from before it was the leader. */
   #answer(hub: Hub, { tab, number, route, body }: AskMessage): void {
     const answer = { type: 'answer', leader: hub.id, tab, number } as const
-    const send = (message: Answer) => {
+    const send = (message: AnswerMessage) => {
       if (tab === this.#tab) this.#asked.get(number)?.settle(message)
       else this.#post(message)
     }
@@ -321,15 +318,12 @@ export class Member {
     if (inbox.attached && message.type !== 'down') this.#options.sink.opened()
     switch (message.type) {
       case 'event':
-        inbox.take(message.sequence, message.event)
-        break
-      case 'turn':
-        inbox.take(message.sequence, message.tab)
+        inbox.take(message.number, message.event)
         break
       case 'part':
-        inbox.takePart(message.sequence, message.events, message.first)
+        inbox.takePart(message.number, message.event, message.first)
         break
-      case 'grant':
+      case 'pong':
         this.#grant = message.grant
         this.#options.onGrant(message.grant)
         break

@@ -1,6 +1,5 @@
-import { isObject } from '../../model/json.ts'
 import type { WatchEntry } from '../../protocol/watched-root.ts'
-import type { SessionAnswer } from '../transport.ts'
+import type { Failure, SessionAnswer } from '../transport.ts'
 
 /** Versions the messages. Tabs of other versions use other channels and locks. */
 export const VERSION = 1
@@ -16,24 +15,20 @@ export interface SharedEvent {
   root?: string | undefined
   /** The roots that share an adapter with the root, where the event ends a moment of them. */
   group?: readonly string[] | undefined
-  /** The watched roots that the position is given for, with the first event of such a position. */
+  /** The watched roots that the position is given for, where they have changed. */
   held?: readonly WatchEntry[] | undefined
 }
 
 /** Describes the token of the shared stream, by which the next leader continues the stream. */
 export interface SharedGrant {
-  token: string
+  token?: string | undefined
   /** The end of the token's validity: ISO 8601. */
   expiresAt: string
 }
 
 /** Describes a failure in a form that a channel can carry. */
-export interface SharedFailure {
-  code: string
-  message: string
-  type?: string | undefined
-  own?: boolean | undefined
-  wait?: number | undefined
+export interface SharedFailure extends Omit<Failure, 'error'> {
+  error: { code: string; message: string }
 }
 
 /** Asks the leader to pass the stream on to a tab, from the tab's position. */
@@ -41,7 +36,7 @@ export interface JoinMessage {
   type: 'join'
   tab: string
   position: string
-  /** The watched roots that the position was given for. */
+  /** The watched roots that the tab has documents of. */
   held: readonly WatchEntry[]
   /** The watched roots. */
   watch: readonly WatchEntry[]
@@ -58,16 +53,23 @@ export interface AskMessage {
   body: object
 }
 
-/**
- * Carries a part of the events for one tab, over the tab's own channel. They take the place of the number
- * `sequence` in the order of all events.
- */
+/** Answers a request. */
+export interface AnswerMessage {
+  type: 'answer'
+  leader: string
+  tab: string
+  number: number
+  answer?: SessionAnswer
+  failure?: SharedFailure
+}
+
+/** Carries events for one tab, over the tab's own channel. All parts of a number take its place in the order. */
 export interface PartMessage {
   type: 'part'
   leader: string
-  sequence: number
-  /** The events; left out at the end. */
-  events?: readonly SharedEvent[]
+  number: number
+  /** The next event; left out at the end. */
+  event?: SharedEvent
   /** Whether the tab begins with this number. */
   first: boolean
 }
@@ -76,28 +78,13 @@ export interface PartMessage {
 export type Message =
   | JoinMessage
   | AskMessage
+  | AnswerMessage
   | PartMessage
   | { type: 'leave'; tab: string }
   | { type: 'ping' }
-  | { type: 'lead' | 'pong'; leader: string }
-  | { type: 'event'; leader: string; sequence: number; event: SharedEvent }
-  /** Gives a number to the events that one tab gets over its own channel. */
-  | { type: 'turn'; leader: string; sequence: number; tab: string }
-  | { type: 'grant'; leader: string; grant: SharedGrant }
-  | {
-      type: 'answer'
-      leader: string
-      tab: string
-      number: number
-      answer?: SessionAnswer | undefined
-      failure?: SharedFailure | undefined
-    }
+  | { type: 'lead'; leader: string }
+  | { type: 'pong'; leader: string; grant: SharedGrant }
+  /** Carries an event for all tabs, or names the tab that gets the parts of the number. */
+  | { type: 'event'; leader: string; number: number; event: SharedEvent | string }
   /** Reports the end of the stream. With `foreign`, each tab must ask the server who it is. */
   | { type: 'down'; leader: string; failure: SharedFailure; foreign: boolean }
-
-/** Returns a message of this library. Returns undefined for a message of another script on the channel. */
-export function messageOf(data: unknown): Message | undefined {
-  return isObject(data) && data.particle === VERSION && typeof data.type === 'string'
-    ? (data as unknown as Message)
-    : undefined
-}
