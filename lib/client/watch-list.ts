@@ -129,6 +129,11 @@ export class WatchList {
   }
 }
 
+/** Returns the root of an entry. */
+export function rootOf(entry: WatchEntry): string {
+  return typeof entry === 'string' ? entry : entry.root
+}
+
 /** Maps watched roots to their limits. */
 export function limitsOf(entries: readonly WatchEntry[]): Limits {
   return new Map(entries.map((each) => (typeof each === 'string' ? [each, 0] : [each.root, each.limit])))

@@ -1,9 +1,9 @@
 import { ParticleError } from '../../errors.ts'
 import { isWatchedRoot } from '../../protocol/watched-root.ts'
 import type { SessionAnswer, StreamStart } from '../transport.ts'
-import { entriesOf } from '../watch-list.ts'
+import { entriesOf, limitsOf, rootOf } from '../watch-list.ts'
 import type { Inbox } from './inbox.ts'
-import type { JoinMessage, Message, SharedEvent } from './messages.ts'
+import { type JoinMessage, type Message, type SharedEvent, VERSION } from './messages.ts'
 import { changeWanted, type Session, targetOf, unionOf } from './session.ts'
 import type { ShareOptions } from './share.ts'
 import { SharedModel } from './shared-model.ts'
@@ -16,9 +16,9 @@ export interface HubOptions extends ShareOptions {
   /** The leader's own tab. */
   own: Session
   inbox: Inbox
+  /** The name of the channel and the lock that the tabs share. */
+  name: string
   post(message: Message): void
-  /** Creates the session of another tab. */
-  sessionOf(join: JoinMessage): Session
   opened(): void
   lost(cause: unknown): void
 }
@@ -115,10 +115,30 @@ export class Hub {
   /** Takes up a tab. The tab gets the model as soon as the model is complete. */
   join(join: JoinMessage): void {
     this.leave(join.tab)
-    this.#sessions.set(join.tab, this.#options.sessionOf(join))
+    this.#sessions.set(join.tab, this.#sessionOf(join))
     if (join.reached.length > 0) this.ask('reached', { position: join.reached }).catch(() => {})
     this.#serve()
     this.grant()
+  }
+
+  #sessionOf(join: JoinMessage): Session {
+    const { tab } = join
+    const name = `${this.#options.name} ${tab}`
+    const channel = new BroadcastChannel(name)
+    const ending = new AbortController()
+    const { signal } = ending
+    // Waits for the end of a tab that crashes: the browser passes the tab's own lock on.
+    this.#options.locks.request(name, { signal }, () => this.leave(tab)).catch(() => {})
+    return {
+      tab,
+      wanted: limitsOf(join.watch),
+      join,
+      send: (part) => channel.postMessage({ particle: VERSION, type: 'part', leader: this.id, ...part }),
+      close: () => {
+        ending.abort()
+        channel.close()
+      },
+    }
   }
 
   leave(tab: string): void {
@@ -139,9 +159,7 @@ export class Hub {
     changeWanted(session.wanted, body)
     const live = await this.#sync()
     this.#serve()
-    const watch = this.#granted?.filter((entry) =>
-      session.wanted.has(typeof entry === 'string' ? entry : entry.root),
-    )
+    const watch = this.#granted?.filter((entry) => session.wanted.has(rootOf(entry)))
     return live && watch ? { live, watch } : { live }
   }
 

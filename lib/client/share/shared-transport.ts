@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import type { SessionAnswer, Sink, StreamStart, Transport } from '../transport.ts'
 import { Member } from './member.ts'
 import { type SharedGrant, VERSION } from './messages.ts'
@@ -35,22 +36,25 @@ export class SharedTransport implements Transport {
 
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
     const member = this.#member
-    const end = member?.keep()
-    let isSame = true
-    try {
-      const isLive = await this.#transport.handshake(identity, signal)
-      const digest = this.#transport.identity
-      isSame = digest === this.#identity
-      if (!isSame) this.#grant = undefined
-      this.#identity = digest
-      return isLive && isSame
-    } finally {
-      end?.(isSame)
-      if (!isSame) {
-        member?.close()
-        this.#member = undefined
-      }
+    // Keeps the events back from the other tabs, since they may be another user's after the handshake.
+    member?.hub?.keep()
+    const isLive = await this.#transport.handshake(identity, signal).finally(() => this.#answered())
+    return isLive && member === this.#member
+  }
+
+  /** Passes the events on, or leaves the other tabs where the identity has changed. */
+  #answered(): void {
+    const { identity } = this.#transport
+    const member = this.#member
+    if (identity === this.#identity) {
+      member?.hub?.release()
+      return
     }
+    this.#identity = identity
+    this.#grant = undefined
+    this.#member = undefined
+    member?.expel(new ParticleError('UNAVAILABLE', 'Another tab has another identity now.'), true)
+    member?.close()
   }
 
   open(start: StreamStart, sink: Sink): () => void {
@@ -61,14 +65,6 @@ export class SharedTransport implements Transport {
       return transport.open(start, sink)
     }
     let isOpen = true
-    const close = () => {
-      isOpen = false
-      if (this.#member !== member) return
-      this.#member = undefined
-      const { isFollowed } = member
-      member.close()
-      if (isFollowed) this.#drop()
-    }
     const member = new Member({
       ...this.#options,
       name: `particle ${VERSION} ${address} ${identity}`,
@@ -80,13 +76,20 @@ export class SharedTransport implements Transport {
         lost: (error) => isOpen && sink.lost(error),
       },
       onGrant: (grant) => {
+        if (this.#member !== member) return
         this.#grant = grant
         if (!grant) this.#drop()
       },
       onResign: () => this.#drop(),
     })
     this.#member = member
-    return close
+    return () => {
+      isOpen = false
+      if (this.#member !== member) return
+      this.#member = undefined
+      member.close()
+      if (member.hub?.isFollowed) this.#drop()
+    }
   }
 
   post(route: 'watch' | 'reached', body: object, signal: AbortSignal): Promise<SessionAnswer> {
@@ -94,7 +97,7 @@ export class SharedTransport implements Transport {
   }
 
   renew(token: string, expiresAt: string): void {
-    if (!this.#member || this.#member.isLeader) this.#transport.renew(token, expiresAt)
+    if (!this.#member || this.#member.hub) this.#transport.renew(token, expiresAt)
   }
 
   /** Drops the token, which is the next leader's now. The next stream of this tab begins with a handshake. */
