@@ -26,19 +26,22 @@
  *   new handshake.
  * - `INVALID_PARAMS`: the parameters of a watched root are missing, unknown or of the wrong type, or no
  *   source with parameters has the root's name.
- * - `FORBIDDEN`: the client may not watch this root.
+ * - `FORBIDDEN`: the client may not watch this root, or the request may not see the inspector (HTTP 403).
  * - `TOO_MANY_HANDSHAKES`: more handshakes come or wait at once than a limit allows (HTTP 429).
  * - `TOO_MANY_REQUESTS`: more requests about open streams come or wait at once than a limit allows (HTTP
  *   429).
  * - `TOO_MANY_STREAMS`: an address or an identity has as many streams as a limit allows (HTTP 429, or the end
  *   of a stream that continues as such an identity).
- * - `TIMED_OUT`: `client.reached` did not come to the position in time.
+ * - `TIMED_OUT`: `client.reached` did not come to the position in time, or the sources did not answer
+ *   `server.snapshot` in time.
  * - `UNAVAILABLE`: the server is full, is closing, or `identityLookup` failed (HTTP 503).
  * - `NOT_FOUND`: there is no such route (HTTP 404; only without a later handler).
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
  * - `CALLBACK_FAILED`: a function of the application threw, rejected, never answered, answered twice, or
  *   answered with a value that JSON cannot hold.
  * - `SOURCE_FAILED`: a data source could not be read or followed.
+ * - `STORE_FAILED`: the browser's store could not be read or written (no space, or none at all). The client
+ *   continues, and does not keep its model for the next visit.
  * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.
  * - `NO_REPLICA_SET`: MongoDB runs standalone, and has no change streams.
  * - `DUPLICATE_KEY`: a document with this `_id` exists already (the memory source).
@@ -71,6 +74,7 @@ export type ErrorCode =
   | 'METHOD_NOT_ALLOWED'
   | 'CALLBACK_FAILED'
   | 'SOURCE_FAILED'
+  | 'STORE_FAILED'
   | 'LIMIT_EXCEEDED'
   | 'NO_REPLICA_SET'
   | 'DUPLICATE_KEY'

@@ -8,6 +8,7 @@ import {
   importMap,
   type ServerConstructor,
   type ServerOptions,
+  toScript,
   Server as UntypedServer,
 } from './server/index.ts'
 
@@ -18,7 +19,7 @@ type Server<Identity = AnyIdentity> = UntypedServer<Identity>
 /** Creates a server, and returns its handler: `app.use(particle.middleware(options))`. */
 const middleware: CreateMiddleware = (options) => new UntypedServer(options as ServerOptions).middleware()
 
-const particle = { middleware, Server, Client, ParticleError, related, escapePattern, importMap }
+const particle = { middleware, Server, Client, ParticleError, related, escapePattern, importMap, toScript }
 
 export default particle
 export type {
@@ -38,6 +39,7 @@ export type { Jsonified, ModelOf, PartialModelOf, Visible, WatchesOf } from './m
 export type { Criteria } from './policy/criteria.ts'
 export type { Manifest } from './policy/manifest.ts'
 export type { CacheConfig, Relation } from './policy/relation.ts'
+export type { InitialModel } from './protocol/initial.ts'
 export type { ServerEvent } from './protocol/messages.ts'
 export type {
   CallbacksOptions,
@@ -51,11 +53,13 @@ export type {
   DependsOn,
   Handler,
   IdentityLookup,
+  InspectorGuard,
   ProbeHandler,
   Readiness,
   Receiver,
   RootStats,
   ServerOptions,
+  SnapshotRoots,
   SourceStats,
   Stats,
 } from './server/index.ts'
@@ -71,4 +75,4 @@ export type {
   Subscription,
 } from './source/source.ts'
 // Exports all parts of the default export by name too, since `require('particle')` returns the names.
-export { Client, escapePattern, importMap, middleware, ParticleError, related, Server }
+export { Client, escapePattern, importMap, middleware, ParticleError, related, Server, toScript }

@@ -12,12 +12,24 @@ const FOLDER = join(ROOT, 'dist', 'browser')
 /** Lists the browser's modules by their addresses, with their entries in `lib/client`. */
 const ENTRIES: Record<string, string> = {
   'client.js': 'index.ts',
+  'client/inspect.js': 'inspect/index.ts',
   'client/share.js': 'share/index.ts',
   'client/persist.js': 'persist/index.ts',
 }
 
 /** Names the modules whose classes a page must have once. The other modules import these from `client.js`. */
 const SINGLE = [join(ROOT, 'lib', 'errors.ts'), join(CLIENT, 'client.ts'), join(CLIENT, 'index.ts')]
+
+/** The settings of each build for browsers. */
+const SETTINGS = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  logLevel: 'warning',
+} as const
 
 /** Builds one module of the browser. Modules import each other by relative addresses, under any path. */
 export async function browserModule(name: string): Promise<{
@@ -38,16 +50,10 @@ export async function browserModule(name: string): Promise<{
     },
   }
   const { outputFiles, metafile } = await build({
-    absWorkingDir: ROOT,
+    ...SETTINGS,
     entryPoints: [join(CLIENT, ENTRIES[name] ?? '')],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
     write: false,
     metafile: true,
-    logLevel: 'warning',
     plugins: [apart],
   })
   const [file] = outputFiles
@@ -85,6 +91,9 @@ export async function buildBrowser(): Promise<void> {
       gzip: gzipSync(code, { level: 9 }).toString('base64'),
     }
   }
+  // The inspector's page carries its script.
+  const page = join(ROOT, 'lib', 'inspector', 'page', 'main.ts')
+  await build({ ...SETTINGS, entryPoints: [page], outfile: join(FOLDER, 'inspector.js') })
   const index = { hash: hash.digest('hex').slice(0, 16), modules }
   await writeFile(join(FOLDER, 'modules.json'), `${JSON.stringify(index)}\n`)
 }

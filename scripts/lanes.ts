@@ -32,12 +32,15 @@ export const LANES: readonly Lane[] = [
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
   { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
+  { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'browser',
-    paths: ['demo.spec.ts', 'demo.sources.spec.ts', 'burst.spec.ts'].map(
-      (name) => `spec/integration/${name}`,
-    ),
+    paths: [
+      'spec/bindings/',
+      'spec/react/',
+      ...['demo', 'demo.sources', 'burst'].map((name) => `spec/integration/${name}.spec.ts`),
+    ],
   },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },

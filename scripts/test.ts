@@ -80,11 +80,13 @@ async function run({ name, files }: Part): Promise<void> {
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
   children.delete(child)
   process.stdout.write(Buffer.concat(chunks))
-  const result = await readFile(file, 'utf8').then(
+  const written = await readFile(file, 'utf8').then(
     (text): Result => JSON.parse(text),
-    (): Result => ({ passed: 0, failures: 0, failed: [], skipped: [], retried: [] }),
+    () => undefined,
   )
-  if (code === null || (code !== 0 && result.failures === 0)) {
+  const result = written ?? { passed: 0, failures: 0, failed: [], skipped: [], retried: [] }
+  // A spec that ends its process may do so with code 0: then only the missing result shows it.
+  if (written === undefined || code === null || (code !== 0 && result.failures === 0)) {
     result.failures++
     result.failed.push(`the lane ${name} ended with ${code === null ? 'a signal' : `code ${code}`}`)
   }

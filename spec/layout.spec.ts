@@ -161,6 +161,35 @@ const ARROWS: Record<string, string[]> = {
     'server/auth/',
     'node:',
   ],
+  'server/inspector/': [
+    'errors.ts',
+    'model/',
+    'protocol/',
+    'words/',
+    'inspector/',
+    'server/support/',
+    'server/options/',
+    'server/feed/',
+    'server/delivery/',
+    'server/registry/',
+    'server/auth/',
+    'server/sessions/',
+    'node:',
+  ],
+  // What carries revocations to all nodes.
+  'server/control/': [
+    'errors.ts',
+    'model/',
+    'policy/',
+    'source/source.ts',
+    'server/support/',
+    'server/options/',
+    'server/feed/',
+    'server/registry/',
+    'server/relations/',
+    'server/auth/',
+    'node:',
+  ],
   'server/http/': [
     'errors.ts',
     'model/',
@@ -173,9 +202,22 @@ const ARROWS: Record<string, string[]> = {
   ],
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
-  'client/': ['errors.ts', 'model/', 'protocol/', 'eventsource-parser'],
+  'client/': ['errors.ts', 'model/', 'protocol/'],
+  // The panel of a page, a module of its own.
+  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
+  // What the bindings of all frameworks share.
+  'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
+  'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],
+  'vue/': ['bindings/', 'model/', 'protocol/', 'client/', 'vue'],
+  // The package svelte/reactivity counts as a file of its own.
+  'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
+  'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'command/': ['errors.ts', 'source/postgres/', 'pg', 'node:'],
+  // The messages of the inspector, and its page.
+  'inspector/': [],
+  // Sentences for people about what is on the wire.
+  'words/': ['model/', 'protocol/'],
+  'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 
@@ -371,7 +413,6 @@ describe('The layout of lib', () => {
         'protocol/index.ts',
         "export type { Json } from '../model/document.ts'\nexport type * from './messages.ts'",
       ],
-      ['client/event-stream.ts', "import { createParser } from 'eventsource-parser'"],
       [
         'server/options/options.ts',
         "import { Callbacks } from '../../source/callbacks/index.ts'\nimport http from 'node:http'",

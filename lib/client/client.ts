@@ -11,16 +11,21 @@ import type {
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
+import { callbacksOf } from './callbacks.ts'
+import { Continuation } from './continuation.ts'
 import type { Internals } from './internals.ts'
 import { Link, type LinkOptions } from './link.ts'
+import type { AnyListener } from './listener.ts'
 import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
-import type { Snapshots } from './snapshots.ts'
+import { shareStream } from './sharing.ts'
+import { type Snapshots, snapshotsOf } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
-import { type Listener, Subscriptions } from './subscriptions.ts'
+import { Subscribers } from './subscribers.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { CLOCK } from './transport.ts'
 import { transportOf } from './transports.ts'
 import { Waiters } from './waiters.ts'
@@ -52,10 +57,12 @@ export class Client<T = Model> {
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
-  readonly #subscribers = new Set<() => void>()
+  readonly #subscribers = new Subscribers()
   readonly #watches: Watches
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
+  readonly #continuation: Continuation
+  readonly #call: ReturnType<typeof callbacksOf>['call']
   readonly #unwatch: () => void
 
   /**
@@ -65,6 +72,8 @@ export class Client<T = Model> {
   constructor(options: ClientOptions<T> = {}, internals: Internals = {}) {
     checkOptions(options)
     this.#options = options
+    const { call, report } = callbacksOf(options)
+    this.#call = call
     this.data = this.#store.data as PartialModelOf<T>
     const { clock = CLOCK, base, transport, page } = { base: globalThis.location?.href, ...internals }
     this.#notifier = new Notifier({
@@ -74,56 +83,58 @@ export class Client<T = Model> {
     })
     this.#subscriptions = new Subscriptions({
       notifier: this.#notifier,
-      documents: (root) => this.#store.data[root] ?? [],
-      call: (listener, ...args) => this.#call(listener, ...args),
-      reportMistake: (sentence) => this.#report(new ParticleError('INVALID_OPTION', sentence)),
-    })
-    this.#watches = new Watches({
       store: this.#store,
-      notifier: this.#notifier,
-      subscriptions: this.#subscriptions,
+      call,
+      reportMistake: (sentence) => report(new ParticleError('INVALID_OPTION', sentence)),
+    })
+    const shared = { store: this.#store, notifier: this.#notifier, subscriptions: this.#subscriptions }
+    this.#watches = new Watches({
+      ...shared,
       clock,
       linger: options.linger ?? DEFAULT_LINGER_MS,
       status: () => this.status,
       ended: () => this.#ended(),
       request: () => link.watch(),
-      call: (listener) => this.#call(listener),
+      call,
     })
-    this.#live = new LiveModel({
-      store: this.#store,
-      notifier: this.#notifier,
-      subscriptions: this.#subscriptions,
-      watches: this.#watches,
-      notify: this.#notify,
-    })
+    this.#live = new LiveModel({ ...shared, watches: this.#watches, notify: this.#notify })
     this.#barriers = new Barriers(clock, () => link.reach())
-    const linkOptions: LinkOptions = {
+    const used = transport ?? transportOf(options, base, clock)
+    const identity = () => (typeof options.identity === 'function' ? options.identity() : options.identity)
+    const onDebug = (message: string) => call(options.onDebug, message)
+    const parts: LinkOptions = {
       barriers: this.#barriers,
       watched: this.#watches.list,
-      transport: transport ?? transportOf(options, base, clock),
+      transport: used,
       clock,
       random: internals.random ?? Math.random,
-      identity: () => (typeof options.identity === 'function' ? options.identity() : options.identity),
+      identity,
       apply: (event) => {
         this.#live.apply(event)
         if (event.event === 'reached') this.#barriers.reached(event.data.position)
         return !this.#store.incomplete
       },
       onStatus: (status) => this.#changed(status),
+      onPosition: () => this.#continuation.persistence?.changed(),
       onError: (error, root) => {
-        if (root === undefined || !this.#watches.fail(root, error)) this.#call(options.onError, error)
+        if (root === undefined || !this.#watches.fail(root, error)) call(options.onError, error)
       },
-      onDebug: (message) => this.#call(options.onDebug, message),
+      onDebug,
     }
-    const link = new Link(linkOptions)
+    const link = new Link(parts)
     this.#link = link
-    const follow = {
-      hide: () => link.pause('page'),
-      show: () => link.resume('page'),
-      doubt: () => link.doubt(),
-    }
-    this.#unwatch = watchPage(follow, clock, page)
-    void this.#start(linkOptions)
+    this.#continuation = new Continuation({
+      ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
+      transport: used,
+      onRestored: () => this.#changed(this.status),
+      onError: (error) => call(options.onError, error),
+    })
+    this.getServerSnapshot = snapshotsOf(this.#store.getModel())
+    const [hide, show, doubt] = [() => link.pause('page'), () => link.resume('page'), () => link.doubt()]
+    this.#unwatch = watchPage({ hide, show, doubt }, clock, page)
+    const start = () => this.#continuation.start()
+    if (options.share) void shareStream(parts, this.#store).then(start)
+    else void start()
   }
 
   /** Returns the state of the connection. */
@@ -181,38 +192,30 @@ export class Client<T = Model> {
    * `users.**` any depth. A change of a parent touches all fields under the parent. `onError` names, once, a
    * pattern that no root or field of the manifest can touch.
    *
+   * `{ added, changed, removed }` in place of a function, with a root's name as the pattern, receive each
+   * document that differs from the last call, or from the time of `on`.
+   *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
   readonly on = <Pattern extends string>(
     pattern: Pattern,
-    listener: Listener<DataOf<ModelOf<T>, Pattern>>,
+    listener: AnyListener<DataOf<ModelOf<T>, Pattern>>,
   ): this => {
-    requireFunction('on(pattern, listener): listener', listener)
     this.#subscriptions.add(pattern, listener)
     return this
   }
 
   /** Removes a listener of a pattern, or all listeners of the pattern. */
-  readonly off = (pattern: string, listener?: Listener<never>): this => {
-    // With anything else that is falsy, all listeners of the pattern would end.
-    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
+  readonly off = (pattern: string, listener?: AnyListener<never>): this => {
     this.#subscriptions.delete(pattern, listener)
     return this
   }
 
   /**
-   * Calls the listener after changes of the model, as often as the option `notify` says. Views render from
-   * it. Returns a function that ends the subscription.
+   * Calls the listener after changes of the model, as often as the option `notify` says, and after changes of
+   * the status. Views render from it. Returns a function that ends the subscription.
    */
-  readonly subscribe = (listener: () => void): (() => void) => {
-    requireFunction('subscribe(listener): listener', listener)
-    // Wraps the listener, so that each of two subscriptions of one listener ends by itself.
-    const entry = () => listener()
-    this.#subscribers.add(entry)
-    return () => {
-      this.#subscribers.delete(entry)
-    }
-  }
+  readonly subscribe: (listener: () => void) => () => void = this.#subscribers.add
 
   /**
    * Returns the whole model or the documents of one root, frozen. The result is the same object until a
@@ -220,6 +223,12 @@ export class Client<T = Model> {
    */
   readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
+
+  /**
+   * Returns the snapshot that a new client has, at any time. A page that takes over the server's HTML renders
+   * from it first, so that both render the same.
+   */
+  readonly getServerSnapshot: Snapshots<ModelOf<T>>
 
   /**
    * Resolves when the model has everything up to a position of the server's `position(root)`, after all
@@ -258,47 +267,48 @@ export class Client<T = Model> {
     this.#link.close()
   }
 
-  /** Starts the link, after the shared stream has been prepared. */
-  async #start(parts: LinkOptions): Promise<void> {
-    try {
-      if (this.#options.share) {
-        const { share } = await import('./share/index.ts')
-        parts.transport = await share({
-          ...parts,
-          createStore: () => new Store(),
-          documents: (root) => this.#store.getRoot(root),
-        })
-      } else await undefined
-    } catch (cause) {
-      parts.onDebug(`share: this tab has a stream of its own: ${cause}`)
-    }
-    this.#link.start()
+  /**
+   * Closes the client, and removes the data from the model and from the store of `persist`. Call it when the
+   * user logs out. Resolves when the store is empty.
+   */
+  readonly forget = async (): Promise<void> => {
+    this.close()
+    this.#empty('forgotten')
+    await this.#continuation.persistence?.clear()
   }
 
   /** Notifies the listeners of the whole model. */
   readonly #notify: Target = (event, events) => {
     this.#store.refresh()
     this.#call(this.#options.onData, this.data, event, events)
-    for (const listener of [...this.#subscribers]) {
-      if (this.#subscribers.has(listener)) this.#call(listener)
-    }
+    this.#subscribers.call(this.#call)
   }
 
   #changed(status: Status): void {
     const over = status === 'closed' || status === 'refused'
-    if (over) this.#unwatch()
-    if (status === 'refused') this.#forget()
+    if (over) {
+      this.#unwatch()
+      this.#continuation.persistence?.close()
+    }
+    if (status === 'refused') this.#refused()
     if (over || status === 'ready') this.#notifier.flush()
     this.#watches.review()
     this.#call(this.#options.onStatus, status)
+    this.#subscribers.call(this.#call)
     this.#answer()
   }
 
   /** Empties the model of a revoked identity. A logout in one tab must remove the data from all tabs. */
-  #forget(): void {
+  #refused(): void {
     const { refusal } = this.#link
     if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
-    this.#live.clear({ event: 'revoked', data: { reason: refusal.message } })
+    this.#empty(refusal.message)
+    // Keeps the store of a client that a newer stream has replaced, which may be another tab's.
+    if (refusal.code === 'UNAUTHORIZED') void this.#continuation.persistence?.clear()
+  }
+
+  #empty(reason: string): void {
+    this.#live.clear({ event: 'revoked', data: { reason } })
   }
 
   #answer(): void {
@@ -313,27 +323,5 @@ export class Client<T = Model> {
   /** Returns the reason of the end of a refused or closed client. */
   #ended(): ParticleError {
     return this.#link.refusal ?? new ParticleError('CLOSED', 'The client was closed.')
-  }
-
-  /**
-   * Calls a function of the application. Errors of that function are reported, and do not disturb the client.
-   */
-  #call<A extends unknown[]>(callback: ((...args: A) => unknown) | undefined, ...args: A): void {
-    try {
-      callback?.(...args)
-    } catch (cause) {
-      const error = new ParticleError('CALLBACK_FAILED', `A callback of the client threw: ${cause}`, {
-        cause,
-      })
-      if (callback === (this.#options.onError as unknown)) console.error(error)
-      else this.#report(error)
-    }
-  }
-
-  /** Reports a mistake of the application. Without `onError` the console shows the mistake. */
-  #report(error: ParticleError): void {
-    const { onError } = this.#options
-    if (onError) this.#call(onError, error)
-    else console.error(error)
   }
 }

@@ -1,6 +1,6 @@
-import { createParser } from 'eventsource-parser'
 import { ParticleError } from '../errors.ts'
 import { failureOf, networkFailure } from './answer.ts'
+import { eventParser } from './event-parser.ts'
 import { type Clock, type Failure, type Sink, type StreamStart, startFields } from './transport.ts'
 
 /** Holds the parameters of a request for a stream. */
@@ -55,14 +55,12 @@ async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Pr
     sink.opened()
     const reader = body.getReader()
     const text = new TextDecoder()
-    const parser = createParser({
-      onEvent: ({ event = 'message', data, id = '' }) => sink.event(event, data, id),
-    })
+    const parse = eventParser((...event) => sink.event(...event))
     for (;;) {
       const { done, value } = await reader.read()
       if (done) return { error: new ParticleError('UNAVAILABLE', 'The stream was ended.'), type: 'ended' }
       sink.opened()
-      parser.feed(text.decode(value, { stream: true }))
+      parse(text.decode(value, { stream: true }))
     }
   } catch (cause) {
     if (cause instanceof ParticleError) throw cause

@@ -53,6 +53,7 @@ export class HttpTransport implements Transport {
   token: string | undefined
   expires = 0
   identity: string | undefined
+  fork: boolean | undefined
   readonly #options: HttpOptions
   readonly #foreign: boolean
   #credentials: RequestCredentials = 'include'
@@ -81,15 +82,16 @@ export class HttpTransport implements Transport {
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
     const { EventSource, url, clock } = this.#options
     const address = routeOf(url, 'handshake')
-    const previous = this.token
+    const { token: previous, fork } = this
     const carrier = EventSource ? undefined : 'header'
-    const text = JSON.stringify({ identity: identity ?? null, previous, carrier })
+    const text = JSON.stringify({ identity: identity ?? null, previous, carrier, fork })
     const response = await this.#post(address, text, signal)
     const body = response.ok ? await response.json().catch(() => {}) : undefined
     const { token, stream, expiresAt, heartbeat, live, identity: digest } = Object(body)
     if (typeof token !== 'string') throw await this.#refusal(address, response)
     this.token = token
     this.identity = digest
+    this.fork = undefined
     this.#proven = false
     this.expires = Date.parse(expiresAt)
     this.heartbeat = heartbeat

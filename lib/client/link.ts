@@ -7,7 +7,7 @@ import { handshake } from './handshake.ts'
 import { type Happening, INITIAL, next, type Phase, type State, type Status, statusOf } from './state.ts'
 import { Stream } from './stream.ts'
 import { StreamRequests, type StreamRequestsOptions } from './stream-requests.ts'
-import { failure } from './transport.ts'
+import { failure, revocation } from './transport.ts'
 
 /** Limits the silence of a doubted stream and the duration of a quiet replacement, in milliseconds. */
 const DOUBT_TIMEOUT_MS = 2000
@@ -28,6 +28,8 @@ export interface LinkOptions extends StreamRequestsOptions {
    */
   apply: (event: ServerEvent) => boolean
   onStatus: (status: Status) => void
+  /** Called when the model is complete up to a new position. */
+  onPosition: () => void
   /** Receives each error. `root` is the root that the server reports the error for. */
   onError: (error: ParticleError, root?: string) => void
   onDebug: (message: string) => void
@@ -52,7 +54,9 @@ export class Link {
   readonly #reporter: FailureReporter
   #state: State = INITIAL
   /** The last position at which the model was complete. A new stream continues from this position. */
-  #position = ''
+  position = ''
+  /** Whether the client shows the model of another page until it is connected. */
+  restored = false
   /** Whether the server has said on this stream that the model is complete. */
   #settled = false
   /** Whether the token of the last handshake has not opened a stream yet. */
@@ -74,7 +78,8 @@ export class Link {
   }
 
   get status(): Status {
-    return statusOf(this.#state)
+    const status = statusOf(this.#state)
+    return this.restored && status === 'connecting' ? 'stale' : status
   }
 
   start(): void {
@@ -195,7 +200,7 @@ export class Link {
     }
     stream.open(
       transport,
-      { ...watched.start(this.#position, transport.maxWatched), reached: barriers.start() },
+      { ...watched.start(this.position, transport.maxWatched), reached: barriers.start() },
       {
         opened: () => {
           this.#fresh = false
@@ -244,7 +249,7 @@ export class Link {
       if (event) this.#take(event, id)
     } catch (error) {
       // Starts over without a position, because the model may be wrong.
-      this.#position = ''
+      this.position = ''
       this.#options.onError(failure(error).error)
       this.#step({ type: 'broken' })
     }
@@ -277,8 +282,9 @@ export class Link {
         this.#apply(event)
     }
     if (!id) return
-    this.#position = id
+    this.position = id
     this.#options.watched.hold()
+    this.#options.onPosition()
   }
 
   /** Handles an error event of the server. */
@@ -308,18 +314,11 @@ export class Link {
     // Forgets the old position until the new data has arrived. A client without that data is not at the
     // position.
     if (event.event === 'reset' || (event.event === 'manifest' && !event.data.resumed)) {
-      this.#position = ''
+      this.position = ''
       this.#step({ type: 'late' })
     }
     const complete = this.#options.apply(event)
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
     if (event.event === 'manifest') this.#requests?.begin()
   }
-}
-
-/** Creates the error of a revoked stream. */
-function revocation(reason: string): ParticleError {
-  return reason === 'replaced'
-    ? new ParticleError('REPLACED', 'Replaced by a newer stream of this identity')
-    : new ParticleError('UNAUTHORIZED', `Revoked: ${reason}`)
 }

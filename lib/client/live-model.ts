@@ -1,3 +1,4 @@
+import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
 import { type DataEvent, Moments } from './moments.ts'
 import type { Notifier, Target } from './notifier.ts'
@@ -35,8 +36,15 @@ export class LiveModel {
       case 'manifest': {
         const { sources, resumed, together } = event.data
         const unheld = watches.begin(event.data)
-        this.#removed(store.begin(sources, resumed), event)
-        for (const root of unheld) store.reset(root)
+        const removed = store.begin(sources, resumed)
+        for (const root of unheld) {
+          // The other roots of the adapter go on before this one: they are shown without its older data.
+          if (together?.some((group) => group.includes(root)) && isShown(root)) {
+            store.hide(root)
+            removed.push(root)
+          } else store.reset(root)
+        }
+        this.#removed(removed, event)
         moments.begin(together, isShown)
         subscriptions.expect(sources)
         break
@@ -67,6 +75,23 @@ export class LiveModel {
         watches.complete(Object.keys(store.manifest ?? {}))
     }
     watches.review(event)
+  }
+
+  /** Shows the model of another page. Notifies the listeners later, since a constructor may have called. */
+  restore({ sources, data, timestamp }: InitialModel): void {
+    const { store } = this.#options
+    store.begin(sources, false)
+    const events = Object.keys(data).map(
+      (root): DataEvent => ({
+        event: 'payload',
+        data: { root, timestamp, data: data[root] ?? [], part: 0, last: true },
+      }),
+    )
+    const shown = events.filter((event) => event.event === 'payload' && store.payload(event.data))
+    this.lastUpdated = new Date(timestamp)
+    queueMicrotask(() => {
+      for (const event of shown) this.#updated(event)
+    })
   }
 
   /** Removes all roots. */

@@ -1,11 +1,12 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import { describeGiven } from '../model/given.ts'
-import { nearest } from '../model/nearest.ts'
 import type { PartialModelOf } from '../model/shape.ts'
+import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import type { EventSourceConstructor } from './event-source.ts'
 import { NOTIFY, type Notify } from './notifier.ts'
+import type { Persist } from './persistence.ts'
 import type { Register } from './register.ts'
 import type { Status } from './state.ts'
 
@@ -49,6 +50,16 @@ export interface ClientOptions<T = Model> {
    * `onDebug` says so. Default: false.
    */
   share?: boolean
+  /**
+   * The model to begin with, as `server.snapshot()` returned it. The client shows this model at once, and
+   * continues from its position. Default: none.
+   */
+  initial?: InitialModel
+  /**
+   * Keeps the model, its position and its watched roots in the browser for the next visit:
+   * `indexedDB('app')` of `particle/client/persist`. Default: none, nothing is kept.
+   */
+  persist?: Persist
   /** Called when the status has changed. */
   onStatus?: (status: Status) => void
   /** Called with messages that help to find a fault. */
@@ -83,33 +94,31 @@ const FUNCTIONS: readonly string[] = [
   'onDebug',
   'onError',
   'onRegister',
+  'persist',
   'EventSource',
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'share', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', 'share', ...FUNCTIONS]
 
 export const DEFAULT_LINGER_MS = 5000
 
 /**
  * Checks the names and types of a client's options.
  *
- * @throws ParticleError `INVALID_OPTION` that names the option and the likely intention
+ * @throws ParticleError `INVALID_OPTION` that names the option and what it takes
  */
 export function checkOptions(options: ClientOptions<never>): void {
   if (typeof options !== 'object' || options === null)
     invalid(`A client takes an object of options, such as { url: '/particle' }: ${describeGiven(options)}.`)
   for (const [name, value] of Object.entries(options)) {
-    if (!NAMES.includes(name)) {
-      const meant = nearest(name, NAMES)
-      const hint = meant ? `"${meant}" was probably meant` : `known are ${NAMES.join(', ')}`
-      invalid(`The option "${name}" is not known; ${hint}.`)
-    }
-    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function') {
+    if (!NAMES.includes(name)) invalid(`The option "${name}" is not known; known are ${NAMES.join(', ')}.`)
+    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function')
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
-    }
   }
-  const { onRegister, url, EventSource, fetch, notify, linger } = options
+  const { onRegister, url, EventSource, fetch, notify, linger, initial } = options
+  if (initial !== undefined && typeof Object(initial).data !== 'object')
+    invalid('The option initial must be what server.snapshot() returned.')
   if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
     invalid('The option linger must be a number of milliseconds that is not negative.')
   if (notify !== undefined && !NOTIFY.includes(notify)) {

@@ -1,5 +1,4 @@
 import { ParticleError } from '../errors.ts'
-import { nearest } from '../model/nearest.ts'
 import type { Operation } from '../model/operation.ts'
 import { parsePath } from '../model/path.ts'
 import type { WireManifest } from '../protocol/messages.ts'
@@ -65,27 +64,26 @@ export function touchTest(
 }
 
 /**
- * Returns a sentence about a pattern that no visible root or field can ever touch, with the name that was
- * probably meant. Returns `undefined` for a pattern that can be touched.
+ * Returns a sentence about a pattern that no visible root or field can ever touch, with the known names.
+ * Returns `undefined` for a pattern that can be touched.
  */
 export function unmatched(
   pattern: string,
   segments: readonly string[],
   roots: Readonly<Record<string, WireManifest>>,
 ): string | undefined {
-  const names = Object.keys(roots)
-  const touched = names.filter((root) => touchTest(root)(segments))
-  const [first = ''] = segments
-  if (touched.length === 0) {
-    return `Nothing can touch the pattern "${pattern}": there is no root "${first}"; ${meant(first, names)}.`
-  }
+  const touched = Object.keys(roots).filter((root) => touchTest(root)(segments))
   const misses = touched.map((root) =>
     missing(roots[root] ?? true, segments.slice(rootSegments(root).length)),
   )
-  const miss = misses[0]
-  if (!miss || misses.includes(undefined)) return undefined
-  const hint = meant(miss.name, miss.known)
-  return `Nothing can touch the pattern "${pattern}": the manifest has no field "${miss.name}"; ${hint}.`
+  const [first = ''] = segments
+  // Keeps a pattern for all roots of a page that has none yet, such as watched roots.
+  const isEarly = touched.length === 0 && first.startsWith('*')
+  if (isEarly || misses.includes(undefined)) return undefined
+  const { name, known } = misses[0] ?? { name: first, known: Object.keys(roots) }
+  const lack = misses[0] ? 'the manifest has no field' : 'there is no root'
+  const all = known.map((each) => `"${each}"`).join(', ') || 'none'
+  return `Nothing can touch the pattern "${pattern}": ${lack} "${name}"; there is ${all}.`
 }
 
 /** Splits a root's name as patterns do. The name of a watched root is one segment. */
@@ -93,37 +91,22 @@ function rootSegments(root: string): string[] {
   return isWatchedRoot(root) ? [root] : root.split('.')
 }
 
-function meant(name: string, known: readonly string[]): string {
-  const found = nearest(name, known)
-  return found === undefined
-    ? `there is ${known.map((each) => `"${each}"`).join(', ') || 'none'}`
-    : `"${found}" was probably meant`
-}
-
-interface Miss {
-  name: string
-  known: readonly string[]
-}
-
 /**
- * Finds the first name of a pattern that a manifest does not list. Returns `undefined` when the pattern can
- * be touched.
+ * Finds the first name of a pattern that a manifest does not list, and the names that it does list. Returns
+ * `undefined` when the pattern can be touched.
  */
-function missing(manifest: WireManifest, pattern: readonly string[], within = false): Miss | undefined {
+function missing(
+  manifest: WireManifest,
+  pattern: readonly string[],
+  within = false,
+): { name: string; known: readonly string[] } | undefined {
   const [name, ...rest] = pattern
   if (name === undefined || manifest === true || name === '**') return undefined
-  const known = within ? Object.keys(manifest) : ['_id', ...Object.keys(manifest)]
-  const misses: Miss[] = []
-  for (const field of name === '*' ? known : known.filter((each) => each === name)) {
-    const miss = missing(manifest[field] ?? true, rest, true)
-    if (!miss) return undefined
-    misses.push(miss)
-  }
-  // Skips the positions of arrays, which manifests do not list.
-  if (within && (name === '*' || /^\d+$|^\[.*\]$/.test(name))) {
-    const miss = missing(manifest, rest, true)
-    if (!miss) return undefined
-    misses.push(miss)
-  }
-  return misses[0] ?? { name, known }
+  const fields: WireManifest = within ? manifest : { _id: true, ...manifest }
+  const known = Object.keys(fields)
+  const ways = known.filter((each) => name === '*' || each === name).map((each) => fields[each] ?? true)
+  // Manifests do not list the positions of arrays.
+  if (within && (name === '*' || /^\d+$|^\[.*\]$/.test(name))) ways.push(manifest)
+  const misses = ways.map((way) => missing(way, rest, true))
+  return misses.includes(undefined) ? undefined : (misses[0] ?? { name, known })
 }

@@ -29,6 +29,7 @@
  * Names the state of a client's connection.
  *
  * - `connecting`: the client makes its first handshake, or opens its first stream.
+ * - `stale`: the client connects, and shows the model of `initial` or `persist` meanwhile.
  * - `waiting`: the stream is open, and the model is not complete yet.
  * - `ready`: the model is complete and current.
  * - `reconnecting`: the connection was lost and is being restored. The old data stays visible.
@@ -36,7 +37,15 @@
  * - `refused`: the server refuses this identity or this client. The client does not connect again.
  * - `closed`: `close()` was called.
  */
-export type Status = 'connecting' | 'waiting' | 'ready' | 'reconnecting' | 'paused' | 'refused' | 'closed'
+export type Status =
+  | 'connecting'
+  | 'stale'
+  | 'waiting'
+  | 'ready'
+  | 'reconnecting'
+  | 'paused'
+  | 'refused'
+  | 'closed'
 
 /** Names the steps of the state machine, which are finer than {@link Status}. */
 export type Phase =
@@ -142,12 +151,11 @@ const TABLE: Record<Phase, Partial<Record<Happening['type'], Phase>>> = {
     failed: 'delaying',
     denied: 'refused',
     reopen: 'opening',
-    late: 'handshaking',
   },
-  opening: { ...ENDS, opened: 'waiting', late: 'opening' },
-  waiting: { ...GOOD_ENDS, complete: 'ready', late: 'waiting' },
+  opening: { ...ENDS, opened: 'waiting' },
+  waiting: { ...GOOD_ENDS, complete: 'ready' },
   ready: { ...GOOD_ENDS, incomplete: 'waiting' },
-  delaying: { ...LEAVES, retry: 'opening', late: 'delaying' },
+  delaying: { ...LEAVES, retry: 'opening' },
   paused: { ...LEAVES, resume: 'opening' },
   refused: { close: 'closed' },
   closed: {},
@@ -165,8 +173,9 @@ const GOES_WELL: readonly Happening['type'][] = [...QUIET, 'retry', 'resume', 'a
  */
 export function next(state: State, happening: Happening): State {
   const { type } = happening
+  if (type === 'late') return state.quiet && state.phase !== 'paused' ? { ...state, quiet: false } : state
   let phase = TABLE[state.phase][type]
-  if (!phase || (type === 'late' && !state.quiet)) return state
+  if (!phase) return state
   let { opened, token, hurried, quiet, attempt, faults } = state
   if (type === 'pause') quiet = happening.quiet && (quiet || state.phase === 'ready')
   else quiet = GOES_WELL.includes(type) && (quiet || (state.phase === 'ready' && QUIET.includes(type)))
@@ -191,7 +200,7 @@ export function next(state: State, happening: Happening): State {
   if (type === 'resume') attempt = 0
   if (type === 'broken') attempt = Math.max(attempt, faults++)
   // Counts failed tries only. The first try after a good stream is not a failure.
-  if (phase === 'delaying' && type !== 'late' && type !== 'ended' && type !== 'dropped') attempt++
+  if (phase === 'delaying' && type !== 'ended' && type !== 'dropped') attempt++
   return { phase, opened, token, hurried, quiet, attempt, faults }
 }
 

@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import type { Document, Model } from '../model/document.ts'
+import type { Document, Id, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 import { INSPECT } from '../model/snapshot.ts'
@@ -22,7 +22,7 @@ interface Loading {
   oplist: DocumentOperation[]
 }
 
-const EMPTY: readonly Document[] = Object.freeze([])
+export const EMPTY: readonly Document[] = Object.freeze([])
 
 /**
  * Holds the local model. A root changes at once or not at all, so that no listener sees a half loaded root.
@@ -53,6 +53,11 @@ export class Store<M = unknown> {
     return this.#lists.has(root)
   }
 
+  /** Returns a document of a root, if the root has it. */
+  find(root: string, id: Id): Document | undefined {
+    return this.#lists.get(root)?.get(id)
+  }
+
   /**
    * Begins a stream. Removes and returns the roots that the stream no longer has. The other roots keep their
    * data until new data replaces it, unless the stream continues the last one (`resumed`).
@@ -65,11 +70,7 @@ export class Store<M = unknown> {
     this.manifest = sources
     this.#loading.clear()
     for (const root of pending) this.reset(root)
-    for (const root of removed) {
-      this.#lists.delete(root)
-      delete this.data[root]
-      this.#forget(root)
-    }
+    for (const root of removed) this.#remove(root)
     return removed
   }
 
@@ -87,6 +88,12 @@ export class Store<M = unknown> {
   /** Begins a new load of a root. The old data stays visible until the load is complete. */
   reset(root: string): void {
     if (this.#knows(root)) this.#loading.set(root, { documents: [], parts: 0, oplist: [] })
+  }
+
+  /** Begins a new load of a root, and hides the old data. */
+  hide(root: string): void {
+    this.#remove(root)
+    this.reset(root)
   }
 
   /**
@@ -192,6 +199,12 @@ export class Store<M = unknown> {
       this.#lists.set(root, list)
       Object.defineProperty(this.data, root, { get: () => list.list, enumerable: true, configurable: true })
     }
+    this.#forget(root)
+  }
+
+  #remove(root: string): void {
+    this.#lists.delete(root)
+    delete this.data[root]
     this.#forget(root)
   }
 

@@ -87,11 +87,13 @@ export interface Transport {
   /** The address of the server. */
   readonly address?: string
   /** The last token, which the next handshake names as the previous one. */
-  readonly token?: string | undefined
+  token?: string | undefined
   /** The end of the token's validity, in milliseconds since the epoch. */
   readonly expires?: number
   /** The digest of the identity, as the server answered the last handshake. */
   readonly identity?: string | undefined
+  /** Whether other pages may hold the token too. The next handshake then begins a session of its own. */
+  fork?: boolean | undefined
   /** Limits each list of watched roots of a new stream, in characters; `undefined` for no limit. */
   readonly maxWatched?: number | undefined
   /**
@@ -146,4 +148,11 @@ function reportAfterOf({ code }: ParticleError): number {
   // Never reports this code here: a final refusal is reported by the link, and an expired token is normal.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
   return TRANSIENT.includes(code) ? TRIES_BEFORE_REPORT : 1
+}
+
+/** Creates the error of a revoked stream. */
+export function revocation(reason: string): ParticleError {
+  return reason === 'replaced'
+    ? new ParticleError('REPLACED', 'Replaced by a newer stream of this identity')
+    : new ParticleError('UNAUTHORIZED', `Revoked: ${reason}`)
 }

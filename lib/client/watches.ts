@@ -2,7 +2,7 @@ import { ParticleError } from '../errors.ts'
 import { describeGiven } from '../model/given.ts'
 import { isObject } from '../model/json.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
+import { type WatchEntry, watchedRoot } from '../protocol/watched-root.ts'
 import type { Notifier, Target } from './notifier.ts'
 import type { Status } from './state.ts'
 import type { Store } from './store.ts'
@@ -39,7 +39,10 @@ export interface WatchesOptions {
 
 /** Holds the roots that the page watches, counted by their watches. */
 export class Watches {
-  readonly list = new WatchList(() => this.#grown())
+  readonly list = new WatchList((refused) => {
+    this.#ended(refused)
+    this.#grown()
+  })
   readonly #options: WatchesOptions
   readonly #roots = new Map<string, Root>()
   /** The roots whose documents are complete and current. */
@@ -64,12 +67,23 @@ export class Watches {
     const name = watchedRoot(source, params)
     let root = this.#roots.get(name)
     if (!root) {
-      root = new Root(name, this.#options, this)
-      this.#roots.set(name, root)
+      root = this.#add(name)
       this.list.wanted.set(name, 0)
-      this.sync()
     }
+    this.sync()
     return root.open()
+  }
+
+  /** Keeps the watched roots of a model that another page has left, as if their watches had just closed. */
+  restore(watch: readonly WatchEntry[]): void {
+    this.list.restore(watch)
+    for (const name of this.list.wanted.keys()) if (!this.#roots.has(name)) this.keep(this.#add(name))
+  }
+
+  #add(name: string): Root {
+    const root = new Root(name, this.#options, this)
+    this.#roots.set(name, root)
+    return root
   }
 
   /** Notes the roots of a new stream. Returns the roots that must be loaded again. */
@@ -81,7 +95,7 @@ export class Watches {
 
   /** Notes a change of the open stream's roots. */
   change({ watch, sources }: EventData['watching']): void {
-    this.list.watching(watch)
+    this.#ended(this.list.watching(watch))
     this.#keepCurrent((root) => Object.hasOwn(sources, root))
   }
 
@@ -136,7 +150,7 @@ export class Watches {
     if (REFUSALS.includes(error.code)) {
       this.drop(root)
       root.refuse(error)
-    } else root.after(RETRY_MS, () => this.sync())
+    } else root.retry()
     return false
   }
 
@@ -178,6 +192,17 @@ export class Watches {
     for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
   }
 
+  /**
+   * Asks for wanted roots again that the server lacks, unless an error tells the reason. A slow client may lose
+   * that error.
+   */
+  #ended(roots: readonly string[]): void {
+    for (const name of roots) {
+      const root = this.#roots.get(name)
+      if (root?.used) root.retry()
+    }
+  }
+
   #keepCurrent(isCurrent: (root: string) => boolean): void {
     for (const root of this.#current) if (!isCurrent(root)) this.#current.delete(root)
   }
@@ -213,7 +238,9 @@ class Root implements WatchedRoot {
     const status = this.options.status()
     if (status === 'ready' || status === 'waiting')
       return this.#watches.isCurrent(this.name) ? 'ready' : 'waiting'
-    return status === 'connecting' ? 'waiting' : status
+    return status === 'connecting' || (status === 'stale' && !this.options.store.shows(this.name))
+      ? 'waiting'
+      : status
   }
 
   open(): Watch<never> {
@@ -254,6 +281,11 @@ class Root implements WatchedRoot {
       else this.each((watch) => watch.notify())
     }
     this.each((watch) => watch.settle())
+  }
+
+  /** Asks the server for the root again after a while. */
+  retry(): void {
+    this.after(RETRY_MS, () => this.#watches.sync())
   }
 
   /** Calls back after a while, in the place of an earlier call. */

@@ -1,9 +1,21 @@
-import { parseArgs } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { ParticleError } from '../errors.ts'
 import { failureOf } from './failure.ts'
+import { Misuse } from './misuse.ts'
 import { type Connection, install, remove } from './postgres.ts'
+import { tail } from './tail.ts'
+import { tailTarget } from './tail-target.ts'
 
-const HELP = `particle postgres install <table>... [options]
+const HELP = `particle tail <url> [options]
+    shows what a client of the server gets, change by change, until Ctrl+C;
+    the address is that of the middleware: http://localhost:3000/particle
+
+  --identity <json>  the identity for the server's identityLookup, such as '{"user":"ann"}'
+  --header <header>  a header of the requests, such as 'cookie: session=1'; several times for several headers
+  --watch <root>     a root with parameters, such as 'messages?{"room":7}'; several times for several roots
+  --json             writes one JSON object a line
+
+particle postgres install <table>... [options]
     makes triggers on the tables, and an outbox that they write changes to
 particle postgres remove [options]
     takes all of it away
@@ -24,9 +36,6 @@ and for install
   --history <ms>     how long it keeps them, in milliseconds (600000)
 `
 
-/** Reports a wrong call of the command. */
-class Misuse extends Error {}
-
 const COMMON = {
   url: { type: 'string' },
   schema: { type: 'string' },
@@ -37,6 +46,13 @@ const INSTALL = {
   'grant-to': { type: 'string', multiple: true },
   rows: { type: 'string' },
   history: { type: 'string' },
+} as const
+const TAIL = {
+  identity: { type: 'string' },
+  header: { type: 'string', multiple: true },
+  watch: { type: 'string', multiple: true },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
 } as const
 
 /** Receives the results and the errors of a command. */
@@ -51,11 +67,12 @@ const CONSOLE: Output = {
 }
 
 /**
- * Runs the command `particle`. Returns the exit code: 0 for success, 1 when the database refused, 2 for a
- * wrong call.
+ * Runs the command `particle`. Returns the exit code: 0 for success, 1 when the database or the server
+ * refused, 2 for a wrong call.
  */
 export async function run(args: readonly string[], output: Output = CONSOLE): Promise<0 | 1 | 2> {
   try {
+    if (args[0] === 'tail') return await runTail(args.slice(1), output)
     output.out(await execute(args))
     return 0
   } catch (error) {
@@ -68,12 +85,25 @@ export async function run(args: readonly string[], output: Output = CONSOLE): Pr
   }
 }
 
+async function runTail(args: readonly string[], output: Output): Promise<0 | 1> {
+  const { values, positionals } = parse(args, TAIL)
+  if (values.help === true) {
+    output.out(HELP)
+    return 0
+  }
+  const target = tailTarget(positionals, text(values.identity), texts(values.header), texts(values.watch))
+  const ended = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
+  return await tail({ ...target, json: values.json === true }, process.stdout, ended.signal)
+}
+
 async function execute(args: readonly string[]): Promise<string> {
   const isInstall = args.includes('install')
   const { values, positionals } = parse(args, isInstall ? INSTALL : COMMON)
   const [source, action, ...tables] = positionals
   if (values.help === true || args.length === 0) return HELP
-  if (source !== 'postgres') throw new Misuse(`knows the command postgres, but not ${source ?? 'none'}`)
+  if (source !== 'postgres')
+    throw new Misuse(`knows the commands tail and postgres, but not ${source ?? 'none'}`)
   const connection: Connection = { url: text(values.url), schema: text(values.schema) }
   if (action === 'remove') {
     if (tables.length > 0)
@@ -83,7 +113,7 @@ async function execute(args: readonly string[]): Promise<string> {
   if (action !== 'install') throw new Misuse(`postgres knows install and remove, but not ${action ?? 'none'}`)
   if (tables.length === 0) throw new Misuse('install takes the names of tables, such as users or app.orders')
   return await install(connection, tables, {
-    grantTo: Array.isArray(values['grant-to']) ? values['grant-to'].map(String) : [],
+    grantTo: texts(values['grant-to']),
     rows: number('rows', values.rows),
     history: number('history', values.history),
   })
@@ -91,7 +121,10 @@ async function execute(args: readonly string[]): Promise<string> {
 
 type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
 
-function parse(args: readonly string[], options: typeof COMMON): { values: Values; positionals: string[] } {
+function parse(
+  args: readonly string[],
+  options: NonNullable<ParseArgsConfig['options']>,
+): { values: Values; positionals: string[] } {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
@@ -105,6 +138,10 @@ function parse(args: readonly string[], options: typeof COMMON): { values: Value
 
 function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined
+}
+
+function texts(value: Values[string]): string[] {
+  return Array.isArray(value) ? value.map(String) : []
 }
 
 function number(name: string, value: Values[string]): number | undefined {

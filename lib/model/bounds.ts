@@ -71,7 +71,7 @@ export function isWithin(value: Json | undefined, depth: number): boolean {
  * Replaces a value that is nested too deep to be walked. This value is one level deeper than a document may
  * be, so that the server hides it and reports it.
  */
-export const TOO_DEEP: Json = tooDeep()
+export const TOO_DEEP: Json = /* @__PURE__ */ tooDeep()
 
 function tooDeep(): Json {
   let value: Json = null

@@ -1,46 +1,38 @@
 import type { Document } from './document.ts'
 
-/** Splits a node that has more children. */
-const MAX_CHILDREN = 32
-/** Merges a node that has fewer children with its neighbour, if both leave room for insertions. */
-const MIN_CHILDREN = 8
+/** Splits a chunk that has more entries. */
+const MAX_ENTRIES = 512
 
-/** Holds an immutable image of a sequence. Images of one sequence share all parts that did not change. */
+/** Holds an immutable image of a sequence. Images of one sequence share all chunks that did not change. */
 export class Image {
   readonly size: number
-  /** The documents of a leaf. A branch has none. */
-  readonly #documents: readonly Document[]
-  readonly #parts: readonly Image[]
+  readonly #chunks: readonly (readonly Document[])[]
 
-  constructor(size: number, documents: readonly Document[], parts: readonly Image[]) {
+  constructor(size: number, chunks: readonly (readonly Document[])[]) {
     this.size = size
-    this.#documents = documents
-    this.#parts = parts
+    this.#chunks = chunks
   }
 
   /** Returns the document at an index. */
   at(index: number): Document | undefined {
     let rest = index
-    for (const part of this.#parts) {
-      if (rest < part.size) return part.at(rest)
-      rest -= part.size
+    for (const chunk of this.#chunks) {
+      if (rest < chunk.length) return chunk[rest]
+      rest -= chunk.length
     }
-    return this.#documents[rest]
+    return undefined
   }
 
   /** Adds all documents, in order, to an array. Returns the array. */
   addTo(array: Document[]): Document[] {
-    for (const document of this.#documents) array.push(document)
-    for (const part of this.#parts) part.addTo(array)
+    for (const chunk of this.#chunks) for (const document of chunk) array.push(document)
     return array
   }
 }
 
 /** Holds one document of a sequence, and keeps its place when other documents come and go. */
 export class Entry {
-  parent: Node | undefined
-  /** Counts as one document among the children of a node. */
-  readonly size = 1
+  chunk: Chunk | undefined
   document: Document
 
   constructor(document: Document) {
@@ -48,161 +40,91 @@ export class Entry {
   }
 }
 
-class Node {
-  parent: Node | undefined
-  size = 0
-  /** The image of the node, until the next change. */
-  #image: Image | undefined
-  /** Entries in a leaf, nodes in a branch. All leaves have the same depth. */
-  readonly children: (Entry | Node)[]
-
-  constructor(children: (Entry | Node)[]) {
-    this.children = children
-    this.adopt(children)
-  }
-
-  /** Makes the node the parent of children that were added to it. */
-  adopt(children: readonly (Entry | Node)[]): void {
-    for (const child of children) {
-      child.parent = this
-      this.size += child.size
-    }
-    this.#image = undefined
-  }
-
-  /** Adds a number to the sizes of the node and its parents, and drops their images. */
-  touch(added = 0): void {
-    for (let node: Node | undefined = this; node; node = node.parent) {
-      node.size += added
-      node.#image = undefined
-    }
-  }
-
-  image(): Image {
-    if (!this.#image) {
-      const documents: Document[] = []
-      const parts: Image[] = []
-      for (const child of this.children) {
-        if (child instanceof Node) parts.push(child.image())
-        else documents.push(child.document)
-      }
-      this.#image = new Image(this.size, documents, parts)
-    }
-    return this.#image
-  }
+interface Chunk {
+  readonly entries: Entry[]
+  /** The documents of the entries, until the next change. */
+  image?: readonly Document[] | undefined
 }
 
 /**
- * Keeps documents in order. It is a B-tree that counts: an insertion, a removal, the search for a position
- * and an image after a change cost O(log n).
+ * Keeps documents in order, in chunks of at most 512. Among n documents, an insertion, a removal, the search
+ * for a position and an image after a change cost about 512 + n / 256 short steps.
  */
 export class Sequence {
-  #root: Node
+  size = 0
+  #chunks: Chunk[] = []
+  #image: Image | undefined
 
   constructor(entries: readonly Entry[]) {
-    let nodes = grouped(entries)
-    while (nodes.length > 1) nodes = grouped(nodes)
-    this.#root = nodes[0] ?? new Node([])
-  }
-
-  get size(): number {
-    return this.#root.size
+    for (let at = 0; at < entries.length; at += MAX_ENTRIES / 2)
+      this.#chunks.push(this.#chunk(entries.slice(at, at + MAX_ENTRIES / 2)))
+    this.size = entries.length
   }
 
   /** Returns the current documents. The image is the same until a change. */
   image(): Image {
-    return this.#root.image()
+    this.#image ??= new Image(
+      this.size,
+      this.#chunks.map((chunk) => {
+        chunk.image ??= chunk.entries.map(({ document }) => document)
+        return chunk.image
+      }),
+    )
+    return this.#image
   }
 
   position(entry: Entry): number {
     let position = 0
-    let child: Entry | Node = entry
-    for (let { parent } = child; parent; parent = child.parent) {
-      for (const before of parent.children) {
-        if (before === child) break
-        position += before.size
-      }
-      child = parent
+    for (const chunk of this.#chunks) {
+      if (chunk === entry.chunk) return position + chunk.entries.indexOf(entry)
+      position += chunk.entries.length
     }
     return position
   }
 
   /** Inserts an entry at a position that is at most the size. */
   insert(entry: Entry, position: number): void {
-    let node = this.#root
-    let index = position
-    const isLast = position === this.size
-    while (node.children[0] instanceof Node) {
-      if (isLast) node = node.children.at(-1) as Node
-      else {
-        for (const child of node.children as Node[]) {
-          node = child
-          // An insertion between two nodes goes to the end of the first one.
-          if (index <= child.size) break
-          index -= child.size
-        }
-      }
-    }
-    if (isLast) node.children.push(entry)
-    else node.children.splice(index, 0, entry)
-    entry.parent = node
-    node.touch(1)
-    this.#split(node)
+    let rest = position
+    // An insertion between two chunks goes to the end of the first one.
+    let index = this.#chunks.findIndex(({ entries }) => {
+      if (rest <= entries.length) return true
+      rest -= entries.length
+      return false
+    })
+    if (index < 0) index = this.#chunks.push(this.#chunk([])) - 1
+    const chunk = this.#chunks[index] as Chunk
+    chunk.entries.splice(rest, 0, entry)
+    this.#changed(chunk, entry, 1)
+    if (chunk.entries.length > MAX_ENTRIES)
+      this.#chunks.splice(index + 1, 0, this.#chunk(chunk.entries.splice(MAX_ENTRIES / 2)))
   }
 
   /** Replaces the document of an entry. */
   replace(entry: Entry, document: Document): void {
     entry.document = document
-    entry.parent?.touch()
+    this.#changed(entry.chunk, entry, 0)
   }
 
   remove(entry: Entry): void {
-    const { parent } = entry
-    if (!parent) return
-    parent.touch(-1)
-    this.#drop(parent, entry)
+    const { chunk } = entry
+    if (!chunk) return
+    chunk.entries.splice(chunk.entries.indexOf(entry), 1)
+    if (chunk.entries.length === 0) this.#chunks.splice(this.#chunks.indexOf(chunk), 1)
+    this.#changed(chunk, entry, -1)
+    entry.chunk = undefined
   }
 
-  #split(node: Node): void {
-    if (node.children.length <= MAX_CHILDREN) return
-    const right = new Node(node.children.splice(MAX_CHILDREN / 2))
-    node.size -= right.size
-    const { parent } = node
-    if (!parent) {
-      this.#root = new Node([node, right])
-      return
-    }
-    parent.children.splice(parent.children.indexOf(node) + 1, 0, right)
-    right.parent = parent
-    this.#split(parent)
+  #chunk(entries: Entry[]): Chunk {
+    const chunk = { entries }
+    for (const entry of entries) entry.chunk = chunk
+    return chunk
   }
 
-  /** Removes a child whose documents are counted no longer. */
-  #drop(node: Node, child: Entry | Node): void {
-    node.children.splice(node.children.indexOf(child), 1)
-    const { parent, children } = node
-    if (!parent) {
-      const [only] = children
-      if (children.length === 1 && only instanceof Node) {
-        only.parent = undefined
-        this.#root = only
-      }
-    } else if (children.length === 0) this.#drop(parent, node)
-    else if (children.length < MIN_CHILDREN) {
-      const at = parent.children.indexOf(node)
-      const [left, right] = parent.children.slice(Math.max(at - 1, 0)) as Node[]
-      if (!left || !right || left.children.length + right.children.length > MAX_CHILDREN / 2) return
-      left.children.push(...right.children)
-      left.adopt(right.children)
-      this.#drop(parent, right)
-    }
+  /** Counts the entries of a changed chunk, and drops its images. */
+  #changed(chunk: Chunk | undefined, entry: Entry, added: number): void {
+    entry.chunk = chunk
+    this.size += added
+    this.#image = undefined
+    if (chunk) chunk.image = undefined
   }
-}
-
-function grouped(children: readonly (Entry | Node)[]): Node[] {
-  const nodes: Node[] = []
-  for (let at = 0; at < children.length; at += MAX_CHILDREN) {
-    nodes.push(new Node(children.slice(at, at + MAX_CHILDREN)))
-  }
-  return nodes
 }

@@ -17,13 +17,23 @@ export interface Readiness {
   closing: boolean
   /** The sources by name: `ok`, else the state of the source. */
   sources: Record<string, 'ok' | Exclude<SourceState, 'open'>>
+  /** Whether the server knows what other nodes have revoked (the option `control`); true without `control`. */
+  control: boolean
 }
 
 /**
  * Checks the sources of a server. A followed source reports its state. A source without readers is asked for
  * its position, so that a new server is not ready before its stores are.
  */
-export async function readinessOf(feeds: Iterable<Feed>, closing: boolean): Promise<Readiness> {
+export async function readinessOf(
+  feeds: Iterable<Feed>,
+  closing: boolean,
+  rights: { follow(): Promise<void> },
+): Promise<Readiness> {
+  const followed = rights.follow().then(
+    () => true,
+    () => false,
+  )
   const found = await Promise.all(
     [...feeds].map(async (feed) => {
       const { state } = feed.report
@@ -32,10 +42,12 @@ export async function readinessOf(feeds: Iterable<Feed>, closing: boolean): Prom
       return [feed.report.name, answers ? 'ok' : state] as const
     }),
   )
+  const control = (await withTimeout(followed, ANSWER_TIMEOUT_MS)) ?? false
   return {
-    ready: !closing && found.every(([, state]) => state === 'ok'),
+    ready: !closing && control && found.every(([, state]) => state === 'ok'),
     closing,
     sources: Object.fromEntries(found),
+    control,
   }
 }
 

@@ -1,39 +1,25 @@
-import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../errors.ts'
+import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
-import { parseCacheConfig } from '../policy/relation.ts'
-import { formatPoint } from '../protocol/position.ts'
-import { Admissions } from './auth/admission.ts'
-import { AdmissionControl } from './auth/admission-control.ts'
+import type { InitialModel } from '../protocol/initial.ts'
+import type { AdmissionControl } from './auth/admission-control.ts'
 import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
-import { type ConnectionHost, connectionHost } from './delivery/connection-host.ts'
 import type { Receiver } from './delivery/receiver.ts'
-import { Log } from './feed/log.ts'
 import { type ProbeHandler, probe, type Readiness, readinessOf } from './health.ts'
-import { checkSetup } from './hints/setup.ts'
-import { Warnings } from './hints/warnings.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
+import type { Inspector } from './inspector/inspector.ts'
 import { numberOption } from './options/number-option.ts'
-import { MAX_TIMER, type ResolvedOptions, resolveOptions, type ServerOptions } from './options/options.ts'
-import { SourcePositions } from './registry/source-positions.ts'
-import { Sources } from './registry/sources.ts'
-import { Views } from './registry/views.ts'
-import { Dependencies } from './relations/dependencies.ts'
-import { LiveQueries } from './relations/live-query.ts'
-import { Barriers } from './sessions/barriers.ts'
-import { Handshakes } from './sessions/handshakes.ts'
-import { IdentityStreams } from './sessions/identity-streams.ts'
-import { Opener, type Registration, type StreamRequest } from './sessions/opener.ts'
-import { Registrations } from './sessions/registrations.ts'
-import { SessionRequests } from './sessions/session-requests.ts'
-import { Streams } from './sessions/streams.ts'
-import { Watches } from './sessions/watches.ts'
-import { Shutdown } from './shutdown.ts'
-import { type Stats, statsOf } from './stats.ts'
-import { asError, guarded } from './support/failure.ts'
-import { Faults } from './support/faults.ts'
-import { Upkeep } from './upkeep.ts'
+import { MAX_TIMER, type ResolvedOptions, type ServerOptions } from './options/options.ts'
+import { createParts, type Parts } from './parts.ts'
+import type { Doorway } from './sessions/doorway.ts'
+import type { Handshakes } from './sessions/handshakes.ts'
+import type { ModelSnapshots } from './sessions/model-snapshots.ts'
+import type { Registration } from './sessions/opener.ts'
+import type { SessionRequests } from './sessions/session-requests.ts'
+import type { Shutdown } from './shutdown.ts'
+import type { Stats } from './stats.ts'
+import type { Faults } from './support/faults.ts'
 
 /** The time within which `drain` ends all streams by default, in milliseconds. */
 const DRAIN_MS = 30_000
@@ -51,108 +37,19 @@ export class Server<Identity = AnyIdentity> {
   readonly faults: Faults
   /** @internal Ends the server. */
   readonly shutdown: Shutdown
-  readonly #epoch = randomBytes(6).toString('base64url')
-  readonly #log: Log
-  readonly #sources: Sources
-  readonly #admissions: Admissions
-  readonly #following: Dependencies
-  readonly #views: Views
-  readonly #streams: Streams
-  readonly #handshakes: Handshakes
-  readonly #requests: SessionRequests
-  readonly #positions: SourcePositions
-  readonly #identities: IdentityStreams
-  readonly #host: ConnectionHost
-  readonly #opener: Opener
-  readonly #registrations: Registrations
-  readonly #upkeep: Upkeep
+  /** @internal Serves the inspector's pages, if the option `inspector` is set. */
+  readonly inspector: Inspector | undefined
+  readonly #parts: Parts
 
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   constructor(options: ServerOptions) {
-    const resolved = resolveOptions(options)
-    this.options = { ...resolved, onError: guarded(resolved.onError) }
-    const { onError, diagnostics, replay, maxBufferedBytes, retry, limits } = this.options
-    this.faults = new Faults(onError)
-    const failed = (error: unknown, source: string) => this.faults.pass(asError(error, source))
-    this.#log = new Log(replay)
-    const host = {
-      log: this.#log,
-      adapters: () => this.#sources.positions,
-      point: (sequence: number, adapters?: readonly string[]) => this.#point(sequence, adapters),
-      onError: failed,
-      diagnostics,
-      limits,
-    }
-    const { dataSources, cacheConfig, dependsOn } = resolved
-    const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
-    this.control = new AdmissionControl(limits, resolved.maxConnections, this.faults)
-    const ofClients = { ...this.options, onError: (error: Error) => this.faults.report(error) }
-    this.#sources = new Sources(dataSources, host, links)
-    checkSetup(this.options, new Warnings(this.options))
-    const watches = new LiveQueries(this.#log, (error) => failed(error, 'relations'))
-    this.#following = new Dependencies(
-      this.#sources,
-      watches,
-      dependsOn,
-      (error) => failed(error, 'dependsOn'),
-      limits.relationValues,
-    )
-    this.#admissions = new Admissions(ofClients, this.#sources, this.#following)
-    this.#views = new Views(this.#sources, this.#log, failed, limits, diagnostics)
-    const renewal = (error: unknown) => this.faults.report(asError(error, 'renewal'))
-    this.#identities = new IdentityStreams(limits, this.faults)
-    this.#streams = new Streams(
-      this.#admissions,
-      this.#views,
-      new Watches(this.#sources, limits.maxWatched, (error) => this.faults.report(error)),
-      this.#identities,
-      renewal,
-      this.#following,
-    )
-    this.#handshakes = new Handshakes(this.#admissions, this.#streams, this.control, diagnostics, () =>
-      this.#refuseWhenFull(),
-    )
-    this.#positions = new SourcePositions(this.#sources)
-    const barriers = new Barriers(this.#positions)
-    this.#requests = new SessionRequests(this.#admissions, this.#streams, this.control, barriers)
-    this.#host = connectionHost(this.#log, this.#admissions.positions, {
-      maxBufferedBytes,
-      point: () => this.#point(this.#log.head),
-      left: (view, forGood) => this.#views.left(view, forGood),
-      onError: failed,
-    })
-    const kept = {
-      options: this.options,
-      log: this.#log,
-      views: this.#views,
-      following: this.#following,
-      streams: this.#streams,
-    }
-    this.#upkeep = new Upkeep({ ...kept, host: this.#host })
-    this.shutdown = new Shutdown({ ...kept, upkeep: this.#upkeep })
-    this.#opener = new Opener({
-      admissions: this.#admissions,
-      views: this.#views,
-      dependencies: this.#following,
-      streams: this.#streams,
-      host: this.#host,
-      context: { epoch: this.#epoch, log: this.#log, feeds: this.#sources.feeds },
-      diagnostics,
-      retry: Buffer.from(`retry: ${retry}\n\n`),
-      identities: this.#identities,
-      barriers,
-      streamMs: limits.streamMs,
-      onLeft: ({ origin }) => {
-        if (origin) this.control.streamEnded(origin.address)
-        if (this.#streams.size === 0) this.#upkeep.rest()
-      },
-    })
-    this.#registrations = new Registrations(
-      this.#admissions,
-      this.options.onError,
-      () => this.#refuseWhenFull(),
-      (admitted, sink) => this.#open(() => this.#opener.register(admitted, { open: () => sink })),
-    )
+    this.#parts = createParts(options)
+    const { options: resolved, control, faults, shutdown, inspector } = this.#parts
+    this.options = resolved
+    this.control = control
+    this.faults = faults
+    this.shutdown = shutdown
+    this.inspector = inspector
   }
 
   /**
@@ -179,12 +76,27 @@ export class Server<Identity = AnyIdentity> {
     receiver: Receiver,
     done?: (error?: Error) => void,
   ): Promise<Registration> {
-    return this.#registrations.register(identity, receiver, done)
+    await this.#parts.rights.settle()
+    return this.#parts.registrations.register(identity, receiver, done)
+  }
+
+  /**
+   * Returns the documents of an identity and their position, as JSON for the option `initial` of a client. A
+   * stream gives the same documents.
+   *
+   * @param identity what a client would present, or the page's request for a lookup that reads the request
+   * @param roots one root, or a list of roots; default: all roots without parameters
+   * @param params the parameters of a source that is watched
+   * @throws ParticleError `INVALID_OPTION` for an unknown root, `TIMED_OUT` after 10 s, and a stream's errors
+   */
+  async snapshot(...[identity, roots, params]: Parameters<ModelSnapshots['take']>): Promise<InitialModel> {
+    await this.#parts.rights.settle()
+    return this.#parts.snapshots.take(identity, roots, params)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
   stats(): Stats {
-    return statsOf(this.#streams.size, this.#views, this.#sources, this.#log)
+    return this.#parts.stats()
   }
 
   /**
@@ -209,7 +121,7 @@ export class Server<Identity = AnyIdentity> {
 
   /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */
   readiness(): Promise<Readiness> {
-    return readinessOf(this.#sources.followed, this.shutdown.begun)
+    return readinessOf(this.#parts.sources.followed, this.shutdown.begun, this.#parts.rights)
   }
 
   /** Returns a handler that answers 200 as long as the process answers: `app.get('/healthz', ...)`. */
@@ -226,8 +138,9 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /** @internal Answers a handshake: see {@link Handshakes.grant}. */
-  grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
-    return this.#handshakes.grant(...handshake)
+  async grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
+    await this.#parts.rights.settle()
+    return this.#parts.handshakes.grant(...handshake)
   }
 
   /**
@@ -238,88 +151,54 @@ export class Server<Identity = AnyIdentity> {
    *   in 5 s
    */
   position(root: string): Promise<string> {
-    return this.#positions.ask(root)
+    return this.#parts.positions.ask(root)
   }
 
   /** @internal See {@link SessionRequests.reached}. */
   reached(...request: Parameters<SessionRequests['reached']>): Promise<boolean> {
-    return this.#requests.reached(...request)
+    return this.#parts.requests.reached(...request)
   }
 
   /** @internal See {@link SessionRequests.watch}. */
   watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
-    return this.#requests.watch(...request)
+    return this.#parts.requests.watch(...request)
   }
 
   /**
-   * Revokes the rights of the clients that the predicate selects. Ends their open streams with a `revoked`
-   * event, and refuses their tokens. The clients may present themselves again, and `identityLookup` decides.
-   * Applies to this process only: call it on every node.
+   * Revokes the rights of the selected clients. Ends their open streams with a `revoked` event, and refuses
+   * their tokens. The clients may present themselves again, and `identityLookup` decides.
    *
-   * @param predicate selects clients by the identity that `identityLookup` found, and by the value that the
-   *   client presented
+   * A query on the identity (`{ userId: 7 }`) applies to all nodes, with the option `control`. The promise
+   * then resolves when the store has it. A function applies to this process alone: it gets the identity that
+   * `identityLookup` found, and the value that the client presented.
+   *
    * @param reason sent to the clients
-   * @returns the number of ended streams
+   * @returns the number of ended streams of this process
+   * @throws ParticleError `INVALID_QUERY`; the promise rejects with `SOURCE_FAILED` when the store does not
+   *   take the query, which then holds on this node alone
    */
-  revoke(predicate: Predicate<Identity>, reason = 'revoked'): number {
-    return this.#streams.revoke(predicate, reason)
+  revoke(predicate: Predicate<Identity>, reason?: string): number
+  revoke(query: Query, reason?: string): Promise<number>
+  revoke(selector: Predicate<Identity> | Query, reason = 'revoked'): number | Promise<number> {
+    return this.#parts.rights.revoke(selector, reason)
   }
 
   /**
-   * Runs `identityLookup` again (without a request) for the clients that the predicate selects. Clients with
-   * an open stream receive the documents that they now may see, and lose those that they may not see. Other
-   * clients are looked up when they reconnect with their tokens. A refused client's stream ends with
-   * `revoked`. When the lookup fails, the stream ends, and the client must present itself again. Applies to
-   * this process only: call it on every node.
+   * Runs `identityLookup` again (without a request) for the selected clients. Clients with an open stream
+   * receive the documents that they now may see, and lose those that they may not see. Other clients are
+   * looked up when they reconnect with their tokens. A refused client's stream ends with `revoked`. When the
+   * lookup fails, the stream ends, and the client must present itself again.
    *
-   * @param predicate selects clients by their earlier identity, and by the value that they presented;
-   *   default: all
-   * @returns a promise of the number of streams, which resolves when nothing more is sent under the old
-   *   rights
+   * @param selector a query or a function, as for {@link Server.revoke}; default: all clients of this process
+   * @returns a promise of the number of streams of this process, which resolves when nothing more is sent
+   *   under the old rights
    */
-  refresh(predicate: Predicate<Identity> = () => true): Promise<number> {
-    return this.#streams.refresh(predicate)
+  refresh(selector: Predicate<Identity> | Query = () => true): Promise<number> {
+    return this.#parts.rights.refresh(selector)
   }
 
-  /**
-   * @internal Opens a stream by its token or ticket. Resolves to the function that closes the stream; to
-   *   undefined when the client has gone.
-   *
-   * @param browsers the values of the request's browser cookies
-   */
-  async openStream(
-    token: string | undefined,
-    browsers: readonly string[],
-    request: StreamRequest,
-  ): Promise<(() => void) | undefined> {
-    this.#refuseWhenFull()
-    const { address } = request.origin ?? {}
-    if (request.origin) this.control.stream(address)
-    let close: (() => void) | undefined
-    try {
-      close = await this.#admissions.admit(token, browsers, (admitted) =>
-        this.#open(() => this.#opener.open(admitted, request)),
-      )
-      return close
-    } finally {
-      if (!close && request.origin) this.control.streamEnded(address)
-    }
-  }
-
-  #open<Stream>(open: () => Stream): Stream {
-    this.#refuseWhenFull()
-    const stream = open()
-    if (stream) this.#upkeep.start()
-    return stream
-  }
-
-  #point(sequence: number, adapters: readonly string[] = this.#sources.positions): string {
-    return formatPoint({ epoch: this.#epoch, sequence, adapters })
-  }
-
-  #refuseWhenFull(): void {
-    this.shutdown.refuse()
-    if (this.#streams.size >= this.options.maxConnections)
-      throw new ParticleError('UNAVAILABLE', 'The server is full')
+  /** @internal See {@link Doorway.enter}. */
+  openStream(...entry: Parameters<Doorway['enter']>): ReturnType<Doorway['enter']> {
+    return this.#parts.doorway.enter(...entry)
   }
 }

@@ -19,6 +19,8 @@ export interface ShutdownOptions {
   streams: Streams
   views: Views
   following: Dependencies
+  rights: { close(): void }
+  inspector: { close(): void } | undefined
   log: Log
   upkeep: Upkeep
 }
@@ -66,11 +68,11 @@ export class Shutdown {
     // Continues one turn later, so that the end of a stream finds this promise when it asks for it.
     await Promise.resolve()
     const { streams, options } = this.#parts
-    const [began, total] = [performance.now(), streams.size]
+    const [began, total] = [performance.now(), streams.open.size]
     for (;;) {
       const remaining = ms > 0 ? Math.ceil(total * Math.max(0, 1 - (performance.now() - began) / ms)) : 0
-      streams.end('drained', Math.max(0, streams.size - remaining), () => jittered(options.retry))
-      if (streams.size === 0) break
+      streams.end('drained', Math.max(0, streams.open.size - remaining), () => jittered(options.retry))
+      if (streams.open.size === 0) break
       await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS))
     }
     this.draining = false
@@ -79,8 +81,10 @@ export class Shutdown {
   async #disconnect(): Promise<void> {
     // Continues one turn later, as above.
     await Promise.resolve()
-    const { streams, upkeep, views, following, log, options } = this.#parts
+    const { streams, upkeep, views, following, rights, inspector, log, options } = this.#parts
     streams.end('server-closed')
+    rights.close()
+    inspector?.close()
     upkeep.stop()
     // Limits the wait. An unreachable source may not close in time for the end of the process.
     await withTimeout(Promise.all([views.close(), following.close()]), CLOSE_TIMEOUT_MS)

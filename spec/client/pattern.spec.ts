@@ -64,6 +64,13 @@ describe('pattern', () => {
       tasks: true,
     } as const
     const missing = (pattern: string) => unmatched(pattern, parsePattern(pattern), roots)
+
+    it('report no mistake for a pattern of all roots while there is no root', () => {
+      for (const pattern of ['**', '*', '*.name'])
+        expect(unmatched(pattern, parsePattern(pattern), {})).to.equal(undefined)
+      expect(unmatched('users', ['users'], {})).to.include('there is no root "users"')
+    })
+
     const reached = [
       'users',
       'users.name',
@@ -88,11 +95,11 @@ describe('pattern', () => {
 
     const unreached: [pattern: string, meant: string][] = [
       ['jbs', 'there is no root "jbs"; there is "users", "audit.log", "tasks"'],
-      ['user.name', 'there is no root "user"; "users" was probably meant'],
-      ['users.mame', 'no field "mame"; "name" was probably meant'],
-      ['users.adress.street', 'no field "adress"; "address" was probably meant'],
-      ['users.address.stret', 'no field "stret"; "street" was probably meant'],
-      ['users.todos.0.titel', 'no field "titel"; "title" was probably meant'],
+      ['user.name', 'there is no root "user"; there is "users", "audit.log", "tasks"'],
+      ['users.mame', 'no field "mame"; there is "_id", "name", "address", "todos"'],
+      ['users.adress.street', 'no field "adress"; there is "_id", "name", "address", "todos"'],
+      ['users.address.stret', 'no field "stret"; there is "street", "geo"'],
+      ['users.todos.0.titel', 'no field "titel"; there is "title"'],
       ['users.0', 'no field "0"; there is "_id", "name", "address", "todos"'],
     ]
     for (const [pattern, meant] of unreached)

@@ -178,12 +178,12 @@ describe('Probes of a server', () => {
     const base = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
     try {
       expect(await ask(`${base}/healthz`)).to.deep.equal([200, { ready: true }])
-      const down = { ready: false, closing: false, sources: { store: 'closed', memory: 'ok' } }
+      const down = { ready: false, closing: false, sources: { store: 'closed', memory: 'ok' }, control: true }
       expect(await ask(`${base}/readyz`)).to.deep.equal([503, down])
       state.down = false
       expect(await ask(`${base}/readyz`)).to.deep.equal([
         200,
-        { ready: true, closing: false, sources: { store: 'ok', memory: 'ok' } },
+        { ready: true, closing: false, sources: { store: 'ok', memory: 'ok' }, control: true },
       ])
       await server.drain()
       expect((await ask(`${base}/readyz`))[0]).to.equal(503)

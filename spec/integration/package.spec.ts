@@ -49,12 +49,17 @@ describe('The packed package, installed into an empty folder', function () {
       'mongodb',
       'redis',
       '@tanstack/db',
+      'react',
+      'vue',
+      'svelte',
+      'solid-js',
+      '@types/react',
       'typescript',
       '@types/node',
       '@types/express',
     ]
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
-    await install(folder, await pack(folder), ...wanted)
+    await install(folder, await pack(), ...wanted)
   })
 
   after(async () => {
@@ -81,11 +86,16 @@ describe('The packed package, installed into an empty folder', function () {
     expect(names).to.include.members([
       '.',
       './client',
+      './client/inspect',
       './protocol',
       './memory',
       './mongo',
       './postgres',
       './redis',
+      './react',
+      './vue',
+      './svelte',
+      './solid',
       './tanstack',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
@@ -154,6 +164,19 @@ describe('The packed package, installed into an empty folder', function () {
     expect(await check('--module', 'esnext', '--moduleResolution', 'bundler', 'module.mts')).to.equal('')
   })
 
+  it('has types for each framework', async () => {
+    const text = ['react', 'vue', 'svelte', 'solid'].map(
+      (name) => `export { useParticle as ${name}, useWatch as ${name}Watch } from 'particle/${name}'
+      // @ts-expect-error: no such name
+      export { nothing as ${name}Nothing } from 'particle/${name}'\n`,
+    )
+    await writeFile(join(folder, 'frameworks.mts'), text.join(''))
+    const tsc = [join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '--strict', '--skipLibCheck']
+    const options = ['--target', 'es2023', '--module', 'nodenext', 'frameworks.mts']
+    const checking = run(process.execPath, [...tsc, ...options], { cwd: folder })
+    expect(await checking.then(() => '', outputOf)).to.equal('')
+  })
+
   it('gives bundlers for the browser a client without Node', async () => {
     const contents = "import { Client } from 'particle/client'\nnew Client()\n"
     const { metafile, outputFiles } = await build({
@@ -168,7 +191,7 @@ describe('The packed package, installed into an empty folder', function () {
     expect(outputFiles).to.have.lengthOf(1)
     const inputs = Object.keys(metafile.inputs).map((input) => input.replace(/^.*node_modules\//, ''))
     expect(inputs).to.include('particle/dist/client/client.js')
-    const foreign = inputs.filter((input) => !/^(particle\/dist\/|eventsource-parser\/|<stdin>)/.test(input))
+    const foreign = inputs.filter((input) => !/^(particle\/dist\/|<stdin>)/.test(input))
     expect(foreign).to.deep.equal([])
   })
 

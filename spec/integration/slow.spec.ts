@@ -88,8 +88,12 @@ describe('A client that stops reading', () => {
     }
     expect(server.stats().connections).to.equal(8)
     const held: number[] = []
-    const last = () => held.slice(-4)
-    while (held.length < 4 || Math.max(...last()) - Math.min(...last()) > 1_000) {
+    // Other specs of this process leave some small buffers, which come and go.
+    const isSteady = () => {
+      const last = held.slice(-4)
+      return last.length === 4 && Math.max(...last) - Math.min(...last) < snapshot / 100
+    }
+    for (const end = Date.now() + 30_000; !isSteady() && Date.now() < end; ) {
       held.push(buffersHeld() - before)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }

@@ -48,9 +48,12 @@ describe('The back/forward cache', function () {
   let listening: Listening
   let count = 0
 
-  eachContext((fresh) => {
-    context = fresh
-  })
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { kind: 'whole' },
+  )
   before(async () => {
     server = new Server({ dataSources: { notes: { manifest: true, collection: notes } } })
     const handler = server.middleware()

@@ -17,9 +17,12 @@ describe('A walk over the whole site', function () {
   let context: BrowserContext
   let app: App
 
-  eachContext((fresh) => {
-    context = fresh
-  })
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { kind: 'whole' },
+  )
   afterEach(async () => {
     await app?.stop()
   })

@@ -13,6 +13,7 @@ import type { Admission, Admitted, Credentials } from './admitted.ts'
 import { carried } from './carried.ts'
 import { type Client, Continuations } from './continuations.ts'
 import { Identification } from './identification.ts'
+import { Losses } from './losses.ts'
 import { Openings } from './openings.ts'
 import { CLOCK_MARGIN_MS, type Predicate, Revocations, StaleToken } from './revocations.ts'
 import { Tokens } from './tokens.ts'
@@ -34,6 +35,7 @@ const EXPIRY_ROUNDING_MS = 1_000
 export class Admissions {
   readonly rights: Revocations
   readonly regrants = new Regrants()
+  readonly losses: Losses
   /** The streams that are being admitted now. */
   readonly openings = new Openings()
   /** Seals the positions that clients receive. */
@@ -52,6 +54,7 @@ export class Admissions {
     const { secret, sessionTtl, identityLookup, onError, limits } = options
     this.#ttl = sessionTtl
     this.#sources = sources
+    this.losses = new Losses(sources.moments)
     this.#following = following
     const scope = scopeOf(options)
     this.#warnings = new Warnings(options)
@@ -59,7 +62,8 @@ export class Admissions {
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues)
     this.readsRequest = this.#identification.readsRequest
-    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now)
+    const isShared = options.control !== undefined && options.control !== false
+    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
     this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 
@@ -80,8 +84,10 @@ export class Admissions {
   /**
    * Opens a client's previous token, expired or not. Returns undefined for a token of another server, a
    * revoked token, and a token too old to check. Nothing of a revoked token is carried over.
+   *
+   * @param fork whether the client begins a session of its own, since several pages may hold the token
    */
-  async previous(token: string | undefined): Promise<Admission | undefined> {
+  async previous(token: string | undefined, fork = false): Promise<Admission | undefined> {
     if (token === undefined) return undefined
     const claims = await this.tokens.openExpired(token)
     if (!claims || !this.rights.reaches(claims)) return undefined
@@ -89,9 +95,9 @@ export class Admissions {
     // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
     // positions stay valid, but its session's streams are out of reach.
     const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
-    if (isCurrent) return claims
+    if (isCurrent && !fork) return claims
     const session = sessionId()
-    this.regrants.copy(claims.session, session)
+    for (const kept of [this.regrants, this.losses]) kept.copy(claims.session, session)
     return { ...claims, session }
   }
 
@@ -262,7 +268,9 @@ export class Admissions {
     const isOfRequest = request !== undefined && this.readsRequest
     let known = last
     for (let tries = 1; tries <= MAX_LOOKUPS; tries++) {
-      const at = tries === 1 || isOfRequest ? began : Revocations.now()
+      // Dates a lookup without a request after the decisions of other nodes that the request has waited for.
+      const isFirst = tries === 1 && !this.rights.isShared
+      const at = isFirst || isOfRequest ? began : Revocations.now()
       let hasChanged = false
       const note = () => {
         hasChanged = true
@@ -283,7 +291,8 @@ export class Admissions {
         if (isCurrent && dependencies) admission.dependencies = dependencies
         // Judges the new admission. A lookup that ran during a refresh may have found the old rights.
         const { revoked, stale } = this.rights.judge(admission)
-        if (revoked !== undefined) return admission
+        const isEarlier = isOfRequest && this.rights.isShared
+        if (revoked !== undefined && !isEarlier) return admission
         if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
         // Gives up on this request, which would show the same old session again. Only a new request knows of
         // the decision.

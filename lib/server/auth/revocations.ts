@@ -13,29 +13,45 @@ export type Predicate<Identity = never> = {
   holds(identity: Identity, given: AnyIdentity): unknown
 }['holds']
 
-interface Decision {
+/** Describes a revocation or a refresh. */
+export interface Decision {
   predicate: Predicate
   /**
-   * The time of the decision, in milliseconds since the epoch. It applies to tokens with an earlier lookup.
+   * The time of the decision, in milliseconds since the epoch, by the clock of its process. It applies to
+   * tokens with an earlier lookup.
    */
   at: number
-  /** The same moment, as the text of a point. */
-  moment: string
   /** The reason of a revocation; undefined for a refresh, which only looks up the identity again. */
   reason: string | undefined
+}
+
+/** Holds a decision, and what this process knows about its time. */
+interface Known extends Decision {
+  /** The same moment, as the text of a point. */
+  moment: string
+  /** The name of the process that made the decision. */
+  process: string
+  /**
+   * The time at which the decision was known here, by this process's clock. Set for decisions that all nodes
+   * share. Their order needs no clocks: see {@link Revocations.judge}.
+   */
+  arrived?: number
 }
 
 /**
  * Grace period for old tokens, in milliseconds. A token's life starts after its lookup, but `at` is the
  * lookup's begin.
  */
-const LOOKUP = 60_000
+export const LOOKUP_MS = 60_000
 
 /**
  * The largest tolerated difference between the clocks of two nodes, in milliseconds. The times of a decision
  * and a token of two nodes don't order them when they are closer: see {@link Revocations.judge}.
  */
 export const CLOCK_MARGIN_MS = 10_000
+
+/** The time that is added to a decision's time for the time after it, in milliseconds. */
+const JUST_AFTER_MS = 0.001
 
 /** Limits the processes whose times a token keeps. The processes that last found the token stale are kept. */
 const MAX_PROCESSES = 8
@@ -48,16 +64,24 @@ const MAX_REFRESHES = 1_000
  */
 export class Revocations {
   /** The name of this process in tokens. */
-  readonly #process = randomBytes(6).toString('base64url')
+  readonly process = randomBytes(6).toString('base64url')
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
-  #decisions: Decision[] = []
+  #decisions: Known[] = []
   /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
-  #stale: Pick<Decision, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
+  #stale: Pick<Known, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
   readonly #moment: () => string
+  /** Whether the nodes share their decisions, so that a lookup begins after this node knows all earlier ones. */
+  readonly isShared: boolean
 
   /** @param moment returns the present, as the text of a point */
-  constructor(sessionTtl: number, onError: (error: ParticleError) => void, moment: () => string) {
+  constructor(
+    sessionTtl: number,
+    onError: (error: ParticleError) => void,
+    moment: () => string,
+    isShared = false,
+  ) {
+    this.isShared = isShared
     this.#moment = moment
     this.#ttl = sessionTtl
     this.#onError = onError
@@ -76,51 +100,77 @@ export class Revocations {
    * the token's life.
    */
   reaches({ at }: Pick<Claims, 'at'>): boolean {
-    return at >= Revocations.now() - this.#ttl - LOOKUP
+    return at >= Revocations.now() - this.#ttl - LOOKUP_MS
   }
 
-  revoke(predicate: Predicate, reason: string): void {
+  /**
+   * Adds a decision of this process. Returns the decision.
+   *
+   * @param isShared whether the other nodes get the decision too
+   */
+  revoke(predicate: Predicate, reason: string, isShared = false): Decision {
     requireFunction('revoke(predicate, reason): predicate', predicate)
-    this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason })
+    return this.#decide({ predicate, at: Revocations.now(), reason }, isShared)
   }
 
-  refresh(predicate: Predicate): void {
+  /** Adds a decision of this process, as {@link Revocations.revoke} does. */
+  refresh(predicate: Predicate, isShared = false): Decision {
     requireFunction('refresh(predicate): predicate', predicate)
-    this.#add({ predicate, at: Revocations.now(), moment: this.#moment(), reason: undefined })
-    const refreshes = this.#decisions.filter((decision) => decision.reason === undefined)
-    const [oldest] = refreshes
-    if (refreshes.length <= MAX_REFRESHES || !oldest) return
-    this.#stale = oldest
-    this.#decisions = this.#decisions.filter((decision) => decision !== oldest)
+    return this.#decide({ predicate, at: Revocations.now(), reason: undefined }, isShared)
   }
 
-  /** Adds the time of a new lookup to a token's times, under the name of this process. */
+  /** Adds a decision of another process. */
+  take(decision: Decision, process: string): void {
+    this.#add(decision, process, Revocations.now())
+  }
+
+  /**
+   * Adds the time of a new lookup to a token's times, under the name of this process. Adds a time of each other
+   * process whose decisions were known before the lookup, so that all nodes can order the token and these.
+   */
   stamp(after: Claims['after'], at: number): NonNullable<Claims['after']> {
-    const others = Object.entries(after ?? {}).filter(([process]) => process !== this.#process)
-    return Object.fromEntries([...others.slice(1 - MAX_PROCESSES), [this.#process, at]])
+    const times = new Map(Object.entries(after ?? {}))
+    const add = (process: string, time: number) => {
+      const known = times.get(process) ?? Number.NEGATIVE_INFINITY
+      times.delete(process)
+      times.set(process, Math.max(known, time))
+    }
+    for (const { process, at: time, arrived } of this.#decisions) {
+      // Leaves out earlier decisions, which all clocks order.
+      if (
+        process !== this.process &&
+        arrived !== undefined &&
+        arrived < at &&
+        time > at - 2 * CLOCK_MARGIN_MS
+      )
+        add(process, time + JUST_AFTER_MS)
+    }
+    times.delete(this.process)
+    return Object.fromEntries([...[...times].slice(1 - MAX_PROCESSES), [this.process, at]])
   }
 
   /**
    * Judges a token by the decisions after its lookup. Returns the reason of a revocation, or whether the
    * identity must be looked up again, with the `moment` of the last decision. When the clocks of two nodes
-   * don't order the token and a decision, the identity must be looked up again.
+   * don't order the token and a decision, the identity must be looked up again. A shared decision applies to
+   * all tokens whose lookup did not begin after the decision was known at its node.
    */
   judge(claims: Pick<Claims, 'identity' | 'given' | 'at' | 'after'>): {
     revoked?: string
     stale: boolean
     moment?: string
   } {
-    const own = claims.after?.[this.#process]
-    /**
-     * The time after which a decision may be newer than the token, and the time after which it certainly is.
-     */
-    const [doubted, certain] =
-      own === undefined ? [claims.at - CLOCK_MARGIN_MS, claims.at + CLOCK_MARGIN_MS] : [own, own]
-    let last: Pick<Decision, 'moment'> | undefined = doubted <= this.#stale.at ? this.#stale : undefined
+    const own = claims.after?.[this.process]
+    const [doubted] = rangeOf(claims, own)
+    let last: Pick<Known, 'moment'> | undefined = doubted <= this.#stale.at ? this.#stale : undefined
     for (const decision of this.#decisions) {
-      const { predicate, at, reason } = decision
-      if (doubted > at || !this.meets(predicate, claims)) continue
-      if (reason !== undefined && certain <= at) return { revoked: reason, stale: true }
+      const { predicate, at, reason, process, arrived } = decision
+      // Skips a lookup here that began after the decision was known here, whatever the clocks say.
+      if (arrived !== undefined && own !== undefined && own > arrived) continue
+      const [earliest, latest] = rangeOf(claims, claims.after?.[process])
+      if (earliest > at || !this.meets(predicate, claims)) continue
+      if (reason !== undefined && (latest <= at || arrived !== undefined))
+        return { revoked: reason, stale: true }
       last = decision
     }
     return last ? { stale: true, moment: last.moment } : { stale: false }
@@ -145,11 +195,37 @@ export class Revocations {
     }
   }
 
-  #add(decision: Decision): void {
-    const oldest = decision.at - this.#ttl - LOOKUP - CLOCK_MARGIN_MS
-    this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
-    this.#decisions.push(decision)
+  #decide(decision: Decision, isShared: boolean): Decision {
+    return this.#add(decision, this.process, isShared ? decision.at : undefined)
   }
+
+  #add(decision: Decision, process: string, arrived?: number): Decision {
+    const oldest = Revocations.now() - this.#ttl - LOOKUP_MS - CLOCK_MARGIN_MS
+    this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
+    const known: Known = { ...decision, process, moment: this.#moment() }
+    if (arrived !== undefined) known.arrived = arrived
+    this.#decisions.push(known)
+    if (decision.reason === undefined) this.#limitRefreshes()
+    return decision
+  }
+
+  #limitRefreshes(): void {
+    const refreshes = this.#decisions.filter(({ reason }) => reason === undefined)
+    const [oldest] = refreshes
+    if (refreshes.length <= MAX_REFRESHES || !oldest) return
+    const { arrived = oldest.at, moment } = oldest
+    this.#stale = { at: arrived, moment }
+    this.#decisions = this.#decisions.filter((each) => each !== oldest)
+  }
+}
+
+/**
+ * Returns the time after which a decision may be newer than a token, and the time after which it certainly is.
+ * `own` is the time of the token's lookup by the clock of the decision's process; without it, clocks may
+ * differ.
+ */
+function rangeOf({ at }: Pick<Claims, 'at'>, own: number | undefined): [earliest: number, latest: number] {
+  return own === undefined ? [at - CLOCK_MARGIN_MS, at + CLOCK_MARGIN_MS] : [own, own]
 }
 
 /** Refuses a token that only a handshake of its client can renew. */

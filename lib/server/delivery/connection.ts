@@ -63,6 +63,28 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     return this.ready || (!this.#stalled && this.#roots.of(view)?.state === 'live')
   }
 
+  /** The figures of the connection, for the inspector. */
+  get figures() {
+    const state: 'ready' | 'loading' | 'slow' = this.#stalled ? 'slow' : this.ready ? 'ready' : 'loading'
+    const roots = this.views.map(({ root }) => root)
+    return { ...this.#trace.figures, roots, state, buffered: this.buffered }
+  }
+
+  /** The number of the stream in this process. */
+  get number(): number {
+    return this.#trace.number
+  }
+
+  /** The unsent bytes of the client. */
+  get buffered(): number {
+    return this.#outbox.queue.buffered
+  }
+
+  /** Calls a listener with all bytes that the client gets. Returns a function that ends it. */
+  tap(listener: (bytes: Buffer) => void): () => void {
+    return this.#outbox.queue.tap(listener)
+  }
+
   get canJoin(): boolean {
     return this.ready && !this.#closed && !this.#membership.joined
   }
@@ -82,6 +104,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
+    // Writes the manifest now. A client that falls behind in this turn would lose it with its queue.
+    this.queue.flush()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
   }
@@ -91,6 +115,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     if (!this.#closed && !this.#stalled) {
       this.#trace.sent(event)
       this.own.send(event)
+      // A client can cause any number of these by its requests, and read none.
+      if (event.event === 'watching' || event.event === 'error') this.#limit()
     }
     // Keeps the list of watched roots, which may be in the queue that a slow client loses.
     if (event.event === 'watching' || (event.event === 'session' && this.#stalled))
@@ -113,7 +139,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (this.#closed || this.#stalled || this.#roots.of(view)?.state !== 'live') return
     this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
-    if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
+    this.#limit()
   }
 
   reset(view: View, reason: string): void {
@@ -239,6 +265,11 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#host.groups.join(this)
   }
 
+  /** Drops the queue of a client that is too slow. */
+  #limit(): void {
+    if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
+  }
+
   /** Drops the queue of a slow client. Loads all roots again after the client has read the socket's bytes. */
   #stall(): void {
     this.#stalled = true
@@ -248,6 +279,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
       this.#stalled = false
       for (const event of [...(this.#kept?.values() ?? [])]) this.send(event)
       for (const root of this.#roots.list) this.#roots.load(root, 'slow-client')
+      if (this.#roots.list.length === 0) this.readyNow()
     })
   }
 }

@@ -8,6 +8,12 @@ import { type Position, parsePoint } from '../../protocol/position.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Claims } from '../tokens/token.ts'
 
+/**
+ * Stands for all watched roots in a grant. A token can't list those roots, since a page opens and closes them
+ * all the time.
+ */
+export const WATCHED = '?'
+
 /** Describes a grant, as a token seals it. */
 export type Grant = Pick<Claims, 'views' | 'since' | 'previous'>
 
@@ -19,20 +25,20 @@ export function momentOf({ since }: Grant, root: string): string | undefined {
   return Object.entries(since ?? {}).find(([, roots]) => roots.includes(root))?.[0]
 }
 
-/** Copies a grant with all views granted at one moment. */
+/** Copies a grant with all views, and all watched roots, granted at one moment. */
 export function grantedAt(moment: string, grant: Grant): Grant {
-  return { ...grant, since: { [moment]: Object.keys(grant.views) } }
+  return { ...grant, since: { [moment]: [...Object.keys(grant.views), WATCHED] } }
 }
 
-/** Computes the moments of views. A view of the earlier grant keeps its moment. */
+/** Computes the moments of views. A view of the earlier grant keeps its moment, as watched roots do. */
 export function sinceOf(
   views: Claims['views'],
   before: Grant | undefined,
   moment: string,
 ): Record<string, string[]> {
   const since: Record<string, string[]> = {}
-  for (const [root, view] of Object.entries(views)) {
-    const kept = before?.views[root] === view ? momentOf(before, root) : undefined
+  for (const root of [...Object.keys(views), WATCHED]) {
+    const kept = before && before.views[root] === views[root] ? momentOf(before, root) : undefined
     const list = since[kept ?? moment] ?? []
     list.push(root)
     since[kept ?? moment] = list
@@ -50,18 +56,28 @@ const MAX_SESSIONS = 10_000
 export class Regrants {
   /** For each session, the moments of its roots, and the last moment of any session by then. */
   readonly #sessions = new Map<string, { moments: Record<string, string>; last: string }>()
+  readonly #maxRoots: number
   #last = ''
   /** The last moment that a forgotten session may have. */
   #forgotten: string | undefined
 
+  /** @param maxRoots limits the roots of a session: more of them are recorded as {@link WATCHED} */
+  constructor(maxRoots = Number.POSITIVE_INFINITY) {
+    this.#maxRoots = maxRoots
+  }
+
   /** Records new views of a session. The changed views are granted at the given moment. */
   note(session: string, before: Claims['views'], views: Claims['views'], moment: string): void {
     const changed = Object.keys(views).filter((root) => before[root] !== views[root])
-    if (changed.length === 0) return
+    if (changed.length > 0) this.regrant(session, changed, moment)
+  }
+
+  /** Records that a session may have lacked the right to roots until the given moment. */
+  regrant(session: string, roots: readonly string[], moment: string): void {
     const moments = { ...this.#sessions.get(session)?.moments }
-    for (const root of changed) moments[root] = moment
+    for (const root of roots) moments[root] = moment
     this.#last = moment
-    this.#set(session, moments)
+    this.#set(session, Object.keys(moments).length > this.#maxRoots ? { [WATCHED]: moment } : moments)
   }
 
   /** Copies the known moments of a session to another session. */
@@ -76,8 +92,9 @@ export class Regrants {
    * them. Returns undefined if none was forgotten.
    */
   momentOf(session: string, root: string): string | undefined {
-    const moments = this.#sessions.get(session)?.moments
-    return moments && Object.hasOwn(moments, root) ? moments[root] : this.#forgotten
+    const moments = this.#sessions.get(session)?.moments ?? {}
+    const known = [root, WATCHED].find((each) => Object.hasOwn(moments, each))
+    return known === undefined ? this.#forgotten : moments[known]
   }
 
   #set(session: string, moments: Record<string, string>): void {
@@ -106,13 +123,22 @@ export function sameClient(
 /**
  * Checks whether a position was issued after the grant of a root's view. Compares the process's own counts
  * within one process, and the positions of the root's store.
+ *
+ * @param strictly refuses a position of the moment itself too
  */
-export function isSince(position: Position, moment: string | undefined, { adapter, index }: Feed): boolean {
+export function isSince(
+  position: Position,
+  moment: string | undefined,
+  { adapter, index }: Feed,
+  strictly = false,
+): boolean {
   const point = moment === undefined ? undefined : parsePoint(moment)
   if (!point) return false
   const sameProcess = point.epoch === position.epoch
-  if (sameProcess && position.sequence < point.sequence) return false
+  const least = strictly ? point.sequence + 1 : point.sequence
+  if (sameProcess && position.sequence < least) return false
   const [then = '', since = ''] = index === undefined ? [] : [position.adapters[index], point.adapters[index]]
   const order = adapter.compare(then, since)
-  return sameProcess ? !(order < 0) : order >= 0
+  if (sameProcess) return !(order < 0)
+  return strictly ? order > 0 : order >= 0
 }

@@ -8,14 +8,19 @@ import type { PositionSeal } from '../tokens/position-seal.ts'
 import type { Claims } from '../tokens/token.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
 import type { View } from '../view/view.ts'
-import { type Grant, isSince, momentOf, type Regrants } from './grant.ts'
+import { type Grant, isSince, momentOf, type Regrants, WATCHED } from './grant.ts'
 import { togetherOf } from './moments.ts'
 
 type Granted = Grant & Pick<Claims, 'session'>
 
 /** Describes the process that checks a position. */
 export interface ResumeContext {
-  admissions: { positions: Pick<PositionSeal, 'open'>; regrants: Pick<Regrants, 'momentOf'> }
+  admissions: {
+    positions: Pick<PositionSeal, 'open'>
+    regrants: Pick<Regrants, 'momentOf'>
+    /** The last moments at which sessions lacked the right to watched roots. */
+    losses: Pick<Regrants, 'momentOf'>
+  }
   epoch: string
   log: Log
   /** The feeds in positions, in their order. */
@@ -126,12 +131,18 @@ function startFrom(
     .find((each) => each !== undefined && rightsOf(each) === position.rights)
   if (!given) return refused('rights-changed')
   const granted = (view: View) => {
+    if (!claims) return true
     const { root, feed } = view
-    if (!claims?.since) return true
-    // A token knows no watched roots. The position proves that its client held the root.
-    const since = () => claims.views[root] === now[root] && isSince(position, momentOf(claims, root), feed)
-    if (!isWatched(view) && !since()) return false
-    const again = here.admissions.regrants.momentOf(claims.session, root)
+    const { regrants, losses } = here.admissions
+    if (isWatched(view)) {
+      const lost = losses.momentOf(claims.session, root)
+      if (lost !== undefined && !isSince(position, lost, feed, true)) return false
+      // The position proves that its client held the root, which no token lists.
+      return !claims.since || isSince(position, momentOf(claims, WATCHED), feed)
+    }
+    if (!claims.since) return true
+    if (claims.views[root] !== now[root] || !isSince(position, momentOf(claims, root), feed)) return false
+    const again = regrants.momentOf(claims.session, root)
     return again === undefined || isSince(position, again, feed)
   }
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))

@@ -38,6 +38,8 @@ export class Roots {
   /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
   joining = 0
   #unready = 0
+  /** The turns of the roots that send parts of their snapshots. */
+  #turns: Promise<void> = Promise.resolve()
   readonly #client: LoadingClient
   readonly #host: ConnectionHost
   readonly #trace: StreamTrace
@@ -81,6 +83,8 @@ export class Roots {
   start({ points, isNew, presented, reasonFor }: ResumePlan): void {
     const replayed: Root[] = []
     for (const root of this.list) {
+      // A client that comes back may show earlier data of the root beside the others.
+      root.apart = false
       if (points && isNew?.(root.view)) this.#join(root)
       if (points?.has(root.view)) replayed.push(root)
       else this.load(root, presented ? reasonFor(root.view) : undefined)
@@ -124,14 +128,26 @@ export class Roots {
     const { view } = root
     if (reason !== undefined) this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
-      const sequence = await this.#host.readings.send(view, current, (part) => {
+      const sequence = await this.#host.readings.send(view, current, async (part) => {
+        await this.#turn()
+        if (!current()) return
         root.apart = root.joining === true
         this.#client.push(part)
-        return this.#client.outbox.queue.room()
+        await this.#client.outbox.queue.room()
       })
       if (sequence === undefined) return
       await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
     })
+  }
+
+  /**
+   * Waits while the reader is behind, and lets one root after the other continue. The roots together would
+   * otherwise fill the queue of a slow reader.
+   */
+  #turn(): Promise<void> {
+    const { queue } = this.#client.outbox
+    this.#turns = this.#turns.then(() => (queue.behind ? queue.room() : undefined))
+    return this.#turns
   }
 
   /** Brings one root from the client's known documents to the present. */

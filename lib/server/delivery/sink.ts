@@ -13,6 +13,33 @@ export interface Sink {
   end(): void
 }
 
+/** Shows a sink's bytes to listeners, too. */
+export class TappedSink implements Sink {
+  readonly sink: Sink
+  readonly listeners = new Set<(bytes: Buffer) => void>()
+
+  constructor(sink: Sink) {
+    this.sink = sink
+  }
+
+  write(bytes: Buffer, framed?: Buffer): boolean {
+    for (const listener of this.listeners) listener(bytes)
+    return this.sink.write(bytes, framed)
+  }
+
+  buffered(): number {
+    return this.sink.buffered()
+  }
+
+  onDrain(listener: () => void): void {
+    this.sink.onDrain(listener)
+  }
+
+  end(): void {
+    this.sink.end()
+  }
+}
+
 /** Takes all bytes at once. */
 export abstract class InstantSink implements Sink {
   abstract write(bytes: Buffer, framed?: Buffer): boolean

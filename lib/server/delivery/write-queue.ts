@@ -1,7 +1,7 @@
 import { yieldToEventLoop } from '../support/scheduling.ts'
 import type { ChunkList } from './chunk-list.ts'
 import type { Flushable, Flusher } from './flusher.ts'
-import type { Sink } from './sink.ts'
+import { type Sink, TappedSink } from './sink.ts'
 
 /** Sets the number of waiting bytes, in memory or in the socket, from which a reader counts as behind. */
 export const BEHIND_BYTES = 64 * 1024
@@ -11,7 +11,7 @@ const MAX_SILENT_BYTES = 64 * 1024
 
 /** Gathers bytes for one sink within a turn of the event loop, and writes them at its end. */
 export class WriteQueue implements Flushable {
-  readonly #sink: Sink
+  #sink: Sink
   readonly #flusher: Flusher
   #gathered: ChunkList | undefined
   /** An upper bound of the sink's unsent bytes. */
@@ -71,6 +71,20 @@ export class WriteQueue implements Flushable {
     if (held > this.#bound && this.#sink.buffered() + bytes.length > this.#bound) this.#exceeded?.()
     else if (this.#sink.write(bytes, framed)) this.#held = held < MAX_SILENT_BYTES ? held : MAX_SILENT_BYTES
     else this.#held = this.#sink.buffered()
+  }
+
+  /**
+   * Calls a listener with all bytes that are written from now on. Returns a function that ends it. Replaces
+   * the sink meanwhile, so that a queue without listeners costs nothing more.
+   */
+  tap(listener: (bytes: Buffer) => void): () => void {
+    const tapped = this.#sink instanceof TappedSink ? this.#sink : new TappedSink(this.#sink)
+    this.#sink = tapped
+    tapped.listeners.add(listener)
+    return () => {
+      tapped.listeners.delete(listener)
+      if (tapped.listeners.size === 0 && this.#sink === tapped) this.#sink = tapped.sink
+    }
   }
 
   /** Replaces recently pushed chunks by other bytes, as far as they still wait. */

@@ -17,18 +17,24 @@ export interface Backend {
   readonly shutdown: { readonly begun: boolean; readonly draining: boolean; readonly closing: boolean }
   /** Counts streams. */
   readonly control: Pick<AdmissionControl, 'stream' | 'streamEnded'>
+  /** Serves the inspector's pages; undefined when the inspector is off. */
+  readonly inspector:
+    | {
+        admit(request: IncomingMessage): Promise<void>
+        open(sink: Sink, request: { tail: number | undefined; find: string | undefined }): () => void
+      }
+    | undefined
   /** Reports errors that clients can cause again and again. */
   readonly faults: { report(error: Error): void }
   /**
    * Answers a handshake with a token. `browser` is the value of the browser cookie; undefined when the client
-   * wants no ticket.
+   * wants no ticket. `fork` begins a session of its own.
    */
   grant(
     given: Json,
     request: IncomingMessage | undefined,
     token: string | undefined,
-    browser?: string,
-    at?: number,
+    details: { browser: string | undefined; fork: boolean; at: number },
   ): Promise<Granted>
   /**
    * Opens a stream by its token or ticket. `open` returns the client's sink; undefined when the client has

@@ -16,6 +16,7 @@ import { browserCookie, browserValue, browserValues } from './cookie.ts'
 import { allowCors } from './cors.ts'
 import { Exchange } from './exchange.ts'
 import { entriesIn, entriesOf, objectOf, textOf, textsOf, tokenOf } from './fields.ts'
+import { inspect, inspectEvents } from './inspector-routes.ts'
 import { beginStream, breakPipeline, guard, isOpen, owned, retire, sessionOf } from './response.ts'
 import { reached as reachedRoute, watch as watchRoute } from './session-routes.ts'
 import { splitTarget } from './target.ts'
@@ -27,9 +28,12 @@ export type RequestHandler = (
   next?: (error?: unknown) => void,
 ) => void
 
+/** Describes a route. */
 interface Route {
   readonly methods: readonly string[]
   readonly handle: (exchange: Exchange) => Promise<void>
+  /** Whether pages of other origins may never read the answer, whatever `allowOrigin` says. */
+  readonly isPrivate?: true
 }
 
 /** Creates the handler of a server's routes. */
@@ -42,6 +46,10 @@ export function createHandler(server: Backend): RequestHandler {
     [`${path}/stream`]: { methods: ['GET', 'POST'], handle: stream },
     [`${path}/watch`]: { methods: ['POST'], handle: watchRoute },
     [`${path}/reached`]: { methods: ['POST'], handle: reachedRoute },
+    ...(server.inspector && {
+      [`${path}/inspect`]: { methods: ['GET', 'HEAD'], handle: inspect, isPrivate: true },
+      [`${path}/inspect/events`]: { methods: ['GET'], handle: inspectEvents, isPrivate: true },
+    }),
   }
   const hints = new RouteHints(server.options, new Warnings(server.options))
   const handler = (
@@ -68,10 +76,10 @@ export function createHandler(server: Backend): RequestHandler {
       exchange.sendError(404, 'NOT_FOUND', 'There is nothing here')
       return
     }
-    if (allowCors(request, response, server.options.allowOrigin)) return
+    if (!route.isPrivate && allowCors(request, response, server.options.allowOrigin)) return
     if (!route.methods.includes(request.method ?? '')) {
       const methods = route.methods.join(', ')
-      response.setHeader('Allow', `${methods}, OPTIONS`)
+      response.setHeader('Allow', route.isPrivate ? methods : `${methods}, OPTIONS`)
       exchange.sendError(405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }
@@ -101,18 +109,20 @@ async function handshake(exchange: Exchange): Promise<void> {
   const turn = owned(response)
   if (turn) await turn
   exchange.refuseWhenClosing()
-  const body = await exchange.body(['identity', 'previous', 'carrier'])
+  const body = await exchange.body(['identity', 'previous', 'carrier', 'fork'])
   const {
     identity = null,
     previous,
     carrier = 'address',
-  } = objectOf(body, '{ identity, previous?, carrier? }')
+    fork = false,
+  } = objectOf(body, '{ identity, previous?, carrier?, fork? }')
   if (carrier !== 'header' && carrier !== 'address') {
     throw new ParticleError('INVALID_MESSAGE', 'carrier must be "header" or "address"')
   }
+  if (typeof fork !== 'boolean') throw new ParticleError('INVALID_MESSAGE', 'fork must be true or false')
   const token = textOf(previous, 'previous must be the text of a token')
   const browser = carrier === 'address' ? browserValue(request) : undefined
-  const granted = await server.grant(identity as Json, request, token, browser, at)
+  const granted = await server.grant(identity as Json, request, token, { browser, fork, at })
   if (!isOpen(response)) return
   const { session, expiresAt, live, identity: digest, ticket } = granted
   if (browser !== undefined)

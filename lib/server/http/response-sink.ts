@@ -29,6 +29,7 @@ export class ResponseSink implements Sink {
   readonly #probeTimeout: number
   #watching = false
   #ended = false
+  readonly #draining: (() => void)[] = []
 
   /** @param heartbeat milliseconds between two pings, which set the time to find a dead peer */
   constructor(response: ServerResponse, heartbeat: number) {
@@ -64,8 +65,13 @@ export class ResponseSink implements Sink {
 
   onDrain(listener: () => void): void {
     const writable = this.#writable
-    if (writable.writableNeedDrain) writable.once('drain', listener)
-    else setImmediate(listener)
+    if (!writable.writableNeedDrain) setImmediate(listener)
+    // Listens once for all, since Node warns of many listeners.
+    else if (this.#draining.push(listener) === 1) {
+      writable.once('drain', () => {
+        for (const each of this.#draining.splice(0)) each()
+      })
+    }
   }
 
   end(): void {

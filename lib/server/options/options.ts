@@ -2,8 +2,10 @@ import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
+import type { CollectionHandle } from '../../source/source.ts'
 import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
+import { type InspectorGuard, resolveInspector } from './inspector-guard.ts'
 import { type Limits, type ResolvedLimits, resolveLimits } from './limits.ts'
 import { numberOption } from './number-option.ts'
 
@@ -37,6 +39,15 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   cacheConfig?: CacheConfig | undefined
   /** The sources of the clients' documents, by root. */
   dataSources: Sources
+  /**
+   * Carries the calls `revoke(query)` and `refresh(query)` to all nodes: a collection for Particle alone, or
+   * `true` for `particle_control` in the store of the first source. Default: none, they apply to this process.
+   */
+  control?: true | CollectionHandle | undefined
+  /**
+   * Sets the milliseconds after which a node that can't follow `control` opens no streams. Default: 10,000.
+   */
+  controlTimeout?: number | undefined
   /** Called once by `server.disconnect()`. */
   disconnect?: (() => unknown) | undefined
   /**
@@ -83,6 +94,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    * Default: none.
    */
   allowOrigin?: string | readonly string[] | undefined
+  /**
+   * Serves the inspector at `{path}/inspect` to those whom this function admits. `true` admits requests of
+   * this machine, and is refused where `NODE_ENV` is `production`. Default: none, there is no inspector.
+   */
+  inspector?: boolean | InspectorGuard | undefined
 }
 
 const DEFAULTS = {
@@ -90,6 +106,7 @@ const DEFAULTS = {
   sessionTtl: 3_600_000,
   heartbeat: 15_000,
   retry: 1_000,
+  controlTimeout: 10_000,
   maxBufferedBytes: 1_048_576,
   replay: { bytes: 16_777_216, ms: 120_000 },
   maxConnections: Number.POSITIVE_INFINITY,
@@ -101,6 +118,9 @@ export interface ResolvedOptions {
   dependsOn: DependsOn | undefined
   cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
+  /** Not checked yet: see `createControl`. */
+  control: unknown
+  controlTimeout: number
   disconnect: (() => unknown) | undefined
   diagnostics: Diagnostics
   onError: (error: Error) => void
@@ -115,6 +135,7 @@ export interface ResolvedOptions {
   maxConnections: number
   limits: ResolvedLimits
   allowOrigin: readonly string[]
+  inspector: InspectorGuard | undefined
 }
 
 /** Limits the delay of a timer, in milliseconds. A longer delay ends at once. */
@@ -127,6 +148,8 @@ const KNOWN = [
   'dependsOn',
   'cacheConfig',
   'dataSources',
+  'control',
+  'controlTimeout',
   'disconnect',
   'onDebug',
   'onError',
@@ -141,6 +164,7 @@ const KNOWN = [
   'maxConnections',
   'limits',
   'allowOrigin',
+  'inspector',
 ]
 
 function refuse(sentence: string): never {
@@ -181,6 +205,14 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     dependsOn: options.dependsOn,
     cacheConfig: options.cacheConfig,
     dataSources,
+    control: options.control,
+    controlTimeout: numberOption(
+      'controlTimeout',
+      options.controlTimeout,
+      DEFAULTS.controlTimeout,
+      100,
+      MAX_TIMER,
+    ),
     disconnect: options.disconnect,
     diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),
@@ -203,6 +235,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
     limits: resolveLimits(options.limits),
     allowOrigin: origins(options.allowOrigin),
+    inspector: resolveInspector(options.inspector),
   }
 }
 

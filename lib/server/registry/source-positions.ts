@@ -1,5 +1,5 @@
 import { ParticleError } from '../../errors.ts'
-import { reach } from '../feed/barrier.ts'
+import { Barrier } from '../feed/barrier.ts'
 import type { Feed } from '../feed/feed.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import type { Sources } from './sources.ts'
@@ -17,6 +17,7 @@ const FORM = /^(\d{1,4}):([\w.~-]{1,300})$/
  */
 export class SourcePositions {
   readonly #sources: Sources
+  readonly #barriers = new WeakMap<Feed, Barrier>()
 
   constructor(sources: Sources) {
     this.#sources = sources
@@ -47,12 +48,12 @@ export class SourcePositions {
     this.#parse(text)
   }
 
-  /**
-   * Resolves after all changes up to a position were delivered here, or when no caller waits: see `reach`.
-   */
-  async reached(text: string, current: () => boolean): Promise<void> {
+  /** Resolves to true after all changes up to a position were delivered here: see {@link Barrier.reached}. */
+  reached(text: string, ms: number): Promise<boolean> {
     const { feed, position } = this.#parse(text)
-    await reach(feed, position, current)
+    const barrier = this.#barriers.get(feed) ?? new Barrier(feed)
+    this.#barriers.set(feed, barrier)
+    return barrier.reached(position, ms)
   }
 
   #parse(text: string): { feed: Feed; position: string } {

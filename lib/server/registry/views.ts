@@ -72,8 +72,13 @@ export class Views {
    *
    * @throws ParticleError `UNAVAILABLE` when the views would exceed the limit
    */
-  forStream(identity: Json, related: RelatedValues | undefined, address: string | undefined): View[] {
-    const specs = this.#sources.viewsOf(identity, related)
+  forStream(
+    identity: Json,
+    related: RelatedValues | undefined,
+    address: string | undefined,
+    roots?: readonly string[],
+  ): View[] {
+    const specs = this.#specsOf(identity, related, roots)
     this.#refuseOver(specs)
     return this.#take(specs, address)
   }
@@ -94,9 +99,15 @@ export class Views {
    * Returns the views of an identity with these related values. Throws the errors of `Sources.viewsOf`.
    *
    * @param address the client's address, which limits its idle views
+   * @param roots the roots that the stream is for; default: all
    */
-  of(identity: Json, related?: RelatedValues, address?: string): View[] {
-    return this.#take(this.#sources.viewsOf(identity, related), address)
+  of(identity: Json, related?: RelatedValues, address?: string, roots?: readonly string[]): View[] {
+    return this.#take(this.#specsOf(identity, related, roots), address)
+  }
+
+  #specsOf(identity: Json, related?: RelatedValues, roots?: readonly string[]): SourceView[] {
+    const specs = this.#sources.viewsOf(identity, related)
+    return roots ? specs.filter(({ root }) => roots.includes(root)) : specs
   }
 
   /**

@@ -1,9 +1,20 @@
 import { ParticleError } from '../../errors.ts'
 import type { SourcePositions } from '../registry/source-positions.ts'
+import { Quota } from '../support/quota.ts'
 import type { Stream } from './stream.ts'
 
 /** Limits the positions that one stream waits for at the same time. */
 const MAX_POSITIONS = 1_000
+
+/** Limits the positions that all streams wait for at the same time, and those of one address. */
+const MAX_ALL_POSITIONS = 100_000
+const MAX_POSITIONS_PER_ADDRESS = 10_000
+
+/**
+ * Limits the wait for a position, in milliseconds. Positions that never come would fill the limits. A client
+ * that still waits asks again.
+ */
+const WAIT_MS = 60_000
 
 /** Holds the positions that a stream waits for. */
 interface Waiting {
@@ -16,6 +27,7 @@ interface Waiting {
 export class Barriers {
   readonly #positions: SourcePositions
   readonly #waiting = new Map<Stream, Waiting>()
+  readonly #places = new Quota(MAX_ALL_POSITIONS, MAX_POSITIONS_PER_ADDRESS)
 
   constructor(positions: SourcePositions) {
     this.#positions = positions
@@ -34,7 +46,7 @@ export class Barriers {
 
   /**
    * Sends the event `reached` for each position, once the client has everything up to it. A position that the
-   * stream waits for already is sent once.
+   * stream waits for already is sent once. Gives a position up after a minute.
    *
    * @throws ParticleError `TOO_MANY_REQUESTS`
    */
@@ -44,8 +56,18 @@ export class Barriers {
     if (waiting.positions.size + added.size > MAX_POSITIONS) throw tooMany()
     if (added.size > 0) this.#waiting.set(stream, waiting)
     for (const position of added) {
+      if (this.#places.take(stream.origin?.address)) throw tooMany()
       waiting.positions.add(position)
       void this.#report(stream, position, waiting)
+    }
+  }
+
+  /** Reports the positions of a new stream. Leaves out those over the limits, for which a client asks again. */
+  begin(stream: Stream, positions: readonly string[]): void {
+    try {
+      this.report(stream, positions)
+    } catch {
+      // An error would leave the open stream behind.
     }
   }
 
@@ -61,15 +83,24 @@ export class Barriers {
   }
 
   async #report(stream: Stream, position: string, { positions, wakes }: Waiting): Promise<void> {
-    const { connection } = stream
+    const { connection, origin } = stream
     const isOpen = () => this.#waiting.has(stream)
-    await this.#positions.reached(position, isOpen)
+    const isReached = await this.#positions.reached(position, WAIT_MS)
+    this.#places.giveBack(origin?.address)
+    if (!isReached) {
+      this.#forget(stream, position, positions)
+      return
+    }
     // Waits for documents that a right depends on, since the change may have granted or revoked rights by a
     // relation.
     await Promise.all([stream.related?.settled(), stream.watching?.settled()])
     while (isOpen() && !connection.ready) await new Promise<void>((resolve) => wakes.push(resolve))
     if (!isOpen()) return
     connection.send({ event: 'reached', data: { position } })
+    this.#forget(stream, position, positions)
+  }
+
+  #forget(stream: Stream, position: string, positions: Set<string>): void {
     positions.delete(position)
     if (positions.size === 0) this.#waiting.delete(stream)
   }
@@ -78,6 +109,7 @@ export class Barriers {
 function tooMany(): ParticleError {
   return new ParticleError(
     'TOO_MANY_REQUESTS',
-    `A stream waits for at most ${MAX_POSITIONS} positions: await some of them first`,
+    `A stream waits for at most ${MAX_POSITIONS} positions, and the streams of an address for ` +
+      `${MAX_POSITIONS_PER_ADDRESS}: await some of them first`,
   )
 }

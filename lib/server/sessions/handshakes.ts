@@ -35,6 +35,7 @@ export class Handshakes {
    * Answers a handshake.
    *
    * @param browser the value of the browser cookie; undefined when the client wants no ticket
+   * @param fork whether the client begins a session of its own, which continues from the token's positions
    * @param at the time of the request
    * @throws ParticleError `TOO_MANY_HANDSHAKES`, `UNAVAILABLE` or `UNAUTHORIZED`
    */
@@ -42,11 +43,14 @@ export class Handshakes {
     given: Json,
     request: IncomingMessage | undefined,
     token: string | undefined,
-    browser?: string,
-    at = Revocations.now(),
+    {
+      browser,
+      fork = false,
+      at = Revocations.now(),
+    }: { browser?: string | undefined; fork?: boolean; at?: number } = {},
   ): Promise<Granted> {
     const began = performance.now()
-    const before = await this.#admissions.previous(token)
+    const before = await this.#admissions.previous(token, fork)
     // Skips the check for room. A client with an open stream here needs no other one.
     const renewed = before && this.#streams.of(before.session).length > 0 ? before.session : undefined
     if (renewed === undefined) this.#refuseWhenFull()

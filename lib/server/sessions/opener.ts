@@ -24,6 +24,8 @@ export interface StreamRequest {
   origin?: Origin | undefined
   /** The position that the client presents. */
   position?: string | undefined
+  /** The roots without parameters that the client gets. Default: all that its identity may see. */
+  roots?: readonly string[] | undefined
   /** The roots that the client watches. */
   watch?: readonly WatchEntry[]
   /** The watched roots that the position was given for; default: those of `watch`. */
@@ -83,13 +85,13 @@ export class Opener {
    * any closure of its function uses, and so would keep the request.
    */
   open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
-    const stream = this.#open(admitted, request)
+    const stream = this.stream(admitted, request)
     return stream && closeOf(stream.connection)
   }
 
   /** Opens a stream for a client of this process. */
   register(admitted: Admitted, request: StreamRequest): Registration | undefined {
-    const stream = this.#open(admitted, request)
+    const stream = this.stream(admitted, request)
     const reached = (positions: readonly string[]) => {
       this.#parts.barriers.check(positions)
       if (stream) this.#parts.barriers.report(stream, positions)
@@ -101,16 +103,17 @@ export class Opener {
     return stream && Object.assign(closeOf(stream.connection), { reached, watch })
   }
 
-  #open(admitted: Admitted, request: StreamRequest): Stream | undefined {
+  /** Opens a stream as {@link Opener.open} does, and returns the stream. */
+  stream(admitted: Admitted, request: StreamRequest): Stream | undefined {
     const { admission } = admitted
-    const { origin, position, reached = [], onClose } = request
+    const { origin, roots, reached = [], onClose } = request
     this.#parts.barriers.check(reached)
     const key = this.#parts.identities.admit(admission, origin?.request)
     const related = this.#parts.dependencies.related(admission?.identity ?? {})
     const views: View[] = []
     let sink: Sink | undefined
     try {
-      views.push(...this.#parts.views.forStream(admission?.identity ?? {}, related, origin?.address))
+      views.push(...this.#parts.views.forStream(admission?.identity ?? {}, related, origin?.address, roots))
       sink = request.open(admission)
     } finally {
       if (!sink) {
@@ -120,14 +123,14 @@ export class Opener {
     }
     if (!sink) return undefined
     const fingerprints = fingerprintsOf(views)
-    const stream = this.#create(admitted, sink, views, fingerprints, position !== undefined)
+    const stream = this.#create(admitted, sink, views, fingerprints, request)
     stream.related = related
     stream.origin = origin
     stream.key = key
     stream.endsAt = origin && endOfLife(this.#parts.streamMs)
     onClose?.(closeOf(stream.connection))
     this.#start(stream, fingerprints, request)
-    this.#parts.barriers.report(stream, reached)
+    this.#parts.barriers.begin(stream, reached)
     return stream
   }
 
@@ -136,7 +139,7 @@ export class Opener {
     sink: Sink,
     views: readonly View[],
     fingerprints: Record<string, string>,
-    presented: boolean,
+    { roots, position }: StreamRequest,
   ): Stream {
     const { host, diagnostics, streams, barriers, onLeft } = this.#parts
     const trace = new StreamTrace(diagnostics, admission?.session, {
@@ -149,22 +152,22 @@ export class Opener {
     })
     trace.open(
       views.map(({ root }) => root),
-      presented,
+      position !== undefined,
     )
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
-    const stream: Stream = { connection, watched: NONE, admission, renewed, asks }
+    const stream: Stream = { connection, roots, watched: NONE, admission, renewed, asks }
     return stream
   }
 
   #start(
     stream: Stream,
     fingerprints: Record<string, string>,
-    { position, watch = [], held = watch }: StreamRequest,
+    { position, roots, watch = [], held = watch }: StreamRequest,
   ): void {
     const { admissions, streams, retry } = this.#parts
     const { connection, admission, related } = stream
     // Grants the present views, since the relations may have changed after the token was sealed.
-    if (related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
+    if (!roots && related && admission && rightsOf(admission.views) !== rightsOf(fingerprints)) {
       stream.admission = admissions.goOn(admission, admission, fingerprints)
       stream.renewed = true
     }

@@ -27,7 +27,10 @@ export class SessionRequests {
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     this.#barriers.check(positions)
-    return this.#run(credentials, (stream) => this.#barriers.report(stream, positions))
+    return this.#run(credentials, async (stream) => {
+      this.#barriers.report(stream, positions)
+      return true
+    })
   }
 
   /**
@@ -44,8 +47,11 @@ export class SessionRequests {
     const refused = new Map<string, Refusal>()
     const watched = new Map<string, WatchEntry>()
     const live = await this.#run(credentials, async (stream) => {
+      // A stream that has not begun would keep all refusals until then.
+      if (!stream.begun) return false
       for (const each of await this.#streams.views.watch(stream, add, remove)) refused.set(each.root, each)
       for (const each of stream.watched.values()) watched.set(each.root, entryOf(each))
+      return true
     })
     return { live, refused: [...refused.values()], watch: [...watched.values()] }
   }
@@ -54,16 +60,16 @@ export class SessionRequests {
    * Calls `act` for each open stream of the request's session on this node. A session has several when a
    * client reconnects before the server notices that its last connection is dead.
    *
-   * @returns whether there is such a stream; otherwise another node may have it
+   * @returns whether `act` returned true for such a stream; otherwise another node may have it
    * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`, and the errors of `act`
    */
-  async #run(credentials: Credentials, act: (stream: Stream) => void | Promise<void>): Promise<boolean> {
+  async #run(credentials: Credentials, act: (stream: Stream) => Promise<boolean>): Promise<boolean> {
     const answered = this.#control.request(credentials.address)
     try {
       const session = await this.#admissions.sessionOf(credentials)
       const streams = session === undefined ? [] : this.#streams.of(session)
-      await Promise.all(streams.map(act))
-      return streams.length > 0
+      const done = await Promise.all(streams.map(act))
+      return done.includes(true)
     } finally {
       answered()
     }

@@ -1,9 +1,11 @@
 import type { Json } from '../../model/document.ts'
 import type { WatchEntry } from '../../protocol/watched-root.ts'
+import type { Losses } from '../auth/losses.ts'
 import { togetherOf } from '../delivery/moments.ts'
 import type { RelatedValues } from '../registry/relation-steps.ts'
 import type { Views } from '../registry/views.ts'
 import { fingerprintsOf, rightsOf } from '../view/fingerprint.ts'
+import type { View } from '../view/view.ts'
 import type { Stream } from './stream.ts'
 import { entryOf, forbidden, type Refusal, refusalEvent, rootOf, type Watches } from './watches.ts'
 
@@ -19,11 +21,13 @@ export class StreamViews {
   readonly #views: Views
   readonly #watches: Watches
   readonly #isOpen: (stream: Stream) => boolean
+  readonly #losses: Losses
 
-  constructor(views: Views, watches: Watches, isOpen: (stream: Stream) => boolean) {
+  constructor(views: Views, watches: Watches, isOpen: (stream: Stream) => boolean, losses: Losses) {
     this.#views = views
     this.#watches = watches
     this.#isOpen = isOpen
+    this.#losses = losses
   }
 
   /**
@@ -32,8 +36,20 @@ export class StreamViews {
    * @returns the fingerprints of the views that do not depend on what the client watches
    */
   show(stream: Stream, identity: Json, related: RelatedValues | undefined): Record<string, string> {
-    const { connection, watched, origin } = stream
-    const all = this.#views.of(identity, related, origin?.address)
+    const before = new Map(stream.connection.views.map((view) => [view.root, view]))
+    const fingerprints = this.#showViews(stream, identity, related)
+    const isOther = (view: View) => (before.get(view.root) ?? view) !== view
+    const changed = stream.connection.views.filter(isOther).map(({ root }) => root)
+    this.#lost(
+      stream,
+      changed.filter((root) => stream.watched.has(root)),
+    )
+    return fingerprints
+  }
+
+  #showViews(stream: Stream, identity: Json, related: RelatedValues | undefined): Record<string, string> {
+    const { connection, roots, watched, origin } = stream
+    const all = this.#views.of(identity, related, origin?.address, roots)
     const shown = [...all]
     const refused: Refusal[] = []
     for (const each of [...watched.values()]) {
@@ -124,10 +140,26 @@ export class StreamViews {
     if (unknown.length > 0) void this.watch(stream, unknown.map(entryOf), [])
   }
 
+  /** Asks the application again about a stream without a token, whose identity stays `{}`. */
+  async renew(stream: Stream): Promise<void> {
+    const checked = await this.check(stream, {})
+    if (!this.#isOpen(stream)) return
+    this.apply(stream, checked)
+    this.show(stream, {}, stream.related)
+  }
+
   /** Reports refused roots to the client, once the stream has begun. */
   refuse(stream: Stream, refused: readonly Refusal[]): void {
-    if (!stream.begun) stream.refused = [...(stream.refused ?? []), ...refused]
-    else for (const each of refused) stream.connection.send(refusalEvent(each))
+    if (!stream.begun) {
+      stream.refused = [...(stream.refused ?? []), ...refused]
+      return
+    }
+    for (const each of refused) stream.connection.send(refusalEvent(each))
+    const forbidden = refused.filter(({ code }) => code === 'FORBIDDEN')
+    this.#lost(
+      stream,
+      forbidden.map(({ root }) => root),
+    )
   }
 
   /** Returns the fingerprints of watched views, by root. */
@@ -148,7 +180,11 @@ export class StreamViews {
   }
 
   #show(stream: Stream): void {
-    this.show(stream, stream.admission?.identity ?? {}, stream.related)
+    this.#showViews(stream, stream.admission?.identity ?? {}, stream.related)
+  }
+
+  #lost({ admission }: Stream, roots: readonly string[]): void {
+    if (admission && roots.length > 0) void this.#losses.note(admission.session, roots)
   }
 
   /** Refuses the entries over the limit, before the application is asked about any of them. */

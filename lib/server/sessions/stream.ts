@@ -29,6 +29,8 @@ export function endOfLife(ms: number): number {
 /** Describes an open stream. */
 export interface Stream {
   readonly connection: Connection
+  /** The roots without parameters that the stream has. Default: all that its identity may see. */
+  readonly roots?: readonly string[] | undefined
   /** The roots that the client watches, by name. */
   watched: ReadonlyMap<string, Watched>
   /** The changes of the watched roots, which happen one after the other. */

@@ -2,7 +2,6 @@ import { type ErrorCode, ParticleError } from '../../errors.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admission } from '../auth/admitted.ts'
-import type { Predicate } from '../auth/revocations.ts'
 import { excessEvent } from '../delivery/limit-events.ts'
 import type { ResumePlan } from '../delivery/resume.ts'
 import type { Views } from '../registry/views.ts'
@@ -32,7 +31,7 @@ export class Streams {
   readonly views: StreamViews
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
-  readonly #streams = new Set<Stream>()
+  readonly open = new Set<Stream>()
   readonly #bySession = new SessionStreams()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
@@ -48,7 +47,8 @@ export class Streams {
     this.identities = identities
     this.#admissions = admissions
     this.#views = views
-    this.views = new StreamViews(views, watches, (stream) => this.#streams.has(stream))
+    const isOpen = (stream: Stream) => this.open.has(stream)
+    this.views = new StreamViews(views, watches, isOpen, admissions.losses)
     this.#onError = onError
     this.#following = following
     this.#doubts = new Doubts(MAX_RENEWALS, async (stream) => {
@@ -57,12 +57,8 @@ export class Streams {
     })
   }
 
-  get size(): number {
-    return this.#streams.size
-  }
-
   add(stream: Stream): void {
-    this.#streams.add(stream)
+    this.open.add(stream)
     this.#bySession.add(stream)
     this.identities.add(stream)
     this.#relate(stream, stream.related)
@@ -81,7 +77,7 @@ export class Streams {
 
   /** Removes a stream that has ended. */
   delete(stream: Stream): void {
-    this.#streams.delete(stream)
+    this.open.delete(stream)
     this.#doubts.delete(stream)
     this.#bySession.delete(stream)
     this.identities.delete(stream)
@@ -95,8 +91,8 @@ export class Streams {
    * Ends streams, the oldest first; default: all. `retry` gives the milliseconds after which each client comes
    * back.
    */
-  end(reason: string, count = this.size, retry?: () => number): void {
-    for (const { connection } of [...this.#streams].slice(0, count)) {
+  end(reason: string, count = this.open.size, retry?: () => number): void {
+    for (const { connection } of [...this.open].slice(0, count)) {
       if (retry) connection.push(Buffer.from(`retry: ${retry()}\n\n`))
       connection.end(undefined, reason)
     }
@@ -119,7 +115,7 @@ export class Streams {
 
   #present(stream: Stream, admission: Admission, checked: Checked | undefined): Admission | undefined {
     // Skips an ended stream. Another stream of the session may have replaced it in this step.
-    if (!this.#streams.has(stream)) return undefined
+    if (!this.open.has(stream)) return undefined
     // Skips the older lookup. A later handshake was faster, and its rights must stay.
     if (isNewer(stream.admission, admission)) return undefined
     const { connection, request } = stream
@@ -137,7 +133,7 @@ export class Streams {
     }
     // Asks the client again after a refresh during the lookup.
     if (stale && request) sendRequest(stream)
-    else if (stale) void this.#lookAnew([stream])
+    else if (stale) void this.lookAnew([stream])
     else if (request) {
       stream.request = undefined
       request.settle()
@@ -155,7 +151,7 @@ export class Streams {
     const now = Date.now()
     const due: Stream[] = []
     const ping = Buffer.from(encode({ event: 'ping', data: { timestamp: new Date(now).toISOString() } }))
-    for (const stream of [...this.#streams]) {
+    for (const stream of [...this.open]) {
       if (now >= (stream.endsAt ?? now + 1)) {
         stream.connection.end(undefined, 'lifetime')
         continue
@@ -169,26 +165,8 @@ export class Streams {
     void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
   }
 
-  /** Ends the streams that the predicate selects. Returns their number. */
-  revoke(predicate: Predicate, reason: string): number {
-    this.#admissions.rights.revoke(predicate, reason)
-    const streams = this.#meant(predicate)
-    for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
-    return streams.length
-  }
-
-  /** Looks up the identities again that the predicate selects. Resolves to the number of their streams. */
-  async refresh(predicate: Predicate): Promise<number> {
-    const { rights, openings } = this.#admissions
-    rights.refresh(predicate)
-    const streams = this.#meant(predicate)
-    const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
-    await this.#lookAnew(streams)
-    return streams.length + (await opened)
-  }
-
   /** Renews the rights of streams after a refresh, here or by a handshake of their clients. */
-  async #lookAnew(streams: readonly Stream[]): Promise<void> {
+  async lookAnew(streams: readonly Stream[]): Promise<void> {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
       this.#renewAll(own ?? [], () => true),
@@ -245,7 +223,7 @@ export class Streams {
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    const doubt = () => void (this.#streams.has(stream) && this.#doubts.add(stream))
+    const doubt = () => void (this.open.has(stream) && this.#doubts.add(stream))
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
     watching?.close()
     // Compares only dependencies that were read. The end of their read reports a change.
@@ -273,10 +251,6 @@ export class Streams {
     return true
   }
 
-  #meant(predicate: Predicate): Stream[] {
-    return [...this.#streams].filter(({ admission }) => this.#admissions.meets(predicate, admission))
-  }
-
   /**
    * Renews the rights of a stream, or ends the stream when the lookup refuses. A stream that `must` know its
    * rights also ends when the lookup fails or is slow.
@@ -294,12 +268,13 @@ export class Streams {
   async #renewNow(stream: Stream): Promise<void> {
     const { connection, admission, mustRenew: must } = stream
     stream.mustRenew = false
-    if (!this.#streams.has(stream) || !admission) return
+    if (!this.open.has(stream)) return
     try {
+      if (!admission) return await this.views.renew(stream)
       const next = await this.#admissions.identifyAgain(admission)
-      const checked = stream.watched.size > 0 ? await this.views.check(stream, next.identity) : undefined
+      const checked = await this.views.check(stream, next.identity)
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
-      if (!this.#streams.has(stream) || isNewer(stream.admission, next)) return
+      if (!this.open.has(stream) || isNewer(stream.admission, next)) return
       const { revoked, stale } = this.#admissions.rights.judge(next)
       if (revoked !== undefined) {
         connection.end({ event: 'revoked', data: { reason: revoked } })
@@ -316,7 +291,7 @@ export class Streams {
     } catch (error) {
       const code = error instanceof ParticleError ? error.code : undefined
       // Ignores a refusal of the earlier identity, if the client made a handshake meanwhile.
-      if (isNewer(stream.admission, admission)) return
+      if (admission && isNewer(stream.admission, admission)) return
       if (code === 'UNAUTHORIZED') {
         connection.end(REFUSED)
         return

@@ -107,21 +107,30 @@ const CHANNELS = Object.fromEntries(DEBUG_NAMES.map((name) => [name, channel(`pa
 
 /** Reports the events of a server to its `onDebug` and to the process's diagnostics channels. */
 export class Diagnostics {
-  readonly #onDebug: OnDebug | undefined
+  readonly #listeners = new Set<OnDebug>()
 
   constructor(onDebug?: OnDebug) {
-    if (onDebug) this.#onDebug = guarded(onDebug)
+    if (onDebug) this.listen(onDebug)
+  }
+
+  /** Calls a listener with each event. Returns a function that ends it. */
+  listen(onDebug: OnDebug): () => void {
+    const listener = guarded(onDebug)
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /**
    * Reports an event, if it has a listener. Builds the sentence from the fields, unless `message` is given.
    */
   report<N extends DebugName>(name: N, fields: DebugFields[N], message?: string): void {
-    const listeners = CHANNELS[name]
-    if (!this.#onDebug && !listeners.hasSubscribers) return
+    const channel = CHANNELS[name]
+    if (this.#listeners.size === 0 && !channel.hasSubscribers) return
     const event = { name, ...fields } as DebugEvent
-    listeners.publish(event)
-    this.#onDebug?.(message ?? SENTENCES[name](fields), event)
+    channel.publish(event)
+    if (this.#listeners.size === 0) return
+    const sentence = message ?? SENTENCES[name](fields)
+    for (const listener of this.#listeners) listener(sentence, event)
   }
 }
 

@@ -107,6 +107,14 @@ export class MemoryAdapter implements Adapter {
     return { from: position, to: position, timestamp }
   }
 
+  async append(collection: string, document: Document): Promise<void> {
+    await this.collection(collection).insertOne(document)
+  }
+
+  async discard(collection: string, ids: readonly Id[]): Promise<void> {
+    await this.collection(collection).deleteMany({ _id: { $in: [...ids] } })
+  }
+
   async lookup(collection: string, ids: readonly Id[]): Promise<Document[]> {
     const store = this.#collections.get(collection)?.store
     return ids.map((id) => store?.get(id)).filter((document) => document !== undefined)

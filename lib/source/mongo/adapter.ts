@@ -197,6 +197,17 @@ export class MongoAdapter implements Adapter {
     return { from, to: comparePositions(to, from) < 0 ? from : to }
   }
 
+  async append(collection: string, document: Document): Promise<void> {
+    // Waits for the majority, whose history the change streams of all nodes tell.
+    await this.db
+      .collection(collection)
+      .insertOne(document as BsonDocument, { writeConcern: { w: 'majority' } })
+  }
+
+  async discard(collection: string, ids: readonly Id[]): Promise<void> {
+    await this.db.collection(collection).deleteMany({ _id: { $in: ids as never[] } })
+  }
+
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {
     const documents: Document[] = []
     const query = { _id: { $in: ids } }

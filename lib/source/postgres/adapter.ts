@@ -13,7 +13,7 @@ import type {
   Subscription,
 } from '../source.ts'
 import { type Changes, type Context, isHopeless } from './follower.ts'
-import { formatTableName, parseTableName } from './name.ts'
+import { formatTableName, parseTableName, quoteTable } from './name.ts'
 import { checkOptions, type PostgresOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { checkPool } from './pool.ts'
@@ -138,6 +138,17 @@ export class PostgresAdapter implements Adapter {
     const { documents, reading } = await lookupDocuments(request, ids, (client) => changes.examine(client))
     changes.reach(reading)
     return { documents, position: reading.to }
+  }
+
+  async append(collection: string, { _id, entry }: Document): Promise<void> {
+    const table = quoteTable(this.#reference(collection))
+    await this.pool.query(`INSERT INTO ${table} (_id, entry) VALUES ($1, $2)`, [_id, entry])
+  }
+
+  async discard(collection: string, ids: readonly Id[]): Promise<void> {
+    await this.pool.query(`DELETE FROM ${quoteTable(this.#reference(collection))} WHERE _id = ANY ($1)`, [
+      ids,
+    ])
   }
 
   /** Returns the table of a collection, and makes sure that its changes are reported from here on. */

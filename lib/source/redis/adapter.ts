@@ -97,6 +97,14 @@ export class RedisAdapter implements Adapter {
     return { documents, position: await this.#feed.after() }
   }
 
+  async append(collection: string, { _id, ...document }: Document): Promise<void> {
+    await this.collection(collection).set(_id as Id, document)
+  }
+
+  async discard(collection: string, ids: readonly Id[]): Promise<void> {
+    await Promise.all(ids.map((id) => this.collection(collection).delete(id)))
+  }
+
   #mapping(name: string): Mapping {
     return (this.#collections.get(name) ?? this.#add(name, {})).mapping
   }

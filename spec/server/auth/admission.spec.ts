@@ -69,7 +69,7 @@ describe('server/admission', () => {
         given: { user: 'ann' },
         identity: { team: 'a' },
         views: viewsOf({ team: 'a' }),
-        since: { 0: ['all', 'own'] },
+        since: { 0: ['all', 'own', '?'] },
       })
       expect(session).to.match(/^[\w-]{16}$/)
       expect(Object.values(after ?? {})).to.deep.equal([at])

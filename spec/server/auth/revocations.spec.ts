@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
-import { Revocations } from '../../../lib/server/auth/revocations.ts'
+import { CLOCK_MARGIN_MS, Revocations } from '../../../lib/server/auth/revocations.ts'
 
 const HOUR = 3_600_000
 const ANN = { name: 'ann', team: 'a' }
@@ -196,5 +196,51 @@ describe('server/rights', () => {
     const before = Revocations.now()
     expect(Revocations.now()).to.be.at.least(before)
     expect(Math.abs(Revocations.now() - Date.now())).to.be.below(HOUR)
+  })
+
+  describe('of another process', () => {
+    const MARGIN = CLOCK_MARGIN_MS
+    const decided = (reason?: string) => {
+      const rights = make()
+      rights.take({ predicate: inTeam('a') as never, at: time, reason }, 'other')
+      return rights
+    }
+    const of = (rights: Revocations, at: number, after?: Record<string, number>) => {
+      const { revoked, stale } = rights.judge({ identity: ANN, given: null, at, ...(after && { after }) })
+      return revoked ?? stale
+    }
+
+    it('is ordered by the clock of that process, where the token has its time', () => {
+      const rights = decided('left')
+      expect(of(rights, 0, { other: time })).to.equal('left')
+      expect(of(rights, 0, { other: time + 1 })).to.equal(false)
+    })
+
+    it('is ordered by clocks that may differ, where the token has no time of that process', () => {
+      const rights = decided('left')
+      expect(of(rights, time - MARGIN)).to.equal('left')
+      expect(of(rights, time + MARGIN)).to.equal('left')
+      expect(of(rights, time + MARGIN + 1)).to.equal(false)
+    })
+
+    it('is older than a lookup here that began after the decision had come, whatever the clocks say', () => {
+      const rights = make()
+      rights.take({ predicate: inTeam('a') as never, at: time + 5_000, reason: 'left' }, 'other')
+      expect(of(rights, time + 1, rights.stamp(undefined, time + 1))).to.equal(false)
+      expect(of(rights, time, rights.stamp(undefined, time))).to.equal('left')
+    })
+
+    it('is ordered at all nodes by a token of one that knew it before the lookup', () => {
+      const [here, there] = [decided('left'), decided('left')]
+      const known = here.stamp(undefined, time + 1)
+      expect(of(there, time + 1, known)).to.equal(false)
+      expect(of(there, time + 1, here.stamp(undefined, time))).to.equal('left')
+    })
+
+    it('makes tokens stale where it is a refresh', () => {
+      const rights = decided()
+      expect(of(rights, 0, { other: time })).to.equal(true)
+      expect(of(rights, 0, { other: time + 1 })).to.equal(false)
+    })
   })
 })

@@ -1,14 +1,22 @@
 import { expect } from 'chai'
-import { grantedAt, momentOf, Regrants, sameClient, sinceOf } from '../../../lib/server/delivery/grant.ts'
+import {
+  grantedAt,
+  momentOf,
+  Regrants,
+  sameClient,
+  sinceOf,
+  WATCHED,
+} from '../../../lib/server/delivery/grant.ts'
 
-const BEFORE = { views: { a: 'A', b: 'B' }, since: { early: ['a'], late: ['b'] } }
+const BEFORE = { views: { a: 'A', b: 'B' }, since: { early: ['a'], late: ['b', WATCHED] } }
 
 describe('server/grant', () => {
   it('holds from a moment on for all roots that are granted anew, and from their own for those that go on', () => {
-    expect(sinceOf({ a: 'A', b: 'B' }, undefined, 'now')).to.deep.equal({ now: ['a', 'b'] })
-    expect(sinceOf({ a: 'A', b: 'B' }, BEFORE, 'now')).to.deep.equal({ early: ['a'], late: ['b'] })
+    expect(sinceOf({ a: 'A', b: 'B' }, undefined, 'now')).to.deep.equal({ now: ['a', 'b', WATCHED] })
+    expect(sinceOf({ a: 'A', b: 'B' }, BEFORE, 'now')).to.deep.equal(BEFORE.since)
     expect(sinceOf({ a: 'A', b: 'other', c: 'C' }, BEFORE, 'now')).to.deep.equal({
       early: ['a'],
+      late: [WATCHED],
       now: ['b', 'c'],
     })
   })
@@ -20,7 +28,7 @@ describe('server/grant', () => {
   })
 
   it('can be made one of a later moment', () => {
-    expect(grantedAt('now', BEFORE)).to.deep.equal({ ...BEFORE, since: { now: ['a', 'b'] } })
+    expect(grantedAt('now', BEFORE)).to.deep.equal({ ...BEFORE, since: { now: ['a', 'b', WATCHED] } })
   })
 
   it('is kept in mind by session and root where a stream went on with another view', () => {
@@ -33,6 +41,14 @@ describe('server/grant', () => {
       'one',
       undefined,
     ])
+  })
+
+  it('counts as one of all watched roots where a session has lost more than are kept in mind', () => {
+    const regrants = new Regrants(2)
+    regrants.regrant('s', ['a', 'b'], 'one')
+    regrants.regrant('s', ['c'], 'two')
+    regrants.regrant('s', ['a'], 'three')
+    expect(['a', 'b', 'x'].map((root) => regrants.momentOf('s', root))).to.deep.equal(['three', 'two', 'two'])
   })
 
   it('refuses positions of before the last view of a forgotten session: 10,000 are kept in mind', () => {

@@ -52,7 +52,7 @@ const setUp = async () => {
   first.position = String(HEAD * 10)
   second.position = '7'
   const here: ResumeContext = {
-    admissions: { positions: PLAIN, regrants: new Regrants() },
+    admissions: { positions: PLAIN, regrants: new Regrants(), losses: new Regrants() },
     epoch: 'now',
     log,
     feeds,

@@ -75,6 +75,43 @@ describe('server/waiting', () => {
     }
   })
 
+  it('costs a step of the source nothing for those whose positions are far, and remembers none that has ended', async () => {
+    let compared = 0
+    const compare = (a: string, b: string) => {
+      compared++
+      return Number(a) - Number(b)
+    }
+    const waiting = new PositionWaiters({ compare } as Adapter)
+    waiting.reached('0')
+    const far = Array.from({ length: 1_000 }, (_, n) => waiting.for(`${1e6 + ((n * 7) % 1_000)}`, 20))
+    const near = [3, 1, 2].map((position) => waiting.for(`${position}`))
+    compared = 0
+    for (let step = 1; step <= 100; step++) waiting.reached(`${step}`)
+    expect(compared).to.be.below(400)
+    expect(await Promise.all(near)).to.deep.equal([true, true, true])
+    expect(new Set(await Promise.all(far))).to.deep.equal(new Set([false]))
+    const again = waiting.for('200')
+    compared = 0
+    waiting.reached('2000000')
+    expect(await again).to.equal(true)
+    expect(compared).to.be.below(10)
+  })
+
+  it('goes on by the positions of another epoch of the source', async () => {
+    const epoch = (position: string) => position.slice(0, 1)
+    const compare = (a: string, b: string) =>
+      epoch(a) === epoch(b) ? Number(a.slice(1)) - Number(b.slice(1)) : Number.NaN
+    const waiting = new PositionWaiters({ compare } as Adapter)
+    const before = waiting.for('b1')
+    waiting.reached('a1')
+    const [old, next] = [waiting.for('a9', 50), waiting.for('b2')]
+    waiting.reached('b1')
+    expect(await before).to.equal(true)
+    waiting.reached('b2')
+    expect(await next).to.equal(true)
+    expect(await old).to.equal(false)
+  })
+
   it('may begin anew by those whom it tells that it has ended', async () => {
     const { waiting, told, wait } = setUp()
     const again = wait('1').then(() => wait('5'))

@@ -34,6 +34,7 @@ describe('server/options', () => {
       replay: { bytes: 16_777_216, ms: 120_000 },
       maxConnections: Number.POSITIVE_INFINITY,
       allowOrigin: [],
+      inspector: undefined,
     })
     expect(limits).to.deep.equal(resolveLimits())
     expect(diagnostics).to.be.instanceOf(Diagnostics)

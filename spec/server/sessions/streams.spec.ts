@@ -3,11 +3,12 @@ import { ParticleError } from '../../../lib/errors.ts'
 import type { Admissions } from '../../../lib/server/auth/admission.ts'
 import type { Admission } from '../../../lib/server/auth/admitted.ts'
 import { Openings } from '../../../lib/server/auth/openings.ts'
-import { Revocations } from '../../../lib/server/auth/revocations.ts'
+import { type Predicate, Revocations } from '../../../lib/server/auth/revocations.ts'
 import type { Connection } from '../../../lib/server/delivery/connection.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
+import { Decisions } from '../../../lib/server/sessions/decisions.ts'
 import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
 import { Streams } from '../../../lib/server/sessions/streams.ts'
@@ -96,7 +97,12 @@ describe('server/streams', () => {
       left: ({ key }: View) => left.push(key),
     } as unknown as Views
     const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
-    const streams = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
+    const opened = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
+    const decisions = new Decisions(admissions, opened)
+    const streams = Object.assign(opened, {
+      revoke: (predicate: Predicate, reason: string) => decisions.revoke(predicate, reason).count,
+      refresh: (predicate: Predicate) => decisions.refresh(predicate).count,
+    })
     const open = (name: string, { begun = true, ttl = HOUR } = {}) => {
       const told = new Told()
       told.views.push({ key: `${name} old` } as View)
@@ -136,9 +142,9 @@ describe('server/streams', () => {
     const { stream } = open('ann')
     open('ben')
     streams.delete(stream)
-    expect([streams.size, left]).to.deep.equal([1, ['ann old']])
+    expect([streams.open.size, left]).to.deep.equal([1, ['ann old']])
     streams.end('server-closed')
-    expect([streams.size, left]).to.deep.equal([0, ['ann old', 'ben old']])
+    expect([streams.open.size, left]).to.deep.equal([0, ['ann old', 'ben old']])
   })
 
   it('are revoked where they are meant, with the reason', () => {

@@ -1,15 +1,12 @@
 import { expect } from 'chai'
 import { type ChangeStreamDocument, type Db, MongoClient } from 'mongodb'
 import { MongoWatch, type NormalEvent, type PrettyEvent } from '../../../lib/source/mongo/index.ts'
+import { eventually } from '../../support/http.ts'
 import { type MongoServer, mongoOrSkip } from '../../support/mongod.ts'
 import { freshDatabase } from './fold.ts'
 
-async function until(condition: () => boolean) {
-  for (let tries = 0; !condition(); tries += 1) {
-    if (tries > 200) throw new Error('Nothing came in time')
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+/** Waits for long where the machine is busy: the database then takes seconds to answer. */
+const until = (condition: () => boolean) => eventually(condition, 'the event', 30_000)
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, 200))
 

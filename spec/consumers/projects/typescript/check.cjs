@@ -1,5 +1,6 @@
 // Checks sets of files, each with options of its own: `node check.cjs <folder of TypeScript> <sets as JSON>`.
 // One process, so that the declarations of libraries are parsed once for all sets.
+// Finds errors in the files of the set and in Particle's declarations: errors in other libraries are theirs.
 const { relative } = require('node:path')
 const [folder = '', sets = '[]'] = process.argv.slice(2)
 const ts = require(folder)
@@ -18,7 +19,12 @@ function check(args) {
     return parsed.get(key)
   }
   const program = ts.createProgram(fileNames, options, host)
-  return [...errors, ...ts.getPreEmitDiagnostics(program)].map(({ file, messageText }) => ({
+  const ours = program
+    .getSourceFiles()
+    .filter(({ fileName }) => !/node_modules\/(?!particle\/)/.test(fileName))
+    .flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)])
+  const general = [...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics()]
+  return [...errors, ...general, ...ours].map(({ file, messageText }) => ({
     file: file && relative(process.cwd(), file.fileName),
     text: ts.flattenDiagnosticMessageText(messageText, '\n'),
   }))

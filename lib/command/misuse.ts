@@ -1,0 +1,2 @@
+/** Reports a wrong call of the command. */
+export class Misuse extends Error {}

@@ -1,0 +1,227 @@
+import { randomBytes } from 'node:crypto'
+import { ParticleError } from '../../errors.ts'
+import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
+import type { Query } from '../../policy/query.ts'
+import type { Decision } from '../auth/revocations.ts'
+import { Barrier } from '../feed/barrier.ts'
+import type { Feed } from '../feed/feed.ts'
+import type { LiveQueries, LiveQueryHandle } from '../relations/live-query.ts'
+import { pause, withTimeout } from '../support/scheduling.ts'
+import { type ControlEntry, documentOf, entryOf, predicateOf } from './entry.ts'
+
+/** The number of checks within the time after which a node counts as cut off. */
+const CHECKS = 4
+
+/** The time between two deletions of entries that concern no token any more, in milliseconds. */
+const SWEEP_MS = 60_000
+
+/** Configures the control of a server. */
+export interface ControlOptions {
+  feed: Feed
+  collection: string
+  queries: LiveQueries
+  /** The name of this process, as tokens have it. */
+  process: string
+  /** The time for which a node that can't follow the collection still opens streams, in milliseconds. */
+  timeout: number
+  /** The time for which a decision may concern a token, in milliseconds. */
+  lifetime: number
+  /** Applies a decision of another node. */
+  apply: (decision: Decision, process: string) => void
+  onError: (error: ParticleError) => void
+}
+
+/**
+ * Carries decisions about rights to all nodes, by a collection of the store that they share:
+ *
+ *    revoke(query) --> own decision, then append() --> the store --> live query of each node --> apply()
+ *
+ * A check asks the store for its position, and waits until this node has followed so far. A node without a
+ * successful check within the time-out may lack decisions, and opens no streams.
+ */
+export class Control {
+  readonly #options: ControlOptions
+  readonly #barrier: Barrier
+  readonly #applied = new Set<string>()
+  #handle: LiveQueryHandle | undefined
+  /** The begin of the last check that succeeded, by the process's own clock. */
+  #followed = Number.NEGATIVE_INFINITY
+  /** The check that runs, which all callers share. */
+  #checking: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #swept = Number.NEGATIVE_INFINITY
+  #isReported = false
+  #closed = false
+
+  constructor(options: ControlOptions) {
+    this.#options = options
+    this.#barrier = new Barrier(options.feed)
+  }
+
+  /** Whether this node knows all decisions, apart from those of the last moment. */
+  get isCurrent(): boolean {
+    return performance.now() - this.#followed <= this.#options.timeout
+  }
+
+  /**
+   * Resolves when this node knows all decisions, apart from those of the last moment.
+   *
+   * @throws ParticleError `UNAVAILABLE` when the node can't follow the collection in time
+   */
+  async follow(): Promise<void> {
+    this.#start()
+    if (!this.isCurrent) await this.#check()
+    if (!this.isCurrent) throw cutOff()
+  }
+
+  /**
+   * Resolves when this node knows all decisions that were stored before the call. A lookup that begins then
+   * is newer than these, and older than all that come.
+   *
+   * @throws ParticleError as {@link Control.follow} does
+   */
+  async settle(): Promise<void> {
+    await this.follow()
+    if (!(await this.#reach())) throw cutOff()
+  }
+
+  /**
+   * Stores a decision of this node for the others.
+   *
+   * @throws ParticleError `SOURCE_FAILED` when the store does not take the decision
+   */
+  async store(query: Query, { at, reason }: Decision): Promise<void> {
+    const { feed, collection, process, lifetime } = this.#options
+    const kind = reason === undefined ? 'refresh' : 'revoke'
+    const entry: ControlEntry = { kind, query, reason: reason ?? '', process, at, until: at + lifetime }
+    const id = randomBytes(12).toString('base64url')
+    try {
+      await feed.adapter.append?.(collection, documentOf(id, entry))
+    } catch (cause) {
+      throw new ParticleError(
+        'SOURCE_FAILED',
+        `The ${kind} holds on this node, but ${collection} did not take it for the other nodes: ${cause}`,
+        { cause },
+      )
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#handle?.release()
+    this.#handle = undefined
+  }
+
+  /** Starts to follow the collection with the first client. */
+  #start(): void {
+    if (this.#handle || this.#closed) return
+    const { feed, collection, queries } = this.#options
+    const spec = { feed, collection, query: {}, manifest: { entry: true } as const }
+    this.#handle = queries.take(spec, () => this.#applyAll())
+    this.#applyAll()
+    void this.#check()
+  }
+
+  #applyAll(): void {
+    const documents = this.#handle?.documents ?? []
+    for (const document of documents) {
+      const key = idKey(document._id ?? '')
+      if (this.#applied.has(key)) continue
+      this.#applied.add(key)
+      this.#apply(document)
+    }
+    // Forgets deleted entries, of which there are more and more.
+    if (this.#applied.size <= documents.length * 2) return
+    this.#applied.clear()
+    for (const { _id } of documents) this.#applied.add(idKey(_id ?? ''))
+  }
+
+  #apply(document: Document): void {
+    const { process: own, apply, onError } = this.#options
+    try {
+      const { kind, query, reason, process, at, until } = entryOf(document)
+      if (process === own || until < Date.now()) return
+      apply({ predicate: predicateOf(query), at, reason: kind === 'revoke' ? reason : undefined }, process)
+    } catch (error) {
+      onError(error as ParticleError)
+    }
+  }
+
+  /** Checks once that this node follows the collection, and plans the next check. */
+  #check(): Promise<void> {
+    this.#checking ??= this.#checkNow().finally(() => {
+      this.#checking = undefined
+      this.#report()
+      if (this.#closed) return
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => void this.#check(), this.#options.timeout / CHECKS).unref()
+    })
+    return this.#checking
+  }
+
+  async #checkNow(): Promise<void> {
+    if (await this.#reach()) await this.#sweep()
+  }
+
+  /** Follows the collection up to the store's present. Returns false when that takes too long. */
+  async #reach(): Promise<boolean> {
+    const { feed, timeout } = this.#options
+    const began = performance.now()
+    let isOver = false
+    const current = () => !isOver && !this.#closed
+    const reaching = async () => {
+      if (!(await this.#barrier.reached(await feed.ask(), timeout))) return false
+      // Waits for the new read after a lost history.
+      while (current() && this.#handle?.digest === undefined) await pause(10)
+      return feed.isOpen()
+    }
+    const isReached =
+      (await withTimeout(
+        reaching().catch(() => false),
+        timeout,
+      )) ?? false
+    isOver = true
+    if (isReached) this.#followed = Math.max(this.#followed, began)
+    return isReached
+  }
+
+  /** Reports once that this node can't follow the collection. */
+  #report(): void {
+    const { collection, timeout, onError } = this.#options
+    if (this.isCurrent) this.#isReported = false
+    if (this.isCurrent || this.#isReported || this.#closed) return
+    this.#isReported = true
+    onError(
+      new ParticleError(
+        'SOURCE_FAILED',
+        `The collection ${collection} of the option control could not be followed for ${timeout} ms. This node ` +
+          'may not know what other nodes have revoked, and opens no streams until it can follow again',
+      ),
+    )
+  }
+
+  /** Deletes the entries that concern no token any more. */
+  async #sweep(): Promise<void> {
+    if (performance.now() - this.#swept < SWEEP_MS) return
+    this.#swept = performance.now()
+    const { feed, collection } = this.#options
+    const over = (this.#handle?.documents ?? []).filter((document) => isOver(document))
+    const ids = over.flatMap(({ _id }) => (_id === undefined ? [] : [_id]))
+    // Leaves them to the next sweep, or to another node, after a failure.
+    if (ids.length > 0) await feed.adapter.discard?.(collection, ids).catch(() => {})
+  }
+}
+
+function isOver(document: Document): boolean {
+  try {
+    return entryOf(document).until < Date.now()
+  } catch {
+    return false
+  }
+}
+
+function cutOff(): ParticleError {
+  return new ParticleError('UNAVAILABLE', 'The server can not read what other nodes have revoked; try again')
+}

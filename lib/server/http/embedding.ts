@@ -1,0 +1,17 @@
+/** Maps characters that could end a script's text to their escapes, which mean the same in JSON. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  '<': '\\u003c',
+  '>': '\\u003e',
+  '&': '\\u0026',
+  '\u2028': '\\u2028',
+  '\u2029': '\\u2029',
+}
+
+/**
+ * Writes JSON for a `<script>` of a page, such as the JSON of `server.snapshot()`. No text in a document can
+ * end the script or begin a comment, since `<`, `>`, `&` and the line ends of JavaScript are escaped. The
+ * result is valid JSON and a valid expression of JavaScript.
+ */
+export function toScript(value: object): string {
+  return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => ESCAPES[character] ?? '')
+}

@@ -1,0 +1,73 @@
+import { ParticleError } from '../errors.ts'
+import type { Query } from '../policy/query.ts'
+import type { Decision, Predicate } from './auth/revocations.ts'
+import type { Control } from './control/control.ts'
+import { checkIdentityQuery, predicateOf } from './control/entry.ts'
+import type { Warnings } from './hints/warnings.ts'
+import type { Decisions } from './sessions/decisions.ts'
+
+/** Revokes and refreshes rights, here by a function, or by a query on all nodes. */
+export class Rights {
+  readonly #decisions: Decisions
+  readonly #control: Control | undefined
+  readonly #warnings: Warnings
+
+  constructor(decisions: Decisions, control: Control | undefined, warnings: Warnings) {
+    this.#decisions = decisions
+    this.#control = control
+    this.#warnings = warnings
+  }
+
+  /** Resolves when this node follows the decisions of the others: see {@link Control.follow}. */
+  async follow(): Promise<void> {
+    await this.#control?.follow()
+  }
+
+  /** Resolves when this node knows all earlier decisions of the others: see {@link Control.settle}. */
+  async settle(): Promise<void> {
+    await this.#control?.settle()
+  }
+
+  revoke(selector: Predicate | Query, reason: string): number | Promise<number> {
+    if (typeof selector === 'function') {
+      this.#warn('revoke')
+      return this.#decisions.revoke(selector, reason).count
+    }
+    checkIdentityQuery(selector, 'revoke(query, reason): query')
+    if (typeof reason !== 'string')
+      throw new ParticleError('INVALID_OPTION', 'revoke(query, reason): reason must be a text')
+    const { decision, count } = this.#decisions.revoke(
+      predicateOf(selector),
+      reason,
+      this.#control !== undefined,
+    )
+    return this.#store(selector, decision).then(() => count)
+  }
+
+  refresh(selector: Predicate | Query): Promise<number> {
+    if (typeof selector === 'function') {
+      this.#warn('refresh')
+      return this.#decisions.refresh(selector).count
+    }
+    checkIdentityQuery(selector, 'refresh(query): query')
+    const { decision, count } = this.#decisions.refresh(predicateOf(selector), this.#control !== undefined)
+    return Promise.all([count, this.#store(selector, decision)]).then(([streams]) => streams)
+  }
+
+  close(): void {
+    this.#control?.close()
+  }
+
+  async #store(query: Query, decision: Decision): Promise<void> {
+    await this.#control?.store(query, decision)
+  }
+
+  #warn(method: string): void {
+    if (!this.#control) return
+    this.#warnings.error(
+      `${method}(function)`,
+      `${method}() got a function, which applies to this process alone. For all nodes give a query on the ` +
+        `identity: server.${method}({ userId: 7 })`,
+    )
+  }
+}
