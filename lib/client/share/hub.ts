@@ -5,7 +5,7 @@ import { entriesOf, limitsOf, rootOf } from '../watch-list.ts'
 import type { Inbox } from './inbox.ts'
 import { type JoinMessage, type Message, type SharedEvent, VERSION } from './messages.ts'
 import { changeWanted, type Session, targetOf, unionOf } from './session.ts'
-import type { ShareOptions } from './share.ts'
+import type { ShareOptions } from './share-options.ts'
 import { SharedModel } from './shared-model.ts'
 
 /** Sets the delay before a failed request is made again, in milliseconds. */

@@ -1,1 +1,1 @@
-export { type ShareOptions, share } from './share.ts'
+export { share } from './share.ts'

@@ -5,7 +5,7 @@ import { Hub } from './hub.ts'
 import { Inbox } from './inbox.ts'
 import { type AnswerMessage, type Message, type SharedGrant, VERSION } from './messages.ts'
 import { changeWanted, type Session } from './session.ts'
-import type { ShareOptions } from './share.ts'
+import type { ShareOptions } from './share-options.ts'
 
 /** Sets the interval of the check for a leader that is silent, in milliseconds. */
 const CHECK_MS = 350

@@ -4,7 +4,7 @@ import type { StreamStart } from '../transport.ts'
 import { entriesOf, type Limits, limitsOf } from '../watch-list.ts'
 import type { SharedEvent } from './messages.ts'
 import { type Session, targetOf } from './session.ts'
-import type { ShareOptions } from './share.ts'
+import type { ShareOptions } from './share-options.ts'
 
 type Shape = Pick<EventData['manifest'], 'sources' | 'together'>
 
@@ -155,7 +155,7 @@ export class SharedModel {
   /** Returns the events after a position. Returns undefined for a position that is too old or unknown. */
   #after(position = ''): SharedEvent[] | undefined {
     if (!position) return undefined
-    const index = this.#recent.findLastIndex(({ id }) => id === position)
+    const index = this.#recent.map(({ id }) => id).lastIndexOf(position)
     return index < 0 && position !== this.#before ? undefined : this.#recent.slice(index + 1)
   }
 

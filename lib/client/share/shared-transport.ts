@@ -2,7 +2,7 @@ import { ParticleError } from '../../errors.ts'
 import type { SessionAnswer, Sink, StreamStart, Transport } from '../transport.ts'
 import { Member } from './member.ts'
 import { type SharedGrant, VERSION } from './messages.ts'
-import type { ShareOptions } from './share.ts'
+import type { ShareOptions } from './share-options.ts'
 
 /**
  * Shares one stream with the other tabs. Each tab makes handshakes of its own, and the tabs whose handshakes
