@@ -34,6 +34,7 @@ export const SECTIONS: readonly Section[] = [
       page('Logins and sessions', 'docs/guides/logins.md'),
       page('Rights that change', 'docs/guides/rights.md'),
       page('The client', 'docs/guides/client.md'),
+      page('Tabs that share a stream', 'docs/guides/tabs.md'),
       page('React, Vue, Svelte and Solid', 'docs/guides/frameworks.md'),
       page('Pages with their data', 'docs/guides/server-rendering.md'),
       page('Offline', 'docs/guides/offline.md'),

@@ -14,12 +14,13 @@ import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import { callbacksOf } from './callbacks.ts'
 import { Continuation } from './continuation.ts'
 import type { Internals } from './internals.ts'
-import { Link } from './link.ts'
+import { Link, type LinkOptions } from './link.ts'
 import type { AnyListener } from './listener.ts'
 import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
+import { shareStream } from './sharing.ts'
 import { type Snapshots, snapshotsOf } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
@@ -101,7 +102,7 @@ export class Client<T = Model> {
     const used = transport ?? transportOf(options, base, clock)
     const identity = () => (typeof options.identity === 'function' ? options.identity() : options.identity)
     const onDebug = (message: string) => call(options.onDebug, message)
-    const link = new Link({
+    const parts: LinkOptions = {
       barriers: this.#barriers,
       watched: this.#watches.list,
       transport: used,
@@ -119,7 +120,8 @@ export class Client<T = Model> {
         if (root === undefined || !this.#watches.fail(root, error)) call(options.onError, error)
       },
       onDebug,
-    })
+    }
+    const link = new Link(parts)
     this.#link = link
     this.#continuation = new Continuation({
       ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
@@ -130,7 +132,9 @@ export class Client<T = Model> {
     this.getServerSnapshot = snapshotsOf(this.#store.getModel())
     const [hide, show, doubt] = [() => link.pause('page'), () => link.resume('page'), () => link.doubt()]
     this.#unwatch = watchPage({ hide, show, doubt }, clock, page)
-    void this.#continuation.start()
+    const start = () => this.#continuation.start()
+    if (options.share) void shareStream(parts, this.#store).then(start)
+    else void start()
   }
 
   /** Returns the state of the connection. */

@@ -51,11 +51,12 @@ export class HttpTransport implements Transport {
   readonly maxWatched: number | undefined
   readonly address: string
   token: string | undefined
+  expires = 0
+  identity: string | undefined
   fork: boolean | undefined
   readonly #options: HttpOptions
   readonly #foreign: boolean
   #credentials: RequestCredentials = 'include'
-  #expires = 0
   /** The ticket for the address of the next EventSource. A ticket opens one stream. */
   #ticket: string | undefined
   /** Whether this token has opened a stream. */
@@ -75,7 +76,7 @@ export class HttpTransport implements Transport {
 
   get expired(): boolean {
     const { clock, EventSource } = this.#options
-    return clock.now() >= this.#expires || (EventSource !== undefined && this.#ticket === undefined)
+    return clock.now() >= this.expires || (EventSource !== undefined && this.#ticket === undefined)
   }
 
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
@@ -86,16 +87,17 @@ export class HttpTransport implements Transport {
     const text = JSON.stringify({ identity: identity ?? null, previous, carrier, fork })
     const response = await this.#post(address, text, signal)
     const body = response.ok ? await response.json().catch(() => {}) : undefined
-    const { token, stream, expiresAt, heartbeat, live } = Object(body)
+    const { token, stream, expiresAt, heartbeat, live, identity: digest } = Object(body)
     if (typeof token !== 'string') throw await this.#refusal(address, response)
     this.token = token
+    this.identity = digest
     this.fork = undefined
     this.#proven = false
-    this.#expires = Date.parse(expiresAt)
+    this.expires = Date.parse(expiresAt)
     this.heartbeat = heartbeat
     if (EventSource) {
       this.#ticket = /[?&]token=([^&]+)/.exec(stream)?.[1] ?? token
-      this.#expires = Math.min(this.#expires, clock.now() + TICKET_TTL_MS)
+      this.expires = Math.min(this.expires, clock.now() + TICKET_TTL_MS)
     }
     return live === true
   }
@@ -168,7 +170,7 @@ export class HttpTransport implements Transport {
 
   renew(token: string, expiresAt: string): void {
     this.token = token
-    this.#expires = Date.parse(expiresAt)
+    this.expires = Date.parse(expiresAt)
   }
 
   /**

@@ -44,6 +44,13 @@ export interface ClientOptions<T = Model> {
    */
   linger?: number
   /**
+   * Shares one stream among the tabs of the origin that have the same server address and the same identity. One
+   * tab has the stream and passes it on, and another one takes its place when it is closed, frozen or crashed.
+   * Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its own, and
+   * `onDebug` says so. Default: false.
+   */
+  share?: boolean
+  /**
    * The model to begin with, as `server.snapshot()` returned it. The client shows this model at once, and
    * continues from its position. Default: none.
    */
@@ -92,7 +99,7 @@ const FUNCTIONS: readonly string[] = [
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', 'share', ...FUNCTIONS]
 
 export const DEFAULT_LINGER_MS = 5000
 

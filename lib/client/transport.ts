@@ -88,6 +88,10 @@ export interface Transport {
   readonly address?: string
   /** The last token, which the next handshake names as the previous one. */
   token?: string | undefined
+  /** The end of the token's validity, in milliseconds since the epoch. */
+  readonly expires?: number
+  /** The digest of the identity, as the server answered the last handshake. */
+  readonly identity?: string | undefined
   /** Whether other pages may hold the token too. The next handshake then begins a session of its own. */
   fork?: boolean | undefined
   /** Limits each list of watched roots of a new stream, in characters; `undefined` for no limit. */

@@ -2,7 +2,7 @@ import type { WatchEntry } from '../protocol/watched-root.ts'
 import type { StreamStart } from './transport.ts'
 
 /** Maps watched roots to the limits that the page asked for. 0 stands for the source's own limit. */
-type Limits = Map<string, number>
+export type Limits = Map<string, number>
 
 /** Stands for a root that the server may have or not. The next request names the root again. */
 const UNKNOWN = -1
@@ -147,12 +147,18 @@ export class WatchList {
   }
 }
 
-function limitsOf(entries: readonly WatchEntry[]): Limits {
+/** Returns the root of an entry. */
+export function rootOf(entry: WatchEntry): string {
+  return typeof entry === 'string' ? entry : entry.root
+}
+
+/** Maps watched roots to their limits. */
+export function limitsOf(entries: readonly WatchEntry[]): Limits {
   return new Map(entries.map((each) => (typeof each === 'string' ? [each, 0] : [each.root, each.limit])))
 }
 
 /** Lists entries in the order of their roots, so that equal sets have equal lists. */
-function entriesOf(limits: Iterable<[string, number]>): WatchEntry[] {
+export function entriesOf(limits: Iterable<[string, number]>): WatchEntry[] {
   return [...limits].sort().map(([root, limit]) => (limit > 0 ? { root, limit } : root))
 }
 

@@ -124,6 +124,11 @@ export interface HandshakeAnswer {
   heartbeat: number
   /** Whether this node has an open stream of the session, which continues under the new token. */
   live?: boolean
+  /**
+   * A digest of the identity, which is equal for equal identities, and says nothing else. Tabs with the same
+   * digest may share a stream.
+   */
+  identity?: string
 }
 
 /** Describes the body of every answer that is not a success. */

@@ -20,6 +20,8 @@ export interface Granted {
   expiresAt: Date
   /** Whether an open stream of the session continues under the new token. */
   live: boolean
+  /** The digest of the identity, which is equal for equal identities. */
+  identity: string
   /** The ticket, which opens a stream by its address, if the handshake asked for a ticket. */
   ticket: string | undefined
 }

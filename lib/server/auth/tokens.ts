@@ -1,6 +1,6 @@
 import type { Warnings } from '../hints/warnings.ts'
 import { Tickets } from '../tokens/ticket.ts'
-import { TokenSeal } from '../tokens/token.ts'
+import { IdentityDigest, TokenSeal } from '../tokens/token.ts'
 import type { Admission } from './admitted.ts'
 
 /** Limits the length of a ticket, in characters. Servers commonly accept addresses of 8 KB. */
@@ -11,11 +11,14 @@ export class Tokens {
   readonly #seal: TokenSeal
   readonly #tickets: Tickets
   readonly #warnings: Warnings
+  /** Digests the identities of handshakes. */
+  readonly identities: IdentityDigest
 
   constructor(secret: string | Uint8Array | undefined, scope: string, warnings: Warnings) {
     this.#seal = new TokenSeal(secret, scope)
     this.#tickets = new Tickets(secret, scope)
     this.#warnings = warnings
+    this.identities = new IdentityDigest(secret, scope)
   }
 
   /**

@@ -124,7 +124,7 @@ async function handshake(exchange: Exchange): Promise<void> {
   const browser = carrier === 'address' ? browserValue(request) : undefined
   const granted = await server.grant(identity as Json, request, token, { browser, fork, at })
   if (!isOpen(response)) return
-  const { session, expiresAt, live, ticket } = granted
+  const { session, expiresAt, live, identity: digest, ticket } = granted
   if (browser !== undefined)
     response.appendHeader('Set-Cookie', browserCookie(request, browser, server.options))
   exchange.sendJson(200, {
@@ -135,6 +135,7 @@ async function handshake(exchange: Exchange): Promise<void> {
     protocol: PROTOCOL,
     heartbeat: server.options.heartbeat,
     live,
+    identity: digest,
   })
 }
 

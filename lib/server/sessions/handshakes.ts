@@ -65,6 +65,7 @@ export class Handshakes {
         session,
         expiresAt,
         live: live !== undefined,
+        identity: this.#admissions.tokens.identities.of(admission),
         ticket: browser === undefined ? undefined : await this.#admissions.tokens.ticket(admission, browser),
       }
       const continued = before !== undefined

@@ -1,7 +1,8 @@
-import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import type { JWTPayload } from 'jose'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { canonical } from '../../model/json.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 
 /** Describes the content of a token. */
@@ -63,6 +64,23 @@ export function scopeOf({
 export function deriveKey(secret: string | Uint8Array, scope: string, purpose: string): Uint8Array {
   const salt = createHash('sha256').update(`particle ${scope}`).digest()
   return new Uint8Array(hkdfSync('sha256', secret, salt, purpose, 32))
+}
+
+/**
+ * Computes digests of identities, which reveal nothing but whether two identities are equal. All nodes with the
+ * same secret compute the same digest.
+ */
+export class IdentityDigest {
+  readonly #key: Uint8Array
+
+  constructor(secret: string | Uint8Array = randomBytes(32), scope = '') {
+    this.#key = deriveKey(secret, scope, 'identity digest')
+  }
+
+  of({ given, identity }: Pick<Claims, 'given' | 'identity'>): string {
+    const text = canonical([given ?? null, identity ?? null])
+    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, 22)
+  }
 }
 
 let loading: Promise<typeof import('jose')> | undefined

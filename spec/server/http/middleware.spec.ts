@@ -56,7 +56,7 @@ describe('server/middleware', () => {
       const { status, body, headers } = await post(http, { identity: { accountId: 1 } })
       expect(status).to.equal(200)
       expect(Object.keys(body).sort()).to.deep.equal(
-        ['token', 'session', 'stream', 'expiresAt', 'protocol', 'heartbeat', 'live'].sort(),
+        ['token', 'session', 'stream', 'expiresAt', 'protocol', 'heartbeat', 'live', 'identity'].sort(),
       )
       expect(body.token).to.match(/^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/)
       expect(body.session).to.match(/^[\w-]{16}$/)
