@@ -23,7 +23,7 @@ for (const name of ['react', 'svelte', 'vue']) {
       const [first, second] = [await context.newPage(), await context.newPage()]
       for (const page of [first, second]) {
         await page.goto(example.origin)
-        await page.getByRole('heading', { name: '3 open tasks' }).waitFor()
+        await page.getByText('The connection is ready.').waitFor()
       }
       // Chromium draws the page in front alone.
       await first.bringToFront()

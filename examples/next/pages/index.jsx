@@ -1,5 +1,6 @@
 import { Client } from 'particle/client'
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useParticle } from 'particle/react'
+import { useEffect, useState } from 'react'
 
 export default function Page() {
   const [client, setClient] = useState(undefined)
@@ -12,7 +13,7 @@ export default function Page() {
 }
 
 function Tasks({ client }) {
-  const tasks = useSyncExternalStore(client.subscribe, () => client.getSnapshot('tasks'))
+  const tasks = useParticle(client, 'tasks')
   return (
     <ul>
       {tasks.map((task) => (

@@ -1,11 +1,11 @@
-import { memo, useSyncExternalStore } from 'react'
+import { useParticle, useStatus } from 'particle/react'
+import { memo } from 'react'
 import { addTask, client, setDone } from './tasks.js'
 
-const useDocuments = (root) => useSyncExternalStore(client.subscribe, () => client.getSnapshot(root))
-
 export function App() {
-  const tasks = useDocuments('tasks')
-  const open = tasks.filter((task) => !task.done).length
+  const tasks = useParticle(client, 'tasks')
+  const open = useParticle(client, 'tasks', (tasks) => tasks.filter((task) => !task.done).length)
+  const status = useStatus(client)
 
   function add(event) {
     event.preventDefault()
@@ -16,6 +16,7 @@ export function App() {
   return (
     <main>
       <h1>{open} open tasks</h1>
+      <p>The connection is {status}.</p>
       <ul>
         {tasks.map((task) => (
           <Task key={task._id} task={task} />
