@@ -11,11 +11,16 @@ const SUBPATHS = {
   particle: 'index.ts',
   'particle/client': 'client/index.ts',
   'particle/client/persist': 'client/persist/index.ts',
+  'particle/client/inspect': 'client/inspect/index.ts',
   'particle/protocol': 'protocol/index.ts',
   'particle/memory': 'source/memory/index.ts',
   'particle/mongo': 'source/mongo/index.ts',
   'particle/postgres': 'source/postgres/index.ts',
   'particle/redis': 'source/redis/index.ts',
+  'particle/react': 'react/index.ts',
+  'particle/vue': 'vue/index.ts',
+  'particle/svelte': 'svelte/index.ts',
+  'particle/solid': 'solid/index.ts',
   'particle/tanstack': 'tanstack/index.ts',
 }
 const HEAD = `# Exports

@@ -36,9 +36,11 @@ export const LANES: readonly Lane[] = [
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   {
     name: 'browser',
-    paths: ['demo.spec.ts', 'demo.sources.spec.ts', 'burst.spec.ts'].map(
-      (name) => `spec/integration/${name}`,
-    ),
+    paths: [
+      'spec/bindings/',
+      'spec/react/',
+      ...['demo', 'demo.sources', 'burst'].map((name) => `spec/integration/${name}.spec.ts`),
+    ],
   },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },

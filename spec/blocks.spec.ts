@@ -5,12 +5,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { transform } from 'esbuild'
+import { compile } from 'svelte/compiler'
+import { compileScript, parse } from 'vue/compiler-sfc'
 import { linkedFolder } from './support/linked.ts'
 import { declarationsFor, NEIGHBOUR, TYPES_ALONE } from './support/pages.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const FOLDER = join(ROOT, 'node_modules', '.cache', 'particle-blocks')
 const SCRIPTS = ['js', 'jsx', 'ts', 'tsx', 'cjs']
+/** Components, which the compilers of their frameworks read. */
+const COMPONENTS = ['vue', 'svelte']
 const OTHERS = ['sh', 'nginx', 'yaml', 'html', '']
 /** Whole programs that other specs run: of README, the tutorial and the source of one's own. */
 const RUN = ['README.md', 'docs/start/tutorial.md']
@@ -51,7 +55,9 @@ describe('The code blocks of the pages', function () {
   const blocks = pages.flatMap(blocksOf)
 
   it('are of known languages, so that none is left out', () => {
-    const unknown = blocks.filter(({ language }) => ![...SCRIPTS, ...OTHERS].includes(language))
+    const unknown = blocks.filter(
+      ({ language }) => ![...SCRIPTS, ...COMPONENTS, ...OTHERS].includes(language),
+    )
     expect(unknown).to.deep.equal([])
     expect(blocks.length).to.be.above(80)
   })
@@ -96,6 +102,19 @@ describe('The code blocks of the pages', function () {
     await rm(folder, { recursive: true, force: true })
   })
 
+  it('can be compiled where they are components', () => {
+    const components = blocks.filter(({ language }) => COMPONENTS.includes(language))
+    expect(components.map(({ language }) => language)).to.include.members(COMPONENTS)
+    for (const { language, text } of components) {
+      if (language === 'svelte') expect(compile(text, { generate: 'client' }).warnings).to.deep.equal([])
+      else {
+        const { descriptor, errors } = parse(text)
+        expect(errors).to.deep.equal([])
+        expect(compileScript(descriptor, { id: 'a', inlineTemplate: true }).content).to.include('useWatch')
+      }
+    }
+  })
+
   it('can be parsed where they are CommonJS, or the script of a page', async () => {
     for (const { language, text } of blocks) {
       if (language === 'cjs') await transform(text)
@@ -129,12 +148,17 @@ const SETTINGS = {
     paths: {
       particle: ['../../../lib/index.ts'],
       'particle/client': ['../../../lib/client/index.ts'],
+      'particle/client/inspect': ['../../../lib/client/inspect/index.ts'],
       'particle/client/persist': ['../../../lib/client/persist/index.ts'],
       'particle/protocol': ['../../../lib/protocol/index.ts'],
       'particle/memory': ['../../../lib/source/memory/index.ts'],
       'particle/mongo': ['../../../lib/source/mongo/index.ts'],
       'particle/postgres': ['../../../lib/source/postgres/index.ts'],
       'particle/redis': ['../../../lib/source/redis/index.ts'],
+      'particle/react': ['../../../lib/react/index.ts'],
+      'particle/vue': ['../../../lib/vue/index.ts'],
+      'particle/svelte': ['../../../lib/svelte/index.ts'],
+      'particle/solid': ['../../../lib/solid/index.ts'],
       'particle/tanstack': ['../../../lib/tanstack/index.ts'],
     },
   },

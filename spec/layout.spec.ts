@@ -204,6 +204,15 @@ const ARROWS: Record<string, string[]> = {
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
+  // The panel of a page, a module of its own.
+  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
+  // What the bindings of all frameworks share.
+  'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
+  'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],
+  'vue/': ['bindings/', 'model/', 'protocol/', 'client/', 'vue'],
+  // The package svelte/reactivity counts as a file of its own.
+  'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
+  'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
   'inspector/': [],

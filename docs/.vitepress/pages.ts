@@ -34,7 +34,7 @@ export const SECTIONS: readonly Section[] = [
       page('Logins and sessions', 'docs/guides/logins.md'),
       page('Rights that change', 'docs/guides/rights.md'),
       page('The client', 'docs/guides/client.md'),
-      page('React, Vue and Svelte', 'docs/guides/frameworks.md'),
+      page('React, Vue, Svelte and Solid', 'docs/guides/frameworks.md'),
       page('Pages with their data', 'docs/guides/server-rendering.md'),
       page('Offline', 'docs/guides/offline.md'),
       page('TypeScript', 'docs/guides/typescript.md'),

@@ -15,14 +15,16 @@ import { callbacksOf } from './callbacks.ts'
 import { Continuation } from './continuation.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
+import type { AnyListener } from './listener.ts'
 import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
-import type { Snapshots } from './snapshots.ts'
+import { type Snapshots, snapshotsOf } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
-import { type Listener, Subscriptions } from './subscriptions.ts'
+import { Subscribers } from './subscribers.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { CLOCK } from './transport.ts'
 import { transportOf } from './transports.ts'
 import { Waiters } from './waiters.ts'
@@ -54,7 +56,7 @@ export class Client<T = Model> {
   readonly #link: Link
   readonly #notifier: Notifier
   readonly #subscriptions: Subscriptions
-  readonly #subscribers = new Set<() => void>()
+  readonly #subscribers = new Subscribers()
   readonly #watches: Watches
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
@@ -80,7 +82,7 @@ export class Client<T = Model> {
     })
     this.#subscriptions = new Subscriptions({
       notifier: this.#notifier,
-      documents: (root) => this.#store.data[root] ?? [],
+      store: this.#store,
       call,
       reportMistake: (sentence) => report(new ParticleError('INVALID_OPTION', sentence)),
     })
@@ -125,12 +127,9 @@ export class Client<T = Model> {
       onRestored: () => this.#changed(this.status),
       onError: (error) => call(options.onError, error),
     })
-    const follow = {
-      hide: () => link.pause('page'),
-      show: () => link.resume('page'),
-      doubt: () => link.doubt(),
-    }
-    this.#unwatch = watchPage(follow, clock, page)
+    this.getServerSnapshot = snapshotsOf(this.#store.getModel())
+    const [hide, show, doubt] = [() => link.pause('page'), () => link.resume('page'), () => link.doubt()]
+    this.#unwatch = watchPage({ hide, show, doubt }, clock, page)
     void this.#continuation.start()
   }
 
@@ -189,38 +188,30 @@ export class Client<T = Model> {
    * `users.**` any depth. A change of a parent touches all fields under the parent. `onError` names, once, a
    * pattern that no root or field of the manifest can touch.
    *
+   * `{ added, changed, removed }` in place of a function, with a root's name as the pattern, receive each
+   * document that differs from the last call, or from the time of `on`.
+   *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
   readonly on = <Pattern extends string>(
     pattern: Pattern,
-    listener: Listener<DataOf<ModelOf<T>, Pattern>>,
+    listener: AnyListener<DataOf<ModelOf<T>, Pattern>>,
   ): this => {
-    requireFunction('on(pattern, listener): listener', listener)
     this.#subscriptions.add(pattern, listener)
     return this
   }
 
   /** Removes a listener of a pattern, or all listeners of the pattern. */
-  readonly off = (pattern: string, listener?: Listener<never>): this => {
-    // With anything else that is falsy, all listeners of the pattern would end.
-    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
+  readonly off = (pattern: string, listener?: AnyListener<never>): this => {
     this.#subscriptions.delete(pattern, listener)
     return this
   }
 
   /**
-   * Calls the listener after changes of the model, as often as the option `notify` says. Views render from
-   * it. Returns a function that ends the subscription.
+   * Calls the listener after changes of the model, as often as the option `notify` says, and after changes of
+   * the status. Views render from it. Returns a function that ends the subscription.
    */
-  readonly subscribe = (listener: () => void): (() => void) => {
-    requireFunction('subscribe(listener): listener', listener)
-    // Wraps the listener, so that each of two subscriptions of one listener ends by itself.
-    const entry = () => listener()
-    this.#subscribers.add(entry)
-    return () => {
-      this.#subscribers.delete(entry)
-    }
-  }
+  readonly subscribe: (listener: () => void) => () => void = this.#subscribers.add
 
   /**
    * Returns the whole model or the documents of one root, frozen. The result is the same object until a
@@ -228,6 +219,12 @@ export class Client<T = Model> {
    */
   readonly getSnapshot: Snapshots<ModelOf<T>> = (root?: string): never =>
     (root === undefined ? this.#store.getModel() : this.#store.getRoot(root)) as never
+
+  /**
+   * Returns the snapshot that a new client has, at any time. A page that takes over the server's HTML renders
+   * from it first, so that both render the same.
+   */
+  readonly getServerSnapshot: Snapshots<ModelOf<T>>
 
   /**
    * Resolves when the model has everything up to a position of the server's `position(root)`, after all
@@ -280,9 +277,7 @@ export class Client<T = Model> {
   readonly #notify: Target = (event, events) => {
     this.#store.refresh()
     this.#call(this.#options.onData, this.data, event, events)
-    for (const listener of [...this.#subscribers]) {
-      if (this.#subscribers.has(listener)) this.#call(listener)
-    }
+    this.#subscribers.call(this.#call)
   }
 
   #changed(status: Status): void {
@@ -295,6 +290,7 @@ export class Client<T = Model> {
     if (over || status === 'ready') this.#notifier.flush()
     this.#watches.review()
     this.#call(this.#options.onStatus, status)
+    this.#subscribers.call(this.#call)
     this.#answer()
   }
 

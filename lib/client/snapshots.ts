@@ -1,3 +1,5 @@
+import { EMPTY } from './store.ts'
+
 /** Returns immutable snapshots of one root or of the whole model. */
 export interface Snapshots<M> {
   /**
@@ -11,4 +13,10 @@ export interface Snapshots<M> {
    * model once all of its documents have arrived.
    */
   (): { readonly [R in keyof M]?: Readonly<M[R]> }
+}
+
+/** Returns the snapshots of a model that stays as it is. */
+export function snapshotsOf<M>(model: object): Snapshots<M> {
+  return (root?: string): never =>
+    (root === undefined ? model : Object.hasOwn(model, root) ? Reflect.get(model, root) : EMPTY) as never
 }

@@ -1,5 +1,5 @@
 import { ParticleError } from '../errors.ts'
-import type { Document, Model } from '../model/document.ts'
+import type { Document, Id, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 import { INSPECT } from '../model/snapshot.ts'
@@ -22,7 +22,7 @@ interface Loading {
   oplist: DocumentOperation[]
 }
 
-const EMPTY: readonly Document[] = Object.freeze([])
+export const EMPTY: readonly Document[] = Object.freeze([])
 
 /**
  * Holds the local model. A root changes at once or not at all, so that no listener sees a half loaded root.
@@ -51,6 +51,11 @@ export class Store<M = unknown> {
   /** Whether a root's documents have arrived. */
   shows(root: string): boolean {
     return this.#lists.has(root)
+  }
+
+  /** Returns a document of a root, if the root has it. */
+  find(root: string, id: Id): Document | undefined {
+    return this.#lists.get(root)?.get(id)
   }
 
   /**

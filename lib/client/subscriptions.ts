@@ -1,17 +1,11 @@
-import type { Document } from '../model/document.ts'
+import { isObject } from '../model/json.ts'
+import { requireFunction } from '../model/unknown.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
+import { differences } from './differences.ts'
+import type { AnyListener, DocumentListeners, Listener } from './listener.ts'
 import type { Notifier, Target } from './notifier.ts'
 import { parsePattern, touchTest, unmatched } from './pattern.ts'
-
-/**
- * Receives changes that touch a pattern: the root's current documents, the last event that touched the
- * pattern, and all such events since the last call, in order.
- */
-export type Listener<Data = Document[]> = (
-  data: Data,
-  event: ServerEvent,
-  events: readonly ServerEvent[],
-) => void
+import type { Store } from './store.ts'
 
 /** Limits subscriptions to one root. Each scope has its own subscriptions. */
 export interface Scope {
@@ -22,7 +16,9 @@ interface Subscription {
   scope: Scope | undefined
   pattern: string
   segments: string[]
-  listener: Listener<never>
+  /** The given listener, by which the subscription is removed. */
+  given: object
+  listener: Listener
   /** Calls the listener with the documents of a root. A pattern such as `*.name` has several targets. */
   targets: Map<string, Target>
 }
@@ -30,10 +26,9 @@ interface Subscription {
 /** Configures subscriptions. */
 export interface SubscriptionsOptions {
   notifier: Notifier
-  /** Returns the current documents of a root. */
-  documents: (root: string) => Document[]
-  /** Calls a listener. Errors of the listener must not come back. */
-  call: (listener: Listener, ...args: Parameters<Listener>) => void
+  store: Store
+  /** Calls a function of the application. Errors of the function must not come back. */
+  call: <A extends unknown[]>(callback: ((...args: A) => void) | undefined, ...args: A) => void
   /** Reports, in a sentence, a pattern that nothing can touch. */
   reportMistake: (sentence: string) => void
 }
@@ -50,18 +45,31 @@ export class Subscriptions {
     this.#options = options
   }
 
-  /** @throws ParticleError `INVALID_OPTION` when the pattern is malformed */
-  add(pattern: string, listener: Listener<never>, scope?: Scope): void {
-    const subscription = { scope, pattern, segments: parsePattern(pattern), listener, targets: new Map() }
+  /** @throws ParticleError `INVALID_OPTION` when the pattern is malformed, or no listener is given */
+  add(pattern: string, given: AnyListener<never>, scope?: Scope): void {
+    const { store, call } = this.#options
+    requireListener('on', given)
+    const segments = parsePattern(pattern)
+    const listener =
+      typeof given === 'function'
+        ? (given as Listener)
+        : differences(given as DocumentListeners, scope?.root ?? pattern, store, call)
+    const subscription = { scope, pattern, segments, given, listener, targets: new Map() }
     this.#all.add(subscription)
     this.#check(subscription)
   }
 
-  /** Removes the subscriptions of a scope, of a pattern, or of one listener. */
-  delete(pattern?: string, listener?: Listener<never>, scope?: Scope): void {
+  /**
+   * Removes the subscriptions of a scope, of a pattern, or of one listener.
+   *
+   * @throws ParticleError `INVALID_OPTION` for anything else than a listener: a listener that is `null` by
+   *   mistake must not end all others
+   */
+  delete(pattern?: string, given?: object, scope?: Scope): void {
+    if (given !== undefined) requireListener('off', given)
     for (const each of this.#all) {
       const isMeant = each.scope === scope && (pattern === undefined || each.pattern === pattern)
-      if (isMeant && (!listener || each.listener === listener)) this.#all.delete(each)
+      if (isMeant && (!given || each.given === given)) this.#all.delete(each)
     }
   }
 
@@ -89,12 +97,12 @@ export class Subscriptions {
 
   #targetOf(subscription: Subscription, root: string): Target {
     const { listener, targets } = subscription
-    const { call, documents } = this.#options
+    const { call, store } = this.#options
     let target = targets.get(root)
     if (!target) {
       target = (event, events) => {
         // Skips a subscription that an earlier listener has ended.
-        if (this.#all.has(subscription)) call(listener as Listener, documents(root), event, events)
+        if (this.#all.has(subscription)) call(listener, store.data[root] ?? [], event, events)
       }
       targets.set(root, target)
     }
@@ -112,4 +120,11 @@ export class Subscriptions {
     this.#mistakes.add(mistake)
     this.#options.reportMistake(mistake)
   }
+}
+
+/** Refuses anything but a function, or an object of functions with the names of {@link DocumentListeners}. */
+function requireListener(method: string, given: unknown): void {
+  const ofDocuments = isObject(given) && /^(added|changed|removed|,)+$/.test(Object.keys(given).join())
+  for (const each of ofDocuments ? Object.values(given) : [given])
+    requireFunction(`${method}(pattern, listener): listener (or each of added, changed, removed)`, each)
 }

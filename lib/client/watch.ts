@@ -1,10 +1,11 @@
 import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
-import { requireFunction } from '../model/unknown.ts'
+import type { AnyListener } from './listener.ts'
 import type { Notifier } from './notifier.ts'
 import type { Status } from './state.ts'
-import type { Store } from './store.ts'
-import type { Listener, Subscriptions } from './subscriptions.ts'
+import { EMPTY, type Store } from './store.ts'
+import { Subscribers } from './subscribers.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import { Waiters } from './waiters.ts'
 import type { WatchList } from './watch-list.ts'
 
@@ -40,8 +41,6 @@ export interface WatchedRoot {
   close(watch: Watch): void
 }
 
-const NONE: readonly Document[] = Object.freeze([])
-
 /**
  * Shows one root that the page watches. All watches of one root and parameters share its documents.
  *
@@ -52,7 +51,7 @@ export class Watch<D = Document> {
   /** The name of the root in `client.data` and on the wire: `messages?{"room":7}`. */
   readonly root: string
   readonly #root: WatchedRoot
-  readonly #listeners = new Set<() => void>()
+  readonly #subscribers = new Subscribers()
   readonly #waiters = new Waiters()
   /** The promises of `more`, by the limits that they wait for. */
   readonly #growing = new Map<number, Waiters>()
@@ -92,36 +91,32 @@ export class Watch<D = Document> {
 
   /** Returns the current documents, frozen. The array is the same until the documents change. */
   readonly getSnapshot = (): readonly D[] =>
-    (this.#root.error ? NONE : this.#root.options.store.getRoot(this.root)) as readonly D[]
+    (this.#root.error ? EMPTY : this.#root.options.store.getRoot(this.root)) as readonly D[]
 
   /**
    * Calls the listener after changes of the documents, as often as the client's option `notify` says, and
    * after changes of the status. Returns a function that ends the subscription.
    */
   readonly subscribe = (listener: () => void): (() => void) => {
-    requireFunction('subscribe(listener): listener', listener)
-    const entry = () => listener()
-    if (!this.#closed) this.#listeners.add(entry)
-    return () => {
-      this.#listeners.delete(entry)
-    }
+    const end = this.#subscribers.add(listener)
+    if (this.#closed) end()
+    return end
   }
 
   /**
    * Calls the listener after changes that touch the pattern, as `client.on` does. The pattern begins with
-   * `*`, which stands for any document: `*.text`, `*.todos.*.done`. `**` stands for any change.
+   * `*`, which stands for any document: `*.text`, `*.todos.*.done`. `**` stands for any change. With
+   * `{ added, changed, removed }` in place of the listener, the pattern is `*`.
    *
    * @throws ParticleError `INVALID_OPTION` when the pattern is malformed
    */
-  readonly on = (pattern: WatchPattern, listener: Listener<D[]>): this => {
-    requireFunction('on(pattern, listener): listener', listener)
+  readonly on = (pattern: WatchPattern, listener: AnyListener<D[]>): this => {
     if (!this.#closed) this.#root.options.subscriptions.add(pattern, listener, this)
     return this
   }
 
   /** Removes a listener of a pattern, or all listeners of the pattern. */
-  readonly off = (pattern: WatchPattern, listener?: Listener<D[]>): this => {
-    if (listener !== undefined) requireFunction('off(pattern, listener): listener', listener)
+  readonly off = (pattern: WatchPattern, listener?: AnyListener<D[]>): this => {
     this.#root.options.subscriptions.delete(pattern, listener, this)
     return this
   }
@@ -152,7 +147,7 @@ export class Watch<D = Document> {
   readonly close = (): void => {
     if (this.#closed) return
     this.#closed = true
-    this.#listeners.clear()
+    this.#subscribers.clear()
     this.#root.options.subscriptions.delete(undefined, undefined, this)
     this.settle()
     this.#root.close(this as unknown as Watch)
@@ -160,8 +155,7 @@ export class Watch<D = Document> {
 
   /** @internal Calls the listeners. */
   notify(): void {
-    for (const listener of [...this.#listeners])
-      if (this.#listeners.has(listener)) this.#root.options.call(listener)
+    this.#subscribers.call(this.#root.options.call)
   }
 
   /** @internal Answers the promises that wait, as the status says. */

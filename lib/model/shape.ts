@@ -236,3 +236,6 @@ export type DataOf<M, Pattern extends string> = (
     ? M[Root]
     : Document[]
   : never
+
+/** Finds the type of one document of a list. */
+export type ElementOf<Documents> = Documents extends readonly (infer D)[] ? D : never

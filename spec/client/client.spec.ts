@@ -142,6 +142,29 @@ describe('Client', () => {
     bench.client.close()
   })
 
+  it('tells subscribers of every status', async () => {
+    const bench = new Bench()
+    const statuses: string[] = []
+    bench.client.subscribe(() => statuses.push(bench.client.status))
+    await bench.ready()
+    bench.client.pause()
+    bench.client.close()
+    expect(statuses.filter((status, at) => status !== statuses[at - 1])).to.deep.equal([
+      'waiting',
+      'ready',
+      'paused',
+      'closed',
+    ])
+  })
+
+  it('gives pages that take over HTML of the server the snapshots of a new client', async () => {
+    const bench = await new Bench().ready()
+    const { getServerSnapshot } = bench.client
+    expect(getServerSnapshot()).to.deep.equal({})
+    expect(getServerSnapshot('users')).to.deep.equal([]).and.to.equal(getServerSnapshot('users'))
+    bench.client.close()
+  })
+
   it('tells subscribers of every change, with snapshots that stay as they are', async () => {
     const bench = await new Bench().ready()
     const { client } = bench
@@ -262,7 +285,7 @@ describe('What arrives together', () => {
       },
       { requestFrame: frames.request },
     )
-    client.subscribe(() => heard.push('subscribe'))
+    client.subscribe(() => heard.push(`subscribe ${client.status}`))
     client.on('users.name', (data, event, events) => {
       expect(data).to.equal(client.data.users)
       expect(event).to.equal(events.at(-1))
@@ -272,7 +295,13 @@ describe('What arrives together', () => {
     receive('manifest', manifest())
     receive('payload', payload(Array.from({ length: 2000 }, (_, _id) => ({ _id, n: 0, name: 'x' }))))
     receive('ready', { timestamp: TIMESTAMP })
-    expect(heard.splice(0)).to.deep.equal(['on 1', 'onData 1 payload', 'subscribe'])
+    expect(heard.splice(0)).to.deep.equal([
+      'subscribe waiting',
+      'on 1',
+      'onData 1 payload',
+      'subscribe ready',
+      'subscribe ready',
+    ])
     for (let id = 0; id < 2000; id++) {
       receive('delta', delta([set(id, id % 2 ? 'n' : 'name', 1)]))
       if (id % 500 === 0) await settle()
@@ -282,7 +311,7 @@ describe('What arrives together', () => {
     await settle()
     expect(heard).to.deep.equal([])
     frames.paint()
-    expect(heard.splice(0).sort()).to.deep.equal(['on 1000', 'onData 2000 delta', 'subscribe'])
+    expect(heard.splice(0).sort()).to.deep.equal(['on 1000', 'onData 2000 delta', 'subscribe ready'])
     frames.paint()
     expect(heard).to.deep.equal([])
     client.close()
@@ -377,7 +406,8 @@ describe('What arrives together', () => {
       client.on('users', second)
       ends.push(
         () => client.off('users', second),
-        client.subscribe(() => heard.push('subscriber')),
+        // A client that is closed calls its subscribers for the status too.
+        client.subscribe(() => heard.at(-1) !== 'subscriber' && heard.push('subscriber')),
       )
       bench.stream.send('delta', delta([set(1, 'n', 1)]))
       await settle()

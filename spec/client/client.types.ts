@@ -96,12 +96,23 @@ declare function useSyncExternalStore<Snapshot>(
   subscribe: (onStoreChange: () => void) => () => void,
   getSnapshot: () => Snapshot,
 ): Snapshot
-expectTypeOf(useSyncExternalStore(client.subscribe, client.getSnapshot).rooms).toEqualTypeOf<
-  readonly Data['rooms'][number][] | undefined
->()
-expectTypeOf(useSyncExternalStore(client.subscribe, () => client.getSnapshot('rooms'))).toEqualTypeOf<
-  readonly Data['rooms'][number][]
->()
+export function usePage() {
+  expectTypeOf(useSyncExternalStore(client.subscribe, client.getSnapshot).rooms).toEqualTypeOf<
+    readonly Data['rooms'][number][] | undefined
+  >()
+  expectTypeOf(useSyncExternalStore(client.subscribe, () => client.getSnapshot('rooms'))).toEqualTypeOf<
+    readonly Data['rooms'][number][]
+  >()
+}
+client.on('rooms', {
+  added: (room, { event }) => {
+    expectTypeOf(room).toEqualTypeOf<Data['rooms'][number]>()
+    expectTypeOf(event).toExtend<string>()
+  },
+  changed: (room, before) => expectTypeOf(room).toEqualTypeOf(before),
+})
+// @ts-expect-error: no such name
+client.on('rooms', { add: () => {} })
 const { subscribe, getSnapshot, ready, on, off, close } = client
 for (const unbound of [subscribe, getSnapshot, ready, on, off, close])
   expectTypeOf(unbound).thisParameter.toEqualTypeOf<unknown>()

@@ -49,6 +49,11 @@ describe('The packed package, installed into an empty folder', function () {
       'mongodb',
       'redis',
       '@tanstack/db',
+      'react',
+      'vue',
+      'svelte',
+      'solid-js',
+      '@types/react',
       'typescript',
       '@types/node',
       '@types/express',
@@ -81,11 +86,16 @@ describe('The packed package, installed into an empty folder', function () {
     expect(names).to.include.members([
       '.',
       './client',
+      './client/inspect',
       './protocol',
       './memory',
       './mongo',
       './postgres',
       './redis',
+      './react',
+      './vue',
+      './svelte',
+      './solid',
       './tanstack',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
@@ -153,6 +163,19 @@ describe('The packed package, installed into an empty folder', function () {
     expect(await check('--module', 'nodenext', ...files)).to.equal('')
     expect(await check('--module', 'node16', ...files)).to.equal('')
     expect(await check('--module', 'esnext', '--moduleResolution', 'bundler', 'module.mts')).to.equal('')
+  })
+
+  it('has types for each framework', async () => {
+    const text = ['react', 'vue', 'svelte', 'solid'].map(
+      (name) => `export { useParticle as ${name}, useWatch as ${name}Watch } from 'particle/${name}'
+      // @ts-expect-error: no such name
+      export { nothing as ${name}Nothing } from 'particle/${name}'\n`,
+    )
+    await writeFile(join(folder, 'frameworks.mts'), text.join(''))
+    const tsc = [join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '--strict', '--skipLibCheck']
+    const options = ['--target', 'es2023', '--module', 'nodenext', 'frameworks.mts']
+    const checking = run(process.execPath, [...tsc, ...options], { cwd: folder })
+    expect(await checking.then(() => '', outputOf)).to.equal('')
   })
 
   it('gives bundlers for the browser a client without Node', async () => {
