@@ -12,7 +12,7 @@ import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import { callbacksOf } from './callbacks.ts'
-import { Continuation } from './continuation.ts'
+import { startFrom } from './continuation.ts'
 import type { Internals } from './internals.ts'
 import { Link } from './link.ts'
 import type { AnyListener } from './listener.ts'
@@ -20,6 +20,7 @@ import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
+import type { Persistence } from './persistence.ts'
 import { type Snapshots, snapshotsOf } from './snapshots.ts'
 import type { Status } from './state.ts'
 import { Store } from './store.ts'
@@ -60,7 +61,7 @@ export class Client<T = Model> {
   readonly #watches: Watches
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
-  readonly #continuation: Continuation
+  readonly #persistence: Persistence | undefined
   readonly #call: ReturnType<typeof callbacksOf>['call']
   readonly #unwatch: () => void
 
@@ -114,14 +115,14 @@ export class Client<T = Model> {
         return !this.#store.incomplete
       },
       onStatus: (status) => this.#changed(status),
-      onPosition: () => this.#continuation.persistence?.changed(),
+      onPosition: () => this.#persistence?.changed(),
       onError: (error, root) => {
         if (root === undefined || !this.#watches.fail(root, error)) call(options.onError, error)
       },
       onDebug,
     })
     this.#link = link
-    this.#continuation = new Continuation({
+    this.#persistence = startFrom({
       ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
       transport: used,
       onRestored: () => this.#changed(this.status),
@@ -130,7 +131,6 @@ export class Client<T = Model> {
     this.getServerSnapshot = snapshotsOf(this.#store.getModel())
     const [hide, show, doubt] = [() => link.pause('page'), () => link.resume('page'), () => link.doubt()]
     this.#unwatch = watchPage({ hide, show, doubt }, clock, page)
-    void this.#continuation.start()
   }
 
   /** Returns the state of the connection. */
@@ -270,7 +270,7 @@ export class Client<T = Model> {
   readonly forget = async (): Promise<void> => {
     this.close()
     this.#empty('forgotten')
-    await this.#continuation.persistence?.clear()
+    await this.#persistence?.clear()
   }
 
   /** Notifies the listeners of the whole model. */
@@ -284,7 +284,7 @@ export class Client<T = Model> {
     const over = status === 'closed' || status === 'refused'
     if (over) {
       this.#unwatch()
-      this.#continuation.persistence?.close()
+      this.#persistence?.close()
     }
     if (status === 'refused') this.#refused()
     if (over || status === 'ready') this.#notifier.flush()
@@ -300,7 +300,7 @@ export class Client<T = Model> {
     if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
     this.#empty(refusal.message)
     // Keeps the store of a client that a newer stream has replaced, which may be another tab's.
-    if (refusal.code === 'UNAUTHORIZED') void this.#continuation.persistence?.clear()
+    if (refusal.code === 'UNAUTHORIZED') void this.#persistence?.clear()
   }
 
   #empty(reason: string): void {
