@@ -5,7 +5,7 @@ import { browserModule, browserModules } from '../../scripts/browser.ts'
 
 /** Limits each module, minified and gzipped, in bytes. */
 const MOST: Record<string, number> = {
-  'client.js': 20_200,
+  'client.js': 20_400,
   'client/inspect.js': 4_000,
   'client/share.js': 4_000,
   'client/persist.js': 4_000,
