@@ -94,14 +94,17 @@ describe('the modules for browsers', () => {
 
   it('import each other beside them, so that a page has each class once', async () => {
     const { http } = make()
+    const importing: string[] = []
     for (const [name, address] of Object.entries(importMap().imports)) {
       const { text } = await request(http).get(address).expect(200)
-      if (name === 'particle/client') continue
-      const [, path = ''] = /from\s*"([^"]+)"/.exec(text) ?? []
-      expect(new URL(path, `http://localhost${address}`).pathname).to.equal(
-        importMap().imports['particle/client'],
-      )
+      for (const [, path = ''] of text.matchAll(/\bfrom\s*"([^"]+)"/g)) {
+        importing.push(name)
+        expect(new URL(path, `http://localhost${address}`).pathname).to.equal(
+          importMap().imports['particle/client'],
+        )
+      }
     }
+    expect(importing).to.include('particle/client/persist').and.not.to.include('particle/client')
   })
 
   it('are found at the addresses of another version, which nobody may keep', async () => {
