@@ -12,7 +12,7 @@ import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
 import { callbacksOf } from './callbacks.ts'
-import { Continuation } from './continuation.ts'
+import { startFrom } from './continuation.ts'
 import type { Internals } from './internals.ts'
 import { Link, type LinkOptions } from './link.ts'
 import type { AnyListener } from './listener.ts'
@@ -20,6 +20,7 @@ import { LiveModel } from './live-model.ts'
 import { DEFAULT_NOTIFY, Notifier, requestFrame, type Target } from './notifier.ts'
 import { type ClientOptions, checkOptions, DEFAULT_LINGER_MS } from './options.ts'
 import { watchPage } from './page.ts'
+import type { Persistence } from './persistence.ts'
 import { shareStream } from './sharing.ts'
 import { type Snapshots, snapshotsOf } from './snapshots.ts'
 import type { Status } from './state.ts'
@@ -61,7 +62,7 @@ export class Client<T = Model> {
   readonly #watches: Watches
   readonly #waiters = new Waiters()
   readonly #barriers: Barriers
-  readonly #continuation: Continuation
+  readonly #persistence: Persistence | undefined
   readonly #call: ReturnType<typeof callbacksOf>['call']
   readonly #unwatch: () => void
 
@@ -115,7 +116,7 @@ export class Client<T = Model> {
         return !this.#store.incomplete
       },
       onStatus: (status) => this.#changed(status),
-      onPosition: () => this.#continuation.persistence?.changed(),
+      onPosition: () => this.#persistence?.changed(),
       onError: (error, root) => {
         if (root === undefined || !this.#watches.fail(root, error)) call(options.onError, error)
       },
@@ -123,18 +124,16 @@ export class Client<T = Model> {
     }
     const link = new Link(parts)
     this.#link = link
-    this.#continuation = new Continuation({
+    this.#persistence = startFrom({
       ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
       transport: used,
+      prepared: options.share ? shareStream(parts, this.#store) : undefined,
       onRestored: () => this.#changed(this.status),
       onError: (error) => call(options.onError, error),
     })
     this.getServerSnapshot = snapshotsOf(this.#store.getModel())
     const [hide, show, doubt] = [() => link.pause('page'), () => link.resume('page'), () => link.doubt()]
     this.#unwatch = watchPage({ hide, show, doubt }, clock, page)
-    const start = () => this.#continuation.start()
-    if (options.share) void shareStream(parts, this.#store).then(start)
-    else void start()
   }
 
   /** Returns the state of the connection. */
@@ -274,7 +273,7 @@ export class Client<T = Model> {
   readonly forget = async (): Promise<void> => {
     this.close()
     this.#empty('forgotten')
-    await this.#continuation.persistence?.clear()
+    await this.#persistence?.clear()
   }
 
   /** Notifies the listeners of the whole model. */
@@ -288,7 +287,7 @@ export class Client<T = Model> {
     const over = status === 'closed' || status === 'refused'
     if (over) {
       this.#unwatch()
-      this.#continuation.persistence?.close()
+      this.#persistence?.close()
     }
     if (status === 'refused') this.#refused()
     if (over || status === 'ready') this.#notifier.flush()
@@ -304,7 +303,7 @@ export class Client<T = Model> {
     if (refusal?.code !== 'UNAUTHORIZED' && refusal?.code !== 'REPLACED') return
     this.#empty(refusal.message)
     // Keeps the store of a client that a newer stream has replaced, which may be another tab's.
-    if (refusal.code === 'UNAUTHORIZED') void this.#continuation.persistence?.clear()
+    if (refusal.code === 'UNAUTHORIZED') void this.#persistence?.clear()
   }
 
   #empty(reason: string): void {

@@ -14,38 +14,23 @@ interface ContinuationParts extends PersistedClient {
   watches: Watches
   link: Link
   transport: Transport
+  /** The work that must end before the link starts: see `shareStream`. */
+  prepared: Promise<void> | undefined
   /** Called after the model of the last visit was shown. */
   onRestored: () => void
 }
 
-/** Starts a client from an earlier model: that of the page (`initial`), or of the last visit (`persist`). */
-export class Continuation {
-  /** Keeps the model for the next visit. */
-  readonly persistence: Persistence | undefined
-  readonly #parts: ContinuationParts
-
-  /** Shows the page's model at once. */
-  constructor(parts: ContinuationParts) {
-    this.#parts = parts
-    this.persistence = parts.options.persist?.(parts)
-    this.#restore(parts.options.initial)
-  }
-
-  /** Starts the link, after the model of the last visit was shown. */
-  async start(): Promise<void> {
-    const { link, onRestored } = this.#parts
-    const saved = await this.persistence?.opened
-    if (saved && !link.restored && link.status !== 'closed') {
-      this.#restore(saved)
-      onRestored()
-    }
-    link.start()
-  }
-
-  /** Ignores a model of another version, as of a page from a cache. */
-  #restore(model: InitialModel | undefined): void {
+/**
+ * Starts a client from an earlier model: that of the page (`initial`), which is shown at once, or of the last
+ * visit (`persist`). Ignores a model of another version, as of a page from a cache.
+ *
+ * @returns the persistence, which keeps the model for the next visit
+ */
+export function startFrom(parts: ContinuationParts): Persistence | undefined {
+  const { options, live, watches, link, transport, prepared, onRestored } = parts
+  const persistence = options.persist?.(parts)
+  const restore = (model: InitialModel | undefined) => {
     if (model?.protocol !== PROTOCOL) return
-    const { live, watches, link, transport } = this.#parts
     live.restore(model)
     watches.restore(model.watch ?? [])
     transport.token = model.token
@@ -53,4 +38,16 @@ export class Continuation {
     link.position = model.position
     link.restored = true
   }
+  const start = async () => {
+    const saved = await persistence?.opened
+    await prepared
+    if (saved && !link.restored && link.status !== 'closed') {
+      restore(saved)
+      onRestored()
+    }
+    link.start()
+  }
+  restore(options.initial)
+  void start()
+  return persistence
 }

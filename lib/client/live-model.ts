@@ -81,17 +81,10 @@ export class LiveModel {
   restore({ sources, data, timestamp }: InitialModel): void {
     const { store } = this.#options
     store.begin(sources, false)
-    const events = Object.keys(data).map(
-      (root): DataEvent => ({
-        event: 'payload',
-        data: { root, timestamp, data: data[root] ?? [], part: 0, last: true },
-      }),
-    )
-    const shown = events.filter((event) => event.event === 'payload' && store.payload(event.data))
-    this.lastUpdated = new Date(timestamp)
-    queueMicrotask(() => {
-      for (const event of shown) this.#updated(event)
-    })
+    for (const root of Object.keys(data)) {
+      const payload = { root, timestamp, data: data[root] ?? [], part: 0, last: true }
+      if (store.payload(payload)) queueMicrotask(() => this.#updated({ event: 'payload', data: payload }))
+    }
   }
 
   /** Removes all roots. */

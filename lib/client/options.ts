@@ -117,7 +117,7 @@ export function checkOptions(options: ClientOptions<never>): void {
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
   }
   const { onRegister, url, EventSource, fetch, notify, linger, initial } = options
-  if (initial !== undefined && typeof Object(initial).data !== 'object')
+  if (initial !== undefined && !Object(initial).data)
     invalid('The option initial must be what server.snapshot() returned.')
   if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
     invalid('The option linger must be a number of milliseconds that is not negative.')
