@@ -10,6 +10,8 @@ const PAGE = 'docs/reference/api.md'
 const SUBPATHS = {
   particle: 'index.ts',
   'particle/client': 'client/index.ts',
+  'particle/client/inspect': 'client/inspect/index.ts',
+  'particle/client/persist': 'client/persist/index.ts',
   'particle/protocol': 'protocol/index.ts',
   'particle/memory': 'source/memory/index.ts',
   'particle/mongo': 'source/mongo/index.ts',

@@ -12,6 +12,7 @@ const FOLDER = join(ROOT, 'dist', 'browser')
 /** Lists the browser's modules by their addresses, with their entries in `lib/client`. */
 const ENTRIES: Record<string, string> = {
   'client.js': 'index.ts',
+  'client/inspect.js': 'inspect/index.ts',
   'client/share.js': 'share/index.ts',
   'client/persist.js': 'persist/index.ts',
 }

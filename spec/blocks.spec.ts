@@ -148,6 +148,8 @@ const SETTINGS = {
     paths: {
       particle: ['../../../lib/index.ts'],
       'particle/client': ['../../../lib/client/index.ts'],
+      'particle/client/inspect': ['../../../lib/client/inspect/index.ts'],
+      'particle/client/persist': ['../../../lib/client/persist/index.ts'],
       'particle/protocol': ['../../../lib/protocol/index.ts'],
       'particle/memory': ['../../../lib/source/memory/index.ts'],
       'particle/mongo': ['../../../lib/source/mongo/index.ts'],

@@ -203,6 +203,8 @@ const ARROWS: Record<string, string[]> = {
   // The files that put the rooms together.
   'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
+  // The panel of a page, a module of its own.
+  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
   'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
   'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],
@@ -210,6 +212,7 @@ const ARROWS: Record<string, string[]> = {
   // The package svelte/reactivity counts as a file of its own.
   'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
   'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
+  'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   // The messages of the inspector, and its page.
   'inspector/': [],

@@ -35,6 +35,8 @@ export const SECTIONS: readonly Section[] = [
       page('Rights that change', 'docs/guides/rights.md'),
       page('The client', 'docs/guides/client.md'),
       page('React, Vue, Svelte and Solid', 'docs/guides/frameworks.md'),
+      page('Pages with their data', 'docs/guides/server-rendering.md'),
+      page('Offline', 'docs/guides/offline.md'),
       page('TypeScript', 'docs/guides/typescript.md'),
       page('Mongoose, Prisma, Drizzle, Knex', 'docs/guides/orms.md'),
       page('Writes', 'docs/guides/writes.md'),

@@ -2,7 +2,7 @@ import { randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
 import express from 'express'
 import session from 'express-session'
 import mongoose from 'mongoose'
-import particle from 'particle'
+import particle, { toScript } from 'particle'
 import { mongo } from 'particle/mongo'
 import passport from 'passport'
 import { Strategy } from 'passport-local'
@@ -34,9 +34,7 @@ passport.use(
   }),
 )
 passport.serializeUser((user, done) => done(null, user.name))
-passport.deserializeUser((name, done) => {
-  User.findOne({ name }).then((user) => done(null, user), done)
-})
+passport.deserializeUser((name, done) => User.findOne({ name }).then((user) => done(null, user), done))
 
 const app = express()
 app.set('view engine', 'ejs')
@@ -64,11 +62,8 @@ const server = new particle.Server({
 app.use(server.middleware())
 
 app.get('/login', (_request, response) => response.render('login'))
-app.post(
-  '/login',
-  express.urlencoded(),
-  passport.authenticate('local', { successRedirect: '/', failureRedirect: '/login' }),
-)
+const authenticate = passport.authenticate('local', { successRedirect: '/', failureRedirect: '/login' })
+app.post('/login', express.urlencoded(), authenticate)
 app.use((request, response, next) => (request.user ? next() : response.redirect('/login')))
 
 app.post('/logout', (request, response, next) => {
@@ -80,7 +75,11 @@ app.post('/logout', (request, response, next) => {
   })
 })
 
-app.get('/', (request, response) => response.render('tasks', { name: request.user.name }))
+// The page has the tasks in its HTML, and goes on from there: nothing is sent twice.
+app.get('/', async (request, response) => {
+  const initial = await server.snapshot(request)
+  response.render('tasks', { name: request.user.name, tasks: initial.data.tasks, initial: toScript(initial) })
+})
 
 app.post('/tasks', express.json(), async (request, response) => {
   await Task.create({ title: String(request.body.title), done: false, owner: request.user.name })

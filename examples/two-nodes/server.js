@@ -9,7 +9,8 @@ const client = await createClient({ url: process.env.REDIS_URL ?? 'redis://local
 // Writes add an entry to the stream `changes`. Therefore a page goes on where it was, on any node.
 const db = redis(client, { stream: 'changes' })
 const tasks = db.collection('tasks', { type: 'json' })
-await tasks.set('1', { title: 'Stop a node', done: false, note: 'not for browsers' })
+if (!(await client.exists('tasks:1')))
+  await tasks.set('1', { title: 'Stop a node', done: false, note: 'not for browsers' })
 
 const server = new particle.Server({
   secret: process.env.PARTICLE_SECRET ?? 'only for this example', // the same on all nodes

@@ -36,8 +36,15 @@ export class LiveModel {
       case 'manifest': {
         const { sources, resumed, together } = event.data
         const unheld = watches.begin(event.data)
-        this.#removed(store.begin(sources, resumed), event)
-        for (const root of unheld) store.reset(root)
+        const removed = store.begin(sources, resumed)
+        for (const root of unheld) {
+          // The other roots of the adapter go on before this one: they are shown without its older data.
+          if (together?.some((group) => group.includes(root)) && isShown(root)) {
+            store.hide(root)
+            removed.push(root)
+          } else store.reset(root)
+        }
+        this.#removed(removed, event)
         moments.begin(together, isShown)
         subscriptions.expect(sources)
         break

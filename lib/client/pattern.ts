@@ -76,8 +76,10 @@ export function unmatched(
   const misses = touched.map((root) =>
     missing(roots[root] ?? true, segments.slice(rootSegments(root).length)),
   )
-  if (misses.includes(undefined)) return undefined
   const [first = ''] = segments
+  // Keeps a pattern for all roots of a page that has none yet, such as watched roots.
+  const isEarly = touched.length === 0 && first.startsWith('*')
+  if (isEarly || misses.includes(undefined)) return undefined
   const { name, known } = misses[0] ?? { name: first, known: Object.keys(roots) }
   const lack = misses[0] ? 'the manifest has no field' : 'there is no root'
   const all = known.map((each) => `"${each}"`).join(', ') || 'none'

@@ -9,7 +9,7 @@ import type { WatchList } from './watch-list.ts'
 /** Describes a client, as far as its persistence uses it. */
 export interface PersistedClient {
   readonly transport: Pick<Transport, 'address' | 'token'>
-  readonly store: Pick<Store<WireManifest>, 'manifest' | 'getModel'>
+  readonly store: Pick<Store<WireManifest>, 'manifest' | 'data'>
   readonly live: Pick<LiveModel, 'lastUpdated'>
   readonly watches: { readonly list: Pick<WatchList, 'held'> }
   /** Holds the position of the model; empty while no position describes the model. */

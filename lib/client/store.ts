@@ -70,11 +70,7 @@ export class Store<M = unknown> {
     this.manifest = sources
     this.#loading.clear()
     for (const root of pending) this.reset(root)
-    for (const root of removed) {
-      this.#lists.delete(root)
-      delete this.data[root]
-      this.#forget(root)
-    }
+    for (const root of removed) this.#remove(root)
     return removed
   }
 
@@ -92,6 +88,12 @@ export class Store<M = unknown> {
   /** Begins a new load of a root. The old data stays visible until the load is complete. */
   reset(root: string): void {
     if (this.#knows(root)) this.#loading.set(root, { documents: [], parts: 0, oplist: [] })
+  }
+
+  /** Begins a new load of a root, and hides the old data. */
+  hide(root: string): void {
+    this.#remove(root)
+    this.reset(root)
   }
 
   /**
@@ -197,6 +199,12 @@ export class Store<M = unknown> {
       this.#lists.set(root, list)
       Object.defineProperty(this.data, root, { get: () => list.list, enumerable: true, configurable: true })
     }
+    this.#forget(root)
+  }
+
+  #remove(root: string): void {
+    this.#lists.delete(root)
+    delete this.data[root]
     this.#forget(root)
   }
 

@@ -27,10 +27,10 @@ export class WatchList {
   #held: Limits = new Map()
   /** The limits that the server has granted, which a source's `maxLimit` bounds. */
   #granted: Limits = new Map()
-  readonly #onGrant: () => void
+  readonly #onGrant: (refused: string[]) => void
 
-  /** @param onGrant is called after the server has answered a change */
-  constructor(onGrant: () => void) {
+  /** @param onGrant is called after the server has answered a change, with the roots that it lacks */
+  constructor(onGrant: (refused: string[]) => void) {
     this.#onGrant = onGrant
   }
 
@@ -104,9 +104,11 @@ export class WatchList {
     return [...this.#present.keys()].filter((root) => !this.#held.has(root))
   }
 
-  /** Notes the roots of the open stream after a change. */
-  watching(watch: readonly WatchEntry[]): void {
+  /** Notes the roots of the open stream after a change. Forgets and returns those that have ended by themselves. */
+  watching(watch: readonly WatchEntry[]): string[] {
+    const before = this.#present
     this.#present = limitsOf(watch)
+    return this.#lacking(before, this.#present)
   }
 
   /** Checks whether the stream has a root. */
@@ -126,7 +128,12 @@ export class WatchList {
   /** Notes the roots that the server has granted, with their limits. */
   grant(watch: readonly WatchEntry[]): void {
     this.#granted = limitsOf(watch)
-    this.#onGrant()
+    this.#onGrant(this.#lacking(this.#asked, this.#granted))
+  }
+
+  /** Forgets and returns those of some asked roots that a list lacks. */
+  #lacking(some: Limits, list: Limits): string[] {
+    return [...some.keys()].filter((root) => !list.has(root) && this.#asked.delete(root))
   }
 
   /** Notes that the documents of all roots are complete. */

@@ -39,7 +39,10 @@ export interface WatchesOptions {
 
 /** Holds the roots that the page watches, counted by their watches. */
 export class Watches {
-  readonly list = new WatchList(() => this.#grown())
+  readonly list = new WatchList((refused) => {
+    this.#ended(refused)
+    this.#grown()
+  })
   readonly #options: WatchesOptions
   readonly #roots = new Map<string, Root>()
   /** The roots whose documents are complete and current. */
@@ -66,8 +69,8 @@ export class Watches {
     if (!root) {
       root = this.#add(name)
       this.list.wanted.set(name, 0)
-      this.sync()
     }
+    this.sync()
     return root.open()
   }
 
@@ -92,7 +95,7 @@ export class Watches {
 
   /** Notes a change of the open stream's roots. */
   change({ watch, sources }: EventData['watching']): void {
-    this.list.watching(watch)
+    this.#ended(this.list.watching(watch))
     this.#keepCurrent((root) => Object.hasOwn(sources, root))
   }
 
@@ -147,7 +150,7 @@ export class Watches {
     if (REFUSALS.includes(error.code)) {
       this.drop(root)
       root.refuse(error)
-    } else root.after(RETRY_MS, () => this.sync())
+    } else root.retry()
     return false
   }
 
@@ -187,6 +190,17 @@ export class Watches {
 
   #grown(): void {
     for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
+  }
+
+  /**
+   * Asks for wanted roots again that the server lacks, unless an error tells the reason. A slow client may lose
+   * that error.
+   */
+  #ended(roots: readonly string[]): void {
+    for (const name of roots) {
+      const root = this.#roots.get(name)
+      if (root?.used) root.retry()
+    }
   }
 
   #keepCurrent(isCurrent: (root: string) => boolean): void {
@@ -267,6 +281,11 @@ class Root implements WatchedRoot {
       else this.each((watch) => watch.notify())
     }
     this.each((watch) => watch.settle())
+  }
+
+  /** Asks the server for the root again after a while. */
+  retry(): void {
+    this.after(RETRY_MS, () => this.#watches.sync())
   }
 
   /** Calls back after a while, in the place of an earlier call. */

@@ -102,6 +102,11 @@ export interface HandshakeRequest {
    * ticket, and a cookie is set.
    */
   carrier?: 'header'
+  /**
+   * Begins a session of its own, for which the positions of `previous` stay valid. Pages that share a token
+   * send this.
+   */
+  fork?: boolean
 }
 
 /** Describes the server's answer to a handshake. */

@@ -111,7 +111,7 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
 export const handshakeRequestSchema: Schema = message(
   'handshake request',
   { identity: {} },
-  { previous: text },
+  { previous: text, fork: { type: 'boolean' } },
 )
 
 /** Describes the answer to a handshake as a JSON Schema (draft-07). */

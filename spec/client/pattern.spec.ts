@@ -64,6 +64,13 @@ describe('pattern', () => {
       tasks: true,
     } as const
     const missing = (pattern: string) => unmatched(pattern, parsePattern(pattern), roots)
+
+    it('report no mistake for a pattern of all roots while there is no root', () => {
+      for (const pattern of ['**', '*', '*.name'])
+        expect(unmatched(pattern, parsePattern(pattern), {})).to.equal(undefined)
+      expect(unmatched('users', ['users'], {})).to.include('there is no root "users"')
+    })
+
     const reached = [
       'users',
       'users.name',

@@ -274,6 +274,49 @@ describe('watch', () => {
       expect(bench.watchRequests).to.have.length(2)
     })
 
+    it('is asked for at once where it is opened again meanwhile', async () => {
+      await bench.ready()
+      bench.client.watch('messages', { room: 7 })
+      await settle()
+      bench.stream.send('error', { root: ROOM, code: 'UNAVAILABLE', message: 'Later' })
+      bench.client.watch('messages', { room: 7 })
+      await settle()
+      expect(bench.watchRequests).to.have.length(2)
+    })
+
+    it('is asked for again where the reason of its end is lost, as in the queue of a slow client', async () => {
+      await bench.ready()
+      const room = await open(bench, { room: 7 }, [message(1)])
+      const other = await open(bench, { room: 8 }, [message(1)])
+      other.close()
+      watching(bench)
+      await bench.clock.pass(4_000)
+      const [ofRoom, ofOther] = [
+        { add: [ROOM], remove: [] },
+        { add: [OTHER], remove: [] },
+      ]
+      expect(bench.watchRequests).to.deep.equal([ofRoom, ofOther])
+      await bench.clock.pass(2_000)
+      expect(bench.watchRequests.slice(2)).to.deep.include(ofRoom)
+      bench.stream.send('error', { root: ROOM, code: 'FORBIDDEN', message: 'No' })
+      expect(room.status).to.equal('refused')
+      await bench.clock.pass(20_000)
+      expect(bench.watchRequests.slice(3)).to.not.deep.include(ofRoom)
+    })
+
+    it('is asked for again where the answer refuses it, and the stream does not say why', async () => {
+      await bench.ready()
+      bench.answers.push([200, { live: true, refused: [], watch: [] }])
+      const room = bench.client.watch('messages', { room: 7 })
+      await settle()
+      bench.answers.push([200, { live: true, refused: [], watch: [ROOM] }])
+      await bench.clock.pass(6_000)
+      expect(bench.watchRequests).to.have.length(2)
+      watching(bench, ROOM)
+      load(bench, ROOM, [message(1)])
+      expect(room.status).to.equal('ready')
+    })
+
     it('takes the place of roots that are only kept where there are too many', async () => {
       await bench.ready()
       const kept = await open(bench, { room: 8 })
@@ -353,6 +396,30 @@ describe('watch', () => {
       expect([room.status, room.data]).to.deep.equal(['waiting', [message(1)]])
       load(bench, ROOM, [message(3)], 'p2')
       expect([room.status, room.data]).to.deep.equal(['ready', [message(3), message(2)]])
+    })
+
+    it('hides such a root meanwhile, where other roots of its adapter go on', async () => {
+      await bench.ready()
+      const room = bench.client.watch('messages', { room: 7 })
+      await settle()
+      watching(bench, ROOM)
+      bench.stream.send('payload', payload([message(1)], 0, true, ROOM))
+      bench.stream.fail()
+      await bench.clock.pass(2000)
+      expect(room.data).to.deep.equal([message(1)])
+      const shown = new Set<object>([bench.client.getSnapshot()])
+      bench.client.subscribe(() => shown.add(bench.client.getSnapshot()))
+      bench.stream.open()
+      const sources = { users: true, [ROOM]: true } as const
+      bench.stream.send('manifest', { ...manifest(sources, true), together: [['users', ROOM]] })
+      bench.stream.send('delta', delta([set(2, '.', { _id: 2 })]))
+      expect([room.status, room.data]).to.deep.equal(['waiting', []])
+      load(bench, ROOM, [message(3)], 'p2')
+      expect([room.status, room.data]).to.deep.equal(['ready', [message(3)]])
+      const [ann] = bench.client.data.users ?? []
+      const users = [ann, { _id: 2 }]
+      const [, ...models] = shown
+      expect(models).to.deep.equal([{ users: [ann] }, { users }, { users, [ROOM]: [message(3)] }])
     })
 
     it('asks for what was opened while the stream was opening', async () => {

@@ -53,6 +53,16 @@ describe('examples/express-mongoose', function () {
     await ben.locator('input:checked').waitFor()
   })
 
+  it('has the tasks in the HTML of the page', async () => {
+    const page = await context.newPage()
+    await logIn(page, 'ann')
+    await add(page, 'Sweep <the> yard')
+    await page.getByText('Sweep <the> yard').waitFor()
+    const html = await (await page.request.get(example.origin)).text()
+    expect(html).to.include('Sweep &lt;the&gt; yard (ann)</li>')
+    expect(html).to.include('Sweep \\u003cthe\\u003e yard')
+  })
+
   it('sends all tabs of a login to the login page when one of them logs out', async () => {
     const [first, second] = [await context.newPage(), await context.newPage()]
     await logIn(first, 'ann')

@@ -23,12 +23,13 @@ for (const name of ['react', 'svelte', 'vue']) {
       const [first, second] = [await context.newPage(), await context.newPage()]
       for (const page of [first, second]) {
         await page.goto(example.origin)
-        await page.getByText('The connection is ready.').waitFor()
+        await page.getByRole('heading', { name: '3 open tasks' }).waitFor()
       }
       // Chromium draws the page in front alone.
       await first.bringToFront()
       await first.getByLabel('New task').fill('Bake bread')
       await first.getByRole('button', { name: 'Add' }).click()
+      await first.getByRole('heading', { name: '4 open tasks' }).waitFor()
       await second.bringToFront()
       await second.getByRole('heading', { name: '4 open tasks' }).waitFor()
       await second.getByLabel('Buy milk').click()

@@ -9,10 +9,12 @@ import { Writer } from '../support/cluster/writer.ts'
 import { until } from '../support/local.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
-const CLIENTS = 200
-const WRITES = 8_000
+/** Multiplies clients, writes and kills: `CLUSTER_SCALE=10` looks for what is rare. */
+const SCALE = Number(process.env.CLUSTER_SCALE ?? 1)
+const CLIENTS = 100 * SCALE
+const WRITES = 3_000 * SCALE
 const WRITERS = 3
-const KILLS = 10
+const KILLS = 5 * SCALE
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 /** For how long a client may be away, in milliseconds: longer than the longest back-off after one failed try. */
 const REPLAY = 20_000
@@ -22,7 +24,7 @@ const HISTORY = 12_000
 const PATIENCE = 60_000
 
 describe('Two nodes behind a balancer', function () {
-  this.timeout(600_000)
+  this.timeout(600_000 * SCALE)
   let server: MongoServer
   let mongo: MongoClient
   let db: Db

@@ -7,7 +7,7 @@ const TITLE =
 
 describe('The law of Particle', () => {
   itHolds(TITLE, () => inMemory, {
-    runs: 500,
+    runs: 250,
     limit: 540_000,
     happened: [
       'states shown',

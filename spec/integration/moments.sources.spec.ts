@@ -13,7 +13,7 @@ import { postgresOrSkip } from '../support/postgres.ts'
 import { redisOrSkip } from '../support/redis.ts'
 
 /** `MOVES=10000` makes that many moves on each source. */
-const MOVES = Number(process.env.MOVES ?? 400)
+const MOVES = Number(process.env.MOVES ?? 200)
 
 const sourcesOf = (adapter: { collection(name: BankName): CollectionHandle }): Record<string, DataSource> =>
   Object.fromEntries(

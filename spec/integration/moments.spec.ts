@@ -2,7 +2,9 @@ import { expect } from 'chai'
 import { type DataSource, Server } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { CountingAdapter } from '../support/counting.ts'
+import { listen } from '../support/http.ts'
 import { LocalClient, until } from '../support/local.ts'
+import { readStream } from '../support/stream.ts'
 
 /** Two roots of one adapter, and one of another adapter that can't be read yet. */
 describe('The moments of one adapter', () => {
@@ -44,6 +46,48 @@ describe('The moments of one adapter', () => {
     open()
     await until(() => client.ready, 'ready')
     expect(moments()).to.have.length(4)
+  })
+
+  it('do not end before a watched root that is loaded again, for a client that comes back', async () => {
+    const store = memory()
+    await store.collection('people').insertOne({ _id: 1, team: 1 })
+    let open = () => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const adapter = new (class extends CountingAdapter {
+      override async read(...args: Parameters<CountingAdapter['read']>) {
+        const reading = await super.read(...args)
+        if (Object.hasOwn(args[1], 'team')) await gate
+        return reading
+      }
+    })(store)
+    const collection = adapter.handle('people')
+    server = new Server({
+      dataSources: {
+        all: { manifest: true, collection },
+        team: { manifest: true, collection, params: { team: 'number' }, criteria: { team: ':team' } },
+      } as never,
+    })
+    const listening = await listen(server.middleware())
+    try {
+      const watch = encodeURIComponent(JSON.stringify(['team?{"team":1}']))
+      const stream = await readStream(`${listening.url}/particle/stream?watch=${watch}`, {
+        'Last-Event-ID': 'of-another-secret',
+      })
+      await until(() => stream.of('payload').length === 1, 'the first root')
+      await store.collection('people').updateOne({ _id: 1 }, { $set: { team: 1, n: 1 } })
+      await until(() => stream.of('delta').length > 0, 'the change')
+      open()
+      await until(() => stream.of('ready').length === 1, 'ready')
+      stream.close()
+      expect(stream.of('reset')).to.have.length(2)
+      const last = stream.events.findLastIndex(({ name }) => name === 'payload')
+      const deltas = stream.events.slice(0, last).filter(({ name }) => name === 'delta')
+      expect(deltas.map(({ data }) => [data.root, data.more])).to.deep.equal([['all', true]])
+    } finally {
+      await listening.close()
+    }
   })
 
   it('are named in the manifest, without roots that share their adapter with no other', async () => {

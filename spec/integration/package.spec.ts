@@ -59,7 +59,7 @@ describe('The packed package, installed into an empty folder', function () {
       '@types/express',
     ]
     const wanted = others.map((name) => `${name}@${devDependencies[name]}`)
-    await install(folder, await pack(folder), ...wanted)
+    await install(folder, await pack(), ...wanted)
   })
 
   after(async () => {
@@ -86,6 +86,7 @@ describe('The packed package, installed into an empty folder', function () {
     expect(names).to.include.members([
       '.',
       './client',
+      './client/inspect',
       './protocol',
       './memory',
       './mongo',
@@ -137,13 +138,14 @@ describe('The packed package, installed into an empty folder', function () {
       import particle from 'particle'
       ${types} from 'particle'
       import { Client } from 'particle/client'
+      import { indexedDB } from 'particle/client/persist'
       import { memory } from 'particle/memory'
       import { MongoWatch, mongo } from 'particle/mongo'
       import { parsePath } from 'particle/protocol'
       import { redis } from 'particle/redis'
       import { particleCollectionOptions } from 'particle/tanstack'
       import { createClient } from 'redis'
-      export const watched = [mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions]`
+      export const watched = [indexedDB, mongo, MongoWatch, redis(createClient()).collection('users').update, particleCollectionOptions]`
     const required = imported.replace(/^ *import (\w+) from ('.+')$/gm, 'import $1 = require($2)')
     expect(required).to.include("import particle = require('particle')")
     await writeFile(join(folder, 'module.mts'), `${consumer(imported)}export default all\n`)

@@ -1,5 +1,8 @@
+import { EventEmitter } from 'node:events'
 import { expect } from 'chai'
+import type { MongoClient } from 'mongodb'
 import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
+import { CursorCount } from '../support/soak/cursors.ts'
 import { type Account, Load } from '../support/soak/load.ts'
 import { leaks } from '../support/soak/verdict.ts'
 
@@ -39,5 +42,19 @@ describe(`A server that is used for ${SECONDS} seconds`, function () {
     expect(during.resources.TCPSocketWrap).to.be.greaterThan(after.resources.TCPSocketWrap ?? 0)
 
     expect(leaks(soaked)).to.deep.equal([])
+  })
+})
+
+describe('The count of cursors', () => {
+  it('leaves out a cursor that was killed before the answer to its last request came', () => {
+    const client = new EventEmitter()
+    const count = new CursorCount(client as unknown as MongoClient)
+    const answer = (requestId: number, reply: object) => client.emit('commandSucceeded', { requestId, reply })
+    answer(1, { cursor: { id: 7n } })
+    expect(count.open).to.equal(1)
+    client.emit('commandStarted', { commandName: 'getMore', requestId: 2, command: { getMore: 7n } })
+    answer(3, { cursorsKilled: [7n] })
+    answer(2, { cursor: { id: 7n } })
+    expect(count.open).to.equal(0)
   })
 })

@@ -15,9 +15,12 @@ describe('A page that keeps its model, in Chromium', function () {
   let site: OfflineSite
   let context: BrowserContext
 
-  eachContext((own) => {
-    context = own
-  })
+  eachContext(
+    (own) => {
+      context = own
+    },
+    { kind: 'whole' },
+  )
   beforeEach(async () => {
     site = new OfflineSite()
     await site.fill('ann', 3)
@@ -41,7 +44,7 @@ describe('A page that keeps its model, in Chromium', function () {
     await settles(() => visit.texts().then((texts) => texts[1]), 'changed', 'the change')
     await visit.page.goto('about:blank')
     await site.notes.updateOne({ _id: 'ann2' }, { $set: { text: 'changed meanwhile' } })
-    await visit.page.goBack()
+    await visit.page.goto(`${site.url}/?user=ann`)
     await visit.has('ready')
     expect((await visit.get('seen'))[0]).to.deep.equal(['stale', 3])
     await settles(() => visit.texts().then((texts) => texts[2]), 'changed meanwhile', 'the change')
@@ -54,11 +57,11 @@ describe('A page that keeps its model, in Chromium', function () {
 
   it('shows the last model while the server is out of reach', async () => {
     const visit = await kept('ann')
-    await context.route('**/particle/**', (route) => route.abort())
+    await context.route(/particle.(handshake|stream)/, (route) => route.abort())
     await visit.page.reload()
     await visit.has('stale')
     expect(await visit.texts()).to.have.length(3)
-    await context.unroute('**/particle/**')
+    await context.unroute(/particle.(handshake|stream)/)
     await visit.has('ready')
     expect(await names(visit)).not.to.include('payload')
   })
@@ -70,7 +73,7 @@ describe('A page that keeps its model, in Chromium', function () {
     expect((await ben.get('seen')).every(([, notes]) => notes !== 3)).to.equal(true)
     expect(await ben.texts()).to.have.length(2)
     await ben.page.close()
-    await context.route('**/particle/**', (route) => route.abort())
+    await context.route(/particle.(handshake|stream)/, (route) => route.abort())
     const again = await site.visit(context, 'ann')
     await settles(async () => (await again.header())?.content, undefined, 'an empty store')
     expect(await again.texts()).to.deep.equal([])
@@ -112,14 +115,17 @@ describe('A page that keeps its model, in Chromium', function () {
 
   it('goes on without its store when the disk is full, and says so once', async () => {
     const visit = await kept('ann')
-    const cdp = await context.newCDPSession(visit.page)
-    await cdp.send('Storage.overrideQuotaForOrigin', { origin: site.url, quotaSize: 1 })
+    // Stands for a full disk: Chromium doesn't apply the quota that a debugger sets.
+    await visit.page.evaluate(() => {
+      IDBObjectStore.prototype.put = () => {
+        throw new DOMException('The disk is full.', 'QuotaExceededError')
+      }
+    })
     await site.fill('ann', 3000, 10)
     await settles(() => visit.get('errors'), ['STORE_FAILED'], 'the error', 20_000)
     await site.fill('ann', 1, 9000)
     await settles(async () => (await visit.texts()).length, 3004, 'the notes')
     expect(await visit.status()).to.equal('ready')
-    await cdp.send('Storage.overrideQuotaForOrigin', { origin: site.url })
     // The earlier model is whole, and continues.
     await visit.page.reload()
     await visit.has('ready')
@@ -170,9 +176,10 @@ describe('A page that keeps its model, in Chromium', function () {
     await visit.page.evaluate(() =>
       addEventListener('pageshow', ({ persisted }) => Object.assign(globalThis, { persisted })),
     )
-    await visit.page.goto(`${site.url}/bundle.js`)
-    await visit.page.goBack()
-    expect(await visit.page.evaluate(() => (globalThis as { persisted?: boolean }).persisted)).to.equal(true)
+    await visit.page.goto(`${site.url}/other`)
+    await visit.page.goBack({ waitUntil: 'commit' })
+    const persisted = () => visit.page.evaluate(() => (globalThis as { persisted?: boolean }).persisted)
+    await settles(persisted, true, 'the page from the cache')
     const before = (await visit.header())?.content?.position
     await site.fill('ann', 1, 30)
     await visit.saved((header) => header?.content?.position !== before)
@@ -184,17 +191,27 @@ describe('A page that keeps its model, in Chromium', function () {
     const visit = await site.visit(context, 'ann')
     await visit.has('ready')
     await visit.saved((header) => (header?.content?.chunks.notes?.length ?? 0) > 100)
-    const best = { opened: Number.POSITIVE_INFINITY, longest: Number.POSITIVE_INFINITY }
+    const best = {
+      opened: Number.POSITIVE_INFINITY,
+      longest: Number.POSITIVE_INFINITY,
+      saved: Number.POSITIVE_INFINITY,
+    }
     for (let tries = 0; tries < 4; tries++) {
+      const { writer } = (await visit.header()) ?? {}
       await visit.page.reload()
       await visit.has('ready')
-      const [opened, longest] = [await visit.get('opened'), await visit.get('longest')]
-      console.log(`      ${Math.round(opened)} ms, longest task ${Math.round(longest)} ms`)
-      if (opened < best.opened) Object.assign(best, { opened })
-      if (longest < best.longest) Object.assign(best, { longest })
+      const [opened, longest] = [await visit.get('opened'), await visit.longestTask()]
+      await visit.saved((header) => header?.writer !== writer)
+      const saved = await visit.longestTask()
+      console.log(`      ${[opened, longest, saved].map(Math.round).join(' ms, ')} ms`)
+      best.opened = Math.min(best.opened, opened)
+      best.longest = Math.min(best.longest, longest)
+      best.saved = Math.min(best.saved, saved)
     }
     expect(best.opened).to.be.below(500)
+    // Other processes of the machine make tasks longer, so the best of some tries counts.
     expect(best.longest).to.be.below(50)
+    expect(best.saved).to.be.below(50)
     expect((await visit.get('wire')).length).to.be.below(20_000)
   })
 })

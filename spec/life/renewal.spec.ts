@@ -10,7 +10,7 @@ import { Wire } from '../support/life/wire.ts'
 
 const ANN = ['ann 1', 'ann 2']
 /** Renews a token with each ping. A client takes 2.5 times the heartbeat without an event for the end of its stream. */
-const SHORT = { sessionTtl: 2400, heartbeat: 1200 }
+const SHORT = { sessionTtl: 3000, heartbeat: 1200 }
 
 /** Ways to log in, and what the page gives to its client. */
 const LOGINS: [LoginKind, client?: string][] = [
@@ -141,7 +141,7 @@ describe('A login that lasts', function () {
       await other.shows('ann', [...ANN, 'ann 3'])
       expect(await tab.notes()).to.deep.equal([])
       const before = lookups.withRequest
-      await settles(() => lookups.withRequest > before + 3, true, 'renewals of the other login')
+      await settles(() => lookups.withRequest > before + 3, true, 'renewals of the other login', 20_000)
       await other.shows('ann', [...ANN, 'ann 3'])
       await tab.page.reload()
       await tab.login('ann')

@@ -66,7 +66,7 @@ describe('A page of a chat of rooms, in Chromium', function () {
   /** Switches rooms at random while others write, and looks at each tenth room for longer. */
   async function switchRooms(seconds: number): Promise<number> {
     let steps = 0
-    for (const end = Date.now() + seconds * 1000; Date.now() < end; steps++) {
+    for (const end = Date.now() + seconds * 1000; Date.now() < end || steps <= seconds; steps++) {
       const room = Math.floor(Math.random() * ROOMS)
       await open(room)
       await chat.say(steps % 2 ? room : Math.floor(Math.random() * ROOMS))

@@ -1,14 +1,23 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 export const run = promisify(execFile)
 
-/** Packs the built package as `npm publish` would; returns the tarball's path. */
-export async function pack(folder: string): Promise<string> {
+let packed: Promise<string> | undefined
+
+/** Packs the built package as `npm publish` would, once for all specs of this process; returns the tarball's path. */
+export function pack(): Promise<string> {
+  packed ??= packInto(mkdtempSync(join(tmpdir(), 'particle-packed-')))
+  return packed
+}
+
+async function packInto(folder: string): Promise<string> {
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   if (!existsSync(join(ROOT, 'dist', 'index.cjs'))) throw new Error('Build first: npm run build')
   // Without scripts, so that the build which other specs run is left as it is.
   await npm(ROOT, 'pack', '--ignore-scripts', '--silent', '--pack-destination', folder)

@@ -63,6 +63,7 @@ interface User { _id: number; email: string; born: Date; password: string }
 const users = memory().collection<User>('users')
 export const options = { dataSources: { users: { collection: users, manifest: { email: true, born: true } } } } as const
 export const server = new particle.Server(options)
+export declare function App(props: { client: unknown }): import('react').ReactNode
 `
 
 /** Errors of types that say nothing about JavaScript, where values are narrowed by nothing but their use. */

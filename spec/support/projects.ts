@@ -77,7 +77,7 @@ export class Projects {
     await writeFile(join(folder, 'package.json'), '{ "private": true }')
     for (const name of this.#options.shared ?? [])
       await copyFile(join(this.#folder, name), join(folder, name))
-    await install(folder, await pack(folder))
+    await install(folder, await pack())
     return folder
   }
 }

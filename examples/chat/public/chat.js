@@ -15,7 +15,7 @@ find('#login').onsubmit = async (event) => {
   event.preventDefault()
   name = event.target.name.value.trim()
   await post('/login', { name })
-  client = new Client()
+  client = new Client({ onStatus: (status) => status === 'refused' && location.reload() })
   client.on('rooms.**', showRooms)
   await client.ready()
   event.target.hidden = true

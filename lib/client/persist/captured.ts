@@ -20,7 +20,8 @@ export function modelOf({
   const { position } = link
   const { manifest } = store
   if (!position || !manifest) return undefined
-  const model = store.getModel()
+  // Reads the arrays, since a snapshot of a large root would build its index first.
+  const model = store.data
   const watch = watches.list.held
   const names = watch.map((entry) => (typeof entry === 'string' ? entry : entry.root))
   const roots = Object.keys(model).filter((root) => !isWatchedRoot(root) || names.includes(root))

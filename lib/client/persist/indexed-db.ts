@@ -101,15 +101,21 @@ class IndexedDbStore implements ChunkStore {
     })
     done.catch(() => {})
     const objects = transaction.objectStore(OBJECTS)
-    if (!check(await answerOf(objects.get(HEADER)))) return false
-    if (remove === 'all') objects.clear()
-    else for (const key of remove) objects.delete(key)
-    for (const [index, [key, text]] of put.entries()) {
-      const request = objects.put(text, key)
-      if (index % BATCH === 0) await answerOf(request)
+    try {
+      if (!check(await answerOf(objects.get(HEADER)))) return false
+      if (remove === 'all') objects.clear()
+      else for (const key of remove) objects.delete(key)
+      for (const [index, [key, text]] of put.entries()) {
+        const request = objects.put(text, key)
+        if (index % BATCH === 0) await answerOf(request)
+      }
+      objects.put(header, HEADER)
+      transaction.commit()
+    } catch (error) {
+      // A failed write may have aborted the transaction already.
+      if (!transaction.error) transaction.abort()
+      throw error
     }
-    objects.put(header, HEADER)
-    transaction.commit()
     await done
     return true
   }

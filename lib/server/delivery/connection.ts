@@ -67,7 +67,17 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   get figures() {
     const state: 'ready' | 'loading' | 'slow' = this.#stalled ? 'slow' : this.ready ? 'ready' : 'loading'
     const roots = this.views.map(({ root }) => root)
-    return { ...this.#trace.figures, roots, state, buffered: this.#outbox.queue.buffered }
+    return { ...this.#trace.figures, roots, state, buffered: this.buffered }
+  }
+
+  /** The number of the stream in this process. */
+  get number(): number {
+    return this.#trace.number
+  }
+
+  /** The unsent bytes of the client. */
+  get buffered(): number {
+    return this.#outbox.queue.buffered
   }
 
   /** Calls a listener with all bytes that the client gets. Returns a function that ends it. */
@@ -94,6 +104,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
+    // Writes the manifest now. A client that falls behind in this turn would lose it with its queue.
+    this.queue.flush()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
   }

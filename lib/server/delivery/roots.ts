@@ -83,6 +83,8 @@ export class Roots {
   start({ points, isNew, presented, reasonFor }: ResumePlan): void {
     const replayed: Root[] = []
     for (const root of this.list) {
+      // A client that comes back may show earlier data of the root beside the others.
+      root.apart = false
       if (points && isNew?.(root.view)) this.#join(root)
       if (points?.has(root.view)) replayed.push(root)
       else this.load(root, presented ? reasonFor(root.view) : undefined)

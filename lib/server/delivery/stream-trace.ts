@@ -14,7 +14,8 @@ interface StreamListener {
 
 /** Reports the events of one stream, and calls the opener when the stream is ready, and after its end. */
 export class StreamTrace {
-  readonly #stream = ++streams
+  /** The number of the stream in this process. */
+  readonly number = ++streams
   readonly #session: string | undefined
   readonly #diagnostics: Diagnostics
   readonly #listener: StreamListener
@@ -29,9 +30,9 @@ export class StreamTrace {
     this.#listener = listener
   }
 
-  /** The number of the stream in this process, and its age in milliseconds. */
+  /** The number of the stream, and its age in milliseconds. */
   get figures(): { stream: number; age: number } {
-    return { stream: this.#stream, age: since(this.#opened) }
+    return { stream: this.number, age: since(this.#opened) }
   }
 
   open(roots: string[], presented: boolean): void {
@@ -75,7 +76,7 @@ export class StreamTrace {
   }
 
   get #fields(): Pick<DebugFields['stream.open'], 'stream' | 'session'> {
-    return { stream: this.#stream, session: this.#session }
+    return { stream: this.number, session: this.#session }
   }
 }
 

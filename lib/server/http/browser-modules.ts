@@ -69,7 +69,8 @@ export function serveModule({ request, response }: Asked, { hash, name }: Module
   // During a deploy, a page of one version may ask a node of another one. The answer must not be kept as the
   // other version's.
   const isKept = hash === current.hash
-  response.setHeader('Cache-Control', isKept ? 'public, max-age=31536000, immutable' : 'no-cache')
+  // Keeps the answer from shared caches, since a session middleware may add a cookie for this browser alone.
+  response.setHeader('Cache-Control', isKept ? 'private, max-age=31536000, immutable' : 'no-cache')
   if (isKnown(request.headers['if-none-match'], etag)) {
     response.writeHead(304).end()
     return true

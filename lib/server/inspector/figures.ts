@@ -35,15 +35,20 @@ const digests = new WeakMap<Admission, string>()
 /** Collects the figures of a server. `find` selects connections: see {@link matches}. */
 export function figuresOf({ stats, streams, views, log }: FigureSources, find = ''): Figures {
   const { roots, sources, ...totals } = stats()
-  const all = [...streams.open].map(streamFigures)
-  const found = find === '' ? all : all.filter((stream) => matches(stream, find))
+  // Sorts by the unsent bytes, the newest first. Describes the listed connections alone, since there may be
+  // thousands.
+  const waiting = [...streams.open]
+    .map((stream) => ({ stream, buffered: stream.connection.buffered }))
+    .reverse()
+    .sort((a, b) => b.buffered - a.buffered)
+  const found = find === '' ? waiting : waiting.filter(({ stream }) => matches(streamFigures(stream), find))
   const shown = views.open.sort((a, b) => b.viewers.size - a.viewers.size).slice(0, MAX_LISTED)
   const oldest = log.at(log.floor + 1)?.time
   return {
     connections: totals.connections,
     views: totals.views,
     changes: log.head,
-    buffered: all.reduce((sum, { buffered }) => sum + buffered, 0),
+    buffered: waiting.reduce((sum, { buffered }) => sum + buffered, 0),
     log: {
       ...totals.replay,
       maxBytes: log.replay.bytes,
@@ -58,7 +63,7 @@ export function figuresOf({ stats, streams, views, log }: FigureSources, find = 
       view: digest(key),
       ...{ root, viewers: viewers.size, documents: size },
     })),
-    streams: found.sort((a, b) => b.buffered - a.buffered || b.stream - a.stream).slice(0, MAX_LISTED),
+    streams: found.slice(0, MAX_LISTED).map(({ stream }) => streamFigures(stream)),
     found: found.length,
   }
 }

@@ -54,13 +54,13 @@ export class Inspector {
   open(sink: Sink, { tail, find }: InspectorRequest): () => void {
     const page = new Page(sink)
     const show = () => page.send('figures', figuresOf(this.#sources, find))
-    const stream = [...this.#sources.streams.open].find(
-      ({ connection }) => connection.figures.stream === tail,
-    )
+    const stream = [...this.#sources.streams.open].find(({ connection }) => connection.number === tail)
     const untap = stream?.connection.tap((bytes) => page.tail(bytes))
-    const unlisten = this.#diagnostics.listen((message, { name }) =>
-      page.send('step', { time: new Date().toISOString(), name, message }),
-    )
+    if (tail !== undefined && !stream) page.closed(`Stream ${tail} is not open here`)
+    const unlisten = this.#diagnostics.listen((message, event) => {
+      page.send('step', { time: new Date().toISOString(), name: event.name, message })
+      if (event.name === 'stream.close' && event.stream === tail) page.closed(message)
+    })
     const timer = setInterval(show, INTERVAL_MS).unref()
     const life = setTimeout(() => end(), LIFE_MS).unref()
     const close = () => {
@@ -108,6 +108,11 @@ class Page {
     if (this.#isBehind()) return
     const time = new Date().toISOString()
     for (const record of tailRecords(bytes)) this.send('tail', { time, ...record })
+  }
+
+  /** Reports the end of the connection that the page tails. */
+  closed(sentence: string): void {
+    this.send('tail', { time: new Date().toISOString(), event: 'closed', bytes: 0, words: [sentence] })
   }
 
   #isBehind(): boolean {

@@ -563,6 +563,15 @@ describe('server/connection', () => {
       expect(client.model.users).to.deep.equal(await truth())
     })
 
+    it('has its manifest, also where it falls behind in the turn in which it came', async () => {
+      const { viewOf, connect } = await setUp({ maxBufferedBytes: 2_000 })
+      const { client, connection } = connect([viewOf('users')])
+      const message = 'x'.repeat(5_000)
+      connection.send({ event: 'error', data: { code: 'SOURCE_FAILED', message } })
+      await until(() => client.ready)
+      expect(client.names).to.deep.equal(['manifest', 'reset', 'payload', 'ready'])
+    })
+
     it('does not hold up the others', async () => {
       const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
       const view = viewOf('users')

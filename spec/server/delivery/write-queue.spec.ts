@@ -40,6 +40,34 @@ describe('server/queue', () => {
     return { sink, queue: new WriteQueue(sink, new Flusher()) }
   }
 
+  it('shows its bytes to those who tap it, and drops, drains and ends as without them', () => {
+    const { sink, queue } = setUp()
+    const [one, two]: string[][] = [[], []]
+    queue.writeNow(bytes('a'), undefined)
+    const stops = [one, two].map((list) => queue.tap((chunk) => void list?.push(chunk.toString())))
+    queue.push(bytes('b'))
+    queue.flush()
+    queue.writeNow(bytes('c'), undefined)
+    stops[0]?.()
+    stops[0]?.()
+    queue.writeNow(bytes('d'), undefined)
+    sink.held = 5
+    expect(queue.buffered).to.equal(5)
+    let drained = 0
+    queue.drop(() => drained++)
+    sink.drain()
+    expect(drained).to.equal(1)
+    stops[1]?.()
+    queue.writeNow(bytes('e'), undefined)
+    queue.end()
+    expect([one, two]).to.deep.equal([
+      ['b', 'c'],
+      ['b', 'c', 'd'],
+    ])
+    expect(sink.written).to.deep.equal(['a', 'b', 'c', 'd', 'e'])
+    expect(sink.ended).to.equal(1)
+  })
+
   it('writes what one turn gathered once, at the end of the turn', async () => {
     const { sink, queue } = setUp()
     queue.push(bytes('a'))

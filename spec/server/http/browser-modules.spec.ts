@@ -87,9 +87,24 @@ describe('the modules for browsers', () => {
     const address = imports['particle/client'] ?? ''
     expect(address).to.match(/^\/particle\/[\da-f]{16}\/client\.js$/)
     const { headers, text } = await request(http).get(address).expect(200)
-    expect(headers['cache-control']).to.equal('public, max-age=31536000, immutable')
+    expect(headers['cache-control']).to.equal('private, max-age=31536000, immutable')
     expect(text).to.equal(await readFile(CLIENT_SCRIPT, 'utf8'))
     expect(importMap('/app/particle/').imports['particle/client']).to.equal(`/app${address}`)
+  })
+
+  it('import each other beside them, so that a page has each class once', async () => {
+    const { http } = make()
+    const importing: string[] = []
+    for (const [name, address] of Object.entries(importMap().imports)) {
+      const { text } = await request(http).get(address).expect(200)
+      for (const [, path = ''] of text.matchAll(/\bfrom\s*"([^"]+)"/g)) {
+        importing.push(name)
+        expect(new URL(path, `http://localhost${address}`).pathname).to.equal(
+          importMap().imports['particle/client'],
+        )
+      }
+    }
+    expect(importing).to.include('particle/client/persist').and.not.to.include('particle/client')
   })
 
   it('are found at the addresses of another version, which nobody may keep', async () => {

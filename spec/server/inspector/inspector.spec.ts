@@ -252,6 +252,22 @@ describe('The inspector', () => {
       expect(text).to.not.include(token.slice(0, 20)).and.not.include('"token')
     })
 
+    it('the end of the connection that a page tails, and that there is none', async () => {
+      const url = await serve()
+      await visit(url, 'ann')
+      const stream = figures(await inspect(url)).streams[0]?.stream
+      const reader = await inspect(url, `?tail=${stream}`)
+      const ends = (of: StreamReader) => of.of('tail').filter(({ data }) => data.event === 'closed')
+      expect(ends(reader)).to.have.length(0)
+      server.revoke(() => true)
+      await eventually(() => ends(reader).length === 1, 'the end')
+      expect(ends(reader)[0]?.data.words[0]).to.match(
+        new RegExp(`^Stream ${stream} .*closed after .*revoked`),
+      )
+      const [missing] = ends(await inspect(url, `?tail=${stream}`))
+      expect(missing?.data.words).to.deep.equal([`Stream ${stream} is not open here`])
+    })
+
     it('what is shown once for two pages that tail one connection, also after one has gone', async () => {
       const url = await serve()
       await visit(url, 'ann')

@@ -23,6 +23,8 @@ describe('server/options', () => {
       dependsOn: undefined,
       cacheConfig: undefined,
       dataSources: {},
+      control: undefined,
+      controlTimeout: 10_000,
       disconnect: undefined,
       path: '/particle',
       secret: undefined,

@@ -23,6 +23,16 @@ describe('server/diagnostics', () => {
     expect(published).to.deep.equal([['particle:source.lost', { name: 'source.lost', ...lost }]])
   })
 
+  it('tell further listeners until they end, each by itself', () => {
+    const told: string[] = []
+    const diagnostics = new Diagnostics(() => told.push('onDebug'))
+    const stop = diagnostics.listen(() => told.push('listener'))
+    diagnostics.report('source.lost', lost)
+    stop()
+    diagnostics.report('source.lost', lost)
+    expect(told).to.deep.equal(['onDebug', 'listener', 'onDebug'])
+  })
+
   it('make no sentence where nobody takes it', () => {
     const fields = {
       get session(): string {

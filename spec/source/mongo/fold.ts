@@ -36,7 +36,7 @@ export class Recorder implements ChangeListener {
   }
 
   /** Waits until a condition holds, looked at after each report. */
-  async until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  async until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
     const end = Date.now() + timeoutMs
     while (!condition()) {
       if (Date.now() > end) throw new Error(`Nothing came in time; the last position is ${this.position}`)

@@ -13,7 +13,7 @@ describe('The law of Particle over Redis', () => {
   after(() => client?.destroy())
 
   itHolds('holds whatever happens, by a stream', () => inRedis(client, true), {
-    runs: 40,
+    runs: 25,
     seed: 1,
     limit: 180_000,
     happened: [

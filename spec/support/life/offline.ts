@@ -1,6 +1,5 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { build } from 'esbuild'
 import type { BrowserContext, Page } from 'playwright-core'
 import { Server } from '../../../lib/index.ts'
 import { type MemoryCollection, memory } from '../../../lib/source/memory/index.ts'
@@ -22,7 +21,8 @@ interface Scope {
 /** The page of a user, `?user=ann`: its script keeps the model. The service worker of such a site would serve it. */
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Notes</title>
 <script type="module">
-import { Client, indexedDB } from '/bundle.js'
+import { Client } from '/particle/client.js'
+import { indexedDB } from '/particle/client/persist.js'
 Object.assign(window, { seen: [], errors: [], wire: '', opened: 0, longest: 0 })
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration)
@@ -81,24 +81,13 @@ export class OfflineSite {
   }
 
   async start(): Promise<void> {
-    const { outputFiles } = await build({
-      stdin: {
-        contents: `export { Client } from './lib/client/index.ts'
-          export { indexedDB } from './lib/client/persist/index.ts'`,
-        resolveDir: process.cwd(),
-        loader: 'ts',
-      },
-      bundle: true,
-      format: 'esm',
-      target: 'es2022',
-      write: false,
-    })
-    const bundle = outputFiles[0]?.text ?? ''
     const handle = this.server.middleware()
     this.#http = createServer((request, response) => {
-      if (request.url === '/bundle.js') response.setHeader('Content-Type', 'text/javascript').end(bundle)
-      else if (request.url?.startsWith('/particle')) handle(request, response)
-      else response.setHeader('Content-Type', 'text/html').end(PAGE)
+      if (request.url?.startsWith('/particle')) handle(request, response)
+      else
+        response
+          .setHeader('Content-Type', 'text/html')
+          .end(request.url === '/other' ? '<h1>Other</h1>' : PAGE)
     })
     await new Promise<void>((resolve) => this.#http?.listen(0, '127.0.0.1', resolve))
     this.url = `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`
@@ -126,7 +115,7 @@ export class Visit {
     this.page = page
   }
 
-  get<Name extends 'seen' | 'errors' | 'wire' | 'opened' | 'longest'>(name: Name): Promise<Scope[Name]> {
+  get<Name extends 'seen' | 'errors' | 'wire' | 'opened'>(name: Name): Promise<Scope[Name]> {
     return this.page.evaluate((key) => (globalThis as unknown as Scope)[key], name) as Promise<Scope[Name]>
   }
 
@@ -140,6 +129,16 @@ export class Visit {
         .getSnapshot('notes')
         .map((note) => (note as { text: string }).text),
     )
+  }
+
+  /** Returns the longest task since the last call, in milliseconds. */
+  longestTask(): Promise<number> {
+    return this.page.evaluate(() => {
+      const scope = globalThis as unknown as Scope
+      const { longest } = scope
+      scope.longest = 0
+      return longest
+    })
   }
 
   forget(): Promise<void> {
