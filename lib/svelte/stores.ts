@@ -22,10 +22,7 @@ export interface Live<T> {
   subscribe(run: (value: T) => void): () => void
 }
 
-/**
- * Returns the documents of a root, or the value that a selector finds in them. The value changes when another
- * object is selected, or an array with other elements. `root` may be a function of runes.
- */
+/** Returns the documents of a root, or the value that a selector finds. `root` may be a function of runes. */
 export function useParticle<M, Root extends keyof ModelOf<M> & string, S = Readonly<ModelOf<M>[Root]>>(
   client: Client<M>,
   root: Root | (() => Root),
