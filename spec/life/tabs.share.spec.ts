@@ -256,6 +256,81 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
     await goOn(others, since)
     await leader.goBack({ waitUntil: 'commit' })
     await shows(leader)
+    await streams(1)
+  })
+
+  it('goes on when the server restarts, over one connection again', async () => {
+    await start({ secret: 'the secret of all nodes' })
+    await write()
+    await openAll(4)
+    const { port } = listening.address() as AddressInfo
+    await server.disconnect()
+    listening.closeAllConnections()
+    await new Promise((resolve) => listening.close(resolve))
+    const kept = pages
+    await start({ secret: 'the secret of all nodes' }, port)
+    pages = kept
+    await write()
+    for (const page of pages) await shows(page, 20_000)
+    await streams(1)
+    for (const page of pages) expect((await seenIn(page)).errors).to.deep.equal([])
+  })
+
+  it('shows each tab the rooms that it watches, whichever tab leads, and asks for the union of them', async () => {
+    await start()
+    await messages.insertOne({ _id: 'a', room: 1, text: 'one' })
+    await messages.insertOne({ _id: 'b', room: 2, text: 'two' })
+    await openAll(3)
+    const watch = (page: Page, room: number) =>
+      page.evaluate((number) => {
+        const scope = globalThis as unknown as Scope
+        scope.watch?.close()
+        scope.watch = scope.client.watch('messages', { room: number }) as never
+      }, room)
+    const has = (page: Page, ids: string[], patience?: number) =>
+      settles(
+        () =>
+          page.evaluate(() => {
+            const { watch } = globalThis as unknown as Scope
+            return [watch.status, ...watch.getSnapshot().map(({ _id }) => String(_id))]
+          }),
+        ['ready', ...ids],
+        'the room',
+        patience,
+      )
+    const [first, second, third] = pages as [Page, Page, Page]
+    await watch(second, 1)
+    await has(second, ['a'])
+    await watch(third, 1)
+    await has(third, ['a'])
+    await watch(first, 2)
+    await has(first, ['b'])
+    await messages.insertOne({ _id: 'c', room: 1, text: 'three' })
+    await has(second, ['a', 'c'])
+    await has(third, ['a', 'c'])
+    await has(first, ['b'])
+    const rootsOf = (page: Page) =>
+      page.evaluate(() => Object.keys((globalThis as unknown as Scope).client.getSnapshot()).sort())
+    expect(await rootsOf(first)).to.deep.equal(['messages?{"room":2}', 'notes'])
+    expect(await rootsOf(second)).to.deep.equal(['messages?{"room":1}', 'notes'])
+    const leader = await leaderOf()
+    await leader.close()
+    pages = pages.filter((page) => page !== leader)
+    await messages.insertOne({ _id: 'd', room: 1, text: 'four' })
+    await messages.insertOne({ _id: 'e', room: 2, text: 'five' })
+    for (const page of pages) await has(page, page === first ? ['b', 'e'] : ['a', 'c', 'd'])
+    await streams(1)
+    const last = pages[0] as Page
+    await watch(last, 2)
+    await has(last, ['b', 'e'])
+    for (const page of pages) expect((await seenIn(page)).errors).to.deep.equal([])
+  })
+
+  it('refuses all tabs when the rights are revoked, as by a logout in one of them', async () => {
+    await start()
+    await write()
+    await openAll(3)
+    server.revoke(() => true)
     for (const page of pages) {
       await settles(
         () => page.evaluate(() => (globalThis as unknown as Scope).client.status),
