@@ -201,7 +201,7 @@ const ARROWS: Record<string, string[]> = {
     'node:',
   ],
   // The files that put the rooms together.
-  'server/': ['errors.ts', 'policy/', 'protocol/', 'server/', 'node:'],
+  'server/': ['errors.ts', 'model/', 'policy/', 'protocol/', 'server/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.
   'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],

@@ -1,5 +1,6 @@
 import { ParticleError } from '../errors.ts'
-import type { Query } from '../policy/query.ts'
+import { describeGiven } from '../model/given.ts'
+import { isPlain, type Query } from '../policy/query.ts'
 import type { Decision, Predicate } from './auth/revocations.ts'
 import type { Control } from './control/control.ts'
 import { checkIdentityQuery, predicateOf } from './control/entry.ts'
@@ -33,7 +34,7 @@ export class Rights {
       this.#warn('revoke')
       return this.#decisions.revoke(selector, reason).count
     }
-    checkIdentityQuery(selector, 'revoke(query, reason): query')
+    checkSelector(selector, 'revoke')
     if (typeof reason !== 'string')
       throw new ParticleError('INVALID_OPTION', 'revoke(query, reason): reason must be a text')
     const { decision, count } = this.#decisions.revoke(
@@ -49,7 +50,7 @@ export class Rights {
       this.#warn('refresh')
       return this.#decisions.refresh(selector).count
     }
-    checkIdentityQuery(selector, 'refresh(query): query')
+    checkSelector(selector, 'refresh')
     const { decision, count } = this.#decisions.refresh(predicateOf(selector), this.#control !== undefined)
     return Promise.all([count, this.#store(selector, decision)]).then(([streams]) => streams)
   }
@@ -70,4 +71,13 @@ export class Rights {
         `identity: server.${method}({ userId: 7 })`,
     )
   }
+}
+
+function checkSelector(selector: unknown, method: string): asserts selector is Query {
+  if (!isPlain(selector))
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `${method}() takes a query on the identity, such as { userId: 7 }, or a function, but ${describeGiven(selector)}`,
+    )
+  checkIdentityQuery(selector, `${method}(query): query`)
 }

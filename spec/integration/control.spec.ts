@@ -116,7 +116,7 @@ describe('Revocations and refreshes on all nodes', () => {
     const ann = await connect(url, { name: 'Ann' })
     const mistaken: { userId?: number } = {}
     expect(() => server.revoke({ userId: mistaken.userId }))
-      .to.throw(ParticleError, 'revoke(query, reason): query has an undefined value')
+      .to.throw(ParticleError, 'revoke(query): query has an undefined value')
       .with.property('code', 'INVALID_QUERY')
     expect(ann.status).to.equal('ready')
   })
