@@ -45,14 +45,15 @@ export class Rights {
     return this.#store(selector, decision).then(() => count)
   }
 
-  refresh(selector: Predicate | Query): Promise<number> {
+  async refresh(selector: Predicate | Query): Promise<number> {
     if (typeof selector === 'function') {
       this.#warn('refresh')
       return this.#decisions.refresh(selector).count
     }
     checkSelector(selector, 'refresh')
     const { decision, count } = this.#decisions.refresh(predicateOf(selector), this.#control !== undefined)
-    return Promise.all([count, this.#store(selector, decision)]).then(([streams]) => streams)
+    const [streams] = await Promise.all([count, this.#store(selector, decision)])
+    return streams
   }
 
   close(): void {
