@@ -70,8 +70,7 @@ app.post('/logout', (request, response, next) => {
   const login = request.sessionID
   request.logout((error) => {
     if (error) return next(error)
-    server.revoke((identity) => identity.login === login, 'logged out')
-    response.redirect('/login')
+    server.revoke({ login }, 'logged out').then(() => response.redirect('/login'), next)
   })
 })
 

@@ -122,11 +122,20 @@ describe('A server that drains', () => {
     await draining
   })
 
-  it('refuses a time that is none', () => {
-    for (const ms of [-1, Number.NaN, '5', Number.POSITIVE_INFINITY])
-      expect(() => Reflect.apply(server.drain, server, [{ ms }]))
-        .to.throw(ParticleError, 'drain({ ms })')
+  it('refuses a time that is none, and options that it does not know', async () => {
+    for (const given of [
+      { ms: -1 },
+      { ms: '5' },
+      { ms: Number.POSITIVE_INFINITY },
+      5000,
+      null,
+      { seconds: 5 },
+    ]) {
+      const error = await Reflect.apply(server.drain, server, [given]).catch((reason: unknown) => reason)
+      expect(error, JSON.stringify(given))
+        .to.be.an.instanceOf(ParticleError)
         .with.property('code', 'INVALID_OPTION')
+    }
   })
 })
 
@@ -185,6 +194,10 @@ describe('Probes of a server', () => {
         200,
         { ready: true, closing: false, sources: { store: 'ok', memory: 'ok' }, control: true },
       ])
+      expect(() => Reflect.apply(server.readyz, server, [{}, {}])).to.throw(
+        ParticleError,
+        'readyz makes a handler',
+      )
       await server.drain()
       expect((await ask(`${base}/readyz`))[0]).to.equal(503)
       expect((await ask(`${base}/healthz`))[0]).to.equal(200)
