@@ -32,7 +32,7 @@ export function fetchHandler<Rest extends readonly unknown[] = unknown[]>(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
   { address }: FetchOptions<Rest> = {},
 ): FetchHandler<Rest> {
-  return (request, ...context) => {
+  return async (request, ...context) => {
     const response = new FetchResponse(request, context[0], address?.(request, ...context))
     const { signal } = request
     const abort = () => response.leave()

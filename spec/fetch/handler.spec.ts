@@ -236,6 +236,25 @@ describe('particle/fetch', () => {
       await third.body?.cancel()
     })
 
+    it('guards the inspector by the context, and its page and its stream are served', async () => {
+      make({ inspector: (request: FetchRequest) => request.context === 'admin' })
+      expect((await handle('/particle/inspect', {}, 'guest')).status).to.equal(403)
+      const page = await handle('/particle/inspect', {}, 'admin')
+      expect(await page.text()).to.contain('Particle inspector')
+      const reading = new Reading(await handle('/particle/inspect/events', {}, 'admin')).start()
+      await reading.until('data: ')
+      await reading.cancel()
+    })
+
+    it('gets the errors of its function for the address', async () => {
+      const address = () => {
+        throw new Error('no address')
+      }
+      const handler = fetchHandler(server.middleware(), { address })
+      const failure = await handler(new Request(`${ORIGIN}/particle/stream`)).catch(String)
+      expect(failure).to.equal('Error: no address')
+    })
+
     it('learns that it has read the body before Particle', async () => {
       const request = new Request(`${ORIGIN}/particle/handshake`, {
         method: 'POST',
