@@ -111,7 +111,7 @@ export class FetchResponse extends Writable {
     return this
   }
 
-  /** Ends the answer to a client that has gone. Without an error, which some run-times print. */
+  /** Ends the answer to a client that has gone. Gives no error, since Deno would print it. */
   leave(): void {
     this.#close()
     this.destroy()
@@ -130,7 +130,7 @@ export class FetchResponse extends Writable {
   }
 
   override _final(done: () => void): void {
-    this.#controller?.close()
+    this.#close()
     done()
   }
 
@@ -144,9 +144,11 @@ export class FetchResponse extends Writable {
     }
     // Cuts a stream that did not end, so that the framework cuts the connection.
     this.#controller?.error(new DOMException('The stream was cut', 'AbortError'))
+    this.#controller = undefined
     done(error)
   }
 
+  /** Ends the stream, once: a controller throws for a stream that has ended. */
   #close(): void {
     this.#controller?.close()
     this.#controller = undefined

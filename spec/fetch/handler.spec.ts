@@ -374,6 +374,20 @@ describe('particle/fetch', () => {
       expect(reading.text).to.match(/event: revoked\ndata: \{"reason":"over"\}\n\n$/)
     })
 
+    it('may end at any moment around the end of its client', async () => {
+      for (let turns = 0; turns < 8; turns++) {
+        const gone = new AbortController()
+        const reading = new Reading(await open({ signal: gone.signal })).start()
+        await reading.until('event: ready')
+        server.revoke(() => true, 'over')
+        for (let turn = 0; turn < turns; turn++)
+          await new Promise<void>((resolve) => process.nextTick(resolve))
+        gone.abort()
+        await eventually(() => reading.end === 'ended', 'the end')
+      }
+      expect(server.stats().connections).to.equal(0)
+    })
+
     it('gives its bytes only when they are read, and resets a reader that is too far behind', async () => {
       make({ maxBufferedBytes: 100_000, replay: { bytes: 100_000 } })
       await tasks.insertOne({ _id: 1, text: '' })
