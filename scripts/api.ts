@@ -18,6 +18,7 @@ const SUBPATHS = {
   'particle/mongo': 'source/mongo/index.ts',
   'particle/postgres': 'source/postgres/index.ts',
   'particle/redis': 'source/redis/index.ts',
+  'particle/fetch': 'fetch/index.ts',
   'particle/react': 'react/index.ts',
   'particle/vue': 'vue/index.ts',
   'particle/svelte': 'svelte/index.ts',

@@ -156,6 +156,7 @@ const SETTINGS = {
       'particle/mongo': ['../../../lib/source/mongo/index.ts'],
       'particle/postgres': ['../../../lib/source/postgres/index.ts'],
       'particle/redis': ['../../../lib/source/redis/index.ts'],
+      'particle/fetch': ['../../../lib/fetch/index.ts'],
       'particle/react': ['../../../lib/react/index.ts'],
       'particle/vue': ['../../../lib/vue/index.ts'],
       'particle/svelte': ['../../../lib/svelte/index.ts'],

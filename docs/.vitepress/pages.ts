@@ -43,6 +43,7 @@ export const SECTIONS: readonly Section[] = [
       page('Writes', 'docs/guides/writes.md'),
       page('TanStack DB', 'docs/guides/tanstack.md'),
       page('Testing', 'docs/guides/testing.md'),
+      page('Hono, Bun, Deno, Next, SvelteKit', 'docs/guides/fetch.md'),
       page('Where Particle runs', 'docs/guides/consumers.md'),
       page('Deployment', 'docs/guides/deployment.md'),
       page('Several nodes', 'docs/guides/nodes.md'),

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { serve } from '@hono/node-server'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { getConnInfo } from '@hono/node-server/conninfo'
 import { Hono } from 'hono'
 import particle from 'particle'
+import { fetchHandler } from 'particle/fetch'
 import { memory } from 'particle/memory'
 
 const tasks = memory().collection('tasks')
@@ -11,12 +12,10 @@ const dataSources = { tasks: { collection: tasks, manifest: { title: true, done:
 
 const app = new Hono()
 
-// These lines mount Particle: it gets the request and the response of Node.
-const handler = particle.middleware({ dataSources })
-app.all('/particle/*', ({ env }) => {
-  handler(env.incoming, env.outgoing)
-  return RESPONSE_ALREADY_SENT
-})
+// These lines mount Particle.
+const address = (_request, context) => getConnInfo(context).remote.address
+const handler = fetchHandler(particle.middleware({ dataSources }), { address })
+app.all('/particle/*', (context) => handler(context.req.raw, context))
 
 app.post('/tasks/:id/toggle', async (context) => {
   const task = await tasks.findOne({ _id: context.req.param('id') })

@@ -31,7 +31,7 @@ describe('Particle in Next', function () {
     expect(texts.filter((text) => text.includes('ParticleError'))).to.have.lengthOf(1)
   })
 
-  it('serves Particle by an API route, and changes its data in a route handler', async () => {
+  it('serves Particle by a route handler, which frees what a client that leaves had, and changes its data in another', async () => {
     const client = new Client<{ users: { _id: number; name: string }[] }>({ url: `${origin}/api/particle` })
     try {
       expect((await client.ready()).users).to.deep.equal([{ _id: 1, name: 'Ada' }])
@@ -41,11 +41,27 @@ describe('Particle in Next', function () {
     } finally {
       client.close()
     }
+    let connections = 1
+    const ask = async () => {
+      connections = (await (await fetch(`${origin}/stats`)).json()).connections
+    }
+    for (const end = Date.now() + 5_000; connections > 0 && Date.now() < end; ) await ask()
+    expect(connections).to.equal(0)
+  })
+
+  it('serves Particle by an API route of the Pages Router', async () => {
+    const client = new Client({ url: `${origin}/api/pages` })
+    try {
+      expect((await client.ready()).users).to.have.lengthOf(1)
+    } finally {
+      client.close()
+    }
   })
 
   it('serves the script for browsers, since it is left out of the bundle', async () => {
-    expect(await (await fetch(`${origin}/api/particle/client.js`)).text()).to.match(
-      /export\s*\{.*\bClient\b/s,
-    )
+    for (const path of ['/api/particle', '/api/pages']) {
+      const script = await (await fetch(`${origin}${path}/client.js`)).text()
+      expect(script).to.match(/export\s*\{.*\bClient\b/s)
+    }
   })
 })

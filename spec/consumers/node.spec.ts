@@ -33,6 +33,13 @@ describe('Particle in Node and other run-times', () => {
     ['ts-node', 'ts-node', ['script.ts']],
     ['Bun by import', 'bun', ['import.mjs']],
     ['Bun by require', 'bun', ['require.cjs']],
+    ['Bun, as a handler of Bun.serve', 'bun', ['fetch.mjs']],
+    // Without the flag, Deno warns whenever a handler listens to the signal of a request.
+    [
+      'Deno, as a handler of Deno.serve',
+      'deno',
+      ['run', '-A', '--unstable-no-legacy-abort', '--node-modules-dir=manual', 'fetch.mjs'],
+    ],
     ['Deno by import', 'deno', ['run', '-A', '--node-modules-dir=manual', 'import.mjs']],
     ['Deno by require', 'deno', ['run', '-A', '--node-modules-dir=manual', 'require.cjs']],
   ]

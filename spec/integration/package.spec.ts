@@ -92,6 +92,7 @@ describe('The packed package, installed into an empty folder', function () {
       './mongo',
       './postgres',
       './redis',
+      './fetch',
       './react',
       './vue',
       './svelte',

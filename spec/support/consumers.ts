@@ -20,6 +20,7 @@ export type { Project }
 export const LIVE = JSON.stringify({
   data: { users: [{ _id: 1, name: 'Eva' }] },
   script: true,
+  released: true,
   middleware: true,
   error: true,
 })

@@ -1,6 +1,8 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fetchHandler } from '../../lib/fetch/index.ts'
 import type { HandshakeAnswer } from '../../lib/protocol/messages.ts'
+import { bridge, peerOf } from './bridge.ts'
 
 /** A server that listens on a free port of this machine. */
 export interface Listening {
@@ -11,9 +13,13 @@ export interface Listening {
   close(): Promise<void>
 }
 
-/** Serves a handler (or an Express or connect application) on a free port. */
+/**
+ * Serves a handler (or an Express or connect application) on a free port. With SERVED_BY=fetch, a bare handler of
+ * Particle is served by `particle/fetch`, so that spec/fetch/scenes.spec.ts runs the scenes of other specs.
+ */
 export async function listen(handler: RequestListener): Promise<Listening> {
-  const server = createServer(handler)
+  const isFetched = process.env.SERVED_BY === 'fetch' && Object.hasOwn(handler, 'server')
+  const server = createServer(isFetched ? bridge(fetchHandler(handler, { address: peerOf })) : handler)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {

@@ -20,6 +20,8 @@ const NAMES: Record<string, string | ((text: string) => string)> = {
   db: "declare const db: import('particle/mongo').MongoAdapter",
   express: "import type express from 'express'",
   server: "declare const server: import('particle').Server",
+  Bun: 'declare const Bun: { serve(options: { idleTimeout: number; fetch(request: Request, server: { requestIP(request: Request): { address: string } | null }): Promise<Response> }): void }',
+  Deno: 'declare const Deno: { serve(handler: (request: Request, info: { remoteAddr: { hostname: string } }) => Promise<Response>): void }',
   http: "declare const http: import('node:http').Server",
   pool: "declare const pool: import('pg').Pool",
   knex: 'declare const knex: { client: { config: { connection: { host: string } } } }',

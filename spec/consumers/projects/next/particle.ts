@@ -9,10 +9,14 @@ export const options = {
 
 function start() {
   users.insertOne({ _id: 1, name: 'Ada', password: 'not for you' })
-  return { server: new particle.Server(options), users }
+  return {
+    server: new particle.Server(options),
+    pages: new particle.Server({ ...options, path: '/api/pages' }),
+    users,
+  }
 }
 
 // One for all the bundles that Next makes of this file.
 const global = globalThis as { particle?: ReturnType<typeof start> }
 global.particle ??= start()
-export const { server, users: people } = global.particle
+export const { server, pages, users: people } = global.particle

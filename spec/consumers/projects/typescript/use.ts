@@ -2,6 +2,7 @@ import express from 'express'
 import type { ErrorCode, ServerOptions } from 'particle'
 import particle from 'particle'
 import { Client, type ParticleError } from 'particle/client'
+import { type FetchRequest, fetchHandler } from 'particle/fetch'
 import { memory } from 'particle/memory'
 import { MongoWatch, mongo } from 'particle/mongo'
 import { postgres } from 'particle/postgres'
@@ -21,6 +22,20 @@ const options: ServerOptions = {
 }
 express().use(particle.middleware(options))
 const server = new particle.Server(options)
+const web: (request: Request) => Promise<Response> = fetchHandler(server.middleware())
+const address = (_request: Request, info: { hostname: string }) => info.hostname
+const counted = fetchHandler(
+  particle.middleware({
+    ...options,
+    identityLookup: (_identity, _done, request?: FetchRequest<{ hostname: string }>) => ({
+      userId: request?.context.hostname,
+    }),
+  }),
+  { address },
+)
+counted(new Request('http://localhost'), { hostname: '::1' })
+// @ts-expect-error: the function for the address needs the second argument
+counted(new Request('http://localhost'))
 const connections: number = server.stats().connections
 const client: Client = new Client({ url: '/particle', onStatus: (status) => status === 'ready' })
 const failure: ParticleError = new particle.ParticleError('CLOSED', 'It is closed.')
@@ -37,5 +52,5 @@ new particle.Server({})
 particle.nothing
 // @ts-expect-error: no such code
 const wrong: ErrorCode = 'NONE'
-export const all = { born, client, code, connections, path, wrong }
+export const all = { born, client, code, connections, path, web, wrong }
 export const sources = [mongo, MongoWatch, postgres, redis(createClient()).collection('users').update]

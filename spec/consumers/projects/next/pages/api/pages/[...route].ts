@@ -1,5 +1,5 @@
-import { server } from '../../../particle'
+import { pages } from '../../../particle'
 
 // Particle reads the body itself, and answers when it has something to say.
 export const config = { api: { bodyParser: false, externalResolver: true } }
-export default server.middleware()
+export default pages.middleware()
