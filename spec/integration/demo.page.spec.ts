@@ -1,0 +1,167 @@
+import axe from 'axe-core'
+import { expect } from 'chai'
+import type { Browser, Locator, Page } from 'playwright-core'
+import { BoardPage } from '../support/board.ts'
+import { chromiumOrSkip } from '../support/chromium.ts'
+import { callApi, type Demo, startDemo, until } from '../support/demo.ts'
+
+const PHONE = { width: 390, height: 844 }
+const LAPTOP = { width: 1280, height: 800 }
+
+describe("the demo's page", function () {
+  this.timeout(60_000)
+  let demo: Demo
+  let browser: Browser
+  let page: Page
+  let board: BoardPage
+
+  before(async function () {
+    browser = await chromiumOrSkip(this)
+  })
+
+  beforeEach(async () => {
+    demo = await startDemo()
+    page = await browser.newPage({ viewport: LAPTOP })
+    board = new BoardPage(page)
+  })
+
+  afterEach(async () => {
+    await page.close()
+    await demo.stop()
+  })
+
+  after(async () => {
+    await browser?.close()
+  })
+
+  const bar = () => page.getByRole('button', { name: /On the wire/ })
+  const tab = (user: string) => page.locator('.tab').filter({ hasText: user })
+  const textOf = async (locator: Locator) => (await locator.textContent()) ?? ''
+
+  async function boxOf(locator: Locator) {
+    const box = await locator.boundingBox()
+    if (!box) throw new Error('The element has no box: it is not shown')
+    return { ...box, bottom: box.y + box.height }
+  }
+
+  /** Changes a field as the manager does, in the page. */
+  async function edit(name: string, label: string, value: string): Promise<void> {
+    const input = board.person('ada', name).getByLabel(label)
+    await input.fill(value)
+    await input.press('Enter')
+  }
+
+  describe('on a phone', () => {
+    beforeEach(async () => {
+      await page.setViewportSize(PHONE)
+      await board.open(demo.url)
+    })
+
+    it('shows one view at a time, and counts in a badge the changes of the other', async () => {
+      expect(await board.pane('ben').isVisible()).to.equal(false)
+      const added = await callApi(demo.url, 'ben', 'POST', 'people/ben-ito/todos', { title: 'From afar' })
+      expect(added.status).to.equal(201)
+      await until('the badge counts', async () => (await textOf(tab('Ben').locator('.badge'))) === '1 change')
+      await tab('Ben').click()
+      expect(await board.todo('ben', 'From afar').isVisible()).to.equal(true)
+      expect(await board.pane('ada').isVisible()).to.equal(false)
+      expect(await tab('Ben').locator('.badge').isVisible()).to.equal(false)
+    })
+
+    it('has nothing to scroll sideways, also with a long word on 360 pixels', async () => {
+      await page.setViewportSize({ width: 360, height: 740 })
+      await board.addTodo('ada', 'Ben Ito', `Long${'g'.repeat(100)}`)
+      await bar().click()
+      const widths = ['html', '.stage', '.events'].map((selector) =>
+        page.locator(selector).evaluate((element) => element.scrollWidth - element.clientWidth),
+      )
+      expect(await Promise.all(widths)).to.deep.equal([0, 0, 0])
+    })
+  })
+
+  for (const [name, size] of Object.entries({ phone: PHONE, laptop: LAPTOP })) {
+    it(`keeps the wire in a drawer that covers nothing on a ${name}, open or closed`, async () => {
+      await page.setViewportSize(size)
+      await board.open(demo.url)
+      for (const isOpen of [false, true]) {
+        expect(await page.locator('.events').isVisible()).to.equal(isOpen)
+        const stage = await boxOf(page.locator('.stage'))
+        const drawer = await boxOf(page.locator('.drawer'))
+        expect(stage.bottom).to.be.at.most(drawer.y + 1)
+        expect(drawer.bottom).to.be.at.most(size.height + 1)
+        if (!isOpen) expect(drawer.height / size.height).to.be.below(0.12)
+        await bar().click()
+      }
+    })
+  }
+
+  it('says on both cards, in the bar and on the wire what a change was for whom', async () => {
+    await board.open(demo.url)
+    await edit('Ben Ito', 'Salary (€)', '70000')
+    const sentence = 'salary changed: the manager got 1 operation, the member nothing'
+    for (const user of ['ada', 'ben'])
+      await until(
+        `the card of ${user} says it`,
+        async () => (await textOf(board.person(user, 'Ben Ito').locator('.note'))) === sentence,
+      )
+    expect(await textOf(page.locator('.latest'))).to.equal(sentence)
+    const row = page.locator('.event').first()
+    expect(await textOf(row.locator('.sentence'))).to.equal(sentence)
+    expect(await textOf(row.locator('[data-user="ada"] .op'))).to.equal('set salary 70000 only here')
+    expect(await textOf(row.locator('[data-user="ben"]'))).to.equal('nothing')
+
+    await edit('Ben Ito', 'Role', 'Captain')
+    const both = 'role changed: the manager got 1 operation, the member 1 operation'
+    await until('both got it', async () => (await textOf(page.locator('.latest'))) === both)
+    expect(await row.locator('.only').count()).to.equal(0)
+  })
+
+  it('draws operations that add, change and remove in colours of their own', async () => {
+    await board.open(demo.url)
+    await board.addTodo('ben', 'Ben Ito', 'Draw the icon')
+    await board.box('ben', 'Draw the icon').check()
+    await board.person('ada', 'Chloé Martin').getByRole('button', { name: 'Remove Chloé Martin' }).click()
+    await until('three changes', async () => (await page.locator('.event[data-event="delta"]').count()) === 3)
+    await bar().click()
+    const colours = await page
+      .locator('.side[data-user="ada"] .op b')
+      .evaluateAll((words) => words.map((word) => getComputedStyle(word).color))
+    expect(new Set(colours).size).to.equal(3)
+  })
+
+  it('marks the people that one view alone has', async () => {
+    await board.open(demo.url)
+    await board.team('ben', 'Gemini').click()
+    const dag = board.person('ben', 'Dag Solberg')
+    await dag.waitFor()
+    await until('it is marked', async () => /unshared/.test((await dag.getAttribute('class')) ?? ''))
+    await board.team('ada', 'Gemini').click()
+    await until('it is no more', async () => !/unshared/.test((await dag.getAttribute('class')) ?? ''))
+  })
+
+  for (const colorScheme of ['light', 'dark'] as const)
+    it(`has no serious fault of accessibility in ${colorScheme} colours, by axe-core`, async () => {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await board.open(demo.url)
+      await edit('Ben Ito', 'Salary (€)', '70000')
+      await bar().click()
+      for (const size of [LAPTOP, PHONE]) {
+        await page.setViewportSize(size)
+        // The colour of a change lasts for a moment, and its contrast is not the one that stays.
+        await page.waitForFunction(() => document.getAnimations().length === 0)
+        expect(await seriousFaults(page)).to.deep.equal([])
+      }
+    })
+})
+
+/** Lists the serious and the critical findings of axe-core, with the elements that they are about. */
+async function seriousFaults(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(
+      ({ id, nodes }) =>
+        `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(' ')} ${failureSummary}`).join(', ')}`,
+    )
+}
