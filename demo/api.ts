@@ -1,10 +1,15 @@
 /** The REST calls that change the board, each checked: who may, and what. Nothing here knows of Particle, nor of where the board is kept. */
 
 import express, { type ErrorRequestHandler, type Request, type Router } from 'express'
-import { type Board, person, todo, type User, users } from './board.ts'
+import { type Board, type Profile, person, todo, type User, users } from './board.ts'
 
-/** The REST calls. They write to the store and answer 204; the change comes back to every view by itself. */
-export function api(board: Board): Router {
+const PRIVATE: (keyof Profile)[] = ['email', 'salary', 'notes']
+
+/**
+ * The REST calls. They write to the store and answer 204; the change comes back to every view by itself.
+ * `onRights` is called with the id of a user whose rights have changed.
+ */
+export function api(board: Board, onRights: (user: string) => Promise<unknown>): Router {
   const router = express.Router()
   router.use(express.json({ limit: '10kb' }))
 
@@ -39,7 +44,18 @@ export function api(board: Board): Router {
       salary: amount,
       notes: text(0, 1000),
     })
+    if (!caller(request).seesPrivate && PRIVATE.some((field) => field in changes))
+      throw new Refusal(403, 'Your right to the private fields was taken away.')
     found(await board.change(await joined(request), request.params.id, changes))
+    response.sendStatus(204)
+  })
+
+  // In the demo, managers switch their own right. In your application, an administrator does so in your database.
+  router.put('/rights/private', async (request, response) => {
+    const { granted } = fields(managed(request).body, { granted: flag }, ['granted'])
+    const { id } = caller(request)
+    users.set(id, { ...caller(request), seesPrivate: granted })
+    await onRights(id)
     response.sendStatus(204)
   })
 

@@ -49,12 +49,13 @@ const members = particle.middleware({
   },
 })
 
-// The same for managers, at its own address: others are refused, and don't even learn the names of the fields.
+// The same for managers, at its own address: others are refused, and don't even learn the names of the fields. The private
+// fields are a root of their own. A manager without the right to them has no id in '@sees', so that no document matches.
 const staff = particle.middleware({
   path: '/staff',
   identityLookup: (identity: Claim) => {
     const user = users.get(identity?.user)
-    return user?.manager ? user : null
+    return user?.manager ? { ...user, sees: user.seesPrivate ? user.id : '' } : null
   },
   dataSources: {
     ...shared,
@@ -62,7 +63,12 @@ const staff = particle.middleware({
       collection: collections.people,
       criteria,
       sort: { added: 1 },
-      manifest: { name: true, role: true, todos: true, email: true, salary: true, notes: true },
+      manifest: { name: true, role: true, todos: true },
+    },
+    private: {
+      collection: collections.people,
+      criteria: { teams: related('@sees').through(collections.memberships, 'user', 'team') },
+      manifest: { email: true, salary: true, notes: true },
     },
   },
 })
@@ -78,7 +84,9 @@ app.use((_request, response, next) => {
   next()
 })
 app.use(members, staff)
-app.use('/api', api(board))
+// Looks the user up again: the open streams lose, or get, what the changed rights say.
+const refresh = (id: string) => staff.server.refresh({ id })
+app.use('/api', api(board, refresh))
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 
 const port = Number(process.env.PORT ?? 3000)

@@ -40,20 +40,27 @@ function open(pane) {
   const isManager = rank === 'manager'
   pane.append(document.querySelector('#pane').content.cloneNode(true))
 
-  const wire = new Wire((name, data) => {
-    if (name === 'delta') changes.add(user, JSON.parse(data))
-    else drawer.add(user, name, data)
-  })
+  const wire = new Wire(
+    (name, data) => {
+      if (name === 'delta') changes.add(user, JSON.parse(data))
+      else drawer.add(user, name, data)
+    },
+    compareLoads(pane.querySelector('.resume')),
+  )
   const people = new People(pane.querySelector('.people'), { manages: isManager, rank, call })
   const teams = new Teams(pane.querySelector('.teams'), call)
-  if (isManager) addPersonForm(pane, call)
+  if (isManager) {
+    addPersonForm(pane, call)
+    addSwitch(pane, call)
+  }
 
   // All that it takes to keep a model current. `fetch` is given only to show the wire, and to unplug it.
   const client = new Client({
     url,
     identity: { user },
     onData: () => {
-      people.show(client.data.people ?? [])
+      people.show(withPrivate(client.data))
+      if (isManager && client.data.people?.length) showRight(pane, client.data.private?.length > 0)
       teams.show(client.data.teams ?? [], client.data.memberships ?? [])
       pane.querySelector('.nobody').hidden = client.data.memberships?.length !== 0
       for (const { people } of panes ?? [])
@@ -66,7 +73,7 @@ function open(pane) {
 
   pane.querySelector('.plug').addEventListener('click', ({ currentTarget: button }) => {
     wire.toggle()
-    button.textContent = wire.plugged ? 'Disconnect' : 'Reconnect'
+    button.textContent = wire.plugged ? 'Cut the network' : 'Mend the network'
   })
   return { people, client }
 
@@ -90,6 +97,20 @@ function open(pane) {
   }
 }
 
+/** Compares each later start of a stream with the first, which loaded all. */
+function compareLoads(element) {
+  let full
+  const count = (bytes) => `${bytes.toLocaleString('en')} bytes`
+  return ({ isResumed, bytes }) => {
+    if (!isResumed) full = bytes
+    else if (full !== undefined) {
+      element.querySelector('p').textContent = `Resumed with ${count(bytes)}. A full load was ${count(full)}.`
+      element.querySelector('.share span').style.width = `${Math.min(100, (100 * bytes) / full)}%`
+      element.hidden = false
+    }
+  }
+}
+
 function showStatus(pane, status) {
   const text = STATUS[status] ?? status
   const line = pane.querySelector('.status-text')
@@ -101,6 +122,27 @@ function showProblem(pane, text) {
   const line = pane.querySelector('.problem')
   line.textContent = text
   line.hidden = text === ''
+}
+
+/** Joins the private fields to the people that they are of. A view without the right to them has none. */
+function withPrivate({ people = [], private: fields = [] }) {
+  const byId = new Map(fields.map((document) => [document._id, document]))
+  return people.map((person) => ({ ...person, ...byId.get(person._id) }))
+}
+
+/** Shows the switch that takes the manager's right to private fields away, while the stream stays open. */
+function addSwitch(pane, call) {
+  pane.querySelector('.switch').hidden = false
+  const box = pane.querySelector('.switch input')
+  box.addEventListener('change', async () => {
+    const granted = box.checked
+    if (!(await call('PUT', 'rights/private', { granted }))) box.checked = !granted
+  })
+}
+
+/** Shows whether the manager has the right, also where another window has switched it. */
+function showRight(pane, granted) {
+  pane.querySelector('.switch input').checked = granted
 }
 
 function addPersonForm(pane, call) {

@@ -69,7 +69,7 @@ function subjectOf({ got }) {
   if (whole) {
     const { root, operation, data } = operations.find(({ root }) => root === 'people') ?? whole
     const thing = data?.name ?? THINGS[root] ?? root
-    return operation === 'unset' ? `${thing} taken away` : `${thing} added`
+    return operation === 'unset' ? `${thing} removed` : `${thing} added`
   }
   const fields = new Set(operations.map(({ path }) => path.split(/[.[]/)[0]))
   return `${[...fields].map((field) => CAPTIONS[field] ?? field).join(' and ')} changed`

@@ -139,6 +139,43 @@ describe("the demo's page", function () {
     await until('it is no more', async () => !/unshared/.test((await dag.getAttribute('class')) ?? ''))
   })
 
+  it('takes a right away while one watches: the private fields go, the stream stays, and come back with the right', async () => {
+    await board.open(demo.url)
+    const ben = board.person('ada', 'Ben Ito')
+    const salary = ben.getByLabel('Salary (€)')
+    const right = page.getByRole('checkbox', { name: 'Right to private fields' })
+    await right.uncheck()
+    await salary.waitFor({ state: 'detached' })
+    const withheld = await textOf(ben.locator('.withheld'))
+    expect(withheld).to.equal('Hidden from this manager: e-mail, salary, notes')
+    await board.status('ada', 'Live')
+    const refused = await callApi(demo.url, 'ada', 'PATCH', 'people/ben-ito', { salary: 1 })
+    expect(refused.status).to.equal(403)
+    expect(await page.locator('.event[data-event="manifest"] [data-user="ada"] details').count()).to.equal(1)
+
+    await right.check()
+    await salary.waitFor()
+    expect(await salary.inputValue()).to.equal('67500')
+    expect((await callApi(demo.url, 'ben', 'PUT', 'rights/private', { granted: true })).status).to.equal(403)
+  })
+
+  it('resumes after a cut of the network, and compares its bytes with those of a full load', async () => {
+    await board.open(demo.url)
+    await board.pane('ben').getByRole('button', { name: 'Cut the network' }).click()
+    await board.status('ben', 'Reconnecting…')
+    await edit('Ben Ito', 'Role', 'Captain')
+    const cut = 'role changed: the manager got 1 operation, the member is cut off'
+    await until('the bar says it', async () => (await textOf(page.locator('.latest'))) === cut)
+
+    await board.pane('ben').getByRole('button', { name: 'Mend the network' }).click()
+    const line = board.pane('ben').locator('.resume p')
+    await until('the line says it', async () => (await textOf(line)).startsWith('Resumed'))
+    const [resumed = 0, full = 0] = (await textOf(line)).match(/[\d,]+(?= bytes)/g)?.map(toNumber) ?? []
+    expect(resumed).to.be.above(0).and.below(full)
+    expect(await textOf(board.person('ben', 'Ben Ito').locator('.role'))).to.equal('Captain')
+    expect(await board.pane('ada').locator('.resume').isVisible()).to.equal(false)
+  })
+
   for (const colorScheme of ['light', 'dark'] as const)
     it(`has no serious fault of accessibility in ${colorScheme} colours, by axe-core`, async () => {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
@@ -153,6 +190,10 @@ describe("the demo's page", function () {
       }
     })
 })
+
+function toNumber(text: string): number {
+  return Number(text.replaceAll(',', ''))
+}
 
 /** Lists the serious and the critical findings of axe-core, with the elements that they are about. */
 async function seriousFaults(page: Page): Promise<string[]> {

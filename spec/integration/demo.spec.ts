@@ -167,13 +167,13 @@ describe('the demo', function () {
     expectNoSecrets(await everythingIn('ben'), '91234', 'private remark')
   })
 
-  it('says that it reconnects while the plug is out, and catches up when it is back', async () => {
-    await pane('ben').getByRole('button', { name: 'Disconnect' }).click()
+  it('says that it reconnects while the network is cut, and catches up when it is back', async () => {
+    await pane('ben').getByRole('button', { name: 'Cut the network' }).click()
     await board.status('ben', 'Reconnecting…')
     await board.addTodo('ada', 'Chloé Martin', 'While you were out')
     expect(await todo('ben', 'While you were out').count()).to.equal(0)
 
-    await pane('ben').getByRole('button', { name: 'Reconnect' }).click()
+    await pane('ben').getByRole('button', { name: 'Mend the network' }).click()
     await todo('ben', 'While you were out').waitFor({ timeout: 35_000 })
     await board.status('ben', 'Live')
     expect(await pane('ada').locator('.status-text').textContent()).to.equal('Live')
