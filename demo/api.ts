@@ -3,13 +3,20 @@
 import express, { type ErrorRequestHandler, type Request, type Router } from 'express'
 import { type Board, type Profile, person, todo, type User, users } from './board.ts'
 
+/** What the page's controls do besides changes of the board. */
+interface Controls {
+  /** Applies the changed rights of a user to the user's open streams. */
+  refresh(user: string): Promise<unknown>
+  /** Sets the changes a second of the 10,000 rows. */
+  setRate(rate: number): void
+}
+
 const PRIVATE: (keyof Profile)[] = ['email', 'salary', 'notes']
 
 /**
  * The REST calls. They write to the store and answer 204; the change comes back to every view by itself.
- * `onRights` is called with the id of a user whose rights have changed.
  */
-export function api(board: Board, onRights: (user: string) => Promise<unknown>): Router {
+export function api(board: Board, { refresh, setRate }: Controls): Router {
   const router = express.Router()
   router.use(express.json({ limit: '10kb' }))
 
@@ -55,7 +62,14 @@ export function api(board: Board, onRights: (user: string) => Promise<unknown>):
     const { granted } = fields(managed(request).body, { granted: flag }, ['granted'])
     const { id } = caller(request)
     users.set(id, { ...caller(request), seesPrivate: granted })
-    await onRights(id)
+    await refresh(id)
+    response.sendStatus(204)
+  })
+
+  router.put('/rate', (request, response) => {
+    const { rate } = fields(managed(request).body, { rate: amount }, ['rate'])
+    if (rate > 10_000) throw new Refusal(400, 'The rate must be 10000 changes a second, or fewer.')
+    setRate(rate)
     response.sendStatus(204)
   })
 

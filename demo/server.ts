@@ -8,6 +8,7 @@ import express from 'express'
 import particle, { related } from 'particle'
 import { api } from './api.ts'
 import { users } from './board.ts'
+import { openRows } from './rows.ts'
 import { openSource } from './source.ts'
 
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
@@ -73,6 +74,8 @@ const staff = particle.middleware({
   },
 })
 
+const rows = await openRows()
+closers.push(rows.stop)
 const app = express()
 app.disable('x-powered-by')
 app.use((_request, response, next) => {
@@ -83,17 +86,17 @@ app.use((_request, response, next) => {
   })
   next()
 })
-app.use(members, staff)
+app.use(members, staff, rows.middleware)
 // Looks the user up again: the open streams lose, or get, what the changed rights say.
 const refresh = (id: string) => staff.server.refresh({ id })
-app.use('/api', api(board, refresh))
+app.use('/api', api(board, { refresh, setRate: rows.setRate }))
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
 
 const port = Number(process.env.PORT ?? 3000)
 const server = createServer(app)
 closers.push(async () => {
   server.close()
-  await Promise.all([members.server.disconnect(), staff.server.disconnect()])
+  await Promise.all([members, staff, rows.middleware].map((each) => each.server.disconnect()))
   server.closeAllConnections()
 })
 try {

@@ -3,6 +3,7 @@ import { Client } from '/particle/client.js'
 import { Changes } from './changes.js'
 import { Drawer } from './drawer.js'
 import { People } from './people.js'
+import { Rows } from './rows.js'
 import { Tabs } from './tabs.js'
 import { Teams } from './teams.js'
 import { Wire } from './wire.js'
@@ -27,6 +28,7 @@ const sides = elements.map(({ dataset }) => ({
 }))
 const changes = new Changes(sides, { drawer, report })
 const panes = elements.map(open)
+new Rows(document.querySelector('.load'))
 
 /** Shows on both cards of a person what a change was for whom, and counts it for a view that is out of sight. */
 function report(id, sentence, sides) {

@@ -3,6 +3,8 @@
 /** Gives a client its `fetch`, reports every event that comes in, and can play a lost network. */
 export class Wire {
   plugged = true
+  /** Counts the bytes of all streams. */
+  bytes = 0
   #report
   #onReady
   #unplug = () => {}
@@ -37,6 +39,7 @@ export class Wire {
       },
       transform: (bytes, controller) => {
         bytesRead += bytes.length
+        this.bytes += bytes.length
         const blocks = (rest + text.decode(bytes, { stream: true })).split('\n\n')
         rest = blocks.pop()
         for (const block of blocks) {

@@ -176,6 +176,18 @@ describe("the demo's page", function () {
     expect(await board.pane('ada').locator('.resume').isVisible()).to.equal(false)
   })
 
+  it('shows 10,000 rows that change, with the frames a second', async () => {
+    await board.open(demo.url)
+    expect(await textOf(page.locator('.rates'))).to.include('Move the slider')
+    await page.getByLabel('Changes a second').fill('2000')
+    const rates = async () => (await textOf(page.locator('.rates'))).match(/\d[\d,]*/g)?.map(toNumber) ?? []
+    await until('the rows change, and are drawn', async () => {
+      const [frames = 0, , changed = 0] = await rates()
+      return frames >= 20 && changed >= 1000 && changed <= 4000
+    })
+    expect((await callApi(demo.url, 'ada', 'PUT', 'rate', { rate: 10_001 })).status).to.equal(400)
+  })
+
   for (const colorScheme of ['light', 'dark'] as const)
     it(`has no serious fault of accessibility in ${colorScheme} colours, by axe-core`, async () => {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
