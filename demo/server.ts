@@ -14,6 +14,8 @@ import { openSource } from './source.ts'
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
 
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+
 /** What ends the demo, in the reverse order: a signal that comes while a server still starts waits for it. */
 const closers: (() => unknown)[] = []
 let ending: Promise<never> | undefined
@@ -36,6 +38,7 @@ const shared = {
 
 // Two views of the people. `criteria` picks the documents, for what the server knows of the user: '@id' is taken from that, and who is in no team
 // matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
+// The sample begins.
 const members = particle.middleware({
   path: '/particle',
   identityLookup: (identity: Claim) => users.get(identity?.user),
@@ -49,6 +52,8 @@ const members = particle.middleware({
     },
   },
 })
+
+// The sample ends.
 
 // The same for managers, at its own address: others are refused, and don't even learn the names of the fields. The private
 // fields are a root of their own. A manager without the right to them has no id in '@sees', so that no document matches.
@@ -76,6 +81,7 @@ const staff = particle.middleware({
 
 const rows = await openRows()
 closers.push(rows.stop)
+
 const app = express()
 app.disable('x-powered-by')
 app.use((_request, response, next) => {
@@ -90,7 +96,16 @@ app.use(members, staff, rows.middleware)
 // Looks the user up again: the open streams lose, or get, what the changed rights say.
 const refresh = (id: string) => staff.server.refresh({ id })
 app.use('/api', api(board, { refresh, setRate: rows.setRate }))
-app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
+app.use('/source', (request, response, next) => {
+  // The page shows its own code, as text.
+  if (!/^\/[\w/-]+\.(ts|js|css|html)$/.test(request.path)) return next()
+  response.sendFile(
+    `.${request.path}`,
+    { root: HERE, headers: { 'Content-Type': 'text/plain; charset=utf-8' } },
+    next,
+  )
+})
+app.use(express.static(`${HERE}public`))
 
 const port = Number(process.env.PORT ?? 3000)
 const server = createServer(app)

