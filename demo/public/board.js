@@ -63,6 +63,7 @@ function open(pane) {
   const client = new Client({
     url,
     identity: { user },
+    share: true,
     onData: show,
     onStatus: (status) => showStatus(pane, status),
     fetch: wire.fetch,
@@ -76,7 +77,14 @@ function open(pane) {
   })
   return { people, client }
 
-  function show({ people: documents = [], private: fields = [], teams: all = [], memberships = [] }) {
+  function show(
+    { people: documents = [], private: fields = [], teams: all = [], memberships = [] },
+    _event,
+    events,
+  ) {
+    showSharing(pane, wire.isOpen)
+    // Another window reads the stream: here the events come without their bytes.
+    if (!wire.isOpen) for (const { event, data } of events) if (event === 'delta') changes.add(user, data)
     people.show(withPrivate(documents, fields))
     if (isManager && documents.length > 0) showRight(pane, fields.length > 0)
     teams.show(all, memberships)
@@ -116,6 +124,12 @@ function compareLoads(element) {
       element.hidden = false
     }
   }
+}
+
+/** Says that another window has the stream. Only that window can cut it. */
+function showSharing(pane, isOpen) {
+  pane.querySelector('.sharing').hidden = isOpen
+  pane.querySelector('.plug').hidden = !isOpen
 }
 
 function showStatus(pane, status) {

@@ -5,6 +5,8 @@ export class Wire {
   plugged = true
   /** Counts the bytes of all streams. */
   bytes = 0
+  /** Says whether this window has had a stream of its own. */
+  isOpen = false
   #report
   #onReady
   #unplug = () => {}
@@ -29,6 +31,7 @@ export class Wire {
 
   /** The same answer, read by the way. */
   #watch(response) {
+    this.isOpen = true
     let rest = ''
     let bytesRead = 0
     let isResumed = false

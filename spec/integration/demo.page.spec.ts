@@ -176,6 +176,35 @@ describe("the demo's page", function () {
     expect(await board.pane('ada').locator('.resume').isVisible()).to.equal(false)
   })
 
+  it('shares its streams with another window, and hands them on when it closes', async () => {
+    const context = await browser.newContext()
+    const first = await context.newPage()
+    const board = new BoardPage(first)
+    await board.open(demo.url)
+    const streams: string[] = []
+    context.on('request', (request) => request.url().includes('/stream') && streams.push(request.url()))
+    const [popup] = await Promise.all([
+      first.waitForEvent('popup'),
+      first.getByRole('link', { name: 'Open another window' }).click(),
+    ])
+    const other = new BoardPage(popup)
+    for (const user of ['ada', 'ben']) {
+      await other.status(user, 'Live')
+      await other.pane(user).getByText('Shares the stream of another window').waitFor()
+    }
+    expect(streams).to.deep.equal([])
+    await board.addTodo('ben', 'Ben Ito', 'Seen by two windows')
+    await other.todo('ada', 'Seen by two windows').waitFor()
+    await other.person('ada', 'Ben Ito').locator('.note').waitFor()
+
+    await first.close()
+    await until('the other opens its own', () => streams.length >= 2)
+    await other.addTodo('ada', 'Ben Ito', 'After the first')
+    await other.todo('ben', 'After the first').waitFor()
+    await other.pane('ben').getByText('Shares the stream').waitFor({ state: 'hidden' })
+    await context.close()
+  })
+
   it('shows 10,000 rows that change, with the frames a second', async () => {
     await board.open(demo.url)
     expect(await textOf(page.locator('.rates'))).to.include('Move the slider')
