@@ -1,10 +1,22 @@
 /** The REST calls that change the board, each checked: who may, and what. Nothing here knows of Particle, nor of where the board is kept. */
 
 import express, { type ErrorRequestHandler, type Request, type Router } from 'express'
-import { type Board, person, todo, type User, users } from './board.ts'
+import { type Board, type Profile, person, todo, type User, users } from './board.ts'
 
-/** The REST calls. They write to the store and answer 204; the change comes back to every view by itself. */
-export function api(board: Board): Router {
+/** What the page's controls do besides changes of the board. */
+interface Controls {
+  /** Applies the changed rights of a user to the user's open streams. */
+  refresh(user: string): Promise<unknown>
+  /** Sets the changes a second of the 10,000 rows. */
+  setRate(rate: number): void
+}
+
+const PRIVATE: (keyof Profile)[] = ['email', 'salary', 'notes']
+
+/**
+ * The REST calls. They write to the store and answer 204; the change comes back to every view by itself.
+ */
+export function api(board: Board, { refresh, setRate }: Controls): Router {
   const router = express.Router()
   router.use(express.json({ limit: '10kb' }))
 
@@ -39,7 +51,25 @@ export function api(board: Board): Router {
       salary: amount,
       notes: text(0, 1000),
     })
+    if (!caller(request).seesPrivate && PRIVATE.some((field) => field in changes))
+      throw new Refusal(403, 'Your right to the private fields was taken away.')
     found(await board.change(await joined(request), request.params.id, changes))
+    response.sendStatus(204)
+  })
+
+  // In the demo, managers switch their own right. In your application, an administrator does so in your database.
+  router.put('/rights/private', async (request, response) => {
+    const { granted } = fields(managed(request).body, { granted: flag }, ['granted'])
+    const { id } = caller(request)
+    users.set(id, { ...caller(request), seesPrivate: granted })
+    await refresh(id)
+    response.sendStatus(204)
+  })
+
+  router.put('/rate', (request, response) => {
+    const { rate } = fields(managed(request).body, { rate: amount }, ['rate'])
+    if (rate > 10_000) throw new Refusal(400, 'The rate must be 10000 changes a second, or fewer.')
+    setRate(rate)
     response.sendStatus(204)
   })
 

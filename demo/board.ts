@@ -45,10 +45,12 @@ export interface User {
   name: string
   /** A manager sees all of a team and edits its people; the others see names, roles and to-dos, and edit to-dos. */
   manager?: boolean
+  /** Says whether a manager sees and edits e-mail, salary and notes. The page's switch changes it. */
+  seesPrivate?: boolean
 }
 
 export const users = new Map<unknown, User>([
-  ['ada', { id: 'ada', name: 'Ada', manager: true }],
+  ['ada', { id: 'ada', name: 'Ada', manager: true, seesPrivate: true }],
   ['ben', { id: 'ben', name: 'Ben' }],
 ])
 

@@ -8,10 +8,13 @@ import express from 'express'
 import particle, { related } from 'particle'
 import { api } from './api.ts'
 import { users } from './board.ts'
+import { openRows } from './rows.ts'
 import { openSource } from './source.ts'
 
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
+
+const HERE = fileURLToPath(new URL('.', import.meta.url))
 
 /** What ends the demo, in the reverse order: a signal that comes while a server still starts waits for it. */
 const closers: (() => unknown)[] = []
@@ -35,6 +38,7 @@ const shared = {
 
 // Two views of the people. `criteria` picks the documents, for what the server knows of the user: '@id' is taken from that, and who is in no team
 // matches nothing. `manifest` picks the fields: what it does not name never leaves the server.
+// The sample begins.
 const members = particle.middleware({
   path: '/particle',
   identityLookup: (identity: Claim) => users.get(identity?.user),
@@ -49,12 +53,15 @@ const members = particle.middleware({
   },
 })
 
-// The same for managers, at its own address: others are refused, and don't even learn the names of the fields.
+// The sample ends.
+
+// The same for managers, at its own address: others are refused, and don't even learn the names of the fields. The private
+// fields are a root of their own. A manager without the right to them has no id in '@sees', so that no document matches.
 const staff = particle.middleware({
   path: '/staff',
   identityLookup: (identity: Claim) => {
     const user = users.get(identity?.user)
-    return user?.manager ? user : null
+    return user?.manager ? { ...user, sees: user.seesPrivate ? user.id : '' } : null
   },
   dataSources: {
     ...shared,
@@ -62,10 +69,18 @@ const staff = particle.middleware({
       collection: collections.people,
       criteria,
       sort: { added: 1 },
-      manifest: { name: true, role: true, todos: true, email: true, salary: true, notes: true },
+      manifest: { name: true, role: true, todos: true },
+    },
+    private: {
+      collection: collections.people,
+      criteria: { teams: related('@sees').through(collections.memberships, 'user', 'team') },
+      manifest: { email: true, salary: true, notes: true },
     },
   },
 })
+
+const rows = await openRows()
+closers.push(rows.stop)
 
 const app = express()
 app.disable('x-powered-by')
@@ -77,15 +92,26 @@ app.use((_request, response, next) => {
   })
   next()
 })
-app.use(members, staff)
-app.use('/api', api(board))
-app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
+app.use(members, staff, rows.middleware)
+// Looks the user up again: the open streams lose, or get, what the changed rights say.
+const refresh = (id: string) => staff.server.refresh({ id })
+app.use('/api', api(board, { refresh, setRate: rows.setRate }))
+app.use('/source', (request, response, next) => {
+  // The page shows its own code, as text.
+  if (!/^\/[\w/-]+\.(ts|js|css|html)$/.test(request.path)) return next()
+  response.sendFile(
+    `.${request.path}`,
+    { root: HERE, headers: { 'Content-Type': 'text/plain; charset=utf-8' } },
+    next,
+  )
+})
+app.use(express.static(`${HERE}public`))
 
 const port = Number(process.env.PORT ?? 3000)
 const server = createServer(app)
 closers.push(async () => {
   server.close()
-  await Promise.all([members.server.disconnect(), staff.server.disconnect()])
+  await Promise.all([members, staff, rows.middleware].map((each) => each.server.disconnect()))
   server.closeAllConnections()
 })
 try {

@@ -1,7 +1,11 @@
 // A list of people, kept equal to a list of documents. Elements are keyed by `_id` and changed in place, so that the focus and
 // what someone is typing survive whatever arrives meanwhile. All text goes in through textContent or value, never as HTML.
 
+import { Editor, glow, label, Text } from './field.js'
+import { reconcile } from './list.js'
+
 const FIELDS = { email: 'E-mail', salary: 'Salary (€)', notes: 'Private notes' }
+const SHORT = { email: 'e-mail', salary: 'salary', notes: 'notes' }
 
 export class People {
   #list
@@ -15,13 +19,27 @@ export class People {
     this.#options = options
   }
 
-  /** Shows these documents, with those of their fields that the manifest names. */
-  show(documents, manifest) {
+  /** Shows these documents, with the fields that they have. */
+  show(documents) {
     reconcile(this.#list, this.#cards, documents, {
-      create: (document) => new PersonCard(document, manifest, this.#options),
+      create: (document) => new PersonCard(document, this.#options),
       arrived: this.#settled,
     })
     this.#settled = true
+  }
+
+  /** Says on a person's card what the last change was for whom. */
+  note(id, sentence) {
+    const line = this.#cards.get(id)?.element.querySelector('.note')
+    if (!line) return
+    line.textContent = sentence
+    line.hidden = false
+  }
+
+  /** Marks the people that are in this list alone. */
+  compare(lists) {
+    for (const [id, { element }] of this.#cards)
+      element.classList.toggle('unshared', !lists.every((list) => list.some(({ _id }) => _id === id)))
   }
 }
 
@@ -33,16 +51,17 @@ class PersonCard {
   #options
   #path
 
-  constructor({ _id }, manifest, options) {
+  constructor({ _id }, options) {
     this.element = clone('#person')
     this.#options = options
     this.#path = `people/${encodeURIComponent(_id)}`
     this.#todos = this.element.querySelector('.todos')
-    this.#fields = this.#createFields(manifest)
+    this.#fields = this.#createNames()
     this.#listen()
   }
 
   update(person) {
+    this.#showFields(person)
     for (const [name, field] of this.#fields) field.show(person[name])
     const name = person.name || 'Someone'
     this.element.querySelector('.initial').textContent = [...name][0].toUpperCase()
@@ -56,25 +75,41 @@ class PersonCard {
     this.#settled = true
   }
 
-  #createFields(manifest) {
+  #create(name, caption) {
     const { manages, call } = this.#options
-    const save = (name) => (value) => call('PATCH', this.#path, { [name]: value })
-    const create = (name, caption) => (manages ? new Editor(name, caption, save(name)) : new Text())
+    return manages
+      ? new Editor(name, caption, (value) => call('PATCH', this.#path, { [name]: value }))
+      : new Text()
+  }
+
+  #createNames() {
     const fields = new Map([
-      ['name', create('name', 'Name')],
-      ['role', create('role', 'Role')],
+      ['name', this.#create('name', 'Name')],
+      ['role', this.#create('role', 'Role')],
     ])
     for (const [name, field] of fields) this.element.querySelector(`.${name}`).replaceChildren(field.element)
-
-    const list = this.element.querySelector('.fields')
-    for (const [name, caption] of Object.entries(FIELDS)) {
-      if (!manifest[name]) continue
-      const field = create(name, caption)
-      fields.set(name, field)
-      list.append(wrap('dt', caption), wrap('dd', field.element))
-    }
-    list.hidden = list.childElementCount === 0
     return fields
+  }
+
+  /** Makes rows of the fields that the document has, and names those that the server keeps back. */
+  #showFields(person) {
+    const list = this.element.querySelector('.fields')
+    const names = Object.keys(FIELDS)
+    const shown = names.filter((name) => name in person)
+    if (names.some((name) => this.#fields.has(name) !== shown.includes(name))) {
+      for (const name of names) this.#fields.delete(name)
+      list.replaceChildren()
+      for (const name of shown) {
+        const field = this.#create(name, FIELDS[name])
+        this.#fields.set(name, field)
+        list.append(wrap('dt', FIELDS[name]), wrap('dd', field.element))
+      }
+    }
+    list.hidden = shown.length === 0
+    const hidden = names.filter((name) => !shown.includes(name)).map((name) => SHORT[name])
+    const line = this.element.querySelector('.withheld')
+    line.hidden = hidden.length === 0
+    line.textContent = `Hidden from this ${this.#options.rank}: ${hidden.join(', ')}`
   }
 
   #listen() {
@@ -116,110 +151,6 @@ class TodoItem {
       if (this.element.isConnected) glow(this.element)
     }
   }
-}
-
-/** A value that can only be read. */
-class Text {
-  constructor(element = document.createElement('span')) {
-    this.element = element
-  }
-
-  show(value) {
-    const text = String(value ?? '')
-    if (this.element.textContent === text) return
-    this.element.textContent = text
-    if (this.element.isConnected) glow(this.element)
-  }
-}
-
-/** A value that can be changed in place: Enter or leaving it saves, Escape takes back. */
-class Editor {
-  element
-  #shown = ''
-
-  constructor(name, caption, save) {
-    this.element = document.createElement(name === 'notes' ? 'textarea' : 'input')
-    this.element.name = name
-    this.element.placeholder = caption
-    this.element.autocomplete = 'off'
-    if (name === 'notes') this.element.rows = 2
-    if (name === 'salary') this.element.inputMode = 'decimal'
-    label(this.element, caption)
-
-    const commit = async () => {
-      const { value } = this.element
-      if (value === this.#shown) return
-      const before = this.#shown
-      this.#shown = value
-      const saved = await save(
-        name === 'salary' ? Number(value.replaceAll(/[\s,]/g, '') || Number.NaN) : value,
-      )
-      if (!saved && this.#shown === value) {
-        this.#shown = before
-        this.element.value = before
-      }
-    }
-    this.element.addEventListener('change', commit)
-    this.element.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-        event.preventDefault()
-        commit()
-      } else if (event.key === 'Escape') this.element.value = this.#shown
-    })
-  }
-
-  show(value) {
-    const text = String(value ?? '')
-    if (text === this.#shown) return
-    const typing = this.element === document.activeElement && this.element.value !== this.#shown
-    this.#shown = text
-    if (typing) return
-    this.element.value = text
-    if (this.element.isConnected) glow(this.element)
-  }
-}
-
-/** Makes the children of a list those of the documents: by `_id`, in order, touching only what differs. */
-function reconcile(list, cards, documents, { create, arrived }) {
-  const ids = new Set(documents.map(({ _id }) => _id))
-  for (const [id, { element }] of cards) {
-    if (ids.has(id)) continue
-    keepFocus(element, list)
-    element.remove()
-    cards.delete(id)
-  }
-  let previous = null
-  for (const document of documents) {
-    let card = cards.get(document._id)
-    const isNew = card === undefined
-    if (isNew) {
-      card = create(document)
-      cards.set(document._id, card)
-    }
-    card.update(document)
-    const next = previous ? previous.nextElementSibling : list.firstElementChild
-    if (card.element !== next) list.insertBefore(card.element, next)
-    if (isNew && arrived) glow(card.element)
-    previous = card.element
-  }
-}
-
-/** Where the focus is in an element that goes away, hands it to a neighbour: a keyboard would else start over at the top. */
-function keepFocus(element, list) {
-  if (!element.contains(document.activeElement)) return
-  const neighbour = element.nextElementSibling ?? element.previousElementSibling ?? list.parentElement
-  neighbour.querySelector('input:not([hidden]), button:not([hidden])')?.focus()
-}
-
-/** Draws the eye to a change, for a moment. */
-function glow(element) {
-  element.classList.remove('changed')
-  element.getBoundingClientRect() // makes the animation start over
-  element.classList.add('changed')
-}
-
-function label(element, text) {
-  if (element.getAttribute('aria-label') !== text) element.setAttribute('aria-label', text)
 }
 
 function clone(template) {

@@ -3,11 +3,18 @@
 /** Gives a client its `fetch`, reports every event that comes in, and can play a lost network. */
 export class Wire {
   plugged = true
+  /** Counts the bytes of all streams. */
+  bytes = 0
+  /** Says whether this window has had a stream of its own. */
+  isOpen = false
   #report
+  #onReady
   #unplug = () => {}
 
-  constructor(report) {
+  /** `onReady({ isResumed, bytes })` gets the bytes of each stream from its start until the model is complete. */
+  constructor(report, onReady) {
     this.#report = report
+    this.#onReady = onReady
     this.fetch = async (address, init) => {
       if (!this.plugged) throw new TypeError('The network is unplugged.')
       const response = await fetch(address, init)
@@ -24,17 +31,24 @@ export class Wire {
 
   /** The same answer, read by the way. */
   #watch(response) {
+    this.isOpen = true
     let rest = ''
+    let bytesRead = 0
+    let isResumed = false
     const text = new TextDecoder()
     const reading = new TransformStream({
       start: (controller) => {
         this.#unplug = () => controller.error(new TypeError('The network is unplugged.'))
       },
       transform: (bytes, controller) => {
+        bytesRead += bytes.length
+        this.bytes += bytes.length
         const blocks = (rest + text.decode(bytes, { stream: true })).split('\n\n')
         rest = blocks.pop()
         for (const block of blocks) {
           const { event, data } = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s)))
+          if (event === 'manifest') isResumed = JSON.parse(data).resumed
+          if (event === 'ready') this.#onReady({ isResumed, bytes: bytesRead })
           if (data) this.#report(event, data)
         }
         controller.enqueue(bytes)

@@ -15,7 +15,7 @@ export class BoardPage {
     await this.page.goto(url)
     for (const user of ['ada', 'ben']) {
       await this.status(user, 'Live')
-      await this.person(user, 'Ben Ito').waitFor()
+      await this.person(user, 'Ben Ito').waitFor({ state: 'attached' })
     }
   }
 
