@@ -82,7 +82,7 @@ export function createParts(given: ServerOptions) {
     left: (view, forGood) => views.left(view, forGood),
     onError: failed,
   })
-  const stats = () => statsOf(streams.open.size, views, sources, log)
+  const stats = () => statsOf(streams.open, views, sources, connections)
   const inspector = Inspector.create(options, { stats, streams, views, log })
   const kept = { options, log, views, following, streams, rights, inspector }
   const upkeep = new Upkeep({ ...kept, host: connections })

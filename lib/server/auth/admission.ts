@@ -60,7 +60,12 @@ export class Admissions {
     this.#warnings = new Warnings(options)
     this.tokens = new Tokens(secret, scope, this.#warnings)
     this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
-    this.#identification = new Identification(identityLookup, onError, limits.identityValues)
+    this.#identification = new Identification(
+      identityLookup,
+      onError,
+      limits.identityValues,
+      options.diagnostics?.traces,
+    )
     this.readsRequest = this.#identification.readsRequest
     const isShared = options.control !== undefined && options.control !== false
     this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
