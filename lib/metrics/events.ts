@@ -122,6 +122,7 @@ class Meters {
       this.#lookups.observe({ outcome: trace.outcome }, (trace.ended - trace.began) / 1000)
       return
     }
+    if (trace.name !== 'delivery') return
     const { source, changes, streams, changedAt, ended } = trace
     this.#changes.inc({ source }, changes)
     this.#deliveries.inc({ source }, streams)

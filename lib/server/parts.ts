@@ -68,7 +68,7 @@ export function createParts(given: ServerOptions) {
   const watches = new Watches(sources, limits.maxWatched, onFault)
   const onRenewal = (error: unknown) => faults.report(asError(error, 'renewal'))
   const streams = new Streams(admissions, views, watches, identities, onRenewal, following)
-  const decisions = new Decisions(admissions, streams)
+  const decisions = new Decisions(admissions, streams, diagnostics.traces)
   const shared = createControl(options, sources, {
     queries,
     process: admissions.rights.process,

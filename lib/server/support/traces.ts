@@ -20,7 +20,30 @@ export interface TraceFields {
   }
   /** `identityLookup` was run. */
   lookup: Span & { outcome: 'found' | 'refused' | 'failed' }
+  /** A client got rights, was refused, or lost its rights. */
+  audit: AuditRecord
 }
+
+/**
+ * Describes a decision about a client's rights. `at` is in milliseconds since 1970.
+ *
+ * - `grant`: `identityLookup` has found an identity, which may see the roots.
+ * - `refusal`: a request or a watched root was refused with an error's code.
+ * - `revocation`: a stream lost its rights, by `revoke` or because `identityLookup` refused a renewal.
+ * - `decision`: `server.revoke` was called here, and ended so many streams of this process.
+ */
+type AuditRecord =
+  | { action: 'grant'; at: number; session: string; roots: string[] }
+  | {
+      action: 'refusal'
+      at: number
+      code: string
+      session?: string | undefined
+      address?: string | undefined
+      root?: string
+    }
+  | { action: 'revocation'; at: number; stream: number; session: string | undefined; cause: string }
+  | { action: 'decision'; at: number; streams: number }
 
 interface Span {
   began: number
@@ -37,6 +60,7 @@ export type Trace = { [N in TraceName]: { name: N } & TraceFields[N] }[TraceName
 const CHANNELS: Record<TraceName, Channel> = {
   delivery: channel('particle:delivery'),
   lookup: channel('particle:lookup'),
+  audit: channel('particle:audit'),
 }
 
 /** Reports the traces of a server to listeners, and to the process's diagnostics channels. */
