@@ -12,6 +12,7 @@ const SUBPATHS = {
   'particle/client': 'client/index.ts',
   'particle/client/inspect': 'client/inspect/index.ts',
   'particle/client/persist': 'client/persist/index.ts',
+  'particle/client/share': 'client/share/index.ts',
   'particle/protocol': 'protocol/index.ts',
   'particle/memory': 'source/memory/index.ts',
   'particle/mongo': 'source/mongo/index.ts',

@@ -150,6 +150,7 @@ const SETTINGS = {
       'particle/client': ['../../../lib/client/index.ts'],
       'particle/client/inspect': ['../../../lib/client/inspect/index.ts'],
       'particle/client/persist': ['../../../lib/client/persist/index.ts'],
+      'particle/client/share': ['../../../lib/client/share/index.ts'],
       'particle/protocol': ['../../../lib/protocol/index.ts'],
       'particle/memory': ['../../../lib/source/memory/index.ts'],
       'particle/mongo': ['../../../lib/source/mongo/index.ts'],

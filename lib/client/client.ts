@@ -127,7 +127,7 @@ export class Client<T = Model> {
     this.#persistence = startFrom({
       ...{ options, store: this.#store, live: this.#live, watches: this.#watches, link, identity, onDebug },
       transport: used,
-      prepared: options.share ? shareStream(parts, this.#store) : undefined,
+      prepared: options.share ? shareStream(options.share, parts, this.#store) : undefined,
       onRestored: () => this.#changed(this.status),
       onError: (error) => call(options.onError, error),
     })

@@ -1,3 +1,4 @@
+import { ParticleError } from '../errors.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import type { Link } from './link.ts'
@@ -29,6 +30,8 @@ interface ContinuationParts extends PersistedClient {
 export function startFrom(parts: ContinuationParts): Persistence | undefined {
   const { options, live, watches, link, transport, prepared, onRestored } = parts
   const persistence = options.persist?.(parts)
+  if (options.persist && !Object(persistence).opened)
+    throw new ParticleError('INVALID_OPTION', "The option persist must be such as indexedDB('app').")
   const restore = (model: InitialModel | undefined) => {
     if (model?.protocol !== PROTOCOL) return
     live.restore(model)

@@ -8,6 +8,7 @@ import type { EventSourceConstructor } from './event-source.ts'
 import { NOTIFY, type Notify } from './notifier.ts'
 import type { Persist } from './persistence.ts'
 import type { Register } from './register.ts'
+import type { Share } from './sharing.ts'
 import type { Status } from './state.ts'
 
 /**
@@ -47,9 +48,9 @@ export interface ClientOptions<T = Model> {
    * Shares one stream among the tabs of the origin that have the same server address and the same identity. One
    * tab has the stream and passes it on, and another one takes its place when it is closed, frozen or crashed.
    * Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its own, and
-   * `onDebug` says so. Default: false.
+   * `onDebug` says so. Give the function `share` of `particle/client/share`. Default: none.
    */
-  share?: boolean
+  share?: Share
   /**
    * The model to begin with, as `server.snapshot()` returned it. The client shows this model at once, and
    * continues from its position. Default: none.
@@ -95,11 +96,12 @@ const FUNCTIONS: readonly string[] = [
   'onError',
   'onRegister',
   'persist',
+  'share',
   'EventSource',
   'fetch',
 ]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', 'share', ...FUNCTIONS]
+const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', ...FUNCTIONS]
 
 export const DEFAULT_LINGER_MS = 5000
 

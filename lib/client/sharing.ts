@@ -1,19 +1,36 @@
+import type { Document } from '../model/document.ts'
 import type { WireManifest } from '../protocol/messages.ts'
 import type { LinkOptions } from './link.ts'
 import { Store } from './store.ts'
+import type { Clock, Transport } from './transport.ts'
 
-/**
- * Makes a link share its stream with other tabs. Loads the code for this on demand, since most pages do without.
- */
-export async function shareStream(parts: LinkOptions, store: Store<WireManifest>): Promise<void> {
-  try {
-    const { share } = await import('./share/index.ts')
-    parts.transport = await share({
-      ...parts,
-      createStore: () => new Store(),
-      documents: (root) => store.getRoot(root),
-    })
-  } catch (cause) {
-    parts.onDebug(`share: each tab has a stream of its own, because the module did not load: ${cause}`)
-  }
+/** Holds the parts of a client that the shared stream needs. */
+export interface SharedClient {
+  /** Opens the one stream in the leading tab. */
+  transport: Transport
+  clock: Clock
+  /** Creates an empty model. */
+  createStore: () => Pick<
+    Store<WireManifest>,
+    'begin' | 'change' | 'reset' | 'payload' | 'delta' | 'settle' | 'getRoot'
+  >
+  /** Returns the documents of the client's own model. */
+  documents: (root: string) => readonly Document[]
+  onDebug: (message: string) => void
+}
+
+/** Creates the transport of a client whose tabs share one stream. */
+export type Share = (client: SharedClient) => Promise<Transport>
+
+/** Makes a link share its stream with other tabs. */
+export async function shareStream(
+  share: Share,
+  parts: LinkOptions,
+  store: Store<WireManifest>,
+): Promise<void> {
+  parts.transport = await share({
+    ...parts,
+    createStore: () => new Store(),
+    documents: (root) => store.getRoot(root),
+  })
 }

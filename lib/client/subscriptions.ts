@@ -1,6 +1,8 @@
+import { ParticleError } from '../errors.ts'
 import { isObject } from '../model/json.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
+import { isWatchedRoot } from '../protocol/watched-root.ts'
 import { differences } from './differences.ts'
 import type { AnyListener, DocumentListeners, Listener } from './listener.ts'
 import type { Notifier, Target } from './notifier.ts'
@@ -50,6 +52,8 @@ export class Subscriptions {
     const { store, call } = this.#options
     requireListener('on', given)
     const segments = parsePattern(pattern)
+    if (typeof given !== 'function' && !scope && /[.*]/.test(pattern) && !isWatchedRoot(pattern))
+      throw new ParticleError('INVALID_OPTION', `on("${pattern}", { added, ... }) takes the name of one root`)
     const listener =
       typeof given === 'function'
         ? (given as Listener)

@@ -15,6 +15,7 @@ type TailRecord =
   | { type: 'event'; event: string; root?: string | undefined; words: string[]; data: unknown }
   | { type: 'rate'; events: number; operations: number; seconds: number }
   | { type: 'error'; code: string; message: string }
+  | { type: 'debug'; message: string }
 
 /** Configures {@link tail}. */
 export interface TailOptions extends TailTarget {
@@ -63,6 +64,10 @@ export async function tail(options: TailOptions, output: Writable, ended: AbortS
       if (status === 'refused') end(1)
     },
     onError: ({ code, message }: ParticleError) => show({ type: 'error', code, message }),
+    // Tells of each failed try at once. `onError` waits for several tries, as a page wants.
+    onDebug: (message) => {
+      if (client.status === 'connecting' || client.status === 'reconnecting') show({ type: 'debug', message })
+    },
   })
   for (const { source, params } of watched) client.watch(source, params)
   const rates = setInterval(() => {
@@ -108,6 +113,8 @@ function sentencesOf(record: TailRecord): string[] {
       return record.words
     case 'rate':
       return [`— ${(record.operations / record.seconds).toFixed(1)} operations/s, ${record.events} events`]
+    case 'debug':
+      return [`— ${printable(record.message)}`]
     case 'error':
       return [`! ${record.code}: ${printable(record.message)}`]
   }

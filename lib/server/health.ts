@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ParticleError } from '../errors.ts'
 import type { Feed } from './feed/feed.ts'
 import type { SourceState } from './feed/source-report.ts'
 import { withTimeout } from './support/scheduling.ts'
@@ -72,4 +73,17 @@ export function probe(check: () => Promise<{ ready: boolean }>): ProbeHandler {
 function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
   response.end(JSON.stringify(body))
+}
+
+/**
+ * Refuses the call of a method as the handler itself: `app.get('/readyz', server.readyz)` would never answer.
+ *
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function refuseCall(method: string, given: readonly unknown[]): void {
+  if (given.length > 0)
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `${method} makes a handler: app.get('/${method}', server.${method}())`,
+    )
 }

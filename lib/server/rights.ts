@@ -30,11 +30,16 @@ export class Rights {
   }
 
   revoke(selector: Predicate | Query, reason: string): number | Promise<number> {
+    requireSelector(selector, 'revoke')
     if (typeof selector === 'function') {
       this.#warn('revoke')
       return this.#decisions.revoke(selector, reason).count
     }
-    checkSelector(selector, 'revoke')
+    return this.#revokeEverywhere(selector, reason)
+  }
+
+  async #revokeEverywhere(selector: Query, reason: string): Promise<number> {
+    checkIdentityQuery(selector, 'revoke(query): query')
     if (typeof reason !== 'string')
       throw new ParticleError('INVALID_OPTION', 'revoke(query, reason): reason must be a text')
     const { decision, count } = this.#decisions.revoke(
@@ -42,15 +47,17 @@ export class Rights {
       reason,
       this.#control !== undefined,
     )
-    return this.#store(selector, decision).then(() => count)
+    await this.#store(selector, decision)
+    return count
   }
 
   async refresh(selector: Predicate | Query): Promise<number> {
+    requireSelector(selector, 'refresh')
     if (typeof selector === 'function') {
       this.#warn('refresh')
       return this.#decisions.refresh(selector).count
     }
-    checkSelector(selector, 'refresh')
+    checkIdentityQuery(selector, 'refresh(query): query')
     const { decision, count } = this.#decisions.refresh(predicateOf(selector), this.#control !== undefined)
     const [streams] = await Promise.all([count, this.#store(selector, decision)])
     return streams
@@ -68,17 +75,16 @@ export class Rights {
     if (!this.#control) return
     this.#warnings.error(
       `${method}(function)`,
-      `${method}() got a function, which applies to this process alone. For all nodes give a query on the ` +
-        `identity: server.${method}({ userId: 7 })`,
+      `${method}() got no query on the identity, and applies to this process alone. For all nodes give a ` +
+        `query: server.${method}({ userId: 7 }), or {} for all clients`,
     )
   }
 }
 
-function checkSelector(selector: unknown, method: string): asserts selector is Query {
-  if (!isPlain(selector))
+function requireSelector(selector: unknown, method: string): asserts selector is Predicate | Query {
+  if (!isPlain(selector) && typeof selector !== 'function')
     throw new ParticleError(
       'INVALID_OPTION',
       `${method}() takes a query on the identity, such as { userId: 7 }, or a function, but ${describeGiven(selector)}`,
     )
-  checkIdentityQuery(selector, `${method}(query): query`)
 }

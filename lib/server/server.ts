@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { refuseUnknown } from '../model/unknown.ts'
 import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { InitialModel } from '../protocol/initial.ts'
@@ -6,7 +7,7 @@ import type { AdmissionControl } from './auth/admission-control.ts'
 import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import type { Receiver } from './delivery/receiver.ts'
-import { type ProbeHandler, probe, type Readiness, readinessOf } from './health.ts'
+import { type ProbeHandler, probe, type Readiness, readinessOf, refuseCall } from './health.ts'
 import { createHandler, type RequestHandler } from './http/middleware.ts'
 import type { Inspector } from './inspector/inspector.ts'
 import { numberOption } from './options/number-option.ts'
@@ -112,11 +113,14 @@ export class Server<Identity = AnyIdentity> {
    * other nodes one after the other, and not all at once. Refuses new clients from the call on (503). Call
    * {@link Server.disconnect} afterwards.
    *
-   * @returns a promise that resolves when the last stream has ended
+   * @returns a promise that resolves when the last stream has ended; the first call decides on the time
    * @throws ParticleError `INVALID_OPTION` when `ms` is no number from 0 to 2,147,483,647
    */
-  drain({ ms = DRAIN_MS }: { ms?: number } = {}): Promise<void> {
-    return this.shutdown.drain(numberOption('drain({ ms })', ms, DRAIN_MS, 0, MAX_TIMER))
+  async drain(options: { ms?: number } = {}): Promise<void> {
+    if (typeof options !== 'object' || options === null)
+      throw new ParticleError('INVALID_OPTION', 'drain takes an object, such as { ms: 30_000 }')
+    refuseUnknown('drain(options): option', options, ['ms'])
+    await this.shutdown.drain(numberOption('drain({ ms })', options.ms, DRAIN_MS, 0, MAX_TIMER))
   }
 
   /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */
@@ -125,7 +129,8 @@ export class Server<Identity = AnyIdentity> {
   }
 
   /** Returns a handler that answers 200 as long as the process answers: `app.get('/healthz', ...)`. */
-  healthz(): ProbeHandler {
+  healthz(...none: never[]): ProbeHandler {
+    refuseCall('healthz', none)
     return probe(async () => ({ ready: true }))
   }
 
@@ -133,7 +138,8 @@ export class Server<Identity = AnyIdentity> {
    * Returns a handler that answers 200 when the server can serve clients, else 503, with {@link Readiness} as
    * JSON: `app.get('/readyz', server.readyz())`.
    */
-  readyz(): ProbeHandler {
+  readyz(...none: never[]): ProbeHandler {
+    refuseCall('readyz', none)
     return probe(() => this.readiness())
   }
 

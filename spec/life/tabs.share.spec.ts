@@ -11,7 +11,7 @@ import { settles } from '../support/life/tab.ts'
 /*
  * How people meet it: someone opens the twelve tabs of a help desk, over HTTP/1.1, as a server on an intranet
  * speaks it. Without `share` six streams take all connections of the browser, and the seventh tab never loads.
- * With `share: true`
+ * With the option `share`
  * - there is one stream, and `fetch()` answers in each tab,
  * - each tab shows what it watches, though others watch other rooms,
  * - the tab that holds the stream is closed, put away by the back button, frozen by the browser to save energy,
@@ -29,9 +29,10 @@ const SOON = 2000
 const PAGE = `<!doctype html><title>tab</title><a href="/other">other</a>
 <script type="module">
 import { Client } from '/particle/client.js'
+import { share } from '/particle/client/share.js'
 const seen = { statuses: [], errors: [], debug: [], added: [], events: [] }
 const client = new Client({
-  share: true,
+  share,
   identity: window.identity,
   notify: 'event',
   onStatus: (status) => seen.statuses.push(status),
@@ -430,10 +431,7 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
         frame.srcdoc = text
         document.body.append(frame)
       },
-      PAGE.replaceAll('/particle/', `${url}/particle/`).replace(
-        'share: true',
-        `share: true, url: '${url}/particle'`,
-      ),
+      PAGE.replaceAll('/particle/', `${url}/particle/`).replace('share,', `share, url: '${url}/particle',`),
     )
     await streams(2)
     const frame = page.frames()[1]

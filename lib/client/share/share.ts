@@ -1,12 +1,12 @@
+import type { SharedClient } from '../sharing.ts'
 import type { Transport } from '../transport.ts'
-import type { ShareOptions } from './share-options.ts'
 import { SharedTransport } from './shared-transport.ts'
 
 /**
- * Makes a client share its stream with the other tabs of its origin. Returns the client's own transport where
+ * Makes a client share its stream with the other tabs of its origin: `new Client({ share })`. Returns the client's own transport where
  * the platform lacks locks or channels, as in Node and in pages that are not secure.
  */
-export async function share(options: Omit<ShareOptions, 'locks'>): Promise<Transport> {
+export async function share(options: SharedClient): Promise<Transport> {
   try {
     const { locks } = globalThis.navigator
     // Finds a page that may use neither, such as a sandboxed frame.

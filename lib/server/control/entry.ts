@@ -37,7 +37,8 @@ export function checkIdentityQuery(query: unknown, where: string): asserts query
   if (excess !== undefined) refuse(`${excess}: a query must be smaller`)
   checkQuery(query, where)
   // An undefined value would select all identities without the field, as by a session without a user.
-  if (some(query, (value) => value === undefined)) refuse('has an undefined value: leave the field out')
+  if (some(query, (value) => value === undefined))
+    refuse('has an undefined value, and {} would select everybody: check where the value comes from')
   if (some(query, (value) => value instanceof RegExp))
     refuse('has a RegExp, which JSON can not hold: write { $regex: "..." }')
   compile(query, where)

@@ -126,6 +126,8 @@ export class Roots {
   load(root: Root, reason: string | undefined): void {
     const current = this.#begin(root)
     const { view } = root
+    // Holds the other roots up again: a slow client may have lost the error of an earlier failure.
+    root.apart = root.joining === true
     if (reason !== undefined) this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     void this.#retry(root, current, async () => {
       const sequence = await this.#host.readings.send(view, current, async (part) => {

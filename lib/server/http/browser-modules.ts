@@ -45,9 +45,15 @@ export function moduleAddress(below: string): ModuleAddress | undefined {
  * caches them for ever: `<script type="importmap">` with its JSON lets a page import `particle/client`.
  *
  * @param path the address of Particle as the browser sees it, with the mount point
- * @throws ParticleError `UNAVAILABLE` when the modules are missing, as in a bundled server
+ * @throws ParticleError `INVALID_OPTION` for another path; `UNAVAILABLE` when the modules are missing, as in a
+ *   bundled server
  */
 export function importMap(path = '/particle'): { imports: Record<string, string> } {
+  if (typeof path !== 'string' || !/^(?:\/|https?:\/\/)/.test(path))
+    throw new ParticleError(
+      'INVALID_OPTION',
+      'importMap(path): path begins with a slash, as "/particle" does',
+    )
   const { hash, modules } = browserModules()
   const base = path.replace(/\/+$/, '')
   return {

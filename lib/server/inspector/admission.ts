@@ -11,7 +11,7 @@ const GUARD_TIMEOUT_MS = 10_000
  * Runs the guard of the inspector.
  *
  * @throws ParticleError `FORBIDDEN` when the guard refuses the request; `CALLBACK_FAILED` when the guard
- *   fails, never answers, or answers with something other than `true` or `false`
+ *   fails, never answers, or answers with something other than `true`, `false` or nothing
  */
 export async function admitInspector(
   guard: InspectorGuard,
@@ -28,7 +28,8 @@ export async function admitInspector(
   if (!answer) throw new ParticleError('CALLBACK_FAILED', `inspector did not answer in ${timeout / 1_000} s`)
   const { given } = answer
   if (given === true) return
-  if (given !== false)
+  // `request.user?.isAdmin` is undefined for a stranger.
+  if (given !== false && given !== undefined && given !== null)
     throw new ParticleError(
       'CALLBACK_FAILED',
       `inspector must return true or false, or a promise of it; ${describeGiven(given)}`,

@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { ParticleError } from '../../errors.ts'
-import { toJson } from '../../model/json.ts'
+import { describeGiven } from '../../model/given.ts'
+import { isObject, toJson } from '../../model/json.ts'
 import type { InitialModel } from '../../protocol/initial.ts'
 import { isWatchedRoot, type Params, watchedRoot } from '../../protocol/watched-root.ts'
 import type { Admissions } from '../auth/admission.ts'
@@ -65,13 +66,21 @@ export class ModelSnapshots {
   #namesOf(roots: SnapshotRoots, params: Params | undefined): string[] {
     const list =
       typeof roots === 'string' ? [params === undefined ? roots : ([roots, params] as const)] : roots
-    return list.map((each) => {
-      const [source, values] = typeof each === 'string' ? [each] : each
-      if (!this.#roots.includes(source))
-        throw new ParticleError(
-          'INVALID_OPTION',
-          `snapshot(identity, root, params): there is no source "${source}"; known are ${this.#roots.join(', ')}`,
+    const refuse = (sentence: string): never => {
+      throw new ParticleError('INVALID_OPTION', `snapshot(identity, roots, params): ${sentence}`)
+    }
+    if (!Array.isArray(list))
+      return refuse(
+        `roots is a name, or a list such as ['users', ['messages', { room: 7 }]], but ${describeGiven(list)}`,
+      )
+    return list.map((each: unknown) => {
+      const [source, values] = Array.isArray(each) ? each : [each]
+      if (typeof source !== 'string' || (Array.isArray(each) && !isObject(values)))
+        return refuse(
+          `roots lists names and pairs, such as ['users', ['messages', { room: 7 }]], but has ${JSON.stringify(each)}`,
         )
+      if (!this.#roots.includes(source))
+        return refuse(`there is no source "${source}"; known are ${this.#roots.join(', ')}`)
       return values === undefined ? source : watchedRoot(source, values)
     })
   }

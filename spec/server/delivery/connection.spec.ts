@@ -326,6 +326,21 @@ describe('server/connection', () => {
       ])
     })
 
+    it('does not end before a root that failed and is loaded again: the client may not have got the error', async () => {
+      const { adapter, viewOf, connected, update } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      const { client } = await connected(one, two)
+      adapter.failures = [new Error('gone for a moment')]
+      one.reload('gone')
+      await until(() => client.of('error').length === 1)
+      const from = client.events.length
+      one.reload('gone again')
+      await update(1)
+      await until(() => client.ready)
+      const moments = momentsOf(client, from)
+      expect(moments.slice(0, moments.indexOf('payload one'))).to.deep.equal(['reset one', 'more two'])
+    })
+
     it('is each change of a replay, where all roots go on from the same point', async () => {
       const { viewOf, connected, connect, update, log } = await setUp()
       const views = [viewOf('one'), viewOf('two')]
