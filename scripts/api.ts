@@ -24,6 +24,7 @@ const SUBPATHS = {
   'particle/svelte': 'svelte/index.ts',
   'particle/solid': 'solid/index.ts',
   'particle/tanstack': 'tanstack/index.ts',
+  'particle/metrics': 'metrics/index.ts',
 }
 const HEAD = `# Exports
 

@@ -162,6 +162,7 @@ const SETTINGS = {
       'particle/svelte': ['../../../lib/svelte/index.ts'],
       'particle/solid': ['../../../lib/solid/index.ts'],
       'particle/tanstack': ['../../../lib/tanstack/index.ts'],
+      'particle/metrics': ['../../../lib/metrics/index.ts'],
     },
   },
   include: ['*', '../../../spec/support/pages.d.ts'],

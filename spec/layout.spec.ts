@@ -216,6 +216,7 @@ const ARROWS: Record<string, string[]> = {
   'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
+  'metrics/': ['protocol/', 'server/', 'prom-client'],
   // The messages of the inspector, and its page.
   'inspector/': [],
   // Sentences for people about what is on the wire.

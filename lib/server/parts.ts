@@ -68,7 +68,7 @@ export function createParts(given: ServerOptions) {
   const watches = new Watches(sources, limits.maxWatched, onFault)
   const onRenewal = (error: unknown) => faults.report(asError(error, 'renewal'))
   const streams = new Streams(admissions, views, watches, identities, onRenewal, following)
-  const decisions = new Decisions(admissions, streams)
+  const decisions = new Decisions(admissions, streams, diagnostics.traces)
   const shared = createControl(options, sources, {
     queries,
     process: admissions.rights.process,
@@ -82,7 +82,7 @@ export function createParts(given: ServerOptions) {
     left: (view, forGood) => views.left(view, forGood),
     onError: failed,
   })
-  const stats = () => statsOf(streams.open.size, views, sources, log)
+  const stats = () => statsOf(streams.open, views, sources, connections)
   const inspector = Inspector.create(options, { stats, streams, views, log })
   const kept = { options, log, views, following, streams, rights, inspector }
   const upkeep = new Upkeep({ ...kept, host: connections })

@@ -1,9 +1,10 @@
 import { sourceOf } from '../protocol/watched-root.ts'
+import type { ConnectionHost } from './delivery/connection-host.ts'
 import type { Feed } from './feed/feed.ts'
-import type { Log } from './feed/log.ts'
 import type { SourceState } from './feed/source-report.ts'
 import type { Sources } from './registry/sources.ts'
 import type { Views } from './registry/views.ts'
+import type { Stream } from './sessions/stream.ts'
 
 /** Describes the figures of a root. */
 export interface RootStats {
@@ -43,8 +44,15 @@ export interface Stats {
   connections: number
   /** The number of distinct views with open streams. */
   views: number
-  /** The changes that are kept for clients that reconnect, and their estimated size in bytes. */
-  replay: { changes: number; bytes: number }
+  /** The bytes that were written to all streams since the start, before compression. */
+  sent: number
+  /** The bytes that wait in memory because their clients have not taken them yet. */
+  buffered: number
+  /**
+   * The changes that are kept for clients that reconnect, their estimated size in bytes, and the age of the
+   * oldest in milliseconds.
+   */
+  replay: { changes: number; bytes: number; age: number }
   /** The figures by root, for each root of `dataSources`. All watched roots of a source count together. */
   roots: Record<string, RootStats>
   /**
@@ -58,7 +66,12 @@ export interface Stats {
 const STATES: readonly SourceState[] = ['closed', 'open', 'opening', 'failing']
 
 /** Counts streams, views and changes. Reads no source, so that its time grows only with streams and views. */
-export function statsOf(connections: number, views: Views, sources: Sources, log: Log): Stats {
+export function statsOf(
+  streams: ReadonlySet<Stream>,
+  views: Views,
+  sources: Sources,
+  { log, flusher }: Pick<ConnectionHost, 'log' | 'flusher'>,
+): Stats {
   const roots = new Map<string, RootStats>()
   for (const root of sources.roots) roots.set(root, { views: 0, connections: 0, loading: 0, documents: 0 })
   const feeds = new Set<Feed>(sources.followed)
@@ -71,10 +84,16 @@ export function statsOf(connections: number, views: Views, sources: Sources, log
     figures.documents += view.size
     for (const viewer of view.viewers) if (viewer.has?.(view) === false) figures.loading++
   }
+  let buffered = 0
+  for (const { connection } of streams) buffered += connection.buffered
+  const oldest = log.at(log.floor + 1)?.time
+  const age = oldest === undefined ? 0 : Math.max(0, Date.now() - oldest)
   return {
-    connections,
+    connections: streams.size,
     views: views.size,
-    replay: { changes: log.head - log.floor, bytes: log.bytes },
+    sent: flusher.sent,
+    buffered,
+    replay: { changes: log.head - log.floor, bytes: log.bytes, age },
     roots: Object.fromEntries(roots),
     sources: sourcesOf(feeds),
   }

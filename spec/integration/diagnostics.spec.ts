@@ -290,7 +290,9 @@ describe('The figures of a server', () => {
     expect(server.stats()).to.deep.equal({
       connections: 0,
       views: 0,
-      replay: { changes: 0, bytes: 0 },
+      sent: 0,
+      buffered: 0,
+      replay: { changes: 0, bytes: 0, age: 0 },
       roots: { users: none, stuffs: none, clock: none },
       sources: { memory: closed, 'memory:2': closed },
     })

@@ -49,6 +49,7 @@ describe('The packed package, installed into an empty folder', function () {
       'mongodb',
       'redis',
       '@tanstack/db',
+      'prom-client',
       'react',
       'vue',
       'svelte',
@@ -98,6 +99,7 @@ describe('The packed package, installed into an empty folder', function () {
       './svelte',
       './solid',
       './tanstack',
+      './metrics',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
     const script = `for (const path of ${paths}) {

@@ -6,6 +6,7 @@ import { Warnings } from '../hints/warnings.ts'
 import type { ResolvedOptions } from '../options/options.ts'
 import type { Sources } from '../registry/sources.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
+import type { Traces } from '../support/traces.ts'
 import { PositionSeal } from '../tokens/position-seal.ts'
 import { type Claims, scopeOf, sessionId } from '../tokens/token.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
@@ -48,6 +49,7 @@ export class Admissions {
   readonly #warnings: Warnings
   readonly #identification: Identification
   readonly #following: Dependencies | undefined
+  readonly #traces: Traces | undefined
   readonly #continuations: Continuations
 
   constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
@@ -56,11 +58,11 @@ export class Admissions {
     this.#sources = sources
     this.losses = new Losses(sources.moments)
     this.#following = following
-    const scope = scopeOf(options)
+    this.#traces = options.diagnostics?.traces
     this.#warnings = new Warnings(options)
-    this.tokens = new Tokens(secret, scope, this.#warnings)
-    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
-    this.#identification = new Identification(identityLookup, onError, limits.identityValues)
+    this.tokens = new Tokens(secret, scopeOf(options), this.#warnings)
+    this.positions = new PositionSeal(secret, `${scopeOf(options)}${sources.stores}`)
+    this.#identification = new Identification(identityLookup, onError, limits.identityValues, this.#traces)
     this.readsRequest = this.#identification.readsRequest
     const isShared = options.control !== undefined && options.control !== false
     this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
@@ -293,7 +295,11 @@ export class Admissions {
         const { revoked, stale } = this.rights.judge(admission)
         const isEarlier = isOfRequest && this.rights.isShared
         if (revoked !== undefined && !isEarlier) return admission
-        if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) return admission
+        if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) {
+          const granted = { session, roots: Object.keys(admission.views) }
+          this.#traces?.report('audit', { action: 'grant', at: Date.now(), ...granted })
+          return admission
+        }
         // Gives up on this request, which would show the same old session again. Only a new request knows of
         // the decision.
         if (stale && isOfRequest) break

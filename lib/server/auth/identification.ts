@@ -7,6 +7,7 @@ import { callback, hasText, usesParameter } from '../../source/callbacks/index.t
 import { expiredJwt, missingMiddleware, swappedRequest } from '../hints/identity-hint.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { IdentityLookup } from '../options/identity-lookup.ts'
+import type { TraceFields, Traces } from '../support/traces.ts'
 import { lostValue } from './lost-value.ts'
 
 /** Limits the presented value and the found identity, in characters of JSON. Each token contains both. */
@@ -19,9 +20,16 @@ export class Identification {
   readonly #onError: (error: Error) => void
   readonly #values: number
   readonly #warnings: Warnings
+  readonly #traces: Traces | undefined
 
   /** @param values the maximum number of fields and elements of an identity */
-  constructor(lookup: IdentityLookup | undefined, onError: (error: Error) => void, values: number) {
+  constructor(
+    lookup: IdentityLookup | undefined,
+    onError: (error: Error) => void,
+    values: number,
+    traces?: Traces,
+  ) {
+    this.#traces = traces
     this.#lookup = lookup
     this.#onError = onError
     this.#warnings = new Warnings({ onError })
@@ -52,6 +60,19 @@ export class Identification {
   async identify(given: Json, request: IncomingMessage | undefined): Promise<Json> {
     const lookup = this.#lookup
     if (!lookup) return {}
+    const began = Date.now()
+    let outcome: TraceFields['lookup']['outcome'] = 'found'
+    try {
+      return await this.#identify(lookup, given, request)
+    } catch (error) {
+      outcome = error instanceof ParticleError && error.code === 'UNAUTHORIZED' ? 'refused' : 'failed'
+      throw error
+    } finally {
+      this.#traces?.report('lookup', { outcome, began, ended: Date.now() })
+    }
+  }
+
+  async #identify(lookup: IdentityLookup, given: Json, request: IncomingMessage | undefined): Promise<Json> {
     if (JSON.stringify(given).length > MAX_PRESENTED)
       throw new ParticleError('BODY_TOO_LARGE', `The identity is over ${MAX_PRESENTED} characters`)
     let found: unknown

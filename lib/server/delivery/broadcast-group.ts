@@ -23,14 +23,18 @@ export interface Member extends Receiver {
 /** Writes the same bytes to many queues. */
 class QueuesSink extends InstantSink {
   readonly #queues: ReadonlySet<WriteQueue>
+  readonly #flusher: Flusher
 
-  constructor(queues: ReadonlySet<WriteQueue>) {
+  constructor(queues: ReadonlySet<WriteQueue>, flusher: Flusher) {
     super()
     this.#queues = queues
+    this.#flusher = flusher
   }
 
   write(bytes: Buffer, framed?: Buffer): boolean {
     for (const queue of this.#queues) queue.writeNow(bytes, framed)
+    // Counts the bytes of all members but one, since the group's own queue counts them once.
+    this.#flusher.sent += bytes.length * (this.#queues.size - 1)
     return true
   }
 }
@@ -56,7 +60,7 @@ export class BroadcastGroup implements Receiver {
 
   constructor(views: readonly View[], rights: string, flusher: Flusher, ids: IdLines) {
     this.#views = views
-    this.outbox = new Outbox(new QueuesSink(this.#queues), flusher, ids, rights)
+    this.outbox = new Outbox(new QueuesSink(this.#queues, flusher), flusher, ids, rights)
   }
 
   get size(): number {

@@ -10,6 +10,8 @@ export interface Flushable {
 export class Flusher {
   /** The empty list that all queues of this turn start with. */
   empty = ChunkList.begin()
+  /** The bytes that were written to all streams. */
+  sent = 0
   #dirty: Flushable[] = []
   #scheduled = false
 

@@ -1,4 +1,5 @@
 import type { ServerEvent } from '../../protocol/messages.ts'
+import { sourceOf } from '../../protocol/watched-root.ts'
 import { type DebugFields, type Diagnostics, since } from '../support/diagnostics.ts'
 import type { ResumePlan } from './resume.ts'
 
@@ -57,6 +58,9 @@ export class StreamTrace {
     if (event === 'reset') {
       this.#lacking ??= Math.trunc(performance.now())
       this.#diagnostics.report('stream.reset', { ...this.#fields, ...data })
+    } else if (event === 'error' && data.root !== undefined && data.code === 'FORBIDDEN') {
+      const refused = { code: data.code, session: this.#session, root: sourceOf(data.root) }
+      this.#diagnostics.traces.report('audit', { action: 'refusal', at: Date.now(), ...refused })
     } else if (event === 'renew') this.#diagnostics.report('stream.renew', { ...this.#fields, ...data })
   }
 
@@ -72,6 +76,10 @@ export class StreamTrace {
 
   close(reason: string): void {
     this.#listener.onClose()
+    if (reason === 'revoked' || reason === 'identity-refused') {
+      const lost = { ...this.#fields, cause: reason }
+      this.#diagnostics.traces.report('audit', { action: 'revocation', at: Date.now(), ...lost })
+    }
     this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
   }
 

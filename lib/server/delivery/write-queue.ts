@@ -107,6 +107,7 @@ export class WriteQueue implements Flushable {
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
+    this.#flusher.sent += gathered.size
     this.#held = gathered.writeTo(this.#sink) ? MAX_SILENT_BYTES : this.#sink.buffered()
   }
 

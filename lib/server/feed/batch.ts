@@ -3,6 +3,8 @@ import type { Entry } from './log.ts'
 
 /** Describes a view, as far as a batch uses it. */
 export interface Target {
+  /** The streams that show the view. */
+  readonly viewers?: { readonly size: number }
   /** Applies a new entry, and adds the frame for viewers to the batch. */
   take(entry: Entry, batch: Batch): void
   /** Delivers the frame, which ends at the entry, to all receivers of the view. */
@@ -26,6 +28,12 @@ export class Batch {
   #entry: Entry | undefined
   /** The resets that follow the next delivery. */
   readonly #after: (() => void)[] = []
+  readonly #onDelivered: ((views: number, streams: number) => void) | undefined
+
+  /** @param onDelivered called after each delivery with the number of its views and their streams */
+  constructor(onDelivered?: (views: number, streams: number) => void) {
+    this.#onDelivered = onDelivered
+  }
 
   /** Applies an entry to the views that it touches. */
   show(entry: Entry, views: Iterable<Target>): void {
@@ -60,5 +68,9 @@ export class Batch {
     this.#frames.clear()
     for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
     for (const reset of this.#after.splice(0)) reset()
+    this.#onDelivered?.(
+      shown.length,
+      shown.reduce((sum, [{ viewers }]) => sum + (viewers?.size ?? 0), 0),
+    )
   }
 }

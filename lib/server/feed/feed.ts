@@ -60,7 +60,7 @@ export class Feed {
   })
   #asked = ''
   #joined: Promise<void> | undefined
-  readonly #batch = new Batch()
+  readonly #batch = new Batch((views, streams) => this.report.delivered(views, streams))
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
 
@@ -297,7 +297,7 @@ export class Feed {
   #dispatch(changes: readonly Change[], position: string, begin?: string): void {
     const last = changes.at(-1)
     const now = Date.now()
-    this.report.progress(now, last?.timestamp)
+    this.report.progress(now, last?.timestamp, changes.length)
     // Appends an entry even for changes that cancel out, so that no position lies between them.
     if (last || begin !== undefined) {
       this.position = last?.position ?? position

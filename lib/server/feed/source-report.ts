@@ -12,8 +12,12 @@ export class SourceReport {
   /** The time since which the source has its state. */
   #entered = 0
   #began = 0
+  /** The time of the last opening that does not continue from the last change. */
+  #openedAt = 0
   #arrived: number | undefined
   #made = ''
+  /** The arrival and the number of the changes that were not delivered yet. */
+  #batch: { began: number; changes: number } | undefined
 
   constructor(name: string, diagnostics: Diagnostics) {
     this.name = name
@@ -42,6 +46,7 @@ export class SourceReport {
 
   open(continued: boolean): void {
     const ms = since(this.#began)
+    if (!continued) this.#openedAt = Date.now()
     this.#enter('open')
     this.#diagnostics.report('source.open', { source: this.name, continued, ms })
   }
@@ -66,7 +71,13 @@ export class SourceReport {
    *
    * @param made the time of the last change; undefined without changes
    */
-  progress(now: number, made?: string): void {
+  progress(now: number, made?: string, changes = 0): void {
+    // Leaves out the changes from before the opening, which clients get with their payloads.
+    const isEarlier = made !== undefined && Date.parse(made) < this.#openedAt
+    if (changes > 0 && !isEarlier && this.#diagnostics.traces.has('delivery')) {
+      this.#batch ??= { began: now, changes: 0 }
+      this.#batch.changes += changes
+    }
     if (made !== undefined) {
       this.#arrived = now
       this.#made = made
@@ -75,6 +86,17 @@ export class SourceReport {
     const ms = since(this.#entered)
     this.#enter('open')
     this.#diagnostics.report('source.recovered', { source: this.name, ms })
+  }
+
+  /** Reports a delivery to streams, after the end of the turn has written the frames to the sockets. */
+  delivered(views: number, streams: number): void {
+    const batch = this.#batch
+    if (!batch) return
+    this.#batch = undefined
+    const made = Date.parse(this.#made)
+    const changedAt = Number.isNaN(made) ? undefined : made
+    const fields = { source: this.name, ...batch, views, streams, changedAt }
+    setImmediate(() => this.#diagnostics.traces.report('delivery', { ...fields, ended: Date.now() }))
   }
 
   #enter(state: SourceState): void {

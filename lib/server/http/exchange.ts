@@ -162,9 +162,14 @@ export class Exchange {
 
   #reportRefused(status: number, error: unknown): void {
     const purpose = this.#purpose
-    if (purpose === 'other') return
     const code = error instanceof ParticleError ? error.code : 'UNAVAILABLE'
+    const { diagnostics } = this.server.options
+    if ([401, 403, 429].includes(status)) {
+      const address = this.request.socket.remoteAddress
+      diagnostics.traces.report('audit', { action: 'refusal', at: Date.now(), code, address })
+    }
+    if (purpose === 'other') return
     const name = purpose === 'stream' ? 'stream.refused' : 'handshake.refused'
-    this.server.options.diagnostics.report(name, { status, code })
+    diagnostics.report(name, { status, code })
   }
 }

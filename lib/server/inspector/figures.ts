@@ -13,7 +13,8 @@ const MAX_LISTED = 100
 interface Totals {
   connections: number
   views: number
-  replay: { changes: number; bytes: number }
+  buffered: number
+  replay: { changes: number; bytes: number; age: number }
   roots: Record<string, Omit<Figures['roots'][number], 'root'>>
   sources: Record<string, Omit<SourceFigures, 'name' | 'changedAt'> & { changedAt: Date | undefined }>
 }
@@ -43,16 +44,14 @@ export function figuresOf({ stats, streams, views, log }: FigureSources, find = 
     .sort((a, b) => b.buffered - a.buffered)
   const found = find === '' ? waiting : waiting.filter(({ stream }) => matches(streamFigures(stream), find))
   const shown = views.open.sort((a, b) => b.viewers.size - a.viewers.size).slice(0, MAX_LISTED)
-  const oldest = log.at(log.floor + 1)?.time
   return {
     connections: totals.connections,
     views: totals.views,
     changes: log.head,
-    buffered: waiting.reduce((sum, { buffered }) => sum + buffered, 0),
+    buffered: totals.buffered,
     log: {
       ...totals.replay,
       maxBytes: log.replay.bytes,
-      age: oldest === undefined ? 0 : Math.max(0, Date.now() - oldest),
       maxAge: log.replay.ms,
     },
     sources: Object.entries(sources).map(([name, { changedAt, ...source }]) => ({

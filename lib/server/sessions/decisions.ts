@@ -1,5 +1,6 @@
 import type { Admissions } from '../auth/admission.ts'
 import type { Decision, Predicate } from '../auth/revocations.ts'
+import type { Traces } from '../support/traces.ts'
 import { REFRESH_TIMEOUT_MS } from './renewal.ts'
 import type { Stream } from './stream.ts'
 
@@ -14,9 +15,11 @@ export interface DecidedStreams {
 export class Decisions {
   readonly #admissions: Admissions
   readonly #streams: DecidedStreams
+  readonly #traces: Traces | undefined
 
-  constructor(admissions: Admissions, streams: DecidedStreams) {
+  constructor(admissions: Admissions, streams: DecidedStreams, traces?: Traces) {
     this.#admissions = admissions
+    this.#traces = traces
     this.#streams = streams
   }
 
@@ -29,6 +32,7 @@ export class Decisions {
     const decision = this.#admissions.rights.revoke(predicate, reason, isShared)
     const streams = this.#meant(predicate)
     for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
+    this.#traces?.report('audit', { action: 'decision', at: Date.now(), streams: streams.length })
     return { decision, count: streams.length }
   }
 

@@ -1,5 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { guarded } from './failure.ts'
+import { Traces } from './traces.ts'
 
 /**
  * Describes the fields of each `onDebug` event beside its name. Durations (`ms`, `within`) are in
@@ -107,6 +108,8 @@ const CHANNELS = Object.fromEntries(DEBUG_NAMES.map((name) => [name, channel(`pa
 
 /** Reports the events of a server to its `onDebug` and to the process's diagnostics channels. */
 export class Diagnostics {
+  /** Reports the steps that are too frequent for `onDebug`. */
+  readonly traces = new Traces()
   readonly #listeners = new Set<OnDebug>()
 
   constructor(onDebug?: OnDebug) {

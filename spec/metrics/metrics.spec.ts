@@ -1,0 +1,80 @@
+import { expect } from 'chai'
+import { Registry } from 'prom-client'
+import { collectMetrics } from '../../lib/metrics/index.ts'
+import { Server } from '../../lib/server/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import { eventually, type Listening, listen, shake } from '../support/http.ts'
+import { openStream, presenting } from '../support/sse.ts'
+
+describe('The metrics of a server', () => {
+  const register = new Registry()
+  const store = memory()
+  const users = store.collection('users')
+  let server: Server
+  let listening: Listening
+  let stop: () => void
+
+  before(async () => {
+    await users.insertOne({ _id: 1, name: 'Ada' })
+    server = new Server({
+      identityLookup: (given) => (Object(given).name === 'ada' ? { userId: 1 } : null),
+      dataSources: { users: { collection: users, manifest: { name: true } } },
+    })
+    stop = collectMetrics(server, { register })
+    listening = await listen(server.middleware())
+  })
+
+  after(async () => {
+    await server.disconnect()
+    await listening.close()
+  })
+
+  /** Scrapes the metrics as Prometheus does, by their names and labels. */
+  const scrape = async () => {
+    const lines = (await register.metrics()).split('\n').filter((line) => line && !line.startsWith('#'))
+    return Object.fromEntries(lines.map((line) => line.split(/ (?=[^ ]*$)/)))
+  }
+
+  it('count the streams, handshakes, changes and bytes that clients really get', async () => {
+    const refused = await shake(`${listening.url}/particle`, { name: 'eve' }).catch(String)
+    expect(refused).to.match(/401/, String(refused))
+    const tokens = [await tokenOf('ada'), await tokenOf('ada')]
+    const readers = await Promise.all(
+      tokens.map((token) => openStream(`${listening.url}/particle/stream`, presenting(token))),
+    )
+    for (const reader of readers) await reader.next('ready')
+    const { particle_sent_bytes_total: before } = await scrape()
+    await users.updateOne({ _id: 1 }, { $set: { name: 'Ada Lovelace' } })
+    for (const reader of readers) await reader.next('delta')
+    await eventually(() => server.stats().buffered === 0, 'the streams took all bytes')
+    const figures = await scrape()
+    expect(figures).to.include({
+      particle_connections: '2',
+      particle_views: '1',
+      'particle_root_subscribers{root="users"}': '2',
+      'particle_root_documents{root="users"}': '1',
+      'particle_source_failing{source="memory"}': '0',
+      'particle_handshakes_total{outcome="new"}': '2',
+      'particle_handshakes_total{outcome="UNAUTHORIZED"}': '1',
+      'particle_lookup_seconds_count{outcome="found"}': '2',
+      'particle_lookup_seconds_count{outcome="refused"}': '1',
+      'particle_changes_total{source="memory"}': '1',
+      'particle_deliveries_total{source="memory"}': '2',
+      'particle_lag_seconds_count{source="memory"}': '1',
+      'particle_view_read_seconds_count{root="users"}': '1',
+      particle_ready_seconds_count: '2',
+    })
+    expect(Number(figures.particle_sent_bytes_total) - Number(before)).to.be.above(2 * 'Ada Lovelace'.length)
+  })
+
+  it('leave the registry when they are stopped', async () => {
+    stop()
+    expect(register.getMetricsAsArray()).to.deep.equal([])
+    stop = collectMetrics(server, { register, prefix: 'app_' })
+    expect(await register.metrics()).to.include('app_connections 2')
+  })
+
+  async function tokenOf(name: string): Promise<string> {
+    return (await shake(`${listening.url}/particle`, { name })).token
+  }
+})
