@@ -1,4 +1,6 @@
 // The page of the sample application: two clients side by side, each with its own identity and status, and one drawer for both.
+
+import { share } from '/particle/client/share.js'
 import { Client } from '/particle/client.js'
 import { Changes } from './changes.js'
 import { Drawer } from './drawer.js'
@@ -63,7 +65,7 @@ function open(pane) {
   const client = new Client({
     url,
     identity: { user },
-    share: true,
+    share,
     onData: show,
     onStatus: (status) => showStatus(pane, status),
     fetch: wire.fetch,
