@@ -25,6 +25,7 @@ const SUBPATHS = {
   'particle/solid': 'solid/index.ts',
   'particle/tanstack': 'tanstack/index.ts',
   'particle/metrics': 'metrics/index.ts',
+  'particle/otel': 'otel/index.ts',
 }
 const HEAD = `# Exports
 

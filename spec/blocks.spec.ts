@@ -163,6 +163,7 @@ const SETTINGS = {
       'particle/solid': ['../../../lib/solid/index.ts'],
       'particle/tanstack': ['../../../lib/tanstack/index.ts'],
       'particle/metrics': ['../../../lib/metrics/index.ts'],
+      'particle/otel': ['../../../lib/otel/index.ts'],
     },
   },
   include: ['*', '../../../spec/support/pages.d.ts'],

@@ -217,6 +217,7 @@ const ARROWS: Record<string, string[]> = {
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
   'metrics/': ['protocol/', 'server/', 'prom-client'],
+  'otel/': ['server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],
   // Sentences for people about what is on the wire.

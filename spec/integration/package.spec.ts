@@ -50,6 +50,7 @@ describe('The packed package, installed into an empty folder', function () {
       'redis',
       '@tanstack/db',
       'prom-client',
+      '@opentelemetry/api',
       'react',
       'vue',
       'svelte',
@@ -100,6 +101,7 @@ describe('The packed package, installed into an empty folder', function () {
       './solid',
       './tanstack',
       './metrics',
+      './otel',
     ])
     const paths = JSON.stringify(names.map((name) => `particle${name.slice(1)}`))
     const script = `for (const path of ${paths}) {

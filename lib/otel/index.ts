@@ -1,0 +1,1 @@
+export { type SpanOptions, traceServer } from './tracing.ts'
