@@ -59,6 +59,8 @@ interface Scope {
   client: import('../../lib/client/index.ts').Client
   seen: Seen
   identity: unknown
+  /** Whether the page came back from the back/forward cache. */
+  persisted?: boolean
   watch: import('../../lib/client/index.ts').Watch
 }
 
@@ -74,9 +76,13 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
   let count = 0
   let pages: Page[] = []
 
-  eachContext((fresh) => {
-    context = fresh
-  })
+  // The whole Chromium, which alone keeps pages in its back/forward cache.
+  eachContext(
+    (fresh) => {
+      context = fresh
+    },
+    { kind: 'whole' },
+  )
 
   async function start(options: Partial<ServerOptions> = {}, port = 0): Promise<void> {
     pages = []
@@ -247,16 +253,23 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
     await goOn(pages, since)
   })
 
-  it('goes on within 2 s when the leading tab is left by a link, which is current when the user goes back', async () => {
+  it('goes on within 2 s when the leading tab goes to the back/forward cache, which is current when the user goes back', async () => {
     await start()
     await openAll(4)
     const leader = await leaderOf()
     const others = pages.filter((page) => page !== leader)
     const since = Date.now()
+    await leader.evaluate(() => {
+      const scope = globalThis as unknown as Scope
+      addEventListener('pageshow', ({ persisted }) => {
+        scope.persisted = persisted
+      })
+    })
     await leader.getByRole('link', { name: 'other' }).click()
     await goOn(others, since)
     await leader.goBack({ waitUntil: 'commit' })
     await shows(leader)
+    expect(await leader.evaluate(() => (globalThis as unknown as Scope).persisted)).to.equal(true)
     await streams(1)
   })
 
