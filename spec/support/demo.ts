@@ -92,9 +92,9 @@ export function callApi(
   })
 }
 
-/** Resolves once the check holds; rejects after 5 seconds, with what was waited for. */
+/** Resolves once the check holds; rejects after 20 seconds, with what was waited for. */
 export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 5000
+  const deadline = Date.now() + 20_000
   while (!(await check())) {
     if (Date.now() > deadline) throw new Error(`Waited in vain: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
