@@ -4,6 +4,7 @@ import { expect } from 'chai'
 
 const ROOT = join(import.meta.dirname, '..', 'lib')
 const LONGEST = 330
+const WIDEST = 110
 
 /**
  * What each part may import beside its own files: a folder (`model/`), a file, a package, or `node:` for any of
@@ -244,6 +245,8 @@ function faultsOf(file: string, text: string): string[] {
   const problems: string[] = []
   const lines = text.trimEnd().split('\n').length
   if (lines > LONGEST) problems.push(`${file} has ${lines} lines, more than ${LONGEST}`)
+  const wide = text.split('\n').findIndex((line) => line.length > WIDEST)
+  if (wide >= 0) problems.push(`${file}:${wide + 1} has more than ${WIDEST} columns`)
   if (file.endsWith('/index.ts') && !onlyExports(text)) {
     problems.push(`${file} does more than to re-export`)
   }
@@ -405,6 +408,7 @@ describe('The layout of lib', () => {
       ['errors.ts', "import { x } from './model/id.ts'"],
       ['somewhere/else.ts', 'export const x = 1'],
       ['model/long.ts', 'x\n'.repeat(LONGEST + 1)],
+      ['model/wide.ts', 'x'.repeat(WIDEST + 1)],
       ['client/index.ts', "import { x } from './store.ts'\nexport const y = x"],
       ['client/index.ts', 'export const y = 1'],
     ]
@@ -430,6 +434,7 @@ describe('The layout of lib', () => {
       ],
       ['index.ts', "import { Client } from './client/index.ts'\nexport default { Client }"],
       ['model/long.ts', 'x\n'.repeat(LONGEST)],
+      ['model/wide.ts', 'x'.repeat(WIDEST)],
     ]
     for (const [verb, cases, faults] of [
       ['refuses', refused, 1],

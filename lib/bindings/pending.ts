@@ -11,7 +11,9 @@ interface Pending {
 /** Holds what components wait for, by the root's name; the model's name is an empty text. */
 const pending = new WeakMap<object, Map<string, Pending>>()
 
-/** Keeps the error of a refused root for a while, since a framework renders a failed component again at once. */
+/**
+ * Keeps the error of a refused root for a while, since a framework renders a failed component again at once.
+ */
 const ERROR_KEPT_MS = 1000
 
 /**

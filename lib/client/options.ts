@@ -45,10 +45,10 @@ export interface ClientOptions<T = Model> {
    */
   linger?: number
   /**
-   * Shares one stream among the tabs of the origin that have the same server address and the same identity. One
-   * tab has the stream and passes it on, and another one takes its place when it is closed, frozen or crashed.
-   * Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its own, and
-   * `onDebug` says so. Give the function `share` of `particle/client/share`. Default: none.
+   * Shares one stream among the tabs of the origin that have the same server address and the same identity.
+   * One tab has the stream and passes it on, and another one takes its place when it is closed, frozen or
+   * crashed. Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its
+   * own, and `onDebug` says so. Give the function `share` of `particle/client/share`. Default: none.
    */
   share?: Share
   /**

@@ -104,7 +104,10 @@ export class WatchList {
     return [...this.#present.keys()].filter((root) => !this.#held.has(root))
   }
 
-  /** Notes the roots of the open stream after a change. Forgets and returns those that have ended by themselves. */
+  /**
+   * Notes the roots of the open stream after a change. Forgets and returns those that have ended by
+   * themselves.
+   */
   watching(watch: readonly WatchEntry[]): string[] {
     const before = this.#present
     this.#present = limitsOf(watch)

@@ -193,8 +193,8 @@ export class Watches {
   }
 
   /**
-   * Asks for wanted roots again that the server lacks, unless an error tells the reason. A slow client may lose
-   * that error.
+   * Asks for wanted roots again that the server lacks, unless an error tells the reason. A slow client may
+   * lose that error.
    */
   #ended(roots: readonly string[]): void {
     for (const name of roots) {

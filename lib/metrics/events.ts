@@ -17,7 +17,10 @@ const LIMITS = [
 /** The upper bounds of the histograms' buckets, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Counts the debug events and the traces of a server. Returns the metrics' names, and the function that ends it. */
+/**
+ * Counts the debug events and the traces of a server. Returns the metrics' names, and the function that ends
+ * it.
+ */
 export function collectEvents(
   diagnostics: Diagnostics,
   { register, prefix }: Place,

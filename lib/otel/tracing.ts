@@ -20,8 +20,8 @@ export interface SpanOptions {
 }
 
 /**
- * Records spans of a server from now on, with OpenTelemetry. No attribute contains an identity, a document or a
- * value of a query.
+ * Records spans of a server from now on, with OpenTelemetry. No attribute contains an identity, a document or
+ * a value of a query.
  *
  * - `particle.delivery`: from the store's time of a change to the write to all sockets. One span for all
  *   clients, however many.

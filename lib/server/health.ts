@@ -18,7 +18,9 @@ export interface Readiness {
   closing: boolean
   /** The sources by name: `ok`, else the state of the source. */
   sources: Record<string, 'ok' | Exclude<SourceState, 'open'>>
-  /** Whether the server knows what other nodes have revoked (the option `control`); true without `control`. */
+  /**
+   * Whether the server knows what other nodes have revoked (the option `control`); true without `control`.
+   */
   control: boolean
 }
 

@@ -85,6 +85,7 @@ function requireSelector(selector: unknown, method: string): asserts selector is
   if (!isPlain(selector) && typeof selector !== 'function')
     throw new ParticleError(
       'INVALID_OPTION',
-      `${method}() takes a query on the identity, such as { userId: 7 }, or a function, but ${describeGiven(selector)}`,
+      `${method}() takes a query on the identity, such as { userId: 7 }, or a function, ` +
+        `but ${describeGiven(selector)}`,
     )
 }

@@ -171,8 +171,8 @@ export interface Adapter {
     ids: readonly Id[],
   ): Promise<Document[] | { documents: Document[]; position: string }>
   /**
-   * Inserts a document of the server itself, for the option `control`. Resolves when the store has it, so that
-   * each node that reads from then on finds it. The document has texts alone: `_id` and `entry`.
+   * Inserts a document of the server itself, for the option `control`. Resolves when the store has it, so
+   * that each node that reads from then on finds it. The document has texts alone: `_id` and `entry`.
    */
   append?(collection: string, document: Document): Promise<void>
   /** Deletes documents of the server itself by their ids. */

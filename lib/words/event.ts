@@ -56,7 +56,8 @@ function ofDelta({ root, oplist }: EventData['delta']): string[] {
 
 function ofPayload({ root, data, part, last }: EventData['payload']): string {
   const count = `${data.length} ${data.length === 1 ? 'document' : 'documents'}`
-  return `${name(root)} has ${count}${part === 0 && last ? '' : ` (part ${part + 1}${last ? ', the last' : ''})`}`
+  const place = part === 0 && last ? '' : ` (part ${part + 1}${last ? ', the last' : ''})`
+  return `${name(root)} has ${count}${place}`
 }
 
 function ofManifest({ sources, resumed, reason }: EventData['manifest']): string {

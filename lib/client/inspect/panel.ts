@@ -17,7 +17,8 @@ aside { font: 13px/1.4 system-ui, sans-serif; color: #e8eaed; background: #1f202
   border-radius: .5rem; width: 24rem; max-width: 100%; box-shadow: 0 4px 16px #0006 }
 header { display: flex; gap: .6rem; align-items: center; padding: .3rem .3rem .3rem .7rem }
 [role=status] { margin-inline-end: auto } .ready { color: #81c995 } .refused, .reconnecting { color: #f28b82 }
-button { font: inherit; color: inherit; background: #3c4043; border: 0; border-radius: .3rem; min-height: 1.9rem;
+button { font: inherit; color: inherit; background: #3c4043; border: 0; border-radius: .3rem;
+  min-height: 1.9rem;
   padding: 0 .6rem; cursor: pointer }
 button:focus-visible, .log:focus-visible { outline: 2px solid #8ab4f8; outline-offset: 1px }
 dl { display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: 0; padding: 0 .7rem .4rem }
@@ -34,9 +35,9 @@ export interface InspectOptions {
 }
 
 /**
- * Adds a small panel to the page with a client's status, its roots, its rate, and its last events in words. The
- * panel has a shadow root, so that the page's styles and its own do not mix. Returns a function that removes
- * the panel.
+ * Adds a small panel to the page with a client's status, its roots, its rate, and its last events in words.
+ * The panel has a shadow root, so that the page's styles and its own do not mix. Returns a function that
+ * removes the panel.
  */
 export function inspect<T>(client: Client<T>, { parent = document.body }: InspectOptions = {}): () => void {
   const state = element('span', { role: 'status' })

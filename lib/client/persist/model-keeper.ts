@@ -111,7 +111,9 @@ export class ModelKeeper implements Persistence {
       })
   }
 
-  /** Saves the model, and lets other tabs write. A page that holds a lock can't enter the back/forward cache. */
+  /**
+   * Saves the model, and lets other tabs write. A page that holds a lock can't enter the back/forward cache.
+   */
   leave(): void {
     void this.save()
     this.#hasLeft = true

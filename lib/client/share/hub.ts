@@ -30,8 +30,8 @@ export interface HubOptions extends ShareOptions {
  *                            |                                     ^
  *                            +--the model, or the events since a position (the tab's own channel)
  *
- * As long as the leader is alone, all events go to its own inbox as they are. From the first other tab on, each
- * tab gets the roots that it watches from a {@link SharedModel}.
+ * As long as the leader is alone, all events go to its own inbox as they are. From the first other tab on,
+ * each tab gets the roots that it watches from a {@link SharedModel}.
  */
 export class Hub {
   readonly id: string = crypto.randomUUID()

@@ -63,7 +63,9 @@ export interface AnswerMessage {
   failure?: SharedFailure
 }
 
-/** Carries events for one tab, over the tab's own channel. All parts of a number take its place in the order. */
+/**
+ * Carries events for one tab, over the tab's own channel. All parts of a number take its place in the order.
+ */
 export interface PartMessage {
   type: 'part'
   leader: string

@@ -3,8 +3,9 @@ import type { Transport } from '../transport.ts'
 import { SharedTransport } from './shared-transport.ts'
 
 /**
- * Makes a client share its stream with the other tabs of its origin: `new Client({ share })`. Returns the client's own transport where
- * the platform lacks locks or channels, as in Node and in pages that are not secure.
+ * Makes a client share its stream with the other tabs of its origin: `new Client({ share })`. Returns the
+ * client's own transport where the platform lacks locks or channels, as in Node and in pages that are not
+ * secure.
  */
 export async function share(options: SharedClient): Promise<Transport> {
   try {

@@ -15,7 +15,8 @@ const MAX_PART_SIZE = 500
 
 /**
  * Follows the shared stream, and returns the events that bring a tab to its present state. Has a copy of the
- * model as soon as there is another tab. Documents that do not change are shared with the leader's own client.
+ * model as soon as there is another tab. Documents that do not change are shared with the leader's own
+ * client.
  */
 export class SharedModel {
   position = ''
@@ -120,9 +121,9 @@ export class SharedModel {
   }
 
   /**
-   * Returns the events that a tab lacks: of the roots that it has begun to watch, or, for a tab that joins, all
-   * since its position, or else the whole model. The documents are those of now. They are written as JSON when
-   * they are sent.
+   * Returns the events that a tab lacks: of the roots that it has begun to watch, or, for a tab that joins,
+   * all since its position, or else the whole model. The documents are those of now. They are written as JSON
+   * when they are sent.
    */
   eventsFor(session: Session): Iterator<SharedEvent> {
     const { position, held } = this

@@ -31,7 +31,9 @@ export class Losses {
     this.#regrants.copy(from, to)
   }
 
-  /** Returns the last moment at which a session may have lacked the right to a root, as the text of a point. */
+  /**
+   * Returns the last moment at which a session may have lacked the right to a root, as the text of a point.
+   */
   momentOf(session: string, root: string): string | undefined {
     return this.#regrants.momentOf(session, fingerprint(root))
   }

@@ -71,7 +71,9 @@ export class Revocations {
   /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
   #stale: Pick<Known, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
   readonly #moment: () => string
-  /** Whether the nodes share their decisions, so that a lookup begins after this node knows all earlier ones. */
+  /**
+   * Whether the nodes share their decisions, so that a lookup begins after this node knows all earlier ones.
+   */
   readonly isShared: boolean
 
   /** @param moment returns the present, as the text of a point */
@@ -125,8 +127,9 @@ export class Revocations {
   }
 
   /**
-   * Adds the time of a new lookup to a token's times, under the name of this process. Adds a time of each other
-   * process whose decisions were known before the lookup, so that all nodes can order the token and these.
+   * Adds the time of a new lookup to a token's times, under the name of this process. Adds a time of each
+   * other process whose decisions were known before the lookup, so that all nodes can order the token and
+   * these.
    */
   stamp(after: Claims['after'], at: number): NonNullable<Claims['after']> {
     const times = new Map(Object.entries(after ?? {}))
@@ -220,8 +223,8 @@ export class Revocations {
 }
 
 /**
- * Returns the time after which a decision may be newer than a token, and the time after which it certainly is.
- * `own` is the time of the token's lookup by the clock of the decision's process; without it, clocks may
+ * Returns the time after which a decision may be newer than a token, and the time after which it certainly
+ * is. `own` is the time of the token's lookup by the clock of the decision's process; without it, clocks may
  * differ.
  */
 function rangeOf({ at }: Pick<Claims, 'at'>, own: number | undefined): [earliest: number, latest: number] {

@@ -196,8 +196,9 @@ export class Control {
     onError(
       new ParticleError(
         'SOURCE_FAILED',
-        `The collection ${collection} of the option control could not be followed for ${timeout} ms. This node ` +
-          'may not know what other nodes have revoked, and opens no streams until it can follow again',
+        `The collection ${collection} of the option control could not be followed for ${timeout} ms. ` +
+          'This node may not know what other nodes have revoked, and opens no streams until it can follow ' +
+          'again',
       ),
     )
   }

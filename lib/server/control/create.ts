@@ -42,14 +42,15 @@ function handleOf({ control, dataSources }: ResolvedOptions): CollectionHandle |
     return refuse('control is true, but the first source has no adapter: give adapter.collection(name)')
   if (!isHandle(handle))
     return refuse(
-      `control must be true or adapter.collection('particle_control'), but ${describeGiven(handle, MISTAKEN)}`,
+      "control must be true or adapter.collection('particle_control'), " +
+        `but ${describeGiven(handle, MISTAKEN)}`,
     )
   const { adapter, collectionName } = handle
   const roots = handlesOf(dataSources)
   if (roots.some((root) => root.adapter === adapter && root.collectionName === collectionName))
     return refuse(
-      `control is ${collectionName}, which a root of dataSources shows: give a collection for Particle alone, ` +
-        'since it holds who was revoked',
+      `control is ${collectionName}, which a root of dataSources shows: give a collection for Particle ` +
+        'alone, since it holds who was revoked',
     )
   if (!adapter.append || !adapter.discard)
     return refuse(`control is a collection of ${adapter.name}, whose adapter has no append() and discard()`)

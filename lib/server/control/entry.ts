@@ -6,8 +6,8 @@ import { checkQuery, compile, isPlain, matcher, type Query } from '../../policy/
 import type { Predicate } from '../auth/revocations.ts'
 
 /**
- * Describes a decision about rights that all nodes apply. The store holds it as `{ _id, entry }`, where `entry`
- * is the JSON text: so every store takes it, with the operators of its query.
+ * Describes a decision about rights that all nodes apply. The store holds it as `{ _id, entry }`, where
+ * `entry` is the JSON text: so every store takes it, with the operators of its query.
  */
 export interface ControlEntry {
   kind: 'revoke' | 'refresh'

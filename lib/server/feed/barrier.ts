@@ -23,8 +23,8 @@ export class Barrier {
   }
 
   /**
-   * Resolves to true after the log has all changes up to a position, and they were delivered. Resolves to true
-   * for a closed feed, which has no clients. Resolves to false after `ms` milliseconds.
+   * Resolves to true after the log has all changes up to a position, and they were delivered. Resolves to
+   * true for a closed feed, which has no clients. Resolves to false after `ms` milliseconds.
    *
    * A position of a node whose positions can't be compared here (keyspace notifications, another epoch) is
    * replaced by the source's next answer, which is a later position.

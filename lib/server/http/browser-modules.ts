@@ -41,12 +41,13 @@ export function moduleAddress(below: string): ModuleAddress | undefined {
 }
 
 /**
- * Returns the import map of the browser's modules. The addresses hold a hash of the modules, so that a browser
- * caches them for ever: `<script type="importmap">` with its JSON lets a page import `particle/client`.
+ * Returns the import map of the browser's modules. The addresses hold a hash of the modules, so that a
+ * browser caches them for ever: `<script type="importmap">` with its JSON lets a page import
+ * `particle/client`.
  *
  * @param path the address of Particle as the browser sees it, with the mount point
- * @throws ParticleError `INVALID_OPTION` for another path; `UNAVAILABLE` when the modules are missing, as in a
- *   bundled server
+ * @throws ParticleError `INVALID_OPTION` for another path; `UNAVAILABLE` when the modules are missing, as in
+ *   a bundled server
  */
 export function importMap(path = '/particle'): { imports: Record<string, string> } {
   if (typeof path !== 'string' || !/^(?:\/|https?:\/\/)/.test(path))

@@ -24,7 +24,9 @@ export class Closing {
   readonly #isDraining: () => boolean
   #timer: NodeJS.Timeout | undefined
 
-  /** @param isDraining whether the streams are being ended one after the other, so that they must not end here */
+  /**
+   * @param isDraining whether the streams are being ended one after the other, so that they must not end here
+   */
   constructor(isDraining: () => boolean) {
     this.#isDraining = isDraining
     const forget = (response: ServerResponse) => this.forget(response)

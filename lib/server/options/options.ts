@@ -41,7 +41,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   dataSources: Sources
   /**
    * Carries the calls `revoke(query)` and `refresh(query)` to all nodes: a collection for Particle alone, or
-   * `true` for `particle_control` in the store of the first source. Default: none, they apply to this process.
+   * `true` for `particle_control` in the store of the first source. Default: none, they apply to this
+   * process.
    */
   control?: true | CollectionHandle | undefined
   /**

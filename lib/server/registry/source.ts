@@ -112,8 +112,8 @@ export function parseSource(
     if (watch && criteria === undefined) {
       warnings.error(
         `${where}.params`,
-        `${where} has params and no criteria, so that each of its roots has all documents: add a criteria such as ` +
-          `{ ${watch.params.names?.[0] ?? 'room'}: ':${watch.params.names?.[0] ?? 'room'}' }`,
+        `${where} has params and no criteria, so that each of its roots has all documents: add a criteria ` +
+          `such as { ${watch.params.names?.[0] ?? 'room'}: ':${watch.params.names?.[0] ?? 'room'}' }`,
       )
     }
     if (typeof criteria === 'function' && returnsNothing(criteria)) {

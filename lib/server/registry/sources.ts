@@ -162,8 +162,8 @@ export class Sources {
       return refuse(`The source ${name} has no params: every client has it without watching`)
     if (!parsed) {
       return refuse(
-        `${root.slice(0, 200)} is no root of ${name}: its name is ${name}?{"param":value}, with texts, numbers and ` +
-          'booleans alone, sorted names, and no spaces',
+        `${root.slice(0, 200)} is no root of ${name}: its name is ${name}?{"param":value}, with texts, ` +
+          'numbers and booleans alone, sorted names, and no spaces',
       )
     }
     const { watch, sortLimit } = source

@@ -62,7 +62,9 @@ export class Barriers {
     }
   }
 
-  /** Reports the positions of a new stream. Leaves out those over the limits, for which a client asks again. */
+  /**
+   * Reports the positions of a new stream. Leaves out those over the limits, for which a client asks again.
+   */
   begin(stream: Stream, positions: readonly string[]): void {
     try {
       this.report(stream, positions)

@@ -36,7 +36,10 @@ export class Decisions {
     return { decision, count: streams.length }
   }
 
-  /** Looks up the identities again that the predicate selects. `count` resolves to the number of their streams. */
+  /**
+   * Looks up the identities again that the predicate selects. `count` resolves to the number of their
+   * streams.
+   */
   refresh(predicate: Predicate, isShared = false): { decision: Decision; count: Promise<number> } {
     const { rights, openings } = this.#admissions
     const decision = rights.refresh(predicate, isShared)
@@ -47,7 +50,8 @@ export class Decisions {
   }
 
   /**
-   * Applies a decision of another node. A client that has presented itself after the decision keeps its stream.
+   * Applies a decision of another node. A client that has presented itself after the decision keeps its
+   * stream.
    */
   take(decision: Decision, process: string): void {
     const { rights } = this.#admissions

@@ -38,7 +38,8 @@ export class ModelReader {
     })
     this.model.catch(() => {})
     this.#timer = setTimeout(() => {
-      const sentence = `The sources did not answer within ${READ_TIMEOUT_MS / 1000} s: render the page without data`
+      const seconds = READ_TIMEOUT_MS / 1000
+      const sentence = `The sources did not answer within ${seconds} s: render the page without data`
       this.#fail(new ParticleError('TIMED_OUT', sentence))
     }, READ_TIMEOUT_MS).unref()
   }

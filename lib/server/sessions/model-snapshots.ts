@@ -53,7 +53,9 @@ export class ModelSnapshots {
     }
   }
 
-  /** Seals a token that continues from the position, and opens no stream: whoever has the page has the token. */
+  /**
+   * Seals a token that continues from the position, and opens no stream: whoever has the page has the token.
+   */
   #tokenOf(stream: Stream | undefined, admission: NonNullable<Stream['admission']>): Promise<string> {
     const claims = stream?.admission ?? admission
     const views = stream?.connection.views ?? []
@@ -77,7 +79,8 @@ export class ModelSnapshots {
       const [source, values] = Array.isArray(each) ? each : [each]
       if (typeof source !== 'string' || (Array.isArray(each) && !isObject(values)))
         return refuse(
-          `roots lists names and pairs, such as ['users', ['messages', { room: 7 }]], but has ${JSON.stringify(each)}`,
+          "roots lists names and pairs, such as ['users', ['messages', { room: 7 }]], " +
+            `but has ${JSON.stringify(each)}`,
         )
       if (!this.#roots.includes(source))
         return refuse(`there is no source "${source}"; known are ${this.#roots.join(', ')}`)

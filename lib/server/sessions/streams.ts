@@ -88,8 +88,8 @@ export class Streams {
   }
 
   /**
-   * Ends streams, the oldest first; default: all. `retry` gives the milliseconds after which each client comes
-   * back.
+   * Ends streams, the oldest first; default: all. `retry` gives the milliseconds after which each client
+   * comes back.
    */
   end(reason: string, count = this.open.size, retry?: () => number): void {
     for (const { connection } of [...this.open].slice(0, count)) {

@@ -2,8 +2,8 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 
 /**
  * Describes the fields of each trace beside its name. Traces occur with each change and each look-up, so that
- * `onDebug` does not get them. `began` and `ended` are milliseconds since 1970. No trace contains an identity,
- * a document or a value of a query.
+ * `onDebug` does not get them. `began` and `ended` are milliseconds since 1970. No trace contains an
+ * identity, a document or a value of a query.
  */
 export interface TraceFields {
   /**

@@ -67,8 +67,8 @@ export function deriveKey(secret: string | Uint8Array, scope: string, purpose: s
 }
 
 /**
- * Computes digests of identities, which reveal nothing but whether two identities are equal. All nodes with the
- * same secret compute the same digest.
+ * Computes digests of identities, which reveal nothing but whether two identities are equal. All nodes with
+ * the same secret compute the same digest.
  */
 export class IdentityDigest {
   readonly #key: Uint8Array

@@ -50,7 +50,8 @@ export class MemoryAdapter implements Adapter {
 
   /**
    * Reports all writes that `work` starts as one transaction: clients are shown all of them at once. `work`
-   * must not wait for them. A write that fails undoes no other. Throws `INVALID_OPTION` for an async function.
+   * must not wait for them. A write that fails undoes no other. Throws `INVALID_OPTION` for an async
+   * function.
    *
    *     await Promise.all(db.transact(() => [from.updateOne(...), to.updateOne(...)]))
    */
