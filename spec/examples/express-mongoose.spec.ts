@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { BrowserContext, Page } from 'playwright-core'
-import { exampleOrSkip, mongoUrl, type RunningExample, startExample } from '../support/examples.ts'
+import { createDatabase, exampleOrSkip, type RunningExample, startExample } from '../support/examples.ts'
 import { eachContext } from '../support/life/browser.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 
@@ -13,7 +13,8 @@ describe('examples/express-mongoose', function () {
   before(async function () {
     const { url } = await mongoOrSkip(this)
     const project = await exampleOrSkip(this, 'express-mongoose')
-    example = await startExample(project, 'express-mongoose', { MONGODB_URL: mongoUrl(url, 'tasks') })
+    const database = await createDatabase(url, 'tasks', ['users', 'tasks'])
+    example = await startExample(project, 'express-mongoose', { MONGODB_URL: database })
   })
 
   after(() => example?.program.stop())

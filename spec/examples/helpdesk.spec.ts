@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { MongoClient } from 'mongodb'
 import type { BrowserContext, Page } from 'playwright-core'
-import { exampleOrSkip, mongoUrl, type RunningExample, startExample } from '../support/examples.ts'
+import { createDatabase, exampleOrSkip, type RunningExample, startExample } from '../support/examples.ts'
 import { eachContext } from '../support/life/browser.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 
@@ -15,7 +15,8 @@ describe('examples/helpdesk', function () {
   let sue: Page
 
   before(async function () {
-    const url = mongoUrl((await mongoOrSkip(this)).url, 'helpdesk')
+    const server = await mongoOrSkip(this)
+    const url = await createDatabase(server.url, 'helpdesk', ['users', 'groups', 'tickets'])
     mongo = await MongoClient.connect(url)
     const project = await exampleOrSkip(this, 'helpdesk')
     example = await startExample(project, 'helpdesk', { MONGODB_URL: url })

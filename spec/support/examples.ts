@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MongoClient } from 'mongodb'
 import { eventually } from './http.ts'
 import { ROOT } from './packed.ts'
 import { freePort, type Program, startProgram } from './process.ts'
@@ -98,9 +99,23 @@ export function runScript(project: Project, script: string, env: NodeJS.ProcessE
   return startProgram('sh', ['-c', script.replace(/(^|&& )(?!.*&& )/, '$1exec ')], options)
 }
 
-/** Names a database of an example's own on a MongoDB server. */
-export function mongoUrl(server: string, name: string): string {
+/**
+ * Creates a database of an example's own on a MongoDB server, with its collections, and returns its address.
+ * mongoose creates the collections of all models at once, beside the first write. SecantusDB then hangs for ever
+ * now and then (a `create` and an upsert of one collection, at full load), which MongoDB does not.
+ */
+export async function createDatabase(
+  server: string,
+  name: string,
+  collections: readonly string[],
+): Promise<string> {
   const url = new URL(server)
   url.pathname = `/${name}_${process.pid}`
+  const client = await MongoClient.connect(url.href)
+  try {
+    for (const collection of collections) await client.db().createCollection(collection)
+  } finally {
+    await client.close()
+  }
   return url.href
 }
