@@ -212,7 +212,7 @@ describe("the demo's page", function () {
     const rates = async () => (await textOf(page.locator('.rates'))).match(/\d[\d,]*/g)?.map(toNumber) ?? []
     await until('the rows change, and are drawn', async () => {
       const [frames = 0, , changed = 0] = await rates()
-      return frames >= 1 && changed >= 50 && changed <= 4000
+      return frames >= 5 && changed >= 200 && changed <= 4000
     })
     expect((await callApi(demo.url, 'ada', 'PUT', 'rate', { rate: 10_001 })).status).to.equal(400)
   })

@@ -79,7 +79,7 @@ export async function startExample(
     )
   const asking = setInterval(ask, 100)
   try {
-    await eventually(() => answered || program.child.exitCode !== null, `${name} answers`, 110_000)
+    await eventually(() => answered || program.child.exitCode !== null, `${name} answers`, 60_000)
     if (!answered) throw new Error(`${name} ended: ${program.output()}`)
   } catch (error) {
     await program.stop('SIGKILL')
