@@ -217,7 +217,7 @@ const ARROWS: Record<string, string[]> = {
   'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'metrics/': ['protocol/', 'server/', 'prom-client'],
+  'metrics/': ['server/', 'prom-client'],
   'otel/': ['server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],
