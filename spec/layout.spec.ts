@@ -224,6 +224,8 @@ const ARROWS: Record<string, string[]> = {
   // Sentences for people about what is on the wire.
   'words/': ['model/', 'protocol/'],
   'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
+  // The cases of `particle conformance`, and what runs them.
+  'command/conformance/': ['model/', 'protocol/', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 

@@ -77,6 +77,7 @@ export const SECTIONS: readonly Section[] = [
       page('BSON and SQL to JSON', 'docs/reference/values.md'),
       page('JSON Schemas', 'docs/reference/schemas.md'),
       page('The protocol in rules', 'docs/reference/protocol.md'),
+      page('Conformance', 'docs/reference/conformance.md'),
     ],
   },
   {
