@@ -217,13 +217,15 @@ const ARROWS: Record<string, string[]> = {
   'solid/': ['bindings/', 'model/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'metrics/': ['protocol/', 'server/', 'prom-client'],
+  'metrics/': ['server/', 'prom-client'],
   'otel/': ['server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],
   // Sentences for people about what is on the wire.
   'words/': ['model/', 'protocol/'],
   'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
+  // The cases of `particle conformance`, and what runs them.
+  'command/conformance/': ['model/', 'protocol/', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 
