@@ -25,16 +25,11 @@ export function collectEvents(
   { register, prefix }: Place,
 ): { names: string[]; stop: () => void } {
   const meters = new Meters({ register, prefix })
-  const stops = [
-    diagnostics.listen((_sentence, event) => meters.count(event)),
-    diagnostics.traces.listen((trace) => meters.measure(trace)),
-  ]
-  return {
-    names: meters.names,
-    stop: () => {
-      for (const stop of stops) stop()
-    },
-  }
+  const stop = diagnostics.observe(
+    (event) => meters.count(event),
+    (trace) => meters.measure(trace),
+  )
+  return { names: meters.names, stop }
 }
 
 class Meters {

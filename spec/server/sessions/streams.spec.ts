@@ -72,7 +72,7 @@ describe('server/streams', () => {
     const errors: unknown[] = []
     const left: string[] = []
     const rights = new Revocations(
-      HOUR,
+      { sessionTtl: HOUR },
       (error) => errors.push(error),
       () => 'moment',
     )
