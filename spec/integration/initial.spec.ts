@@ -5,7 +5,13 @@
 import { expect } from 'chai'
 import ejs from 'ejs'
 import express from 'express'
-import particle, { Client, type InitialModel, ParticleError, toScript } from '../../lib/index.ts'
+import particle, {
+  Client,
+  type InitialModel,
+  ParticleError,
+  type ServerEvent,
+  toScript,
+} from '../../lib/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
 
@@ -251,10 +257,15 @@ describe('A page with the data that it begins with', () => {
     const seen: unknown[] = []
     const client = begin(model, 'ann', {
       notify: 'event',
-      onData: (data: { notes?: unknown[] }) => seen.push([client.status, data.notes?.length]),
+      onData: (data: { notes?: unknown[] }, event: ServerEvent) =>
+        seen.push([client.status, data.notes?.length, event.event]),
     })
     expect(seen).to.deep.equal([])
     await client.ready()
-    expect(seen[0]).to.deep.equal(['stale', 2])
+    // A call for each root, by the option `notify`.
+    expect(seen).to.deep.equal([
+      ['stale', 2, 'payload'],
+      ['stale', 2, 'payload'],
+    ])
   })
 })

@@ -60,12 +60,12 @@ export class Admissions {
     this.#following = following
     this.#traces = options.diagnostics?.traces
     this.#warnings = new Warnings(options)
-    this.tokens = new Tokens(secret, scopeOf(options), this.#warnings)
-    this.positions = new PositionSeal(secret, `${scopeOf(options)}${sources.stores}`)
+    const scope = scopeOf(options)
+    this.tokens = new Tokens(secret, scope, this.#warnings)
+    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues, this.#traces)
     this.readsRequest = this.#identification.readsRequest
-    const isShared = options.control !== undefined && options.control !== false
-    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
+    this.rights = new Revocations(options, onError, () => sources.moments.now)
     this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 

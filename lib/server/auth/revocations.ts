@@ -78,12 +78,11 @@ export class Revocations {
 
   /** @param moment returns the present, as the text of a point */
   constructor(
-    sessionTtl: number,
+    { sessionTtl, control }: { sessionTtl: number; control?: unknown },
     onError: (error: ParticleError) => void,
     moment: () => string,
-    isShared = false,
   ) {
-    this.isShared = isShared
+    this.isShared = control !== undefined
     this.#moment = moment
     this.#ttl = sessionTtl
     this.#onError = onError
