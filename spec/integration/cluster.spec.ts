@@ -11,8 +11,8 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
 /** Multiplies clients, writes and kills: `CLUSTER_SCALE=10` looks for what is rare. */
 const SCALE = Number(process.env.CLUSTER_SCALE ?? 1)
-const CLIENTS = 50 * SCALE
-const WRITES = 1_500 * SCALE
+const CLIENTS = 60 * SCALE
+const WRITES = 2_400 * SCALE
 const WRITERS = 3
 const KILLS = 4 * SCALE
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
