@@ -11,6 +11,7 @@ import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import type { Adapter, Subscription } from '../../lib/source/source.ts'
+import { bundled } from '../support/bundled.ts'
 import type { ClosingOptions } from '../support/closing/node.ts'
 import { listen, shake } from '../support/http.ts'
 import { until } from '../support/local.ts'
@@ -38,7 +39,7 @@ describe('A node that closes behind the nginx configuration of docs/guides/nodes
   /** Starts a node, which stands for another one that was replaced. */
   async function start(port: number, steps: ClosingOptions['steps']): Promise<Program> {
     const options: ClosingOptions = { port, secret, steps }
-    const node = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(options)])
+    const node = startProgram(process.execPath, [await bundled(PROGRAM), JSON.stringify(options)])
     nodes.push(node)
     await until(() => node.output().includes('listening'), 'a node listens', 20_000)
     return node

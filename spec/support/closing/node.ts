@@ -1,5 +1,5 @@
 /**
- * One node that can close: `node --import tsx node.ts <options as JSON>`. Prints `listening` once it
+ * One node that can close: `node.ts <options as JSON>`, bundled. Prints `listening` once it
  * serves, `closed` once `http.close()` has ended after a SIGTERM.
  */
 import http from 'node:http'
