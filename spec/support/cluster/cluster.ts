@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { bundled } from '../bundled.ts'
 import { freePort, type Program, startProgram } from '../process.ts'
 import { Balancer } from './balancer.ts'
 
@@ -46,7 +47,7 @@ export class Cluster {
   /** Starts a node (again); resolves once it serves. */
   async start(index: number): Promise<void> {
     const options = JSON.stringify({ ...this.#options, port: this.ports[index] })
-    const node = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, options])
+    const node = startProgram(process.execPath, [await bundled(PROGRAM), options])
     this.#nodes[index] = node
     await new Promise<void>((resolve, reject) => {
       const fail = () => reject(new Error(`Node ${index} does not serve: ${node.output()}`))
