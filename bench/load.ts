@@ -81,6 +81,7 @@ serve({
     return sockets.size
   },
   deliveries: () => deliveries,
+  bytes: () => bytes,
   /** Resolves once so many deliveries have come. */
   reach: async ({ deliveries: wanted, patience }: { deliveries: number; patience: number }) => {
     for (const end = Date.now() + patience; deliveries < wanted; await wait(2)) {

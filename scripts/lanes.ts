@@ -22,7 +22,11 @@ const ROOT = join(import.meta.dirname, '..')
  * belongs to the lane with the longest path that fits it, so a new file needs no line here.
  */
 export const LANES: readonly Lane[] = [
-  { name: 'measured', alone: true, paths: ['spec/integration/bench.spec.ts'] },
+  {
+    name: 'measured',
+    alone: true,
+    paths: ['bench', 'guard'].map((name) => `spec/integration/${name}.spec.ts`),
+  },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
   {
