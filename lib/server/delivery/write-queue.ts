@@ -14,6 +14,9 @@ export class WriteQueue implements Flushable {
   #sink: Sink
   readonly #flusher: Flusher
   #gathered: ChunkList | undefined
+  /** Whether the queue is flushed at the end of this turn. */
+  #scheduled = false
+  #beforeFlush: (() => void) | undefined
   /** An upper bound of the sink's unsent bytes. */
   #held = 0
   #bound = Number.POSITIVE_INFINITY
@@ -48,11 +51,20 @@ export class WriteQueue implements Flushable {
   push(bytes: Buffer): void {
     if (this.#closed) return
     const gathered = this.#gathered
-    if (gathered) this.#gathered = gathered.plus(bytes)
-    else {
-      this.#gathered = this.#flusher.empty.plus(bytes)
-      this.#flusher.add(this)
-    }
+    this.#gathered = (gathered ?? this.#flusher.empty).plus(bytes)
+    this.#schedule()
+  }
+
+  /** Calls back at the end of this turn, right before the flush. The callback pushes the last bytes. */
+  beforeFlush(callback: () => void): void {
+    this.#beforeFlush = callback
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#flusher.add(this)
   }
 
   /**
@@ -104,6 +116,9 @@ export class WriteQueue implements Flushable {
 
   /** Writes the waiting bytes at once. */
   flush(): void {
+    this.#beforeFlush?.()
+    this.#beforeFlush = undefined
+    this.#scheduled = false
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined

@@ -319,7 +319,7 @@ describe('server/snapshot', () => {
     })
     await until(() => ended !== undefined)
     expect(ended).to.equal('CLOSED')
-    const entry = { feed: view.feed, changes: [], point: '', adapters: [], bytes: 1e8 }
+    const entry = { feed: view.feed, changes: [], point: () => '', adapters: [], bytes: 1e8 }
     log.append(entry, Date.now())
     expect(log.bytes).to.equal(0)
   })
