@@ -16,8 +16,28 @@ export interface Stage<Scene> {
   close(scene: Scene, isGood: boolean): Promise<string>
 }
 
-/** Runs cases, `jobs` at a time, and reports them in their order. */
+/** Runs cases, `jobs` at a time, and reports them in their order. Runs those that are alone at the end. */
 export async function runCases<Scene>(
+  cases: readonly Case<Scene>[],
+  stage: Stage<Scene>,
+  jobs: number,
+  report: (outcome: Outcome) => void,
+): Promise<void> {
+  await runTogether(
+    cases.filter(({ isAlone }) => !isAlone),
+    stage,
+    jobs,
+    report,
+  )
+  await runTogether(
+    cases.filter(({ isAlone }) => isAlone),
+    stage,
+    1,
+    report,
+  )
+}
+
+async function runTogether<Scene>(
   cases: readonly Case<Scene>[],
   stage: Stage<Scene>,
   jobs: number,
@@ -27,17 +47,16 @@ export async function runCases<Scene>(
   let begun = 0
   let reported = 0
   const work = async () => {
-    while (begun < cases.length) {
+    for (let next = cases[begun]; next; next = cases[begun]) {
       const index = begun++
-      const next = cases[index]
-      if (next) outcomes[index] = await runCase(next, stage)
+      outcomes[index] = await runCase(next, stage)
       for (let outcome = outcomes[reported]; outcome; outcome = outcomes[reported]) {
         reported++
         report(outcome)
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(jobs, cases.length) }, work))
+  await Promise.all(Array.from({ length: jobs }, work))
 }
 
 async function runCase<Scene>({ rule, title, run }: Case<Scene>, stage: Stage<Scene>): Promise<Outcome> {

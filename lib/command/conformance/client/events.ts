@@ -68,6 +68,16 @@ export const EVENTS: readonly Case<ClientScene>[] = [
       checkEqual((await scene.broken(stream)).position, 'p2', 'the position of the next stream')
     },
   },
+  {
+    rule: 'E1',
+    title: 'of two lines id: in one event, the last counts',
+    async run(scene) {
+      const stream = await scene.start({ notes: [{ _id: 1 }] })
+      stream.write('id: p2\nid:\nevent: reset\ndata: {"root":"notes","reason":"slow-client"}\n\n')
+      await scene.settled(stream)
+      checkEqual((await scene.broken(stream)).position, '', 'the position of the next stream')
+    },
+  },
   ...IGNORED.map(
     ([title, text]): Case<ClientScene> => ({
       rule: 'E2',
