@@ -191,6 +191,15 @@ describe('particle/fetch', () => {
       ])
     })
 
+    it('an unknown option is named, and an address that is no function', () => {
+      expect(() => fetchHandler(server.middleware(), { adress: () => '1.2.3.4' } as object)).to.throw(
+        'fetchHandler(handler, options): option "adress" is not known; "address" was perhaps meant',
+      )
+      expect(() => fetchHandler(server.middleware(), { address: '1.2.3.4' } as object)).to.throw(
+        'address must be a function: this is a string',
+      )
+    })
+
     it('the probes are served by the same function', async () => {
       const request = new Request(`${ORIGIN}/readyz`)
       expect((await fetchHandler(server.healthz())(request)).status).to.equal(200)

@@ -35,6 +35,12 @@ describe('The metrics of a server', () => {
     return Object.fromEntries(lines.map((line) => line.split(/ (?=[^ ]*$)/)))
   }
 
+  it('are not collected for an unknown option, which is named', () => {
+    expect(() => collectMetrics(server, { registry: register } as object)).to.throw(
+      'collectMetrics(server, options): option "registry" is not known; "register" was perhaps meant',
+    )
+  })
+
   it('count the streams, handshakes, changes and bytes that clients really get', async () => {
     const refused = await shake(`${listening.url}/particle`, { name: 'eve' }).catch(String)
     expect(refused).to.match(/401/, String(refused))

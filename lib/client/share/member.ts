@@ -251,8 +251,11 @@ export class Member {
     if (type === 'answer' && message.tab === this.#tab) this.#asked.get(message.number)?.(message)
     if (type !== 'down') return
     const failure = failureOf(message.failure)
-    if (message.foreign) onGrant(undefined)
-    // A tab of another identity makes a handshake at once, as the leader does.
-    sink.lost(message.foreign ? { ...failure, type: 'unauthorized' } : failure)
+    if (message.foreign) {
+      onGrant(undefined)
+      // Makes a handshake at once, as the leader does.
+      failure.type = 'unauthorized'
+    }
+    sink.lost(failure)
   }
 }
