@@ -181,7 +181,7 @@ export class Watches {
   }
 
   #grown(): void {
-    for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
+    for (const root of this.#roots.values()) root.settle()
   }
 
   /**
@@ -250,6 +250,10 @@ class Root implements WatchedRoot {
     return limit
   }
 
+  isGrown(limit: number): boolean {
+    return this.#watches.list.isGrown(this.name, limit)
+  }
+
   close(watch: Watch): void {
     if (this.#open.delete(watch) && !this.used) this.#watches.keep(this)
   }
@@ -272,6 +276,11 @@ class Root implements WatchedRoot {
       if (event) this.notify(event)
       else this.each((watch) => watch.notify())
     }
+    this.settle()
+  }
+
+  /** Answers the promises that wait. */
+  settle(): void {
     this.each((watch) => watch.settle())
   }
 

@@ -45,17 +45,29 @@ export async function publishTable(pool: Pool, publication: string, table: Table
     if ((await describePublishing(client, publication, table)) === undefined) {
       await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
       if ((await describePublishing(client, publication, table)) === undefined)
-        throw new ParticleError(
-          'INVALID_OPTION',
-          `The publication ${publication} publishes each partition of ${table.collection} by itself: run ` +
-            `ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`,
-        )
+        throw new ParticleError('INVALID_OPTION', await explainMissing(client, publication, table))
     }
     await othersWritersEnd(client, table)
   } finally {
     client.off('error', ignore)
     client.release()
   }
+}
+
+/** Explains why a table that was added to a publication is not published under its own name. */
+async function explainMissing(client: PoolClient, publication: string, table: Table): Promise<string> {
+  const { rows } = await queryTexts(
+    client,
+    `SELECT pg_catalog.pg_partition_root($2::pg_catalog.oid::pg_catalog.regclass)::text
+      FROM pg_catalog.pg_publication WHERE pubname = $1 AND pubviaroot`,
+    [publication, table.oid],
+  )
+  const root = rows[0]?.[0]
+  return root
+    ? `The changes of the partition ${table.collection} are published as those of ${root}: show ${root} ` +
+        'instead, with a criteria'
+    : `The publication ${publication} publishes each partition of ${table.collection} by itself: run ` +
+        `ALTER PUBLICATION ${quote(publication)} SET (publish_via_partition_root = true)`
 }
 
 /** Runs a statement that another process may have run just now, or that takes another role. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { Server } from '../../../lib/server/index.ts'
-import { postgres } from '../../../lib/source/postgres/index.ts'
+import { installTriggers, postgres } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { Recorder, readAll } from '../mongo/fold.ts'
@@ -385,6 +385,27 @@ describe('source/postgres/table-watch on a real server', () => {
     )
     await recorder.until(() => reloads(recorder) >= 1)
   })
+
+  it('refuses a partition beside its table, because its changes are published as those of the table', async () => {
+    await database.run(...PARTITIONS)
+    const adapter = await database.adapter('replication', ['events', 'events_1'])
+    await database.follow(adapter)
+    const error: unknown = await readAll(adapter, 'events_1').catch((reason: unknown) => reason)
+    expect(String(error)).to.include('show events instead, with a criteria')
+    expect((await readAll(adapter, 'events')).documents).to.have.length(2)
+  })
+
+  for (const tables of [
+    ['events', 'events_1'],
+    ['events_1', 'events'],
+  ]) {
+    it(`refuses to install triggers on ${tables.join(' and then ')}`, async () => {
+      await database.run(...PARTITIONS)
+      const error: unknown = await installTriggers(database.pool, tables).catch((reason: unknown) => reason)
+      expect(error).to.include({ code: 'INVALID_OPTION' })
+      expect(String(error)).to.include("A table and a partition of it can't both have triggers")
+    })
+  }
 
   it('refuses a table with a partition whose rows another index than the key identifies', async () => {
     await database.run(
