@@ -12,8 +12,12 @@ type Write = {
   remove?: true
 }
 
-/** The fixture application of docs/reference/conformance.md, with Particle's own server. */
-export function fixture(): { handler: RequestListener; close(): Promise<void> } {
+/**
+ * The fixture application of docs/reference/conformance.md, with Particle's own server.
+ *
+ * @param left the roots to leave out
+ */
+export function fixture(left: readonly string[] = []): { handler: RequestListener; close(): Promise<void> } {
   const stores = { bank: memory(), others: memory(), messages: memory(), scores: memory(), public: memory() }
   const storeOf = (name: string) =>
     name === 'accounts' || name === 'savings'
@@ -33,7 +37,7 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
       if (typeof user !== 'string' || user === '') return undefined
       return { user, sees: rights.get(user) ?? [user] }
     },
-    dataSources: {
+    dataSources: without(left, {
       tasks: {
         collection: collection('tasks'),
         manifest: { title: true, done: true, points: true, tags: true, place: { city: true } },
@@ -63,8 +67,8 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
         limit: 2,
         maxLimit: 4,
       },
-    },
-    sessionTtl: 5_000,
+    }),
+    sessionTtl: 6_000,
     maxBufferedBytes: 65_536,
     limits: { maxWatched: 5 },
   } as never)
@@ -117,4 +121,8 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
       await Promise.all([server.disconnect(), open.disconnect()])
     },
   }
+}
+
+function without<T>(left: readonly string[], sources: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(sources).filter(([root]) => !left.includes(root)))
 }

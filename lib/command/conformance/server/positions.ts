@@ -44,6 +44,7 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
   {
     rule: 'P2',
     title: 'the id of a change of several roots comes with the last of them',
+    needs: ['accounts', 'savings'],
     async run(scene) {
       const stream = await connectBank(scene)
       await transfer(scene, 40)
@@ -185,6 +186,7 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
   {
     rule: 'P14',
     title: 'a limited root is filled again when many documents leave it, with no other documents shown',
+    needs: ['top'],
     async run(scene) {
       const stream = await connectTop(scene, [60, 50, 40, 30, 20, 10])
       await scene.write(

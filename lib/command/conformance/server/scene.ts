@@ -124,13 +124,6 @@ export class ServerScene {
     return await this.ready(opened)
   }
 
-  /** Skips the case unless the server has these roots. */
-  needs(stream: ServerStream, ...roots: string[]): void {
-    const sources = stream.of('manifest')[0]?.data.sources ?? {}
-    for (const root of roots)
-      if (!Object.hasOwn(sources, root)) throw new Skip(`the server has no root ${root}`)
-  }
-
   /** Posts to a route of the protocol, with the token of the last handshake. */
   async post(route: string, body: JsonObject): Promise<Answered> {
     const headers = { Authorization: `Bearer ${this.token}` }
