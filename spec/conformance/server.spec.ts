@@ -8,6 +8,10 @@ import { type Listening, listen } from '../support/http.ts'
 const drop = (name: string) => (frame: string) => (frame.includes(`event: ${name}\n`) ? ': past' : frame)
 const replace = (from: string | RegExp, to: string) => (frame: string) => frame.replace(from, to)
 
+const withoutPosition: Tampering['headers'] = (headers) => {
+  delete headers['last-event-id']
+}
+
 /** Servers with a mistake, and what they are found out by: the rule, a part of the case's title, the reason. */
 const FOUND: readonly [mistake: string, Tampering, rule: string, title: string, reason: RegExp][] = [
   [
@@ -46,17 +50,8 @@ const FOUND: readonly [mistake: string, Tampering, rule: string, title: string, 
     /hidden/,
   ],
   ['splits a transaction', { frame: split }, 'E5', 'one delta for each root', /number of deltas/],
-  [
-    'resumes nothing',
-    {
-      headers: (headers) => {
-        delete headers['last-event-id']
-      },
-    },
-    'P9',
-    'change by change',
-    /resumed is false/,
-  ],
+  ['resumes nothing', { headers: withoutPosition }, 'P9', 'change by change', /resumed is false/],
+  ['resumes nothing', { headers: withoutPosition }, 'P6', 'on another node', /resumed is false/],
   [
     'claims to resume',
     { frame: replace('"resumed":false', '"resumed":true') },
@@ -215,7 +210,7 @@ describe('The pack, with a fixture of this package', () => {
         })
         await proxy.close()
         outcomes.set(
-          mistake,
+          `${mistake} ${rule}`,
           run.outcomes.find((each) => each.rule === rule),
         )
       })
@@ -223,7 +218,7 @@ describe('The pack, with a fixture of this package', () => {
 
     for (const [mistake, , rule, , reason] of FOUND) {
       it(`${mistake}, by ${rule}`, () => {
-        const found = outcomes.get(mistake)
+        const found = outcomes.get(`${mistake} ${rule}`)
         expect(found?.result, found?.reason).to.equal('not ok')
         expect(found?.reason).to.match(reason)
       })

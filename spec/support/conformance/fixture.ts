@@ -30,8 +30,9 @@ export function fixture(left: readonly string[] = []): { handler: RequestListene
   const rootOf: Record<string, string> = { scores: 'top' }
   const settings = { heartbeat: 500, onError: () => {} }
 
-  const server = new Server({
+  const options = {
     ...settings,
+    secret: 'the secret of both nodes',
     identityLookup: (identity: { user?: unknown }) => {
       const user = identity?.user
       if (typeof user !== 'string' || user === '') return undefined
@@ -71,7 +72,8 @@ export function fixture(left: readonly string[] = []): { handler: RequestListene
     sessionTtl: 6_000,
     maxBufferedBytes: 65_536,
     limits: { maxWatched: 5 },
-  } as never)
+  }
+  const [server, second] = [new Server(options as never), new Server(options as never)]
   const open = new Server({
     ...settings,
     dataSources: { public: { collection: collection('public'), manifest: { text: true } } },
@@ -91,7 +93,8 @@ export function fixture(left: readonly string[] = []): { handler: RequestListene
     },
     async rights({ user, sees, refresh = true }: { user: string; sees: string[]; refresh?: boolean }) {
       rights.set(user, sees)
-      if (refresh) await server.refresh((identity) => (identity as { user: string }).user === user)
+      const isUser = (identity: unknown) => (identity as { user: string }).user === user
+      if (refresh) await Promise.all([server.refresh(isUser), second.refresh(isUser)])
       return {}
     },
     async revoke({ user }: { user: string }) {
@@ -100,12 +103,12 @@ export function fixture(left: readonly string[] = []): { handler: RequestListene
   }
 
   const particle = server.middleware()
-  const second = open.middleware()
+  const others = { open: open.middleware(), second: second.middleware() }
   const handler = async (request: IncomingMessage, response: ServerResponse) => {
-    const [, base, name = ''] = /^\/(open|fixture)(?:\/(\w+))?/.exec(request.url ?? '') ?? []
-    if (base === 'open') {
-      request.url = request.url?.slice('/open'.length) ?? ''
-      return second(request, response)
+    const [, base, name = ''] = /^\/(open|second|fixture)(?:\/(\w+))?/.exec(request.url ?? '') ?? []
+    if (base === 'open' || base === 'second') {
+      request.url = request.url?.slice(`/${base}`.length) ?? ''
+      return others[base](request, response)
     }
     if (base === undefined) return particle(request, response)
     const route = routes[name]
@@ -118,7 +121,7 @@ export function fixture(left: readonly string[] = []): { handler: RequestListene
   return {
     handler: (request, response) => void handler(request, response),
     close: async () => {
-      await Promise.all([server.disconnect(), open.disconnect()])
+      await Promise.all([server, second, open].map((each) => each.disconnect()))
     },
   }
 }
