@@ -29,6 +29,8 @@ export interface Opened {
   reached?: string[]
   /** What the client has already. */
   model?: Model
+  /** The address of the server. Default: that of the server under test. */
+  at?: string
 }
 
 let users = 0
@@ -51,6 +53,18 @@ export class ServerScene {
   /** The address of a route of the protocol. */
   route(name: string): string {
     return `${this.target.url}/${name}`
+  }
+
+  /**
+   * Returns the address of another server of the fixture, at the same origin.
+   *
+   * @throws Skip where there is none
+   */
+  async other(name: 'open' | 'second'): Promise<string> {
+    const url = new URL(`/${name}/particle`, this.target.url).href
+    const { status } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
+    if (status === 404) throw new Skip(`there is no server at ${url}`)
+    return url
   }
 
   /** An id of a document that no other case has. */
@@ -83,7 +97,7 @@ export class ServerScene {
   }
 
   /** Opens a stream, without waiting for its events. */
-  async open({ token = this.token, model, position, ...rest }: Opened = {}): Promise<ServerStream> {
+  async open({ token = this.token, model, position, at, ...rest }: Opened = {}): Promise<ServerStream> {
     const headers = {
       ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
       ...(position === undefined ? {} : { 'Last-Event-ID': position }),
@@ -94,7 +108,7 @@ export class ServerScene {
       ),
       ...(rest.reached ?? []).map((each) => `reached=${encodeURIComponent(each)}`),
     ].join('&')
-    return await this.openAt(`${this.route('stream')}${query && `?${query}`}`, { headers }, model)
+    return await this.openAt(`${at ?? this.target.url}/stream${query && `?${query}`}`, { headers }, model)
   }
 
   /** Opens a stream by a request of any form. */
@@ -122,13 +136,6 @@ export class ServerScene {
   async connect(opened: Opened = {}): Promise<ServerStream> {
     await this.login()
     return await this.ready(opened)
-  }
-
-  /** Skips the case unless the server has these roots. */
-  needs(stream: ServerStream, ...roots: string[]): void {
-    const sources = stream.of('manifest')[0]?.data.sources ?? {}
-    for (const root of roots)
-      if (!Object.hasOwn(sources, root)) throw new Skip(`the server has no root ${root}`)
   }
 
   /** Posts to a route of the protocol, with the token of the last handshake. */
