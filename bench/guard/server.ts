@@ -1,13 +1,16 @@
 /** A process that serves several candidates, by the names that they are started under. */
 
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { EventEmitter, once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Candidate, Start } from '../candidate.ts'
 import { serve } from '../child.ts'
 import { startMeter } from './meter.ts'
 
 const candidates = new Map<string, Candidate>()
+/** The open connections of each candidate. */
+const sockets = new Map<string, Set<Socket>>()
+const closings = new EventEmitter()
 let end = startMeter()
 
 function find(name: string): Candidate {
@@ -22,6 +25,15 @@ serve({
     const { start } = (await import(module)) as { start: Start }
     const candidate = await start({ people })
     candidates.set(name, candidate)
+    const open = new Set<Socket>()
+    sockets.set(name, open)
+    candidate.server.on('connection', (socket) => {
+      open.add(socket)
+      socket.once('close', () => {
+        open.delete(socket)
+        closings.emit('close')
+      })
+    })
     candidate.server.listen(0, '127.0.0.1')
     await once(candidate.server, 'listening')
     const { port } = candidate.server.address() as AddressInfo
@@ -49,9 +61,7 @@ serve({
   },
   /** Tells the CPU time since the begin, once the server has no more connections than those that stay. */
   end: async ({ name, held }: { name: string; held: number }) => {
-    const { server } = find(name)
-    for (let open = Number.POSITIVE_INFINITY; open > held; await wait(1))
-      open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
+    while ((sockets.get(name)?.size ?? 0) > held) await once(closings, 'close')
     return end()
   },
 })
