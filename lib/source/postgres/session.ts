@@ -58,7 +58,7 @@ const ignore = () => {}
 /**
  * Takes a client from the pool, until {@link release}. Ignores the client's error: the failed query reports
  * it, and without a listener the process would end. Takes the client by a callback, because the pool listens
- * to the error only up to that call. A promise would go on a step later, when the error may have come.
+ * to errors only up to that call. A promise would go on a step later, after a possible error.
  */
 export function connect(pool: Pool): Promise<PoolClient> {
   return new Promise((resolve, reject) => {
