@@ -189,6 +189,8 @@ class Link:
 
     def watch_refused(self, root: str, error: ParticleError) -> None:
         """Gives a refused root up, or asks for it again if the server could not check the right to it."""
+        if root not in self._watches.wanted:
+            return
         if error.code in REFUSALS:
             self._watches.wanted.pop(root, None)
             self._watches.forget(root)

@@ -116,7 +116,8 @@ class Reader:
         return []
 
     def _fail(self, error: ParticleError) -> None:
-        if error.root is not None and error.root not in self._store.manifest:
+        # An error of a root that the stream has, such as a failed source, refuses nothing.
+        if error.root is not None and (error.code == "FORBIDDEN" or error.root not in self._store.manifest):
             self._host.watch_refused(error.root, error)
         self._host.failed(error)
 

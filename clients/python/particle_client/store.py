@@ -124,10 +124,10 @@ class Store(Mapping[str, Documents]):
 
     def _payload(self, payload: Payload) -> list[Change]:
         root = payload.root
-        if payload.part == 0:
-            # Documents that come again from the start hold what the deltas before them did.
-            self._loads[root] = _Load()
         load = self._loads.get(root)
+        if payload.part == 0 and (load is None or load.next_part > 0):
+            # Documents that come again from the start hold what the deltas between did.
+            load = self._loads[root] = _Load()
         if load is None or load.next_part != payload.part:
             raise ParticleError("INVALID_MESSAGE", f"A part of {root!r} came out of its order", root=root)
         load.next_part += 1

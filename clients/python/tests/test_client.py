@@ -252,6 +252,29 @@ def test_raises_for_a_root_that_is_refused() -> None:
     run(work)
 
 
+def test_ends_a_watch_whose_right_ends() -> None:
+    async def work() -> None:
+        name = 'messages?{"room":7}'
+        async with scripted() as server, client_of(server) as client:
+            room = client.watch("messages", {"room": 7})
+            stream = await server.streams.get()
+            assert stream.request["watch"] == [name]
+            stream.begin("users", name)
+            stream.load("users", ADA)
+            stream.load(name, {"_id": 1})
+            stream.send("ready", {"timestamp": "t"}, "p1")
+            await room
+            stream.send("error", {"root": name, "code": "FORBIDDEN", "message": "no"})
+            stream.send("watching", {"watch": [], "sources": {"users": True}})
+            await eventually(lambda: name not in client.data)
+            assert room.error is not None
+            assert room.error.code == "FORBIDDEN"
+            stream.end()
+            assert "watch" not in (await server.streams.get()).request
+
+    run(work)
+
+
 def test_waits_for_a_position() -> None:
     async def work() -> None:
         async with scripted() as server, client_of(server) as client:
