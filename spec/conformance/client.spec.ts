@@ -45,7 +45,8 @@ const FOUND: readonly [mutant: string, rule: string, title: string, reason: RegE
   ['names no held roots', 'W8', 'with another list', /watch and held is/],
 ]
 
-describe('The pack, with the driver of its page', () => {
+describe('The pack, with the driver of its page', function () {
+  this.timeout(180_000)
   let folder: string
   let driver: string
 
@@ -70,7 +71,7 @@ describe('The pack, with the driver of its page', () => {
     before(async () => {
       await runAll(FOUND, async ([mutant, rule, title]) => {
         // Some clients are found by what they do not do in time. The longest wait of a right one here is 3 s.
-        const run = await runPack({ client: commandOf(driver, mutant), filter: [title], timeout: 4_000 })
+        const run = await runPack({ client: commandOf(driver, mutant), filter: [title], timeout: 6_000 })
         outcomes.set(`${mutant} ${rule}`, run.outcomes)
       })
     })

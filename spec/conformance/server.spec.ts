@@ -162,7 +162,8 @@ function again(frame: string): string {
   return `event: payload\ndata: {"root":${root}","timestamp":"x","data":[],"part":0,"last":true}\n\n${frame}`
 }
 
-describe('The pack, with a fixture of this package', () => {
+describe('The pack, with a fixture of this package', function () {
+  this.timeout(180_000)
   let app: ReturnType<typeof fixture>
   let listening: Listening
 
@@ -200,20 +201,27 @@ describe('The pack, with a fixture of this package', () => {
     const outcomes = new Map<string, Outcome | undefined>()
 
     before(async () => {
-      await runAll(FOUND, async ([mistake, tampering, rule, title]) => {
+      const run = async ([mistake, tampering, rule, title]: (typeof FOUND)[number]) => {
         const proxy = await tampered(listening.url, tampering)
         // Some servers are found by what they do not do in time.
-        const run = await runPack({
+        const { outcomes: all } = await runPack({
           url: `${proxy.url}/particle`,
           filter: [title],
-          timeout: rule === 'E10' ? 7_000 : 2_000,
+          timeout: rule === 'E10' ? 7_000 : 5_000,
         })
         await proxy.close()
         outcomes.set(
           `${mistake} ${rule}`,
-          run.outcomes.find((each) => each.rule === rule),
+          all.find((each) => each.rule === rule),
         )
-      })
+      }
+      // What this case writes is more than the log holds that the others resume from.
+      const isFlood = ([, , rule]: (typeof FOUND)[number]) => rule === 'S1'
+      await runAll(
+        FOUND.filter((each) => !isFlood(each)),
+        run,
+      )
+      await runAll(FOUND.filter(isFlood), run)
     })
 
     for (const [mistake, , rule, , reason] of FOUND) {

@@ -177,9 +177,9 @@ export const EVENTS: readonly Case<ServerScene>[] = [
         'session or renew before the token ends',
         left,
       )
-      const token = stream.of('session')[0]?.data.token
-      if (token === undefined) await scene.login({ previous: scene.token })
-      else scene.token = token
+      const session = stream.of('session')[0]?.data
+      if (session) scene.renew(session.token, session.expiresAt)
+      else await scene.login({ previous: scene.token })
       const { position } = stream
       const next = await scene.ready({ position })
       checkEqual(next.of('manifest')[0]?.data.resumed, true, 'resumed, with the new token')

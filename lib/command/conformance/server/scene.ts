@@ -33,6 +33,9 @@ export interface Opened {
   at?: string
 }
 
+/** The time before the end of a token from which on another one is presented, in milliseconds. */
+const MARGIN_MS = 2_500
+
 let users = 0
 /** Differs between runs, so that a fixture with a lasting store needs no reset. */
 const RUN = Math.random().toString(36).slice(2, 8)
@@ -44,6 +47,8 @@ export class ServerScene {
   readonly target: Target
   /** The token of the last handshake or event `session`. */
   token = ''
+  /** When the token ends, in milliseconds since the epoch. */
+  #expires = Number.POSITIVE_INFINITY
   readonly #streams: ServerStream[] = []
 
   constructor(target: Target) {
@@ -92,14 +97,21 @@ export class ServerScene {
   async login(more: JsonObject = {}): Promise<JsonObject> {
     const { status, body } = await this.shake({ identity: { user: this.user }, carrier: 'header', ...more })
     checkEqual(status, 200, 'the status of a handshake')
-    this.token = String(body.token)
+    this.renew(String(body.token), String(body.expiresAt))
     return body
   }
 
+  /** Takes another token in place of the last one. */
+  renew(token: string, expiresAt: string): void {
+    this.token = token
+    this.#expires = Date.parse(expiresAt)
+  }
+
   /** Opens a stream, without waiting for its events. */
-  async open({ token = this.token, model, position, at, ...rest }: Opened = {}): Promise<ServerStream> {
+  async open({ token, model, position, at, ...rest }: Opened = {}): Promise<ServerStream> {
+    const presented = token ?? (await this.#present())
     const headers = {
-      ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
+      ...(presented === '' ? {} : { Authorization: `Bearer ${presented}` }),
       ...(position === undefined ? {} : { 'Last-Event-ID': position }),
     }
     const query = [
@@ -140,7 +152,7 @@ export class ServerScene {
 
   /** Posts to a route of the protocol, with the token of the last handshake. */
   async post(route: string, body: JsonObject): Promise<Answered> {
-    const headers = { Authorization: `Bearer ${this.token}` }
+    const headers = { Authorization: `Bearer ${await this.#present()}` }
     return await within(
       this.target.timeout,
       ask(this.route(route), { body, headers }),
@@ -173,6 +185,12 @@ export class ServerScene {
 
   close(): void {
     for (const stream of this.#streams) stream.close()
+  }
+
+  /** Returns the token. Renews one that ends soon, since a busy machine may take longer than it is valid. */
+  async #present(): Promise<string> {
+    if (Date.now() > this.#expires - MARGIN_MS) await this.login({ previous: this.token })
+    return this.token
   }
 
   async #control(route: string, body: JsonObject): Promise<JsonObject> {
