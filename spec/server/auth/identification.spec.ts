@@ -118,7 +118,7 @@ describe('server/session', () => {
   }
 
   it('says of an identity of thousands of levels that it is too deep', async () => {
-    const deep = JSON.parse('{"a":'.repeat(20_000) + 'null' + '}'.repeat(20_000))
+    const deep = JSON.parse(`${'{"a":'.repeat(20_000)}null${'}'.repeat(20_000)}`)
     const { identification, errors } = make(() => deep)
     expect(await codeOf(identification.identify(null, undefined))).to.equal('UNAVAILABLE')
     expect(errors[0]?.message).to.equal('identityLookup returned an identity that is nested too deep')
