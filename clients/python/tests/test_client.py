@@ -202,7 +202,7 @@ def test_starts_clean_after_a_delta_that_it_cannot_apply(operation: dict[str, An
 def test_takes_silence_for_a_loss() -> None:
     async def work() -> None:
         async with scripted() as server:
-            server.heartbeat = 40
+            server.heartbeat = 200
             async with client_of(server) as client:
                 await started(server, client)
                 assert (await server.streams.get()).request["lastEventId"] == "p1"
