@@ -7,7 +7,7 @@ import { ROOT } from '../support/packed.ts'
 import { FOLDER, type Python, pythonOrSkip } from '../support/python-client.ts'
 
 describe('The Python client', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let python: Python
 
   before(async function () {

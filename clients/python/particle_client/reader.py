@@ -84,6 +84,9 @@ class Reader:
         except ParticleError:
             self.position = None
             raise
+        except RecursionError as error:
+            self.position = None
+            raise ParticleError("INVALID_OPERATION", "A value is nested too deeply") from error
         if message.id is not None:
             # What a moment keeps is dropped with the stream: no position may say that it is here.
             withdrawn = message.id in _WITHDRAWN or self._store.keeping

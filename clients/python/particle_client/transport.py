@@ -25,6 +25,10 @@ class Transport:
     def __init__(
         self, url: str, http: httpx.AsyncClient | None, headers: Mapping[str, str] | None, timeout: float
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ParticleError(
+                "INVALID_OPTION", f"url is an address such as https://example.com/particle: {url!r}"
+            )
         self._url = url.rstrip("/")
         self._http = http or httpx.AsyncClient()
         self._owned = http is None

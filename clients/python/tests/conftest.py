@@ -20,7 +20,7 @@ settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def run(work: Callable[[], Coroutine[Any, Any, None]], timeout: float = 20) -> None:
+def run(work: Callable[[], Coroutine[Any, Any, None]], timeout: float = 60) -> None:
     """Runs an asynchronous test."""
 
     async def within() -> None:
@@ -29,7 +29,7 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], timeout: float = 20) -> N
     asyncio.run(within())
 
 
-async def eventually(condition: Callable[[], object], timeout: float = 10) -> None:
+async def eventually(condition: Callable[[], object], timeout: float = 30) -> None:
     """Waits until the condition holds."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not condition():

@@ -199,10 +199,32 @@ def test_starts_clean_after_a_delta_that_it_cannot_apply(operation: dict[str, An
     run(work)
 
 
+def test_starts_clean_after_a_value_that_is_nested_too_deeply() -> None:
+    deep: list[Any] = []
+    for _ in range(400):
+        deep = [deep]
+
+    async def work() -> None:
+        async with scripted() as server, client_of(server) as client:
+            stream = await started(server, client)
+            stream.delta(
+                "users", {"operation": "addToSet", "id": 1, "path": "a", "data": {"$each": [deep, deep]}}
+            )
+            await eventually(lambda: not server.streams.empty() or "a" in client.data["users"][0])
+            assert client.status != "closed"
+
+    run(work)
+
+
+def test_refuses_an_address_that_is_none() -> None:
+    with pytest.raises(particle.ParticleError, match="INVALID_OPTION"):
+        particle.Client("localhost:3000/particle")
+
+
 def test_takes_silence_for_a_loss() -> None:
     async def work() -> None:
         async with scripted() as server:
-            server.heartbeat = 40
+            server.heartbeat = 200
             async with client_of(server) as client:
                 await started(server, client)
                 assert (await server.streams.get()).request["lastEventId"] == "p1"

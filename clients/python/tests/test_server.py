@@ -10,6 +10,7 @@ import pytest
 import particle_client as particle
 
 from .conftest import eventually, run
+from .proxy import proxied
 
 ANN = {"user": "ann"}
 
@@ -81,6 +82,33 @@ def test_never_shows_half_a_transaction(server: str) -> None:
             assert client.data["savings"].get(1) == {"_id": 1, "money": 10}
         assert len(sums) >= 20
         assert set(sums) == {100}
+
+    run(work)
+
+
+def test_resumes_by_its_position_when_connections_are_cut(server: str) -> None:
+    async def work() -> None:
+        await write(server, ("users", "insertOne", [{"_id": "bob", "visits": 0}]))
+        loads: list[str] = []
+
+        def note(change: particle.Change) -> None:
+            if change.kind == "load":
+                loads.append(change.root)
+
+        async with (
+            proxied(server) as (address, cut),
+            particle.Client(
+                f"{address}/particle", identity=ANN, delays=(0.01, 0.05), on_change=note
+            ) as client,
+        ):
+            await client.ready()
+            for _ in range(5):
+                visit = ("users", "updateOne", [{"_id": "bob"}, {"$inc": {"visits": 1}}])
+                await write(server, visit)
+                cut()
+                await client.reached(await write(server, visit))
+            assert client.data["users"].get("bob") == {"_id": "bob", "visits": 10}
+            assert sorted(loads) == ["accounts", "savings", "scores", "users"]
 
     run(work)
 
