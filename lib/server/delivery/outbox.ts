@@ -76,15 +76,15 @@ export class Outbox {
     if (
       joining?.frames[0].root === frame.root &&
       joining.entry !== entry &&
-      joining.bytes < MAX_EVENT_BYTES
+      joining.bytes + frame.weight <= MAX_EVENT_BYTES
     ) {
       joining.frames.push(frame)
       joining.entry = entry
-      joining.bytes += entry.bytes
+      joining.bytes += frame.weight
       return
     }
     this.settle()
-    this.#joining = { frames: [frame], entry, bytes: entry.bytes }
+    this.#joining = { frames: [frame], entry, bytes: frame.weight }
     this.queue.beforeFlush(this.#settle)
   }
 
