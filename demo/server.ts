@@ -14,6 +14,8 @@ import { openSource } from './source.ts'
 /** Who a client says it is. The server looks up what that means, and believes nothing else that a client says. */
 type Claim = { user?: unknown } | null
 
+/** Which of several nodes this is, and their common secret: nodes.ts sets both. Alone, the process makes its own. */
+const { NODE_NAME: node, PARTICLE_SECRET: secret } = process.env
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 
 /** What ends the demo, in the reverse order: a signal that comes while a server still starts waits for it. */
@@ -41,6 +43,7 @@ const shared = {
 // The sample begins.
 const members = particle.middleware({
   path: '/particle',
+  secret,
   identityLookup: (identity: Claim) => users.get(identity?.user),
   dataSources: {
     ...shared,
@@ -59,6 +62,7 @@ const members = particle.middleware({
 // fields are a root of their own. A manager without the right to them has no id in '@sees', so that no document matches.
 const staff = particle.middleware({
   path: '/staff',
+  secret,
   identityLookup: (identity: Claim) => {
     const user = users.get(identity?.user)
     return user?.manager ? { ...user, sees: user.seesPrivate ? user.id : '' } : null
@@ -89,6 +93,7 @@ app.use((_request, response, next) => {
     'Content-Security-Policy': "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
+    ...(node ? { 'X-Node': node } : {}),
   })
   next()
 })
@@ -125,6 +130,7 @@ try {
   )
   await end(1)
 }
+process.send?.((server.address() as AddressInfo).port)
 console.log(
   `The demo is at http://localhost:${(server.address() as AddressInfo).port} (data in ${name}; Ctrl+C ends it).`,
 )

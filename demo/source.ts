@@ -33,14 +33,14 @@ const USAGE = 'npm run demo -- --source memory|mongo|redis|postgres'
 export async function openSource(args: string[]): Promise<Store> {
   const source = sourceOf(args)
   if (source === 'memory') return (await import('./stores/mongo.ts')).openMemory()
-  const { variable, open, start } = SERVERS[source]
+  const { variable, open } = SERVERS[source]
   const url = process.env[variable]
   if (url) {
     return await open(url).catch((error: NodeJS.ErrnoException) => {
       throw new Error(`The server of ${variable} can't be used: ${error.message || error.code}`)
     })
   }
-  const server = await start()
+  const server = await SERVERS[source].start()
   try {
     const store = await open(server.url)
     const close = () => store.close().finally(() => server.stop())
@@ -49,6 +49,20 @@ export async function openSource(args: string[]): Promise<Store> {
     await server.stop()
     throw error
   }
+}
+
+/** Gives several nodes one database: the variables of their environment that name it. Throws for a source that nodes can't share. */
+export async function shareSource(
+  args: string[],
+): Promise<{ env: Record<string, string>; stop(): Promise<void> }> {
+  const source = sourceOf(args)
+  if (source === 'memory')
+    throw new Error('Two nodes need a database: npm run demo:nodes -- --source mongo|redis|postgres')
+  const { variable, start } = SERVERS[source]
+  const url = process.env[variable]
+  if (url) return { env: { [variable]: url }, stop: async () => {} }
+  const server = await start()
+  return { env: { [variable]: server.url }, stop: () => server.stop() }
 }
 
 function sourceOf(args: string[]): keyof typeof SERVERS | 'memory' {

@@ -43,6 +43,7 @@ export const LANES: readonly Lane[] = [
     ],
   },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
+  { name: 'conformance', paths: ['spec/conformance/'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
   { name: 'unit', paths: ['spec/'] },
   {

@@ -209,21 +209,23 @@ const ARROWS: Record<string, string[]> = {
   // The panel of a page, a module of its own.
   'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
-  'bindings/': ['errors.ts', 'model/', 'protocol/', 'client/'],
-  'react/': ['bindings/', 'model/', 'protocol/', 'client/', 'react'],
-  'vue/': ['bindings/', 'model/', 'protocol/', 'client/', 'vue'],
+  'bindings/': ['errors.ts', 'model/', 'client/'],
+  'react/': ['bindings/', 'model/', 'client/', 'react'],
+  'vue/': ['bindings/', 'model/', 'client/', 'vue'],
   // The package svelte/reactivity counts as a file of its own.
-  'svelte/': ['bindings/', 'model/', 'protocol/', 'client/'],
-  'solid/': ['bindings/', 'model/', 'protocol/', 'client/', 'solid-js'],
+  'svelte/': ['bindings/', 'model/', 'client/'],
+  'solid/': ['bindings/', 'model/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'metrics/': ['protocol/', 'server/', 'prom-client'],
+  'metrics/': ['server/', 'prom-client'],
   'otel/': ['server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],
   // Sentences for people about what is on the wire.
   'words/': ['model/', 'protocol/'],
   'command/': ['errors.ts', 'model/', 'protocol/', 'source/postgres/', 'client/', 'words/', 'pg', 'node:'],
+  // The cases of `particle conformance`, and what runs them.
+  'command/conformance/': ['model/', 'protocol/', 'node:'],
   'index.ts': ['errors.ts', 'model/', 'policy/', 'protocol/', 'source/source.ts', 'server/', 'client/'],
 }
 

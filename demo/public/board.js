@@ -67,7 +67,7 @@ function open(pane) {
     identity: { user },
     share,
     onData: show,
-    onStatus: (status) => showStatus(pane, status),
+    onStatus: (status) => showStatus(pane, status, wire.node),
     fetch: wire.fetch,
   })
   // The sample ends.
@@ -77,6 +77,9 @@ function open(pane) {
     wire.toggle()
     button.textContent = wire.plugged ? 'Cut the network' : 'Mend the network'
   })
+  pane
+    .querySelector('.kill')
+    .addEventListener('click', () => fetch(`/nodes/${wire.node}`, { method: 'DELETE' }))
   return { people, client }
 
   function show(
@@ -134,7 +137,15 @@ function showSharing(pane, isOpen) {
   pane.querySelector('.plug').hidden = !isOpen
 }
 
-function showStatus(pane, status) {
+/** Says which of several nodes serves the stream. What each node keeps for itself, is left out of the page. */
+function showNode(pane, node) {
+  if (node) document.body.dataset.nodes = ''
+  pane.querySelector('.node').hidden = node === ''
+  pane.querySelector('.node span').textContent = `Node ${node} serves this stream.`
+}
+
+function showStatus(pane, status, node = '') {
+  if (status === 'ready') showNode(pane, node)
   const text = STATUS[status] ?? status
   const line = pane.querySelector('.status-text')
   if (line.textContent !== text) line.textContent = text

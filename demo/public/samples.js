@@ -5,6 +5,7 @@ const FILES = [
   'board.ts',
   'api.ts',
   'rows.ts',
+  'nodes.ts',
   'stores/mongo.ts',
   'public/board.js',
   'public/people.js',

@@ -7,6 +7,8 @@ export class Wire {
   bytes = 0
   /** Says whether this window has had a stream of its own. */
   isOpen = false
+  /** Names the node that serves the stream, where there are several. */
+  node = ''
   #report
   #onReady
   #unplug = () => {}
@@ -32,6 +34,7 @@ export class Wire {
   /** The same answer, read by the way. */
   #watch(response) {
     this.isOpen = true
+    this.node = response.headers.get('X-Node') ?? ''
     let rest = ''
     let bytesRead = 0
     let isResumed = false

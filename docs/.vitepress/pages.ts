@@ -77,6 +77,7 @@ export const SECTIONS: readonly Section[] = [
       page('BSON and SQL to JSON', 'docs/reference/values.md'),
       page('JSON Schemas', 'docs/reference/schemas.md'),
       page('The protocol in rules', 'docs/reference/protocol.md'),
+      page('Conformance', 'docs/reference/conformance.md'),
     ],
   },
   {
@@ -125,6 +126,7 @@ export const SECTIONS: readonly Section[] = [
         'docs/about/decisions/09-json-queries.md',
       ),
       page('ES modules, with CommonJS beside them', 'docs/about/decisions/10-two-module-formats.md'),
+      page('No source for MySQL yet', 'docs/about/decisions/11-no-mysql-yet.md'),
     ],
   },
 ]

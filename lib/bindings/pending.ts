@@ -1,6 +1,6 @@
 import type { Client } from '../client/client.ts'
 import type { Watch } from '../client/watch.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
+import { watchName } from '../client/watch-name.ts'
 
 interface Pending {
   promise: Promise<void>
@@ -20,10 +20,11 @@ const ERROR_KEPT_MS = 1000
  * Returns a promise while the model, or a watched root, has not arrived yet. The promise is the same at each
  * call, and never rejects. Later the function returns `undefined`, also while the client reconnects.
  *
- * @throws ParticleError when the server refuses the client or the root, and when the client is closed
+ * @throws ParticleError when the server refuses the client or the root, and when the client is closed;
+ *   `INVALID_OPTION` when `params` is not an object
  */
-export function pendingOf(client: Client, source?: string, params: object = {}): Promise<void> | undefined {
-  const name = source === undefined ? '' : watchedRoot(source, params)
+export function pendingOf(client: Client, source?: string, params?: unknown): Promise<void> | undefined {
+  const name = source === undefined ? '' : watchName(source, params)
   const all = pending.get(client) ?? new Map<string, Pending>()
   pending.set(client, all)
   let entry = all.get(name)
@@ -42,7 +43,7 @@ export function pendingOf(client: Client, source?: string, params: object = {}):
 async function wait(
   client: Client,
   source: string | undefined,
-  params: object,
+  params: unknown,
   entry: Pending,
   forget: () => void,
 ): Promise<void> {

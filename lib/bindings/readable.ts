@@ -1,9 +1,9 @@
 import type { Client } from '../client/client.ts'
 import type { Status } from '../client/state.ts'
 import type { Watch, WatchStatus } from '../client/watch.ts'
+import { watchName } from '../client/watch-name.ts'
 import { ParticleError } from '../errors.ts'
 import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
 
 /** Holds a value that changes. */
 export interface Readable<T> {
@@ -82,7 +82,7 @@ export function readWatch<M, Source extends keyof WatchesOf<M> & string>(
   params: WatchParams<WatchesOf<M>, Source>,
 ): Readable<WatchState<WatchDocument<WatchesOf<M>, Source>>> {
   type D = WatchDocument<WatchesOf<M>, Source>
-  const root = watchedRoot(source, params as object)
+  const root = watchName(source, params)
   const watches = new Set<Watch<D>>()
   const read = (get: (root: never) => unknown) => get(root as never) as readonly D[]
   const more = (count: number) => {

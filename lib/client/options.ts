@@ -29,7 +29,8 @@ export interface ClientOptions<T = Model> {
   /**
    * Called after changes of the model, as often as `notify` says, and never with a half loaded root. `data`
    * is the current model, without roots whose documents have not arrived. `event` is the last event that
-   * changed the model, `events` are all events since the last call.
+   * changed the model, `events` are all events since the last call. For the model of `initial` or `persist`
+   * these are a `payload` of each root, once, after the constructor has returned.
    */
   onData?: (data: PartialModelOf<T>, event: ServerEvent, events: readonly ServerEvent[]) => void
   /**
@@ -48,7 +49,8 @@ export interface ClientOptions<T = Model> {
    * Shares one stream among the tabs of the origin that have the same server address and the same identity.
    * One tab has the stream and passes it on, and another one takes its place when it is closed, frozen or
    * crashed. Where the browser has no Web Locks (they need HTTPS or localhost), each tab has a stream of its
-   * own, and `onDebug` says so. Give the function `share` of `particle/client/share`. Default: none.
+   * own, and `onDebug` says so. Give the function `share` of `particle/client/share`. Not with `onRegister`,
+   * which has no server's address. Default: none.
    */
   share?: Share
   /**
@@ -71,8 +73,8 @@ export interface ClientOptions<T = Model> {
    */
   onError?: (error: ParticleError) => void
   /**
-   * Replaces `url` by an own transport or a mock: `(identity, receiver, done) => server.register(identity,
-   * receiver, done)`.
+   * Replaces `url`, `EventSource`, `fetch` and `share` by an own transport or a mock: `(identity, receiver,
+   * done) => server.register(identity, receiver, done)`.
    */
   onRegister?: Register
   /**
@@ -118,7 +120,7 @@ export function checkOptions(options: ClientOptions<never>): void {
     if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function')
       invalid(`The option ${name} must be a function: pass one or leave the option out.`)
   }
-  const { onRegister, url, EventSource, fetch, notify, linger, initial } = options
+  const { onRegister, url, EventSource, fetch, share, notify, linger, initial } = options
   if (initial !== undefined && !Object(initial).data)
     invalid('The option initial must be what server.snapshot() returned.')
   if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
@@ -126,8 +128,8 @@ export function checkOptions(options: ClientOptions<never>): void {
   if (notify !== undefined && !NOTIFY.includes(notify)) {
     invalid(`The option notify must be one of ${NOTIFY.map((name) => `"${name}"`).join(', ')}.`)
   }
-  if (onRegister && (url ?? EventSource ?? fetch)) {
-    invalid('onRegister replaces url, EventSource and fetch: give one or the other.')
+  if (onRegister && (url ?? EventSource ?? fetch ?? share)) {
+    invalid('onRegister replaces url, EventSource, fetch and share: give one or the other.')
   }
 }
 

@@ -7,7 +7,6 @@ import { EMPTY, type Store } from './store.ts'
 import { Subscribers } from './subscribers.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import { Waiters } from './waiters.ts'
-import type { WatchList } from './watch-list.ts'
 
 /**
  * Names the state of a watched root.
@@ -38,6 +37,8 @@ export interface WatchedRoot {
   }
   /** Asks for so many more documents. Returns the new limit. */
   grow(count: number): number
+  /** Checks whether the documents have arrived up to a limit. */
+  isGrown(limit: number): boolean
   close(watch: Watch): void
 }
 
@@ -52,9 +53,8 @@ export class Watch<D = Document> {
   readonly root: string
   readonly #root: WatchedRoot
   readonly #subscribers = new Subscribers()
-  readonly #waiters = new Waiters()
-  /** The promises of `more`, by the limits that they wait for. */
-  readonly #growing = new Map<number, Waiters>()
+  /** The promises that wait, by the limits of `more`. 0 stands for the promises of `ready`. */
+  readonly #waiting = new Map<number, Waiters>()
   #closed = false
 
   /** @internal */
@@ -83,11 +83,7 @@ export class Watch<D = Document> {
    * with a ParticleError when the server refuses the root (`FORBIDDEN`, `INVALID_PARAMS`, `LIMIT_EXCEEDED`)
    * or the client, and when the watch or the client is closed (`CLOSED`).
    */
-  readonly ready = (): Promise<D[]> => {
-    const promise = this.#waiters.add(() => this.data)
-    this.settle()
-    return promise
-  }
+  readonly ready = (): Promise<D[]> => this.#wait(0)
 
   /** Returns the current documents, frozen. The array is the same until the documents change. */
   readonly getSnapshot = (): readonly D[] =>
@@ -131,11 +127,7 @@ export class Watch<D = Document> {
   readonly more = (count: number): Promise<D[]> => {
     if (!Number.isInteger(count) || count < 1)
       throw new ParticleError('INVALID_OPTION', 'more(count): count must be a positive integer.')
-    const promise = this.ready().then(() => {
-      const waiters = new Waiters()
-      this.#growing.set(this.#root.grow(count), waiters)
-      return waiters.add(() => this.data)
-    })
+    const promise = this.ready().then(() => this.#wait(this.#closed ? 0 : this.#root.grow(count)))
     promise.catch(() => {})
     return promise
   }
@@ -162,27 +154,21 @@ export class Watch<D = Document> {
   settle(): void {
     const { status, error } = this
     const { notifier, ended } = this.#root.options
-    if (status === 'ready' && this.#waiters.size > 0) {
-      notifier.flush()
-      this.#waiters.answer()
-    }
-    if (status !== 'refused' && status !== 'closed') return
-    for (const waiters of [this.#waiters, ...this.#growing.values()])
-      waiters.answer(error ?? (this.#closed ? watchClosed() : ended()))
-    this.#growing.clear()
-  }
-
-  /** @internal Answers the promises of `more` whose documents have arrived. */
-  grown(list: WatchList): void {
-    for (const [limit, waiters] of this.#growing) {
-      if (!list.isGrown(this.root, limit)) continue
-      this.#growing.delete(limit)
-      this.#root.options.notifier.flush()
-      waiters.answer()
+    const isOver = status === 'refused' || status === 'closed'
+    for (const [limit, waiters] of this.#waiting) {
+      if (!isOver && !(limit > 0 ? this.#root.isGrown(limit) : status === 'ready')) continue
+      this.#waiting.delete(limit)
+      if (!isOver) notifier.flush()
+      const closed = () => (this.#closed ? new ParticleError('CLOSED', 'The watch was closed.') : ended())
+      waiters.answer(isOver ? (error ?? closed()) : undefined)
     }
   }
-}
 
-function watchClosed(): ParticleError {
-  return new ParticleError('CLOSED', 'The watch was closed.')
+  #wait(limit: number): Promise<D[]> {
+    const waiters = this.#waiting.get(limit) ?? new Waiters()
+    this.#waiting.set(limit, waiters)
+    const promise = waiters.add(() => this.data)
+    this.settle()
+    return promise
+  }
 }

@@ -1,8 +1,6 @@
-import { ParticleError } from '../errors.ts'
-import { describeGiven } from '../model/given.ts'
-import { isObject } from '../model/json.ts'
+import type { ParticleError } from '../errors.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
-import { type WatchEntry, watchedRoot } from '../protocol/watched-root.ts'
+import type { WatchEntry } from '../protocol/watched-root.ts'
 import type { Notifier, Target } from './notifier.ts'
 import type { Status } from './state.ts'
 import type { Store } from './store.ts'
@@ -10,6 +8,7 @@ import type { Subscriptions } from './subscriptions.ts'
 import type { Clock } from './transport.ts'
 import { Watch, type WatchedRoot, type WatchStatus } from './watch.ts'
 import { WatchList } from './watch-list.ts'
+import { watchName } from './watch-name.ts'
 
 /** Limits the roots that are kept after their last watch was closed, since each costs the server a view. */
 const MAX_KEPT = 20
@@ -57,14 +56,7 @@ export class Watches {
 
   /** @throws ParticleError `INVALID_OPTION` */
   open(source: string, params: unknown): Watch<never> {
-    if (typeof source !== 'string' || !isObject(params)) {
-      const given = typeof source === 'string' ? params : source
-      throw new ParticleError(
-        'INVALID_OPTION',
-        `watch(source, params) takes a name and an object, such as { room: 7 }: ${describeGiven(given)}.`,
-      )
-    }
-    const name = watchedRoot(source, params)
+    const name = watchName(source, params)
     let root = this.#roots.get(name)
     if (!root) {
       root = this.#add(name)
@@ -189,7 +181,7 @@ export class Watches {
   }
 
   #grown(): void {
-    for (const root of this.#roots.values()) root.each((watch) => watch.grown(this.list))
+    for (const root of this.#roots.values()) root.settle()
   }
 
   /**
@@ -258,6 +250,10 @@ class Root implements WatchedRoot {
     return limit
   }
 
+  isGrown(limit: number): boolean {
+    return this.#watches.list.isGrown(this.name, limit)
+  }
+
   close(watch: Watch): void {
     if (this.#open.delete(watch) && !this.used) this.#watches.keep(this)
   }
@@ -280,6 +276,11 @@ class Root implements WatchedRoot {
       if (event) this.notify(event)
       else this.each((watch) => watch.notify())
     }
+    this.settle()
+  }
+
+  /** Answers the promises that wait. */
+  settle(): void {
     this.each((watch) => watch.settle())
   }
 

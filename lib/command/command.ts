@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { ParticleError } from '../errors.ts'
+import { conformance } from './conformance/conformance.ts'
+import { conformanceOptions } from './conformance-options.ts'
 import { failureOf } from './failure.ts'
 import { Misuse } from './misuse.ts'
 import { type Connection, install, remove } from './postgres.ts'
@@ -15,6 +18,18 @@ const HELP = `particle tail <url> [options]
   --watch <root>     a root with parameters, such as 'messages?{"room":7}'; several times for several roots
   --json             writes one JSON object a line
 
+particle conformance <url> [options]
+    tests a server of the protocol, which offers the fixture of docs/reference/conformance.md
+particle conformance --client <command> [options]
+    tests a client, by a driver that speaks JSON on its standard input and output
+
+  --fixture <url>    where the fixture's own routes are; else /fixture at the server's origin
+  --filter <text>    only the cases whose rule or title contains the text; several times for several texts
+  --list             lists the cases, and the rules without one
+  --json             writes one JSON object a line
+  --timeout <ms>     how long a case waits for each thing that it expects (10000)
+  --jobs <number>    how many cases run at a time (16)
+
 particle postgres install <table>... [options]
     makes triggers on the tables, and an outbox that they write changes to
 particle postgres remove [options]
@@ -26,7 +41,6 @@ A table is named as users (of the schema public), app.orders, or '"with.dot"."us
 
   --url <url>        the database; else POSTGRES_URL, else DATABASE_URL, else PGHOST, PGDATABASE and so on
   --schema <name>    the schema of the outbox (particle_outbox)
-  --help
 
 and for install
 
@@ -34,6 +48,9 @@ and for install
                      several times for several roles
   --rows <number>    of how many rows the outbox keeps changes (100000)
   --history <ms>     how long it keeps them, in milliseconds (600000)
+
+particle --version
+particle --help
 `
 
 const COMMON = {
@@ -55,6 +72,17 @@ const TAIL = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
+const CONFORMANCE = {
+  client: { type: 'string' },
+  fixture: { type: 'string' },
+  filter: { type: 'string', multiple: true },
+  list: { type: 'boolean' },
+  json: { type: 'boolean' },
+  timeout: { type: 'string' },
+  jobs: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
 /** Receives the results and the errors of a command. */
 export interface Output {
   out(text: string): void
@@ -73,6 +101,11 @@ const CONSOLE: Output = {
 export async function run(args: readonly string[], output: Output = CONSOLE): Promise<0 | 1 | 2> {
   try {
     if (args[0] === 'tail') return await runTail(args.slice(1), output)
+    if (args[0] === '--version') {
+      output.out(`${await version()}\n`)
+      return 0
+    }
+    if (args[0] === 'conformance') return await runConformance(args.slice(1), output)
     output.out(await execute(args))
     return 0
   } catch (error) {
@@ -83,6 +116,12 @@ export async function run(args: readonly string[], output: Output = CONSOLE): Pr
     output.error(`particle: ${failureOf(error)}\n`)
     return error instanceof ParticleError && error.code === 'INVALID_OPTION' ? 2 : 1
   }
+}
+
+/** Reads the version of the package. */
+async function version(): Promise<string> {
+  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  return version
 }
 
 async function runTail(args: readonly string[], output: Output): Promise<0 | 1> {
@@ -97,13 +136,32 @@ async function runTail(args: readonly string[], output: Output): Promise<0 | 1> 
   return await tail({ ...target, json: values.json === true }, process.stdout, ended.signal)
 }
 
+async function runConformance(args: readonly string[], output: Output): Promise<0 | 1> {
+  const { values, positionals } = parse(args, CONFORMANCE)
+  if (values.help === true) {
+    output.out(HELP)
+    return 0
+  }
+  const options = conformanceOptions({
+    urls: positionals,
+    client: text(values.client),
+    fixture: text(values.fixture),
+    filter: texts(values.filter),
+    isList: values.list === true,
+    isJson: values.json === true,
+    timeout: number('timeout', values.timeout),
+    jobs: number('jobs', values.jobs),
+  })
+  return await conformance(options, output.out)
+}
+
 async function execute(args: readonly string[]): Promise<string> {
   const isInstall = args.includes('install')
   const { values, positionals } = parse(args, isInstall ? INSTALL : COMMON)
   const [source, action, ...tables] = positionals
   if (values.help === true || args.length === 0) return HELP
   if (source !== 'postgres')
-    throw new Misuse(`knows the commands tail and postgres, but not ${source ?? 'none'}`)
+    throw new Misuse(`knows the commands tail, conformance and postgres, but not ${source ?? 'none'}`)
   const connection: Connection = { url: text(values.url), schema: text(values.schema) }
   if (action === 'remove') {
     if (tables.length > 0)

@@ -1,5 +1,4 @@
 import { Counter, Histogram } from 'prom-client'
-import { sourceOf } from '../protocol/watched-root.ts'
 import type { DebugEvent, Diagnostics } from '../server/support/diagnostics.ts'
 import type { Trace } from '../server/support/traces.ts'
 import type { Place } from './figures.ts'
@@ -26,16 +25,11 @@ export function collectEvents(
   { register, prefix }: Place,
 ): { names: string[]; stop: () => void } {
   const meters = new Meters({ register, prefix })
-  const stops = [
-    diagnostics.listen((_sentence, event) => meters.count(event)),
-    diagnostics.traces.listen((trace) => meters.measure(trace)),
-  ]
-  return {
-    names: meters.names,
-    stop: () => {
-      for (const stop of stops) stop()
-    },
-  }
+  const stop = diagnostics.observe(
+    (event) => meters.count(event),
+    (trace) => meters.measure(trace),
+  )
+  return { names: meters.names, stop }
 }
 
 class Meters {
@@ -96,10 +90,10 @@ class Meters {
         this.#ready.observe(event.ms / 1000)
         break
       case 'stream.reset':
-        this.#resets.inc({ root: sourceOf(event.root), reason: event.reason })
+        this.#resets.inc({ root: event.root, reason: event.reason })
         break
       case 'stream.diff':
-        this.#diffs.inc({ root: sourceOf(event.root), reason: event.reason })
+        this.#diffs.inc({ root: event.root, reason: event.reason })
         break
       case 'stream.slow':
         this.#limits.inc({ limit: 'maxBufferedBytes' })
@@ -115,7 +109,7 @@ class Meters {
         this.#lost.inc({ source: event.source })
         break
       case 'view.read':
-        this.#reads.observe({ root: sourceOf(event.root) }, event.ms / 1000)
+        this.#reads.observe({ root: event.root }, event.ms / 1000)
         break
     }
   }

@@ -248,7 +248,8 @@ function patternTest(pattern: RegExp): Test {
 
 function remainderTest(operand: readonly unknown[]): Test {
   const [divisor = 0, remainder = Number.NaN] = operand.map((part) =>
-    typeof part === 'number' ? Math.trunc(part) : Number.NaN,
+    // Refuses a number that no 64-bit integer holds, as MongoDB does.
+    typeof part === 'number' && Math.abs(part) < 2 ** 63 ? Math.trunc(part) : Number.NaN,
   )
   if (!divisor || Number.isNaN(remainder) || operand.length !== 2)
     throw new TypeError('$mod takes a divisor and a remainder')

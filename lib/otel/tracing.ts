@@ -37,15 +37,11 @@ export function traceServer(
   server: Server,
   { tracer = trace.getTracer('particle') }: SpanOptions = {},
 ): () => void {
-  const { diagnostics } = server.options
   const spans = new Spans(tracer)
-  const stops = [
-    diagnostics.listen((_sentence, event) => spans.event(event)),
-    diagnostics.traces.listen((each) => spans.trace(each)),
-  ]
-  return () => {
-    for (const stop of stops) stop()
-  }
+  return server.options.diagnostics.observe(
+    (event) => spans.event(event),
+    (each) => spans.trace(each),
+  )
 }
 
 interface SpanParts {

@@ -316,7 +316,7 @@ function resolveList(from: readonly unknown[], each: (value: unknown) => unknown
 }
 
 /** Returns the path to the first undefined part of a value; `undefined` if there is none. */
-function undefinedIn(value: unknown): string[] | undefined {
+export function undefinedIn(value: unknown): string[] | undefined {
   if (value === undefined) return []
   if (!Array.isArray(value) && !isPlain(value)) return undefined
   for (const [key, inner] of Object.entries(value)) {

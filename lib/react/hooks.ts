@@ -10,8 +10,8 @@ import {
 } from '../bindings/readable.ts'
 import type { Client } from '../client/client.ts'
 import type { Status } from '../client/state.ts'
+import { watchName } from '../client/watch-name.ts'
 import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
 
 /**
  * Returns the documents of a root, or the value that a selector finds in them. The component renders again
@@ -46,7 +46,7 @@ export function useWatch<M, Source extends keyof WatchesOf<M> & string>(
   source: Source,
   params: WatchParams<WatchesOf<M>, Source>,
 ): WatchState<WatchDocument<WatchesOf<M>, Source>> {
-  const root = watchedRoot(source, params as object)
+  const root = watchName(source, params)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the name of the root stands for the parameters.
   return useReadable(useMemo(() => readWatch(client, source, params), [client, root]))
 }
@@ -69,7 +69,7 @@ export function useReady<M, Source extends keyof WatchesOf<M> & string>(
   params: WatchParams<WatchesOf<M>, Source>,
 ): void
 export function useReady(client: object, source?: string, params?: unknown): void {
-  const promise = pendingOf(client as Client, source, params as object | undefined)
+  const promise = pendingOf(client as Client, source, params)
   if (promise) throw promise
 }
 

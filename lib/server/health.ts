@@ -4,7 +4,7 @@ import type { Feed } from './feed/feed.ts'
 import type { SourceState } from './feed/source-report.ts'
 import { withTimeout } from './support/scheduling.ts'
 
-/** Limits the wait for the answer of a source that is not followed, in milliseconds. */
+/** Limits the wait for a source that is not followed, and for other nodes' decisions, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 2_000
 
 /** Answers the request of a probe, for `app.get()` and `http.createServer()`. */
@@ -33,19 +33,16 @@ export async function readinessOf(
   closing: boolean,
   rights: { follow(): Promise<void> },
 ): Promise<Readiness> {
-  const followed = rights.follow().then(
-    () => true,
-    () => false,
-  )
+  const followed = succeedsInTime(rights.follow())
   const found = await Promise.all(
     [...feeds].map(async (feed) => {
       const { state } = feed.report
       if (state === 'open') return [feed.report.name, 'ok'] as const
-      const answers = state === 'closed' && (await answersInTime(feed))
+      const answers = state === 'closed' && (await succeedsInTime(feed.ask()))
       return [feed.report.name, answers ? 'ok' : state] as const
     }),
   )
-  const control = (await withTimeout(followed, ANSWER_TIMEOUT_MS)) ?? false
+  const control = await followed
   return {
     ready: !closing && control && found.every(([, state]) => state === 'ok'),
     closing,
@@ -54,12 +51,12 @@ export async function readinessOf(
   }
 }
 
-async function answersInTime(feed: Feed): Promise<boolean> {
-  const asked = feed.ask().then(
+async function succeedsInTime(work: Promise<unknown>): Promise<boolean> {
+  const succeeded = work.then(
     () => true,
     () => false,
   )
-  return (await withTimeout(asked, ANSWER_TIMEOUT_MS)) ?? false
+  return (await withTimeout(succeeded, ANSWER_TIMEOUT_MS)) ?? false
 }
 
 /** Creates a handler that answers 200 when `ready` says so, else 503. The answer is JSON. */

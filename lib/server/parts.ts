@@ -31,6 +31,8 @@ import { Shutdown } from './shutdown.ts'
 import { statsOf } from './stats.ts'
 import { asError, guarded } from './support/failure.ts'
 import { Faults } from './support/faults.ts'
+import { PositionSeal } from './tokens/position-seal.ts'
+import { scopeOf } from './tokens/token.ts'
 import { Upkeep } from './upkeep.ts'
 
 /** The parts of a server. */
@@ -88,7 +90,8 @@ export function createParts(given: ServerOptions) {
   const upkeep = new Upkeep({ ...kept, host: connections })
   const shutdown = new Shutdown({ ...kept, upkeep })
 
-  const positions = new SourcePositions(sources)
+  const scope = `${scopeOf(options)}${sources.stores} of sources`
+  const positions = new SourcePositions(sources, new PositionSeal(options.secret, scope))
   const barriers = new Barriers(positions)
   const opener = new Opener({
     admissions,

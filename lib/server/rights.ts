@@ -1,7 +1,7 @@
 import { ParticleError } from '../errors.ts'
 import { describeGiven } from '../model/given.ts'
 import { isPlain, type Query } from '../policy/query.ts'
-import type { Decision, Predicate } from './auth/revocations.ts'
+import type { Predicate } from './auth/revocations.ts'
 import type { Control } from './control/control.ts'
 import { checkIdentityQuery, predicateOf } from './control/entry.ts'
 import type { Warnings } from './hints/warnings.ts'
@@ -47,7 +47,7 @@ export class Rights {
       reason,
       this.#control !== undefined,
     )
-    await this.#store(selector, decision)
+    await this.#control?.store(selector, decision)
     return count
   }
 
@@ -59,16 +59,12 @@ export class Rights {
     }
     checkIdentityQuery(selector, 'refresh(query): query')
     const { decision, count } = this.#decisions.refresh(predicateOf(selector), this.#control !== undefined)
-    const [streams] = await Promise.all([count, this.#store(selector, decision)])
+    const [streams] = await Promise.all([count, this.#control?.store(selector, decision)])
     return streams
   }
 
   close(): void {
     this.#control?.close()
-  }
-
-  async #store(query: Query, decision: Decision): Promise<void> {
-    await this.#control?.store(query, decision)
   }
 
   #warn(method: string): void {

@@ -12,8 +12,8 @@ import {
 } from '../bindings/readable.ts'
 import type { Client } from '../client/client.ts'
 import type { Status } from '../client/state.ts'
+import { watchName } from '../client/watch-name.ts'
 import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
 
 /**
  * Returns an accessor of a root's documents, or of the value that a selector finds in them. The accessor
@@ -45,7 +45,7 @@ export function useWatch<M, Source extends keyof WatchesOf<M> & string>(
 ): Accessor<WatchState<WatchDocument<WatchesOf<M>, Source>>> {
   return useReadable(
     () => readWatch(client, source, resolve(params)),
-    () => watchedRoot(source, resolve(params) as object),
+    () => watchName(source, resolve(params)),
   )
 }
 

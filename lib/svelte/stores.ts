@@ -11,8 +11,8 @@ import {
 } from '../bindings/readable.ts'
 import type { Client } from '../client/client.ts'
 import type { Status } from '../client/state.ts'
+import { watchName } from '../client/watch-name.ts'
 import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
 
 /** Holds a value for components: by runes as `users.current`, or as the store `$users`. */
 export interface Live<T> {
@@ -45,7 +45,7 @@ export function useWatch<M, Source extends keyof WatchesOf<M> & string>(
 ): Live<WatchState<WatchDocument<WatchesOf<M>, Source>>> {
   return live(
     () => readWatch(client, source, resolve(params)),
-    () => watchedRoot(source, resolve(params) as object),
+    () => watchName(source, resolve(params)),
   )
 }
 

@@ -11,8 +11,8 @@ import {
 } from '../bindings/readable.ts'
 import type { Client } from '../client/client.ts'
 import type { Status } from '../client/state.ts'
+import { watchName } from '../client/watch-name.ts'
 import type { ModelOf, WatchDocument, WatchesOf, WatchParams } from '../model/shape.ts'
-import { watchedRoot } from '../protocol/watched-root.ts'
 
 /**
  * Returns a ref of a root's documents, or of the value that a selector finds in them. The ref changes with
@@ -42,7 +42,7 @@ export function useWatch<M, Source extends keyof WatchesOf<M> & string>(
 ): Readonly<ShallowRef<WatchState<WatchDocument<WatchesOf<M>, Source>>>> {
   return useReadable(
     () => readWatch(client, source, toValue(params)),
-    () => watchedRoot(source, toValue(params) as object),
+    () => watchName(source, toValue(params)),
   )
 }
 

@@ -571,6 +571,19 @@ describe('A name that is not there', () => {
       'The option notify must be one of "frame", "batch", "event".',
     )
   })
+
+  it('is refused beside onRegister where it is about the server, as the sharing of a stream is', () => {
+    for (const option of [
+      { url: '/particle' },
+      { fetch },
+      { EventSource: class {} },
+      { share: async () => undefined },
+    ])
+      expect(() => new Client({ onRegister: nothing, ...(option as object) }).close()).to.throw(
+        ParticleError,
+        'onRegister replaces url, EventSource, fetch and share',
+      )
+  })
 })
 
 describe('Client with onRegister', () => {

@@ -45,7 +45,7 @@ describe('The command particle, as it is built', () => {
   })
 
   for (const [args, message] of [
-    [['redis'], 'knows the commands tail and postgres, but not redis'],
+    [['redis'], 'knows the commands tail, conformance and postgres, but not redis'],
     [['postgres'], 'knows install and remove'],
     [['postgres', 'drop'], 'but not drop'],
     [['postgres', 'install'], 'takes the names of tables'],

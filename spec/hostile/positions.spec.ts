@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { Server } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
+import type { Adapter, CollectionHandle } from '../../lib/source/source.ts'
 import { eventually, type Listening, listen, shake } from '../support/http.ts'
 import { presenting } from '../support/sse.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
@@ -8,25 +9,48 @@ import { readStream, type StreamReader } from '../support/stream.ts'
 const STREAMS = 11
 const POSITIONS = 1_000
 
-/** A client can make up positions, since they are not sealed. */
+const SECRET = 'the secret of both nodes'
+
+/** A collection of a node that has read more than the others will ever report. */
+function ahead({ adapter, collectionName }: CollectionHandle): CollectionHandle {
+  let n = 1e12
+  const read: Adapter['read'] = async (...given) => {
+    const result = await adapter.read(...given)
+    return { ...result, to: result.to.replace(/\d+$/, String(n++)) }
+  }
+  const proxy = new Proxy<Adapter>(adapter, {
+    get: (target, key) => {
+      const value: unknown = key === 'read' ? read : Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return { adapter: proxy, collectionName }
+}
+
+/** A client can collect positions of a node that is ahead, or that follows another store. */
 describe('Positions that never come', () => {
   const tasks = memory().collection('tasks')
   const streams: StreamReader[] = []
   let server: Server
+  let other: Server
   let listening: Listening
 
   before(async () => {
     await tasks.insertOne({ _id: 1, n: 0 })
-    server = new Server({
-      dataSources: { tasks: { collection: tasks, manifest: { n: true } } },
-      identityLookup: (user) => ({ user: String(user) }),
-      onError: () => {},
-    })
+    const serve = (collection: CollectionHandle) =>
+      new Server({
+        secret: SECRET,
+        dataSources: { tasks: { collection, manifest: { n: true } } },
+        identityLookup: (user) => ({ user: String(user) }),
+        onError: () => {},
+      })
+    server = serve(tasks)
+    other = serve(ahead(tasks))
     listening = await listen(server.middleware())
   })
   after(async () => {
     for (const stream of streams) stream.close()
-    await server.disconnect()
+    await Promise.all([server.disconnect(), other.disconnect()])
     await listening.close()
   })
 
@@ -58,13 +82,11 @@ describe('Positions that never come', () => {
     }
     await eventually(() => streams.every((stream) => stream.of('ready').length === 1), 'ready')
     const before = await write()
-    const present = Buffer.from(await server.position('tasks'), 'base64url').toString()
-    const forge = (n: number) => Buffer.from(present.replace(/\d+$/, String(1e12 + n))).toString('base64url')
-    const fill = (index: number) =>
-      reached(
-        tokens[index] ?? '',
-        Array.from({ length: POSITIONS }, (_, n) => forge(index * POSITIONS + n)),
-      )
+    const fill = async (index: number) => {
+      const positions: string[] = []
+      for (let n = 0; n < POSITIONS; n++) positions.push(await other.position('tasks'))
+      return reached(tokens[index] ?? '', positions)
+    }
     const statuses: number[] = []
     for (let index = 1; index < STREAMS - 1; index++) statuses.push(await fill(index))
     const after = await write()

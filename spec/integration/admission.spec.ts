@@ -181,6 +181,53 @@ describe('A stream that is being admitted', () => {
     expect(textOf(again)).not.to.contain('secret of a')
   })
 
+  it('gets no data from 2 s after a refresh or a change until its lookup, however many wait for theirs', async function () {
+    this.timeout(30_000)
+    const { server } = await start()
+    const clients = await Promise.all(
+      Array.from({ length: 150 }, async () => {
+        const events: string[] = []
+        const close = await server.register({ name: 'ann' }, (name, data) => {
+          events.push(`${name} ${JSON.stringify(data)}`)
+        })
+        await eventually(() => events.some((each) => each.startsWith('ready')), 'ready')
+        return { events, close }
+      }),
+    )
+    const cards = store.collection('cards')
+    let answer = () => {}
+    for (const decide of [
+      () => void server.refresh(),
+      () => void store.collection('members').updateOne({ _id: 1 }, { $set: { note: 'seen' } }),
+    ]) {
+      const waiting = new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      // The lookups that run first are fast enough, and end no stream.
+      lookup = async (name) => {
+        await Promise.race([waiting, new Promise((resolve) => setTimeout(resolve, 1_200))])
+        return membersOf(name)
+      }
+      const began = performance.now()
+      decide()
+      const after = { _id: `after ${began}`, team: 'a' }
+      await new Promise((resolve) => setTimeout(resolve, 2_100))
+      await cards.insertOne(after)
+      const have = () => clients.filter(({ events }) => events.some((each) => each.includes(after._id)))
+      for (let i = 0; i < 5; i++) await turn()
+      expect(have().length).to.be.lessThan(clients.length)
+      answer()
+      await eventually(() => have().length === clients.length, 'the change, for all')
+      // Each client gets the change once, and no root anew.
+      for (const { events } of clients) {
+        expect(events.filter((each) => each.includes(after._id))).to.have.length(1)
+        expect(events.filter((each) => each.startsWith('reset'))).to.deep.equal([])
+      }
+    }
+    expect(server.stats().connections).to.equal(clients.length)
+    for (const { close } of clients) close()
+  })
+
   it('is met by what is decided between any two of its steps, of a renewal’s and of a resume’s', async function () {
     this.timeout(120_000)
     const decision = fc.constantFrom('revoke', 'refresh')

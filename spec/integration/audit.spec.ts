@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { expect } from 'chai'
+import express from 'express'
 import { watchedRoot } from '../../lib/protocol/watched-root.ts'
 import { Server } from '../../lib/server/index.ts'
 import type { TraceFields } from '../../lib/server/support/traces.ts'
@@ -56,6 +57,15 @@ describe('The audit of a server', () => {
     expect(status).to.equal(401)
     expect(records.map((record) => record.action)).to.deep.equal(['refusal', 'refusal'])
     for (const record of records) expect(record).to.include({ code: 'UNAUTHORIZED', address: '127.0.0.1' })
+  })
+
+  it('names the client of a refused request behind a proxy that Express trusts', async () => {
+    const site = await listen(express().set('trust proxy', 'loopback').use(server.middleware()))
+    const headers = { ...presenting('forged'), 'X-Forwarded-For': '203.0.113.9' }
+    for (const to of [site, listening]) await openStream(`${to.url}/particle/stream`, headers)
+    const addresses = records.map((record) => record.action === 'refusal' && record.address)
+    expect(addresses).to.deep.equal(['203.0.113.9', '127.0.0.1'])
+    await site.close()
   })
 
   it('has a record of a revocation by the application, and of each stream that it ends', async () => {

@@ -132,6 +132,44 @@ describe('the demo on each source', function () {
     await call('DELETE', 'people/dag-solberg')
   }
 
+  it('runs on two nodes: whoever kills the node of a stream sees it go on at the other one', async function () {
+    this.timeout(120_000)
+    const demo = await startDemo({
+      file: 'demo/nodes.ts',
+      args: ['--source', 'redis'],
+      env: { TMPDIR: folder },
+    })
+    demos.push(demo)
+    const board = await openPage(demo)
+    const line = board.pane('ben').locator('.node span')
+    await line.waitFor()
+    const before = await line.textContent()
+    expect(before).to.match(/^Node [AB] serves this stream\.$/)
+    for (const part of ['.load', '.switch', '.alone'])
+      expect(await board.page.locator(part).first().isVisible(), part).to.equal(false)
+
+    await board.pane('ben').getByRole('button', { name: 'Kill the node' }).click()
+    await until('the other node serves', async () => (await line.textContent()) !== before)
+    await board.status('ben', 'Live')
+    await board
+      .pane('ben')
+      .getByText(/^Resumed with/)
+      .waitFor()
+    await board.addTodo('ada', 'Ben Ito', 'After the kill')
+    await board.todo('ben', 'After the kill').waitFor()
+
+    const running = async () =>
+      Promise.all([1, 2].map(async () => (await fetch(demo.url)).headers.get('x-node')))
+    await until('the killed node is back', async () => new Set(await running()).size === 2)
+  })
+
+  it('says that two nodes need a database', async () => {
+    const { child, output } = runDemo('0', { file: 'demo/nodes.ts' })
+    const [code] = await once(child, 'close')
+    expect(code).to.equal(1)
+    expect(output()).to.include('Two nodes need a database')
+  })
+
   it('says in a sentence what it takes, where an option or a source is unknown', async () => {
     const wrong = [['--source', 'oracle'], ['--port', '1'], ['redis']]
     await Promise.all(

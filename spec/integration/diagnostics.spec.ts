@@ -225,6 +225,31 @@ describe('What a server reports of itself', () => {
     expect(events.slice(length)).to.deep.equal([])
   })
 
+  it('names the source of a watched root alone, and no parameter', async () => {
+    const source = {
+      manifest: { team: true },
+      collection: memory().collection('users'),
+      params: { team: 'string' },
+      criteria: { team: ':team' },
+    } as const
+    const { server, told, of, seen, present } = await serve({ dataSources: { users: source } })
+    const { token } = await present()
+    const watch = [`users?{"team":"${SECRETS.value}"}`]
+    const sink = new NotingSink()
+    const close = await server.openStream(token, [], { open: () => sink, watch })
+    const lastId = () => sink.lines.findLast((line) => line.startsWith('id: '))?.slice(4)
+    await eventually(() => lastId() !== undefined, 'a position')
+    const position = lastId()
+    close?.()
+    await server.openStream(token, [], { open: () => new NotingSink(), watch, position })
+    await seen('stream.resume')
+    await server.openStream(token, [], { open: () => new NotingSink(), watch, position: 'forged' })
+    await seen('stream.reset')
+    expect(of('stream.resume').map(({ resumed }) => resumed)).to.deep.equal([['users'], []])
+    expect([of('view.read')[0]?.root, of('stream.reset')[0]?.root]).to.deep.equal(['users', 'users'])
+    expect(inspect(told, { depth: 10, maxArrayLength: null })).not.to.contain(SECRETS.value)
+  })
+
   it('holds no identity, token, document, value or error of a source, in any event', async () => {
     for (const name of DEBUG_NAMES) channel(`particle:${name}`).subscribe(listener)
     const patient = await serve({ maxBufferedBytes: 1_024 })

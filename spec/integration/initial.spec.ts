@@ -5,7 +5,13 @@
 import { expect } from 'chai'
 import ejs from 'ejs'
 import express from 'express'
-import particle, { Client, type InitialModel, ParticleError, toScript } from '../../lib/index.ts'
+import particle, {
+  Client,
+  type InitialModel,
+  ParticleError,
+  type ServerEvent,
+  toScript,
+} from '../../lib/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
 
@@ -213,13 +219,44 @@ describe('A page with the data that it begins with', () => {
     expect(handler.server.stats().connections).to.equal(2)
   })
 
-  it('opens no stream by the token in the page', async () => {
-    const { token } = modelOf(await page())
-    const headers = { Authorization: `Bearer ${token}` }
-    const response = await fetch(`${app.url}/particle/stream`, { headers })
-    expect(response.status).to.equal(401)
-    await response.body?.cancel()
-  })
+  for (const kind of ['reads', 'does not read']) {
+    it(`opens nothing by the token in the page, where the lookup ${kind} the request`, async () => {
+      const server = new particle.Server({
+        identityLookup:
+          kind === 'reads'
+            ? (_given: unknown, _done: unknown, request?: express.Request) => ({
+                user: request?.headers['x-user'] ?? 'ann',
+              })
+            : (given: { user: string }) => given,
+        dataSources: { notes: { collection: notes, manifest: { text: true }, criteria: { owner: '@user' } } },
+      } as never)
+      const own = await listen(server.middleware())
+      try {
+        const { token, position } = await server.snapshot({ user: 'ann' })
+        const post = (route: string, body: object) =>
+          fetch(`${own.url}/particle/${route}`, {
+            method: 'POST',
+            headers: { 'Content-Type': 'application/json' },
+            body: JSON.stringify(body),
+          })
+        const handshake = await post('handshake', { identity: { user: 'ann' }, previous: token })
+        const held = await post('stream', { token: (await handshake.json()).token })
+        expect(held.status).to.equal(200)
+        const refused = [
+          await post('stream', { token, lastEventId: position }),
+          await post('watch', { token, add: ['notes'] }),
+          await post('reached', { token, position: await server.position('notes') }),
+        ]
+        for (const response of refused) {
+          expect([response.status, (await response.json()).error.code]).to.deep.equal([401, 'TOKEN_STALE'])
+        }
+        await held.body?.cancel()
+      } finally {
+        await server.disconnect()
+        await own.close()
+      }
+    })
+  }
 
   it('is refused as a stream is, and for a root that is not there', async () => {
     const refused = async (...args: Parameters<typeof handler.server.snapshot>) =>
@@ -251,10 +288,15 @@ describe('A page with the data that it begins with', () => {
     const seen: unknown[] = []
     const client = begin(model, 'ann', {
       notify: 'event',
-      onData: (data: { notes?: unknown[] }) => seen.push([client.status, data.notes?.length]),
+      onData: (data: { notes?: unknown[] }, event: ServerEvent) =>
+        seen.push([client.status, data.notes?.length, event.event]),
     })
     expect(seen).to.deep.equal([])
     await client.ready()
-    expect(seen[0]).to.deep.equal(['stale', 2])
+    // A call for each root, by the option `notify`.
+    expect(seen).to.deep.equal([
+      ['stale', 2, 'payload'],
+      ['stale', 2, 'payload'],
+    ])
   })
 })

@@ -50,6 +50,7 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ turns: fc.nat(5) }) },
   { weight: 3, arbitrary: fc.record({ peer, rights }) },
   { weight: 1, arbitrary: fc.record({ peer, stop: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ peer, hold: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ peer, back: fc.array(write, { maxLength: 3 }), lost: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ lose: fc.array(write, { maxLength: 2 }) }) },
   { weight: 1, arbitrary: fc.record({ drop: fc.constant(true) }) },
@@ -124,6 +125,10 @@ class World {
       const peer = this.peer(step.peer)
       peer.rights = step.rights
       peer.connection.change(this.#viewsOf(step.rights), step.rights)
+    } else if ('hold' in step) {
+      const { connection } = this.peer(step.peer)
+      if (step.hold) connection.hold()
+      else connection.release()
     } else if ('stop' in step) {
       const { end } = this.peer(step.peer)
       end.stopped = step.stop
@@ -158,7 +163,8 @@ class World {
   }
 
   async settle(): Promise<void> {
-    for (const { end } of this.peers) {
+    for (const { end, connection } of this.peers) {
+      connection.release()
       end.stopped = false
       end.read()
     }

@@ -209,6 +209,49 @@ describe('Tabs that share a stream, in Chromium over HTTP/1.1', function () {
     await leaderOf()
   })
 
+  it('goes on when the leading tab is closed or hangs while it renews its token', async () => {
+    let [lookups, waiting] = [0, 0]
+    await start({
+      sessionTtl: 3000,
+      heartbeat: 1200,
+      identityLookup: async (identity) => {
+        lookups++
+        waiting++
+        await new Promise((resolve) => setTimeout(resolve, 300))
+        waiting--
+        return identity ?? 'all'
+      },
+    })
+    await openAll(4)
+    const renews = async () => {
+      await eventually(() => waiting === 0, 'no renewal', 8000)
+      await eventually(() => waiting > 0, 'a renewal', 8000)
+    }
+    for (let time = 0; time < 2; time++) {
+      const leader = await leaderOf()
+      await renews()
+      const since = Date.now()
+      await leader.close()
+      pages = pages.filter((page) => page !== leader)
+      await goOn(pages, since)
+    }
+    const leader = await leaderOf()
+    const others = pages.filter((page) => page !== leader)
+    await renews()
+    const since = Date.now()
+    const hanging = leader.evaluate(() => {
+      for (const end = Date.now() + 4000; Date.now() < end; );
+    })
+    await goOn(others, since).finally(() => hanging)
+    await shows(leader)
+    // The token of the next leader is renewed too.
+    const before = lookups
+    await eventually(() => lookups > before + 3, 'more renewals', 15_000)
+    await goOn(others, Date.now())
+    await shows(leader)
+    await streams(1)
+  })
+
   it('goes on within 2 s when the leading tab is frozen, which goes on too when it is thawed', async () => {
     await start()
     await openAll(4)

@@ -15,6 +15,8 @@ export interface Demo {
 /** How the demo is started, besides its port: without the URLs of servers that this process has in its environment. */
 export interface DemoOptions {
   args?: string[]
+  /** The file that is run; default: demo/server.ts. */
+  file?: string
   env?: Record<string, string>
 }
 
@@ -43,9 +45,12 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 }
 
 /** Starts the demo's process on a port; `output()` is all it has printed. */
-export function runDemo(port: string, { args = [], env = {} }: DemoOptions = {}): Program {
+export function runDemo(
+  port: string,
+  { args = [], file = 'demo/server.ts', env = {} }: DemoOptions = {},
+): Program {
   const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
-  return startProgram(process.execPath, ['--import', 'tsx', 'demo/server.ts', ...args], {
+  return startProgram(process.execPath, ['--import', 'tsx', file, ...args], {
     cwd: ROOT,
     env: { ...inherited, ...env, PORT: port },
   })

@@ -1,3 +1,4 @@
+import { ParticleError } from '../../errors.ts'
 import type { Persist } from '../persistence.ts'
 import type { ChunkStore, Header, StoreChange } from './chunk-store.ts'
 import { ModelKeeper } from './model-keeper.ts'
@@ -8,7 +9,7 @@ export interface PersistOptions {
    * Names the user whose data is kept, such as the user's id. Needed where the server knows the user by a
    * cookie. Default: the client's option `identity`.
    */
-  key?: string | number
+  key?: string | number | undefined
 }
 
 /** The name of the only object store. Its key 0 has the header, the others have chunks. */
@@ -28,8 +29,19 @@ const IDLE_TIMEOUT_MS = 200
  * identity comes. Needs a secure context (`https`, or localhost).
  *
  * @param name names the database. Clients with different models need different names.
+ * @throws ParticleError `INVALID_OPTION` for another name, option or key
  */
-export function indexedDB(name: string, { key }: PersistOptions = {}): Persist {
+export function indexedDB(name: string, options: PersistOptions = {}): Persist {
+  const { key, ...rest } = Object(options)
+  const isKey = key === undefined || typeof key === 'string' || typeof key === 'number'
+  const unknown = Object(options) === options ? Object.keys(rest)[0] : `${options}`
+  if (typeof name !== 'string' || name === '' || !isKey || unknown !== undefined)
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `indexedDB(name, { key }) takes the name of a database, and a key that is a text or a number${
+        unknown === undefined ? '' : `: the option "${unknown}" is not known`
+      }.`,
+    )
   return (client) => {
     const { document } = globalThis
     const listeners: [target: EventTarget | undefined, type: string, listener: () => void][] = [

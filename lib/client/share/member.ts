@@ -134,7 +134,8 @@ export class Member {
     const grant = this.#grant
     this.hub = hub
     inbox.attach(1)
-    if (grant?.token && Date.parse(grant.expiresAt) > clock.now())
+    // An expired token opens no stream, but proves the position in the handshake that follows.
+    if (grant?.token && (Date.parse(grant.expiresAt) > clock.now() || transport.expired))
       transport.renew(grant.token, grant.expiresAt)
     this.#post({ type: 'lead', leader: hub.id })
     const had = limitsOf(held)
@@ -249,7 +250,10 @@ export class Member {
     }
     if (type === 'answer' && message.tab === this.#tab) this.#asked.get(message.number)?.(message)
     if (type !== 'down') return
-    if (message.foreign) onGrant(undefined)
-    sink.lost(failureOf(message.failure))
+    const failure = failureOf(message.failure)
+    if (!message.foreign) return sink.lost(failure)
+    onGrant(undefined)
+    // Makes a handshake at once, as the leader does.
+    sink.lost({ ...failure, type: 'unauthorized' })
   }
 }

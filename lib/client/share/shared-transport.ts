@@ -100,8 +100,13 @@ export class SharedTransport implements Transport {
     if (!this.#member || this.#member.hub) this.#transport.renew(token, expiresAt)
   }
 
-  /** Drops the token, which is the next leader's now. The next stream of this tab begins with a handshake. */
+  /**
+   * Lets the next stream of this tab begin with a handshake. The token proves the position there, and begins
+   * a session of its own, since the next leader continues the token's session.
+   */
   #drop(): void {
-    this.#transport.renew('', new Date(0).toISOString())
+    const transport = this.#transport
+    transport.fork = true
+    transport.renew(transport.token ?? '', new Date(0).toISOString())
   }
 }

@@ -60,12 +60,12 @@ export class Admissions {
     this.#following = following
     this.#traces = options.diagnostics?.traces
     this.#warnings = new Warnings(options)
-    this.tokens = new Tokens(secret, scopeOf(options), this.#warnings)
-    this.positions = new PositionSeal(secret, `${scopeOf(options)}${sources.stores}`)
+    const scope = scopeOf(options)
+    this.tokens = new Tokens(secret, scope, this.#warnings)
+    this.positions = new PositionSeal(secret, `${scope}${sources.stores}`)
     this.#identification = new Identification(identityLookup, onError, limits.identityValues, this.#traces)
     this.readsRequest = this.#identification.readsRequest
-    const isShared = options.control !== undefined && options.control !== false
-    this.rights = new Revocations(sessionTtl, onError, () => sources.moments.now, isShared)
+    this.rights = new Revocations(options, onError, () => sources.moments.now)
     this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 
@@ -166,12 +166,13 @@ export class Admissions {
    * Returns the session of a request about an open stream. Returns undefined without a token, since a stream
    * without a token has no session.
    *
-   * @throws ParticleError `UNAUTHORIZED` when the token is not valid or revoked
+   * @throws ParticleError `UNAUTHORIZED` for an invalid or revoked token, `TOKEN_STALE` for a spent one
    */
   async sessionOf({ token, browsers }: Credentials): Promise<string | undefined> {
     if (token === undefined) return undefined
     const claims = await this.tokens.open(token, browsers)
     this.#refuseRevoked(claims)
+    if (claims.spent) throw await this.#stale(claims)
     return claims.session
   }
 
@@ -182,17 +183,16 @@ export class Admissions {
       for (let renewed = false; ; renewed = true) {
         const { identity, given, dependencies = '' } = admission
         await this.#following?.settle(identity, given)
-        const isStale = this.#refuseRevoked(admission) || admission.spent === true
-        // Skips the check after a new lookup. The lookup has seen all earlier changes, and later changes find
-        // an open stream.
+        const isStale = this.#refuseRevoked(admission)
+        // Skips the check after a new lookup, which has seen all earlier changes. Later ones find the stream.
         const isCurrent = renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies
-        if (!isStale && isCurrent) {
+        if (!isStale && isCurrent && !admission.spent) {
           // Records the admission, since a bare EventSource reconnects with its first ticket. The positions
           // of this stream then stay valid.
           if (renewed && admission.since) this.#continuations.note(admission)
           return open({ admission, renewed, asks })
         }
-        if (asks) throw await this.#stale(claims)
+        if (asks || admission.spent) throw await this.#stale(claims)
         admission = await this.#lookUp(claims, undefined, true, (now) => this.#grantOf(claims, now))
       }
     })

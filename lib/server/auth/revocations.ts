@@ -3,6 +3,7 @@ import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { requireFunction } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
+import { Clock } from '../support/clock.ts'
 import type { Claims } from '../tokens/token.ts'
 
 /**
@@ -56,6 +57,9 @@ const JUST_AFTER_MS = 0.001
 /** Limits the processes whose times a token keeps. The processes that last found the token stale are kept. */
 const MAX_PROCESSES = 8
 
+/** Dates the lookups and the decisions of this process. */
+const clock = new Clock()
+
 /** Limits the refreshes with a predicate of their own. Before the oldest of these, every token is stale. */
 const MAX_REFRESHES = 1_000
 
@@ -78,12 +82,11 @@ export class Revocations {
 
   /** @param moment returns the present, as the text of a point */
   constructor(
-    sessionTtl: number,
+    { sessionTtl, control }: { sessionTtl: number; control?: unknown },
     onError: (error: ParticleError) => void,
     moment: () => string,
-    isShared = false,
   ) {
-    this.isShared = isShared
+    this.isShared = control !== undefined
     this.#moment = moment
     this.#ttl = sessionTtl
     this.#onError = onError
@@ -94,7 +97,7 @@ export class Revocations {
    * and decisions can be ordered.
    */
   static now(): number {
-    return performance.timeOrigin + performance.now()
+    return clock.now()
   }
 
   /**

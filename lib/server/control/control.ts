@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
-import type { Document } from '../../model/document.ts'
+import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Query } from '../../policy/query.ts'
 import type { Decision } from '../auth/revocations.ts'
 import { Barrier } from '../feed/barrier.ts'
 import type { Feed } from '../feed/feed.ts'
-import type { LiveQueries, LiveQueryHandle } from '../relations/live-query.ts'
-import { pause, withTimeout } from '../support/scheduling.ts'
+import { Watching } from '../relations/dependencies.ts'
+import type { LiveQueries } from '../relations/live-query.ts'
+import { asError } from '../support/failure.ts'
+import { withTimeout } from '../support/scheduling.ts'
 import { type ControlEntry, documentOf, entryOf, predicateOf } from './entry.ts'
 
 /** The number of checks within the time after which a node counts as cut off. */
@@ -29,7 +31,7 @@ export interface ControlOptions {
   lifetime: number
   /** Applies a decision of another node. */
   apply: (decision: Decision, process: string) => void
-  onError: (error: ParticleError) => void
+  onError: (error: Error) => void
 }
 
 /**
@@ -43,8 +45,9 @@ export interface ControlOptions {
 export class Control {
   readonly #options: ControlOptions
   readonly #barrier: Barrier
-  readonly #applied = new Set<string>()
-  #handle: LiveQueryHandle | undefined
+  /** The entries that were applied or refused here, each with the time of its end. */
+  readonly #entries = new Map<string, { id: Id; until: number }>()
+  #watching: Watching | undefined
   /** The begin of the last check that succeeded, by the process's own clock. */
   #followed = Number.NEGATIVE_INFINITY
   /** The check that runs, which all callers share. */
@@ -82,7 +85,7 @@ export class Control {
    * @throws ParticleError as {@link Control.follow} does
    */
   async settle(): Promise<void> {
-    await this.follow()
+    this.#start()
     if (!(await this.#reach())) throw cutOff()
   }
 
@@ -110,79 +113,71 @@ export class Control {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#handle?.release()
-    this.#handle = undefined
+    this.#watching?.close()
   }
 
   /** Starts to follow the collection with the first client. */
   #start(): void {
-    if (this.#handle || this.#closed) return
+    if (this.#watching || this.#closed) return
     const { feed, collection, queries } = this.#options
-    const spec = { feed, collection, query: {}, manifest: { entry: true } as const }
-    this.#handle = queries.take(spec, () => this.#applyAll())
+    const watching = new Watching(() => this.#applyAll())
+    this.#watching = watching
+    watching.add(queries, { feed, collection, query: {}, manifest: { entry: true } })
     this.#applyAll()
     void this.#check()
   }
 
   #applyAll(): void {
-    const documents = this.#handle?.documents ?? []
+    const documents = this.#watching?.documents ?? []
+    const keys = new Set<string>()
     for (const document of documents) {
-      const key = idKey(document._id ?? '')
-      if (this.#applied.has(key)) continue
-      this.#applied.add(key)
-      this.#apply(document)
+      const id = document._id ?? ''
+      const key = idKey(id)
+      keys.add(key)
+      if (!this.#entries.has(key)) this.#entries.set(key, { id, until: this.#apply(document) })
     }
-    // Forgets deleted entries, of which there are more and more.
-    if (this.#applied.size <= documents.length * 2) return
-    this.#applied.clear()
-    for (const { _id } of documents) this.#applied.add(idKey(_id ?? ''))
+    for (const key of this.#entries.keys()) if (!keys.has(key)) this.#entries.delete(key)
   }
 
-  #apply(document: Document): void {
+  /** Applies an entry. Returns the time of its end, which a document that is no entry does not have. */
+  #apply(document: Document): number {
     const { process: own, apply, onError } = this.#options
     try {
       const { kind, query, reason, process, at, until } = entryOf(document)
-      if (process === own || until < Date.now()) return
-      apply({ predicate: predicateOf(query), at, reason: kind === 'revoke' ? reason : undefined }, process)
+      if (process !== own && until >= Date.now())
+        apply({ predicate: predicateOf(query), at, reason: kind === 'revoke' ? reason : undefined }, process)
+      return until
     } catch (error) {
-      onError(error as ParticleError)
+      onError(asError(error, 'control'))
+      return Number.POSITIVE_INFINITY
     }
   }
 
   /** Checks once that this node follows the collection, and plans the next check. */
   #check(): Promise<void> {
-    this.#checking ??= this.#checkNow().finally(() => {
+    this.#checking ??= this.#reach().then((isReached) => {
       this.#checking = undefined
       this.#report()
       if (this.#closed) return
+      if (isReached) this.#sweep()
       clearTimeout(this.#timer)
       this.#timer = setTimeout(() => void this.#check(), this.#options.timeout / CHECKS).unref()
     })
     return this.#checking
   }
 
-  async #checkNow(): Promise<void> {
-    if (await this.#reach()) await this.#sweep()
-  }
-
   /** Follows the collection up to the store's present. Returns false when that takes too long. */
   async #reach(): Promise<boolean> {
     const { feed, timeout } = this.#options
     const began = performance.now()
-    let isOver = false
-    const current = () => !isOver && !this.#closed
     const reaching = async () => {
       if (!(await this.#barrier.reached(await feed.ask(), timeout))) return false
       // Waits for the new read after a lost history.
-      while (current() && this.#handle?.digest === undefined) await pause(10)
+      await this.#watching?.settled()
       return feed.isOpen()
     }
-    const isReached =
-      (await withTimeout(
-        reaching().catch(() => false),
-        timeout,
-      )) ?? false
-    isOver = true
+    const reached = reaching().catch(() => false)
+    const isReached = (await withTimeout(reached, timeout)) ?? false
     if (isReached) this.#followed = Math.max(this.#followed, began)
     return isReached
   }
@@ -203,23 +198,14 @@ export class Control {
     )
   }
 
-  /** Deletes the entries that concern no token any more. */
-  async #sweep(): Promise<void> {
+  /** Deletes the entries that concern no token any more. No client waits for that. */
+  #sweep(): void {
     if (performance.now() - this.#swept < SWEEP_MS) return
     this.#swept = performance.now()
     const { feed, collection } = this.#options
-    const over = (this.#handle?.documents ?? []).filter((document) => isOver(document))
-    const ids = over.flatMap(({ _id }) => (_id === undefined ? [] : [_id]))
+    const ids = [...this.#entries.values()].flatMap(({ id, until }) => (until < Date.now() ? [id] : []))
     // Leaves them to the next sweep, or to another node, after a failure.
-    if (ids.length > 0) await feed.adapter.discard?.(collection, ids).catch(() => {})
-  }
-}
-
-function isOver(document: Document): boolean {
-  try {
-    return entryOf(document).until < Date.now()
-  } catch {
-    return false
+    if (ids.length > 0) void feed.adapter.discard?.(collection, ids).catch(() => {})
   }
 }
 

@@ -36,7 +36,7 @@ function handleOf({ control, dataSources }: ResolvedOptions): CollectionHandle |
   const refuse = (sentence: string): never => {
     throw new ParticleError('INVALID_OPTION', sentence)
   }
-  if (control === undefined || control === false) return undefined
+  if (control === undefined) return undefined
   const handle = control === true ? named(handlesOf(dataSources)[0]?.adapter) : control
   if (handle === undefined)
     return refuse('control is true, but the first source has no adapter: give adapter.collection(name)')

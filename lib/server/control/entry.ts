@@ -1,7 +1,8 @@
 import { ParticleError } from '../../errors.ts'
 import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Document } from '../../model/document.ts'
-import { toJson } from '../../model/json.ts'
+import { isObject, toJson } from '../../model/json.ts'
+import { undefinedIn } from '../../policy/criteria.ts'
 import { checkQuery, compile, isPlain, matcher, type Query } from '../../policy/query.ts'
 import type { Predicate } from '../auth/revocations.ts'
 
@@ -32,31 +33,29 @@ export function checkIdentityQuery(query: unknown, where: string): asserts query
   const refuse = (sentence: string): never => {
     throw new ParticleError('INVALID_QUERY', `${where} ${sentence}`)
   }
-  if (!isPlain(query)) return refuse('must be a query such as { userId: 7 }')
   const excess = excessOf(query, ANSWER_BOUNDS)
   if (excess !== undefined) refuse(`${excess}: a query must be smaller`)
   checkQuery(query, where)
   // An undefined value would select all identities without the field, as by a session without a user.
-  if (some(query, (value) => value === undefined))
-    refuse('has an undefined value, and {} would select everybody: check where the value comes from')
-  if (some(query, (value) => value instanceof RegExp))
-    refuse('has a RegExp, which JSON can not hold: write { $regex: "..." }')
+  const path = undefinedIn(query)
+  if (path)
+    refuse(
+      `has an undefined value at ${path.join('.')}, and {} would select everybody: check where the value ` +
+        'comes from',
+    )
+  if (hasRegExp(query)) refuse('has a RegExp, which JSON can not hold: write { $regex: "..." }')
   compile(query, where)
 }
 
-function some(value: unknown, test: (value: unknown) => boolean): boolean {
-  if (test(value)) return true
-  const values = Array.isArray(value) ? value : isPlain(value) ? Object.values(value) : []
-  return values.some((each) => some(each, test))
+function hasRegExp(value: unknown): boolean {
+  if (!Array.isArray(value) && !isPlain(value)) return value instanceof RegExp
+  return Object.values(value).some(hasRegExp)
 }
 
 /** Creates the predicate of a query on identities. An identity that is no object has no fields. */
 export function predicateOf(query: Query): Predicate {
   const matches = matcher(query)
-  return (identity: unknown) => {
-    const isObject = typeof identity === 'object' && identity !== null && !Array.isArray(identity)
-    return matches((isObject ? identity : {}) as Document)
-  }
+  return (identity: unknown) => matches(isObject(identity) ? identity : {})
 }
 
 /** Creates the store's document of an entry. */

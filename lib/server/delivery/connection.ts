@@ -30,6 +30,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   #rights: string
   #begun = false
   #stalled = false
+  /** The last sequence of each live root while data is held back: see {@link Connection.hold}. */
+  #held: Map<View, number> | undefined
   /** The events of a slow client that are sent after the client has caught up: the last of each name. */
   #kept: Map<string, ServerEvent> | undefined
   #closed = false
@@ -56,11 +58,11 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
 
   /** Whether the client has all data up to the present. */
   get ready(): boolean {
-    return this.#begun && this.#roots.areLive && !this.#stalled
+    return this.#begun && this.#roots.areLive && !this.#stalled && !this.#held
   }
 
   has(view: View): boolean {
-    return this.ready || (!this.#stalled && this.#roots.of(view)?.state === 'live')
+    return this.ready || (this.isActive && this.#roots.of(view)?.state === 'live')
   }
 
   /** The figures of the connection, for the inspector. */
@@ -137,7 +139,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   deliver(view: View, entry: Entry, frame: Frame): void {
-    if (this.#closed || this.#stalled || this.#roots.of(view)?.state !== 'live') return
+    if (!this.isActive || this.#roots.of(view)?.state !== 'live') return
     this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
     this.#limit()
   }
@@ -167,7 +169,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     if (this.#closed) return
     this.#rights = rights
     for (const { root, view, old } of changesTo(this.#roots.list, views)) {
-      const known = root.state === 'live' && !this.#stalled ? old.known() : undefined
+      const known = root.state === 'live' && this.isActive ? old.known() : undefined
       this.#hide(root)
       root.view = view
       this.#show(root)
@@ -193,7 +195,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     }
     const roots = added.map((view) => this.#roots.add(view, true))
     for (const root of roots) this.#show(root)
-    if (!this.#begun || this.#stalled) return
+    if (!this.#begun || !this.isActive) return
     this.#roots.endMoments(removed)
     for (const root of roots) this.#roots.join(root)
     if (removed.length > 0 && this.#roots.areLive) this.readyNow()
@@ -228,9 +230,31 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#trace.close(reason)
   }
 
-  /** Whether the client can get events. */
+  /** Whether the client can get data. */
   get isActive(): boolean {
-    return !this.#closed && !this.#stalled
+    return !this.#closed && !this.#stalled && !this.#held
+  }
+
+  /**
+   * Holds all data back until {@link Connection.release}, since the client's rights may have ended. Other
+   * events still go to the client. Call it while no changes are being delivered, as from a timer.
+   */
+  hold(): void {
+    if (this.#closed || this.#held) return
+    this.#leaveGroup()
+    const { head } = this.#host.log
+    const live = this.#stalled ? [] : this.#roots.list.filter(({ state }) => state === 'live')
+    this.#held = new Map(live.map(({ view }) => [view, head]))
+  }
+
+  /** Sends the changes since {@link Connection.hold}. Loads the roots that had not been live. */
+  release(): void {
+    const points = this.#held
+    if (!points) return
+    this.#held = undefined
+    if (this.#closed || this.#stalled || !this.#begun) return
+    if (this.#roots.list.length === 0) this.readyNow()
+    this.#roots.start({ presented: true, points, reasonFor: () => 'rights-changed' })
   }
 
   get outbox(): Outbox {
@@ -250,7 +274,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
 
   /** Returns the root of a changed view, or undefined when the connection can't send now. */
   #moving(view: View): Root | undefined {
-    if (this.#closed || this.#stalled || !this.#begun) return undefined
+    if (!this.isActive || !this.#begun) return undefined
     // Takes the entry's id back, since its frames in other roots must not mark the whole entry as received.
     this.own.interrupt(isGrouped(this.#roots.list, view) ? view.feed : undefined)
     return this.#roots.of(view)
@@ -275,9 +299,11 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#stalled = true
     this.#trace.slow(this.#outbox.queue.buffered)
     this.#membership.leave()
+    this.#held?.clear()
     this.#outbox.queue.drop(() => {
       this.#stalled = false
       for (const event of [...(this.#kept?.values() ?? [])]) this.send(event)
+      if (this.#held) return
       for (const root of this.#roots.list) this.#roots.load(root, 'slow-client')
       if (this.#roots.list.length === 0) this.readyNow()
     })

@@ -13,7 +13,10 @@ interface StreamListener {
   onClose: () => void
 }
 
-/** Reports the events of one stream, and calls the opener when the stream is ready, and after its end. */
+/**
+ * Reports the events of one stream, and calls the opener when the stream is ready, and after its end. The
+ * events name the sources of watched roots alone, since a parameter's value may be private.
+ */
 export class StreamTrace {
   /** The number of the stream in this process. */
   readonly number = ++streams
@@ -42,7 +45,7 @@ export class StreamTrace {
 
   resume({ presented, points, reason }: ResumePlan): void {
     if (!presented) return
-    const resumed = [...(points?.keys() ?? [])].map(({ root }) => root)
+    const resumed = [...new Set([...(points?.keys() ?? [])].map(({ root }) => sourceOf(root)))]
     this.#diagnostics.report('stream.resume', { ...this.#fields, resumed, reason })
   }
 
@@ -57,7 +60,8 @@ export class StreamTrace {
   sent({ event, data }: ServerEvent): void {
     if (event === 'reset') {
       this.#lacking ??= Math.trunc(performance.now())
-      this.#diagnostics.report('stream.reset', { ...this.#fields, ...data })
+      const { root, reason } = data
+      this.#diagnostics.report('stream.reset', { ...this.#fields, root: sourceOf(root), reason })
     } else if (event === 'error' && data.root !== undefined && data.code === 'FORBIDDEN') {
       const refused = { code: data.code, session: this.#session, root: sourceOf(data.root) }
       this.#diagnostics.traces.report('audit', { action: 'refusal', at: Date.now(), ...refused })
@@ -66,7 +70,7 @@ export class StreamTrace {
 
   diff(root: string, reason: string): void {
     this.#lacking ??= Math.trunc(performance.now())
-    this.#diagnostics.report('stream.diff', { ...this.#fields, root, reason })
+    this.#diagnostics.report('stream.diff', { ...this.#fields, root: sourceOf(root), reason })
   }
 
   slow(bytes: number): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as NetServer } from 'node:net'
 import { type ErrorCode, ParticleError } from '../../errors.ts'
+import { addressOf } from '../auth/address.ts'
 import { StaleToken } from '../auth/revocations.ts'
 import { EXCESS, excessEvent } from '../delivery/limit-events.ts'
 import type { Backend } from './backend.ts'
@@ -165,7 +166,7 @@ export class Exchange {
     const code = error instanceof ParticleError ? error.code : 'UNAVAILABLE'
     const { diagnostics } = this.server.options
     if ([401, 403, 429].includes(status)) {
-      const address = this.request.socket.remoteAddress
+      const address = addressOf(this.request)
       diagnostics.traces.report('audit', { action: 'refusal', at: Date.now(), code, address })
     }
     if (purpose === 'other') return

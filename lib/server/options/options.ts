@@ -206,7 +206,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     dependsOn: options.dependsOn,
     cacheConfig: options.cacheConfig,
     dataSources,
-    control: options.control,
+    control: (options.control as unknown) === false ? undefined : options.control,
     controlTimeout: numberOption(
       'controlTimeout',
       options.controlTimeout,

@@ -12,15 +12,24 @@ const MAX_LENGTH = 500
 
 const FORM = /^(\d{1,4}):([\w.~-]{1,300})$/
 
+/** Seals texts, and opens those that it has sealed. */
+interface Seal {
+  seal(text: string): string
+  open(text: string): string | undefined
+}
+
 /**
- * Creates and reads the positions that an application gives to clients: base64url of `<adapter>:<position>`.
+ * Creates and reads the positions that an application gives to clients: `<adapter>:<position>`, sealed. A
+ * client could otherwise make up positions, and find by the answers how much others write, and when.
  */
 export class SourcePositions {
   readonly #sources: Sources
+  readonly #seal: Seal
   readonly #barriers = new WeakMap<Feed, Barrier>()
 
-  constructor(sources: Sources) {
+  constructor(sources: Sources, seal: Seal) {
     this.#sources = sources
+    this.#seal = seal
   }
 
   /**
@@ -38,7 +47,7 @@ export class SourcePositions {
       return undefined
     })
     const position = await withTimeout(asked, POSITION_TIMEOUT_MS)
-    if (position !== undefined) return Buffer.from(`${feed.index}:${position}`).toString('base64url')
+    if (position !== undefined) return this.#seal.seal(`${feed.index}:${position}`)
     const why = cause === undefined ? `no answer came within ${POSITION_TIMEOUT_MS} ms` : String(cause)
     throw new ParticleError('SOURCE_FAILED', `The position of ${root} could not be read: ${why}`, { cause })
   }
@@ -46,6 +55,11 @@ export class SourcePositions {
   /** @throws ParticleError `INVALID_MESSAGE` for a text that is not a position of this server's sources */
   check(text: string): void {
     this.#parse(text)
+  }
+
+  /** Checks whether a text is a position of this server's sources. */
+  has(text: string): boolean {
+    return this.#find(text) !== undefined
   }
 
   /** Resolves to true after all changes up to a position were delivered here: see {@link Barrier.reached}. */
@@ -56,14 +70,20 @@ export class SourcePositions {
     return barrier.reached(position, ms)
   }
 
-  #parse(text: string): { feed: Feed; position: string } {
-    const decoded = text.length > MAX_LENGTH ? '' : Buffer.from(text, 'base64url').toString()
-    const [, index = '', position = ''] = FORM.exec(decoded) ?? []
+  #find(text: string): { feed: Feed; position: string } | undefined {
+    const opened = text.length > MAX_LENGTH ? undefined : this.#seal.open(text)
+    const [, index = '', position = ''] = FORM.exec(opened ?? '') ?? []
     const feed = index === '' ? undefined : this.#sources.feeds[Number(index)]
-    if (feed) return { feed, position }
+    return feed && { feed, position }
+  }
+
+  #parse(text: string): { feed: Feed; position: string } {
+    const found = this.#find(text)
+    if (found) return found
     throw new ParticleError(
       'INVALID_MESSAGE',
-      'The text is no position that server.position(root) has returned',
+      'The text is no position that server.position(root) has returned here, or on a node with the same ' +
+        'secret, path, roots and audience',
     )
   }
 

@@ -1,5 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { sourceOf } from '../../protocol/watched-root.ts'
 import { estimateBytes } from '../feed/change.ts'
 import type { Log } from '../feed/log.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
@@ -179,7 +180,8 @@ export class Views {
 
   #reportRead(root: string, { documents, parts }: Pick<Snapshot, 'documents' | 'parts'>, ms: number): void {
     const bytes = parts.reduce((sum, { length }) => sum + length, 0)
-    this.#diagnostics.report('view.read', { root, documents, bytes, ms })
+    // Names the source alone, since the value of a watched root's parameter may be private.
+    this.#diagnostics.report('view.read', { root: sourceOf(root), documents, bytes, ms })
   }
 
   /** Updates the estimated bytes of an idle view, which change with its documents. */

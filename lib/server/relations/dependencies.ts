@@ -1,5 +1,5 @@
 import { ParticleError } from '../../errors.ts'
-import type { Json } from '../../model/document.ts'
+import type { Document, Json } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../../policy/criteria.ts'
 import { References } from '../hints/references.ts'
@@ -17,7 +17,7 @@ const READ_TIMEOUT_MS = 5_000
 /** Sets the pause between two reports of failures of `dependsOn`, in milliseconds. */
 const REPORT_PAUSE_MS = 60_000
 
-/** Watches the documents that an identity depends on, until `close`. */
+/** Watches documents, such as those that an identity depends on, until `close`. */
 export class Watching {
   readonly #watched: LiveQueryHandle[] = []
   readonly #listener: () => void
@@ -35,6 +35,11 @@ export class Watching {
     const digests = this.#watched.flatMap(({ digest }) => digest ?? [])
     if (digests.length < this.#watched.length) return undefined
     return digests.length === 0 ? '' : digestOf(digests)
+  }
+
+  /** The documents as far as they were read. */
+  get documents(): Document[] {
+    return this.#watched.flatMap(({ documents }) => documents ?? [])
   }
 
   /** Resolves after all documents were read, or after `close`. */

@@ -63,11 +63,15 @@ export class Barriers {
   }
 
   /**
-   * Reports the positions of a new stream. Leaves out those over the limits, for which a client asks again.
+   * Reports the positions of a new stream. Leaves out those over the limits, for which a client asks again,
+   * and those that an earlier process without a secret has sealed: they must not refuse the stream.
    */
   begin(stream: Stream, positions: readonly string[]): void {
     try {
-      this.report(stream, positions)
+      this.report(
+        stream,
+        positions.slice(0, MAX_POSITIONS).filter((position) => this.#positions.has(position)),
+      )
     } catch {
       // An error would leave the open stream behind.
     }

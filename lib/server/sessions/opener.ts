@@ -107,7 +107,6 @@ export class Opener {
   stream(admitted: Admitted, request: StreamRequest): Stream | undefined {
     const { admission } = admitted
     const { origin, roots, reached = [], onClose } = request
-    this.#parts.barriers.check(reached)
     const key = this.#parts.identities.admit(admission, origin?.request)
     const related = this.#parts.dependencies.related(admission?.identity ?? {})
     const views: View[] = []

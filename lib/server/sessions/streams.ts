@@ -131,6 +131,7 @@ export class Streams {
       connection.end()
       return undefined
     }
+    if (!stale) connection.release()
     // Asks the client again after a refresh during the lookup.
     if (stale && request) sendRequest(stream)
     else if (stale) void this.lookAnew([stream])
@@ -159,6 +160,8 @@ export class Streams {
       stream.connection.pushAtPresent(ping)
       const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
       if (ends - now >= soon) continue
+      // Waits for the renewal, which may wait for a slow lookup, or behind thousands of others.
+      if (ends <= now) stream.connection.hold()
       if (stream.asks) void askForHandshake(stream, 'expiring', ends - now)
       else if (!stream.renewals?.isRunning && !this.#due.has(stream)) due.push(stream)
     }
@@ -169,7 +172,7 @@ export class Streams {
   async lookAnew(streams: readonly Stream[]): Promise<void> {
     const [asked, own] = [true, false].map((asks) => streams.filter((stream) => stream.asks === asks))
     await Promise.all([
-      this.#renewAll(own ?? [], () => true),
+      ...(own ?? []).map((stream) => this.#doubts.add(stream)),
       ...(asked ?? []).map((stream) => askForHandshake(stream, 'refresh', REFRESH_TIMEOUT_MS)),
     ])
   }
@@ -270,7 +273,11 @@ export class Streams {
     stream.mustRenew = false
     if (!this.open.has(stream)) return
     try {
-      if (!admission) return await this.views.renew(stream)
+      if (!admission) {
+        await this.views.renew(stream)
+        connection.release()
+        return
+      }
       const next = await this.#admissions.identifyAgain(admission)
       const checked = await this.views.check(stream, next.identity)
       // Keeps a newer admission. The client may have made a handshake meanwhile, possibly as another user.
@@ -286,6 +293,7 @@ export class Streams {
         return await this.#renewNow(stream)
       }
       if (!this.#grant(stream, next, checked)) return
+      connection.release()
       stream.renewed = true
       if (stream.begun) await this.#tell(stream)
     } catch (error) {

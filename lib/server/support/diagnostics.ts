@@ -1,6 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { guarded } from './failure.ts'
-import { Traces } from './traces.ts'
+import { type Trace, Traces } from './traces.ts'
 
 /**
  * Describes the fields of each `onDebug` event beside its name. Durations (`ms`, `within`) are in
@@ -121,6 +121,14 @@ export class Diagnostics {
     const listener = guarded(onDebug)
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
+  }
+
+  /** Calls listeners with each event and each trace. Returns a function that ends both. */
+  observe(onEvent: (event: DebugEvent) => void, onTrace: (trace: Trace) => void): () => void {
+    const ends = [this.listen((_sentence, event) => onEvent(event)), this.traces.listen(onTrace)]
+    return () => {
+      for (const end of ends) end()
+    }
   }
 
   /**

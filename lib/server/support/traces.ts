@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { guarded } from './failure.ts'
 
 /**
  * Describes the fields of each trace beside its name. Traces occur with each change and each look-up, so that
@@ -73,7 +74,9 @@ export class Traces {
   }
 
   /** Calls a listener with each trace. Returns a function that ends it. */
-  listen(listener: (trace: Trace) => void): () => void {
+  listen(onTrace: (trace: Trace) => void): () => void {
+    // An exporter that throws must not disturb the lookup or the delivery that it is told of.
+    const listener = guarded(onTrace)
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
   }

@@ -101,7 +101,7 @@ export class Store {
  * more than the rest of the lookup.
  */
 function soleId(query: Query): string | number | undefined {
-  const { _id } = query
+  const { _id } = Object(query) as Query
   const plain = typeof _id === 'string' || (typeof _id === 'number' && Number.isFinite(_id))
   return plain && Object.keys(query).length === 1 ? _id : undefined
 }

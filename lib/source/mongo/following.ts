@@ -5,6 +5,7 @@ import { eventTime } from './batch.ts'
 import { bsonToJson } from './bson.ts'
 import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
 import type { IdKinds } from './id-kinds.ts'
+import { inOrderOfMoves } from './moves.ts'
 import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
 import { lookupDocuments } from './read.ts'
 import { type Beginning, firstBatch } from './server.ts'
@@ -117,7 +118,7 @@ export class Following {
     const all: Change[] = []
     const incomplete = new Set<Change>()
     let position = this.position
-    for (const event of events) {
+    for (const event of inOrderOfMoves(events)) {
       const at = eventTime(event) ?? time
       if (!at) continue
       if (!time || compareTimes(at, time) !== 0) ordinal = -1

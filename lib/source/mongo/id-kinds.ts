@@ -2,6 +2,7 @@ import type { Db } from 'mongodb'
 import { ParticleError } from '../../errors.ts'
 import type { Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { isObject } from '../../model/json.ts'
 import { bsonToJson, bsonType } from './bson.ts'
 import { READ_OPTIONS } from './stream.ts'
 import { idCandidates } from './value.ts'
@@ -14,8 +15,8 @@ import { idCandidates } from './value.ts'
 export class IdKinds {
   readonly #db: Db
   readonly #warn: (error: ParticleError) => void
-  /** The types of ids that are texts in JSON, by collection. */
-  readonly #kinds = new Map<string, Set<string>>()
+  /** The types of ids that are texts in JSON, or objects, by collection: two of each at most. */
+  readonly #kinds = new Map<string, { texts: Set<string>; objects: Set<string> }>()
   readonly #searched = new Set<string>()
   readonly #told = new Set<string>()
 
@@ -26,15 +27,19 @@ export class IdKinds {
 
   /** Notes the type of an id. Returns true if the collection has ids of several types. */
   note(collection: string, id: unknown): boolean {
-    const kinds = this.#kinds.get(collection) ?? new Set()
+    const kinds = this.#kinds.get(collection) ?? { texts: new Set(), objects: new Set() }
     const kind = kindOf(id)
-    if (kind !== undefined) this.#kinds.set(collection, kinds.add(kind))
-    return kinds.size > 1
+    if (kind !== undefined) {
+      const known = kind.startsWith(OBJECT) ? kinds.objects : kinds.texts
+      if (known.size < 2) known.add(kind)
+      this.#kinds.set(collection, kinds)
+    }
+    return this.#hasSeveral(collection)
   }
 
   /** Searches a collection that has ids of several types, once. */
   async search(collection: string): Promise<void> {
-    if ((this.#kinds.get(collection)?.size ?? 0) < 2 || this.#searched.has(collection)) return
+    if (!this.#hasSeveral(collection) || this.#searched.has(collection)) return
     this.#searched.add(collection)
     await this.#compare(collection, {})
   }
@@ -43,6 +48,11 @@ export class IdKinds {
   async searchFor(collection: string, ids: readonly Id[]): Promise<void> {
     if (this.#told.has(collection)) return
     await this.#compare(collection, { _id: { $in: idCandidates(ids, await import('mongodb')) } })
+  }
+
+  #hasSeveral(collection: string): boolean {
+    const { texts, objects } = this.#kinds.get(collection) ?? {}
+    return (texts?.size ?? 0) > 1 || (objects?.size ?? 0) > 1
   }
 
   async #compare(collection: string, filter: object): Promise<void> {
@@ -72,10 +82,19 @@ export class IdKinds {
   }
 }
 
-/** Returns the type of an id that is a text in JSON; `undefined` for other ids. */
+const OBJECT = 'Object {'
+
+/**
+ * Returns the type of an id that is a text in JSON, and of an object the types of its fields in their order,
+ * which JSON ids do not distinguish; `undefined` for other ids.
+ */
 function kindOf(id: unknown): string | undefined {
   if (typeof id === 'string') return 'String'
   if (typeof id !== 'object' && typeof id !== 'bigint') return undefined
-  if (typeof bsonToJson(id) !== 'string') return undefined
-  return id instanceof Date ? 'Date' : (bsonType(id) ?? 'value')
+  const json = bsonToJson(id)
+  const type = id instanceof Date ? 'Date' : bsonType(id)
+  if (typeof json === 'string') return type ?? 'value'
+  if (type !== undefined || !isObject(json) || !isObject(id)) return undefined
+  const fields = Object.entries(id).map(([name, value]) => `${name}: ${kindOf(value) ?? typeof value}`)
+  return `${OBJECT} ${fields.join(', ')} }`
 }

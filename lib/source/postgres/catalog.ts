@@ -21,11 +21,14 @@ const QUERY = `SELECT c.oid::bigint::text, c.relreplident::text, c.relkind::text
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = $2`
 
-/** Finds the relations that hold the rows, and the parts of the columns' types. */
+/**
+ * Finds the relations that hold the rows, and the parts of the columns' types. Reads the versions (`xmin`) of
+ * the catalog's rows, because a statement may be taken back between two checks: DETACH and ATTACH PARTITION,
+ * RENAME there and back. ANALYZE and VACUUM make no new versions.
+ */
 const STORAGE = `WITH RECURSIVE relations AS (
-    SELECT $1::pg_catalog.oid AS oid, NULL::pg_catalog.oid AS parent
-    UNION SELECT relid, parentrelid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)
-      WHERE relid <> $1::pg_catalog.oid),
+    SELECT $1::pg_catalog.oid AS oid
+    UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass)),
   types AS (
     SELECT atttypid AS oid FROM pg_catalog.pg_attribute
       WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
@@ -36,15 +39,15 @@ const STORAGE = `WITH RECURSIVE relations AS (
       CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype), (r.rngsubtype), (a.atttypid)) part (oid)
       WHERE part.oid <> 0)
   SELECT
-    (SELECT string_agg(concat_ws(' ', c.oid, r.parent, c.relfilenode), ',' ORDER BY c.oid)
-      FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid)::text,
-    (SELECT string_agg(concat_ws(' ', e.enumtypid, to_json(e.enumlabel)), ','
-        ORDER BY e.enumtypid, e.enumsortorder)
+    (SELECT string_agg(concat_ws(' ', c.oid, c.xmin, i.xmin, c.relfilenode), ',' ORDER BY c.oid)
+      FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+      LEFT JOIN pg_catalog.pg_inherits i ON c.relispartition AND i.inhrelid = r.oid)::text,
+    (SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid)
       FROM pg_catalog.pg_enum e JOIN types ON types.oid = e.enumtypid)::text,
-    (SELECT string_agg(concat_ws(' ', t.oid, a.attnum, a.atttypid), ',' ORDER BY t.oid, a.attnum)
-      FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-      WHERE t.typtype = 'c')::text,
+    (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.xmin), ',' ORDER BY a.attrelid, a.attnum)
+      FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND NOT a.attisdropped AND (a.attrelid = $1
+        OR a.attrelid IN (SELECT t.typrelid FROM types JOIN pg_catalog.pg_type t ON t.oid = types.oid
+          WHERE t.typtype = 'c')))::text,
     (SELECT json_build_array(n.nspname, c.relname, c.relkind, c.relpersistence)
       FROM relations r JOIN pg_catalog.pg_class c ON c.oid = r.oid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -115,7 +118,7 @@ export async function loadTable(
 /**
  * Describes the storage of a table's rows and the composition of their values. The text differs after rows or
  * values may have changed without a change of a row: after TRUNCATE, ATTACH and DETACH of a partition, after
- * a rewrite of the table, and after an alteration of a type.
+ * a rewrite, a RENAME or an alteration of the table, and after an alteration of a type.
  *
  * @throws ParticleError `INVALID_OPTION` if a partition has no changes to report
  */

@@ -15,7 +15,8 @@ export interface Comparison {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const BIG = /^-?[1-9]\d{15,18}$/
-const NUMERIC = /^(?:-?\d{1,400}(?:\.\d{1,400})?|NaN|-?Infinity)$/
+/** Bounds the digits as PostgreSQL does. A longer text is no numeric. */
+const NUMERIC = /^(?:-?\d{1,131072}(?:\.\d{1,16383})?|NaN|-?Infinity)$/
 const DATE = /^\d{4}-\d\d-\d\d$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/

@@ -86,6 +86,11 @@ export function translateTransaction(transaction: Transaction, options: Translat
       changes.push(whole('reload', table.collection))
       reshaped.set(table.collection, shaped)
     }
+    if (change.kind === 'update' && !identifies(relation, key)) {
+      // Reloads if another index than the key identifies rows: then the row's earlier key is unknown.
+      if (shaped === table) changes.push(whole('reload', table.collection))
+      return
+    }
     const context: ChangeContext = {
       timestamp,
       transaction: name,
@@ -134,6 +139,11 @@ export function translateTransaction(transaction: Transaction, options: Translat
     ordinal += POSITIONS
   }
   return { changes, incomplete, reshaped: [...reshaped.values()] }
+}
+
+/** Checks that an update reports an earlier key. */
+function identifies({ columns, identifying }: Relation, key: readonly string[]): boolean {
+  return key.every((name) => identifying[columns.findIndex((column) => column.name === name)])
 }
 
 /** Drops the other cells of a key, which are NULLs without a meaning. */

@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
-import { queryTexts, settingClauses } from './session.ts'
+import { queryTexts, settingClauses, stateOf } from './session.ts'
 import type { Table } from './table.ts'
 
 /** Options of {@link installTriggers}. */
@@ -22,6 +22,9 @@ export interface TriggerOptions {
   /** The roles that Particle connects as, if they differ from the installing role. */
   grantTo?: readonly string[]
 }
+
+/** dependent_objects_still_exist, duplicate_object: the trigger of the other table has a copy there. */
+const COLLIDING = new Set(['2BP01', '42710'])
 
 /** The trigger's name on each table. */
 const TRIGGER = 'particle_record'
@@ -72,7 +75,13 @@ export async function installTriggers(
     await client.query('COMMIT')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {})
-    throw error
+    if (!COLLIDING.has(stateOf(error))) throw error
+    throw new ParticleError(
+      'INVALID_OPTION',
+      `A table and a partition of it can't both have triggers: show the whole table, with a criteria, or ` +
+        `only partitions (${error instanceof Error ? error.message : error})`,
+      { cause: error },
+    )
   } finally {
     client.release()
   }

@@ -119,6 +119,23 @@ describe('Tabs that share a stream', () => {
     expect(server.stats().connections).to.equal(1)
   })
 
+  it('continue from their position when they lead again after a pause', async () => {
+    const events: string[] = []
+    const leader = await open(undefined, { onData: (_data, { event }) => events.push(event) })
+    const other = await open()
+    leader.pause()
+    await store.collection('notes').updateOne({ _id: 1 }, { $set: { n: 1 } })
+    await until(() => other.data.notes?.[0]?.n === 1, 'the other tab leads')
+    other.close()
+    await until(() => server.stats().connections === 0, 'no stream')
+    await store.collection('notes').updateOne({ _id: 1 }, { $set: { n: 2 } })
+    events.length = 0
+    leader.resume()
+    await leader.ready()
+    expect(leader.data.notes).to.deep.equal([{ _id: 1, n: 2 }])
+    expect(new Set(events)).to.deep.equal(new Set(['delta']))
+  })
+
   it('belong to one identity', async () => {
     await open({ user: 'ann' })
     await open({ user: 'ben' })

@@ -8,7 +8,7 @@ const TTL = 60_000
 describe('server/auth/continuations', () => {
   const setUp = () => {
     const rights = new Revocations(
-      TTL,
+      { sessionTtl: TTL },
       () => {},
       () => 'decided',
     )

@@ -13,7 +13,7 @@ describe('server/rights', () => {
   const errors: ParticleError[] = []
   const make = (ttl = HOUR) =>
     new Revocations(
-      ttl,
+      { sessionTtl: ttl },
       (error) => errors.push(error),
       () => 'moment',
     )

@@ -52,6 +52,15 @@ class Told {
   change(views: readonly { key: string }[]): void {
     this.events.push(['change', ...views.map(({ key }) => key)])
   }
+  #isHeld = false
+  hold(): void {
+    this.events.push('hold')
+    this.#isHeld = true
+  }
+  release(): void {
+    if (this.#isHeld) this.events.push('release')
+    this.#isHeld = false
+  }
   end(event?: { data: { reason: string } }): void {
     if (!this.ended) this.events.push(['end', event?.data.reason])
     this.ended = true
@@ -63,7 +72,7 @@ describe('server/streams', () => {
     const errors: unknown[] = []
     const left: string[] = []
     const rights = new Revocations(
-      HOUR,
+      { sessionTtl: HOUR },
       (error) => errors.push(error),
       () => 'moment',
     )
@@ -353,6 +362,27 @@ describe('server/streams', () => {
       streams.beat(SOON)
       await turn()
       expect(told.events.at(-1)).to.deep.equal(['end', undefined])
+    })
+
+    it('hold back the data of those whose token ends during their lookup, until it is renewed', async () => {
+      const { streams, open, look } = setUp()
+      const answer = lookLater(look)
+      const { told, stream } = open('ann', { ttl: 1_000 })
+      streams.beat(SOON)
+      await turn()
+      if (stream.admission) stream.admission.expiresAt = new Date()
+      streams.beat(SOON)
+      answer({ name: 'ann', team: 'new' })
+      await turn()
+      expect(told.events).to.deep.equal([
+        'start',
+        'ping',
+        'ping',
+        'hold',
+        ['change', 'ann new'],
+        'release',
+        ['session', 'token of new'],
+      ])
     })
 
     it('leave those alone who need no token', async () => {

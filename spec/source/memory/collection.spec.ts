@@ -361,9 +361,13 @@ describe('A collection in memory', () => {
       expect(await cursor.next()).to.equal(null)
     })
 
-    it('refuses orders, ranges and projections that make no sense', async () => {
+    it('refuses queries, orders, ranges and projections that make no sense', async () => {
       await refused(users.find().skip(-1).toArray(), 'INVALID_QUERY')
       await refused(users.find().limit(1.5).toArray(), 'INVALID_QUERY')
+      for (const query of [null, 5, 'x', []]) {
+        await refused(Reflect.apply(users.find, users, [query]).toArray(), 'INVALID_QUERY')
+        await refused(Reflect.apply(users.deleteMany, users, [query]), 'INVALID_QUERY')
+      }
       await refused(Reflect.apply(users.findOne, users, [{}, { sort: { name: 2 } }]), 'INVALID_QUERY')
       await refused(users.find().project({ name: 1, age: 0 }).toArray(), 'INVALID_QUERY')
     })

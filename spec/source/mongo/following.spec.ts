@@ -61,6 +61,20 @@ describe('Following', () => {
     ])
   })
 
+  it('tells a document that moves to another shard as there, whichever event the router puts first', async () => {
+    const move = [
+      eventAt(5, 0, {
+        txnNumber: 1,
+        documentKey: { region: 'asia', _id: 'ann' },
+        fullDocument: { _id: 'ann' },
+      }),
+      eventAt(5, 1, { txnNumber: 1, operationType: 'delete', documentKey: { region: 'us', _id: 'ann' } }),
+    ]
+    follow([...move, eventAt(6)], '1000.1.4294967295')
+    await until(() => told().length === 3)
+    expect(recorder.changesSeen.map(({ kind }) => kind)).to.deep.equal(['delete', 'insert', 'insert'])
+  })
+
   it('tells nothing up to its position again, and the rest of that time as it was told before', async () => {
     const first = Array.from({ length: 3 }, (_, n) => eventAt(0, n))
     follow([...first, eventAt(1)], '1000.1.0')

@@ -52,11 +52,29 @@ describe('source/mongo on ids that are one in JSON', () => {
     })
   }
 
+  it('names an ObjectId and its text within objects, read or inserted later', async () => {
+    await insert({ user: id, day: 1 })
+    const local = await connect()
+    await insert({ user: `${id}`, day: 1 })
+    await until(() => errors.length > 0)
+    expect(errors[0]).to.include('Object { user: ObjectId, day: number }')
+    expect(errors[0]).to.include('Object { user: String, day: number }')
+    expect(local.of('error')).to.deep.equal([])
+  })
+
+  it('names objects of the same fields in another order', async () => {
+    await insert({ a: 1, b: 2 }, { b: 2, a: 1 })
+    const local = await connect()
+    await until(() => errors.length > 0)
+    expect(errors[0]).to.include('Object { b: number, a: number } {"b":2,"a":1}')
+    expect(local.of('error')).to.deep.equal([])
+  })
+
   it('keeps ids apart that differ in JSON', async () => {
-    await insert(1, '1', id, `${new ObjectId()}`, at, 'x', null, { a: 1 })
+    await insert(1, '1', id, `${new ObjectId()}`, at, 'x', null, { a: 1 }, { b: 1 })
     const local = await connect()
     await insert(2, '2', new ObjectId())
-    await until(() => local.model.items?.length === 11)
+    await until(() => local.model.items?.length === 12)
     expect(errors).to.deep.equal([])
   })
 })

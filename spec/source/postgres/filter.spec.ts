@@ -222,6 +222,15 @@ describe('source/postgres/filter on a real server', () => {
     expect(ids(await found('documents', { t: '9007199254740993' }))).to.have.length(1)
   }).timeout(60_000)
 
+  it('finds a numeric of more digits than others', async () => {
+    await database.run(
+      'CREATE TABLE amounts (id integer PRIMARY KEY, n numeric)',
+      "INSERT INTO amounts VALUES (1, '1e600'), (2, '-1e-600'), (3, 0)",
+    )
+    for (const { _id, n = null } of (await readAll(adapter, 'amounts')).documents)
+      expect(ids(await found('amounts', { n }))).to.deep.equal(ids([{ _id: _id ?? null }]))
+  })
+
   for (const asked of [
     { _id: 3 },
     { i: { $in: [1, -5, 'no number'] } },

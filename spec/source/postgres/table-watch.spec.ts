@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { Server } from '../../../lib/server/index.ts'
-import { postgres } from '../../../lib/source/postgres/index.ts'
+import { installTriggers, postgres } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
-import { type Recorder, readAll } from '../mongo/fold.ts'
+import { Recorder, readAll } from '../mongo/fold.ts'
 import { MODES, TestDatabase } from './database.ts'
 
 describe('source/postgres/table-watch on a real server', () => {
@@ -56,6 +56,47 @@ describe('source/postgres/table-watch on a real server', () => {
           ['ALTER TABLE people ALTER name TYPE text USING upper(name)'],
           'people',
         ],
+        [
+          'a partition was written to while it was detached',
+          [
+            'ALTER TABLE events DETACH PARTITION events_1',
+            "UPDATE events_1 SET note = 'x'",
+            'ALTER TABLE events ATTACH PARTITION events_1 FOR VALUES FROM (0) TO (10)',
+          ],
+          'events',
+        ],
+        [
+          'it was written to under another name',
+          [
+            'ALTER TABLE people RENAME TO persons',
+            "UPDATE persons SET name = 'x'",
+            'ALTER TABLE persons RENAME TO people',
+          ],
+          'people',
+        ],
+        [
+          'it was written to in another schema',
+          [
+            'CREATE SCHEMA other; ALTER TABLE people SET SCHEMA other',
+            "UPDATE other.people SET name = 'x'",
+            'ALTER TABLE other.people SET SCHEMA public',
+          ],
+          'people',
+        ],
+        [
+          'two columns change their names',
+          [
+            'ALTER TABLE people RENAME name TO other',
+            'ALTER TABLE people RENAME alias TO name',
+            'ALTER TABLE people RENAME other TO alias',
+          ],
+          'people',
+        ],
+        [
+          'a column is replaced by another one of its name and type',
+          ["ALTER TABLE people DROP name, ADD name text DEFAULT 'new'"],
+          'people',
+        ],
         ['a column becomes shorter', ['ALTER TABLE people ALTER price TYPE numeric(10, 1)'], 'people'],
       ] as [string, string[], string, string[]?][]) {
         it(`reads a table again when ${what}`, async () => {
@@ -63,8 +104,8 @@ describe('source/postgres/table-watch on a real server', () => {
             ...PARTITIONS,
             "CREATE TYPE mood AS ENUM ('sad', 'ok')",
             'CREATE TYPE place AS (x integer, y integer)',
-            'CREATE TABLE people (id integer PRIMARY KEY, mood mood[], place place, name text, price numeric(10, 2))',
-            "INSERT INTO people VALUES (1, '{sad}', '(1,2)', 'ada', 1.25)",
+            'CREATE TABLE people (id integer PRIMARY KEY, mood mood[], place place, name text, price numeric(10, 2), alias text)',
+            "INSERT INTO people VALUES (1, '{sad}', '(1,2)', 'ada', 1.25, 'al')",
             ...prepared,
           )
           const adapter = await database.adapter(mode, [table])
@@ -94,7 +135,12 @@ describe('source/postgres/table-watch on a real server', () => {
       it('does not read a table again while nothing happens to it', async () => {
         await database.run(...PARTITIONS)
         const { recorder } = await database.follow(await database.adapter(mode, ['events']))
-        await database.run("UPDATE events SET note = 'x'", 'ANALYZE events', 'VACUUM events_1')
+        await database.run(
+          "UPDATE events SET note = 'x'",
+          'ANALYZE events',
+          'VACUUM (FREEZE, ANALYZE) events_1',
+          'CREATE INDEX ON events (note)',
+        )
         await recorder.until(() => recorder.changesSeen.length >= 2)
         // Each look reports nothing: several of them pass.
         await new Promise((resolve) => setTimeout(resolve, 1000))
@@ -308,6 +354,69 @@ describe('source/postgres/table-watch on a real server', () => {
     await recorder.until(() => recorder.changesSeen.length >= 2)
     expect(recorder.changesSeen.map((change) => 'id' in change && change.id)).to.deep.equal([false, 2])
     expect(recorder.errors).to.deep.equal([])
+  })
+
+  for (const [what, away, back] of [
+    ['published no updates', "publish = 'insert'", "publish = 'insert, update, delete, truncate'"],
+    ['published partitions', 'publish_via_partition_root = false', 'publish_via_partition_root = true'],
+  ]) {
+    it(`reads a table again when the publication ${what} for a moment`, async () => {
+      await database.run(...PARTITIONS)
+      const { recorder } = await database.follow(await database.adapter('replication', ['events']))
+      await database.run(
+        `ALTER PUBLICATION particle SET (${away})`,
+        "UPDATE events SET note = 'x'",
+        `ALTER PUBLICATION particle SET (${back})`,
+      )
+      await recorder.until(() => reloads(recorder) >= 1)
+    })
+  }
+
+  it('reads tables again when their schema was taken out of the publication for a moment', async () => {
+    await database.run(
+      'CREATE TABLE users (id integer PRIMARY KEY)',
+      'CREATE PUBLICATION particle FOR TABLES IN SCHEMA public WITH (publish_via_partition_root = true)',
+    )
+    const { recorder } = await database.follow(await database.adapter('replication', ['users']))
+    await database.run(
+      'ALTER PUBLICATION particle DROP TABLES IN SCHEMA public',
+      'INSERT INTO users VALUES (1)',
+      'ALTER PUBLICATION particle ADD TABLES IN SCHEMA public',
+    )
+    await recorder.until(() => reloads(recorder) >= 1)
+  })
+
+  it('refuses a partition beside its table, because its changes are published as those of the table', async () => {
+    await database.run(...PARTITIONS)
+    const adapter = await database.adapter('replication', ['events', 'events_1'])
+    await database.follow(adapter)
+    const error: unknown = await readAll(adapter, 'events_1').catch((reason: unknown) => reason)
+    expect(String(error)).to.include('show events instead, with a criteria')
+    expect((await readAll(adapter, 'events')).documents).to.have.length(2)
+  })
+
+  for (const tables of [
+    ['events', 'events_1'],
+    ['events_1', 'events'],
+  ]) {
+    it(`refuses to install triggers on ${tables.join(' and then ')}`, async () => {
+      await database.run(...PARTITIONS)
+      const error: unknown = await installTriggers(database.pool, tables).catch((reason: unknown) => reason)
+      expect(error).to.include({ code: 'INVALID_OPTION' })
+      expect(String(error)).to.include("A table and a partition of it can't both have triggers")
+    })
+  }
+
+  it('refuses a table with a partition whose rows another index than the key identifies', async () => {
+    await database.run(
+      ...PARTITIONS,
+      'ALTER TABLE events_1 ALTER note SET NOT NULL',
+      'CREATE UNIQUE INDEX notes ON events_1 (note)',
+      'ALTER TABLE events_1 REPLICA IDENTITY USING INDEX notes',
+    )
+    const adapter = await database.adapter('replication', ['events'])
+    const error: unknown = await adapter.open(new Recorder()).catch((reason: unknown) => reason)
+    expect(String(error)).to.include('ALTER TABLE "public"."events_1" REPLICA IDENTITY DEFAULT')
   })
 
   it('stops telling of a table that gets REPLICA IDENTITY NOTHING, and says why', async () => {

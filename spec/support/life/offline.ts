@@ -18,20 +18,26 @@ interface Scope {
   longest: number
 }
 
-/** The page of a user, `?user=ann`: its script keeps the model. The service worker of such a site would serve it. */
+/**
+ * The page of a user, `?user=ann`, and with `&share` one stream for all tabs. Its script keeps the model. The
+ * service worker of such a site would serve it.
+ */
 const PAGE = `<!doctype html><meta charset="utf-8"><title>Notes</title>
 <script type="module">
 import { Client } from '/particle/client.js'
 import { indexedDB } from '/particle/client/persist.js'
+import { share } from '/particle/client/share.js'
 Object.assign(window, { seen: [], errors: [], wire: '', opened: 0, longest: 0 })
 new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration)
 }).observe({ type: 'longtask', buffered: false })
-const user = new URLSearchParams(location.search).get('user')
+const params = new URLSearchParams(location.search)
+const user = params.get('user')
 const began = performance.now()
 const client = window.client = new Client({
   identity: { user },
   persist: indexedDB('notes'),
+  ...(params.has('share') ? { share } : {}),
   onStatus: (status) => window.seen.push([status, client.data.notes?.length ?? 0]),
   onError: (error) => window.errors.push(error.code),
   onData: () => { window.opened ||= performance.now() - began },
@@ -99,10 +105,10 @@ export class OfflineSite {
     await this.server.disconnect()
   }
 
-  /** Opens the page of a user in a new tab. */
-  async visit(context: BrowserContext, user: string): Promise<Visit> {
+  /** Opens the page of a user in a new tab, with more of its address: `&share`. */
+  async visit(context: BrowserContext, user: string, more = ''): Promise<Visit> {
     const page = await context.newPage()
-    await page.goto(`${this.url}/?user=${user}`)
+    await page.goto(`${this.url}/?user=${user}${more}`)
     return new Visit(page)
   }
 }

@@ -1,0 +1,18 @@
+import { ParticleError } from '../errors.ts'
+import { describeGiven } from '../model/given.ts'
+import { isObject } from '../model/json.ts'
+import { watchedRoot } from '../protocol/watched-root.ts'
+
+/**
+ * Names the root that a page watches. Checks what the page gives, since a server's rendering opens no watch.
+ *
+ * @throws ParticleError `INVALID_OPTION`
+ */
+export function watchName(source: unknown, params: unknown): string {
+  if (typeof source === 'string' && isObject(params)) return watchedRoot(source, params)
+  const given = describeGiven(typeof source === 'string' ? params : source)
+  throw new ParticleError(
+    'INVALID_OPTION',
+    `watch(source, params) takes a name and an object, such as { room: 7 }: ${given}.`,
+  )
+}

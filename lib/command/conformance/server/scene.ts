@@ -1,0 +1,188 @@
+import type { Document, Json, Model } from '../../../model/document.ts'
+import { isObject, type JsonObject } from '../../../model/json.ts'
+import type { WatchEntry } from '../../../protocol/watched-root.ts'
+import { watchedRoot } from '../../../protocol/watched-root.ts'
+import { check, checkEqual, Skip, within } from '../case.ts'
+import { type Answered, ask, send } from './http.ts'
+import { ServerStream } from './stream.ts'
+
+/** Where the server under test is. */
+export interface Target {
+  url: string
+  fixture: string
+  timeout: number
+}
+
+/** A change of a collection, as the fixture takes it. */
+export type Write =
+  | { collection: string; insert: Document }
+  | { collection: string; id: string; set: JsonObject }
+  | { collection: string; id: string; remove: true }
+
+/** What a stream is asked for. */
+export interface Opened {
+  /** Default: the token of the last handshake. */
+  token?: string
+  position?: string
+  watch?: WatchEntry[]
+  held?: WatchEntry[]
+  reached?: string[]
+  /** What the client has already. */
+  model?: Model
+}
+
+let users = 0
+/** Differs between runs, so that a fixture with a lasting store needs no reset. */
+const RUN = Math.random().toString(36).slice(2, 8)
+
+/** Lets a case talk to the server under test, as a user of its own. */
+export class ServerScene {
+  /** The user of the case. */
+  readonly user = `u${RUN}${++users}`
+  readonly target: Target
+  /** The token of the last handshake or event `session`. */
+  token = ''
+  readonly #streams: ServerStream[] = []
+
+  constructor(target: Target) {
+    this.target = target
+  }
+
+  /** The address of a route of the protocol. */
+  route(name: string): string {
+    return `${this.target.url}/${name}`
+  }
+
+  /** An id of a document that no other case has. */
+  id(name: string | number): string {
+    return `${this.user}-${name}`
+  }
+
+  /** A task of the user, as the collection has it. */
+  task(name: string | number, fields: JsonObject = {}): Document {
+    return { _id: this.id(name), owner: this.user, secret: `secret of ${this.id(name)}`, ...fields }
+  }
+
+  /** The name of a room of the user, and its root. */
+  room(name: string, user = this.user): { room: string; root: string } {
+    const room = `${user}/${name}`
+    return { room, root: watchedRoot('messages', { room }) }
+  }
+
+  /** Makes a handshake with a body. */
+  async shake(body: JsonObject): Promise<Answered> {
+    return await within(this.target.timeout, ask(this.route('handshake'), { body }), 'the handshake')
+  }
+
+  /** Makes a handshake that must succeed, and keeps its token. */
+  async login(more: JsonObject = {}): Promise<JsonObject> {
+    const { status, body } = await this.shake({ identity: { user: this.user }, carrier: 'header', ...more })
+    checkEqual(status, 200, 'the status of a handshake')
+    this.token = String(body.token)
+    return body
+  }
+
+  /** Opens a stream, without waiting for its events. */
+  async open({ token = this.token, model, position, ...rest }: Opened = {}): Promise<ServerStream> {
+    const headers = {
+      ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
+      ...(position === undefined ? {} : { 'Last-Event-ID': position }),
+    }
+    const query = [
+      ...Object.entries({ watch: rest.watch, held: rest.held }).flatMap(([name, list]) =>
+        list ? [`${name}=${encodeURIComponent(JSON.stringify(list))}`] : [],
+      ),
+      ...(rest.reached ?? []).map((each) => `reached=${encodeURIComponent(each)}`),
+    ].join('&')
+    return await this.openAt(`${this.route('stream')}${query && `?${query}`}`, { headers }, model)
+  }
+
+  /** Opens a stream by a request of any form. */
+  async openAt(url: string, asked: Parameters<typeof send>[1], model?: Model): Promise<ServerStream> {
+    const { timeout } = this.target
+    const { request, response } = await within(
+      timeout,
+      send(url, asked),
+      'the answer to the request of a stream',
+    )
+    const stream = new ServerStream(request, response, timeout, model)
+    this.#streams.push(stream)
+    return stream
+  }
+
+  /** Opens a stream, and waits for `ready`. */
+  async ready(opened: Opened = {}): Promise<ServerStream> {
+    const stream = await this.open(opened)
+    checkEqual(stream.status, 200, 'the status of a stream')
+    await stream.next('ready')
+    return stream
+  }
+
+  /** Makes a handshake, opens a stream, and waits for `ready`. */
+  async connect(opened: Opened = {}): Promise<ServerStream> {
+    await this.login()
+    return await this.ready(opened)
+  }
+
+  /** Skips the case unless the server has these roots. */
+  needs(stream: ServerStream, ...roots: string[]): void {
+    const sources = stream.of('manifest')[0]?.data.sources ?? {}
+    for (const root of roots)
+      if (!Object.hasOwn(sources, root)) throw new Skip(`the server has no root ${root}`)
+  }
+
+  /** Posts to a route of the protocol, with the token of the last handshake. */
+  async post(route: string, body: JsonObject): Promise<Answered> {
+    const headers = { Authorization: `Bearer ${this.token}` }
+    return await within(
+      this.target.timeout,
+      ask(this.route(route), { body, headers }),
+      `the answer of ${route}`,
+    )
+  }
+
+  /** Makes changes in one transaction. Returns the position of the write, if the server has one. */
+  async write(...writes: Write[]): Promise<string | undefined> {
+    const { position } = await this.#control('write', { writes: writes as unknown as Json })
+    return typeof position === 'string' ? position : undefined
+  }
+
+  /** Makes changes. Returns the position of the write, or skips the case where the server has none. */
+  async position(...writes: Write[]): Promise<string> {
+    const position = await this.write(...writes)
+    if (position === undefined) throw new Skip('the fixture gives no position of a write')
+    return position
+  }
+
+  /** Sets the users whose tasks and rooms the user may see. */
+  async rights(sees: string[], more: JsonObject = {}): Promise<void> {
+    await this.#control('rights', { user: this.user, sees, ...more })
+  }
+
+  /** Ends the streams and the tokens of the user. */
+  async revoke(): Promise<JsonObject> {
+    return await this.#control('revoke', { user: this.user })
+  }
+
+  close(): void {
+    for (const stream of this.#streams) stream.close()
+  }
+
+  async #control(route: string, body: JsonObject): Promise<JsonObject> {
+    const { fixture, timeout } = this.target
+    const url = `${fixture}/${route}`
+    const answer = await within(timeout, ask(url, { body }), `the answer of ${url}`)
+    if (answer.status === 404) throw new Skip(`the fixture has no route ${url}`)
+    check(answer.status === 200, `the fixture answers ${url} with ${answer.status}: ${answer.text}`)
+    return answer.body
+  }
+}
+
+/** Checks that an answer is a refusal of the protocol's own form, with this status. */
+export function checkRefusal({ status, headers, body, text }: Answered, expected: number): void {
+  checkEqual(status, expected, 'the status')
+  check(/^application\/json\b/.test(headers['content-type'] ?? ''), 'a refusal has the type application/json')
+  const { error } = body
+  const isError = isObject(error) && typeof error.code === 'string' && typeof error.message === 'string'
+  check(isError, `a refusal is { error: { code, message } }, and not ${text}`)
+}

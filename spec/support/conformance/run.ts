@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { conformance } from '../../../lib/command/conformance/conformance.ts'
+import type { Outcome } from '../../../lib/command/conformance/runner.ts'
+import { conformanceOptions } from '../../../lib/command/conformance-options.ts'
+
+const PAGE = join(import.meta.dirname, '..', '..', '..', 'docs', 'reference', 'conformance.md')
+
+/** A run of the pack, as its options name it. */
+export interface Run {
+  url?: string
+  client?: string
+  filter?: readonly string[]
+  timeout?: number
+  jobs?: number
+}
+
+/** Runs the pack, and returns the exit code and the outcomes. */
+export async function runPack(run: Run): Promise<{ code: number; outcomes: Outcome[] }> {
+  const { url, client, filter = [], timeout, jobs } = run
+  let text = ''
+  const options = conformanceOptions({
+    urls: url === undefined ? [] : [url],
+    fixture: undefined,
+    isList: false,
+    isJson: true,
+    ...{ client, filter, timeout, jobs },
+  })
+  const code = await conformance(options, (part) => {
+    text += part
+  })
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  return { code, outcomes: lines.slice(0, -1) }
+}
+
+/** Lists the outcomes that are not ok. */
+export function problemsOf(outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes.filter(({ result }) => result !== 'ok')
+}
+
+/** Writes the driver of the page into a folder, and returns the command that starts it. */
+export async function pageDriver(folder: string): Promise<string> {
+  const [, text = ''] = /^```js \[driver\.mjs\]\n(.*?)^```$/ms.exec(readFileSync(PAGE, 'utf8')) ?? []
+  await writeFile(join(folder, 'driver.mjs'), text)
+  return `"${process.execPath}" "${join(folder, 'driver.mjs')}"`
+}
