@@ -24,7 +24,6 @@ export class Outbox {
   #lastFrame: Frame | undefined
   /** The frames of one root that are joined to one event at the end of the turn. */
   #joining: { frames: [Frame, ...Frame[]]; entry: Entry; bytes: number } | undefined
-  readonly #settle = () => this.settle()
 
   constructor(sink: Sink, flusher: Flusher, ids: IdLines, rights: string) {
     this.queue = new WriteQueue(sink, flusher)
@@ -85,7 +84,7 @@ export class Outbox {
     }
     this.settle()
     this.#joining = { frames: [frame], entry, bytes: frame.weight }
-    this.queue.beforeFlush(this.#settle)
+    this.queue.beforeFlush(this)
   }
 
   /** Queues the frames that are being joined. */
