@@ -24,7 +24,6 @@ export class Outbox {
   #lastFrame: Frame | undefined
   /** The frames of one root that are joined to one event at the end of the turn. */
   #joining: { frames: [Frame, ...Frame[]]; entry: Entry; bytes: number } | undefined
-  readonly #settle = () => this.settle()
 
   constructor(sink: Sink, flusher: Flusher, ids: IdLines, rights: string) {
     this.queue = new WriteQueue(sink, flusher)
@@ -76,16 +75,16 @@ export class Outbox {
     if (
       joining?.frames[0].root === frame.root &&
       joining.entry !== entry &&
-      joining.bytes < MAX_EVENT_BYTES
+      joining.bytes + frame.weight <= MAX_EVENT_BYTES
     ) {
       joining.frames.push(frame)
       joining.entry = entry
-      joining.bytes += entry.bytes
+      joining.bytes += frame.weight
       return
     }
     this.settle()
-    this.#joining = { frames: [frame], entry, bytes: entry.bytes }
-    this.queue.beforeFlush(this.#settle)
+    this.#joining = { frames: [frame], entry, bytes: frame.weight }
+    this.queue.beforeFlush(this)
   }
 
   /** Queues the frames that are being joined. */

@@ -9,6 +9,11 @@ export const BEHIND_BYTES = 64 * 1024
 /** Limits the bytes in a sink that does not report a slow reader: the high-water mark of Node's sockets. */
 const MAX_SILENT_BYTES = 64 * 1024
 
+/** Gathers what becomes bytes only at the end of a turn. */
+interface Late {
+  settle(): void
+}
+
 /** Gathers bytes for one sink within a turn of the event loop, and writes them at its end. */
 export class WriteQueue implements Flushable {
   #sink: Sink
@@ -16,7 +21,8 @@ export class WriteQueue implements Flushable {
   #gathered: ChunkList | undefined
   /** Whether the queue is flushed at the end of this turn. */
   #scheduled = false
-  #beforeFlush: (() => void) | undefined
+  /** Pushes its last bytes right before the flush. */
+  #late: Late | undefined
   /** An upper bound of the sink's unsent bytes. */
   #held = 0
   #bound = Number.POSITIVE_INFINITY
@@ -55,9 +61,9 @@ export class WriteQueue implements Flushable {
     this.#schedule()
   }
 
-  /** Calls back at the end of this turn, right before the flush. The callback pushes the last bytes. */
-  beforeFlush(callback: () => void): void {
-    this.#beforeFlush = callback
+  /** Lets an object push its last bytes at the end of this turn, right before the flush. */
+  beforeFlush(late: Late): void {
+    this.#late = late
     this.#schedule()
   }
 
@@ -116,8 +122,8 @@ export class WriteQueue implements Flushable {
 
   /** Writes the waiting bytes at once. */
   flush(): void {
-    this.#beforeFlush?.()
-    this.#beforeFlush = undefined
+    this.#late?.settle()
+    this.#late = undefined
     this.#scheduled = false
     const gathered = this.#gathered
     if (!gathered) return

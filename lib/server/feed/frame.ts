@@ -16,6 +16,7 @@ const MORE = Buffer.from(',"more":true}\n\n')
 
 /** Counts the bytes of frames: an entry of the log. */
 interface Accounting {
+  readonly bytes: number
   account(bytes: number): void
 }
 
@@ -49,7 +50,15 @@ export class Frame {
     const { timestamp } = frames.at(-1) ?? first
     if (frames.length === 1) return first
     const oplist = frames.flatMap((frame) => frame.oplist)
-    return new Frame(first.root, timestamp, oplist)
+    return new Frame(first.root, timestamp, oplist, {
+      bytes: frames.reduce((sum, { weight }) => sum + weight, 0),
+      account: () => {},
+    })
+  }
+
+  /** The estimated bytes of the entries behind the frame. */
+  get weight(): number {
+    return this.#entry?.bytes ?? 0
   }
 
   /** Returns the encoded `delta` event, without an id. */

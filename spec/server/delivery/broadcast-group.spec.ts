@@ -24,7 +24,7 @@ class Shown {
   }
   show(point: string): void {
     const frame = new Frame('users', '', [{ operation: 'noop', id: point, path: 'a' }])
-    for (const receiver of this.receivers) receiver.deliver(this.view, { point, bytes: 0 } as Entry, frame)
+    for (const receiver of this.receivers) receiver.deliver(this.view, { point } as Entry, frame)
   }
 }
 

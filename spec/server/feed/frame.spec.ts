@@ -17,6 +17,7 @@ describe('server/frame', () => {
   it('is encoded when it is first asked for, once, and tells how many bytes it takes, before that and by that', () => {
     const told: number[] = []
     const frame = new Frame('users', TIME, [{ operation: 'set', id: 1, path: 'a', data: 'ü' }], {
+      bytes: 0,
       account: (bytes) => told.push(bytes),
     })
     expect(told).to.deep.equal([300])
