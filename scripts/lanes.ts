@@ -22,22 +22,25 @@ const ROOT = join(import.meta.dirname, '..')
  * belongs to the lane with the longest path that fits it, so a new file needs no line here.
  */
 export const LANES: readonly Lane[] = [
-  {
-    name: 'measured',
-    alone: true,
-    paths: ['bench', 'guard'].map((name) => `spec/integration/${name}.spec.ts`),
-  },
+  { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
   { name: 'life', paths: ['spec/life/'] },
-  { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
-  {
-    name: 'integration',
-    paths: ['spec/integration/', 'spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'],
-  },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
-  { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
+  { name: 'integration', paths: ['spec/integration/'] },
   { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
+  { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
+  { name: 'unit', paths: ['spec/'] },
+  {
+    name: 'nodes',
+    paths: [
+      ...['clocks', 'closing', 'control', 'control.sources', 'draining', 'nodes', 'outage', 'resume'],
+      ...['moments.sources', 'reached.sources', 'unchanged.sources', 'takeover', 'nginx', 'http2.nginx'],
+    ].map((name) => `spec/integration/${name}.spec.ts`),
+  },
+  { name: 'mongo-law', paths: ['spec/source/mongo/law.spec.ts'] },
+  { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
   { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
+  { name: 'hostile', paths: ['spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'] },
   {
     name: 'browser',
     paths: [
@@ -47,16 +50,16 @@ export const LANES: readonly Lane[] = [
     ],
   },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
-  { name: 'conformance', paths: ['spec/conformance/'] },
   { name: 'python', paths: ['spec/python/'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
-  { name: 'unit', paths: ['spec/'] },
   {
     name: 'law',
     paths: ['integration/law', 'integration/relations.law', 'source/callbacks/law'].map(
       (name) => `spec/${name}.spec.ts`,
     ),
   },
+  { name: 'bench', paths: ['spec/integration/bench.spec.ts'] },
+  { name: 'conformance', paths: ['spec/conformance/'] },
 ]
 
 /** Lists the spec files of the repository, from its root, sorted by name. */

@@ -7,7 +7,7 @@ import { expect } from 'chai'
 import { transform } from 'esbuild'
 import { compile } from 'svelte/compiler'
 import { compileScript, parse } from 'vue/compiler-sfc'
-import { linkedFolder } from './support/linked.ts'
+import { declarationPaths, linkedFolder } from './support/linked.ts'
 import { declarationsFor, NEIGHBOUR, TYPES_ALONE } from './support/pages.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -145,26 +145,7 @@ const SETTINGS = {
     verbatimModuleSyntax: false,
     jsx: 'preserve',
     types: ['node'],
-    paths: {
-      particle: ['../../../lib/index.ts'],
-      'particle/client': ['../../../lib/client/index.ts'],
-      'particle/client/inspect': ['../../../lib/client/inspect/index.ts'],
-      'particle/client/persist': ['../../../lib/client/persist/index.ts'],
-      'particle/client/share': ['../../../lib/client/share/index.ts'],
-      'particle/protocol': ['../../../lib/protocol/index.ts'],
-      'particle/memory': ['../../../lib/source/memory/index.ts'],
-      'particle/mongo': ['../../../lib/source/mongo/index.ts'],
-      'particle/postgres': ['../../../lib/source/postgres/index.ts'],
-      'particle/redis': ['../../../lib/source/redis/index.ts'],
-      'particle/fetch': ['../../../lib/fetch/index.ts'],
-      'particle/react': ['../../../lib/react/index.ts'],
-      'particle/vue': ['../../../lib/vue/index.ts'],
-      'particle/svelte': ['../../../lib/svelte/index.ts'],
-      'particle/solid': ['../../../lib/solid/index.ts'],
-      'particle/tanstack': ['../../../lib/tanstack/index.ts'],
-      'particle/metrics': ['../../../lib/metrics/index.ts'],
-      'particle/otel': ['../../../lib/otel/index.ts'],
-    },
+    paths: declarationPaths('../../..'),
   },
   include: ['*', '../../../spec/support/pages.d.ts'],
 }

@@ -11,6 +11,7 @@ import { memory } from '../lib/source/memory/index.ts'
 import type { Adapter, Change, CollectionHandle } from '../lib/source/source.ts'
 import { type Harness, sourceContract } from './contract/source.contract.ts'
 import { type Listening, listen } from './support/http.ts'
+import { declarationPaths } from './support/linked.ts'
 import { openStream } from './support/sse.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -42,8 +43,14 @@ describe('The source of docs/sources/your-own.md', () => {
     })
     await mkdir(FOLDER, { recursive: true })
     await writeFile(join(FOLDER, 'maps.mts'), text)
-    const settings = { extends: '../../../tsconfig.json', include: ['*.mts'] }
-    await writeFile(join(FOLDER, 'tsconfig.json'), JSON.stringify(settings))
+    await mkdir(join(FOLDER, 'types'), { recursive: true })
+    await writeFile(join(FOLDER, 'types', 'maps.mts'), lines)
+    const settings = {
+      extends: '../../../../tsconfig.json',
+      compilerOptions: { paths: declarationPaths('../../../..') },
+      include: ['*.mts'],
+    }
+    await writeFile(join(FOLDER, 'types', 'tsconfig.json'), JSON.stringify(settings))
     const { Maps } = await import(pathToFileURL(join(FOLDER, 'maps.mts')).href)
     make = () => new Maps()
   })
@@ -55,7 +62,7 @@ describe('The source of docs/sources/your-own.md', () => {
   it('has no errors of types', async function () {
     this.timeout(60_000)
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-    const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', FOLDER]).catch(
+    const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', join(FOLDER, 'types')]).catch(
       (error) => error,
     )
     expect(stdout).to.equal('')

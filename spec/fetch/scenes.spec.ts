@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { ROOT } from '../support/packed.ts'
+import { runProgram } from '../support/process.ts'
 
 /** The specs whose servers are bare handlers. They know nothing of how these are served. */
 const SCENES = [
@@ -20,19 +19,8 @@ describe('Through particle/fetch', function () {
 
   it('the scenes of other specs pass as they do over Node', async () => {
     const specs = SCENES.map((name) => `spec/${name}.spec.ts`)
-    const child = spawn(process.execPath, [MOCHA, ...specs], {
-      cwd: ROOT,
-      env: { ...process.env, SERVED_BY: 'fetch' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        output += text
-      })
-    }
-    const [code] = await once(child, 'close')
-    expect(code, output).to.equal(0)
+    const env = { ...process.env, SERVED_BY: 'fetch' }
+    const output = await runProgram(process.execPath, [MOCHA, ...specs], 115_000, { cwd: ROOT, env })
     expect(Number(/(\d+) passed/.exec(output)?.[1]), output).to.be.above(60)
   })
 })

@@ -11,10 +11,10 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
 /** Multiplies clients, writes and kills: `CLUSTER_SCALE=10` looks for what is rare. */
 const SCALE = Number(process.env.CLUSTER_SCALE ?? 1)
-const CLIENTS = 100 * SCALE
-const WRITES = 3_000 * SCALE
+const CLIENTS = 60 * SCALE
+const WRITES = 2_400 * SCALE
 const WRITERS = 3
-const KILLS = 5 * SCALE
+const KILLS = 4 * SCALE
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 /** For how long a client may be away, in milliseconds: longer than the longest back-off after one failed try. */
 const REPLAY = 20_000
@@ -31,7 +31,7 @@ describe('Two nodes behind a balancer', function () {
   let cluster: Cluster
   const visitors: Visitor[] = []
 
-  before(async function () {
+  beforeEach(async function () {
     server = await mongoOrSkip(this, () => startMongo({ history: HISTORY }))
     const { url } = server
     mongo = new MongoClient(url)
@@ -50,8 +50,8 @@ describe('Two nodes behind a balancer', function () {
     })
   })
 
-  after(async () => {
-    for (const visitor of visitors) visitor.close()
+  afterEach(async () => {
+    for (const visitor of visitors.splice(0)) visitor.close()
     await cluster?.stop()
     await db?.dropDatabase()
     await mongo?.close()

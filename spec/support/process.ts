@@ -68,14 +68,17 @@ export function startProgram(
   }
 }
 
-/** Runs a program to its end; rejects with what it wrote when it fails or takes too long. */
+/** Runs a program to its end, and resolves to the end of its output; rejects with it when it fails or takes too long. */
 export async function runProgram(
   command: string,
   args: readonly string[],
   timeoutMs: number,
+  options: Pick<SpawnOptions, 'cwd' | 'env'> = {},
 ): Promise<string> {
-  const program = startProgram(command, args)
-  const timer = setTimeout(() => program.child.kill('SIGKILL'), timeoutMs)
+  const program = startProgram(command, args, options)
+  const { pid } = program.child
+  // Ends the whole group, since mocha runs specs in a process of its own, which would go on beside the second try.
+  const timer = setTimeout(() => pid !== undefined && process.kill(-pid, 'SIGKILL'), timeoutMs)
   const code = await new Promise<number | null>((resolve) => {
     program.child.once('close', resolve)
     program.child.once('error', () => resolve(null))

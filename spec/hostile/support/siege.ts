@@ -79,16 +79,18 @@ export class Siege {
     const goesOn = () =>
       Date.now() < deadline || (report.streams < streams && Date.now() < deadline + BUSY_MS)
     let attacks = 0
-    const attack = async (enough: number) => {
-      while (report.requests < enough && goesOn() && report.faults.length < 20) {
+    const attack = async (enough: number, told: number) => {
+      const isMissing = () => report.requests < enough || report.streams < told
+      while (isMissing() && goesOn() && report.faults.length < 20) {
         if (this.#target.exitCode !== null) return
         await this.#attack(seed + attacks++)
       }
     }
-    const besiege = (enough: number) => Promise.all(Array.from({ length: ATTACKERS }, () => attack(enough)))
+    const besiege = (enough: number, told = 0) =>
+      Promise.all(Array.from({ length: ATTACKERS }, () => attack(enough, told)))
     await besiege(Math.min(WARM_UP, requests))
     const before = await this.#rest()
-    await besiege(requests)
+    await besiege(requests, streams)
     const after = await this.#rest()
     if (before && after && after.held - before.held > MAX_GROWTH)
       report.faults.push(

@@ -5,7 +5,7 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.
 import { imagesOrSkip } from './fold.ts'
 
 const MEASURE = {
-  runs: 15,
+  runs: 8,
   seed: 1,
   limit: 240_000,
   happened: [

@@ -16,6 +16,7 @@ import type { Document, Json } from '../../../lib/model/document.ts'
 import { matcher } from '../../../lib/policy/query.ts'
 import { documentToJson } from '../../../lib/source/mongo/bson.ts'
 import { mongo } from '../../../lib/source/mongo/index.ts'
+import type { Adapter } from '../../../lib/source/source.ts'
 import { mongoOrSkip } from '../../support/mongod.ts'
 import { freshDatabase } from './fold.ts'
 
@@ -111,12 +112,14 @@ const FIXED: Record<string, unknown> = {
 describe('source/mongo/types', () => {
   let client: MongoClient
   let db: ReturnType<typeof freshDatabase>
+  let adapter: Adapter
   let documents: Document[]
 
   before(async function () {
     const server = await mongoOrSkip(this)
     client = new MongoClient(server.url)
     db = freshDatabase(client)
+    adapter = mongo(db)
     await db.collection<{ _id: string }>('types').insertMany(DOCUMENTS as never[])
     documents = (await db.collection('types').find({}, { promoteValues: true }).toArray()).map(documentToJson)
   })
@@ -129,7 +132,7 @@ describe('source/mongo/types', () => {
   const expectAlike = async (field: string, condition: unknown) => {
     const query = { [field]: condition }
     const read: unknown[] = []
-    await mongo(db).read('types', query, (batch) => void read.push(...batch.map(({ _id }) => _id)))
+    await adapter.read('types', query, (batch) => void read.push(...batch.map(({ _id }) => _id)))
     const matched = documents.filter(matcher(query)).map(({ _id }) => _id)
     expect(read, `${field}: ${JSON.stringify(condition)}`).to.have.members(matched)
   }

@@ -39,6 +39,6 @@ describe('The law of Particle over PostgreSQL', () => {
 
       after(() => law?.close())
 
-      itHolds('holds whatever happens', () => law.setting, { runs: 14, seed: 1, limit: 180_000, happened })
+      itHolds('holds whatever happens', () => law.setting, { runs: 7, seed: 1, limit: 180_000, happened })
     })
 })

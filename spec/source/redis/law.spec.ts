@@ -13,7 +13,7 @@ describe('The law of Particle over Redis', () => {
   after(() => client?.destroy())
 
   itHolds('holds whatever happens, by a stream', () => inRedis(client, true), {
-    runs: 25,
+    runs: 12,
     seed: 1,
     limit: 180_000,
     happened: [
@@ -31,7 +31,7 @@ describe('The law of Particle over Redis', () => {
   })
 
   itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {
-    runs: 25,
+    runs: 12,
     seed: 1,
     limit: 180_000,
     happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],
