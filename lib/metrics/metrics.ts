@@ -1,4 +1,5 @@
 import { register as defaultRegistry, type Registry } from 'prom-client'
+import { requireServer } from '../server/given-server.ts'
 import type { Server } from '../server/server.ts'
 import { collectEvents } from './events.ts'
 import { collectFigures } from './figures.ts'
@@ -19,12 +20,14 @@ export interface MetricsOptions {
  * counters and histograms from now on. No label contains an identity or a value of a query.
  *
  * @returns the function that removes the metrics from the registry
+ * @throws ParticleError `INVALID_OPTION` for anything but a server
  * @throws Error of `prom-client` when the registry has a metric of the same name
  */
 export function collectMetrics(
   server: Server,
   { register = defaultRegistry, prefix = 'particle_' }: MetricsOptions = {},
 ): () => void {
+  requireServer('collectMetrics(server)', server)
   const place = { register, prefix }
   const names = collectFigures(() => server.stats(), place)
   const events = collectEvents(server.options.diagnostics, place)

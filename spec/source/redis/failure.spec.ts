@@ -70,9 +70,12 @@ describe('source/redis on a server that fails', () => {
     it(`lets an idle node be ready again, by ${stream ? 'a stream' : 'notifications'}`, async function () {
       await start(this)
       const users = redis(client, stream ? { stream } : {}).collection('users')
-      const dataSources = { users: { collection: users, manifest: true } }
       // No client is connected: only the decisions about rights follow the source.
-      const node = new Server({ dataSources, control: true, onError: () => {} })
+      const node = new Server({
+        dataSources: { users: { collection: users, manifest: true } },
+        control: true,
+        onError: () => {},
+      })
       try {
         expect((await node.readiness()).ready).to.equal(true)
         await server.restart('SIGKILL')
