@@ -9,7 +9,7 @@ export interface RetryLoopWork {
   isHopeless?(error: unknown): boolean
   /** Reports a failed attempt. `'at once'` skips the pause before the next attempt. */
   failed(error: unknown): undefined | 'at once' | Promise<undefined | 'at once'>
-  /** Reports that an open source answers again. Without it, a quiet source would seem to fail until a change. */
+  /** Reports that an open source answers again. A quiet source would otherwise report nothing for long. */
   recovered?(): void
 }
 
