@@ -203,7 +203,7 @@ const ARROWS: Record<string, string[]> = {
   ],
   // The files that put the rooms together.
   'server/': ['errors.ts', 'model/', 'policy/', 'protocol/', 'server/', 'node:'],
-  // The server behind web requests. It needs nothing but a handler of Node's requests.
+  // The server behind web requests. It needs only a handler of Node's requests.
   'fetch/': ['model/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.

@@ -28,12 +28,13 @@ export type FetchHandler<Rest extends readonly unknown[] = unknown[]> = (
  *
  * @param handler `particle.middleware(options)`, `server.middleware()`, `server.healthz()` or
  *   `server.readyz()`
- * @throws ParticleError `INVALID_OPTION` for an unknown option, or an `address` that is no function
+ * @throws ParticleError `INVALID_OPTION` for anything but a function, and for an unknown option
  */
 export function fetchHandler<Rest extends readonly unknown[] = unknown[]>(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
   options: FetchOptions<Rest> = {},
 ): FetchHandler<Rest> {
+  requireFunction('fetchHandler(handler): handler, such as server.middleware(),', handler)
   refuseUnknown('fetchHandler(handler, options): option', options, ['address'])
   const { address } = options
   if (address !== undefined) requireFunction('fetchHandler(handler, { address }): address', address)
