@@ -24,8 +24,10 @@ export type Start = (setting: Setting) => Candidate | Promise<Candidate>
 export const CANDIDATES = [
   'floor',
   'particle',
+  'particle-gzip',
   'better-sse',
   'socket.io',
+  'socket.io-deflate',
   'ws',
   'express',
   '@tanstack/db',

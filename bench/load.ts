@@ -10,6 +10,8 @@ interface Address {
   port: number
   path: string
   wire: Wire
+  /** Another header line. */
+  extra?: string
 }
 
 const MARKER = MARK.charCodeAt(0)
@@ -19,6 +21,9 @@ const AT_ONCE = 200
 const PING = Buffer.from([0x81, 1, 0x32])
 /** The frame of a WebSocket text of two characters, masked with zeros: `40` opens Socket.IO's namespace, `3` is its pong. */
 const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
+
+/** A WebSocket's closing frame without a reason, which a server follows by the end only once it is answered. */
+const CLOSE = Buffer.from([0x88, 0])
 
 const sockets = new Set<Socket>()
 /** Where all sockets read to: what came is looked at at once. */
@@ -30,10 +35,10 @@ function count(chunk: Buffer): void {
   for (let at = chunk.indexOf(MARKER); at >= 0; at = chunk.indexOf(MARKER, at + 1)) deliveries++
 }
 
-function request({ path, wire }: Address): string {
+function request({ path, wire, extra }: Address): string {
   const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
-  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${wire === 'sse' ? '' : upgrade + key}\r\n`
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${wire === 'sse' ? '' : upgrade + key}${extra ? `${extra}\r\n` : ''}\r\n`
 }
 
 /** Opens one client; resolves once its first bytes have come. */
@@ -81,6 +86,7 @@ serve({
     return sockets.size
   },
   deliveries: () => deliveries,
+  bytes: () => bytes,
   /** Resolves once so many deliveries have come. */
   reach: async ({ deliveries: wanted, patience }: { deliveries: number; patience: number }) => {
     for (const end = Date.now() + patience; deliveries < wanted; await wait(2)) {
@@ -99,10 +105,11 @@ serve({
         resolve({ ms: performance.now() - began, bytes: length })
         socket.destroy()
       }
-      socket.on('data', (chunk) => {
+      socket.on('data', (chunk: Buffer) => {
+        if (length === 0 && address.wire === 'socket.io') socket.write(frame('40'))
         length += chunk.length
         tail = tail.slice(-100) + chunk.toString('latin1').slice(-300)
-        if (until !== undefined && tail.includes(until)) done()
+        if (until === undefined ? chunk.subarray(-2).equals(CLOSE) : tail.includes(until)) done()
       })
       socket.once('end', done)
       socket.once('error', reject)

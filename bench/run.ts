@@ -7,6 +7,7 @@ import type { CandidateName } from './candidate.ts'
 import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
+import { compression } from './scenarios/compression.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
@@ -23,6 +24,7 @@ const SCENARIOS: readonly Scenario[] = [
   delivery,
   memory,
   snapshot,
+  compression,
   throughput,
   client,
   ...lists,

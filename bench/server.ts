@@ -43,6 +43,11 @@ serve({
     path: candidate.path,
   }),
   connections: () => candidate.connections(),
+  /** The CPU time so far, in microseconds. */
+  cpu: () => {
+    const { user, system } = process.cpuUsage()
+    return user + system
+  },
   /** Makes changes in so many turns of the event loop; tells the CPU time that it took, in microseconds. */
   burst: async ({ turns, perTurn, pause }: { turns: number; perTurn: number; pause: number }) => {
     collect()

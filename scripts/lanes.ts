@@ -22,6 +22,7 @@ const ROOT = join(import.meta.dirname, '..')
  * belongs to the lane with the longest path that fits it, so a new file needs no line here.
  */
 export const LANES: readonly Lane[] = [
+  { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'integration', paths: ['spec/integration/'] },
@@ -49,6 +50,7 @@ export const LANES: readonly Lane[] = [
     ],
   },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
+  { name: 'python', paths: ['spec/python/'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
   {
     name: 'law',

@@ -203,8 +203,8 @@ const ARROWS: Record<string, string[]> = {
   ],
   // The files that put the rooms together.
   'server/': ['errors.ts', 'model/', 'policy/', 'protocol/', 'server/', 'node:'],
-  // The server behind web requests. It needs nothing but a handler of Node's requests.
-  'fetch/': ['node:'],
+  // The server behind web requests. It needs only a handler of Node's requests.
+  'fetch/': ['model/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.
   'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
@@ -217,8 +217,8 @@ const ARROWS: Record<string, string[]> = {
   'solid/': ['bindings/', 'model/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'metrics/': ['server/', 'prom-client'],
-  'otel/': ['server/', '@opentelemetry/api'],
+  'metrics/': ['model/', 'server/', 'prom-client'],
+  'otel/': ['model/', 'server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],
   // Sentences for people about what is on the wire.

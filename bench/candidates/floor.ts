@@ -30,12 +30,10 @@ export const start: Start = ({ people }) => {
   }
 }
 
-/** As many events as Particle would send, of the same length, in one chunk. */
+/** The event that Particle would send: as many operations, about as long. */
 function prepare(count: number, people: number): Buffer {
-  const events = Array.from({ length: count }, (_, number) => {
-    const id = 'x'.repeat(36)
-    return `id: ${id}\nevent: delta\ndata: ${JSON.stringify(deltaOf(number, people))}\n\n`
-  })
-  const text = events.join('')
+  const oplist = Array.from({ length: count }, (_, number) => deltaOf(number, people).oplist).flat()
+  const data = JSON.stringify({ ...deltaOf(0, people), oplist })
+  const text = `id: ${'x'.repeat(72)}\nevent: delta\ndata: ${data}\n\n`
   return Buffer.from(`${text.length.toString(16)}\r\n${text}\r\n`)
 }

@@ -13,7 +13,15 @@ export default defineConfig({
   title: 'Particle',
   description: "Keeps a browser's local model equal to what the server has, over server-sent events.",
   srcDir: '..',
-  srcExclude: ['**/node_modules/**', 'lib/**', 'spec/**', 'dist/**', '.github/**', '.changeset/**'],
+  srcExclude: [
+    '**/node_modules/**',
+    'lib/**',
+    'spec/**',
+    'dist/**',
+    '.github/**',
+    '.changeset/**',
+    'clients/**',
+  ],
   rewrites: { 'README.md': 'index.md' },
   // Files of the repository that are no pages of the site: spec/docs.spec.ts checks that they are there.
   ignoreDeadLinks: [/^http:\/\/localhost/, /^\.\/(?:LICENSE|spec\/)/],

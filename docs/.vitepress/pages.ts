@@ -42,6 +42,7 @@ export const SECTIONS: readonly Section[] = [
       page('Mongoose, Prisma, Drizzle, Knex', 'docs/guides/orms.md'),
       page('Writes', 'docs/guides/writes.md'),
       page('TanStack DB', 'docs/guides/tanstack.md'),
+      page('Python', 'docs/guides/python.md'),
       page('Testing', 'docs/guides/testing.md'),
       page('Hono, Bun, Deno, Next, SvelteKit', 'docs/guides/fetch.md'),
       page('Where Particle runs', 'docs/guides/consumers.md'),

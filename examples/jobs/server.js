@@ -3,7 +3,9 @@ import particle from 'particle'
 import { redis } from 'particle/redis'
 import { createClient } from 'redis'
 
-const client = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' }).connect()
+const client = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' })
+  .on('error', (error) => console.error(error)) // without a listener, a lost connection ends the process
+  .connect()
 
 // BullMQ keeps each job of the queue `mail` in a hash: bull:mail:1, bull:mail:2, ...
 const mail = redis(client).collection('mail', {

@@ -1,7 +1,9 @@
 import { Queue, Worker } from 'bullmq'
 import { createClient } from 'redis'
 
-const connection = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' }).connect()
+const connection = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' })
+  .on('error', (error) => console.error(error))
+  .connect()
 
 const queue = new Queue('mail', { connection })
 const names = ['welcome', 'invoice', 'reminder']

@@ -4,7 +4,9 @@ import { redis } from 'particle/redis'
 import { createClient } from 'redis'
 
 const name = process.env.NODE_NAME ?? 'node'
-const client = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' }).connect()
+const client = await createClient({ url: process.env.REDIS_URL ?? 'redis://localhost:6379' })
+  .on('error', (error) => console.error(error)) // without a listener, a lost connection ends the process
+  .connect()
 
 // Writes add an entry to the stream `changes`. Therefore a page goes on where it was, on any node.
 const db = redis(client, { stream: 'changes' })

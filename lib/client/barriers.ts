@@ -1,8 +1,9 @@
 import { ParticleError } from '../errors.ts'
+import { isObject } from '../model/json.ts'
 import type { Clock } from './transport.ts'
 
 /** Sets the time after which a position is given up by default, in milliseconds. */
-export const DEFAULT_TIMEOUT_MS = 10_000
+const DEFAULT_TIMEOUT_MS = 10_000
 
 /** Limits the positions of one request. */
 const MAX_ASKED = 100
@@ -16,6 +17,12 @@ const MAX_STARTED = 20
 const ASK_AGAIN_MS = 3_000
 
 const FORM = /^[\w-]{1,500}$/
+
+/** Configures `client.reached`. */
+export interface ReachedOptions {
+  /** The time after which the wait is given up, in milliseconds. Default: 10,000. */
+  timeout?: number | undefined
+}
 
 /** Holds a position that the page waits for. */
 interface Barrier {
@@ -45,13 +52,17 @@ export class Barriers {
   /**
    * Resolves when the client has everything up to the position.
    *
-   * @throws ParticleError `INVALID_OPTION` for a text that is no position; `TIMED_OUT` after `timeout` ms
+   * @throws ParticleError `INVALID_OPTION` for a text that is no position, and for other options;
+   *   `TIMED_OUT` after `timeout` ms
    */
-  wait(position: string, timeout: number): Promise<void> {
+  wait(position: string, options: ReachedOptions): Promise<void> {
+    const { timeout = DEFAULT_TIMEOUT_MS, ...rest }: ReachedOptions = Object(options)
     if (typeof position !== 'string' || !FORM.test(position))
       return Promise.reject(invalid('reached(position) takes the text that server.position(root) gave.'))
-    if (typeof timeout !== 'number' || !(timeout > 0))
-      return Promise.reject(invalid('reached(position, { timeout }): timeout is a number of milliseconds.'))
+    if (!isObject(options) || Object.keys(rest).length > 0 || typeof timeout !== 'number' || !(timeout > 0))
+      return Promise.reject(
+        invalid('reached(position, { timeout }): timeout is a number of milliseconds, and the only option.'),
+      )
     const barrier = this.#barriers.get(position) ?? { isProven: false, isAsked: false, waiters: new Set() }
     this.#barriers.set(position, barrier)
     if (!barrier.isAsked) this.#ask()

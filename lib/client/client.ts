@@ -10,7 +10,7 @@ import type {
 } from '../model/shape.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
-import { Barriers, DEFAULT_TIMEOUT_MS } from './barriers.ts'
+import { Barriers, type ReachedOptions } from './barriers.ts'
 import { callbacksOf } from './callbacks.ts'
 import { startFrom } from './continuation.ts'
 import type { Internals } from './internals.ts'
@@ -235,13 +235,10 @@ export class Client<T = Model> {
    * ParticleError: `INVALID_OPTION` for a text that is no position, `TIMED_OUT` after `timeout` milliseconds
    * (default: 10,000), and the errors of {@link Client.ready}.
    */
-  readonly reached = (
-    position: string,
-    { timeout = DEFAULT_TIMEOUT_MS }: { timeout?: number } = {},
-  ): Promise<void> => {
+  readonly reached = (position: string, options: ReachedOptions = {}): Promise<void> => {
     const { status } = this
     if (status === 'closed' || status === 'refused') return Promise.reject(this.#ended())
-    return this.#barriers.wait(position, timeout)
+    return this.#barriers.wait(position, options)
   }
 
   /**

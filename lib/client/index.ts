@@ -4,6 +4,7 @@ export type { DocumentOperation, Operation, OperationName } from '../model/opera
 export type { Jsonified, ModelOf, PartialModelOf, Visible, WatchesOf } from '../model/shape.ts'
 export type { InitialModel } from '../protocol/initial.ts'
 export type { EventData, EventName, ServerEvent } from '../protocol/messages.ts'
+export type { ReachedOptions } from './barriers.ts'
 export { Client } from './client.ts'
 export type { EventSourceConstructor, EventSourceLike } from './event-source.ts'
 export type { DocumentListeners, Listener } from './listener.ts'

@@ -18,13 +18,19 @@ export interface LiveModelOptions {
 
 /** Applies the server's events to the model, and queues the calls of the listeners that they touch. */
 export class LiveModel {
-  /** The time of the last change, by the server's clock. */
-  lastUpdated: Date | undefined
   readonly #options: LiveModelOptions
   readonly #moments = new Moments()
 
+  /** The text of the last change's time. Few read it, so that it is not parsed for each delta. */
+  #timestamp: string | undefined
+
   constructor(options: LiveModelOptions) {
     this.#options = options
+  }
+
+  /** The time of the last change, by the server's clock. */
+  get lastUpdated(): Date | undefined {
+    return this.#timestamp === undefined ? undefined : new Date(this.#timestamp)
   }
 
   /** @throws ParticleError when the event can't be applied */
@@ -108,7 +114,7 @@ export class LiveModel {
 
   #updated(event: DataEvent): void {
     const { notifier, subscriptions, watches, notify } = this.#options
-    this.lastUpdated = new Date(event.data.timestamp)
+    this.#timestamp = event.data.timestamp
     subscriptions.notify(event.data.root, event)
     notifier.add(notify, event)
     watches.changed(event)

@@ -53,7 +53,7 @@ export const requestFrame: RequestFrame = (callback) => {
 export class Notifier {
   readonly #options: NotifierOptions
   /** The pending events of each target. */
-  #due = new Map<Target, { last: ServerEvent; events: ServerEvent[] }>()
+  #due = new Map<Target, ServerEvent[]>()
   /** The calls of the current flush. */
   readonly #calls: (() => void)[] = []
   /** Cancels the scheduled flush. */
@@ -65,9 +65,9 @@ export class Notifier {
 
   /** Keeps an event for a target, and schedules the call. */
   add(target: Target, event: ServerEvent): void {
-    const events = this.#due.get(target)?.events ?? []
-    events.push(event)
-    this.#due.set(target, { last: event, events })
+    const due = this.#due.get(target)
+    if (due) due.push(event)
+    else this.#due.set(target, [event])
     if (this.#options.notify === 'event') this.flush()
     else this.#cancel ??= this.#schedule()
   }
@@ -79,8 +79,9 @@ export class Notifier {
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    for (const [target, { last, events }] of this.#due) this.#calls.push(() => target(last, events))
-    this.#due = new Map()
+    for (const [target, events] of this.#due)
+      this.#calls.push(() => target(events.at(-1) as ServerEvent, events))
+    this.#due.clear()
     for (let call = this.#calls.shift(); call; call = this.#calls.shift()) call()
   }
 

@@ -45,7 +45,8 @@ export class Store<M = unknown> {
 
   /** Whether a root still lacks documents. Watched roots don't count: each has a status of its own. */
   get incomplete(): boolean {
-    return [...this.#loading.keys()].some((root) => !isWatchedRoot(root))
+    for (const root of this.#loading.keys()) if (!isWatchedRoot(root)) return true
+    return false
   }
 
   /** Whether a root's documents have arrived. */

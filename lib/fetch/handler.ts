@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { refuseUnknown, requireFunction } from '../model/unknown.ts'
 import { FetchResponse } from './response.ts'
 
 /** Describes the options of {@link fetchHandler}. */
@@ -27,11 +28,16 @@ export type FetchHandler<Rest extends readonly unknown[] = unknown[]> = (
  *
  * @param handler `particle.middleware(options)`, `server.middleware()`, `server.healthz()` or
  *   `server.readyz()`
+ * @throws ParticleError `INVALID_OPTION` for anything but a function, and for an unknown option
  */
 export function fetchHandler<Rest extends readonly unknown[] = unknown[]>(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
-  { address }: FetchOptions<Rest> = {},
+  options: FetchOptions<Rest> = {},
 ): FetchHandler<Rest> {
+  requireFunction('fetchHandler(handler): handler, such as server.middleware(),', handler)
+  refuseUnknown('fetchHandler(handler, options): option', options, ['address'])
+  const { address } = options
+  if (address !== undefined) requireFunction('fetchHandler(handler, { address }): address', address)
   return async (request, ...context) => {
     const response = new FetchResponse(request, context[0], address?.(request, ...context))
     const { signal } = request

@@ -1,4 +1,6 @@
 import { register as defaultRegistry, type Registry } from 'prom-client'
+import { refuseUnknown } from '../model/unknown.ts'
+import { requireServer } from '../server/given-server.ts'
 import type { Server } from '../server/server.ts'
 import { collectEvents } from './events.ts'
 import { collectFigures } from './figures.ts'
@@ -19,12 +21,13 @@ export interface MetricsOptions {
  * counters and histograms from now on. No label contains an identity or a value of a query.
  *
  * @returns the function that removes the metrics from the registry
- * @throws Error of `prom-client` when the registry has a metric of the same name
+ * @throws ParticleError `INVALID_OPTION` for anything but a server, and for an unknown option; Error of
+ *   `prom-client` when the registry has a metric of the same name
  */
-export function collectMetrics(
-  server: Server,
-  { register = defaultRegistry, prefix = 'particle_' }: MetricsOptions = {},
-): () => void {
+export function collectMetrics(server: Server, options: MetricsOptions = {}): () => void {
+  requireServer('collectMetrics(server)', server)
+  refuseUnknown('collectMetrics(server, options): option', options, ['register', 'prefix'])
+  const { register = defaultRegistry, prefix = 'particle_' } = options
   const place = { register, prefix }
   const names = collectFigures(() => server.stats(), place)
   const events = collectEvents(server.options.diagnostics, place)

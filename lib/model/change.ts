@@ -50,7 +50,8 @@ export function changed(
   // Keeps the type: a change within an object returns an object.
   const after = result as Document
   const { _id } = document
-  if (_id !== undefined && idKey(after._id ?? null) !== idKey(_id)) refuse(op, 'to leave the _id as it is')
+  if (_id !== after._id && _id !== undefined && idKey(after._id ?? null) !== idKey(_id))
+    refuse(op, 'to leave the _id as it is')
   return after
 }
 

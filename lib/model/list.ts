@@ -1,6 +1,6 @@
 import { changed, type Owned } from './change.ts'
 import type { Document, Id } from './document.ts'
-import { idKey } from './id.ts'
+import { mapKey } from './id.ts'
 import type { DocumentOperation, Operation } from './operation.ts'
 import { Entry, type Image, Sequence } from './sequence.ts'
 import { frozenView } from './snapshot.ts'
@@ -39,7 +39,7 @@ export class IndexedList {
   /** Whether someone may hold the array. */
   #read = false
   /** The entries by the keys of their ids. */
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string | number, Entry>()
   /** The documents in order. `undefined` until the first operation. */
   #sequence: Sequence | undefined
 
@@ -99,7 +99,7 @@ export class IndexedList {
   /** Returns the document with that id, if the list has it. */
   get(id: Id): Document | undefined {
     this.#indexed()
-    return this.#entries.get(idKey(id))?.document
+    return this.#entries.get(mapKey(id))?.document
   }
 
   /**
@@ -115,7 +115,7 @@ export class IndexedList {
   }
 
   #applyOne(op: DocumentOperation, owned: Owned | undefined): void {
-    const key = idKey(op.id)
+    const key = mapKey(op.id)
     const sequence = this.#indexed()
     const entry = this.#entries.get(key)
     const before = entry?.document
@@ -129,7 +129,7 @@ export class IndexedList {
     let after = this.#applied(before, op, owned)
     if (after && (after !== before || op.at !== undefined)) {
       if (after._id === undefined) after = { ...after, _id: op.id }
-      else if (idKey(after._id) !== key) refuse(op, 'a document of the same _id')
+      else if (after._id !== op.id && mapKey(after._id) !== key) refuse(op, 'a document of the same _id')
       if (entry && op.at === undefined) {
         sequence.replace(entry, after)
         this.#edit(position, 1, after)
@@ -173,7 +173,7 @@ export class IndexedList {
     for (const document of array ?? []) {
       const entry = new Entry(document)
       entries.push(entry)
-      if (document._id !== undefined) this.#entries.set(idKey(document._id), entry)
+      if (document._id !== undefined) this.#entries.set(mapKey(document._id), entry)
     }
     if (entries.length > SMALL_LIST && !this.#read) {
       this.#array = undefined

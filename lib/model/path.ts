@@ -37,6 +37,8 @@ export function isPathName(name: string): boolean {
  */
 export function parsePath(path: string): PathSegment[] {
   if (path === '.') return []
+  // Most paths are one field's name.
+  if (typeof path === 'string' && isPathName(path)) return [path]
   const segments: PathSegment[] = []
   const refuse = (reason: string) => {
     throw new ParticleError('INVALID_PATH', `The path ${JSON.stringify(path)} ${reason}.`)

@@ -85,13 +85,14 @@ export class Sequence {
   /** Inserts an entry at a position that is at most the size. */
   insert(entry: Entry, position: number): void {
     let rest = position
+    let index = 0
     // An insertion between two chunks goes to the end of the first one.
-    let index = this.#chunks.findIndex(({ entries }) => {
-      if (rest <= entries.length) return true
+    for (const { entries } of this.#chunks) {
+      if (rest <= entries.length) break
       rest -= entries.length
-      return false
-    })
-    if (index < 0) index = this.#chunks.push(this.#chunk([])) - 1
+      index++
+    }
+    if (index === this.#chunks.length) this.#chunks.push(this.#chunk([]))
     const chunk = this.#chunks[index] as Chunk
     chunk.entries.splice(rest, 0, entry)
     this.#changed(chunk, entry, 1)

@@ -6,6 +6,8 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api'
+import { refuseUnknown } from '../model/unknown.ts'
+import { requireServer } from '../server/given-server.ts'
 import type { Server } from '../server/server.ts'
 import type { DebugEvent } from '../server/support/diagnostics.ts'
 import type { Trace } from '../server/support/traces.ts'
@@ -32,11 +34,12 @@ export interface SpanOptions {
  *   date. It has a link to the handshake of its session.
  *
  * @returns the function that ends the recording
+ * @throws ParticleError `INVALID_OPTION` for anything but a server, and for an unknown option
  */
-export function traceServer(
-  server: Server,
-  { tracer = trace.getTracer('particle') }: SpanOptions = {},
-): () => void {
+export function traceServer(server: Server, options: SpanOptions = {}): () => void {
+  requireServer('traceServer(server)', server)
+  refuseUnknown('traceServer(server, options): option', options, ['tracer'])
+  const { tracer = trace.getTracer('particle') } = options
   const spans = new Spans(tracer)
   return server.options.diagnostics.observe(
     (event) => spans.event(event),

@@ -119,6 +119,8 @@ export function filterDelta(
   lookup?: DocumentLookup,
 ): DocumentOperation[] {
   if (lookup === undefined) return oplist.flatMap((op) => filterAlone(manifest, op))
+  const [only] = oplist
+  if (only && oplist.length === 1) return filterGroup(manifest, oplist, lookup)
   const groups = new Map<string, DocumentOperation[]>()
   for (const op of oplist) {
     const key = idKey(op.id)
@@ -161,8 +163,12 @@ function filterGroup(
   group: readonly DocumentOperation[],
   lookup: DocumentLookup,
 ): DocumentOperation[] {
-  const id = group[0]?.id ?? null
+  const [only] = group
+  const id = only?.id ?? null
   let steps = group.map((op) => filterOperation(manifest, op))
+  const [step] = steps
+  if (only && step && steps.length === 1 && isSettled(step))
+    return step.operation ? [about(only, step.operation)] : []
   if (steps.every(isSettled)) return told(group, steps)
   const document = lookup(id)
   if (document === undefined) return [{ operation: 'unset', id, path: '.' }]

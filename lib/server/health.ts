@@ -33,7 +33,8 @@ export async function readinessOf(
   closing: boolean,
   rights: { follow(): Promise<void> },
 ): Promise<Readiness> {
-  const followed = succeedsInTime(rights.follow())
+  // Opens the source of the decisions first: a source that is being opened counts as one that is missing.
+  const control = await succeedsInTime(rights.follow())
   const found = await Promise.all(
     [...feeds].map(async (feed) => {
       const { state } = feed.report
@@ -42,7 +43,6 @@ export async function readinessOf(
       return [feed.report.name, answers ? 'ok' : state] as const
     }),
   )
-  const control = await followed
   return {
     ready: !closing && control && found.every(([, state]) => state === 'ok'),
     closing,

@@ -51,7 +51,7 @@ export function createParts(given: ServerOptions) {
   const faults = new Faults(options.onError)
   const failed = (error: unknown, source: string) => faults.pass(asError(error, source))
   const log = new Log(replay)
-  const epoch = randomBytes(6).toString('base64url')
+  const epoch = randomBytes(6).toString('hex')
   const point = (sequence: number, adapters: readonly string[] = sources.positions) =>
     formatPoint({ epoch, sequence, adapters })
   const host = { log, adapters: () => sources.positions, point, onError: failed, diagnostics, limits }

@@ -21,6 +21,7 @@ export function leastOperations(operation: Operation, before: Document, document
   const { keys = [], path } = operation
   const value = valueAt(document, keys)
   if (operation.operation !== 'set' || value === undefined) return [operation]
+  if (value === operation.data && (typeof value !== 'object' || value === null)) return [operation]
   const parts = diffValue(valueAt(before, keys), value, path)
   // Keeps the operation if only the order of fields differs.
   if (parts.length === 0) return [operation]

@@ -9,6 +9,8 @@ export interface RetryLoopWork {
   isHopeless?(error: unknown): boolean
   /** Reports a failed attempt. `'at once'` skips the pause before the next attempt. */
   failed(error: unknown): undefined | 'at once' | Promise<undefined | 'at once'>
+  /** Reports that an open source answers again. A quiet source would otherwise report nothing for long. */
+  recovered?(): void
 }
 
 /**
@@ -28,6 +30,8 @@ export class RetryLoop {
   readonly #closing = new AbortController()
   readonly #running: Promise<void>
   #isOpen = false
+  /** Marks a failure of an open source, until the source answers again. */
+  #isFailing = false
   #resolve: () => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
@@ -62,10 +66,13 @@ export class RetryLoop {
     this.#resolve()
   }
 
-  /** Opens the loop, and makes the next pause short again. */
+  /** Opens the loop, makes the next pause short again, and reports the end of a failure. */
   succeeded(): void {
     this.backoff.succeeded()
     this.accept()
+    if (!this.#isFailing) return
+    this.#isFailing = false
+    this.#work.recovered?.()
   }
 
   /**
@@ -90,6 +97,7 @@ export class RetryLoop {
           this.#closing.abort(error)
           return
         }
+        this.#isFailing = this.#isOpen
         if ((await this.#work.failed(error)) !== 'at once') await this.backoff.wait()
       }
     }

@@ -16,7 +16,7 @@ describe('client/barriers', () => {
   /** What comes of a wait: `reached`, or the code of its error. */
   const wait = (position: string, timeout = 10_000) => {
     const outcome = { value: 'waiting' }
-    barriers.wait(position, timeout).then(
+    barriers.wait(position, { timeout }).then(
       () => {
         outcome.value = 'reached'
       },

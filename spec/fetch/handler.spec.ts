@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { ParticleError } from '../../lib/errors.ts'
 import { type FetchOptions, type FetchRequest, fetchHandler } from '../../lib/fetch/index.ts'
 import type { HandshakeAnswer } from '../../lib/protocol/messages.ts'
 import type { ServerOptions } from '../../lib/server/index.ts'
@@ -49,6 +50,17 @@ class Reading {
 }
 
 describe('particle/fetch', () => {
+  it('refuses a server in place of its handler, and an option that is not known', () => {
+    const wrong = (...given: unknown[]) =>
+      expect(() => Reflect.apply(fetchHandler, undefined, given)).to.throw(ParticleError)
+    make()
+    wrong(server).with.property('message').that.includes('such as server.middleware()')
+    wrong(server.middleware(), { adress: () => '' })
+      .with.property('message')
+      .that.includes('"address"')
+    wrong(server.middleware(), { address: '10.0.0.1' }).with.property('message').that.includes('a function')
+  })
+
   let server: Server
   let tasks: MemoryCollection
   let handle: (path: string, init?: RequestInit, ...context: unknown[]) => Promise<Response>
@@ -189,6 +201,15 @@ describe('particle/fetch', () => {
         'METHOD_NOT_ALLOWED',
         'NOT_FOUND',
       ])
+    })
+
+    it('an unknown option is named, and an address that is no function', () => {
+      expect(() => fetchHandler(server.middleware(), { adress: () => '1.2.3.4' } as object)).to.throw(
+        'fetchHandler(handler, options): option "adress" is not known; "address" was perhaps meant',
+      )
+      expect(() => fetchHandler(server.middleware(), { address: '1.2.3.4' } as object)).to.throw(
+        'address must be a function: this is a string',
+      )
     })
 
     it('the probes are served by the same function', async () => {

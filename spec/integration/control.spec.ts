@@ -181,6 +181,11 @@ describe('Revocations and refreshes on all nodes', () => {
     return { name: 'store', ...own, ...replaced } as Adapter
   }
 
+  it('let a node be ready at its first probe, before its first client', async () => {
+    const { server } = await start({})
+    expect(await server.readiness()).to.include({ ready: true, control: true })
+  })
+
   it('keep a node from opening streams that can not follow them for the time, until it can', async () => {
     let isDown = false
     const fails = () => (isDown ? Promise.reject(new Error('down')) : undefined)

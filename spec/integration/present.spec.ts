@@ -73,7 +73,7 @@ describe('What was there before a grant', () => {
       const ann = await open(url, await handshake(url, 'ann'))
       const first = ann.lastId()
       await leak()
-      await until(() => ann.of('delta').length === 3)
+      await until(() => ann.of('delta').flatMap(({ data }) => data.oplist).length === 3)
       const last = ann.lastId()
       const token = await handshake(url, 'ann')
       const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai'
 import type { BrowserContext } from 'playwright-core'
+import type { Client, Watch } from '../../lib/client/index.ts'
 import { eachContext } from '../support/life/browser.ts'
 import { OfflineSite, type Visit } from '../support/life/offline.ts'
 import { settles } from '../support/life/tab.ts'
@@ -104,6 +105,52 @@ describe('Tabs that share a stream and keep their model, in Chromium', function 
     await second.has('ready')
     await continued(second, 5)
     await show([second], 5)
+  })
+
+  it('show their own rooms after a reload, though one of them has kept the model', async () => {
+    await site.messages.insertMany([
+      { _id: 1, room: 7, text: 'seven' },
+      { _id: 2, room: 8, text: 'eight' },
+    ])
+    const watch = ({ page }: Visit, room: number) =>
+      page.evaluate((number) => {
+        const { client } = globalThis as unknown as { client: Client }
+        Object.assign(globalThis, { room: client.watch('messages', { room: number }) })
+      }, room)
+    const has = ({ page }: Visit, ids: number[]) =>
+      settles(
+        () =>
+          page.evaluate(() => {
+            const { room } = globalThis as unknown as { room: Watch }
+            return [room.status, ...room.getSnapshot().map(({ _id }) => Number(_id))]
+          }),
+        ['ready', ...ids],
+        'the room',
+      )
+    const [first, second] = [await open(), await open()]
+    await watch(first, 7)
+    await watch(second, 8)
+    await has(first, [1])
+    await has(second, [2])
+    await first.saved((header) => header?.content?.chunks['messages?{"room":7}'] !== undefined)
+    for (const { page } of [first, second]) await page.goto('about:blank')
+    await streams(0)
+    await site.messages.insertOne({ _id: 3, room: 8, text: 'eight again' })
+    // The tab comes first that has not kept the model.
+    await second.page.goto(`${site.url}/?user=ann&share`)
+    await watch(second, 8)
+    await first.page.goto(`${site.url}/?user=ann&share`)
+    await watch(first, 7)
+    await has(second, [2, 3])
+    await has(first, [1])
+    await site.messages.insertOne({ _id: 4, room: 7, text: 'seven again' })
+    await has(first, [1, 4])
+    await has(second, [2, 3])
+    for (const tab of [first, second]) {
+      expect((await tab.get('seen'))[0]).to.deep.equal(['stale', 3])
+      expect(await tab.get('errors')).to.deep.equal([])
+    }
+    await streams(1)
   })
 
   it('show and keep nothing after the rights were revoked, or the user has logged out in a tab', async () => {

@@ -1,12 +1,23 @@
 import { expect } from 'chai'
 import { Registry } from 'prom-client'
+import { ParticleError } from '../../lib/errors.ts'
+import particle from '../../lib/index.ts'
 import { collectMetrics } from '../../lib/metrics/index.ts'
+import { traceServer } from '../../lib/otel/index.ts'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen, shake } from '../support/http.ts'
 import { openStream, presenting } from '../support/sse.ts'
 
 describe('The metrics of a server', () => {
+  it('refuse the handler of a middleware, and name the server in it', () => {
+    const handler = particle.middleware({ dataSources: { users: { collection: users, manifest: true } } })
+    for (const collect of [collectMetrics, traceServer])
+      expect(() => Reflect.apply(collect, undefined, [handler]))
+        .to.throw(ParticleError, 'takes a particle.Server, but this is a handler of particle.middleware()')
+        .with.property('code', 'INVALID_OPTION')
+  })
+
   const register = new Registry()
   const store = memory()
   const users = store.collection('users')
@@ -34,6 +45,12 @@ describe('The metrics of a server', () => {
     const lines = (await register.metrics()).split('\n').filter((line) => line && !line.startsWith('#'))
     return Object.fromEntries(lines.map((line) => line.split(/ (?=[^ ]*$)/)))
   }
+
+  it('are not collected for an unknown option, which is named', () => {
+    expect(() => collectMetrics(server, { registry: register } as object)).to.throw(
+      'collectMetrics(server, options): option "registry" is not known; "register" was perhaps meant',
+    )
+  })
 
   it('count the streams, handshakes, changes and bytes that clients really get', async () => {
     const refused = await shake(`${listening.url}/particle`, { name: 'eve' }).catch(String)

@@ -54,6 +54,12 @@ describe('The spans of a server', () => {
     await reader.next('ready')
   }
 
+  it('are not recorded for an unknown option, which is named', () => {
+    expect(() => traceServer(server, { trace: {} } as object)).to.throw(
+      'traceServer(server, options): option "trace" is not known; "tracer" was perhaps meant',
+    )
+  })
+
   it('show a handshake with its look-up, the read of a view, and a link from the stream to the handshake', async () => {
     await open()
     await eventually(() => spans('stream.ready').length === 1, 'the stream is ready')

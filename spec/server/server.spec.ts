@@ -167,7 +167,7 @@ describe('Server', () => {
     await users.deleteOne({ _id: 1 })
     await users.insertOne({ _id: 3, team: 'b' })
     await users.insertOne({ _id: 4, team: 'a' })
-    await until(() => a.of('delta').length === 3)
+    await until(() => a.of('delta').flatMap(({ data }) => data.oplist).length === 3)
     expect(a.model).to.deep.equal({
       users: [
         { _id: 2, team: 'a', n: 1 },

@@ -53,6 +53,21 @@ describe('source/retry-loop', () => {
     expect([told, attempts(), loop.isClosed]).to.deep.equal([[hopeless], 3, false])
   })
 
+  it('reports once that an open source answers again, and nothing of failures before the opening', async () => {
+    const down = new Error('down')
+    let recoveries = 0
+    const { loop, attempts } = looped([down, 'accept', down, down, 'accept'], {
+      recovered: () => recoveries++,
+    })
+    await loop.opened
+    loop.succeeded()
+    expect(recoveries).to.equal(0)
+    while (attempts() < 6) await new Promise((resolve) => setImmediate(resolve))
+    loop.succeeded()
+    loop.succeeded()
+    expect(recoveries).to.equal(1)
+  })
+
   it('rejects the opening when it is closed, with the given reason or the code CLOSED', async () => {
     const reason = new Error('nobody waits')
     const { loop } = looped([])

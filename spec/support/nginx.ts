@@ -7,12 +7,14 @@ import { startProgram } from './process.ts'
 
 const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'guides', 'nodes.md')
 
-/** Reads the configuration of docs/guides/nodes.md, for two nodes and a port of this machine. */
+/** Reads the configuration of docs/guides/nodes.md, for these nodes and a port of this machine. */
 export async function guideConfiguration(nodes: readonly number[], port: number): Promise<string> {
   const guide = await readFile(GUIDE, 'utf8')
   return (/```nginx\n([\s\S]*?)```/.exec(guide)?.[1] ?? '')
-    .replace('127.0.0.1:3001', `127.0.0.1:${nodes[0]}`)
-    .replace('127.0.0.1:3002', `127.0.0.1:${nodes[1]}`)
+    .replace(/server 127\.0\.0\.1:3002 .*\n/, '')
+    .replace(/server 127\.0\.0\.1:3001 (.*)/, (_, options) =>
+      nodes.map((node) => `server 127.0.0.1:${node} ${options}`).join('\n  '),
+    )
     .replace('listen 8080', `listen 127.0.0.1:${port}`)
 }
 

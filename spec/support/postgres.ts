@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, readdirSync } from 'node:fs'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { appendFile, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -17,6 +17,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Stops it and starts it again on the same port with the same data; left out for a server of `POSTGRES_URL`. */
   restart?(signal?: NodeJS.Signals): Promise<void>
+  /** Freezes all of its processes by SIGSTOP, and lets them go on by SIGCONT; left out for `POSTGRES_URL`. */
+  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
   /** The folder of its data, where it is at hand. */
   data?: string
 }
@@ -165,7 +167,17 @@ async function installed(settings: Record<string, string>): Promise<PostgresServ
       program = start()
       await answers(program, url)
     },
+    signal: (signal) => {
+      if (program?.child.pid !== undefined) signalFamily(program.child.pid, signal)
+    },
   }
+}
+
+/** Signals a process and then its children: each of PostgreSQL's processes is a group of its own. */
+function signalFamily(parent: number, signal: NodeJS.Signals): void {
+  process.kill(parent, signal)
+  const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').split(' ').filter(Boolean)
+  for (const child of children) process.kill(Number(child), signal)
 }
 
 /** PostgreSQL refuses to run as root: the words before a command that make it another user, who gets the folder. */

@@ -12,6 +12,8 @@ export interface RedisServer {
   stop(): Promise<void>
   /** Stops it and starts it again on the same port with the same data: with SIGKILL, with what its append-only file has. */
   restart(signal?: NodeJS.Signals): Promise<void>
+  /** Freezes it by SIGSTOP, and lets it go on by SIGCONT; left out for a server of `REDIS_URL`. */
+  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
 }
 
 /** Thrown when there is no server to be had. */
@@ -52,6 +54,7 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
       program = startProgram(command, all)
       await answers(program, url)
     },
+    signal: (signal) => void program.child.kill(signal),
   }
 }
 

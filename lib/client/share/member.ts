@@ -251,9 +251,11 @@ export class Member {
     if (type === 'answer' && message.tab === this.#tab) this.#asked.get(message.number)?.(message)
     if (type !== 'down') return
     const failure = failureOf(message.failure)
-    if (!message.foreign) return sink.lost(failure)
-    onGrant(undefined)
-    // Makes a handshake at once, as the leader does.
-    sink.lost({ ...failure, type: 'unauthorized' })
+    if (message.foreign) {
+      onGrant(undefined)
+      // Makes a handshake at once, as the leader does.
+      failure.type = 'unauthorized'
+    }
+    sink.lost(failure)
   }
 }

@@ -6,6 +6,8 @@ export interface Case<Scene> {
   rule: string
   /** What holds, as the end of a sentence about the rule. */
   title: string
+  /** The roots of the fixture that the case needs, beside `tasks`. */
+  needs?: readonly string[]
   /** Whether the case runs after the others, while no other does. */
   isAlone?: true
   /** Rejects with a {@link Mistake} or a {@link Skip}; any other error is a failure too. */

@@ -1,7 +1,5 @@
 /** The rules that no case can test from outside, with the reason. */
 export const UNTESTED: Readonly<Record<string, string>> = {
-  P6: 'needs several nodes of one server',
-  P10: 'needs a second node, which never knew the view of the client',
   P11: 'needs a log that lost what the client held, which no client can bring about',
   P12: "needs a gap in the source's history, which no client can bring about",
   A5: "depends on relations, which are a part of an application's configuration",

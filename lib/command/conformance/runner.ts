@@ -11,7 +11,7 @@ export interface Outcome {
 /** Prepares and ends the scenes of cases. */
 export interface Stage<Scene> {
   /** Prepares a case. Rejects as a case does. */
-  open(): Promise<Scene>
+  open(next: Case<Scene>): Promise<Scene>
   /** Ends a case. Returns what helps to understand a failure, such as the output of the client's process. */
   close(scene: Scene, isGood: boolean): Promise<string>
 }
@@ -59,11 +59,12 @@ async function runTogether<Scene>(
   await Promise.all(Array.from({ length: jobs }, work))
 }
 
-async function runCase<Scene>({ rule, title, run }: Case<Scene>, stage: Stage<Scene>): Promise<Outcome> {
+async function runCase<Scene>(next: Case<Scene>, stage: Stage<Scene>): Promise<Outcome> {
+  const { rule, title, run } = next
   let scene: Scene | undefined
   let failure: { error: unknown } | undefined
   try {
-    scene = await stage.open()
+    scene = await stage.open(next)
     await run(scene)
   } catch (error) {
     failure = { error }

@@ -129,7 +129,11 @@ export class Identification {
     } catch (error) {
       cause = error
       const reason = error instanceof Error ? error.message : String(error)
-      mistake = `returned an identity that is not JSON: ${reason}`
+      // A value of thousands of levels exhausts the stack.
+      mistake =
+        error instanceof RangeError
+          ? 'returned an identity that is nested too deep'
+          : `returned an identity that is not JSON: ${reason}`
     }
     this.#onError(new ParticleError('CALLBACK_FAILED', `identityLookup ${mistake}`, { cause }))
     throw new ParticleError('UNAVAILABLE', 'The identity could not be looked up; try again later')

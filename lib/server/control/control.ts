@@ -8,7 +8,7 @@ import { Barrier } from '../feed/barrier.ts'
 import type { Feed } from '../feed/feed.ts'
 import { Watching } from '../relations/dependencies.ts'
 import type { LiveQueries } from '../relations/live-query.ts'
-import { asError } from '../support/failure.ts'
+import { asError, messageOf } from '../support/failure.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { type ControlEntry, documentOf, entryOf, predicateOf } from './entry.ts'
 
@@ -104,7 +104,8 @@ export class Control {
     } catch (cause) {
       throw new ParticleError(
         'SOURCE_FAILED',
-        `The ${kind} holds on this node, but ${collection} did not take it for the other nodes: ${cause}`,
+        `The ${kind} holds on this node, but ${collection} did not take it for the other nodes. ` +
+          `Call it again when the store is back: ${messageOf(cause)}`,
         { cause },
       )
     }

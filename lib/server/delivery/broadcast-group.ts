@@ -73,7 +73,7 @@ export class BroadcastGroup implements Receiver {
   }
 
   deliver(_view: View, entry: Entry, frame: Frame): void {
-    this.outbox.pushFrame(entry, frame, true)
+    this.outbox.joinFrame(entry, frame)
   }
 
   add(member: Member): void {

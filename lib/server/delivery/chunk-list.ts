@@ -88,7 +88,8 @@ export class ChunkList {
       at -= list.last.length
       list.last.copy(framed, at)
     }
-    return { bytes: framed.subarray(head.length, end), framed }
+    // Keeps a single chunk itself, by which sinks that compress find its blocks.
+    return { bytes: this.length === 1 ? this.last : framed.subarray(head.length, end), framed }
   }
 }
 

@@ -36,6 +36,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   #kept: Map<string, ServerEvent> | undefined
   #closed = false
   readonly #membership: GroupMembership
+  /** Resolves when the rights are known that the views show; undefined if they depend on no documents. */
+  rightsKnown: (() => Promise<void>) | undefined
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, trace: StreamTrace) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)

@@ -1,7 +1,8 @@
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import { NO_POSITION } from '../../protocol/position.ts'
-import type { Frame } from '../feed/frame.ts'
+import { MAX_EVENT_BYTES } from '../feed/batch.ts'
+import { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { Flusher } from './flusher.ts'
 import type { IdLines } from './id-lines.ts'
@@ -21,6 +22,8 @@ export class Outbox {
   #lastLine: Buffer | undefined
   /** The last entry's last frame, if it was sent as the end of its moment. */
   #lastFrame: Frame | undefined
+  /** The frames of one root that are joined to one event at the end of the turn. */
+  #joining: { frames: [Frame, ...Frame[]]; entry: Entry; bytes: number } | undefined
 
   constructor(sink: Sink, flusher: Flusher, ids: IdLines, rights: string) {
     this.queue = new WriteQueue(sink, flusher)
@@ -30,6 +33,7 @@ export class Outbox {
 
   /** Queues bytes until the end of this turn. */
   push(bytes: Buffer): void {
+    this.settle()
     this.queue.push(bytes)
     this.#lastEntry = undefined
   }
@@ -40,6 +44,7 @@ export class Outbox {
 
   /** Sends an encoded event with a position, for a client that has all data up to the point. */
   pushAt(point: string, event: Buffer): void {
+    this.settle()
     this.queue.push(this.#ids.line(point, this.rights))
     this.push(event)
   }
@@ -49,6 +54,7 @@ export class Outbox {
    * up to the entry. With `more`, the moment does not end with the entry.
    */
   pushFrame(entry: Entry, frame: Frame, withId: boolean, more = false): void {
+    this.settle()
     // Moves the id, and the end of the moment, to the last frame of an entry.
     if (this.#lastEntry === entry) this.#continueMoment()
     const line = withId ? this.#ids.line(entry.point, this.rights) : undefined
@@ -59,8 +65,39 @@ export class Outbox {
     this.#lastFrame = more ? undefined : frame
   }
 
+  /**
+   * Keeps a frame until the end of this turn, for clients that have all data up to the entry. Consecutive
+   * frames of one root become one event: encoding and sealing a position for each would cost three times as
+   * much CPU time, and the client would parse three times the bytes.
+   */
+  joinFrame(entry: Entry, frame: Frame): void {
+    const joining = this.#joining
+    if (
+      joining?.frames[0].root === frame.root &&
+      joining.entry !== entry &&
+      joining.bytes + frame.weight <= MAX_EVENT_BYTES
+    ) {
+      joining.frames.push(frame)
+      joining.entry = entry
+      joining.bytes += frame.weight
+      return
+    }
+    this.settle()
+    this.#joining = { frames: [frame], entry, bytes: frame.weight }
+    this.queue.beforeFlush(this)
+  }
+
+  /** Queues the frames that are being joined. */
+  settle(): void {
+    const joining = this.#joining
+    if (!joining) return
+    this.#joining = undefined
+    this.pushFrame(joining.entry, Frame.join(joining.frames), true)
+  }
+
   /** Continues the state of another outbox, with its unsent chunks. */
   follow(other: Outbox): void {
+    other.settle()
     for (const chunk of other.queue.pending) this.queue.push(chunk)
     this.#lastEntry = other.#lastEntry
     this.#lastLine = other.#lastLine

@@ -78,7 +78,7 @@ export class CurrentSnapshots {
       ? await ordered(view.root, snapshot, oplist)
       : await unordered(view.root, snapshot, oplist)
     if (!isCompact(parts)) return undefined
-    const documents = parts.places.reduce((sum, { keys }) => sum + keys.length, 0)
+    const documents = parts.keys.reduce((sum, { length }) => sum + length, 0)
     return { ...snapshot, ...parts, sequence, documents }
   }
 }
@@ -96,18 +96,17 @@ async function unordered(root: string, before: Parts, oplist: readonly DocumentO
     const list = new DocumentList(documents)
     list.apply(operations.get(key) ?? [])
     operations.delete(key)
-    const [document] = list.list
-    return document && JSON.stringify(document)
+    return list.list[0]
   }
   return replaced(
     before,
     new PartsWriter(root, new Date().toISOString()),
     (key) => operations.has(key),
-    (key, text) => after(key, [JSON.parse(text)]),
+    (key, document) => after(key, [document]),
     function* () {
       for (const key of [...operations.keys()]) {
-        const text = after(key, [])
-        if (text !== undefined) yield [key, text]
+        const document = after(key, [])
+        if (document) yield [key, document]
       }
     },
   )
@@ -120,7 +119,7 @@ async function ordered(root: string, before: Snapshot, oplist: readonly Document
   const writer = new PartsWriter(root, new Date().toISOString())
   const turn = timeSlicer()
   for (const document of list.list) {
-    writer.add(idKey(document._id ?? null), JSON.stringify(document))
+    writer.add([idKey(document._id ?? null)], JSON.stringify(document))
     const pause = turn()
     if (pause) await pause
   }

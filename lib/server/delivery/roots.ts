@@ -18,6 +18,8 @@ import { BEHIND_BYTES } from './write-queue.ts'
 export interface LoadingClient {
   /** Whether the client can get events. */
   readonly isActive: boolean
+  /** Resolves when the rights are known, after a loss of the documents that they depend on. */
+  readonly rightsKnown: (() => Promise<void>) | undefined
   readonly outbox: Outbox
   /** The outbox of this client only. Leaves the broadcast group. */
   readonly own: Outbox
@@ -179,7 +181,11 @@ export class Roots {
   }
 
   async #retry(root: Root, current: () => boolean, attempt: () => Promise<void>): Promise<void> {
-    await retryUntil(attempt, current, (error) => {
+    const attemptByRights = async () => {
+      await this.#client.rightsKnown?.()
+      if (current()) await attempt()
+    }
+    await retryUntil(attemptByRights, current, (error) => {
       if (error instanceof ParticleError && error.code === 'CLOSED') return
       this.#host.onError(error, root.view.root)
       this.#client.failed(root.view, error)

@@ -9,11 +9,20 @@ export const BEHIND_BYTES = 64 * 1024
 /** Limits the bytes in a sink that does not report a slow reader: the high-water mark of Node's sockets. */
 const MAX_SILENT_BYTES = 64 * 1024
 
+/** Gathers what becomes bytes only at the end of a turn. */
+interface Late {
+  settle(): void
+}
+
 /** Gathers bytes for one sink within a turn of the event loop, and writes them at its end. */
 export class WriteQueue implements Flushable {
   #sink: Sink
   readonly #flusher: Flusher
   #gathered: ChunkList | undefined
+  /** Whether the queue is flushed at the end of this turn. */
+  #scheduled = false
+  /** Pushes its last bytes right before the flush. */
+  #late: Late | undefined
   /** An upper bound of the sink's unsent bytes. */
   #held = 0
   #bound = Number.POSITIVE_INFINITY
@@ -48,11 +57,20 @@ export class WriteQueue implements Flushable {
   push(bytes: Buffer): void {
     if (this.#closed) return
     const gathered = this.#gathered
-    if (gathered) this.#gathered = gathered.plus(bytes)
-    else {
-      this.#gathered = this.#flusher.empty.plus(bytes)
-      this.#flusher.add(this)
-    }
+    this.#gathered = (gathered ?? this.#flusher.empty).plus(bytes)
+    this.#schedule()
+  }
+
+  /** Lets an object push its last bytes at the end of this turn, right before the flush. */
+  beforeFlush(late: Late): void {
+    this.#late = late
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#flusher.add(this)
   }
 
   /**
@@ -104,6 +122,9 @@ export class WriteQueue implements Flushable {
 
   /** Writes the waiting bytes at once. */
   flush(): void {
+    this.#late?.settle()
+    this.#late = undefined
+    this.#scheduled = false
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined

@@ -15,7 +15,7 @@ export interface Target {
  * Limits the changes of one event, in estimated bytes: some 10,000 small changes. The event's JSON takes
  * about a third of that, and should not keep a page busy for long. A transaction is never split.
  */
-const MAX_BYTES = 8 * 1024 * 1024
+export const MAX_EVENT_BYTES = 8 * 1024 * 1024
 
 /**
  * Gathers the frames of changes that their source reported together, until delivery. The log keeps an entry
@@ -40,7 +40,7 @@ export class Batch {
     this.#bytes += entry.bytes
     for (const view of views) view.take(entry, this)
     this.#entry = entry
-    if (this.#bytes >= MAX_BYTES || this.#after.length > 0) this.deliver()
+    if (this.#bytes >= MAX_EVENT_BYTES || this.#after.length > 0) this.deliver()
   }
 
   /** Keeps a view's frame of an entry. */
@@ -67,10 +67,9 @@ export class Batch {
     const shown = [...this.#frames]
     this.#frames.clear()
     for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
-    for (const reset of this.#after.splice(0)) reset()
-    this.#onDelivered?.(
-      shown.length,
-      shown.reduce((sum, [{ viewers }]) => sum + (viewers?.size ?? 0), 0),
-    )
+    if (this.#after.length > 0) for (const reset of this.#after.splice(0)) reset()
+    let streams = 0
+    for (const [{ viewers }] of shown) streams += viewers?.size ?? 0
+    this.#onDelivered?.(shown.length, streams)
   }
 }

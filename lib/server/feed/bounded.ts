@@ -36,10 +36,10 @@ export function bounded(
     documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
   const listening = (listener: ChangeListener): ChangeListener => ({
     changes: (changes, position) => {
-      listener.changes(
-        changes.map((change) => boundedChange(change, (field) => report(change.collection, field))),
-        position,
-      )
+      const bounds = changes.every(isBounded)
+        ? changes
+        : changes.map((change) => boundedChange(change, (field) => report(change.collection, field)))
+      listener.changes(bounds, position)
     },
     progress: (position) => listener.progress(position),
     lost: (reason, position) => listener.lost(reason, position),
@@ -106,6 +106,22 @@ async function inTime<T>(
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Checks that a change has no too deep value, as almost all changes do. */
+function isBounded(change: Change): boolean {
+  if (!('id' in change)) return true
+  const { document, before, operations } = change
+  if (
+    (document && !isWithin(document as Json, MAX_DEPTH)) ||
+    (before && !isWithin(before as Json, MAX_DEPTH))
+  )
+    return false
+  for (const { data, path, keys } of operations) {
+    if (typeof data !== 'object' || data === null) continue
+    if (!isWithin(data, MAX_DEPTH - (keys ?? segmentsOf(path)).length)) return false
+  }
+  return true
 }
 
 /** Removes too deep fields from a document. Returns the same document without such fields. */

@@ -127,7 +127,7 @@ export class ChangePipeline {
   }
 
   #needsDocument(change: Change): change is DocumentChange {
-    if (!this.#adapter.lookup || change.kind !== 'update' || change.document) return false
+    if (change.kind !== 'update' || change.document || !this.#adapter.lookup) return false
     return this.#host.needsDocument(change)
   }
 

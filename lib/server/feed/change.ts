@@ -30,7 +30,8 @@ export function withoutDocument(change: DocumentChange): DocumentChange {
 }
 
 /** Groups changes by transaction. A change without a transaction is a group by itself. */
-export function groupChanges(changes: readonly Change[]): Change[][] {
+export function groupChanges(changes: readonly Change[]): readonly (readonly Change[])[] {
+  if (changes.length === 1) return [changes]
   const groups: Change[][] = []
   let transaction: string | undefined
   for (const change of changes) {

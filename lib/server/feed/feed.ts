@@ -270,8 +270,7 @@ export class Feed {
   }
 
   #append(changes: readonly Change[], bytes: number, now: number, begin?: string): Entry {
-    const { log } = this.#host
-    const point = this.#host.point(log.head + 1)
+    const { log, point } = this.#host
     return log.append({ feed: this, changes, begin, point, adapters: this.#host.adapters(), bytes }, now)
   }
 
@@ -301,7 +300,8 @@ export class Feed {
     // Appends an entry even for changes that cancel out, so that no position lies between them.
     if (last || begin !== undefined) {
       this.position = last?.position ?? position
-      const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0)
+      let bytes = 0
+      for (const change of changes) bytes += sizeOf(change)
       const entry = this.#append(changes, bytes, now, begin)
       this.#batch.show(entry, viewsTouchedBy(changes, this.#routers))
     }

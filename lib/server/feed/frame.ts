@@ -14,6 +14,12 @@ export function withMore(delta: Buffer): Buffer {
 const END = Buffer.from('}\n\n')
 const MORE = Buffer.from(',"more":true}\n\n')
 
+/** Counts the bytes of frames: an entry of the log. */
+interface Accounting {
+  readonly bytes: number
+  account(bytes: number): void
+}
+
 /**
  * Holds one view's delta of one entry. The delta is filtered once, encoded once at its first use, and shared
  * by all connections of the view.
@@ -22,22 +28,17 @@ export class Frame {
   readonly root: string
   readonly timestamp: string
   readonly oplist: readonly DocumentOperation[]
-  readonly #account: (bytes: number) => void
+  readonly #entry: Accounting | undefined
   #body: Buffer | undefined
   #partial: Buffer | undefined
 
-  /** @param account called with the frame's bytes: now, and again when the frame is encoded */
-  constructor(
-    root: string,
-    timestamp: string,
-    oplist: readonly DocumentOperation[],
-    account: (bytes: number) => void,
-  ) {
+  /** @param entry accounts the frame's bytes: now, and again when the frame is encoded */
+  constructor(root: string, timestamp: string, oplist: readonly DocumentOperation[], entry?: Accounting) {
     this.root = root
     this.timestamp = timestamp
     this.oplist = oplist
-    this.#account = account
-    account(FRAME_BYTES + OPERATION_BYTES * oplist.length)
+    this.#entry = entry
+    entry?.account(FRAME_BYTES + OPERATION_BYTES * oplist.length)
   }
 
   /**
@@ -49,7 +50,15 @@ export class Frame {
     const { timestamp } = frames.at(-1) ?? first
     if (frames.length === 1) return first
     const oplist = frames.flatMap((frame) => frame.oplist)
-    return new Frame(first.root, timestamp, oplist, () => {})
+    return new Frame(first.root, timestamp, oplist, {
+      bytes: frames.reduce((sum, { weight }) => sum + weight, 0),
+      account: () => {},
+    })
+  }
+
+  /** The estimated bytes of the entries behind the frame. */
+  get weight(): number {
+    return this.#entry?.bytes ?? 0
   }
 
   /** Returns the encoded `delta` event, without an id. */
@@ -58,7 +67,7 @@ export class Frame {
     const { root, timestamp, oplist } = this
     const text = encode({ event: 'delta', data: { root, timestamp, oplist: oplist.map(wireOperation) } })
     this.#body = Buffer.from(text)
-    this.#account(this.#body.length)
+    this.#entry?.account(this.#body.length)
     return this.#body
   }
 
@@ -66,7 +75,7 @@ export class Frame {
   get partial(): Buffer {
     if (!this.#partial) {
       this.#partial = withMore(this.body)
-      this.#account(this.#partial.length)
+      this.#entry?.account(this.#partial.length)
     }
     return this.#partial
   }

@@ -31,6 +31,8 @@ export class Router<View extends Routed> {
    * Views that any change may touch: without criteria, without required values, or without known documents.
    */
   readonly #open = new Set<View>()
+  /** A copy of the open views, for changes that touch no other view. */
+  #onlyOpen: readonly View[] | undefined
   readonly #keys = new Map<View, IndexKey>()
   /** The views by field and value. */
   readonly #index = new Map<string, Map<Scalar, Set<View>>>()
@@ -51,7 +53,7 @@ export class Router<View extends Routed> {
   add(view: View): void {
     if (this.#views.has(view)) return
     this.#views.add(view)
-    this.#open.add(view)
+    this.#addOpen(view)
   }
 
   /**
@@ -63,10 +65,10 @@ export class Router<View extends Routed> {
     const indexKey = found ? this.#bestKey(view) : undefined
     if (!indexKey) {
       this.#unindex(view)
-      this.#open.add(view)
+      this.#addOpen(view)
       return
     }
-    this.#open.delete(view)
+    this.#deleteOpen(view)
     this.#keys.set(view, indexKey)
     const values = getOrMake(this.#index, indexKey.field, () => new Map<Scalar, Set<View>>())
     for (const value of indexKey.values) getOrMake(values, value, () => new Set<View>()).add(view)
@@ -75,8 +77,18 @@ export class Router<View extends Routed> {
 
   delete(view: View): void {
     this.#views.delete(view)
-    this.#open.delete(view)
+    this.#deleteOpen(view)
     this.#unindex(view)
+  }
+
+  #addOpen(view: View): void {
+    this.#open.add(view)
+    this.#onlyOpen = undefined
+  }
+
+  #deleteOpen(view: View): void {
+    this.#open.delete(view)
+    this.#onlyOpen = undefined
   }
 
   #unindex(view: View): void {
@@ -109,7 +121,11 @@ export class Router<View extends Routed> {
   }
 
   /** Returns the views that a change may touch. `key` is the key of its document's id. */
-  viewsOf(change: Change, key: string): Set<View> {
+  viewsOf(change: Change, key: string): Iterable<View> {
+    if (this.#keys.size === 0) {
+      this.#onlyOpen ??= [...this.#open]
+      return this.#onlyOpen
+    }
     if (change.kind === 'clear' || change.kind === 'reload') return new Set(this.#views)
     const views = new Set(this.#open)
     for (const view of this.#holdersOf(key)) if (this.#views.has(view)) views.add(view)
@@ -174,15 +190,14 @@ export class Router<View extends Routed> {
 export function viewsTouchedBy<View extends Routed>(
   changes: readonly Change[],
   routers: ReadonlyMap<string, Router<View>>,
-): Set<View> {
-  let touched: Set<View> | undefined
-  for (const change of changes) {
-    const key = 'id' in change ? idKey(change.id) : ''
-    const views = routers.get(change.collection)?.viewsOf(change, key)
-    if (!touched) touched = views
-    else for (const view of views ?? []) touched.add(view)
-  }
-  return touched ?? new Set()
+): Iterable<View> {
+  const viewsOf = (change: Change) =>
+    routers.get(change.collection)?.viewsOf(change, 'id' in change ? idKey(change.id) : '') ?? []
+  const [only] = changes
+  if (only && changes.length === 1) return viewsOf(only)
+  const touched = new Set<View>()
+  for (const change of changes) for (const view of viewsOf(change)) touched.add(view)
+  return touched
 }
 
 /** Returns the values that an update sets a field to. Returns undefined for another kind of write. */

@@ -72,12 +72,7 @@ export class SourceReport {
    * @param made the time of the last change; undefined without changes
    */
   progress(now: number, made?: string, changes = 0): void {
-    // Leaves out the changes from before the opening, which clients get with their payloads.
-    const isEarlier = made !== undefined && Date.parse(made) < this.#openedAt
-    if (changes > 0 && !isEarlier && this.#diagnostics.traces.has('delivery')) {
-      this.#batch ??= { began: now, changes: 0 }
-      this.#batch.changes += changes
-    }
+    if (changes > 0 && this.#diagnostics.traces.has('delivery')) this.#trace(now, changes, made)
     if (made !== undefined) {
       this.#arrived = now
       this.#made = made
@@ -86,6 +81,13 @@ export class SourceReport {
     const ms = since(this.#entered)
     this.#enter('open')
     this.#diagnostics.report('source.recovered', { source: this.name, ms })
+  }
+
+  #trace(now: number, changes: number, made: string | undefined): void {
+    // Leaves out the changes from before the opening, which clients get with their payloads.
+    if (made !== undefined && Date.parse(made) < this.#openedAt) return
+    this.#batch ??= { began: now, changes: 0 }
+    this.#batch.changes += changes
   }
 
   /** Reports a delivery to streams, after the end of the turn has written the frames to the sockets. */

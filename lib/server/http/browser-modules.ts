@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { ParticleError } from '../../errors.ts'
+import { isAccepted } from './encodings.ts'
 
 /** The file with all modules. The address stands here as a whole, so that webpack takes the file along. */
 const FILE = new URL('../../../dist/browser/modules.json', import.meta.url)
@@ -69,7 +70,8 @@ export function serveModule({ request, response }: Asked, { hash, name }: Module
   const current = browserModules()
   const forms = current.modules.get(name)
   if (!forms) return false
-  const encoding = preferred(request.headers['accept-encoding'])
+  const accepted = request.headers['accept-encoding']
+  const encoding = ENCODINGS.find((each) => isAccepted(accepted, each)) ?? 'identity'
   const etag = `"${current.hash}-${encoding}"`
   response.appendHeader('Vary', 'Accept-Encoding')
   response.setHeader('ETag', etag)
@@ -111,18 +113,6 @@ function browserModules(): BrowserModules {
 function decoded([name, form]: [string, { br: string; gzip: string }]): [string, Record<Encoding, Buffer>] {
   const gzip = Buffer.from(form.gzip, 'base64')
   return [name, { br: Buffer.from(form.br, 'base64'), gzip, identity: gunzipSync(gzip) }]
-}
-
-/** Chooses the encoding of an answer by `Accept-Encoding` (RFC 9110, 12.5.3). */
-function preferred(accepted: string | undefined): Encoding {
-  const weights = new Map<string, number>()
-  for (const each of (accepted ?? '').toLowerCase().split(',')) {
-    const [coding = '', ...params] = each.split(';').map((part) => part.trim())
-    const weight = params.find((param) => param.startsWith('q='))
-    weights.set(coding, weight === undefined ? 1 : Number(weight.slice(2)))
-  }
-  const isAccepted = (encoding: Encoding) => (weights.get(encoding) ?? weights.get('*') ?? 0) > 0
-  return ENCODINGS.find(isAccepted) ?? 'identity'
 }
 
 /** Compares tags weakly (RFC 9110, 13.1.2), since a compressing proxy makes tags weak. */

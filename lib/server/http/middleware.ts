@@ -198,7 +198,8 @@ function openSink(exchange: Exchange): Sink | undefined {
   const { server, request, response } = exchange
   if (response.socket === null || !isOpen(response)) return undefined
   exchange.refuseWhenClosing()
-  const sink = beginStream(request, response, server.options.heartbeat)
+  const { heartbeat, compression } = server.options
+  const sink = beginStream(request, response, heartbeat, compression)
   exchange.endOnClosing()
   const session = sessionOf(response)
   // Closes the HTTP/2 session, so that the client reconnects on a new connection, and so to another node.

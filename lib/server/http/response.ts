@@ -2,6 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { ParticleError } from '../../errors.ts'
+import type { Sink } from '../delivery/sink.ts'
+import { isAccepted } from './encodings.ts'
+import { GzipSink } from './gzip-sink.ts'
 import { ResponseSink, streamOf } from './response-sink.ts'
 
 /** The methods of a response that middlewares replace. */
@@ -104,23 +107,32 @@ export function guard(response: ServerResponse): void {
  * connection to wait for after its streams have ended.
  *
  * @param heartbeat milliseconds between two pings
+ * @param compression whether to compress for a client that accepts it
  */
 export function beginStream(
   request: IncomingMessage,
   response: ServerResponse,
   heartbeat: number,
-): ResponseSink {
+  compression = false,
+): Sink {
+  const isCompressed =
+    compression &&
+    !response.hasHeader('Content-Encoding') &&
+    isAccepted(request.headers['accept-encoding'], 'gzip')
+  if (compression) response.appendHeader('Vary', 'Accept-Encoding')
   response.writeHead(200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'private, no-store, no-transform',
     'X-Accel-Buffering': 'no',
+    ...(isCompressed ? { 'Content-Encoding': 'gzip' } : {}),
     ...(request.httpVersionMajor === 1 ? { Connection: 'close' } : {}),
   })
   response.flushHeaders()
   response.on('error', ignore)
   if (request.httpVersionMajor === 1) streaming.add(request.socket)
-  unhook(request, response)
-  return new ResponseSink(response, heartbeat)
+  unhook(request, response, isCompressed)
+  const sink = new ResponseSink(response, heartbeat)
+  return isCompressed ? new GzipSink(sink) : sink
 }
 
 /** Created once. A function for each stream would keep the variables around it in memory. */
@@ -130,10 +142,12 @@ function ignore(): void {}
  * Removes the hooks of other middlewares from a response whose head is written. Their work was on the head.
  * At the end of a stream, hours later, express-session would save the session of its beginning, and undo a
  * logout.
+ *
+ * @param isCompressed whether Particle itself encodes the stream
  */
-export function unhook(request: IncomingMessage, response: ServerResponse): void {
+export function unhook(request: IncomingMessage, response: ServerResponse, isCompressed = false): void {
   const encoding = response.getHeader('Content-Encoding')
-  if (encoding === undefined || encoding === 'identity') {
+  if (isCompressed || encoding === undefined || encoding === 'identity') {
     for (const name of HOOKED) if (Object.hasOwn(response, name)) Reflect.deleteProperty(response, name)
     releaseSession(request)
     return

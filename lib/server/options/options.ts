@@ -80,6 +80,11 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    * two pings. Default: 15,000.
    */
   heartbeat?: number | undefined
+  /**
+   * Compresses streams by gzip for clients that accept it. Events of less than 2 KB, as most deltas are, stay
+   * as they are. Default: `false`.
+   */
+  compression?: boolean | undefined
   /** Sets the delay before a bare EventSource reconnects, in milliseconds. Default: 1,000. */
   retry?: number | undefined
   /** Limits the unsent bytes of a slow client, including those in its socket. Default: 1 MiB. */
@@ -106,6 +111,7 @@ const DEFAULTS = {
   path: '/particle',
   sessionTtl: 3_600_000,
   heartbeat: 15_000,
+  compression: false,
   retry: 1_000,
   controlTimeout: 10_000,
   maxBufferedBytes: 1_048_576,
@@ -130,6 +136,7 @@ export interface ResolvedOptions {
   audience: string | undefined
   sessionTtl: number
   heartbeat: number
+  compression: boolean
   retry: number
   maxBufferedBytes: number
   replay: Replay
@@ -159,6 +166,7 @@ const KNOWN = [
   'audience',
   'sessionTtl',
   'heartbeat',
+  'compression',
   'retry',
   'maxBufferedBytes',
   'replay',
@@ -189,6 +197,8 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     const value: unknown = options[name]
     if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
   }
+  if (options.compression !== undefined && typeof options.compression !== 'boolean')
+    refuse('compression must be true or false')
   if (options.dependsOn !== undefined && options.identityLookup === undefined)
     refuse('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
   const replay = options.replay ?? {}
@@ -222,6 +232,7 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     audience: audienceOf(options.audience),
     sessionTtl,
     heartbeat,
+    compression: options.compression ?? DEFAULTS.compression,
     retry: numberOption('retry', options.retry, DEFAULTS.retry, 0, MAX_TIMER),
     maxBufferedBytes: numberOption(
       'maxBufferedBytes',

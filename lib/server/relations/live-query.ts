@@ -66,6 +66,11 @@ class LiveQuery implements Viewer, Receiver {
     return this.#digest
   }
 
+  /** Whether the known documents are read again, and may be out of date. */
+  get isStale(): boolean {
+    return this.documents !== undefined && !this.#list
+  }
+
   deliver(...[, , frame]: Parameters<Receiver['deliver']>): void {
     const list = this.#list
     if (!list) return
@@ -145,6 +150,7 @@ export interface LiveQueryHandle {
   /** See {@link LiveQuery}. */
   readonly documents: readonly Document[] | undefined
   readonly digest: string | undefined
+  readonly isStale: boolean
   release(): void
 }
 
@@ -188,6 +194,9 @@ export class LiveQueries {
       },
       get digest() {
         return watch.digest
+      },
+      get isStale() {
+        return watch.isStale
       },
       release,
     }

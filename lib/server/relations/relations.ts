@@ -39,6 +39,11 @@ class Chain {
     this.update()
   }
 
+  /** Whether a step is read again after a lost history, so that the values may include removed links. */
+  get isStale(): boolean {
+    return this.#levels.some((level) => [...level.values()].some((watched) => watched.isStale))
+  }
+
   /** Follows the current links. Returns whether the values changed. */
   update(): boolean {
     this.complete = true
@@ -96,6 +101,7 @@ export class RelationResolver {
   onChange: (() => void) | undefined
   readonly #chains: ReadonlyMap<Relation, Chain>
   readonly #waiting: (() => void)[] = []
+  readonly #waitingFresh: (() => void)[] = []
   #due = false
   #closed = false
 
@@ -122,6 +128,16 @@ export class RelationResolver {
     if (!this.#closed && !this.#complete) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
+  /**
+   * Resolves when no step is read again, or after `close`. A removed link may count until then, so a client
+   * must not be shown what was read meanwhile.
+   */
+  async fresh(): Promise<void> {
+    // Lets all queries notice a loss of this step: a client's view may notice it before them.
+    await Promise.resolve()
+    if (!this.#closed && this.#isStale) await new Promise<void>((resolve) => this.#waitingFresh.push(resolve))
+  }
+
   /** Whether a relation leads to too many values, and therefore shows no documents. */
   get isTooLarge(): boolean {
     return [...this.#chains.values()].some((chain) => chain.isTooLarge)
@@ -130,7 +146,11 @@ export class RelationResolver {
   close(): void {
     this.#closed = true
     for (const chain of this.#chains.values()) chain.close()
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    for (const resolve of [...this.#waiting.splice(0), ...this.#waitingFresh.splice(0)]) resolve()
+  }
+
+  get #isStale(): boolean {
+    return [...this.#chains.values()].some((chain) => chain.isStale)
   }
 
   get #complete(): boolean {
@@ -146,6 +166,7 @@ export class RelationResolver {
       if (this.#closed) return
       const changed = [...this.#chains.values()].map((chain) => chain.update())
       if (this.#complete) for (const resolve of this.#waiting.splice(0)) resolve()
+      if (!this.#isStale) for (const resolve of this.#waitingFresh.splice(0)) resolve()
       if (changed.includes(true) || this.isTooLarge) this.onChange?.()
     })
   }

@@ -200,6 +200,7 @@ export class Streams {
   /** Applies the relations of the identity to the stream, now and after each change. */
   #relate(stream: Stream, related: RelationResolver | undefined): void {
     stream.related = related
+    stream.connection.rightsKnown = related && (() => related.fresh())
     if (related) related.onChange = () => this.#followed(stream, related)
   }
 

@@ -11,9 +11,13 @@ export function guarded<A extends unknown[]>(fn: (...args: A) => void): (...args
   }
 }
 
+/** Returns the message of an error. A time-out of the package redis has none, and is named by its class. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.constructor.name : String(error)
+}
+
 /** Turns an error of a source, or of another named part, into a ParticleError. */
 export function asError(error: unknown, source: string): Error {
   if (error instanceof ParticleError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new ParticleError('SOURCE_FAILED', `${source}: ${message}`, { cause: error })
+  return new ParticleError('SOURCE_FAILED', `${source}: ${messageOf(error)}`, { cause: error })
 }

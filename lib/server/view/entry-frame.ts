@@ -1,5 +1,5 @@
 import { Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
-import type { Entry, Log } from '../feed/log.ts'
+import type { Entry } from '../feed/log.ts'
 import { filterEntry } from './entry-filter.ts'
 import type { ViewFilter } from './filter.ts'
 import type { Members } from './members.ts'
@@ -17,7 +17,6 @@ interface FramedView {
 /** Holds the parts of a view that its frames are made with. */
 export interface FrameParts {
   readonly members: Members
-  readonly log: Log
   readonly onError: (error: unknown) => void
 }
 
@@ -39,25 +38,25 @@ export function frameOf(
     parts.onError(error)
     result = MUST_RELOAD
   }
-  if (result) entry.frames.set(view, result)
+  if (result) entry.keep(view, result)
   return result
 }
 
 function filtered(
   entry: Entry,
   view: FramedView,
-  { members, log }: FrameParts,
+  { members }: FrameParts,
   note: boolean,
 ): FrameResult | null {
   const shown = filterEntry(entry, view, members, note)
   if (shown === MUST_RELOAD) return MUST_RELOAD
   const { oplist, timestamp, recognized } = shown
-  const account = (bytes: number) => log.account(entry, bytes)
-  if (oplist.length > 0) return new Frame(view.root, timestamp, oplist, account)
+  // Copies the list: one that was filled step by step takes 128 bytes more, as long as the log keeps it.
+  if (oplist.length > 0) return new Frame(view.root, timestamp, oplist.slice(), entry)
   if (recognized) {
     // Keeps the result. A replay uses later members, and could not recognize the entry again.
-    entry.frames.set(view, null)
-    account(NOTHING)
+    entry.keep(view, null)
+    entry.account(NOTHING)
   }
   return null
 }

@@ -151,7 +151,7 @@ export class ViewFilter {
   /** Filters operations of a change by the manifest. Does not check whether the document is in the view. */
   cut(change: DocumentChange, operations: readonly Operation[]): DocumentOperation[] | typeof MUST_RELOAD {
     const { id, document } = change
-    const oplist = operations.map((operation) => ({ ...operation, id }))
+    const oplist = operations.map((operation) => withId(operation, id))
     if (document) {
       const shown = filterDelta(this.manifest, oplist, () => document)
       return shown.some(isConditional) ? filterDelta(this.manifest, [replacement(id, document)]) : shown
@@ -167,6 +167,14 @@ export class ViewFilter {
  */
 function isConditional({ operation, data }: Operation): boolean {
   return operation === 'pull' && typeof data === 'object' && data !== null && !Array.isArray(data)
+}
+
+/** Copies an operation with an id. A spread with a further field costs 1 µs. */
+function withId({ operation, path, data, keys }: Operation, id: Id): DocumentOperation {
+  const copy: DocumentOperation = { operation, id, path }
+  if (data !== undefined) copy.data = data
+  if (keys !== undefined) copy.keys = keys
+  return copy
 }
 
 function replacement(id: Id, document: Document): DocumentOperation {

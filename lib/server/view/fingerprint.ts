@@ -19,5 +19,5 @@ export function fingerprintsOf(views: readonly { root: string; key: string }[]):
  */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 8)
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
 }

@@ -23,9 +23,9 @@ export function isNear(
 ): boolean {
   let rest = documents + READ_COST
   if (log.head - sequence <= rest) return true
-  for (const { frames, changes } of log.after(sequence, view.feed)) {
-    if (shown) rest -= frames.get(view) ? 1 : 0
-    else for (const { collection } of changes) if (collection === view.collection) rest--
+  for (const entry of log.after(sequence, view.feed)) {
+    if (shown) rest -= entry.resultOf(view) ? 1 : 0
+    else for (const { collection } of entry.changes) if (collection === view.collection) rest--
     if (rest < 0) return false
   }
   return true

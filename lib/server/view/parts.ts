@@ -1,20 +1,11 @@
+import type { Document } from '../../model/document.ts'
 import { timeSlicer } from '../support/scheduling.ts'
 
-/** Holds the encoded `payload` events of a root, and the places of the documents in them. */
+/** Holds the encoded `payload` events of a root, and the documents that are in them. */
 export interface Parts {
   readonly parts: readonly Buffer[]
-  readonly places: readonly Places[]
-}
-
-/** Describes the documents of one event. */
-interface Places {
-  /** The keys of the documents' ids. */
-  readonly keys: readonly string[]
-  /**
-   * The byte at which the first text begins, and the byte at which each text ends. A comma follows each text.
-   */
-  readonly begin: number
-  readonly ends: readonly number[]
+  /** The keys of the ids of each event's documents. */
+  readonly keys: readonly (readonly string[])[]
 }
 
 /** The size after which a payload event ends, in characters. */
@@ -24,8 +15,8 @@ const PART_SIZE = 64 * 1024
 export class PartsWriter {
   readonly #head: string
   readonly #parts: Buffer[] = []
-  readonly #places: Places[] = []
-  #keys: string[] = []
+  readonly #keys: (readonly string[])[] = []
+  #present: string[] = []
   #texts: string[] = []
   #size = 0
 
@@ -34,18 +25,21 @@ export class PartsWriter {
     this.#head = `event: payload\ndata: {${names},"data":[`
   }
 
-  /** Adds a document to the last event, or to a new event if the last is full and `mayEnd`. */
-  add(key: string, text: string, mayEnd = true): void {
+  /**
+   * Adds documents, whose texts are joined by commas, to the last event, or to a new event if the last is
+   * full and `mayEnd`.
+   */
+  add(keys: readonly string[], text: string, mayEnd = true): void {
     if (mayEnd && this.#size >= PART_SIZE) this.#close(false)
-    this.#keys.push(key)
+    for (const key of keys) this.#present.push(key)
     this.#texts.push(text)
     this.#size += text.length
   }
 
   /** Adds an encoded event, which must not be the last. */
-  addPart(part: Buffer, places: Places): void {
+  addPart(part: Buffer, keys: readonly string[]): void {
     this.#parts.push(part)
-    this.#places.push(places)
+    this.#keys.push(keys)
   }
 
   /** Ends the present event before it is full. More events must follow. */
@@ -55,62 +49,59 @@ export class PartsWriter {
 
   end(): Parts {
     this.#close(true)
-    return { parts: this.#parts, places: this.#places }
+    return { parts: this.#parts, keys: this.#keys }
   }
 
   #close(last: boolean): void {
-    const texts = this.#texts
-    const bytes = lastingBuffer(
-      `${this.#head}${texts.join(',')}],"part":${this.#parts.length},"last":${last}}\n\n`,
+    const text = this.#texts.join(',')
+    this.addPart(
+      lastingBuffer(`${this.#head}${text}],"part":${this.#parts.length},"last":${last}}\n\n`),
+      this.#present,
     )
-    const begin = Buffer.byteLength(this.#head)
-    const ends: number[] = []
-    let at = begin
-    for (const text of texts) {
-      at += Buffer.byteLength(text)
-      ends.push(at++)
-    }
-    this.addPart(bytes, { keys: this.#keys, begin, ends })
-    this.#keys = []
+    this.#present = []
     this.#texts = []
     this.#size = 0
   }
 }
 
+/** Parses the documents of an encoded `payload` event. */
+export function parsePart(part: Buffer): Document[] {
+  const text = part.toString()
+  const { data } = JSON.parse(text.slice(text.indexOf('data: ') + 6)) as { data: Document[] }
+  return data
+}
+
 /**
- * Replaces the texts of some documents. Encodes only the events with such a document, and the last event.
- * Calls `change` for each key for which `changes` returns true: it returns the new text, or undefined for a
- * removed document. Appends the texts of `added`.
+ * Replaces some documents. Encodes only the events with such a document, and the last event. Calls `change`
+ * for each key for which `changes` returns true: it returns the new document, or undefined for a removed
+ * document. Appends the documents of `added`.
  */
 export async function replaced(
-  { parts, places }: Parts,
+  { parts, keys }: Parts,
   writer: PartsWriter,
   changes: (key: string) => boolean,
-  change: (key: string, text: string) => string | undefined,
-  added: () => Iterable<readonly [key: string, text: string]>,
+  change: (key: string, document: Document) => Document | undefined,
+  added: () => Iterable<readonly [key: string, document: Document]>,
 ): Promise<Parts> {
   const turn = timeSlicer(1)
   for (const [number, part] of parts.entries()) {
-    const place = places[number] ?? { keys: [], begin: 0, ends: [] }
+    const present = keys[number] ?? []
     const last = number === parts.length - 1
-    if (!last && !place.keys.some(changes)) {
-      writer.addPart(part, place)
+    if (!last && !present.some(changes)) {
+      writer.addPart(part, present)
     } else {
-      let from = place.begin
-      for (const [index, key] of place.keys.entries()) {
-        const to = place.ends[index] ?? from
-        const text = part.toString('utf8', from, to)
-        const next = changes(key) ? change(key, text) : text
+      for (const [index, document] of parsePart(part).entries()) {
+        const key = present[index] ?? ''
+        const next = changes(key) ? change(key, document) : document
         // Keeps one event for one, since the following events contain their numbers.
-        if (next !== undefined) writer.add(key, next, last)
-        from = to + 1
+        if (next) writer.add([key], JSON.stringify(next), last)
       }
       if (!last) writer.endPart()
     }
     const pause = turn()
     if (pause) await pause
   }
-  for (const [key, text] of added()) writer.add(key, text)
+  for (const [key, document] of added()) writer.add([key], JSON.stringify(document))
   return writer.end()
 }
 

@@ -1,12 +1,13 @@
-import { applyToCopy } from '../../model/apply.ts'
+import { applyAll, applyToCopy } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { field, isObject, sameJson } from '../../model/json.ts'
 import type { DocumentOperation, Operation } from '../../model/operation.ts'
+import { positionOf } from '../../model/path.ts'
 import { filterPayload, type Manifest } from '../../policy/manifest.ts'
 import { firstOf } from '../../policy/verdict.ts'
 
-/** Limits the operations of which each is compared with all others. */
-const MAX_COMPARED = 8
+/** Limits the operations of which each is compared by the whole image: the cost is that of their product. */
+const MAX_COMPARED = 64
 
 /**
  * Leaves out the operations that change no visible value of a document. Otherwise a write of hidden fields
@@ -20,13 +21,24 @@ export function withoutUnchanged(
   before: Document,
   oplist: readonly DocumentOperation[],
 ): DocumentOperation[] {
-  // Takes the fast path, which most updates take: it builds no copy of the document.
-  if (oplist.length <= MAX_COMPARED && oplist.every((one, at) => isPlain(one) && isApart(oplist, at))) {
-    const values = oplist.map(({ path }) => valueAt(before, path))
-    if (!values.includes(OPAQUE)) return oplist.filter((one, at) => changes(one, values[at]))
-  }
   try {
+    const isDirect = areApart(oplist)
+    // Takes the fast path, which most updates take: it builds no copy of the document.
+    if (isDirect && oplist.every(isScalar)) {
+      const values = oplist.map(({ path }) => valueAt(before, path))
+      if (!values.includes(OPAQUE)) return oplist.filter((one, at) => changes(one, values[at]))
+    }
     let image: Document | undefined = filterPayload(manifest, partOf(before, oplist))
+    if (isDirect && image) {
+      const shown: Document = image
+      const values = oplist.map(({ operation, path }) => valueAt(shown, path, operation !== 'unset'))
+      if (!values.includes(OPAQUE)) return oplist.filter((one, at) => changes(one, values[at]))
+    }
+    // Compares a long list as a whole, so that the cost stays linear.
+    if (oplist.length > MAX_COMPARED) {
+      const after = applyAll(image, oplist)
+      return image && after && sameJson(image, after) ? [] : [...oplist]
+    }
     return oplist.filter((operation) => {
       const after = applyToCopy(image, operation)
       if (image && after && sameJson(image, after)) return false
@@ -39,42 +51,50 @@ export function withoutUnchanged(
   }
 }
 
-/**
- * Checks whether an operation sets a field to a scalar. The manifest changes neither the new nor the old
- * value.
- */
-function isPlain({ operation, path, data }: Operation): boolean {
-  if (operation !== 'set' && operation !== 'inc') return false
-  return (typeof data !== 'object' || data === null) && !path.includes('[')
+/** Checks whether an operation writes a scalar. The manifest changes neither the new nor the old value. */
+function isScalar({ operation, data }: Operation): boolean {
+  return operation !== 'unset' && (typeof data !== 'object' || data === null)
 }
 
-/** Checks whether a plain operation changes the earlier value. */
+/** Checks whether a direct operation changes the earlier value. */
 function changes({ operation, data }: Operation, value: Json | undefined | typeof OPAQUE): boolean {
-  if (operation === 'set') return value !== data
+  if (value === OPAQUE) return true
+  if (operation === 'unset') return value !== undefined
+  if (operation === 'set') return !sameJson(value, data)
   return typeof value !== 'number' || typeof data !== 'number' || value + data !== value
 }
 
-/** Checks whether no earlier operation touches the same value. */
-function isApart(oplist: readonly Operation[], at: number): boolean {
-  const path = oplist[at]?.path ?? ''
-  for (let other = 0; other < at; other++) {
-    const { path: earlier = '' } = oplist[other] ?? {}
-    if (path === earlier || path.startsWith(`${earlier}.`) || earlier.startsWith(`${path}.`)) return false
+const DIRECT: ReadonlySet<string> = new Set(['set', 'unset', 'inc'])
+
+/** Checks whether all operations write by field names and positions, and none where another one writes. */
+function areApart(oplist: readonly Operation[]): boolean {
+  const paths = new Set<string>()
+  for (const { operation, path } of oplist) {
+    if (!DIRECT.has(operation) || path === '.' || path.includes('[')) return false
+    paths.add(path)
   }
+  if (paths.size < oplist.length) return false
+  for (const path of paths)
+    for (let at = path.indexOf('.'); at > 0; at = path.indexOf('.', at + 1))
+      if (paths.has(path.slice(0, at))) return false
   return true
 }
 
-/** Stands for a value that field names alone don't reach. */
+/** Stands for a value that a path does not reach. */
 const OPAQUE = Symbol('opaque')
 
-/** Returns the value at a path through objects only. */
-function valueAt(document: Document, path: string): Json | undefined | typeof OPAQUE {
+/** Returns the value at a path through objects, and through arrays if allowed. */
+function valueAt(document: Document, path: string, through = false): Json | undefined | typeof OPAQUE {
   if (!path.includes('.')) return field(document, path)
   let value: Json | undefined = document as Json
   for (const name of path.split('.')) {
     if (value === undefined) return undefined
-    if (!isObject(value)) return OPAQUE
-    value = field(value, name)
+    if (isObject(value)) value = field(value, name)
+    else {
+      const position = through && Array.isArray(value) ? positionOf(name) : undefined
+      if (position === undefined) return OPAQUE
+      value = (value as Json[])[position]
+    }
   }
   return value
 }

@@ -70,7 +70,7 @@ export class View {
     this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
-    this.#parts = { members: this.#members, log, onError }
+    this.#parts = { members: this.#members, onError }
     this.#onRead = spec.onRead
   }
 
@@ -129,7 +129,7 @@ export class View {
    * returns frames only for entries that {@link resumes} allows.
    */
   frame(entry: Entry): FrameResult | null {
-    const kept = entry.frames.get(this)
+    const kept = entry.resultOf(this)
     if (kept !== undefined) return kept
     return this.#selects ? null : this.#show(entry, false)
   }
@@ -285,7 +285,7 @@ export class View {
   /** Applies the entries after a sequence. Returns false when they can't be expressed as deltas. */
   #takeAfter(sequence: number): boolean {
     for (const entry of this.#log.after(sequence, this.feed)) {
-      const kept = this.#selects ? undefined : entry.frames.get(this)
+      const kept = this.#selects ? undefined : entry.resultOf(this)
       const shown = kept === undefined ? this.#show(entry, true) : kept
       if (shown === MUST_RELOAD) return false
       if (shown && kept) this.#members.note(shown.oplist)

@@ -52,12 +52,15 @@ export function update(before: Document, steps: readonly Step[], positions: Posi
     }
   }
   const { document, created } = draft
-  if (idKey(before._id ?? null) !== idKey(document._id ?? null))
+  if (before._id !== document._id && idKey(before._id ?? null) !== idKey(document._id ?? null))
     throw invalid("An update can't change `_id`.")
   const effective = operations.filter(
     ({ keys = [] }) => !same(valueAt(before, keys), valueAt(document, keys)),
   )
-  const complete = effective.map((operation) => completed(operation, document, created))
+  const complete =
+    created.size === 0 ? effective : effective.map((operation) => completed(operation, document, created))
+  const [only] = complete
+  if (only && complete.length === 1) return { document, operations: least(only, before, document) }
   return { document, operations: complete.flatMap((operation) => least(operation, before, document)) }
 }
 
@@ -75,15 +78,16 @@ function write(draft: Draft, operation: Operation, segments: readonly string[]):
     const parent = segments.slice(0, keys.length).join('.')
     throw invalid(`'${segments[keys.length]}' can't be a field of '${parent}', which is no object.`)
   }
-  draft.document = applyOwning(document, detached(operation), owned) ?? document
+  draft.document = applyOwning(document, detached(operation, keys), owned) ?? document
   const result = valueAt(draft.document, keys)
   if (typeof result === 'number' && !Number.isFinite(result)) {
     throw invalid(
       `The result of ${operation.operation} of '${operation.path}' is out of the range of numbers.`,
     )
   }
-  if (keys.some((_, index) => created.has(textOf(keys.slice(0, index + 1))))) return undefined
-  if (missing < 0 || (missing === last && !pads)) return { ...detached(operation), keys }
+  if (created.size > 0 && keys.some((_, index) => created.has(textOf(keys.slice(0, index + 1)))))
+    return undefined
+  if (missing < 0 || (missing === last && !pads)) return detached(operation, keys)
   const top = keys.slice(0, pads ? missing : missing + 1)
   created.set(textOf(top), top)
   return { operation: 'set', path: top.join('.'), keys: top }
@@ -116,16 +120,16 @@ function completed(operation: Operation, document: Document, created: Draft['cre
 
 // Copies the data: the document must share nothing with the report, nor the report with the update, which may
 // apply to many documents.
-function detached({ operation, path, data }: Operation): Operation {
-  if (operation === 'unset' || data === undefined) return { operation, path }
-  return { operation, path, data: copy(data) }
+function detached({ operation, path, data }: Operation, keys: Keys): Operation {
+  if (operation === 'unset' || data === undefined) return { operation, path, keys }
+  return { operation, path, data: copy(data), keys }
 }
 
 const CREATING: ReadonlySet<string> = new Set(['set', 'inc', 'mul', 'min', 'max', 'push', 'addToSet'])
 
 interface Location {
   /** The path's segments as far as they exist or can be created. Numbers are positions in arrays. */
-  keys: (string | number)[]
+  keys: Keys
   /** The index of the first missing segment; -1 if all exist. */
   missing: number
   /** Marks a missing segment that is a position beyond the end of its array. */
@@ -135,6 +139,9 @@ interface Location {
 }
 
 function locate(document: Document, segments: readonly string[]): Location {
+  // Shares the segments as the keys of a path through objects, so that the log keeps no copy of them.
+  if (leadsThroughObjects(document, segments))
+    return { keys: segments, missing: -1, pads: false, blocked: false }
   const keys: (string | number)[] = []
   let node: Json | Document | undefined = document
   let missing = -1
@@ -163,6 +170,16 @@ function locate(document: Document, segments: readonly string[]): Location {
   return { keys, missing, pads, blocked: false }
 }
 
+/** Checks that a path names an existing value by the fields of objects alone. */
+function leadsThroughObjects(document: Document, segments: readonly string[]): boolean {
+  let node: unknown = document
+  for (const segment of segments) {
+    if (!isObject(node) || !Object.hasOwn(node, segment)) return false
+    node = node[segment]
+  }
+  return true
+}
+
 function textOf(keys: Keys): string {
   return JSON.stringify(keys)
 }
@@ -170,5 +187,5 @@ function textOf(keys: Keys): string {
 /** Reduces an operation to its difference from the earlier document. Shares nothing with either document. */
 function least(operation: Operation, before: Document, document: Document): Operation[] {
   const parts = leastOperations(operation, before, document)
-  return parts.map((part) => (part === operation ? part : { ...detached(part), keys: part.keys ?? [] }))
+  return parts.map((part) => (part === operation ? part : detached(part, part.keys ?? [])))
 }

@@ -2,7 +2,7 @@ import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { Order } from '../../policy/order.ts'
-import type { Adapter, CollectionHandle, Query } from '../source.ts'
+import type { Adapter, CollectionHandle, DocumentChange, Query } from '../source.ts'
 import { bulkWrite } from './bulk.ts'
 import { update as updated } from './change.ts'
 import { type FindOptions, MemoryCursor, type Sort, sorted, sortKeys } from './cursor.ts'
@@ -126,7 +126,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
     const isWhole = differences.length === 0 || differences.some(({ path }) => path === '.')
     const operations = isWhole ? [whole(document)] : differences
     const kind = isWhole ? 'replace' : 'update'
-    this.#report([{ kind, collection: this.collectionName, id, operations, document, before }])
+    this.#report([{ ...this.#unplaced, kind, id, operations, document, before }])
     return updateResult(1, 1)
   }
 
@@ -214,9 +214,14 @@ export class MemoryCollection<T extends object = Document> implements Collection
   async drop(): Promise<boolean> {
     if (this.#store.size > 0) {
       this.#store.clear()
-      this.#report([{ kind: 'clear', collection: this.collectionName }])
+      this.#report([{ ...this.#unplaced, kind: 'clear' }])
     }
     return true
+  }
+
+  /** The fields that all changes of the collection share before the feed places them. */
+  get #unplaced(): { collection: string; position: string; timestamp: string } {
+    return { collection: this.collectionName, position: '', timestamp: '' }
   }
 
   #find(query: Query, limit: number, sort: Sort | undefined): Document[] {
@@ -260,7 +265,16 @@ export class MemoryCollection<T extends object = Document> implements Collection
         if (operations.length === 0) continue
         const id = before._id ?? null
         this.#store.put(document)
-        report({ kind: 'update', collection: this.collectionName, id, operations, document, before })
+        report({
+          kind: 'update',
+          collection: this.collectionName,
+          id,
+          operations,
+          document,
+          before,
+          position: '',
+          timestamp: '',
+        })
         modified++
       }
     })
@@ -273,10 +287,10 @@ export class MemoryCollection<T extends object = Document> implements Collection
     return { ...updateResult(0, 0), upsertedCount: 1, upsertedId: copy(change.id) }
   }
 
-  #insert(document: Document): Unplaced & { id: Id } {
+  #insert(document: Document): DocumentChange {
     const id = document._id ?? null
     this.#store.insert(document)
-    return { kind: 'insert', collection: this.collectionName, id, operations: [whole(document)], document }
+    return { ...this.#unplaced, kind: 'insert', id, operations: [whole(document)], document }
   }
 
   #delete(query: Query, limit: number, sort?: Sort): DeleteResult {
@@ -284,8 +298,8 @@ export class MemoryCollection<T extends object = Document> implements Collection
     for (const document of found) this.#store.remove(document)
     this.#report(
       found.map((before) => ({
+        ...this.#unplaced,
         kind: 'delete',
-        collection: this.collectionName,
         id: before._id ?? null,
         operations: [{ operation: 'unset', path: '.' }],
         before,

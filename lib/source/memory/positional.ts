@@ -12,6 +12,8 @@ export interface Positions {
   filters: ReadonlyMap<string, Match>
 }
 
+const NONE: ReadonlyMap<string, Match> = new Map()
+
 /**
  * Parses the `arrayFilters` of an update that uses the names in `names`: `[{ 't.done': false }]` defines
  * `$[t]`. Throws `INVALID_QUERY` for a filter with several names or an unused name, and for a name without a
@@ -20,7 +22,9 @@ export interface Positions {
 export function parseFilters(
   arrayFilters: unknown,
   paths: readonly (readonly string[])[],
-): Map<string, Match> {
+): ReadonlyMap<string, Match> {
+  if (arrayFilters === undefined && !paths.some((path) => path.some((segment) => segment.startsWith('$['))))
+    return NONE
   const used = new Set(paths.flat().filter((segment) => /^\$\[\w+\]$/.test(segment)))
   const filters = new Map<string, Match>()
   if (arrayFilters !== undefined && !Array.isArray(arrayFilters)) {

@@ -60,6 +60,8 @@ export function parseUpdate(update: unknown): Step[] {
       steps.push({ operation, segments: segmentsOf(path), data, onInsert: operator === '$setOnInsert' })
     }
   }
+  const [only] = steps
+  if (steps.length === 1 && only?.operation !== 'rename') return steps
   steps.sort((a, b) => compareSegments(a.segments, b.segments))
   refuseConflicts(steps)
   return steps
@@ -80,11 +82,24 @@ export function invalid(message: string): ParticleError {
   return new ParticleError('INVALID_OPERATION', message)
 }
 
+/** Keeps the segments of this number of paths: an application updates the same few fields. */
+const MAX_PATHS = 1_000
+const known = new Map<string, readonly string[]>()
+
 /**
  * Splits a dotted path of MongoDB. Throws `INVALID_PATH` for names that MongoDB or Particle's own paths can't
  * express.
  */
-export function segmentsOf(path: string): string[] {
+export function segmentsOf(path: string): readonly string[] {
+  let segments = known.get(path)
+  if (segments) return segments
+  segments = checkedSegments(path)
+  if (known.size >= MAX_PATHS) known.clear()
+  known.set(path, segments)
+  return segments
+}
+
+function checkedSegments(path: string): readonly string[] {
   const segments = path.split('.')
   for (const [index, segment] of segments.entries()) {
     const positional = index > 0 && /^\$(\[\w*\])?$/.test(segment)

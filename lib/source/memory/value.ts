@@ -9,6 +9,9 @@ type JsonObject = { [key: string]: Json }
  * an object within itself) and for a field named `__proto__`, which is not safe for clients.
  */
 export function stored(value: unknown): Json {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
+  // Turns -0 into 0, as JSON does.
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
   let json: Json
   try {
     json = toJson(value)

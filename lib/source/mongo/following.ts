@@ -67,6 +67,7 @@ export class Following {
         quiet: (token, asked) => this.#onQuiet(token, asked),
         lost: (reason) => this.#lost(reason),
         error: (error) => listener.error(error),
+        recovered: () => listener.progress(this.position),
       },
     )
     this.opened = this.#stream.opened

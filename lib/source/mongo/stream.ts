@@ -58,6 +58,8 @@ export interface EventStreamHandler {
   /** Reports a lost history. Returns the place to continue at. */
   lost(reason: string): Promise<Beginning>
   error(error: unknown): void
+  /** Reports that the server answers again after an error. */
+  recovered?(): void
 }
 
 /**
@@ -104,6 +106,7 @@ export class EventStream {
     this.#loop = new RetryLoop({
       attempt: () => this.#follow(),
       failed: (error) => this.#recover(error),
+      recovered: () => this.#handler.recovered?.(),
     })
   }
 

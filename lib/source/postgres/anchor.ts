@@ -1,7 +1,7 @@
 import type { Pool } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { formatLsn, parseLsn } from './position.ts'
-import { stateOf } from './session.ts'
+import { connect, release, stateOf } from './session.ts'
 
 /** Options of an {@link Anchor}. */
 export interface AnchorOptions {
@@ -78,9 +78,7 @@ export class Anchor {
   /** Creates the slot. Limits the time, because a new slot waits for the transactions under way. */
   async #make(): Promise<void> {
     const { pool, slot } = this.#options
-    const client = await pool.connect()
-    const ignore = () => {}
-    client.on('error', ignore)
+    const client = await connect(pool)
     try {
       await client.query(`BEGIN; SET LOCAL statement_timeout = ${LONGEST_WAIT_MS}`)
       await client.query(`SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')`, [slot])
@@ -89,8 +87,7 @@ export class Anchor {
       await client.query('ROLLBACK').catch(() => {})
       if (stateOf(error) !== DUPLICATE) throw error
     } finally {
-      client.off('error', ignore)
-      client.release()
+      release(client)
     }
   }
 

@@ -70,6 +70,7 @@ export class OutboxFollowing {
       attempt: () => this.#follow(),
       isHopeless,
       failed: (error) => void listener.error(error),
+      recovered: () => listener.progress(this.position),
     })
   }
 

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
-import { queryTexts, stateOf } from './session.ts'
+import { connect, queryTexts, release, stateOf } from './session.ts'
 import type { Table } from './table.ts'
 
 const DUPLICATE = new Set(['42710', '23505'])
@@ -38,9 +38,7 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
  *   out
  */
 export async function publishTable(pool: Pool, publication: string, table: Table): Promise<void> {
-  const client = await pool.connect()
-  const ignore = () => {}
-  client.on('error', ignore)
+  const client = await connect(pool)
   try {
     if ((await describePublishing(client, publication, table)) === undefined) {
       await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
@@ -49,8 +47,7 @@ export async function publishTable(pool: Pool, publication: string, table: Table
     }
     await othersWritersEnd(client, table)
   } finally {
-    client.off('error', ignore)
-    client.release()
+    release(client)
   }
 }
 

@@ -53,6 +53,29 @@ export async function queryTexts(
  */
 const NOT_LOCKED = new Set(['42P01', '3F000', '42809', '42501'])
 
+const ignore = () => {}
+
+/**
+ * Takes a client from the pool, until {@link release}. Ignores the client's error: the failed query reports
+ * it, and without a listener the process would end. Takes the client by a callback, because the pool listens
+ * to errors only up to that call. A promise would go on a step later, after a possible error.
+ */
+export function connect(pool: Pool): Promise<PoolClient> {
+  return new Promise((resolve, reject) => {
+    pool.connect((error, client) => {
+      client?.on('error', ignore)
+      if (client) resolve(client)
+      else reject(error)
+    })
+  })
+}
+
+/** Returns a client of {@link connect} to its pool, or ends the client after an error. */
+export function release(client: PoolClient, error?: Error): void {
+  client.off('error', ignore)
+  client.release(error)
+}
+
 /**
  * Runs a reading transaction of one snapshot, with the settings, on a client of the pool. A given table can't
  * be emptied or altered from before the snapshot on.
@@ -62,10 +85,7 @@ export async function readingTransaction<T>(
   run: (client: PoolClient) => Promise<T>,
   table?: TableName,
 ): Promise<T> {
-  const client = await pool.connect()
-  const ignore = () => {}
-  // Ignores the client's error: the failed query reports it, and without a listener the process would end.
-  client.on('error', ignore)
+  const client = await connect(pool)
   let broken: Error | undefined
   try {
     const begin = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${settings('LOCAL')}`
@@ -85,8 +105,7 @@ export async function readingTransaction<T>(
     })
     throw error
   } finally {
-    client.off('error', ignore)
-    client.release(broken)
+    release(client, broken)
   }
 }
 

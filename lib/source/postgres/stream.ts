@@ -127,6 +127,9 @@ export class WalStream {
       acknowledge: { auto: false, timeoutSeconds: 0 },
     })
     this.#service = service
+    hear(service, (error) => {
+      this.#failure ??= error
+    })
     const decoder = new Decoder()
     service.on('start', () => {
       this.#started = true
@@ -222,4 +225,19 @@ export class WalStream {
     // exactly there.
     void this.#service?.acknowledge(formatLsn(this.#confirmed - 1n), ping)
   }
+}
+
+/**
+ * Listens to the errors of a service's client from the client's creation on. The service itself begins a step
+ * after the connection is made, and an error of that step would end the process.
+ */
+function hear(service: LogicalReplicationService, listener: (error: Error) => void): void {
+  let client: Client | null = null
+  Object.defineProperty(service, '_client', {
+    get: () => client,
+    set: (made: Client | null) => {
+      client = made
+      made?.on('error', listener)
+    },
+  })
 }

@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
-import { queryTexts, settingClauses, stateOf } from './session.ts'
+import { connect, queryTexts, release, settingClauses, stateOf } from './session.ts'
 import type { Table } from './table.ts'
 
 /** Options of {@link installTriggers}. */
@@ -68,7 +68,7 @@ export async function installTriggers(
     ...grantTo.map((role) => grantSql(schema, role)),
   ]
   await checkSchema(pool, schema)
-  const client = await pool.connect()
+  const client = await connect(pool)
   try {
     await client.query('BEGIN')
     for (const statement of statements) await client.query(statement)
@@ -83,7 +83,7 @@ export async function installTriggers(
       { cause: error },
     )
   } finally {
-    client.release()
+    release(client)
   }
 }
 

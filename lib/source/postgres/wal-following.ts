@@ -82,6 +82,7 @@ export class WalFollowing {
       attempt: () => this.#follow(),
       isHopeless,
       failed: (error) => this.#failed(error),
+      recovered: () => listener.progress(this.position),
     })
   }
 

@@ -132,7 +132,7 @@ const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()
  * Adapts a Redis database as a source. The same client with the same options gives the same adapter, so that
  * a process follows the database once.
  *
- *     const client = await createClient().connect()
+ *     const client = await createClient().on('error', console.error).connect()
  *     const db = redis(client, { stream: 'changes' })
  *     const users = db.collection('users', { fields: { visits: 'number' } })
  *     new Server({ dataSources: { users: { manifest: true, collection: users } } })

@@ -127,6 +127,9 @@ export class KeyspaceFeed {
         for (const listener of [...this.#opening, ...this.#followers]) listener.error(error)
         return undefined
       },
+      recovered: () => {
+        for (const listener of this.#followers) listener.progress(this.#position)
+      },
     })
     return loop
   }

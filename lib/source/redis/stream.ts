@@ -88,6 +88,7 @@ class Following {
       attempt: () => this.#attempt(),
       isHopeless,
       failed: (error) => void listener.error(error),
+      recovered: () => listener.progress(this.#position),
     })
   }
 

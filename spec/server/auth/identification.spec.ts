@@ -117,6 +117,13 @@ describe('server/session', () => {
     })
   }
 
+  it('says of an identity of thousands of levels that it is too deep', async () => {
+    const deep = JSON.parse(`${'{"a":'.repeat(20_000)}null${'}'.repeat(20_000)}`)
+    const { identification, errors } = make(() => deep)
+    expect(await codeOf(identification.identify(null, undefined))).to.equal('UNAVAILABLE')
+    expect(errors[0]?.message).to.equal('identityLookup returned an identity that is nested too deep')
+  })
+
   it('accepts the instance of a class with its methods, and what turns itself into JSON', async () => {
     class User {
       id = 1

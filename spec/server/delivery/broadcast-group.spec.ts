@@ -23,7 +23,7 @@ class Shown {
     return this as unknown as View
   }
   show(point: string): void {
-    const frame = new Frame('users', '', [{ operation: 'noop', id: point, path: 'a' }], () => {})
+    const frame = new Frame('users', '', [{ operation: 'noop', id: point, path: 'a' }])
     for (const receiver of this.receivers) receiver.deliver(this.view, { point } as Entry, frame)
   }
 }
@@ -94,7 +94,7 @@ describe('server/group', () => {
     view.show('2')
     await yieldToEventLoop()
     for (const client of clients) {
-      expect(client.got).to.deep.equal(['together 1:r', 'together 2:r'])
+      expect(client.got).to.deep.equal(['together 2:r'])
       expect(client.buffers).to.deep.equal(clients[0]?.buffers)
       expect(client.buffers[0]).to.equal(clients[0]?.buffers[0])
     }
@@ -140,12 +140,23 @@ describe('server/group', () => {
     expect(groups).to.be.instanceOf(BroadcastGroups)
   })
 
+  it('tells the changes of one turn in one event, under the last position', async () => {
+    const { view, clientOf } = setUp()
+    const client = clientOf()
+    await yieldToEventLoop()
+    for (const point of ['1', '2', '3']) view.show(point)
+    await yieldToEventLoop()
+    expect(client.got).to.deep.equal(['together 3:r'])
+    expect(client.buffers.join('').match(/"id":"\d"/g)).to.deep.equal(['"id":"1"', '"id":"2"', '"id":"3"'])
+  })
+
   it('lets one go with what waits, and takes it back in a later turn', async () => {
     const { view, clientOf } = setUp()
     const [stays, goes] = [clientOf(), clientOf()]
     await yieldToEventLoop()
     view.show('1')
     const left = goes.leave()
+    left?.outbox.settle()
     expect(left?.outbox.queue.pending.map(String).join('')).to.contain('id: 1:r')
     view.show('2')
     expect([goes.leave(), goes.got]).to.deep.equal([undefined, ['alone 2']])

@@ -178,6 +178,7 @@ describe('server/connection', () => {
       const { viewOf, connected, update } = await setUp()
       const { client } = await connected(viewOf('users'))
       await update(1)
+      await yieldToEventLoop()
       await update(2)
       await yieldToEventLoop()
       expect(client.of('delta').map((event) => event.id)).to.deep.equal(['id1', 'id2'])

@@ -10,8 +10,7 @@ import { NotingSink } from '../../support/sinks.ts'
 
 const TIME = '2026-01-01T00:00:00.000Z'
 const entry = (point: string) => ({ point }) as unknown as Entry
-const frame = (root: string) =>
-  new Frame(root, TIME, [{ operation: 'set', id: 1, path: 'n', data: 1 }], () => {})
+const frame = (root: string) => new Frame(root, TIME, [{ operation: 'set', id: 1, path: 'n', data: 1 }])
 const PING = { event: 'ping' as const, data: { timestamp: TIME } }
 
 describe('server/outbox', () => {

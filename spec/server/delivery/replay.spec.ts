@@ -20,12 +20,12 @@ describe('server/replay', () => {
     const outbox = new Outbox(sink, new Flusher(), new IdLines(PLAIN), 'r')
     const [feed, other] = [{}, {}] as unknown as [Feed, Feed]
     const append = (of = feed) =>
-      log.append({ feed: of, changes: [], point: `p${log.head + 1}`, adapters: [], bytes: 100 }, Date.now())
+      log.append({ feed: of, changes: [], point: (at) => `p${at}`, adapters: [], bytes: 100 }, Date.now())
     /** A view that shows all entries but those for which something else is said. */
     const viewOf = (root: string, shows: Record<number, FrameResult | null> = {}, of = feed) => {
       const frame = ({ sequence }: Entry) => {
         const given = shows[sequence]
-        return given === undefined ? new Frame(root, `${sequence}`, [], () => {}) : given
+        return given === undefined ? new Frame(root, `${sequence}`, []) : given
       }
       return { root, feed: of, frame } as unknown as View
     }

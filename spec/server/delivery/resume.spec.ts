@@ -46,7 +46,7 @@ const setUp = async () => {
   for (const feed of feeds) await feed.acquire(watcher)
   for (let at = 1; at <= HEAD; at++)
     log.append(
-      { feed: first, changes: [], point: '', adapters: [String(at * 10), '7'], bytes: 1000 },
+      { feed: first, changes: [], point: () => '', adapters: [String(at * 10), '7'], bytes: 1000 },
       Date.now(),
     )
   first.position = String(HEAD * 10)

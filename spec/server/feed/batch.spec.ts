@@ -27,7 +27,7 @@ class Shower implements Target {
     if (this.#resets.includes(sequence)) batch.after(() => this.#log.push(`${this.#root} is reset`))
     else {
       const oplist = [{ operation: 'set' as const, id: 1, path: 'n', data: sequence }]
-      batch.add(this, new Frame(this.#root, TIME, oplist, () => {}))
+      batch.add(this, new Frame(this.#root, TIME, oplist))
     }
   }
 }
@@ -76,7 +76,7 @@ describe('server/batch', () => {
       deliver: (_entry, frame) => frames.push(frame),
       take: () => batch.add(view, frame),
     }
-    const frame = new Frame('a', TIME, [{ operation: 'set', id: 1, path: 'n', data: 1 }], () => {})
+    const frame = new Frame('a', TIME, [{ operation: 'set', id: 1, path: 'n', data: 1 }])
     batch.show(entry(1), [view])
     batch.deliver()
     expect(frames).to.have.length(1)

@@ -31,6 +31,7 @@ describe('server/options', () => {
       audience: undefined,
       sessionTtl: 3_600_000,
       heartbeat: 15_000,
+      compression: false,
       retry: 1_000,
       maxBufferedBytes: 1_048_576,
       replay: { bytes: 16_777_216, ms: 120_000 },

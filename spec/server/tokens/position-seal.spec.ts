@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { NO_POSITION } from '../../../lib/protocol/position.ts'
+import { formatPoint, formatPosition, NO_POSITION } from '../../../lib/protocol/position.ts'
 import { PositionSeal } from '../../../lib/server/tokens/position-seal.ts'
 
 const SECRET = 'the secret of the specs'
@@ -70,6 +70,26 @@ describe('server/position-seal', () => {
     expect(new Set([...texts, seal.seal('epoch:123456:p:rights')].map(({ length }) => length)).size).to.equal(
       1,
     )
+  })
+
+  it('gives all positions of a store texts of one length, 60 or 72 characters', () => {
+    const of = (sequence: number, at: string) =>
+      seal.seal(
+        formatPosition(formatPoint({ epoch: 'a1b2c3d4e5f6', sequence, adapters: [at] }), '0123456789ab'),
+      )
+    const texts = {
+      60: [
+        '1764108718.1.0',
+        '1764108718.65535.4294967295',
+        '1764108718625-0',
+        '1764108718625-17',
+        'ab12cd34-1',
+      ],
+      72: ['0123456789ab.0000000000000001.0', '0123456789ab.ffffffffffffffff.99999'],
+    }
+    for (const [length, positions] of Object.entries(texts))
+      for (const [index, at] of positions.entries())
+        expect(of(10 ** index, at).length, at).to.equal(Number(length))
   })
 
   it('is fit for an id: line, a header and an address', () => {

@@ -84,6 +84,42 @@ describe('server/unchanged', () => {
     expect(withoutUnchanged(MANIFEST, BEFORE, [back, same])).to.deep.equal([])
   })
 
+  const many = Array.from({ length: 4000 }, (_, at) => at)
+  const wide: Document = {
+    _id: 1,
+    o: Object.fromEntries(many.map((at) => [`f${at}`, at])),
+    p: Object.fromEntries(many.map((at) => [`f${at}`, { x: at }])),
+    list: many.map((at) => ({ n: at })),
+  }
+  for (const [what, write] of Object.entries<(at: number) => Omit<DocumentOperation, 'id'>>({
+    'fields of one object': (at) => ({ operation: 'set', path: `o.f${at}`, data: at % 2 ? at : -1 }),
+    'objects within one object': (at) => ({
+      operation: 'set',
+      path: `p.f${at}`,
+      data: { x: at % 2 ? at : -1 },
+    }),
+    'removed fields': (at) => ({ operation: 'unset', path: at % 2 ? `o.g${at}` : `o.f${at}` }),
+    'elements of one array': (at) => ({ operation: 'set', path: `list.${at}.n`, data: at % 2 ? at : -1 }),
+  })) {
+    it(`leaves out the unchanged of many ${what}, in linear time`, () => {
+      const oplist = many.map((at): DocumentOperation => ({ ...write(at), id: 1 }))
+      const began = process.cpuUsage()
+      const kept = withoutUnchanged(true, wide, oplist)
+      const { user, system } = process.cpuUsage(began)
+      expect(kept).to.deep.equal(oplist.filter((_, at) => at % 2 === 0))
+      expect((user + system) / 1000).to.be.below(400)
+    })
+  }
+
+  it('keeps all or none of very many that are not direct', () => {
+    const pulls = many
+      .slice(0, 100)
+      .map((at): DocumentOperation => ({ operation: 'pull', id: 1, path: 'list', data: -1 - at }))
+    expect(withoutUnchanged(true, wide, pulls)).to.deep.equal([])
+    const push: DocumentOperation = { operation: 'push', id: 1, path: 'list', data: 1 }
+    expect(withoutUnchanged(true, wide, [...pulls, push])).to.have.length(101)
+  })
+
   it('keeps all where one does not fit the document', () => {
     const oplist: DocumentOperation[] = [
       { operation: 'set', id: 1, path: 'address', data: { city: 'Bonn' } },

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { ParticleError } from '../../../lib/errors.ts'
+import { Server } from '../../../lib/server/index.ts'
 import { redis } from '../../../lib/source/redis/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
 import { runProgram } from '../../support/process.ts'
@@ -64,6 +65,26 @@ describe('source/redis on a server that fails', () => {
     await Promise.all(restarts)
     await insist(async () => expect(await readAll(adapter, 'users')).to.have.length(90))
   }).timeout(60_000)
+
+  for (const stream of ['changes', undefined])
+    it(`lets an idle node be ready again, by ${stream ? 'a stream' : 'notifications'}`, async function () {
+      await start(this)
+      const users = redis(client, stream ? { stream } : {}).collection('users')
+      // No client is connected: only the decisions about rights follow the source.
+      const node = new Server({
+        dataSources: { users: { collection: users, manifest: true } },
+        control: true,
+        onError: () => {},
+      })
+      try {
+        expect((await node.readiness()).ready).to.equal(true)
+        await server.restart('SIGKILL')
+        await insist(async () => expect(node.stats().sources.redis?.state).to.equal('failing'))
+        await insist(async () => expect((await node.readiness()).ready).to.equal(true))
+      } finally {
+        await node.disconnect()
+      }
+    }).timeout(40_000)
 
   it('says that the history is lost after a restart that lost it', async function () {
     await start(this)

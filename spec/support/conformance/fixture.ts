@@ -12,8 +12,12 @@ type Write = {
   remove?: true
 }
 
-/** The fixture application of docs/reference/conformance.md, with Particle's own server. */
-export function fixture(): { handler: RequestListener; close(): Promise<void> } {
+/**
+ * The fixture application of docs/reference/conformance.md, with Particle's own server.
+ *
+ * @param left the roots to leave out
+ */
+export function fixture(left: readonly string[] = []): { handler: RequestListener; close(): Promise<void> } {
   const stores = { bank: memory(), others: memory(), messages: memory(), scores: memory(), public: memory() }
   const storeOf = (name: string) =>
     name === 'accounts' || name === 'savings'
@@ -26,14 +30,15 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
   const rootOf: Record<string, string> = { scores: 'top' }
   const settings = { heartbeat: 500, onError: () => {} }
 
-  const server = new Server({
+  const options = {
     ...settings,
+    secret: 'the secret of both nodes',
     identityLookup: (identity: { user?: unknown }) => {
       const user = identity?.user
       if (typeof user !== 'string' || user === '') return undefined
       return { user, sees: rights.get(user) ?? [user] }
     },
-    dataSources: {
+    dataSources: without(left, {
       tasks: {
         collection: collection('tasks'),
         manifest: { title: true, done: true, points: true, tags: true, place: { city: true } },
@@ -63,11 +68,12 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
         limit: 2,
         maxLimit: 4,
       },
-    },
-    sessionTtl: 5_000,
+    }),
+    sessionTtl: 6_000,
     maxBufferedBytes: 65_536,
     limits: { maxWatched: 5 },
-  } as never)
+  }
+  const [server, second] = [new Server(options as never), new Server(options as never)]
   const open = new Server({
     ...settings,
     dataSources: { public: { collection: collection('public'), manifest: { text: true } } },
@@ -87,7 +93,8 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
     },
     async rights({ user, sees, refresh = true }: { user: string; sees: string[]; refresh?: boolean }) {
       rights.set(user, sees)
-      if (refresh) await server.refresh((identity) => (identity as { user: string }).user === user)
+      const isUser = (identity: unknown) => (identity as { user: string }).user === user
+      if (refresh) await Promise.all([server.refresh(isUser), second.refresh(isUser)])
       return {}
     },
     async revoke({ user }: { user: string }) {
@@ -96,12 +103,12 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
   }
 
   const particle = server.middleware()
-  const second = open.middleware()
+  const others = { open: open.middleware(), second: second.middleware() }
   const handler = async (request: IncomingMessage, response: ServerResponse) => {
-    const [, base, name = ''] = /^\/(open|fixture)(?:\/(\w+))?/.exec(request.url ?? '') ?? []
-    if (base === 'open') {
-      request.url = request.url?.slice('/open'.length) ?? ''
-      return second(request, response)
+    const [, base, name = ''] = /^\/(open|second|fixture)(?:\/(\w+))?/.exec(request.url ?? '') ?? []
+    if (base === 'open' || base === 'second') {
+      request.url = request.url?.slice(`/${base}`.length) ?? ''
+      return others[base](request, response)
     }
     if (base === undefined) return particle(request, response)
     const route = routes[name]
@@ -114,7 +121,11 @@ export function fixture(): { handler: RequestListener; close(): Promise<void> } 
   return {
     handler: (request, response) => void handler(request, response),
     close: async () => {
-      await Promise.all([server.disconnect(), open.disconnect()])
+      await Promise.all([server, second, open].map((each) => each.disconnect()))
     },
   }
+}
+
+function without<T>(left: readonly string[], sources: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(sources).filter(([root]) => !left.includes(root)))
 }

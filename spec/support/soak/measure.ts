@@ -1,7 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Server } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { MongoClient } from 'mongodb'
 
 /** What a process holds on to. */
 export interface Holdings {
@@ -17,7 +15,7 @@ export interface Holdings {
 const SAMPLES = 9
 
 /** Measures this process, which must run with --expose-gc. */
-export async function measure(emitters: { client: MongoClient; listening: Server }): Promise<Holdings> {
+export async function measure(emitters: Record<string, EventEmitter>): Promise<Holdings> {
   const heaps: number[] = []
   const buffers: number[] = []
   for (let sample = 0; sample < SAMPLES; sample++) {
@@ -32,7 +30,7 @@ export async function measure(emitters: { client: MongoClient; listening: Server
   const resources: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
   const listeners: Record<string, number> = {}
-  for (const [name, emitter] of Object.entries({ ...emitters, process }) as [string, EventEmitter][]) {
+  for (const [name, emitter] of Object.entries({ ...emitters, process } as Record<string, EventEmitter>)) {
     for (const event of emitter.eventNames())
       listeners[`${name} ${String(event)}`] = emitter.listenerCount(event)
   }

@@ -11,6 +11,9 @@ const set = (id: number, path: string, data: Json): WireOperation => ({
   data,
 })
 
+/** The time between two pieces of an event, in milliseconds: the network must not put them together. */
+const PIECE_MS = 40
+
 /** Parts of a stream that a client must pass over, each as it is on the wire. */
 const IGNORED: readonly [title: string, text: string][] = [
   ['an event that it does not know', 'event: novelty\ndata: {"root":"notes"}\n\n'],
@@ -60,9 +63,11 @@ export const EVENTS: readonly Case<ClientScene>[] = [
       const stream = await scene.start({ notes: [{ _id: 1 }] })
       const delta = { root: 'notes', timestamp: TIMESTAMP, oplist: [set(1, 'text', 'für 😀')] }
       const bytes = Buffer.from(`id: p2\nevent: delta\ndata: ${JSON.stringify(delta)}\n\n`)
-      for (const byte of bytes) {
-        stream.write(Uint8Array.of(byte))
-        await new Promise(setImmediate)
+      // Cuts the id, the name, both characters, and the end of the event.
+      const cuts = [4, 18, bytes.indexOf('ü') + 1, bytes.indexOf('😀') + 2, bytes.length - 1]
+      for (const [index, cut] of [...cuts, bytes.length].entries()) {
+        stream.write(bytes.subarray(cuts[index - 1] ?? 0, cut))
+        await delay(PIECE_MS)
       }
       await scene.becomes({ notes: [{ _id: 1, text: 'für 😀' }] })
       checkEqual((await scene.broken(stream)).position, 'p2', 'the position of the next stream')

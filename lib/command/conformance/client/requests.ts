@@ -162,6 +162,7 @@ export const REQUESTS: readonly Case<ClientScene>[] = [
   {
     rule: 'C2',
     title: 'a stream that was complete and a second old is replaced within 300 ms',
+    isAlone: true,
     async run(scene) {
       const stream = await scene.start(NOTES)
       await delay(1_200)
@@ -218,6 +219,7 @@ export const REQUESTS: readonly Case<ClientScene>[] = [
   {
     rule: 'C6',
     title: 'a token that opens no stream leads to one handshake at once, and to a delay after that',
+    isAlone: true,
     async run(scene) {
       await scene.connect()
       const first = await scene.stream()

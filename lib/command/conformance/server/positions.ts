@@ -44,6 +44,7 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
   {
     rule: 'P2',
     title: 'the id of a change of several roots comes with the last of them',
+    needs: ['accounts', 'savings'],
     async run(scene) {
       const stream = await connectBank(scene)
       await transfer(scene, 40)
@@ -80,6 +81,39 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
       const { position } = await scene.connect()
       for (const text of [position, Buffer.from(position, 'base64url').toString('latin1')])
         check(!/tasks|accounts/.test(text) && !text.includes(scene.user), 'the position names roots or users')
+    },
+  },
+  {
+    rule: 'P6',
+    title: 'a token and a position hold on another node of the server',
+    async run(scene) {
+      const at = await scene.other('second')
+      await scene.write({ collection: 'tasks', insert: scene.task(1, { title: 'a' }) })
+      const { position, model } = await scene.connect()
+      await scene.write(set(scene, 'b'))
+      const stream = await scene.ready({ at, position, model })
+      checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+      stream.shows('tasks', [{ _id: scene.id(1), title: 'b' }])
+    },
+  },
+  {
+    rule: 'P10',
+    title: 'a node that did not know the view sends the difference',
+    async run(scene) {
+      const at = await scene.other('second')
+      const tasks = ['a', 'b', 'c'].map((title) => scene.task(title, { title }))
+      await scene.write(...tasks.map((insert) => ({ collection: 'tasks', insert })))
+      const { position, model } = await scene.connect()
+      await scene.write({ collection: 'tasks', id: scene.id('a'), set: { title: 'changed' } })
+      await scene.write({ collection: 'tasks', id: scene.id('b'), remove: true })
+      const stream = await scene.ready({ at, position, model })
+      stream.shows('tasks', [
+        { _id: scene.id('a'), title: 'changed' },
+        { _id: scene.id('c'), title: 'c' },
+      ])
+      const roots = stream.of('payload').map(({ data }) => data.root)
+      check(!roots.includes('tasks'), 'the difference is no payload')
+      check(!stream.text.includes(scene.id('c')), 'a document that did not change is not sent again')
     },
   },
   {
@@ -185,6 +219,7 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
   {
     rule: 'P14',
     title: 'a limited root is filled again when many documents leave it, with no other documents shown',
+    needs: ['top'],
     async run(scene) {
       const stream = await connectTop(scene, [60, 50, 40, 30, 20, 10])
       await scene.write(

@@ -22,14 +22,6 @@ function forged(text: string): string {
   return `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`
 }
 
-/** Returns the address of the second server, or skips the case. */
-async function openServer({ target }: ServerScene): Promise<string> {
-  const url = new URL('/open/particle', target.url).href
-  const { status } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
-  if (status === 404) throw new Skip(`there is no second server at ${url}`)
-  return url
-}
-
 /** The cases about requests. */
 export const REQUESTS: readonly Case<ServerScene>[] = [
   {
@@ -121,7 +113,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     rule: 'R4',
     title: 'a server without a lookup streams without a token',
     async run(scene) {
-      const stream = await scene.openAt(`${await openServer(scene)}/stream`, {})
+      const stream = await scene.openAt(`${await scene.other('open')}/stream`, {})
       checkEqual(stream.status, 200, 'the status')
       await stream.next('ready')
       checkEqual(Object.keys(stream.of('manifest')[0]?.data.sources ?? {}), ['public'], 'the roots')
@@ -208,7 +200,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     rule: 'R9',
     title: 'a token and a position are good for no other server',
     async run(scene) {
-      const url = await openServer(scene)
+      const url = await scene.other('open')
       const { body } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
       const headers = { Authorization: `Bearer ${body.token}` }
       checkRefusal(await ask(scene.route('stream'), { headers }), 401)

@@ -61,8 +61,9 @@ export const RIGHTS: readonly Case<ServerScene>[] = [
     async run(scene) {
       await scene.write({ collection: 'tasks', insert: scene.task(1, { title: 'mine' }) })
       await scene.login()
+      const { token } = scene
       await scene.rights([`${scene.user}x`])
-      const stream = await scene.ready()
+      const stream = await scene.ready({ token })
       stream.shows('tasks', [])
     },
   },

@@ -29,7 +29,12 @@ export interface Opened {
   reached?: string[]
   /** What the client has already. */
   model?: Model
+  /** The address of the server. Default: that of the server under test. */
+  at?: string
 }
+
+/** The time before the end of a token from which on another one is presented, in milliseconds. */
+const MARGIN_MS = 2_500
 
 let users = 0
 /** Differs between runs, so that a fixture with a lasting store needs no reset. */
@@ -42,6 +47,8 @@ export class ServerScene {
   readonly target: Target
   /** The token of the last handshake or event `session`. */
   token = ''
+  /** When the token ends, in milliseconds since the epoch. */
+  #expires = Number.POSITIVE_INFINITY
   readonly #streams: ServerStream[] = []
 
   constructor(target: Target) {
@@ -51,6 +58,18 @@ export class ServerScene {
   /** The address of a route of the protocol. */
   route(name: string): string {
     return `${this.target.url}/${name}`
+  }
+
+  /**
+   * Returns the address of another server of the fixture, at the same origin.
+   *
+   * @throws Skip where there is none
+   */
+  async other(name: 'open' | 'second'): Promise<string> {
+    const url = new URL(`/${name}/particle`, this.target.url).href
+    const { status } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
+    if (status === 404) throw new Skip(`there is no server at ${url}`)
+    return url
   }
 
   /** An id of a document that no other case has. */
@@ -78,14 +97,21 @@ export class ServerScene {
   async login(more: JsonObject = {}): Promise<JsonObject> {
     const { status, body } = await this.shake({ identity: { user: this.user }, carrier: 'header', ...more })
     checkEqual(status, 200, 'the status of a handshake')
-    this.token = String(body.token)
+    this.renew(String(body.token), String(body.expiresAt))
     return body
   }
 
+  /** Takes another token in place of the last one. */
+  renew(token: string, expiresAt: string): void {
+    this.token = token
+    this.#expires = Date.parse(expiresAt)
+  }
+
   /** Opens a stream, without waiting for its events. */
-  async open({ token = this.token, model, position, ...rest }: Opened = {}): Promise<ServerStream> {
+  async open({ token, model, position, at, ...rest }: Opened = {}): Promise<ServerStream> {
+    const presented = token ?? (await this.#present())
     const headers = {
-      ...(token === '' ? {} : { Authorization: `Bearer ${token}` }),
+      ...(presented === '' ? {} : { Authorization: `Bearer ${presented}` }),
       ...(position === undefined ? {} : { 'Last-Event-ID': position }),
     }
     const query = [
@@ -94,7 +120,7 @@ export class ServerScene {
       ),
       ...(rest.reached ?? []).map((each) => `reached=${encodeURIComponent(each)}`),
     ].join('&')
-    return await this.openAt(`${this.route('stream')}${query && `?${query}`}`, { headers }, model)
+    return await this.openAt(`${at ?? this.target.url}/stream${query && `?${query}`}`, { headers }, model)
   }
 
   /** Opens a stream by a request of any form. */
@@ -124,16 +150,9 @@ export class ServerScene {
     return await this.ready(opened)
   }
 
-  /** Skips the case unless the server has these roots. */
-  needs(stream: ServerStream, ...roots: string[]): void {
-    const sources = stream.of('manifest')[0]?.data.sources ?? {}
-    for (const root of roots)
-      if (!Object.hasOwn(sources, root)) throw new Skip(`the server has no root ${root}`)
-  }
-
   /** Posts to a route of the protocol, with the token of the last handshake. */
   async post(route: string, body: JsonObject): Promise<Answered> {
-    const headers = { Authorization: `Bearer ${this.token}` }
+    const headers = { Authorization: `Bearer ${await this.#present()}` }
     return await within(
       this.target.timeout,
       ask(this.route(route), { body, headers }),
@@ -166,6 +185,12 @@ export class ServerScene {
 
   close(): void {
     for (const stream of this.#streams) stream.close()
+  }
+
+  /** Returns the token. Renews one that ends soon, since a busy machine may take longer than it is valid. */
+  async #present(): Promise<string> {
+    if (Date.now() > this.#expires - MARGIN_MS) await this.login({ previous: this.token })
+    return this.token
   }
 
   async #control(route: string, body: JsonObject): Promise<JsonObject> {

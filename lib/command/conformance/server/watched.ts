@@ -42,6 +42,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W1',
     title: 'a root with parameters comes to the client that watches it, in its window, and to no other',
+    needs: ['messages'],
     async run(scene) {
       await write(scene, 'a', 3)
       const { root } = scene.room('a')
@@ -57,6 +58,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W1',
     title: 'another spelling of the name is refused',
+    needs: ['messages'],
     async run(scene) {
       const { room } = scene.room('a')
       for (const root of [`messages?{ "room": "${room}" }`, 'messages?', 'nothing?{"a":1}']) {
@@ -68,6 +70,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W2',
     title: 'a parameter of another type, or an operator, is refused',
+    needs: ['messages'],
     async run(scene) {
       const values = [
         '7',
@@ -87,6 +90,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W3',
     title: 'roots are added to the open stream and removed from it, while the others go on',
+    needs: ['messages'],
     async run(scene) {
       await write(scene, 'a', 1)
       await write(scene, 'b', 1)
@@ -110,6 +114,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W3',
     title: 'live says whether there is a stream of the session',
+    needs: ['messages'],
     async run(scene) {
       await scene.login()
       const { body } = await scene.post('watch', { add: [scene.room('a').root] })
@@ -119,6 +124,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W4',
     title: 'a root that the user may not watch is refused alone',
+    needs: ['messages'],
     async run(scene) {
       const theirs = scene.room('a', `${scene.user}x`).root
       const mine = scene.room('a').root
@@ -138,6 +144,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W5',
     title: 'a root ends with the right to it, alone',
+    needs: ['messages'],
     async run(scene) {
       const other = `${scene.user}x`
       await scene.rights([scene.user, other])
@@ -152,6 +159,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W6',
     title: 'a client watches no more roots than the limit',
+    needs: ['messages'],
     async run(scene) {
       const roots = Array.from({ length: MAX_WATCHED + 1 }, (_, index) => scene.room(`r${index}`).root)
       const stream = await scene.connect({ watch: roots })
@@ -163,6 +171,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W7',
     title: 'for a longer window, only the difference is sent',
+    needs: ['messages'],
     async run(scene) {
       await write(scene, 'a', 6)
       const { root } = scene.room('a')
@@ -186,6 +195,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W8',
     title: 'roots in both lists go on from the position, and new roots are loaded',
+    needs: ['messages'],
     async run(scene) {
       await write(scene, 'a', 1)
       await write(scene, 'b', 1)
@@ -205,6 +215,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
   {
     rule: 'W8',
     title: 'a position does not resume a root that it was not given for',
+    needs: ['messages'],
     async run(scene) {
       await write(scene, 'a', 1)
       const { root } = scene.room('a')

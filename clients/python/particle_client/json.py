@@ -1,0 +1,21 @@
+"""JSON as the protocol has it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from .types import JSON
+
+__all__ = ["parse_json"]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def parse_json(text: str | bytes) -> JSON:
+    """Parses JSON, in which NaN and Infinity have no place. Raises ValueError."""
+    value: JSON = json.loads(text, parse_constant=_refuse_constant)
+    return value

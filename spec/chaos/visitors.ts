@@ -1,0 +1,132 @@
+// The clients that must always be right, in a process of their own, forked by crowd.ts.
+import { Client } from '../../lib/client/client.ts'
+import type { Model } from '../../lib/model/document.ts'
+import { Random } from '../hostile/support/random.ts'
+import type { Sighting } from './history.ts'
+import { Sightings, tornIn } from './sightings.ts'
+import { LATEST, passwordOf, TEAMS, teamsOf } from './world.ts'
+
+export type CrowdOrder = { order: 'open'; users: string[] } | { order: 'models' | 'close' }
+
+/** What one client shows. */
+export interface Shown {
+  user: string
+  status: string
+  data: Partial<Model>
+}
+
+/** What came to the clients of the process since the last report. */
+export interface CrowdReport {
+  sightings: Sighting[]
+  flaws: string[]
+  /** Counts streams that were lost, roots that were loaded again, refusals, and errors by their code. */
+  counts: Record<string, number>
+}
+
+export type CrowdMessage = { report: CrowdReport } | { models: Shown[] } | { closed: true }
+
+const REPORT_MS = 250
+const [url = '', seed = '1'] = process.argv.slice(2)
+const random = new Random(Number(seed))
+const sightings = new Sightings()
+const visitors = new Set<Visitor>()
+let report: CrowdReport = { sightings: [], flaws: [], counts: {} }
+
+function count(what: string): void {
+  report.counts[what] = (report.counts[what] ?? 0) + 1
+}
+
+function flaw(sentence: string): void {
+  if (report.flaws.length < 20) report.flaws.push(sentence)
+}
+
+/** One page of a user: it watches one team's latest tasks after the other, and comes back after a logout. */
+class Visitor {
+  readonly user: string
+  #client: Client
+  #wasReady = false
+  #timer: NodeJS.Timeout | undefined
+  #watch: ReturnType<Client['watch']> | undefined
+
+  constructor(user: string) {
+    this.user = user
+    this.#client = this.#open()
+    this.#look()
+  }
+
+  get shown(): Shown {
+    const { status, data } = this.#client
+    return { user: this.user, status, data }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#client.close()
+  }
+
+  #open(): Client {
+    this.#wasReady = false
+    const client: Client = new Client({
+      url,
+      identity: { user: this.user, password: passwordOf(this.user) },
+      notify: 'event',
+      onData: (model, event) => this.#see(model as Partial<Model>, event?.event, event?.data),
+      onStatus: (status) => {
+        if (status === 'ready') this.#wasReady = true
+        if (status === 'reconnecting') count('streams lost')
+        if (status !== 'refused') return
+        count('logouts')
+        if (Object.values(client.data).some((rows) => (rows ?? []).length > 0))
+          flaw(`a client of ${this.user} was refused and kept its model`)
+        // A page would show its login now.
+        this.#timer = setTimeout(() => {
+          client.close()
+          this.#client = this.#open()
+          this.#look()
+        }, 200)
+      },
+      onError: (error) => count(`error ${(error as { code?: string }).code ?? error.name}`),
+    })
+    return client
+  }
+
+  /** Watches another team, which at times is one that the user may not see. */
+  #look(): void {
+    clearTimeout(this.#timer)
+    const team = random.chance(0.8) ? random.pick(teamsOf(this.user)) : random.pick(TEAMS)
+    const before = this.#watch
+    this.#watch = this.#client.watch(LATEST, { team })
+    before?.close()
+    this.#timer = setTimeout(() => this.#look(), 1_000 + random.below(4_000))
+  }
+
+  #see(model: Partial<Model>, event: string | undefined, data: unknown): void {
+    const { root = '', oplist } = Object(data) as { root?: string; oplist?: { id: unknown }[] }
+    if (event === 'payload') count('roots loaded')
+    const ids = event === 'delta' && oplist ? new Set(oplist.map(({ id }) => id)) : undefined
+    for (const row of model[root] ?? [])
+      if (ids === undefined || ids.has(row._id)) sightings.note(this.user, root, row)
+    const torn = this.#wasReady ? tornIn(model) : undefined
+    if (torn !== undefined) flaw(`${this.user} was shown half of a transaction: ${torn}`)
+  }
+}
+
+function send(message: CrowdMessage): void {
+  process.send?.(message)
+}
+
+setInterval(() => {
+  send({ report: { ...report, sightings: sightings.take() } })
+  report = { sightings: [], flaws: [], counts: {} }
+}, REPORT_MS)
+
+process.on('message', (message: CrowdOrder) => {
+  if (message.order === 'open') for (const user of message.users) visitors.add(new Visitor(user))
+  if (message.order === 'models') send({ models: [...visitors].map(({ shown }) => shown) })
+  if (message.order !== 'close') return
+  for (const visitor of visitors) visitor.close()
+  visitors.clear()
+  send({ closed: true })
+})
+process.on('disconnect', () => process.exit())
+send({ closed: true })

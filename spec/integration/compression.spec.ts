@@ -1,0 +1,116 @@
+import http from 'node:http'
+import { expect } from 'chai'
+import compression from 'compression'
+import express from 'express'
+import { Client } from '../../lib/client/index.ts'
+import particle from '../../lib/index.ts'
+import { memory } from '../../lib/source/memory/index.ts'
+import { chromiumOrSkip } from '../support/chromium.ts'
+import { eventually, type Listening, listen } from '../support/http.ts'
+
+const DOCUMENTS = 2000
+
+/** Reads a stream until a text has come; tells the bytes that came, and the headers. */
+function read(url: string, headers: Record<string, string>, until: (bytes: Buffer) => boolean) {
+  return new Promise<{ bytes: number; headers: http.IncomingHttpHeaders }>((resolve, reject) => {
+    const request = http.get(`${url}/particle/stream`, { headers }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        const all = Buffer.concat(chunks)
+        if (!until(all)) return
+        resolve({ bytes: all.length, headers: response.headers })
+        request.destroy()
+      })
+    })
+    request.once('error', reject)
+  })
+}
+
+describe('Compressed streams', function () {
+  this.timeout(60_000)
+  let handler: ReturnType<typeof particle.middleware>
+  let listening: Listening
+  const messages = memory().collection('messages')
+
+  before(async () => {
+    await messages.insertMany(
+      Array.from({ length: DOCUMENTS }, (_, _id) => ({ _id, text: `a message of person ${_id % 100}` })),
+    )
+    handler = particle.middleware({
+      compression: true,
+      dataSources: { messages: { collection: messages, manifest: { text: true } } },
+    })
+    const app = express()
+    app.get(
+      '/',
+      (_request, response) => void response.type('html').send('<!doctype html><title>page</title>'),
+    )
+    app.use(compression(), handler)
+    listening = await listen(app)
+  })
+  after(async () => {
+    await handler.server.disconnect()
+    await listening.close()
+  })
+
+  it('have a tenth of the bytes, for a client that accepts gzip', async () => {
+    // A ready event is small, so that it stays as it is.
+    const isReady = (bytes: Buffer) => bytes.includes('event: ready')
+    const plain = await read(listening.url, {}, isReady)
+    const packed = await read(listening.url, { 'Accept-Encoding': 'br, gzip' }, isReady)
+    expect([plain.headers['content-encoding'], packed.headers['content-encoding']]).to.deep.equal([
+      undefined,
+      'gzip',
+    ])
+    for (const { headers } of [plain, packed]) expect(headers.vary).to.match(/accept-encoding/i)
+    expect(packed.bytes).to.be.below(plain.bytes / 10)
+  })
+
+  it('are read by the client, with each delta at once and an end in order', async () => {
+    const errors: Error[] = []
+    const client = new Client({ url: `${listening.url}/particle`, onError: (error) => errors.push(error) })
+    await client.ready()
+    expect(client.data.messages?.length).to.equal(DOCUMENTS)
+    await messages.updateOne({ _id: 7 }, { $set: { text: 'changed' } })
+    await eventually(() => client.data.messages?.[7]?.text === 'changed', 'the delta')
+    await handler.server.drain({ ms: 1 })
+    await eventually(() => client.status !== 'ready', 'the end')
+    client.close()
+    expect(errors).to.deep.equal([])
+  })
+
+  it('are read by an EventSource of Chromium', async function () {
+    const browser = await chromiumOrSkip(this)
+    const other = particle.middleware({
+      compression: true,
+      dataSources: { messages: { collection: messages, manifest: { text: true } } },
+    })
+    const app = express()
+    app.get(
+      '/',
+      (_request, response) => void response.type('html').send('<!doctype html><title>page</title>'),
+    )
+    const served = await listen(app.use(other))
+    try {
+      const page = await browser.newPage()
+      await page.goto(served.url)
+      await page.evaluate(() => {
+        const source = new EventSource('/particle/stream')
+        const seen: string[] = []
+        Object.assign(globalThis, { seen })
+        for (const name of ['payload', 'ready', 'delta'])
+          source.addEventListener(name, ({ data }) => void seen.push(`${name} ${data}`))
+      })
+      await page.waitForFunction(() =>
+        Reflect.get(globalThis, 'seen').some((text: string) => /^ready/.test(text)),
+      )
+      await messages.updateOne({ _id: 9 }, { $set: { text: 'seen by Chromium' } })
+      await page.waitForFunction(() => Reflect.get(globalThis, 'seen').at(-1).includes('seen by Chromium'))
+    } finally {
+      await browser.close()
+      await other.server.disconnect()
+      await served.close()
+    }
+  })
+})

@@ -1,0 +1,36 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect } from 'chai'
+import { BOUNDS } from '../../bench/guard/bounds.ts'
+import { judge, ratioOf } from '../../bench/guard/judge.ts'
+
+const run = promisify(execFile)
+
+describe('The guard of the benchmarks', function () {
+  this.timeout(600_000)
+
+  it('fails on a regression of 25%, and on a figure that is missing', () => {
+    for (const bound of Object.values(BOUNDS)) {
+      expect(judge(bound.expected, bound)).to.equal('ok')
+      expect(judge(bound.expected * 1.25, bound)).to.equal('SLOWER')
+    }
+    expect(judge(ratioOf([]), BOUNDS.one)).to.equal('SLOWER')
+  })
+
+  it('does not fail where the machine is slow for some rounds, or for one side of a few', () => {
+    const { expected } = BOUNDS.one
+    const slow = { particle: 9 * expected, floor: 9 }
+    const disturbed = { particle: 9 * expected, floor: 1 }
+    const quiet = { particle: expected, floor: 1 }
+    expect(judge(ratioOf([quiet, slow, disturbed, slow, quiet, quiet, quiet]), BOUNDS.one)).to.equal('ok')
+  })
+
+  it('passes, with each figure within its bound', async function () {
+    // Another version of V8 has other ratios.
+    if (!process.version.startsWith('v20.')) this.skip()
+    const guard = ['--import', 'tsx', 'bench/guard/run.ts', '--quick']
+    const { stdout } = await run(process.execPath, guard).catch((error: { stdout: string }) => error)
+    expect(stdout).to.not.include('SLOWER')
+    for (const { title } of Object.values(BOUNDS)) expect(stdout).to.include(`| ${title} |`)
+  })
+})
