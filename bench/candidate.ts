@@ -1,11 +1,12 @@
 import type { Server } from 'node:http'
+import type { Http2Server } from 'node:http2'
 
 /** What the load has to speak. */
-export type Wire = 'sse' | 'websocket' | 'socket.io'
+export type Wire = 'sse' | 'http2' | 'websocket' | 'socket.io'
 
 /** A server of one kind, in a process of its own. */
 export interface Candidate {
-  server: Server
+  server: Server | Http2Server
   wire: Wire
   /** The path that a client opens. */
   path: string
@@ -25,6 +26,7 @@ export const CANDIDATES = [
   'floor',
   'particle',
   'particle-gzip',
+  'particle-http2',
   'better-sse',
   'socket.io',
   'socket.io-deflate',

@@ -1,5 +1,6 @@
 /** A process of many clients: raw sockets that count the deltas which come, and look at nothing else. */
 
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Wire } from './candidate.ts'
@@ -26,6 +27,7 @@ const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 
 const CLOSE = Buffer.from([0x88, 0])
 
 const sockets = new Set<Socket>()
+const sessions = new Set<ClientHttp2Session>()
 /** Where all sockets read to: what came is looked at at once. */
 const shared = Buffer.allocUnsafe(256 * 1024)
 let deliveries = 0
@@ -70,20 +72,37 @@ function open(address: Address, head: string): Promise<void> {
   })
 }
 
+/** Opens one client over HTTP/2, on a connection of its own as a browser has it. */
+function openHttp2({ port, path }: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(`http://127.0.0.1:${port}`)
+    session.once('error', reject)
+    session.once('close', () => sessions.delete(session))
+    sessions.add(session)
+    const stream = session.request({ ':path': path })
+    stream.once('error', reject)
+    stream.once('response', () => resolve())
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      count(chunk)
+    })
+  })
+}
+
 serve({
   /** Opens so many clients; resolves once nothing has come for a while, or after 3 s: some servers always have something to say. */
   open: async ({ clients, ...address }: Address & { clients: number }) => {
     const head = request(address)
     let left = clients
     const worker = async () => {
-      while (left-- > 0) await open(address, head)
+      while (left-- > 0) await (address.wire === 'http2' ? openHttp2(address) : open(address, head))
     }
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, clients) }, worker))
     for (let before = -1, tries = 10; before !== bytes && tries > 0; tries--) {
       before = bytes
       await wait(300)
     }
-    return sockets.size
+    return sockets.size + sessions.size
   },
   deliveries: () => deliveries,
   bytes: () => bytes,
@@ -122,6 +141,8 @@ serve({
   close: () => {
     for (const socket of sockets) socket.resetAndDestroy()
     sockets.clear()
+    for (const session of sessions) session.destroy()
+    sessions.clear()
     deliveries = 0
   },
 })

@@ -1,15 +1,25 @@
 import { createServer } from 'node:http'
 import express from 'express'
-import particle from 'particle'
+import particle, { type Handler } from 'particle'
 import { memory } from 'particle/memory'
-import type { Start } from '../candidate.ts'
+import type { Candidate, Setting, Start } from '../candidate.ts'
 import { noteOf, personOf } from '../event.ts'
 
 /**
  * Particle in Express: fields filtered by the manifest, a position on every delta, and its defaults but for one limit and the options that `BENCH_PARTICLE`
  * holds as JSON.
  */
-export const start: Start = async ({ people }) => {
+export const start: Start = async (setting) => {
+  const { handler, ...rest } = await startHandler(setting)
+  const app = express()
+  app.use(handler)
+  return { ...rest, server: createServer(app), wire: 'sse' }
+}
+
+/** Fills a collection, and makes a handler that shows it. */
+export async function startHandler({
+  people,
+}: Setting): Promise<Omit<Candidate, 'server' | 'wire'> & { handler: Handler }> {
   const collection = memory().collection('people')
   await collection.insertMany(Array.from({ length: people }, (_, id) => personOf(id)))
   const handler = particle.middleware({
@@ -23,12 +33,9 @@ export const start: Start = async ({ people }) => {
     },
     ...(process.env.BENCH_PARTICLE ? JSON.parse(process.env.BENCH_PARTICLE) : {}),
   })
-  const app = express()
-  app.use(handler)
   let number = 0
   return {
-    server: createServer(app),
-    wire: 'sse',
+    handler,
     path: '/particle/stream',
     connections: () => handler.server.stats().connections,
     change: async (count) => {

@@ -40,7 +40,10 @@ serve({
     return { port, path: candidate.path, wire: candidate.wire }
   },
   stop: () => {
-    for (const { server } of candidates.values()) server.close().closeAllConnections()
+    for (const { server } of candidates.values()) {
+      server.close()
+      if ('closeAllConnections' in server) server.closeAllConnections()
+    }
     candidates.clear()
     globalThis.gc?.()
   },

@@ -8,7 +8,7 @@ export const delivery: Scenario = {
   name: 'delivery',
   title: 'CPU time of a delivery, 1,000 clients (µs)',
   columns: { one: 'one delta a turn', ten: 'ten deltas a turn' },
-  candidates: ['floor', 'particle', ...PEERS],
+  candidates: ['floor', 'particle', 'particle-http2', ...PEERS],
   base: 'floor',
   rounds: { full: 5, quick: 1 },
   run: (candidate, quick) =>

@@ -11,7 +11,7 @@ describe('Whatever comes', function () {
 
   for (const title of Object.keys(PROPERTIES)) {
     it(title, async () => {
-      await tryProperty(title, seed, { runs: 500, seconds: SECONDS })
+      await tryProperty(title, seed, { runs: 3_000, seconds: SECONDS })
     })
   }
 })

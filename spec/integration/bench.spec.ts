@@ -43,7 +43,7 @@ describe('The benchmarks', function () {
       'views',
     ])
     const [delivery, snapshot, client, routing, rooms, views] = scenarios.map(({ medians }) => medians)
-    expect(delivery).to.have.all.keys('floor', 'particle', 'better-sse', 'socket.io', 'ws')
+    expect(delivery).to.have.all.keys('floor', 'particle', 'particle-http2', 'better-sse', 'socket.io', 'ws')
     expect(snapshot).to.have.all.keys('express', 'particle')
     for (const alone of [client, routing, rooms, views]) expect(alone).to.have.all.keys('particle')
     for (const figures of [delivery, snapshot, client, routing, rooms, views].flatMap((medians) =>
