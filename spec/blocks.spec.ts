@@ -15,7 +15,8 @@ const FOLDER = join(ROOT, 'node_modules', '.cache', 'particle-blocks')
 const SCRIPTS = ['js', 'jsx', 'ts', 'tsx', 'cjs']
 /** Components, which the compilers of their frameworks read. */
 const COMPONENTS = ['vue', 'svelte']
-const OTHERS = ['sh', 'nginx', 'yaml', 'html', '']
+/** The specs of the Python client compile its blocks. */
+const OTHERS = ['sh', 'nginx', 'yaml', 'html', 'python', '']
 /** Whole programs that other specs run: of README, the tutorial and the source of one's own. */
 const RUN = ['README.md', 'docs/start/tutorial.md']
 

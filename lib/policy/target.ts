@@ -75,13 +75,18 @@ function idText(id: Json | undefined): string | undefined {
 const MAX_TARGETS = 1_000
 const targets = new WeakMap<object, Map<string, Target>>()
 
+/** Checks that keys are a list of names. Malformed keys, which {@link follow} refuses, are not. */
+function areNames(keys: Place['keys']): boolean {
+  return Array.isArray(keys) && keys.every((key) => typeof key === 'string')
+}
+
 /**
  * Follows a path through a manifest. A document, if given, distinguishes positions from names. Keeps the
  * targets of paths of names alone: updates repeat a few paths, and a kept target saves 1 µs of each.
  */
 export function resolve(manifest: Manifest, place: Place, document?: Document): Target {
   const { path, keys } = place
-  if (document || manifest === true || keys?.some((key) => typeof key !== 'string'))
+  if (document || manifest === true || !(keys === undefined || areNames(keys)))
     return follow(manifest, place, document)
   const known = targets.get(manifest) ?? new Map<string, Target>()
   if (known.size === 0) targets.set(manifest, known)
