@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** A case of the pack. `Scene` is what the case works with: a client, or a server. */
+/** Tests one behaviour. `Scene` gives the case the client, or the server, under test. */
 export interface Case<Scene> {
   /** The number of the rule in docs/reference/protocol.md: `E4`. */
   rule: string
-  /** What holds, as the end of a sentence about the rule. */
+  /** States the tested behaviour, as the end of a sentence about the rule. */
   title: string
   /** The roots of the fixture that the case needs, beside `tasks`. */
   needs?: readonly string[]

@@ -10,7 +10,7 @@ import { ScriptedServer } from './scripted.ts'
 /** The documents of each root. */
 export type Roots = Record<string, Document[]>
 
-/** What the driver answers to `state`. */
+/** Describes the driver's answer to `state`. */
 export interface ClientState {
   status: string
   data: Record<string, unknown>

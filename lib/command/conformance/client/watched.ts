@@ -26,9 +26,23 @@ async function grant(scene: ClientScene, stream: Exchange, root: string, data: D
   await scene.becomes({ [root]: data })
 }
 
+/** Starts a client that watches room a, with one message. Returns the stream. */
+async function startInRoom(scene: ClientScene): Promise<Exchange> {
+  const stream = await scene.start(NOTES)
+  await scene.watch('messages', A)
+  await grant(scene, stream, ROOM_A, [{ _id: 5 }])
+  return stream
+}
+
 function watching(stream: Exchange, watch: string[]): void {
   const sources = Object.fromEntries(['notes', 'marker', ...watch].map((root) => [root, true as const]))
   stream.send('watching', { watch, sources })
+}
+
+/** Ends the client's right to its only watched root. */
+function end(stream: Exchange): void {
+  watching(stream, [])
+  stream.send('error', { root: ROOM_A, code: 'FORBIDDEN', message: 'This root is not yours any more' })
 }
 
 /** The cases about watched roots. */
@@ -65,9 +79,7 @@ export const WATCHED: readonly Case<ClientScene>[] = [
     rule: 'W3',
     title: 'a root is added on the open stream, and shown with its documents',
     async run(scene) {
-      const stream = await scene.start(NOTES)
-      await scene.watch('messages', A)
-      await grant(scene, stream, ROOM_A, [{ _id: 5 }])
+      const stream = await startInRoom(scene)
       await scene.shows(stream, { ...NOTES, [ROOM_A]: [{ _id: 5 }] })
       checkEqual(scene.server.of('stream').length, 1, 'the number of streams')
     },
@@ -120,11 +132,8 @@ export const WATCHED: readonly Case<ClientScene>[] = [
     rule: 'W5',
     title: 'a root that the event watching lacks is gone',
     async run(scene) {
-      const stream = await scene.start(NOTES)
-      await scene.watch('messages', A)
-      await grant(scene, stream, ROOM_A, [{ _id: 5 }])
-      watching(stream, [])
-      stream.send('error', { root: ROOM_A, code: 'FORBIDDEN', message: 'This root is not yours any more' })
+      const stream = await startInRoom(scene)
+      end(stream)
       stream.send('ready', {}, 'p3')
       await scene.shows(stream, { ...NOTES, [ROOM_A]: undefined })
     },
@@ -133,9 +142,7 @@ export const WATCHED: readonly Case<ClientScene>[] = [
     rule: 'W8',
     title: 'a client that comes back asks for the roots that it watches, by its position',
     async run(scene) {
-      const stream = await scene.start(NOTES)
-      await scene.watch('messages', A)
-      await grant(scene, stream, ROOM_A, [{ _id: 5 }])
+      const stream = await startInRoom(scene)
       const next = await scene.broken(stream)
       checkEqual(namesOf(next.watch), [ROOM_A], 'the roots to watch')
       checkEqual(next.position, `p-${ROOM_A}`, 'the position')
@@ -150,9 +157,7 @@ export const WATCHED: readonly Case<ClientScene>[] = [
     rule: 'W8',
     title: 'a client that comes back with another list names the roots of its position in held',
     async run(scene) {
-      const stream = await scene.start(NOTES)
-      await scene.watch('messages', A)
-      await grant(scene, stream, ROOM_A, [{ _id: 5 }])
+      const stream = await startInRoom(scene)
       stream.break()
       await scene.until(({ status }) => status !== 'ready', 'the client has lost its stream')
       await scene.watch('messages', B)
@@ -166,11 +171,8 @@ export const WATCHED: readonly Case<ClientScene>[] = [
     rule: 'W9',
     title: 'a root whose documents were dropped is not resumed by a position from before',
     async run(scene) {
-      const stream = await scene.start(NOTES)
-      await scene.watch('messages', A)
-      await grant(scene, stream, ROOM_A, [{ _id: 5 }])
-      watching(stream, [])
-      stream.send('error', { root: ROOM_A, code: 'FORBIDDEN', message: 'This root is not yours any more' })
+      const stream = await startInRoom(scene)
+      end(stream)
       await scene.until(({ data }) => data[ROOM_A] === undefined, 'the documents of the root are dropped')
       await scene.unwatch('messages', A)
       await scene.watch('messages', A)

@@ -135,11 +135,7 @@ export const POSITIONS: readonly Case<ServerScene>[] = [
     title: 'a root whose view is another one since the position is brought to the new view',
     async run(scene) {
       const other = `${scene.user}x`
-      await scene.write({ collection: 'tasks', insert: scene.task(1, { title: 'mine' }) })
-      await scene.write({
-        collection: 'tasks',
-        insert: { ...scene.task(2, { title: 'theirs' }), owner: other },
-      })
+      await scene.writeTwo(other)
       const before = await scene.connect()
       before.close()
       await scene.rights([other])

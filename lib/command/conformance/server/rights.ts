@@ -22,11 +22,7 @@ export const RIGHTS: readonly Case<ServerScene>[] = [
     title: 'new rights bring what is gained and take what is lost, on the open stream, with a new token',
     async run(scene) {
       const other = `${scene.user}x`
-      await scene.write({ collection: 'tasks', insert: scene.task(1, { title: 'mine' }) })
-      await scene.write({
-        collection: 'tasks',
-        insert: { ...scene.task(2, { title: 'theirs' }), owner: other },
-      })
+      await scene.writeTwo(other)
       const stream = await scene.connect()
       await scene.rights([other])
       await stream.becomes('tasks', [{ _id: scene.id(2), title: 'theirs' }])

@@ -19,7 +19,7 @@ export type Write =
   | { collection: string; id: string; set: JsonObject }
   | { collection: string; id: string; remove: true }
 
-/** What a stream is asked for. */
+/** Describes the request of a stream. */
 export interface Opened {
   /** Default: the token of the last handshake. */
   token?: string
@@ -27,7 +27,7 @@ export interface Opened {
   watch?: WatchEntry[]
   held?: WatchEntry[]
   reached?: string[]
-  /** What the client has already. */
+  /** The documents that the client has already. */
   model?: Model
   /** The address of the server. Default: that of the server under test. */
   at?: string
@@ -164,6 +164,12 @@ export class ServerScene {
   async write(...writes: Write[]): Promise<string | undefined> {
     const { position } = await this.#control('write', { writes: writes as unknown as Json })
     return typeof position === 'string' ? position : undefined
+  }
+
+  /** Adds a task of the user, `mine`, and a task of another user, `theirs`. */
+  async writeTwo(other: string): Promise<void> {
+    await this.write({ collection: 'tasks', insert: this.task(1, { title: 'mine' }) })
+    await this.write({ collection: 'tasks', insert: { ...this.task(2, { title: 'theirs' }), owner: other } })
   }
 
   /** Makes changes. Returns the position of the write, or skips the case where the server has none. */

@@ -28,6 +28,12 @@ async function refusal(stream: ServerStream, root: string): Promise<EventOf<'err
   return found.data
 }
 
+/** Checks that a root is refused for its name or its parameters. */
+async function checkInvalid(scene: ServerScene, root: string): Promise<void> {
+  const stream = await scene.connect({ watch: [root] })
+  checkEqual((await refusal(stream, root)).code, 'INVALID_PARAMS', `the code of the error of ${root}`)
+}
+
 /** Connects with a watched root, or skips the case where the server has none. */
 async function connect(scene: ServerScene, name: string): Promise<ServerStream> {
   const { root } = scene.room(name)
@@ -62,8 +68,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
     async run(scene) {
       const { room } = scene.room('a')
       for (const root of [`messages?{ "room": "${room}" }`, 'messages?', 'nothing?{"a":1}']) {
-        const stream = await scene.connect({ watch: [root] })
-        checkEqual((await refusal(stream, root)).code, 'INVALID_PARAMS', `the code of the error of ${root}`)
+        await checkInvalid(scene, root)
       }
     },
   },
@@ -82,8 +87,7 @@ export const WATCHED: readonly Case<ServerScene>[] = [
       ]
       for (const value of values) {
         const root = `messages?{"room":${value}}`
-        const stream = await scene.connect({ watch: [root] })
-        checkEqual((await refusal(stream, root)).code, 'INVALID_PARAMS', `the code of the error of ${root}`)
+        await checkInvalid(scene, root)
       }
     },
   },
