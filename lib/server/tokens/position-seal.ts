@@ -79,8 +79,8 @@ export class PositionSeal {
   }
 
   /**
-   * Opens a sealed text. Returns undefined for a text that was not sealed with this secret and context. Another
-   * text opens once in 2^32 attempts, with random rights.
+   * Opens a sealed text. Returns undefined for a text that was not sealed with this secret and context.
+   * Another text opens once in 2^32 attempts, with random rights.
    */
   open(text: string): string | undefined {
     if (!FORM.test(text)) return undefined
