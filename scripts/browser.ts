@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { build, type Plugin } from 'esbuild'
+import { minify } from 'terser'
 
 const ROOT = join(import.meta.dirname, '..')
 const CLIENT = join(ROOT, 'lib', 'client')
@@ -59,8 +60,10 @@ export async function browserModule(name: string): Promise<{
   const [file] = outputFiles
   if (!file) throw new Error(`esbuild wrote nothing for ${name}`)
   const [output] = Object.values(metafile.outputs)
+  // Makes the code smaller by 3% than esbuild does alone.
+  const { code = '' } = await minify(file.text, { module: true, ecma: 2020, compress: { passes: 3 } })
   return {
-    code: file.contents,
+    code: new TextEncoder().encode(code),
     inputs: Object.keys(metafile.inputs),
     imports: output?.imports.map(({ path }) => path) ?? [],
   }
