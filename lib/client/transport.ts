@@ -28,6 +28,8 @@ export interface Failure {
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
   /** Whether the answer had Particle's own form. */
   own?: boolean
+  /** Whether the answer was that the token or the identity is refused. */
+  isUnauthorized?: boolean
   /** The token that the next handshake names as the previous one, in place of the refused token. */
   token?: string | undefined
   /** The minimum delay before the next try, in milliseconds. Default: 0. */
