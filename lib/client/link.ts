@@ -43,8 +43,8 @@ export interface LinkOptions extends RequestOptions {
  *        |                                           delaying:    #delay()      retry
  *        +------------------- the work reports its result as the next happening -------------------+
  *
- * Each phase has a `#work`, whose signal stops it. `#step` aborts the work when a new phase replaces it, except
- * for `waiting` and `ready`, which continue the stream of `opening`.
+ * Each phase has a `#work`, whose signal stops it. `#step` aborts the work when a new phase replaces it,
+ * except for `waiting` and `ready`, which continue the stream of `opening`.
  */
 export class Link {
   /** The reason of the server's refusal, once the server has refused. */
