@@ -36,10 +36,11 @@ export async function failureOf(
   const unavailable = UNAVAILABLE_STATUSES.includes(status)
   // Delays the report: a server or a gateway may be unavailable for a moment during each deploy.
   const delayed = unavailable ? { reportAfter: TRIES_BEFORE_REPORT } : {}
+  const isUnauthorized = status === 401 || code === 'UNAUTHORIZED'
   if (typeof code === 'string' && typeof message === 'string') {
     const final = status < 500 && isFinal(code)
     const error = new ParticleError(code as ErrorCode, `${asked} answered ${status}: ${message}`)
-    return { ...delayed, error, wait, own: true, type: final ? 'denied' : undefined, token }
+    return { ...delayed, error, wait, own: true, type: final ? 'denied' : undefined, token, isUnauthorized }
   }
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
@@ -54,6 +55,7 @@ export async function failureOf(
       }`,
     ),
     wait,
+    isUnauthorized,
   }
 }
 

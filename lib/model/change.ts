@@ -1,6 +1,6 @@
 import type { Conditions } from './arrays.ts'
 import type { Document, Json } from './document.ts'
-import { forgetElements, idText, indexOfElement, putElement } from './elements.ts'
+import { idText, indexOfElement, putElement } from './elements.ts'
 import { idKey } from './id.ts'
 import { canonical, field, isObject, type JsonObject } from './json.ts'
 import { OPERATIONS, type Operation } from './operation.ts'
@@ -69,11 +69,10 @@ function rename(
   const value = throughObjects(root, op, from)
   if (value === undefined) return UNCHANGED
   throughObjects(root, op, to)
-  // Works on a copy for the `_id` too: the new path can lead through a scalar, which shows only after the old
-  // field is gone.
-  const safe = to[0] === '_id' || !isOpen(root, to) ? { ...context, owned: undefined } : context
-  const rest = change(root, { operation: 'unset', path }, from, safe)
-  return change(rest as Json, { operation: 'set', path: data, data: value }, to, safe)
+  // Removes last, which can't fail: a failed operation must not have changed an owned object.
+  const safe = to[0] === '_id' ? { ...context, owned: undefined } : context
+  const set = change(root, { operation: 'set', path: data, data: value }, to, safe)
+  return change(set as Json, { operation: 'unset', path }, from, safe)
 }
 
 /** Returns the value at a path that must not lead through arrays, as both ends of a rename. */
@@ -84,17 +83,6 @@ function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): J
     value = isObject(value) ? field(value, segment) : undefined
   }
   return value
-}
-
-/** Checks that all parents on a path are objects or missing, so that a field can be written there. */
-function isOpen(root: JsonObject, path: PathSegment[]): boolean {
-  let value: Json | undefined = root
-  for (const segment of path) {
-    if (value === undefined) return true
-    if (!isObject(value) || typeof segment !== 'string') return false
-    value = field(value, segment)
-  }
-  return true
 }
 
 /** Copies an object or an array, unless the delta has done so already. */
@@ -114,10 +102,7 @@ function change(
   at = 0,
 ): ReturnType<typeof nextValue> {
   const segment = path[at]
-  if (segment === undefined) {
-    if (Array.isArray(value) && !isAppending(op)) forgetElements(value, context.owned)
-    return nextValue(op, value, context.conditions, context.owned)
-  }
+  if (segment === undefined) return nextValue(op, value, context.conditions, context.owned)
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
   if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, context, at)
@@ -130,7 +115,7 @@ function change(
     const copy = own(parent, context)
     if (Number(key) - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
     while (copy.length < Number(key)) copy.push(null)
-    putElement(copy, Number(key), next ?? null, path[at + 1] === '_id', context.owned)
+    putElement(copy, Number(key), next ?? null)
     return copy
   }
   const copy = own(parent as JsonObject, context)
@@ -159,7 +144,7 @@ function changeElement(
     const next = change(array[Number(index)], op, path, context, at + 1)
     if (next === UNCHANGED) return UNCHANGED
     const copy = own(array, context)
-    putElement(copy, Number(index), next ?? null, path[at + 1] === '_id', context.owned)
+    putElement(copy, Number(index), next ?? null)
     return copy
   }
   const made = { _id: idOf(segment.id) }
@@ -176,13 +161,6 @@ function keyOf(value: Json, segment: PathSegment, { owned }: Context): string | 
   if (typeof segment === 'string') return positionOf(segment)
   const index = indexOfElement(value, segment.id, owned)
   return index < 0 ? undefined : index
-}
-
-/** Whether an operation leaves the elements of an array where they are, or refuses the array. */
-function isAppending({ operation, data }: Operation): boolean {
-  if (operation === 'push')
-    return !isObject(data) || Object.keys(data).every((name) => !name.startsWith('$') || name === '$each')
-  return operation === 'addToSet' || operation === 'pushAll'
 }
 
 /** Returns the id for a text: a number for a numeric text, as in `todos[5]`. */

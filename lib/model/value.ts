@@ -3,6 +3,7 @@ import { addToSet, type Conditions, pull, push } from './arrays.ts'
 import { isWithin, MAX_DEPTH } from './bounds.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
+import { forgetElements } from './elements.ts'
 import type { Operation, OperationName } from './operation.ts'
 
 /** Reports that nothing changes. */
@@ -89,6 +90,7 @@ function nextArray(
 
 /** Cuts an array to its first elements, like `slice(0, end)`, but in place. */
 function cut(array: Json[], end: number): Json[] {
+  forgetElements(array)
   array.length = end < 0 ? Math.max(array.length + end, 0) : Math.min(array.length, end)
   return array
 }

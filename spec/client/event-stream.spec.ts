@@ -19,11 +19,7 @@ function open(contentType = 'text/event-stream; charset=utf-8') {
   })
   const request: StreamRequest = {
     address: 'http://localhost/particle/stream?key=secret',
-    credentials: 'include',
-    token: 'token',
-    position: '',
-    watch: [],
-    inBody: false,
+    init: {},
     clock: CLOCK,
     fetch: async (_input, given) => {
       init = given
