@@ -11,7 +11,7 @@ import { failureEvent } from './limit-events.ts'
 import { isGrouped, isOpen } from './moments.ts'
 import { Outbox } from './outbox.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
-import { changesTo, type Root, setChanges } from './root.ts'
+import { changesTo, dataOf, type Root, setChanges } from './root.ts'
 import { type LoadingClient, Roots } from './roots.ts'
 import type { Sink } from './sink.ts'
 import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
@@ -154,8 +154,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   differ(view: View, known: ViewDigest, reason: string): void {
     const root = this.#moving(view)
     if (!root) return
-    if (root.state === 'live') this.#roots.differ(root, known, reason)
-    else this.#roots.load(root, reason)
+    this.#roots.differ(root, root.state === 'live' ? known : root.known, reason)
   }
 
   failed(view: View, error?: unknown): void {
@@ -171,14 +170,13 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     if (this.#closed) return
     this.#rights = rights
     for (const { root, view, old } of changesTo(this.#roots.list, views)) {
-      const known = root.state === 'live' && this.isActive ? old.known() : undefined
+      const known = this.isActive ? dataOf(root) : undefined
       this.#hide(root)
       root.view = view
       this.#show(root)
       if (this.#begun && this.isActive) {
         this.own.retractId()
-        if (known) this.#roots.differ(root, known, 'rights-changed')
-        else this.#roots.load(root, 'rights-changed')
+        this.#roots.differ(root, known, 'rights-changed')
       }
       this.#host.left(old)
     }
@@ -247,6 +245,24 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     const { head } = this.#host.log
     const live = this.#stalled ? [] : this.#roots.list.filter(({ state }) => state === 'live')
     this.#held = new Map(live.map(({ view }) => [view, head]))
+  }
+
+  /**
+   * Stops the changes of roots whose rights must be read again. {@link LoadingClient.rightsKnown} then lets
+   * the roots continue with a difference to the present.
+   *
+   * @param isMeant checks whether the rights to a root are in doubt
+   */
+  doubt(isMeant: (root: string) => boolean): void {
+    if (this.#closed || !this.#begun) return
+    for (const root of this.#roots.list) {
+      if (!isMeant(root.view.root)) continue
+      this.#held?.delete(root.view)
+      if (!this.isActive) continue
+      const { state } = root
+      this.own.retractId()
+      this.#roots.differ(root, dataOf(root), state === 'live' ? 'rights-changed' : undefined)
+    }
   }
 
   /** Sends the changes since {@link Connection.hold}. Loads the roots that had not been live. */
