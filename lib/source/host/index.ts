@@ -1,0 +1,1 @@
+export { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from './sharing.ts'
