@@ -17,8 +17,8 @@ export interface HostSource {
   /** Opens a stream of this process: {@link Adapter.open}. */
   open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription>
   compare(a: string, b: string): number
-  /** Brings the open streams of this process to a position soon. */
-  reach(position: string): void
+  /** Brings the open streams of this process to a position, unless they come to it soon anyway. */
+  reach?(position: string): void
   /** Receives each report from the leader before the listener does. */
   received?(report: Report): void
 }
@@ -124,7 +124,9 @@ export class HostFollowing {
     const reason = typeof link === 'string' ? link : await this.#follow(link)
     const isLeaderless = typeof link === 'string' || reason === 'silent'
     if (this.#isClosed || !isLeaderless) return
-    const leader = await HostLeader.claim(path, reason !== 'missing', (position) => this.#source.reach(position))
+    const leader = await HostLeader.claim(path, reason !== 'missing', (position) =>
+      this.#source.reach?.(position),
+    )
     if (leader) await this.#lead(leader)
   }
 
@@ -228,7 +230,7 @@ export class HostFollowing {
   /** Leaves out the changes that were reported before: the leader may be behind this process. */
   #freshOf(report: Report): Report | undefined {
     if (report.kind === 'error') return report
-    const { compare } = this.#source
+    const compare = (a: string, b: string) => this.#source.compare(a, b)
     const order = compare(report.position, this.position)
     if (order < 0) return undefined
     if (report.kind !== 'changes') return report
