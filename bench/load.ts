@@ -106,6 +106,11 @@ serve({
   },
   deliveries: () => deliveries,
   bytes: () => bytes,
+  /** Resolves with the bytes so far, once none have come for half a second. */
+  settle: async () => {
+    for (let before = -1; before !== bytes; await wait(500)) before = bytes
+    return bytes
+  },
   /** Resolves once so many deliveries have come. */
   reach: async ({ deliveries: wanted, patience }: { deliveries: number; patience: number }) => {
     for (const end = Date.now() + patience; deliveries < wanted; await wait(2)) {

@@ -9,6 +9,7 @@ import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
 import { delivery } from './scenarios/delivery.ts'
+import { deltas } from './scenarios/deltas.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
 import { rooms } from './scenarios/rooms.ts'
@@ -25,6 +26,7 @@ const SCENARIOS: readonly Scenario[] = [
   memory,
   snapshot,
   compression,
+  deltas,
   throughput,
   client,
   ...lists,
