@@ -18,10 +18,21 @@ interface Address {
 const MARKER = MARK.charCodeAt(0)
 /** How many connections may be under way at once, fewer than a server's backlog. */
 const AT_ONCE = 200
-/** A server's frame of the text `2`, Socket.IO's ping, which may come within other frames; 0x81 stands in no text of this benchmark. */
-const PING = Buffer.from([0x81, 1, 0x32])
-/** The frame of a WebSocket text of two characters, masked with zeros: `40` opens Socket.IO's namespace, `3` is its pong. */
+/** The frame of a short WebSocket text, masked with zeros. */
 const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
+/** A server's frame of a text; 0x81 stands in no text of this benchmark, so that it is found within other frames. */
+const told = (text: string) => Buffer.from([0x81, text.length, ...Buffer.from(text)])
+
+/** What clients say over WebSockets: once they are connected, and to the server's ping. */
+const TALKS: Partial<Record<Wire, { hello: Buffer; ping: Buffer; pong: Buffer }>> = {
+  // Opens the namespace.
+  'socket.io': { hello: frame('40'), ping: told('2'), pong: frame('3') },
+  centrifugo: {
+    hello: frame('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"people"}}'),
+    ping: told('{}'),
+    pong: frame('{}'),
+  },
+}
 
 /** A WebSocket's closing frame without a reason, which a server follows by the end only once it is answered. */
 const CLOSE = Buffer.from([0x88, 0])
@@ -37,14 +48,26 @@ function count(chunk: Buffer): void {
   for (let at = chunk.indexOf(MARKER); at >= 0; at = chunk.indexOf(MARKER, at + 1)) deliveries++
 }
 
+/** Subscribes a client of PocketBase, whose id is the first event of its stream. */
+async function subscribe(port: number, event: string): Promise<void> {
+  const clientId = /"clientId":"(\w+)"/.exec(event)?.[1]
+  const response = await fetch(`http://127.0.0.1:${port}/api/realtime`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ clientId, subscriptions: ['people'] }),
+  })
+  if (!response.ok) throw new Error(`PocketBase answers ${response.status}: ${await response.text()}`)
+}
+
 function request({ path, wire, extra }: Address): string {
   const upgrade = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
-  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${wire === 'sse' ? '' : upgrade + key}${extra ? `${extra}\r\n` : ''}\r\n`
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${wire === 'sse' || wire === 'pocketbase' ? '' : upgrade + key}${extra ? `${extra}\r\n` : ''}\r\n`
 }
 
 /** Opens one client; resolves once its first bytes have come. */
 function open(address: Address, head: string): Promise<void> {
+  const talk = TALKS[address.wire]
   return new Promise((resolve, reject) => {
     let first = true
     const socket = connect({
@@ -55,11 +78,13 @@ function open(address: Address, head: string): Promise<void> {
         callback: (length) => {
           const chunk = shared.subarray(0, length)
           bytes += length
-          if (first) {
+          if (!first && talk && chunk.includes(talk.ping)) socket.write(talk.pong)
+          if (first && (address.wire !== 'pocketbase' || chunk.includes('clientId'))) {
             first = false
-            if (address.wire === 'socket.io') socket.write(frame('40'))
-            resolve()
-          } else if (address.wire === 'socket.io' && chunk.includes(PING)) socket.write(frame('3'))
+            if (talk) socket.write(talk.hello)
+            if (address.wire === 'pocketbase') subscribe(address.port, String(chunk)).then(resolve, reject)
+            else resolve()
+          }
           count(chunk)
           return true
         },
@@ -106,6 +131,11 @@ serve({
   },
   deliveries: () => deliveries,
   bytes: () => bytes,
+  /** Resolves with the bytes so far, once none have come for half a second. */
+  settle: async () => {
+    for (let before = -1; before !== bytes; await wait(500)) before = bytes
+    return bytes
+  },
   /** Resolves once so many deliveries have come. */
   reach: async ({ deliveries: wanted, patience }: { deliveries: number; patience: number }) => {
     for (const end = Date.now() + patience; deliveries < wanted; await wait(2)) {
