@@ -14,12 +14,9 @@ describe('Tabs that share a stream and keep their model, in Chromium', function 
   let site: OfflineSite
   let context: BrowserContext
 
-  eachContext(
-    (own) => {
-      context = own
-    },
-    { kind: 'whole' },
-  )
+  eachContext((own) => {
+    context = own
+  })
   beforeEach(async () => {
     site = new OfflineSite()
     await site.fill('ann', 3)
