@@ -158,8 +158,9 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   failed(view: View, error?: unknown): void {
-    if (this.#closed || this.#stalled || !this.#begun) return
-    this.send(failureEvent(view.root, error))
+    const root = this.#closed || this.#stalled || !this.#begun ? undefined : this.#roots.of(view)
+    const event = root && failureEvent(root, error)
+    if (event) this.send(event)
   }
 
   /**
@@ -259,9 +260,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
       if (!isMeant(root.view.root)) continue
       this.#held?.delete(root.view)
       if (!this.isActive) continue
-      const { state } = root
       this.own.retractId()
-      this.#roots.differ(root, dataOf(root), state === 'live' ? 'rights-changed' : undefined)
+      this.#roots.differ(root, dataOf(root), root.state === 'live' ? 'rights-changed' : undefined)
     }
   }
 

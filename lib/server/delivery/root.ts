@@ -23,6 +23,8 @@ export interface Root {
   apart: boolean
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
+  /** The failure that the client was told of, once in an outage, until the root is reset or live again. */
+  failure?: string | undefined
   /** The client's data while a catch-up delta from it is computed, and nothing of the delta was sent. */
   known?: ViewDigest | undefined
   /**

@@ -135,7 +135,10 @@ export class Roots {
     const { view } = root
     // Holds the other roots up again: a slow client may have lost the error of an earlier failure.
     root.apart = root.joining === true
-    if (reason !== undefined) this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
+    if (reason !== undefined) {
+      root.failure = undefined
+      this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
+    }
     void this.#retry(root, current, async () => {
       const sequence = await this.#host.readings.send(view, current, async (part) => {
         await this.#turn()
@@ -257,6 +260,7 @@ export class Roots {
       for (const root of roots) {
         if (root.isGone) continue
         root.state = 'live'
+        root.failure = undefined
         root.apart = false
         this.#unready--
         this.#joined(root)

@@ -5,6 +5,7 @@
  */
 export class PendingRights {
   readonly #due = new Set<() => void>()
+  #isScheduled = false
 
   /** Whether some changes of rights were not applied yet. */
   get isDue(): boolean {
@@ -14,8 +15,13 @@ export class PendingRights {
   /** Adds a change of rights, once until it is applied. */
   add(apply: () => void): void {
     // Waits for the other changes that the source reports in this step.
-    if (this.#due.size === 0) queueMicrotask(() => this.settle())
     this.#due.add(apply)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      this.settle()
+    })
   }
 
   /** Applies all changes of rights. */
