@@ -254,7 +254,7 @@ export class Link {
   }
 
   #take(event: ServerEvent, id: string): void {
-    const { transport, apply } = this.#options
+    const { transport } = this.#options
     switch (event.event) {
       case 'session':
         transport.renew(event.data.token, event.data.expiresAt)
@@ -268,12 +268,6 @@ export class Link {
       case 'revoked':
         this.#fail(revocation(event.data.reason), 'lost')
         return
-      case 'ready':
-        apply(event)
-        this.#settled = true
-        this.#reporter.over()
-        this.#step({ type: 'complete' })
-        break
       case 'ping':
         break
       default:
@@ -316,6 +310,10 @@ export class Link {
       this.#step({ type: 'late' })
     }
     const complete = this.#options.apply(event)
+    if (event.event === 'ready') {
+      this.#settled = true
+      this.#reporter.over()
+    }
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
     if (event.event === 'manifest') this.#requests?.begin()
   }

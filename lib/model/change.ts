@@ -93,7 +93,11 @@ function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
   return copy
 }
 
-/** Applies an operation to a value, along the rest of the path. Copies every changed object. */
+/**
+ * Applies an operation to a value, along the rest of the path. Copies every changed object. Creates missing
+ * parents, and at the end of an array a missing element that the path names by its `_id`, unless it would not
+ * have that `_id` afterwards: no operation creates an element twice.
+ */
 function change(
   value: Json | undefined,
   op: Operation,
@@ -105,54 +109,27 @@ function change(
   if (segment === undefined) return nextValue(op, value, context.conditions, context.owned)
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
-  if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, context, at)
-  const parent = value === undefined ? {} : value
-  const key = keyOf(parent, segment, context)
-  if (key === undefined) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
-  const next = change(field(parent as JsonObject, `${key}`), op, path, context, at + 1)
+  const id = typeof segment === 'string' || removes ? undefined : segment.id
+  const parent = id === undefined ? (value === undefined ? {} : value) : (value ?? [])
+  if (id !== undefined && !Array.isArray(parent)) return refuse(op, 'an array there')
+  let key = keyOf(parent, segment, context)
+  const made = key === undefined && id !== undefined ? { _id: idOf(id) } : undefined
+  if (key === undefined && !made) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
+  let next = change(made ?? field(parent as JsonObject, `${key}`), op, path, context, at + 1)
+  if (made) {
+    next = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
+    if (!isObject(next) || idText(next._id) !== id) return UNCHANGED
+    key = (parent as Json[]).length
+  }
   if (next === UNCHANGED) return next
-  if (Array.isArray(parent)) {
-    const copy = own(parent, context)
-    if (Number(key) - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
-    while (copy.length < Number(key)) copy.push(null)
-    putElement(copy, Number(key), next ?? null)
-    return copy
-  }
-  const copy = own(parent as JsonObject, context)
-  if (next === undefined) delete copy[key]
-  else copy[key] = next
-  return copy
-}
-
-/**
- * Applies a creating operation to an array whose element the path names by its `_id`. Creates a missing
- * element at the end, and a missing array. Creates no element that would not have that `_id` afterwards, so
- * that no operation creates an element twice.
- */
-function changeElement(
-  value: Json | undefined,
-  op: Operation,
-  path: PathSegment[],
-  context: Context,
-  at: number,
-): ReturnType<typeof nextValue> {
-  const segment = path[at] as { id: string }
-  const array = value ?? []
-  if (!Array.isArray(array)) return refuse(op, 'an array there')
-  const index = keyOf(array, segment, context)
-  if (index !== undefined) {
-    const next = change(array[Number(index)], op, path, context, at + 1)
-    if (next === UNCHANGED) return UNCHANGED
-    const copy = own(array, context)
-    putElement(copy, Number(index), next ?? null)
-    return copy
-  }
-  const made = { _id: idOf(segment.id) }
-  const next = change(made, op, path, context, at + 1)
-  const element = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
-  if (!isObject(element) || idText(element._id) !== segment.id) return UNCHANGED
-  const copy = own(array, context)
-  copy.push(element)
+  const copy = own(parent as Json[] | JsonObject, context)
+  if (Array.isArray(copy)) {
+    const position = Number(key)
+    if (position - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
+    while (copy.length < position) copy.push(null)
+    putElement(copy, position, next ?? null)
+  } else if (next === undefined) delete copy[`${key}`]
+  else copy[`${key}`] = next
   return copy
 }
 
