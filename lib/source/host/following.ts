@@ -51,7 +51,11 @@ export class HostFollowing {
   #leader: HostLeader | undefined
   #link: LeaderLink | undefined
   #isFollower = false
+  /** The end of the last read. */
+  #wanted = ''
   #path = ''
+  /** Marks a search for a leader at a path that is not the source's any more. */
+  #isStale = false
   #problem = ''
   #running: Promise<void> | undefined
 
@@ -79,6 +83,7 @@ export class HostFollowing {
 
   /** Asks the leader to come to a position soon, which the own stream does by itself. */
   reach(position: string): void {
+    this.#wanted = position
     if (this.#isFollower && this.#source.compare(this.position, position) < 0) this.#link?.reach(position)
   }
 
@@ -86,6 +91,7 @@ export class HostFollowing {
   async renew(): Promise<void> {
     const path = await placeOf(this.#folder, this.#source.key()).catch(() => this.#path)
     if (path === this.#path) return
+    this.#isStale = true
     this.#link?.close()
     await this.#leader?.close()
   }
@@ -120,10 +126,11 @@ export class HostFollowing {
   async #turn(): Promise<void> {
     const path = await placeOf(this.#folder, this.#source.key())
     this.#path = path
+    this.#isStale = false
     const link = await LeaderLink.open(path, (report) => this.#leaderReport(report))
     const reason = typeof link === 'string' ? link : await this.#follow(link)
     const isLeaderless = typeof link === 'string' || reason === 'silent'
-    if (this.#isClosed || !isLeaderless) return
+    if (this.#isClosed || this.#isStale || !isLeaderless) return
     const leader = await HostLeader.claim(path, reason !== 'missing', (position) =>
       this.#source.reach?.(position),
     )
@@ -133,9 +140,10 @@ export class HostFollowing {
   async #lead(leader: HostLeader): Promise<void> {
     this.#leader = leader
     try {
+      if (this.#isClosed || this.#isStale) return
       await this.#openOwn()
-      if (!this.#isClosed) leader.admit(() => this.position)
-      await (this.#isClosed ? undefined : leader.ended)
+      leader.admit(() => this.position)
+      await leader.ended
     } finally {
       this.#leader = undefined
       await leader.close()
@@ -144,7 +152,7 @@ export class HostFollowing {
 
   async #follow(link: LeaderLink): Promise<NoLeader> {
     this.#link = link
-    if (this.#isClosed) link.close()
+    if (this.#isClosed || this.#isStale) link.close()
     const began = performance.now()
     // Asks for a newer position if the own stream does not come to the leader's.
     const late = setTimeout(() => {
@@ -152,7 +160,8 @@ export class HostFollowing {
     }, MEETING_MS).unref()
     try {
       const position = await link.welcome
-      if (position !== undefined && !(this.#source.compare(this.position, position) >= 0)) await this.#openOwn()
+      if (position !== undefined && !(this.#source.compare(this.position, position) >= 0))
+        await this.#openOwn()
       this.#meet()
       const reason = await link.ended
       if (performance.now() - began > SHORT_MS) this.#backoff.succeeded()
@@ -177,6 +186,8 @@ export class HostFollowing {
     this.#retired = Promise.all([this.#retired, closing])
     this.#own = undefined
     this.#link?.begin()
+    // The own stream may have been closed on its way there.
+    this.reach(this.#wanted)
   }
 
   /** Waits before the next attempt, with an own stream meanwhile. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { link, rename, stat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Report } from './report.ts'
-import { Lines, encode, messageOf } from './wire.ts'
+import { encode, Lines, messageOf } from './wire.ts'
 
 /** The interval of signs of life, and of the check that the socket is still this process's. */
 const BEAT_MS = 1000

@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net'
-import { Lines, encode, type Message, reportOf } from './wire.ts'
 import type { Report } from './report.ts'
+import { encode, Lines, type Message, reportOf } from './wire.ts'
 
 /** The silence after which a leader counts as stuck, in milliseconds: it writes at least every second. */
 const SILENCE_MS = 4000

@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
-import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
+import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import { checkName } from './triggers.ts'
 
 /** Options of {@link postgres}. */

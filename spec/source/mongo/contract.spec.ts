@@ -47,7 +47,9 @@ describe('source/mongo holds the contract', () => {
         for (const adapter of adapters)
           for (const name of ['contract_users', 'contract_teams']) adapter.collection(name)
         const [leader, adapter] = adapters as [MongoAdapter, MongoAdapter]
-        const shared = await following(leader, adapter, () => streams.reduce((sum, count) => sum + count(), 0))
+        const shared = await following(leader, adapter, () =>
+          streams.reduce((sum, count) => sum + count(), 0),
+        )
         return {
           adapter: shared.adapter,
           collection: (name) => db.collection(name) as unknown as Writer,

@@ -1,6 +1,11 @@
 import { Socket } from 'node:net'
 import { Client, Pool } from 'pg'
-import { installTriggers, type PostgresAdapter, type PostgresOptions, postgres } from '../../../lib/source/postgres/index.ts'
+import {
+  installTriggers,
+  type PostgresAdapter,
+  type PostgresOptions,
+  postgres,
+} from '../../../lib/source/postgres/index.ts'
 import { sourceContract } from '../../contract/source.contract.ts'
 import { following, socketFolder } from '../../support/host.ts'
 import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'

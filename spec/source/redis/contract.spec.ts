@@ -1,5 +1,5 @@
-import { sourceContract } from '../../contract/source.contract.ts'
 import type { RedisAdapter } from '../../../lib/source/redis/index.ts'
+import { sourceContract } from '../../contract/source.contract.ts'
 import { following, socketFolder } from '../../support/host.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { type Client, connect, counted, freshAdapter, freshPrefix, removeAll, writer } from './harness.ts'
@@ -18,7 +18,9 @@ describe('source/redis holds the contract', () => {
       const prefix = freshPrefix()
       const { folder, remove } = await socketFolder()
       const clients = [counted(client), counted(client)]
-      const adapters = clients.map((one) => freshAdapter(one.client as Client, { prefix, oncePerHost: folder }))
+      const adapters = clients.map((one) =>
+        freshAdapter(one.client as Client, { prefix, oncePerHost: folder }),
+      )
       for (const adapter of adapters)
         for (const name of ['contract_users', 'contract_teams']) writer(adapter, name, { type })
       const [leader, adapter] = adapters as [RedisAdapter, RedisAdapter]

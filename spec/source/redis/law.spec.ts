@@ -42,11 +42,7 @@ describe('The law of Particle over Redis', () => {
 
     after(() => sockets.remove())
 
-    itHolds(
-      'holds whatever happens, by a stream',
-      () => inRedis(client, true, sockets.folder),
-      BY_STREAM,
-    )
+    itHolds('holds whatever happens, by a stream', () => inRedis(client, true, sockets.folder), BY_STREAM)
   })
 
   itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {
