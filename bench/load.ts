@@ -18,20 +18,16 @@ interface Address {
 const MARKER = MARK.charCodeAt(0)
 /** How many connections may be under way at once, fewer than a server's backlog. */
 const AT_ONCE = 200
+/** A server's frame of the text `2`, Socket.IO's ping, which may come within other frames; 0x81 stands in no text of this benchmark. */
+const PING = Buffer.from([0x81, 1, 0x32])
 /** The frame of a short WebSocket text, masked with zeros. */
 const frame = (text: string) => Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)])
-/** A server's frame of a text; 0x81 stands in no text of this benchmark, so that it is found within other frames. */
-const told = (text: string) => Buffer.from([0x81, text.length, ...Buffer.from(text)])
-
-/** What clients say over WebSockets: once they are connected, and to the server's ping. */
-const TALKS: Partial<Record<Wire, { hello: Buffer; ping: Buffer; pong: Buffer }>> = {
+const PONG = frame('3')
+/** What clients say over WebSockets once they are connected. */
+const HELLOS: Partial<Record<Wire, Buffer>> = {
   // Opens the namespace.
-  'socket.io': { hello: frame('40'), ping: told('2'), pong: frame('3') },
-  centrifugo: {
-    hello: frame('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"people"}}'),
-    ping: told('{}'),
-    pong: frame('{}'),
-  },
+  'socket.io': frame('40'),
+  centrifugo: frame('{"id":1,"connect":{}}\n{"id":2,"subscribe":{"channel":"people"}}'),
 }
 
 /** A WebSocket's closing frame without a reason, which a server follows by the end only once it is answered. */
@@ -67,7 +63,7 @@ function request({ path, wire, extra }: Address): string {
 
 /** Opens one client; resolves once its first bytes have come. */
 function open(address: Address, head: string): Promise<void> {
-  const talk = TALKS[address.wire]
+  const hello = HELLOS[address.wire]
   return new Promise((resolve, reject) => {
     let first = true
     const socket = connect({
@@ -78,10 +74,10 @@ function open(address: Address, head: string): Promise<void> {
         callback: (length) => {
           const chunk = shared.subarray(0, length)
           bytes += length
-          if (!first && talk && chunk.includes(talk.ping)) socket.write(talk.pong)
+          if (!first && address.wire === 'socket.io' && chunk.includes(PING)) socket.write(PONG)
           if (first && (address.wire !== 'pocketbase' || chunk.includes('clientId'))) {
             first = false
-            if (talk) socket.write(talk.hello)
+            if (hello) socket.write(hello)
             if (address.wire === 'pocketbase') subscribe(address.port, String(chunk)).then(resolve, reject)
             else resolve()
           }
@@ -155,7 +151,8 @@ serve({
         socket.destroy()
       }
       socket.on('data', (chunk: Buffer) => {
-        if (length === 0 && address.wire === 'socket.io') socket.write(frame('40'))
+        const hello = HELLOS[address.wire]
+        if (length === 0 && hello) socket.write(hello)
         length += chunk.length
         tail = tail.slice(-100) + chunk.toString('latin1').slice(-300)
         if (until === undefined ? chunk.subarray(-2).equals(CLOSE) : tail.includes(until)) done()

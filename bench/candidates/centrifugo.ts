@@ -4,6 +4,8 @@ import { Program } from '../program.ts'
 
 const ENV = {
   CENTRIFUGO_CLIENT_INSECURE: 'true',
+  // The load would have to find a ping within other frames to answer it. By default, one comes after 25 s.
+  CENTRIFUGO_CLIENT_PING_INTERVAL: '10m',
   CENTRIFUGO_HTTP_API_INSECURE: 'true',
   CENTRIFUGO_HTTP_SERVER_ADDRESS: '127.0.0.1',
   CENTRIFUGO_LOG_LEVEL: 'error',

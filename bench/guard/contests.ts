@@ -150,6 +150,6 @@ export const CONTESTS: readonly Contest[] = [
   }),
   arrivals('connect', 10, 40, true),
   arrivals('cold', 5_000, 1, false),
-  arrivals('warm', 5_000, 2, true),
+  arrivals('warm', 5_000, 4, true),
   client,
 ]

@@ -8,14 +8,14 @@ const LAST_BLOCK = Buffer.from([1, 0, 0, 0xff, 0xff])
 
 /**
  * Limits the bytes that are compressed. A delta of 254 bytes would become one of 218, since its sealed
- * position can't shrink, and would take 25 µs, three times the cost of its delivery. 64 KB of a payload become
- * 5 to 9 KB in 0.3 to 0.6 ms; much more would hold up the event loop.
+ * position can't shrink, and would take 25 µs, three times the cost of its delivery. 64 KB of a payload
+ * become 5 to 9 KB in 0.3 to 0.6 ms; much more would hold up the event loop.
  */
 const MIN_COMPRESSED = 2 * 1024
 const MAX_COMPRESSED = 512 * 1024
 /**
- * Sets the bytes from which a buffer of several sinks is compressed, since they share the cost: ten changes of
- * 960 bytes become 400 in 30 µs.
+ * Sets the bytes from which a buffer of several sinks is compressed, since they share the cost: ten changes
+ * of 960 bytes become 400 in 30 µs.
  */
 const MIN_SHARED = 512
 
