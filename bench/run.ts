@@ -8,9 +8,11 @@ import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
+import { connect } from './scenarios/connect.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
+import { newcomers } from './scenarios/newcomers.ts'
 import { rooms } from './scenarios/rooms.ts'
 import { routing } from './scenarios/routing.ts'
 import { sets } from './scenarios/sets.ts'
@@ -23,6 +25,7 @@ import { rotated } from './statistics.ts'
 const SCENARIOS: readonly Scenario[] = [
   delivery,
   memory,
+  connect,
   snapshot,
   compression,
   throughput,
@@ -32,6 +35,7 @@ const SCENARIOS: readonly Scenario[] = [
   routing,
   rooms,
   views,
+  newcomers,
   stalled,
 ]
 
