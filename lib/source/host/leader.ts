@@ -6,7 +6,7 @@ import { encode, Lines, messageOf } from './wire.ts'
 
 /** The interval of signs of life, and of the check that the socket is still this process's. */
 const BEAT_MS = 1000
-/** The bytes that may wait for a follower. One that is further behind follows by itself until it has caught up. */
+/** The bytes that may wait for a follower. A follower that is further behind follows the source by itself. */
 const MAX_BEHIND = 16 * 1024 * 1024
 
 let claims = 0

@@ -3,6 +3,7 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ParticleError } from '../../errors.ts'
+import { FORMAT } from './wire.ts'
 
 /** The longest path of a socket, which macOS has: 104 bytes with the closing zero. */
 const LONGEST_PATH = 103
@@ -23,7 +24,8 @@ function folderOf(given: string | true): string {
  */
 export async function placeOf(given: string | true, key: string): Promise<string> {
   const folder = folderOf(given)
-  const path = join(folder, createHash('sha256').update(key).digest('base64url').slice(0, 20))
+  if (process.platform === 'win32') throw unusable(folder, 'Windows has no sockets in folders')
+  const path = join(folder, createHash('sha256').update(`${FORMAT} ${key}`).digest('base64url').slice(0, 20))
   if (Buffer.byteLength(path) + SUFFIX > LONGEST_PATH)
     throw unusable(folder, 'its path is too long for a socket: give a shorter one')
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
@@ -42,7 +44,7 @@ export async function placeOf(given: string | true, key: string): Promise<string
 function unusable(folder: string, why: string, cause?: unknown): ParticleError {
   return new ParticleError(
     'MISCONFIGURED',
-    `The option 'oncePerHost' has no effect in this process, because its folder ${folder} can't be used: ${why}`,
+    `The option 'oncePerHost' has no effect here, because its folder ${folder} can't be used: ${why}`,
     cause === undefined ? {} : { cause },
   )
 }
