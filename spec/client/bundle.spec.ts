@@ -5,7 +5,7 @@ import { browserModule, browserModules } from '../../scripts/browser.ts'
 
 /** Limits each module, minified and gzipped, in bytes. */
 const MOST: Record<string, number> = {
-  'client.js': 20_600,
+  'client.js': 20_750,
   'client/inspect.js': 3_000,
   'client/share.js': 5_500,
   'client/persist.js': 3_800,
