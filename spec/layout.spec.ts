@@ -59,7 +59,7 @@ const ARROWS: Record<string, string[]> = {
     'pg-logical-replication',
     'node:',
   ],
-  'server/support/': ['errors.ts', 'node:'],
+  'server/support/': ['errors.ts', 'node:', 'model/count.ts'],
   'server/options/': [
     'errors.ts',
     'model/',
@@ -207,7 +207,7 @@ const ARROWS: Record<string, string[]> = {
   'fetch/': ['model/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.
-  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
+  'client/inspect/': ['model/', 'protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
   'bindings/': ['errors.ts', 'model/', 'client/'],
   'react/': ['bindings/', 'model/', 'client/', 'react'],
