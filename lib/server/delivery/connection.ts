@@ -108,8 +108,9 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
-    // Writes the manifest now. A client that falls behind in this turn would lose it with its queue.
-    this.queue.flush()
+    // Keeps the manifest, which a client that falls behind in this turn would lose with its queue. It is
+    // written at the end of the turn: one write with the first data costs half of two.
+    this.queue.keep()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
   }

@@ -140,12 +140,20 @@ export class Roots {
       this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
     }
     void this.#retry(root, current, async () => {
+      const part = this.#host.readings.atHand(view)
+      if (part && !this.#client.outbox.queue.behind) {
+        root.apart = root.joining === true
+        this.#client.push(part)
+        this.#arrive([root])
+        return
+      }
       const sequence = await this.#host.readings.send(view, current, async (part) => {
         await this.#turn()
         if (!current()) return
         root.apart = root.joining === true
         this.#client.push(part)
-        await this.#client.outbox.queue.room()
+        const { queue } = this.#client.outbox
+        if (queue.behind) await queue.room()
       })
       if (sequence === undefined) return
       await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
@@ -254,20 +262,23 @@ export class Roots {
     })
   }
 
+  /** Makes roots live whose data the client has up to the present. */
+  #arrive(roots: readonly Root[]): void {
+    for (const root of roots) {
+      if (root.isGone) continue
+      root.state = 'live'
+      root.failure = undefined
+      root.apart = false
+      this.#unready--
+      this.#joined(root)
+    }
+    if (this.#unready === 0) this.#client.readyNow()
+    else this.endMoments(roots)
+  }
+
   /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
   async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
-    const arrived = () => {
-      for (const root of roots) {
-        if (root.isGone) continue
-        root.state = 'live'
-        root.failure = undefined
-        root.apart = false
-        this.#unready--
-        this.#joined(root)
-      }
-      if (this.#unready === 0) this.#client.readyNow()
-      else this.endMoments(roots)
-    }
+    const arrived = () => this.#arrive(roots)
     const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())

@@ -140,7 +140,7 @@ describe('server/connection', () => {
       const { client } = await connected(viewOf('one', { manifest: { name: true } }), viewOf('two'))
       expect(client.names).to.deep.equal(['manifest', 'payload', 'payload', 'ready'])
       expect(client.events[0]?.data).to.deep.include({
-        protocol: 1,
+        protocol: 2,
         resumed: false,
         sources: { one: { name: true }, two: true },
       })
