@@ -193,7 +193,6 @@ export class HttpTransport implements Transport {
     }
     const response = await send(this.#credentials).catch(sendAgain)
     const answer = Object(response.ok && (await response.json().catch(() => {})))
-    // biome-ignore lint/suspicious/useValidTypeof: the name of a type is given
     if (typeof answer[field] === type) return answer
     const failed = await failureOf(asked, response, 'JSON', clock.now())
     if (route !== 'handshake' || failed.type !== 'denied' || this.#credentials !== 'omit') throw failed

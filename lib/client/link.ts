@@ -64,6 +64,8 @@ export class Link {
   readonly #pausing = new Set<'user' | 'page'>()
   /** The minimum delay that the server asked for, in milliseconds. */
   #wait = 0
+  /** The server's clock minus the local one, in milliseconds. */
+  #lead = 0
   #requests: StreamRequests | undefined
   /** Counts the signs of life of all streams. */
   #signs = 0
@@ -243,7 +245,7 @@ export class Link {
   #receive(name: string, data: string, id: string): void {
     let event: ServerEvent | undefined
     try {
-      event = decode(name, data, id)
+      event = decode(name, data, id, this.#lead)
       if (event) this.#take(event, id)
     } catch (error) {
       // Starts over without a position, because the model may be wrong.
@@ -312,6 +314,7 @@ export class Link {
     const complete = this.#options.apply(event)
     if (event.event === 'ready') {
       this.#settled = true
+      this.#lead = Date.parse(event.data.timestamp) - Date.now() || 0
       this.#reporter.over()
     }
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })

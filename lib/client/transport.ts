@@ -1,4 +1,4 @@
-import { type ErrorCode, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import type { WatchEntry } from '../protocol/watched-root.ts'
 
 /** Gives the time and timers. Specs replace the clock to avoid real waits. */

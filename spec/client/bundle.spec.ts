@@ -5,7 +5,7 @@ import { browserModule, browserModules } from '../../scripts/browser.ts'
 
 /** Limits each module, minified and gzipped, in bytes. */
 const MOST: Record<string, number> = {
-  'client.js': 19_400,
+  'client.js': 19_500,
   'client/inspect.js': 3_400,
   'client/share.js': 5_350,
   'client/persist.js': 3_600,
