@@ -171,7 +171,10 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     this.#rights = rights
-    for (const { root, view, old } of changesTo(this.#roots.list, views)) {
+    const changes = changesTo(this.#roots.list, views)
+    // Writes what waits since before the change. Nothing of the earlier rights may follow the decision.
+    if (changes.length > 0 && this.isActive) this.own.queue.flush()
+    for (const { root, view, old } of changes) {
       const known = root.state === 'live' && this.isActive ? old.known() : undefined
       this.#hide(root)
       root.view = view
