@@ -23,6 +23,8 @@ const ARROWS: Record<string, string[]> = {
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
   'source/completion.ts': ['model/', 'source/source.ts'],
+  // What shares the changes of a source among the processes of a host.
+  'source/host/': ['errors.ts', 'model/', 'source/source.ts', 'source/backoff.ts', 'node:'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -32,6 +34,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/least.ts',
     'source/backoff.ts',
     'source/retry-loop.ts',
@@ -43,6 +46,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/retry-loop.ts',
     'node:',
@@ -52,6 +56,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
@@ -59,7 +64,7 @@ const ARROWS: Record<string, string[]> = {
     'pg-logical-replication',
     'node:',
   ],
-  'server/support/': ['errors.ts', 'node:'],
+  'server/support/': ['errors.ts', 'node:', 'model/count.ts'],
   'server/options/': [
     'errors.ts',
     'model/',
@@ -207,7 +212,7 @@ const ARROWS: Record<string, string[]> = {
   'fetch/': ['model/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.
-  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
+  'client/inspect/': ['model/', 'protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
   'bindings/': ['errors.ts', 'model/', 'client/'],
   'react/': ['bindings/', 'model/', 'client/', 'react'],

@@ -166,6 +166,6 @@ export const CONTESTS: readonly Contest[] = [
   }),
   arrivals('connect', 10, 40, true, FIRST),
   arrivals('cold', 5_000, 1, false, ALL),
-  arrivals('warm', 5_000, 2, true, ALL),
+  arrivals('warm', 5_000, 4, true, ALL),
   client,
 ]

@@ -153,7 +153,10 @@ export class WriteQueue implements Flushable {
     await yieldToEventLoop()
   }
 
-  /** Drops the waiting bytes, but for those of {@link WriteQueue.keep}. Calls back when the sink's own bytes were taken. */
+  /**
+   * Drops the waiting bytes, but for those of {@link WriteQueue.keep}. Calls back when the sink's own bytes
+   * were taken.
+   */
   drop(drained: () => void): void {
     this.#gathered = this.#kept
     this.flush()

@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { counted } from '../../model/count.ts'
 import { guarded } from './failure.ts'
 import { type Trace, Traces } from './traces.ts'
 
@@ -93,7 +94,7 @@ const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
   'source.failed': ({ source, step }) => `Source ${source} failed (${step})`,
   'source.recovered': ({ source, ms }) => `Source ${source} recovered after ${ms} ms`,
   'view.read': ({ root, documents, bytes, ms }) =>
-    `View of ${root} read: ${documents} documents, ${bytes} bytes, ${ms} ms`,
+    `View of ${root} read: ${counted(documents, 'document')}, ${bytes} bytes, ${ms} ms`,
   hint: ({ topic }) => topic,
 }
 
