@@ -83,7 +83,7 @@ const ARROWS: Record<string, string[]> = {
     'server/options/',
     'node:',
   ],
-  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'jose', 'node:'],
+  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'node:'],
   'server/feed/': [
     'errors.ts',
     'model/',

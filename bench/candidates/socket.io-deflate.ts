@@ -3,16 +3,19 @@ import type { Start } from '../candidate.ts'
 import { personOf } from '../event.ts'
 import { startSocketIo } from './socket.io.ts'
 
-/** Socket.IO that compresses each message for each client, and tells a client that comes all documents. */
+/**
+ * Socket.IO that compresses each message for each client, however short. A client that comes gets all documents and
+ * is let go, which says that this was all; with `stay` in its query it gets changes only.
+ */
 export const start: Start = ({ people }) => {
   const all = Array.from({ length: people }, (_, id) => personOf(id))
-  return startSocketIo(people, { perMessageDeflate: { threshold: 1024 } }, (io) => {
+  return startSocketIo(people, { perMessageDeflate: { threshold: 0 } }, (io) => {
     io.on('connection', (socket: Socket) => {
+      if (socket.handshake.query.stay) return
       socket.emit(
         'people',
         all.map(({ password: _, ...visible }) => visible),
       )
-      // Says that this was all.
       socket.disconnect(true)
     })
   })
