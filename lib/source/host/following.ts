@@ -182,9 +182,10 @@ export class HostFollowing {
     if (!(this.#source.compare(this.position, position) >= 0)) return
     this.#isFollower = true
     this.#streams++
-    const closing = this.#own?.close().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
-    this.#retired = Promise.all([this.#retired, closing])
+    const own = this.#own
     this.#own = undefined
+    const closing = own?.close().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
+    this.#retired = Promise.all([this.#retired, closing])
     this.#link?.begin()
     // The own stream may have been closed on its way there.
     this.reach(this.#wanted)
