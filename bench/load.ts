@@ -110,6 +110,31 @@ function openHttp2({ port, path }: Address): Promise<void> {
   })
 }
 
+type Reading = Address & { until: string | undefined }
+
+/** Requests one path and reads until a text has come, or the end; tells how long it took, and how many bytes came. */
+function read({ until, ...address }: Reading): Promise<{ ms: number; bytes: number }> {
+  const began = performance.now()
+  return new Promise((resolve, reject) => {
+    let tail = ''
+    let length = 0
+    const socket = connect(address.port, '127.0.0.1', () => socket.write(request(address)))
+    const done = () => {
+      resolve({ ms: performance.now() - began, bytes: length })
+      socket.destroy()
+    }
+    socket.on('data', (chunk: Buffer) => {
+      const hello = HELLOS[address.wire]
+      if (length === 0 && hello) socket.write(hello)
+      length += chunk.length
+      tail = tail.slice(-100) + chunk.toString('latin1').slice(-300)
+      if (until === undefined ? chunk.subarray(-2).equals(CLOSE) : tail.includes(until)) done()
+    })
+    socket.once('end', done)
+    socket.once('error', reject)
+  })
+}
+
 serve({
   /** Opens so many clients; resolves once nothing has come for a while, or after 3 s: some servers always have something to say. */
   open: async ({ clients, ...address }: Address & { clients: number }) => {
@@ -139,27 +164,14 @@ serve({
     }
     return deliveries
   },
-  /** Requests one path and reads until a text has come, or the end; tells how long it took, and how many bytes came. */
-  read: ({ until, ...address }: Address & { until: string | undefined }) => {
-    const began = performance.now()
-    return new Promise((resolve, reject) => {
-      let tail = ''
-      let length = 0
-      const socket = connect(address.port, '127.0.0.1', () => socket.write(request(address)))
-      const done = () => {
-        resolve({ ms: performance.now() - began, bytes: length })
-        socket.destroy()
-      }
-      socket.on('data', (chunk: Buffer) => {
-        const hello = HELLOS[address.wire]
-        if (length === 0 && hello) socket.write(hello)
-        length += chunk.length
-        tail = tail.slice(-100) + chunk.toString('latin1').slice(-300)
-        if (until === undefined ? chunk.subarray(-2).equals(CLOSE) : tail.includes(until)) done()
-      })
-      socket.once('end', done)
-      socket.once('error', reject)
-    })
+  read,
+  /** Reads so many times, some at once. */
+  arrive: async ({ clients, atOnce, ...reading }: Reading & { clients: number; atOnce: number }) => {
+    let left = clients
+    const worker = async () => {
+      while (left-- > 0) await read(reading)
+    }
+    await Promise.all(Array.from({ length: atOnce }, worker))
   },
   /** Stops all clients from reading, without closing them. */
   stop: () => {

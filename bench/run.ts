@@ -9,10 +9,12 @@ import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
+import { connect } from './scenarios/connect.ts'
 import { delivery } from './scenarios/delivery.ts'
 import { deltas } from './scenarios/deltas.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
+import { newcomers } from './scenarios/newcomers.ts'
 import { rooms } from './scenarios/rooms.ts'
 import { routing } from './scenarios/routing.ts'
 import { sets } from './scenarios/sets.ts'
@@ -25,6 +27,7 @@ import { rotated } from './statistics.ts'
 const SCENARIOS: readonly Scenario[] = [
   delivery,
   memory,
+  connect,
   snapshot,
   compression,
   deltas,
@@ -35,6 +38,7 @@ const SCENARIOS: readonly Scenario[] = [
   routing,
   rooms,
   views,
+  newcomers,
   stalled,
 ]
 

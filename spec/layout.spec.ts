@@ -23,6 +23,8 @@ const ARROWS: Record<string, string[]> = {
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
   'source/completion.ts': ['model/', 'source/source.ts'],
+  // What shares the changes of a source among the processes of a host.
+  'source/host/': ['errors.ts', 'model/', 'source/source.ts', 'source/backoff.ts', 'node:'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -32,6 +34,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/least.ts',
     'source/backoff.ts',
     'source/retry-loop.ts',
@@ -43,6 +46,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/retry-loop.ts',
     'node:',
@@ -52,6 +56,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
@@ -78,7 +83,7 @@ const ARROWS: Record<string, string[]> = {
     'server/options/',
     'node:',
   ],
-  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'jose', 'node:'],
+  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'node:'],
   'server/feed/': [
     'errors.ts',
     'model/',

@@ -22,8 +22,8 @@ const { values } = parseArgs({
   },
 })
 /** How many rounds a figure has, and how many before them, in which the code gets warm. */
-const ROUNDS = values.quick ? 40 : 200
-const WARM_UP = 40
+const ROUNDS = values.quick ? 25 : 200
+const WARM_UP = values.quick ? 20 : 40
 /** How often a figure over its bound is measured again. */
 const AGAIN = 2
 

@@ -26,6 +26,22 @@ describe('encode', () => {
     )
   })
 
+  it('writes a delta as a list: the root, the operations, and what few deltas have', () => {
+    const oplist = [
+      { operation: 'set', id: 1, path: 'tags.0', data: 'new', keys: ['tags', 0] },
+      { operation: 'inc', id: 'x', path: 'n' },
+      { operation: 'set', id: 2, path: '.', data: { _id: 2 }, at: 0 },
+      { operation: 'noop', id: 1, path: '.', at: 3 },
+    ]
+    const written = (data: object) => /^data: (.*)$/m.exec(encode({ event: 'delta', data }))?.[1]
+    expect(written({ root: 'users', oplist })).to.equal(
+      '["users",["set",1,"tags.0","new"],["inc","x","n"],["set",2,".",{"_id":2},0],["noop",1,".",null,3]]',
+    )
+    expect(written({ root: 'users', oplist: [] })).to.equal('["users"]')
+    expect(written({ root: 'users', oplist: [], more: true })).to.equal('["users",{"more":true}]')
+    expect(written({ root: 'users', timestamp: 't', oplist: [] })).to.equal('["users",{"timestamp":"t"}]')
+  })
+
   it('keeps line breaks of the data within its line', () => {
     const frame = encode({ event: 'error', data: { code: 'X', message: 'a\nb\r\nc\u2028d' } })
     expect(frame.split(/\r|\n/)).to.have.length(4)

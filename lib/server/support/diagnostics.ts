@@ -132,14 +132,18 @@ export class Diagnostics {
     }
   }
 
+  /** Checks whether an event has listeners, since its fields cost time. */
+  has(name: DebugName): boolean {
+    return this.#listeners.size > 0 || CHANNELS[name].hasSubscribers
+  }
+
   /**
    * Reports an event, if it has a listener. Builds the sentence from the fields, unless `message` is given.
    */
   report<N extends DebugName>(name: N, fields: DebugFields[N], message?: string): void {
-    const channel = CHANNELS[name]
-    if (this.#listeners.size === 0 && !channel.hasSubscribers) return
+    if (!this.has(name)) return
     const event = { name, ...fields } as DebugEvent
-    channel.publish(event)
+    CHANNELS[name].publish(event)
     if (this.#listeners.size === 0) return
     const sentence = message ?? SENTENCES[name](fields)
     for (const listener of this.#listeners) listener(sentence, event)

@@ -1,5 +1,6 @@
 import type { Client, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
 import { OutboxFollowing } from './outbox-following.ts'
@@ -115,6 +116,10 @@ export class Outbox implements Changes {
   reach({ to }: Reading): void {
     for (const following of this.#followings)
       if (comparePositions(following.position, to) < 0) following.wake()
+  }
+
+  received(report: Report): void {
+    if (report.kind === 'changes') this.#watch.recheck(report.changes)
   }
 
   async #facts(): Promise<OutboxFacts> {

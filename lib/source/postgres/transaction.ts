@@ -65,7 +65,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
   const incomplete = new Set<DocumentChange>()
   const reshaped = new Map<string, FollowedTable>()
   const timestamp = new Date(transaction.time).toISOString()
-  const name = transaction.lsn.toString(16)
+  const name = nameOf(transaction)
   let ordinal = 1
   const position = (index: number) => formatPosition(epoch, transaction.lsn, ordinal + index)
   const tableOf = (collection: string) => reshaped.get(collection) ?? options.table(collection)
@@ -139,6 +139,16 @@ export function translateTransaction(transaction: Transaction, options: Translat
     ordinal += POSITIONS
   }
   return { changes, incomplete, reshaped: [...reshaped.values()] }
+}
+
+/** Returns the text that joins the changes of a transaction: its place, and its number. */
+function nameOf({ lsn, xid }: Transaction): string {
+  return `${lsn.toString(16)}.${xid}`
+}
+
+/** Returns the number of a transaction from the text that joins its changes. */
+export function xidOf(name: string): number {
+  return Number(name.slice(name.indexOf('.') + 1))
 }
 
 /** Checks that an update reports an earlier key. */

@@ -120,15 +120,12 @@ export function eachSite(
   take: (site: OfflineSite, context: BrowserContext) => void,
 ): void {
   let site: OfflineSite | undefined
-  eachContext(
-    async (context) => {
-      site = new OfflineSite()
-      take(site, context)
-      for (const [owner, count] of Object.entries(notes)) await site.fill(owner, count)
-      await site.start()
-    },
-    { kind: 'whole' },
-  )
+  eachContext(async (context) => {
+    site = new OfflineSite()
+    take(site, context)
+    for (const [owner, count] of Object.entries(notes)) await site.fill(owner, count)
+    await site.start()
+  })
   afterEach(async () => await site?.stop())
 }
 
