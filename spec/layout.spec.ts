@@ -23,6 +23,9 @@ const ARROWS: Record<string, string[]> = {
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
   'source/completion.ts': ['model/', 'source/source.ts'],
+  // What sources share that report changes.
+  'source/iso-time.ts': [],
+  'source/report.ts': ['source/source.ts'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -34,6 +37,8 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/least.ts',
     'source/backoff.ts',
+    'source/iso-time.ts',
+    'source/report.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
     'mongodb',
