@@ -1,31 +1,9 @@
 import { expect } from 'chai'
 import { Binary, Decimal128, Long, ObjectId } from 'mongodb'
 import { mongo } from '../../../lib/source/mongo/index.ts'
-import type { Change, EncodedListener, ReportedChange } from '../../../lib/source/source.ts'
+import type { ReportedChange } from '../../../lib/source/source.ts'
 import { eachDatabase, type TestDatabase } from './database.ts'
-import { Recorder } from './fold.ts'
-
-/** Takes encoded changes, and shows nobody anything but some collections. */
-class EncodedRecorder extends Recorder {
-  readonly reported: ReportedChange[] = []
-  readonly encoded: EncodedListener
-
-  constructor(shown: readonly string[]) {
-    super()
-    this.encoded = {
-      isShown: (collection) => shown.includes(collection),
-      changes: (changes, position) => {
-        this.reported.push(...changes)
-        this.progress(position)
-      },
-    }
-  }
-
-  /** What the changes are once they are decoded. */
-  get decoded(): Change[] {
-    return this.reported.flatMap((change) => (change.kind === 'encoded' ? change.decode() : [change]))
-  }
-}
+import { EncodedRecorder, Recorder } from './fold.ts'
 
 describe('source/mongo, for collections that nobody is shown,', () => {
   let database: TestDatabase
