@@ -63,7 +63,7 @@ const clock = new Clock()
 /** Limits the refreshes with a predicate of their own. Before the oldest of these, every token is stale. */
 const MAX_REFRESHES = 1_000
 
-/** Limits the revocations with a predicate of their own. Before the oldest of these, every token is refused. */
+/** Limits the revocations with a predicate of their own. Every older token than the oldest is refused. */
 const MAX_REVOCATIONS = 10_000
 
 /** The reason that a refused token gets in place of a dropped revocation's. */
