@@ -63,7 +63,7 @@ const clock = new Clock()
 /** Limits the refreshes with a predicate of their own. Before the oldest of these, every token is stale. */
 const MAX_REFRESHES = 1_000
 
-/** Limits the revocations with a predicate of their own. Tokens of before the oldest of these are refused. */
+/** Limits the revocations with a predicate of their own. Every older token than the oldest is refused. */
 const MAX_REVOCATIONS = 10_000
 
 /** The reason that a refused token gets in place of a dropped revocation's. */
@@ -224,7 +224,7 @@ export class Revocations {
     return decision
   }
 
-  /** Drops the oldest revocation or refresh where there are too many. Older tokens pay for it. */
+  /** Drops the oldest revocation, or the oldest refresh, where there are too many: older tokens pay for it. */
   #limit(isRevocation: boolean): void {
     const most = isRevocation ? MAX_REVOCATIONS : MAX_REFRESHES
     if (this.#decisions.length <= most) return

@@ -15,7 +15,7 @@ class Given {
   readonly rights = new PendingRights()
   readonly taken = new Map<string, { documents: object[] | undefined; tell: () => void; shares: number }>()
 
-  take({ collection, query }: LiveQuerySpec, { changed }: LiveQueryListener) {
+  take({ collection, query }: LiveQuerySpec, listener: LiveQueryListener) {
     const key = `${collection} ${JSON.stringify(query)}`
     const found = this.taken.get(key) ?? { documents: undefined, tell: () => {}, shares: 0 }
     this.taken.set(key, found)
@@ -23,7 +23,7 @@ class Given {
     const before = found.tell
     found.tell = () => {
       before()
-      changed()
+      listener.changed()
     }
     return {
       get documents() {
