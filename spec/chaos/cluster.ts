@@ -100,9 +100,9 @@ export class Cluster {
     return (await this.#ask(index, { order: 'revoke', user }, 'revoke')) ?? false
   }
 
-  /** Has a node say what it holds. */
-  async measure(index: number): Promise<Account> {
-    const account = await this.#ask(index, { order: 'measure' }, 'measure')
+  /** Has a node say what it holds: with its memory, or at a `look` without. */
+  async measure(index: number, order: 'measure' | 'look'): Promise<Account> {
+    const account = await this.#ask(index, { order }, 'measure')
     if (account) return account
     const { child, stderr } = this.#nodes[index] ?? {}
     throw new Error(`Node ${index} does not answer (${child?.exitCode ?? child?.signalCode}): ${stderr}`)

@@ -36,7 +36,7 @@ export class Judge {
   async right(scene: Scene, when: string): Promise<number> {
     await scene.rest()
     const began = Date.now()
-    const accounts = await this.#accounts(scene)
+    const accounts = await this.#accounts(scene, 'look')
     const truth = await Truth.read(
       scene.stores,
       accounts.map(({ site }) => site),
@@ -57,7 +57,7 @@ export class Judge {
   async memoryOf(scene: Scene, before?: readonly number[]): Promise<number[]> {
     const end = Date.now() + SETTLE_MS
     for (;;) {
-      const accounts = await this.#accounts(scene)
+      const accounts = await this.#accounts(scene, 'measure')
       const held = accounts.map(({ heap, buffers }) => heap + buffers)
       // A node that was replaced is compared with the one of the same place.
       const tooMuch = held.flatMap((bytes, index) => {
@@ -117,9 +117,9 @@ export class Judge {
     }
   }
 
-  async #accounts(scene: Scene): Promise<Account[]> {
+  async #accounts(scene: Scene, order: 'measure' | 'look'): Promise<Account[]> {
     const accounts: Account[] = []
-    for (let index = 0; index < NODES; index++) accounts.push(await scene.cluster.measure(index))
+    for (let index = 0; index < NODES; index++) accounts.push(await scene.cluster.measure(index, order))
     for (const [index, { errors, faults }] of accounts.entries()) {
       for (const [code, count] of Object.entries(errors)) this.errors[code] = (this.errors[code] ?? 0) + count
       for (const fault of faults) this.#add(`node ${index} reported ${fault}`)
