@@ -155,7 +155,8 @@ export class Roots {
         const { queue } = this.#client.outbox
         if (queue.behind) await queue.room()
       })
-      if (sequence === undefined) return
+      // Checks once more: another load may have begun in the same step that ended this one.
+      if (sequence === undefined || !current()) return
       await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
     })
   }
