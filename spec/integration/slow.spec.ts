@@ -4,6 +4,7 @@ import net, { type AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Model } from '../../lib/model/document.ts'
+import { parseData } from '../../lib/protocol/decode.ts'
 import { Server } from '../../lib/server/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { buffersHeld } from '../support/garbage.ts'
@@ -40,7 +41,7 @@ describe('A client that stops reading', () => {
     socket.resume()
     await until(() => /event: reset[\s\S]*event: ready/.test(text), 'a reset and ready', 20_000)
     await users.insertOne({ _id: 2 })
-    await until(() => text.includes('"id":2'))
+    await until(() => text.includes('["set",2,'))
 
     const model: Model = {}
     const body = text
@@ -50,7 +51,7 @@ describe('A client that stops reading', () => {
     let deltas = 0
     for (const block of body.split('\n\n')) {
       const name = /^event: (.*)$/m.exec(block)?.[1]
-      const data = JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? 'null')
+      const data = Object(parseData(name ?? '', /^data: (.*)$/m.exec(block)?.[1] ?? '{}'))
       if (name === 'payload') model[data.root] = data.data
       if (name === 'delta') {
         deltas++

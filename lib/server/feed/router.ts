@@ -1,6 +1,6 @@
 import { idKey } from '../../model/id.ts'
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
-import type { Change, DocumentChange } from '../../source/source.ts'
+import type { Change, DocumentChange, ReportedChange } from '../../source/source.ts'
 import { documentAfter, touchedBy } from './change.ts'
 
 /** Describes a view, as far as a router uses it. */
@@ -121,7 +121,7 @@ export class Router<View extends Routed> {
   }
 
   /** Returns the views that a change may touch. `key` is the key of its document's id. */
-  viewsOf(change: Change, key: string): Iterable<View> {
+  viewsOf(change: Change, key: string): readonly View[] | ReadonlySet<View> {
     if (this.#keys.size === 0) {
       this.#onlyOpen ??= [...this.#open]
       return this.#onlyOpen
@@ -188,11 +188,13 @@ export class Router<View extends Routed> {
 
 /** Returns the views that any of the changes may touch. */
 export function viewsTouchedBy<View extends Routed>(
-  changes: readonly Change[],
+  changes: readonly ReportedChange[],
   routers: ReadonlyMap<string, Router<View>>,
-): Iterable<View> {
-  const viewsOf = (change: Change) =>
-    routers.get(change.collection)?.viewsOf(change, 'id' in change ? idKey(change.id) : '') ?? []
+): readonly View[] | ReadonlySet<View> {
+  const viewsOf = (change: ReportedChange) =>
+    change.kind === 'encoded'
+      ? []
+      : (routers.get(change.collection)?.viewsOf(change, 'id' in change ? idKey(change.id) : '') ?? [])
   const [only] = changes
   if (only && changes.length === 1) return viewsOf(only)
   const touched = new Set<View>()
