@@ -1,6 +1,6 @@
 import { idKey } from '../../model/id.ts'
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
-import type { Change, DocumentChange } from '../../source/source.ts'
+import type { Change, DocumentChange, ReportedChange } from '../../source/source.ts'
 import { FewSet } from '../support/few-set.ts'
 import { documentAfter, touchedBy } from './change.ts'
 
@@ -189,11 +189,13 @@ export class Router<View extends Routed> {
 
 /** Returns the views that any of the changes may touch. */
 export function viewsTouchedBy<View extends Routed>(
-  changes: readonly Change[],
+  changes: readonly ReportedChange[],
   routers: ReadonlyMap<string, Router<View>>,
 ): readonly View[] | ReadonlySet<View> {
-  const viewsOf = (change: Change) =>
-    routers.get(change.collection)?.viewsOf(change, 'id' in change ? idKey(change.id) : '') ?? []
+  const viewsOf = (change: ReportedChange) =>
+    change.kind === 'encoded'
+      ? []
+      : (routers.get(change.collection)?.viewsOf(change, 'id' in change ? idKey(change.id) : '') ?? [])
   const [only] = changes
   if (only && changes.length === 1) return viewsOf(only)
   const touched = new Set<View>()

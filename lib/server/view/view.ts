@@ -118,7 +118,7 @@ export class View {
       else batch.add(this, shown)
     }
     if (shown !== MUST_RELOAD) return
-    const kinds = entry.changes.flatMap((one) => (one.collection === this.collection ? [one.kind] : []))
+    const kinds = entry.changesOf(this.collection).map(({ kind }) => kind)
     batch.after(() => {
       if (kinds.includes('clear')) this.reload('source-changed')
       else if (kinds.includes('reload')) this.lost('source-changed')
