@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import type { CandidateName } from './candidate.ts'
 import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
+import { changes } from './scenarios/changes.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
 import { delivery } from './scenarios/delivery.ts'
@@ -26,6 +27,7 @@ const SCENARIOS: readonly Scenario[] = [
   snapshot,
   compression,
   throughput,
+  ...changes,
   client,
   ...lists,
   sets,
