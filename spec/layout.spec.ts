@@ -25,6 +25,9 @@ const ARROWS: Record<string, string[]> = {
   'source/completion.ts': ['model/', 'source/source.ts'],
   // What shares the changes of a source among the processes of a host.
   'source/host/': ['errors.ts', 'model/', 'source/source.ts', 'source/backoff.ts', 'node:'],
+  // What sources share that report changes.
+  'source/iso-time.ts': [],
+  'source/report.ts': ['source/source.ts'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
   'source/callbacks': ['errors.ts', 'model/', 'source/source.ts'],
@@ -37,6 +40,8 @@ const ARROWS: Record<string, string[]> = {
     'source/host/',
     'source/least.ts',
     'source/backoff.ts',
+    'source/iso-time.ts',
+    'source/report.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
     'mongodb',
@@ -48,6 +53,8 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/host/',
     'source/backoff.ts',
+    'source/iso-time.ts',
+    'source/report.ts',
     'source/retry-loop.ts',
     'node:',
   ],
@@ -58,6 +65,8 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/host/',
     'source/backoff.ts',
+    'source/iso-time.ts',
+    'source/report.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
     'pg',

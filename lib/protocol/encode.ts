@@ -10,13 +10,11 @@ import { type LongDelta, shortDelta } from './delta.ts'
  * A delta's object is written as a list, without the operations' `keys`. All other data is written unchanged.
  *
  * @throws ParticleError `INVALID_MESSAGE` when the event's name or id would break the frame, or the data
- *   isn't JSON
+ *   isn't JSON, is circular or is nested too deep
  */
 export function encode(message: { event: string; data: unknown; id?: string }): string {
   const { event, id } = message
-  const data = JSON.stringify(
-    event === 'delta' && isLong(message.data) ? shortDelta(message.data) : message.data,
-  )
+  const data = textOf(event === 'delta' && isLong(message.data) ? shortDelta(message.data) : message.data)
   if (data === undefined) throw invalid('data that JSON can hold')
   if (event === '' || /[\r\n]/.test(event)) throw invalid('a name of one line')
   // Refuses NUL too: a receiver must ignore such an id, and would silently keep an older position.
@@ -29,6 +27,17 @@ function isLong(data: unknown): data is LongDelta {
   return isObject(data) && Array.isArray(data.oplist)
 }
 
-function invalid(need: string): ParticleError {
-  return new ParticleError('INVALID_MESSAGE', `An event needs ${need}.`)
+/** Returns the JSON of data; undefined for data without any. */
+function textOf(data: unknown): string | undefined {
+  try {
+    return JSON.stringify(data)
+  } catch (cause) {
+    // JSON.stringify exhausts the stack at some thousand levels.
+    const what = cause instanceof RangeError ? 'is nested too deep' : `has no JSON form: ${cause}`
+    throw invalid(`data that JSON can hold, but its data ${what}`, cause)
+  }
+}
+
+function invalid(need: string, cause?: unknown): ParticleError {
+  return new ParticleError('INVALID_MESSAGE', `An event needs ${need}.`, { cause })
 }

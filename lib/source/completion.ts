@@ -1,6 +1,6 @@
 import type { Document, Id, Json } from '../model/document.ts'
 import { idKey } from '../model/id.ts'
-import type { Change, DocumentChange } from './source.ts'
+import type { DocumentChange, ReportedChange } from './source.ts'
 
 /** Reads the current documents of one collection by their ids. */
 export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Document[]>
@@ -10,11 +10,11 @@ export type Lookup = (collection: string, ids: readonly Id[]) => Promise<Documen
  * document. The document may be later than the change; the changes between follow in the stream and lead to
  * the same document again. Drops a change whose document is gone, because its deletion follows.
  */
-export async function completeChanges(
-  changes: readonly Change[],
-  incomplete: ReadonlySet<Change>,
+export async function completeChanges<C extends ReportedChange>(
+  changes: readonly C[],
+  incomplete: ReadonlySet<ReportedChange>,
   lookup: Lookup,
-): Promise<Change[]> {
+): Promise<(C | DocumentChange)[]> {
   if (incomplete.size === 0) return [...changes]
   const wanted = new Map<string, Map<string, Id>>()
   for (const change of incomplete) {
@@ -28,7 +28,7 @@ export async function completeChanges(
       found.set(`${collection}\0${idKey(document._id ?? null)}`, document)
     }
   }
-  return changes.flatMap((change) => {
+  return changes.flatMap<C | DocumentChange>((change) => {
     if (!('id' in change) || !incomplete.has(change)) return [change]
     const document = found.get(`${change.collection}\0${idKey(change.id)}`)
     return document ? [completed(change, document)] : []

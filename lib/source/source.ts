@@ -55,6 +55,34 @@ export type CollectionChange = WholeChange<'clear'> | WholeChange<'reload'>
 export type Change = DocumentChange | CollectionChange
 
 /**
+ * Reports changes of a collection that nobody is shown, as the store sent them. The server keeps them for
+ * clients that come back from another node, and decodes them only if one does.
+ */
+export interface EncodedChange {
+  kind: 'encoded'
+  /** The position of the last of the changes. */
+  position: string
+  timestamp: string
+  collection: string
+  transaction?: string
+  /** The estimated bytes in memory. */
+  bytes: number
+  /** Decodes the changes. Never throws: a `reload` stands for a change that can't be decoded. */
+  decode(): readonly Change[]
+}
+
+/** Reports changes, decoded or not. */
+export type ReportedChange = Change | EncodedChange
+
+/** Receives the changes of a source that leaves some of them encoded. */
+export interface EncodedListener {
+  /** Checks whether somebody is shown a collection. The changes of other collections may stay encoded. */
+  isShown(collection: string): boolean
+  /** Reports changes as {@link ChangeListener.changes} does. */
+  changes(changes: readonly ReportedChange[], position: string): void
+}
+
+/**
  * Receives the reports of an open adapter. All calls are synchronous, and none may be made before `open` was
  * called.
  */
@@ -63,6 +91,8 @@ export interface ChangeListener {
    * Reports changes in order. `position` is the position of the source, which may be past the last change.
    */
   changes(changes: readonly Change[], position: string): void
+  /** Takes encoded changes too. A source may ignore it, and decode all changes. */
+  readonly encoded?: EncodedListener
   /** Reports that the source has reached `position` without changes. */
   progress(position: string): void
   /**

@@ -58,6 +58,12 @@ describe('encode', () => {
   it('refuses a name that would break the frame, and data that is no JSON', () => {
     for (const event of ['', 'a\nb', 'a\r']) expect(() => encode({ event, data: {} })).to.throw(ParticleError)
     expect(() => encode({ event: 'ping', data: undefined })).to.throw(ParticleError)
+    const circle: { self?: unknown } = {}
+    circle.self = circle
+    let deep: unknown = null
+    for (let level = 0; level < 100_000; level++) deep = [deep]
+    expect(() => encode({ event: 'ping', data: circle })).to.throw(ParticleError, 'has no JSON form')
+    expect(() => encode({ event: 'ping', data: deep })).to.throw(ParticleError, 'is nested too deep')
   })
 
   it('is read by a real parser, however the bytes are cut, and decodes to what was encoded', () => {

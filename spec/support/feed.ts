@@ -4,10 +4,10 @@ import type { SortLimit } from '../../lib/policy/order.ts'
 import { type ConnectionHost, connectionHost as makeHost } from '../../lib/server/delivery/connection-host.ts'
 import { StreamTrace } from '../../lib/server/delivery/stream-trace.ts'
 import { Feed } from '../../lib/server/feed/feed.ts'
-import { Log } from '../../lib/server/feed/log.ts'
+import { type Entry, Log } from '../../lib/server/feed/log.ts'
 import { Diagnostics } from '../../lib/server/support/diagnostics.ts'
 import { View } from '../../lib/server/view/view.ts'
-import type { Adapter, DocumentChange, Query } from '../../lib/source/source.ts'
+import type { Adapter, DocumentChange, Query, ReportedChange } from '../../lib/source/source.ts'
 import { PLAIN } from './positions.ts'
 
 /** A feed without a server, and what its host has. */
@@ -79,4 +79,11 @@ export function changesOf(
     operations: [],
     ...more,
   })
+}
+
+/** An entry of a log of its own, of no feed. */
+export function entryOf(changes: readonly ReportedChange[]): Entry {
+  const feed = { adapter: { compare: () => 0 }, floor: 0, floorPosition: undefined }
+  const log = new Log({ bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY })
+  return log.append({ feed, changes, point: String, adapters: [], bytes: 0 }, 0)
 }

@@ -108,8 +108,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
-    // Keeps the manifest, which a client that falls behind in this turn would lose with its queue. It is
-    // written at the end of the turn: one write with the first data costs half of two.
+    // Keeps the manifest, which waits for the first data, also for a client that falls behind by then.
     this.queue.keep()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
@@ -171,6 +170,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     this.#rights = rights
+    const endsSome = this.isActive && this.views.some((view) => !views.includes(view))
     for (const { root, view, old } of changesTo(this.#roots.list, views)) {
       const known = this.isActive ? dataOf(root) : undefined
       this.#hide(root)
@@ -185,6 +185,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     const { removed, added } = setChanges(this.#roots.list, views)
     if (removed.length + added.length > 0) this.#changeSet(removed, added)
     else if (this.#roots.joining === 0) this.own.rights = rights
+    // Writes what waits now: nothing of a view that has ended may follow the decision.
+    if (endsSome) this.own.queue.flush()
   }
 
   #changeSet(removed: readonly Root[], added: readonly View[]): void {
@@ -244,9 +246,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   hold(): void {
     if (this.#closed || this.#held) return
     this.#leaveGroup()
-    const { head } = this.#host.log
     const live = this.#stalled ? [] : this.#roots.list.filter(({ state }) => state === 'live')
-    this.#held = new Map(live.map(({ view }) => [view, head]))
+    this.#held = new Map(live.map(({ view }) => [view, this.#host.log.head]))
   }
 
   /**
@@ -303,8 +304,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   readyNow(): void {
     this.own.rights = this.#rights
     this.#trace.ready()
-    const data = { timestamp: new Date().toISOString() }
-    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: new Date().toISOString() } })))
     this.#host.groups.join(this)
   }
 

@@ -3,7 +3,7 @@ import { isWithin, MAX_DEPTH } from '../../model/bounds.ts'
 import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import { parsePath } from '../../model/path.ts'
-import type { Adapter, Change, ChangeListener } from '../../source/source.ts'
+import type { Adapter, Change, ChangeListener, ReportedChange } from '../../source/source.ts'
 
 /** Limits the number of fields that are reported. */
 const MAX_REPORTED = 1_000
@@ -34,13 +34,25 @@ export function bounded(
   }
   const documentsOf = (collection: string, documents: Document[]) =>
     documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
+  const changeWithin = (change: Change) =>
+    isBounded(change) ? change : boundedChange(change, (field) => report(change.collection, field))
+  const reportedWithin = (change: ReportedChange): ReportedChange =>
+    change.kind === 'encoded'
+      ? { ...change, decode: () => change.decode().map(changeWithin) }
+      : changeWithin(change)
+  const encodedWithin = ({ encoded }: ChangeListener): Pick<ChangeListener, 'encoded'> =>
+    encoded === undefined
+      ? {}
+      : {
+          encoded: {
+            isShown: (collection) => encoded.isShown(collection),
+            changes: (changes, position) => encoded.changes(changes.map(reportedWithin), position),
+          },
+        }
   const listening = (listener: ChangeListener): ChangeListener => ({
-    changes: (changes, position) => {
-      const bounds = changes.every(isBounded)
-        ? changes
-        : changes.map((change) => boundedChange(change, (field) => report(change.collection, field)))
-      listener.changes(bounds, position)
-    },
+    ...encodedWithin(listener),
+    changes: (changes, position) =>
+      listener.changes(changes.every(isBounded) ? changes : changes.map(changeWithin), position),
     progress: (position) => listener.progress(position),
     lost: (reason, position) => listener.lost(reason, position),
     error: (error) => listener.error(error),

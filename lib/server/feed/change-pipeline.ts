@@ -1,19 +1,21 @@
-import type { Adapter, Change, ChangeListener, DocumentChange } from '../../source/source.ts'
+import type { Adapter, Change, ChangeListener, DocumentChange, ReportedChange } from '../../source/source.ts'
 import { retryUntil } from '../support/scheduling.ts'
-import { groupChanges } from './change.ts'
+import { decoded, groupChanges } from './change.ts'
 import { complete, type Found, lookUp } from './lookup.ts'
 import { PositionWaiters } from './position-waiters.ts'
 import { coalesceTransaction } from './transaction.ts'
 
 /** Receives the results of a pipeline. */
 export interface PipelineHost {
+  /** Checks whether some view, also one at rest, gets the changes of a collection. */
+  isShown(collection: string): boolean
   /** Checks whether some view needs the document of an update. */
   needsDocument(change: DocumentChange): boolean
   /**
    * Dispatches changes that are sent at once, or none. The source is then at `position`. `begin` is the
-   * position of the first source change behind them.
+   * position of the first source change behind them. Encoded changes touch no view.
    */
-  dispatch(changes: readonly Change[], position: string, begin?: string): void
+  dispatch(changes: readonly ReportedChange[], position: string, begin?: string): void
   /** Delivers all changes since the last call to clients. */
   deliver(): void
   lost(reason: string, position: string): void
@@ -22,7 +24,7 @@ export interface PipelineHost {
 
 interface ChangesMessage {
   kind: 'changes'
-  changes: readonly Change[]
+  changes: readonly ReportedChange[]
   position: string
 }
 
@@ -58,8 +60,11 @@ export class ChangePipeline {
     this.#adapter = adapter
     this.#host = host
     this.#arrivals = new PositionWaiters(adapter)
+    const changes = (changes: readonly ReportedChange[], position: string) =>
+      this.#receive({ kind: 'changes', changes, position })
     this.listener = {
-      changes: (changes, position) => this.#receive({ kind: 'changes', changes, position }),
+      changes,
+      encoded: { isShown: (collection) => host.isShown(collection), changes },
       progress: (position) => this.#receive({ kind: 'changes', changes: [], position }),
       lost: (reason, position) => this.#receive({ kind: 'lost', reason, position }),
       error: (error) => {
@@ -111,9 +116,9 @@ export class ChangePipeline {
     const { changes, position } = message
     let done = 0
     for (const group of groupChanges(changes)) {
-      const changed = coalesceTransaction(group)
+      const changed = this.#isUnseen(group) ? group : coalesceTransaction(decoded(group))
       if (changed.some((change) => this.#needsDocument(change))) {
-        void this.#lookUp({ ...message, changes: changes.slice(done) }).then(() => {
+        void this.#lookUp(decoded(changes.slice(done)), position).then(() => {
           if (!this.#closed) this.begin()
         })
         return true
@@ -126,7 +131,12 @@ export class ChangePipeline {
     return false
   }
 
-  #needsDocument(change: Change): change is DocumentChange {
+  /** Checks for a group that is still encoded, and that no view gets. */
+  #isUnseen(group: readonly ReportedChange[]): boolean {
+    return group.every((change) => change.kind === 'encoded' && !this.#host.isShown(change.collection))
+  }
+
+  #needsDocument(change: ReportedChange): change is DocumentChange {
     if (change.kind !== 'update' || change.document || !this.#adapter.lookup) return false
     return this.#host.needsDocument(change)
   }
@@ -135,8 +145,8 @@ export class ChangePipeline {
    * Dispatches changes after their documents were looked up, together with all changes that the source
    * reported until the lookup's position.
    */
-  async #lookUp(message: ChangesMessage): Promise<void> {
-    let { changes, position } = message
+  async #lookUp(first: readonly Change[], end: string): Promise<void> {
+    let [changes, position] = [first, end]
     let found: Found = { documents: new Map(), position: undefined }
     for (let round = 1; round <= MAX_ROUNDS; round++) {
       const needed = coalesced(changes).filter((change) => this.#needsDocument(change))
@@ -177,8 +187,8 @@ export class ChangePipeline {
   }
 
   /** Removes the messages up to a position from the inbox, and returns their changes. */
-  #takeUpTo(limit: string): { changes: Change[]; position: string | undefined } {
-    const taken: Change[] = []
+  #takeUpTo(limit: string): { changes: readonly Change[]; position: string | undefined } {
+    const taken: ReportedChange[] = []
     let position: string | undefined
     for (let next = this.#inbox[0]; next?.kind === 'changes'; next = this.#inbox[0]) {
       const within = (change: { position: string }) => this.#adapter.compare(change.position, limit) <= 0
@@ -194,7 +204,7 @@ export class ChangePipeline {
       this.#inbox[0] = { ...next, changes: next.changes.slice(until) }
       break
     }
-    return { changes: taken, position }
+    return { changes: decoded(taken), position }
   }
 }
 

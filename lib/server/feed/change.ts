@@ -1,6 +1,6 @@
 import type { Document } from '../../model/document.ts'
 import { firstOf } from '../../policy/verdict.ts'
-import type { Change, DocumentChange } from '../../source/source.ts'
+import type { Change, DocumentChange, ReportedChange } from '../../source/source.ts'
 
 /** Estimates the bytes of a change without its content. */
 const CHANGE_BYTES = 200
@@ -20,6 +20,11 @@ export function documentAfter(change: DocumentChange): Document | undefined {
   return change.operations[0]?.data as Document | undefined
 }
 
+/** Checks for a change of one document. */
+export function isOfDocument(change: Change): change is DocumentChange {
+  return change.kind !== 'clear' && change.kind !== 'reload'
+}
+
 /**
  * Replaces the change of a missing document by a delete. The document was deleted later, and removing it
  * early does no harm.
@@ -29,10 +34,21 @@ export function withoutDocument(change: DocumentChange): DocumentChange {
   return { ...rest, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
 }
 
+/** Decodes the changes that their source left encoded. */
+export function decoded(changes: readonly ReportedChange[]): readonly Change[] {
+  return changes.every(isDecoded)
+    ? changes
+    : changes.flatMap((change) => (isDecoded(change) ? [change] : change.decode()))
+}
+
+function isDecoded(change: ReportedChange): change is Change {
+  return change.kind !== 'encoded'
+}
+
 /** Groups changes by transaction. A change without a transaction is a group by itself. */
-export function groupChanges(changes: readonly Change[]): readonly (readonly Change[])[] {
+export function groupChanges<C extends ReportedChange>(changes: readonly C[]): readonly (readonly C[])[] {
   if (changes.length === 1) return [changes]
-  const groups: Change[][] = []
+  const groups: C[][] = []
   let transaction: string | undefined
   for (const change of changes) {
     const last = groups.at(-1)
@@ -55,7 +71,8 @@ export function byCollection(changes: readonly DocumentChange[]): Map<string, Do
 }
 
 /** Estimates the bytes of a change in memory, with its documents, which are kept as long as the change. */
-export function sizeOf(change: Change): number {
+export function sizeOf(change: ReportedChange): number {
+  if (change.kind === 'encoded') return CHANGE_BYTES + change.bytes
   if (change.kind === 'clear' || change.kind === 'reload') return CHANGE_BYTES
   const { operations, document, before } = change
   // Assumes that the document before has about the same size as the document after.

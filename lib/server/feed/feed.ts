@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import { idKey } from '../../model/id.ts'
-import type { Adapter, Change, Subscription } from '../../source/source.ts'
+import type { Adapter, ReportedChange, Subscription } from '../../source/source.ts'
 import { Coalesced } from '../support/coalesced.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { Batch } from './batch.ts'
@@ -129,8 +129,7 @@ export class Feed {
    */
   async reached(position: string, ms?: number): Promise<boolean> {
     if (this.#isPast(position)) return true
-    // Answers at once while the feed is closed: a read may end after the last view has left, and must not
-    // hold the log and its clients until the next opening.
+    // Answers at once while the feed is closed: a read may end after the last view has left.
     return this.#opening !== undefined && (await this.#waiting.for(position, ms))
   }
 
@@ -209,6 +208,7 @@ export class Feed {
     // Holds messages back until `begin`: only the subscription's position shows whether they continue the
     // log.
     const pipeline = new ChangePipeline(this.adapter, {
+      isShown: (collection) => this.#routers.has(collection),
       needsDocument: (change) =>
         this.#routers.get(change.collection)?.needsDocument(change, idKey(change.id)) ?? false,
       dispatch: (changes, position, begin) => this.#dispatch(changes, position, begin),
@@ -269,7 +269,7 @@ export class Feed {
     this.floor = this.#host.log.head
   }
 
-  #append(changes: readonly Change[], bytes: number, now: number, begin?: string): Entry {
+  #append(changes: readonly ReportedChange[], bytes: number, now: number, begin?: string): Entry {
     const { log, point } = this.#host
     return log.append({ feed: this, changes, begin, point, adapters: this.#host.adapters(), bytes }, now)
   }
@@ -293,7 +293,7 @@ export class Feed {
     return [...this.#routers.values()].flatMap((router) => [...router])
   }
 
-  #dispatch(changes: readonly Change[], position: string, begin?: string): void {
+  #dispatch(changes: readonly ReportedChange[], position: string, begin?: string): void {
     const last = changes.at(-1)
     const now = Date.now()
     this.report.progress(now, last?.timestamp, changes.length)

@@ -1,6 +1,8 @@
-import type { Change } from '../../source/source.ts'
+import type { Change, ReportedChange } from '../../source/source.ts'
 import type { Replay } from '../options/options.ts'
+import { decoded } from './change.ts'
 import type { FrameResult } from './frame.ts'
+import { coalesceTransaction } from './transaction.ts'
 
 /** Describes the feed of an entry, as far as the log searches the adapter's positions. */
 export interface Origin {
@@ -14,7 +16,7 @@ export interface Origin {
 /** Describes the content of a new entry. */
 export interface EntryContent {
   readonly feed: Origin
-  readonly changes: readonly Change[]
+  readonly changes: readonly ReportedChange[]
   /** The position of the first source change behind `changes`; left out when it is the first of `changes`. */
   readonly begin?: string | undefined
   /** Formats the text of a point. */
@@ -34,12 +36,12 @@ export class Entry {
   readonly sequence: number
   readonly time: number
   readonly feed: Origin
-  readonly changes: readonly Change[]
   readonly begin: string | undefined
   readonly adapters: readonly string[]
   /** The estimated bytes of the entry with its frames. */
   bytes: number
   readonly #log: Log
+  #changes: readonly ReportedChange[]
   readonly #point: EntryContent['point']
   #view: object | undefined
   #result: FrameResult | null | undefined
@@ -51,11 +53,35 @@ export class Entry {
     this.sequence = sequence
     this.time = time
     this.feed = content.feed
-    this.changes = content.changes
+    this.#changes = content.changes
     this.begin = content.begin
     this.adapters = content.adapters
     this.bytes = content.bytes
     this.#point = content.point
+  }
+
+  /** The changes. Decodes them, once for all views, if nobody was shown them when they came. */
+  get changes(): readonly Change[] {
+    const changes = decoded(this.#changes)
+    if (changes === this.#changes) return changes
+    const coalesced = coalesceTransaction(changes)
+    this.#changes = coalesced
+    return coalesced
+  }
+
+  /** Returns the changes of a collection. Leaves those of other collections encoded. */
+  changesOf(collection: string): readonly Change[] {
+    const count = this.countOf(collection)
+    if (count === 0) return []
+    const isAll = count === this.#changes.length
+    return isAll ? this.changes : this.changes.filter((change) => change.collection === collection)
+  }
+
+  /** Counts the changes of a collection without decoding them. */
+  countOf(collection: string): number {
+    let count = 0
+    for (const change of this.#changes) if (change.collection === collection) count++
+    return count
   }
 
   /** The text of the client's point after this entry. */
@@ -86,8 +112,8 @@ export class Entry {
 }
 
 /** Returns the source position of an entry's first change, or undefined for an entry without changes. */
-export function beginOf({ begin, changes }: Pick<Entry, 'begin' | 'changes'>): string | undefined {
-  return begin ?? changes[0]?.position
+export function beginOf(entry: Pick<Entry, 'begin' | 'changes'>): string | undefined {
+  return entry.begin ?? entry.changes[0]?.position
 }
 
 /**

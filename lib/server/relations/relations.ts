@@ -100,9 +100,7 @@ class Chain {
 export class RelationResolver {
   /** Called when some values changed. */
   onChange: (() => void) | undefined
-  /**
-   * Called when a step is read again, so that a removed link may count: see {@link RelationResolver.fresh}.
-   */
+  /** Called when a step is read again. A removed link may count until {@link RelationResolver.fresh}. */
   onDoubt: (() => void) | undefined
   readonly #chains: ReadonlyMap<Relation, Chain>
   readonly #waiting: (() => void)[] = []

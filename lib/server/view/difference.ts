@@ -3,7 +3,8 @@ import { idKey } from '../../model/id.ts'
 import { sameJson } from '../../model/json.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import { filterPayload } from '../../policy/manifest.ts'
-import type { Change, DocumentChange } from '../../source/source.ts'
+import type { DocumentChange } from '../../source/source.ts'
+import { isOfDocument } from '../feed/change.ts'
 import type { Entry } from '../feed/log.ts'
 import { timeSlicer } from '../support/scheduling.ts'
 import { digest, STALE } from './digest.ts'
@@ -163,8 +164,7 @@ function firstChanges(
 ): Map<string, DocumentChange> | undefined {
   const first = new Map<string, DocumentChange>()
   for (const entry of entries) {
-    for (const change of entry.changes) {
-      if (change.collection !== collection) continue
+    for (const change of entry.changesOf(collection)) {
       if (!isOfDocument(change)) return undefined
       const key = idKey(change.id)
       if (!first.has(key) && !filter.hides(change)) first.set(key, change)
@@ -183,10 +183,6 @@ function wasHeld(
   if (change.kind === 'insert') return false
   if (!matches) return true
   return change.before && matches(change.before)
-}
-
-function isOfDocument(change: Change): change is DocumentChange {
-  return change.kind !== 'clear' && change.kind !== 'reload'
 }
 
 function whole(key: string, document: Document): DocumentOperation {

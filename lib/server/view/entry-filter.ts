@@ -1,5 +1,6 @@
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
+import { isOfDocument } from '../feed/change.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { ViewFilter } from './filter.ts'
@@ -29,15 +30,14 @@ export function filterEntry(
 ): FilteredEntry | typeof MUST_RELOAD {
   const { window } = members
   // Checks for a reload first, before the members change: they must still describe the data of the clients.
-  if (entry.changes.some((change) => change.collection === collection && !('id' in change)))
-    return MUST_RELOAD
+  const changes = entry.changesOf(collection)
+  if (!changes.every(isOfDocument)) return MUST_RELOAD
   const oplist: DocumentOperation[] = []
   const digests = new Map<string, number>()
-  const seen = entry.changes.length > 1 ? new Set<string>() : undefined
+  const seen = changes.length > 1 ? new Set<string>() : undefined
   let timestamp = ''
   let recognized = false
-  for (const change of entry.changes) {
-    if (change.collection !== collection || !('id' in change)) continue
+  for (const change of changes) {
     const key = idKey(change.id)
     // Marks later changes of the same document. An earlier change may contain a document that was looked up
     // later, so that the members are newer than the clients' data.

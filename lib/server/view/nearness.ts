@@ -25,7 +25,7 @@ export function isNear(
   if (log.head - sequence <= rest) return true
   for (const entry of log.after(sequence, view.feed)) {
     if (shown) rest -= entry.resultOf(view) ? 1 : 0
-    else for (const { collection } of entry.changes) if (collection === view.collection) rest--
+    else rest -= entry.countOf(view.collection)
     if (rest < 0) return false
   }
   return true

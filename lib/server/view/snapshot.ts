@@ -103,8 +103,7 @@ export async function loadSnapshot(
       sequence = at - 1
       break
     }
-    for (const change of entry.changes) {
-      if (change.collection !== view.collection) continue
+    for (const change of entry.changesOf(view.collection)) {
       if (change.kind === 'clear' || change.kind === 'reload') return undefined
       if (feed.adapter.compare(change.position, reading.from) > 0 && !builder.apply(change)) return undefined
     }

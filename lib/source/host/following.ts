@@ -3,7 +3,7 @@ import type { ChangeListener, Subscription } from '../source.ts'
 import { HostLeader } from './leader.ts'
 import { LeaderLink, type NoLeader } from './link.ts'
 import { placeOf } from './place.ts'
-import { listenerOf, passTo, type Report } from './report.ts'
+import { listenerOf, passTo, type Report } from './wire.ts'
 
 /** The time to come to the leader's position by an own stream, in milliseconds. */
 const MEETING_MS = 30_000
@@ -57,6 +57,8 @@ export class HostFollowing {
   /** Marks a search for a leader at a path that is not the source's any more. */
   #isStale = false
   #problem = ''
+  /** Marks a failure as the last report. */
+  #isFailing = false
   #running: Promise<void> | undefined
 
   constructor(source: HostSource, folder: string | true, listener: ChangeListener) {
@@ -76,9 +78,9 @@ export class HostFollowing {
     return { ...own, close: () => this.#close() }
   }
 
-  /** Whether the reports come from the leader. */
-  get isFollower(): boolean {
-    return this.#isFollower
+  /** Whether there is a position, and no stream of this process. */
+  get isElsewhere(): boolean {
+    return this.position !== '' && this.#own === undefined
   }
 
   /** Asks the leader to come to a position soon, which the own stream does by itself. */
@@ -102,7 +104,6 @@ export class HostFollowing {
 
   async #close(): Promise<void> {
     this.#closing.abort()
-    this.#link?.close()
     const own = this.#own
     this.#own = undefined
     await Promise.all([this.#leader?.close(), own?.close(), this.#running, this.#retired])
@@ -112,6 +113,7 @@ export class HostFollowing {
     while (!this.#isClosed) {
       try {
         await this.#turn()
+        this.#problem = ''
       } catch (error) {
         if (this.#isClosed) return
         // Reports a problem that stays, such as a folder that can't be used, once.
@@ -127,7 +129,8 @@ export class HostFollowing {
     const path = await placeOf(this.#folder, this.#source.key())
     this.#path = path
     this.#isStale = false
-    const link = await LeaderLink.open(path, (report) => this.#leaderReport(report))
+    const take = (report: Report) => this.#leaderReport(report)
+    const link = await LeaderLink.open(path, take, this.#closing.signal)
     const reason = typeof link === 'string' ? link : await this.#follow(link)
     const isLeaderless = typeof link === 'string' || reason === 'silent'
     if (this.#isClosed || this.#isStale || !isLeaderless) return
@@ -152,7 +155,7 @@ export class HostFollowing {
 
   async #follow(link: LeaderLink): Promise<NoLeader> {
     this.#link = link
-    if (this.#isClosed || this.#isStale) link.close()
+    if (this.#isStale) link.close()
     const began = performance.now()
     // Asks for a newer position if the own stream does not come to the leader's.
     const late = setTimeout(() => {
@@ -182,9 +185,11 @@ export class HostFollowing {
     if (!(this.#source.compare(this.position, position) >= 0)) return
     this.#isFollower = true
     this.#streams++
-    const closing = this.#own?.close().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
-    this.#retired = Promise.all([this.#retired, closing])
+    const own = this.#own
     this.#own = undefined
+    const closing = own?.close().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
+    this.#retired = Promise.all([this.#retired, closing])
+    this.#recovered()
     this.#link?.begin()
     // The own stream may have been closed on its way there.
     this.reach(this.#wanted)
@@ -218,6 +223,12 @@ export class HostFollowing {
     const reports = held
     held = undefined
     for (const report of reports) this.#ownReport(stream, report)
+    this.#recovered()
+  }
+
+  /** Reports the end of a failure, since a quiet source reports nothing for long. */
+  #recovered(): void {
+    if (this.#isFailing) this.#deliver({ kind: 'progress', position: this.position })
   }
 
   #ownReport(stream: number, report: Report): void {
@@ -254,6 +265,7 @@ export class HostFollowing {
 
   #deliver(report: Report): void {
     if (this.#isClosed) return
+    this.#isFailing = report.kind === 'error'
     if (report.kind !== 'error') this.position = report.position
     this.#leader?.tell(report)
     passTo(this.#listener, report)

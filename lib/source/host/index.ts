@@ -1,2 +1,2 @@
-export type { Report } from './report.ts'
 export { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from './sharing.ts'
+export type { Report } from './wire.ts'

@@ -1,8 +1,7 @@
 import { once } from 'node:events'
 import { link, rename, stat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import type { Report } from './report.ts'
-import { encode, Lines, messageOf } from './wire.ts'
+import { encode, Lines, type Report } from './wire.ts'
 
 /** The interval of signs of life, and of the check that the socket is still this process's. */
 const BEAT_MS = 1000
@@ -90,7 +89,7 @@ export class HostLeader {
     this.#isQuiet = false
     let bytes: Buffer
     try {
-      bytes = Buffer.from(encode(messageOf(report)))
+      bytes = Buffer.from(encode(report))
     } catch {
       // A value that JSON can't express: the followers read it themselves.
       for (const socket of receivers) socket.destroy()
@@ -106,8 +105,9 @@ export class HostLeader {
     clearInterval(this.#beat)
     this.#end()
     if (await this.#isOurs().catch(() => false)) await unlink(this.#path).catch(() => {})
+    const closed = new Promise((resolve) => this.#server.close(resolve))
     for (const socket of this.#sockets) socket.destroy()
-    await new Promise((resolve) => this.#server.close(resolve))
+    await closed
   }
 
   #connected(socket: Socket): void {
@@ -116,7 +116,9 @@ export class HostLeader {
     const lines = new Lines()
     socket.on('data', (bytes) => {
       try {
-        for (const message of lines.take(bytes)) if (message[0] === 'reach') this.#reach(message[1])
+        // The last position is the latest.
+        const last = lines.take(bytes).at(-1)
+        if (last?.kind === 'reach') this.#reach(last.position)
       } catch {
         socket.destroy()
       }
@@ -126,18 +128,19 @@ export class HostLeader {
       this.#sockets.delete(socket)
       this.#followers.delete(socket)
     })
-    socket.write(encode(['alive']))
+    socket.write(encode({ kind: 'alive' }))
     this.#welcome(socket)
   }
 
   #welcome(socket: Socket): void {
     if (!this.#position) return
     this.#followers.add(socket)
-    socket.write(encode(['welcome', this.#position()]))
+    socket.write(encode({ kind: 'welcome', position: this.#position() }))
   }
 
   async #check(): Promise<void> {
-    if (this.#isQuiet || !this.#position) for (const socket of this.#sockets) socket.write(encode(['alive']))
+    if (this.#isQuiet || !this.#position)
+      for (const socket of this.#sockets) socket.write(encode({ kind: 'alive' }))
     this.#isQuiet = true
     if (!(await this.#isOurs().catch(() => false))) await this.close()
   }

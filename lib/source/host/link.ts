@@ -1,6 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
-import type { Report } from './report.ts'
-import { encode, Lines, type Message, reportOf } from './wire.ts'
+import { encode, Lines, type Message, type Report } from './wire.ts'
 
 /** The silence after which a leader counts as stuck, in milliseconds: it writes at least every second. */
 const SILENCE_MS = 4000
@@ -25,9 +24,9 @@ export class LeaderLink {
   #reason: NoLeader = 'dead'
   #welcomed: (position: string | undefined) => void = () => {}
 
-  private constructor(path: string, take: (report: Report) => void) {
+  private constructor(path: string, take: (report: Report) => void, signal: AbortSignal) {
     this.#take = take
-    this.#socket = createConnection(path).unref()
+    this.#socket = createConnection({ path, signal }).unref()
     this.welcome = new Promise((resolve) => {
       this.#welcomed = resolve
     })
@@ -47,9 +46,13 @@ export class LeaderLink {
     })
   }
 
-  /** Connects to the leader of a place. Resolves once the leader has said something. */
-  static async open(path: string, take: (report: Report) => void): Promise<LeaderLink | NoLeader> {
-    const link = new LeaderLink(path, take)
+  /** Connects to the leader of a path. Resolves once it has said something. `signal` closes the link. */
+  static async open(
+    path: string,
+    take: (report: Report) => void,
+    signal: AbortSignal,
+  ): Promise<LeaderLink | NoLeader> {
+    const link = new LeaderLink(path, take, signal)
     const heard = new Promise<LeaderLink>((resolve) => link.#socket.once('data', () => resolve(link)))
     return await Promise.race([heard, link.ended])
   }
@@ -65,7 +68,7 @@ export class LeaderLink {
 
   /** Asks the leader to come to a position soon. */
   reach(position: string): void {
-    this.#socket.write(encode(['reach', position]))
+    this.#socket.write(encode({ kind: 'reach', position }))
   }
 
   close(): void {
@@ -86,16 +89,16 @@ export class LeaderLink {
       this.#held.push(message)
       return
     }
-    if (message[0] === 'welcome') {
+    if (message.kind === 'welcome') {
       // Reads no further: the leader's buffer bounds what waits.
       this.#held = []
       this.#socket.pause()
-      this.position = message[1]
-      this.#welcomed(message[1])
+      this.position = message.position
+      this.#welcomed(message.position)
       return
     }
-    const report = reportOf(message)
-    if (report && !this.#socket.destroyed) this.#take(report)
+    if (message.kind === 'alive' || message.kind === 'reach' || this.#socket.destroyed) return
+    this.#take(message)
   }
 
   #check(): void {

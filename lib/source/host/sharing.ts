@@ -48,9 +48,9 @@ export class HostSharing {
     }
   }
 
-  /** The positions of the subscriptions that the leader's reports come to. */
+  /** The positions of the open subscriptions without a stream of this process. */
   get positions(): string[] {
-    return [...this.#followings].filter((one) => one.isFollower).map(({ position }) => position)
+    return [...this.#followings].filter((one) => one.isElsewhere).map(({ position }) => position)
   }
 
   /** Brings the subscriptions to a position soon: the end of a read. */

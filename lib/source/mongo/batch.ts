@@ -1,4 +1,4 @@
-import type { ChangeStreamDocument } from 'mongodb'
+import type { StreamEvent } from './raw-event.ts'
 import { type ClusterTime, clusterTime, compareTimes } from './time.ts'
 import { tokenTime } from './token.ts'
 
@@ -8,7 +8,8 @@ const CUT_LENGTH = 101
 const CUT_BYTES = 1024 * 1024
 
 /** Returns the time of an event; `undefined` for an event without a time. */
-export function eventTime(event: ChangeStreamDocument): ClusterTime | undefined {
+export function eventTime(event: StreamEvent): ClusterTime | undefined {
+  if (event.operationType === 'raw') return event.time
   return event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
 }
 
@@ -18,18 +19,20 @@ export function eventTime(event: ChangeStreamDocument): ClusterTime | undefined 
  * parts of a transaction arrive one by one. The next answer decides, even an empty one.
  */
 export function tellable(
-  batch: readonly ChangeStreamDocument[],
+  batch: readonly StreamEvent[],
   sharded: boolean,
-  sizeOf: (event: ChangeStreamDocument) => number,
+  sizeOf: (event: StreamEvent) => number,
 ): number {
   const start = lastTimeStart(batch)
-  const together = batch.length - start > 1 || batch.at(-1)?.txnNumber !== undefined
+  const last = batch.at(-1)
+  const isOfTransaction = last !== undefined && 'txnNumber' in last && last.txnNumber !== undefined
+  const together = batch.length - start > 1 || isOfTransaction
   if (!together) return batch.length
   return sharded || batch.length >= CUT_LENGTH || isLarge(batch, sizeOf) ? start : batch.length
 }
 
 /** Finds the first event of a batch's last cluster time. */
-export function lastTimeStart(batch: readonly ChangeStreamDocument[]): number {
+export function lastTimeStart(batch: readonly StreamEvent[]): number {
   const last = batch.at(-1)
   const time = last && eventTime(last)
   let start = Math.max(0, batch.length - 1)
@@ -37,15 +40,12 @@ export function lastTimeStart(batch: readonly ChangeStreamDocument[]): number {
   return start
 }
 
-function isAt(event: ChangeStreamDocument | undefined, time: ClusterTime): boolean {
+function isAt(event: StreamEvent | undefined, time: ClusterTime): boolean {
   const other = event && eventTime(event)
   return other !== undefined && compareTimes(other, time) === 0
 }
 
-function isLarge(
-  batch: readonly ChangeStreamDocument[],
-  sizeOf: (event: ChangeStreamDocument) => number,
-): boolean {
+function isLarge(batch: readonly StreamEvent[], sizeOf: (event: StreamEvent) => number): boolean {
   let bytes = 0
   for (const event of batch) {
     bytes += sizeOf(event)

@@ -3,6 +3,7 @@ import { applyAll } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import type { Operation } from '../../model/operation.ts'
 import { positionOf } from '../../model/path.ts'
+import { isoTime } from '../iso-time.ts'
 import { differencesOf, leastOperations } from '../least.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
@@ -52,27 +53,29 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
     case 'insert':
     case 'replace': {
       const document = documentToJson(event.fullDocument)
-      const change = start(event, options, timestamp, event.operationType)
+      const whole: Operation[] = [{ operation: 'set', path: '.', data: document as Json }]
+      const change = start(event, options, timestamp, whole)
       const differences = change.before && differencesOf(change.before, document)
-      if (differences) return found({ ...change, kind: 'update', operations: differences, document })
-      const operations: Operation[] = [{ operation: 'set', path: '.', data: document as Json }]
-      return found({ ...change, operations, document })
+      if (differences) {
+        change.kind = 'update'
+        change.operations = differences
+      }
+      change.document = document
+      return found(change)
     }
     case 'update': {
       const operations = updateOperations(event.updateDescription)
-      const change = { ...start(event, options, timestamp, 'update' as const), operations: operations ?? [] }
+      const change = start(event, options, timestamp, operations ?? [])
       const { before } = change
-      const document = operations && documentAfter(before, operations)
-      const needsDocument = operations === undefined
-      if (!before || !document) return { changes: [change], needsDocument }
-      const least = change.operations.flatMap((operation) => leastOperations(operation, before, document))
-      return { changes: [{ ...change, operations: least, document }], needsDocument }
+      const document = before && operations && documentAfter(before, operations)
+      if (document) {
+        change.operations = change.operations.flatMap((one) => leastOperations(one, before, document))
+        change.document = document
+      }
+      return { changes: [change], needsDocument: operations === undefined }
     }
     case 'delete':
-      return found({
-        ...start(event, options, timestamp, 'delete'),
-        operations: [{ operation: 'unset', path: '.' }],
-      })
+      return found(start(event, options, timestamp, [{ operation: 'unset', path: '.' }]))
     case 'drop':
       return found(whole('clear', event.ns.coll))
     case 'rename':
@@ -95,28 +98,28 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
  * cluster time.
  */
 export function eventTimestamp(event: ChangeStreamDocument): string {
-  if ('wallTime' in event && event.wallTime instanceof Date) return event.wallTime.toISOString()
+  if ('wallTime' in event && event.wallTime instanceof Date) return isoTime(event.wallTime.getTime())
   const time = event.clusterTime ? clusterTime(event.clusterTime) : tokenTime(event._id)
-  return new Date(time ? time.t * 1000 : Date.now()).toISOString()
+  return isoTime(time ? time.t * 1000 : Date.now())
 }
 
 /** Returns the operations of an update; `undefined` for a path that can't be expressed, or is ambiguous. */
 export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {
   const operations: Operation[] = []
-  const add = (path: string, operation: Pick<Operation, 'operation' | 'data'>): boolean => {
+  const add = (path: string, operation: 'set' | 'unset' | 'truncate', data?: Json): boolean => {
     const keys = segmentsOf(path, description?.disambiguatedPaths)
     if (!keys?.every(expressible)) return false
-    operations.push({ ...operation, path, keys })
+    operations.push(data === undefined ? { operation, path, keys } : { operation, path, keys, data })
     return true
   }
   for (const { field, newSize } of description?.truncatedArrays ?? []) {
-    if (!add(field, { operation: 'truncate', data: Number(newSize) })) return undefined
+    if (!add(field, 'truncate', Number(newSize))) return undefined
   }
   for (const field of description?.removedFields ?? []) {
-    if (!add(field, { operation: 'unset' })) return undefined
+    if (!add(field, 'unset')) return undefined
   }
   for (const [field, value] of Object.entries(description?.updatedFields ?? {})) {
-    if (!add(field, { operation: 'set', data: bsonToJson(value) })) return undefined
+    if (!add(field, 'set', bsonToJson(value))) return undefined
   }
   return operations
 }
@@ -164,25 +167,28 @@ function start(
   event: KeyedEvent,
   options: TranslateOptions,
   timestamp: string,
-  kind: DocumentChange['kind'],
-): Omit<DocumentChange, 'operations'> {
-  return {
-    kind,
+  operations: Operation[],
+): DocumentChange {
+  const change: DocumentChange = {
+    kind: event.operationType,
     position: options.position(0),
     timestamp,
     collection: event.ns.coll,
     id: bsonToJson(event.documentKey?._id),
-    ...imageBefore(event),
+    operations,
   }
+  const before = imageBefore(event)
+  if (before) change.before = before
+  return change
 }
 
 /**
  * Returns the document before the change, if the collection keeps pre-images and this one hasn't expired. An
  * expired pre-image is null or missing.
  */
-function imageBefore(event: KeyedEvent): { before?: Document } {
+function imageBefore(event: KeyedEvent): Document | undefined {
   const image = 'fullDocumentBeforeChange' in event ? event.fullDocumentBeforeChange : undefined
-  return image ? { before: documentToJson(image) } : {}
+  return image ? documentToJson(image) : undefined
 }
 
 /**
@@ -190,7 +196,7 @@ function imageBefore(event: KeyedEvent): { before?: Document } {
  * 'whenAvailable'`). This spares the wire the second document. (SecantusDB's post-image may be later than the
  * update.)
  */
-function documentAfter(before: Document | undefined, operations: readonly Operation[]): Document | undefined {
+function documentAfter(before: Document, operations: readonly Operation[]): Document | undefined {
   try {
     return applyAll(before, operations)
   } catch {

@@ -4,6 +4,7 @@ import { persist } from '../backoff.ts'
 import { connected } from './connecting.ts'
 import { normalEvents, prettyEvent, resetEvent } from './format.ts'
 import type { Namespace } from './namespace.ts'
+import { isDecoded } from './raw-event.ts'
 import { lookupDocuments } from './read.ts'
 import { anyDatabase, askServer, type Beginning, isHopeless, serverTime } from './server.ts'
 import { EventStream } from './stream.ts'
@@ -100,7 +101,7 @@ export class Channel {
     return new EventStream(
       { client, source, pipeline: [], maxAwaitTimeMS: MAX_AWAIT_MS, expanded, sharded, start: from(start) },
       {
-        events: (events) => this.#events(events, client),
+        events: (events) => this.#events(events.filter(isDecoded), client),
         quiet: () => {},
         error: (error) => this.#reports.error(error),
         lost: async (reason) => {

@@ -1,12 +1,22 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
 import { completeChanges } from '../completion.ts'
-import type { Change, ChangeListener } from '../source.ts'
+import { isoTime } from '../iso-time.ts'
+import { reportChanges } from '../report.ts'
+import type { Change, ChangeListener, EncodedChange, ReportedChange } from '../source.ts'
 import { eventTime } from './batch.ts'
 import { bsonToJson } from './bson.ts'
 import { reloads, type TranslateOptions, type Translation, translate } from './change.ts'
 import type { IdKinds } from './id-kinds.ts'
 import { inOrderOfMoves } from './moves.ts'
-import { ALL, comparePositions, formatPosition, parsePosition } from './position.ts'
+import {
+  ALL,
+  comparePlaces,
+  comparePositions,
+  formatPosition,
+  type Place,
+  parsePosition,
+} from './position.ts'
+import { decodeEvent, type RawEvent, type StreamEvent } from './raw-event.ts'
 import { lookupDocuments } from './read.ts'
 import { type Beginning, firstBatch } from './server.ts'
 import { EventStream } from './stream.ts'
@@ -61,7 +71,13 @@ export class Following {
     this.startPosition = options.position
     this.position = options.position
     this.#stream = new EventStream(
-      { ...options, source: options.db, ...(options.expanded ? { images: options.db } : {}) },
+      {
+        ...options,
+        source: options.db,
+        ...(options.expanded ? { images: options.db } : {}),
+        // Decodes the events of a sharded cluster, whose order may depend on their documents' keys.
+        isShown: options.sharded ? undefined : listener.encoded?.isShown,
+      },
       {
         events: (events) => this.#events(events),
         quiet: (token, asked) => this.#onQuiet(token, asked),
@@ -110,47 +126,47 @@ export class Following {
     if (!untold && this.position === before) this.#progress(position)
   }
 
-  async #events(events: readonly ChangeStreamDocument[]): Promise<void> {
+  async #events(events: readonly StreamEvent[]): Promise<void> {
     this.#quiet = undefined
-    const { collections, db } = this.#options
+    const { db } = this.#options
+    const collections = this.#options.collections()
     // Stores the time only after the report: after a failure the same events come again.
     let time = this.#eventTime
     let ordinal = this.#eventOrdinal
-    const all: Change[] = []
+    const told = parsePosition(this.position)
+    let reached: Place | undefined
+    let isLate = false
+    const joining = new Joining()
+    const fresh: ReportedChange[] = []
     const incomplete = new Set<Change>()
-    let position = this.position
     for (const event of inOrderOfMoves(events)) {
       const at = eventTime(event) ?? time
       if (!at) continue
       if (!time || compareTimes(at, time) !== 0) ordinal = -1
       time = at
       const first = ordinal + 1
-      const options = {
-        collections: collections(),
-        position: (index: number) => formatPosition(at, first + index),
-      }
-      this.#checkId(event)
-      const { changes, needsDocument } = this.#translated(event, options)
+      const position = (index: number) => formatPosition(at, first + index)
+      const { changes, needsDocument } = this.#translated(event, { collections, position })
       ordinal += Math.max(1, changes.length)
-      all.push(...changes)
-      if (needsDocument) for (const change of changes) incomplete.add(change)
-      const reached = formatPosition(at, ordinal)
-      if (comparePositions(reached, position) > 0) position = reached
+      const place = { time: at, ordinal }
+      if (!told || comparePlaces(place, reached ?? told) > 0) reached = place
+      for (const [index, change] of changes.entries()) {
+        joining.add(change, at)
+        if (needsDocument && change.kind !== 'encoded') incomplete.add(change)
+        if (!told || comparePlaces({ time: at, ordinal: first + index }, told) > 0) fresh.push(change)
+        else isLate ||= this.#isLate(change.position)
+      }
     }
-    joinEqualTimes(all)
-    const changes = all.filter((change) => comparePositions(change.position, this.position) > 0)
-    if (changes.length < all.length && all.some(({ position }) => this.#isLate(position))) {
-      this.#reportLost('a change came later than the server had announced')
-    }
-    const complete = await completeChanges(changes, incomplete, (collection, ids) =>
+    if (isLate) this.#reportLost('a change came later than the server had announced')
+    const complete = await completeChanges(fresh, incomplete, (collection, ids) =>
       lookupDocuments(db.collection(collection), ids),
     )
     this.#eventTime = time
     this.#eventOrdinal = ordinal
-    if (position === this.position) return
-    this.position = position
-    if (complete.length > 0) this.#listener.changes(complete, position)
-    else this.#listener.progress(position)
+    if (!reached) return
+    this.position = formatPosition(reached.time, reached.ordinal)
+    if (complete.length > 0) reportChanges(this.#listener, complete, this.position)
+    else this.#listener.progress(this.position)
   }
 
   /** Searches for a document with the same id in JSON, when an insert may have created a second one. */
@@ -165,13 +181,50 @@ export class Following {
    * Translates an event. Skips an event that can't be translated, and requests a new read of its collection.
    * Otherwise the same event would come again and again.
    */
-  #translated(event: ChangeStreamDocument, options: TranslateOptions): Translation {
+  #translated(
+    event: StreamEvent,
+    options: TranslateOptions,
+  ): Pick<Translation, 'needsDocument'> & { changes: readonly ReportedChange[] } {
+    if (event.operationType === 'raw')
+      return { changes: [this.#encoded(event, options)], needsDocument: false }
+    this.#checkId(event)
+    return this.#decoded(event, options)
+  }
+
+  #decoded(event: ChangeStreamDocument, options: TranslateOptions): Translation {
     try {
       return translate(event, options)
     } catch (error) {
       this.#listener.error(error)
       return { changes: reloads(event, options), needsDocument: false }
     }
+  }
+
+  /**
+   * Keeps an event as it came. Its id needs no search: the read of the collection, before somebody is shown
+   * it, notes all ids.
+   */
+  #encoded(
+    { time, wallTime, collection, bytes, decoder }: RawEvent,
+    options: TranslateOptions,
+  ): EncodedChange {
+    // Copies the bytes, which would keep the memory of their whole answer.
+    const own = Buffer.from(bytes)
+    const change: EncodedChange = {
+      kind: 'encoded',
+      position: options.position(0),
+      timestamp: isoTime(wallTime ?? time.t * 1000),
+      collection,
+      bytes: own.length,
+      decode: () => {
+        const event = decodeEvent(own, decoder)
+        const { changes, needsDocument } = this.#decoded(event, options)
+        const { transaction } = change
+        const whole = needsDocument ? reloads(event, options) : changes
+        return transaction === undefined ? whole : whole.map((one) => ({ ...one, transaction }))
+      },
+    }
+    return change
   }
 
   /**
@@ -236,16 +289,18 @@ function exceeds(events: readonly ChangeStreamDocument[], position: string): boo
  * Joins the changes of one cluster time, which were written at once: by a transaction, or by one write of
  * many documents.
  */
-function joinEqualTimes(changes: readonly Change[]): void {
-  let last: Change | undefined
-  let lastTime = ''
-  for (const change of changes) {
-    const time = change.position.slice(0, change.position.lastIndexOf('.'))
-    if (last && time === lastTime) {
-      last.transaction = time
-      change.transaction = time
+class Joining {
+  #last: ReportedChange | undefined
+  #time: ClusterTime | undefined
+
+  /** Adds the next change. */
+  add(change: ReportedChange, time: ClusterTime): void {
+    if (this.#last && this.#time && compareTimes(time, this.#time) === 0) {
+      const transaction = `${time.t}.${time.i}`
+      this.#last.transaction = transaction
+      change.transaction = transaction
     }
-    last = change
-    lastTime = time
+    this.#last = change
+    this.#time = time
   }
 }

@@ -1,4 +1,5 @@
 import type { ChangeStreamDocument } from 'mongodb'
+import type { StreamEvent } from './raw-event.ts'
 
 /**
  * Joins events that the server had to split (by `$changeStreamSplitLargeEvent`, over 16 MB). A fragment has a
@@ -17,8 +18,9 @@ export class Fragments {
    * Takes a part from the stream. Returns the event once it is complete. Throws when a fragment is missing,
    * so that the event comes again.
    */
-  take(part: ChangeStreamDocument): ChangeStreamDocument | undefined {
-    const { splitEvent, ...fields } = part
+  take(part: StreamEvent): StreamEvent | undefined {
+    if (part.operationType === 'raw' && !this.pending) return part
+    const { splitEvent, ...fields } = part as ChangeStreamDocument
     const { fragment, of } = splitEvent ?? { fragment: 1, of: 1 }
     if (fragment !== this.#taken + 1) {
       throw new Error(`Fragment ${this.#taken + 1} of a split event is missing: ${fragment} of ${of} came`)

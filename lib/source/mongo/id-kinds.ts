@@ -4,7 +4,7 @@ import type { Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { bsonToJson, bsonType } from './bson.ts'
-import { READ_OPTIONS } from './stream.ts'
+import { READ_OPTIONS } from './read-options.ts'
 import { idCandidates } from './value.ts'
 
 /**

@@ -1,19 +1,19 @@
-import type { ChangeStreamDocument } from 'mongodb'
 import { eventTime } from './batch.ts'
 import { bsonToJson } from './bson.ts'
+import type { StreamEvent } from './raw-event.ts'
 import { compareTimes } from './time.ts'
 
 /** An event about one document. */
-type KeyedEvent = ChangeStreamDocument & { documentKey: { _id: unknown } }
+type KeyedEvent = StreamEvent & { documentKey: { _id: unknown } }
 
 /**
  * Puts the delete of a document that moves to another shard before its insert there. An update of the shard
  * key is a delete on one shard and an insert on another, in one transaction. The router orders events of one
  * cluster time by the shard key, so that the insert may come first, and the document would end deleted.
  */
-export function inOrderOfMoves(events: readonly ChangeStreamDocument[]): readonly ChangeStreamDocument[] {
+export function inOrderOfMoves(events: readonly StreamEvent[]): readonly StreamEvent[] {
   if (!events.some((event) => event.operationType === 'delete' && isKeyedByShard(event))) return events
-  const ordered: ChangeStreamDocument[] = []
+  const ordered: StreamEvent[] = []
   for (let start = 0, end = 0; start < events.length; start = end) {
     end = start + 1
     while (end < events.length && atOneTime(events[start], events[end])) end += 1
@@ -24,10 +24,10 @@ export function inOrderOfMoves(events: readonly ChangeStreamDocument[]): readonl
 }
 
 /** Sorts the events of one cluster time: those of keys that end deleted first, each key's in their order. */
-function deletedFirst(run: readonly ChangeStreamDocument[]): ChangeStreamDocument[] {
+function deletedFirst(run: readonly StreamEvent[]): StreamEvent[] {
   const ends = new Map<string, string>()
   for (const event of run) if (isKeyed(event)) ends.set(keyOf(event), event.operationType)
-  const endsDeleted = (event: ChangeStreamDocument) => isKeyed(event) && ends.get(keyOf(event)) === 'delete'
+  const endsDeleted = (event: StreamEvent) => isKeyed(event) && ends.get(keyOf(event)) === 'delete'
   return [...run.filter(endsDeleted), ...run.filter((event) => !endsDeleted(event))]
 }
 
@@ -35,15 +35,15 @@ function keyOf({ documentKey }: KeyedEvent): string {
   return JSON.stringify(bsonToJson(documentKey))
 }
 
-function isKeyed(event: ChangeStreamDocument): event is KeyedEvent {
+function isKeyed(event: StreamEvent): event is KeyedEvent {
   return 'documentKey' in event && event.documentKey !== undefined
 }
 
-function isKeyedByShard(event: ChangeStreamDocument): boolean {
+function isKeyedByShard(event: StreamEvent): boolean {
   return isKeyed(event) && Object.keys(event.documentKey).length > 1
 }
 
-function atOneTime(a: ChangeStreamDocument | undefined, b: ChangeStreamDocument | undefined): boolean {
+function atOneTime(a: StreamEvent | undefined, b: StreamEvent | undefined): boolean {
   const [one, other] = [a && eventTime(a), b && eventTime(b)]
   return one !== undefined && other !== undefined && compareTimes(one, other) === 0
 }

@@ -31,6 +31,10 @@ export function parsePosition(position: string): Place | undefined {
 export function comparePositions(a: string, b: string): number {
   const left = parsePosition(a)
   const right = parsePosition(b)
-  if (!left || !right) return Number.NaN
-  return left.time.t - right.time.t || left.time.i - right.time.i || left.ordinal - right.ordinal
+  return left && right ? comparePlaces(left, right) : Number.NaN
+}
+
+/** Compares two places: negative, zero or positive. */
+export function comparePlaces(a: Place, b: Place): number {
+  return a.time.t - b.time.t || a.time.i - b.time.i || a.ordinal - b.ordinal
 }

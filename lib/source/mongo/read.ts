@@ -14,7 +14,7 @@ import type { Query, ReadOptions } from '../source.ts'
 import { documentToJson } from './bson.ts'
 import { unlikeFilter } from './order.ts'
 import { toFilter } from './query.ts'
-import { READ_OPTIONS } from './stream.ts'
+import { READ_OPTIONS } from './read-options.ts'
 import { idCandidates } from './value.ts'
 
 /** Describes a read. */

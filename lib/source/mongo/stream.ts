@@ -1,24 +1,13 @@
-import type { ChangeStream, ChangeStreamDocument, ClientSession, Db, Document, MongoClient } from 'mongodb'
+import type { ChangeStream, ClientSession, Db, Document, MongoClient } from 'mongodb'
 import { RetryLoop } from '../retry-loop.ts'
+import { Arrivals, takesRaw } from './arrivals.ts'
 import { lastTimeStart, tellable } from './batch.ts'
 import { explain, isTopologyClosed, reconnect } from './connecting.ts'
 import { Fragments } from './fragments.ts'
+import { type Decoder, decodeEvent, RawEvent, type StreamEvent } from './raw-event.ts'
+import { READ_OPTIONS } from './read-options.ts'
 import { type Begin, type Beginning, errorCode, keepsImages } from './server.ts'
 import { type ClusterTime, clusterTime, laterTime } from './time.ts'
-
-/**
- * Reads values without loss and by their classes, whatever the client's own options are. A text that is not
- * UTF-8, which some drivers write, must not end the stream.
- */
-export const READ_OPTIONS = {
-  promoteLongs: true,
-  promoteValues: true,
-  promoteBuffers: false,
-  useBigInt64: false,
-  bsonRegExp: true,
-  enableUtf8Validation: false,
-  raw: false,
-} as const
 
 /** Describes an object to watch: a collection, a database, a client. */
 export type Watchable = Pick<Db | MongoClient, 'watch'>
@@ -37,6 +26,11 @@ export interface EventStreamOptions {
    * (`fullDocumentBeforeChange`).
    */
   images?: Db
+  /**
+   * Checks whether somebody is shown a collection. Events of other collections may be passed on undecoded.
+   * Left out: all events are decoded.
+   */
+  isShown?: ((collection: string) => boolean) | undefined
   start: Beginning
 }
 
@@ -49,7 +43,7 @@ export interface EventStreamHandler {
    * Receives the events of an answer in order, with all events of a cluster time that belong together. When
    * the promise rejects, the stream opens again and the same events come again.
    */
-  events(events: readonly ChangeStreamDocument[]): void | Promise<void>
+  events(events: readonly StreamEvent[]): void | Promise<void>
   /**
    * Receives an empty answer. `asked` is the last cluster time known before the request, `token` the server's
    * own report of its progress.
@@ -169,10 +163,12 @@ export class EventStream {
     const { client, source, pipeline, maxAwaitTimeMS, expanded, images } = this.#options
     if (images && !this.#images) this.#images = (await this.#unlessClosed(keepsImages(images))) ?? false
     if (this.#closed) return
+    const raw = this.#options.isShown !== undefined && takesRaw(await import('mongodb'))
     // Starts a causal session, which alone keeps the server's time of each reply.
     const session = client.startSession({ causalConsistency: true })
     const stream = source.watch(this.#split ? [...pipeline, { [SPLIT]: {} }] : pipeline, {
       ...READ_OPTIONS,
+      raw,
       ...this.#resume,
       session,
       maxAwaitTimeMS,
@@ -214,16 +210,18 @@ export class EventStream {
   async #pump(stream: ChangeStream, session: ClientSession): Promise<void> {
     const { BSON } = await import('mongodb')
     const fragments = new Fragments()
-    let batch: ChangeStreamDocument[] = []
+    const arrivals = new Arrivals(stream, (bytes) => this.#opened(bytes, BSON))
+    let batch: StreamEvent[] = []
     while (!this.#closed) {
       const asked = this.#known
-      const next = stream.tryNext()
+      const next = arrivals.next()
       next.catch(() => {})
       this.#asked = next
       // Delivers the batch while the server gets the next request. Events that have arrived are there before
       // this turn ends.
       if (batch.length > 0 && (await isLater(next))) {
         const ready = tellable(batch, this.#options.sharded, (event) => {
+          if (event.operationType === 'raw') return event.bytes.length
           try {
             return BSON.calculateObjectSize(event)
           } catch {
@@ -234,12 +232,12 @@ export class EventStream {
         await this.#hand(batch.slice(0, ready))
         batch = batch.slice(ready)
       }
-      const event = await this.#unlessClosed(next)
-      if (this.#closed) return
+      const events = await this.#unlessClosed(next)
+      if (this.#closed || !events) return
       this.#loop.accept()
       this.#interruptions = 0
       if (session.operationTime) this.know(clusterTime(session.operationTime))
-      if (event) {
+      for (const event of events) {
         const whole = fragments.take(event)
         if (!whole) continue
         batch.push(whole)
@@ -255,8 +253,8 @@ export class EventStream {
           await this.#hand(batch.slice(0, lastTimeStart(batch)))
           return
         }
-        continue
       }
+      if (events.length > 0) continue
       await this.#hand(batch)
       batch = []
       if (stream.closed) throw new Error('The server ended the change stream')
@@ -280,7 +278,13 @@ export class EventStream {
     })
   }
 
-  async #hand(batch: readonly ChangeStreamDocument[]): Promise<void> {
+  /** Decodes an event, or only reads its head if nobody is shown its collection. */
+  #opened(bytes: Uint8Array, bson: Decoder): StreamEvent {
+    const event = RawEvent.peek(bytes, bson)
+    return event && this.#options.isShown?.(event.collection) === false ? event : decodeEvent(bytes, bson)
+  }
+
+  async #hand(batch: readonly StreamEvent[]): Promise<void> {
     const last = batch.at(-1)
     if (this.#closed || !last) return
     await this.#handler.events(batch)
@@ -311,7 +315,7 @@ function isUnknownStage(error: unknown): boolean {
 }
 
 /** Checks for an event that enables pre-images of a collection. */
-function bringsImages(event: ChangeStreamDocument): boolean {
+function bringsImages(event: StreamEvent): boolean {
   if (event.operationType !== 'create' && event.operationType !== 'modify') return false
   const { operationDescription } = event as { operationDescription?: Document }
   return operationDescription?.changeStreamPreAndPostImages?.enabled === true

@@ -52,7 +52,8 @@ function timeOfDocument(bytes: Buffer): ClusterTime | undefined {
   return undefined
 }
 
-function sizeOf(type: number, bytes: Buffer, at: number): number | undefined {
+/** Returns the bytes of a BSON value; `undefined` for types that neither tokens nor heads of events have. */
+export function sizeOf(type: number, bytes: Buffer, at: number): number | undefined {
   const fixed = FIXED_SIZES[type]
   if (fixed !== undefined) return fixed
   if (at + 4 > bytes.length) return undefined

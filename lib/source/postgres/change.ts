@@ -129,7 +129,8 @@ function withoutBefore(
     // Keeps the old document for columns left unchanged by TOAST.
     return complete(told ? [{ ...start, kind: 'replace', operations: [setAll(told)], document: told }] : [])
   }
-  const known = Object.entries(toDocument(table, columns, cells, types)).filter(([name]) => name !== '_id')
+  const document = told ?? toDocument(table, columns, cells, types)
+  const known = Object.entries(document).filter(([name]) => name !== '_id')
   if (!known.every(([name]) => isPathName(name))) {
     const operations = told ? [setAll(told)] : []
     const change: Change = { ...start, kind: 'replace', operations, ...(told ? { document: told } : {}) }

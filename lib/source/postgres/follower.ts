@@ -16,7 +16,7 @@ export interface Context {
   references: ReadonlyMap<string, TableReference>
   /** The interval of the checks of the catalog and of the server's kept history, in milliseconds. */
   checkInterval: number
-  /** Returns the positions of the subscriptions that follow another process of the host. */
+  /** Returns the positions of the subscriptions without a stream of this process. */
   shared(): readonly string[]
 }
 

@@ -81,7 +81,8 @@ export class Outbox implements Changes {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
           this.#rounds.end()
-          this.#watch.clear()
+          // Keeps the checks of the tables for reads beside another process: a new check waits for writers.
+          if (this.#context.shared().length === 0) this.#watch.clear()
         }
         await following.close()
       },

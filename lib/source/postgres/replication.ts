@@ -113,7 +113,8 @@ export class Replication implements Changes {
         if (this.#followings.size === 0) {
           this.#slotRounds.end()
           this.#tableRounds.end()
-          this.#watch.clear()
+          // Keeps the checks of the tables for reads beside another process: a new check waits for writers.
+          if (this.#context.shared().length === 0) this.#watch.clear()
         }
         await following.close()
       },

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Lookup } from '../completion.ts'
+import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
-import type { Change, ChangeListener } from '../source.ts'
+import type { ChangeListener, ReportedChange } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
@@ -210,7 +211,14 @@ export class WalFollowing {
   #message(message: Message, bytes: number): void {
     switch (message.tag) {
       case 'begin':
-        this.#transaction = { ...message, messages: [], bytes: 0 }
+        // Lists the fields: each copy by a spread has a hidden class of its own.
+        this.#transaction = {
+          lsn: message.lsn,
+          time: message.time,
+          xid: message.xid,
+          messages: [],
+          bytes: 0,
+        }
         break
       case 'commit': {
         const transaction = this.#transaction
@@ -235,7 +243,8 @@ export class WalFollowing {
   #translated(transaction: Transaction): Translation {
     const { types, tables, prefix } = this.#options
     const table = (collection: string) => this.#reshaped.get(collection) ?? tables.get(collection)
-    return translateTransaction(transaction, { epoch: this.#epoch, types, table, prefix })
+    const isShown = this.#listener.encoded?.isShown
+    return translateTransaction(transaction, { epoch: this.#epoch, types, table, prefix, isShown })
   }
 
   #reshape({ reshaped }: Translation): void {
@@ -243,15 +252,17 @@ export class WalFollowing {
   }
 
   /** Reports changes, and that all commits before this LSN were reported. */
-  #tell(changes: readonly Change[], lsn: bigint): void {
+  #tell(changes: readonly ReportedChange[], lsn: bigint): void {
     if (this.#closed) return
     // Skips the changes that come again after a lost connection.
-    const fresh = changes.filter(({ position }) => comparePositions(position, this.position) > 0)
+    const isFresh = ({ position }: ReportedChange) => comparePositions(position, this.position) > 0
+    const [first] = changes
+    const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
     const reached = formatPosition(this.#epoch, lsn)
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
     if (position === this.position) return
-    if (fresh.length > 0) this.#listener.changes(fresh, position)
+    if (fresh.length > 0) reportChanges(this.#listener, fresh, position)
     else this.#listener.progress(position)
     this.#at = lsn
     this.position = position

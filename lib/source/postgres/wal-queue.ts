@@ -1,6 +1,6 @@
 import { persist } from '../backoff.ts'
 import { completeChanges, type Lookup } from '../completion.ts'
-import type { Change } from '../source.ts'
+import type { ReportedChange } from '../source.ts'
 import type { Context } from './follower.ts'
 import { oidsOf, type Transaction, type Translation } from './transaction.ts'
 
@@ -12,7 +12,7 @@ export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
   /** Applies a transaction's new shapes from here on. */
   reshape(translation: Translation): void
   /** Reports changes, and that all commits before this LSN were reported. */
-  tell(changes: readonly Change[], lsn: bigint): void
+  tell(changes: readonly ReportedChange[], lsn: bigint): void
   /** Reports a failed query, which is tried again. */
   failed(error: unknown): void
   /** Handles an exception of the listener. */
@@ -81,7 +81,7 @@ export class WalQueue {
   /** Reports all transactions at the head of the queue that need no query. */
   #tellNow(): void {
     const { types, translate, reshape, tell } = this.#options
-    const changes: Change[] = []
+    const changes: ReportedChange[] = []
     let reached: bigint | undefined
     for (let [item] = this.#items; item; [item] = this.#items) {
       if ('transaction' in item) {

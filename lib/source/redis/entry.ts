@@ -4,7 +4,7 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { isPathName } from '../../model/path.ts'
-import type { Change, DocumentChange } from '../source.ts'
+import type { Change, DocumentChange, EncodedChange } from '../source.ts'
 import { jsonDocument, type Mapping } from './mapping.ts'
 import { streamTimestamp } from './position.ts'
 import { located } from './update.ts'
@@ -69,6 +69,52 @@ export function translate(entry: Entry, mappings: readonly Mapping[]): Translati
     const change = known(base, kind, fields, mapping)
     return change ? { change } : { change: { ...base, kind: 'replace', operations: [] }, key }
   }
+  return undefined
+}
+
+/** The fields of an entry that describe a change, each by itself. */
+const DESCRIBING = ['document', 'operations', 'hash']
+
+/**
+ * Keeps an entry encoded, if nobody is shown its collection. Returns `undefined` for an entry that must be
+ * translated at once: of a whole collection, or with a key that must be read.
+ */
+export function encodedEntry(
+  entry: Entry,
+  mappings: readonly Mapping[],
+  isShown: (collection: string) => boolean,
+): EncodedChange | undefined {
+  const [position, flat] = entry
+  const key = textOf(flat, 'key')
+  const mapping = key === undefined ? undefined : mappings.find((one) => one.idOf(key) !== undefined)
+  if (!mapping || isShown(mapping.name)) return undefined
+  const isDescribed = DESCRIBING.some((name) => textOf(flat, name) !== undefined)
+  if (!isDescribed && textOf(flat, 'kind') !== 'delete') return undefined
+  const transaction = textOf(flat, 'transaction')
+  const common = {
+    position,
+    timestamp: streamTimestamp(position),
+    collection: mapping.name,
+    ...(transaction === undefined ? {} : { transaction }),
+  }
+  let bytes = 0
+  for (const text of flat) bytes += text.length
+  return {
+    kind: 'encoded',
+    ...common,
+    bytes,
+    decode: () => {
+      const translation = translate(entry, [mapping])
+      // Reads the collection again for a description that is malformed: the key is no longer as it was.
+      return translation && translation.key === undefined
+        ? [translation.change]
+        : [{ kind: 'reload', ...common }]
+    },
+  }
+}
+
+function textOf(flat: readonly string[], field: string): string | undefined {
+  for (let at = 0; at + 1 < flat.length; at += 2) if (flat[at] === field) return flat[at + 1]
   return undefined
 }
 

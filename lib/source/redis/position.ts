@@ -1,4 +1,9 @@
+import { isoTime } from '../iso-time.ts'
+
 const STREAM_ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/
+
+/** The last time that a Date can hold, in milliseconds. */
+const MAX_TIME = 8.64e15
 
 /**
  * Compares two stream ids (`<milliseconds>-<sequence>`), which are the positions of a source with a stream;
@@ -17,9 +22,9 @@ export function isStreamId(text: string): boolean {
 
 /** Returns the time of an entry's id as ISO 8601. */
 export function streamTimestamp(id: string): string {
-  const date = new Date(Number(id.slice(0, id.indexOf('-'))))
+  const time = Number(id.slice(0, id.indexOf('-')))
   // Falls back to the present time, because an application may append under ids of its own.
-  return Number.isNaN(date.getTime()) ? new Date().toISOString() : date.toISOString()
+  return isoTime(Math.abs(time) <= MAX_TIME ? time : Date.now())
 }
 
 function compareDigits(a = '', b = ''): number {

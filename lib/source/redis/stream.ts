@@ -1,9 +1,10 @@
 import { ParticleError } from '../../errors.ts'
+import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
-import type { Change, ChangeListener, DocumentChange, Subscription } from '../source.ts'
+import type { Change, ChangeListener, DocumentChange, ReportedChange, Subscription } from '../source.ts'
 import { blocksOf, loosened } from './block.ts'
 import { Connection, isHopeless, type RedisClient, send } from './client.ts'
-import { type Entry, retold, type Translation, translate } from './entry.ts'
+import { type Entry, encodedEntry, retold, type Translation, translate } from './entry.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
 import { compareStreamIds, isStreamId } from './position.ts'
 import { FETCH, HEAD, PAST, READ_AT, runScript } from './script.ts'
@@ -159,6 +160,7 @@ class Following {
 
   async #tell(entries: readonly Entry[]): Promise<void> {
     const mappings = this.#settings.mappings()
+    if (this.#tellDescribed(entries, mappings)) return
     const earlier = new Set(this.#read.keys())
     const translations: Translation[] = []
     let position = this.#position
@@ -176,10 +178,33 @@ class Following {
       if (!next) return
     }
     if (this.#loop.isClosed) return
-    const changes = this.#completed(translations, mappings, earlier)
-    this.#position = position
+    this.#report(this.#completed(translations, mappings, earlier), position)
     for (const [key, { at }] of this.#read) if (compareStreamIds(at, position) <= 0) this.#read.delete(key)
-    if (changes.length > 0) this.#listener.changes(changes, position)
+  }
+
+  /**
+   * Reports entries that all describe their changes, and leaves those of collections encoded that nobody is
+   * shown. Returns false if a key must be read, or was read ahead of its entries: then their changes belong
+   * together.
+   */
+  #tellDescribed(entries: readonly Entry[], mappings: readonly Mapping[]): boolean {
+    const { encoded } = this.#listener
+    if (!encoded || this.#read.size > 0) return false
+    const changes: ReportedChange[] = []
+    for (const entry of entries) {
+      const unseen = encodedEntry(entry, mappings, encoded.isShown)
+      const translation = unseen ? undefined : translate(entry, mappings)
+      if (translation?.key !== undefined) return false
+      const change = unseen ?? translation?.change
+      if (change) changes.push(change)
+    }
+    this.#report(changes, entries.at(-1)?.[0] ?? this.#position)
+    return true
+  }
+
+  #report(changes: readonly ReportedChange[], position: string): void {
+    this.#position = position
+    if (changes.length > 0) reportChanges(this.#listener, changes, position)
     else this.#listener.progress(position)
   }
 

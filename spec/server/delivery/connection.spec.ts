@@ -939,7 +939,9 @@ describe('server/connection', () => {
       while (client.of('payload').length === 0) await yieldToEventLoop()
       expect(client.ready).to.equal(false)
       connection.change([view(B)], 's')
-      const before = client.events.length
+      // What waited has been written with the change, and its end is the reset.
+      const before = client.events.findIndex(({ name }) => name === 'reset')
+      expect(before).to.equal(client.events.length - 1)
       await until(() => connection.ready)
       await yieldToEventLoop()
       expect(told(client, before)[0]).to.deep.equal(['reset own rights-changed', ''])

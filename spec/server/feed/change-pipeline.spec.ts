@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Document, Id } from '../../../lib/model/document.ts'
 import { ChangePipeline } from '../../../lib/server/feed/change-pipeline.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
-import type { Adapter, Change, DocumentChange } from '../../../lib/source/source.ts'
+import type { Adapter, Change, DocumentChange, ReportedChange } from '../../../lib/source/source.ts'
 import { until } from '../../support/local.ts'
 
 const set = (position: number, id: number, data: number): DocumentChange => ({
@@ -33,6 +33,7 @@ describe('server/pipeline', () => {
     /** How much was handed on each time that clients were told. */
     const delivered: number[] = []
     const pipeline = new ChangePipeline(adapter, {
+      isShown: () => true,
       needsDocument: (change) => needy.includes(change.id),
       dispatch: (changes, position) => {
         told.push([...changes.map((change) => change.position), `@${position}`])
@@ -111,9 +112,48 @@ describe('server/pipeline', () => {
     expect(told.at(-1)).to.deep.equal(['@9'])
   })
 
+  it('passes changes on encoded only where no view gets them, and decodes whole transactions', () => {
+    const told: string[] = []
+    const pipeline = new ChangePipeline({ compare: () => 0 } as unknown as Adapter, {
+      isShown: (collection) => collection === 'shown',
+      needsDocument: () => false,
+      dispatch: (changes, position, begin) =>
+        told.push(
+          `${changes.map(({ kind, collection }) => `${kind} ${collection}`)} @${position} from ${begin}`,
+        ),
+      deliver: () => {},
+      lost: () => {},
+      failed: () => {},
+    })
+    pipeline.begin()
+    const encoded = (at: number, collection: string, transaction?: string): ReportedChange => {
+      const fields = {
+        position: String(at),
+        timestamp: '',
+        collection,
+        ...(transaction ? { transaction } : {}),
+      }
+      const change: Change = { kind: 'reload', ...fields }
+      return { kind: 'encoded', ...fields, bytes: 1, decode: () => [change] }
+    }
+    const changes = [
+      encoded(1, 'hidden'),
+      encoded(2, 'hidden', 't'),
+      encoded(3, 'shown', 't'),
+      encoded(4, 'shown'),
+    ]
+    pipeline.listener.encoded?.changes(changes, '5')
+    expect(told).to.deep.equal([
+      'encoded hidden @1 from 1',
+      'reload hidden,reload shown @3 from 2',
+      'reload shown @5 from 4',
+    ])
+  })
+
   it('asks whether a document is needed only when what came before it was shown', () => {
     const seen: unknown[] = []
     const pipeline = new ChangePipeline({ compare: () => 0, lookup: async () => [] } as unknown as Adapter, {
+      isShown: () => true,
       needsDocument: (change) => {
         seen.push(`needs ${change.position}?`)
         return false

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Feed } from '../../../lib/server/feed/feed.ts'
-import { Log } from '../../../lib/server/feed/log.ts'
-import type { Change } from '../../../lib/source/source.ts'
+import { beginOf, Log } from '../../../lib/server/feed/log.ts'
+import type { Change, ReportedChange } from '../../../lib/source/source.ts'
 
 const EVER = { bytes: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY }
 /** A feed whose positions are numbers. */
@@ -38,6 +38,41 @@ describe('server/log', () => {
     expect(kept(log)).to.deep.equal([1, 2, 3])
     expect(log.head).to.equal(3)
     expect(log.bytes).to.equal(30)
+  })
+
+  it('decodes the changes that nobody was shown once somebody asks for their collection, as one transaction', () => {
+    let decoded = 0
+    const change = (id: number, data: number): Change => ({
+      kind: 'update',
+      position: String(data),
+      timestamp: '',
+      collection: 'users',
+      transaction: 't',
+      id,
+      operations: [{ operation: 'set', path: 'a', data }],
+    })
+    const encoded = (one: Change): ReportedChange => ({
+      kind: 'encoded',
+      position: one.position,
+      timestamp: '',
+      collection: one.collection,
+      transaction: 't',
+      bytes: 10,
+      decode: () => {
+        decoded++
+        return [one]
+      },
+    })
+    const log = new Log(EVER)
+    const changes = [encoded(change(1, 1)), encoded(change(1, 2)), encoded(change(2, 3))]
+    const added = log.append({ ...entry(), changes, begin: '1' }, 0)
+    expect(added.changesOf('teams')).to.deep.equal([])
+    expect(added.countOf('users')).to.equal(3)
+    expect(beginOf(added)).to.equal('1')
+    expect(decoded).to.equal(0)
+    expect(added.changesOf('users')).to.deep.equal([change(1, 2), change(2, 3)])
+    expect(added.changes).to.equal(added.changesOf('users'))
+    expect(decoded).to.equal(3)
   })
 
   it('keeps the newest up to its bytes', () => {

@@ -13,6 +13,7 @@ import { digest, STALE } from '../../../lib/server/view/digest.ts'
 import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import type { Change, DocumentChange, Query } from '../../../lib/source/source.ts'
+import { entryOf } from '../../support/feed.ts'
 
 const keyOf = (document: Document) => idKey(document._id ?? null)
 const byKey = (documents: readonly Document[]) =>
@@ -132,7 +133,7 @@ describe('server/difference', () => {
         operations: [{ operation: 'set', path: 'n', data: 1 }],
         ...(before ? { before } : {}),
       }) as unknown as Change
-    const entries = (...changes: Change[]) => changes.map((one) => ({ changes: [one] }) as unknown as Entry)
+    const entries = (...changes: Change[]) => changes.map((one) => entryOf([one]))
     const filterOf = (manifest: Manifest, query: Query) =>
       new ViewFilter(manifest, query, Object.keys(query).length > 0 ? matcher(query) : undefined)
     const TEAM_A = filterOf(true, { team: 'a' })
@@ -211,7 +212,7 @@ describe('server/difference', () => {
               const { before, ...rest } = one as DocumentChange
               const known = exact.next().value || one.kind === 'insert'
               if (!known) blind = true
-              seen.push({ changes: [known ? one : rest] } as unknown as Entry)
+              seen.push(entryOf([known ? one : rest]))
             }
           }
           await store.open({ changes, progress() {}, lost() {}, error() {} })

@@ -3,13 +3,13 @@ import type { Document, Json } from '../../../lib/model/document.ts'
 import type { Operation } from '../../../lib/model/operation.ts'
 import { parseSortLimit } from '../../../lib/policy/order.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
-import type { Entry } from '../../../lib/server/feed/log.ts'
 import { digest, STALE } from '../../../lib/server/view/digest.ts'
 import { filterEntry } from '../../../lib/server/view/entry-filter.ts'
 import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import { Members } from '../../../lib/server/view/members.ts'
 import { SortedWindow } from '../../../lib/server/view/sorted-window.ts'
 import type { DocumentChange } from '../../../lib/source/source.ts'
+import { entryOf } from '../../support/feed.ts'
 
 const MANIFEST = { name: true, n: true } as const
 const ANN: Document = { _id: 1, name: 'Ann', n: 0, secret: 's' }
@@ -39,12 +39,7 @@ describe('server/entry-filter', () => {
       sortLimit && new SortedWindow(sortLimit, [structuredClone(ANN)], true),
     )
     const show = (changes: DocumentChange[], note = true) => {
-      const shown = filterEntry(
-        { changes } as unknown as Entry,
-        { collection: 'users', filter },
-        members,
-        note,
-      )
+      const shown = filterEntry(entryOf(changes), { collection: 'users', filter }, members, note)
       if (shown === MUST_RELOAD) throw new Error('must reload')
       const oplist = shown.oplist.map(({ path, data }) => [path, data])
       return { oplist, recognized: shown.recognized }

@@ -16,6 +16,7 @@ import { ViewFilter } from '../../../lib/server/view/filter.ts'
 import { applyChange, needsDocument } from '../../../lib/server/view/ordered-filter.ts'
 import { SortedWindow, type Step, spareFor } from '../../../lib/server/view/sorted-window.ts'
 import type { DocumentChange } from '../../../lib/source/source.ts'
+import { changesOf, entryOf } from '../../support/feed.ts'
 
 const cutOf = (sort: object, limit?: number) => parseSortLimit(sort, limit, 'source') as SortLimit
 const TOP = cutOf({ at: -1 }, 3)
@@ -297,7 +298,7 @@ describe('server/window', () => {
           const first = new SortedWindow(cut, found, true).visible.slice(0, (limit ?? 99) + spare)
           const documents = new Map(first.map(({ key }) => [key, all.get(JSON.parse(key)) as Document]))
           const window = new SortedWindow(cut, documents.values(), first.length === found.length)
-          const entries = changes.map((change) => ({ changes: [change] }) as never)
+          const entries = changes.map((change) => entryOf([change as never]))
           const known = knownBefore(entries, 'users', documents, window, filter)
           if (known) told++
           else untold++
@@ -307,7 +308,7 @@ describe('server/window', () => {
           expect(window.visible.map(({ key }) => key)).to.deep.equal([...documents.keys()].slice(0, limit))
           const blind = entries.length > 0 && [
             ...entries,
-            { changes: [{ kind: 'update', collection: 'users', id: 99 }] },
+            entryOf([changesOf('users')('update', 99, { operations: [{ operation: 'unset', path: 'at' }] })]),
           ]
           if (blind)
             expect(knownBefore(blind as never, 'users', documents, window, filter)).to.equal(undefined)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import * as bson from 'mongodb'
 import { BSON } from 'mongodb'
 import { bsonToJson, documentToJson } from '../../../lib/source/mongo/bson.ts'
-import { READ_OPTIONS } from '../../../lib/source/mongo/stream.ts'
+import { READ_OPTIONS } from '../../../lib/source/mongo/read-options.ts'
 
 const hex = '5f0c3a1b2c3d4e5f60718293'
 const uuid = '01234567-89ab-4def-8123-456789abcdef'

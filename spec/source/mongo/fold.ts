@@ -2,7 +2,14 @@ import type { MongoClient } from 'mongodb'
 import { applyToCopy } from '../../../lib/model/apply.ts'
 import type { Document } from '../../../lib/model/document.ts'
 import { idKey } from '../../../lib/model/id.ts'
-import type { Adapter, Change, ChangeListener, Subscription } from '../../../lib/source/source.ts'
+import type {
+  Adapter,
+  Change,
+  ChangeListener,
+  EncodedListener,
+  ReportedChange,
+  Subscription,
+} from '../../../lib/source/source.ts'
 
 /** Listens to an adapter and keeps what it said. */
 export class Recorder implements ChangeListener {
@@ -53,6 +60,28 @@ export class Recorder implements ChangeListener {
   /** Waits until the adapter has come to a position. */
   async reached(adapter: Adapter, position: string): Promise<void> {
     await this.until(() => adapter.compare(this.position, position) >= 0)
+  }
+}
+
+/** Takes encoded changes, and shows nobody anything but some collections. */
+export class EncodedRecorder extends Recorder {
+  readonly reported: ReportedChange[] = []
+  readonly encoded: EncodedListener
+
+  constructor(shown: readonly string[]) {
+    super()
+    this.encoded = {
+      isShown: (collection) => shown.includes(collection),
+      changes: (changes, position) => {
+        this.reported.push(...changes)
+        this.progress(position)
+      },
+    }
+  }
+
+  /** What the changes are once they are decoded. */
+  get decoded(): Change[] {
+    return this.reported.flatMap((change) => (change.kind === 'encoded' ? change.decode() : [change]))
   }
 }
 

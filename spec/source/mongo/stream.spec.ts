@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { type ChangeStreamDocument, Timestamp } from 'mongodb'
+import { Timestamp } from 'mongodb'
+import type { StreamEvent } from '../../../lib/source/mongo/raw-event.ts'
 import { EventStream, type EventStreamOptions } from '../../../lib/source/mongo/stream.ts'
 import { until } from '../../support/local.ts'
 import { eventAt, LATER, RESUMED, ScriptedDriver, START, type Step, serverError } from './scripted.ts'
@@ -10,7 +11,7 @@ class Notes {
   fail: Error[] = []
   lost = [new Timestamp({ t: 2000, i: 1 }), new Timestamp({ t: 3000, i: 1 })]
 
-  events(events: readonly ChangeStreamDocument[]) {
+  events(events: readonly StreamEvent[]) {
     const failure = this.fail.shift()
     if (failure) throw failure
     this.list.push(events.map(({ _id }) => (_id as { _data: string })._data).join(' '))
