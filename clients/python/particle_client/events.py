@@ -8,7 +8,7 @@ from typing import Union
 
 from .errors import ParticleError
 from .json import parse_json
-from .types import JSON, MISSING, Document, Operation
+from .types import JSON, MISSING, Document, Missing, Operation
 
 __all__ = [
     "Delta",
@@ -111,11 +111,11 @@ def decode_event(name: str, data: str) -> Event | None:
     Raises `INVALID_MESSAGE` for data that does not have the documented shape.
     """
     decoder = _DECODERS.get(name)
-    if decoder is None:
+    if decoder is None and name != "delta":
         return None
     try:
         value = parse_json(data)
-        if name == "delta":
+        if decoder is None:
             return _delta(value)
         if not isinstance(value, dict):
             raise ValueError("not an object")
@@ -184,20 +184,25 @@ def _payload(fields: Fields) -> Payload:
 
 
 def _operation(parts: list[JSON]) -> Operation:
-    if len(parts) < 3 or not isinstance(parts[0], str) or not isinstance(parts[2], str):
+    if len(parts) < 3:
         raise ValueError("an operation is not a list of its name, an id and a path")
-    operation, id, path, data, at = [*parts, MISSING, MISSING][:5]
-    if at is MISSING:
-        return Operation(operation, id, path, data, None)
+    operation, id, path = parts[:3]
+    if not isinstance(operation, str) or not isinstance(path, str):
+        raise ValueError("an operation's name or its path is not a text")
+    data: JSON | Missing = parts[3] if len(parts) > 3 else MISSING
+    if len(parts) < 5:
+        return Operation(operation, id, path, data)
     # `null` before an index stands for no data.
-    return Operation(operation, id, path, MISSING if data is None else data, _integer(at, "at"))
+    return Operation(operation, id, path, MISSING if data is None else data, _integer(parts[4], "at"))
 
 
 def _delta(value: JSON) -> Delta:
     """The root, the operations, and an object with the fields that few deltas have."""
-    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+    if not isinstance(value, list) or not value:
         raise ValueError("not a list that begins with a root")
     root, *rest = value
+    if not isinstance(root, str):
+        raise ValueError("the root is not a text")
     if not all(isinstance(each, (list, dict)) for each in rest):
         raise ValueError("an operation is not a list")
     operations = tuple(_operation(each) for each in rest if isinstance(each, list))

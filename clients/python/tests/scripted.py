@@ -39,7 +39,7 @@ class Stream:
 
     def delta(self, root: str, *operations: dict[str, Any], id: str | None = None, **more: bool) -> None:
         """Sends a delta, without a timestamp."""
-        steps = [[each["operation"], each["id"], each["path"], *_rest(each)] for each in operations]
+        steps = map(_step, operations)
         self.send("delta", [root, *steps, *([more] if more else [])], id)
 
     def end(self) -> None:
@@ -52,10 +52,11 @@ class Stream:
         self._writer.transport.abort()
 
 
-def _rest(operation: dict[str, Any]) -> list[Any]:
+def _step(operation: dict[str, Any]) -> list[Any]:
+    names = [name for name in ("operation", "id", "path") if name in operation]
     if "at" in operation:
-        return [operation.get("data"), operation["at"]]
-    return [operation["data"]] if "data" in operation else []
+        return [*(operation[name] for name in names), operation.get("data"), operation["at"]]
+    return [operation[name] for name in (*names, "data") if name in operation]
 
 
 class ScriptedServer:
