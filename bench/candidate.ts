@@ -1,8 +1,9 @@
 import type { Server } from 'node:http'
 import type { Http2Server } from 'node:http2'
+import type { Program } from './program.ts'
 
 /** What the load has to speak. */
-export type Wire = 'sse' | 'http2' | 'websocket' | 'socket.io'
+export type Wire = 'sse' | 'http2' | 'websocket' | 'socket.io' | 'centrifugo' | 'pocketbase'
 
 /** A server of one kind, in a process of its own. */
 export interface Candidate {
@@ -22,6 +23,13 @@ export interface Setting {
 
 export type Start = (setting: Setting) => Candidate | Promise<Candidate>
 
+/** A server that is a program of its own, told of changes by its HTTP API. */
+export interface ProgramCandidate extends Pick<Candidate, 'wire' | 'path' | 'change'> {
+  program: Program
+}
+
+export type StartProgram = (setting: Setting) => Promise<ProgramCandidate>
+
 export const CANDIDATES = [
   'floor',
   'particle',
@@ -32,6 +40,9 @@ export const CANDIDATES = [
   'socket.io-deflate',
   'ws',
   'express',
+  'mercure',
+  'centrifugo',
+  'pocketbase',
   '@tanstack/db',
   'rxdb',
 ] as const

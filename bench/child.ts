@@ -5,6 +5,9 @@ import { cpus } from 'node:os'
 /** Whether processes can be pinned to cores: the server to the first, the load to the second. */
 export const PINNED = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0
 
+/** How long a process may take to end, in milliseconds. */
+const END_TIMEOUT_MS = 5000
+
 interface Answer {
   call: number
   result?: unknown
@@ -62,8 +65,12 @@ export class Child {
 
   async end(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    this.#process.kill('SIGKILL')
-    await once(this.#process, 'exit')
+    const exit = once(this.#process, 'exit')
+    // Lets it end its own programs, as far as it is not too busy.
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), END_TIMEOUT_MS)
+    if (this.#process.connected) this.#process.disconnect()
+    await exit
+    clearTimeout(timer)
   }
 }
 
@@ -84,4 +91,6 @@ export function serve(methods: Record<string, (argument: any) => unknown>): void
     },
   )
   process.on('disconnect', () => process.exit())
+  // Node would map the stack of each request that a client breaks off to TypeScript, which no server does.
+  process.setSourceMapsEnabled(false)
 }

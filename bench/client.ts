@@ -4,12 +4,7 @@ import { serve } from './child.ts'
 import { noteOf, personOf } from './event.ts'
 import { fedClient } from './fed-client.ts'
 
-interface Step {
-  operation: string
-  id: number
-  path: string
-  data?: unknown
-}
+type Step = [operation: string, id: number, path: string, data?: unknown]
 
 /** Changes of documents all over the list; of a hundred, four are inserts and two removals from its middle. */
 function stepsOf(documents: number, deltas: number): Step[] {
@@ -20,10 +15,10 @@ function stepsOf(documents: number, deltas: number): Step[] {
     // A prime number as the stride leads to every document.
     const id = (number * 7919) % documents
     const kind = number % 50
-    if (kind % 25 === 3) steps.push({ operation: 'set', id: newest, path: '.', data: personOf(newest++) })
-    else if (kind === 4) steps.push({ operation: 'unset', id: (documents >> 1) + removed++, path: '.' })
-    else if (kind % 2 === 0) steps.push({ operation: 'inc', id, path: 'visits', data: 1 })
-    else steps.push({ operation: 'set', id, path: 'note', data: noteOf(number) })
+    if (kind % 25 === 3) steps.push(['set', newest, '.', personOf(newest++)])
+    else if (kind === 4) steps.push(['unset', (documents >> 1) + removed++, '.'])
+    else if (kind % 2 === 0) steps.push(['inc', id, 'visits', 1])
+    else steps.push(['set', id, 'note', noteOf(number)])
   }
   return steps
 }
@@ -32,15 +27,10 @@ serve({
   /** Tells the CPU time of one delta that sets so many fields of one object, in milliseconds. */
   sets: async ({ sets }: { sets: number }) => {
     const fields = Object.fromEntries(Array.from({ length: sets }, (_, field) => [`f${field}`, 0]))
-    const { client, send, timestamp } = await fedClient([{ _id: 1, fields }])
+    const { client, send } = await fedClient([{ _id: 1, fields }])
     const textOf = (data: number) => {
-      const oplist = Object.keys(fields).map((name) => ({
-        operation: 'set',
-        id: 1,
-        path: `fields.${name}`,
-        data,
-      }))
-      return JSON.stringify({ root: 'people', timestamp, oplist })
+      const operations = Object.keys(fields).map((name) => ['set', 1, `fields.${name}`, data])
+      return JSON.stringify(['people', ...operations])
     }
     for (let round = 0; round < 20; round++) send('delta', textOf(round))
     const text = textOf(-1)
@@ -56,12 +46,12 @@ serve({
   apply: async ({ documents, deltas }: { documents: number; deltas: number }) => {
     let events = 0
     const people = Array.from({ length: documents }, (_, id) => personOf(id))
-    const { client, send, timestamp } = await fedClient(people, () => events++)
+    const { client, send } = await fedClient(people, () => events++)
     const steps = stepsOf(documents, deltas)
     const expected =
-      documents + steps.filter(({ path, operation }) => path === '.' && operation === 'set').length
-    const removals = steps.filter(({ operation }) => operation === 'unset').length
-    const texts = steps.map((step) => JSON.stringify({ root: 'people', timestamp, oplist: [step] }))
+      documents + steps.filter(([operation, , path]) => path === '.' && operation === 'set').length
+    const removals = steps.filter(([operation]) => operation === 'unset').length
+    const texts = steps.map((step) => JSON.stringify(['people', step]))
     globalThis.gc?.()
     events = 0
     const before = process.cpuUsage()

@@ -30,11 +30,12 @@ export function noteOf(number: number): string {
   return `${MARK}note ${String(number).padEnd(58, '.')}`
 }
 
-/** The change as a delta in Particle's form, which the other candidates send as their data. */
+/** The change as the data of a delta in Particle's form, which the other candidates send as their data. */
 export function deltaOf(number: number, people: number) {
-  return {
-    root: 'people',
-    timestamp: new Date().toISOString(),
-    oplist: [{ operation: 'set', id: number % people, path: 'note', data: noteOf(number) }],
-  }
+  return ['people', operationOf(number, people)] as const
+}
+
+/** The operation of the change. */
+export function operationOf(number: number, people: number) {
+  return ['set', number % people, 'note', noteOf(number)] as const
 }

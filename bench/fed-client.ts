@@ -42,7 +42,7 @@ export async function fedClient(documents: readonly object[], onData?: () => voi
   const send = (type: string, text: string, id = '') => Stream.last.receive(type, text, id)
   const sources = { people: true }
   send('open', '{}')
-  send('manifest', JSON.stringify({ protocol: 1, timestamp, resumed: false, sources }))
+  send('manifest', JSON.stringify({ protocol: 2, timestamp, resumed: false, sources }))
   const sent = 10_000
   for (let part = 0, at = 0; part === 0 || at < documents.length; part++, at += sent) {
     const data = documents.slice(at, at + sent)
@@ -51,5 +51,5 @@ export async function fedClient(documents: readonly object[], onData?: () => voi
   }
   send('ready', JSON.stringify({ timestamp }), 'id')
   await client.ready()
-  return { client, send, timestamp }
+  return { client, send }
 }

@@ -24,9 +24,9 @@ interface SortedList {
 type Kind = 'particle' | '@tanstack/db' | 'rxdb'
 
 async function particle(items: readonly Item[]): Promise<SortedList> {
-  const { client, send, timestamp } = await fedClient(items.map(({ id, ...rest }) => ({ _id: id, ...rest })))
+  const { client, send } = await fedClient(items.map(({ id, ...rest }) => ({ _id: id, ...rest })))
   const held = new Map(items.map((item) => [item.id, item.place]))
-  const deliver = (oplist: object[]) => send('delta', JSON.stringify({ root: 'people', timestamp, oplist }))
+  const deliver = (operations: unknown[][]) => send('delta', JSON.stringify(['people', ...operations]))
   return {
     put: (...changed) =>
       deliver(
@@ -34,13 +34,13 @@ async function particle(items: readonly Item[]): Promise<SortedList> {
           const moves = held.get(id) !== place
           held.set(id, place)
           // The server tells the index of a document that moves.
-          if (moves) return { operation: 'set', id, path: '.', at: Math.floor(place), data: { place, note } }
-          return { operation: 'set', id, path: 'note', data: note }
+          if (moves) return ['set', id, '.', { place, note }, Math.floor(place)]
+          return ['set', id, 'note', note]
         }),
       ),
     remove({ id }) {
       held.delete(id)
-      deliver([{ operation: 'unset', id, path: '.' }])
+      deliver([['unset', id, '.']])
     },
     read: (index) => client.getSnapshot('people')[index],
   }

@@ -2,13 +2,15 @@ import { cpus, totalmem } from 'node:os'
 import type { CandidateName } from './candidate.ts'
 import { PINNED } from './child.ts'
 import type { Figures, Scenario } from './scenario.ts'
-import { median } from './statistics.ts'
+import { digits, median } from './statistics.ts'
 
 /** All figures of one scenario, round by round. */
 export interface Outcome {
   scenario: Scenario
   /** Why it was not run, if so. */
   skipped: string | undefined
+  /** The candidates that can't be had here, and why. */
+  without: Partial<Record<CandidateName, string>>
   rounds: Partial<Record<CandidateName, Figures[]>>
 }
 
@@ -54,14 +56,9 @@ function section(outcome: Outcome): string {
     .join('\n')
   const rounds = Math.max(...Object.values(outcome.rounds).map((figures) => figures.length))
   const targets = scenario.targets.map(({ text, met }) => `- ${met(medians) ? 'met' : 'NOT met'}: ${text}`)
-  return `### ${scenario.title}\n\n${rounds} round${rounds === 1 ? '' : 's'}.\n\n${table}\n${targets.length > 0 ? `\n${targets.join('\n')}\n` : ''}`
-}
-
-/** Three digits that say something. */
-function digits(value: number): string {
-  if (!Number.isFinite(value)) return 'none'
-  if (Number.isInteger(value) && value < 100) return String(value)
-  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+  const without = Object.entries(outcome.without).map(([name, why]) => `- skipped: ${name}: ${why}`)
+  const notes = [...targets, ...without]
+  return `### ${scenario.title}\n\n${rounds} round${rounds === 1 ? '' : 's'}.\n\n${table}\n${notes.length > 0 ? `\n${notes.join('\n')}\n` : ''}`
 }
 
 /** The outcomes with every round's figures. */
@@ -70,6 +67,7 @@ export function json(outcomes: readonly Outcome[], quick: boolean): string {
     name: outcome.scenario.name,
     title: outcome.scenario.title,
     skipped: outcome.skipped,
+    without: outcome.without,
     medians: mediansOf(outcome),
     rounds: outcome.rounds,
     targets: outcome.scenario.targets.map(({ text, met }) => ({

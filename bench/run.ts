@@ -4,14 +4,18 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { CandidateName } from './candidate.ts'
+import { buildGoProgram } from './go-programs.ts'
 import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
 import { changes } from './scenarios/changes.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
+import { connect } from './scenarios/connect.ts'
 import { delivery } from './scenarios/delivery.ts'
+import { deltas } from './scenarios/deltas.ts'
 import { lists } from './scenarios/lists.ts'
 import { memory } from './scenarios/memory.ts'
+import { newcomers } from './scenarios/newcomers.ts'
 import { rooms } from './scenarios/rooms.ts'
 import { routing } from './scenarios/routing.ts'
 import { sets } from './scenarios/sets.ts'
@@ -24,8 +28,10 @@ import { rotated } from './statistics.ts'
 const SCENARIOS: readonly Scenario[] = [
   delivery,
   memory,
+  connect,
   snapshot,
   compression,
+  deltas,
   throughput,
   ...changes,
   client,
@@ -34,6 +40,7 @@ const SCENARIOS: readonly Scenario[] = [
   routing,
   rooms,
   views,
+  newcomers,
   stalled,
 ]
 
@@ -57,19 +64,26 @@ if (unknown !== undefined) {
 
 async function measure(scenario: Scenario): Promise<Outcome> {
   const skipped = scenario.unavailable?.()
-  const rounds: Partial<Record<CandidateName, Figures[]>> = Object.fromEntries(
-    scenario.candidates.map((candidate) => [candidate, []]),
+  if (skipped !== undefined) return { scenario, skipped, without: {}, rounds: {} }
+  const without = Object.fromEntries(
+    scenario.candidates.flatMap((candidate) => {
+      const why = buildGoProgram(candidate, !quick)
+      return why === undefined ? [] : [[candidate, why]]
+    }),
   )
-  if (skipped !== undefined) return { scenario, skipped, rounds: {} }
+  const candidates = scenario.candidates.filter((candidate) => !(candidate in without))
+  const rounds: Partial<Record<CandidateName, Figures[]>> = Object.fromEntries(
+    candidates.map((candidate) => [candidate, []]),
+  )
   const count = Number(values.rounds ?? (quick ? scenario.rounds.quick : scenario.rounds.full))
   for (let round = 0; round < count; round++) {
-    for (const candidate of rotated(scenario.candidates, round)) {
+    for (const candidate of rotated(candidates, round)) {
       const figures = await scenario.run(candidate, quick)
       rounds[candidate]?.push(figures)
       console.error(`${scenario.name}, round ${round + 1}, ${candidate}: ${JSON.stringify(figures)}`)
     }
   }
-  return { scenario, skipped, rounds }
+  return { scenario, skipped, without, rounds }
 }
 
 const outcomes: Outcome[] = []

@@ -11,3 +11,10 @@ export function rotated<T>(list: readonly T[], round: number): T[] {
   const at = round % list.length
   return [...list.slice(at), ...list.slice(0, at)]
 }
+
+/** A figure as text, of three digits that say something. */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) return 'none'
+  if (Number.isInteger(value) && value < 100) return String(value)
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3)
+}

@@ -31,6 +31,8 @@ let ready = 0
 let deltas = 0
 /** How many accounts somebody looks at, and the change that comes next. */
 let watched = 0
+/** The next account that nobody looked at. */
+let newest = 0
 let number = 0
 
 function receive(name: string): void {
@@ -74,6 +76,41 @@ serve({
     await until(() => ready === expected, 'ready')
     if (distinct) watched = subscribers
     return server.stats().views
+  },
+  /**
+   * So many subscribers come at once, each to an account that nobody looked at, or all to one of these, and
+   * leave again. Tells the CPU time until all had their documents, in microseconds, and the time until all
+   * but 1% had them, in milliseconds.
+   */
+  arrive: async ({ subscribers, distinct }: { subscribers: number; distinct: boolean }) => {
+    await collect()
+    const times: number[] = []
+    const first = newest
+    newest += distinct ? subscribers : 1
+    const began = performance.now()
+    const before = process.cpuUsage()
+    const come = (account: number) =>
+      new Promise<() => void>((resolve, reject) => {
+        let leave: (() => void) | undefined
+        let isReady = false
+        const done = () => leave && isReady && resolve(leave)
+        const registered = server.register({ account }, (name) => {
+          if (name !== 'ready') return
+          times.push(performance.now() - began)
+          isReady = true
+          done()
+        })
+        registered.then((registration) => {
+          leave = registration
+          done()
+        }, reject)
+      })
+    const leaves = await Promise.all(
+      Array.from({ length: subscribers }, (_, number) => come(distinct ? first + number : first)),
+    )
+    const { user, system } = process.cpuUsage(before)
+    for (const leave of leaves) leave()
+    return { cpu: user + system, p99: times[Math.floor(0.99 * (times.length - 1))] }
   },
   /** The CPU time of a change, in microseconds. */
   change: async (changes: number) => {

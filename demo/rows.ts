@@ -15,10 +15,13 @@ interface Rows {
   stop(): void
 }
 
-/** Fills a collection in memory, and changes random rows of it while a page watches. */
-export async function openRows(): Promise<Rows> {
+/**
+ * Changes random rows of a collection in memory while a page watches. Fills it at the first rate, so that the demo
+ * starts at once.
+ */
+export function openRows(): Rows {
   const rows = memory().collection<{ _id: number; value: number }>('rows')
-  await rows.insertMany(Array.from({ length: COUNT }, (_, _id) => ({ _id, value: _id % 256 })))
+  let filling: Promise<unknown> | undefined
   const dataSources = { rows: { collection: rows, manifest: { value: true } } }
   const middleware = particle.middleware({ path: '/rows', dataSources })
   let rate = 0
@@ -31,6 +34,7 @@ export async function openRows(): Promise<Rows> {
     last = Date.now()
     if (middleware.server.stats().connections === 0) return
     isWriting = true
+    await filling
     for (let left = (rate * elapsed) / 1000; left > 0; left--) {
       const value = Math.floor(Math.random() * 256)
       await rows.updateOne({ _id: Math.floor(Math.random() * COUNT) }, { $set: { value } })
@@ -41,6 +45,7 @@ export async function openRows(): Promise<Rows> {
   return {
     middleware,
     setRate: (value) => {
+      filling ??= rows.insertMany(Array.from({ length: COUNT }, (_, _id) => ({ _id, value: _id % 256 })))
       rate = value
     },
     stop: () => clearInterval(timer),

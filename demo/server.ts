@@ -83,7 +83,7 @@ const staff = particle.middleware({
   },
 })
 
-const rows = await openRows()
+const rows = openRows()
 closers.push(rows.stop)
 
 const app = express()

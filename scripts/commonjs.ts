@@ -1,14 +1,10 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import manifest from '../package.json' with { type: 'json' }
 
 /** Writes a CommonJS module (`.cjs`) beside each ES module of `dist`, since Jest can't `require` an ES module. */
 const DIST = join(import.meta.dirname, '..', 'dist')
-const MODULES = join(import.meta.dirname, '..', 'node_modules')
-
-/** Names the dependencies that Jest finds as ES modules only. Each has one importer in `lib`, which gets it built in. */
-const BUILT_IN = ['jose']
 
 /** Keeps the modules apart, so that all subpaths share one `ParticleError`, whichever is loaded first. */
 const separate: Plugin = {
@@ -18,7 +14,7 @@ const separate: Plugin = {
       importer.includes('node_modules') ? null : { path: path.replace(/\.js$/, '.cjs'), external: true },
     )
     onResolve({ filter: /^[a-z@]/ }, ({ path, kind }) =>
-      kind === 'entry-point' || BUILT_IN.includes(path) ? null : { path, external: true },
+      kind === 'entry-point' ? null : { path, external: true },
     )
   },
 }
@@ -53,10 +49,3 @@ for (const entry of Object.values(manifest.exports)) {
   )
   await writeFile(join(DIST, '..', entry.require.types), lines.join(''))
 }
-
-// The licences of the dependencies that are built in ask to be kept with the code.
-const licences = BUILT_IN.map(async (name) => {
-  const [file = ''] = (await readdir(join(MODULES, name))).filter((entry) => entry.startsWith('LICENSE'))
-  return `${name}\n\n${await readFile(join(MODULES, name, file), 'utf8')}`
-})
-await writeFile(join(DIST, 'LICENSES.txt'), (await Promise.all(licences)).join('\n\n'))

@@ -23,6 +23,7 @@ const ROOT = join(import.meta.dirname, '..')
  */
 export const LANES: readonly Lane[] = [
   { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
+  { name: 'chaos', alone: true, paths: ['spec/chaos/'] },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'integration', paths: ['spec/integration/'] },
@@ -54,9 +55,12 @@ export const LANES: readonly Lane[] = [
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },
   {
     name: 'law',
-    paths: ['integration/law', 'integration/relations.law', 'source/callbacks/law'].map(
-      (name) => `spec/${name}.spec.ts`,
-    ),
+    paths: [
+      'integration/law',
+      'integration/relations.law',
+      'integration/rights.law',
+      'source/callbacks/law',
+    ].map((name) => `spec/${name}.spec.ts`),
   },
   { name: 'bench', paths: ['spec/integration/bench.spec.ts'] },
   { name: 'conformance', paths: ['spec/conformance/'] },

@@ -23,6 +23,8 @@ const ARROWS: Record<string, string[]> = {
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
   'source/completion.ts': ['model/', 'source/source.ts'],
+  // What shares the changes of a source among the processes of a host.
+  'source/host/': ['errors.ts', 'model/', 'source/source.ts', 'source/backoff.ts', 'node:'],
   // What sources share that report changes.
   'source/iso-time.ts': [],
   'source/report.ts': ['source/source.ts'],
@@ -35,6 +37,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/least.ts',
     'source/backoff.ts',
     'source/iso-time.ts',
@@ -48,6 +51,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/iso-time.ts',
     'source/report.ts',
@@ -59,6 +63,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/host/',
     'source/backoff.ts',
     'source/iso-time.ts',
     'source/report.ts',
@@ -68,7 +73,7 @@ const ARROWS: Record<string, string[]> = {
     'pg-logical-replication',
     'node:',
   ],
-  'server/support/': ['errors.ts', 'node:'],
+  'server/support/': ['errors.ts', 'node:', 'model/count.ts'],
   'server/options/': [
     'errors.ts',
     'model/',
@@ -87,7 +92,7 @@ const ARROWS: Record<string, string[]> = {
     'server/options/',
     'node:',
   ],
-  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'jose', 'node:'],
+  'server/tokens/': ['errors.ts', 'model/', 'protocol/', 'server/options/', 'node:'],
   'server/feed/': [
     'errors.ts',
     'model/',
@@ -216,7 +221,7 @@ const ARROWS: Record<string, string[]> = {
   'fetch/': ['model/', 'node:'],
   'client/': ['errors.ts', 'model/', 'protocol/'],
   // The panel of a page, a module of its own.
-  'client/inspect/': ['protocol/', 'client/', 'inspector/', 'words/'],
+  'client/inspect/': ['model/', 'protocol/', 'client/', 'inspector/', 'words/'],
   // What the bindings of all frameworks share.
   'bindings/': ['errors.ts', 'model/', 'client/'],
   'react/': ['bindings/', 'model/', 'client/', 'react'],

@@ -18,6 +18,15 @@ export const start: Start = ({ people }) => {
     responses.add(response)
     response.once('close', () => responses.delete(response))
   })
+  // The documents as the first event of a stream.
+  app.get('/first', (_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache' })
+    response.flushHeaders()
+    responses.add(response)
+    response.once('close', () => responses.delete(response))
+    const data = all.map(({ password: _, ...visible }) => visible)
+    response.write(`event: payload\ndata: ${JSON.stringify({ root: 'people', data })}\n\n`)
+  })
   app.get('/all', (_request, response) => {
     const data = all.map(({ password: _, ...visible }) => visible)
     response.set('Connection', 'close').json(data)

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Start } from '../candidate.ts'
-import { deltaOf } from '../event.ts'
+import { operationOf } from '../event.ts'
 
 /** The floor: a bare `http` server that writes one prepared buffer to each socket, framed as a chunk of the open response. */
 export const start: Start = ({ people }) => {
@@ -30,10 +30,10 @@ export const start: Start = ({ people }) => {
   }
 }
 
-/** The event that Particle would send: as many operations, about as long. */
+/** The event that Particle would send. */
 function prepare(count: number, people: number): Buffer {
-  const oplist = Array.from({ length: count }, (_, number) => deltaOf(number, people).oplist).flat()
-  const data = JSON.stringify({ ...deltaOf(0, people), oplist })
-  const text = `id: ${'x'.repeat(72)}\nevent: delta\ndata: ${data}\n\n`
+  const operations = Array.from({ length: count }, (_, number) => operationOf(number, people))
+  const data = JSON.stringify(['people', ...operations])
+  const text = `id: ${'x'.repeat(48)}\nevent: delta\ndata: ${data}\n\n`
   return Buffer.from(`${text.length.toString(16)}\r\n${text}\r\n`)
 }

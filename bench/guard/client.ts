@@ -16,11 +16,9 @@ const documents = new Map(people().map((person) => [person._id, person]))
 
 /** Applies deltas as the client does: parses each, replaces its document, and calls a listener. */
 function applyPlainly(text: string): void {
-  const { oplist } = JSON.parse(text) as ReturnType<typeof deltaOf>
-  for (const { id, path, data } of oplist) {
-    const document = documents.get(id)
-    if (document) documents.set(id, { ...document, [path]: data } as Person)
-  }
+  const [, [, id, path, data]] = JSON.parse(text) as ReturnType<typeof deltaOf>
+  const document = documents.get(id)
+  if (document) documents.set(id, { ...document, [path]: data } as Person)
   events++
 }
 

@@ -86,8 +86,24 @@ function changes(floor: string, clients: number, bursts: Partial<Record<FigureNa
   }
 }
 
+/** What a client of the floor reads. */
+interface Floor {
+  path: string
+  until?: string
+}
+
+/** The documents as one JSON, and as the first event of a stream. */
+const ALL: Floor = { path: '/all' }
+const FIRST: Floor = { path: '/first', until: ']}\n\n' }
+
 /** Clients that come, so many at once, and get all documents. */
-function arrivals(figure: FigureName, people: number, clients: number, isWarm: boolean): Contest {
+function arrivals(
+  figure: FigureName,
+  people: number,
+  clients: number,
+  isWarm: boolean,
+  floor: Floor,
+): Contest {
   return {
     figures: [figure],
     open: async (processes) => {
@@ -98,7 +114,7 @@ function arrivals(figure: FigureName, people: number, clients: number, isWarm: b
       const held = { particle: isWarm ? 1 : 0, floor: 0 }
       const reads = {
         particle: { ...addresses.particle, until: 'event: ready' },
-        floor: { ...addresses.floor, path: '/all' },
+        floor: { ...addresses.floor, ...floor },
       }
       const measure = (_: FigureName, turned: boolean) =>
         both(turned, async (name) => {
@@ -148,8 +164,8 @@ export const CONTESTS: readonly Contest[] = [
     one: { turns: { particle: 4, floor: 4 }, perTurn: 1 },
     ten: { turns: { particle: 4, floor: 4 }, perTurn: 10 },
   }),
-  arrivals('connect', 10, 40, true),
-  arrivals('cold', 5_000, 1, false),
-  arrivals('warm', 5_000, 2, true),
+  arrivals('connect', 10, 40, true, FIRST),
+  arrivals('cold', 5_000, 1, false, ALL),
+  arrivals('warm', 5_000, 4, true, ALL),
   client,
 ]

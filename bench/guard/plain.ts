@@ -22,10 +22,9 @@ export const start: Start = ({ people }) => {
       let text = ''
       for (let index = 0; index < count; index++) {
         const delta = deltaOf(number++, people)
-        for (const { id, data } of delta.oplist) {
-          const document = documents.get(id)
-          if (document) documents.set(id, { ...document, note: data })
-        }
+        const [, [, id, , note]] = delta
+        const document = documents.get(id)
+        if (document) documents.set(id, { ...document, note })
         text += `event: delta\ndata: ${JSON.stringify(delta)}\n\n`
       }
       const bytes = Buffer.from(text)

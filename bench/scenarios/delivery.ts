@@ -2,13 +2,14 @@ import { withPair } from '../pair.ts'
 import { ratio, type Scenario } from '../scenario.ts'
 
 const PEERS = ['better-sse', 'socket.io', 'ws'] as const
+const PROGRAMS = ['mercure', 'centrifugo', 'pocketbase'] as const
 
 /** What a delivery costs the server's process, in CPU time. */
 export const delivery: Scenario = {
   name: 'delivery',
   title: 'CPU time of a delivery, 1,000 clients (µs)',
   columns: { one: 'one delta a turn', ten: 'ten deltas a turn' },
-  candidates: ['floor', 'particle', 'particle-http2', ...PEERS],
+  candidates: ['floor', 'particle', 'particle-http2', ...PEERS, ...PROGRAMS],
   base: 'floor',
   rounds: { full: 5, quick: 1 },
   run: (candidate, quick) =>
@@ -42,7 +43,9 @@ export const delivery: Scenario = {
     {
       text: 'less than every peer',
       met: (medians) =>
-        PEERS.every((peer) => ['one', 'ten'].every((column) => ratio(medians, column, 'particle', peer) < 1)),
+        [...PEERS, ...PROGRAMS]
+          .filter((peer) => medians[peer])
+          .every((peer) => ['one', 'ten'].every((column) => ratio(medians, column, 'particle', peer) < 1)),
     },
   ],
 }

@@ -6,7 +6,7 @@ export const throughput: Scenario = {
   name: 'throughput',
   title: 'Changes from source to socket, one client, 100 changes a turn (thousands a second of CPU time)',
   columns: { changes: 'changes' },
-  candidates: ['particle', 'better-sse', 'socket.io', 'ws'],
+  candidates: ['particle', 'better-sse', 'socket.io', 'ws', 'mercure', 'centrifugo', 'pocketbase'],
   base: undefined,
   rounds: { full: 3, quick: 1 },
   run: (candidate, quick) =>

@@ -9,7 +9,7 @@ import { Rows } from './rows.js'
 import { showSamples } from './samples.js'
 import { Tabs } from './tabs.js'
 import { Teams } from './teams.js'
-import { Wire } from './wire.js'
+import { deltaOf, Wire } from './wire.js'
 
 const STATUS = {
   connecting: 'Connecting…',
@@ -48,7 +48,7 @@ function open(pane) {
 
   const wire = new Wire(
     (name, data) => {
-      if (name === 'delta') changes.add(user, JSON.parse(data))
+      if (name === 'delta') changes.add(user, deltaOf(data))
       else drawer.add(user, name, data)
     },
     compareLoads(pane.querySelector('.resume')),

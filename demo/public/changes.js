@@ -9,7 +9,7 @@ const THINGS = { people: 'person', private: 'private fields', memberships: 'memb
 export class Changes {
   #sides
   #options
-  #changes = new Map()
+  #changes = []
 
   /** `sides` are two of `{ user, rank, isLive() }`. `report(id, sentence)` gets the sentence of each change, more than once. */
   constructor(sides, options) {
@@ -18,25 +18,23 @@ export class Changes {
   }
 
   /** Takes a delta of one person's stream. */
-  add(user, { root, timestamp, oplist }) {
-    const touched = new Set()
-    for (const operation of oplist) {
-      // Both servers give a change the timestamp that its source gave it.
-      const key = `${timestamp} ${operation.id}`
-      const change = this.#changes.get(key) ?? this.#begin(key, operation.id)
-      change.got[user] ??= []
-      change.got[user].push({ ...operation, root })
-      touched.add(change)
+  add(user, { root, oplist }) {
+    for (const id of new Set(oplist.map((operation) => operation.id))) {
+      const operations = oplist.filter((operation) => operation.id === id).map((one) => ({ ...one, root }))
+      const known = this.#changes.find((each) => each.id === id && fits(each, user, operations))
+      const change = known ?? this.#begin(id)
+      change.got[user] = [...(change.got[user] ?? []), ...operations]
+      this.#show(change)
     }
-    for (const change of touched) this.#show(change)
   }
 
-  #begin(key, id) {
-    const change = { id, got: {}, isSettled: false, draw: this.#options.drawer.addChange() }
-    this.#changes.set(key, change)
-    if (this.#changes.size > KEPT) this.#changes.delete(this.#changes.keys().next().value)
+  #begin(id) {
+    const change = { id, got: {}, isSettled: false, cutOff: [], draw: this.#options.drawer.addChange() }
+    this.#changes.push(change)
+    if (this.#changes.length > KEPT) this.#changes.shift()
     setTimeout(() => {
       change.isSettled = true
+      change.cutOff = this.#sides.filter(({ isLive }) => !isLive()).map((side) => side.user)
       this.#show(change)
     }, SETTLE_MS)
     return change
@@ -56,6 +54,18 @@ export class Changes {
     change.draw(sentence, sides)
     this.#options.report(change.id, sentence, sides)
   }
+}
+
+/**
+ * Checks whether operations on a document belong to a change of it. A stream has the changes of a document in their order, so a person
+ * gets each root of a change once, and what both get is the same.
+ */
+function fits({ got, isSettled, cutOff }, user, operations) {
+  if (isSettled && !cutOff.includes(user)) return false
+  const ofRoot = (one) => one.root === operations[0].root
+  if (got[user]?.some(ofRoot)) return false
+  const others = Object.values(got).flat().filter(ofRoot).map(identityOf)
+  return others.length === 0 || operations.some((operation) => others.includes(identityOf(operation)))
 }
 
 function identityOf({ operation, path, data }) {

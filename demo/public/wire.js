@@ -1,5 +1,14 @@
 // Looks at the wire, and unplugs it.
 
+/** Reads the data of a delta: a list of its root, its operations, and an object with what few deltas have. */
+export function deltaOf(data) {
+  const [root, ...rest] = JSON.parse(data)
+  const oplist = rest
+    .filter(Array.isArray)
+    .map(([operation, id, path, value]) => ({ operation, id, path, data: value }))
+  return { root, oplist }
+}
+
 /** Gives a client its `fetch`, reports every event that comes in, and can play a lost network. */
 export class Wire {
   plugged = true

@@ -36,24 +36,23 @@ export async function failureOf(
   const unavailable = UNAVAILABLE_STATUSES.includes(status)
   // Delays the report: a server or a gateway may be unavailable for a moment during each deploy.
   const delayed = unavailable ? { reportAfter: TRIES_BEFORE_REPORT } : {}
-  if (typeof code === 'string' && typeof message === 'string') {
-    const final = status < 500 && isFinal(code)
-    const error = new ParticleError(code as ErrorCode, `${asked} answered ${status}: ${message}`)
-    return { ...delayed, error, wait, own: true, type: final ? 'denied' : undefined, token }
-  }
+  const own = typeof code === 'string' && typeof message === 'string'
   const other = json && wanted === 'JSON' ? "Particle's JSON" : wanted
   const detour = redirected ? ` (redirected to ${withoutQuery(url)})` : ''
+  const question =
+    status === 404
+      ? "is the client's url the one that the browser must use, and is Particle mounted there?"
+      : "is another route before Particle's?"
+  const text = own ? `: ${message}` : ` ${type}${detour}, not ${other}: ${question}`
+  const known = own ? (code as ErrorCode) : unavailable ? 'UNAVAILABLE' : 'INVALID_MESSAGE'
   return {
     ...delayed,
-    error: new ParticleError(
-      unavailable ? 'UNAVAILABLE' : 'INVALID_MESSAGE',
-      `${asked} answered ${status} ${type}${detour}, not ${other}: ${
-        status === 404
-          ? "is the client's url the one that the browser must use, and is Particle mounted there?"
-          : "is another route before Particle's?"
-      }`,
-    ),
+    error: new ParticleError(known, `${asked} answered ${status}${text}`),
+    type: own && status < 500 && isFinal(code) ? 'denied' : undefined,
+    own,
+    token,
     wait,
+    isUnauthorized: status === 401 || code === 'UNAUTHORIZED',
   }
 }
 

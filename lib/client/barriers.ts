@@ -83,7 +83,7 @@ export class Barriers {
               'is the client connected, and does the source report changes?',
           ),
         )
-      const cancel = timeout === Number.POSITIVE_INFINITY ? () => {} : this.#clock.after(timeout, late)
+      const cancel = this.#clock.after(timeout, late)
     })
   }
 

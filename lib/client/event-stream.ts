@@ -1,17 +1,15 @@
 import { ParticleError } from '../errors.ts'
 import { failureOf, networkFailure } from './answer.ts'
 import { eventParser } from './event-parser.ts'
-import { type Clock, type Failure, type Sink, type StreamStart, startFields } from './transport.ts'
+import type { Clock, Failure, Sink } from './transport.ts'
 
 /** Holds the parameters of a request for a stream. */
-export interface StreamRequest extends StreamStart {
+export interface StreamRequest {
   fetch: typeof globalThis.fetch
-  /** A complete address. The query names the watched roots, unless they are sent in the body. */
+  /** A complete address. */
   address: string
-  credentials: RequestCredentials
-  token: string
-  /** Sends all parameters in the body of a POST instead of the headers and the query of a GET. */
-  inBody: boolean
+  /** The headers, as an object, and the other parts of the request. */
+  init: RequestInit
   clock: Clock
 }
 
@@ -40,10 +38,14 @@ export function openEventStream(request: StreamRequest, sink: Sink): () => void 
 
 /** Reads a stream to its end. Resolves to the reason of the end. */
 async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Promise<Failure> {
-  const { fetch, address, clock, inBody } = request
-  const asked = `${inBody ? 'POST' : 'GET'} ${address}`
+  const { fetch, address, init, clock } = request
+  const asked = `${init.method ?? 'GET'} ${address}`
   try {
-    const response = await fetch(address, { ...initOf(request), signal })
+    const response = await fetch(address, {
+      ...init,
+      headers: { Accept: 'text/event-stream', ...(init.headers as object) },
+      signal,
+    })
     const { status, headers, body } = response
     if (status !== 200 || !/^text\/event-stream\b/i.test(headers.get('Content-Type') ?? ''))
       return await refusalOf(asked, response, clock.now())
@@ -68,28 +70,10 @@ async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Pr
   }
 }
 
-function initOf(request: StreamRequest): RequestInit {
-  const { token, position, inBody, credentials } = request
-  const headers: Record<string, string> = { Accept: 'text/event-stream' }
-  const init: RequestInit = { headers, credentials, cache: 'no-store' }
-  if (inBody) {
-    headers['Content-Type'] = 'application/json'
-    return {
-      ...init,
-      method: 'POST',
-      body: JSON.stringify({ token, lastEventId: position || undefined, ...startFields(request) }),
-    }
-  }
-  headers.Authorization = `Bearer ${token}`
-  if (position) headers['Last-Event-ID'] = position
-  return init
-}
-
 async function refusalOf(asked: string, response: Response, now: number): Promise<Failure> {
   const failure = await failureOf(asked, response, 'text/event-stream', now)
   // Asks for a new handshake, because only a handshake can refuse the identity.
-  if (response.status === 401 || failure.error.code === 'UNAUTHORIZED')
-    return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
+  if (failure.isUnauthorized) return { ...failure, type: 'unauthorized', hint: HINTS.unauthorized }
   // Keeps the plain failure of an answer of Particle: the request has passed all proxies.
   return failure.own ? failure : { ...failure, hint: HINTS.other }
 }

@@ -80,36 +80,23 @@ export class HttpTransport implements Transport {
   }
 
   async handshake(identity: unknown, signal: AbortSignal): Promise<boolean> {
-    const { EventSource, url, clock } = this.#options
-    const address = routeOf(url, 'handshake')
+    const { EventSource, clock } = this.#options
     const { token: previous, fork } = this
     const carrier = EventSource ? undefined : 'header'
-    const text = JSON.stringify({ identity: identity ?? null, previous, carrier, fork })
-    const response = await this.#post(address, text, signal)
-    const body = response.ok ? await response.json().catch(() => {}) : undefined
-    const { token, stream, expiresAt, heartbeat, live, identity: digest } = Object(body)
-    if (typeof token !== 'string') throw await this.#refusal(address, response)
+    const body = { identity: identity ?? null, previous, carrier, fork }
+    const answer = await this.#post('handshake', body, signal, 'token', 'string')
+    const token = String(answer.token)
     this.token = token
-    this.identity = digest
+    this.identity = answer.identity as string | undefined
     this.fork = undefined
     this.#proven = false
-    this.expires = Date.parse(expiresAt)
-    this.heartbeat = heartbeat
+    this.expires = Date.parse(String(answer.expiresAt))
+    this.heartbeat = answer.heartbeat as number | undefined
     if (EventSource) {
-      this.#ticket = /[?&]token=([^&]+)/.exec(stream)?.[1] ?? token
+      this.#ticket = /[?&]token=([^&]+)/.exec(String(answer.stream))?.[1] ?? token
       this.expires = Math.min(this.expires, clock.now() + TICKET_TTL_MS)
     }
-    return live === true
-  }
-
-  /**
-   * Adds a hint to a refusal that may be due to blocked cookies. The status alone does not show that cause.
-   */
-  async #refusal(address: string, response: Response): Promise<Failure> {
-    const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
-    if (failed.type !== 'denied' || this.#credentials !== 'omit') return failed
-    const { code, message } = failed.error
-    return { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), reportAfter: 1 }
+    return answer.live === true
   }
 
   open(start: StreamStart, sink: Sink): () => void {
@@ -125,16 +112,17 @@ export class HttpTransport implements Transport {
       return openEventSource(EventSource, routeOf(url, 'stream', query), withCredentials, sink)
     }
     const inBody = this.#inBody || token.length + watched.length > MAX_HEADER_BYTES
-    const request = {
-      ...start,
-      address: routeOf(url, 'stream', inBody ? '' : watched),
+    const address = routeOf(url, 'stream', inBody ? '' : watched)
+    const init: RequestInit = {
+      ...(inBody
+        ? jsonOf({ token, lastEventId: position || undefined, ...startFields(start) })
+        : headersOf(token, position)),
       credentials: this.#credentials,
-      token,
-      inBody,
+      cache: 'no-store',
     }
     let opened = false
     return openEventStream(
-      { ...request, fetch, clock },
+      { address, init, fetch, clock },
       {
         ...sink,
         opened: () => {
@@ -144,9 +132,8 @@ export class HttpTransport implements Transport {
         },
         lost: (error) => {
           // Sends the token the other way next time. A proxy with its own login takes the header for its own.
-          const { hint, token: previous } = error as Failure
-          if (!opened && !this.#proven && hint) this.#inBody = !inBody
-          if (previous && token === this.token) this.token = previous
+          if (!opened && !this.#proven && (error as Failure).hint) this.#inBody = !inBody
+          this.#replace(token, error as Failure)
           sink.lost(error)
         },
       },
@@ -154,18 +141,21 @@ export class HttpTransport implements Transport {
   }
 
   async post(route: string, body: object, signal: AbortSignal): Promise<SessionAnswer> {
-    const address = routeOf(this.#options.url, route)
-    const token = this.token
-    const response = await this.#post(address, JSON.stringify({ ...body, token }), signal)
-    if (response.ok) {
-      const answer = await response.json().catch(() => {})
-      if (typeof answer?.live === 'boolean') return answer
+    const { token } = this
+    try {
+      const answer = await this.#post(route, { ...body, token }, signal, 'live', 'boolean')
+      return answer as unknown as SessionAnswer
+    } catch (cause) {
+      const failed = cause as Failure
+      this.#replace(token, failed)
+      // Refuses the request alone: only a handshake can refuse the client.
+      throw { ...failed, type: failed.isUnauthorized ? 'unauthorized' : undefined }
     }
-    const failed = await failureOf(`POST ${address}`, response, 'JSON', this.#options.clock.now())
-    if (failed.token && token === this.token) this.token = failed.token
-    // Refuses the request alone: only a handshake can refuse the client.
-    const type = failed.error.code === 'UNAUTHORIZED' || response.status === 401 ? 'unauthorized' : undefined
-    throw { ...failed, type }
+  }
+
+  /** Replaces a refused token by the one that the answer names, unless there is a newer one. */
+  #replace(refused: string | undefined, { token }: Failure): void {
+    if (token && refused === this.token) this.token = token
   }
 
   renew(token: string, expiresAt: string): void {
@@ -176,21 +166,22 @@ export class HttpTransport implements Transport {
   /**
    * Posts a body with cookies. Falls back to a request without cookies for a server that accepts any
    * origin.
+   *
+   * @returns the answer, which has a field of the type
    */
-  async #post(address: string, body: string, signal: AbortSignal): Promise<Response> {
-    const { fetch } = this.#options
-    const send = (credentials: RequestCredentials) =>
-      fetch(address, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body,
-        credentials,
-        signal,
-      })
-    try {
-      return await send(this.#credentials)
-    } catch (cause) {
-      const failure = networkFailure(`POST ${address}`, cause, this.#foreign ? QUESTION : '')
+  async #post(
+    route: string,
+    body: object,
+    signal: AbortSignal,
+    field: string,
+    type: string,
+  ): Promise<Record<string, unknown>> {
+    const { fetch, url, clock } = this.#options
+    const address = routeOf(url, route)
+    const asked = `POST ${address}`
+    const send = (credentials: RequestCredentials) => fetch(address, { ...jsonOf(body), credentials, signal })
+    const sendAgain = async (cause: unknown) => {
+      const failure = networkFailure(asked, cause, this.#foreign ? QUESTION : '')
       if (!this.#foreign || this.#credentials === 'omit' || signal.aborted) throw failure
       const bare = await send('omit').catch(() => undefined)
       // Tries once more with cookies, because the network may have come back between the two requests.
@@ -200,7 +191,28 @@ export class HttpTransport implements Transport {
       this.#credentials = 'omit'
       return bare
     }
+    const response = await send(this.#credentials).catch(sendAgain)
+    const answer = Object(response.ok && (await response.json().catch(() => {})))
+    if (typeof answer[field] === type) return answer
+    const failed = await failureOf(asked, response, 'JSON', clock.now())
+    if (route !== 'handshake' || failed.type !== 'denied' || this.#credentials !== 'omit') throw failed
+    // Adds a hint to a refusal that may be due to blocked cookies. The status alone does not show that cause.
+    const { code, message } = failed.error
+    throw { ...failed, error: new ParticleError(code, message + WITHOUT_COOKIES), reportAfter: 1 }
   }
+}
+
+/** Sends JSON. */
+function jsonOf(body: object): RequestInit {
+  const headers = { 'Content-Type': 'application/json' }
+  return { method: 'POST', headers, body: JSON.stringify(body) }
+}
+
+/** Sends the token and the position in headers. */
+function headersOf(token: string, position: string): RequestInit {
+  const headers: Record<string, string> = { Authorization: `Bearer ${token}` }
+  if (position) headers['Last-Event-ID'] = position
+  return { headers }
 }
 
 /** Writes the fields of a request for a stream into a query. */

@@ -3,11 +3,10 @@ import { decode } from '../protocol/decode.ts'
 import { type EventData, PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
 import { FailureReporter } from './failure-reporter.ts'
-import { handshake } from './handshake.ts'
+import { handshake, type RequestOptions, StreamRequests } from './requests.ts'
 import { type Happening, INITIAL, next, type Phase, type State, type Status, statusOf } from './state.ts'
-import { Stream } from './stream.ts'
-import { StreamRequests, type StreamRequestsOptions } from './stream-requests.ts'
-import { failure, revocation } from './transport.ts'
+import { openStream } from './stream.ts'
+import { failure, revocation, type Sink } from './transport.ts'
 
 /** Limits the silence of a doubted stream and the duration of a quiet replacement, in milliseconds. */
 const DOUBT_TIMEOUT_MS = 2000
@@ -21,7 +20,7 @@ const MIN_GOOD_AGE_MS = 1000
 const ACTIVE: readonly Phase[] = ['handshaking', 'opening', 'waiting', 'ready']
 
 /** Configures a link. Only `apply` and `identity` may throw. */
-export interface LinkOptions extends StreamRequestsOptions {
+export interface LinkOptions extends RequestOptions {
   /**
    * Applies an event to the model and returns whether the model is complete. Throws when the event can't be
    * applied.
@@ -44,7 +43,7 @@ export interface LinkOptions extends StreamRequestsOptions {
  *        |                                           delaying:    #delay()      retry
  *        +------------------- the work reports its result as the next happening -------------------+
  *
- * Each phase sets `#end`, which stops its work. `#step` calls `#end` when a new phase replaces the work,
+ * Each phase has a `#work`, whose signal stops it. `#step` aborts the work when a new phase replaces it,
  * except for `waiting` and `ready`, which continue the stream of `opening`.
  */
 export class Link {
@@ -65,10 +64,15 @@ export class Link {
   readonly #pausing = new Set<'user' | 'page'>()
   /** The minimum delay that the server asked for, in milliseconds. */
   #wait = 0
-  #stream: Stream | undefined
+  /** The server's clock minus the local one, in milliseconds. */
+  #lead = 0
   #requests: StreamRequests | undefined
+  /** Counts the signs of life of all streams. */
+  #signs = 0
+  /** The time at which the open stream has opened. */
+  #opened: number | undefined
   /** Stops the work of the current phase. */
-  #end = () => {}
+  #work = new AbortController()
   #endDoubt: (() => void) | undefined
   #endQuiet: (() => void) | undefined
 
@@ -102,11 +106,10 @@ export class Link {
     const { phase } = this.#state
     if (phase === 'delaying') this.#again('retry')
     if (!ACTIVE.includes(phase)) return
-    const stream = this.#stream
-    const signs = stream?.signs
+    const signs = this.#signs
     this.#endDoubt ??= this.#options.clock.after(DOUBT_TIMEOUT_MS, () => {
       this.#endDoubt = undefined
-      if (stream?.signs === signs) this.#again('reopen')
+      if (this.#signs === signs) this.#again('reopen')
     })
   }
 
@@ -136,11 +139,10 @@ export class Link {
     const { phase, quiet } = state
     const goesOn = happening.type === 'late'
     if (!goesOn && phase !== 'waiting' && phase !== 'ready') {
-      const end = this.#end
-      this.#end = () => {}
       this.#endDoubt?.()
       this.#endDoubt = undefined
-      end()
+      this.#work.abort()
+      this.#work = new AbortController()
     }
     if (quiet && phase !== 'paused') {
       this.#endQuiet ??= this.#options.clock.after(DOUBT_TIMEOUT_MS, () => this.#step({ type: 'late' }))
@@ -165,13 +167,14 @@ export class Link {
     const delay = Math.max(this.#wait, backoff(this.#state.attempt, random))
     this.#wait = 0
     onDebug(`next try in ${Math.round(delay)} ms`)
-    this.#end = clock.after(delay, () => this.#again('retry'))
+    this.#work.signal.addEventListener(
+      'abort',
+      clock.after(delay, () => this.#again('retry')),
+    )
   }
 
   async #handshake(): Promise<void> {
-    const controller = new AbortController()
-    const { signal } = controller
-    this.#end = () => controller.abort()
+    const { signal } = this.#work
     try {
       await handshake(this.#options, signal)
       if (signal.aborted) return
@@ -184,33 +187,29 @@ export class Link {
 
   #open(): void {
     const { transport, clock, watched, barriers } = this.#options
-    const stream = new Stream(clock)
-    const requests = new StreamRequests(
-      this.#options,
-      () => this.#again('reopen'),
-      (cause) => this.#fail(cause),
-    )
-    this.#stream = stream
-    this.#requests = requests
+    const { signal } = this.#work
+    this.#requests = new StreamRequests({
+      ...this.#options,
+      signal,
+      replace: () => this.#again('reopen'),
+      fail: (cause) => this.#fail(cause),
+    })
     this.#settled = false
-    this.#end = () => {
-      this.#stream = undefined
-      requests.stop()
-      stream.close()
+    this.#opened = undefined
+    const start = { ...watched.start(this.position, transport.maxWatched), reached: barriers.start() }
+    const opened = () => {
+      this.#signs++
+      this.#opened ??= clock.now()
+      this.#fresh = false
+      this.#reporter.opened()
+      this.#step({ type: 'opened' })
     }
-    stream.open(
-      transport,
-      { ...watched.start(this.position, transport.maxWatched), reached: barriers.start() },
-      {
-        opened: () => {
-          this.#fresh = false
-          this.#reporter.opened()
-          this.#step({ type: 'opened' })
-        },
-        event: (name, data, id) => this.#receive(name, data, id),
-        lost: (error) => this.#fail(error, 'lost'),
-      },
-    )
+    const sink: Sink = {
+      opened,
+      event: (name, data, id) => this.#receive(name, data, id),
+      lost: (error) => this.#fail(error, 'lost'),
+    }
+    openStream(transport, start, sink, clock, signal)
   }
 
   /**
@@ -231,7 +230,8 @@ export class Link {
     }
     if (phase !== 'opening' || hint === undefined) reporter.failed(failed, attempt + 1)
     else if (this.#fresh) reporter.unopened(failed)
-    const good = this.#settled && (this.#stream?.age ?? 0) >= MIN_GOOD_AGE_MS
+    const age = this.#options.clock.now() - (this.#opened ?? Number.POSITIVE_INFINITY)
+    const good = this.#settled && age >= MIN_GOOD_AGE_MS
     const ended = failed.type === 'ended'
     const next =
       failed.type && !ended ? failed.type : good && type === 'lost' ? (ended ? 'ended' : 'dropped') : type
@@ -245,7 +245,7 @@ export class Link {
   #receive(name: string, data: string, id: string): void {
     let event: ServerEvent | undefined
     try {
-      event = decode(name, data, id)
+      event = decode(name, data, id, this.#lead)
       if (event) this.#take(event, id)
     } catch (error) {
       // Starts over without a position, because the model may be wrong.
@@ -256,7 +256,7 @@ export class Link {
   }
 
   #take(event: ServerEvent, id: string): void {
-    const { transport, apply } = this.#options
+    const { transport } = this.#options
     switch (event.event) {
       case 'session':
         transport.renew(event.data.token, event.data.expiresAt)
@@ -270,12 +270,6 @@ export class Link {
       case 'revoked':
         this.#fail(revocation(event.data.reason), 'lost')
         return
-      case 'ready':
-        apply(event)
-        this.#settled = true
-        this.#reporter.over()
-        this.#step({ type: 'complete' })
-        break
       case 'ping':
         break
       default:
@@ -318,6 +312,11 @@ export class Link {
       this.#step({ type: 'late' })
     }
     const complete = this.#options.apply(event)
+    if (event.event === 'ready') {
+      this.#settled = true
+      this.#lead = Date.parse(event.data.timestamp) - Date.now() || 0
+      this.#reporter.over()
+    }
     this.#step({ type: complete && this.#settled ? 'complete' : 'incomplete' })
     if (event.event === 'manifest') this.#requests?.begin()
   }

@@ -65,11 +65,15 @@ export class Notifier {
 
   /** Keeps an event for a target, and schedules the call. */
   add(target: Target, event: ServerEvent): void {
+    if (this.#options.notify === 'event') {
+      this.#calls.push(() => target(event, [event]))
+      this.flush()
+      return
+    }
     const due = this.#due.get(target)
     if (due) due.push(event)
     else this.#due.set(target, [event])
-    if (this.#options.notify === 'event') this.flush()
-    else this.#cancel ??= this.#schedule()
+    this.#cancel ??= this.#schedule()
   }
 
   /**
@@ -81,7 +85,7 @@ export class Notifier {
     this.#cancel = undefined
     for (const [target, events] of this.#due)
       this.#calls.push(() => target(events.at(-1) as ServerEvent, events))
-    this.#due.clear()
+    if (this.#due.size > 0) this.#due.clear()
     for (let call = this.#calls.shift(); call; call = this.#calls.shift()) call()
   }
 

@@ -1,6 +1,6 @@
 import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
-import { describeGiven } from '../model/given.ts'
+import { isObject } from '../model/json.ts'
 import type { PartialModelOf } from '../model/shape.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
@@ -90,20 +90,35 @@ export interface ClientOptions<T = Model> {
   fetch?: typeof globalThis.fetch
 }
 
-/** Lists the options that must be functions. */
-const FUNCTIONS: readonly string[] = [
-  'onData',
-  'onStatus',
-  'onDebug',
-  'onError',
-  'onRegister',
-  'persist',
-  'share',
-  'EventSource',
-  'fetch',
-]
+/** Checks an option's value, and says what it must be. */
+type Check = readonly [fits: (value: unknown) => boolean, need: string]
 
-const NAMES: readonly string[] = ['url', 'identity', 'notify', 'linger', 'initial', ...FUNCTIONS]
+const ANYTHING: Check = [() => true, '']
+const FUNCTION: Check = [(value) => typeof value === 'function', 'a function']
+
+/** Checks the options that are given, by their names. */
+const CHECKS: Record<keyof ClientOptions, Check> = {
+  url: ANYTHING,
+  identity: ANYTHING,
+  notify: [
+    (value) => NOTIFY.includes(value as Notify),
+    `one of ${NOTIFY.map((name) => JSON.stringify(name)).join(', ')}`,
+  ],
+  linger: [
+    (value) => typeof value === 'number' && value >= 0,
+    'a number of milliseconds that is not negative',
+  ],
+  initial: [(value) => Object(value).data, 'what server.snapshot() returned'],
+  onData: FUNCTION,
+  onStatus: FUNCTION,
+  onDebug: FUNCTION,
+  onError: FUNCTION,
+  onRegister: FUNCTION,
+  persist: FUNCTION,
+  share: FUNCTION,
+  EventSource: FUNCTION,
+  fetch: FUNCTION,
+}
 
 export const DEFAULT_LINGER_MS = 5000
 
@@ -113,24 +128,17 @@ export const DEFAULT_LINGER_MS = 5000
  * @throws ParticleError `INVALID_OPTION` that names the option and what it takes
  */
 export function checkOptions(options: ClientOptions<never>): void {
-  if (typeof options !== 'object' || options === null)
-    invalid(`A client takes an object of options, such as { url: '/particle' }: ${describeGiven(options)}.`)
+  if (!isObject(options)) invalid("A client takes an object of options, such as { url: '/particle' }.")
+  const checks = new Map<string, Check>(Object.entries(CHECKS))
   for (const [name, value] of Object.entries(options)) {
-    if (!NAMES.includes(name)) invalid(`The option "${name}" is not known; known are ${NAMES.join(', ')}.`)
-    if (FUNCTIONS.includes(name) && value !== undefined && typeof value !== 'function')
-      invalid(`The option ${name} must be a function: pass one or leave the option out.`)
+    const [fits, need] =
+      checks.get(name) ??
+      invalid(`The option "${name}" is not known; known are ${[...checks.keys()].join(', ')}.`)
+    if (value !== undefined && !fits(value)) invalid(`The option ${name} must be ${need}.`)
   }
-  const { onRegister, url, EventSource, fetch, share, notify, linger, initial } = options
-  if (initial !== undefined && !Object(initial).data)
-    invalid('The option initial must be what server.snapshot() returned.')
-  if (linger !== undefined && !(typeof linger === 'number' && linger >= 0))
-    invalid('The option linger must be a number of milliseconds that is not negative.')
-  if (notify !== undefined && !NOTIFY.includes(notify)) {
-    invalid(`The option notify must be one of ${NOTIFY.map((name) => `"${name}"`).join(', ')}.`)
-  }
-  if (onRegister && (url ?? EventSource ?? fetch ?? share)) {
+  const { onRegister, url, EventSource, fetch, share } = options
+  if (onRegister && (url ?? EventSource ?? fetch ?? share))
     invalid('onRegister replaces url, EventSource, fetch and share: give one or the other.')
-  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Document } from '../model/document.ts'
+import { parseData } from '../protocol/decode.ts'
 import type { WireManifest } from '../protocol/messages.ts'
 import type { LinkOptions } from './link.ts'
 import { Store } from './store.ts'
@@ -16,6 +17,8 @@ export interface SharedClient {
   >
   /** Returns the documents of the client's own model. */
   documents: (root: string) => readonly Document[]
+  /** Parses the data of an event. */
+  parse: typeof parseData
   onDebug: (message: string) => void
 }
 
@@ -32,5 +35,6 @@ export async function shareStream(
     ...parts,
     createStore: () => new Store(),
     documents: (root) => store.getRoot(root),
+    parse: parseData,
   })
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import type { WatchEntry } from '../protocol/watched-root.ts'
 
 /** Gives the time and timers. Specs replace the clock to avoid real waits. */
@@ -28,6 +28,8 @@ export interface Failure {
   type?: 'denied' | 'unauthorized' | 'ended' | undefined
   /** Whether the answer had Particle's own form. */
   own?: boolean
+  /** Whether the answer was that the token or the identity is refused. */
+  isUnauthorized?: boolean
   /** The token that the next handshake names as the previous one, in place of the refused token. */
   token?: string | undefined
   /** The minimum delay before the next try, in milliseconds. Default: 0. */
@@ -114,22 +116,16 @@ export interface Transport {
   renew(token: string, expiresAt: string): void
 }
 
-/** Lists the final codes beside those that begin with `INVALID`. */
-const FINAL: readonly string[] = ['UNAUTHORIZED', 'REPLACED', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE']
-/** Lists the codes of failures that usually pass. */
-const TRANSIENT: readonly ErrorCode[] = [
-  'UNAVAILABLE',
-  'TOO_MANY_HANDSHAKES',
-  'TOO_MANY_REQUESTS',
-  'TOO_MANY_STREAMS',
-  'BODY_TOO_SLOW',
-]
+/** Matches the final codes. */
+const FINAL = /^(INVALID|UNAUTHORIZED$|REPLACED$|BODY_TOO_LARGE$|UNSUPPORTED_MEDIA_TYPE$)/
+/** Matches the codes of failures that usually pass. */
+const TRANSIENT = /^(UNAVAILABLE|TOO_MANY_|BODY_TOO_SLOW)/
 /** Counts the failed tries (about a minute) before a transient failure is reported. */
 const TRIES_BEFORE_REPORT = 7
 
 /** Checks whether a code is final, so that another try can't help. */
 export function isFinal(code: unknown): boolean {
-  return FINAL.includes(String(code)) || String(code).startsWith('INVALID')
+  return FINAL.test(String(code))
 }
 
 /** Turns an error into a failure. Errors of an own transport need only a `code`. */
@@ -147,7 +143,7 @@ export function failure(cause: unknown): Failure & { reportAfter: number } {
 function reportAfterOf({ code }: ParticleError): number {
   // Never reports this code here: a final refusal is reported by the link, and an expired token is normal.
   if (code === 'UNAUTHORIZED') return Number.POSITIVE_INFINITY
-  return TRANSIENT.includes(code) ? TRIES_BEFORE_REPORT : 1
+  return TRANSIENT.test(code) ? TRIES_BEFORE_REPORT : 1
 }
 
 /** Creates the error of a revoked stream. */

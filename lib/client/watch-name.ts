@@ -1,5 +1,4 @@
 import { ParticleError } from '../errors.ts'
-import { describeGiven } from '../model/given.ts'
 import { isObject } from '../model/json.ts'
 import { watchedRoot } from '../protocol/watched-root.ts'
 
@@ -10,9 +9,8 @@ import { watchedRoot } from '../protocol/watched-root.ts'
  */
 export function watchName(source: unknown, params: unknown): string {
   if (typeof source === 'string' && isObject(params)) return watchedRoot(source, params)
-  const given = describeGiven(typeof source === 'string' ? params : source)
   throw new ParticleError(
     'INVALID_OPTION',
-    `watch(source, params) takes a name and an object, such as { room: 7 }: ${given}.`,
+    'watch(source, params) takes a name and an object, such as { room: 7 }.',
   )
 }

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import { Client } from '../client/index.ts'
 import type { ParticleError } from '../errors.ts'
+import { counted } from '../model/count.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import { describeEvent, rootOf } from '../words/event.ts'
 import { printable } from '../words/text.ts'
@@ -112,7 +113,7 @@ function sentencesOf(record: TailRecord): string[] {
     case 'event':
       return record.words
     case 'rate':
-      return [`— ${(record.operations / record.seconds).toFixed(1)} operations/s, ${record.events} events`]
+      return [`— ${rateOf(record)}, ${counted(record.events, 'event')}`]
     case 'debug':
       return [`— ${printable(record.message)}`]
     case 'error':
@@ -127,4 +128,8 @@ function withHeaders(added: readonly (readonly [name: string, value: string])[])
     for (const [name, value] of added) if (!headers.has(name)) headers.set(name, value)
     return fetch(input, { ...init, headers })
   }
+}
+
+function rateOf({ operations, seconds }: { operations: number; seconds: number }): string {
+  return `${(operations / seconds).toFixed(1)} operations/s`
 }

@@ -1,6 +1,7 @@
 import { ParticleError } from '../errors.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
+import { forgetElements } from './elements.ts'
 import { field, isObject, type JsonObject } from './json.ts'
 
 const MODIFIERS = ['$each', '$position', '$slice', '$sort']
@@ -24,6 +25,7 @@ export function push(own: () => Json[], data: Json): Json[] {
   const slice = integer('$slice', $slice)
   const order = $sort === undefined ? undefined : sorter($sort)
   const array = own()
+  if (Object.keys(data).length > 1) forgetElements(array)
   // Cuts and joins instead of a splice, because the number of a call's arguments is limited.
   const tail = array.splice(at ?? array.length)
   for (const part of [$each, tail]) for (const value of part) array.push(value)

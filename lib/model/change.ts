@@ -1,6 +1,6 @@
 import type { Conditions } from './arrays.ts'
 import type { Document, Json } from './document.ts'
-import { forgetElements, idText, indexOfElement, putElement } from './elements.ts'
+import { idText, indexOfElement, putElement } from './elements.ts'
 import { idKey } from './id.ts'
 import { canonical, field, isObject, type JsonObject } from './json.ts'
 import { OPERATIONS, type Operation } from './operation.ts'
@@ -69,11 +69,10 @@ function rename(
   const value = throughObjects(root, op, from)
   if (value === undefined) return UNCHANGED
   throughObjects(root, op, to)
-  // Works on a copy for the `_id` too: the new path can lead through a scalar, which shows only after the old
-  // field is gone.
-  const safe = to[0] === '_id' || !isOpen(root, to) ? { ...context, owned: undefined } : context
-  const rest = change(root, { operation: 'unset', path }, from, safe)
-  return change(rest as Json, { operation: 'set', path: data, data: value }, to, safe)
+  // Removes last, which can't fail: a failed operation must not have changed an owned object.
+  const safe = to[0] === '_id' ? { ...context, owned: undefined } : context
+  const set = change(root, { operation: 'set', path: data, data: value }, to, safe)
+  return change(set as Json, { operation: 'unset', path }, from, safe)
 }
 
 /** Returns the value at a path that must not lead through arrays, as both ends of a rename. */
@@ -86,17 +85,6 @@ function throughObjects(root: JsonObject, op: Operation, path: PathSegment[]): J
   return value
 }
 
-/** Checks that all parents on a path are objects or missing, so that a field can be written there. */
-function isOpen(root: JsonObject, path: PathSegment[]): boolean {
-  let value: Json | undefined = root
-  for (const segment of path) {
-    if (value === undefined) return true
-    if (!isObject(value) || typeof segment !== 'string') return false
-    value = field(value, segment)
-  }
-  return true
-}
-
 /** Copies an object or an array, unless the delta has done so already. */
 function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
   if (owned?.has(value)) return value
@@ -105,7 +93,11 @@ function own<T extends Json[] | JsonObject>(value: T, { owned }: Context): T {
   return copy
 }
 
-/** Applies an operation to a value, along the rest of the path. Copies every changed object. */
+/**
+ * Applies an operation to a value, along the rest of the path. Copies every changed object. Creates missing
+ * parents, and at the end of an array a missing element that the path names by its `_id`, unless it would not
+ * have that `_id` afterwards: no operation creates an element twice.
+ */
 function change(
   value: Json | undefined,
   op: Operation,
@@ -114,60 +106,30 @@ function change(
   at = 0,
 ): ReturnType<typeof nextValue> {
   const segment = path[at]
-  if (segment === undefined) {
-    if (Array.isArray(value) && !isAppending(op)) forgetElements(value, context.owned)
-    return nextValue(op, value, context.conditions, context.owned)
-  }
+  if (segment === undefined) return nextValue(op, value, context.conditions, context.owned)
   const removes = REMOVALS.has(op.operation)
   if (value === undefined && removes) return UNCHANGED
-  if (typeof segment !== 'string' && !removes) return changeElement(value, op, path, context, at)
-  const parent = value === undefined ? {} : value
-  const key = keyOf(parent, segment, context)
-  if (key === undefined) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
-  const next = change(field(parent as JsonObject, `${key}`), op, path, context, at + 1)
+  const id = typeof segment === 'string' || removes ? undefined : segment.id
+  const parent = id === undefined ? (value === undefined ? {} : value) : (value ?? [])
+  if (id !== undefined && !Array.isArray(parent)) return refuse(op, 'an array there')
+  let key = keyOf(parent, segment, context)
+  const made = key === undefined && id !== undefined ? { _id: idOf(id) } : undefined
+  if (key === undefined && !made) return removes ? UNCHANGED : refuse(op, 'a parent that has fields')
+  let next = change(made ?? field(parent as JsonObject, `${key}`), op, path, context, at + 1)
+  if (made) {
+    next = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
+    if (!isObject(next) || idText(next._id) !== id) return UNCHANGED
+    key = (parent as Json[]).length
+  }
   if (next === UNCHANGED) return next
-  if (Array.isArray(parent)) {
-    const copy = own(parent, context)
-    if (Number(key) - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
-    while (copy.length < Number(key)) copy.push(null)
-    putElement(copy, Number(key), next ?? null, path[at + 1] === '_id', context.owned)
-    return copy
-  }
-  const copy = own(parent as JsonObject, context)
-  if (next === undefined) delete copy[key]
-  else copy[key] = next
-  return copy
-}
-
-/**
- * Applies a creating operation to an array whose element the path names by its `_id`. Creates a missing
- * element at the end, and a missing array. Creates no element that would not have that `_id` afterwards, so
- * that no operation creates an element twice.
- */
-function changeElement(
-  value: Json | undefined,
-  op: Operation,
-  path: PathSegment[],
-  context: Context,
-  at: number,
-): ReturnType<typeof nextValue> {
-  const segment = path[at] as { id: string }
-  const array = value ?? []
-  if (!Array.isArray(array)) return refuse(op, 'an array there')
-  const index = keyOf(array, segment, context)
-  if (index !== undefined) {
-    const next = change(array[Number(index)], op, path, context, at + 1)
-    if (next === UNCHANGED) return UNCHANGED
-    const copy = own(array, context)
-    putElement(copy, Number(index), next ?? null, path[at + 1] === '_id', context.owned)
-    return copy
-  }
-  const made = { _id: idOf(segment.id) }
-  const next = change(made, op, path, context, at + 1)
-  const element = next === UNCHANGED ? made : isObject(next) ? { ...made, ...next } : next
-  if (!isObject(element) || idText(element._id) !== segment.id) return UNCHANGED
-  const copy = own(array, context)
-  copy.push(element)
+  const copy = own(parent as Json[] | JsonObject, context)
+  if (Array.isArray(copy)) {
+    const position = Number(key)
+    if (position - copy.length > MAX_PADDING) refuse(op, 'a position nearer to the end of the array')
+    while (copy.length < position) copy.push(null)
+    putElement(copy, position, next ?? null)
+  } else if (next === undefined) delete copy[`${key}`]
+  else copy[`${key}`] = next
   return copy
 }
 
@@ -176,13 +138,6 @@ function keyOf(value: Json, segment: PathSegment, { owned }: Context): string | 
   if (typeof segment === 'string') return positionOf(segment)
   const index = indexOfElement(value, segment.id, owned)
   return index < 0 ? undefined : index
-}
-
-/** Whether an operation leaves the elements of an array where they are, or refuses the array. */
-function isAppending({ operation, data }: Operation): boolean {
-  if (operation === 'push')
-    return !isObject(data) || Object.keys(data).every((name) => !name.startsWith('$') || name === '$each')
-  return operation === 'addToSet' || operation === 'pushAll'
 }
 
 /** Returns the id for a text: a number for a numeric text, as in `todos[5]`. */

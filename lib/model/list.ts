@@ -18,11 +18,8 @@ const plainly: Applied = (document, op, owned) => changed(document, op, undefine
 /** Copies and moves the array of a list up to this size at once: that takes a few microseconds. */
 const SMALL_LIST = 10_000
 
-/** Fills the array anew after more edits than this. */
-const MAX_EDITS = 32
-
-/** Holds the arguments of `splice`. */
-type Edit = [at: number, removed: number, ...added: Document[]]
+/** Limits the moves of a longer array between two readings of it. After more, it is filled anew. */
+const MAX_MOVES = 32
 
 /**
  * Holds documents in order, and finds them by their ids. An operation costs O(log n), wherever its document
@@ -32,10 +29,11 @@ type Edit = [at: number, removed: number, ...added: Document[]]
  * did not change. Neither are the operations' data changed.
  */
 export class IndexedList {
-  /** The documents as an array, which may lack the last edits. `undefined` until a large list is read. */
-  #array: Document[] | undefined
-  /** The edits that the array lacks. `undefined` when these are too many, and the array is filled anew. */
-  #edits: Edit[] | undefined = []
+  /** The documents as an array, unless it is not current. */
+  #array: Document[]
+  #isCurrent = true
+  /** The moves of the array since it was read. */
+  #moves = 0
   /** Whether someone may hold the array. */
   #read = false
   /** The entries by the keys of their ids. */
@@ -62,15 +60,13 @@ export class IndexedList {
    */
   get list(): Document[] {
     this.#read = true
-    this.#array ??= []
-    const array = this.#array
-    if (this.#edits) for (const edit of this.#edits) array.splice(...edit)
-    else {
-      array.length = 0
-      this.#sequence?.image().addTo(array)
+    this.#moves = 0
+    if (!this.#isCurrent) {
+      this.#array.length = 0
+      this.#sequence?.image().addTo(this.#array)
+      this.#isCurrent = true
     }
-    this.#edits = []
-    return array
+    return this.#array
   }
 
   /** Brings the array up to date, if {@link IndexedList.list} was read before. */
@@ -119,8 +115,8 @@ export class IndexedList {
     const sequence = this.#indexed()
     const entry = this.#entries.get(key)
     const before = entry?.document
-    const position = entry && this.#array && this.#edits ? sequence.position(entry) : 0
-    if (entry && this.#edits?.length === 0 && this.#array?.[position] !== before) {
+    const position = entry && this.#isCurrent ? sequence.position(entry) : 0
+    if (entry && this.#isCurrent && this.#array[position] !== before) {
       // Someone else has changed the array there.
       this.#sequence = undefined
       this.#applyOne(op, owned)
@@ -150,34 +146,29 @@ export class IndexedList {
   }
 
   /** Changes the array at once where that is cheap, else when the array is read. */
-  #edit(...edit: Edit): void {
+  #edit(at: number, removed: number, ...added: Document[]): void {
     const array = this.#array
-    if (!array || !this.#edits) return
-    const [at, removed, document] = edit
-    if (
-      this.#edits.length > 0 ||
-      (array.length > SMALL_LIST && removed !== edit.length - 2 && at < array.length)
-    ) {
-      if (this.#edits.push(edit) > MAX_EDITS) this.#edits = undefined
-    } else if (removed && document) array[at] = document
+    const [document] = added
+    if (!this.#isCurrent) return
+    if (removed && document) array[at] = document
     else if (document && at === array.length) array.push(document)
-    else array.splice(...edit)
+    else if (array.length <= SMALL_LIST || ++this.#moves <= MAX_MOVES) array.splice(at, removed, ...added)
+    else this.#isCurrent = false
   }
 
   #indexed(): Sequence {
     const array = this.#array
-    const isCurrent = !array || this.#edits?.length !== 0 || array.length === this.#sequence?.size
-    if (this.#sequence && isCurrent) return this.#sequence
+    if (this.#sequence && (!this.#isCurrent || array.length === this.#sequence.size)) return this.#sequence
     this.#entries.clear()
     const entries: Entry[] = []
-    for (const document of array ?? []) {
+    for (const document of array) {
       const entry = new Entry(document)
       entries.push(entry)
       if (document._id !== undefined) this.#entries.set(mapKey(document._id), entry)
     }
     if (entries.length > SMALL_LIST && !this.#read) {
-      this.#array = undefined
-      this.#edits = undefined
+      this.#array = []
+      this.#isCurrent = false
     }
     this.#sequence = new Sequence(entries)
     return this.#sequence

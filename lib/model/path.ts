@@ -8,7 +8,8 @@ import { MAX_DEPTH } from './bounds.ts'
 export type PathSegment = string | { id: string }
 
 const REFUSED: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
-const PART = /([^.[\]]+)((?:\[[^\]]+\])*)(?:\.(?=.)|$)/suy
+/** Matches one segment: a name at the start or after a dot, or an id in brackets. */
+const SEGMENT = /(?:^|(?!^)\.)([^.[\]]+)|(?!^)\[([^\]]+)\]/uy
 
 /** Checks for a name that a path must not hold, because an assignment could reach an object's prototype. */
 export function isRefusedName(name: string): boolean {
@@ -44,12 +45,11 @@ export function parsePath(path: string): PathSegment[] {
     throw new ParticleError('INVALID_PATH', `The path ${JSON.stringify(path)} ${reason}.`)
   }
   if (typeof path !== 'string' || path === '') refuse('must be a string that is not empty')
-  PART.lastIndex = 0
-  for (let at = 0; at < path.length; at = PART.lastIndex) {
-    const [whole, name = '', ids = ''] = PART.exec(path) ?? []
+  SEGMENT.lastIndex = 0
+  for (let at = 0; at < path.length; at = SEGMENT.lastIndex) {
+    const [whole, name, id = ''] = SEGMENT.exec(path) ?? []
     if (whole === undefined) refuse('is malformed')
-    segments.push(name)
-    for (const id of ids.slice(1, -1).split('][')) if (id) segments.push({ id })
+    segments.push(name ?? { id })
     if (segments.length > MAX_DEPTH) tooDeep(path.length)
   }
   for (const segment of segments) {

@@ -1,5 +1,4 @@
 import { ParticleError } from '../errors.ts'
-import { describeGiven } from './given.ts'
 import { nearest } from './nearest.ts'
 
 /** Describes an unknown name: suggests the nearest known name, or else lists all known names. */
@@ -32,5 +31,5 @@ export function refuseUnknown(what: string, value: unknown, known: readonly stri
  */
 export function requireFunction(what: string, value: unknown): void {
   if (typeof value === 'function') return
-  throw new ParticleError('INVALID_OPTION', `${what} must be a function: ${describeGiven(value)}`)
+  throw new ParticleError('INVALID_OPTION', `${what} must be a function (given: ${value && typeof value})`)
 }

@@ -3,6 +3,7 @@ import { addToSet, type Conditions, pull, push } from './arrays.ts'
 import { isWithin, MAX_DEPTH } from './bounds.ts'
 import { compare, equal } from './compare.ts'
 import type { Json } from './document.ts'
+import { forgetElements } from './elements.ts'
 import type { Operation, OperationName } from './operation.ts'
 
 /** Reports that nothing changes. */
@@ -30,25 +31,19 @@ export function nextValue(
   const { operation, data = DEFAULTS[operation] } = op
   if (operation === 'unset') return value === undefined ? UNCHANGED : undefined
   if (data === undefined) return refuse(op, 'data')
-  switch (operation) {
-    case 'set':
-      return data
-    case 'inc':
-    case 'mul': {
-      const number = value === undefined ? 0 : value
-      if (typeof data !== 'number' || typeof number !== 'number') return refuse(op, 'numbers')
-      // Adds zero, because JSON turns -0 into 0.
-      return (operation === 'inc' ? number + data : number * data) + 0
-    }
-    case 'min':
-    case 'max': {
-      if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
-      const order = value === undefined ? 0 : compare(data, value)
-      return value === undefined || (operation === 'min' ? order < 0 : order > 0) ? data : UNCHANGED
-    }
+  if (operation === 'set') return data
+  if (operation === 'inc' || operation === 'mul') {
+    const number = value === undefined ? 0 : value
+    if (typeof data !== 'number' || typeof number !== 'number') return refuse(op, 'numbers')
+    // Adds zero, because JSON turns -0 into 0.
+    return (operation === 'inc' ? number + data : number * data) + 0
   }
   // Limits the data's depth: the comparisons below recurse level by level.
   if (!isWithin(data, MAX_DEPTH)) return refuse(op, `data of at most ${MAX_DEPTH} levels`)
+  if (operation === 'min' || operation === 'max') {
+    const order = operation === 'min' ? compare(data, value) : compare(value, data)
+    return value === undefined || order < 0 ? data : UNCHANGED
+  }
   const array = value === undefined ? [] : value
   if (!Array.isArray(array)) return refuse(op, 'an array there')
   // Runs without an array too, for the errors: data that does not fit is refused with and without an array.
@@ -89,6 +84,7 @@ function nextArray(
 
 /** Cuts an array to its first elements, like `slice(0, end)`, but in place. */
 function cut(array: Json[], end: number): Json[] {
+  forgetElements(array)
   array.length = end < 0 ? Math.max(array.length + end, 0) : Math.min(array.length, end)
   return array
 }

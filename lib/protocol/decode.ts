@@ -1,6 +1,7 @@
 import { ParticleError } from '../errors.ts'
 import { isObject } from '../model/json.ts'
 import { isRefusedName } from '../model/path.ts'
+import { longDelta } from './delta.ts'
 import type { EventName, ServerEvent } from './messages.ts'
 
 /** Lists the required fields of each event. */
@@ -35,11 +36,13 @@ const KINDS: Record<string, string> = {
  * Decodes an event from its name, data and id on the wire. Returns `undefined` for an unknown name. Clients
  * ignore unknown events and unknown fields, so that the protocol can grow.
  *
+ * @param lead how far the server's clock is ahead of the local one, in milliseconds: dates a delta that comes
+ *   without a timestamp
  * @throws ParticleError `INVALID_MESSAGE` when the data is not JSON of the event's shape
  */
-export function decode(name: string, data: string, id?: string): ServerEvent | undefined {
+export function decode(name: string, data: string, id?: string, lead = 0): ServerEvent | undefined {
   if (!Object.hasOwn(FIELDS, name)) return undefined
-  const value = parse(name, data)
+  const value = parseData(name, data, lead)
   for (const field of FIELDS[name as EventName].split(' '))
     if (!fits(field, value[field])) throw invalid(name, field)
   // Checks the optional fields.
@@ -49,12 +52,32 @@ export function decode(name: string, data: string, id?: string): ServerEvent | u
   return { event: name, data: value, ...(id === undefined ? {} : { id }) } as unknown as ServerEvent
 }
 
-function parse(name: string, data: string): Record<string, unknown> {
+/**
+ * Parses the data of an event, without a check of its fields. Expands the data of a delta.
+ *
+ * @throws ParticleError `INVALID_MESSAGE` when the data is neither an object nor the list of a delta
+ */
+export function parseData(name: string, data: string, lead = 0): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(data)
-    if (isObject(value)) return value
+    let value: unknown = JSON.parse(data)
+    const isDelta = name === 'delta'
+    if (isDelta && Array.isArray(value)) value = longDelta(value)
+    if (isObject(value)) {
+      if (isDelta && value.timestamp === undefined) value.timestamp = timeAt(Date.now() + lead)
+      return value
+    }
   } catch {}
   throw invalid(name, 'data')
+}
+
+let last = 0
+let text = ''
+
+/** Returns a time in ISO 8601. Keeps the text, since many deltas arrive in one millisecond. */
+function timeAt(ms: number): string {
+  if (ms !== last) text = new Date(ms).toISOString()
+  last = ms
+  return text
 }
 
 function fits(field: string, value: unknown): boolean {

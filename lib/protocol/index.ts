@@ -25,7 +25,6 @@ export {
   type ServerEvent,
   type WireManifest,
   type WireOperation,
-  wireOperation,
 } from './messages.ts'
 export {
   errorAnswerSchema,

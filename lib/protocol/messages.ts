@@ -3,7 +3,7 @@ import type { DocumentOperation } from '../model/operation.ts'
 import type { WatchEntry } from './watched-root.ts'
 
 /** Versions the protocol. A client refuses a server of another version. */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 /** Lists the names of all events on the wire. */
 export const EVENTS = [
@@ -24,7 +24,7 @@ export const EVENTS = [
 /** Names an event on the wire. */
 export type EventName = (typeof EVENTS)[number]
 
-/** Describes an operation on the wire: `{ operation, id, path, data?, at? }`. */
+/** Describes an operation of a `delta`: `{ operation, id, path, data?, at? }`. */
 export type WireOperation = Omit<DocumentOperation, 'keys'>
 
 /** Describes a manifest on the wire: `true` for a whole value, or the visible fields. */
@@ -59,7 +59,8 @@ export interface EventData {
   payload: { root: string; timestamp: string; data: Document[]; part: number; last: boolean }
   /**
    * Carries the changes of a root. With `more`, the client keeps them, and shows them with the next delta of
-   * the root's group without `more`, or with `ready`.
+   * the root's group without `more`, or with `ready`. On the wire, the data is a list, and has a timestamp
+   * only if the change is older than two seconds.
    */
   delta: { root: string; timestamp: string; oplist: WireOperation[]; more?: true }
   /** Reports that the model is complete. */
@@ -139,12 +140,4 @@ export interface ErrorAnswer {
     /** The token to present as `previous`, in an answer with the code `TOKEN_STALE`. */
     token?: string
   }
-}
-
-/** Removes `keys` from an operation, which only the server may know. */
-export function wireOperation(op: DocumentOperation): WireOperation {
-  const { operation, id, path, data, at } = op
-  const wire: WireOperation = data === undefined ? { operation, id, path } : { operation, id, path, data }
-  if (at !== undefined) wire.at = at
-  return wire
 }

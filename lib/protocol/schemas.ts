@@ -35,18 +35,12 @@ const watchEntry: Schema = {
     },
   ],
 }
+/** The operation, the id, the path, the data, and the index of the document. */
 const operation: Schema = {
-  type: 'object',
-  required: ['operation', 'id', 'path'],
-  properties: {
-    operation: { enum: OPERATIONS },
-    id: {},
-    path: { type: 'string', minLength: 1 },
-    data: {},
-    at: { type: 'integer', minimum: 0 },
-    // Forbids `keys` on the wire, which would reveal array positions that a manifest hides.
-    keys: false,
-  },
+  type: 'array',
+  items: [{ enum: OPERATIONS }, {}, { type: 'string', minLength: 1 }, {}, { type: 'integer', minimum: 0 }],
+  minItems: 3,
+  additionalItems: true,
 }
 
 /**
@@ -92,11 +86,16 @@ export const eventSchemas: Readonly<Record<EventName, Schema>> = {
     part: { type: 'integer', minimum: 0 },
     last: { type: 'boolean' },
   }),
-  delta: message(
-    'delta',
-    { root: name, timestamp: time, oplist: { type: 'array', items: operation } },
-    { more: { const: true } },
-  ),
+  delta: {
+    $schema: DRAFT,
+    title: 'delta',
+    type: 'array',
+    items: [name],
+    minItems: 1,
+    additionalItems: {
+      anyOf: [operation, { type: 'object', properties: { timestamp: time, more: { const: true } } }],
+    },
+  },
   ready: message('ready', { timestamp: time }),
   reset: message('reset', { root: name, reason: text }),
   revoked: message('revoked', { reason: text }),

@@ -6,6 +6,7 @@ import { AdmissionControl } from './auth/admission-control.ts'
 import { createControl } from './control/create.ts'
 import { connectionHost } from './delivery/connection-host.ts'
 import { Log } from './feed/log.ts'
+import { PendingRights } from './feed/pending-rights.ts'
 import { checkSetup } from './hints/setup.ts'
 import { Warnings } from './hints/warnings.ts'
 import { Inspector } from './inspector/inspector.ts'
@@ -54,11 +55,12 @@ export function createParts(given: ServerOptions) {
   const epoch = randomBytes(6).toString('hex')
   const point = (sequence: number, adapters: readonly string[] = sources.positions) =>
     formatPoint({ epoch, sequence, adapters })
-  const host = { log, adapters: () => sources.positions, point, onError: failed, diagnostics, limits }
+  const pending = new PendingRights()
+  const base = { log, adapters: () => sources.positions, point, onError: failed, diagnostics, limits }
   const links = cacheConfig === undefined ? undefined : parseCacheConfig(cacheConfig)
-  const sources: Sources = new Sources(dataSources, host, links)
+  const sources: Sources = new Sources(dataSources, { ...base, rights: pending }, links)
   checkSetup(options, new Warnings(options))
-  const queries = new LiveQueries(log, (error) => failed(error, 'relations'))
+  const queries = new LiveQueries(log, (error) => failed(error, 'relations'), pending)
   const onDependency = (error: unknown) => failed(error, 'dependsOn')
   const following = new Dependencies(sources, queries, dependsOn, onDependency, limits.relationValues)
   const views = new Views(sources, log, failed, limits, diagnostics)

@@ -1,3 +1,4 @@
+import { counted } from '../model/count.ts'
 import type { EventData, ServerEvent } from '../protocol/messages.ts'
 import { describeOperation } from './operation.ts'
 import { cut, printable, valueText } from './text.ts'
@@ -51,13 +52,12 @@ function ofDelta({ root, oplist }: EventData['delta']): string[] {
     .slice(0, MAX_SENTENCES)
     .map((op) => `${name(root)} ${valueText(op.id)}${op.path === '.' ? '' : ':'} ${describeOperation(op)}`)
   const left = oplist.length - sentences.length
-  return left > 0 ? [...sentences, `… and ${left} more operations`] : sentences
+  return left > 0 ? [...sentences, `… and ${counted(left, 'more operation')}`] : sentences
 }
 
 function ofPayload({ root, data, part, last }: EventData['payload']): string {
-  const count = `${data.length} ${data.length === 1 ? 'document' : 'documents'}`
   const place = part === 0 && last ? '' : ` (part ${part + 1}${last ? ', the last' : ''})`
-  return `${name(root)} has ${count}${place}`
+  return `${name(root)} has ${counted(data.length, 'document')}${place}`
 }
 
 function ofManifest({ sources, resumed, reason }: EventData['manifest']): string {

@@ -52,7 +52,7 @@ export interface User {
   n: number
 }
 
-/** Serves a page, 2,000 users and rooms of ten messages. Room 3 is refused. */
+/** Serves a page, users and rooms of ten messages. Room 3 is refused. */
 export class Site {
   readonly users
   readonly messages
@@ -82,11 +82,11 @@ export class Site {
   }
 
   /** Adds the users and the messages, once. */
-  async fill(): Promise<void> {
+  async fill(users = 2000): Promise<void> {
     if (this.#isFilled) return
     this.#isFilled = true
     await this.users.insertMany(
-      Array.from({ length: 2000 }, (_, _id) => ({ _id, name: `User ${_id}`, n: 0 })),
+      Array.from({ length: users }, (_, _id) => ({ _id, name: `User ${_id}`, n: 0 })),
     )
     await this.messages.insertMany(
       Array.from({ length: 30 }, (_, _id) => ({ _id, room: 1 + (_id % 3), text: `Message ${_id}` })),

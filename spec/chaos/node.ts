@@ -67,6 +67,7 @@ const EXPECTED: ReadonlySet<string> = new Set([
   'TOO_MANY_STREAMS',
   'LIMIT_EXCEEDED',
   'BODY_TOO_LARGE',
+  'UNAVAILABLE',
 ])
 process.on('unhandledRejection', (error) => faults.push(`unhandled: ${inspect(error)}`))
 

@@ -26,6 +26,9 @@ export interface SceneOptions {
   take(report: CrowdReport): void
 }
 
+/** There is no nginx in front of the nodes. */
+export class NoNginx extends Error {}
+
 /** The stores, the nodes and all who use them. */
 export class Scene {
   readonly stores: Stores
@@ -53,13 +56,16 @@ export class Scene {
     this.intruders = intruders
   }
 
-  /** Starts all parts. Throws where there is no nginx. */
+  /** Starts all parts. Throws {@link NoNginx} where there is none. */
   static async open({ seed, postgres, redis, take }: SceneOptions, history: History): Promise<Scene> {
     const stores = await Stores.open(postgres, redis, NODES)
     const writer = new Writer(stores, history, new Random(seed + 1))
     await writer.fill()
     const cluster = await Cluster.start(NODES, stores, seed % 2 === 0 ? SLOT : undefined)
-    if ('missing' in cluster) throw new Error(cluster.missing)
+    if ('missing' in cluster) {
+      await stores.stop()
+      throw new NoNginx(cluster.missing)
+    }
     const ports = JSON.stringify([cluster.port, ...cluster.ports])
     const crowds: [Crowd, Crowd] = [
       await Crowd.start('visitors', [cluster.url, `${seed + 2}`], take),

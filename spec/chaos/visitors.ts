@@ -78,7 +78,8 @@ class Visitor {
         count('logouts')
         if (Object.values(client.data).some((rows) => (rows ?? []).length > 0))
           flaw(`a client of ${this.user} was refused and kept its model`)
-        // A page would show its login now.
+        // A page would show its login now. Its next look must not end the timer.
+        clearTimeout(this.#timer)
         this.#timer = setTimeout(() => {
           client.close()
           this.#client = this.#open()

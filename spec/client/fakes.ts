@@ -2,6 +2,7 @@ import { Client } from '../../lib/client/client.ts'
 import type { Internals } from '../../lib/client/internals.ts'
 import type { ClientOptions } from '../../lib/client/options.ts'
 import type { Clock } from '../../lib/client/transport.ts'
+import { PROTOCOL } from '../../lib/protocol/messages.ts'
 
 /** A clock that goes on only when it is told to. */
 export class FakeClock implements Clock {
@@ -108,7 +109,7 @@ export class FakeEventSource extends EventTarget {
 export const TIMESTAMP = '2026-01-01T00:00:00.000Z'
 
 export const manifest = (sources: object = { users: true }, resumed = false) => ({
-  protocol: 1,
+  protocol: PROTOCOL,
   timestamp: TIMESTAMP,
   resumed,
   sources,
@@ -133,7 +134,7 @@ export const welcome = (token = 'token-1', more: object = {}): Answer => [
     session: 's',
     stream: `/particle/stream?token=ticket-of-${token}`,
     expiresAt: '2026-01-01T01:00:00.000Z',
-    protocol: 1,
+    protocol: PROTOCOL,
     heartbeat: 10_000,
     ...more,
   },

@@ -252,7 +252,7 @@ describe('link', () => {
     const bench = new Bench()
     await settle()
     bench.stream.open()
-    bench.stream.send('manifest', { ...manifest(), protocol: 2 })
+    bench.stream.send('manifest', { ...manifest(), protocol: 1 })
     expect(bench.client.status).to.equal('refused')
     expect(bench.errors).to.have.length(1)
   })

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { CLOCK, type Clock } from '../../lib/client/transport.ts'
 import { encode } from '../../lib/protocol/encode.ts'
+import { PROTOCOL } from '../../lib/protocol/messages.ts'
 import { manifest, payload, TIMESTAMP } from './fakes.ts'
 
 /** Real time, a hundred times as fast where the client waits. */
@@ -174,7 +175,7 @@ export class LittleServer {
         session: 's',
         stream: '/elsewhere/stream?session=s',
         expiresAt: new Date(Date.now() + 3600_000).toISOString(),
-        protocol: 1,
+        protocol: PROTOCOL,
         heartbeat: this.heartbeat,
         ...this.more,
       }),

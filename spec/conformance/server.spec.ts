@@ -32,8 +32,14 @@ const FOUND: readonly [mistake: string, Tampering, rule: string, title: string, 
     'LF alone',
     /read|LF/,
   ],
-  ['forgets more', { frame: replace(',"more":true', '') }, 'E12', 'have more', /\[false,false\]/],
-  ['forgets places', { frame: replace(/,"at":\d+/g, '') }, 'E11', 'comes with its place', /\[40,30,35\]/],
+  ['forgets more', { frame: replace(',{"more":true}', '') }, 'E12', 'have more', /\[false,false\]/],
+  [
+    'forgets places',
+    { frame: replace(/(\["(?:set|noop)",[^[\]]*),\d+\]/g, '$1]') },
+    'E11',
+    'comes with its place',
+    /\[40,30,35\]/,
+  ],
   [
     'sends an id too early',
     { frame: replace(/^(?:id: .*\n)?(event: delta\n.*"more":true)/, 'id: early\n$1') },
@@ -112,7 +118,7 @@ const FOUND: readonly [mistake: string, Tampering, rule: string, title: string, 
   ],
   [
     'takes nothing away',
-    { frame: (frame) => (frame.includes('"operation":"unset"') ? ': past' : frame) },
+    { frame: (frame) => (frame.includes('["unset",') ? ': past' : frame) },
     'A2',
     'take what is lost',
     /tasks is/,
@@ -149,15 +155,14 @@ const FOUND: readonly [mistake: string, Tampering, rule: string, title: string, 
 /** Splits the operations of a delta over two events. */
 function split(frame: string): string {
   const [, head = '', json = ''] = /^([\s\S]*event: delta\ndata: )(.*)$/.exec(frame) ?? []
-  const data = json === '' ? undefined : JSON.parse(json)
-  if (!data || data.oplist.length < 2) return frame
-  const part = (oplist: unknown[]) => `${head}${JSON.stringify({ ...data, oplist })}`
-  return `${part(data.oplist.slice(0, 1))}\n\n${part(data.oplist.slice(1))}`
+  const [root, first, ...rest]: unknown[] = json === '' ? [] : JSON.parse(json)
+  if (!rest.some(Array.isArray)) return frame
+  return `${head}${JSON.stringify([root, first])}\n\n${head}${JSON.stringify([root, ...rest])}`
 }
 
 /** Sends a payload of a root again before a delta of it. */
 function again(frame: string): string {
-  const [, root] = /event: delta\ndata: \{"root":("messages[^,]*)"/.exec(frame) ?? []
+  const [, root] = /event: delta\ndata: \[("messages[^,]*)",/.exec(frame) ?? []
   if (root === undefined) return frame
   return `event: payload\ndata: {"root":${root}","timestamp":"x","data":[],"part":0,"last":true}\n\n${frame}`
 }

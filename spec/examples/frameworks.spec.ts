@@ -1,8 +1,7 @@
 import { expect } from 'chai'
 import type { BrowserContext } from 'playwright-core'
 import { Client } from '../../lib/client/index.ts'
-import { exampleOrSkip, type RunningExample, startExample } from '../support/examples.ts'
-import { eachContext } from '../support/life/browser.ts'
+import { eachVisitOf, type RunningExample } from '../support/examples.ts'
 
 for (const name of ['fastify', 'hono', 'koa', 'nest']) {
   describe(`examples/${name}`, function () {
@@ -10,14 +9,9 @@ for (const name of ['fastify', 'hono', 'koa', 'nest']) {
     let example: RunningExample
     let context: BrowserContext
 
-    before(async function () {
-      example = await startExample(await exampleOrSkip(this, name), name)
-    })
-
-    after(() => example?.program.stop())
-
-    eachContext((given) => {
-      context = given
+    eachVisitOf(name, (own, its) => {
+      context = own
+      example = its
     })
 
     it('sends the fields that the manifest names', async () => {

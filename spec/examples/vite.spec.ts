@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import type { BrowserContext } from 'playwright-core'
-import { exampleOrSkip, type RunningExample, startExample } from '../support/examples.ts'
-import { eachContext } from '../support/life/browser.ts'
+import { eachVisitOf, type RunningExample } from '../support/examples.ts'
 
 for (const name of ['react', 'svelte', 'vue']) {
   describe(`examples/${name}`, function () {
@@ -9,14 +8,9 @@ for (const name of ['react', 'svelte', 'vue']) {
     let example: RunningExample
     let context: BrowserContext
 
-    before(async function () {
-      example = await startExample(await exampleOrSkip(this, name), name)
-    })
-
-    after(() => example?.program.stop())
-
-    eachContext((given) => {
-      context = given
+    eachVisitOf(name, (own, its) => {
+      context = own
+      example = its
     })
 
     it('shows in all pages what one of them writes', async () => {

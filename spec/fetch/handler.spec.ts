@@ -208,7 +208,7 @@ describe('particle/fetch', () => {
         'fetchHandler(handler, options): option "adress" is not known; "address" was perhaps meant',
       )
       expect(() => fetchHandler(server.middleware(), { address: '1.2.3.4' } as object)).to.throw(
-        'address must be a function: this is a string',
+        'address must be a function (given: string)',
       )
     })
 

@@ -11,10 +11,10 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../support/mongod.ts'
 
 /** Multiplies clients, writes and kills: `CLUSTER_SCALE=10` looks for what is rare. */
 const SCALE = Number(process.env.CLUSTER_SCALE ?? 1)
-const CLIENTS = 60 * SCALE
-const WRITES = 2_400 * SCALE
+const CLIENTS = 40 * SCALE
+const WRITES = 1_200 * SCALE
 const WRITERS = 3
-const KILLS = 4 * SCALE
+const KILLS = 3 * SCALE
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 /** For how long a client may be away, in milliseconds: longer than the longest back-off after one failed try. */
 const REPLAY = 20_000

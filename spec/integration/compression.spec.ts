@@ -1,4 +1,5 @@
 import http from 'node:http'
+import { gunzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import compression from 'compression'
 import express from 'express'
@@ -65,6 +66,35 @@ describe('Compressed streams', function () {
     ])
     for (const { headers } of [plain, packed]) expect(headers.vary).to.match(/accept-encoding/i)
     expect(packed.bytes).to.be.below(plain.bytes / 10)
+  })
+
+  it('have the changes of a turn compressed once, for all clients but the first of those with the same views', async () => {
+    const gathered = [0, 1, 2].map(() => ({ bytes: Buffer.alloc(0) }))
+    const requests = gathered.map((each) =>
+      http.get(`${listening.url}/particle/stream`, { headers: { 'Accept-Encoding': 'gzip' } }, (response) =>
+        response.on('data', (chunk: Buffer) => {
+          each.bytes = Buffer.concat([each.bytes, chunk])
+        }),
+      ),
+    )
+    for (const request of requests) request.on('error', () => {})
+    const textOf = ({ bytes }: { bytes: Buffer }) => gunzipSync(bytes, { finishFlush: 2 }).toString()
+    try {
+      await eventually(() => gathered.every((each) => textOf(each).includes('event: ready')), 'the snapshots')
+      // They get changes as one group from the turn after their snapshots.
+      await messages.updateOne({ _id: 1 }, { $set: { text: 'a first change' } })
+      await eventually(() => gathered.every((each) => textOf(each).includes('a first change')), 'a change')
+      const before = gathered.map(({ bytes }) => bytes.length)
+      for (let _id = 0; _id < 10; _id++) await messages.updateOne({ _id }, { $set: { text: 'one of ten' } })
+      await eventually(() => gathered.every((each) => textOf(each).split('one of ten').length === 11), 'ten')
+      const sizes = gathered
+        .map(({ bytes }, index) => bytes.length - (before[index] ?? 0))
+        .sort((a, b) => a - b)
+      expect(sizes[1]).to.equal(sizes[0])
+      expect(sizes[0]).to.be.below((sizes[2] ?? 0) / 2)
+    } finally {
+      for (const request of requests) request.destroy()
+    }
   })
 
   it('are read by the client, with each delta at once and an end in order', async () => {

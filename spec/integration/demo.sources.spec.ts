@@ -164,7 +164,7 @@ describe('the demo on each source', function () {
   })
 
   it('says that two nodes need a database', async () => {
-    const { child, output } = runDemo('0', { file: 'demo/nodes.ts' })
+    const { child, output } = await runDemo('0', { file: 'demo/nodes.ts' })
     const [code] = await once(child, 'close')
     expect(code).to.equal(1)
     expect(output()).to.include('Two nodes need a database')
@@ -174,7 +174,7 @@ describe('the demo on each source', function () {
     const wrong = [['--source', 'oracle'], ['--port', '1'], ['redis']]
     await Promise.all(
       wrong.map(async (args) => {
-        const { child, output } = runDemo('0', { args })
+        const { child, output } = await runDemo('0', { args })
         const [code] = await once(child, 'close')
         expect(code).to.equal(1)
         expect(output().trim(), output()).to.match(
@@ -189,7 +189,7 @@ describe('the demo on each source', function () {
       // MongoDB's driver takes its time to say so.
       SOURCES.filter(({ source }) => source !== 'mongo').map(async ({ source, variable }) => {
         const env = { [variable]: `${source}://127.0.0.1:1` }
-        const { child, output } = runDemo('0', { args: ['--source', source], env })
+        const { child, output } = await runDemo('0', { args: ['--source', source], env })
         const [code] = await once(child, 'close')
         expect(code).to.equal(1)
         expect(output().trim()).to.equal(

@@ -277,7 +277,7 @@ describe('the demo', function () {
   })
 
   it('says so in a sentence when its port is taken', async () => {
-    const { child, output } = runDemo(new URL(demo.url).port)
+    const { child, output } = await runDemo(new URL(demo.url).port)
     const [code] = await once(child, 'exit')
     expect(code).to.equal(1)
     expect(output()).to.match(/Port \d+ is taken by another program\. Choose one that is free/)

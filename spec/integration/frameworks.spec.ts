@@ -7,6 +7,7 @@ import connect from 'connect'
 import { EventSource } from 'eventsource'
 import express from 'express'
 import express4 from 'express4'
+import { parseData } from '../../lib/protocol/decode.ts'
 import type { Handler } from '../../lib/server/server.ts'
 import { Server } from '../../lib/server/server.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
@@ -96,7 +97,7 @@ describe('integration/frameworks', () => {
         const source = new EventSource(`${listening.url}${stream}&token=${token}`)
         for (const type of ['manifest', 'payload', 'delta', 'ready'])
           source.addEventListener(type, ({ data, lastEventId: id }) =>
-            came.push({ type, data: JSON.parse(data), id }),
+            came.push({ type, data: parseData(type, data), id }),
           )
         const types = () => came.map(({ type }) => type)
         try {

@@ -33,4 +33,11 @@ describe('The guard of the benchmarks', function () {
     expect(stdout).to.not.include('SLOWER')
     for (const { title } of Object.values(BOUNDS)) expect(stdout).to.include(`| ${title} |`)
   })
+
+  it('tells the ratios of several runs, and the bounds to write', async () => {
+    const guard = ['--import', 'tsx', 'bench/guard/run.ts', '--quick', '--only', 'bytes', '--runs', '2']
+    const { stdout } = await run(process.execPath, guard)
+    expect(stdout).to.match(/\| `bytes` \| ([\d.]+) \| \1 \| \1 \| 0 \| 0 \|/)
+    expect(stdout).to.match(/\n {2}bytes: [\d.]+\n/)
+  })
 })

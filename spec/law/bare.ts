@@ -1,6 +1,7 @@
 import { ParticleError } from '../../lib/errors.ts'
 import { applyDelta } from '../../lib/model/delta.ts'
 import type { Document, Model } from '../../lib/model/document.ts'
+import { parseData } from '../../lib/protocol/decode.ts'
 import type { ServerEvent } from '../../lib/protocol/messages.ts'
 import { Line } from './line.ts'
 import { Participant, type Presenting } from './participant.ts'
@@ -79,7 +80,7 @@ export class BareClient extends Participant {
         // As the standard has it: an empty id is one, too.
         if (id !== undefined) this.#last = id
         this.heard(name, data, id)
-        this.#take({ event: name, data: JSON.parse(data) } as ServerEvent)
+        this.#take({ event: name, data: parseData(name, data) } as ServerEvent)
       },
     })
     try {

@@ -11,11 +11,14 @@ const CHANGE_STREAM_HISTORY_LOST = 286
 
 type Names = Readonly<Record<StoreName, string>>
 
-/** A MongoDB server: each run has two databases of its own, each process a client of its own. With `images`, collections keep pre-images. */
-export function inMongo(url: string, images: boolean): Setting {
+/**
+ * A MongoDB server: each run has two databases of its own, each process a client of its own. With `images`, collections keep pre-images.
+ * With a folder, the processes share one change stream of each database.
+ */
+export function inMongo(url: string, images: boolean, oncePerHost?: string): Setting {
   let runs = 0
   return {
-    name: images ? 'MongoDB with pre-images' : 'MongoDB',
+    name: `MongoDB${images ? ' with pre-images' : ''}${oncePerHost ? ', once per host' : ''}`,
     roots: ROOTS,
     time: () => realTime(2),
     calm: 10,
@@ -28,7 +31,7 @@ export function inMongo(url: string, images: boolean): Setting {
       const client = await new MongoClient(url).connect()
       if (images) for (const store of STORES) await createKept(client, names[store])
       return {
-        way: () => openWay(url, names),
+        way: () => openWay(url, names, oncePerHost),
         collection: (store) => client.db(names[store]).collection(COLLECTION) as unknown as Writable,
         transact: (store, runs) => transact(client, names[store], runs),
         close: async () => {
@@ -69,7 +72,7 @@ async function transact(client: MongoClient, database: string, runs: readonly Ru
 }
 
 /** One process's client, whose change streams can be broken off. */
-function openWay(url: string, names: Names): Way {
+function openWay(url: string, names: Names, oncePerHost: string | undefined): Way {
   const client = new MongoClient(url)
   const failures = new Map<StoreName, { error: Error; events: number }>()
   const follow = (store: StoreName) => {
@@ -92,7 +95,7 @@ function openWay(url: string, names: Names): Way {
       }
       return stream
     }) as typeof watch
-    return mongo(db, { maxAwaitTimeMS: AWAIT })
+    return mongo(db, { maxAwaitTimeMS: AWAIT, ...(oncePerHost ? { oncePerHost } : {}) })
   }
   const adapters = { first: follow('first'), second: follow('second') }
   return {

@@ -1,6 +1,7 @@
 import type { Document, Json, Model } from '../../lib/model/document.ts'
 import { idKey } from '../../lib/model/id.ts'
 import { canonical } from '../../lib/model/json.ts'
+import { parseData } from '../../lib/protocol/decode.ts'
 import type { Standing } from './people.ts'
 import { brief, type Reality, type Track, textOf } from './reality.ts'
 import type { Roots, StoreName } from './roots.ts'
@@ -62,7 +63,7 @@ export class Witness {
     if (data.includes(HIDDEN)) this.#fault ??= `was sent what its manifest hides: ${name} ${data}`
     if (name === 'ready') this.#failed.clear()
     if (name !== 'delta' && name !== 'payload' && name !== 'error') return
-    const { root, oplist = [] } = JSON.parse(data) as { root: string; oplist?: { id: Json }[] }
+    const { root, oplist = [] } = parseData(name, data) as { root: string; oplist?: { id: Json }[] }
     if (name === 'error') this.#failed.add(root)
     else this.#due.set(root, { anew: name === 'payload' || this.#due.get(root)?.anew === true })
     for (const operation of oplist) this.#mentions.push({ root, key: idKey(operation.id), standing })

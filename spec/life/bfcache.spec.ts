@@ -5,7 +5,7 @@ import { memory } from '../../lib/source/memory/index.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
 import { eachContext } from '../support/life/browser.ts'
 
-const PAGES = Array.from({ length: 12 }, (_, index) => `/page${index}`)
+const PAGES = Array.from({ length: 8 }, (_, index) => `/page${index}`)
 /** A page that waits for one of the browser's six connections takes a minute. In milliseconds. */
 const SOON = 3000
 

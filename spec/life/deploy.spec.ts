@@ -73,11 +73,11 @@ describe('A deploy of two nodes', function () {
   }
 
   /**
-   * Opens three tabs in each of three browsers, each of which has its own connections, and waits until they
-   * are live.
+   * Opens three tabs in each of two browsers, each of which has its own connections, and waits until they are
+   * live.
    */
   async function open(url: string): Promise<void> {
-    for (let count = 0; count < 3; count++) {
+    for (let count = 0; count < 2; count++) {
       const context = await browser.newContext()
       contexts.push(context)
       const first = await Tab.open(context, url)

@@ -49,12 +49,12 @@ describe('A day in Firefox', function () {
       await firefox.goto(`${app.url}pages/${page}`)
       await shows('ann', notes)
     }
-    for (let steps = 0; steps < 6; steps++) {
+    for (let steps = 0; steps < 5; steps++) {
       await write()
       await firefox.step(-1)
       await shows('ann', notes)
     }
-    for (let loads = 0; loads < 20; loads++) await firefox.reload()
+    for (let loads = 0; loads < 10; loads++) await firefox.reload()
     await write()
     await shows('ann', [...notes].sort())
     await firefox.read("document.querySelector('form').submit()")

@@ -5,7 +5,7 @@ import { eachContext } from '../support/life/browser.ts'
 import { settles, Tab } from '../support/life/tab.ts'
 
 const ANN = ['ann 1', 'ann 2']
-const PAGES = Array.from({ length: 12 }, (_, index) => index + 1)
+const PAGES = Array.from({ length: 8 }, (_, index) => index + 1)
 /**
  * A page that waits for a connection takes a minute; an ordinary one 100 ms. In ms, with room for a busy
  * machine.

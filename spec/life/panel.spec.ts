@@ -17,6 +17,7 @@ import { inspect } from '/particle/client/inspect.js'
 globalThis.errors = []
 globalThis.client = new Client({ onError: ({ message }) => errors.push(message) })
 globalThis.remove = inspect(client)
+try { inspect(client, { parnet: document.body }) } catch ({ message }) { globalThis.refusal = message }
 `
 
 describe('The panel of inspect(client), in Chromium', function () {
@@ -60,6 +61,7 @@ describe('The panel of inspect(client), in Chromium', function () {
 
   it('shows the status, the roots and the last events in words, under a strict policy', async () => {
     await panel().getByText('Particle: ready').waitFor()
+    await panel().getByText('1 document', { exact: true }).waitFor()
     await store.collection('users').updateOne({ _id: 'u1' }, { $set: { salary: 6000 } })
     await store.collection('users').insertOne({ _id: HOSTILE })
     await panel().getByText('users "u1": salary changed: 6000').waitFor()
@@ -73,6 +75,12 @@ describe('The panel of inspect(client), in Chromium', function () {
     const box = await panel().boundingBox()
     expect(box && box.x >= 0 && box.x + box.width <= 390).to.equal(true)
     expect(mistakes).to.deep.equal([])
+  })
+
+  it('refuses an unknown option, and suggests the known name', async () => {
+    expect(await page.evaluate(() => Reflect.get(globalThis, 'refusal'))).to.equal(
+      'inspect(client, options): option "parnet" is not known; "parent" was perhaps meant',
+    )
   })
 
   it('follows the status, folds, and goes for good', async () => {

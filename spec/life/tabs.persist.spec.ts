@@ -5,8 +5,7 @@
 import { expect } from 'chai'
 import type { BrowserContext } from 'playwright-core'
 import type { Client, Watch } from '../../lib/client/index.ts'
-import { eachContext } from '../support/life/browser.ts'
-import { OfflineSite, type Visit } from '../support/life/offline.ts'
+import { eachSite, type OfflineSite, type Visit } from '../support/life/offline.ts'
 import { settles } from '../support/life/tab.ts'
 
 describe('Tabs that share a stream and keep their model, in Chromium', function () {
@@ -14,18 +13,10 @@ describe('Tabs that share a stream and keep their model, in Chromium', function 
   let site: OfflineSite
   let context: BrowserContext
 
-  eachContext(
-    (own) => {
-      context = own
-    },
-    { kind: 'whole' },
-  )
-  beforeEach(async () => {
-    site = new OfflineSite()
-    await site.fill('ann', 3)
-    await site.start()
+  eachSite({ ann: 3 }, (own, its) => {
+    site = own
+    context = its
   })
-  afterEach(async () => await site.stop())
 
   const open = async () => {
     const visit = await site.visit(context, 'ann', '&share')
@@ -55,12 +46,11 @@ describe('Tabs that share a stream and keep their model, in Chromium', function 
       )
     await settles(idsOf, notes, 'the kept notes', 15_000)
   }
-  const names = async (visit: Visit) => (await visit.get('wire')).match(/(?<=^event: ).*$/gm) ?? []
   /** Checks that a tab has shown the kept model first, and that no stream has sent documents again. */
   const continued = async (visit: Visit, notes: number) => {
     expect((await visit.get('seen'))[0]).to.deep.equal(['stale', notes])
-    expect(await names(visit)).not.to.include.members(['payload'])
-    expect(await names(visit)).not.to.include.members(['reset'])
+    expect(await visit.names()).not.to.include.members(['payload'])
+    expect(await visit.names()).not.to.include.members(['reset'])
     expect(await visit.get('errors')).to.deep.equal([])
   }
 

@@ -26,6 +26,22 @@ describe('encode', () => {
     )
   })
 
+  it('writes a delta as a list: the root, the operations, and what few deltas have', () => {
+    const oplist = [
+      { operation: 'set', id: 1, path: 'tags.0', data: 'new', keys: ['tags', 0] },
+      { operation: 'inc', id: 'x', path: 'n' },
+      { operation: 'set', id: 2, path: '.', data: { _id: 2 }, at: 0 },
+      { operation: 'noop', id: 1, path: '.', at: 3 },
+    ]
+    const written = (data: object) => /^data: (.*)$/m.exec(encode({ event: 'delta', data }))?.[1]
+    expect(written({ root: 'users', oplist })).to.equal(
+      '["users",["set",1,"tags.0","new"],["inc","x","n"],["set",2,".",{"_id":2},0],["noop",1,".",null,3]]',
+    )
+    expect(written({ root: 'users', oplist: [] })).to.equal('["users"]')
+    expect(written({ root: 'users', oplist: [], more: true })).to.equal('["users",{"more":true}]')
+    expect(written({ root: 'users', timestamp: 't', oplist: [] })).to.equal('["users",{"timestamp":"t"}]')
+  })
+
   it('keeps line breaks of the data within its line', () => {
     const frame = encode({ event: 'error', data: { code: 'X', message: 'a\nb\r\nc\u2028d' } })
     expect(frame.split(/\r|\n/)).to.have.length(4)
@@ -42,6 +58,12 @@ describe('encode', () => {
   it('refuses a name that would break the frame, and data that is no JSON', () => {
     for (const event of ['', 'a\nb', 'a\r']) expect(() => encode({ event, data: {} })).to.throw(ParticleError)
     expect(() => encode({ event: 'ping', data: undefined })).to.throw(ParticleError)
+    const circle: { self?: unknown } = {}
+    circle.self = circle
+    let deep: unknown = null
+    for (let level = 0; level < 100_000; level++) deep = [deep]
+    expect(() => encode({ event: 'ping', data: circle })).to.throw(ParticleError, 'has no JSON form')
+    expect(() => encode({ event: 'ping', data: deep })).to.throw(ParticleError, 'is nested too deep')
   })
 
   it('is read by a real parser, however the bytes are cut, and decodes to what was encoded', () => {

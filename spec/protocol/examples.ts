@@ -8,14 +8,14 @@ export const examples: ServerEvent[] = [
   {
     event: 'manifest',
     data: {
-      protocol: 1,
+      protocol: 2,
       timestamp,
       resumed: false,
       reason: 'new',
       sources: { a: true, b: { c: { d: true } } },
     },
   },
-  { event: 'manifest', data: { protocol: 1, timestamp, resumed: true, sources: {} } },
+  { event: 'manifest', data: { protocol: 2, timestamp, resumed: true, sources: {} } },
   { event: 'watching', data: { watch: [], sources: { a: true } } },
   {
     event: 'watching',
@@ -40,9 +40,11 @@ export const examples: ServerEvent[] = [
         { operation: 'inc', id: null, path: 'b[5].c', data: 1 },
         { operation: 'set', id: 1, path: '.', data: { _id: 1 }, at: 0 },
         { operation: 'noop', id: 1, path: '.', at: 2 },
+        { operation: 'set', id: 1, path: 'n', data: null },
       ],
     },
   },
+  { event: 'delta', data: { root: 'a', timestamp, oplist: [], more: true } },
   { event: 'ready', data: { timestamp } },
   { event: 'reset', data: { root: 'a', reason: 'slow' } },
   { event: 'revoked', data: { reason: 'left' } },

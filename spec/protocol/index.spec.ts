@@ -8,6 +8,6 @@ describe('particle/protocol', () => {
       expect(pure).to.be.a('function')
     }
     expect(protocol.eventSchemas.delta).to.have.property('title', 'delta')
-    expect(protocol.PROTOCOL).to.equal(1)
+    expect(protocol.PROTOCOL).to.equal(2)
   })
 })

@@ -1,14 +1,17 @@
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { build } from 'esbuild'
+import { readFileSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, type Plugin } from 'esbuild'
 
-const CACHE = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'particle-programs')
+const ROOT = join(import.meta.dirname, '..', '..')
+const CACHE = join(ROOT, 'node_modules', '.cache', 'particle-programs')
 
 const bundles = new Map<string, Promise<string>>()
 
 /**
- * Bundles a program of spec/ once, and resolves to the file that Node runs as it is. A start by tsx costs 1 s more of
- * CPU time, since it reads each module of lib/ by itself.
+ * Bundles a TypeScript program once, and resolves to the file that Node runs as it is. A start by tsx costs
+ * up to 1 s more of CPU time, since it reads each module by itself.
  */
 export function bundled(program: string): Promise<string> {
   const known = bundles.get(program) ?? bundle(program)
@@ -21,6 +24,39 @@ async function bundle(program: string): Promise<string> {
   const outfile = join(CACHE, `${process.pid}-${bundles.size}.mjs`)
   process.once('exit', () => rmSync(outfile, { force: true }))
   const options = { bundle: true, platform: 'node', format: 'esm', target: 'node20' } as const
-  await build({ ...options, entryPoints: [program], packages: 'external', outfile, logLevel: 'error' })
+  const plugins = [ownPackage, ownPlaces]
+  await build({
+    ...options,
+    plugins,
+    entryPoints: [program],
+    packages: 'external',
+    outfile,
+    logLevel: 'error',
+  })
   return outfile
+}
+
+/** Names the built package by its files, since it has no name below node_modules. */
+const ownPackage: Plugin = {
+  name: 'own package',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /^particle(\/|$)/ }, ({ path }) => {
+      const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+      return { path: join(ROOT, exports[`.${path.slice('particle'.length)}`].import.default), external: true }
+    })
+  },
+}
+
+/** Keeps what modules know of their places, by which they find files beside them. */
+const ownPlaces: Plugin = {
+  name: 'own places',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8')
+      const contents = text
+        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
+        .replaceAll('import.meta.dirname', JSON.stringify(dirname(path)))
+      return { contents, loader: 'ts' }
+    })
+  },
 }

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { bundled } from './bundled.ts'
 import { type Program, startProgram } from './process.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const ROOT = join(import.meta.dirname, '..', '..')
 
 export interface Demo {
   url: string
@@ -22,7 +23,7 @@ export interface DemoOptions {
 
 /** Starts the demo as `npm run demo` does, after the build, on a free port; without options with the memory source. */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
-  const { child, output } = runDemo('0', options)
+  const { child, output } = await runDemo('0', options)
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
       const found = /http:\/\/localhost:\d+/.exec(output())
@@ -45,12 +46,14 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 }
 
 /** Starts the demo's process on a port; `output()` is all it has printed. */
-export function runDemo(
+export async function runDemo(
   port: string,
   { args = [], file = 'demo/server.ts', env = {} }: DemoOptions = {},
-): Program {
+): Promise<Program> {
   const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
-  return startProgram(process.execPath, ['--import', 'tsx', file, ...args], {
+  // The nodes start their servers themselves, as TypeScript.
+  const program = file === 'demo/server.ts' ? [await bundled(join(ROOT, file))] : ['--import', 'tsx', file]
+  return startProgram(process.execPath, [...program, ...args], {
     cwd: ROOT,
     env: { ...inherited, ...env, PORT: port },
   })

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MongoClient } from 'mongodb'
+import type { BrowserContext } from 'playwright-core'
 import { eventually } from './http.ts'
+import { eachContext } from './life/browser.ts'
 import { ROOT } from './packed.ts'
 import { freePort, type Program, startProgram } from './process.ts'
 import { type Project, Projects } from './projects.ts'
@@ -58,6 +60,19 @@ export interface RunningExample {
   /** Without a trailing slash. */
   readonly origin: string
   readonly program: Program
+}
+
+/** Runs an example for a suite, and gives each test a context of the browser. `take` is told of both first. */
+export function eachVisitOf(
+  name: string,
+  take: (context: BrowserContext, example: RunningExample) => void,
+): void {
+  let example: RunningExample
+  before(async function () {
+    example = await startExample(await exampleOrSkip(this, name), name)
+  })
+  after(() => example?.program.stop())
+  eachContext((context) => take(context, example))
 }
 
 /** Runs `npm start` of an example on a free port, and waits until it answers. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, rmSync } from 'node:fs'
-import { copyFile, cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { install, outputOf, pack, run } from './packed.ts'
+import { install, outputOf, pack, ROOT, run } from './packed.ts'
 
 /** Holds the tools, some 800 MB, for all check-outs and runs: they are installed once for each list of versions. */
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'particle-consumers')
@@ -69,7 +69,7 @@ export class Projects {
     return folder
   }
 
-  /** Installs the packed package below the tools; returns the folder of projects, which ends with this process. */
+  /** Unpacks the package below the tools; returns the folder of projects, which ends with this process. */
   async #installPackage(tools: string): Promise<string> {
     await mkdir(join(tools, 'runs'), { recursive: true })
     const folder = await mkdtemp(join(tools, 'runs', 'run-'))
@@ -77,9 +77,19 @@ export class Projects {
     await writeFile(join(folder, 'package.json'), '{ "private": true }')
     for (const name of this.#options.shared ?? [])
       await copyFile(join(this.#folder, name), join(folder, name))
-    await install(folder, await pack())
+    await unpack(folder)
     return folder
   }
+}
+
+/** Puts the packed package and its dependencies where `npm install` would, which spec/integration/package.spec.ts tries. */
+async function unpack(folder: string): Promise<void> {
+  const own = join(folder, 'node_modules', 'particle')
+  await mkdir(own, { recursive: true })
+  await run('tar', ['-xzf', await pack(), '-C', own, '--strip-components=1'])
+  const { dependencies } = JSON.parse(await readFile(join(own, 'package.json'), 'utf8'))
+  for (const name of Object.keys(dependencies))
+    await cp(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true })
 }
 
 function projectIn(folder: string, tools: string): Project {

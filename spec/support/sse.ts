@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
+import { parseData } from '../../lib/protocol/decode.ts'
 import type { EventData, EventName } from '../../lib/protocol/messages.ts'
 
 const PATIENCE = 4000
@@ -116,7 +117,11 @@ export class SseReader {
       const { event, data, id, retry } = fields
       if (retry !== undefined) this.retry = Number(retry)
       if (event === undefined || data === undefined) continue
-      this.events.push({ event, data: JSON.parse(data), ...(id === undefined ? {} : { id }) } as SseEvent)
+      this.events.push({
+        event,
+        data: parseData(event, data),
+        ...(id === undefined ? {} : { id }),
+      } as SseEvent)
     }
     this.#wake()
   }

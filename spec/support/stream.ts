@@ -1,3 +1,5 @@
+import { parseData } from '../../lib/protocol/decode.ts'
+
 interface StreamEvent {
   name: string
   // biome-ignore lint/suspicious/noExplicitAny: specs read the fields that they expect.
@@ -37,7 +39,8 @@ export async function readStream(url: string, headers: Record<string, string> = 
         )
         const data = fields.get('data')
         if (data === undefined) continue
-        events.push({ name: fields.get('event') ?? '', data: JSON.parse(data), id: fields.get('id') })
+        const name = fields.get('event') ?? ''
+        events.push({ name, data: parseData(name, data), id: fields.get('id') })
       }
     }
     ended = true

@@ -14,7 +14,7 @@ const delta = (...oplist: WireOperation[]): ServerEvent => ({
 /** An event of each name. */
 const SAMPLES: { [event: string]: [data: object, sentence: string] } = {
   manifest: [
-    { protocol: 1, timestamp: TIME, resumed: false, reason: 'history-lost', sources: { users: true } },
+    { protocol: 2, timestamp: TIME, resumed: false, reason: 'history-lost', sources: { users: true } },
     'The stream begins with users (history-lost)',
   ],
   watching: [

@@ -115,6 +115,8 @@ def decode_event(name: str, data: str) -> Event | None:
         return None
     try:
         value = parse_json(data)
+        if name == "delta":
+            return _delta(value)
         if not isinstance(value, dict):
             raise ValueError("not an object")
         return decoder(value)
@@ -163,7 +165,7 @@ def _groups(fields: Fields) -> tuple[frozenset[str], ...]:
 
 
 def _manifest(fields: Fields) -> Manifest:
-    if fields.get("protocol") != 1:
+    if fields.get("protocol") != 2:
         raise ValueError(f"version {fields.get('protocol')!r} of the protocol is not known")
     reason = _optional_text(fields, "reason")
     return Manifest(fields.get("resumed") is True, reason, _object(fields, "sources"), _groups(fields))
@@ -181,25 +183,35 @@ def _payload(fields: Fields) -> Payload:
     return Payload(_text(fields, "root"), documents, part, fields.get("last") is True)  # type: ignore[arg-type]
 
 
-def _operation(value: JSON) -> Operation:
-    if not isinstance(value, dict) or "id" not in value:
-        raise ValueError("an operation is not an object with an id")
-    at = _integer(value["at"], "at") if "at" in value else None
-    data = value.get("data", MISSING)
-    return Operation(_text(value, "operation"), value["id"], _text(value, "path"), data, at)
+def _operation(parts: list[JSON]) -> Operation:
+    if len(parts) < 3 or not isinstance(parts[0], str) or not isinstance(parts[2], str):
+        raise ValueError("an operation is not a list of its name, an id and a path")
+    operation, id, path, data, at = [*parts, MISSING, MISSING][:5]
+    if at is MISSING:
+        return Operation(operation, id, path, data, None)
+    # `null` before an index stands for no data.
+    return Operation(operation, id, path, MISSING if data is None else data, _integer(at, "at"))
 
 
-def _delta(fields: Fields) -> Delta:
-    operations = tuple(map(_operation, _list(fields, "oplist")))
-    timestamp = _optional_text(fields, "timestamp")
-    return Delta(_text(fields, "root"), operations, fields.get("more") is True, timestamp)
+def _delta(value: JSON) -> Delta:
+    """The root, the operations, and an object with the fields that few deltas have."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], str):
+        raise ValueError("not a list that begins with a root")
+    root, *rest = value
+    if not all(isinstance(each, (list, dict)) for each in rest):
+        raise ValueError("an operation is not a list")
+    operations = tuple(_operation(each) for each in rest if isinstance(each, list))
+    fields: Fields = {}
+    for each in rest:
+        if isinstance(each, dict):
+            fields.update(each)
+    return Delta(root, operations, fields.get("more") is True, _optional_text(fields, "timestamp"))
 
 
 _DECODERS: dict[str, Callable[[Fields], Event]] = {
     "manifest": _manifest,
     "watching": _watching,
     "payload": _payload,
-    "delta": _delta,
     "ready": lambda _: Ready(),
     "reset": lambda fields: Reset(_text(fields, "root"), _text(fields, "reason")),
     "renew": lambda _: Renew(),

@@ -49,7 +49,7 @@ class Change:
     """What changed in one root.
 
     `kind` is `load` (the documents were replaced), `delta` (the `operations` were applied) or `remove` (the
-    root is gone). `timestamp` is the server's time in ISO 8601, if the event had one.
+    root is gone). `timestamp` is when the source changed, in ISO 8601, or None for a change that is new.
     """
 
     root: str

@@ -18,7 +18,7 @@ class Stream:
         self.request = request
         self._writer = writer
 
-    def send(self, event: str, data: dict[str, Any], id: str | None = None) -> None:
+    def send(self, event: str, data: dict[str, Any] | list[Any], id: str | None = None) -> None:
         """Sends an event."""
         line = "" if id is None else f"id: {id}\n"
         self.raw(f"{line}event: {event}\ndata: {json.dumps(data)}\n\n".encode())
@@ -29,7 +29,7 @@ class Stream:
 
     def begin(self, *roots: str, resumed: bool = False, together: list[list[str]] | None = None) -> None:
         """Sends the manifest."""
-        manifest: dict[str, Any] = {"protocol": 1, "timestamp": "t", "resumed": resumed}
+        manifest: dict[str, Any] = {"protocol": 2, "timestamp": "t", "resumed": resumed}
         manifest["sources"] = dict.fromkeys(roots, True)
         self.send("manifest", manifest if together is None else {**manifest, "together": together})
 
@@ -39,7 +39,8 @@ class Stream:
 
     def delta(self, root: str, *operations: dict[str, Any], id: str | None = None, **more: bool) -> None:
         """Sends a delta, without a timestamp."""
-        self.send("delta", {"root": root, "oplist": operations, **more}, id)
+        steps = [[each["operation"], each["id"], each["path"], *_rest(each)] for each in operations]
+        self.send("delta", [root, *steps, *([more] if more else [])], id)
 
     def end(self) -> None:
         """Ends the stream in order."""
@@ -49,6 +50,12 @@ class Stream:
     def cut(self) -> None:
         """Breaks the connection."""
         self._writer.transport.abort()
+
+
+def _rest(operation: dict[str, Any]) -> list[Any]:
+    if "at" in operation:
+        return [operation.get("data"), operation["at"]]
+    return [operation["data"]] if "data" in operation else []
 
 
 class ScriptedServer:
@@ -71,7 +78,7 @@ class ScriptedServer:
     def _handshake(self, _: dict[str, Any]) -> Answer:
         self._handshakes += 1
         answer = {"token": f"t{self._handshakes}", "expiresAt": "2999-01-01T00:00:00.000Z", "live": True}
-        return 200, {**answer, "heartbeat": self.heartbeat, "protocol": 1}
+        return 200, {**answer, "heartbeat": self.heartbeat, "protocol": 2}
 
     def bodies(self, route: str) -> list[dict[str, Any]]:
         """The bodies of the requests to a route."""

@@ -1,6 +1,8 @@
 import { button, element, List } from '../../inspector/page/dom.ts'
 import { clock } from '../../inspector/page/format.ts'
 import { Rate } from '../../inspector/page/rate.ts'
+import { counted } from '../../model/count.ts'
+import { refuseUnknown } from '../../model/unknown.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import { describeEvent } from '../../words/event.ts'
 import type { Client } from '../client.ts'
@@ -38,8 +40,12 @@ export interface InspectOptions {
  * Adds a small panel to the page with a client's status, its roots, its rate, and its last events in words.
  * The panel has a shadow root, so that the page's styles and its own do not mix. Returns a function that
  * removes the panel.
+ *
+ * @throws ParticleError `INVALID_OPTION` for an unknown option
  */
-export function inspect<T>(client: Client<T>, { parent = document.body }: InspectOptions = {}): () => void {
+export function inspect<T>(client: Client<T>, options: InspectOptions = {}): () => void {
+  refuseUnknown('inspect(client, options): option', options, ['parent'])
+  const { parent = document.body } = options
   const state = element('span', { role: 'status' })
   const roots = element('dl')
   const log = new List('Last events of Particle', MAX_EVENTS)
@@ -61,7 +67,7 @@ export function inspect<T>(client: Client<T>, { parent = document.body }: Inspec
     state.className = client.status
     const figures = Object.entries(client.data).map(([root, documents]) => [
       root,
-      `${Array.isArray(documents) ? documents.length : 0} documents`,
+      counted(Array.isArray(documents) ? documents.length : 0, 'document'),
     ])
     figures.push(['rate', `${perSecond.toFixed(1)} operations/s`])
     roots.replaceChildren(

@@ -116,11 +116,10 @@ export class Inbox {
     if (name === 'reset' && isPassed) this.position = ''
     if (isPassed) this.#sink.event(name, data, id)
     else {
+      // Ends the moment of the tab's own roots, whose last change is one of another root. A delta of a root
+      // that the tab does not have brings the position alone.
       const own = group?.find((each) => this.#roots.includes(each))
-      const { timestamp } = JSON.parse(data)
-      // Ends the moment of the tab's own roots, whose last change is one of another root.
-      if (own) this.#sink.event('delta', JSON.stringify({ root: own, timestamp, oplist: [] }), id)
-      else if (id) this.#sink.event('ping', JSON.stringify({ timestamp }), id)
+      if (own || id) this.#sink.event('delta', JSON.stringify([own ?? root ?? name]), id)
     }
     if (held) this.held = held
     if (id) this.position = id

@@ -77,7 +77,7 @@ export class SharedModel {
   take(name: string, data: string, id: string): SharedEvent {
     // Leaves the payloads of a leader that is alone to its client.
     const isSkipped = name === 'payload' && !this.#store
-    const event = { name, data, id, ...(isSkipped ? {} : this.#apply(name, Object(JSON.parse(data)))) }
+    const event = { name, data, id, ...(isSkipped ? {} : this.#apply(name, this.#options.parse(name, data))) }
     if (id) {
       this.position = id
       if (this.held !== this.#complete) event.held = this.held = this.#complete

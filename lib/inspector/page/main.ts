@@ -90,7 +90,7 @@ function connect(): void {
   on('figures', showFigures)
   on('tail', showTail)
   on('step', ({ time, name, message }) => steps.add(timeOf(time), ' ', element('b', {}, name), ` ${message}`))
-  on('skipped', (data) => tail.add(element('span', { class: 'bad' }, `${data.events} events left out`)))
+  on('skipped', (data) => tail.add(element('span', { class: 'bad' }, `Events left out: ${data.events}`)))
 }
 
 function setState(text: string, kind: string): void {

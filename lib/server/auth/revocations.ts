@@ -63,6 +63,12 @@ const clock = new Clock()
 /** Limits the refreshes with a predicate of their own. Before the oldest of these, every token is stale. */
 const MAX_REFRESHES = 1_000
 
+/** Limits the revocations with a predicate of their own. Every older token than the oldest is refused. */
+const MAX_REVOCATIONS = 10_000
+
+/** The reason that a refused token gets in place of a dropped revocation's. */
+const REFUSED = 'identity-refused'
+
 /**
  * Remembers revocations and refreshes for the life of older tokens, so that an older token can't undo them.
  */
@@ -74,6 +80,8 @@ export class Revocations {
   #decisions: Known[] = []
   /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
   #stale: Pick<Known, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
+  /** The time of the newest revocation whose predicate was dropped. All tokens up to it are refused. */
+  #refused = Number.NEGATIVE_INFINITY
   readonly #moment: () => string
   /**
    * Whether the nodes share their decisions, so that a lookup begins after this node knows all earlier ones.
@@ -168,6 +176,7 @@ export class Revocations {
   } {
     const own = claims.after?.[this.process]
     const [doubted] = rangeOf(claims, own)
+    if (doubted <= this.#refused) return { revoked: REFUSED, stale: true }
     let last: Pick<Known, 'moment'> | undefined = doubted <= this.#stale.at ? this.#stale : undefined
     for (const decision of this.#decisions) {
       const { predicate, at, reason, process, arrived } = decision
@@ -211,16 +220,24 @@ export class Revocations {
     const known: Known = { ...decision, process, moment: this.#moment() }
     if (arrived !== undefined) known.arrived = arrived
     this.#decisions.push(known)
-    if (decision.reason === undefined) this.#limitRefreshes()
+    this.#limit(decision.reason !== undefined)
     return decision
   }
 
-  #limitRefreshes(): void {
-    const refreshes = this.#decisions.filter(({ reason }) => reason === undefined)
-    const [oldest] = refreshes
-    if (refreshes.length <= MAX_REFRESHES || !oldest) return
+  /** Drops the oldest revocation, or the oldest refresh, where there are too many: older tokens pay for it. */
+  #limit(isRevocation: boolean): void {
+    const most = isRevocation ? MAX_REVOCATIONS : MAX_REFRESHES
+    if (this.#decisions.length <= most) return
+    const alike = this.#decisions.filter(({ reason }) => (reason !== undefined) === isRevocation)
+    const [oldest] = alike
+    if (alike.length <= most || !oldest) return
     const { arrived = oldest.at, moment } = oldest
-    this.#stale = { at: arrived, moment }
+    if (isRevocation) {
+      this.#refused = arrived
+      const what = `There were more than ${MAX_REVOCATIONS} revocations within the life of a token`
+      const mend = 'Revoke many clients by one query, or shorten sessionTtl'
+      this.#onError(new ParticleError('LIMIT_EXCEEDED', `${what}: older tokens are refused. ${mend}`))
+    } else this.#stale = { at: arrived, moment }
     this.#decisions = this.#decisions.filter((each) => each !== oldest)
   }
 }

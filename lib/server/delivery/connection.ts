@@ -11,7 +11,7 @@ import { failureEvent } from './limit-events.ts'
 import { isGrouped, isOpen } from './moments.ts'
 import { Outbox } from './outbox.ts'
 import { manifestOf, type ResumePlan } from './resume.ts'
-import { changesTo, type Root, setChanges } from './root.ts'
+import { changesTo, dataOf, type Root, setChanges } from './root.ts'
 import { type LoadingClient, Roots } from './roots.ts'
 import type { Sink } from './sink.ts'
 import { closeReasonOf, type StreamTrace } from './stream-trace.ts'
@@ -108,8 +108,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#outbox.rights = start.rights ?? this.#rights
     this.#trace.resume(start)
     this.send(manifestOf(this.views, start))
-    // Writes the manifest now. A client that falls behind in this turn would lose it with its queue.
-    this.queue.flush()
+    // Keeps the manifest, which waits for the first data, also for a client that falls behind by then.
+    this.queue.keep()
     if (this.#roots.list.length === 0) this.readyNow()
     this.#roots.start(start)
   }
@@ -154,13 +154,13 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   differ(view: View, known: ViewDigest, reason: string): void {
     const root = this.#moving(view)
     if (!root) return
-    if (root.state === 'live') this.#roots.differ(root, known, reason)
-    else this.#roots.load(root, reason)
+    this.#roots.differ(root, root.state === 'live' ? known : root.known, reason)
   }
 
   failed(view: View, error?: unknown): void {
-    if (this.#closed || this.#stalled || !this.#begun) return
-    this.send(failureEvent(view.root, error))
+    const root = this.#closed || this.#stalled || !this.#begun ? undefined : this.#roots.of(view)
+    const event = root && failureEvent(root, error)
+    if (event) this.send(event)
   }
 
   /**
@@ -170,21 +170,23 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   change(views: readonly View[], rights: string): void {
     if (this.#closed) return
     this.#rights = rights
+    const endsSome = this.isActive && this.views.some((view) => !views.includes(view))
     for (const { root, view, old } of changesTo(this.#roots.list, views)) {
-      const known = root.state === 'live' && this.isActive ? old.known() : undefined
+      const known = this.isActive ? dataOf(root) : undefined
       this.#hide(root)
       root.view = view
       this.#show(root)
       if (this.#begun && this.isActive) {
         this.own.retractId()
-        if (known) this.#roots.differ(root, known, 'rights-changed')
-        else this.#roots.load(root, 'rights-changed')
+        this.#roots.differ(root, known, 'rights-changed')
       }
       this.#host.left(old)
     }
     const { removed, added } = setChanges(this.#roots.list, views)
     if (removed.length + added.length > 0) this.#changeSet(removed, added)
     else if (this.#roots.joining === 0) this.own.rights = rights
+    // Writes what waits now: nothing of a view that has ended may follow the decision.
+    if (endsSome) this.own.queue.flush()
   }
 
   #changeSet(removed: readonly Root[], added: readonly View[]): void {
@@ -244,9 +246,25 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   hold(): void {
     if (this.#closed || this.#held) return
     this.#leaveGroup()
-    const { head } = this.#host.log
     const live = this.#stalled ? [] : this.#roots.list.filter(({ state }) => state === 'live')
-    this.#held = new Map(live.map(({ view }) => [view, head]))
+    this.#held = new Map(live.map(({ view }) => [view, this.#host.log.head]))
+  }
+
+  /**
+   * Stops the changes of roots whose rights must be read again. {@link LoadingClient.rightsKnown} then lets
+   * the roots continue with a difference to the present.
+   *
+   * @param isMeant checks whether the rights to a root are in doubt
+   */
+  doubt(isMeant: (root: string) => boolean): void {
+    if (this.#closed || !this.#begun) return
+    for (const root of this.#roots.list) {
+      if (!isMeant(root.view.root)) continue
+      this.#held?.delete(root.view)
+      if (!this.isActive) continue
+      this.own.retractId()
+      this.#roots.differ(root, dataOf(root), root.state === 'live' ? 'rights-changed' : undefined)
+    }
   }
 
   /** Sends the changes since {@link Connection.hold}. Loads the roots that had not been live. */
@@ -286,8 +304,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   readyNow(): void {
     this.own.rights = this.#rights
     this.#trace.ready()
-    const data = { timestamp: new Date().toISOString() }
-    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data })))
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: new Date().toISOString() } })))
     this.#host.groups.join(this)
   }
 

@@ -30,9 +30,8 @@ export function isOpen(roots: readonly Root[], { root, feed }: View): boolean {
  */
 export function* momentEnds(all: readonly Root[], of: readonly Root[]): Generator<Buffer> {
   const feeds = new Set(of.map(({ view }) => view.feed))
-  const timestamp = new Date().toISOString()
   for (const { view, state } of all) {
     if (!feeds.has(view.feed) || state !== 'live' || !isGrouped(all, view) || isOpen(all, view)) continue
-    yield Buffer.from(encode({ event: 'delta', data: { root: view.root, timestamp, oplist: [] } }))
+    yield Buffer.from(encode({ event: 'delta', data: { root: view.root, oplist: [] } }))
   }
 }

@@ -22,6 +22,11 @@ export class CurrentSnapshots {
     this.#log = log
   }
 
+  /** Returns the parts of a snapshot that contains all present entries, if one is at hand. */
+  atHand({ atHand }: View): readonly Buffer[] | undefined {
+    return atHand && atHand.sequence >= this.#log.head ? atHand.parts : undefined
+  }
+
   /**
    * Returns a snapshot of a view that contains all present entries. Rejects when the source can't be read.
    */

@@ -1,4 +1,5 @@
 import { requireFunction } from '../../model/unknown.ts'
+import { parseData } from '../../protocol/decode.ts'
 
 /** Receives each event of `server.register`: its name, its data, and its position. */
 export type Receiver = (name: string, data: object, id?: string) => void
@@ -30,7 +31,7 @@ export function eventReceiver(receiver: Receiver, onError: (error: Error) => voi
       }
       if (data === undefined) continue
       try {
-        receiver(name, JSON.parse(data), id)
+        receiver(name, parseData(name, data), id)
       } catch (error) {
         onError(error instanceof Error ? error : new Error(String(error)))
       }

@@ -50,7 +50,7 @@ export async function replay(
       if (shown) frames.push([view, shown])
     }
     // Where all roots were at the same point, each entry is a moment.
-    for (const [view, frame] of frames) outbox.pushFrame(entry, frame, ids, !ids && isOpen(view))
+    for (const [view, frame] of frames) outbox.pushFrame(entry, frame.dated, ids, !ids && isOpen(view))
   }
 }
 

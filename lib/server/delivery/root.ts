@@ -1,3 +1,4 @@
+import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 
 /**
@@ -22,6 +23,10 @@ export interface Root {
   apart: boolean
   /** Counts the loads of the root. Asynchronous work of an earlier load is discarded. */
   generation: number
+  /** The failure that the client was told of, once in an outage, until the root is reset or live again. */
+  failure?: string | undefined
+  /** The client's data while a catch-up delta from it is computed, and nothing of the delta was sent. */
+  known?: ViewDigest | undefined
   /**
    * Whether the client watches the root only since its last position, and was never `ready` with it. The
    * other roots keep their positions meanwhile.
@@ -59,4 +64,9 @@ export function changesTo(
     const root = rootOf(roots, view)
     return root && root.view !== view ? [{ root, view, old: root.view }] : []
   })
+}
+
+/** Returns the data that the client has of a root; undefined while it gets the data. */
+export function dataOf({ state, view, known }: Root): ViewDigest | undefined {
+  return state === 'live' ? view.known() : known
 }

@@ -116,10 +116,15 @@ export class Roots {
     root.joining = false
   }
 
-  /** Starts a new load of a root. Returns a function that checks whether the load is current. */
-  #begin(root: Root): () => boolean {
+  /**
+   * Starts a new load of a root. Returns a function that checks whether the load is current.
+   *
+   * @param known the client's data, if the load starts from it
+   */
+  #begin(root: Root, known?: ViewDigest): () => boolean {
     if (root.state === 'live') this.#unready++
     root.state = 'loading'
+    root.known = known
     const generation = ++root.generation
     return () => this.#client.isActive && root.generation === generation
   }
@@ -130,16 +135,28 @@ export class Roots {
     const { view } = root
     // Holds the other roots up again: a slow client may have lost the error of an earlier failure.
     root.apart = root.joining === true
-    if (reason !== undefined) this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
+    if (reason !== undefined) {
+      root.failure = undefined
+      this.#client.send({ event: 'reset', data: { root: view.root, reason }, id: '' })
+    }
     void this.#retry(root, current, async () => {
+      const part = this.#host.readings.atHand(view)
+      if (part && !this.#client.outbox.queue.behind) {
+        root.apart = root.joining === true
+        this.#client.push(part)
+        this.#arrive([root])
+        return
+      }
       const sequence = await this.#host.readings.send(view, current, async (part) => {
         await this.#turn()
         if (!current()) return
         root.apart = root.joining === true
         this.#client.push(part)
-        await this.#client.outbox.queue.room()
+        const { queue } = this.#client.outbox
+        if (queue.behind) await queue.room()
       })
-      if (sequence === undefined) return
+      // Checks once more: another load may have begun in the same step that ended this one.
+      if (sequence === undefined || !current()) return
       await this.#catchUp([root], { points: new Map([[view, sequence]]), current, ids: false })
     })
   }
@@ -154,17 +171,26 @@ export class Roots {
     return this.#turns
   }
 
-  /** Brings one root from the client's known documents to the present. */
-  differ(root: Root, known: ViewDigest, reason: string): void {
+  /** Brings one root from the client's known documents to the present. Loads it if they are not known. */
+  differ(root: Root, known: ViewDigest | undefined, reason: string | undefined): void {
+    if (!known) {
+      this.load(root, reason)
+      return
+    }
     this.#client.own.invalidatePosition()
-    void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known))
+    void this.#cross(root, reason, () => this.#host.catchUps.fromKnown(root.view, known), known)
   }
 
   /** Brings one root to the present by a catch-up delta. Resets the root when no delta can be computed. */
-  async #cross(root: Root, reason: string, make: () => Promise<CatchUp | undefined>): Promise<void> {
-    const current = this.#begin(root)
+  async #cross(
+    root: Root,
+    reason: string | undefined,
+    make: () => Promise<CatchUp | undefined>,
+    known?: ViewDigest,
+  ): Promise<void> {
+    const current = this.#begin(root, known)
     const { view } = root
-    this.#trace.diff(view.root, reason)
+    if (reason !== undefined) this.#trace.diff(view.root, reason)
     await this.#retry(root, current, async () => {
       const catchUp = await make()
       if (!current()) return
@@ -175,6 +201,7 @@ export class Roots {
         return
       }
       root.apart = false
+      root.known = undefined
       if (catchUp.body) this.#client.push(isOpen(this.list, view) ? withMore(catchUp.body) : catchUp.body)
       await this.#catchUp([root], { points: new Map([[view, catchUp.sequence]]), current, ids: false })
     })
@@ -207,6 +234,7 @@ export class Roots {
           await view.feed.present()
         }),
       )
+      await this.#client.rightsKnown?.()
     } catch (error) {
       return this.#restart(roots, begun, error)
     }
@@ -235,19 +263,23 @@ export class Roots {
     })
   }
 
+  /** Makes roots live whose data the client has up to the present. */
+  #arrive(roots: readonly Root[]): void {
+    for (const root of roots) {
+      if (root.isGone) continue
+      root.state = 'live'
+      root.failure = undefined
+      root.apart = false
+      this.#unready--
+      this.#joined(root)
+    }
+    if (this.#unready === 0) this.#client.readyNow()
+    else this.endMoments(roots)
+  }
+
   /** Replays the log after the roots' points, and makes the roots live. Returns false after a newer load. */
   async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
-    const arrived = () => {
-      for (const root of roots) {
-        if (root.isGone) continue
-        root.state = 'live'
-        root.apart = false
-        this.#unready--
-        this.#joined(root)
-      }
-      if (this.#unready === 0) this.#client.readyNow()
-      else this.endMoments(roots)
-    }
+    const arrived = () => this.#arrive(roots)
     const open = (view: View) => isOpen(this.list, view)
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())

@@ -39,7 +39,9 @@ export class StreamTrace {
     return { stream: this.number, age: since(this.#opened) }
   }
 
-  open(roots: string[], presented: boolean): void {
+  open(views: readonly { root: string }[], presented: boolean): void {
+    if (!this.#diagnostics.has('stream.open')) return
+    const roots = views.map(({ root }) => root)
     this.#diagnostics.report('stream.open', { ...this.#fields, roots, presented })
   }
 
@@ -50,8 +52,10 @@ export class StreamTrace {
   }
 
   ready(): void {
-    const now = performance.now()
-    this.#diagnostics.report('stream.ready', { ...this.#fields, ms: since(this.#lacking ?? now) })
+    if (this.#diagnostics.has('stream.ready')) {
+      const ms = this.#lacking === undefined ? 0 : since(this.#lacking)
+      this.#diagnostics.report('stream.ready', { ...this.#fields, ms })
+    }
     this.#lacking = undefined
     this.#listener.onReady?.()
   }
@@ -84,7 +88,8 @@ export class StreamTrace {
       const lost = { ...this.#fields, cause: reason }
       this.#diagnostics.traces.report('audit', { action: 'revocation', at: Date.now(), ...lost })
     }
-    this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
+    if (this.#diagnostics.has('stream.close'))
+      this.#diagnostics.report('stream.close', { ...this.#fields, reason, ms: since(this.#opened) })
   }
 
   get #fields(): Pick<DebugFields['stream.open'], 'stream' | 'session'> {

@@ -19,6 +19,8 @@ export class WriteQueue implements Flushable {
   #sink: Sink
   readonly #flusher: Flusher
   #gathered: ChunkList | undefined
+  /** The first gathered chunks, which are written even if the rest is dropped. */
+  #kept: ChunkList | undefined
   /** Whether the queue is flushed at the end of this turn. */
   #scheduled = false
   /** Pushes its last bytes right before the flush. */
@@ -59,6 +61,11 @@ export class WriteQueue implements Flushable {
     const gathered = this.#gathered
     this.#gathered = (gathered ?? this.#flusher.empty).plus(bytes)
     this.#schedule()
+  }
+
+  /** Keeps the bytes that wait now, also when the client falls behind in this turn. */
+  keep(): void {
+    this.#kept = this.#gathered
   }
 
   /** Lets an object push its last bytes at the end of this turn, right before the flush. */
@@ -128,6 +135,7 @@ export class WriteQueue implements Flushable {
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
+    this.#kept = undefined
     this.#flusher.sent += gathered.size
     this.#held = gathered.writeTo(this.#sink) ? MAX_SILENT_BYTES : this.#sink.buffered()
   }
@@ -145,9 +153,13 @@ export class WriteQueue implements Flushable {
     await yieldToEventLoop()
   }
 
-  /** Drops the waiting bytes. Calls back when the sink's own bytes were taken. */
+  /**
+   * Drops the waiting bytes, but for those of {@link WriteQueue.keep}. Calls back when the sink's own bytes
+   * were taken.
+   */
   drop(drained: () => void): void {
-    this.#gathered = undefined
+    this.#gathered = this.#kept
+    this.flush()
     this.#sink.onDrain(() => {
       if (!this.#closed) drained()
     })

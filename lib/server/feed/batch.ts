@@ -1,10 +1,13 @@
 import { Frame } from './frame.ts'
 import type { Entry } from './log.ts'
+import type { PendingRights } from './pending-rights.ts'
 
 /** Describes a view, as far as a batch uses it. */
 export interface Target {
   /** The streams that show the view. */
   readonly viewers?: { readonly size: number }
+  /** Whether clients' rights depend on the view's documents; default: no. */
+  readonly decides?: boolean
   /** Applies a new entry, and adds the frame for viewers to the batch. */
   take(entry: Entry, batch: Batch): void
   /** Delivers the frame, which ends at the entry, to all receivers of the view. */
@@ -29,16 +32,31 @@ export class Batch {
   /** The resets that follow the next delivery. */
   readonly #after: (() => void)[] = []
   readonly #onDelivered: ((views: number, streams: number) => void) | undefined
+  readonly #rights: PendingRights | undefined
 
-  /** @param onDelivered called after each delivery with the number of its views and their streams */
-  constructor(onDelivered?: (views: number, streams: number) => void) {
+  /**
+   * @param onDelivered called after each delivery with the number of its views and their streams
+   * @param rights the changes of rights that entries cause
+   */
+  constructor(onDelivered?: (views: number, streams: number) => void, rights?: PendingRights) {
     this.#onDelivered = onDelivered
+    this.#rights = rights
   }
 
-  /** Applies an entry to the views that it touches. */
-  show(entry: Entry, views: Iterable<Target>): void {
+  /**
+   * Applies an entry to the views that it touches: first to those that rights depend on. A client whose right
+   * ends with the entry gets no later entry, and nothing of this one.
+   */
+  show(entry: Entry, views: readonly Target[] | ReadonlySet<Target>): void {
+    let others = false
+    for (const view of views) {
+      if (view.decides) view.take(entry, this)
+      else others = true
+    }
+    if (this.#after.length > 0 || (others && this.#rights?.isDue)) this.deliver()
+    if (others) this.#rights?.settle()
+    if (others) for (const view of views) if (!view.decides) view.take(entry, this)
     this.#bytes += entry.bytes
-    for (const view of views) view.take(entry, this)
     this.#entry = entry
     if (this.#bytes >= MAX_EVENT_BYTES || this.#after.length > 0) this.deliver()
   }
@@ -61,13 +79,13 @@ export class Batch {
   /** Delivers each view's frames as one event. The receivers then have all data up to the last entry. */
   deliver(): void {
     const entry = this.#entry
-    if (!entry) return
     this.#entry = undefined
     this.#bytes = 0
     const shown = [...this.#frames]
     this.#frames.clear()
-    for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
+    if (entry) for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
     if (this.#after.length > 0) for (const reset of this.#after.splice(0)) reset()
+    if (!entry) return
     let streams = 0
     for (const [{ viewers }] of shown) streams += viewers?.size ?? 0
     this.#onDelivered?.(shown.length, streams)

@@ -1,6 +1,7 @@
 import type { ResolvedLimits } from '../options/limits.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
 import type { Log } from './log.ts'
+import type { PendingRights } from './pending-rights.ts'
 
 /** Limits the reads of a source: see `Limits`. */
 export type FeedLimits = Pick<ResolvedLimits, 'queryMs' | 'snapshotDocuments' | 'snapshotBytes'>
@@ -14,6 +15,8 @@ export interface FeedHost {
   point(sequence: number, adapters?: readonly string[]): string
   onError(error: unknown, source: string): void
   readonly diagnostics: Diagnostics
+  /** The changes of rights that entries cause; default: none. */
+  readonly rights?: PendingRights
   /** The limits; default: none. */
   readonly limits?: FeedLimits
 }

@@ -42,7 +42,6 @@ export class Feed {
   floorPosition: string | undefined
   /** The position of the source's changes in the log; undefined before the first opening. */
   position: string | undefined
-
   /** The limits of reads of the source. */
   readonly limits: FeedLimits | undefined
   readonly #host: FeedHost
@@ -60,7 +59,7 @@ export class Feed {
   })
   #asked = ''
   #joined: Promise<void> | undefined
-  readonly #batch = new Batch((views, streams) => this.report.delivered(views, streams))
+  readonly #batch: Batch
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
 
@@ -73,6 +72,7 @@ export class Feed {
     this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
     this.limits = limits
     this.report = new SourceReport(name, host.diagnostics)
+    this.#batch = new Batch((views, streams) => this.report.delivered(views, streams), host.rights)
     this.index = index
     this.#collection = collection
     this.#host = host

@@ -1,18 +1,24 @@
 import type { DocumentOperation } from '../../model/operation.ts'
+import type { DeltaFacts } from '../../protocol/delta.ts'
 import { encode } from '../../protocol/encode.ts'
-import { wireOperation } from '../../protocol/messages.ts'
 
 /** Estimates the bytes of a frame and of each operation before the encoding. */
 const FRAME_BYTES = 200
 const OPERATION_BYTES = 100
 
+/** The age from which a change is sent with its time, in milliseconds. Clients date the others themselves. */
+const OLD_MS = 2_000
+
 /** Marks an encoded delta as a part of a moment that has not ended. */
 export function withMore(delta: Buffer): Buffer {
-  return Buffer.concat([delta.subarray(0, -END.length), MORE])
+  return withFacts(delta, { more: true })
 }
 
-const END = Buffer.from('}\n\n')
-const MORE = Buffer.from(',"more":true}\n\n')
+function withFacts(delta: Buffer, facts: DeltaFacts): Buffer {
+  return Buffer.concat([delta.subarray(0, -END.length), Buffer.from(`,${JSON.stringify(facts)}${END}`)])
+}
+
+const END = ']\n\n'
 
 /** Counts the bytes of frames: an entry of the log. */
 interface Accounting {
@@ -31,6 +37,8 @@ export class Frame {
   readonly #entry: Accounting | undefined
   #body: Buffer | undefined
   #partial: Buffer | undefined
+  /** Whether the event has the timestamp. */
+  #isDated = false
 
   /** @param entry accounts the frame's bytes: now, and again when the frame is encoded */
   constructor(root: string, timestamp: string, oplist: readonly DocumentOperation[], entry?: Accounting) {
@@ -64,9 +72,10 @@ export class Frame {
   /** Returns the encoded `delta` event, without an id. */
   get body(): Buffer {
     if (this.#body) return this.#body
-    const { root, timestamp, oplist } = this
-    const text = encode({ event: 'delta', data: { root, timestamp, oplist: oplist.map(wireOperation) } })
-    this.#body = Buffer.from(text)
+    const { root, oplist } = this
+    this.#isDated = this.#isOld
+    const timestamp = this.#isDated ? this.timestamp : undefined
+    this.#body = Buffer.from(encode({ event: 'delta', data: { root, timestamp, oplist } }))
     this.#entry?.account(this.#body.length)
     return this.#body
   }
@@ -78,6 +87,19 @@ export class Frame {
       this.#entry?.account(this.#partial.length)
     }
     return this.#partial
+  }
+
+  /** The frame for a client that gets it late: with the timestamp, if the change is old by now. */
+  get dated(): Frame {
+    const { root, timestamp, oplist, body } = this
+    if (this.#isDated || !this.#isOld) return this
+    const dated = new Frame(root, timestamp, oplist)
+    dated.#body = withFacts(body, { timestamp })
+    return dated
+  }
+
+  get #isOld(): boolean {
+    return Math.abs(Date.now() - Date.parse(this.timestamp)) > OLD_MS
   }
 }
 

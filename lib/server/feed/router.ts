@@ -121,7 +121,7 @@ export class Router<View extends Routed> {
   }
 
   /** Returns the views that a change may touch. `key` is the key of its document's id. */
-  viewsOf(change: Change, key: string): Iterable<View> {
+  viewsOf(change: Change, key: string): readonly View[] | ReadonlySet<View> {
     if (this.#keys.size === 0) {
       this.#onlyOpen ??= [...this.#open]
       return this.#onlyOpen
@@ -190,7 +190,7 @@ export class Router<View extends Routed> {
 export function viewsTouchedBy<View extends Routed>(
   changes: readonly ReportedChange[],
   routers: ReadonlyMap<string, Router<View>>,
-): Iterable<View> {
+): readonly View[] | ReadonlySet<View> {
   const viewsOf = (change: ReportedChange) =>
     change.kind === 'encoded'
       ? []

@@ -8,6 +8,8 @@ export class SourceReport {
   /** The name of the source, unique within the server. */
   readonly name: string
   readonly #diagnostics: Diagnostics
+  /** The number of outages so far: of times that the source began to fail. */
+  outages = 0
   #state: SourceState = 'closed'
   /** The time since which the source has its state. */
   #entered = 0
@@ -102,6 +104,7 @@ export class SourceReport {
   }
 
   #enter(state: SourceState): void {
+    if (state === 'failing') this.outages++
     this.#state = state
     this.#entered = performance.now()
   }

@@ -47,6 +47,7 @@ export class Exchange {
   readonly base: string
   readonly #shared: Shared
   readonly #query: string
+  #parameters: URLSearchParams | undefined
   readonly #purpose: Purpose
   readonly #httpServer: NetServer | undefined
 
@@ -73,7 +74,8 @@ export class Exchange {
 
   /** Returns the parameters of the query. */
   get query(): URLSearchParams {
-    return new URLSearchParams(this.#query)
+    this.#parameters ??= new URLSearchParams(this.#query)
+    return this.#parameters
   }
 
   /** Whether connections are to end: this server drains or was closed, or the request's HTTP server was. */

@@ -27,6 +27,8 @@ export class ResponseSink implements Sink {
    */
   readonly #stream: ServerHttp2Stream | undefined
   readonly #probeTimeout: number
+  /** Whether the head waits for the first chunk. One write of both costs a third of two. */
+  #headWaits: boolean
   #watching = false
   #ended = false
   readonly #draining: (() => void)[] = []
@@ -35,6 +37,8 @@ export class ResponseSink implements Sink {
   constructor(response: ServerResponse, heartbeat: number) {
     this.#response = response
     this.#socket = socketOf(response)
+    this.#headWaits = this.#socket !== undefined
+    if (!this.#headWaits) response.flushHeaders()
     this.#stream = streamOf(response)
     this.#probeTimeout = Math.min(MAX_PROBE_TIMEOUT_MS, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
     // Stops writing after the end of the response, whose socket may then carry the next response.
@@ -53,6 +57,11 @@ export class ResponseSink implements Sink {
   write(bytes: Buffer, framed?: Buffer): boolean {
     if (this.#ended) return false
     const socket = this.#socket
+    if (socket && this.#headWaits) {
+      this.#headWaits = false
+      gather(socket)
+      this.#response.flushHeaders()
+    }
     const kept = !socket ? this.#pass(bytes) : framed ? socket.write(framed) : frame(socket, bytes)
     if (!kept && !this.#watching) this.#watch()
     return kept
@@ -124,14 +133,22 @@ export function streamOf(response: ServerResponse): ServerHttp2Stream | undefine
   return (response as unknown as Partial<Http2ServerResponse>).stream
 }
 
+/** Gathers the writes of this step of the event loop to one write of the system. */
+function gather(socket: Socket): void {
+  if (socket.writableCorked > 0) return
+  socket.cork()
+  process.nextTick(uncork, socket)
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork()
+}
+
 /** Writes bytes as one HTTP chunk, without copying them. */
 function frame(socket: Socket, bytes: Buffer): boolean {
   // Skips an empty chunk, which would end the response.
   if (bytes.length === 0) return !socket.writableNeedDrain
-  if (socket.writableCorked === 0) {
-    socket.cork()
-    process.nextTick(() => socket.uncork())
-  }
+  gather(socket)
   socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
   socket.write(bytes)
   return socket.write('\r\n', 'latin1')

@@ -127,7 +127,6 @@ export function beginStream(
     ...(isCompressed ? { 'Content-Encoding': 'gzip' } : {}),
     ...(request.httpVersionMajor === 1 ? { Connection: 'close' } : {}),
   })
-  response.flushHeaders()
   response.on('error', ignore)
   if (request.httpVersionMajor === 1) streaming.add(request.socket)
   unhook(request, response, isCompressed)

@@ -1,4 +1,5 @@
 import type { TailRecord } from '../../inspector/messages.ts'
+import { parseData } from '../../protocol/decode.ts'
 import type { EventName, ServerEvent } from '../../protocol/messages.ts'
 import { describeEvent } from '../../words/event.ts'
 import { cut } from '../../words/text.ts'
@@ -21,7 +22,7 @@ function recordOf(block: string): TailRecord[] {
   const name = /^event: (.*)$/m.exec(block)?.[1]
   const data = /^data: (.*)$/m.exec(block)?.[1]
   if (name === undefined || data === undefined) return []
-  const event = { event: name, data: JSON.parse(data) } as ServerEvent
+  const event = { event: name, data: parseData(name, data) } as ServerEvent
   const record = { event: name, bytes: Buffer.byteLength(block) + 2, words: describeEvent(event) }
   return [SEALED.includes(event.event) ? record : { ...record, data: cut(data, MAX_DATA) }]
 }

@@ -3,7 +3,7 @@ import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { type AnyIdentity, identityKey } from '../../policy/identity.ts'
-import { numberOption } from './number-option.ts'
+import { numberOption, type Range } from './number-option.ts'
 
 /**
  * Limits the requests of clients. `Infinity` switches a limit off. An address is the peer's address, or the
@@ -123,7 +123,7 @@ export function resolveLimits(limits: Limits<never> = {}): ResolvedLimits {
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, [standard, least]]) => [
       name,
-      numberOption(`limits.${name}`, limits[name as keyof Numbers], standard, least),
+      numberOption(`limits.${name}`, limits[name as keyof Numbers], standard, { least, ...unitOf(name) }),
     ]),
   ) as Record<keyof Numbers, number>
   const { key, excessStreams = 'refuse' } = limits
@@ -138,4 +138,10 @@ export function resolveLimits(limits: Limits<never> = {}): ResolvedLimits {
     key: (key as ResolvedLimits['key'] | undefined) ?? identityKey,
     excessStreams,
   }
+}
+
+/** Reads the unit of a limit from its name. */
+function unitOf(name: string): Pick<Range, 'unit'> {
+  if (name.endsWith('Ms')) return { unit: 'ms' }
+  return /bytes/i.test(name) ? { unit: 'bytes' } : {}
 }

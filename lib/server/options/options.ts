@@ -81,8 +81,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    */
   heartbeat?: number | undefined
   /**
-   * Compresses streams by gzip for clients that accept it. Events of less than 2 KB, as most deltas are, stay
-   * as they are. Default: `false`.
+   * Compresses streams by gzip for clients that accept it. Events of less than 2 KB stay as they are, or of
+   * less than 512 bytes if several clients get the same ones. Default: `false`.
    */
   compression?: boolean | undefined
   /** Sets the delay before a bare EventSource reconnects, in milliseconds. Default: 1,000. */
@@ -204,8 +204,16 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
   const replay = options.replay ?? {}
   if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
-  const heartbeat = numberOption('heartbeat', options.heartbeat, DEFAULTS.heartbeat, 10, MAX_TIMER)
-  const sessionTtl = numberOption('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, 1_000, MAX_TTL)
+  const heartbeat = numberOption('heartbeat', options.heartbeat, DEFAULTS.heartbeat, {
+    least: 10,
+    most: MAX_TIMER,
+    unit: 'ms',
+  })
+  const sessionTtl = numberOption('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, {
+    least: 1_000,
+    most: MAX_TTL,
+    unit: 'ms',
+  })
   if (sessionTtl < heartbeat * 2)
     refuse(
       `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): ` +
@@ -217,13 +225,11 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     cacheConfig: options.cacheConfig,
     dataSources,
     control: (options.control as unknown) === false ? undefined : options.control,
-    controlTimeout: numberOption(
-      'controlTimeout',
-      options.controlTimeout,
-      DEFAULTS.controlTimeout,
-      100,
-      MAX_TIMER,
-    ),
+    controlTimeout: numberOption('controlTimeout', options.controlTimeout, DEFAULTS.controlTimeout, {
+      least: 100,
+      most: MAX_TIMER,
+      unit: 'ms',
+    }),
     disconnect: options.disconnect,
     diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),
@@ -233,18 +239,18 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
     sessionTtl,
     heartbeat,
     compression: options.compression ?? DEFAULTS.compression,
-    retry: numberOption('retry', options.retry, DEFAULTS.retry, 0, MAX_TIMER),
-    maxBufferedBytes: numberOption(
-      'maxBufferedBytes',
-      options.maxBufferedBytes,
-      DEFAULTS.maxBufferedBytes,
-      1_024,
-    ),
+    retry: numberOption('retry', options.retry, DEFAULTS.retry, { least: 0, most: MAX_TIMER, unit: 'ms' }),
+    maxBufferedBytes: numberOption('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, {
+      least: 1_024,
+      unit: 'bytes',
+    }),
     replay: {
-      bytes: numberOption('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, 0),
-      ms: numberOption('replay.ms', replay.ms, DEFAULTS.replay.ms, 0),
+      bytes: numberOption('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, { least: 0, unit: 'bytes' }),
+      ms: numberOption('replay.ms', replay.ms, DEFAULTS.replay.ms, { least: 0, unit: 'ms' }),
     },
-    maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, 1),
+    maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, {
+      least: 1,
+    }),
     limits: resolveLimits(options.limits),
     allowOrigin: origins(options.allowOrigin),
     inspector: resolveInspector(options.inspector),

@@ -107,6 +107,14 @@ export class Sources {
     return this.#sources.flatMap((each) => (each.root === root && 'feed' in each ? [each.feed] : []))[0]
   }
 
+  /** Checks whether the documents of a root depend on relations. */
+  isRelated(root: string): boolean {
+    const name = sourceOf(root)
+    return this.#sources.some(
+      (each) => each.root === name && each.kind === 'collection' && relationsIn(each.criteria).length > 0,
+    )
+  }
+
   /** The feeds of all adapters, also of those that only relations go through. */
   get followed(): Iterable<Feed> {
     return this.#feeds.values()

@@ -106,6 +106,11 @@ export class Views {
     return this.#take(this.#specsOf(identity, related, roots), address)
   }
 
+  /** Checks whether the documents of a root depend on relations. */
+  isRelated(root: string): boolean {
+    return this.#sources.isRelated(root)
+  }
+
   #specsOf(identity: Json, related?: RelatedValues, roots?: readonly string[]): SourceView[] {
     const specs = this.#sources.viewsOf(identity, related)
     return roots ? specs.filter(({ root }) => roots.includes(root)) : specs

@@ -8,7 +8,13 @@ import type { Dependency, DependsOn } from '../options/source-options.ts'
 import { isHandle } from '../registry/handle.ts'
 import type { Sources } from '../registry/sources.ts'
 import { withTimeout } from '../support/scheduling.ts'
-import { digestOf, type LiveQueries, type LiveQueryHandle, type LiveQuerySpec } from './live-query.ts'
+import {
+  digestOf,
+  type LiveQueries,
+  type LiveQueryHandle,
+  type LiveQueryListener,
+  type LiveQuerySpec,
+} from './live-query.ts'
 import { RelationResolver } from './relations.ts'
 
 /** Limits the wait of a client for its relations and dependencies, in milliseconds. */
@@ -20,12 +26,15 @@ const REPORT_PAUSE_MS = 60_000
 /** Watches documents, such as those that an identity depends on, until `close`. */
 export class Watching {
   readonly #watched: LiveQueryHandle[] = []
-  readonly #listener: () => void
+  readonly #listener: LiveQueryListener
   readonly #waiting: (() => void)[] = []
 
-  /** @param listener called after each change of the documents, and after their first read */
-  constructor(listener: () => void) {
-    this.#listener = listener
+  /**
+   * @param changed called after each change of the documents, and after their first read
+   * @param doubted called when known documents are read again
+   */
+  constructor(changed: () => void, doubted: () => void = () => {}) {
+    this.#listener = { changed: () => this.#notify(changed), doubted }
   }
 
   /**
@@ -47,8 +56,13 @@ export class Watching {
     if (this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
+  /** Whether known documents are read again, after a lost history for example. */
+  get isStale(): boolean {
+    return this.#watched.some(({ isStale }) => isStale)
+  }
+
   add(watches: LiveQueries, spec: LiveQuerySpec): void {
-    this.#watched.push(watches.take(spec, () => this.#notify()))
+    this.#watched.push(watches.take(spec, this.#listener))
   }
 
   close(): void {
@@ -56,9 +70,9 @@ export class Watching {
     this.#wake()
   }
 
-  #notify(): void {
+  #notify(changed: () => void): void {
     if (this.#waiting.length > 0 && this.digest !== undefined) this.#wake()
-    this.#listener()
+    changed()
   }
 
   #wake(): void {
@@ -151,9 +165,9 @@ export class Dependencies {
    * Watches the documents that an identity depends on. Returns undefined without such documents. Errors of
    * the application are reported.
    */
-  watch(identity: Json, given: Json, listener: () => void): Watching | undefined {
+  watch(identity: Json, given: Json, changed: () => void, doubted?: () => void): Watching | undefined {
     if (!this.#dependsOn) return undefined
-    const watching = new Watching(listener)
+    const watching = new Watching(changed, doubted)
     try {
       for (const spec of this.#specsOf(this.#dependsOn, identity, given)) watching.add(this.#watches, spec)
     } catch (cause) {

@@ -8,6 +8,7 @@ import type { Query } from '../../source/source.ts'
 import type { Feed } from '../feed/feed.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
+import { PendingRights } from '../feed/pending-rights.ts'
 import { retryUntil } from '../support/scheduling.ts'
 import { documentsOf } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
@@ -28,6 +29,14 @@ export interface LiveQuerySpec {
   manifest: Manifest
 }
 
+/** Listens to a live query. */
+export interface LiveQueryListener {
+  /** Called synchronously with each change of the documents. */
+  changed(): void
+  /** Called when the known documents are read again: see {@link LiveQueryHandle.isStale}. */
+  doubted?(): void
+}
+
 /**
  * Follows documents for the server itself. A live query has a view without clients, and listeners that are
  * called after each change.
@@ -35,7 +44,7 @@ export interface LiveQuerySpec {
 class LiveQuery implements Viewer, Receiver {
   /** The last known documents; undefined before the first read. They stay during a new read. */
   documents: readonly Document[] | undefined
-  readonly listeners = new Set<() => void>()
+  readonly listeners = new Set<LiveQueryListener>()
   readonly view: View
   readonly #log: Log
   readonly #onError: (error: unknown) => void
@@ -50,7 +59,8 @@ class LiveQuery implements Viewer, Receiver {
     this.#key = key
     this.#log = log
     this.#onError = onError
-    this.view = new View({ ...spec, key, root: spec.collection, query, matches }, log, onError)
+    const made = { ...spec, key, root: spec.collection, query, matches, decides: true }
+    this.view = new View(made, log, onError)
     this.view.viewers.add(this)
     this.view.receivers.add(this)
     this.#read()
@@ -106,13 +116,14 @@ class LiveQuery implements Viewer, Receiver {
   #notify(list: DocumentList): void {
     this.documents = list.list
     this.#digest = undefined
-    for (const listener of [...this.listeners]) listener()
+    for (const listener of [...this.listeners]) listener.changed()
   }
 
   #read(): void {
     const generation = ++this.#generation
     const current = () => generation === this.#generation
     this.#list = undefined
+    if (this.isStale) for (const listener of [...this.listeners]) listener.doubted?.()
     const attempt = async () => {
       while (current()) {
         const snapshot = await this.view.snapshot()
@@ -156,6 +167,8 @@ export interface LiveQueryHandle {
 
 /** Holds the server's live queries. Equal specs share one live query. */
 export class LiveQueries {
+  /** The changes of rights that follow from the documents. */
+  readonly rights: PendingRights
   readonly #log: Log
   readonly #onError: (error: unknown) => void
   readonly #watches = new Map<Feed, Map<string, LiveQuery>>()
@@ -163,21 +176,22 @@ export class LiveQueries {
   readonly #lingering = new Map<LiveQuery, { stay: () => void; end: () => void }>()
   readonly #closings = new Set<Promise<void>>()
 
-  constructor(log: Log, onError: (error: unknown) => void) {
+  constructor(log: Log, onError: (error: unknown) => void, rights = new PendingRights()) {
     this.#log = log
     this.#onError = onError
+    this.rights = rights
   }
 
-  /** Opens or shares a live query. `listener` is called synchronously with each change of the documents. */
-  take(spec: LiveQuerySpec, listener: () => void): LiveQueryHandle {
+  /** Opens or shares a live query. */
+  take(spec: LiveQuerySpec, listener: LiveQueryListener): LiveQueryHandle {
     const key = JSON.stringify([spec.collection, canonicalQuery(spec.query), spec.manifest])
     const ofFeed = this.#watches.get(spec.feed) ?? new Map<string, LiveQuery>()
     this.#watches.set(spec.feed, ofFeed)
     const watch = ofFeed.get(key) ?? new LiveQuery(key, spec, this.#log, this.#onError)
     ofFeed.set(key, watch)
     this.#lingering.get(watch)?.stay()
-    // Wraps the listener, so that one function can be given twice.
-    const entry = () => listener()
+    // Copies the listener, so that one listener can be given twice.
+    const entry = { ...listener }
     watch.listeners.add(entry)
     const release = () => {
       if (!watch.listeners.delete(entry) || watch.listeners.size > 0) return

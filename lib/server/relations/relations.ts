@@ -2,8 +2,9 @@ import type { Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import { linkValues, type Relation } from '../../policy/relation.ts'
+import type { PendingRights } from '../feed/pending-rights.ts'
 import type { IdentityRelation, RelationStep } from '../registry/relation-steps.ts'
-import type { LiveQueries, LiveQueryHandle, LiveQuerySpec } from './live-query.ts'
+import type { LiveQueries, LiveQueryHandle, LiveQueryListener, LiveQuerySpec } from './live-query.ts'
 
 /**
  * Follows the values of one relation for one identity. Each step has a live query for each value of the
@@ -19,7 +20,7 @@ class Chain {
   readonly #start: readonly Json[]
   readonly #steps: readonly RelationStep[]
   readonly #watches: LiveQueries
-  readonly #listener: () => void
+  readonly #listener: LiveQueryListener
   /** The live query of each value, by the value's key, for each step. */
   readonly #levels: readonly Map<string, LiveQueryHandle>[]
 
@@ -28,7 +29,7 @@ class Chain {
     steps: readonly RelationStep[],
     watches: LiveQueries,
     most: number,
-    listener: () => void,
+    listener: LiveQueryListener,
   ) {
     this.#start = start
     this.#most = most
@@ -92,22 +93,26 @@ class Chain {
 }
 
 /**
- * Keeps all values that an identity is related to current, until `close`. Changes of one turn are reported
- * together. A removed link removes its values at once. A new link adds its values after all documents behind
- * it were read.
+ * Keeps all values that an identity is related to current, until `close`. Changes of one step are reported
+ * together, ahead of later changes of other documents. A removed link removes its values at once. A new link
+ * adds its values after all documents behind it were read.
  */
 export class RelationResolver {
   /** Called when some values changed. */
   onChange: (() => void) | undefined
+  /** Called when a step is read again. A removed link may count until {@link RelationResolver.fresh}. */
+  onDoubt: (() => void) | undefined
   readonly #chains: ReadonlyMap<Relation, Chain>
   readonly #waiting: (() => void)[] = []
   readonly #waitingFresh: (() => void)[] = []
-  #due = false
+  readonly #rights: PendingRights
+  #isDoubted = false
   #closed = false
 
   /** @param most the maximum number of values per step */
   constructor(followed: readonly IdentityRelation[], watches: LiveQueries, most: number) {
-    const listener = () => this.#schedule()
+    const listener = { changed: () => this.#rights.add(this.#update), doubted: () => this.#doubt() }
+    this.#rights = watches.rights
     this.#chains = new Map(
       followed.flatMap(({ relation, steps, start }) =>
         start ? [[relation, new Chain(start, steps, watches, most, listener)]] : [],
@@ -157,18 +162,20 @@ export class RelationResolver {
     return [...this.#chains.values()].every(({ complete }) => complete)
   }
 
-  #schedule(): void {
-    if (this.#due) return
-    this.#due = true
-    // Waits for the other changes that the source reports in this turn.
-    queueMicrotask(() => {
-      this.#due = false
-      if (this.#closed) return
-      const changed = [...this.#chains.values()].map((chain) => chain.update())
-      if (this.#complete) for (const resolve of this.#waiting.splice(0)) resolve()
-      if (!this.#isStale) for (const resolve of this.#waitingFresh.splice(0)) resolve()
-      if (changed.includes(true) || this.isTooLarge) this.onChange?.()
-    })
+  #doubt(): void {
+    // Several steps are lost together.
+    if (this.#isDoubted) return
+    this.#isDoubted = true
+    this.onDoubt?.()
+  }
+
+  readonly #update = () => {
+    if (this.#closed) return
+    const changed = [...this.#chains.values()].map((chain) => chain.update())
+    if (this.#complete) for (const resolve of this.#waiting.splice(0)) resolve()
+    this.#isDoubted = this.#isStale
+    if (!this.#isDoubted) for (const resolve of this.#waitingFresh.splice(0)) resolve()
+    if (changed.includes(true) || this.isTooLarge) this.onChange?.()
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ParticleError } from '../../errors.ts'
+import { counted } from '../../model/count.ts'
 import { describeGiven } from '../../model/given.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Admission } from '../auth/admitted.ts'
@@ -112,7 +113,8 @@ export class IdentityStreams {
   /** Reports the excess. Returns the error for the client. */
   #excess(): ParticleError {
     const { code, message } = TOO_MANY.data
-    const what = `An identity asks for more than ${this.#limits.streamsPerIdentity} streams: refused`
+    const most = counted(this.#limits.streamsPerIdentity, 'stream')
+    const what = `An identity asks for more than ${most}: refused`
     const mend = 'Raise limits.streamsPerIdentity for legitimate clients'
     this.#faults.report(new ParticleError(code, `${what}. ${mend}`))
     return new ParticleError(code, message)

@@ -149,10 +149,7 @@ export class Opener {
         onLeft(stream)
       },
     })
-    trace.open(
-      views.map(({ root }) => root),
-      position !== undefined,
-    )
+    trace.open(views, position !== undefined)
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
     const stream: Stream = { connection, roots, watched: NONE, admission, renewed, asks }
     return stream

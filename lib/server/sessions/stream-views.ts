@@ -1,3 +1,4 @@
+import { counted } from '../../model/count.ts'
 import type { Json } from '../../model/document.ts'
 import type { WatchEntry } from '../../protocol/watched-root.ts'
 import type { Losses } from '../auth/losses.ts'
@@ -190,7 +191,7 @@ export class StreamViews {
   /** Refuses the entries over the limit, before the application is asked about any of them. */
   #split({ watched }: Stream, add: readonly WatchEntry[]): { known: WatchEntry[]; excess: Refusal[] } {
     const { limit } = this.#watches
-    const message = `A client watches ${limit} roots at most`
+    const message = `A client watches at most ${counted(limit, 'root')}`
     const known: WatchEntry[] = []
     const excess: Refusal[] = []
     let rest = limit - watched.size

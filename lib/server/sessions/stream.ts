@@ -49,6 +49,8 @@ export interface Stream {
   related?: RelationResolver | undefined
   /** The documents that the identity depends on. */
   watching?: Watching | undefined
+  /** Resolves after the lookup that follows their last change. */
+  looked?: Promise<void> | undefined
   /** The renewals of the rights, which run one after the other. */
   renewals?: Coalesced | undefined
   /** Whether the stream must end when its rights can't be looked up. */
@@ -84,6 +86,16 @@ export function askForHandshake(stream: Stream, reason: RenewalReason, within: n
 export function sendRequest({ connection, request }: Stream): void {
   if (!request) return
   connection.send({ event: 'renew', data: { reason: request.reason, within: request.within } })
+}
+
+/**
+ * Resolves when the rights of a stream are known: while documents that they depend on are read again, the
+ * known ones may be out of date.
+ */
+export async function rightsKnown(stream: Stream): Promise<void> {
+  await stream.related?.fresh()
+  if (stream.watching?.isStale) await stream.watching.settled()
+  await stream.looked
 }
 
 /** Checks whether the lookup of one admission began after that of another. */

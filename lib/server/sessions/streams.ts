@@ -13,7 +13,15 @@ import { rightsOf } from '../view/fingerprint.ts'
 import { Doubts } from './doubts.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
-import { askForHandshake, isNewer, REFUSED, SessionStreams, type Stream, sendRequest } from './stream.ts'
+import {
+  askForHandshake,
+  isNewer,
+  REFUSED,
+  rightsKnown,
+  SessionStreams,
+  type Stream,
+  sendRequest,
+} from './stream.ts'
 import { type Checked, StreamViews } from './stream-views.ts'
 import type { Watches } from './watches.ts'
 
@@ -199,9 +207,12 @@ export class Streams {
 
   /** Applies the relations of the identity to the stream, now and after each change. */
   #relate(stream: Stream, related: RelationResolver | undefined): void {
+    const { connection } = stream
     stream.related = related
-    stream.connection.rightsKnown = related && (() => related.fresh())
-    if (related) related.onChange = () => this.#followed(stream, related)
+    connection.rightsKnown = () => rightsKnown(stream)
+    if (!related) return
+    related.onChange = () => this.#followed(stream, related)
+    related.onDoubt = () => connection.doubt((root) => this.#views.isRelated(root))
   }
 
   #followed(stream: Stream, related: RelationResolver): void {
@@ -227,8 +238,11 @@ export class Streams {
   #watch(stream: Stream): void {
     const { admission, watching } = stream
     if (!admission) return
-    const doubt = () => void (this.open.has(stream) && this.#doubts.add(stream))
-    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt)
+    const doubt = () => {
+      if (this.open.has(stream)) stream.looked = this.#doubts.add(stream).then(() => stream.request?.settled)
+    }
+    const lost = () => stream.connection.doubt(() => true)
+    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt, lost)
     watching?.close()
     // Compares only dependencies that were read. The end of their read reports a change.
     const digest = stream.watching?.digest

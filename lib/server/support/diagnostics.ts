@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
+import { counted } from '../../model/count.ts'
 import { guarded } from './failure.ts'
 import { type Trace, Traces } from './traces.ts'
 
@@ -93,7 +94,7 @@ const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
   'source.failed': ({ source, step }) => `Source ${source} failed (${step})`,
   'source.recovered': ({ source, ms }) => `Source ${source} recovered after ${ms} ms`,
   'view.read': ({ root, documents, bytes, ms }) =>
-    `View of ${root} read: ${documents} documents, ${bytes} bytes, ${ms} ms`,
+    `View of ${root} read: ${counted(documents, 'document')}, ${bytes} bytes, ${ms} ms`,
   hint: ({ topic }) => topic,
 }
 
@@ -131,14 +132,18 @@ export class Diagnostics {
     }
   }
 
+  /** Checks whether an event has listeners, since its fields cost time. */
+  has(name: DebugName): boolean {
+    return this.#listeners.size > 0 || CHANNELS[name].hasSubscribers
+  }
+
   /**
    * Reports an event, if it has a listener. Builds the sentence from the fields, unless `message` is given.
    */
   report<N extends DebugName>(name: N, fields: DebugFields[N], message?: string): void {
-    const channel = CHANNELS[name]
-    if (this.#listeners.size === 0 && !channel.hasSubscribers) return
+    if (!this.has(name)) return
     const event = { name, ...fields } as DebugEvent
-    channel.publish(event)
+    CHANNELS[name].publish(event)
     if (this.#listeners.size === 0) return
     const sentence = message ?? SENTENCES[name](fields)
     for (const listener of this.#listeners) listener(sentence, event)

@@ -1,4 +1,5 @@
 import { ParticleError } from '../../errors.ts'
+import { counted } from '../../model/count.ts'
 
 /** The pause between two reports of the same fault, in milliseconds. */
 const REPORT_INTERVAL_MS = 60_000
@@ -63,7 +64,7 @@ export class Faults {
 
   #summary({ error, repeats }: Fault, areOthers: boolean): Error {
     const seconds = Math.round(this.#interval / 1_000)
-    const times = `${repeats} more ${repeats === 1 ? 'time' : 'times'} in ${seconds} s`
+    const times = `${counted(repeats, 'more time')} in ${seconds} s`
     const sentence = `${error.message} (${times}${areOthers ? ', with other messages too' : ''})`
     const code = error instanceof ParticleError ? error.code : 'CALLBACK_FAILED'
     return new ParticleError(code, sentence, { cause: error })

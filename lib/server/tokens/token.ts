@@ -1,5 +1,13 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import type { JWTPayload } from 'jose'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
@@ -83,35 +91,35 @@ export class IdentityDigest {
   }
 }
 
-let loading: Promise<typeof import('jose')> | undefined
+const HEADER = Buffer.from('{"alg":"dir","enc":"A256GCM"}').toString('base64url')
+/** The header as additional data, which the tag authenticates. */
+const HEADER_BYTES = Buffer.from(HEADER)
+const ALGORITHM = 'aes-256-gcm'
+const NONCE_BYTES = 12
+const TAG = { authTagLength: 16 }
+/** The form of a sealed text: the header, no key, the nonce, the ciphertext and the tag. */
+const FORM = new RegExp(`^${HEADER}\\.\\.([\\w-]{16})\\.([\\w-]+)\\.([\\w-]{22})$`)
 
 /**
- * Loads jose once, with the first token. Each dynamic import takes a turn of the event loop, and jose needs
- * `TextEncoder` at its load, which Jest's jsdom lacks. A test of a page could otherwise not import Particle.
- */
-function jose(): Promise<typeof import('jose')> {
-  loading ??= import('jose')
-  return loading
-}
-
-/**
- * Seals and opens claims as JWE, `dir` with A256GCM (RFC 7516). A client can neither read nor change the
- * answer of `identityLookup`.
+ * Seals and opens claims as JWE in its compact form, `dir` with A256GCM (RFC 7516, RFC 7518), by Node's AES.
+ * A client can neither read nor change the answer of `identityLookup`. Opens texts with exactly this header
+ * and this length of the tag, so that a client chooses no algorithm. (The package `jose`, against which the
+ * specs check the form, takes 8 to 10 times the CPU time: 100 µs to seal, 60 µs to open.)
  */
 export class Seal<T extends Claims> {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
 
   constructor(key: Uint8Array) {
-    this.#key = key
+    this.#key = createSecretKey(key)
   }
 
   async seal(claims: T, expiresAt: Date): Promise<string> {
-    const { EncryptJWT } = await jose()
-    return new EncryptJWT({ ...(claims as object as JWTPayload) })
-      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
-      .setIssuedAt()
-      .setExpirationTime(expiresAt)
-      .encrypt(this.#key)
+    const times = { iat: secondsOf(Date.now()), exp: secondsOf(expiresAt.getTime()) }
+    const nonce = randomBytes(NONCE_BYTES)
+    const cipher = createCipheriv(ALGORITHM, this.#key, nonce, TAG)
+    cipher.setAAD(HEADER_BYTES)
+    const sealed = cipher.update(JSON.stringify({ ...claims, ...times }), 'utf8', 'base64url')
+    return [HEADER, '', text(nonce), sealed + cipher.final('base64url'), text(cipher.getAuthTag())].join('.')
   }
 
   /**
@@ -121,28 +129,44 @@ export class Seal<T extends Claims> {
    * @throws ParticleError `UNAUTHORIZED` when the text has expired, is forged, or was sealed with another key
    */
   async open(text: string, expired = false): Promise<Opened<T>> {
+    const claims = this.#decrypt(text)
+    // Reports only the expiry: the exact reason of another failure might help an attacker.
+    if (!claims) {
+      throw new ParticleError(
+        'UNAUTHORIZED',
+        'The token is not valid: this server did not seal it. ' +
+          'Do all processes have the same secret, path, roots and audience?',
+      )
+    }
+    const { exp } = claims
+    if (!expired && exp <= secondsOf(Date.now()))
+      throw new ParticleError('UNAUTHORIZED', 'The token has expired: POST to handshake again')
+    return { ...claims, expiresAt: new Date(exp * 1000) }
+  }
+
+  /** Decrypts a text. Returns undefined for a text that was not sealed with this key. */
+  #decrypt(sealed: string): (T & { exp: number }) | undefined {
+    const [, nonce, body, tag] = FORM.exec(sealed) ?? []
+    if (!nonce || !body || !tag) return undefined
     try {
-      const { jwtDecrypt } = await jose()
-      const { payload } = await jwtDecrypt(text, this.#key, {
-        keyManagementAlgorithms: ['dir'],
-        contentEncryptionAlgorithms: ['A256GCM'],
-        requiredClaims: ['exp', 'session', 'identity', 'at'],
-        ...(expired ? { currentDate: new Date(0) } : {}),
-      })
-      return { ...(payload as unknown as T), expiresAt: new Date((payload.exp ?? 0) * 1000) }
-    } catch (cause) {
-      // Reports only the expiry: the exact reason of another failure might help an attacker.
-      const hasExpired = (cause as { code?: unknown }).code === 'ERR_JWT_EXPIRED'
-      const message = hasExpired
-        ? 'The token has expired: POST to handshake again'
-        : 'The token is not valid: this server did not seal it. ' +
-          'Do all processes have the same secret, path, roots and audience?'
-      // Drops causes that hold the opened claims. The presented identity (a password, for example) must not
-      // reach a log.
-      const isOpened = (cause as { payload?: unknown }).payload !== undefined
-      throw new ParticleError('UNAUTHORIZED', message, isOpened ? undefined : { cause })
+      const decipher = createDecipheriv(ALGORITHM, this.#key, Buffer.from(nonce, 'base64url'), TAG)
+      decipher.setAAD(HEADER_BYTES)
+      decipher.setAuthTag(Buffer.from(tag, 'base64url'))
+      const claims = JSON.parse(decipher.update(body, 'base64url', 'utf8') + decipher.final('utf8'))
+      return typeof claims.exp === 'number' ? claims : undefined
+    } catch {
+      // The tag is wrong. A cause with claims (a presented password) must not reach a log.
+      return undefined
     }
   }
+}
+
+function secondsOf(ms: number): number {
+  return Math.floor(ms / 1000)
+}
+
+function text(bytes: Buffer): string {
+  return bytes.toString('base64url')
 }
 
 /** Seals and opens tokens. */

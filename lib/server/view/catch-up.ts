@@ -2,7 +2,7 @@ import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import { wireOperation } from '../../protocol/messages.ts'
+import { shortOperation } from '../../protocol/delta.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { timeSlicer } from '../support/scheduling.ts'
@@ -115,19 +115,15 @@ export class CatchUps {
       if (!texts) return undefined
       if (!view.resumes(head)) continue
       // Adds the changes that arrived during the encoding.
-      let timestamp = new Date().toISOString()
       for (const entry of this.#log.after(head, view.feed)) {
         const shown = view.frame(entry)
         if (shown === MUST_RELOAD) return undefined
         if (!shown) continue
-        for (const operation of shown.oplist) texts.push(JSON.stringify(wireOperation(operation)))
-        timestamp = shown.timestamp
+        for (const operation of shown.oplist) texts.push(JSON.stringify(shortOperation(operation)))
       }
       const sequence = this.#log.head
       if (texts.length === 0) return { body: undefined, sequence, since: head }
-      const names = `"root":${JSON.stringify(view.root)},"timestamp":${JSON.stringify(timestamp)}`
-      const data = `{${names},"oplist":[${texts.join(',')}]}`
-      const body = Buffer.from(`event: delta\ndata: ${data}\n\n`)
+      const body = Buffer.from(`event: delta\ndata: [${JSON.stringify(view.root)},${texts.join(',')}]\n\n`)
       return body.length > most ? undefined : { body, sequence, since: head }
     }
   }
@@ -213,7 +209,7 @@ async function encodeOperations(
   let size = 0
   const turn = timeSlicer()
   for (const operation of operations) {
-    const text = JSON.stringify(wireOperation(operation))
+    const text = JSON.stringify(shortOperation(operation))
     size += text.length
     if (size > most) return undefined
     texts.push(text)

@@ -1,16 +1,18 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 /**
  * Computes a short text from a view's key. Equal views have equal fingerprints, which reveal nothing of the
  * key.
  */
 export function fingerprint(key: string): string {
-  return createHash('sha256').update(key).digest('base64url').slice(0, 12)
+  return hash('sha256', key, 'base64url').slice(0, 12)
 }
 
 /** Returns the fingerprints of views, by root. */
 export function fingerprintsOf(views: readonly { root: string; key: string }[]): Record<string, string> {
-  return Object.fromEntries(views.map(({ root, key }) => [root, fingerprint(key)]))
+  const fingerprints: Record<string, string> = {}
+  for (const { root, key } of views) fingerprints[root] = fingerprint(key)
+  return fingerprints
 }
 
 /**
@@ -19,5 +21,5 @@ export function fingerprintsOf(views: readonly { root: string; key: string }[]):
  */
 export function rightsOf(views: Readonly<Record<string, string>>): string {
   const sorted = Object.entries(views).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12)
+  return hash('sha256', JSON.stringify(sorted), 'hex').slice(0, 12)
 }

@@ -40,6 +40,8 @@ export interface ViewSpec {
   query: Query
   /** Checks whether a document belongs to the view; undefined when all documents do. */
   matches: ((document: Document) => boolean) | undefined
+  /** Whether clients' rights depend on the documents; default: no. */
+  decides?: boolean
   /** The order and the maximum number of documents; undefined when the view has no order. */
   sortLimit?: SortLimit | undefined
   /** Checks the documents of each snapshot before the manifest hides their fields. */

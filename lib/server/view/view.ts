@@ -37,6 +37,8 @@ export class View {
   readonly query: Query
   readonly matches: ((document: Document) => boolean) | undefined
   readonly sortLimit: SortLimit | undefined
+  /** Whether clients' rights depend on the documents. The view then gets each entry before the others. */
+  readonly decides: boolean
   readonly filter: ViewFilter
   readonly viewers = new Set<Viewer>()
   /** The receivers of frames: single connections, or a broadcast group for all of its members. */
@@ -67,6 +69,7 @@ export class View {
     this.query = spec.query
     this.matches = spec.matches
     this.sortLimit = spec.sortLimit
+    this.decides = spec.decides ?? false
     this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
@@ -109,7 +112,10 @@ export class View {
     if (!known && (this.#selects || this.viewers.size === 0)) return
     const visible = this.window?.visible
     const shown = this.#show(entry, known)
-    if (shown && shown !== MUST_RELOAD) batch.add(this, shown)
+    if (shown && shown !== MUST_RELOAD) {
+      if (this.decides) this.deliver(entry, shown)
+      else batch.add(this, shown)
+    }
     if (shown !== MUST_RELOAD) return
     const kinds = entry.changesOf(this.collection).map(({ kind }) => kind)
     batch.after(() => {

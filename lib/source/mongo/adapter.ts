@@ -2,6 +2,7 @@ import type { Document as BsonDocument, Db, MongoClient, Timestamp } from 'mongo
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
+import { checkOncePerHost, HostSharing, type HostSource, type OncePerHost } from '../host/index.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -38,6 +39,11 @@ export interface MongoOptions {
   pipeline?: BsonDocument[]
   /** The time that the server waits for a change before an empty answer, in milliseconds. Default: 200. */
   maxAwaitTimeMS?: number
+  /**
+   * Reads the change stream once per host instead of once per process: `true`, or a folder for the socket of
+   * the processes. Default: `false`.
+   */
+  oncePerHost?: OncePerHost
 }
 
 /**
@@ -61,6 +67,7 @@ export class MongoAdapter implements Adapter {
   readonly #following = new Set<Following>()
   readonly #collections = new Set<string>()
   readonly #ids: IdKinds
+  readonly #host: HostSharing | undefined
   #oldest: { time: ClusterTime; until: number } | undefined
 
   constructor(client: MongoClient, db: Db, options: Required<MongoOptions>) {
@@ -70,9 +77,16 @@ export class MongoAdapter implements Adapter {
     this.#ids = new IdKinds(db, (error) => {
       for (const following of this.#following) following.warn(error)
     })
-    const { pipeline } = options
+    const { pipeline, oncePerHost } = options
     this.store =
       pipeline.length === 0 ? db.databaseName : `${db.databaseName} ${JSON.stringify(bsonToJson(pipeline))}`
+    const source: HostSource = {
+      key: () => JSON.stringify([this.name, addressOf(client), this.store, [...this.#collections].sort()]),
+      open: (listener, from, signal) => this.#open(listener, from, signal),
+      compare: comparePositions,
+      reach: (position) => void this.#reach(position),
+    }
+    this.#host = oncePerHost ? new HostSharing(source, oncePerHost) : undefined
   }
 
   /**
@@ -80,7 +94,7 @@ export class MongoAdapter implements Adapter {
    * as in the driver's `db.collection<T>(name)`.
    */
   collection<T extends object = Document>(name: string): CollectionHandle<T> {
-    this.#collections.add(name)
+    this.#know(name)
     return { adapter: this, collectionName: name }
   }
 
@@ -90,6 +104,10 @@ export class MongoAdapter implements Adapter {
    * again.
    */
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
+    return await (this.#host?.open(listener, from, signal) ?? this.#open(listener, from, signal))
+  }
+
+  async #open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const failed = (error: unknown) => listener.error(error)
     const retried = <T>(ask: () => Promise<T>) => persist(ask, isHopeless, failed, signal)
     const facts = await retried(() => connected(this.#client, () => askServer(this.db)))
@@ -177,13 +195,14 @@ export class MongoAdapter implements Adapter {
     each: (documents: Document[]) => void | Promise<void>,
   ): Promise<{ from: string; to: string }> {
     const { collection } = wanted
-    this.#collections.add(collection)
+    this.#know(collection)
     // Starts at the open stream's position, which a majority has committed. A ping's time may not be
     // committed yet. A question for the position waits for that: a write may have been acknowledged by one
     // member.
     const [following] = asksNothing(wanted.query) ? [] : this.#following
     const now = () => connected(this.#client, () => serverTime(this.db))
-    const from = following?.position ?? formatPosition(clusterTime(await now()), ALL)
+    const [shared] = asksNothing(wanted.query) ? [] : (this.#host?.positions ?? [])
+    const from = following?.position ?? shared ?? formatPosition(clusterTime(await now()), ALL)
     const place = parsePosition(from)
     const { Timestamp } = await import('mongodb')
     const after: Timestamp | undefined = place && new Timestamp(place.time)
@@ -193,8 +212,23 @@ export class MongoAdapter implements Adapter {
     // Ignores a failed search, which is no reason to fail the read.
     void this.#ids.search(collection).catch(() => {})
     const to = time ? formatPosition(clusterTime(time), ALL) : from
-    if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
+    this.#host?.reach(to)
+    if (time) await this.#reach(to)
     return { from, to: comparePositions(to, from) < 0 ? from : to }
+  }
+
+  /** Brings the open streams of this process to a position. */
+  async #reach(position: string): Promise<void> {
+    const { Timestamp } = await import('mongodb')
+    const place = parsePosition(position)
+    const time = place && new Timestamp(place.time)
+    if (time) await Promise.all([...this.#following].map((one) => one.reach(time).catch(() => {})))
+  }
+
+  #know(collection: string): void {
+    if (this.#collections.has(collection)) return
+    this.#collections.add(collection)
+    this.#host?.renew()
   }
 
   async append(collection: string, document: Document): Promise<void> {
@@ -243,6 +277,11 @@ const ROUTERS_APART_S = 60
 /** The time to trust the oplog's oldest entry, in milliseconds. */
 const OLDEST_KEPT_MS = 5000
 
+/** Returns the servers that a client connects to, without its credentials. */
+function addressOf({ options }: MongoClient): unknown {
+  return [options.srvHost ?? options.hosts.map(String), options.replicaSet]
+}
+
 function asksNothing(query: Query): boolean {
   const { $in } = (query._id ?? {}) as { $in?: unknown }
   return Array.isArray($in) && $in.length === 0
@@ -269,7 +308,8 @@ const adapters = new WeakMap<MongoClient, Map<string, MongoAdapter>>()
  */
 export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdapter {
   checkDatabase(db)
-  refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS'])
+  refuseUnknown('mongo(db, options): option', options, ['pipeline', 'maxAwaitTimeMS', 'oncePerHost'])
+  checkOncePerHost('mongo(db, options):', options.oncePerHost)
   const ofClient = adapters.get(db.client) ?? new Map<string, MongoAdapter>()
   adapters.set(db.client, ofClient)
   const adapter =
@@ -277,6 +317,7 @@ export function mongo(db: DriverDatabase, options: MongoOptions = {}): MongoAdap
     new MongoAdapter(db.client, db, {
       pipeline: options.pipeline ?? [],
       maxAwaitTimeMS: options.maxAwaitTimeMS ?? 200,
+      oncePerHost: options.oncePerHost ?? false,
     })
   ofClient.set(db.databaseName, adapter)
   return adapter

@@ -3,6 +3,7 @@ import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
+import { HostSharing, type HostSource } from '../host/index.ts'
 import type {
   Adapter,
   ChangeListener,
@@ -40,14 +41,25 @@ export class PostgresAdapter implements Adapter {
   readonly #options: Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
   readonly #references = new Map<string, TableReference>()
   readonly #types = new TypeCatalog()
+  readonly #host: HostSharing | undefined
   #choosing: Promise<Changes> | undefined
+  #chosen: Changes | undefined
   #open = 0
 
   constructor(pool: Pool, options: PostgresOptions = {}) {
     this.pool = pool
     this.#options = checkOptions(options)
-    const { database } = clientOf(pool, pool.options) as { database?: string | null }
+    const { oncePerHost, ...rest } = this.#options
+    const { database, host, port } = clientOf(pool, pool.options) as Address
     this.store = `${database ?? ''} ${this.#options.publication}`
+    const source: HostSource = {
+      key: () => JSON.stringify([this.name, host, port, this.store, rest, [...this.#references].sort()]),
+      open: (listener, from, signal) => this.#follow(listener, from, signal),
+      compare: comparePositions,
+      reach: (position) => this.#chosen?.reach({ from: position, to: position }),
+      received: (report) => this.#chosen?.received(report),
+    }
+    this.#host = oncePerHost ? new HostSharing(source, oncePerHost) : undefined
   }
 
   /**
@@ -71,6 +83,7 @@ export class PostgresAdapter implements Adapter {
       this.#references.set(collection, { ...name, collection, options })
       // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
       if (this.#open > 0) void this.#prepare(collection).catch(() => {})
+      this.#host?.renew()
     }
     return { adapter: this, collectionName: collection }
   }
@@ -81,6 +94,19 @@ export class PostgresAdapter implements Adapter {
    * again.
    */
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
+    const subscription = await (this.#host?.open(listener, from, signal) ??
+      this.#follow(listener, from, signal))
+    // Handles the pool's errors: a broken idle connection ends a process without a listener.
+    const failed = (error: unknown) => listener.error(error)
+    this.pool.on('error', failed)
+    const close = async () => {
+      await subscription.close()
+      this.pool.off('error', failed)
+    }
+    return { ...subscription, close }
+  }
+
+  async #follow(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
     const subscription = await persist(
       async () => {
         const following = await (await this.#changes()).follow(listener, from)
@@ -93,9 +119,6 @@ export class PostgresAdapter implements Adapter {
     )
     this.#open++
     let isOpen = true
-    // Handles the pool's errors: a broken idle connection ends a process without a listener.
-    const failed = (error: unknown) => listener.error(error)
-    this.pool.on('error', failed)
     return {
       ...subscription,
       close: async () => {
@@ -103,7 +126,6 @@ export class PostgresAdapter implements Adapter {
         isOpen = false
         this.#open--
         await subscription.close()
-        this.pool.off('error', failed)
       },
     }
   }
@@ -128,7 +150,7 @@ export class PostgresAdapter implements Adapter {
     const request = { pool: this.pool, table, types: this.#types }
     const wanted = { query, first: options }
     const reading = await readDocuments(request, wanted, (client) => changes.examine(client), each)
-    changes.reach(reading)
+    this.#reach(changes, reading)
     return reading
   }
 
@@ -136,8 +158,13 @@ export class PostgresAdapter implements Adapter {
     const changes = await this.#changes()
     const request = { pool: this.pool, table: this.#reference(collection), types: this.#types }
     const { documents, reading } = await lookupDocuments(request, ids, (client) => changes.examine(client))
-    changes.reach(reading)
+    this.#reach(changes, reading)
     return { documents, position: reading.to }
+  }
+
+  #reach(changes: Changes, reading: Reading): void {
+    changes.reach(reading)
+    this.#host?.reach(reading.to)
   }
 
   async append(collection: string, { _id, entry }: Document): Promise<void> {
@@ -154,8 +181,13 @@ export class PostgresAdapter implements Adapter {
   /** Returns the table of a collection, and makes sure that its changes are reported from here on. */
   async #prepare(collection: string): Promise<TableReference> {
     const table = this.#reference(collection)
-    if (this.#open > 0) await (await this.#changes()).prepare(table.collection)
+    const isOpen = this.#open > 0 || this.#shared().length > 0
+    if (isOpen) await (await this.#changes()).prepare(table.collection)
     return table
+  }
+
+  #shared(): readonly string[] {
+    return this.#host?.positions ?? []
   }
 
   #reference(collection: string): TableReference {
@@ -170,7 +202,10 @@ export class PostgresAdapter implements Adapter {
 
   /** Returns the way to follow changes: the option's choice, or else the best that the server allows. */
   async #changes(): Promise<Changes> {
-    this.#choosing ??= this.#choose()
+    this.#choosing ??= this.#choose().then((changes) => {
+      this.#chosen = changes
+      return changes
+    })
     const choosing = this.#choosing
     return await choosing.catch((error: unknown) => {
       if (this.#choosing === choosing) this.#choosing = undefined
@@ -187,6 +222,7 @@ export class PostgresAdapter implements Adapter {
       types: this.#types,
       references: this.#references,
       checkInterval,
+      shared: () => this.#shared(),
     }
     const replication = () =>
       new Replication(context, { publication, slot, slotBytes, history }, async (collection, ids) => {
@@ -231,6 +267,13 @@ function connectionConfig(pool: Pool): ClientConfig {
     application_name: 'particle',
     keepAlive: true,
   }
+}
+
+/** Describes the address of a client, which the types of `pg` lack. */
+interface Address {
+  database?: string | null
+  host?: string
+  port?: number
 }
 
 function clientOf(pool: Pool, config: ClientConfig): Client {

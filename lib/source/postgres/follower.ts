@@ -1,5 +1,6 @@
 import type { ClientConfig, Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { stateOf } from './session.ts'
 import type { TableReference } from './table.ts'
@@ -15,6 +16,8 @@ export interface Context {
   references: ReadonlyMap<string, TableReference>
   /** The interval of the checks of the catalog and of the server's kept history, in milliseconds. */
   checkInterval: number
+  /** Returns the positions of the subscriptions without a stream of this process. */
+  shared(): readonly string[]
 }
 
 /** Represents a way to follow a database's changes. */
@@ -31,6 +34,8 @@ export interface Changes {
   examine(client: PoolClient): Promise<Reading | undefined>
   /** Brings the followers to the end of a read, unless they reach it by themselves. */
   reach(reading: Reading): void
+  /** Takes note of a report of another process of the host. */
+  received(report: Report): void
 }
 
 /** Repeats a task at an interval, one run after the other. */

@@ -1,5 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
+import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import { checkName } from './triggers.ts'
 
 /** Options of {@link postgres}. */
@@ -29,6 +30,11 @@ export interface PostgresOptions {
   schema?: string
   /** The interval of the checks of slots, the outbox and the catalog, in milliseconds. Default: 10,000. */
   checkInterval?: number
+  /**
+   * Follows the changes once per host instead of once per process: `true`, or a folder for the socket of the
+   * processes. Default: `false`.
+   */
+  oncePerHost?: OncePerHost
 }
 
 const WAYS: readonly string[] = ['auto', 'replication', 'triggers']
@@ -41,6 +47,7 @@ const DEFAULTS = {
   history: 60_000,
   schema: 'particle_outbox',
   checkInterval: 10_000,
+  oncePerHost: false,
 } as const
 
 /** Checks the options and adds the defaults. Throws `INVALID_OPTION`. */
@@ -56,6 +63,7 @@ export function checkOptions(
   checkName(all.publication, 'publication')
   checkName(all.schema, 'schema')
   if (all.slot !== undefined) checkName(all.slot, 'slot')
+  checkOncePerHost('postgres(pool, options):', all.oncePerHost)
   for (const name of NUMBERS)
     if (!Number.isFinite(all[name]) || all[name] <= 0)
       throw invalid(`The option '${name}' is a number above 0`)

@@ -1,5 +1,6 @@
 import type { Client, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
 import { OutboxFollowing } from './outbox-following.ts'
@@ -80,7 +81,8 @@ export class Outbox implements Changes {
         this.#followings.delete(following)
         if (this.#followings.size === 0) {
           this.#rounds.end()
-          this.#watch.clear()
+          // Keeps the checks of the tables for reads beside another process: a new check waits for writers.
+          if (this.#context.shared().length === 0) this.#watch.clear()
         }
         await following.close()
       },
@@ -115,6 +117,10 @@ export class Outbox implements Changes {
   reach({ to }: Reading): void {
     for (const following of this.#followings)
       if (comparePositions(following.position, to) < 0) following.wake()
+  }
+
+  received(report: Report): void {
+    if (report.kind === 'changes') this.#watch.recheck(report.changes)
   }
 
   async #facts(): Promise<OutboxFacts> {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
 import type { Lookup } from '../completion.ts'
+import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { Anchor } from './anchor.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
@@ -10,6 +11,7 @@ import { describePublishing, ensurePublication, publishTable } from './publicati
 import { queryTexts } from './session.ts'
 import { Snapshot } from './snapshot.ts'
 import { TableWatch } from './table-watch.ts'
+import { xidOf } from './transaction.ts'
 import { WalFollowing } from './wal-following.ts'
 
 /** Tells how to follow tables without logical replication. */
@@ -25,6 +27,8 @@ export interface ReplicationOptions {
 }
 
 const NUDGE_MS = 10
+/** The number of noted transactions from which on the server is asked which of them all reads see. */
+const MANY_TRANSACTIONS = 10_000
 
 /** Learns of changes by logical replication. */
 export class Replication implements Changes {
@@ -35,6 +39,9 @@ export class Replication implements Changes {
   readonly #followings = new Set<WalFollowing>()
   readonly #watch: TableWatch
   #epoch: string | undefined
+  /** The transactions that another process of the host has reported, and that some reads may not see. */
+  #shared = new Set<number>()
+  #isForgetting = false
   readonly #slotRounds = new Rounds()
   readonly #tableRounds = new Rounds()
 
@@ -101,10 +108,13 @@ export class Replication implements Changes {
       ...(comparePositions(following.startPosition, end) < 0 ? { head: end } : {}),
       close: async () => {
         this.#followings.delete(following)
+        // A read may not see them yet, though another process reports from here on.
+        this.#share(following.xids)
         if (this.#followings.size === 0) {
           this.#slotRounds.end()
           this.#tableRounds.end()
-          this.#watch.clear()
+          // Keeps the checks of the tables for reads beside another process: a new check waits for writers.
+          if (this.#context.shared().length === 0) this.#watch.clear()
         }
         await following.close()
       },
@@ -125,8 +135,10 @@ export class Replication implements Changes {
 
   async examine(client: PoolClient): Promise<Reading | undefined> {
     const followings = [...this.#followings]
-    const told = followings.map(({ position }) => position).filter((position) => position !== '')
-    const xids = followings.flatMap((following) => following.xids)
+    const told = [...followings.map(({ position }) => position), ...this.#context.shared()].filter(
+      (position) => position !== '',
+    )
+    const xids = [...followings.flatMap((following) => following.xids), ...this.#shared]
     const { rows } = await queryTexts(
       client,
       'SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_wal_insert_lsn()::text',
@@ -137,6 +149,7 @@ export class Replication implements Changes {
     // a moment before other transactions see it.
     if (!xids.every((xid) => seen.sees(xid))) return undefined
     for (const following of followings) following.forget(seen)
+    this.#forget(seen)
     const epoch = this.#epoch ?? (await this.#present(client)).epoch
     // Starts at zero without a follower: a commit before the end of the WAL may still be invisible, so that
     // the start of the changes is unknown.
@@ -155,6 +168,37 @@ export class Replication implements Changes {
     setTimeout(() => {
       if (isBehind()) void this.#notice('').catch(() => {})
     }, NUDGE_MS).unref()
+  }
+
+  received(report: Report): void {
+    if (report.kind !== 'changes') return
+    this.#watch.recheck(report.changes)
+    const transactions = new Set(report.changes.map(({ transaction }) => transaction ?? ''))
+    this.#share([...transactions].map(xidOf))
+  }
+
+  /** Notes transactions, and forgets those that every read sees, where no read does that. */
+  #share(xids: readonly number[]): void {
+    for (const xid of xids) this.#shared.add(xid)
+    if (this.#shared.size < MANY_TRANSACTIONS || this.#isForgetting) return
+    this.#isForgetting = true
+    void this.#seen()
+      .then((seen) => this.#forget(seen))
+      .catch(() => {})
+      .finally(() => {
+        this.#isForgetting = false
+      })
+  }
+
+  #forget(seen: Snapshot): void {
+    for (const xid of this.#shared) if (seen.sees(xid)) this.#shared.delete(xid)
+  }
+
+  async #seen(): Promise<Snapshot> {
+    const { rows } = await this.#context.pool.query(
+      'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
+    )
+    return new Snapshot(rows[0]?.snapshot)
   }
 
   async #checkLevel(): Promise<void> {
@@ -194,11 +238,9 @@ export class Replication implements Changes {
 
   /** Checks from time to time that no slot keeps too much WAL. */
   async #checkSlots(): Promise<void> {
-    const { rows } = await this.#context.pool.query(
-      'SELECT pg_catalog.pg_current_snapshot()::text AS snapshot',
-    )
+    const seen = await this.#seen()
     for (const following of this.#followings) {
-      following.forget(new Snapshot(rows[0]?.snapshot))
+      following.forget(seen)
       await following.check()
     }
     const [first] = this.#followings

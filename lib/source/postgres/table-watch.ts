@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
+import type { Change } from '../source.ts'
 import { describeStorage, loadTable } from './catalog.ts'
 import {
   type FollowedTable,
@@ -66,6 +67,12 @@ export class TableWatch {
       })
     }
     if (refusals.length > 0 && refusals.length === collections.length) throw refusals[0]
+  }
+
+  /** Checks the tables of these changes again at the next read, if other rows may be there now. */
+  recheck(changes: readonly Change[]): void {
+    for (const { kind, collection } of changes)
+      if (kind === 'reload' || kind === 'clear') this.#prepared.delete(collection)
   }
 
   /** Checks all tables again, and announces the changed ones. */

@@ -79,7 +79,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
   const incomplete = new Set<DocumentChange>()
   const reshaped = new Map<string, FollowedTable>()
   const timestamp = isoTime(transaction.time)
-  const name = transaction.lsn.toString(16)
+  const name = transactionName(transaction)
   let ordinal = 1
   const position = (index: number) => formatPosition(epoch, transaction.lsn, ordinal + index)
   const tableOf = (collection: string) => reshaped.get(collection) ?? options.table(collection)
@@ -164,6 +164,16 @@ export function translateTransaction(transaction: Transaction, options: Translat
     ordinal += POSITIONS
   }
   return { changes, incomplete, reshaped: [...reshaped.values()] }
+}
+
+/** Returns the text that joins the changes of a transaction: its place, and its number. */
+function transactionName({ lsn, xid }: Transaction): string {
+  return `${lsn.toString(16)}.${xid}`
+}
+
+/** Returns the number of a transaction from the text that joins its changes. */
+export function xidOf(name: string): number {
+  return Number(name.slice(name.indexOf('.') + 1))
 }
 
 /** Checks for a row that makes one change: its key stays, and no value of it must be looked up. */

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
+import { HostSharing, type HostSource } from '../host/index.ts'
 import type { Adapter, ChangeListener, Query, Reading, ReadOptions, Subscription } from '../source.ts'
 import { checkClient, type RedisClient } from './client.ts'
 import { RedisCollection } from './collection.ts'
@@ -30,12 +31,13 @@ export class RedisAdapter implements Adapter {
   readonly #settings: Settings
   readonly #collections = new Map<string, { collection: RedisCollection; mapping: Mapping }>()
   readonly #feed: StreamFeed | KeyspaceFeed
+  readonly #host: HostSharing | undefined
 
   /** Use `redis(client, options)`. */
   constructor(client: RedisClient, settings: Settings) {
     this.#client = client
     this.#settings = settings
-    const { stream, maxLength, database, prefix } = settings
+    const { stream, maxLength, database, prefix, oncePerHost } = settings
     const mappings = () => [...this.#collections.values()].map(({ mapping }) => mapping)
     this.readsAhead = !stream
     if (stream) {
@@ -46,6 +48,15 @@ export class RedisAdapter implements Adapter {
     } else {
       this.#feed = new KeyspaceFeed({ client, database, prefix, mappings })
     }
+    const source: HostSource = {
+      key: () => {
+        const collections = mappings().map(({ name, options }) => canonical(toJson([name, options])))
+        return canonical(toJson([this.name, addressOf(client), this.store, prefix, collections.sort()]))
+      },
+      open: (listener, from, signal) => this.#feed.open(listener, from, signal),
+      compare: (a, b) => this.#feed.compare(a, b),
+    }
+    this.#host = oncePerHost ? new HostSharing(source, oncePerHost) : undefined
   }
 
   /**
@@ -73,7 +84,7 @@ export class RedisAdapter implements Adapter {
    * Reports other failures to `listener.error` and tries again.
    */
   async open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription> {
-    return await this.#feed.open(listener, from, signal)
+    return await (this.#host ?? this.#feed).open(listener, from, signal)
   }
 
   compare(a: string, b: string): number {
@@ -122,8 +133,15 @@ export class RedisAdapter implements Adapter {
     }
     const entry = { mapping, collection: new RedisCollection(this, this.#client, mapping, this.#settings) }
     this.#collections.set(name, entry)
+    this.#host?.renew()
     return entry
   }
+}
+
+/** Returns the server that a client connects to. */
+function addressOf({ options }: RedisClient): unknown {
+  const { host, port, path } = (options?.socket ?? {}) as { host?: string; port?: number; path?: string }
+  return { host: host ?? 'localhost', port: port ?? 6379, path: path ?? '' }
 }
 
 const adapters = new WeakMap<RedisClient, Map<string, RedisAdapter>>()

@@ -4,6 +4,7 @@ import { ModelKeeper } from '../../../lib/client/persist/model-keeper.ts'
 import type { PersistedClient } from '../../../lib/client/persistence.ts'
 import type { ParticleError } from '../../../lib/errors.ts'
 import type { Document } from '../../../lib/model/document.ts'
+import { PROTOCOL } from '../../../lib/protocol/messages.ts'
 import type { WatchEntry } from '../../../lib/protocol/watched-root.ts'
 import { FakeClock, settle, TIMESTAMP } from '../fakes.ts'
 import { FakeStore, Shelf } from './store.ts'
@@ -107,7 +108,7 @@ describe('client/persist/model-keeper', () => {
     one.keeper.close()
     await settle()
     expect(await (await open()).keeper.opened).to.deep.equal({
-      protocol: 1,
+      protocol: PROTOCOL,
       timestamp: TIMESTAMP,
       sources: { users: true, 'rooms?{"n":1}': true },
       data: { users: users(1000), 'rooms?{"n":1}': users(3) },

@@ -171,6 +171,19 @@ describe('server/rights', () => {
     expect(judge(rights, BEN, 0).revoked).to.equal('left')
   })
 
+  it('are gone, whoever has them, where more was revoked than is told apart, which is reported', () => {
+    const rights = make(3_600_000)
+    const first = rights.revoke(() => false, 'first').at
+    for (let count = 1; count < 10_000; count++) rights.revoke(() => false, 'another')
+    const user = { name: 'ann' } as User
+    expect(judge(rights, user, first)).to.deep.equal({ stale: false })
+    expect(errors).to.deep.equal([])
+    rights.revoke(() => false, 'one too many')
+    expect(judge(rights, user, first)).to.deep.equal({ revoked: 'identity-refused', stale: true })
+    expect(judge(rights, user, first + 1)).to.deep.equal({ stale: false })
+    expect(errors.map(({ message }) => message).join()).to.match(/more than 10000 revocations/)
+  })
+
   it('are gone where the predicate of a revocation throws, which is reported', () => {
     const rights = make()
     rights.revoke(() => {

@@ -147,7 +147,7 @@ describe('server/group', () => {
     for (const point of ['1', '2', '3']) view.show(point)
     await yieldToEventLoop()
     expect(client.got).to.deep.equal(['together 3:r'])
-    expect(client.buffers.join('').match(/"id":"\d"/g)).to.deep.equal(['"id":"1"', '"id":"2"', '"id":"3"'])
+    expect(client.buffers.join('').match(/\["noop","\d"/g)).to.have.length(3)
   })
 
   it('lets one go with what waits, and takes it back in a later turn', async () => {

@@ -140,7 +140,7 @@ describe('server/connection', () => {
       const { client } = await connected(viewOf('one', { manifest: { name: true } }), viewOf('two'))
       expect(client.names).to.deep.equal(['manifest', 'payload', 'payload', 'ready'])
       expect(client.events[0]?.data).to.deep.include({
-        protocol: 1,
+        protocol: 2,
         resumed: false,
         sources: { one: { name: true }, two: true },
       })
@@ -939,7 +939,9 @@ describe('server/connection', () => {
       while (client.of('payload').length === 0) await yieldToEventLoop()
       expect(client.ready).to.equal(false)
       connection.change([view(B)], 's')
-      const before = client.events.length
+      // What waited has been written with the change, and its end is the reset.
+      const before = client.events.findIndex(({ name }) => name === 'reset')
+      expect(before).to.equal(client.events.length - 1)
       await until(() => connection.ready)
       await yieldToEventLoop()
       expect(told(client, before)[0]).to.deep.equal(['reset own rights-changed', ''])
@@ -1005,8 +1007,8 @@ describe('server/connection', () => {
       await yieldToEventLoop()
       expect(told(client, 3)).to.deep.equal([
         ['ping', 'none'],
-        ['reset own rights-changed', ''],
-        ['payload own'],
+        ['ping', 'none'],
+        ['delta own'],
         ['ready', 'id0:t'],
         ['delta own', 'id1:t'],
       ])
@@ -1067,6 +1069,25 @@ describe('server/connection', () => {
         .to.include('good')
         .and.not.to.include('bad')
       expect(client.ready).to.equal(false)
+    })
+
+    it('is told of once, however often it is tried again, and again when it fails another time', async () => {
+      const { adapter, viewOf, connect } = await setUp()
+      const [one, two] = [viewOf('one'), viewOf('two')]
+      adapter.failures = [new Error('gone'), new Error('gone'), new Error('gone')]
+      const { client } = connect([one])
+      await until(() => client.ready)
+      expect(client.of('error').map(({ data }) => data.root)).to.deep.equal(['one'])
+      const other = connect([one, two]).client
+      await until(() => other.ready)
+      const position = String((await adapter.read('users', {}, () => {})).to)
+      for (const outage of [1, 2]) {
+        for (let failures = 0; failures < 3; failures++) adapter.listener?.error(new Error('gone again'))
+        await yieldToEventLoop()
+        expect(other.of('error')).to.have.lengthOf(2 * outage)
+        adapter.listener?.progress(position)
+      }
+      expect(client.of('error')).to.have.lengthOf(3)
     })
   })
 

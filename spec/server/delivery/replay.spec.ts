@@ -8,6 +8,7 @@ import { Frame, type FrameResult, MUST_RELOAD } from '../../../lib/server/feed/f
 import { type Entry, Log } from '../../../lib/server/feed/log.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
+import { deltaIn } from '../../support/delta.ts'
 import { PLAIN } from '../../support/positions.ts'
 import { NotingSink } from '../../support/sinks.ts'
 
@@ -53,7 +54,7 @@ describe('server/replay', () => {
         .filter(Boolean)
         .map((block) => {
           const id = /^id: (.*)$/m.exec(block)?.[1]
-          const { root, timestamp } = JSON.parse(/^data: (.*)$/m.exec(block)?.[1] ?? '{}')
+          const { root, timestamp } = deltaIn(Buffer.from(block))
           return `${root} ${timestamp}${id === undefined ? '' : ` ${id}`}`
         })
     return { log, sink, outbox, feed, other, append, viewOf, run, told }

@@ -57,6 +57,21 @@ describe('server/gzip-sink', () => {
     expect(first?.[0]?.includes(delta)).to.equal(true)
   })
 
+  it('compresses the changes of a turn for all sinks but the first, which may be the only one', () => {
+    const changes = Buffer.from(`event: delta\ndata: ${'{"operation":"inc"},'.repeat(50)}\n\n`)
+    const sinks = [new KeepingSink(), new KeepingSink(), new KeepingSink()]
+    for (const sink of sinks) {
+      const gzip = new GzipSink(sink)
+      gzip.write(changes)
+      gzip.end()
+      expect(gunzipSync(Buffer.concat(sink.chunks)).equals(changes)).to.equal(true)
+    }
+    const [first, second, third] = sinks.map(({ framed }) => framed[1])
+    expect(first?.length).to.be.above(changes.length)
+    expect(second?.length).to.be.below(changes.length / 5)
+    expect(third).to.equal(second)
+  })
+
   it('writes no chunk of no bytes, which would end the response', () => {
     const sink = new KeepingSink()
     new GzipSink(sink).write(Buffer.alloc(0))

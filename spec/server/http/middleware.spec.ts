@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { expect } from 'chai'
 import express from 'express'
 import request from 'supertest'
+import { PROTOCOL } from '../../../lib/protocol/messages.ts'
 import { createHandler } from '../../../lib/server/http/middleware.ts'
 import type { IdentityLookup } from '../../../lib/server/options/identity-lookup.ts'
 import type { ServerOptions } from '../../../lib/server/options/options.ts'
@@ -65,7 +66,7 @@ describe('server/middleware', () => {
       // The server's clock has fractions of a millisecond.
       expect(Date.parse(body.expiresAt)).to.be.within(before + 59_999, Date.now() + 60_001)
       expect(body.expiresAt).to.equal(new Date(body.expiresAt).toISOString())
-      expect(body.protocol).to.equal(1)
+      expect(body.protocol).to.equal(PROTOCOL)
       expect(body.heartbeat).to.equal(5000)
       expect(headers['cache-control']).to.equal('private, no-store')
       expect(headers['set-cookie']).to.have.length(1)
@@ -260,7 +261,7 @@ describe('server/middleware', () => {
         expect(answer).to.match(/^HTTP\/1.1 413 /)
         expect(answer).to.contain('"code":"BODY_TOO_LARGE"')
       }
-      expect((await shake(`${listening.url}/particle`)).protocol).to.equal(1)
+      expect((await shake(`${listening.url}/particle`)).protocol).to.equal(PROTOCOL)
     })
 
     it('is answered with 413 when its length is not announced', async () => {
@@ -273,7 +274,7 @@ describe('server/middleware', () => {
         expect(answer).to.match(/^HTTP\/1.1 413 /)
         expect(answer).to.contain('"code":"BODY_TOO_LARGE"')
       }
-      expect((await shake(`${listening.url}/particle`)).protocol).to.equal(1)
+      expect((await shake(`${listening.url}/particle`)).protocol).to.equal(PROTOCOL)
     })
 
     it('is answered with 413 by supertest, as by any client', async () => {
@@ -293,7 +294,7 @@ describe('server/middleware', () => {
       outgoing.write('{"identity":')
       await new Promise((resolve) => setTimeout(resolve, 20))
       outgoing.destroy()
-      expect((await shake(`${broken.url}/particle`)).protocol).to.equal(1)
+      expect((await shake(`${broken.url}/particle`)).protocol).to.equal(PROTOCOL)
       expect(errors).to.deep.equal([])
       await broken.close()
     })
@@ -421,7 +422,7 @@ describe('server/middleware', () => {
       const after = shake(`${listening.url}/particle`)
       await eventually(() => waiting.length === 3, 'a third lookup')
       waiting[2]?.()
-      expect((await after).protocol).to.equal(1)
+      expect((await after).protocol).to.equal(PROTOCOL)
       await listening.close()
     })
   })

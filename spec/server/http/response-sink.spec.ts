@@ -10,6 +10,7 @@ import { eventually, type Listening, listen } from '../../support/http.ts'
 import { openStream, type SseReader } from '../../support/sse.ts'
 
 const HEARTBEAT = 15_000
+const FIRST = 'event: manifest\ndata: {}\n\n'
 const frame = (text: string) => Buffer.from(`${text.length.toString(16)}\r\n${text}\r\n`)
 const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -27,6 +28,14 @@ function spy(response: ServerResponse, method: 'write' | 'setKeepAlive' | 'setNo
   return calls
 }
 
+/** Returns a method that counts its calls. */
+function counted<F extends (...args: never[]) => unknown>(method: F | undefined, count: () => void): F {
+  return function (this: unknown, ...args: never[]) {
+    count()
+    return method?.apply(this, args)
+  } as F
+}
+
 describe('server/response-sink', () => {
   describe('on a bare response', () => {
     let listening: Listening
@@ -38,14 +47,32 @@ describe('server/response-sink', () => {
       listening = await listen((_request, answer) => {
         response = answer
         answer.writeHead(200)
-        answer.flushHeaders()
+        sink = new ResponseSink(answer, HEARTBEAT)
+        sink.write(Buffer.from(FIRST), frame(FIRST))
       })
       reader = await openStream(listening.url)
-      sink = new ResponseSink(response, HEARTBEAT)
+      await reader.next('manifest')
     })
     afterEach(async () => {
       reader.close()
       await listening.close()
+    })
+
+    it('writes the head with the first chunk, in one write of the system', async () => {
+      let writes = 0
+      const other = await listen((_request, answer) => {
+        const { socket } = answer
+        if (socket) socket._writev = counted(socket._writev, () => writes++)
+        if (socket) socket._write = counted(socket._write, () => writes++)
+        answer.writeHead(200)
+        const first = new ResponseSink(answer, HEARTBEAT)
+        setImmediate(() => first.write(Buffer.from(FIRST), frame(FIRST)))
+      })
+      const own = await openStream(other.url)
+      await own.next('manifest')
+      expect(writes).to.equal(1)
+      own.close()
+      await other.close()
     })
 
     it('writes what was framed straight to the socket, as it is', async () => {

@@ -243,7 +243,7 @@ describe('The inspector', () => {
       await eventually(() => tail().some(({ event }) => event === 'delta'), 'the change')
       const change = tail().find(({ event }) => event === 'delta')
       expect(change?.words).to.deep.equal(['users "u1": salary changed: 6000'])
-      expect(JSON.parse(change?.data ?? '').oplist[0].data).to.equal(6000)
+      expect(JSON.parse(change?.data ?? '')).to.deep.equal(['users', ['set', 'u1', 'salary', 6000]])
       await server.refresh()
       await eventually(() => tail().some(({ event }) => event === 'session'), 'the new token')
       const text = JSON.stringify(reader.events)

@@ -117,10 +117,14 @@ describe('server/options', () => {
     [
       'a text for a number',
       { dataSources: {}, heartbeat: '15s' },
-      /^heartbeat must be a number of at least 10/,
+      /^heartbeat must be a number of at least 10 ms: this is "15s"$/,
     ],
     ['NaN', { dataSources: {}, heartbeat: Number.NaN }, /^heartbeat must be a number/],
-    ['a heartbeat of 0', { dataSources: {}, heartbeat: 0 }, /^heartbeat must be a number of at least 10/],
+    [
+      'a heartbeat of 0',
+      { dataSources: {}, heartbeat: 0 },
+      /^heartbeat must be a number of at least 10 ms: this is 0$/,
+    ],
     [
       'no heartbeat ever',
       { dataSources: {}, heartbeat: Number.POSITIVE_INFINITY },
@@ -134,7 +138,7 @@ describe('server/options', () => {
     [
       'a token for a moment',
       { dataSources: {}, sessionTtl: 10 },
-      /^sessionTtl must be a number of at least 1000/,
+      /^sessionTtl must be a number of at least 1000 ms: this is 10$/,
     ],
     [
       'a token that ends between two pings',
@@ -150,7 +154,7 @@ describe('server/options', () => {
     [
       'a tiny buffer',
       { dataSources: {}, maxBufferedBytes: 1 },
-      /^maxBufferedBytes must be a number of at least 1024/,
+      /^maxBufferedBytes must be a number of at least 1024 bytes: this is 1$/,
     ],
     [
       'no connections',

@@ -26,7 +26,7 @@ describe('server/watch', () => {
     const take = (user: string, listener = () => void told++) =>
       watches.take(
         { feed, collection: 'links', query: { user: { $eq: user } }, manifest: { to: true } },
-        listener,
+        { changed: listener },
       )
     return { adapter, store, links, log, errors, watches, take, told: () => told }
   }

@@ -2,14 +2,20 @@ import { expect } from 'chai'
 import type { Json } from '../../../lib/model/document.ts'
 import { related as relation } from '../../../lib/policy/relation.ts'
 import type { Feed } from '../../../lib/server/feed/feed.ts'
-import type { LiveQueries, LiveQuerySpec } from '../../../lib/server/relations/live-query.ts'
+import { PendingRights } from '../../../lib/server/feed/pending-rights.ts'
+import type {
+  LiveQueries,
+  LiveQueryListener,
+  LiveQuerySpec,
+} from '../../../lib/server/relations/live-query.ts'
 import { RelationResolver } from '../../../lib/server/relations/relations.ts'
 
 /** LiveQueries whose documents the spec gives. */
 class Given {
+  readonly rights = new PendingRights()
   readonly taken = new Map<string, { documents: object[] | undefined; tell: () => void; shares: number }>()
 
-  take({ collection, query }: LiveQuerySpec, listener: () => void) {
+  take({ collection, query }: LiveQuerySpec, listener: LiveQueryListener) {
     const key = `${collection} ${JSON.stringify(query)}`
     const found = this.taken.get(key) ?? { documents: undefined, tell: () => {}, shares: 0 }
     this.taken.set(key, found)
@@ -17,7 +23,7 @@ class Given {
     const before = found.tell
     found.tell = () => {
       before()
-      listener()
+      listener.changed()
     }
     return {
       get documents() {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { EncryptJWT } from 'jose'
-import { type Claims, sessionId, TokenSeal } from '../../../lib/server/tokens/token.ts'
+import { EncryptJWT, jwtDecrypt } from 'jose'
+import { type Claims, deriveKey, sessionId, TokenSeal } from '../../../lib/server/tokens/token.ts'
 
 const SECRET = 'a secret of the specs'
 const claims: Claims = {
@@ -38,6 +38,39 @@ describe('server/token', () => {
     const text = parts.map((part) => Buffer.from(part, 'base64url').toString('latin1')).join()
     for (const word of ['hidden', 'presented', 'accountId', 'fingerprint', 'session-1'])
       expect(text).not.to.contain(word)
+  })
+
+  it('is a JWE, which another implementation opens, and seals to be opened', async () => {
+    const seal = new TokenSeal(SECRET)
+    const key = deriveKey(SECRET, '', 'token')
+    for (const name of ['', 'a', 'ab', 'Zoë', '日本', '🎉', 'x'.repeat(5_000)]) {
+      const given = { ...claims, given: { name } }
+      const { payload } = await jwtDecrypt(await seal.seal(given, later()), key, {
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+      })
+      expect(payload).to.deep.include(given)
+      const token = await new EncryptJWT({ ...given })
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+        .setIssuedAt()
+        .setExpirationTime(later())
+        .encrypt(key)
+      expect(await seal.open(token)).to.deep.include(given)
+    }
+  })
+
+  it('is refused when it names another algorithm, or has a shorter tag', async () => {
+    const key = deriveKey(SECRET, '', 'token')
+    const jwt = (enc: string, bytes: Uint8Array) =>
+      new EncryptJWT({ ...claims })
+        .setProtectedHeader({ alg: 'dir', enc })
+        .setExpirationTime(later())
+        .encrypt(bytes)
+    const seal = new TokenSeal(SECRET)
+    await refused(seal.open(await jwt('A128GCM', key.subarray(0, 16))))
+    await refused(seal.open(await jwt('A128CBC-HS256', key)))
+    const token = await seal.seal(claims, later())
+    for (const cut of [1, 6, 11, 16]) await refused(seal.open(token.slice(0, -cut)))
   })
 
   it('differs each time', async () => {

@@ -10,6 +10,7 @@ import { digest } from '../../../lib/server/view/digest.ts'
 import { documentsOf as parsed, type Snapshot } from '../../../lib/server/view/snapshot.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Adapter } from '../../../lib/source/source.ts'
+import { deltaIn } from '../../support/delta.ts'
 import { feedOf, type ViewOptions, viewOf } from '../../support/feed.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 import { until } from '../../support/local.ts'
@@ -43,8 +44,7 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] => {
     const frame = entry && view.frame(entry)
     expect(frame).not.to.equal(MUST_RELOAD)
     if (!frame || frame === MUST_RELOAD) continue
-    const json = /data: (.*)/.exec(frame.body.toString())?.[1] ?? ''
-    applyDelta(model, JSON.parse(json))
+    applyDelta(model, deltaIn(frame.body))
   }
   return sorted(model.users ?? [])
 }

@@ -9,6 +9,7 @@ import type { Snapshot } from '../../../lib/server/view/snapshot.ts'
 import { TopK } from '../../../lib/server/view/top-k.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 import type { Query } from '../../../lib/source/source.ts'
+import { deltaIn } from '../../support/delta.ts'
 import { feedOf, viewOf } from '../../support/feed.ts'
 import { Interleaved } from '../../support/interleaved.ts'
 
@@ -29,7 +30,7 @@ const clientOf = (view: View, log: Log, snapshot: Snapshot): Document[] | undefi
   for (const entry of log.after(snapshot.sequence, view.feed)) {
     const frame = view.frame(entry)
     if (frame === MUST_RELOAD) return undefined
-    if (frame) applyDelta(model, JSON.parse(/data: (.*)/.exec(frame.body.toString())?.[1] ?? ''))
+    if (frame) applyDelta(model, deltaIn(frame.body))
   }
   return model.users
 }

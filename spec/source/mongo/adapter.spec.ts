@@ -272,6 +272,9 @@ describe('source/mongo/adapter on a real server', () => {
   it('refuses what is no database, and options that it does not know', () => {
     expect(() => mongo({} as Db)).to.throw('database of the MongoDB driver')
     expect(() => mongo(db, { maxAwait: 1 } as object)).to.throw('maxAwait')
+    expect(() => mongo(db, { oncePerHost: 1 } as object)).to.throw(
+      'oncePerHost must be true, false or the path',
+    )
   })
 
   it('leaves nothing behind when it is closed, and tells nothing more', async () => {

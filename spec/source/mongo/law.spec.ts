@@ -1,6 +1,7 @@
 import { MongoClient } from 'mongodb'
 import { inMongo } from '../../law/mongo.ts'
 import { itHolds } from '../../law/trial.ts'
+import { socketFolder } from '../../support/host.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.ts'
 import { imagesOrSkip } from './fold.ts'
 
@@ -36,6 +37,18 @@ describe('The law of Particle over MongoDB', () => {
     () => inMongo(server.url, false),
     MEASURE,
   )
+
+  describe('(once per host)', () => {
+    let sockets: Awaited<ReturnType<typeof socketFolder>>
+
+    before(async () => {
+      sockets = await socketFolder()
+    })
+
+    after(() => sockets.remove())
+
+    itHolds('holds whatever happens', () => inMongo(server.url, false, sockets.folder), MEASURE)
+  })
 
   describe('(with pre-images)', () => {
     before(async function () {

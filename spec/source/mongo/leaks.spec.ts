@@ -4,7 +4,7 @@ import { mongo } from '../../../lib/source/mongo/index.ts'
 import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.ts'
 import { freshDatabase, Recorder, readAll } from './fold.ts'
 
-const TIMES = 200
+const TIMES = 100
 
 describe('source/mongo opened and closed again and again', () => {
   let server: MongoServer

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { expect } from 'chai'
+import { Pool } from 'pg'
 import { postgres } from '../../../lib/source/postgres/index.ts'
+import { connect as borrow, release } from '../../../lib/source/postgres/session.ts'
 import { until } from '../../support/local.ts'
 import { readAll } from '../mongo/fold.ts'
 import { eachDatabase, type TestDatabase } from './database.ts'
@@ -74,6 +76,31 @@ class AbruptServer {
   }
 }
 
+describe('source/postgres/session on a server whose first words are its last', () => {
+  const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0])
+
+  it('leaves the process its life, and the pool no client', async () => {
+    // One packet has both for certain: the client's error is emitted while the pool hands the client out.
+    const listening = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(Buffer.concat([AUTHENTICATED, READY, FATAL])))
+    }).listen(0, '127.0.0.1')
+    await once(listening, 'listening')
+    const { port } = listening.address() as AddressInfo
+    const pool = new Pool({ connectionString: `postgres://nobody@127.0.0.1:${port}/none` })
+    try {
+      const client = await borrow(pool)
+      const failure: unknown = await client.query('SELECT 1').catch((error: unknown) => error)
+      release(client, failure as Error)
+      expect(failure).to.be.an('error')
+      expect(pool.totalCount).to.equal(0)
+    } finally {
+      await pool.end()
+      listening.close()
+    }
+  })
+})
+
 describe('source/postgres on a server that ends connections as soon as they are open', () => {
   let database: TestDatabase
   let abrupt: AbruptServer
@@ -97,9 +124,10 @@ describe('source/postgres on a server that ends connections as soon as they are 
     )
     await until(() => pool.totalCount === 0, 'the end of all connections')
     abrupt.left = 3
-    while (abrupt.ended < 3) {
+    for (let reads = 0; abrupt.ended < 3; reads++) {
       const error: unknown = await readAll(adapter, 'users').catch((reason: unknown) => reason)
       expect(error).to.be.an('error')
+      expect(reads, 'each read takes a connection').to.be.below(3)
     }
     expect((await readAll(adapter, 'users')).documents).to.deep.equal([])
   })

@@ -513,6 +513,9 @@ describe('source/postgres/adapter on a real server', () => {
       expect(() => postgres(pool, { changes: 'triggers', slot: 'x' })).to.throw("'slot'")
       expect(() => postgres(pool, { publication: 'a"b' })).to.throw("'publication'")
       expect(() => postgres(pool, { slotBytes: -1 })).to.throw("'slotBytes'")
+      expect(() => postgres(pool, { oncePerHost: '' })).to.throw(
+        'oncePerHost must be true, false or the path',
+      )
       for (const name of ['', '.', 'a.', '.a', 'a.b.c', '"a', 'a"b', 'a\0', 5 as unknown as string])
         expect(() => postgres(pool).collection(name), name).to.throw('A table is named as')
       expect(() => postgres(pool).collection('users', { documents: 'x' } as object)).to.throw('documents')

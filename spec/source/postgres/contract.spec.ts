@@ -1,6 +1,13 @@
+import { Socket } from 'node:net'
 import { Client, Pool } from 'pg'
-import { installTriggers, type PostgresOptions, postgres } from '../../../lib/source/postgres/index.ts'
+import {
+  installTriggers,
+  type PostgresAdapter,
+  type PostgresOptions,
+  postgres,
+} from '../../../lib/source/postgres/index.ts'
 import { sourceContract } from '../../contract/source.contract.ts'
+import { following, socketFolder } from '../../support/host.ts'
 import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { TableWriter } from './writer.ts'
 
@@ -59,4 +66,41 @@ describe('source/postgres holds the contract', () => {
   })
 
   sourceContract('postgres by triggers', harness({ changes: 'triggers' }))
+
+  for (const changes of ['replication', 'triggers'] as const)
+    sourceContract(`postgres by ${changes}, once per host`, async () => {
+      const { folder, remove } = await socketFolder()
+      const ways = [counted(url), counted(url)]
+      const pool = ways[1]?.pool as Pool
+      for (const table of TABLES) await TableWriter.create(pool, table)
+      if (changes === 'triggers') await installTriggers(pool, TABLES)
+      const adapters = ways.map((way) => postgres(way.pool, { changes, oncePerHost: folder }))
+      for (const adapter of adapters)
+        for (const table of TABLES) adapter.collection(table, { document: 'doc' })
+      const [leader, adapter] = adapters as [PostgresAdapter, PostgresAdapter]
+      const streams = () => ways.reduce((sum, { lasting }) => sum + lasting(), 0)
+      const shared = await following(leader, adapter, streams)
+      return {
+        adapter: shared.adapter,
+        collection: (name: string) => new TableWriter(pool, name),
+        exact: true,
+        close: async () => {
+          await shared.close()
+          await remove()
+          for (const way of ways) await way.pool.end()
+        },
+      }
+    })
 })
+
+/** A pool, and how many connections are open beside its own. */
+function counted(connectionString: string): { pool: Pool; lasting(): number } {
+  const sockets = new Set<Socket>()
+  const stream = () => {
+    const socket = new Socket()
+    socket.once('connect', () => sockets.add(socket))
+    return socket.once('close', () => sockets.delete(socket))
+  }
+  const pool = new Pool({ connectionString, max: 5, stream })
+  return { pool, lasting: () => sockets.size - pool.totalCount }
+}

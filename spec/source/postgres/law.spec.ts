@@ -1,4 +1,5 @@
 import { itHolds } from '../../law/trial.ts'
+import { socketFolder } from '../../support/host.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { PostgresLaw, type PostgresManner } from './setting.ts'
 
@@ -39,6 +40,26 @@ describe('The law of Particle over PostgreSQL', () => {
 
       after(() => law?.close())
 
+      itHolds('holds whatever happens', () => law.setting, { runs: 7, seed: 1, limit: 180_000, happened })
+    })
+
+  for (const name of ['logical replication that tells rows before, and a permanent slot', 'triggers'])
+    describe(`by ${name}, once per host`, () => {
+      let law: PostgresLaw
+      let sockets: Awaited<ReturnType<typeof socketFolder>>
+
+      before(async () => {
+        sockets = await socketFolder()
+        const manner = MANNERS[name]?.manner ?? { changes: 'triggers' }
+        law = await PostgresLaw.create(server, { ...manner, oncePerHost: sockets.folder })
+      })
+
+      after(async () => {
+        await law?.close()
+        await sockets.remove()
+      })
+
+      const happened = MANNERS[name]?.happened ?? []
       itHolds('holds whatever happens', () => law.setting, { runs: 7, seed: 1, limit: 180_000, happened })
     })
 })

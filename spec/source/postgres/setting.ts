@@ -13,6 +13,8 @@ export interface PostgresManner {
   full?: true
   /** A permanent slot is kept. */
   slot?: true
+  /** A folder by whose sockets the processes share what they follow. */
+  oncePerHost?: string
 }
 
 /** From a history of less than that, whoever writes takes what it is too long by. */
@@ -99,9 +101,10 @@ export class PostgresLaw {
       first: poolOf(this.#urls.first, sockets.first),
       second: poolOf(this.#urls.second, sockets.second),
     }
-    const { changes, slot } = this.#manner
+    const { changes, slot, oncePerHost } = this.#manner
     const follow = (store: StoreName) => {
-      const adapter = postgres(pools[store], { changes, ...(slot ? { slot: slotOf(store) } : {}) })
+      const own = slot ? { slot: slotOf(store) } : {}
+      const adapter = postgres(pools[store], { changes, ...own, ...(oncePerHost ? { oncePerHost } : {}) })
       adapter.collection(COLLECTION)
       return adapter
     }

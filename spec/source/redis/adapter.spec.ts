@@ -47,6 +47,8 @@ describe('source/redis', () => {
       [{ stream: 's', maxLength: 0 }, 'maxLength of 1 or more'],
       [{ maxLength: 5 }, 'no stream'],
       [{ prefix: 5 }, 'prefix that is a string'],
+      [{ stream: 's', oncePerHost: 5 }, 'oncePerHost must be true, false or the path of a folder'],
+      [{ oncePerHost: true }, 'has oncePerHost, but no stream'],
       [null, 'object of options'],
     ]
     for (const [options, sentence] of wrong) {

@@ -44,6 +44,20 @@ export function watch(client: Client) {
   return { watched, sent }
 }
 
+/** The same client, and how many connections that were made like it are open. */
+export function counted(client: Client): { client: Client; connections(): number } {
+  const made: RedisClient[] = []
+  const duplicate: RedisClient['duplicate'] = (overrides) => {
+    const one = client.duplicate(overrides) as unknown as RedisClient
+    made.push(one)
+    return one
+  }
+  return {
+    client: Object.assign(Object.create(client) as Client, { duplicate }),
+    connections: () => made.filter(({ isOpen }) => isOpen).length,
+  }
+}
+
 /** A prefix that no other spec uses. */
 export function freshPrefix(): string {
   return `particle-spec:${randomBytes(6).toString('hex')}:`

@@ -1,4 +1,5 @@
 import { itHolds } from '../../law/trial.ts'
+import { socketFolder } from '../../support/host.ts'
 import { redisOrSkip } from '../../support/redis.ts'
 import { type Client, connect } from './harness.ts'
 import { inRedis } from './setting.ts'
@@ -12,7 +13,7 @@ describe('The law of Particle over Redis', () => {
 
   after(() => client?.destroy())
 
-  itHolds('holds whatever happens, by a stream', () => inRedis(client, true), {
+  const BY_STREAM = {
     runs: 12,
     seed: 1,
     limit: 180_000,
@@ -28,6 +29,20 @@ describe('The law of Particle over Redis', () => {
       'reset: slow-client',
       'reset: rights-changed',
     ],
+  }
+
+  itHolds('holds whatever happens, by a stream', () => inRedis(client, true), BY_STREAM)
+
+  describe('(once per host)', () => {
+    let sockets: Awaited<ReturnType<typeof socketFolder>>
+
+    before(async () => {
+      sockets = await socketFolder()
+    })
+
+    after(() => sockets.remove())
+
+    itHolds('holds whatever happens, by a stream', () => inRedis(client, true, sockets.folder), BY_STREAM)
   })
 
   itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {

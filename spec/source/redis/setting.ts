@@ -12,10 +12,13 @@ const FEW = 100
 /** Milliseconds within which a command reaches the server: meanwhile others write. */
 const LONGEST_WAY = 12
 
-/** A Redis, by a stream or by keyspace notifications: each run has two prefixes of its own, each process connections of its own. */
-export function inRedis(client: Client, stream: boolean): Setting {
+/**
+ * A Redis, by a stream or by keyspace notifications: each run has two prefixes of its own, each process connections of its own. With a
+ * folder, the processes share what follows each stream.
+ */
+export function inRedis(client: Client, stream: boolean, oncePerHost?: string): Setting {
   return {
-    name: `redis(client) by ${stream ? 'a stream' : 'notifications'}`,
+    name: `redis(client) by ${stream ? 'a stream' : 'notifications'}${oncePerHost ? ', once per host' : ''}`,
     roots: ROOTS,
     time: () => realTime(2),
     calm: 10,
@@ -46,7 +49,7 @@ export function inRedis(client: Client, stream: boolean): Setting {
         )
       const writers = { first: writer('first'), second: writer('second') }
       return {
-        way: () => openWay(client, places),
+        way: () => openWay(client, places, oncePerHost),
         collection: (store) => writers[store],
         // Notifications come one by one, without their MULTI.
         ...(stream ? { transact: (store, runs) => writers[store].transact(runs) } : {}),
@@ -56,15 +59,15 @@ export function inRedis(client: Client, stream: boolean): Setting {
   }
 }
 
-function adapterOf(client: RedisClient, { prefix, stream }: Place): RedisAdapter {
-  return redis(client, { prefix, ...(stream ? { stream } : {}) })
+function adapterOf(client: RedisClient, { prefix, stream }: Place, oncePerHost = ''): RedisAdapter {
+  return redis(client, { prefix, ...(stream ? { stream } : {}), ...(oncePerHost ? { oncePerHost } : {}) })
 }
 
 /** One process's adapters, whose connections can be cut. */
-function openWay(client: Client, places: Record<StoreName, Place>): Way {
+function openWay(client: Client, places: Record<StoreName, Place>, oncePerHost?: string): Way {
   const ends = Object.fromEntries(STORES.map((store) => [store, randomBytes(6).toString('hex')]))
   const follow = (store: StoreName) => {
-    const adapter = adapterOf(named(client, ends[store] ?? ''), places[store])
+    const adapter = adapterOf(named(client, ends[store] ?? ''), places[store], oncePerHost)
     adapter.collection(COLLECTION, LAW)
     return adapter
   }

@@ -1,5 +1,6 @@
 import { createParser } from 'eventsource-parser'
 import { Client } from '../../../lib/client/client.ts'
+import { parseData } from '../../../lib/protocol/decode.ts'
 import type { EventData } from '../../../lib/protocol/messages.ts'
 
 /** One stream of a client, and how it began. */
@@ -50,7 +51,7 @@ export class Visitor {
     const on = <T>(name: string, take: (data: T) => void) => takes.set(name, take)
     const parser = createParser({
       onEvent: ({ event = '', data }) => {
-        takes.get(event)?.(JSON.parse(data) as never)
+        takes.get(event)?.(parseData(event, data) as never)
         this.#heard = Date.now()
       },
     })

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { BrowserContext, Page } from 'playwright-core'
 import { Server } from '../../../lib/index.ts'
 import { type MemoryCollection, memory } from '../../../lib/source/memory/index.ts'
+import { eachContext } from './browser.ts'
 import { settles } from './tab.ts'
 
 /** What the page of the site leaves in its window. */
@@ -113,6 +114,21 @@ export class OfflineSite {
   }
 }
 
+/** Gives each test of a suite a site with notes of users, and a context of the browser, which `take` is told of first. */
+export function eachSite(
+  notes: Readonly<Record<string, number>>,
+  take: (site: OfflineSite, context: BrowserContext) => void,
+): void {
+  let site: OfflineSite | undefined
+  eachContext(async (context) => {
+    site = new OfflineSite()
+    take(site, context)
+    for (const [owner, count] of Object.entries(notes)) await site.fill(owner, count)
+    await site.start()
+  })
+  afterEach(async () => await site?.stop())
+}
+
 /** The page of a user, in a tab. */
 export class Visit {
   readonly page: Page
@@ -123,6 +139,11 @@ export class Visit {
 
   get<Name extends 'seen' | 'errors' | 'wire' | 'opened'>(name: Name): Promise<Scope[Name]> {
     return this.page.evaluate((key) => (globalThis as unknown as Scope)[key], name) as Promise<Scope[Name]>
+  }
+
+  /** Lists the names of the events that came. */
+  async names(): Promise<string[]> {
+    return (await this.get('wire')).match(/(?<=^event: ).*$/gm) ?? []
   }
 
   status(): Promise<string> {

@@ -91,7 +91,8 @@ export class Exchange {
 
   /** Sends an event. `id` is its position. */
   send<Name extends EventName>(event: Name, fields: Fields<Name>, id?: string): void {
-    const data = { timestamp: TIMESTAMP, ...fields }
+    // Dates no delta, as a server does with changes that are new.
+    const data = event === 'delta' ? fields : { timestamp: TIMESTAMP, ...fields }
     this.write(encode({ event, data, ...(id === undefined ? {} : { id }) }))
   }
 

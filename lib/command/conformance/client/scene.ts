@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Document } from '../../../model/document.ts'
 import { isObject } from '../../../model/json.ts'
-import type { WireOperation } from '../../../protocol/messages.ts'
+import { PROTOCOL, type WireOperation } from '../../../protocol/messages.ts'
 import { check, delay, Mistake, shown } from '../case.ts'
 import type { Answer, Driver } from './driver.ts'
 import type { Exchange, Fields } from './exchange.ts'
@@ -85,7 +85,7 @@ export class ClientScene {
   /** Sends a manifest with these roots, and with the marker. */
   manifest(stream: Exchange, roots: object, more: Partial<Fields<'manifest'>> = {}): void {
     const sources = Object.fromEntries([...Object.keys(roots), MARKER].map((root) => [root, true as const]))
-    stream.send('manifest', { protocol: 1, resumed: false, sources, ...more })
+    stream.send('manifest', { protocol: PROTOCOL, resumed: false, sources, ...more })
     if (!more.resumed) stream.send('payload', { root: MARKER, data: [{ _id: 'm' }], part: 0, last: true })
   }
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isObject } from '../../../model/json.ts'
+import { PROTOCOL } from '../../../protocol/messages.ts'
 import { Mistake } from '../case.ts'
 import { Exchange } from './exchange.ts'
 
@@ -77,7 +78,7 @@ export class ScriptedServer {
       session: 's1',
       stream: exchange.body.carrier === 'header' ? '/particle/stream' : `/particle/stream?token=${token}`,
       expiresAt: new Date(Date.now() + this.ttl).toISOString(),
-      protocol: 1,
+      protocol: PROTOCOL,
       heartbeat: this.heartbeat,
       live,
     })

@@ -1,3 +1,4 @@
+import { PROTOCOL } from '../../../protocol/messages.ts'
 import { type Case, check, checkEqual, Skip } from '../case.ts'
 import type { ServerScene } from './scene.ts'
 import type { EventOf, ServerStream } from './stream.ts'
@@ -69,7 +70,7 @@ export const EVENTS: readonly Case<ServerScene>[] = [
       const [first] = stream.events
       check(first?.event === 'manifest', `the first event is manifest, and not ${first?.event}`)
       const { protocol, sources, resumed } = first.data
-      checkEqual([protocol, resumed], [1, false], 'protocol and resumed of the manifest')
+      checkEqual([protocol, resumed], [PROTOCOL, false], 'protocol and resumed of the manifest')
       const fields = { title: true, done: true, points: true, tags: true, place: { city: true } }
       checkEqual(sources.tasks, fields, 'the fields of tasks in the manifest')
       const ready = stream.events.findIndex(({ event }) => event === 'ready')

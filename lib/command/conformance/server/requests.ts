@@ -1,3 +1,4 @@
+import { PROTOCOL } from '../../../protocol/messages.ts'
 import { type Case, check, checkEqual, Skip } from '../case.ts'
 import { type Asked, ask } from './http.ts'
 import { checkRefusal, type ServerScene } from './scene.ts'
@@ -36,7 +37,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
         `the token ends in the future, and not at ${expiresAt}`,
       )
       check(Number(heartbeat) > 0, `heartbeat is a number of milliseconds, and not ${heartbeat}`)
-      checkEqual([protocol, live], [1, false], 'protocol and live')
+      checkEqual([protocol, live], [PROTOCOL, false], 'protocol and live')
     },
   },
   {

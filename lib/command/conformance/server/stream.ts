@@ -138,6 +138,7 @@ export class ServerStream {
     if (/^(?::|retry: ?\d+$)/.test(block)) return
     const [, id, name = '', data = ''] = BLOCK.exec(block) ?? []
     check(name, 'an event is an optional line id:, a line event: and a line data: (E1)')
+    check(name !== 'delta' || data.startsWith('['), 'the data of a delta is a list (E5)')
     const event = decode(name, data, id)
     if (!event) return
     this.events.push(event)

@@ -5,7 +5,7 @@ const { memory } = require('particle/memory')
 const { parsePath } = require('particle/protocol')
 
 test('a component, with events in place of a server', async () => {
-  const manifest = { protocol: 1, timestamp: '', resumed: false, sources: { users: { name: true } } }
+  const manifest = { protocol: 2, timestamp: '', resumed: false, sources: { users: { name: true } } }
   const payload = { root: 'users', timestamp: '', data: [{ _id: 1, name: 'Eva' }], part: 0, last: true }
   const client = new Client({
     onRegister: (_identity, receiver, done) => {

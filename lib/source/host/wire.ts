@@ -1,0 +1,104 @@
+import { type ErrorCode, ParticleError } from '../../errors.ts'
+import type { Json } from '../../model/document.ts'
+import type { Change, ChangeListener, DocumentChange } from '../source.ts'
+
+/** The version of the messages. Processes with different versions have different sockets. */
+export const FORMAT = 1
+
+/** Describes one call of a {@link ChangeListener} as a value, which can be held back and passed on. */
+export type Report =
+  | { kind: 'changes'; changes: readonly Change[]; position: string }
+  | { kind: 'progress'; position: string }
+  | { kind: 'lost'; reason: string; position: string }
+  | { kind: 'error'; error: unknown }
+
+/**
+ * Describes a message between a leader and a follower: one line of JSON. `welcome` says after which position
+ * the reports begin, `alive` is sent when there is nothing to report, and a follower sends `reach` after a
+ * read.
+ *
+ * JSON costs less here than the alternatives, since a change is JSON already: for a change of 1.2 KB, parsing
+ * takes 4 µs, `v8.deserialize` 9 µs, and decoding the event's own BSON 9 µs, before its translation.
+ */
+export type Message =
+  | Report
+  | { kind: 'welcome'; position: string }
+  | { kind: 'reach'; position: string }
+  | { kind: 'alive' }
+
+/** Returns a listener that turns each call into a report. */
+export function listenerOf(take: (report: Report) => void): ChangeListener {
+  return {
+    changes: (changes, position) => take({ kind: 'changes', changes, position }),
+    progress: (position) => take({ kind: 'progress', position }),
+    lost: (reason, position) => take({ kind: 'lost', reason, position }),
+    error: (error) => take({ kind: 'error', error }),
+  }
+}
+
+/** Makes the call that a report describes. */
+export function passTo(listener: ChangeListener, report: Report): void {
+  if (report.kind === 'changes') listener.changes(report.changes, report.position)
+  else if (report.kind === 'progress') listener.progress(report.position)
+  else if (report.kind === 'lost') listener.lost(report.reason, report.position)
+  else listener.error(report.error)
+}
+
+/** Returns the line of a message. */
+export function encode(message: Message): string {
+  return `${JSON.stringify(
+    message.kind === 'error'
+      ? { kind: 'error', error: plainError(message.error) }
+      : message.kind === 'changes'
+        ? { ...message, changes: message.changes.map(shortened) }
+        : message,
+  )}\n`
+}
+
+function decode(line: string): Message {
+  const message = JSON.parse(line) as Message
+  if (message.kind === 'changes') return { ...message, changes: message.changes.map(completed) }
+  if (message.kind !== 'error') return message
+  const { code, text } = message.error as ReturnType<typeof plainError>
+  return { kind: 'error', error: code ? new ParticleError(code, text) : new Error(text) }
+}
+
+function plainError(error: unknown): { code?: ErrorCode; text: string } {
+  if (error instanceof ParticleError) return { code: error.code, text: error.message }
+  return { text: error instanceof Error ? error.message : String(error) }
+}
+
+/** Leaves out an operation that sets the change's own document, so that no document is sent twice. */
+function shortened(change: Change): Change {
+  if (!('id' in change) || change.document === undefined || change.operations.length !== 1) return change
+  const [first] = change.operations
+  const isWhole = first?.operation === 'set' && first.path === '.' && first.data === change.document
+  return isWhole ? { ...change, operations: [] } : change
+}
+
+function completed(change: Change): Change {
+  if (!('id' in change) || change.document === undefined || change.operations.length > 0) return change
+  const operations: DocumentChange['operations'] = [
+    { operation: 'set', path: '.', data: change.document as Json },
+  ]
+  return { ...change, operations }
+}
+
+/** Splits the bytes of a connection into messages. */
+export class Lines {
+  #parts: Buffer[] = []
+
+  /** Returns the messages that end in these bytes. */
+  take(bytes: Buffer): Message[] {
+    const messages: Message[] = []
+    let from = 0
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+      this.#parts.push(bytes.subarray(from, end))
+      messages.push(decode(Buffer.concat(this.#parts).toString()))
+      this.#parts = []
+      from = end + 1
+    }
+    if (from < bytes.length) this.#parts.push(bytes.subarray(from))
+    return messages
+  }
+}
