@@ -11,10 +11,7 @@ export const SOURCES = ['mongo', 'postgres', 'redis'] as const
 export type SourceName = (typeof SOURCES)[number]
 
 /** Connects to a database as an application does, and makes its collections. */
-export const CONNECTORS: Record<
-  SourceName,
-  (url: string) => Promise<(name: string) => CollectionHandle>
-> = {
+export const CONNECTORS: Record<SourceName, (url: string) => Promise<(name: string) => CollectionHandle>> = {
   mongo: async (url) => {
     const client = await new MongoClient(url).connect()
     return (name) => mongo(client.db('bench')).collection(name)
