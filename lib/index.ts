@@ -70,8 +70,11 @@ export type {
   CollectionChange,
   CollectionHandle,
   DocumentChange,
+  EncodedChange,
+  EncodedListener,
   Query,
   Reading,
+  ReportedChange,
   Subscription,
 } from './source/source.ts'
 // Exports all parts of the default export by name too, since `require('particle')` returns the names.
