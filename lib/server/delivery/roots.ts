@@ -36,7 +36,7 @@ export interface LoadingClient {
  * same step. `#begin` counts the root's generation, so that older work stops.
  */
 export class Roots {
-  readonly list: Root[] = []
+  list: readonly Root[] = []
   /** The number of joining roots. Positions of the earlier roots stay valid meanwhile. */
   joining = 0
   #unready = 0
@@ -68,13 +68,14 @@ export class Roots {
 
   add(view: View, apart: boolean): Root {
     const root: Root = { view, state: 'waiting', apart, generation: 0 }
-    this.list.push(root)
+    // Copies the list to its length. A list that grew has room for 17, for the life of the client.
+    this.list = [...this.list, root]
     this.#unready++
     return root
   }
 
   remove(root: Root): void {
-    this.list.splice(this.list.indexOf(root), 1)
+    this.list = this.list.filter((each) => each !== root)
     if (root.state !== 'live') this.#unready--
     this.#joined(root)
     root.generation++
@@ -281,6 +282,8 @@ export class Roots {
   async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
     const arrived = () => this.#arrive(roots)
     const open = (view: View) => isOpen(this.list, view)
+    // Stops a load that another one has replaced since its last part was sent.
+    if (!replaying.current()) return false
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.load(root, 'history-lost')

@@ -1,6 +1,7 @@
 import { idKey } from '../../model/id.ts'
 import { type Scalar, scalarsAt } from '../../policy/equality.ts'
 import type { Change, DocumentChange, ReportedChange } from '../../source/source.ts'
+import { FewSet } from '../support/few-set.ts'
 import { documentAfter, touchedBy } from './change.ts'
 
 /** Describes a view, as far as a router uses it. */
@@ -35,7 +36,7 @@ export class Router<View extends Routed> {
   #onlyOpen: readonly View[] | undefined
   readonly #keys = new Map<View, IndexKey>()
   /** The views by field and value. */
-  readonly #index = new Map<string, Map<Scalar, Set<View>>>()
+  readonly #index = new Map<string, Map<Scalar, FewSet<View>>>()
   /** Counts the indexed views that use each top-level field besides the field of their index key. */
   readonly #readers = new Map<string, number>()
   /** The views that have a document, by the document's key: mostly one view. */
@@ -70,8 +71,8 @@ export class Router<View extends Routed> {
     }
     this.#deleteOpen(view)
     this.#keys.set(view, indexKey)
-    const values = getOrMake(this.#index, indexKey.field, () => new Map<Scalar, Set<View>>())
-    for (const value of indexKey.values) getOrMake(values, value, () => new Set<View>()).add(view)
+    const values = getOrMake(this.#index, indexKey.field, () => new Map<Scalar, FewSet<View>>())
+    for (const value of indexKey.values) getOrMake(values, value, () => new FewSet<View>()).add(view)
     this.#count(view, indexKey, 1)
   }
 

@@ -30,6 +30,9 @@ export class Views {
   readonly #log: Log
   readonly #onError: (error: unknown, root: string) => void
   readonly #diagnostics: Diagnostics
+  /** Reports a read. All views share the function, since each of its own would stay in memory. */
+  readonly #onRead: ViewSpec['onRead'] = (snapshot, began, root) =>
+    this.#reportRead(root, snapshot, since(began))
   readonly #views = new Map<string, View>()
   readonly #shared = new WeakSet<View>()
   readonly #limits: ViewLimits
@@ -138,10 +141,7 @@ export class Views {
     return specs.map(({ makeFeed, shared, ...spec }) => {
       let view = this.#views.get(spec.key)
       if (!view) {
-        const { root } = spec
-        const onRead: ViewSpec['onRead'] = (snapshot, began) => this.#reportRead(root, snapshot, since(began))
-        const made = { ...spec, feed: makeFeed(), onRead }
-        view = new View(made, this.#log, (error) => this.#onError(error, root))
+        view = new View({ ...spec, feed: makeFeed(), onRead: this.#onRead }, this.#log, this.#onError)
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)
         if (address !== undefined) this.#owners.set(view, address)

@@ -71,6 +71,28 @@ export interface Registration {
 /** Stands for the watched roots of a client that watches none, as most do. */
 const NONE: Stream['watched'] = new Map()
 
+/** Passes on the turning points of a stream. One object takes a quarter of the memory of two closures. */
+class TurningPoints {
+  stream: Stream | undefined
+  readonly #parts: OpenerParts
+
+  constructor(parts: OpenerParts) {
+    this.#parts = parts
+  }
+
+  onReady(): void {
+    if (this.stream) this.#parts.barriers.ready(this.stream)
+  }
+
+  onClose(): void {
+    const { stream } = this
+    if (!stream) return
+    this.#parts.barriers.delete(stream)
+    this.#parts.streams.delete(stream)
+    this.#parts.onLeft(stream)
+  }
+}
+
 /** Opens the streams of admitted clients. */
 export class Opener {
   readonly #parts: OpenerParts
@@ -140,18 +162,13 @@ export class Opener {
     fingerprints: Record<string, string>,
     { roots, position }: StreamRequest,
   ): Stream {
-    const { host, diagnostics, streams, barriers, onLeft } = this.#parts
-    const trace = new StreamTrace(diagnostics, admission?.session, {
-      onReady: () => barriers.ready(stream),
-      onClose: () => {
-        barriers.delete(stream)
-        streams.delete(stream)
-        onLeft(stream)
-      },
-    })
+    const { host, diagnostics } = this.#parts
+    const turns = new TurningPoints(this.#parts)
+    const trace = new StreamTrace(diagnostics, admission?.session, turns)
     trace.open(views, position !== undefined)
     const connection = new Connection(sink, views, rightsOf(fingerprints), host, trace)
     const stream: Stream = { connection, roots, watched: NONE, admission, renewed, asks }
+    turns.stream = stream
     return stream
   }
 

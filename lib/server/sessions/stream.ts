@@ -6,6 +6,7 @@ import type { Watched } from '../registry/sources.ts'
 import type { Watching } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import type { Coalesced } from '../support/coalesced.ts'
+import { FewSet } from '../support/few-set.ts'
 import { type RenewalReason, RenewalRequest } from './renewal.ts'
 import type { Refusal } from './watches.ts'
 
@@ -108,12 +109,12 @@ export function isNewer(admission: Admission | undefined, than: Admission): bool
  * notices that its last connection is dead.
  */
 export class SessionStreams {
-  readonly #streams = new Map<string, Set<Stream>>()
+  readonly #streams = new Map<string, FewSet<Stream>>()
 
   add(stream: Stream): void {
     if (!stream.admission) return
     const { session } = stream.admission
-    this.#streams.set(session, (this.#streams.get(session) ?? new Set()).add(stream))
+    this.#streams.set(session, (this.#streams.get(session) ?? new FewSet<Stream>()).add(stream))
   }
 
   delete(stream: Stream): void {

@@ -17,7 +17,7 @@ interface FramedView {
 /** Holds the parts of a view that its frames are made with. */
 export interface FrameParts {
   readonly members: Members
-  readonly onError: (error: unknown) => void
+  readonly onError: (error: unknown, root: string) => void
 }
 
 /**
@@ -35,7 +35,7 @@ export function frameOf(
     result = filtered(entry, view, parts, note)
   } catch (error) {
     // Reloads the view after a malformed change. It must neither leave clients wrong nor stop other views.
-    parts.onError(error)
+    parts.onError(error, view.root)
     result = MUST_RELOAD
   }
   if (result) entry.keep(view, result)

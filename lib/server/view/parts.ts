@@ -49,14 +49,15 @@ export class PartsWriter {
 
   end(): Parts {
     this.#close(true)
-    return { parts: this.#parts, keys: this.#keys }
+    // Copies the lists to their lengths. A list that grew has room for 17, for the life of the snapshot.
+    return { parts: this.#parts.slice(), keys: this.#keys.slice() }
   }
 
   #close(last: boolean): void {
     const text = this.#texts.join(',')
     this.addPart(
       lastingBuffer(`${this.#head}${text}],"part":${this.#parts.length},"last":${last}}\n\n`),
-      this.#present,
+      this.#present.slice(),
     )
     this.#present = []
     this.#texts = []

@@ -47,5 +47,7 @@ export interface ViewSpec {
   /** Checks the documents of each snapshot before the manifest hides their fields. */
   sample?: ((documents: readonly Document[]) => void) | undefined
   /** Called with each new snapshot and the begin of its read, by `performance.now()`. */
-  onRead?: ((snapshot: { documents: number; parts: readonly Buffer[] }, began: number) => void) | undefined
+  onRead?:
+    | ((snapshot: { documents: number; parts: readonly Buffer[] }, began: number, root: string) => void)
+    | undefined
 }

@@ -8,6 +8,7 @@ import type { Batch } from '../feed/batch.ts'
 import type { Feed } from '../feed/feed.ts'
 import { type Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
+import { FewSet } from '../support/few-set.ts'
 import type { ViewDigest } from './difference.ts'
 import { type FrameParts, frameOf } from './entry-frame.ts'
 import { ExcessPause } from './excess-pause.ts'
@@ -40,9 +41,9 @@ export class View {
   /** Whether clients' rights depend on the documents. The view then gets each entry before the others. */
   readonly decides: boolean
   readonly filter: ViewFilter
-  readonly viewers = new Set<Viewer>()
+  readonly viewers = new FewSet<Viewer>()
   /** The receivers of frames: single connections, or a broadcast group for all of its members. */
-  readonly receivers = new Set<Receiver>()
+  readonly receivers = new FewSet<Receiver>()
   readonly #log: Log
   readonly #members: Members
   /** The sequence after which the members include all entries. */
@@ -60,7 +61,7 @@ export class View {
   readonly #parts: FrameParts
   readonly #onRead: ViewSpec['onRead']
 
-  constructor(spec: ViewSpec, log: Log, onError: (error: unknown) => void) {
+  constructor(spec: ViewSpec, log: Log, onError: FrameParts['onError']) {
     this.key = spec.key
     this.root = spec.root
     this.manifest = spec.manifest
@@ -270,7 +271,7 @@ export class View {
         if (stale()) return this.snapshot()
         if (!followed) continue
         this.#snapshot = snapshot
-        this.#onRead?.(snapshot, began)
+        this.#onRead?.(snapshot, began, this.root)
         return snapshot
       } finally {
         pin.release()
