@@ -24,7 +24,14 @@ const ARROWS: Record<string, string[]> = {
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
   'source/completion.ts': ['model/', 'source/source.ts'],
   // What shares the changes of a source among the processes of a host.
-  'source/host/': ['errors.ts', 'model/', 'source/source.ts', 'source/backoff.ts', 'node:'],
+  'source/host/': [
+    'errors.ts',
+    'model/',
+    'source/source.ts',
+    'source/report.ts',
+    'source/backoff.ts',
+    'node:',
+  ],
   // What sources share that report changes.
   'source/iso-time.ts': [],
   'source/report.ts': ['source/source.ts'],

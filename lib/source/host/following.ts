@@ -1,5 +1,5 @@
 import { Backoff } from '../backoff.ts'
-import type { ChangeListener, Subscription } from '../source.ts'
+import type { ChangeListener, ReportedChange, Subscription } from '../source.ts'
 import { HostLeader } from './leader.ts'
 import { LeaderLink, type NoLeader } from './link.ts'
 import { placeOf } from './place.ts'
@@ -9,6 +9,9 @@ import { listenerOf, passTo, type Report } from './wire.ts'
 const MEETING_MS = 30_000
 /** A link that ends within this time is not tried again at once. */
 const SHORT_MS = 1000
+
+/** How many times the memory of its text a parsed change takes, about. */
+const OBJECT_FACTOR = 3
 
 /** Describes a source whose changes the processes of a host share. */
 export interface HostSource {
@@ -71,7 +74,7 @@ export class HostFollowing {
   async open(from: string | undefined, signal: AbortSignal | undefined): Promise<Subscription> {
     const stream = ++this.#streams
     const take = (report: Report) => this.#ownReport(stream, report)
-    const own = await this.#source.open(listenerOf(take), from, signal)
+    const own = await this.#source.open(this.#listenerOf(take), from, signal)
     this.#own = own
     if (this.position === '') this.position = own.position
     this.#running = this.#run()
@@ -212,7 +215,7 @@ export class HostFollowing {
       if (held && report.kind !== 'error') held.push(report)
       else this.#ownReport(stream, report)
     }
-    const own = await this.#source.open(listenerOf(take), from, this.#closing.signal)
+    const own = await this.#source.open(this.#listenerOf(take), from, this.#closing.signal)
     if (this.#isClosed) return await own.close()
     this.#own = own
     const { position } = own
@@ -246,7 +249,31 @@ export class HostFollowing {
     const fresh = this.#freshOf(report)
     if (!fresh) return
     this.#source.received?.(fresh)
-    this.#deliver(fresh)
+    this.#deliver(
+      fresh.kind === 'changes'
+        ? { ...fresh, changes: fresh.changes.map(this.#unlessUnseen(fresh.size)) }
+        : fresh,
+    )
+  }
+
+  /** Marks the changes of collections that nobody is shown, which the server then need not look at. */
+  #unlessUnseen(size = 0): (change: ReportedChange) => ReportedChange {
+    const { encoded } = this.#listener
+    return (change) => {
+      if (!encoded || !('id' in change) || encoded.isShown(change.collection)) return change
+      const { position, timestamp, collection, transaction } = change
+      const common = {
+        position,
+        timestamp,
+        collection,
+        ...(transaction === undefined ? {} : { transaction }),
+      }
+      return { kind: 'encoded', ...common, bytes: size * OBJECT_FACTOR, decode: () => [change] }
+    }
+  }
+
+  #listenerOf(take: (report: Report) => void): ChangeListener {
+    return listenerOf(take, this.#listener.encoded)
   }
 
   /** Leaves out the changes that were reported before: the leader may be behind this process. */

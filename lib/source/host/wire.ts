@@ -1,13 +1,17 @@
 import { type ErrorCode, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import type { Change, ChangeListener, DocumentChange } from '../source.ts'
+import { reportChanges } from '../report.ts'
+import type { Change, ChangeListener, DocumentChange, EncodedListener, ReportedChange } from '../source.ts'
 
 /** The version of the messages. Processes with different versions have different sockets. */
 export const FORMAT = 1
 
-/** Describes one call of a {@link ChangeListener} as a value, which can be held back and passed on. */
+/**
+ * Describes one call of a {@link ChangeListener} as a value, which can be held back and passed on. `size` is
+ * the mean length of a change that came as text.
+ */
 export type Report =
-  | { kind: 'changes'; changes: readonly Change[]; position: string }
+  | { kind: 'changes'; changes: readonly ReportedChange[]; position: string; size?: number }
   | { kind: 'progress'; position: string }
   | { kind: 'lost'; reason: string; position: string }
   | { kind: 'error'; error: unknown }
@@ -26,10 +30,20 @@ export type Message =
   | { kind: 'reach'; position: string }
   | { kind: 'alive' }
 
-/** Returns a listener that turns each call into a report. */
-export function listenerOf(take: (report: Report) => void): ChangeListener {
+/**
+ * Returns a listener that turns each call into a report.
+ *
+ * @param encoded the listener of the reports, if it takes encoded changes
+ */
+export function listenerOf(
+  take: (report: Report) => void,
+  encoded: EncodedListener | undefined,
+): ChangeListener {
+  const changes = (changes: readonly ReportedChange[], position: string) =>
+    take({ kind: 'changes', changes, position })
   return {
-    changes: (changes, position) => take({ kind: 'changes', changes, position }),
+    changes,
+    ...(encoded ? { encoded: { isShown: (collection) => encoded.isShown(collection), changes } } : {}),
     progress: (position) => take({ kind: 'progress', position }),
     lost: (reason, position) => take({ kind: 'lost', reason, position }),
     error: (error) => take({ kind: 'error', error }),
@@ -38,7 +52,7 @@ export function listenerOf(take: (report: Report) => void): ChangeListener {
 
 /** Makes the call that a report describes. */
 export function passTo(listener: ChangeListener, report: Report): void {
-  if (report.kind === 'changes') listener.changes(report.changes, report.position)
+  if (report.kind === 'changes') reportChanges(listener, report.changes, report.position)
   else if (report.kind === 'progress') listener.progress(report.position)
   else if (report.kind === 'lost') listener.lost(report.reason, report.position)
   else listener.error(report.error)
@@ -50,14 +64,17 @@ export function encode(message: Message): string {
     message.kind === 'error'
       ? { kind: 'error', error: plainError(message.error) }
       : message.kind === 'changes'
-        ? { ...message, changes: message.changes.map(shortened) }
+        ? { ...message, changes: message.changes.flatMap(decodedOf).map(shortened) }
         : message,
   )}\n`
 }
 
 function decode(line: string): Message {
   const message = JSON.parse(line) as Message
-  if (message.kind === 'changes') return { ...message, changes: message.changes.map(completed) }
+  if (message.kind === 'changes') {
+    const changes = (message.changes as readonly Change[]).map(completed)
+    return { ...message, changes, size: Math.ceil(line.length / changes.length) }
+  }
   if (message.kind !== 'error') return message
   const { code, text } = message.error as ReturnType<typeof plainError>
   return { kind: 'error', error: code ? new ParticleError(code, text) : new Error(text) }
@@ -66,6 +83,10 @@ function decode(line: string): Message {
 function plainError(error: unknown): { code?: ErrorCode; text: string } {
   if (error instanceof ParticleError) return { code: error.code, text: error.message }
   return { text: error instanceof Error ? error.message : String(error) }
+}
+
+function decodedOf(change: ReportedChange): readonly Change[] {
+  return change.kind === 'encoded' ? change.decode() : [change]
 }
 
 /** Leaves out an operation that sets the change's own document, so that no document is sent twice. */

@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg'
 import { ParticleError } from '../../errors.ts'
-import type { Change } from '../source.ts'
+import type { ReportedChange } from '../source.ts'
 import { describeStorage, loadTable } from './catalog.ts'
 import {
   type FollowedTable,
@@ -70,7 +70,7 @@ export class TableWatch {
   }
 
   /** Checks the tables of these changes again at the next read, if other rows may be there now. */
-  recheck(changes: readonly Change[]): void {
+  recheck(changes: readonly ReportedChange[]): void {
     for (const { kind, collection } of changes)
       if (kind === 'reload' || kind === 'clear') this.#prepared.delete(collection)
   }

@@ -8,7 +8,7 @@ import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import { HostSharing, type HostSource } from '../../../lib/source/host/index.ts'
 import { type MemoryAdapter, memory } from '../../../lib/source/memory/index.ts'
-import type { Change, ChangeListener, Subscription } from '../../../lib/source/source.ts'
+import type { Change, ChangeListener, ReportedChange, Subscription } from '../../../lib/source/source.ts'
 import { socketFolder } from '../../support/host.ts'
 import { until } from '../../support/local.ts'
 
@@ -149,6 +149,27 @@ describe('Following once per host', function () {
     await people().drop()
     await until(() => follower.seen.length === leader.seen.length && leader.seen.length >= 4, 'all have come')
     expect(follower.seen).to.deep.equal(JSON.parse(JSON.stringify(leader.seen)))
+  })
+
+  it('leaves changes encoded that nobody in a process is shown', async () => {
+    await start()
+    await place()
+    const follower = new Process(store, sockets.folder)
+    processes.push(follower)
+    const encoded: ReportedChange[] = []
+    const isShown = (collection: string) => collection === 'people'
+    const changes = (all: readonly ReportedChange[]) => void encoded.push(...all)
+    const listener = { changes: () => {}, progress: () => {}, lost: () => {}, error: () => {} }
+    follower.subscription = await follower.sharing.open({ ...listener, encoded: { isShown, changes } })
+    await until(isShared, 'one leads')
+    await people().insertOne({ _id: 1 })
+    await store.collection<{ _id: number }>('others').insertOne({ _id: 2 })
+    await until(() => encoded.length === 2, 'the changes have come')
+    const [shown, unseen] = encoded
+    expect(shown).to.include({ kind: 'insert', id: 1 })
+    expect(unseen).to.include({ kind: 'encoded', collection: 'others' })
+    const decoded = unseen?.kind === 'encoded' ? unseen.decode() : []
+    expect(decoded.map(({ kind, position }) => [kind, position])).to.deep.equal([['insert', unseen?.position]])
   })
 
   it('tells all processes that the source fails', async () => {
