@@ -169,7 +169,9 @@ describe('Following once per host', function () {
     expect(shown).to.include({ kind: 'insert', id: 1 })
     expect(unseen).to.include({ kind: 'encoded', collection: 'others' })
     const decoded = unseen?.kind === 'encoded' ? unseen.decode() : []
-    expect(decoded.map(({ kind, position }) => [kind, position])).to.deep.equal([['insert', unseen?.position]])
+    expect(decoded.map(({ kind, position }) => [kind, position])).to.deep.equal([
+      ['insert', unseen?.position],
+    ])
   })
 
   it('tells all processes that the source fails', async () => {
