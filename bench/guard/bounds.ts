@@ -17,7 +17,7 @@ export const BOUNDS = {
   ten: { title: 'delivery, ten deltas a turn', floor: 'http, one prepared buffer', expected: 1.34 },
   change: { title: 'a change, 100 a turn, one client', floor: 'a Map and JSON.stringify', expected: 4.1 },
   bytes: { title: 'bytes of a one-field delta', floor: 'its operation as JSON', expected: 2.38 },
-  connect: { title: 'connect and load ten documents', floor: 'Express, one event', expected: 2.25 },
+  connect: { title: 'connect and load ten documents', floor: 'Express, one event', expected: 2.5 },
   cold: { title: 'first snapshot of 5,000 documents', floor: 'Express, one JSON', expected: 2.5 },
   warm: { title: 'next snapshot of 5,000 documents', floor: 'Express, one JSON', expected: 0.33 },
   client: { title: 'a client applies a delta', floor: 'JSON.parse and a Map', expected: 2.1 },
