@@ -7,6 +7,7 @@ import type { CandidateName } from './candidate.ts'
 import { buildGoProgram } from './go-programs.ts'
 import { json, markdown, type Outcome } from './report.ts'
 import type { Figures, Scenario } from './scenario.ts'
+import { changes } from './scenarios/changes.ts'
 import { client } from './scenarios/client.ts'
 import { compression } from './scenarios/compression.ts'
 import { connect } from './scenarios/connect.ts'
@@ -32,6 +33,7 @@ const SCENARIOS: readonly Scenario[] = [
   compression,
   deltas,
   throughput,
+  ...changes,
   client,
   ...lists,
   sets,

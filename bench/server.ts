@@ -1,12 +1,11 @@
 /** A process that serves one candidate, or starts its program: `server.ts <name> <documents>`. */
 
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
-import { Session } from 'node:inspector/promises'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import type { Start, StartProgram } from './candidate.ts'
 import { serve } from './child.ts'
+import { Profile } from './profile.ts'
 import { Stalls } from './stalls.ts'
 
 /** The pause between the turns of a program, in milliseconds. */
@@ -34,21 +33,6 @@ function collect(): void {
   for (let count = 0; count < 4; count++) globalThis.gc?.()
 }
 
-/** Where `BENCH_PROFILE` names a folder, a CPU profile of each burst is written there. */
-async function profiler(): Promise<() => Promise<void>> {
-  const folder = process.env.BENCH_PROFILE
-  if (!folder) return async () => {}
-  const session = new Session()
-  session.connect()
-  await session.post('Profiler.enable')
-  await session.post('Profiler.start')
-  return async () => {
-    const { profile } = await session.post('Profiler.stop')
-    writeFileSync(`${folder}/${name}.${Date.now()}.cpuprofile`, JSON.stringify(profile))
-    session.disconnect()
-  }
-}
-
 serve({
   address: () => ({
     port: 'server' in candidate ? (candidate.server.address() as AddressInfo).port : candidate.program.port,
@@ -61,7 +45,7 @@ serve({
   burst: async ({ turns, perTurn, pause }: { turns: number; perTurn: number; pause: number }) => {
     collect()
     await wait(50)
-    const profile = await profiler()
+    const profile = await Profile.start(name)
     const before = cpu()
     for (let count = 0; count < turns; count++) {
       await candidate.change(perTurn)
@@ -71,7 +55,7 @@ serve({
     }
     await (program ? program.idle() : wait(50))
     const cost = cpu() - before
-    await profile()
+    await profile?.stop()
     return cost
   },
   /** Makes so many changes a second for a time, and tells how many it made and how much memory was in use at most, in bytes. */

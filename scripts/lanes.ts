@@ -26,6 +26,14 @@ export const LANES: readonly Lane[] = [
   { name: 'chaos', alone: true, paths: ['spec/chaos/'] },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
+  {
+    name: 'browser',
+    paths: [
+      'spec/bindings/',
+      'spec/react/',
+      ...['demo', 'demo.page', 'demo.sources', 'burst'].map((name) => `spec/integration/${name}.spec.ts`),
+    ],
+  },
   { name: 'integration', paths: ['spec/integration/'] },
   { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
@@ -38,18 +46,15 @@ export const LANES: readonly Lane[] = [
     ].map((name) => `spec/integration/${name}.spec.ts`),
   },
   { name: 'mongo-law', paths: ['spec/source/mongo/law.spec.ts'] },
-  { name: 'tabs', paths: ['spec/life/loads.spec.ts', 'spec/life/deploy.spec.ts'] },
+  {
+    name: 'tabs',
+    paths: ['loads', 'deploy', 'offline', 'tabs.persist', 'tabs.share'].map(
+      (name) => `spec/life/${name}.spec.ts`,
+    ),
+  },
   { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   { name: 'hostile', paths: ['spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'] },
-  {
-    name: 'browser',
-    paths: [
-      'spec/bindings/',
-      'spec/react/',
-      ...['demo', 'demo.sources', 'burst'].map((name) => `spec/integration/${name}.spec.ts`),
-    ],
-  },
   { name: 'soak', paths: ['spec/integration/soak.spec.ts', 'spec/integration/halfopen.spec.ts'] },
   { name: 'python', paths: ['spec/python/'] },
   { name: 'cluster', paths: ['spec/integration/cluster.spec.ts'] },

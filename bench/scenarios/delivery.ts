@@ -14,7 +14,7 @@ export const delivery: Scenario = {
   rounds: { full: 5, quick: 1 },
   run: (candidate, quick) =>
     withPair(candidate, 10, async ({ server, load, ...pair }) => {
-      const clients = quick ? 200 : 1000
+      const clients = quick ? 100 : 1000
       const { address } = pair
       await load.call('open', { ...address, clients })
       const measure = async (perTurn: number, turns: number, warmUp: number) => {

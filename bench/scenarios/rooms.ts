@@ -41,7 +41,7 @@ export const rooms: Scenario = {
   base: undefined,
   rounds: { full: 3, quick: 1 },
   run: async (_candidate, quick) => {
-    const [clients, changes] = quick ? [1000, 200] : [10_000, 1000]
+    const [clients, changes] = quick ? [500, 100] : [10_000, 1000]
     const watched = await measure('watched', clients, changes)
     const always = await measure('always', clients, changes)
     return {

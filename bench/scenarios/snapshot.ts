@@ -11,7 +11,7 @@ export const snapshot: Scenario = {
   base: undefined,
   rounds: { full: 5, quick: 1 },
   run: (candidate, quick) =>
-    withPair(candidate, quick ? 20_000 : 100_000, async ({ server, load, address }) => {
+    withPair(candidate, quick ? 10_000 : 100_000, async ({ server, load, address }) => {
       const read =
         candidate === 'particle'
           ? { ...address, until: 'event: ready' }

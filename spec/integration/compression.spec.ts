@@ -85,8 +85,12 @@ describe('Compressed streams', function () {
       await messages.updateOne({ _id: 1 }, { $set: { text: 'a first change' } })
       await eventually(() => gathered.every((each) => textOf(each).includes('a first change')), 'a change')
       const before = gathered.map(({ bytes }) => bytes.length)
-      for (let _id = 0; _id < 10; _id++) await messages.updateOne({ _id }, { $set: { text: 'one of ten' } })
-      await eventually(() => gathered.every((each) => textOf(each).split('one of ten').length === 11), 'ten')
+      for (let _id = 0; _id < 20; _id++)
+        await messages.updateOne({ _id }, { $set: { text: 'one of twenty' } })
+      await eventually(
+        () => gathered.every((each) => textOf(each).split('one of twenty').length === 21),
+        'twenty',
+      )
       const sizes = gathered
         .map(({ bytes }, index) => bytes.length - (before[index] ?? 0))
         .sort((a, b) => a - b)

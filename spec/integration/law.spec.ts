@@ -7,7 +7,7 @@ const TITLE =
 
 describe('The law of Particle', () => {
   itHolds(TITLE, () => inMemory, {
-    runs: 90,
+    runs: 50,
     limit: 540_000,
     happened: [
       'states shown',
@@ -22,7 +22,7 @@ describe('The law of Particle', () => {
   })
 
   itHolds('holds on a source that reads ahead of what it has told', () => inMemoryReadAhead, {
-    runs: 25,
+    runs: 15,
     seed: 7,
     limit: 240_000,
     happened: ['states shown', 'quiet points', 'resumed here', 'histories lost'],

@@ -210,7 +210,7 @@ describe('Whatever is written, each client holds what it is related to, and hear
         ) as unknown as World['tables']
         await holds({ tables, handle, id: (n) => n }, writes)
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     )
   })
 

@@ -6,7 +6,7 @@ import { CursorCount } from '../support/soak/cursors.ts'
 import { type Account, Load } from '../support/soak/load.ts'
 import { leaks } from '../support/soak/verdict.ts'
 
-const SECONDS = 20
+const SECONDS = 14
 
 describe(`A server that is used for ${SECONDS} seconds`, function () {
   this.timeout((SECONDS + 300) * 1000)
@@ -20,7 +20,7 @@ describe(`A server that is used for ${SECONDS} seconds`, function () {
 
   it('holds on to nothing when the last client has left', async () => {
     const soaked = await Load.soak(mongo.url, SECONDS, ({ clients, ready, refused }) => {
-      return clients > 300 && ready > 200 && refused > 0
+      return clients > 200 && ready > 130 && refused > 0
     })
     const { before, during, after, visitors } = soaked
     const megabytes = ({ heap, buffers }: Account) =>
@@ -30,10 +30,10 @@ describe(`A server that is used for ${SECONDS} seconds`, function () {
     )
 
     // What there was to hold on to.
-    expect(visitors.clients).to.be.greaterThan(300)
-    expect(visitors.ready).to.be.greaterThan(200)
+    expect(visitors.clients).to.be.greaterThan(200)
+    expect(visitors.ready).to.be.greaterThan(130)
     expect(visitors.refused).to.be.greaterThan(0)
-    expect(visitors.written).to.be.greaterThan(500)
+    expect(visitors.written).to.be.greaterThan(300)
     expect(during.stats.connections).to.be.greaterThan(0)
     expect(during.cursors).to.be.greaterThan(0)
     expect(during.tickers).to.be.greaterThan(0)

@@ -423,7 +423,7 @@ describe('Sorted and limited views', () => {
                   at: value,
                   text,
                 }))
-                expect([...states]).to.include(JSON.stringify(shown))
+                if (!states.has(JSON.stringify(shown))) expect([...states]).to.include(JSON.stringify(shown))
               }
             }
             let count = 0

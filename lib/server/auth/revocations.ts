@@ -224,7 +224,7 @@ export class Revocations {
     return decision
   }
 
-  /** Drops the oldest revocation, or the oldest refresh, where there are too many: older tokens pay for it. */
+  /** Drops the oldest revocation or refresh where there are too many. Older tokens pay for it. */
   #limit(isRevocation: boolean): void {
     const most = isRevocation ? MAX_REVOCATIONS : MAX_REFRESHES
     if (this.#decisions.length <= most) return

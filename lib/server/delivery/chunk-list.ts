@@ -65,12 +65,13 @@ export class ChunkList {
 
   /**
    * Writes the list. The chunks are joined, except for large chunks of the first caller, who may be the only
-   * one. Returns false when the sink's reader is behind.
+   * one, and for sinks that want each chunk. Returns false when the sink's reader is behind.
    */
-  writeTo(sink: Pick<Sink, 'write'>): boolean {
-    if (this.#seen || this.size <= MAX_JOINED_BYTES * this.length) this.#joined ??= this.#join()
+  writeTo(sink: Pick<Sink, 'write' | 'wantsChunks'>): boolean {
+    const joins = !sink.wantsChunks
+    if (joins && (this.#seen || this.size <= MAX_JOINED_BYTES * this.length)) this.#joined ??= this.#join()
     this.#seen = true
-    if (this.#joined) return sink.write(this.#joined.bytes, this.#joined.framed)
+    if (joins && this.#joined) return sink.write(this.#joined.bytes, this.#joined.framed)
     let kept = true
     for (const chunk of this.chunks) kept = sink.write(chunk)
     return kept

@@ -282,6 +282,8 @@ export class Roots {
   async #catchUp(roots: readonly Root[], replaying: Omit<ReplayRequest, 'isOpen'>): Promise<boolean> {
     const arrived = () => this.#arrive(roots)
     const open = (view: View) => isOpen(this.list, view)
+    // Stops a load that another one has replaced since its last part was sent.
+    if (!replaying.current()) return false
     const result = await replay(this.#host.log, this.#client.outbox, { ...replaying, isOpen: open }, arrived)
     if (result === 'must-reload' && replaying.current())
       for (const root of roots) this.load(root, 'history-lost')

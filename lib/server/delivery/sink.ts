@@ -6,6 +6,11 @@ export interface Sink {
    * has caught up.
    */
   write(bytes: Buffer, framed?: Buffer): boolean
+  /**
+   * Whether chunks must be written one by one, because the sink keeps what it has made of a chunk for other
+   * sinks.
+   */
+  readonly wantsChunks?: boolean
   /** Returns the bytes that were written and not yet taken by the reader. */
   buffered(): number
   /** Calls the listener once, when the written bytes have been taken. */
@@ -20,6 +25,10 @@ export class TappedSink implements Sink {
 
   constructor(sink: Sink) {
     this.sink = sink
+  }
+
+  get wantsChunks(): boolean {
+    return this.sink.wantsChunks === true
   }
 
   write(bytes: Buffer, framed?: Buffer): boolean {

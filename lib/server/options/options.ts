@@ -82,7 +82,7 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   heartbeat?: number | undefined
   /**
    * Compresses streams by gzip for clients that accept it. Events of less than 2 KB stay as they are, or of
-   * less than 512 bytes if several clients get the same ones. Default: `false`.
+   * less than 256 bytes if several clients get the same ones. Default: `false`.
    */
   compression?: boolean | undefined
   /** Sets the delay before a bare EventSource reconnects, in milliseconds. Default: 1,000. */

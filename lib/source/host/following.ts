@@ -57,6 +57,8 @@ export class HostFollowing {
   /** Marks a search for a leader at a path that is not the source's any more. */
   #isStale = false
   #problem = ''
+  /** Marks a failure as the last report. */
+  #isFailing = false
   #running: Promise<void> | undefined
 
   constructor(source: HostSource, folder: string | true, listener: ChangeListener) {
@@ -111,6 +113,7 @@ export class HostFollowing {
     while (!this.#isClosed) {
       try {
         await this.#turn()
+        this.#problem = ''
       } catch (error) {
         if (this.#isClosed) return
         // Reports a problem that stays, such as a folder that can't be used, once.
@@ -186,6 +189,7 @@ export class HostFollowing {
     this.#own = undefined
     const closing = own?.close().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
     this.#retired = Promise.all([this.#retired, closing])
+    this.#recovered()
     this.#link?.begin()
     // The own stream may have been closed on its way there.
     this.reach(this.#wanted)
@@ -219,6 +223,12 @@ export class HostFollowing {
     const reports = held
     held = undefined
     for (const report of reports) this.#ownReport(stream, report)
+    this.#recovered()
+  }
+
+  /** Reports the end of a failure, since a quiet source reports nothing for long. */
+  #recovered(): void {
+    if (this.#isFailing) this.#deliver({ kind: 'progress', position: this.position })
   }
 
   #ownReport(stream: number, report: Report): void {
@@ -255,6 +265,7 @@ export class HostFollowing {
 
   #deliver(report: Report): void {
     if (this.#isClosed) return
+    this.#isFailing = report.kind === 'error'
     if (report.kind !== 'error') this.position = report.position
     this.#leader?.tell(report)
     passTo(this.#listener, report)

@@ -116,9 +116,9 @@ export class HostLeader {
     const lines = new Lines()
     socket.on('data', (bytes) => {
       try {
-        for (const message of lines.take(bytes)) {
-          if (message.kind === 'reach') this.#reach(message.position)
-        }
+        // The last position is the latest.
+        const last = lines.take(bytes).at(-1)
+        if (last?.kind === 'reach') this.#reach(last.position)
       } catch {
         socket.destroy()
       }

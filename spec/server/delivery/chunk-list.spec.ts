@@ -4,9 +4,9 @@ import { ChunkList, MAX_JOINED_BYTES } from '../../../lib/server/delivery/chunk-
 const [A, B, C] = [Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]
 
 /** What is written of a list. */
-function written(list: ChunkList): [bytes: Buffer, framed: Buffer | undefined][] {
+function written(list: ChunkList, wantsChunks = false): [bytes: Buffer, framed: Buffer | undefined][] {
   const calls: [Buffer, Buffer | undefined][] = []
-  list.writeTo({ write: (bytes, framed) => calls.push([bytes, framed]) > 0 })
+  list.writeTo({ write: (bytes, framed) => calls.push([bytes, framed]) > 0, wantsChunks })
   return calls
 }
 
@@ -59,5 +59,13 @@ describe('server/gathered', () => {
     expect(written(list)[0]?.[0]).to.equal(second)
     const many = gather(ChunkList.begin(), ...Array.from({ length: 5 }, () => Buffer.alloc(MAX_JOINED_BYTES)))
     expect(written(many).map(([bytes]) => bytes.length)).to.deep.equal([MAX_JOINED_BYTES * 5])
+  })
+
+  it('is written chunk by chunk to a sink that keeps what it makes of each, also where others got it joined', () => {
+    const list = gather(ChunkList.begin(), A, B)
+    expect(written(list).map(([bytes]) => String(bytes))).to.deep.equal(['ab'])
+    const chunks = written(list, true)
+    expect(chunks.map(([bytes]) => bytes === A || bytes === B)).to.deep.equal([true, true])
+    expect(written(list)).to.have.length(1)
   })
 })

@@ -6,7 +6,7 @@ describe('The law of Particle over callbacks', () => {
     'holds with positions and without, by documents and by fields, from a replica that is behind, whatever happens',
     () => inCallbacks,
     {
-      runs: 50,
+      runs: 30,
       seed: 2,
       limit: 240_000,
       happened: [

@@ -22,6 +22,9 @@ class Process implements ChangeListener {
   readonly errors: unknown[] = []
   streams = 0
   key = 'people'
+  /** The source fails once before it opens. */
+  isAway = false
+  progressed = 0
   position = ''
   readonly sharing: HostSharing
   subscription: Subscription | undefined
@@ -31,6 +34,7 @@ class Process implements ChangeListener {
     const source: HostSource = {
       key: () => this.key,
       open: async (listener, from) => {
+        if (this.isAway) listener.error(new Error('The store is away'))
         const { close, ...rest } = await store.open(listener, from)
         this.streams++
         this.#fail = listener.error
@@ -54,6 +58,7 @@ class Process implements ChangeListener {
 
   progress(position: string): void {
     this.position = position
+    this.progressed++
   }
 
   lost(reason: string): void {
@@ -146,7 +151,7 @@ describe('Following once per host', function () {
     expect(follower.seen).to.deep.equal(JSON.parse(JSON.stringify(leader.seen)))
   })
 
-  it('tells all processes that the source fails, and that it answers again', async () => {
+  it('tells all processes that the source fails', async () => {
     await start()
     await start()
     await until(isShared, 'one leads')
@@ -155,6 +160,19 @@ describe('Following once per host', function () {
     await until(() => follower?.errors.length === 1, 'the error has come')
     expect(follower?.errors[0]).to.be.instanceOf(ParticleError).with.property('code', 'SOURCE_FAILED')
     expect(leader?.errors.map(String)).to.deep.equal(follower?.errors.map(String))
+  })
+
+  it('says that the source answers again, where it failed while another process took the lead', async () => {
+    const leader = await start()
+    await place()
+    const others = [await start(), await start()]
+    await until(isShared, 'one leads')
+    for (const other of others) other.isAway = true
+    await leader.subscription?.close()
+    await until(isShared, 'another one leads')
+    const failed = () => others.filter(({ errors }) => errors.length > 0)
+    await until(() => failed().length > 0 && failed().every(({ progressed }) => progressed > 0), 'it answers')
+    expect(others.flatMap(({ losses }) => losses)).to.deep.equal([])
   })
 
   it('gives up a process that reads nothing, and keeps little for it', async () => {

@@ -36,7 +36,7 @@ const PROGRAM = join(import.meta.dirname, 'server.ts')
 const TEAMS = Array.from({ length: 10 }, (_, index) => `t${index}`)
 const CLIENTS = 40
 const SLOW = 8
-const WARM_UP_S = 15
+const WARM_UP_S = 10
 const PATIENCE_MS = 180_000
 /** Longer than what is kept for clients that come back, and Node's idle connections (5 s), live. */
 const SETTLE_MS = 7000
