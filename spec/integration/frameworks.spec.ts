@@ -127,7 +127,7 @@ describe('integration/frameworks', () => {
             expect(curl.text).to.contain('"data":[{"_id":1,"email":"ann@example.com"}]')
             await users.updateOne({ _id: 1 }, { $set: { email: 'a@example.com', salary: 2000 } })
             await eventually(() => curl.text.includes('event: delta'), 'the delta', PROMPT)
-            expect(curl.text).to.match(/\nid: \S+\nevent: delta\ndata: \{.*"data":"a@example.com"\}\]\}\n\n$/)
+            expect(curl.text).to.match(/\nid: \S+\nevent: delta\ndata: \[.*"a@example.com"\].*\]\n\n$/)
             expect(curl.text).not.to.match(/\r|salary|2000/)
             expect(curl.running).to.equal(true)
           } finally {

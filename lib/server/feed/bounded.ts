@@ -97,21 +97,21 @@ async function inTime<T>(
   query: (check: () => void) => Promise<T>,
 ): Promise<T> {
   if (ms === Number.POSITIVE_INFINITY) return query(() => {})
-  const late = new ParticleError(
-    'SOURCE_FAILED',
-    `A query of ${collection} took longer than ${ms} ms: ` +
-      'add an index for its criteria, or raise limits.queryMs',
-  )
-  let isLate = false
+  // Creates the error when it is late: the trace of one for each query would cost more than a short query.
+  let late: ParticleError | undefined
   let timer: NodeJS.Timeout | undefined
   const time = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      isLate = true
+      late = new ParticleError(
+        'SOURCE_FAILED',
+        `A query of ${collection} took longer than ${ms} ms: ` +
+          'add an index for its criteria, or raise limits.queryMs',
+      )
       reject(late)
     }, ms).unref()
   })
   const check = () => {
-    if (isLate) throw late
+    if (late) throw late
   }
   try {
     return await Promise.race([query(check), time])
