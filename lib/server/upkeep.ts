@@ -15,7 +15,7 @@ export interface UpkeepOptions {
   streams: Streams
 }
 
-/** Runs a server's periodic work: a beat while streams are open, and one sweep after the last has ended. */
+/** Runs a server's periodic work: beats while streams are open, and sweeps until nothing is kept for them. */
 export class Upkeep {
   readonly #parts: UpkeepOptions
   #beats: NodeJS.Timeout | undefined
@@ -34,9 +34,15 @@ export class Upkeep {
   /** Stops the beats after the last stream has ended, and plans the last sweep. */
   rest(): void {
     this.stop()
+    const { options, log } = this.#parts
     // Waits until all data that is kept for reconnecting clients is outdated.
-    const rest = this.#parts.options.replay.ms + 1
-    this.#lastSweep = setTimeout(() => this.#sweep(), Math.min(rest, MAX_TIMER)).unref()
+    const rest = Math.min(options.replay.ms + 1, MAX_TIMER)
+    const sweep = () => {
+      this.#sweep()
+      // Sweeps again for changes that came after the last stream.
+      if (log.head > log.floor) this.rest()
+    }
+    this.#lastSweep = setTimeout(sweep, rest).unref()
   }
 
   stop(): void {
