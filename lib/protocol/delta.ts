@@ -1,18 +1,18 @@
 /*
- * Shortens and expands the data of a delta, because most of a stream is deltas. On the wire, the data is a
- * list: the root, the operations, and an object with the fields that few deltas have.
+ * Shortens and expands the data of deltas. Most of a stream is deltas, so on the wire their data is a list:
+ * the root, the operations, and perhaps an object with the fields that few deltas have.
  *
  *    ["users",["set",1,"name","Ada"],["inc",1,"visits",1]]
  *    ["users",["set",2,".",{"_id":2,"name":"Ben"},0],{"timestamp":"2026-11-24T22:11:58.625Z","more":true}]
  *
- * The objects before and after (`EventData['delta']`) have a name for each part.
+ * In memory (`EventData['delta']`), a delta is an object that names each part.
  */
 import { isObject } from '../model/json.ts'
 import type { DocumentOperation } from '../model/operation.ts'
 
-/** Describes the fields of a delta that its data may lack. */
+/** Describes the fields that few deltas have. */
 export interface DeltaFacts {
-  /** The time of the change, if the change is not new. */
+  /** The time of a change that is not new. */
   timestamp?: string | undefined
   /** Whether the moment goes on. */
   more?: true | undefined
@@ -38,7 +38,7 @@ export function shortOperation({ operation, id, path, data, at }: DocumentOperat
   return data === undefined ? [operation, id, path] : [operation, id, path, data]
 }
 
-/** Expands the data of a delta. Leaves what is malformed to a check of the result. */
+/** Expands the data of a delta. Passes on malformed parts: the caller checks the result. */
 export function longDelta(data: readonly unknown[]): Record<string, unknown> {
   const oplist: unknown[] = []
   let long: Record<string, unknown> = { root: data[0], oplist }
@@ -52,7 +52,7 @@ export function longDelta(data: readonly unknown[]): Record<string, unknown> {
 function longOperation(short: unknown): unknown {
   if (!Array.isArray(short)) return short
   const [operation, id, path, data, at] = short
-  // `null` before an index stands for no data.
+  // `null` before an index means no data.
   if (at !== undefined) return data === null ? { operation, id, path, at } : { operation, id, path, data, at }
   return data === undefined ? { operation, id, path } : { operation, id, path, data }
 }

@@ -1,6 +1,6 @@
 import type { Change, ChangeListener, ReportedChange } from './source.ts'
 
-/** Reports changes, of which some are encoded if the listener takes such changes. */
+/** Reports changes to a listener. Leaves out the encoded ones if the listener does not take them. */
 export function reportChanges(
   listener: ChangeListener,
   changes: readonly ReportedChange[],

@@ -5,12 +5,12 @@ import { LeaderLink, type NoLeader } from './link.ts'
 import { placeOf } from './place.ts'
 import { listenerOf, passTo, type Report } from './wire.ts'
 
-/** The time to come to the leader's position by an own stream, in milliseconds. */
+/** The time in which an own stream must come to the leader's position, in milliseconds. */
 const MEETING_MS = 30_000
-/** A link that ends within this time is not tried again at once. */
+/** The time within which a link that ends is not tried again at once, in milliseconds. */
 const SHORT_MS = 1000
 
-/** How many times the memory of its text a parsed change takes, about. */
+/** About how many times more memory a parsed change takes than its text. */
 const OBJECT_FACTOR = 3
 
 /** Describes a source whose changes the processes of a host share. */
@@ -35,8 +35,8 @@ export interface HostSource {
  *        |  `--the link ended, and there is no other leader at an earlier position------'
  *        `--no leader, and the socket is free--> leader: the own stream, also for the others
  *
- * A process that has lost its link begins again at its own position, with the changes that it missed. So it
- * matters little which process leads, and two leaders at a time are only more work.
+ * A process that has lost its link goes on from its own position, and reads the changes that it missed. So it
+ * matters little which process leads, and two leaders at a time do no harm but more work.
  */
 export class HostFollowing {
   /** The last position that was reported to the listener. */
@@ -57,10 +57,10 @@ export class HostFollowing {
   /** The end of the last read. */
   #wanted = ''
   #path = ''
-  /** Marks a search for a leader at a path that is not the source's any more. */
+  /** Whether the path is not the source's any more. */
   #isStale = false
   #problem = ''
-  /** Marks a failure as the last report. */
+  /** Whether the last report was a failure. */
   #isFailing = false
   #running: Promise<void> | undefined
 
@@ -70,7 +70,7 @@ export class HostFollowing {
     this.#listener = listener
   }
 
-  /** Opens a stream of this process, as without the option, and then looks for a leader. */
+  /** Opens an own stream, as without the option, and then looks for a leader. */
   async open(from: string | undefined, signal: AbortSignal | undefined): Promise<Subscription> {
     const stream = ++this.#streams
     const take = (report: Report) => this.#ownReport(stream, report)
@@ -119,7 +119,7 @@ export class HostFollowing {
         this.#problem = ''
       } catch (error) {
         if (this.#isClosed) return
-        // Reports a problem that stays, such as a folder that can't be used, once.
+        // Reports a lasting problem only once, such as a folder that can't be used.
         if (String(error) !== this.#problem) this.#deliver({ kind: 'error', error })
         this.#problem = String(error)
         await this.#pause()
@@ -181,7 +181,7 @@ export class HostFollowing {
     }
   }
 
-  /** Changes from the own stream to the leader's reports, if no change lies between them. */
+  /** Changes from the own stream to the leader's reports once it has come to where they begin. */
   #meet(): void {
     const position = this.#link?.position
     if (this.#isFollower || position === undefined) return
@@ -194,11 +194,11 @@ export class HostFollowing {
     this.#retired = Promise.all([this.#retired, closing])
     this.#recovered()
     this.#link?.begin()
-    // The own stream may have been closed on its way there.
+    // The own stream may have been closed before it came to that position.
     this.reach(this.#wanted)
   }
 
-  /** Waits before the next attempt, with an own stream meanwhile. */
+  /** Follows an own stream, and waits before the next attempt. */
   async #pause(): Promise<void> {
     await this.#openOwn().catch((error: unknown) => this.#deliver({ kind: 'error', error }))
     await this.#backoff.wait()
@@ -209,7 +209,7 @@ export class HostFollowing {
     if (this.#own || this.#isClosed) return
     const stream = ++this.#streams
     const from = this.position
-    // Holds reports back: only the subscription's position shows whether they continue.
+    // Holds reports back until the subscription's position shows whether they continue from here.
     let held: Report[] | undefined = []
     const take = (report: Report) => {
       if (held && report.kind !== 'error') held.push(report)
@@ -229,7 +229,7 @@ export class HostFollowing {
     this.#recovered()
   }
 
-  /** Reports the end of a failure, since a quiet source reports nothing for long. */
+  /** Reports the end of a failure: a quiet source may report nothing else for long. */
   #recovered(): void {
     if (this.#isFailing) this.#deliver({ kind: 'progress', position: this.position })
   }
@@ -242,7 +242,7 @@ export class HostFollowing {
 
   #leaderReport(report: Report): void {
     if (!this.#isFollower) {
-      // The leader is not open itself yet.
+      // The leader itself has no open stream yet.
       if (report.kind === 'error' && !this.#own) this.#deliver(report)
       return
     }

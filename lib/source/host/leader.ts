@@ -3,9 +3,9 @@ import { link, rename, stat, unlink } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { encode, Lines, type Report } from './wire.ts'
 
-/** The interval of signs of life, and of the check that the socket is still this process's. */
+/** The interval of signs of life, and of the check that the path is still this process's, in milliseconds. */
 const BEAT_MS = 1000
-/** The bytes that may wait for a follower. A follower that is further behind follows the source by itself. */
+/** The bytes that may wait for a follower. One that is further behind reads the source by itself. */
 const MAX_BEHIND = 16 * 1024 * 1024
 
 let claims = 0
@@ -17,7 +17,7 @@ let claims = 0
  *     another process has taken the path, or close() --> ended
  */
 export class HostLeader {
-  /** Resolves when this process is the leader no more. */
+  /** Resolves when this process is no longer the leader. */
   readonly ended: Promise<void>
   readonly #server: Server
   readonly #path: string
@@ -46,7 +46,7 @@ export class HostLeader {
   /**
    * Takes a path. Resolves to `undefined` if another process was faster.
    *
-   * @param replace takes the path also from a process that holds it, but is dead or says nothing
+   * @param replace whether to take the path from a process that holds it, but is dead or silent
    * @param reach is called with a position that a follower waits for
    */
   static async claim(
@@ -75,7 +75,7 @@ export class HostLeader {
     }
   }
 
-  /** Welcomes the followers, from now on at this process's position. */
+  /** Welcomes the followers, now and later, each with this process's position at that time. */
   admit(position: () => string): void {
     this.#position = position
     for (const socket of this.#sockets) this.#welcome(socket)
@@ -91,7 +91,7 @@ export class HostLeader {
     try {
       bytes = Buffer.from(encode(report))
     } catch {
-      // A value that JSON can't express: the followers read it themselves.
+      // JSON can't express a value: the followers read the changes themselves.
       for (const socket of receivers) socket.destroy()
       return
     }
@@ -116,7 +116,7 @@ export class HostLeader {
     const lines = new Lines()
     socket.on('data', (bytes) => {
       try {
-        // The last position is the latest.
+        // The last message has the latest position.
         const last = lines.take(bytes).at(-1)
         if (last?.kind === 'reach') this.#reach(last.position)
       } catch {

@@ -1,15 +1,15 @@
 import { createConnection, type Socket } from 'node:net'
 import { encode, Lines, type Message, type Report } from './wire.ts'
 
-/** The silence after which a leader counts as stuck, in milliseconds: it writes at least every second. */
+/** The silence after which a leader is taken for stuck, in milliseconds. It writes at least every second. */
 const SILENCE_MS = 4000
 
-/** Says why there is no link: no socket, a socket without a process, or a process that says nothing. */
+/** Names why there is no link: no socket, a socket without a process, or a silent process. */
 export type NoLeader = 'missing' | 'dead' | 'silent'
 
 /** Represents the connection of a follower to the host's leader. */
 export class LeaderLink {
-  /** Resolves to the position after which reports begin; to `undefined` if the link ends before. */
+  /** Resolves to the position after which reports begin, or to `undefined` if the link ends first. */
   readonly welcome: Promise<string | undefined>
   /** Resolves to the reason when the link has ended. */
   readonly ended: Promise<NoLeader>
@@ -46,7 +46,7 @@ export class LeaderLink {
     })
   }
 
-  /** Connects to the leader of a path. Resolves once it has said something. `signal` closes the link. */
+  /** Connects to the leader of a path. Resolves when the leader has written. `signal` closes the link. */
   static async open(
     path: string,
     take: (report: Report) => void,
@@ -57,7 +57,7 @@ export class LeaderLink {
     return await Promise.race([heard, link.ended])
   }
 
-  /** Passes on the reports, which wait for this call after the welcome. */
+  /** Begins to pass reports on. After the welcome, they wait for this call. */
   begin(): void {
     const held = this.#held ?? []
     this.#held = undefined
@@ -90,7 +90,7 @@ export class LeaderLink {
       return
     }
     if (message.kind === 'welcome') {
-      // Reads no further: the leader's buffer bounds what waits.
+      // Stops reading: what comes next waits in the leader's buffer, which has a bound.
       this.#held = []
       this.#socket.pause()
       this.position = message.position
@@ -104,7 +104,7 @@ export class LeaderLink {
   #check(): void {
     const isSilent = () => !this.#held && performance.now() - this.#heard > SILENCE_MS
     if (!isSilent()) return
-    // Looks at what has arrived first: perhaps this process itself was stopped.
+    // Reads what has arrived first: perhaps this process itself was stopped.
     setImmediate(() => {
       if (!isSilent()) return
       this.#reason = 'silent'

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { ParticleError } from '../../errors.ts'
 import { FORMAT } from './wire.ts'
 
-/** The longest path of a socket, which macOS has: 104 bytes with the closing zero. */
+/** The longest path of a socket in bytes. macOS has the lowest bound: 104 with the closing zero. */
 const LONGEST_PATH = 103
-/** Leaves room for the name under which a process listens before it is the leader. */
+/** The bytes that a process adds to the path to listen under a name of its own, before it leads. */
 const SUFFIX = 20
 
 /** Returns the folder of the sockets: the given one, or one of this user below the system's folder. */
@@ -16,8 +16,8 @@ function folderOf(given: string | true): string {
 }
 
 /**
- * Returns the path of the socket for a source, in a folder that only this user may enter: who may connect
- * there can read all changes. Creates a missing folder.
+ * Returns the path of the socket for a source. Its folder is only for this user, because a process that
+ * connects there can read all changes. Creates a missing folder.
  *
  * @param key everything that the changes depend on, as text
  * @throws ParticleError `MISCONFIGURED` for a folder that others may enter, or that can't be used

@@ -5,7 +5,8 @@ import { HostFollowing, type HostSource } from './following.ts'
 export type { HostSource }
 
 /**
- * Shares one stream of changes among the processes of a host: `true`, or the path of a folder for the socket.
+ * Configures whether the processes of a host share one stream of changes: `true`, or the path of a folder for
+ * the socket.
  *
  * All processes of the same user with the same source and the same folder share. The folder is created with
  * the mode 0700 if it is missing. `true` is the folder `particle-<uid>` in the system's temporary folder.
@@ -48,12 +49,12 @@ export class HostSharing {
     }
   }
 
-  /** The positions of the open subscriptions without a stream of this process. */
+  /** The positions of the subscriptions that have no own stream. */
   get positions(): string[] {
     return [...this.#followings].filter((one) => one.isElsewhere).map(({ position }) => position)
   }
 
-  /** Brings the subscriptions to a position soon: the end of a read. */
+  /** Brings the subscriptions to the end of a read soon. */
   reach(position: string): void {
     for (const following of this.#followings) following.reach(position)
   }

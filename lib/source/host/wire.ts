@@ -7,8 +7,8 @@ import type { Change, ChangeListener, DocumentChange, EncodedListener, ReportedC
 export const FORMAT = 1
 
 /**
- * Describes one call of a {@link ChangeListener} as a value, which can be held back and passed on. `size` is
- * the mean length of a change that came as text.
+ * Describes one call of a {@link ChangeListener} as a value, so that it can be held back and passed on.
+ * `size` is the mean length of the changes as text, if they came as text.
  */
 export type Report =
   | { kind: 'changes'; changes: readonly ReportedChange[]; position: string; size?: number }
@@ -17,9 +17,9 @@ export type Report =
   | { kind: 'error'; error: unknown }
 
 /**
- * Describes a message between a leader and a follower: one line of JSON. `welcome` says after which position
- * the reports begin, `alive` is sent when there is nothing to report, and a follower sends `reach` after a
- * read.
+ * Describes a message between a leader and a follower: one line of JSON. `welcome` names the position
+ * after which the reports begin. `alive` is sent when there is nothing to report. A follower sends `reach`
+ * after a read, to ask for the changes up to that position.
  *
  * JSON costs less here than the alternatives, since a change is JSON already: for a change of 1.2 KB, parsing
  * takes 4 µs, `v8.deserialize` 9 µs, and decoding the event's own BSON 9 µs, before its translation.
@@ -50,7 +50,7 @@ export function listenerOf(
   }
 }
 
-/** Makes the call that a report describes. */
+/** Calls the listener as a report describes. */
 export function passTo(listener: ChangeListener, report: Report): void {
   if (report.kind === 'changes') reportChanges(listener, report.changes, report.position)
   else if (report.kind === 'progress') listener.progress(report.position)
@@ -89,7 +89,7 @@ function decodedOf(change: ReportedChange): readonly Change[] {
   return change.kind === 'encoded' ? change.decode() : [change]
 }
 
-/** Leaves out an operation that sets the change's own document, so that no document is sent twice. */
+/** Leaves out the operation that sets the whole document, so that the document is not sent twice. */
 function shortened(change: Change): Change {
   if (!('id' in change) || change.document === undefined || change.operations.length !== 1) return change
   const [first] = change.operations

@@ -3,7 +3,7 @@ import { READ_OPTIONS } from './read-options.ts'
 import type { ClusterTime } from './time.ts'
 import { sizeOf } from './token.ts'
 
-/** The driver's own decoder. */
+/** Describes the driver's own decoder. */
 export type Decoder = Pick<typeof BSON, 'deserialize'>
 
 /** Represents an event of a stream: decoded, or as the server sent it. */
@@ -39,13 +39,13 @@ const [TOKEN, DATA, OPERATION, CLUSTER_TIME, WALL_TIME, NAMESPACE, COLLECTION, T
   Buffer,
 ]
 
-/** `{ fragment: 1, of: 1 }`: some servers number an event that they did not have to split. */
+/** The BSON of `{ fragment: 1, of: 1 }`: some servers number also the events that they did not split. */
 const ONLY_FRAGMENT = Buffer.from('\x1b\0\0\0\x10fragment\0\x01\0\0\0\x10of\0\x01\0\0\0\0', 'latin1')
 
 /** The operations that change one document. */
 const KEYED = ['update', 'insert', 'delete', 'replace'].map((name) => Buffer.from(`${name}\0`))
 
-/** Represents the change of one document, of which only the head was read. */
+/** Represents the change of one document. Only its head is read, so that unseen changes are not decoded. */
 export class RawEvent {
   readonly operationType = 'raw'
   readonly time: ClusterTime
@@ -54,7 +54,7 @@ export class RawEvent {
   readonly collection: string
   readonly bytes: Buffer
   readonly decoder: Decoder
-  /** The place of the resume token's text. */
+  /** The offset of the resume token's text. */
   readonly #token: number
 
   private constructor(bytes: Buffer, head: Head, decoder: Decoder) {
@@ -72,8 +72,8 @@ export class RawEvent {
   }
 
   /**
-   * Reads the head of a change event. Returns `undefined` for an event that must be decoded at once: about
-   * more than one document, of a transaction, a fragment of a large event, or with a token of several parts.
+   * Reads the head of a change event. Returns `undefined` for an event that must be decoded at once: one that
+   * does not change one document, is part of a transaction, is a fragment, or has a token of several parts.
    */
   static peek(event: Uint8Array, decoder: Decoder): RawEvent | undefined {
     const bytes = Buffer.isBuffer(event)
@@ -91,7 +91,7 @@ interface Head {
   collection: string
 }
 
-/** Compares bytes in place of texts: a text of each field's name would cost as much as the decoding. */
+/** Reads the head. Compares bytes, since a text for each field's name would cost as much as decoding. */
 function headOf(bytes: Buffer): Head | undefined {
   let [token, time, wallTime, collection]: [number?, ClusterTime?, number?, string?] = []
   let isKeyed = false
@@ -123,14 +123,14 @@ function isAt(bytes: Buffer, at: number, wanted: Buffer): boolean {
   return true
 }
 
-/** Returns the place after a name and its zero byte. */
+/** Returns the offset after a name and its zero byte. */
 function endOfName(bytes: Buffer, at: number): number {
   let end = at
   while (end < bytes.length && bytes[end] !== 0) end++
   return end + 1
 }
 
-/** Finds the text of a token that has nothing else: `{ _data }`. */
+/** Finds the text of a token that has only `_data`. */
 function tokenAt(bytes: Buffer, at: number): number | undefined {
   const value = at + 5 + DATA.length
   const isOne =
@@ -140,7 +140,7 @@ function tokenAt(bytes: Buffer, at: number): number | undefined {
   return isOne ? value : undefined
 }
 
-/** Reads the collection of a namespace: `{ db, coll }`. */
+/** Reads the collection of a namespace `{ db, coll }`. */
 function collectionAt(bytes: Buffer, start: number): string | undefined {
   const end = start + bytes.readInt32LE(start) - 1
   for (let at = start + 4; at < end && bytes[at] === TEXT; ) {
@@ -160,7 +160,7 @@ export function decodeEvent(bytes: Uint8Array, { deserialize }: Decoder): Change
   return deserialize(bytes, DECODE_OPTIONS) as ChangeStreamDocument
 }
 
-/** Checks for a decoded event. */
+/** Checks whether an event is decoded. */
 export function isDecoded(event: StreamEvent): event is ChangeStreamDocument {
   return event.operationType !== 'raw'
 }
