@@ -88,7 +88,7 @@ async function unpack(folder: string): Promise<void> {
   await mkdir(own, { recursive: true })
   await run('tar', ['-xzf', await pack(), '-C', own, '--strip-components=1'])
   const { dependencies } = JSON.parse(await readFile(join(own, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies))
+  for (const name of Object.keys(dependencies ?? {}))
     await cp(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true })
 }
 

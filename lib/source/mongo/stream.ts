@@ -162,8 +162,8 @@ export class EventStream {
   async #follow(): Promise<void> {
     const { client, source, pipeline, maxAwaitTimeMS, expanded, images } = this.#options
     if (images && !this.#images) this.#images = (await this.#unlessClosed(keepsImages(images))) ?? false
-    if (this.#closed) return
     const raw = this.#options.isShown !== undefined && takesRaw(await import('mongodb'))
+    if (this.#closed) return
     // Starts a causal session, which alone keeps the server's time of each reply.
     const session = client.startSession({ causalConsistency: true })
     const stream = source.watch(this.#split ? [...pipeline, { [SPLIT]: {} }] : pipeline, {

@@ -1,7 +1,8 @@
-import type { MongoClient } from 'mongodb'
+import { BSON, type MongoClient } from 'mongodb'
 
 interface Reply {
-  cursor?: { id: unknown }
+  /** Encoded, where the request has the option `raw`. */
+  cursor?: { id?: unknown } | Uint8Array
   cursorsKilled?: unknown[]
   cursorsNotFound?: unknown[]
 }
@@ -25,7 +26,8 @@ export class CursorCount {
       const question = asked.get(requestId)
       asked.delete(requestId)
       if (!cursor) return
-      const id = `${cursor.id}`
+      const { id: given } = cursor instanceof Uint8Array ? BSON.deserialize(cursor) : cursor
+      const id = `${given}`
       if (id === '0') this.#end(question)
       else if (!this.#ended.has(id)) this.#open.add(id)
     })
