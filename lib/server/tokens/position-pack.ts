@@ -4,10 +4,12 @@
  * the fields of the stores' positions. Its rights are returned beside: `PositionSeal` hides them in the tag.
  *
  *    header (separator after the field: 3 bits; code: 5 bits), then the bytes of the field
- *    code 0 to 6: a decimal number of so many bytes    7: 4294967295, a usual part of MongoDB's positions
+ *    code 2, 3, 4 or 6: a decimal number of so many bytes
+ *    7: 4294967295, a usual part of MongoDB's positions
  *    8 to 15: 1 to 8 bytes, in hex as text             16 to 30: 0 to 14 letters, six bits each
  *    31: 2 bytes of length, then a longer text
  *
+ * Numbers have few lengths, and so have texts: otherwise each digit of a count would make them longer.
  * Reads character by character, in 0.2 µs. Regular expressions and the methods of buffers took 1.0 µs.
  */
 
@@ -25,6 +27,7 @@ const [ALL, ALL_VALUE] = [7, 0xffffffff]
 const [HEXADECIMAL, LETTERS, LONG] = [7, 16, 31]
 const MAX_LETTERS = LONG - 1 - LETTERS
 const MAX_DECIMAL = 14
+const LEAST_DECIMAL = 2
 const [ZERO, COLON] = [48, 58]
 /** The value of each character as a digit of base 36, or -1. */
 const VALUES = Int8Array.from({ length: 128 }, (_, code) =>
@@ -89,7 +92,7 @@ function packField(text: string, from: number, stop: number, bits: number, to: B
   const value = isDecimal(text, from, length) ? parse(text, from, stop, 10) : -1
   if (value === ALL_VALUE) {
     to[at] = bits | ALL
-    return first
+    return putNumber(0, LEAST_DECIMAL, to, first)
   }
   if (value >= 0) {
     const size = sizeOf(value)
@@ -136,7 +139,7 @@ function unpackFields(bytes: Buffer, begin: number): string {
 /** Returns the bytes after a header with a code, which is not that of a long text. */
 function lengthOf(code: number): number {
   if (code >= LETTERS) return bytesOf(code - LETTERS)
-  if (code === ALL) return 0
+  if (code === ALL) return LEAST_DECIMAL
   return code > HEXADECIMAL ? code - HEXADECIMAL : code
 }
 
@@ -145,10 +148,11 @@ function bytesOf(letters: number): number {
   return Math.ceil((letters * 6) / 8)
 }
 
-/** Returns the bytes of a number below 2^48. */
+/** Returns the bytes that a number below 2^48 is given. */
 function sizeOf(value: number): number {
-  const high = Math.floor(value / 2 ** 32)
-  return high > 0 ? 8 - (Math.clz32(high) >> 3) : 4 - (Math.clz32(value) >> 3)
+  if (value < 2 ** 16) return LEAST_DECIMAL
+  if (value < 2 ** 24) return 3
+  return value < 2 ** 32 ? 4 : 6
 }
 
 /** Writes a number below 2^48, its highest byte first. Returns the index after its last byte. */

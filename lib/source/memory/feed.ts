@@ -18,7 +18,7 @@ interface Follower {
 
 /** Keeps the one order of an adapter's changes, and its listeners. */
 export class Feed {
-  readonly #epoch = random(8)
+  readonly #epoch = random(5)
   readonly #history: History
   readonly #clock = new Clock()
   readonly #followers = new Set<Follower>()

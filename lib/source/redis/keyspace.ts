@@ -24,7 +24,7 @@ const SEQUENCE = /^(0|[1-9]\d{0,14})$/
  */
 export class KeyspaceFeed {
   readonly #settings: KeyspaceSettings
-  readonly #epoch = randomBytes(8).toString('hex')
+  readonly #epoch = randomBytes(5).toString('hex')
   readonly #followers = new Set<ChangeListener>()
   readonly #opening = new Set<ChangeListener>()
   #sequence = 0

@@ -93,13 +93,23 @@ describe('server/position-seal', () => {
         '1764108718.65535.4294967295',
         '1764108718625-0',
         '1764108718625-17',
-        'ab12cd34-1',
+        'a1b2c3d4e5-1',
+        'a1b2c3d4e5-4294967295',
       ],
       60: ['0123456789ab.0000000000000001.0', '0123456789ab.ffffffffffffffff.99999'],
     }
     for (const [length, positions] of Object.entries(texts))
       for (const [index, at] of positions.entries())
         expect(of(10 ** index, at).length, at).to.equal(Number(length))
+  })
+
+  it('gives positions of several stores texts of one length, however many digits their counts have', () => {
+    const lengths = [1, 9, 255, 256, 9_999, 65_535].map((count) => {
+      const adapters = [`a1b2c3d4e5-${count}`, `1764108718.${count}.4294967295`, `f1b2c3d4e5-${count}`]
+      const point = formatPoint({ epoch: 'a1b2c3d4e5f6', sequence: 3 * count, adapters })
+      return seal.seal(formatPosition(point, '0123456789ab')).length
+    })
+    expect(new Set(lengths).size).to.equal(1)
   })
 
   it('is fit for an id: line, a header and an address', () => {
