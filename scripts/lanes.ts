@@ -8,6 +8,8 @@ export interface Lane {
   paths: readonly string[]
   /** Runs while no other lane does, since its specs measure time or memory. */
   alone?: true
+  /** Runs in CI, or when named: it takes long, and nothing runs beside it. */
+  inCi?: true
 }
 
 /** A lane, and the files that it runs. */
@@ -23,7 +25,7 @@ const ROOT = join(import.meta.dirname, '..')
  */
 export const LANES: readonly Lane[] = [
   { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
-  { name: 'chaos', alone: true, paths: ['spec/chaos/'] },
+  { name: 'chaos', alone: true, inCi: true, paths: ['spec/chaos/'] },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   {

@@ -9,7 +9,7 @@ import { assign, type Part, specFiles } from './lanes.ts'
  * Runs the specs in lanes (scripts/lanes.ts), several at a time, since most of them wait for servers, timers
  * and browsers:
  *
- *   npm test                                all lanes
+ *   npm test                                all lanes, some of them in CI alone (with the variable CI)
  *   npm test -- mongo redis                 these lanes
  *   npm test -- spec/model/path.spec.ts     these files, each in a lane of its own
  *   npm test -- unit --grep limit           options go to mocha, after the names
@@ -46,7 +46,11 @@ process.exitCode = closeWith(sum(results)) > 0 ? 1 : 0
 /** Returns the named lanes, else all. Ends the process for a name that is neither a lane nor a file. */
 function chosen(): Part[] {
   const lanes = assign(specFiles())
-  if (names.length === 0) return lanes
+  if (names.length === 0) {
+    const left = process.env.CI ? [] : lanes.filter(({ inCi }) => inCi)
+    for (const { name } of left) console.log(`=== ${name}: left to CI, and to npm test -- ${name}`)
+    return lanes.filter((lane) => !left.includes(lane))
+  }
   return names.map((name) => {
     const lane = lanes.find((one) => one.name === name)
     if (!lane && !/[./]/.test(name)) {
