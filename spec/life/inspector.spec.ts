@@ -114,6 +114,8 @@ describe('The inspector, in Chromium', function () {
     await page.getByRole('button', { name: /^Tail stream/ }).focus()
     await page.keyboard.press('Enter')
     await page.getByRole('button', { name: /^Tail stream/, pressed: true }).waitFor()
+    // The button is pressed before the server has begun to tail.
+    await page.getByText(/^Stream \d+: /).waitFor()
     await users().updateOne({ _id: 'u1' }, { $set: { note: 'x'.repeat(3_000) } })
     await log().getByText('note changed').waitFor()
     expect(await page.evaluate(faultsOfPage)).to.deep.equal([])
