@@ -33,7 +33,6 @@ const ARROWS: Record<string, string[]> = {
     'node:',
   ],
   // What sources share that report changes.
-  'source/iso-time.ts': [],
   'source/report.ts': ['source/source.ts'],
   // What sources share that know the document before a change.
   'source/least.ts': ['model/'],
@@ -47,7 +46,6 @@ const ARROWS: Record<string, string[]> = {
     'source/host/',
     'source/least.ts',
     'source/backoff.ts',
-    'source/iso-time.ts',
     'source/report.ts',
     'source/retry-loop.ts',
     'source/completion.ts',
@@ -60,7 +58,6 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/host/',
     'source/backoff.ts',
-    'source/iso-time.ts',
     'source/report.ts',
     'source/retry-loop.ts',
     'node:',
@@ -72,7 +69,6 @@ const ARROWS: Record<string, string[]> = {
     'source/source.ts',
     'source/host/',
     'source/backoff.ts',
-    'source/iso-time.ts',
     'source/report.ts',
     'source/retry-loop.ts',
     'source/completion.ts',

@@ -1,4 +1,5 @@
 import { ParticleError } from '../errors.ts'
+import { isoTime } from '../model/iso-time.ts'
 import { isObject } from '../model/json.ts'
 import { isRefusedName } from '../model/path.ts'
 import { longDelta } from './delta.ts'
@@ -63,21 +64,11 @@ export function parseData(name: string, data: string, lead = 0): Record<string, 
     const isDelta = name === 'delta'
     if (isDelta && Array.isArray(value)) value = longDelta(value)
     if (isObject(value)) {
-      if (isDelta && value.timestamp === undefined) value.timestamp = timeAt(Date.now() + lead)
+      if (isDelta && value.timestamp === undefined) value.timestamp = isoTime(Date.now() + lead)
       return value
     }
   } catch {}
   throw invalid(name, 'data')
-}
-
-let last = 0
-let text = ''
-
-/** Returns a time in ISO 8601. Keeps the text, since many deltas arrive in one millisecond. */
-function timeAt(ms: number): string {
-  if (ms !== last) text = new Date(ms).toISOString()
-  last = ms
-  return text
 }
 
 function fits(field: string, value: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
+import { isoTime } from '../../model/iso-time.ts'
 import { completeChanges } from '../completion.ts'
-import { isoTime } from '../iso-time.ts'
 import { reportChanges } from '../report.ts'
 import type { Change, ChangeListener, EncodedChange, ReportedChange } from '../source.ts'
 import { eventTime } from './batch.ts'

@@ -1,4 +1,4 @@
-import { isoTime } from '../iso-time.ts'
+import { isoTime } from '../../model/iso-time.ts'
 import type { Change, DocumentChange, ReportedChange } from '../source.ts'
 import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'

@@ -1,4 +1,4 @@
-import { isoTime } from '../iso-time.ts'
+import { isoTime } from '../../model/iso-time.ts'
 
 const STREAM_ID = /^(0|[1-9]\d{0,19})-(0|[1-9]\d{0,19})$/
 
