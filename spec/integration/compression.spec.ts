@@ -33,22 +33,23 @@ describe('Compressed streams', function () {
   let handler: ReturnType<typeof particle.middleware>
   let listening: Listening
   const messages = memory().collection('messages')
+  const compressed = () =>
+    particle.middleware({
+      compression: true,
+      dataSources: { messages: { collection: messages, manifest: { text: true } } },
+    })
+  const page = () =>
+    express().get(
+      '/',
+      (_request, response) => void response.type('html').send('<!doctype html><title>page</title>'),
+    )
 
   before(async () => {
     await messages.insertMany(
       Array.from({ length: DOCUMENTS }, (_, _id) => ({ _id, text: `a message of person ${_id % 100}` })),
     )
-    handler = particle.middleware({
-      compression: true,
-      dataSources: { messages: { collection: messages, manifest: { text: true } } },
-    })
-    const app = express()
-    app.get(
-      '/',
-      (_request, response) => void response.type('html').send('<!doctype html><title>page</title>'),
-    )
-    app.use(compression(), handler)
-    listening = await listen(app)
+    handler = compressed()
+    listening = await listen(page().use(compression(), handler))
   })
   after(async () => {
     await handler.server.disconnect()
@@ -116,16 +117,8 @@ describe('Compressed streams', function () {
 
   it('are read by an EventSource of Chromium', async function () {
     const browser = await chromiumOrSkip(this)
-    const other = particle.middleware({
-      compression: true,
-      dataSources: { messages: { collection: messages, manifest: { text: true } } },
-    })
-    const app = express()
-    app.get(
-      '/',
-      (_request, response) => void response.type('html').send('<!doctype html><title>page</title>'),
-    )
-    const served = await listen(app.use(other))
+    const other = compressed()
+    const served = await listen(page().use(other))
     try {
       const page = await browser.newPage()
       await page.goto(served.url)
