@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { CrowdMessage, CrowdOrder, CrowdReport, Shown } from './visitors.ts'
+import type { CrowdMessage, CrowdReport } from './reports.ts'
+import type { CrowdOrder, Shown } from './visitors.ts'
 
 /** A process of clients: those that must always be right, or those that misbehave. */
 export class Crowd {

@@ -8,11 +8,10 @@ import { Visitor } from '../hostile/support/visitor.ts'
 import { shake } from '../support/http.ts'
 import { ModelReader } from '../support/model-reader.ts'
 import { readStream } from '../support/stream.ts'
-import { Sightings } from './sightings.ts'
-import type { CrowdMessage, CrowdOrder, CrowdReport } from './visitors.ts'
+import { count, flaw, send, sightings } from './reports.ts'
+import type { CrowdOrder } from './visitors.ts'
 import { LATEST, passwordOf, SECRET, STRANGER, TEAMS, USERS } from './world.ts'
 
-const REPORT_MS = 250
 const LAST_REQUESTS_MS = 10_000
 const [given = '', seed = '1'] = process.argv.slice(2)
 /** The ports of nginx and of the nodes. */
@@ -20,23 +19,17 @@ const ports: number[] = JSON.parse(given)
 const random = new Random(Number(seed))
 const agent = new Agent({ keepAlive: true, maxSockets: 4 })
 const stranger = new Visitor(`http://127.0.0.1:${ports[0]}`, STRANGER, passwordOf(STRANGER))
-const sightings = new Sightings()
 const sockets = new Set<Socket>()
-let report: CrowdReport = { sightings: [], flaws: [], counts: {} }
 /** Counts the turns of misbehaviour: what an earlier one still does ends by itself. */
 let turn = 0
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const anywhere = () => `http://127.0.0.1:${random.pick(ports)}/particle`
 
-function count(what: string, times = 1): void {
-  report.counts[what] = (report.counts[what] ?? 0) + times
-}
-
 /** Looks for rows of others in what came to the stranger, who may see open news and nothing more. */
 function search(text: string, manner: string): void {
   const [found] = /"team":"t\d"|"level":"(?:staff|board)"|SECRET|node_modules|\n {4}at /.exec(text) ?? []
-  if (found !== undefined) report.flaws.push(`${STRANGER} was shown ${found} by ${manner}`)
+  if (found !== undefined) flaw(`${STRANGER} was shown ${found} by ${manner}`)
   for (const [, status = ''] of text.matchAll(/^HTTP\/1\.1 (\d+)/gm)) count(`status ${status}`)
 }
 
@@ -75,7 +68,7 @@ function read(user: string, reader: ModelReader, events: { name: string; data: u
     try {
       reader.take(name, data)
     } catch (error) {
-      report.flaws.push(`a stream of ${user} could not be applied: ${error}`)
+      flaw(`a stream of ${user} could not be applied: ${error}`)
       return
     }
     const { root = '' } = Object(data) as { root?: string }
@@ -121,7 +114,7 @@ const MANNERS: Record<string, () => Promise<void>> = {
     const { socket, text } = open()
     socket.write(streamOf(await tokenOf(random.pick(USERS))))
     await pause(random.below(600))
-    if (text().includes(SECRET)) report.flaws.push('a broken stream had the secret')
+    if (text().includes(SECRET)) flaw('a broken stream had the secret')
     if (random.chance(0.5)) socket.resetAndDestroy()
     else socket.destroy()
   },
@@ -210,15 +203,6 @@ async function misbehave(name: string, once: () => Promise<void>, own: number): 
     await once().catch(() => pause(300))
   }
 }
-
-function send(message: CrowdMessage): void {
-  process.send?.(message)
-}
-
-setInterval(() => {
-  send({ report: { ...report, sightings: sightings.take() } })
-  report = { sightings: [], flaws: [], counts: {} }
-}, REPORT_MS)
 
 let working: Promise<unknown> = Promise.resolve()
 

@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { shake } from '../support/http.ts'
 import type { History } from './history.ts'
 import type { Account } from './node.ts'
+import type { CrowdReport } from './reports.ts'
 import { CLIENTS_PER_USER, NODES, type Scene } from './scene.ts'
 import { Truth } from './truth.ts'
-import type { CrowdReport } from './visitors.ts'
 import { passwordOf, USERS } from './world.ts'
 
 /** How long all clients may take to be right again after a phase, on a busy machine, in milliseconds. */

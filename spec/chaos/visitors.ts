@@ -2,8 +2,8 @@
 import { Client } from '../../lib/client/client.ts'
 import type { Model } from '../../lib/model/document.ts'
 import { Random } from '../hostile/support/random.ts'
-import type { Sighting } from './history.ts'
-import { Sightings, tornIn } from './sightings.ts'
+import { count, flaw, send, sightings } from './reports.ts'
+import { tornIn } from './sightings.ts'
 import { LATEST, passwordOf, TEAMS, teamsOf } from './world.ts'
 
 export type CrowdOrder = { order: 'open'; users: string[] } | { order: 'models' | 'close' }
@@ -15,30 +15,9 @@ export interface Shown {
   data: Partial<Model>
 }
 
-/** What came to the clients of the process since the last report. */
-export interface CrowdReport {
-  sightings: Sighting[]
-  flaws: string[]
-  /** Counts streams that were lost, roots that were loaded again, refusals, and errors by their code. */
-  counts: Record<string, number>
-}
-
-export type CrowdMessage = { report: CrowdReport } | { models: Shown[] } | { closed: true }
-
-const REPORT_MS = 250
 const [url = '', seed = '1'] = process.argv.slice(2)
 const random = new Random(Number(seed))
-const sightings = new Sightings()
 const visitors = new Set<Visitor>()
-let report: CrowdReport = { sightings: [], flaws: [], counts: {} }
-
-function count(what: string): void {
-  report.counts[what] = (report.counts[what] ?? 0) + 1
-}
-
-function flaw(sentence: string): void {
-  if (report.flaws.length < 20) report.flaws.push(sentence)
-}
 
 /** One page of a user: it watches one team's latest tasks after the other, and comes back after a logout. */
 class Visitor {
@@ -111,15 +90,6 @@ class Visitor {
     if (torn !== undefined) flaw(`${this.user} was shown half of a transaction: ${torn}`)
   }
 }
-
-function send(message: CrowdMessage): void {
-  process.send?.(message)
-}
-
-setInterval(() => {
-  send({ report: { ...report, sightings: sightings.take() } })
-  report = { sightings: [], flaws: [], counts: {} }
-}, REPORT_MS)
 
 process.on('message', (message: CrowdOrder) => {
   if (message.order === 'open') for (const user of message.users) visitors.add(new Visitor(user))
