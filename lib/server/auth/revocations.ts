@@ -177,7 +177,7 @@ export class Revocations {
       if (arrived !== undefined && own !== undefined && own > arrived) continue
       const time = claims.after?.[process]
       const [earliest, latest] = rangeOf(claims, time)
-      // Applies a shared decision whatever the clocks say, if the lookup's node did not know any of its process.
+      // Applies a shared decision without clocks, if the node of the lookup knew none of its process.
       const isUnknown = arrived !== undefined && time === undefined && hasRoom(claims)
       if ((earliest > at && !isUnknown) || !this.meets(predicate, claims)) continue
       if (reason !== undefined && (latest <= at || arrived !== undefined))
