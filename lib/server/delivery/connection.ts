@@ -142,7 +142,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (!this.isActive || this.#roots.of(view)?.state !== 'live') return
-    this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
+    if (this.#roots.areLive) this.#outbox.joinFrame(entry, frame)
+    else this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
     this.#limit()
   }
 

@@ -81,8 +81,8 @@ export class WriteQueue implements Flushable {
   }
 
   /**
-   * Limits the unsent bytes of {@link WriteQueue.writeNow}, which calls back instead of writing over the
-   * limit.
+   * Limits the unsent bytes of {@link WriteQueue.writeNow}, and of what is pushed at the end of a turn. Calls
+   * back instead of writing over the limit.
    */
   limit(bound: number, exceeded: () => void): void {
     this.#bound = bound
@@ -129,9 +129,12 @@ export class WriteQueue implements Flushable {
 
   /** Writes the waiting bytes at once. */
   flush(): void {
-    this.#late?.settle()
-    this.#late = undefined
+    const isLate = this.#settle()
     this.#scheduled = false
+    if (isLate && this.exceeds(this.#bound)) {
+      this.#exceeded?.()
+      return
+    }
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
@@ -158,6 +161,7 @@ export class WriteQueue implements Flushable {
    * were taken.
    */
   drop(drained: () => void): void {
+    this.#settle()
     this.#gathered = this.#kept
     this.flush()
     this.#sink.onDrain(() => {
@@ -174,6 +178,14 @@ export class WriteQueue implements Flushable {
     this.#closed = true
     this.#gathered = undefined
     this.#wake?.()
+  }
+
+  /** Lets the late bytes be pushed. Returns whether there were any. */
+  #settle(): boolean {
+    const before = this.#gathered
+    this.#late?.settle()
+    this.#late = undefined
+    return this.#gathered !== before
   }
 
   get #bytes(): number {
