@@ -33,7 +33,7 @@ export interface Snapshot extends Parts {
 }
 
 /** The parts of a view that a read needs. */
-interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
+interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'> {
   readonly filter: ViewFilter
   /** The first documents of an ordered view, if they are known. */
   readonly window: SortedWindow | undefined
@@ -189,7 +189,7 @@ function fold(all: Documents, change: DocumentChange, view: Read): boolean {
   const whole = documentAfter(change)
   if (change.kind === 'delete') all.delete(key)
   else if (whole) {
-    if (view.matches && !view.matches(whole)) all.delete(key)
+    if (view.filter.matches?.(whole) === false) all.delete(key)
     else put(all, whole)
   } else {
     const verdict = view.filter.match(change)
@@ -228,7 +228,7 @@ async function encodeParts(
     const digests: number[] = []
     for (const document of documents.slice(at, at + count)) {
       const key = idKey(document._id ?? null)
-      const image = filterPayload(view.manifest, document)
+      const image = filterPayload(view.filter.manifest, document)
       keys.push(key)
       images.push(image)
       digests.push(digest(image as Json))

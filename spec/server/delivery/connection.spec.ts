@@ -571,6 +571,22 @@ describe('server/connection', () => {
     expect(client.model.users).to.deep.equal(await truth())
   })
 
+  it('reads the source again for a second client whose view has let its snapshot go', async () => {
+    const { users, adapter, viewOf, connected, truth } = await setUp()
+    const view = viewOf('users', { query: { _id: { $lt: 2 } } })
+    const { client: first } = await connected(view)
+    await users.updateOne({ _id: 1 }, { $set: { name: 'changed' } })
+    view.free()
+    const { client: second } = await connected(view)
+    const { client: third } = await connected(view)
+    await users.updateOne({ _id: 0 }, { $set: { name: 'changed too' } })
+    await yieldToEventLoop()
+    await yieldToEventLoop()
+    const expected = (await truth()).slice(0, 2)
+    for (const { model } of [first, second, third]) expect(model.users).to.deep.equal(expected)
+    expect(adapter.reads).to.equal(2)
+  })
+
   describe('a client that does not read', () => {
     it('is reset from a fresh snapshot once it has read what the socket holds; nothing waits for it meanwhile', async () => {
       const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
