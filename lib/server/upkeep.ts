@@ -16,8 +16,8 @@ export interface UpkeepOptions {
 }
 
 /**
- * Runs a server's periodic work from the first stream on, also while no stream is open: changes may still come,
- * such as those of the collection of `control`.
+ * Runs a server's periodic work from the first stream on. The work goes on while no stream is open, because
+ * changes may still come, such as those of the collection of `control`.
  */
 export class Upkeep {
   readonly #parts: UpkeepOptions
