@@ -35,4 +35,5 @@ const http = app.listen(port, () => console.log(`${name} listens on port ${port}
 process.on('SIGTERM', async () => {
   http.close(() => process.exit())
   await server.disconnect()
+  setTimeout(process.exit, 5_000).unref()
 })

@@ -102,4 +102,23 @@ describe('The pack, with the driver of its page', function () {
     const talks = await runPack({ client: 'echo hello', filter: ['R5'] })
     expect(talks.outcomes[0]?.reason).to.include('no answer to a command: "hello"')
   })
+
+  for (const [what, program, reason] of [
+    ['writes for ever', "for (;;) fs.writeSync(1, 'y\\n'.repeat(9999))", 'no answer to a command: "y"'],
+    [
+      'never ends a line',
+      "for (;;) fs.writeSync(1, ' '.repeat(99999))",
+      'a line of more than 67108864 bytes',
+    ],
+    ['says nothing', 'setInterval(() => {}, 1000)', 'did not happen within 3000 ms'],
+  ] as const)
+    it(`comes to its end with a driver that ${what}`, async () => {
+      const { code, outcomes } = await runPack({
+        client: `"${process.execPath}" -e "${program}"`,
+        filter: ['R5'],
+        timeout: 3_000,
+      })
+      expect(code).to.equal(1)
+      for (const outcome of outcomes) expect(outcome.reason).to.include(reason)
+    })
 })

@@ -1,3 +1,4 @@
+import type { RequestListener, ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import type { Outcome } from '../../lib/command/conformance/runner.ts'
 import { fixture } from '../support/conformance/fixture.ts'
@@ -167,6 +168,16 @@ function again(frame: string): string {
   return `event: payload\ndata: {"root":${root}","timestamp":"x","data":[],"part":0,"last":true}\n\n${frame}`
 }
 
+/** Writes as much as is read, for ever. */
+function endless(response: ServerResponse): void {
+  const text = 'x'.repeat(65_536)
+  const write = () => {
+    while (!response.destroyed && response.write(text));
+  }
+  response.on('drain', write)
+  write()
+}
+
 describe('The pack, with a fixture of this package', function () {
   this.timeout(180_000)
   let app: ReturnType<typeof fixture>
@@ -201,6 +212,32 @@ describe('The pack, with a fixture of this package', function () {
       expect([rule, result]).to.deep.equal([rule, rule === 'R5' ? 'ok' : 'skipped'])
     expect(outcomes.length).to.equal(6)
   })
+
+  const hopeless: [what: string, answer: RequestListener, reason: RegExp][] = [
+    ['never answers', () => {}, /no answer within 200 ms/],
+    ['answers without an end', (_, response) => endless(response.writeHead(200)), /answer/],
+    [
+      'begins its answers',
+      (_, response) => void response.writeHead(200).write('{'),
+      /did not happen within 200/,
+    ],
+    [
+      'breaks its answers off',
+      (_, response) => response.writeHead(200).write('{', () => response.destroy()),
+      /./,
+    ],
+    ['ends every connection', ({ socket }) => socket.destroy(), /socket hang up/],
+  ]
+  for (const [what, answer, reason] of hopeless)
+    it(`comes to its end with a server that ${what}`, async () => {
+      const its = await listen(answer)
+      const { code, outcomes } = await runPack({ url: `${its.url}/particle`, timeout: 200, jobs: 100 })
+      await its.close()
+      expect(code).to.equal(1)
+      expect(outcomes.length).to.be.above(65)
+      expect(outcomes[0]).to.include({ rule: 'R1', result: 'not ok' })
+      expect(outcomes[0]?.reason).to.match(reason)
+    })
 
   describe('finds a server that', () => {
     const outcomes = new Map<string, Outcome | undefined>()

@@ -24,6 +24,8 @@ export interface Answer {
 const END_MS = 2_000
 /** Limits the kept output of a driver's standard error, in characters. */
 const MAX_LOG = 2_000
+/** Limits a line of a driver, in bytes. */
+const MAX_LINE = 67_108_864
 
 /** Talks to a process that drives the client under test, by lines of JSON. */
 export class Driver {
@@ -55,7 +57,15 @@ export class Driver {
     child.stderr.on('data', (chunk) => {
       this.log = (this.log + chunk).slice(-MAX_LOG)
     })
-    createInterface({ input: child.stdout }).on('line', (line) => this.#take(line))
+    let length = 0
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      length = 0
+      this.#take(line)
+    })
+    child.stdout.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > MAX_LINE) this.#refuse(`a line of more than ${MAX_LINE} bytes`)
+    })
   }
 
   /** Whether the process has ended, or has written what is no answer. */
@@ -100,18 +110,22 @@ export class Driver {
   }
 
   #take(line: string): void {
-    if (line.trim() === '') return
+    if (this.#over || line.trim() === '') return
     let answer: Answer | undefined
     try {
       answer = JSON.parse(line)
     } catch {}
     const waiting = this.#waiting.get(Number(answer?.id))
-    if (!answer || !waiting) {
-      this.#end(`The driver has written a line that is no answer to a command: ${shown(line)}`)
-      return
-    }
-    this.#waiting.delete(answer.id)
-    waiting.resolve(answer)
+    if (answer && waiting) {
+      this.#waiting.delete(answer.id)
+      waiting.resolve(answer)
+    } else this.#refuse(`a line that is no answer to a command: ${shown(line)}`)
+  }
+
+  /** Ends a driver at once that has written what is no answer. It may never stop to write. */
+  #refuse(what: string): void {
+    this.#end(`The driver has written ${what}`)
+    this.kill()
   }
 
   #end(reason: string): void {

@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as plain } from 'node:http'
 import { request as secure } from 'node:https'
 import { isObject, type JsonObject } from '../../../model/json.ts'
-import { Mistake } from '../case.ts'
+import { check, Mistake, within } from '../case.ts'
 
 /** A request to the server under test. */
 export interface Asked {
@@ -20,10 +20,18 @@ export interface Answered {
   body: JsonObject
 }
 
-/** Makes a request on a connection of its own. Resolves to the answer before its body. */
+/** Limits the text of an answer or a stream, in characters. A wrong server may never end. */
+export const MAX_TEXT = 67_108_864
+
+/**
+ * Makes a request on a connection of its own. Resolves to the answer before its body.
+ *
+ * @throws Mistake without an answer within `timeout` milliseconds
+ */
 export async function send(
   url: string,
   { method, headers = {}, body }: Asked,
+  timeout: number,
 ): Promise<{ request: ClientRequest; response: IncomingMessage }> {
   const isText = typeof body === 'string'
   const text = isText ? body : JSON.stringify(body)
@@ -34,22 +42,37 @@ export async function send(
     headers: all,
   }
   const request = (url.startsWith('https:') ? secure : plain)(url, options)
+  const late = setTimeout(() => request.destroy(new Error(`no answer within ${timeout} ms`)), timeout)
   return await new Promise((resolve, reject) => {
-    request.once('response', (response) => resolve({ request, response }))
+    request.once('response', (response) => {
+      clearTimeout(late)
+      resolve({ request, response })
+    })
     // Ignores a connection that the server closes after its answer.
-    request.on('error', ({ message }) => reject(new Mistake(`${options.method} ${url} failed: ${message}`)))
+    request.on('error', ({ message }) => {
+      clearTimeout(late)
+      reject(new Mistake(`${options.method} ${url} failed: ${message}`))
+    })
     request.end(text)
   })
 }
 
-/** Makes a request on a connection of its own. Resolves to the whole answer. */
-export async function ask(url: string, asked: Asked = {}): Promise<Answered> {
-  const { request, response } = await send(url, asked)
+/** Makes a request as {@link send} does. Resolves to the whole answer. */
+export async function ask(url: string, asked: Asked, timeout: number): Promise<Answered> {
+  const { request, response } = await send(url, asked, timeout)
   let text = ''
   response.setEncoding('utf8')
-  response.on('error', () => {})
-  for await (const chunk of response) text += chunk
-  request.destroy()
+  const read = async () => {
+    for await (const chunk of response) {
+      text += chunk
+      check(text.length <= MAX_TEXT, `the answer of ${url} is shorter than ${MAX_TEXT} characters`)
+    }
+  }
+  try {
+    await within(timeout, read(), `the end of the answer of ${url}`)
+  } finally {
+    request.destroy()
+  }
   return { status: response.statusCode ?? 0, headers: response.headers, text, body: parsed(text) }
 }
 

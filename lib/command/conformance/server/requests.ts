@@ -1,6 +1,6 @@
 import { PROTOCOL } from '../../../protocol/messages.ts'
 import { type Case, check, checkEqual, Skip } from '../case.ts'
-import { type Asked, ask } from './http.ts'
+import type { Asked } from './http.ts'
 import { checkRefusal, type ServerScene } from './scene.ts'
 
 /** Handshakes that are refused, with the status. */
@@ -78,7 +78,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
       rule: 'R2',
       title: `a handshake with ${title} is answered with ${status}`,
       async run(scene) {
-        checkRefusal(await ask(scene.route('handshake'), asked), status)
+        checkRefusal(await scene.ask(scene.route('handshake'), asked), status)
       },
     }),
   ),
@@ -106,8 +106,8 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     async run(scene) {
       const url = scene.route('stream')
       for (const headers of [{}, { Authorization: 'Bearer nothing' }])
-        checkRefusal(await ask(url, { headers }), 401)
-      checkRefusal(await ask(url, { body: { token: 'nothing' } }), 401)
+        checkRefusal(await scene.ask(url, { headers }), 401)
+      checkRefusal(await scene.ask(url, { body: { token: 'nothing' } }), 401)
     },
   },
   {
@@ -144,7 +144,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     async run(scene) {
       await scene.login()
       const headers = { Authorization: `Bearer ${forged(scene.token)}` }
-      checkRefusal(await ask(scene.route('stream'), { headers }), 401)
+      checkRefusal(await scene.ask(scene.route('stream'), { headers }), 401)
     },
   },
   {
@@ -161,7 +161,7 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     rule: 'R7',
     title: 'client.js is a module',
     async run(scene) {
-      const { status, headers } = await ask(scene.route('client.js'))
+      const { status, headers } = await scene.ask(scene.route('client.js'))
       if (status === 404) throw new Skip("the server has no browser's client")
       checkEqual(status, 200, 'the status')
       const type = headers['content-type'] ?? ''
@@ -202,9 +202,9 @@ export const REQUESTS: readonly Case<ServerScene>[] = [
     title: 'a token and a position are good for no other server',
     async run(scene) {
       const url = await scene.other('open')
-      const { body } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
+      const { body } = await scene.ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
       const headers = { Authorization: `Bearer ${body.token}` }
-      checkRefusal(await ask(scene.route('stream'), { headers }), 401)
+      checkRefusal(await scene.ask(scene.route('stream'), { headers }), 401)
       const other = await scene.openAt(`${url}/stream`, {})
       await other.next('ready')
       const stream = await scene.connect({ position: other.position })

@@ -1,5 +1,4 @@
 import { type Case, check, checkEqual } from '../case.ts'
-import { ask } from './http.ts'
 import { checkRefusal, type ServerScene } from './scene.ts'
 
 /** The cases about rights. */
@@ -13,7 +12,7 @@ export const RIGHTS: readonly Case<ServerScene>[] = [
       await stream.next('revoked')
       await stream.ends()
       const headers = { Authorization: `Bearer ${scene.token}` }
-      checkRefusal(await ask(scene.route('stream'), { headers }), 401)
+      checkRefusal(await scene.ask(scene.route('stream'), { headers }), 401)
       await scene.connect()
     },
   },

@@ -2,8 +2,8 @@ import type { Document, Json, Model } from '../../../model/document.ts'
 import { isObject, type JsonObject } from '../../../model/json.ts'
 import type { WatchEntry } from '../../../protocol/watched-root.ts'
 import { watchedRoot } from '../../../protocol/watched-root.ts'
-import { check, checkEqual, Skip, within } from '../case.ts'
-import { type Answered, ask, send } from './http.ts'
+import { check, checkEqual, Skip } from '../case.ts'
+import { type Answered, type Asked, ask, send } from './http.ts'
 import { ServerStream } from './stream.ts'
 
 /** Where the server under test is. */
@@ -67,7 +67,7 @@ export class ServerScene {
    */
   async other(name: 'open' | 'second'): Promise<string> {
     const url = new URL(`/${name}/particle`, this.target.url).href
-    const { status } = await ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
+    const { status } = await this.ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
     if (status === 404) throw new Skip(`there is no server at ${url}`)
     return url
   }
@@ -88,9 +88,14 @@ export class ServerScene {
     return { room, root: watchedRoot('messages', { room }) }
   }
 
+  /** Makes a request of any form. */
+  async ask(url: string, asked: Asked = {}): Promise<Answered> {
+    return await ask(url, asked, this.target.timeout)
+  }
+
   /** Makes a handshake with a body. */
   async shake(body: JsonObject): Promise<Answered> {
-    return await within(this.target.timeout, ask(this.route('handshake'), { body }), 'the handshake')
+    return await this.ask(this.route('handshake'), { body })
   }
 
   /** Makes a handshake that must succeed, and keeps its token. */
@@ -124,13 +129,9 @@ export class ServerScene {
   }
 
   /** Opens a stream by a request of any form. */
-  async openAt(url: string, asked: Parameters<typeof send>[1], model?: Model): Promise<ServerStream> {
+  async openAt(url: string, asked: Asked, model?: Model): Promise<ServerStream> {
     const { timeout } = this.target
-    const { request, response } = await within(
-      timeout,
-      send(url, asked),
-      'the answer to the request of a stream',
-    )
+    const { request, response } = await send(url, asked, timeout)
     const stream = new ServerStream(request, response, timeout, model)
     this.#streams.push(stream)
     return stream
@@ -153,11 +154,7 @@ export class ServerScene {
   /** Posts to a route of the protocol, with the token of the last handshake. */
   async post(route: string, body: JsonObject): Promise<Answered> {
     const headers = { Authorization: `Bearer ${await this.#present()}` }
-    return await within(
-      this.target.timeout,
-      ask(this.route(route), { body, headers }),
-      `the answer of ${route}`,
-    )
+    return await this.ask(this.route(route), { body, headers })
   }
 
   /** Makes changes in one transaction. Returns the position of the write, if the server has one. */
@@ -200,9 +197,8 @@ export class ServerScene {
   }
 
   async #control(route: string, body: JsonObject): Promise<JsonObject> {
-    const { fixture, timeout } = this.target
-    const url = `${fixture}/${route}`
-    const answer = await within(timeout, ask(url, { body }), `the answer of ${url}`)
+    const url = `${this.target.fixture}/${route}`
+    const answer = await this.ask(url, { body })
     if (answer.status === 404) throw new Skip(`the fixture has no route ${url}`)
     check(answer.status === 200, `the fixture answers ${url} with ${answer.status}: ${answer.text}`)
     return answer.body

@@ -4,6 +4,7 @@ import type { Document, Model } from '../../../model/document.ts'
 import { decode } from '../../../protocol/decode.ts'
 import type { ServerEvent } from '../../../protocol/messages.ts'
 import { check, checkEqual, delay, Mistake, shown } from '../case.ts'
+import { MAX_TEXT } from './http.ts'
 
 /** An event on the wire. `id` is there, perhaps empty, where the event has an `id:` line. */
 export type StreamEvent = ServerEvent & { id?: string }
@@ -121,6 +122,10 @@ export class ServerStream {
 
   #take(text: string): void {
     this.text += text
+    if (this.text.length > MAX_TEXT) {
+      this.#mistake ??= new Mistake(`the stream has more than ${MAX_TEXT} characters`)
+      this.close()
+    }
     const blocks = (this.#rest + text).split('\n\n')
     this.#rest = blocks.pop() ?? ''
     for (const block of blocks) {

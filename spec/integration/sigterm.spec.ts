@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { Client } from '../../lib/client/client.ts'
+import { until } from '../support/local.ts'
+import { freePort, type Program, startProgram } from '../support/process.ts'
+
+const GUIDES = join(import.meta.dirname, '..', '..', 'docs', 'guides')
+const LIB = join(import.meta.dirname, '..', '..', 'lib')
+const SAMPLE = /```js\n(process\.on\('SIGTERM'[\s\S]*?)```/g
+
+/*
+ * Deploys meet this so: a browser has opened a connection ahead that carries no request yet, when its page's server
+ * gets SIGTERM. Node waits a minute for such a connection.
+ */
+describe('The SIGTERM handlers of the guides', () => {
+  const programs: Program[] = []
+  const sockets: Socket[] = []
+  const clients: Client[] = []
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close()
+    for (const socket of sockets.splice(0)) socket.destroy()
+    await Promise.all(programs.splice(0).map((program) => program.stop('SIGKILL')))
+  })
+
+  for (const [page, count] of [
+    ['deployment.md', 2],
+    ['nodes.md', 1],
+  ] as const)
+    it(`end the process with an unused connection, and twice: ${page}`, async () => {
+      const text = await readFile(join(GUIDES, page), 'utf8')
+      const samples = [...text.matchAll(SAMPLE)].map(([, sample = '']) => sample)
+      expect(samples).to.have.length(count)
+      for (const sample of samples) {
+        expect(sample).to.include('5_000')
+        const port = await freePort()
+        const code = `
+          import { createServer } from 'node:http'
+          import { Server } from '${LIB}/server/index.ts'
+          import { memory } from '${LIB}/source/memory/index.ts'
+          const notes = { manifest: true, collection: memory().collection('notes') }
+          const server = new Server({ dataSources: { notes } })
+          const http = createServer(server.middleware())
+          http.listen(${port}, '127.0.0.1', () => console.log('listening'))
+          ${sample.replace('5_000', '300').replace('20_000', '100')}`
+        const program = startProgram(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
+        programs.push(program)
+        await until(() => program.output().includes('listening'), 'it listens', 20_000)
+        const client = new Client({ url: `http://127.0.0.1:${port}/particle`, onError: () => {} })
+        clients.push(client)
+        await client.ready()
+        const socket = connect(port, '127.0.0.1')
+        sockets.push(socket.on('error', () => {}))
+        await until(() => socket.readyState === 'open', 'the connection is open')
+        for (let signals = 0; signals < 2; signals++) program.child.kill('SIGTERM')
+        await until(() => program.child.exitCode !== null, `it ends by ${sample}`, 5_000)
+        expect([program.child.exitCode, program.output()]).to.deep.equal([0, 'listening\n'])
+      }
+    })
+})
