@@ -46,6 +46,8 @@ export function applyOwning(
 
 /** Applies operations in order to a copy. Copies each object within the document once. */
 export function applyAll(document: Document | undefined, ops: readonly Operation[]): Document | undefined {
+  const [only] = ops
+  if (only && ops.length === 1) return applyToCopy(document, only)
   const owned: Owned = new Set()
   let after = document
   for (const op of ops) after = applyOwning(after, op, owned)

@@ -79,10 +79,12 @@ export class Batch {
   /** Delivers each view's frames as one event. The receivers then have all data up to the last entry. */
   deliver(): void {
     const entry = this.#entry
+    if (!entry && this.#after.length === 0) return
     this.#entry = undefined
     this.#bytes = 0
     const shown = [...this.#frames]
-    this.#frames.clear()
+    // Deletes the few views one by one: clearing a map allocates another one.
+    for (const [view] of shown) this.#frames.delete(view)
     if (entry) for (const [view, frames] of shown) view.deliver(entry, Frame.join(frames))
     if (this.#after.length > 0) for (const reset of this.#after.splice(0)) reset()
     if (!entry) return

@@ -36,10 +36,14 @@ export function bounded(
     documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
   const changeWithin = (change: Change) =>
     isBounded(change) ? change : boundedChange(change, (field) => report(change.collection, field))
-  const reportedWithin = (change: ReportedChange): ReportedChange =>
-    change.kind === 'encoded'
-      ? { ...change, decode: () => change.decode().map(changeWithin) }
-      : changeWithin(change)
+  const reportedWithin = (change: ReportedChange): ReportedChange => {
+    if (change.kind !== 'encoded') return changeWithin(change)
+    const { kind, position, timestamp, collection, transaction, bytes } = change
+    const decode = () => change.decode().map(changeWithin)
+    const within: ReportedChange = { kind, position, timestamp, collection, bytes, decode }
+    if (transaction !== undefined) within.transaction = transaction
+    return within
+  }
   const encodedWithin = ({ encoded }: ChangeListener): Pick<ChangeListener, 'encoded'> =>
     encoded === undefined
       ? {}

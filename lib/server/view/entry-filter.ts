@@ -33,7 +33,7 @@ export function filterEntry(
   const changes = entry.changesOf(collection)
   if (!changes.every(isOfDocument)) return MUST_RELOAD
   const oplist: DocumentOperation[] = []
-  const digests = new Map<string, number>()
+  let digests: Map<string, number> | undefined
   const seen = changes.length > 1 ? new Set<string>() : undefined
   let timestamp = ''
   let recognized = false
@@ -55,8 +55,11 @@ export function filterEntry(
     }
     for (const operation of operations) oplist.push(operation)
     timestamp = change.timestamp
-    if (after !== undefined) digests.set(key, after)
-    else digests.delete(key)
+    if (after === undefined) digests?.delete(key)
+    else {
+      digests ??= new Map()
+      digests.set(key, after)
+    }
     // Updates the members only after the filter has succeeded. Until then they describe the data of the
     // clients.
     if (note && !window) members.note(operations)
@@ -66,6 +69,6 @@ export function filterEntry(
     operation === 'unset' && path === '.' && !members.has(idKey(id))
   if (window && (window.short || oplist.some(passes))) return MUST_RELOAD
   if (note && window) members.note(oplist)
-  if (note) members.keep(digests)
+  if (note && digests) members.keep(digests)
   return { oplist, timestamp, recognized }
 }

@@ -68,11 +68,10 @@ const DIRECT: ReadonlySet<string> = new Set(['set', 'unset', 'inc'])
 
 /** Checks whether all operations write by field names and positions, and none where another one writes. */
 function areApart(oplist: readonly Operation[]): boolean {
-  const paths = new Set<string>()
-  for (const { operation, path } of oplist) {
+  for (const { operation, path } of oplist)
     if (!DIRECT.has(operation) || path === '.' || path.includes('[')) return false
-    paths.add(path)
-  }
+  if (oplist.length === 1) return true
+  const paths = new Set(oplist.map(({ path }) => path))
   if (paths.size < oplist.length) return false
   for (const path of paths)
     for (let at = path.indexOf('.'); at > 0; at = path.indexOf('.', at + 1))

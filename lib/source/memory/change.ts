@@ -18,10 +18,10 @@ type Keys = readonly (string | number)[]
 /** Represents a document during an update. */
 interface Draft {
   document: Document
-  /** The objects of the document that are copies already. */
-  owned: Owned
-  /** The topmost parents that were created or filled up, by their text. */
-  created: Map<string, Keys>
+  /** The objects of the document that are copies already. Left out for a single write. */
+  owned: Owned | undefined
+  /** The topmost parents that were created or filled up, by their text. Most updates create none. */
+  created?: Map<string, Keys>
 }
 
 /** Describes an updated document and the operations that lead to it. */
@@ -38,7 +38,9 @@ export interface Updated {
  * would refuse the update for this document. The document itself never changes.
  */
 export function update(before: Document, steps: readonly Step[], positions: Positions): Updated {
-  const draft: Draft = { document: before, owned: new Set(), created: new Map() }
+  const [first] = steps
+  const isOne = steps.length === 1 && first?.segments.some((segment) => segment.startsWith('$')) === false
+  const draft: Draft = { document: before, owned: isOne ? undefined : new Set() }
   const operations: Operation[] = []
   for (const step of steps) {
     for (const segments of expand(draft.document, step.segments, positions)) {
@@ -58,7 +60,7 @@ export function update(before: Document, steps: readonly Step[], positions: Posi
     ({ keys = [] }) => !same(valueAt(before, keys), valueAt(document, keys)),
   )
   const complete =
-    created.size === 0 ? effective : effective.map((operation) => completed(operation, document, created))
+    created === undefined ? effective : effective.map((operation) => completed(operation, document, created))
   const [only] = complete
   if (only && complete.length === 1) return { document, operations: least(only, before, document) }
   return { document, operations: complete.flatMap((operation) => least(operation, before, document)) }
@@ -69,7 +71,7 @@ export function update(before: Document, steps: readonly Step[], positions: Posi
  * covers the operation.
  */
 function write(draft: Draft, operation: Operation, segments: readonly string[]): Operation | undefined {
-  const { document, owned, created } = draft
+  const { document, owned } = draft
   const { keys, missing, pads, blocked } = locate(document, segments)
   const last = segments.length - 1
   const creates = CREATING.has(operation.operation)
@@ -85,11 +87,11 @@ function write(draft: Draft, operation: Operation, segments: readonly string[]):
       `The result of ${operation.operation} of '${operation.path}' is out of the range of numbers.`,
     )
   }
-  if (created.size > 0 && keys.some((_, index) => created.has(textOf(keys.slice(0, index + 1)))))
-    return undefined
+  const { created } = draft
+  if (created && keys.some((_, index) => created.has(textOf(keys.slice(0, index + 1))))) return undefined
   if (missing < 0 || (missing === last && !pads)) return detached(operation, keys)
   const top = keys.slice(0, pads ? missing : missing + 1)
-  created.set(textOf(top), top)
+  draft.created = (created ?? new Map<string, Keys>()).set(textOf(top), top)
   return { operation: 'set', path: top.join('.'), keys: top }
 }
 
@@ -112,7 +114,7 @@ function rename(draft: Draft, source: readonly string[], target: string): Operat
 }
 
 /** Completes the `set` of a created value with its final state: later steps may have added to the value. */
-function completed(operation: Operation, document: Document, created: Draft['created']): Operation {
+function completed(operation: Operation, document: Document, created: Map<string, Keys>): Operation {
   const { keys = [] } = operation
   if (created.get(textOf(keys)) !== keys) return operation
   return { ...operation, data: copy(valueAt(document, keys) ?? null) }

@@ -4,7 +4,7 @@ import { idKey } from '../../model/id.ts'
 import type { Operation } from '../../model/operation.ts'
 import { isPathName } from '../../model/path.ts'
 import type { Change, DocumentChange } from '../source.ts'
-import { type Cells, type Column, type TableReference, toDocument, toId } from './table.ts'
+import { type Cells, type Column, type Row, type TableReference, toDocument, toId } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 /** Describes a followed table, with its key. */
@@ -25,6 +25,8 @@ export interface RowChange {
   readonly full: boolean
   /** The row after the change, with `undefined` for unreported cells. Left out for a delete. */
   readonly cells?: Cells | undefined
+  /** The row before the change, as an earlier change reported it. */
+  known?: Row | undefined
 }
 
 /** Describes the place and time of changes. */
@@ -45,6 +47,8 @@ export const POSITIONS = 3
 /** Describes a row's change as changes of the source contract. */
 export interface RowTranslation {
   changes: Change[]
+  /** The row after the change, if all of it is known. */
+  row?: Row | undefined
   /** Marks a last change that lacks a value left out by TOAST: its document must be looked up. */
   incomplete: boolean
 }
@@ -58,25 +62,33 @@ export interface RowTranslation {
  */
 export function translateRow(table: KeyedTable, row: RowChange, context: ChangeContext): RowTranslation {
   const { types } = context
-  const start = (index: number, id: Id) => ({
-    position: context.position(index),
-    timestamp: context.timestamp,
-    collection: table.collection,
-    transaction: context.transaction,
-    id,
-  })
+  // Sets the fields of one object: each copy by a spread that adds fields has a hidden class of its own.
+  const changeOf = (kind: DocumentChange['kind'], index: number, id: Id, operations: Operation[]) => {
+    const { timestamp, transaction } = context
+    const change: DocumentChange = {
+      kind,
+      position: context.position(index),
+      timestamp,
+      collection: table.collection,
+      transaction,
+      id,
+      operations,
+    }
+    return change
+  }
   const oldId = row.old && toId(table, row.columns, row.old, types)
-  const before = row.old && row.full ? toDocument(table, row.columns, row.old, types) : undefined
-  const removal = (id: Id): Change => ({
-    ...start(0, id),
-    kind: 'delete',
-    operations: [{ operation: 'unset', path: '.' }],
-    ...(before ? { before } : {}),
-  })
-
+  const before =
+    row.old && row.full
+      ? { cells: row.old, document: toDocument(table, row.columns, row.old, types) }
+      : row.known
+  const removal = (id: Id): Change => {
+    const change = changeOf('delete', 0, id, [{ operation: 'unset', path: '.' }])
+    if (before) change.before = before.document
+    return change
+  }
   const reload = (): RowTranslation => {
-    const { id: _, ...rest } = start(0, null)
-    return complete([{ ...rest, kind: 'reload' }])
+    const { position, timestamp, collection, transaction } = changeOf('update', 0, null, [])
+    return complete([{ kind: 'reload', position, timestamp, collection, transaction: transaction ?? '' }])
   }
   // Skips a table with a new key that is not known yet: a notice of it follows.
   const isKnown =
@@ -86,61 +98,52 @@ export function translateRow(table: KeyedTable, row: RowChange, context: ChangeC
     // Reloads if another index than the key identifies rows: then the removed row is unknown.
     return oldId === undefined ? reload() : complete([removal(oldId)])
   }
-  const cells = before && row.old ? filled(row.cells, row.old) : row.cells
+  const cells = before ? filled(row.cells, before.cells) : row.cells
   const id = toId(table, row.columns, cells, types) ?? oldId ?? null
-  const told = wholeDocument(table, row.columns, cells, types)
+  const told = wholeDocument(table, row.columns, cells, types, before)
+  const after = told && { cells, document: told }
+  const whole = (kind: 'insert' | 'replace', index: number): DocumentChange => {
+    const change = changeOf(kind, index, id, told ? [setAll(told)] : [])
+    if (told) change.document = told
+    return change
+  }
   const moved = row.kind === 'update' && oldId !== undefined && idKey(oldId) !== idKey(id)
   if (row.kind === 'insert' || moved) {
-    const insert: Change = {
-      ...start(1, id),
-      kind: 'insert',
-      operations: told ? [setAll(told)] : [],
-      ...(told ? { document: told } : {}),
-    }
-    return { changes: moved ? [removal(oldId), insert] : [insert], incomplete: !told }
+    const insert = whole('insert', 1)
+    return { changes: moved ? [removal(oldId), insert] : [insert], incomplete: !told, row: after }
   }
-  if (before && told) return complete(differences(start(0, id), before, told))
-  return withoutBefore(table, row.columns, cells, told, start(0, id), types)
-}
-
-type Start = Pick<DocumentChange, 'position' | 'timestamp' | 'collection' | 'transaction' | 'id'>
-
-function differences(start: Start, before: Document, document: Document): Change[] {
-  const operations = diff(before, document)
-  if (operations.length === 0) return []
-  const fields = Object.keys(before).filter((name) => name !== '_id')
-  const changed = new Set(operations.map(({ path }) => path))
-  // Sets the whole document if no field was kept, which is shorter.
-  const replaced = changed.has('.') || (fields.length > 0 && fields.every((name) => changed.has(name)))
-  return replaced
-    ? [{ ...start, kind: 'replace', operations: [setAll(document)], before, document }]
-    : [{ ...start, kind: 'update', operations, before, document }]
-}
-
-function withoutBefore(
-  table: KeyedTable,
-  columns: readonly Column[],
-  cells: Cells,
-  told: Document | undefined,
-  start: Start,
-  types: TypeCatalog,
-): RowTranslation {
+  if (before && told) {
+    const operations = diff(before.document, told)
+    if (operations.length === 0) return complete([], after)
+    const change = replaces(before.document, operations)
+      ? whole('replace', 0)
+      : changeOf('update', 0, id, operations)
+    change.before = before.document
+    change.document = told
+    return complete([change], after)
+  }
   if (table.options.document !== undefined) {
     // Keeps the old document for columns left unchanged by TOAST.
-    return complete(told ? [{ ...start, kind: 'replace', operations: [setAll(told)], document: told }] : [])
+    return complete(told ? [whole('replace', 0)] : [], after)
   }
-  const document = told ?? toDocument(table, columns, cells, types)
-  const known = Object.entries(document).filter(([name]) => name !== '_id')
-  if (!known.every(([name]) => isPathName(name))) {
-    const operations = told ? [setAll(told)] : []
-    const change: Change = { ...start, kind: 'replace', operations, ...(told ? { document: told } : {}) }
-    return { changes: [change], incomplete: !told }
+  const document = told ?? toDocument(table, row.columns, cells, types)
+  const operations: Operation[] = []
+  for (const [path, value] of Object.entries(document)) {
+    if (path === '_id') continue
+    if (!isPathName(path)) return { changes: [whole('replace', 0)], incomplete: !told, row: after }
+    operations.push({ operation: 'set', path, data: value ?? null })
   }
-  const operations = known.map(
-    ([path, value]): Operation => ({ operation: 'set', path, data: value ?? null }),
-  )
-  if (operations.length === 0) return complete([])
-  return complete([{ ...start, kind: 'update', operations, ...(told ? { document: told } : {}) }])
+  if (operations.length === 0) return complete([], after)
+  const change = changeOf('update', 0, id, operations)
+  if (told) change.document = told
+  return complete([change], after)
+}
+
+/** Checks that an update kept no field: a `set` of the whole document is shorter then. */
+function replaces(before: Document, operations: readonly Operation[]): boolean {
+  const fields = Object.keys(before).length - 1
+  if (operations[0]?.path === '.') return true
+  return fields > 0 && operations.filter(({ path }) => Object.hasOwn(before, path)).length === fields
 }
 
 /** Builds the document, if all of its cells were reported. */
@@ -149,15 +152,17 @@ function wholeDocument(
   columns: readonly Column[],
   cells: Cells,
   types: TypeCatalog,
+  like: Row | undefined,
 ): Document | undefined {
   const { document } = table.options
   const untold = columns.some(
     ({ name }, index) => cells[index] === undefined && (document === undefined || name === document),
   )
-  return untold ? undefined : toDocument(table, columns, cells, types)
+  return untold ? undefined : toDocument(table, columns, cells, types, like)
 }
 
 function filled(cells: Cells, old: Cells): Cells {
+  if (!cells.includes(undefined)) return cells
   return cells.map((cell, index) => (cell === undefined ? old[index] : cell))
 }
 
@@ -165,6 +170,6 @@ function setAll(document: Document): Operation {
   return { operation: 'set', path: '.', data: document as Json }
 }
 
-function complete(changes: Change[]): RowTranslation {
-  return { changes, incomplete: false }
+function complete(changes: Change[], row?: Row): RowTranslation {
+  return { changes, incomplete: false, row }
 }

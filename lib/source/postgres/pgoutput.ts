@@ -12,22 +12,26 @@ export interface Relation {
   readonly byKey: boolean
 }
 
-/** Holds a row before its change: only the identifying cells, or all cells. */
-export interface Old {
-  readonly full: boolean
-  readonly cells: Cells
+/** Describes the change of a row. A cell that TOAST left unchanged is `undefined`. */
+export interface RowCells {
+  /** The row before the change: only the identifying cells, or all cells. */
+  readonly old?: { readonly full: boolean; readonly cells: Cells } | undefined
+  /** The row after the change. */
+  readonly cells?: Cells | undefined
 }
 
-/**
- * Represents a message of the output plugin `pgoutput`, protocol version 1. A cell that TOAST left unchanged
- * is `undefined`.
- */
+/** Represents the change of a row, whose cells are decoded on demand. */
+export interface RowMessage {
+  readonly tag: 'insert' | 'update' | 'delete'
+  readonly relation: Relation
+  readonly bytes: Buffer
+}
+
+/** Represents a message of the output plugin `pgoutput`, protocol version 1. */
 export type Message =
   | { tag: 'begin'; lsn: bigint; time: number; xid: number }
   | { tag: 'commit'; end: bigint }
-  | { tag: 'insert'; relation: Relation; cells: Cells }
-  | { tag: 'update'; relation: Relation; old: Old | undefined; cells: Cells }
-  | { tag: 'delete'; relation: Relation; old: Old }
+  | RowMessage
   | { tag: 'truncate'; relations: Relation[] }
   | { tag: 'message'; prefix: string; content: string }
   /** Describes a relation: before its first change, and before the next change after an alteration. */
@@ -61,15 +65,12 @@ export class Decoder {
       case 'R':
         this.#relation(reader)
         return { tag: 'relation' }
-      case 'I': {
-        const relation = this.#known(reader)
-        reader.skip(1)
-        return { tag: 'insert', relation, cells: reader.cells() }
-      }
+      case 'I':
+        return this.#row('insert', reader, bytes)
       case 'U':
-        return this.#update(reader)
+        return this.#row('update', reader, bytes)
       case 'D':
-        return { tag: 'delete', relation: this.#known(reader), old: this.#old(reader, reader.byte()) }
+        return this.#row('delete', reader, bytes)
       case 'T': {
         const count = reader.uint32()
         reader.skip(1)
@@ -82,6 +83,11 @@ export class Decoder {
       default:
         return { tag: 'other' }
     }
+  }
+
+  /** Copies the bytes, since `pg` writes the next messages to the same memory. */
+  #row(tag: RowMessage['tag'], reader: Reader, bytes: Buffer): RowMessage {
+    return { tag, relation: this.#known(reader), bytes: Buffer.from(bytes) }
   }
 
   #relation(reader: Reader): void {
@@ -104,27 +110,50 @@ export class Decoder {
     if (!relation) throw new Error(`The server sent a change of the relation ${oid} without its description`)
     return relation
   }
+}
 
-  #update(reader: Reader): Message {
-    const relation = this.#known(reader)
+/** The offset of the rows in a message: after its tag and the oid of its relation. */
+const ROWS_AT = 5
+const [OLD_ROW, OLD_KEY, NEW_ROW] = [0x4f, 0x4b, 0x4e]
+const [TEXT, NULL, UNCHANGED] = [0x74, 0x6e, 0x75]
+
+/** Decodes the rows of a message. */
+export function rowCells(bytes: Buffer): RowCells {
+  const reader = new Reader(bytes, ROWS_AT)
+  let kind = reader.byte()
+  let old: RowCells['old']
+  if (kind === OLD_ROW || kind === OLD_KEY) {
+    old = { full: kind === OLD_ROW, cells: reader.cells() }
+    if (reader.isAtEnd) return { old }
+    kind = reader.byte()
+  }
+  if (kind !== NEW_ROW) throw new Error(`The server sent a row of an unknown form (${kind})`)
+  return { old, cells: reader.cells() }
+}
+
+/** Checks, without decoding, that a message has a row after the change alone, with all of its cells. */
+export function isWhole(bytes: Buffer): boolean {
+  const reader = new Reader(bytes, ROWS_AT)
+  if (reader.byte() !== NEW_ROW) return false
+  for (let count = reader.uint16(); count > 0; count--) {
     const kind = reader.byte()
-    if (kind === 0x4e) return { tag: 'update', relation, old: undefined, cells: reader.cells() }
-    const old = this.#old(reader, kind)
-    reader.skip(1)
-    return { tag: 'update', relation, old, cells: reader.cells() }
+    if (kind === TEXT) reader.skip(reader.uint32())
+    else if (kind !== NULL) return false
   }
-
-  #old(reader: Reader, kind: number): Old {
-    return { full: kind === 0x4f, cells: reader.cells() }
-  }
+  return true
 }
 
 class Reader {
   readonly #bytes: Buffer
-  #at = 0
+  #at: number
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes
+    this.#at = at
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#bytes.length
   }
 
   skip(count: number): void {
@@ -173,9 +202,9 @@ class Reader {
     const cells: (string | null | undefined)[] = []
     for (let count = this.uint16(); count > 0; count--) {
       const kind = this.byte()
-      if (kind === 0x74) cells.push(this.text(this.uint32()))
-      else if (kind === 0x6e) cells.push(null)
-      else if (kind === 0x75) cells.push(undefined)
+      if (kind === TEXT) cells.push(this.text(this.uint32()))
+      else if (kind === NULL) cells.push(null)
+      else if (kind === UNCHANGED) cells.push(undefined)
       else throw new Error(`The server sent a value of an unknown form (${kind})`)
     }
     return cells

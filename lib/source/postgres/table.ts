@@ -55,12 +55,23 @@ export function typeOf(table: Pick<Table, 'columns'>, name: string, types: TypeC
 /** Holds a row as the database's texts: `null` for NULL, `undefined` for an unreported cell. */
 export type Cells = readonly (string | null | undefined)[]
 
-/** Builds the document of a row, without unreported cells. */
+/** Represents a row with its document. */
+export interface Row {
+  readonly cells: Cells
+  readonly document: Document
+}
+
+/**
+ * Builds the document of a row, without unreported cells.
+ *
+ * @param like a row of the same columns: the document shares the values of its equal cells
+ */
 export function toDocument(
   table: Pick<Table, 'key' | 'options'>,
   columns: readonly Column[],
   cells: Cells,
   types: TypeCatalog,
+  like?: Row,
 ): Document {
   const id = toId(table, columns, cells, types) ?? null
   const { document } = table.options
@@ -73,8 +84,8 @@ export function toDocument(
   const result: Document = { _id: id }
   for (const [index, { name, oid }] of columns.entries()) {
     const cell = cells[index]
-    if (cell !== undefined && name !== '_id' && name !== '__proto__')
-      result[name] = toValue(types.get(oid), cell)
+    if (cell === undefined || name === '_id' || name === '__proto__') continue
+    result[name] = like?.cells[index] === cell ? like.document[name] : toValue(types.get(oid), cell)
   }
   return result
 }

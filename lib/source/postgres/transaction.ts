@@ -1,10 +1,12 @@
 import { isoTime } from '../../model/iso-time.ts'
-import type { Change, DocumentChange, ReportedChange } from '../source.ts'
+import type { Change, DocumentChange, EncodedChange, ReportedChange } from '../source.ts'
 import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
+import type { KnownRows } from './known-rows.ts'
 import { formatTableName } from './name.ts'
-import type { Message, Relation } from './pgoutput.ts'
+import { isWhole, type Message, type Relation, type RowMessage, rowCells } from './pgoutput.ts'
 import { formatPosition } from './position.ts'
+import type { Cells } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
 /** Represents a transaction from the stream. */
@@ -34,6 +36,8 @@ export interface TranslateOptions {
   table(collection: string): FollowedTable | undefined
   /** The prefix of the messages that hold a {@link TableNotice}. */
   prefix: string
+  /** The rows that changed last. A repeated translation needs them as they were before it. */
+  rows: KnownRows
   /** Checks whether somebody is shown a collection. Left out by a listener that takes no encoded changes. */
   isShown?: ((collection: string) => boolean) | undefined
 }
@@ -90,7 +94,8 @@ export function translateTransaction(transaction: Transaction, options: Translat
     collection,
     transaction: name,
   })
-  const row = (relation: Relation, change: RowChange): void => {
+  const row = (message: RowMessage): void => {
+    const { relation } = message
     const table = tableOf(nameOf(relation))
     if (!table || table.isRefused) return
     const shaped = shapedBy(relation, table)
@@ -98,32 +103,32 @@ export function translateTransaction(transaction: Transaction, options: Translat
       changes.push(whole('reload', table.collection))
       reshaped.set(table.collection, shaped)
     }
-    if (change.kind === 'update' && !identifies(relation, shaped.key)) {
+    if (message.tag === 'update' && !identifies(relation, shaped.key)) {
       // Reloads if another index than the key identifies rows: then the row's earlier key is unknown.
       if (shaped === table) changes.push(whole('reload', table.collection))
+      options.rows.clear()
       return
     }
     const first = ordinal + 1
+    if (options.isShown?.(table.collection) === false && isAlone(message, shaped.key)) {
+      options.rows.forget(relation)
+      const at = formatPosition(epoch, transaction.lsn, message.tag === 'insert' ? first + 1 : first)
+      changes.push(encodedRow(shaped, message, { timestamp, transaction: name, types, position: () => at }))
+      return
+    }
     const context: ChangeContext = {
       timestamp,
       transaction: name,
       types,
       position: (index) => formatPosition(epoch, transaction.lsn, first + index),
     }
-    if (options.isShown?.(table.collection) === false && isAlone(change)) {
-      changes.push({
-        kind: 'encoded',
-        position: context.position(change.kind === 'insert' ? 1 : 0),
-        timestamp,
-        collection: table.collection,
-        transaction: name,
-        bytes: bytesOf(change),
-        decode: () => translateRow(shaped, change, context).changes,
-      })
-      return
-    }
+    const change = rowChange(message)
+    const key = keyTextOf(relation, change.cells ?? change.old ?? [])
+    if (change.kind === 'update' && !change.old) change.known = options.rows.get(relation, key)
     const translation = translateRow(shaped, change, context)
-    changes.push(...translation.changes)
+    for (const one of translation.changes) changes.push(one)
+    if (change.old) options.rows.set(relation, keyTextOf(relation, change.old), undefined)
+    options.rows.set(relation, key, translation.row)
     const last = translation.changes.at(-1)
     if (translation.incomplete && last && 'id' in last) incomplete.add(last)
   }
@@ -132,21 +137,13 @@ export function translateTransaction(transaction: Transaction, options: Translat
     switch (message.tag) {
       case 'insert':
       case 'update':
-      case 'delete': {
-        const { tag, relation } = message
-        const old = tag === 'insert' ? undefined : message.old
-        row(relation, {
-          kind: tag,
-          columns: relation.columns,
-          old: old && (old.full ? old.cells : identifiers(relation, old.cells)),
-          full: old?.full ?? false,
-          cells: tag === 'delete' ? undefined : message.cells,
-        })
+      case 'delete':
+        row(message)
         break
-      }
       case 'truncate':
         for (const relation of message.relations) {
           const table = tableOf(nameOf(relation))
+          options.rows.clear()
           if (table && !table.isRefused) changes.push(whole('clear', table.collection))
           ordinal += POSITIONS
         }
@@ -156,6 +153,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
         const table = notice && tableOf(notice.collection)
         const noticed = table && withFacts(table, notice)
         if (noticed && noticed !== table) {
+          options.rows.clear()
           changes.push(whole(noticed.oid === 0 ? 'clear' : 'reload', noticed.collection))
           reshaped.set(noticed.collection, noticed)
         }
@@ -176,17 +174,59 @@ export function xidOf(name: string): number {
   return Number(name.slice(name.indexOf('.') + 1))
 }
 
-/** Checks for a row that makes one change: its key stays, and no value of it must be looked up. */
-function isAlone({ kind, old, full, cells }: RowChange): boolean {
-  if (kind === 'delete') return full || old !== undefined
-  return old === undefined && cells?.includes(undefined) === false
+/** Decodes the change of a row. */
+function rowChange({ tag, relation, bytes }: RowMessage): RowChange {
+  const { old, cells } = rowCells(bytes)
+  return {
+    kind: tag,
+    columns: relation.columns,
+    old: old && (old.full ? old.cells : identifiers(relation, old.cells)),
+    full: old?.full ?? false,
+    cells,
+    known: undefined,
+  }
 }
 
-function bytesOf({ old, cells }: RowChange): number {
-  let bytes = 0
-  for (const cell of old ?? []) bytes += cell?.length ?? 0
-  for (const cell of cells ?? []) bytes += cell?.length ?? 0
-  return bytes
+/** Keeps a row as it came, in a text of one character a byte: one object, where its cells would be many. */
+function encodedRow(
+  table: FollowedTable,
+  { tag, relation, bytes }: RowMessage,
+  context: ChangeContext,
+): EncodedChange {
+  const text = bytes.toString('latin1')
+  return {
+    kind: 'encoded',
+    position: context.position(0),
+    timestamp: context.timestamp,
+    collection: table.collection,
+    transaction: context.transaction,
+    bytes: text.length,
+    decode: () =>
+      translateRow(table, rowChange({ tag, relation, bytes: Buffer.from(text, 'latin1') }), context).changes,
+  }
+}
+
+/** Checks for a row that makes one change: its key stays, and no value of it must be looked up. */
+function isAlone({ tag, relation, bytes }: RowMessage, key: readonly string[]): boolean {
+  if (tag === 'delete' || isWhole(bytes)) return true
+  const { old, cells = [] } = rowCells(bytes)
+  const isSame = (name: string) => {
+    const index = relation.columns.findIndex((column) => column.name === name)
+    return old?.cells[index] === cells[index]
+  }
+  return old?.full === true && key.every(isSame)
+}
+
+/** Joins the texts of a row's primary key. Returns `undefined` for a row that it does not tell. */
+function keyTextOf({ byKey, identifying }: Relation, cells: Cells): string | undefined {
+  if (!byKey) return undefined
+  let text = ''
+  for (const [index, cell] of cells.entries()) {
+    if (!identifying[index]) continue
+    if (cell === undefined) return undefined
+    text += `${cell}\0`
+  }
+  return text
 }
 
 /** Checks that an update reports an earlier key. */
@@ -199,12 +239,13 @@ function identifiers(relation: Relation, cells: RowChange['old'] & object): RowC
   return cells.map((cell, index) => (relation.identifying[index] ? cell : undefined))
 }
 
+/** Checks that the types of all rows of a transaction are loaded. */
+export function isTyped({ messages }: Transaction, types: TypeCatalog): boolean {
+  return messages.every((message) => !('relation' in message) || types.describes(message.relation.columns))
+}
+
 /** Yields the types of the columns of a transaction's changes. */
-export function* oidsOf(transaction: Transaction): Generator<number> {
-  const known = new Set<unknown>()
-  for (const message of transaction.messages) {
-    if (!('relation' in message) || known.has(message.relation)) continue
-    known.add(message.relation)
-    for (const { oid } of message.relation.columns) yield oid
-  }
+export function* oidsOf({ messages }: Transaction): Generator<number> {
+  for (const relation of new Set(messages.map((message) => 'relation' in message && message.relation)))
+    if (relation) for (const { oid } of relation.columns) yield oid
 }

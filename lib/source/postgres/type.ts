@@ -1,4 +1,5 @@
 import type { Queryable } from './session.ts'
+import type { Column } from './table.ts'
 
 /** Groups the types that are read, written and compared alike. */
 export type Kind =
@@ -59,6 +60,8 @@ const VECTORS: ReadonlySet<number> = new Set([22, 30])
 /** Keeps the types of a database by their oids. Loads each type at its first use. */
 export class TypeCatalog {
   readonly #types = new Map<number, Type>()
+  /** The lists of columns whose types are all loaded. */
+  readonly #described = new WeakSet<readonly Column[]>()
 
   /** Returns the type of a loaded oid. The values of an unknown (or removed) type are texts. */
   get(oid: number): Type {
@@ -69,6 +72,14 @@ export class TypeCatalog {
   has(oids: Iterable<number>): boolean {
     for (const oid of oids) if (!this.#types.has(oid)) return false
     return true
+  }
+
+  /** Checks that the types of all of these columns are loaded: once for the many rows of one description. */
+  describes(columns: readonly Column[]): boolean {
+    if (this.#described.has(columns)) return true
+    const isLoaded = columns.every(({ oid }) => this.#types.has(oid))
+    if (isLoaded) this.#described.add(columns)
+    return isLoaded
   }
 
   /** Loads the types that are not known yet. */

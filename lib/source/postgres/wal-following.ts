@@ -7,6 +7,7 @@ import type { ChangeListener, ReportedChange } from '../source.ts'
 import { type Anchor, heldBytes } from './anchor.ts'
 import type { FollowedTable } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
+import { KnownRows } from './known-rows.ts'
 import type { Message } from './pgoutput.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
 import { endSession, stateOf } from './session.ts'
@@ -52,7 +53,10 @@ export class WalFollowing {
   readonly #queue: WalQueue
   /** The tables that got another shape on the way. */
   readonly #reshaped = new Map<string, FollowedTable>()
+  readonly #rows = new KnownRows()
   #transaction: Transaction | undefined
+  /** The transaction that was translated last. */
+  #translating: Transaction | undefined
   #stream: WalStream | undefined
   #slot = ''
   #at: bigint | undefined
@@ -244,7 +248,11 @@ export class WalFollowing {
     const { types, tables, prefix } = this.#options
     const table = (collection: string) => this.#reshaped.get(collection) ?? tables.get(collection)
     const isShown = this.#listener.encoded?.isShown
-    return translateTransaction(transaction, { epoch: this.#epoch, types, table, prefix, isShown })
+    const rows = this.#rows
+    // Forgets the rows for a repeated translation, which needs them as they were before the first one.
+    if (transaction === this.#translating) rows.clear()
+    this.#translating = transaction
+    return translateTransaction(transaction, { epoch: this.#epoch, types, table, prefix, rows, isShown })
   }
 
   #reshape({ reshaped }: Translation): void {

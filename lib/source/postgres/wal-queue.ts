@@ -2,7 +2,7 @@ import { persist } from '../backoff.ts'
 import { completeChanges, type Lookup } from '../completion.ts'
 import type { ReportedChange } from '../source.ts'
 import type { Context } from './follower.ts'
-import { oidsOf, type Transaction, type Translation } from './transaction.ts'
+import { isTyped, oidsOf, type Transaction, type Translation } from './transaction.ts'
 
 /** Options of a {@link WalQueue}. */
 export interface WalQueueOptions extends Pick<Context, 'pool' | 'types'> {
@@ -86,7 +86,7 @@ export class WalQueue {
     for (let [item] = this.#items; item; [item] = this.#items) {
       if ('transaction' in item) {
         const { transaction } = item
-        const translation = types.has(oidsOf(transaction)) ? translate(transaction) : undefined
+        const translation = isTyped(transaction, types) ? translate(transaction) : undefined
         if (!translation || translation.incomplete.size > 0) break
         reshape(translation)
         changes.push(...translation.changes)

@@ -5,7 +5,7 @@ import { ParticleError } from '../../../lib/errors.ts'
 import { Server } from '../../../lib/server/index.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
 import { LocalClient, until } from '../../support/local.ts'
-import { Copy, Recorder, readAll } from '../mongo/fold.ts'
+import { Copy, EncodedRecorder, Recorder, readAll } from '../mongo/fold.ts'
 import { eachDatabase, type TestDatabase } from './database.ts'
 
 describe('source/postgres/replication on a real server', () => {
@@ -65,6 +65,58 @@ describe('source/postgres/replication on a real server', () => {
         document,
         before: { ...document, likes: 0 },
       })
+    })
+
+    it('are told once the row has changed, with just what changed since', async () => {
+      const { recorder } = await database.follow(await database.adapter('replication', ['posts']))
+      await database.run(
+        `UPDATE posts SET body = '${big}2'`,
+        'UPDATE posts SET likes = 1',
+        `UPDATE posts SET team = 'red'`,
+        'UPDATE posts SET likes = 2',
+      )
+      await recorder.until(() => recorder.changesSeen.length >= 3)
+      const document = { _id: 1, id: 1, body: `${big}2`, likes: 1, team: 'red' }
+      const [, first, second] = recorder.changesSeen
+      expect(first).to.deep.include({
+        kind: 'update',
+        operations: [{ operation: 'set', path: 'likes', data: 1 }],
+        document,
+        before: { ...document, likes: 0 },
+      })
+      expect(second).to.deep.include({ document: { ...document, likes: 2 }, before: document })
+    })
+
+    it('tell nothing of a row from before its table was altered, emptied or not decoded', async () => {
+      const adapter = await database.adapter('replication', ['posts'])
+      let isShown = true
+      const recorder = new EncodedRecorder([])
+      Object.assign(recorder.encoded, { isShown: () => isShown })
+      const subscription = await adapter.open(recorder)
+      const updates: unknown[][] = []
+      const update = async (...before: string[]) => {
+        const from = recorder.reported.length
+        await database.run(...before, `UPDATE posts SET body = 'short', likes = likes + 1`)
+        await recorder.until(() => recorder.reported.slice(from).some(({ kind }) => kind === 'update'))
+        const change = recorder.reported.at(-1)
+        updates.push(change && 'operations' in change ? change.operations.map(({ path }) => path) : [])
+      }
+      try {
+        await update()
+        await update()
+        await update(`ALTER TABLE posts ALTER COLUMN team TYPE text USING 'blue'`)
+        await update('TRUNCATE posts', `INSERT INTO posts VALUES (1, 'short', 0, 'green')`)
+        isShown = false
+        await database.run(`UPDATE posts SET team = 'unseen'`)
+        await recorder.until(() => recorder.reported.at(-1)?.kind === 'encoded')
+        isShown = true
+        await update()
+        await update()
+      } finally {
+        await subscription.close()
+      }
+      const all = ['id', 'body', 'likes', 'team']
+      expect(updates).to.deep.equal([all, ['likes'], all, ['likes'], all, ['likes']])
     })
 
     it('are looked up where the key is a new one', async () => {
