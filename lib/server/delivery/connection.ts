@@ -1,4 +1,3 @@
-import { isoTime } from '../../model/iso-time.ts'
 import { encode } from '../../protocol/encode.ts'
 import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Frame } from '../feed/frame.ts'
@@ -71,12 +70,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   /** The figures of the connection, for the inspector. */
   get figures() {
     const state: 'ready' | 'loading' | 'slow' = this.#stalled ? 'slow' : this.ready ? 'ready' : 'loading'
-    return {
-      ...this.#trace.figures,
-      roots: this.views.map(({ root }) => root),
-      state,
-      buffered: this.buffered,
-    }
+    const roots = this.views.map(({ root }) => root)
+    return { ...this.#trace.figures, roots, state, buffered: this.buffered }
   }
 
   /** The number of the stream in this process. */
@@ -309,7 +304,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   readyNow(): void {
     this.own.rights = this.#rights
     this.#trace.ready()
-    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: isoTime(Date.now()) } })))
+    this.pushAtPresent(Buffer.from(encode({ event: 'ready', data: { timestamp: new Date().toISOString() } })))
     this.#host.groups.join(this)
   }
 
