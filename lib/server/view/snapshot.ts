@@ -6,9 +6,10 @@ import { hideFields } from '../../policy/fields.ts'
 import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
+import { FewMap } from '../support/few-map.ts'
 import { timeSlicer } from '../support/scheduling.ts'
-import { STALE } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
+import type { Digests } from './members.ts'
 import * as arrangement from './ordered-filter.ts'
 import { type Parts, PartsWriter, parsePart } from './parts.ts'
 import { SortedWindow } from './sorted-window.ts'
@@ -25,13 +26,13 @@ export interface Snapshot extends Parts {
    * The keys of the documents' ids, with a digest of each document. The view takes this map over and keeps it
    * current.
    */
-  readonly members: Map<string, number>
+  readonly members: Digests
   /** The first documents of an ordered view that had no window. The view takes this window over. */
   readonly window?: SortedWindow
 }
 
 /** The parts of a view that a read needs. */
-interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
+interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'> {
   readonly filter: ViewFilter
   /** The first documents of an ordered view, if they are known. */
   readonly window: SortedWindow | undefined
@@ -200,7 +201,7 @@ function fold(all: Documents, change: DocumentChange, view: Read): boolean {
   const whole = documentAfter(change)
   if (change.kind === 'delete') all.delete(key)
   else if (whole) {
-    if (view.matches && !view.matches(whole)) all.delete(key)
+    if (view.filter.matches?.(whole) === false) all.delete(key)
     else put(all, whole)
   } else {
     const verdict = view.filter.match(change)
@@ -234,7 +235,8 @@ async function encodeParts(
   let bytes = 0
   let step = 0
   for (const document of documents) {
-    const size = writer.add(idKey(document._id ?? null), JSON.stringify(hideFields(view.manifest, document)))
+    const text = JSON.stringify(hideFields(view.filter.manifest, document))
+    const size = writer.add(idKey(document._id ?? null), text)
     digests.push(writer.digest())
     bytes += size
     step += size
@@ -248,10 +250,11 @@ async function encodeParts(
   const parts = writer.end()
   // Fills the map at the end. The garbage collector walks a large map again and again while texts are made:
   // filling it meanwhile took a quarter of the CPU time of a snapshot.
-  const members = new Map<string, number>()
+  const members: Digests = new FewMap()
   let next = 0
   for (const keys of parts.keys) {
-    for (const key of keys) members.set(key, digests[next++] ?? STALE)
+    members.append(keys, digests.slice(next, next + keys.length))
+    next += keys.length
     const pause = turn()
     if (pause) await pause
   }
