@@ -4,6 +4,7 @@ import { ParticleError } from '../../lib/errors.ts'
 import { applyOp } from '../../lib/model/apply.ts'
 import type { Document, Json } from '../../lib/model/document.ts'
 import type { DocumentOperation } from '../../lib/model/operation.ts'
+import { hideFields } from '../../lib/policy/fields.ts'
 import { filterDelta, filterPayload, type Manifest, needsDocument } from '../../lib/policy/manifest.ts'
 import {
   applied,
@@ -68,6 +69,19 @@ function imagesOf(manifest: Manifest, documents: Documents): Documents {
 }
 
 describe('The field law', () => {
+  it('writes the same JSON for a snapshot as for every other image', () => {
+    fc.assert(
+      fc.property(manifests, choosers, (manifest, choose) => {
+        const document = choose.document(1)
+        const before = clone(document)
+        expect(JSON.stringify(hideFields(manifest, document))).to.equal(
+          JSON.stringify(filterPayload(manifest, document)),
+        )
+        expect(document).to.deep.equal(before)
+      }),
+    )
+  })
+
   it('holds for all operations where the document can be looked up', () => {
     fc.assert(
       fc.property(manifests, choosers, (manifest, choose) => {

@@ -124,7 +124,7 @@ async function ordered(root: string, before: Snapshot, oplist: readonly Document
   const writer = new PartsWriter(root, new Date().toISOString())
   const turn = timeSlicer()
   for (const document of list.list) {
-    writer.add([idKey(document._id ?? null)], JSON.stringify(document))
+    writer.add(idKey(document._id ?? null), JSON.stringify(document))
     const pause = turn()
     if (pause) await pause
   }

@@ -1,3 +1,4 @@
+import { isoTime } from '../../model/iso-time.ts'
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
 import { sourceOf } from '../../protocol/watched-root.ts'
@@ -63,7 +64,7 @@ export function manifestOf(views: readonly View[], { points, reason }: ResumePla
     event: 'manifest',
     data: {
       protocol: PROTOCOL,
-      timestamp: new Date().toISOString(),
+      timestamp: isoTime(Date.now()),
       resumed: points !== undefined,
       ...(reason === undefined ? {} : { reason }),
       sources: Object.fromEntries(views.map((view) => [view.root, view.filter.manifest])),

@@ -33,7 +33,9 @@ export function bounded(
     )
   }
   const documentsOf = (collection: string, documents: Document[]) =>
-    documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
+    documents.every(isShallow)
+      ? documents
+      : documents.map((document) => withoutDeep(document, (field) => report(collection, field)))
   const changeWithin = (change: Change) =>
     isBounded(change) ? change : boundedChange(change, (field) => report(change.collection, field))
   const reportedWithin = (change: ReportedChange): ReportedChange => {
@@ -128,11 +130,7 @@ async function inTime<T>(
 function isBounded(change: Change): boolean {
   if (!('id' in change)) return true
   const { document, before, operations } = change
-  if (
-    (document && !isWithin(document as Json, MAX_DEPTH)) ||
-    (before && !isWithin(before as Json, MAX_DEPTH))
-  )
-    return false
+  if ((document && !isShallow(document)) || (before && !isShallow(before))) return false
   for (const { data, path, keys } of operations) {
     if (typeof data !== 'object' || data === null) continue
     if (!isWithin(data, MAX_DEPTH - (keys ?? segmentsOf(path)).length)) return false
@@ -140,10 +138,14 @@ function isBounded(change: Change): boolean {
   return true
 }
 
+function isShallow(document: Document): boolean {
+  return isWithin(document as Json, MAX_DEPTH)
+}
+
 /** Removes too deep fields from a document. Returns the same document without such fields. */
 function withoutDeep(document: Document, report: (field: string) => void): Document {
+  if (isShallow(document)) return document
   const deep = Object.keys(document).filter((name) => !isWithin(document[name], MAX_DEPTH - 1))
-  if (deep.length === 0) return document
   for (const name of deep) report(name)
   return Object.fromEntries(Object.entries(document).filter(([name]) => !deep.includes(name)))
 }

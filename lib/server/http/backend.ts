@@ -47,7 +47,7 @@ export interface Backend {
       origin: Origin
       position: string | undefined
       watch: readonly WatchEntry[]
-      held?: readonly WatchEntry[]
+      held: readonly WatchEntry[] | undefined
       reached: readonly string[]
       open(): Sink | undefined
       onClose(close: () => void): void

@@ -21,7 +21,9 @@ const VALUE = /^[\w-]{22}$/
  * cookies, of different paths.
  */
 export function browserValues(request: IncomingMessage): string[] {
-  const pairs = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim().split('='))
+  const { cookie } = request.headers
+  if (!cookie) return []
+  const pairs = cookie.split(';').map((pair) => pair.trim().split('='))
   const valuesOf = (wanted: string) =>
     pairs.flatMap(([name, value = '']) => (name === wanted && VALUE.test(value) ? [value] : []))
   // Prefers the prefixed cookie. Another page of the site could have set the other cookie.

@@ -83,12 +83,19 @@ export function createHandler(server: Backend): RequestHandler {
       exchange.sendError(405, 'METHOD_NOT_ALLOWED', `This route takes ${methods}`)
       return
     }
-    route
-      .handle(exchange)
-      .catch((error: unknown) => exchange.fail(error))
-      .finally(() => exchange.releaseBody())
+    void answer(route, exchange)
   }
   return handler
+}
+
+async function answer({ handle }: Route, exchange: Exchange): Promise<void> {
+  try {
+    await handle(exchange)
+  } catch (error) {
+    exchange.fail(error)
+  } finally {
+    exchange.releaseBody()
+  }
 }
 
 /** Returns the route of a module for browsers. */
@@ -143,11 +150,14 @@ async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
   const turn = owned(response)
   if (turn) await turn
-  const { token, ...asked } = await streamRequest(exchange)
+  const { token, position, watch, held, reached } = await streamRequest(exchange)
   exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {
     origin: { request, address: addressOf(request) },
-    ...asked,
+    position,
+    watch,
+    held,
+    reached,
     open: () => openSink(exchange),
     onClose: (close) => response.on('close', close),
   })
@@ -161,7 +171,7 @@ async function streamRequest(exchange: Exchange): Promise<{
   token: string | undefined
   position: string | undefined
   watch: WatchEntry[]
-  held?: WatchEntry[]
+  held: WatchEntry[] | undefined
   reached: string[]
 }> {
   const { request, query } = exchange
@@ -172,12 +182,11 @@ async function streamRequest(exchange: Exchange): Promise<{
         '{ token, lastEventId?, watch?, held?, reached? }',
       )
     : {}
-  const held = entriesOf(body.held, 'held') ?? entriesIn(query, 'held')
   const last = request.headers['last-event-id']
   return {
     token: tokenOf(request, query, body),
     watch: entriesOf(body.watch, 'watch') ?? entriesIn(query, 'watch') ?? [],
-    ...(held && { held }),
+    held: entriesOf(body.held, 'held') ?? entriesIn(query, 'held'),
     position:
       textOf(body.lastEventId, 'lastEventId must be a text') ||
       (typeof last === 'string' && last) ||

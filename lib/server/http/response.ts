@@ -86,11 +86,11 @@ export function retire(response: ServerResponse): void {
 }
 
 /** The headers that protect an answer and its address from other pages and servers. */
-const GUARDS = {
-  'X-Content-Type-Options': 'nosniff',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'no-referrer',
-}
+const GUARDS = [
+  ['X-Content-Type-Options', 'nosniff'],
+  ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ['Referrer-Policy', 'no-referrer'],
+] as const
 
 /**
  * Sets headers against three risks: browsers that guess another content type, pages that read the answer
@@ -98,9 +98,18 @@ const GUARDS = {
  * (Helmet, for example) stay unchanged.
  */
 export function guard(response: ServerResponse): void {
-  for (const [name, value] of Object.entries(GUARDS))
-    if (!response.headersSent && !response.hasHeader(name)) response.setHeader(name, value)
+  if (response.headersSent) return
+  for (const [name, value] of GUARDS) if (!response.hasHeader(name)) response.setHeader(name, value)
 }
+
+/** The headers of a stream. */
+const HEAD = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'private, no-store, no-transform',
+  'X-Accel-Buffering': 'no',
+}
+/** The headers of a stream over HTTP/1, which is the last on its connection. */
+const LAST_HEAD = { ...HEAD, Connection: 'close' }
 
 /**
  * Begins a stream of events. The response is the last on its connection, so that a closing server has no
@@ -120,13 +129,8 @@ export function beginStream(
     !response.hasHeader('Content-Encoding') &&
     isAccepted(request.headers['accept-encoding'], 'gzip')
   if (compression) response.appendHeader('Vary', 'Accept-Encoding')
-  response.writeHead(200, {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'private, no-store, no-transform',
-    'X-Accel-Buffering': 'no',
-    ...(isCompressed ? { 'Content-Encoding': 'gzip' } : {}),
-    ...(request.httpVersionMajor === 1 ? { Connection: 'close' } : {}),
-  })
+  if (isCompressed) response.setHeader('Content-Encoding', 'gzip')
+  response.writeHead(200, request.httpVersionMajor === 1 ? LAST_HEAD : HEAD)
   response.on('error', ignore)
   if (request.httpVersionMajor === 1) streaming.add(request.socket)
   unhook(request, response, isCompressed)

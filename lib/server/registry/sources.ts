@@ -230,7 +230,6 @@ export class Sources {
 
   #collectionView(source: CollectionSource, query: Query | null): SourceView {
     const { root, manifest, text, sortLimit, collection, sample, feed } = source
-    const all = query !== null && Object.keys(query).length === 0
     return {
       key: JSON.stringify([
         root,
@@ -243,7 +242,11 @@ export class Sources {
       manifest,
       collection: collection.collectionName,
       query: query ?? { _id: { $in: [] } },
-      matches: all ? undefined : query === null ? () => false : matcher(query),
+      // Compiles the query only for a new view. Most clients find theirs open.
+      get matches() {
+        if (query === null) return () => false
+        return Object.keys(query).length === 0 ? undefined : matcher(query)
+      },
       sortLimit,
       shared: true,
       sample,

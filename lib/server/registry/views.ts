@@ -138,9 +138,10 @@ export class Views {
   }
 
   #take(specs: readonly SourceView[], address: string | undefined): View[] {
-    return specs.map(({ makeFeed, shared, ...spec }) => {
-      let view = this.#views.get(spec.key)
+    return specs.map((source) => {
+      let view = this.#views.get(source.key)
       if (!view) {
+        const { makeFeed, shared, ...spec } = source
         view = new View({ ...spec, feed: makeFeed(), onRead: this.#onRead }, this.#log, this.#onError)
         this.#views.set(spec.key, view)
         if (shared) this.#shared.add(view)

@@ -29,7 +29,7 @@ export interface StreamRequest {
   /** The roots that the client watches. */
   watch?: readonly WatchEntry[]
   /** The watched roots that the position was given for; default: those of `watch`. */
-  held?: readonly WatchEntry[]
+  held?: readonly WatchEntry[] | undefined
   /** The positions of sources that the client waits for: see `Barriers`. */
   reached?: readonly string[] | undefined
   /** Opens the sink of an admitted client. Returns undefined when the client has gone. */

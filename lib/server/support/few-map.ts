@@ -33,9 +33,10 @@ export class FewMap<V> {
     else this.#values[index] = value
   }
 
-  /** Adds entries whose keys are not in the map. */
+  /** Adds entries. The last value of a key counts. */
   append(keys: readonly string[], values: readonly V[]): void {
-    if (!this.#all && this.#keys.length + keys.length <= FEW) {
+    const size = this.#keys.length + keys.length
+    if (!this.#all && size <= FEW && new Set([...this.#keys, ...keys]).size === size) {
       // Makes lists of their length. A list that grew has room for 17.
       this.#keys = this.#keys.concat(keys)
       this.#values = this.#values.concat(values)

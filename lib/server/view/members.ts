@@ -17,6 +17,8 @@ const MAX_HELD = 1_000
 
 /** Maps the key of a document's id to the digest of its visible fields, or to `STALE` after a change. */
 export type Digests = FewMap<number>
+/** The digests as others may read them. */
+export type ReadonlyDigests = Pick<Digests, 'size' | 'has' | 'get' | typeof Symbol.iterator>
 
 /** Keeps the known documents of a view after the last entry. The router finds the view by them. */
 export class Members {
@@ -40,7 +42,7 @@ export class Members {
   }
 
   /** The digests; undefined before the view was read. Callers must copy them to change them. */
-  get digests(): Pick<Digests, 'size' | 'has' | 'get'> | undefined {
+  get digests(): ReadonlyDigests | undefined {
     return this.#digests
   }
 
@@ -165,10 +167,13 @@ export function noteIn(
  * source was read ahead of its reported changes, or has not reported a change. A document that was read with
  * another content becomes `STALE`, since either content may be the viewer's.
  */
-export function agree(held: Pick<Digests, 'size' | 'get'>, read: Digests): boolean {
+export function agree(held: ReadonlyDigests, read: Digests): boolean {
   if (held.size !== read.size) return false
+  // Compares in order first, which takes a quarter of the time of look-ups: most reads have the same order.
+  const inOrder = held[Symbol.iterator]()
   for (const [key, now] of read) {
-    const before = held.get(key)
+    const [next, digest] = inOrder.next().value ?? []
+    const before = next === key ? digest : held.get(key)
     if (before === undefined) return false
     if (before !== STALE && before !== now) read.set(key, STALE)
   }

@@ -1,5 +1,6 @@
 import type { Document } from '../../model/document.ts'
 import { timeSlicer } from '../support/scheduling.ts'
+import { digestOf } from './digest.ts'
 
 /** Holds the encoded `payload` events of a root, and the documents that are in them. */
 export interface Parts {
@@ -8,32 +9,47 @@ export interface Parts {
   readonly keys: readonly (readonly string[])[]
 }
 
-/** The size after which a payload event ends, in characters. */
+/** The size after which a payload event ends, in bytes. */
 const PART_SIZE = 64 * 1024
+/** The room for a new event, in bytes. It doubles as often as an event needs. */
+const MIN_ROOM = 2 * 1024
+const COMMA = 0x2c
 
 /** Combines the texts of documents to payload events. */
 export class PartsWriter {
   readonly #head: string
   readonly #parts: Buffer[] = []
   readonly #keys: (readonly string[])[] = []
+  /** The keys of the present event. */
   #present: string[] = []
-  #texts: string[] = []
+  /** The room of the present event, which is used again for the next one. */
+  #room = Buffer.allocUnsafe(MIN_ROOM)
+  #view = viewOf(this.#room)
   #size = 0
+  /** The place of the last document. */
+  #last = 0
 
   constructor(root: string, timestamp: string) {
     const names = `"root":${JSON.stringify(root)},"timestamp":${JSON.stringify(timestamp)}`
     this.#head = `event: payload\ndata: {${names},"data":[`
+    this.#write(this.#head)
   }
 
   /**
-   * Adds documents, whose texts are joined by commas, to the last event, or to a new event if the last is
-   * full and `mayEnd`.
+   * Adds a document to the last event, or to a new event if the last is full and `mayEnd`. Returns the bytes
+   * of its text.
    */
-  add(keys: readonly string[], text: string, mayEnd = true): void {
+  add(key: string, text: string, mayEnd = true): number {
     if (mayEnd && this.#size >= PART_SIZE) this.#close(false)
-    for (const key of keys) this.#present.push(key)
-    this.#texts.push(text)
-    this.#size += text.length
+    if (this.#present.push(key) > 1) this.#room[this.#size++] = COMMA
+    this.#last = this.#size
+    this.#write(text)
+    return this.#size - this.#last
+  }
+
+  /** Computes the digest of the document that was added last. */
+  digest(): number {
+    return digestOf(this.#view, this.#last, this.#size)
   }
 
   /** Adds an encoded event, which must not be the last. */
@@ -54,15 +70,33 @@ export class PartsWriter {
   }
 
   #close(last: boolean): void {
-    const text = this.#texts.join(',')
-    this.addPart(
-      lastingBuffer(`${this.#head}${text}],"part":${this.#parts.length},"last":${last}}\n\n`),
-      this.#present.slice(),
-    )
+    this.#write(`],"part":${this.#parts.length},"last":${last}}\n\n`)
+    // Copies the event to a buffer outside Node's pool. A small buffer of the pool would keep its neighbours
+    // in memory.
+    const part = Buffer.allocUnsafeSlow(this.#size)
+    this.#room.copy(part, 0, 0, this.#size)
+    this.addPart(part, this.#present.slice())
     this.#present = []
-    this.#texts = []
     this.#size = 0
+    this.#write(this.#head)
   }
+
+  /** Writes a text, and keeps room for a comma after it. */
+  #write(text: string): void {
+    // A character has at most three bytes. Counts those of long texts only, which costs as much as writing.
+    const most = text.length < MIN_ROOM ? text.length * 3 : Buffer.byteLength(text)
+    if (this.#size + most >= this.#room.length) {
+      const room = Buffer.allocUnsafe(2 * (this.#size + most))
+      this.#room.copy(room, 0, 0, this.#size)
+      this.#room = room
+      this.#view = viewOf(room)
+    }
+    this.#size += this.#room.write(text, this.#size)
+  }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
 }
 
 /** Parses the documents of an encoded `payload` event. */
@@ -95,14 +129,14 @@ export async function replaced(
         const key = present[index] ?? ''
         const next = changes(key) ? change(key, document) : document
         // Keeps one event for one, since the following events contain their numbers.
-        if (next) writer.add([key], JSON.stringify(next), last)
+        if (next) writer.add(key, JSON.stringify(next), last)
       }
       if (!last) writer.endPart()
     }
     const pause = turn()
     if (pause) await pause
   }
-  for (const [key, document] of added()) writer.add([key], JSON.stringify(document))
+  for (const [key, document] of added()) writer.add(key, JSON.stringify(document))
   return writer.end()
 }
 
@@ -110,11 +144,4 @@ export async function replaced(
 export function isCompact({ parts }: Parts): boolean {
   const size = parts.reduce((sum, { length }) => sum + length, 0)
   return parts.length <= 2 + (2 * size) / PART_SIZE && parts.every(({ length }) => length <= 4 * PART_SIZE)
-}
-
-/** Allocates a buffer outside Node's pool. A small buffer of the pool would keep its neighbours in memory. */
-function lastingBuffer(text: string): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
-  buffer.write(text)
-  return buffer
 }

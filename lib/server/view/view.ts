@@ -11,7 +11,7 @@ import type { ViewDigest } from './difference.ts'
 import { frameOf, type OnError } from './entry-frame.ts'
 import { outsidePause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
-import { agree, type Digests, Members, noteIn } from './members.ts'
+import { agree, Members, noteIn, type ReadonlyDigests } from './members.ts'
 import { isNear } from './nearness.ts'
 import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
@@ -302,7 +302,7 @@ export class View {
    * source was read ahead of its reported changes. The way between can't be expressed, so viewers are brought
    * up by a difference, and absent clients, here or on another node, can't resume from before.
    */
-  #compare(snapshot: Snapshot, held: Pick<Digests, 'size' | 'get'>): boolean {
+  #compare(snapshot: Snapshot, held: ReadonlyDigests): boolean {
     const read = snapshot.members
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
       const shown = this.frame(entry)

@@ -25,4 +25,14 @@ describe('server/few-map', () => {
       }),
     )
   })
+
+  it('keeps the last value of a key that is appended twice', () => {
+    for (const count of [0, 20]) {
+      const few = new FewMap<number>()
+      few.append(KEYS.slice(1, 1 + count), new Array(count).fill(0))
+      few.append(['key 0', 'key 0'], [1, 2])
+      few.append(['key 0'], [3])
+      expect([few.size, few.get('key 0')]).to.deep.equal([count + 1, 3])
+    }
+  })
 })

@@ -191,6 +191,27 @@ describe('server/snapshot', () => {
     })
   }
 
+  it('holds a document once that a source reads twice, as it was read last', async () => {
+    const adapter = new Interleaved(structuredClone(DOCUMENTS))
+    const { view } = setUp(adapter)
+    const { read } = adapter
+    adapter.read = (collection, query, each, options) =>
+      read.call(
+        adapter,
+        collection,
+        query,
+        async ([one]) => {
+          await each(one ? [{ ...one, n: -1 }] : [])
+          await each(one ? [one] : [])
+        },
+        options,
+      )
+    const snapshot = await view.snapshot()
+    expect(documentsOf(snapshot)).to.deep.equal(DOCUMENTS)
+    expect(snapshot.documents).to.equal(DOCUMENTS.length)
+    expect(snapshot.members.size).to.equal(DOCUMENTS.length)
+  })
+
   it('drops the changes that the source had made before it was read', async () => {
     const adapter = new Interleaved(structuredClone(DOCUMENTS))
     const { view, log } = setUp(adapter)
