@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpus } from 'node:os'
+import { bundled } from '../spec/support/bundled.ts'
 
 /** Whether processes can be pinned to cores: the server to the first, the load to the second. */
 export const PINNED = cpus().length > 1 && spawnSync('taskset', ['--version']).status === 0
@@ -16,7 +17,7 @@ interface Answer {
 
 /** A process of its own that answers calls. */
 export class Child {
-  readonly #process: ChildProcess
+  readonly #process: Promise<ChildProcess>
   readonly #waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   #calls = 0
 
@@ -26,49 +27,62 @@ export class Child {
    * @param prefix a command to start it by
    */
   constructor(file: string, args: readonly string[], core: number, prefix: readonly string[] = []) {
+    this.#process = this.#start(file, args, core, prefix)
+    this.#process.catch(() => {}) // each call rejects with it
+  }
+
+  async #start(
+    file: string,
+    args: readonly string[],
+    core: number,
+    prefix: readonly string[],
+  ): Promise<ChildProcess> {
     const pin = PINNED ? ['taskset', '-c', String(core)] : []
-    const node = [process.execPath, '--expose-gc', '--import', 'tsx', `${import.meta.dirname}/${file}`]
+    const node = [process.execPath, '--expose-gc', await bundled(`${import.meta.dirname}/${file}`)]
     const [command = '', ...rest] = [...prefix, ...pin, ...node, ...args]
-    this.#process = spawn(command, rest, {
+    const child = spawn(command, rest, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       cwd: `${import.meta.dirname}/..`,
     })
-    this.#process.on('message', (answer: Answer) => {
+    child.on('message', (answer: Answer) => {
       const waiting = this.#waiting.get(answer.call)
       this.#waiting.delete(answer.call)
       if (answer.error === undefined) waiting?.resolve(answer.result as never)
       else waiting?.reject(new Error(`${file} ${args.join(' ')}: ${answer.error}`))
     })
-    this.#process.once('exit', (code, signal) => {
-      for (const { reject } of this.#waiting.values())
-        reject(new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}`))
-      this.#waiting.clear()
-    })
-    this.#process.once('error', (error) => {
+    const fail = (error: Error) => {
       for (const { reject } of this.#waiting.values()) reject(error)
       this.#waiting.clear()
-    })
+    }
+    child.once('exit', (code, signal) =>
+      fail(new Error(`${file} ${args.join(' ')} ended with ${code ?? signal}`)),
+    )
+    child.once('error', fail)
+    return child
   }
 
-  call<T>(method: string, argument?: unknown): Promise<T> {
+  async call<T>(method: string, argument?: unknown): Promise<T> {
+    const child = await this.#process
     const call = this.#calls++
     return new Promise((resolve, reject) => {
       this.#waiting.set(call, { resolve, reject })
-      this.#process.send({ call, method, argument }, (error) => error && reject(error))
+      child.send({ call, method, argument }, (error) => error && reject(error))
     })
   }
 
   /** Stops the process for a time (SIGSTOP), or lets it go on (SIGCONT). */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#process.kill(signal)
+  async signal(signal: 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const child = await this.#process
+    child.kill(signal)
   }
 
   async end(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const exit = once(this.#process, 'exit')
+    const child = await this.#process
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
     // Lets it end its own programs, as far as it is not too busy.
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), END_TIMEOUT_MS)
-    if (this.#process.connected) this.#process.disconnect()
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS)
+    if (child.connected) child.disconnect()
     await exit
     clearTimeout(timer)
   }
@@ -91,6 +105,4 @@ export function serve(methods: Record<string, (argument: any) => unknown>): void
     },
   )
   process.on('disconnect', () => process.exit())
-  // Node would map the stack of each request that a client breaks off to TypeScript, which no server does.
-  process.setSourceMapsEnabled(false)
 }

@@ -2,6 +2,7 @@ import type { Wire } from '../candidate.ts'
 import { Child } from '../child.ts'
 import type { FigureName } from './bounds.ts'
 import type { Round } from './judge.ts'
+import type { ModuleName } from './server.ts'
 
 /** Measures figures together, as long as their servers live. */
 interface Contest {
@@ -41,10 +42,10 @@ async function both(turned: boolean, measure: (side: Side) => Promise<number>): 
 }
 
 /** Starts Particle and its floor. */
-async function started({ server, load }: Processes, floor: string, people: number) {
-  const start = (name: Side, module: string) => server.call<Address>('start', { name, module, people })
+async function started({ server, load }: Processes, floor: ModuleName, people: number) {
+  const start = (name: Side, module: ModuleName) => server.call<Address>('start', { name, module, people })
   const addresses = {
-    particle: await start('particle', '../candidates/particle.ts'),
+    particle: await start('particle', 'particle'),
     floor: await start('floor', floor),
   }
   const close = async () => {
@@ -61,7 +62,7 @@ interface Burst {
 }
 
 /** Changes that go to clients. */
-function changes(floor: string, clients: number, bursts: Partial<Record<FigureName, Burst>>): Contest {
+function changes(floor: ModuleName, clients: number, bursts: Partial<Record<FigureName, Burst>>): Contest {
   return {
     figures: Object.keys(bursts) as FigureName[],
     open: async (processes) => {
@@ -108,7 +109,7 @@ function arrivals(
     figures: [figure],
     open: async (processes) => {
       const { server, load } = processes
-      const { addresses, close } = await started(processes, '../candidates/express.ts', people)
+      const { addresses, close } = await started(processes, 'express', people)
       // A client that stays keeps the snapshot.
       if (isWarm) await load.call('open', { ...addresses.particle, clients: 1 })
       const held = { particle: isWarm ? 1 : 0, floor: 0 }
@@ -132,7 +133,7 @@ const bytes: Contest = {
   figures: ['bytes'],
   open: async (processes) => {
     const { server, load } = processes
-    const { addresses, close } = await started(processes, './plain.ts', 1000)
+    const { addresses, close } = await started(processes, 'plain', 1000)
     await load.call('open', { ...addresses.particle, clients: 1 })
     const operation = { operation: 'set', id: 100, path: 'note', data: 'x'.repeat(64) }
     const measure = async () => {
@@ -158,9 +159,9 @@ const client: Contest = {
 }
 
 export const CONTESTS: readonly Contest[] = [
-  changes('./plain.ts', 1, { change: { turns: { particle: 4, floor: 48 }, perTurn: 100 } }),
+  changes('plain', 1, { change: { turns: { particle: 4, floor: 48 }, perTurn: 100 } }),
   bytes,
-  changes('../candidates/floor.ts', CLIENTS, {
+  changes('floor', CLIENTS, {
     one: { turns: { particle: 4, floor: 4 }, perTurn: 1 },
     ten: { turns: { particle: 4, floor: 4 }, perTurn: 10 },
   }),

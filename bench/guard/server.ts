@@ -7,6 +7,15 @@ import type { Candidate, Start } from '../candidate.ts'
 import { serve } from '../child.ts'
 import { startMeter } from './meter.ts'
 
+/** Lists the modules by name, since a bundle holds what is imported by a fixed path. */
+const MODULES = {
+  particle: () => import('../candidates/particle.ts'),
+  express: () => import('../candidates/express.ts'),
+  floor: () => import('../candidates/floor.ts'),
+  plain: () => import('./plain.ts'),
+} satisfies Record<string, () => Promise<{ start: Start }>>
+export type ModuleName = keyof typeof MODULES
+
 const candidates = new Map<string, Candidate>()
 /** The open connections of each candidate. */
 const sockets = new Map<string, Set<Socket>>()
@@ -21,8 +30,8 @@ function find(name: string): Candidate {
 
 serve({
   /** Starts a candidate of a module, and tells its address. */
-  start: async ({ name, module, people }: { name: string; module: string; people: number }) => {
-    const { start } = (await import(module)) as { start: Start }
+  start: async ({ name, module, people }: { name: string; module: ModuleName; people: number }) => {
+    const { start } = await MODULES[module]()
     const candidate = await start({ people })
     candidates.set(name, candidate)
     const open = new Set<Socket>()

@@ -54,11 +54,11 @@ async function measure(source: SourceName, bursts: number): Promise<Figures> {
       for (const follower of followers) {
         follower.seen = await follower.child.call<number>('begin')
         // Stopped until all is written, so that changes come by as many as they do from a busy database.
-        follower.child.signal('SIGSTOP')
+        await follower.child.signal('SIGSTOP')
       }
       await writer.write(CHANGES)
       for (const { name, child, costs, seen } of followers) {
-        child.signal('SIGCONT')
+        await child.signal('SIGCONT')
         const cpu = await child.call<number>('reach', seen + (name === 'floor' ? CHANGES + 1 : 1))
         if (burst > 0) costs.push(cpu / CHANGES)
       }

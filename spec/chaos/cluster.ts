@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { on, once } from 'node:events'
 import { join } from 'node:path'
+import { bundled } from '../support/bundled.ts'
 import { guideConfiguration, startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
 import type { Account, Answer, Order } from './node.ts'
@@ -134,8 +135,8 @@ export class Cluster {
       ...this.#stores.urlsOf(index),
       ...(this.#slot === undefined ? {} : { slot: this.#slot }),
     }
-    const child = fork(PROGRAM, [JSON.stringify(options)], {
-      execArgv: ['--expose-gc', '--import', 'tsx'],
+    const child = fork(await bundled(PROGRAM), [JSON.stringify(options)], {
+      execArgv: ['--expose-gc'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     const node: Node = { child, stderr: '' }

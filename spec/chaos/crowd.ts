@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { bundled } from '../support/bundled.ts'
 import type { CrowdMessage, CrowdReport } from './reports.ts'
 import type { CrowdOrder, Shown } from './visitors.ts'
 
@@ -37,7 +38,7 @@ export class Crowd {
     args: readonly string[],
     take: (report: CrowdReport) => void,
   ): Promise<Crowd> {
-    const child = fork(join(import.meta.dirname, `${program}.ts`), args, { execArgv: ['--import', 'tsx'] })
+    const child = fork(await bundled(join(import.meta.dirname, `${program}.ts`)), args)
     await once(child, 'message')
     return new Crowd(child, take)
   }

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { Client } from '../../lib/client/index.ts'
+import { bundled } from '../support/bundled.ts'
 
 /** A node as a process of its own, whose clock is off by some milliseconds. */
 class SkewedNode {
@@ -14,8 +16,7 @@ class SkewedNode {
   }
 
   static async start(skew: number): Promise<SkewedNode> {
-    const child = fork(new URL('../support/skewed.ts', import.meta.url), {
-      execArgv: ['--import', 'tsx'],
+    const child = fork(await bundled(join(import.meta.dirname, '../support/skewed.ts')), {
       env: { ...process.env, CLOCK_SKEW: `${skew}` },
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })

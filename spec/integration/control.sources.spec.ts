@@ -8,6 +8,7 @@ import type { Adapter } from '../../lib/source/source.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
+import { bundled } from '../support/bundled.ts'
 import type { ControlNodeOptions } from '../support/control/node.ts'
 import { shake } from '../support/http.ts'
 import { until } from '../support/local.ts'
@@ -129,7 +130,7 @@ describe('Revocations over the stores', () => {
       const options = { url, secret: randomUUID(), database: `control_${randomUUID().slice(0, 8)}` }
       const start = async () => {
         const given: ControlNodeOptions = { ...options, port: await freePort() }
-        const program = startProgram(process.execPath, ['--import', 'tsx', PROGRAM, JSON.stringify(given)])
+        const program = startProgram(process.execPath, [await bundled(PROGRAM), JSON.stringify(given)])
         programs.push(program)
         await until(() => program.output().includes('listening'), 'a node listens', 30_000)
         return {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect } from 'chai'
+import { bundled } from '../support/bundled.ts'
 import { until } from '../support/local.ts'
 import { Namespaces } from '../support/namespaces.ts'
 import { type Program, startProgram } from '../support/process.ts'
@@ -35,7 +36,7 @@ describe('A client that is gone without a word', function () {
   /** A server with one client. */
   async function connect(heartbeat: number): Promise<Program> {
     const { server: host } = namespaces.hosts
-    const node = [process.execPath, '--import', 'tsx', 'spec/support/streaming.ts', host, String(heartbeat)]
+    const node = [process.execPath, await bundled('spec/support/streaming.ts'), host, String(heartbeat)]
     const server = startProgram(...namespaces.within('server', ...node))
     programs.push(server)
     await until(() => /^port \d+$/m.test(server.output()), `a port in ${server.output()}`, 20_000)

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent } from 'node:http'
+import { bundled } from '../../support/bundled.ts'
 import { attackHttp, attackSocket } from './attack.ts'
 import { type Figures, leaksIn, USERS } from './figures.ts'
 import { Random } from './random.ts'
@@ -59,8 +60,8 @@ export class Siege {
    * @param seed attack number n draws from `seed + n`; answers depend on time, so that a run is not the same again
    */
   static async run(seed: number, limits: Limits): Promise<Report> {
-    const target = fork(TARGET, {
-      execArgv: ['--import', 'tsx', '--expose-gc'],
+    const target = fork(await bundled(TARGET), {
+      execArgv: ['--expose-gc'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     const [port] = (await once(target, 'message')) as [number]

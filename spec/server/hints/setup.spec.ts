@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { ParticleError } from '../../../lib/errors.ts'
 import type { Criteria } from '../../../lib/policy/criteria.ts'
@@ -8,6 +9,7 @@ import type { IdentityLookup } from '../../../lib/server/options/identity-lookup
 import type { ServerOptions } from '../../../lib/server/options/options.ts'
 import { Server } from '../../../lib/server/server.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
+import { bundled } from '../../support/bundled.ts'
 
 const SECRET = 'the secret of the specs'
 
@@ -49,8 +51,8 @@ describe('server/setup', () => {
   it('warns of a worker of a cluster without a secret', async function () {
     this.timeout(20_000)
     cluster.setupPrimary({
-      exec: new URL('../../support/worker.ts', import.meta.url).pathname,
-      execArgv: ['--import', 'tsx'],
+      exec: await bundled(join(import.meta.dirname, '../../support/worker.ts')),
+      execArgv: [],
     })
     const worker = cluster.fork()
     const [messages] = await once(worker, 'message')

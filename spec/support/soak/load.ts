@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { MongoClient } from 'mongodb'
 import { Client } from '../../../lib/client/client.ts'
 import type { Stats } from '../../../lib/server/index.ts'
+import { bundled } from '../bundled.ts'
 import { Writer } from '../cluster/writer.ts'
 import { openStream } from '../sse.ts'
 import type { Holdings } from './measure.ts'
@@ -68,8 +69,7 @@ export class Load {
     const client = new MongoClient(mongo)
     const writer = new Writer(client.db(database), TEAMS, 4711)
     await writer.fill()
-    const execArgv = ['--expose-gc', '--import', 'tsx']
-    const server = fork(PROGRAM, [mongo, database], { execArgv })
+    const server = fork(await bundled(PROGRAM), [mongo, database], { execArgv: ['--expose-gc'] })
     try {
       const [{ port }] = await once(server, 'message')
       const load = new Load(server, port, writer)
