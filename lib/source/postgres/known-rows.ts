@@ -20,7 +20,10 @@ export class KnownRows {
   #characters = 0
   #stamps = new WeakMap<Relation, object>()
 
-  /** Returns a row as its last change left it. A new description of its table makes a row unknown. */
+  /**
+   * Returns a row as its last change left it. A new description of its table, which a new connection brings
+   * too, makes a row unknown.
+   */
   get(relation: Relation, key: string | undefined): Row | undefined {
     if (key === undefined) return undefined
     const name = nameOf(relation, key)
@@ -28,7 +31,10 @@ export class KnownRows {
     return row?.stamp === this.#stamps.get(relation) ? row : undefined
   }
 
-  /** Keeps a row. Forgets a row that is not known whole, and all rows of the table for a row without a key. */
+  /**
+   * Keeps a row. Forgets a row that is not known whole, and all rows of the table after a change without a
+   * key.
+   */
   set(relation: Relation, key: string | undefined, row: Row | undefined): void {
     if (key === undefined) return void this.forget(relation)
     if (!row) return void this.delete(relation, key)

@@ -87,13 +87,11 @@ export function translateTransaction(transaction: Transaction, options: Translat
   let ordinal = 1
   const position = (index: number) => formatPosition(epoch, transaction.lsn, ordinal + index)
   const tableOf = (collection: string) => reshaped.get(collection) ?? options.table(collection)
-  const whole = (kind: 'clear' | 'reload', collection: string): Change => ({
-    kind,
-    position: position(0),
-    timestamp,
-    collection,
-    transaction: name,
-  })
+  const whole = (kind: 'clear' | 'reload', collection: string): Change => {
+    // Forgets the rows, since what makes a table be read again may also have changed rows unseen.
+    options.rows.clear()
+    return { kind, position: position(0), timestamp, collection, transaction: name }
+  }
   const row = (message: RowMessage): void => {
     const { relation } = message
     const table = tableOf(nameOf(relation))
@@ -106,7 +104,6 @@ export function translateTransaction(transaction: Transaction, options: Translat
     if (message.tag === 'update' && !identifies(relation, shaped.key)) {
       // Reloads if another index than the key identifies rows: then the row's earlier key is unknown.
       if (shaped === table) changes.push(whole('reload', table.collection))
-      options.rows.clear()
       return
     }
     const first = ordinal + 1
@@ -143,7 +140,6 @@ export function translateTransaction(transaction: Transaction, options: Translat
       case 'truncate':
         for (const relation of message.relations) {
           const table = tableOf(nameOf(relation))
-          options.rows.clear()
           if (table && !table.isRefused) changes.push(whole('clear', table.collection))
           ordinal += POSITIONS
         }
@@ -153,7 +149,6 @@ export function translateTransaction(transaction: Transaction, options: Translat
         const table = notice && tableOf(notice.collection)
         const noticed = table && withFacts(table, notice)
         if (noticed && noticed !== table) {
-          options.rows.clear()
           changes.push(whole(noticed.oid === 0 ? 'clear' : 'reload', noticed.collection))
           reshaped.set(noticed.collection, noticed)
         }

@@ -398,6 +398,21 @@ describe('source/postgres/replication on a real server', () => {
       await recorder.reached(adapter, to)
     })
 
+    it('tells all columns of a row then, which others may have changed meanwhile', async () => {
+      await database.run('CREATE TABLE users (id integer PRIMARY KEY, name text, age integer)')
+      const { recorder } = await database.follow(await database.adapter('replication', ['users']))
+      await database.run(`INSERT INTO users VALUES (1, 'Ada', 1)`, 'UPDATE users SET age = 2')
+      await recorder.until(() => recorder.changesSeen.length === 2)
+      await cut()
+      await recorder.until(() => recorder.losses.length > 0)
+      await database.run('UPDATE users SET age = 3')
+      await recorder.until(() => recorder.changesSeen.length === 3)
+      const paths = recorder.changesSeen.map(
+        (change) => 'operations' in change && change.operations.map(({ path }) => path),
+      )
+      expect(paths).to.deep.equal([['.'], ['age'], ['id', 'name', 'age']])
+    })
+
     it('makes a server read again then, and show its clients what is', async () => {
       await database.run('CREATE TABLE users (id integer PRIMARY KEY)', 'INSERT INTO users VALUES (1)')
       const adapter = await database.adapter('replication', ['users'])
