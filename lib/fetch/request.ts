@@ -40,7 +40,7 @@ export class FetchMessage extends Readable {
     this.webRequest = request
     this.context = context
     this.socket = socket
-    const isRead = request.bodyUsed
+    const isRead = request.bodyUsed || request.body?.locked
     this.#body = isRead ? null : request.body
     // Reports a body that the framework has read, since its bytes can't be read again.
     if (isRead) Object.defineProperty(this, 'readableDidRead', { value: true })

@@ -316,11 +316,13 @@ function resolveList(from: readonly unknown[], each: (value: unknown) => unknown
 }
 
 /** Returns the path to the first undefined part of a value; `undefined` if there is none. */
-export function undefinedIn(value: unknown): string[] | undefined {
-  if (value === undefined) return []
-  if (!Array.isArray(value) && !isPlain(value)) return undefined
+export const undefinedIn = (value: unknown) => pathTo(value, (leaf) => leaf === undefined)
+
+/** Returns the path to the first part, other than an array or a plain object, that `is` holds for. */
+export function pathTo(value: unknown, is: (leaf: unknown) => boolean): string[] | undefined {
+  if (!Array.isArray(value) && !isPlain(value)) return is(value) ? [] : undefined
   for (const [key, inner] of Object.entries(value)) {
-    const path = undefinedIn(inner)
+    const path = pathTo(inner, is)
     if (path) return [key, ...path]
   }
   return undefined

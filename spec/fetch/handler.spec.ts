@@ -276,17 +276,21 @@ describe('particle/fetch', () => {
       expect(failure).to.equal('Error: no address')
     })
 
-    it('learns that it has read the body before Particle', async () => {
-      const request = new Request(`${ORIGIN}/particle/handshake`, {
-        method: 'POST',
-        body: '{"identity":{}}',
-        headers: { 'Content-Type': 'application/json' },
+    for (const [what, read] of [
+      ['has read the body', (request: Request) => request.json()],
+      ['holds a reader of the body', (request: Request) => request.body?.getReader()],
+    ] as const)
+      it(`learns that it ${what} before Particle`, async () => {
+        const request = new Request(`${ORIGIN}/particle/handshake`, {
+          method: 'POST',
+          body: '{"identity":{}}',
+          headers: { 'Content-Type': 'application/json' },
+        })
+        await read(request)
+        const response = await fetchHandler(server.middleware())(request)
+        expect(response.status).to.equal(400)
+        expect((await response.json()).error.message).to.contain('read by a middleware before Particle')
       })
-      await request.json()
-      const response = await fetchHandler(server.middleware())(request)
-      expect(response.status).to.equal(400)
-      expect((await response.json()).error.message).to.contain('read by a middleware before Particle')
-    })
   })
 
   describe('bodies', () => {

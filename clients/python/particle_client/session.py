@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import cast
 
 from .errors import ParticleError
+from .json import check_json
 from .transport import Transport
 from .types import JSON
 
@@ -21,6 +22,8 @@ class Session:
     """Makes handshakes, and holds what the last one gave."""
 
     def __init__(self, transport: Transport, identity: Identity) -> None:
+        if not callable(identity):
+            _checked(identity, "INVALID_OPTION", "identity is")
         self._transport = transport
         self._identity = identity
         self._lock = asyncio.Lock()
@@ -69,6 +72,14 @@ class Session:
             return cast(JSON, self._identity)
         try:
             result = self._identity()
-            return cast(JSON, await result if inspect.isawaitable(result) else result)
+            result = await result if inspect.isawaitable(result) else result
         except Exception as error:
             raise ParticleError("CALLBACK_FAILED", "The identity function failed") from error
+        return _checked(result, "CALLBACK_FAILED", "The identity function returned what is")
+
+
+def _checked(identity: object, code: str, what: str) -> JSON:
+    try:
+        return check_json(identity)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ParticleError(code, f"{what} no JSON: {error}") from error

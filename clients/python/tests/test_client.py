@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ def inc(id: int = 1) -> dict[str, Any]:
 
 
 def client_of(server: ScriptedServer, **options: Any) -> particle.Client:
-    return particle.Client(server.url, identity={"user": "ann"}, **{"delays": FAST, **options})
+    return particle.Client(server.url, **{"identity": {"user": "ann"}, "delays": FAST, **options})
 
 
 def status_of(client: particle.Client) -> particle.Status:
@@ -219,6 +220,25 @@ def test_starts_clean_after_a_value_that_is_nested_too_deeply() -> None:
 def test_refuses_an_address_that_is_none() -> None:
     with pytest.raises(particle.ParticleError, match="INVALID_OPTION"):
         particle.Client("localhost:3000/particle")
+
+
+@pytest.mark.parametrize(
+    "identity", [object(), {"at": datetime(2026, 1, 1)}, {"ids": {1}}, {"level": float("nan")}]
+)
+def test_says_when_an_identity_is_no_json(identity: object) -> None:
+    with pytest.raises(particle.ParticleError, match=r"identity is no JSON: .*\(INVALID_OPTION\)"):
+        particle.Client("http://localhost:3000/particle", identity=identity)
+
+    async def work() -> None:
+        async with scripted() as server:
+            errors: list[particle.ParticleError] = []
+            answers = [identity, {"user": "ann"}]
+            async with client_of(server, identity=lambda: answers.pop(0), on_error=errors.append) as client:
+                await started(server, client)
+                assert [error.code for error in errors] == ["CALLBACK_FAILED"]
+                assert "no JSON" in errors[0].message
+
+    run(work)
 
 
 def test_takes_silence_for_a_loss() -> None:

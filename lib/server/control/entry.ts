@@ -1,10 +1,9 @@
 import { ParticleError } from '../../errors.ts'
 import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Document } from '../../model/document.ts'
-import { describeGiven } from '../../model/given.ts'
 import { isObject, toJson } from '../../model/json.ts'
-import { undefinedIn } from '../../policy/criteria.ts'
-import { checkQuery, compile, isPlain, matcher, type Query } from '../../policy/query.ts'
+import { pathTo, undefinedIn } from '../../policy/criteria.ts'
+import { checkQuery, compile, matcher, type Query } from '../../policy/query.ts'
 import type { Predicate } from '../auth/revocations.ts'
 
 /**
@@ -44,31 +43,20 @@ export function checkIdentityQuery(query: unknown, where: string): asserts query
       `has an undefined value at ${path.join('.')}, and {} would select everybody: check where the value ` +
         'comes from',
     )
-  const lost = lostInJson(query)
+  const lost = pathTo(query, isLost)
   if (lost)
     refuse(
-      `has a value at ${lost.path.join('.')} that JSON can not hold: ${describeGiven(lost.value)}. Write a ` +
+      `has a value at ${lost.join('.')} that JSON can not hold, such as a BigInt, NaN or a RegExp: write a ` +
         'number, a text, a Date or an ObjectId, and { $regex: "..." } for a RegExp',
     )
   compile(query, where)
 }
 
-/**
- * Returns the first value that JSON drops or replaces, as a BigInt, NaN or a Map. The other nodes would get
- * another query.
- */
-function lostInJson(value: unknown, path: string[] = []): { path: string[]; value: unknown } | undefined {
-  if (!Array.isArray(value) && !isPlain(value)) return isKept(value) ? undefined : { path, value }
-  for (const [key, inner] of Object.entries(value)) {
-    const lost = lostInJson(inner, [...path, key])
-    if (lost) return lost
-  }
-  return undefined
-}
-
-function isKept(value: unknown): boolean {
-  if (value === null) return true
-  return typeof value !== 'bigint' && !['null', '{}', undefined].includes(JSON.stringify(value))
+/** Checks for a value that JSON drops or replaces, so that the other nodes would get another query. */
+function isLost(value: unknown): boolean {
+  return (
+    typeof value === 'bigint' || (value !== null && ['null', '{}'].includes(JSON.stringify(value) ?? 'null'))
+  )
 }
 
 /** Creates the predicate of a query on identities. An identity that is no object has no fields. */
