@@ -28,7 +28,7 @@ export class KnownRows {
     return row?.stamp === this.#stamps.get(relation) ? row : undefined
   }
 
-  /** Keeps a row. Forgets a row that is not known whole, and all rows of the table for a row without a key. */
+  /** Keeps a row. Forgets a row that is not known whole, and all rows of its table for one without a key. */
   set(relation: Relation, key: string | undefined, row: Row | undefined): void {
     if (key === undefined) return void this.forget(relation)
     if (!row) return void this.delete(relation, key)

@@ -1,5 +1,4 @@
 import type { Queryable } from './session.ts'
-import type { Column } from './table.ts'
 
 /** Groups the types that are read, written and compared alike. */
 export type Kind =
@@ -61,7 +60,7 @@ const VECTORS: ReadonlySet<number> = new Set([22, 30])
 export class TypeCatalog {
   readonly #types = new Map<number, Type>()
   /** The lists of columns whose types are all loaded. */
-  readonly #described = new WeakSet<readonly Column[]>()
+  readonly #described = new WeakSet<object>()
 
   /** Returns the type of a loaded oid. The values of an unknown (or removed) type are texts. */
   get(oid: number): Type {
@@ -75,7 +74,7 @@ export class TypeCatalog {
   }
 
   /** Checks that the types of all of these columns are loaded: once for the many rows of one description. */
-  describes(columns: readonly Column[]): boolean {
+  describes(columns: readonly { readonly oid: number }[]): boolean {
     if (this.#described.has(columns)) return true
     const isLoaded = columns.every(({ oid }) => this.#types.has(oid))
     if (isLoaded) this.#described.add(columns)
