@@ -17,8 +17,8 @@ export const BOUNDS = {
   ten: { title: 'delivery, ten deltas a turn', floor: 'http, one prepared buffer', expected: 1.45 },
   change: { title: 'a change, 100 a turn, one client', floor: 'a Map and JSON.stringify', expected: 7.5 },
   bytes: { title: 'bytes of a one-field delta', floor: 'its operation as JSON', expected: 1.61 },
-  connect: { title: 'connect and load ten documents', floor: 'Express, one event', expected: 2.55 },
-  cold: { title: 'first snapshot of 5,000 documents', floor: 'Express, one JSON', expected: 2.6 },
+  connect: { title: 'connect and load ten documents', floor: 'Express, one event', expected: 2.2 },
+  cold: { title: 'first snapshot of 5,000 documents', floor: 'Express, one JSON', expected: 2.15 },
   warm: { title: 'next snapshot of 5,000 documents', floor: 'Express, one JSON', expected: 0.25 },
   client: { title: 'a client applies a delta', floor: 'JSON.parse and a Map', expected: 2.3 },
 } as const satisfies Record<string, Bound>
