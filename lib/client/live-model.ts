@@ -74,6 +74,8 @@ export class LiveModel {
       case 'payload':
       case 'delta':
         this.#show(moments.take(event))
+        // A delta changes no status.
+        if (event.event === 'delta') return
         break
       default:
         this.#show(moments.end())
