@@ -132,9 +132,9 @@ export class Link {
   }
 
   #step(happening: Happening): void {
-    const before = this.status
     const state = next(this.#state, happening)
     if (state === this.#state) return
+    const before = this.status
     this.#state = state
     const { phase, quiet } = state
     const goesOn = happening.type === 'late'

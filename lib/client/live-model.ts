@@ -72,9 +72,13 @@ export class LiveModel {
         store.reset(event.data.root)
         break
       case 'payload':
-      case 'delta':
-        this.#show(moments.take(event))
+      case 'delta': {
+        const due = moments.take(event)
+        this.#show(due)
+        // A delta alone changes no status. A payload of its moment may.
+        if (event.event === 'delta' && due[0] === event) return
         break
+      }
       default:
         this.#show(moments.end())
         if (store.settle()) notifier.add(notify, event)

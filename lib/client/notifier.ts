@@ -55,7 +55,7 @@ export class Notifier {
   /** The pending events of each target. */
   #due = new Map<Target, ServerEvent[]>()
   /** The calls of the current flush. */
-  readonly #calls: (() => void)[] = []
+  readonly #calls: [Target, ServerEvent[]][] = []
   /** Cancels the scheduled flush. */
   #cancel: (() => void) | undefined
 
@@ -66,7 +66,7 @@ export class Notifier {
   /** Keeps an event for a target, and schedules the call. */
   add(target: Target, event: ServerEvent): void {
     if (this.#options.notify === 'event') {
-      this.#calls.push(() => target(event, [event]))
+      this.#calls.push([target, [event]])
       this.flush()
       return
     }
@@ -83,10 +83,12 @@ export class Notifier {
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    for (const [target, events] of this.#due)
-      this.#calls.push(() => target(events.at(-1) as ServerEvent, events))
+    for (const due of this.#due) this.#calls.push(due)
     if (this.#due.size > 0) this.#due.clear()
-    for (let call = this.#calls.shift(); call; call = this.#calls.shift()) call()
+    for (let call = this.#calls.shift(); call; call = this.#calls.shift()) {
+      const [target, events] = call
+      target(events.at(-1) as ServerEvent, events)
+    }
   }
 
   #schedule(): () => void {

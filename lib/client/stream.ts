@@ -36,9 +36,9 @@ export function openStream(
     close()
   })
   try {
-    const event: Sink['event'] = (...given) => {
+    const event: Sink['event'] = (name, data, id) => {
       opened()
-      if (!signal.aborted) sink.event(...given)
+      if (!signal.aborted) sink.event(name, data, id)
     }
     close = transport.open(start, { opened, event, lost })
     // Closes at once a stream that has ended before the transport returned.

@@ -146,31 +146,30 @@ export class IndexedList {
   }
 
   /** Changes the array at once where that is cheap, else when the array is read. */
-  #edit(at: number, removed: number, ...added: Document[]): void {
+  #edit(at: number, removed: number, document?: Document): void {
     const array = this.#array
-    const [document] = added
     if (!this.#isCurrent) return
-    if (removed && document) array[at] = document
-    else if (document && at === array.length) array.push(document)
-    else if (array.length <= SMALL_LIST || ++this.#moves <= MAX_MOVES) array.splice(at, removed, ...added)
-    else this.#isCurrent = false
+    if (document && (removed || at === array.length)) array[at] = document
+    else if (array.length > SMALL_LIST && ++this.#moves > MAX_MOVES) this.#isCurrent = false
+    else if (document) array.splice(at, 0, document)
+    else array.splice(at, 1)
   }
 
   #indexed(): Sequence {
     const array = this.#array
     if (this.#sequence && (!this.#isCurrent || array.length === this.#sequence.size)) return this.#sequence
     this.#entries.clear()
-    const entries: Entry[] = []
+    const sequence = new Sequence()
     for (const document of array) {
       const entry = new Entry(document)
-      entries.push(entry)
+      sequence.add(entry)
       if (document._id !== undefined) this.#entries.set(mapKey(document._id), entry)
     }
-    if (entries.length > SMALL_LIST && !this.#read) {
+    if (sequence.size > SMALL_LIST && !this.#read) {
       this.#array = []
       this.#isCurrent = false
     }
-    this.#sequence = new Sequence(entries)
-    return this.#sequence
+    this.#sequence = sequence
+    return sequence
   }
 }

@@ -50,7 +50,7 @@ export function parsePath(path: string): PathSegment[] {
     const [whole, name, id = ''] = SEGMENT.exec(path) ?? []
     if (whole === undefined) refuse('is malformed')
     segments.push(name ?? { id })
-    if (segments.length > MAX_DEPTH) tooDeep(path.length)
+    if (segments.length > MAX_DEPTH) tooDeep(`A path of ${path.length} characters is`)
   }
   for (const segment of segments) {
     const name = typeof segment === 'string' ? segment : segment.id
@@ -72,10 +72,9 @@ export function checkKeys(keys: unknown): void {
       'INVALID_PATH',
       'The keys of an operation are a list of names and array positions.',
     )
-  if (keys.length > MAX_DEPTH) tooDeep()
+  if (keys.length > MAX_DEPTH) tooDeep('The keys of an operation are')
 }
 
-function tooDeep(length?: number): never {
-  const which = length === undefined ? 'The keys of an operation are' : `A path of ${length} characters is`
+function tooDeep(which: string): never {
   throw new ParticleError('INVALID_PATH', `${which} deeper than the ${MAX_DEPTH} levels of a document.`)
 }

@@ -55,12 +55,6 @@ export class Sequence {
   #chunks: Chunk[] = []
   #image: Image | undefined
 
-  constructor(entries: readonly Entry[]) {
-    for (let at = 0; at < entries.length; at += MAX_ENTRIES / 2)
-      this.#chunks.push(this.#chunk(entries.slice(at, at + MAX_ENTRIES / 2)))
-    this.size = entries.length
-  }
-
   /** Returns the current documents. The image is the same until a change. */
   image(): Image {
     this.#image ??= new Image(
@@ -82,8 +76,23 @@ export class Sequence {
     return position
   }
 
-  /** Inserts an entry at a position that is at most the size. */
+  /** Adds an entry at the end. */
+  add(entry: Entry): void {
+    let chunk = this.#chunks.at(-1)
+    if (!chunk || chunk.entries.length >= MAX_ENTRIES / 2) {
+      chunk = { entries: [] }
+      this.#chunks.push(chunk)
+    }
+    chunk.entries.push(entry)
+    this.#changed(chunk, entry, 1)
+  }
+
+  /** Inserts an entry at a position. */
   insert(entry: Entry, position: number): void {
+    if (position >= this.size) {
+      this.add(entry)
+      return
+    }
     let rest = position
     let index = 0
     // An insertion between two chunks goes to the end of the first one.
@@ -92,12 +101,13 @@ export class Sequence {
       rest -= entries.length
       index++
     }
-    if (index === this.#chunks.length) this.#chunks.push(this.#chunk([]))
     const chunk = this.#chunks[index] as Chunk
     chunk.entries.splice(rest, 0, entry)
     this.#changed(chunk, entry, 1)
-    if (chunk.entries.length > MAX_ENTRIES)
-      this.#chunks.splice(index + 1, 0, this.#chunk(chunk.entries.splice(MAX_ENTRIES / 2)))
+    if (chunk.entries.length <= MAX_ENTRIES) return
+    const half = { entries: chunk.entries.splice(MAX_ENTRIES / 2) }
+    for (const each of half.entries) each.chunk = half
+    this.#chunks.splice(index + 1, 0, half)
   }
 
   /** Replaces the document of an entry. */
@@ -113,12 +123,6 @@ export class Sequence {
     if (chunk.entries.length === 0) this.#chunks.splice(this.#chunks.indexOf(chunk), 1)
     this.#changed(chunk, entry, -1)
     entry.chunk = undefined
-  }
-
-  #chunk(entries: Entry[]): Chunk {
-    const chunk = { entries }
-    for (const entry of entries) entry.chunk = chunk
-    return chunk
   }
 
   /** Counts the entries of a changed chunk, and drops its images. */

@@ -25,22 +25,16 @@ export function frozenView(image: Image): readonly Document[] {
   }
   // Node's console shows the target of a proxy.
   Object.defineProperty(array, INSPECT, { value: filled, configurable: true })
-  return new Proxy(array, {
-    get(_, name) {
-      if (source && name === 'length') return source.size
-      if (source && typeof name === 'string' && `${Number(name)}` === name) return source.at(Number(name))
-      const value = Reflect.get(array, name)
-      // Binds methods to the array itself: through the proxy they would take far longer.
-      return typeof value === 'function' && !SPARING.includes(name) ? value.bind(filled()) : value
-    },
-    has: (_, name) => Reflect.has(filled(), name),
-    ownKeys: () => Reflect.ownKeys(filled()),
-    getOwnPropertyDescriptor: (_, name) => Reflect.getOwnPropertyDescriptor(filled(), name),
-    isExtensible: () => Reflect.isExtensible(filled()),
-    preventExtensions: () => Reflect.preventExtensions(filled()),
-    set: () => false,
-    defineProperty: () => false,
-    deleteProperty: () => false,
-    setPrototypeOf: () => false,
-  })
+  const handler: Record<string, unknown> = {}
+  // Fills the array for each other question. A change fails then, since the filled array is frozen.
+  for (const name of Object.getOwnPropertyNames(Reflect))
+    handler[name] = (_: unknown, ...given: unknown[]) => Reflect.get(Reflect, name)(filled(), ...given)
+  handler.get = (_: unknown, name: string | symbol) => {
+    if (source && name === 'length') return source.size
+    if (source && typeof name === 'string' && `${Number(name)}` === name) return source.at(Number(name))
+    const value = Reflect.get(array, name)
+    // Binds methods to the array itself: through the proxy they would take far longer.
+    return typeof value === 'function' && !SPARING.includes(name) ? value.bind(filled()) : value
+  }
+  return new Proxy(array, handler)
 }

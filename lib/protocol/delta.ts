@@ -40,11 +40,12 @@ export function shortOperation({ operation, id, path, data, at }: DocumentOperat
 
 /** Expands the data of a delta. Passes on malformed parts: the caller checks the result. */
 export function longDelta(data: readonly unknown[]): Record<string, unknown> {
+  const [root, ...parts] = data
   const oplist: unknown[] = []
-  let long: Record<string, unknown> = { root: data[0], oplist }
-  for (const each of data.slice(1)) {
-    if (isObject(each)) long = { ...each, ...long }
-    else oplist.push(longOperation(each))
+  const long: Record<string, unknown> = { root, timestamp: undefined, oplist }
+  for (const part of parts) {
+    if (isObject(part)) Object.assign(long, part, { root, oplist })
+    else oplist.push(longOperation(part))
   }
   return long
 }

@@ -99,6 +99,22 @@ describe('watch', () => {
     expect(room.getSnapshot()).to.equal(room.getSnapshot())
   })
 
+  it('is ready with the moment that its new documents belong to', async () => {
+    await bench.ready()
+    const room = await open(bench, { room: 7 }, [message(1)])
+    const [watch, sources] = [[ROOM], { users: true, [ROOM]: true }]
+    bench.stream.send('watching', { watch, sources, together: [['users', ROOM]] })
+    bench.stream.send('reset', { root: ROOM, reason: 'lost' })
+    const answered: object[] = []
+    room.ready().then((documents) => answered.push(documents))
+    bench.stream.send('payload', payload([message(2)], 0, true, ROOM))
+    await settle()
+    expect([room.status, room.data, answered]).to.deep.equal(['waiting', [message(1)], []])
+    bench.stream.send('delta', delta([], 'users'))
+    await settle()
+    expect([room.status, answered]).to.deep.equal(['ready', [[message(2)]]])
+  })
+
   it('is one root however often it is opened, in whatever order its parameters are', async () => {
     await bench.ready()
     const one = bench.client.watch('messages', { room: 7, kind: 'a' })

@@ -5,7 +5,11 @@ import { Entry, Sequence } from '../../lib/model/sequence.ts'
 import { frozenView } from '../../lib/model/snapshot.ts'
 
 const documents: Document[] = Array.from({ length: 100 }, (_, _id) => ({ _id, n: _id % 7 }))
-const viewOf = () => frozenView(new Sequence(documents.map((document) => new Entry(document))).image())
+function viewOf(): readonly Document[] {
+  const sequence = new Sequence()
+  for (const document of documents) sequence.add(new Entry(document))
+  return frozenView(sequence.image())
+}
 
 describe('A frozen view', () => {
   it('is an array for all that ask, whatever is asked first', () => {
