@@ -40,7 +40,8 @@ function scalars(values: readonly unknown[]): Scalar[] | undefined {
     if (json === null || typeof json === 'object') return undefined
     found.push(json)
   }
-  return found
+  // Copies the list to its length, since it lives as long as its view. A list that grew has room for 17.
+  return found.slice()
 }
 
 /**

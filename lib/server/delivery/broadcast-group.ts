@@ -44,6 +44,7 @@ class QueuesSink extends InstantSink {
  * present. The events are gathered once, and every member's queue gets the same bytes:
  *
  *    alone --groups.join--> waiting --end of the turn, if canJoin--> member --own event (leave)--> waiting
+ *                              '-- the only one with its views --> alone, until a second one comes
  *
  * Alone and waiting, the connection receives the frames of its views. As a member, the group receives them. A
  * connection with an event of its own (reset, error, session) leaves first, copies the group's unsent bytes,
@@ -113,7 +114,10 @@ export class GroupMembership {
    */
   leave(): BroadcastGroup | undefined {
     const group = this.#group
-    if (!group) return undefined
+    if (!group) {
+      if (this.#groups.forget(this.#member)) this.#groups.join(this.#member)
+      return undefined
+    }
     this.#group = undefined
     for (const view of this.#member.views) view.receivers.add(this.#member)
     this.#groups.left(this.#member, group)
@@ -122,11 +126,14 @@ export class GroupMembership {
   }
 }
 
-/** Holds all groups of a server, by the digest of their views. */
+/**
+ * Holds all groups of a server, by the digest of their views. A connection that is the only one with its
+ * views has no group, which would take 0.6 KB.
+ */
 export class BroadcastGroups {
   readonly #flusher: Flusher
   readonly #ids: IdLines
-  readonly #groups = new Map<string, BroadcastGroup>()
+  readonly #groups = new Map<string, BroadcastGroup | Member>()
   readonly #waiting = new Set<Member>()
 
   constructor(flusher: Flusher, ids: IdLines) {
@@ -146,6 +153,11 @@ export class BroadcastGroups {
     if (group.size === 0 && this.#groups.get(member.rights) === group) this.#groups.delete(member.rights)
   }
 
+  /** Removes a connection that is the only one with its views. Returns whether it was. */
+  forget(member: Member): boolean {
+    return this.#groups.get(member.rights) === member && this.#groups.delete(member.rights)
+  }
+
   #joinAll(): void {
     // Flushes before, because a new member must neither get earlier bytes nor leave bytes behind.
     this.#flusher.flush()
@@ -153,16 +165,29 @@ export class BroadcastGroups {
     this.#waiting.clear()
     for (const member of waiting) {
       if (!member.canJoin) continue
-      const { rights, views } = member
-      let group = this.#groups.get(rights)
-      if (!group) {
-        group = new BroadcastGroup(views, rights, this.#flusher, this.#ids)
-        this.#groups.set(rights, group)
-      }
+      const found = this.#groups.get(member.rights)
+      const group = found instanceof BroadcastGroup ? found : this.#pair(member, found)
       // Compares the views themselves, so that even equal digests of different views mix no data.
-      if (!group.shows(views)) continue
-      group.add(member)
-      member.joined(group)
+      if (group?.shows(member.views)) this.#add(member, group)
     }
+  }
+
+  /** Creates a group for a connection and the one that was alone. Without such a one, it is alone itself. */
+  #pair(member: Member, alone: Member | undefined): BroadcastGroup | undefined {
+    const { rights, views } = member
+    if (!alone?.canJoin || alone === member) {
+      this.#groups.set(rights, member)
+      return undefined
+    }
+    const group = new BroadcastGroup(views, rights, this.#flusher, this.#ids)
+    if (!group.shows(alone.views)) return undefined
+    this.#groups.set(rights, group)
+    this.#add(alone, group)
+    return group
+  }
+
+  #add(member: Member, group: BroadcastGroup): void {
+    group.add(member)
+    member.joined(group)
   }
 }

@@ -41,7 +41,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
 
   constructor(sink: Sink, views: readonly View[], rights: string, host: ConnectionHost, trace: StreamTrace) {
     this.#outbox = new Outbox(sink, host.flusher, host.ids, rights)
-    this.#outbox.queue.limit(host.maxBufferedBytes, () => this.#stall())
+    this.#outbox.queue.limit(host.maxBufferedBytes, this)
     this.#host = host
     this.#rights = rights
     this.#trace = trace
@@ -120,7 +120,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
       this.#trace.sent(event)
       this.own.send(event)
       // A client can cause any number of these by its requests, and read none.
-      if (event.event === 'watching' || event.event === 'error') this.#limit()
+      if (event.event === 'watching' || event.event === 'error') this.queue.check()
     }
     // Keeps the list of watched roots, which may be in the queue that a slow client loses.
     if (event.event === 'watching' || (event.event === 'session' && this.#stalled))
@@ -142,8 +142,9 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
 
   deliver(view: View, entry: Entry, frame: Frame): void {
     if (!this.isActive || this.#roots.of(view)?.state !== 'live') return
-    this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
-    this.#limit()
+    if (this.#roots.areLive) this.#outbox.joinFrame(entry, frame)
+    else this.#outbox.pushFrame(entry, frame, this.#roots.areKnown, isOpen(this.#roots.list, view))
+    this.queue.check()
   }
 
   reset(view: View, reason: string): void {
@@ -308,13 +309,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#host.groups.join(this)
   }
 
-  /** Drops the queue of a client that is too slow. */
-  #limit(): void {
-    if (this.#outbox.queue.exceeds(this.#host.maxBufferedBytes)) this.#stall()
-  }
-
   /** Drops the queue of a slow client. Loads all roots again after the client has read the socket's bytes. */
-  #stall(): void {
+  stall(): void {
     this.#stalled = true
     this.#trace.slow(this.#outbox.queue.buffered)
     this.#membership.leave()

@@ -109,6 +109,7 @@ export class Outbox {
    * in between has no position. With the earlier position it would get the entry's first part twice.
    */
   retractId(): void {
+    this.settle()
     if (this.#lastLine) this.queue.replace(new Map([[this.#lastLine, RETRACTED]]))
     this.#lastLine = undefined
   }
@@ -118,6 +119,7 @@ export class Outbox {
    * and other roots do too, the load is a part of the entry's moment.
    */
   interrupt(feed: object | undefined): void {
+    this.settle()
     if (feed !== undefined && this.#lastEntry?.feed === feed) this.#continueMoment()
     else this.retractId()
   }

@@ -66,7 +66,7 @@ export function manifestOf(views: readonly View[], { points, reason }: ResumePla
       timestamp: new Date().toISOString(),
       resumed: points !== undefined,
       ...(reason === undefined ? {} : { reason }),
-      sources: Object.fromEntries(views.map((view) => [view.root, view.manifest])),
+      sources: Object.fromEntries(views.map((view) => [view.root, view.filter.manifest])),
       ...(together.length > 0 ? { together } : {}),
     },
   }

@@ -41,7 +41,7 @@ export class Roots {
   joining = 0
   #unready = 0
   /** The turns of the roots that send parts of their snapshots. */
-  #turns: Promise<void> = Promise.resolve()
+  #turns: Promise<void> | undefined
   readonly #client: LoadingClient
   readonly #host: ConnectionHost
   readonly #trace: StreamTrace
@@ -69,7 +69,7 @@ export class Roots {
   add(view: View, apart: boolean): Root {
     const root: Root = { view, state: 'waiting', apart, generation: 0 }
     // Copies the list to its length. A list that grew has room for 17, for the life of the client.
-    this.list = [...this.list, root]
+    this.list = this.list.concat(root)
     this.#unready++
     return root
   }
@@ -168,8 +168,10 @@ export class Roots {
    */
   #turn(): Promise<void> {
     const { queue } = this.#client.outbox
-    this.#turns = this.#turns.then(() => (queue.behind ? queue.room() : undefined))
-    return this.#turns
+    const before = this.#turns ?? Promise.resolve()
+    const turns = before.then(() => (queue.behind ? queue.room() : undefined))
+    this.#turns = turns
+    return turns
   }
 
   /** Brings one root from the client's known documents to the present. Loads it if they are not known. */

@@ -14,6 +14,11 @@ interface Late {
   settle(): void
 }
 
+/** Drops its queue, because its reader is too slow. */
+interface Slow {
+  stall(): void
+}
+
 /** Gathers bytes for one sink within a turn of the event loop, and writes them at its end. */
 export class WriteQueue implements Flushable {
   #sink: Sink
@@ -27,8 +32,9 @@ export class WriteQueue implements Flushable {
   #late: Late | undefined
   /** An upper bound of the sink's unsent bytes. */
   #held = 0
-  #bound = Number.POSITIVE_INFINITY
-  #exceeded: (() => void) | undefined
+  /** The limit of the unsent bytes, and who drops the queue when they are over it. */
+  #limit: number | undefined
+  #slow: Slow | undefined
   #closed = false
   #wake: (() => void) | undefined
 
@@ -81,19 +87,27 @@ export class WriteQueue implements Flushable {
   }
 
   /**
-   * Limits the unsent bytes of {@link WriteQueue.writeNow}, which calls back instead of writing over the
-   * limit.
+   * Limits the unsent bytes of {@link WriteQueue.writeNow}, and of what is pushed at the end of a turn. Calls
+   * `slow` instead of writing over the limit.
    */
-  limit(bound: number, exceeded: () => void): void {
-    this.#bound = bound
-    this.#exceeded = exceeded
+  limit(bytes: number, slow: Slow): void {
+    this.#limit = bytes
+    this.#slow = slow
+  }
+
+  /** Stalls the queue if its unsent bytes are over the limit. Returns whether they are. */
+  check(): boolean {
+    const isOver = this.#limit !== undefined && this.exceeds(this.#limit)
+    if (isOver) this.#slow?.stall()
+    return isOver
   }
 
   /** Writes bytes at once. No bytes may wait before them. */
   writeNow(bytes: Buffer, framed: Buffer | undefined): void {
     if (this.#closed) return
     const held = this.#held + bytes.length
-    if (held > this.#bound && this.#sink.buffered() + bytes.length > this.#bound) this.#exceeded?.()
+    const limit = this.#limit ?? held
+    if (held > limit && this.#sink.buffered() + bytes.length > limit) this.#slow?.stall()
     else if (this.#sink.write(bytes, framed)) this.#held = held < MAX_SILENT_BYTES ? held : MAX_SILENT_BYTES
     else this.#held = this.#sink.buffered()
   }
@@ -129,9 +143,9 @@ export class WriteQueue implements Flushable {
 
   /** Writes the waiting bytes at once. */
   flush(): void {
-    this.#late?.settle()
-    this.#late = undefined
+    const isLate = this.#settle()
     this.#scheduled = false
+    if (isLate && this.check()) return
     const gathered = this.#gathered
     if (!gathered) return
     this.#gathered = undefined
@@ -158,6 +172,7 @@ export class WriteQueue implements Flushable {
    * were taken.
    */
   drop(drained: () => void): void {
+    this.#settle()
     this.#gathered = this.#kept
     this.flush()
     this.#sink.onDrain(() => {
@@ -174,6 +189,14 @@ export class WriteQueue implements Flushable {
     this.#closed = true
     this.#gathered = undefined
     this.#wake?.()
+  }
+
+  /** Lets the late bytes be pushed. Returns whether there were any. */
+  #settle(): boolean {
+    const before = this.#gathered
+    this.#late?.settle()
+    this.#late = undefined
+    return this.#gathered !== before
   }
 
   get #bytes(): number {

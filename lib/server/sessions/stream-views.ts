@@ -69,7 +69,7 @@ export class StreamViews {
     const before = new Set(connection.views)
     const hasChanged = shown.length !== before.size || shown.some((view) => !before.has(view))
     if (stream.begun && hasChanged && (watched.size > 0 || shown.length !== before.size)) {
-      const sources = Object.fromEntries(shown.map((view) => [view.root, view.manifest]))
+      const sources = Object.fromEntries(shown.map((view) => [view.root, view.filter.manifest]))
       const watch = [...stream.watched.values()].map(entryOf)
       const together = togetherOf(shown)
       connection.send({

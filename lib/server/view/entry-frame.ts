@@ -14,11 +14,8 @@ interface FramedView {
   readonly filter: ViewFilter
 }
 
-/** Holds the parts of a view that its frames are made with. */
-export interface FrameParts {
-  readonly members: Members
-  readonly onError: (error: unknown, root: string) => void
-}
+/** Receives the errors of malformed changes. */
+export type OnError = (error: unknown, root: string) => void
 
 /**
  * Filters an entry for a view, and keeps the result in the entry. Returns null when the entry shows the
@@ -27,27 +24,23 @@ export interface FrameParts {
 export function frameOf(
   entry: Entry,
   view: FramedView,
-  parts: FrameParts,
+  members: Members,
+  onError: OnError,
   note: boolean,
 ): FrameResult | null {
   let result: FrameResult | null
   try {
-    result = filtered(entry, view, parts, note)
+    result = filtered(entry, view, members, note)
   } catch (error) {
     // Reloads the view after a malformed change. It must neither leave clients wrong nor stop other views.
-    parts.onError(error, view.root)
+    onError(error, view.root)
     result = MUST_RELOAD
   }
   if (result) entry.keep(view, result)
   return result
 }
 
-function filtered(
-  entry: Entry,
-  view: FramedView,
-  { members }: FrameParts,
-  note: boolean,
-): FrameResult | null {
+function filtered(entry: Entry, view: FramedView, members: Members, note: boolean): FrameResult | null {
   const shown = filterEntry(entry, view, members, note)
   if (shown === MUST_RELOAD) return MUST_RELOAD
   const { oplist, timestamp, recognized } = shown

@@ -6,24 +6,19 @@ import { ParticleError } from '../../errors.ts'
  */
 const PAUSE_MS = 30_000
 
-/** Remembers that a view was larger than a limit, so that the view isn't read again and again. */
-export class ExcessPause {
-  #error: ParticleError | undefined
-  /** The end of the pause, on the clock of `performance.now()`, in milliseconds. */
-  #until = 0
+/** The errors of the views that were too large, and the ends of their pauses by `performance.now()`. */
+const paused = new WeakMap<object, { error: ParticleError; until: number }>()
 
-  /** Reads a view. Rejects at once during the pause. */
-  async read<T>(load: () => Promise<T>): Promise<T> {
-    if (this.#error && performance.now() < this.#until) throw this.#error
-    this.#error = undefined
-    try {
-      return await load()
-    } catch (error) {
-      if (error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED') {
-        this.#error = error
-        this.#until = performance.now() + PAUSE_MS
-      }
-      throw error
-    }
+/** Reads a view. Rejects at once while the view is paused, because it was larger than a limit. */
+export async function outsidePause<T>(view: object, load: () => Promise<T>): Promise<T> {
+  const { error, until = 0 } = paused.get(view) ?? {}
+  if (performance.now() < until) throw error
+  paused.delete(view)
+  try {
+    return await load()
+  } catch (error) {
+    if (error instanceof ParticleError && error.code === 'LIMIT_EXCEEDED')
+      paused.set(view, { error, until: performance.now() + PAUSE_MS })
+    throw error
   }
 }

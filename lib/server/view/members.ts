@@ -6,6 +6,7 @@ import type { DocumentChange } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Subscriber } from '../feed/subscriber.ts'
+import type { FewMap } from '../support/few-map.ts'
 import type { ViewDigest } from './difference.ts'
 import { digest, STALE } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
@@ -15,7 +16,7 @@ import type { Item, SortedWindow } from './sorted-window.ts'
 const MAX_HELD = 1_000
 
 /** Maps the key of a document's id to the digest of its visible fields, or to `STALE` after a change. */
-export type Digests = Map<string, number>
+export type Digests = FewMap<number>
 
 /** Keeps the known documents of a view after the last entry. The router finds the view by them. */
 export class Members {
@@ -39,7 +40,7 @@ export class Members {
   }
 
   /** The digests; undefined before the view was read. Callers must copy them to change them. */
-  get digests(): ReadonlyMap<string, number> | undefined {
+  get digests(): Pick<Digests, 'size' | 'has' | 'get'> | undefined {
     return this.#digests
   }
 
@@ -164,7 +165,7 @@ export function noteIn(
  * source was read ahead of its reported changes, or has not reported a change. A document that was read with
  * another content becomes `STALE`, since either content may be the viewer's.
  */
-export function agree(held: ReadonlyMap<string, number>, read: Digests): boolean {
+export function agree(held: Pick<Digests, 'size' | 'get'>, read: Digests): boolean {
   if (held.size !== read.size) return false
   for (const [key, now] of read) {
     const before = held.get(key)

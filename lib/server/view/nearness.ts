@@ -9,18 +9,18 @@ interface Counted {
   readonly collection: string
 }
 
+/** Describes the known documents of a view: their number, and the sequence of their last entry. */
+interface Known {
+  readonly sequence: number
+  readonly documents: number
+}
+
 /**
- * Checks whether applying the changes after a sequence costs less than reading a view's documents. Entries
+ * Checks whether applying the later changes costs less than reading a view's documents. Entries
  * without a change of the view cost almost nothing. With `shown`, the changes that the view has shown count,
  * otherwise all changes of its collection.
  */
-export function isNear(
-  view: Counted,
-  log: Log,
-  sequence: number,
-  documents: number,
-  shown: boolean,
-): boolean {
+export function isNear(view: Counted, log: Log, { sequence, documents }: Known, shown: boolean): boolean {
   let rest = documents + READ_COST
   if (log.head - sequence <= rest) return true
   for (const entry of log.after(sequence, view.feed)) {

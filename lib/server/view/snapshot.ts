@@ -6,9 +6,11 @@ import { filterPayload } from '../../policy/manifest.ts'
 import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
+import { FewMap } from '../support/few-map.ts'
 import { timeSlicer } from '../support/scheduling.ts'
 import { digest } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
+import type { Digests } from './members.ts'
 import * as arrangement from './ordered-filter.ts'
 import { type Parts, PartsWriter, parsePart } from './parts.ts'
 import { SortedWindow } from './sorted-window.ts'
@@ -25,13 +27,13 @@ export interface Snapshot extends Parts {
    * The keys of the documents' ids, with a digest of each document. The view takes this map over and keeps it
    * current.
    */
-  readonly members: Map<string, number>
+  readonly members: Digests
   /** The first documents of an ordered view that had no window. The view takes this window over. */
   readonly window?: SortedWindow
 }
 
 /** The parts of a view that a read needs. */
-interface Read extends Omit<ViewSpec, 'key' | 'sample'> {
+interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'> {
   readonly filter: ViewFilter
   /** The first documents of an ordered view, if they are known. */
   readonly window: SortedWindow | undefined
@@ -187,7 +189,7 @@ function fold(all: Documents, change: DocumentChange, view: Read): boolean {
   const whole = documentAfter(change)
   if (change.kind === 'delete') all.delete(key)
   else if (whole) {
-    if (view.matches && !view.matches(whole)) all.delete(key)
+    if (view.filter.matches?.(whole) === false) all.delete(key)
     else put(all, whole)
   } else {
     const verdict = view.filter.match(change)
@@ -216,20 +218,22 @@ async function encodeParts(
   timestamp: string,
 ): Promise<Parts & Pick<Snapshot, 'members'>> {
   const writer = new PartsWriter(view.root, timestamp)
-  const members = new Map<string, number>()
+  const members: Digests = new FewMap()
   const turn = timeSlicer(1)
   let bytes = 0
   let count = 1
   for (let at = 0; at < documents.length; ) {
     const keys: string[] = []
     const images: Document[] = []
+    const digests: number[] = []
     for (const document of documents.slice(at, at + count)) {
       const key = idKey(document._id ?? null)
-      const image = filterPayload(view.manifest, document)
+      const image = filterPayload(view.filter.manifest, document)
       keys.push(key)
       images.push(image)
-      members.set(key, digest(image as Json))
+      digests.push(digest(image as Json))
     }
+    members.append(keys, digests)
     // Without the brackets of the array.
     const text = JSON.stringify(images).slice(1, -1)
     bytes += Buffer.byteLength(text) - (images.length - 1)

@@ -1,7 +1,5 @@
 import { ParticleError } from '../../errors.ts'
-import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import type { Manifest } from '../../policy/manifest.ts'
 import type { SortLimit } from '../../policy/order.ts'
 import type { DocumentChange, Query } from '../../source/source.ts'
 import type { Batch } from '../feed/batch.ts'
@@ -10,10 +8,10 @@ import { type Frame, type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
 import type { Entry, Log } from '../feed/log.ts'
 import { FewSet } from '../support/few-set.ts'
 import type { ViewDigest } from './difference.ts'
-import { type FrameParts, frameOf } from './entry-frame.ts'
-import { ExcessPause } from './excess-pause.ts'
+import { frameOf, type OnError } from './entry-frame.ts'
+import { outsidePause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
-import { agree, Members, noteIn } from './members.ts'
+import { agree, type Digests, Members, noteIn } from './members.ts'
 import { isNear } from './nearness.ts'
 import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, type Snapshot } from './snapshot.ts'
@@ -32,11 +30,9 @@ import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 export class View {
   readonly key: string
   readonly root: string
-  readonly manifest: Manifest
   readonly feed: Feed
   readonly collection: string
   readonly query: Query
-  readonly matches: ((document: Document) => boolean) | undefined
   readonly sortLimit: SortLimit | undefined
   /** Whether clients' rights depend on the documents. The view then gets each entry before the others. */
   readonly decides: boolean
@@ -46,8 +42,8 @@ export class View {
   readonly receivers = new FewSet<Receiver>()
   readonly #log: Log
   readonly #members: Members
-  /** The sequence after which the members include all entries. */
-  #since = Number.POSITIVE_INFINITY
+  /** The sequence after which the members include all entries; undefined while they are unknown. */
+  #since: number | undefined
   /**
    * The oldest position that can resume. A client with an older position may hold documents that the view no
    * longer knows. Positions of this process compare by `sequence`, others by the source's `position`.
@@ -55,26 +51,23 @@ export class View {
   #floor: { sequence: number; position: string } | undefined
   #snapshot: Snapshot | undefined
   #loading: Promise<Snapshot> | undefined
-  readonly #excess = new ExcessPause()
   #generation = 0
   #closed = false
-  readonly #parts: FrameParts
+  readonly #onError: OnError
   readonly #onRead: ViewSpec['onRead']
 
-  constructor(spec: ViewSpec, log: Log, onError: FrameParts['onError']) {
+  constructor(spec: ViewSpec, log: Log, onError: OnError) {
     this.key = spec.key
     this.root = spec.root
-    this.manifest = spec.manifest
     this.feed = spec.feed
     this.collection = spec.collection
     this.query = spec.query
-    this.matches = spec.matches
     this.sortLimit = spec.sortLimit
     this.decides = spec.decides ?? false
     this.filter = new ViewFilter(spec.manifest, spec.query, spec.matches, spec.sortLimit?.order, spec.sample)
     this.#members = new Members(this)
     this.#log = log
-    this.#parts = { members: this.#members, onError }
+    this.#onError = onError
     this.#onRead = spec.onRead
   }
 
@@ -92,13 +85,14 @@ export class View {
     if (own && (sequence < own.sequence || (foreign && adapter.compare(foreign, own.position) <= 0)))
       return false
     // The reading may lack a document of an earlier client, and no operation would remove it there.
-    if (adapter.readsAhead && (foreign !== undefined || sequence < this.#since)) return false
+    if (adapter.readsAhead && (foreign !== undefined || sequence < (this.#since ?? Number.POSITIVE_INFINITY)))
+      return false
     return position !== undefined && sequence >= this.#log.floor && sequence >= floor
   }
 
   /** Checks whether the changes after a sequence can be replayed to a client. */
   resumes(sequence: number): boolean {
-    return this.reaches(sequence) && (!this.#selects || sequence >= this.#since)
+    return this.reaches(sequence) && (!this.#selects || sequence >= (this.#since ?? Number.POSITIVE_INFINITY))
   }
 
   /** The number of known documents in the view. */
@@ -144,20 +138,17 @@ export class View {
   /** The last snapshot, if the log has the changes after it, and they are few. */
   get atHand(): Snapshot | undefined {
     const snapshot = this.#snapshot
-    if (!snapshot || !this.resumes(snapshot.sequence)) return undefined
-    const { sequence, documents } = snapshot
-    return isNear(this, this.#log, sequence, documents, this.#selects) ? snapshot : undefined
+    const mayBe = snapshot && this.resumes(snapshot.sequence)
+    return mayBe && isNear(this, this.#log, snapshot, this.#selects) ? snapshot : undefined
   }
 
   /** Returns a snapshot: the one at hand, or a new one. All waiting callers share one read. */
   snapshot(): Promise<Snapshot> {
     if (this.atHand) return Promise.resolve(this.atHand)
     if (this.#loading) return this.#loading
-    const loading = this.#excess
-      .read(() => this.#load())
-      .finally(() => {
-        if (this.#loading === loading) this.#loading = undefined
-      })
+    const loading = outsidePause(this, () => this.#load()).finally(() => {
+      if (this.#loading === loading) this.#loading = undefined
+    })
     this.#loading = loading
     return loading
   }
@@ -168,6 +159,11 @@ export class View {
    */
   replace(snapshot: Snapshot, by: Snapshot | undefined): void {
     if (this.#snapshot === snapshot) this.#snapshot = by
+  }
+
+  /** Frees the snapshot. The next caller reads the source. */
+  free(): void {
+    this.#snapshot = undefined
   }
 
   /** Returns a constant copy of the viewers' present data; undefined before the view was read. */
@@ -182,7 +178,7 @@ export class View {
 
   /** Rests after the last viewer has left. The view keeps only its members until it wakes. */
   async rest(): Promise<void> {
-    this.#snapshot = undefined
+    this.free()
     await this.feed.release(this, this.#members.rest(this.#log.head))
   }
 
@@ -190,7 +186,8 @@ export class View {
   wake(): void {
     const since = this.#members.wake()
     if (since === undefined) return
-    const near = this.resumes(since) && isNear(this, this.#log, since, this.size, false)
+    const known = { sequence: since, documents: this.size }
+    const near = this.resumes(since) && isNear(this, this.#log, known, false)
     if (!near || !this.#takeAfter(since)) this.#forget()
   }
 
@@ -208,7 +205,7 @@ export class View {
 
   /** Whether the view shows a part of the documents only. It must then know its members to show an entry. */
   get #selects(): boolean {
-    return this.matches !== undefined || this.sortLimit !== undefined
+    return this.filter.matches !== undefined || this.sortLimit !== undefined
   }
 
   /** Whether the members are known, and no read is running. */
@@ -218,7 +215,7 @@ export class View {
 
   /** Frees a snapshot that the log can't bring to the present. */
   sweep(): void {
-    if (this.#snapshot && !this.resumes(this.#snapshot.sequence)) this.#snapshot = undefined
+    if (this.#snapshot && !this.resumes(this.#snapshot.sequence)) this.free()
   }
 
   /** Discards the view's data, and resets all viewers. */
@@ -245,14 +242,14 @@ export class View {
 
   #forget(): void {
     this.#generation++
-    this.#snapshot = undefined
+    this.free()
     this.#loading = undefined
     this.#unknow()
   }
 
   #unknow(): void {
     this.#members.replace(undefined)
-    this.#since = Number.POSITIVE_INFINITY
+    this.#since = undefined
   }
 
   async #load(): Promise<Snapshot> {
@@ -305,7 +302,7 @@ export class View {
    * source was read ahead of its reported changes. The way between can't be expressed, so viewers are brought
    * up by a difference, and absent clients, here or on another node, can't resume from before.
    */
-  #compare(snapshot: Snapshot, held: ReadonlyMap<string, number>): boolean {
+  #compare(snapshot: Snapshot, held: Pick<Digests, 'size' | 'get'>): boolean {
     const read = snapshot.members
     for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
       const shown = this.frame(entry)
@@ -325,6 +322,6 @@ export class View {
   }
 
   #show(entry: Entry, note: boolean): FrameResult | null {
-    return frameOf(entry, this, this.#parts, note)
+    return frameOf(entry, this, this.#members, this.#onError, note)
   }
 }

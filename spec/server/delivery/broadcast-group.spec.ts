@@ -33,6 +33,7 @@ class Client implements Member {
   readonly buffers: Buffer[] = []
   ready = true
   readonly #membership: GroupMembership
+  readonly #groups: BroadcastGroups
   readonly rights: string
   readonly views: readonly View[]
   readonly queue = new WriteQueue(
@@ -51,6 +52,7 @@ class Client implements Member {
 
   constructor(groups: BroadcastGroups, views: readonly Shown[], rights = 'r') {
     this.rights = rights
+    this.#groups = groups
     this.views = views.map(({ view }) => view)
     this.#membership = new GroupMembership(this, groups)
     for (const view of views) view.receivers.add(this)
@@ -64,6 +66,9 @@ class Client implements Member {
   }
   joined(group: BroadcastGroup): void {
     this.#membership.join(group)
+  }
+  joinAgain(): void {
+    this.#groups.join(this)
   }
   leave(): BroadcastGroup | undefined {
     return this.#membership.leave()
@@ -102,18 +107,49 @@ describe('server/group', () => {
 
   it('keeps those of other rights apart', async () => {
     const { view, clientOf } = setUp()
-    const [one, other] = [clientOf('r'), clientOf('s')]
+    const clients = [clientOf('r'), clientOf('s'), clientOf('r'), clientOf('s')]
     await yieldToEventLoop()
     view.show('1')
     await yieldToEventLoop()
-    expect([one.got, other.got]).to.deep.equal([['together 1:r'], ['together 1:s']])
+    expect(clients.map(({ got }) => got.join())).to.deep.equal(
+      ['r', 's', 'r', 's'].map((rights) => `together 1:${rights}`),
+    )
   })
 
   it('takes nobody in who has other views, whatever their rights are called', async () => {
     const { clientOf } = setUp()
-    const [one, other] = [clientOf(), clientOf('r', [new Shown()])]
+    const clients = [clientOf(), clientOf('r', [new Shown()]), clientOf()]
     await yieldToEventLoop()
-    expect([one.isJoined, other.isJoined]).to.deep.equal([true, false])
+    expect(clients.map(({ isJoined }) => isJoined)).to.deep.equal([true, false, true])
+  })
+
+  it('has no group for the only one with its views, until a second one comes', async () => {
+    const { view, clientOf } = setUp()
+    const first = clientOf()
+    await yieldToEventLoop()
+    expect([first.isJoined, ...view.receivers]).to.deep.equal([false, first])
+    // One with an event of its own waits again, as a member does.
+    first.leave()
+    await yieldToEventLoop()
+    const second = clientOf()
+    await yieldToEventLoop()
+    expect([first.isJoined, second.isJoined, view.receivers.size]).to.deep.equal([true, true, 1])
+  })
+
+  it('pairs nobody with one that has ended, or is not fit for it', async () => {
+    const { clientOf } = setUp()
+    const [gone, slow] = [clientOf('r'), clientOf('s')]
+    await yieldToEventLoop()
+    gone.ready = false
+    gone.leave()
+    slow.ready = false
+    const later = [clientOf('r'), clientOf('s')]
+    await yieldToEventLoop()
+    expect(later.map(({ isJoined }) => isJoined)).to.deep.equal([false, false])
+    slow.ready = true
+    slow.joinAgain()
+    await yieldToEventLoop()
+    expect([slow.isJoined, ...later.map(({ isJoined }) => isJoined)]).to.deep.equal([true, false, true])
   })
 
   it('takes nobody in who is not fit for it by the end of the turn', async () => {
@@ -127,7 +163,7 @@ describe('server/group', () => {
 
   it('gives nobody what was gathered before it came', async () => {
     const { view, groups, clientOf } = setUp()
-    const first = clientOf()
+    const [first] = [clientOf(), clientOf()]
     await yieldToEventLoop()
     view.show('1')
     const late = clientOf()
@@ -142,7 +178,7 @@ describe('server/group', () => {
 
   it('tells the changes of one turn in one event, under the last position', async () => {
     const { view, clientOf } = setUp()
-    const client = clientOf()
+    const [client] = [clientOf(), clientOf()]
     await yieldToEventLoop()
     for (const point of ['1', '2', '3']) view.show(point)
     await yieldToEventLoop()

@@ -561,6 +561,32 @@ describe('server/connection', () => {
     })
   })
 
+  it('gets the changes of one turn in one event, also as the only client of its views', async () => {
+    const { users, viewOf, connected, truth } = await setUp()
+    const { client } = await connected(viewOf('users'))
+    await Promise.all([1, 2, 3].map((text) => users.updateOne({ _id: 1 }, { $set: { text } })))
+    await until(() => client.of('delta').length > 0)
+    await yieldToEventLoop()
+    expect(client.of('delta').map(({ data }) => data.oplist.length)).to.deep.equal([3])
+    expect(client.model.users).to.deep.equal(await truth())
+  })
+
+  it('reads the source again for a second client whose view has let its snapshot go', async () => {
+    const { users, adapter, viewOf, connected, truth } = await setUp()
+    const view = viewOf('users', { query: { _id: { $lt: 2 } } })
+    const { client: first } = await connected(view)
+    await users.updateOne({ _id: 1 }, { $set: { name: 'changed' } })
+    view.free()
+    const { client: second } = await connected(view)
+    const { client: third } = await connected(view)
+    await users.updateOne({ _id: 0 }, { $set: { name: 'changed too' } })
+    await yieldToEventLoop()
+    await yieldToEventLoop()
+    const expected = (await truth()).slice(0, 2)
+    for (const { model } of [first, second, third]) expect(model.users).to.deep.equal(expected)
+    expect(adapter.reads).to.equal(2)
+  })
+
   describe('a client that does not read', () => {
     it('is reset from a fresh snapshot once it has read what the socket holds; nothing waits for it meanwhile', async () => {
       const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
@@ -576,6 +602,24 @@ describe('server/connection', () => {
       client.read()
       await until(() => client.ready && connection.ready)
       expect(client.of('reset').map(({ data, id }) => [data.reason, id])).to.deep.equal([['slow-client', '']])
+      expect(client.model.users).to.deep.equal(await truth())
+    })
+
+    it('loses what one turn brings it too, where that is more than its limit', async () => {
+      const { users, viewOf, connected, truth } = await setUp({ maxBufferedBytes: 20_000 })
+      const { client, connection } = await connected(viewOf('users'))
+      client.stopped = true
+      await Promise.all(
+        Array.from({ length: 20 }, (_, i) =>
+          users.updateOne({ _id: 1 }, { $set: { text: `${i}`.repeat(2500) } }),
+        ),
+      )
+      await until(() => client.buffered() > 0)
+      expect(client.buffered()).to.be.below(20_000)
+      client.stopped = false
+      client.read()
+      await until(() => client.ready && connection.ready)
+      expect(client.of('reset').map(({ data }) => data.reason)).to.deep.equal(['slow-client'])
       expect(client.model.users).to.deep.equal(await truth())
     })
 

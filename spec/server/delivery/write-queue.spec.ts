@@ -169,7 +169,7 @@ describe('server/queue', () => {
   it('writes at once what is within its limit, and says so where it is not, writing nothing', () => {
     const { sink, queue } = setUp()
     let exceeded = 0
-    queue.limit(10, () => exceeded++)
+    queue.limit(10, { stall: () => exceeded++ })
     queue.writeNow(bytes('12345'), undefined)
     sink.held = 5
     queue.writeNow(bytes('1234567'), undefined)

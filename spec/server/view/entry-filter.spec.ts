@@ -3,6 +3,7 @@ import type { Document, Json } from '../../../lib/model/document.ts'
 import type { Operation } from '../../../lib/model/operation.ts'
 import { parseSortLimit } from '../../../lib/policy/order.ts'
 import { MUST_RELOAD } from '../../../lib/server/feed/frame.ts'
+import { FewMap } from '../../../lib/server/support/few-map.ts'
 import { digest, STALE } from '../../../lib/server/view/digest.ts'
 import { filterEntry } from '../../../lib/server/view/entry-filter.ts'
 import { ViewFilter } from '../../../lib/server/view/filter.ts'
@@ -34,10 +35,9 @@ describe('server/entry-filter', () => {
     const filter = new ViewFilter(MANIFEST, {}, undefined, sortLimit?.order)
     const feed = { hold() {}, route() {} }
     const members = new Members({ feed, filter } as never)
-    members.replace(
-      new Map([['1', digest(SHOWN)]]),
-      sortLimit && new SortedWindow(sortLimit, [structuredClone(ANN)], true),
-    )
+    const digests = new FewMap<number>()
+    digests.set('1', digest(SHOWN))
+    members.replace(digests, sortLimit && new SortedWindow(sortLimit, [structuredClone(ANN)], true))
     const show = (changes: DocumentChange[], note = true) => {
       const shown = filterEntry(entryOf(changes), { collection: 'users', filter }, members, note)
       if (shown === MUST_RELOAD) throw new Error('must reload')
