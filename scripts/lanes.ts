@@ -26,8 +26,6 @@ const ROOT = join(import.meta.dirname, '..')
 export const LANES: readonly Lane[] = [
   { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
   { name: 'chaos', alone: true, inCi: true, paths: ['spec/chaos/'] },
-  { name: 'life', paths: ['spec/life/'] },
-  { name: 'mongo', paths: ['spec/source/mongo/'] },
   {
     name: 'browser',
     paths: [
@@ -36,10 +34,18 @@ export const LANES: readonly Lane[] = [
       ...['demo', 'demo.page', 'demo.sources', 'burst'].map((name) => `spec/integration/${name}.spec.ts`),
     ],
   },
-  { name: 'integration', paths: ['spec/integration/'] },
-  { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
+  { name: 'life', paths: ['spec/life/'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
+  { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'unit', paths: ['spec/'] },
+  { name: 'integration', paths: ['spec/integration/'] },
+  {
+    name: 'tabs',
+    paths: ['loads', 'deploy', 'offline', 'tabs.persist', 'tabs.share'].map(
+      (name) => `spec/life/${name}.spec.ts`,
+    ),
+  },
+  { name: 'consumers', paths: ['spec/consumers/', 'spec/integration/package.spec.ts'] },
   {
     name: 'nodes',
     paths: [
@@ -48,12 +54,6 @@ export const LANES: readonly Lane[] = [
     ].map((name) => `spec/integration/${name}.spec.ts`),
   },
   { name: 'mongo-law', paths: ['spec/source/mongo/law.spec.ts'] },
-  {
-    name: 'tabs',
-    paths: ['loads', 'deploy', 'offline', 'tabs.persist', 'tabs.share'].map(
-      (name) => `spec/life/${name}.spec.ts`,
-    ),
-  },
   { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },
   { name: 'hostile', paths: ['spec/hostile/', 'spec/docs.spec.ts', 'spec/example.spec.ts'] },

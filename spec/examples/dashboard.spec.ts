@@ -4,7 +4,7 @@ import type { BrowserContext } from 'playwright-core'
 import { Client } from '../../lib/client/index.ts'
 import { exampleOrSkip, type RunningExample, runScript, startExample } from '../support/examples.ts'
 import { eachContext } from '../support/life/browser.ts'
-import { dropDatabase, freshDatabase, postgresOrSkip } from '../support/postgres.ts'
+import { freshDatabase, postgresOrSkip, releaseDatabase } from '../support/postgres.ts'
 
 describe('examples/dashboard', function () {
   this.timeout(40_000)
@@ -23,7 +23,7 @@ describe('examples/dashboard', function () {
     ends.push(
       () => writer.stop(),
       () => example.program.stop(),
-      () => dropDatabase(server, url, pool),
+      () => releaseDatabase(server, url, pool),
     )
   })
 

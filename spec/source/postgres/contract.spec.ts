@@ -8,7 +8,12 @@ import {
 } from '../../../lib/source/postgres/index.ts'
 import { sourceContract } from '../../contract/source.contract.ts'
 import { following, socketFolder } from '../../support/host.ts'
-import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
+import {
+  freshDatabase,
+  type PostgresServer,
+  postgresOrSkip,
+  releaseDatabase,
+} from '../../support/postgres.ts'
 import { TableWriter } from './writer.ts'
 
 const TABLES = ['contract_users', 'contract_teams']
@@ -23,7 +28,7 @@ describe('source/postgres holds the contract', () => {
   })
 
   after(async () => {
-    if (url) await dropDatabase(server, url)
+    if (url) await releaseDatabase(server, url)
   })
 
   function harness(options: PostgresOptions) {

@@ -6,7 +6,12 @@ import {
   postgres,
 } from '../../../lib/source/postgres/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
-import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
+import {
+  freshDatabase,
+  type PostgresServer,
+  postgresOrSkip,
+  releaseDatabase,
+} from '../../support/postgres.ts'
 import { closeAll, Recorder } from '../mongo/fold.ts'
 
 /** The two ways to learn of changes. */
@@ -86,7 +91,7 @@ export class TestDatabase {
   async close(): Promise<void> {
     await closeAll(this.#subscriptions)
     for (const pool of this.#pools.splice(0)) await pool.end().catch(() => {})
-    await dropDatabase(this.server, this.url)
+    await releaseDatabase(this.server, this.url)
   }
 }
 

@@ -8,7 +8,12 @@ import { postgres } from '../../../lib/source/postgres/index.ts'
 import type { Change, ChangeListener, Subscription } from '../../../lib/source/source.ts'
 import { socketFolder } from '../../support/host.ts'
 import { until } from '../../support/local.ts'
-import { dropDatabase, freshDatabase, type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
+import {
+  freshDatabase,
+  type PostgresServer,
+  postgresOrSkip,
+  releaseDatabase,
+} from '../../support/postgres.ts'
 
 describe('PostgreSQL by logical replication, once per host', () => {
   let server: PostgresServer
@@ -32,7 +37,7 @@ describe('PostgreSQL by logical replication, once per host', () => {
     for (const follower of followers) follower.destroy()
     leader?.close()
     await sockets?.remove()
-    if (url) await dropDatabase(server, url, pool)
+    if (url) await releaseDatabase(server, url, pool)
   })
 
   it('reads no rows from before a transaction that another process has reported', async function () {

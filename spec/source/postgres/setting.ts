@@ -4,7 +4,7 @@ import { installTriggers, postgres } from '../../../lib/source/postgres/index.ts
 import { COLLECTION, ROOTS, STORES, type StoreName } from '../../law/roots.ts'
 import type { Setting, Stores, Way } from '../../law/setting.ts'
 import { realTime } from '../../law/time.ts'
-import { dropDatabase, freshDatabase, type PostgresServer } from '../../support/postgres.ts'
+import { freshDatabase, type PostgresServer, releaseDatabase } from '../../support/postgres.ts'
 import { ColumnWriter, tableOf } from './column-writer.ts'
 
 /** How changes are learned of, and whether the server tells the row before each. */
@@ -66,7 +66,7 @@ export class PostgresLaw {
   }
 
   async close(): Promise<void> {
-    for (const store of STORES) await dropDatabase(this.#server, this.#urls[store], this.#pools[store])
+    for (const store of STORES) await releaseDatabase(this.#server, this.#urls[store], this.#pools[store])
   }
 
   async #open(history: number): Promise<Stores> {
