@@ -234,7 +234,7 @@ const ARROWS: Record<string, string[]> = {
   'solid/': ['bindings/', 'model/', 'client/', 'solid-js'],
   'client/persist/': ['errors.ts', 'model/', 'protocol/', 'client/persistence.ts'],
   'tanstack/': ['errors.ts', 'model/', 'protocol/', 'client/', '@tanstack/db'],
-  'metrics/': ['model/', 'server/', 'prom-client'],
+  'metrics/': ['errors.ts', 'model/', 'server/', 'prom-client'],
   'otel/': ['model/', 'server/', '@opentelemetry/api'],
   // The messages of the inspector, and its page.
   'inspector/': [],

@@ -109,7 +109,6 @@ export function createParts(given: ServerOptions) {
     streamMs: limits.streamMs,
     onLeft: ({ origin }) => {
       if (origin) control.streamEnded(origin.address)
-      if (streams.open.size === 0) upkeep.rest()
     },
   })
   const doorway = new Doorway({

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { join } from 'node:path'
 import { guideConfiguration, startNginx } from '../support/nginx.ts'
 import { freePort } from '../support/process.ts'
@@ -175,15 +175,13 @@ export class Cluster {
   ): Promise<Extract<Answer, Record<Name, unknown>>[Name] | undefined> {
     const { child } = this.#nodes[index] ?? {}
     if (!child?.connected) return undefined
+    const signal = AbortSignal.timeout(PATIENCE_MS)
+    const messages = on(child, 'message', { signal, close: ['exit'] })
     child.send(order)
-    for (const end = Date.now() + PATIENCE_MS; Date.now() < end && child.connected; ) {
-      const signal = AbortSignal.timeout(PATIENCE_MS)
-      const ended = once(child, 'exit', { signal }).then((): [undefined] => [undefined])
-      const [answer] = await Promise.race([once(child, 'message', { signal }), ended]).catch(() => [
-        undefined,
-      ])
-      if (answer === undefined) return undefined
-      if (name in Object(answer)) return answer[name]
+    try {
+      for await (const [answer] of messages) if (name in Object(answer)) return answer[name]
+    } catch {
+      // The node was stopped for too long.
     }
     return undefined
   }

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Registry } from 'prom-client'
+import { Gauge, Registry } from 'prom-client'
 import { ParticleError } from '../../lib/errors.ts'
 import particle from '../../lib/index.ts'
 import { collectMetrics } from '../../lib/metrics/index.ts'
@@ -52,6 +52,20 @@ describe('The metrics of a server', () => {
     )
   })
 
+  it('leave a registry as it is that has one of their names, and say what to give', () => {
+    const own = new Registry()
+    const gauge = new Gauge({ name: 'particle_lag_seconds', help: 'of the application', registers: [own] })
+    for (const [given, name] of [
+      [own, 'particle_lag_seconds'],
+      [register, 'particle_connections'],
+    ] as const)
+      expect(() => collectMetrics(server, { register: given }))
+        .to.throw(ParticleError, `the registry has ${name} already: give another prefix`)
+        .with.property('code', 'INVALID_OPTION')
+    expect(() => collectMetrics(server, { register: own, prefix: 'my-app ' })).to.throw('Invalid metric name')
+    expect(own.getMetricsAsArray()).to.deep.equal([gauge])
+  })
+
   it('count the streams, handshakes, changes and bytes that clients really get', async () => {
     const refused = await shake(`${listening.url}/particle`, { name: 'eve' }).catch(String)
     expect(refused).to.match(/401/, String(refused))
@@ -87,6 +101,11 @@ describe('The metrics of a server', () => {
   it('leave the registry when they are stopped', async () => {
     stop()
     expect(register.getMetricsAsArray()).to.deep.equal([])
+    const again = stop
+    stop = collectMetrics(server, { register })
+    again()
+    expect(await register.metrics()).to.include('particle_connections 2')
+    stop()
     stop = collectMetrics(server, { register, prefix: 'app_' })
     expect(await register.metrics()).to.include('app_connections 2')
   })

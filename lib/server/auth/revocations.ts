@@ -149,16 +149,9 @@ export class Revocations {
       times.delete(process)
       times.set(process, Math.max(known, time))
     }
-    for (const { process, at: time, arrived } of this.#decisions) {
-      // Leaves out earlier decisions, which all clocks order.
-      if (
-        process !== this.process &&
-        arrived !== undefined &&
-        arrived < at &&
-        time > at - 2 * CLOCK_MARGIN_MS
-      )
+    for (const { process, at: time, arrived } of this.#decisions)
+      if (process !== this.process && arrived !== undefined && arrived < at)
         add(process, time + JUST_AFTER_MS)
-    }
     times.delete(this.process)
     if (times.size === 0) return { [this.process]: at }
     return Object.fromEntries([...[...times].slice(1 - MAX_PROCESSES), [this.process, at]])
@@ -167,8 +160,8 @@ export class Revocations {
   /**
    * Judges a token by the decisions after its lookup. Returns the reason of a revocation, or whether the
    * identity must be looked up again, with the `moment` of the last decision. When the clocks of two nodes
-   * don't order the token and a decision, the identity must be looked up again. A shared decision applies to
-   * all tokens whose lookup did not begin after the decision was known at its node.
+   * don't order the token and a decision, the identity must be looked up again. A shared decision needs no
+   * clocks: it applies to all tokens whose lookup did not begin after the decision was known at its node.
    */
   judge(claims: Pick<Claims, 'identity' | 'given' | 'at' | 'after'>): {
     revoked?: string
@@ -183,8 +176,11 @@ export class Revocations {
       const { predicate, at, reason, process, arrived } = decision
       // Skips a lookup here that began after the decision was known here, whatever the clocks say.
       if (arrived !== undefined && own !== undefined && own > arrived) continue
-      const [earliest, latest] = rangeOf(claims, claims.after?.[process])
-      if (earliest > at || !this.meets(predicate, claims)) continue
+      const time = claims.after?.[process]
+      const [earliest, latest] = rangeOf(claims, time)
+      // Applies a shared decision without clocks, if the node of the lookup knew none of its process.
+      const isUnknown = arrived !== undefined && time === undefined && hasRoom(claims)
+      if ((earliest > at && !isUnknown) || !this.meets(predicate, claims)) continue
       if (reason !== undefined && (latest <= at || arrived !== undefined))
         return { revoked: reason, stale: true }
       last = decision
@@ -241,6 +237,11 @@ export class Revocations {
     } else this.#stale = { at: arrived, moment }
     this.#decisions = this.#decisions.filter((each) => each !== oldest)
   }
+}
+
+/** Checks that a token keeps the time of each process whose decisions its lookup's node knew. */
+function hasRoom({ after }: Pick<Claims, 'after'>): boolean {
+  return after !== undefined && Object.keys(after).length < MAX_PROCESSES
 }
 
 /**

@@ -1,6 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { ANSWER_BOUNDS, excessOf } from '../../model/bounds.ts'
 import type { Document } from '../../model/document.ts'
+import { describeGiven } from '../../model/given.ts'
 import { isObject, toJson } from '../../model/json.ts'
 import { undefinedIn } from '../../policy/criteria.ts'
 import { checkQuery, compile, isPlain, matcher, type Query } from '../../policy/query.ts'
@@ -43,13 +44,31 @@ export function checkIdentityQuery(query: unknown, where: string): asserts query
       `has an undefined value at ${path.join('.')}, and {} would select everybody: check where the value ` +
         'comes from',
     )
-  if (hasRegExp(query)) refuse('has a RegExp, which JSON can not hold: write { $regex: "..." }')
+  const lost = lostInJson(query)
+  if (lost)
+    refuse(
+      `has a value at ${lost.path.join('.')} that JSON can not hold: ${describeGiven(lost.value)}. Write a ` +
+        'number, a text, a Date or an ObjectId, and { $regex: "..." } for a RegExp',
+    )
   compile(query, where)
 }
 
-function hasRegExp(value: unknown): boolean {
-  if (!Array.isArray(value) && !isPlain(value)) return value instanceof RegExp
-  return Object.values(value).some(hasRegExp)
+/**
+ * Returns the first value that JSON drops or replaces, as a BigInt, NaN or a Map. The other nodes would get
+ * another query.
+ */
+function lostInJson(value: unknown, path: string[] = []): { path: string[]; value: unknown } | undefined {
+  if (!Array.isArray(value) && !isPlain(value)) return isKept(value) ? undefined : { path, value }
+  for (const [key, inner] of Object.entries(value)) {
+    const lost = lostInJson(inner, [...path, key])
+    if (lost) return lost
+  }
+  return undefined
+}
+
+function isKept(value: unknown): boolean {
+  if (value === null) return true
+  return typeof value !== 'bigint' && !['null', '{}', undefined].includes(JSON.stringify(value))
 }
 
 /** Creates the predicate of a query on identities. An identity that is no object has no fields. */

@@ -1,3 +1,4 @@
+import { applyAll } from '../../model/apply.ts'
 import { walkable } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
@@ -49,25 +50,37 @@ export function translate(entry: Entry, mappings: readonly Mapping[]): Translati
   const key = fields.get('key')
   const kind = fields.get('kind')
   const transaction = fields.get('transaction')
-  const common = {
-    position,
-    timestamp: streamTimestamp(position),
-    ...(transaction === undefined ? {} : { transaction }),
-  }
+  const timestamp = streamTimestamp(position)
   if (key === undefined) {
     const mapping = mappings.find(({ prefix }) => prefix === fields.get('prefix'))
     if (!mapping) return undefined
     // Treats an unknown kind as a reload, which is always safe.
-    return { change: { kind: kind === 'clear' ? 'clear' : 'reload', ...common, collection: mapping.name } }
+    const change: Change = {
+      kind: kind === 'clear' ? 'clear' : 'reload',
+      position,
+      timestamp,
+      collection: mapping.name,
+    }
+    if (transaction !== undefined) change.transaction = transaction
+    return { change }
   }
   for (const mapping of mappings) {
     const id = mapping.idOf(key)
     if (id === undefined) continue
     const before = kind === 'insert' ? undefined : beforeOf(id, fields, mapping)
-    const base = { ...common, collection: mapping.name, id, ...(before ? { before } : {}) }
-    if (kind === 'delete') return { change: deleted(base) }
-    const change = known(base, kind, fields, mapping)
-    return change ? { change } : { change: { ...base, kind: 'replace', operations: [] }, key }
+    // Changes one object: each copy by a spread that adds fields has a hidden class of its own.
+    const change: DocumentChange = {
+      kind: 'replace',
+      position,
+      timestamp,
+      collection: mapping.name,
+      id,
+      operations: [],
+    }
+    if (transaction !== undefined) change.transaction = transaction
+    if (before) change.before = before
+    if (kind === 'delete') return { change: deleted(change) }
+    return describe(change, kind, fields, mapping) ? { change } : { change, key }
   }
   return undefined
 }
@@ -123,35 +136,59 @@ type Base = Omit<DocumentChange, 'kind' | 'operations'>
 /** Changes the operations to the document as read, or to its removal. */
 export function retold(change: DocumentChange, document: Document | undefined): DocumentChange {
   const { document: _, before: __, ...base } = change
-  return document ? replaced(base, 'replace', document) : deleted(base)
+  return document ? replaced(base, document) : deleted(base)
 }
 
 export function deleted(base: Base): DocumentChange {
   return { ...base, kind: 'delete', operations: [{ operation: 'unset', path: '.' }] }
 }
 
-export function replaced(base: Base, kind: 'insert' | 'replace', document: Document): DocumentChange {
-  return { ...base, kind, operations: [{ operation: 'set', path: '.', data: document as Json }], document }
+export function replaced(base: Base, document: Document): DocumentChange {
+  return {
+    ...base,
+    kind: 'replace',
+    operations: [{ operation: 'set', path: '.', data: document as Json }],
+    document,
+  }
 }
 
-function known(
-  base: Base,
+/** Completes a change as its entry describes it. Returns false without a description. */
+function describe(
+  change: DocumentChange,
   kind: string | undefined,
   fields: ReadonlyMap<string, string>,
   mapping: Mapping,
-): DocumentChange | undefined {
-  const document = documentOf(base.id, fields)
+): boolean {
+  const { id, before } = change
   const operations = operationsOf(fields, mapping)
-  if (operations) return { ...base, kind: 'update', operations, ...(document ? { document } : {}) }
-  if (!document) return undefined
-  if (kind === 'insert' || !base.before)
-    return replaced(base, kind === 'insert' ? 'insert' : 'replace', document)
-  // Reports only the difference, so that a write to hidden fields alone reaches no client.
-  const differing = diff(base.before, document).map((operation) => located(operation, document))
-  const isWhole = differing.some(({ path }) => path === '.')
-  return isWhole
-    ? replaced(base, 'replace', document)
-    : { ...base, kind: 'update', operations: differing, document }
+  // Applies the operations where they are told: parsing the second document would cost more.
+  const document = (before && operations && applied(before, operations)) ?? documentOf(id, fields)
+  if (document) change.document = document
+  if (operations) {
+    change.kind = 'update'
+    change.operations = operations
+    return true
+  }
+  if (!document) return false
+  change.operations = [{ operation: 'set', path: '.', data: document as Json }]
+  if (kind === 'insert') change.kind = 'insert'
+  else if (before) {
+    // Reports only the difference, so that a write to hidden fields alone reaches no client.
+    const differing = diff(before, document).map((operation) => located(operation, document))
+    if (differing.some(({ path }) => path === '.')) return true
+    change.kind = 'update'
+    change.operations = differing
+  }
+  return true
+}
+
+/** Computes the document after an update. Returns `undefined` where an operation does not fit it. */
+function applied(before: Document, operations: readonly Operation[]): Document | undefined {
+  try {
+    return applyAll(before, operations)
+  } catch {
+    return undefined
+  }
 }
 
 function documentOf(id: Id, fields: ReadonlyMap<string, string>): Document | undefined {

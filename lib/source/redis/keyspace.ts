@@ -273,7 +273,7 @@ export class KeyspaceFeed {
         this.#sequence++
         const base = { position: this.#position, timestamp, collection: mapping.name, id, transaction }
         const document = mapping.document(id, raw[index] ?? null)
-        changes.push(document ? replaced(base, 'replace', document) : deleted(base))
+        changes.push(document ? replaced(base, document) : deleted(base))
       }
     }
     if (changes.length === 0) return

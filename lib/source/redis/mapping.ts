@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import { walkable } from '../../model/bounds.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
-import { field, isObject } from '../../model/json.ts'
+import { field, isObject, type JsonObject } from '../../model/json.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './codec.ts'
 
@@ -106,15 +106,22 @@ export class Mapping {
 export function jsonDocument(id: Id, text: string): Document | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? { _id: id, ...walkableFields(withoutId(value)) } : undefined
+    if (!isObject(value)) return undefined
+    const document: Document = { _id: id, ...walkableFields(value) }
+    document._id = id
+    return document
   } catch {
     return undefined
   }
 }
 
-/** Returns the fields of a string of JSON; {@link TOO_DEEP} for fields that can't be walked. */
-function walkableFields(fields: Record<string, Json>): Record<string, Json> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, walkable(value)]))
+/** Replaces, in place, the fields of a string of JSON that can't be walked by {@link TOO_DEEP}. */
+function walkableFields(fields: JsonObject): JsonObject {
+  for (const name in fields) {
+    const value = fields[name]
+    if (typeof value === 'object' || typeof value === 'number') fields[name] = walkable(value)
+  }
+  return fields
 }
 
 /** Returns a document without its `_id`. */

@@ -250,6 +250,29 @@ describe('server/rights', () => {
       expect(of(there, time + 1, here.stamp(undefined, time))).to.equal('left')
     })
 
+    for (const skew of [-60_000, 60_000])
+      it(`is ordered without clocks, where those of its process and of a token's are off by ${skew} ms`, () => {
+        const [here, there, late, off] = [make(), make(), make(), make()]
+        const take = (rights: Revocations) =>
+          rights.take({ predicate: inTeam('a') as never, at: time + skew, reason: 'left' }, 'other')
+        const stamped = (rights: Revocations, at: number) => ({ at, after: rights.stamp(undefined, at) })
+        const older = [stamped(here, time - 1), stamped(off, time - 1 - skew)]
+        for (const rights of [here, there, off]) take(rights)
+        const newer = [stamped(here, time + 1), stamped(off, time + 1)]
+        take(late)
+        for (const rights of [here, there, late, off]) {
+          for (const { at, after } of older.slice(0, rights === off ? 1 : 2))
+            expect(of(rights, at, after)).to.equal('left')
+          for (const { at, after } of newer) expect(of(rights, at, after)).to.equal(false)
+        }
+      })
+
+    it('is ordered by clocks where the token has no room for more processes', () => {
+      const rights = decided('left')
+      const full = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`process${index}`, index]))
+      expect(of(rights, time + MARGIN + 1, full)).to.equal(false)
+    })
+
     it('makes tokens stale where it is a refresh', () => {
       const rights = decided()
       expect(of(rights, 0, { other: time })).to.equal(true)

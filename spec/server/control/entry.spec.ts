@@ -45,9 +45,12 @@ describe('server/control/entry', () => {
     ['is no object', 7, 'must be a query'],
     ['has an undefined value', { userId: undefined }, 'has an undefined value'],
     ['has an undefined value deep inside', { $or: [{ a: { $in: [undefined] } }] }, 'has an undefined value'],
-    ['has a RegExp', { name: /x/ }, 'has a RegExp'],
+    ['has a RegExp', { name: /x/ }, 'at name that JSON can not hold: this is an object of RegExp'],
     ['has an unknown operator', { a: { $near: 1 } }, '$near'],
     ['runs code', { $where: 'true' }, '$where'],
+    ['has a BigInt', { userId: 7n }, 'has a value at userId that JSON can not hold: this is a bigint'],
+    ['has a number that is none', { $or: [{ level: { $gt: Number.NaN } }] }, 'at $or.0.level.$gt'],
+    ['has a Date that is none', { at: { $lt: new Date('x') } }, 'at at.$lt'],
     ['has a promise', { a: Promise.resolve(1) }, 'holds a promise'],
   ]
   for (const [what, query, sentence] of refused)
