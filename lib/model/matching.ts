@@ -108,13 +108,22 @@ function logicTest(name: string, operand: unknown): Test {
 }
 
 function fieldTest(path: readonly string[], condition: unknown): Test {
-  const lift: Lift = (test, spread) => {
-    const leaf = { test, spread }
-    const [name = '', ...more] = path
-    if (more.length > 0) return (document) => reaches(document, path, 0, leaf)
-    return (document) => passes(isObject(document) ? field(document, name) : undefined, leaf)
-  }
+  const [name = '', ...more] = path
+  const lift = more.length > 0 ? liftAlong(path) : liftTo(name)
   return isOperators(condition) ? operatorsTest(condition, lift) : lift(valueTest(condition), true)
+}
+
+function liftAlong(path: readonly string[]): Lift {
+  return (test, spread) => {
+    const leaf = { test, spread }
+    return (document) => reaches(document, path, 0, leaf)
+  }
+}
+
+/** Lifts tests to one field, as most criteria test. Each of many views keeps its test. */
+function liftTo(name: string): Lift {
+  return (test, spread) => (document) =>
+    passes(isObject(document) ? field(document, name) : undefined, test, spread)
 }
 
 /**
@@ -201,7 +210,7 @@ function elementTest(condition: Operators): Test {
  */
 function reaches(value: Json | undefined, path: readonly string[], at: number, leaf: Leaf): boolean {
   const name = path[at]
-  if (name === undefined) return passes(value, leaf)
+  if (name === undefined) return passes(value, leaf.test, leaf.spread)
   if (!Array.isArray(value))
     return isObject(value) ? reaches(field(value, name), path, at + 1, leaf) : leaf.test(undefined)
   for (const element of value) if (isObject(element) && reaches(element, path, at, leaf)) return true
@@ -213,7 +222,7 @@ function reaches(value: Json | undefined, path: readonly string[], at: number, l
   return typeof element === 'object' && element !== null && reaches(element, path, at + 1, leaf)
 }
 
-function passes(value: Json | undefined, { test, spread }: Leaf): boolean {
+function passes(value: Json | undefined, test: Test, spread: boolean): boolean {
   return (spread && Array.isArray(value) && value.some(test)) || test(value)
 }
 

@@ -100,7 +100,7 @@ describe('What logs and errors hold', () => {
       views: {},
       at: 0,
     }
-    const token = await seal.seal(claims, new Date(1_000))
+    const token = await seal.seal(claims, 1_000)
     secrets.add(token)
     for (const text of [token, `${token}A`, 'eyJ'])
       tell(await seal.open(text).catch((error: unknown) => error))

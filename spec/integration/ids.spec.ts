@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { Server } from '../../lib/server/index.ts'
-import { fingerprintsOf, rightsOf } from '../../lib/server/view/fingerprint.ts'
+import { fingerprintsOf, keyOf, rightsOf } from '../../lib/server/view/fingerprint.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { LocalClient, until } from '../support/local.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
@@ -76,9 +76,7 @@ describe('What an id tells', () => {
     const { to: position } = await store.read('scores', {}, () => {})
     const names = Array.from({ length: 1000 }, (_, score) =>
       rightsOf(
-        fingerprintsOf([
-          { root: 'scores', key: JSON.stringify(['scores', 'true', 'scores', `{"score":${score}}`]) },
-        ]),
+        fingerprintsOf([{ root: 'scores', key: keyOf(['scores', 'true', 'scores', `{"score":${score}}`]) }]),
       ),
     )
     const [epoch = ''] = position.split('-')

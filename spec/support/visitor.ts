@@ -1,9 +1,9 @@
 import type { Id, Json } from '../../lib/model/document.ts'
-import { eventReceiver } from '../../lib/server/delivery/receiver.ts'
 import type { Sink } from '../../lib/server/delivery/sink.ts'
 import type { Server } from '../../lib/server/index.ts'
 import { until } from './local.ts'
 import { ModelReader } from './model-reader.ts'
+import { eventReceiver } from './receiver.ts'
 
 /** A client of team `a` that can go away, and come back with its position. */
 export class Visitor extends ModelReader implements Sink {

@@ -96,7 +96,7 @@ export class Admissions {
     if (this.rights.judge(claims).revoked !== undefined) return undefined
     // Gives the holder of an expired token a new session. Somebody else may have found the token. Its
     // positions stay valid, but its session's streams are out of reach.
-    const isCurrent = claims.expiresAt.getTime() + EXPIRY_ROUNDING_MS > Date.now()
+    const isCurrent = claims.expiresAt + EXPIRY_ROUNDING_MS > Date.now()
     if (isCurrent && !fork) return claims
     const session = sessionId()
     for (const kept of [this.regrants, this.losses]) kept.copy(claims.session, session)
@@ -321,7 +321,7 @@ export class Admissions {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
       // Counts the token's life from its request, not from the end of a slow body or lookup. Decisions on the
       // token are kept equally long.
-      const expiresAt = new Date(Date.now() - (Revocations.now() - known.at) + this.#ttl)
+      const expiresAt = Date.now() - (Revocations.now() - known.at) + this.#ttl
       return { ...carried(known, before, views, moment), expiresAt }
     } finally {
       related?.close()

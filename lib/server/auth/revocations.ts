@@ -153,6 +153,7 @@ export class Revocations {
       if (process !== this.process && arrived !== undefined && arrived < at)
         add(process, time + JUST_AFTER_MS)
     times.delete(this.process)
+    if (times.size === 0) return { [this.process]: at }
     return Object.fromEntries([...[...times].slice(1 - MAX_PROCESSES), [this.process, at]])
   }
 

@@ -15,7 +15,8 @@ export interface Member extends Receiver {
   readonly views: readonly View[]
   /** Whether the client has all data up to the present, and the connection belongs to no group. */
   readonly canJoin: boolean
-  joined(group: BroadcastGroup): void
+  /** The connection's group. A connection without a group receives the frames of its views itself. */
+  group: BroadcastGroup | undefined
   /** The queue that gets the group's bytes. */
   readonly queue: WriteQueue
 }
@@ -88,44 +89,6 @@ export class BroadcastGroup implements Receiver {
   }
 }
 
-/** Holds a connection's membership. A connection without a group receives the frames of its views itself. */
-export class GroupMembership {
-  readonly #member: Member
-  readonly #groups: BroadcastGroups
-  #group: BroadcastGroup | undefined
-
-  constructor(member: Member, groups: BroadcastGroups) {
-    this.#member = member
-    this.#groups = groups
-  }
-
-  get joined(): boolean {
-    return this.#group !== undefined
-  }
-
-  join(group: BroadcastGroup): void {
-    this.#group = group
-    for (const view of this.#member.views) view.receivers.delete(this.#member)
-  }
-
-  /**
-   * Leaves the group, and joins again in a later turn. Returns the left group, whose unsent bytes belong to
-   * the connection too.
-   */
-  leave(): BroadcastGroup | undefined {
-    const group = this.#group
-    if (!group) {
-      if (this.#groups.forget(this.#member)) this.#groups.join(this.#member)
-      return undefined
-    }
-    this.#group = undefined
-    for (const view of this.#member.views) view.receivers.add(this.#member)
-    this.#groups.left(this.#member, group)
-    this.#groups.join(this.#member)
-    return group
-  }
-}
-
 /**
  * Holds all groups of a server, by the digest of their views. A connection that is the only one with its
  * views has no group, which would take 0.6 KB.
@@ -147,15 +110,21 @@ export class BroadcastGroups {
     this.#waiting.add(member)
   }
 
-  /** Removes a connection from its group. */
-  left(member: Member, group: BroadcastGroup): void {
-    group.delete(member)
-    if (group.size === 0 && this.#groups.get(member.rights) === group) this.#groups.delete(member.rights)
-  }
-
-  /** Removes a connection that is the only one with its views. Returns whether it was. */
-  forget(member: Member): boolean {
-    return this.#groups.get(member.rights) === member && this.#groups.delete(member.rights)
+  /**
+   * Lets a connection leave, and join again in a later turn. Returns the left group, whose unsent bytes
+   * belong to the connection too.
+   */
+  leave(member: Member): BroadcastGroup | undefined {
+    const { group, rights } = member
+    const isAlone = this.#groups.get(rights) === member
+    if (group) {
+      member.group = undefined
+      for (const view of member.views) view.receivers.add(member)
+      group.delete(member)
+    } else if (!isAlone) return undefined
+    if (isAlone || (group?.size === 0 && this.#groups.get(rights) === group)) this.#groups.delete(rights)
+    this.join(member)
+    return group
   }
 
   #joinAll(): void {
@@ -188,6 +157,7 @@ export class BroadcastGroups {
 
   #add(member: Member, group: BroadcastGroup): void {
     group.add(member)
-    member.joined(group)
+    member.group = group
+    for (const view of member.views) view.receivers.delete(member)
   }
 }

@@ -5,7 +5,7 @@ import type { Entry } from '../feed/log.ts'
 import type { ViewDigest } from '../view/difference.ts'
 import type { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
-import { type BroadcastGroup, GroupMembership, type Member } from './broadcast-group.ts'
+import type { BroadcastGroup, Member } from './broadcast-group.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { failureEvent } from './limit-events.ts'
 import { isGrouped, isOpen } from './moments.ts'
@@ -35,7 +35,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   /** The events of a slow client that are sent after the client has caught up: the last of each name. */
   #kept: Map<string, ServerEvent> | undefined
   #closed = false
-  readonly #membership: GroupMembership
+  group: BroadcastGroup | undefined
   /** Resolves when the rights are known that the views show; undefined if they depend on no documents. */
   rightsKnown: (() => Promise<void>) | undefined
 
@@ -45,7 +45,6 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#host = host
     this.#rights = rights
     this.#trace = trace
-    this.#membership = new GroupMembership(this, host.groups)
     this.#roots = new Roots(this, host, trace)
     for (const view of views) this.#show(this.#roots.add(view, false))
   }
@@ -90,11 +89,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   get canJoin(): boolean {
-    return this.ready && !this.#closed && !this.#membership.joined
-  }
-
-  joined(group: BroadcastGroup): void {
-    this.#membership.join(group)
+    return this.ready && !this.#closed && !this.group
   }
 
   get queue(): WriteQueue {
@@ -229,7 +224,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   close(reason = 'connection-closed'): void {
     if (this.#closed) return
     this.#closed = true
-    this.#membership.leave()
+    this.#host.groups.leave(this)
     this.#outbox.queue.close()
     for (const root of this.#roots.list) this.#hide(root)
     this.#trace.close(reason)
@@ -289,7 +284,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   #leaveGroup(): void {
-    const left = this.#membership.leave()
+    const left = this.#host.groups.leave(this)
     if (left) this.#outbox.follow(left.outbox)
   }
 
@@ -313,7 +308,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   stall(): void {
     this.#stalled = true
     this.#trace.slow(this.#outbox.queue.buffered)
-    this.#membership.leave()
+    this.#host.groups.leave(this)
     this.#held?.clear()
     this.#outbox.queue.drop(() => {
       this.#stalled = false

@@ -36,9 +36,12 @@ export function sinceOf(
   before: Grant | undefined,
   moment: string,
 ): Record<string, string[]> {
+  const roots = [...Object.keys(views), WATCHED]
+  // Makes the list of a new client at its length. It lives as long as the stream.
+  if (!before) return { [moment]: roots.slice() }
   const since: Record<string, string[]> = {}
-  for (const root of [...Object.keys(views), WATCHED]) {
-    const kept = before && before.views[root] === views[root] ? momentOf(before, root) : undefined
+  for (const root of roots) {
+    const kept = before.views[root] === views[root] ? momentOf(before, root) : undefined
     const list = since[kept ?? moment] ?? []
     list.push(root)
     since[kept ?? moment] = list

@@ -15,26 +15,24 @@ export function checkReceiver(receiver: unknown, done: unknown): void {
 }
 
 /** Parses a stream that this process wrote, and passes its events to a receiver. */
-export function eventReceiver(receiver: Receiver, onError: (error: Error) => void): (text: string) => void {
-  return (text) => {
-    for (const block of text.split('\n\n')) {
-      let name = ''
-      let data: string | undefined
-      let id: string | undefined
-      for (const line of block.split('\n')) {
-        const at = line.indexOf(':')
-        const value = line.slice(at + 1).replace(/^ /, '')
-        const field = line.slice(0, at)
-        if (field === 'event') name = value
-        else if (field === 'data') data = value
-        else if (field === 'id') id = value
-      }
-      if (data === undefined) continue
-      try {
-        receiver(name, parseData(name, data), id)
-      } catch (error) {
-        onError(error instanceof Error ? error : new Error(String(error)))
-      }
+export function receive(text: string, receiver: Receiver, onError: (error: Error) => void): void {
+  for (const block of text.split('\n\n')) {
+    let name = ''
+    let data: string | undefined
+    let id: string | undefined
+    for (const line of block.split('\n')) {
+      const at = line.indexOf(':')
+      const value = line.slice(at + 1).replace(/^ /, '')
+      const field = line.slice(0, at)
+      if (field === 'event') name = value
+      else if (field === 'data') data = value
+      else if (field === 'id') id = value
+    }
+    if (data === undefined) continue
+    try {
+      receiver(name, parseData(name, data), id)
+    } catch (error) {
+      onError(error instanceof Error ? error : new Error(String(error)))
     }
   }
 }

@@ -67,7 +67,8 @@ export class Roots {
   }
 
   add(view: View, apart: boolean): Root {
-    const root: Root = { view, state: 'waiting', apart, generation: 0 }
+    // Has the fields that each load sets. V8 would keep later ones in a list of their own.
+    const root: Root = { view, state: 'waiting', apart, generation: 0, known: undefined, failure: undefined }
     // Copies the list to its length. A list that grew has room for 17, for the life of the client.
     this.list = this.list.concat(root)
     this.#unready++
@@ -113,7 +114,8 @@ export class Roots {
   }
 
   #joined(root: Root): void {
-    if (root.joining) this.joining--
+    if (!root.joining) return
+    this.joining--
     root.joining = false
   }
 
@@ -166,8 +168,9 @@ export class Roots {
    * Waits while the reader is behind, and lets one root after the other continue. The roots together would
    * otherwise fill the queue of a slow reader.
    */
-  #turn(): Promise<void> {
+  #turn(): Promise<void> | undefined {
     const { queue } = this.#client.outbox
+    if (!this.#turns && !queue.behind) return undefined
     const before = this.#turns ?? Promise.resolve()
     const turns = before.then(() => (queue.behind ? queue.room() : undefined))
     this.#turns = turns

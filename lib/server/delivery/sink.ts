@@ -1,3 +1,5 @@
+import { type Receiver, receive } from './receiver.ts'
+
 /** Takes a connection's bytes: a response, or a receiver in the same process. */
 export interface Sink {
   /**
@@ -64,17 +66,20 @@ export abstract class InstantSink implements Sink {
   end(): void {}
 }
 
-/** Calls a function of this process for each event. */
+/** Calls a receiver of this process for each event. */
 export class ReceiverSink extends InstantSink {
-  readonly #receive: (text: string) => void
+  readonly #receiver: Receiver
+  readonly #onError: (error: Error) => void
 
-  constructor(receive: (text: string) => void) {
+  /** @param onError called with the errors that the receiver throws */
+  constructor(receiver: Receiver, onError: (error: Error) => void) {
     super()
-    this.#receive = receive
+    this.#receiver = receiver
+    this.#onError = onError
   }
 
   write(bytes: Buffer): boolean {
-    this.#receive(bytes.toString())
+    receive(bytes.toString(), this.#receiver, this.#onError)
     return true
   }
 }

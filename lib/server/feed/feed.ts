@@ -118,9 +118,9 @@ export class Feed {
     this.#routerOf(view.collection).hold(view, key, held)
   }
 
-  /** Sets whether the router finds the view by a change's fields, or asks it for each change. */
-  route(view: Subscriber, found: boolean): void {
-    this.#routers.get(view.collection)?.route(view, found)
+  /** Sets whether the router finds the view by a change's fields: see {@link Router.route}. */
+  route(view: Subscriber, knows: boolean): boolean {
+    return this.#routers.get(view.collection)?.route(view, knows) ?? false
   }
 
   /**

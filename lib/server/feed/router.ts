@@ -16,12 +16,6 @@ export interface Routed {
   needsDocument(change: DocumentChange): boolean
 }
 
-/** Describes the index key of a view: one field of its criteria, and the values that it accepts. */
-interface IndexKey {
-  field: string
-  values: readonly Scalar[]
-}
-
 /**
  * Finds the views of one collection that a change may touch, without cost for the other views. Views are
  * indexed by the required values of one field, and by the documents that they have.
@@ -34,7 +28,8 @@ export class Router<View extends Routed> {
   readonly #open = new Set<View>()
   /** A copy of the open views, for changes that touch no other view. */
   #onlyOpen: readonly View[] | undefined
-  readonly #keys = new Map<View, IndexKey>()
+  /** The field of the criteria by which each view is indexed. */
+  readonly #keys = new Map<View, string>()
   /** The views by field and value. */
   readonly #index = new Map<string, Map<Scalar, FewSet<View>>>()
   /** Counts the indexed views that use each top-level field besides the field of their index key. */
@@ -58,22 +53,26 @@ export class Router<View extends Routed> {
   }
 
   /**
-   * Sets how the view gets changes. A `found` view knows its documents and reports each by {@link
-   * Router.hold}, so it gets only the changes that may touch it.
+   * Sets how the view gets changes. A view that `knows` its documents and reports each by {@link Router.hold}
+   * gets only the changes that may touch it, if its criteria requires plain values. Returns whether it does.
    */
-  route(view: View, found: boolean): void {
-    if (!this.#views.has(view) || this.#keys.has(view) === found) return
-    const indexKey = found ? this.#bestKey(view) : undefined
-    if (!indexKey) {
+  route(view: View, knows: boolean): boolean {
+    if (!this.#views.has(view)) return false
+    if (knows && this.#keys.has(view)) return true
+    const equalities = knows ? view.filter.equalities : undefined
+    const field = equalities && this.#bestField(equalities)
+    if (field === undefined) {
+      if (this.#keys.has(view)) this.#addOpen(view)
       this.#unindex(view)
-      this.#addOpen(view)
-      return
+      return false
     }
     this.#deleteOpen(view)
-    this.#keys.set(view, indexKey)
-    const values = getOrMake(this.#index, indexKey.field, () => new Map<Scalar, FewSet<View>>())
-    for (const value of indexKey.values) getOrMake(values, value, () => new FewSet<View>()).add(view)
-    this.#count(view, indexKey, 1)
+    this.#keys.set(view, field)
+    const values = getOrMake(this.#index, field, () => new Map<Scalar, FewSet<View>>())
+    for (const value of equalities?.get(field) ?? [])
+      getOrMake(values, value, () => new FewSet<View>()).add(view)
+    this.#count(view, field, 1)
+    return true
   }
 
   delete(view: View): void {
@@ -93,16 +92,16 @@ export class Router<View extends Routed> {
   }
 
   #unindex(view: View): void {
-    const indexKey = this.#keys.get(view)
-    if (!indexKey) return
+    const field = this.#keys.get(view)
+    if (field === undefined) return
     this.#keys.delete(view)
-    const values = this.#index.get(indexKey.field)
-    for (const value of indexKey.values) {
+    const values = this.#index.get(field)
+    for (const value of view.filter.equalities.get(field) ?? []) {
       const views = values?.get(value)
       if (views?.delete(view) && views.size === 0) values?.delete(value)
     }
-    if (values?.size === 0) this.#index.delete(indexKey.field)
-    this.#count(view, indexKey, -1)
+    if (values?.size === 0) this.#index.delete(field)
+    this.#count(view, field, -1)
   }
 
   /** Records that a view has the document of a key, or no longer has it. */
@@ -163,23 +162,23 @@ export class Router<View extends Routed> {
   }
 
   /** Finds the field that separates the view from most others. */
-  #bestKey(view: View): IndexKey | undefined {
-    let best: IndexKey | undefined
+  #bestField(equalities: Routed['filter']['equalities']): string | undefined {
+    let best: string | undefined
     let least = Number.POSITIVE_INFINITY
-    for (const [field, values] of view.filter.equalities) {
+    for (const [field, values] of equalities) {
       const views = this.#index.get(field)
       let crowd = 0
       for (const value of values) crowd += views?.get(value)?.size ?? 0
       if (crowd >= least) continue
       least = crowd
-      best = { field, values }
+      best = field
     }
     return best
   }
 
-  #count(view: View, indexKey: IndexKey, by: number): void {
+  #count(view: View, indexed: string, by: number): void {
     for (const field of view.filter.fields) {
-      if (field === indexKey.field) continue
+      if (field === indexed) continue
       const count = (this.#readers.get(field) ?? 0) + by
       if (count > 0) this.#readers.set(field, count)
       else this.#readers.delete(field)

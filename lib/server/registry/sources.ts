@@ -20,6 +20,7 @@ import type { FeedHost } from '../feed/feed-host.ts'
 import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { ServerOptions } from '../options/options.ts'
+import { keyOf } from '../view/fingerprint.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
 import { handlesOf, isHandle } from './handle.ts'
 import { Moments } from './moments.ts'
@@ -29,8 +30,6 @@ import { type CallbacksSource, type CollectionSource, parseSource } from './sour
 /** Describes a view of a source. `makeFeed` creates the feed when the view is used. */
 export type SourceView = Omit<ViewSpec, 'feed'> & {
   makeFeed: () => Feed
-  /** Whether the source is followed for other views too, even without viewers of this view. */
-  shared: boolean
 }
 
 /** Describes a root that a client watches, with checked parameters. */
@@ -206,14 +205,13 @@ export class Sources {
       const { root, manifest, text } = source
       if (source.kind === 'callbacks') {
         return {
-          key: JSON.stringify([root, text, 'callbacks', identityKey(identity)]),
+          key: keyOf([root, text, 'callbacks', identityKey(identity)]),
           root,
           manifest,
           collection: '',
           query: {},
           matches: undefined,
           sortLimit: undefined,
-          shared: false,
           makeFeed: () =>
             new Feed(
               new CallbackAdapter(root, source.callbacks, identity, this.#onError),
@@ -231,7 +229,7 @@ export class Sources {
   #collectionView(source: CollectionSource, query: Query | null): SourceView {
     const { root, manifest, text, sortLimit, collection, sample, feed } = source
     return {
-      key: JSON.stringify([
+      key: keyOf([
         root,
         text,
         collection.collectionName,
@@ -248,7 +246,6 @@ export class Sources {
         return Object.keys(query).length === 0 ? undefined : matcher(query)
       },
       sortLimit,
-      shared: true,
       sample,
       makeFeed: () => feed,
     }

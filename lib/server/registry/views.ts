@@ -34,7 +34,6 @@ export class Views {
   readonly #onRead: ViewSpec['onRead'] = (snapshot, began, root) =>
     this.#reportRead(root, snapshot, since(began))
   readonly #views = new Map<string, View>()
-  readonly #shared = new WeakSet<View>()
   readonly #limits: ViewLimits
   /**
    * The idle views with the time of the last viewer's leave and the estimated bytes, the longest idle first.
@@ -141,10 +140,9 @@ export class Views {
     return specs.map((source) => {
       let view = this.#views.get(source.key)
       if (!view) {
-        const { makeFeed, shared, ...spec } = source
+        const { makeFeed, ...spec } = source
         view = new View({ ...spec, feed: makeFeed(), onRead: this.#onRead }, this.#log, this.#onError)
         this.#views.set(spec.key, view)
-        if (shared) this.#shared.add(view)
         if (address !== undefined) this.#owners.set(view, address)
       }
       this.#forgetIdle(view)
@@ -156,7 +154,9 @@ export class Views {
   /** Handles the leave of a viewer. With `forGood`, no client returns to the view. */
   left(view: View, forGood = false): void {
     if (view.viewers.size > 0 || this.#views.get(view.key) !== view || this.#idle.has(view)) return
-    if (this.#shared.has(view) && view.settled && !forGood) {
+    // Closes a view of callbacks, whose feed is its own: nobody else keeps the feed's changes coming.
+    const isShared = view.feed.index !== undefined
+    if (isShared && view.settled && !forGood) {
       this.#idle.set(view, { left: Date.now(), bytes: 0 })
       this.#restingOwned(view)?.add(view)
       this.#estimate(view)

@@ -63,7 +63,7 @@ export class Handshakes {
       const granted = {
         token: await this.#admissions.tokens.seal(admission),
         session,
-        expiresAt,
+        expiresAt: new Date(expiresAt),
         live: live !== undefined,
         identity: this.#admissions.tokens.identities.of(admission),
         ticket: browser === undefined ? undefined : await this.#admissions.tokens.ticket(admission, browser),

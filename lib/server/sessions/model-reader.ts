@@ -5,7 +5,6 @@ import type { DocumentOperation } from '../../model/operation.ts'
 import type { InitialModel } from '../../protocol/initial.ts'
 import { type EventData, PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { NO_POSITION } from '../../protocol/position.ts'
-import { eventReceiver } from '../delivery/receiver.ts'
 import { ReceiverSink } from '../delivery/sink.ts'
 import { rootOf } from './watches.ts'
 
@@ -15,10 +14,8 @@ const READ_TIMEOUT_MS = 10_000
 /** Reads the events of one stream into a model, up to the stream's first `ready`. */
 export class ModelReader {
   readonly sink = new ReceiverSink(
-    eventReceiver(
-      (event, data, id) => this.#take({ event, data, id } as ServerEvent),
-      (error) => this.#fail(error),
-    ),
+    (event, data, id) => this.#take({ event, data, id } as ServerEvent),
+    (error) => this.#fail(error),
   )
   /** Resolves to the model without its token. Rejects with the first error of the stream. */
   readonly model: Promise<InitialModel>

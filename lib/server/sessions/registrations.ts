@@ -1,7 +1,7 @@
 import { toJson } from '../../model/json.ts'
 import type { Admissions } from '../auth/admission.ts'
 import type { Admitted } from '../auth/admitted.ts'
-import { checkReceiver, eventReceiver, type Receiver } from '../delivery/receiver.ts'
+import { checkReceiver, type Receiver } from '../delivery/receiver.ts'
 import { ReceiverSink } from '../delivery/sink.ts'
 import type { Registration } from './opener.ts'
 
@@ -38,7 +38,7 @@ export class Registrations {
     try {
       this.#refuseWhenFull()
       const admission = await this.#admissions.identify(toJson(identity ?? null), undefined)
-      const sink = new ReceiverSink(eventReceiver(receiver, this.#onError))
+      const sink = new ReceiverSink(receiver, this.#onError)
       const stop = await this.#admissions.open(admission, false, (admitted) =>
         this.#open({ ...admitted, renewed: false }, sink),
       )

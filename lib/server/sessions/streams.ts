@@ -166,14 +166,14 @@ export class Streams {
         continue
       }
       stream.connection.pushAtPresent(ping)
-      const ends = stream.admission?.expiresAt.getTime() ?? Number.POSITIVE_INFINITY
+      const ends = stream.admission?.expiresAt ?? Number.POSITIVE_INFINITY
       if (ends - now >= soon) continue
       // Waits for the renewal, which may wait for a slow lookup, or behind thousands of others.
       if (ends <= now) stream.connection.hold()
       if (stream.asks) void askForHandshake(stream, 'expiring', ends - now)
       else if (!stream.renewals?.isRunning && !this.#due.has(stream)) due.push(stream)
     }
-    void this.#renewAll(due, (stream) => (stream.admission?.expiresAt.getTime() ?? 0) <= Date.now())
+    void this.#renewAll(due, (stream) => (stream.admission?.expiresAt ?? 0) <= Date.now())
   }
 
   /** Renews the rights of streams after a refresh, here or by a handshake of their clients. */
@@ -202,15 +202,18 @@ export class Streams {
   async #tell({ connection, admission }: Stream): Promise<void> {
     if (!admission) return
     const token = await this.#admissions.tokens.seal(admission)
-    connection.send({ event: 'session', data: { token, expiresAt: admission.expiresAt.toISOString() } })
+    connection.send({
+      event: 'session',
+      data: { token, expiresAt: new Date(admission.expiresAt).toISOString() },
+    })
   }
 
   /** Applies the relations of the identity to the stream, now and after each change. */
   #relate(stream: Stream, related: RelationResolver | undefined): void {
     const { connection } = stream
     stream.related = related
-    connection.rightsKnown = () => rightsKnown(stream)
     if (!related) return
+    connection.rightsKnown = () => rightsKnown(stream)
     related.onChange = () => this.#followed(stream, related)
     related.onDoubt = () => connection.doubt((root) => this.#views.isRelated(root))
   }
@@ -244,6 +247,7 @@ export class Streams {
     const lost = () => stream.connection.doubt(() => true)
     stream.watching = this.#following?.watch(admission.identity, admission.given, doubt, lost)
     watching?.close()
+    if (stream.watching) stream.connection.rightsKnown = () => rightsKnown(stream)
     // Compares only dependencies that were read. The end of their read reports a change.
     const digest = stream.watching?.digest
     if (digest !== undefined && digest !== (admission.dependencies ?? '')) doubt()

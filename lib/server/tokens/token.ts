@@ -49,8 +49,8 @@ export interface Claims {
   spent?: true
 }
 
-/** Describes the claims of an opened token. */
-export type Opened<T> = T & { expiresAt: Date }
+/** Describes the claims of an opened token, with its end in milliseconds since the epoch. */
+export type Opened<T> = T & { expiresAt: number }
 
 /**
  * Identifies the server that a token is valid for, by its path, roots and audience. Servers of one
@@ -113,8 +113,8 @@ export class Seal<T extends Claims> {
     this.#key = createSecretKey(key)
   }
 
-  async seal(claims: T, expiresAt: Date): Promise<string> {
-    const times = { iat: secondsOf(Date.now()), exp: secondsOf(expiresAt.getTime()) }
+  async seal(claims: T, expiresAt: number): Promise<string> {
+    const times = { iat: secondsOf(Date.now()), exp: secondsOf(expiresAt) }
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv(ALGORITHM, this.#key, nonce, TAG)
     cipher.setAAD(HEADER_BYTES)
@@ -141,7 +141,7 @@ export class Seal<T extends Claims> {
     const { exp } = claims
     if (!expired && exp <= secondsOf(Date.now()))
       throw new ParticleError('UNAUTHORIZED', 'The token has expired: POST to handshake again')
-    return { ...claims, expiresAt: new Date(exp * 1000) }
+    return { ...claims, expiresAt: exp * 1000 }
   }
 
   /** Decrypts a text. Returns undefined for a text that was not sealed with this key. */

@@ -20,11 +20,15 @@ export type Digests = FewMap<number>
 /** The digests as others may read them. */
 export type ReadonlyDigests = Pick<Digests, 'size' | 'has' | 'get' | typeof Symbol.iterator>
 
+/** Describes the view of members. */
+interface MembersView extends Subscriber {
+  readonly feed: Feed
+  readonly filter: ViewFilter
+}
+
 /** Keeps the known documents of a view after the last entry. The router finds the view by them. */
 export class Members {
-  readonly #view: Subscriber
-  readonly #feed: Feed
-  readonly #filter: ViewFilter
+  readonly #view: MembersView
   #digests: Digests | undefined
   #window: SortedWindow | undefined
   #known: ViewDigest | undefined
@@ -35,10 +39,8 @@ export class Members {
   /** The sequence after which the view receives no changes, while it rests. */
   #asleepSince: number | undefined
 
-  constructor(view: Subscriber & { readonly feed: Feed; readonly filter: ViewFilter }) {
+  constructor(view: MembersView) {
     this.#view = view
-    this.#feed = view.feed
-    this.#filter = view.filter
   }
 
   /** The digests; undefined before the view was read. Callers must copy them to change them. */
@@ -69,15 +71,14 @@ export class Members {
 
   /** Replaces all members, and registers the new ones with the router. */
   replace(digests: Digests | undefined, window?: SortedWindow): void {
-    if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, false)
+    if (this.#found) for (const key of this.#keys) this.#view.feed.hold(this.#view, key, false)
     this.#digests = digests
     this.#window = window
     this.#known = undefined
     const count = window?.size ?? digests?.size ?? MAX_HELD + 1
-    this.#found = this.#filter.equalities.size > 0 && count <= MAX_HELD
-    if (this.#found) for (const key of this.#keys) this.#feed.hold(this.#view, key, true)
-    if (window) window.onKnown = (key, known) => this.#found && this.#feed.hold(this.#view, key, known)
-    this.#feed.route(this.#view, this.#found)
+    this.#found = this.#view.feed.route(this.#view, count <= MAX_HELD)
+    if (this.#found) for (const key of this.#keys) this.#view.feed.hold(this.#view, key, true)
+    if (window) window.onKnown = (key, known) => this.#found && this.#view.feed.hold(this.#view, key, known)
   }
 
   /**
@@ -97,7 +98,7 @@ export class Members {
   wake(): number | undefined {
     const since = this.#asleepSince
     this.#asleepSince = undefined
-    if (since !== undefined) this.#feed.follow(this.#view)
+    if (since !== undefined) this.#view.feed.follow(this.#view)
     return since
   }
 
@@ -106,7 +107,7 @@ export class Members {
     this.#known = undefined
     if (!this.#digests) return
     const routed = this.#found && !this.#window
-    noteIn(this.#digests, oplist, (key, held) => routed && this.#feed.hold(this.#view, key, held))
+    noteIn(this.#digests, oplist, (key, held) => routed && this.#view.feed.hold(this.#view, key, held))
   }
 
   /**
@@ -121,7 +122,7 @@ export class Members {
     if (!document || operations.some(isRemoval)) return undefined
     const [only] = operations
     const isWhole = operations.length === 1 && only?.path === '.' && only.operation === 'set'
-    return digest((isWhole && only.data) || (filterPayload(this.#filter.manifest, document) as Json))
+    return digest((isWhole && only.data) || (filterPayload(this.#view.filter.manifest, document) as Json))
   }
 
   /** Checks whether the viewers already hold the document as it is after the operations. */

@@ -4,7 +4,7 @@ import { Log } from '../../../lib/server/feed/log.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
 import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
-import { fingerprint } from '../../../lib/server/view/fingerprint.ts'
+import { fingerprintsOf } from '../../../lib/server/view/fingerprint.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
 import { until } from '../../support/local.ts'
 
@@ -38,8 +38,7 @@ describe('server/admission', () => {
     }
     const sources = new Sources(resolved.dataSources, host)
     const admissions = new Admissions(resolved, sources)
-    const viewsOf = (identity: object) =>
-      Object.fromEntries(sources.viewsOf(identity as never).map(({ root, key }) => [root, fingerprint(key)]))
+    const viewsOf = (identity: object) => fingerprintsOf(sources.viewsOf(identity as never))
     return { admissions, viewsOf }
   }
   /** Identities that are found when the spec says so. */
@@ -74,7 +73,7 @@ describe('server/admission', () => {
       expect(session).to.match(/^[\w-]{16}$/)
       expect(Object.values(after ?? {})).to.deep.equal([at])
       expect(Math.abs(at - before)).to.be.below(1_000)
-      expect(expiresAt.getTime()).to.be.within(before + 4_999, Date.now() + 5_000)
+      expect(expiresAt).to.be.within(before + 4_999, Date.now() + 5_000)
       expect((await admissions.identify({ user: 'ann' }, undefined)).session).not.to.equal(session)
     })
 
@@ -116,7 +115,7 @@ describe('server/admission', () => {
       let team = 'a'
       const { admissions, viewsOf } = setUp({ identityLookup: () => ({ team }) })
       const admission = await admissions.identify(null, undefined)
-      const token = await admissions.tokens.seal({ ...admission, expiresAt: new Date(Date.now() - 60_000) })
+      const token = await admissions.tokens.seal({ ...admission, expiresAt: Date.now() - 60_000 })
       expect(await codeOf(admit(admissions, token))).to.equal('UNAUTHORIZED')
       team = 'b'
       const before = await admissions.previous(token)

@@ -23,7 +23,7 @@ describe('server/auth/continuations', () => {
         since: { [moment]: ['cards'] },
         at,
         after: rights.stamp({}, at),
-        expiresAt: new Date(),
+        expiresAt: Date.now(),
         ...more,
       }
     }

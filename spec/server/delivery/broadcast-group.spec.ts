@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import {
   type BroadcastGroup,
   BroadcastGroups,
-  GroupMembership,
   type Member,
 } from '../../../lib/server/delivery/broadcast-group.ts'
 import { Flusher } from '../../../lib/server/delivery/flusher.ts'
@@ -32,7 +31,7 @@ class Client implements Member {
   readonly got: string[] = []
   readonly buffers: Buffer[] = []
   ready = true
-  readonly #membership: GroupMembership
+  group: BroadcastGroup | undefined
   readonly #groups: BroadcastGroups
   readonly rights: string
   readonly views: readonly View[]
@@ -54,24 +53,20 @@ class Client implements Member {
     this.rights = rights
     this.#groups = groups
     this.views = views.map(({ view }) => view)
-    this.#membership = new GroupMembership(this, groups)
     for (const view of views) view.receivers.add(this)
     groups.join(this)
   }
   get isJoined(): boolean {
-    return this.#membership.joined
+    return this.group !== undefined
   }
   get canJoin(): boolean {
     return this.ready && !this.isJoined
-  }
-  joined(group: BroadcastGroup): void {
-    this.#membership.join(group)
   }
   joinAgain(): void {
     this.#groups.join(this)
   }
   leave(): BroadcastGroup | undefined {
-    return this.#membership.leave()
+    return this.#groups.leave(this)
   }
   deliver(_view: View, entry: Entry): void {
     this.got.push(`alone ${entry.point}`)

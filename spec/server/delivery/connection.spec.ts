@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import type { Document } from '../../../lib/model/document.ts'
 import { decode } from '../../../lib/protocol/decode.ts'
 import { Connection } from '../../../lib/server/delivery/connection.ts'
-import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import { yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
 import type { View } from '../../../lib/server/view/view.ts'
@@ -18,6 +17,7 @@ import {
 } from '../../support/feed.ts'
 import { until } from '../../support/local.ts'
 import { ModelReader } from '../../support/model-reader.ts'
+import { eventReceiver } from '../../support/receiver.ts'
 import { StoppingSink } from '../../support/sinks.ts'
 
 /** A client that reads when the spec lets it, and applies what it reads. */

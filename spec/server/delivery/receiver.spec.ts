@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { encode } from '../../../lib/protocol/encode.ts'
-import { eventReceiver } from '../../../lib/server/delivery/receiver.ts'
+import { eventReceiver } from '../../support/receiver.ts'
 
 const collect = () => {
   const events: unknown[][] = []

@@ -3,11 +3,16 @@ import { ReceiverSink } from '../../../lib/server/delivery/sink.ts'
 
 describe('server/sink', () => {
   describe('ReceiverSink', () => {
-    it('hands the text on at once, and nothing ever waits', async () => {
-      const texts: string[] = []
-      const sink = new ReceiverSink((text) => texts.push(text))
-      expect(sink.write(Buffer.from('ä'))).to.equal(true)
-      expect(texts).to.deep.equal(['ä'])
+    it('hands each event on at once, and nothing ever waits', async () => {
+      const events: unknown[] = []
+      const sink = new ReceiverSink(
+        (...event) => events.push(event),
+        (error) => {
+          throw error
+        },
+      )
+      expect(sink.write(Buffer.from('event: payload\ndata: {"text":"ä"}\n\n'))).to.equal(true)
+      expect(events).to.deep.equal([['payload', { text: 'ä' }, undefined]])
       expect(sink.buffered()).to.equal(0)
       await new Promise<void>((resolve) => sink.onDrain(resolve))
       sink.end()

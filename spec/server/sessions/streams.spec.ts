@@ -86,7 +86,7 @@ describe('server/streams', () => {
         views: {},
         at,
         after: rights.stamp(undefined, at),
-        expiresAt: new Date(Date.now() + ttl),
+        expiresAt: Date.now() + ttl,
       }) as Admission
     const admissions = {
       rights,
@@ -358,7 +358,7 @@ describe('server/streams', () => {
         await turn()
       }
       expect([told.ended, lookups()]).to.deep.equal([false, 2])
-      if (stream.admission) stream.admission.expiresAt = new Date()
+      if (stream.admission) stream.admission.expiresAt = Date.now()
       streams.beat(SOON)
       await turn()
       expect(told.events.at(-1)).to.deep.equal(['end', undefined])
@@ -370,7 +370,7 @@ describe('server/streams', () => {
       const { told, stream } = open('ann', { ttl: 1_000 })
       streams.beat(SOON)
       await turn()
-      if (stream.admission) stream.admission.expiresAt = new Date()
+      if (stream.admission) stream.admission.expiresAt = Date.now()
       streams.beat(SOON)
       answer({ name: 'ann', team: 'new' })
       await turn()

@@ -33,7 +33,7 @@ describe('server/entry-filter', () => {
   const setUp = ({ limit = 0 } = {}) => {
     const sortLimit = parseSortLimit(limit ? { name: 1 } : undefined, limit || undefined, 'source')
     const filter = new ViewFilter(MANIFEST, {}, undefined, sortLimit?.order)
-    const feed = { hold() {}, route() {} }
+    const feed = { hold() {}, route: () => false }
     const members = new Members({ feed, filter } as never)
     const digests = new FewMap<number>()
     digests.set('1', digest(SHOWN))
