@@ -54,7 +54,7 @@ export const CLOCK_MARGIN_MS = 10_000
 /** The time that is added to a decision's time for the time after it, in milliseconds. */
 const JUST_AFTER_MS = 0.001
 
-/** Limits the processes whose times a token keeps. The processes that last found the token stale are kept. */
+/** Limits the processes whose times a token keeps. The latest times are kept. */
 const MAX_PROCESSES = 8
 
 /** Dates the lookups and the decisions of this process. */
@@ -144,17 +144,14 @@ export class Revocations {
    */
   stamp(after: Claims['after'], at: number): NonNullable<Claims['after']> {
     const times = new Map(Object.entries(after ?? {}))
-    const add = (process: string, time: number) => {
-      const known = times.get(process) ?? Number.NEGATIVE_INFINITY
-      times.delete(process)
-      times.set(process, Math.max(known, time))
-    }
     for (const { process, at: time, arrived } of this.#decisions)
-      if (process !== this.process && arrived !== undefined && arrived < at)
-        add(process, time + JUST_AFTER_MS)
+      if (arrived !== undefined && arrived < at)
+        times.set(process, Math.max(times.get(process) ?? time, time + JUST_AFTER_MS))
     times.delete(this.process)
     if (times.size === 0) return { [this.process]: at }
-    return Object.fromEntries([...[...times].slice(1 - MAX_PROCESSES), [this.process, at]])
+    // Keeps the latest: a node that starts gets the decisions in any order.
+    const latest = [...times].sort(([, one], [, other]) => one - other).slice(1 - MAX_PROCESSES)
+    return Object.fromEntries([...latest, [this.process, at]])
   }
 
   /**

@@ -267,6 +267,15 @@ describe('server/rights', () => {
         }
       })
 
+    it('is known to a token of a node that got many decisions in any order', () => {
+      const [late, there] = [make(), make()]
+      const ages = [5_000, 80_000, 90_000, 70_000, 60_000, 50_000, 40_000, 30_000, 95_000]
+      for (const rights of [late, there])
+        for (const age of ages)
+          rights.take({ predicate: inTeam('a') as never, at: time - age, reason: 'left' }, `process${age}`)
+      expect(of(there, time + 1, late.stamp(undefined, time + 1))).to.equal(false)
+    })
+
     it('is ordered by clocks where the token has no room for more processes', () => {
       const rights = decided('left')
       const full = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`process${index}`, index]))
