@@ -133,21 +133,22 @@ function buildAll(view: Read): SnapshotBuilder {
   let list: Document[] = []
   const all: Documents = new Map()
   // Uses one slicer for all batches. A source may have all batches ready, and would block the event loop.
-  const turn = timeSlicer(1)
+  const batchTurn = timeSlicer(1)
   const index = async () => {
     const read = list
     list = []
     const turn = timeSlicer()
     for (const document of read) {
       put(all, document)
-      await turn()
+      const pause = turn()
+      if (pause) await pause
     }
   }
   return {
     add(documents) {
       for (const document of documents) list.push(document)
       refuseOver('snapshotDocuments', list.length, view)
-      return turn()
+      return batchTurn()
     },
     // Finds documents by their keys only where changes or an order need them.
     endOfRead: (hasChanges) => (hasChanges || view.sortLimit ? index() : undefined),
