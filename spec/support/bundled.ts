@@ -50,7 +50,7 @@ const REQUIRE = `import { createRequire as requireOf } from 'node:module'; const
  * Lists packages that are left out. A bundle may hold one of them twice, as an ES module and as CommonJS, and
  * neither then takes the values of the other.
  */
-const DRIVERS = ['bson', 'mongodb', 'mongoose', 'pg', 'redis']
+const DRIVERS = ['bson', 'mongodb', 'mongoose', 'pg', 'pg-logical-replication', 'redis']
 
 /** Finds the built package by its name, as its users do. */
 const ownPackage: Plugin = {

@@ -115,11 +115,15 @@ async function empty(client: Client): Promise<void> {
       FROM pg_replication_slots WHERE database = current_database()
     UNION ALL SELECT format('DROP PUBLICATION %I', pubname) FROM pg_publication
     UNION ALL SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger
+    UNION ALL SELECT format('DROP FOREIGN DATA WRAPPER %I CASCADE', fdwname) FROM pg_foreign_data_wrapper
+    UNION ALL SELECT format('DROP EXTENSION %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'
     UNION ALL SELECT format('REVOKE ALL ON DATABASE %I FROM %s', datname, grantee::regrole)
       FROM pg_database, aclexplode(datacl) WHERE datname = current_database() AND grantee NOT IN (0, datdba)
     UNION ALL SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
       WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'`)
   for (const { drop } of rows) await client.query(drop)
+  const { database = '' } = client
+  await client.query(`ALTER DATABASE ${database} RESET ALL`)
   await client.query('CREATE SCHEMA public')
   await client.query('GRANT USAGE ON SCHEMA public TO PUBLIC')
 }

@@ -6,7 +6,7 @@ import { type MongoServer, mongoOrSkip, startMongo } from '../../support/mongod.
 import { imagesOrSkip } from './fold.ts'
 
 const MEASURE = {
-  runs: 6,
+  runs: 8,
   seed: 1,
   limit: 240_000,
   happened: [

@@ -40,7 +40,7 @@ describe('The law of Particle over PostgreSQL', () => {
 
       after(() => law?.close())
 
-      itHolds('holds whatever happens', () => law.setting, { runs: 5, seed: 1, limit: 180_000, happened })
+      itHolds('holds whatever happens', () => law.setting, { runs: 7, seed: 1, limit: 180_000, happened })
     })
 
   for (const name of ['logical replication that tells rows before, and a permanent slot', 'triggers'])
@@ -60,6 +60,6 @@ describe('The law of Particle over PostgreSQL', () => {
       })
 
       const happened = MANNERS[name]?.happened ?? []
-      itHolds('holds whatever happens', () => law.setting, { runs: 4, seed: 1, limit: 180_000, happened })
+      itHolds('holds whatever happens', () => law.setting, { runs: 7, seed: 1, limit: 180_000, happened })
     })
 })

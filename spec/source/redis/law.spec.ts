@@ -14,7 +14,7 @@ describe('The law of Particle over Redis', () => {
   after(() => client?.destroy())
 
   const BY_STREAM = {
-    runs: 8,
+    runs: 12,
     seed: 1,
     limit: 180_000,
     happened: [
@@ -46,7 +46,7 @@ describe('The law of Particle over Redis', () => {
   })
 
   itHolds('holds whatever happens, by notifications', () => inRedis(client, false), {
-    runs: 8,
+    runs: 12,
     seed: 1,
     limit: 180_000,
     happened: ['states shown', 'quiet points', 'resumed here', 'histories lost', 'streams broken off'],
