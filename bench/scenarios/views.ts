@@ -39,8 +39,8 @@ export const views: Scenario = {
   },
   targets: [
     {
-      text: 'at most 100 MB, with their subscribers',
-      met: ({ particle }) => (particle?.together ?? Number.NaN) <= 100,
+      text: 'at most 42 MB, with their subscribers',
+      met: ({ particle }) => (particle?.together ?? Number.NaN) <= 42,
     },
   ],
 }
