@@ -24,6 +24,8 @@ class Visitor {
   readonly user: string
   #client: Client
   #wasReady = false
+  /** Whether a root with a side of the transfers has failed since the last `ready`. */
+  #isFailing = false
   #timer: NodeJS.Timeout | undefined
   #watch: ReturnType<Client['watch']> | undefined
 
@@ -51,7 +53,10 @@ class Visitor {
       notify: 'event',
       onData: (model, event) => this.#see(model as Partial<Model>, event?.event, event?.data),
       onStatus: (status) => {
-        if (status === 'ready') this.#wasReady = true
+        if (status === 'ready') {
+          this.#wasReady = true
+          this.#isFailing = false
+        }
         if (status === 'reconnecting') count('streams lost')
         if (status !== 'refused') return
         count('logouts')
@@ -65,7 +70,10 @@ class Visitor {
           this.#look()
         }, 200)
       },
-      onError: (error) => count(`error ${(error as { code?: string }).code ?? error.name}`),
+      onError: (error) => {
+        if (/ (debits|credits) /.test(error.message)) this.#isFailing = true
+        count(`error ${(error as { code?: string }).code ?? error.name}`)
+      },
     })
     return client
   }
@@ -86,7 +94,8 @@ class Visitor {
     const ids = event === 'delta' && oplist ? new Set(oplist.map(({ id }) => id)) : undefined
     for (const row of model[root] ?? [])
       if (ids === undefined || ids.has(row._id)) sightings.note(this.user, root, row)
-    const torn = this.#wasReady ? tornIn(model) : undefined
+    // The moments of the other roots end without a root that fails (docs/reference/wire.md, "Moments").
+    const torn = this.#wasReady && !this.#isFailing ? tornIn(model) : undefined
     if (torn !== undefined) flaw(`${this.user} was shown half of a transaction: ${torn}`)
   }
 }
