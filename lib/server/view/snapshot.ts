@@ -7,7 +7,7 @@ import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
 import { FewMap } from '../support/few-map.ts'
-import { timeSlicer } from '../support/scheduling.ts'
+import { timeSlicer, turnstile } from '../support/scheduling.ts'
 import { digest } from './digest.ts'
 import type { ViewFilter } from './filter.ts'
 import type { Digests } from './members.ts'
@@ -45,6 +45,9 @@ interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'>
  */
 const MAX_BATCH_DOCUMENTS = 16
 const MAX_BATCH_SIZE = 2 * 1024
+
+/** Lets the loads of all views begin one after the other, where many begin at once. */
+export const loads = turnstile()
 
 /** Documents by the keys of their ids. */
 type Documents = Map<string, Document>
