@@ -39,6 +39,30 @@ export function timeSlicer(every = 16): () => Promise<void> | undefined {
   }
 }
 
+/** Limits the callers of a {@link turnstile} in one turn of the event loop. */
+const MAX_PASSING = 32
+
+/**
+ * Creates a function that lets some callers pass in each turn of the event loop, first in, first out. Many
+ * that come at once would otherwise advance in step: the first ones would be done as late as the last ones,
+ * and the garbage collector would copy what all of them use meanwhile.
+ */
+export function turnstile(): () => Promise<void> | undefined {
+  let passed = 0
+  const waiting: (() => void)[] = []
+  const letPass = () => {
+    const next = waiting.splice(0, MAX_PASSING)
+    passed = next.length
+    if (passed > 0) setImmediate(letPass)
+    for (const pass of next) pass()
+  }
+  return () => {
+    if (passed >= MAX_PASSING) return new Promise((resolve) => waiting.push(resolve))
+    if (passed++ === 0) setImmediate(letPass)
+    return undefined
+  }
+}
+
 const MIN_RETRY_MS = 500
 const MAX_RETRY_MS = 30_000
 

@@ -7,7 +7,7 @@ import type { DocumentChange, Reading } from '../../source/source.ts'
 import { documentAfter } from '../feed/change.ts'
 import { beginOf, type Log } from '../feed/log.ts'
 import { FewMap } from '../support/few-map.ts'
-import { timeSlicer } from '../support/scheduling.ts'
+import { timeSlicer, turnstile } from '../support/scheduling.ts'
 import type { ViewFilter } from './filter.ts'
 import type { Digests } from './members.ts'
 import * as arrangement from './ordered-filter.ts'
@@ -40,6 +40,9 @@ interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'>
 
 /** The size of the texts that are encoded before the clock is read, in bytes. */
 const STEP_SIZE = 4 * 1024
+
+/** Lets the loads of all views begin one after the other, where many begin at once. */
+export const loads = turnstile()
 
 /** Documents by the keys of their ids. */
 type Documents = Map<string, Document>

@@ -14,7 +14,7 @@ import { ViewFilter } from './filter.ts'
 import { agree, Members, noteIn, type ReadonlyDigests } from './members.ts'
 import { isNear } from './nearness.ts'
 import { needsDocument } from './ordered-filter.ts'
-import { loadSnapshot, type Snapshot } from './snapshot.ts'
+import { loadSnapshot, loads, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
 import type { Receiver, Viewer, ViewSpec } from './view-spec.ts'
 
@@ -255,6 +255,7 @@ export class View {
   async #load(): Promise<Snapshot> {
     const generation = this.#generation
     const stale = () => generation !== this.#generation
+    await loads()
     for (let attempt = 0, began = performance.now(); ; attempt++) {
       if (this.#closed) throw new ParticleError('CLOSED', 'The last client of this view has left')
       await this.open()

@@ -1,5 +1,11 @@
 import { expect } from 'chai'
-import { pause, retryUntil, timeSlicer, yieldToEventLoop } from '../../../lib/server/support/scheduling.ts'
+import {
+  pause,
+  retryUntil,
+  timeSlicer,
+  turnstile,
+  yieldToEventLoop,
+} from '../../../lib/server/support/scheduling.ts'
 
 describe('server/pause', () => {
   it('pauses for about as long as it is told', async () => {
@@ -45,6 +51,26 @@ describe('server/pause', () => {
     } finally {
       performance.now = now
     }
+  })
+
+  it('lets 32 of those pass in a turn that come at once, first in, first out', async () => {
+    const pass = turnstile()
+    const order: number[] = []
+    const all = Array.from({ length: 70 }, async (_, number) => {
+      await pass()
+      order.push(number)
+    })
+    const counts: number[] = []
+    for (let turn = 0; turn < 3; turn++) {
+      await Promise.resolve()
+      counts.push(order.length)
+      await yieldToEventLoop()
+    }
+    await Promise.all(all)
+    expect(order).to.deep.equal(Array.from({ length: 70 }, (_, number) => number))
+    expect(counts).to.deep.equal([32, 64, 70])
+    await yieldToEventLoop()
+    expect(pass()).to.equal(undefined)
   })
 
   describe('persists', () => {
