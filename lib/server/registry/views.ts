@@ -12,7 +12,7 @@ import type { RelatedValues } from './relation-steps.ts'
 import type { Sources, SourceView, Watched } from './sources.ts'
 
 /** Estimates the bytes of an idle view: of the view, of each of its ids, and of each place in an order. */
-const VIEW_BYTES = 2_200
+const VIEW_BYTES = 1_400
 const ID_BYTES = 100
 const ORDERED_BYTES = 150
 /** Estimates the memory of a prepared criteria, as a multiple of the criteria's own bytes. */

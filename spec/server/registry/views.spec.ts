@@ -166,7 +166,7 @@ describe('server/views', () => {
   })
 
   it('rest in as much memory as the log may take: the longest ago goes first', async () => {
-    const { cards, views, look, leave } = setUp({ bytes: 10_000 })
+    const { cards, views, look, leave } = setUp({ bytes: 7_500 })
     await cards.insertMany(['a', 'b', 'c', 'd'].map((team, _id) => ({ _id, team })))
     const left: View[] = []
     for (const team of ['a', 'b', 'c', 'd']) {
