@@ -89,7 +89,7 @@ export class Sequence {
 
   /** Inserts an entry at a position. */
   insert(entry: Entry, position: number): void {
-    if (position >= this.size) {
+    if (this.size === 0 || position >= this.size) {
       this.add(entry)
       return
     }

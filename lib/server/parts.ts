@@ -89,7 +89,7 @@ export function createParts(given: ServerOptions) {
   const stats = () => statsOf(streams.open, views, sources, connections)
   const inspector = Inspector.create(options, { stats, streams, views, log })
   const kept = { options, log, views, following, streams, rights, inspector }
-  const upkeep = new Upkeep({ ...kept, host: connections })
+  const upkeep = new Upkeep({ ...kept, continuations: admissions.continuations, host: connections })
   const shutdown = new Shutdown({ ...kept, upkeep })
 
   const scope = `${scopeOf(options)}${sources.stores} of sources`

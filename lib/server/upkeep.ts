@@ -1,3 +1,4 @@
+import type { Continuations } from './auth/continuations.ts'
 import type { ConnectionHost } from './delivery/connection-host.ts'
 import type { Log } from './feed/log.ts'
 import type { ResolvedOptions } from './options/options.ts'
@@ -10,6 +11,7 @@ export interface UpkeepOptions {
   options: Pick<ResolvedOptions, 'heartbeat' | 'sessionTtl'>
   log: Log
   views: Views
+  continuations: Continuations
   following: Dependencies
   host: ConnectionHost
   streams: Streams
@@ -37,10 +39,11 @@ export class Upkeep {
   }
 
   #beat(): void {
-    const { options, log, views, following, host, streams } = this.#parts
+    const { options, log, views, continuations, following, host, streams } = this.#parts
     const now = Date.now()
     log.trim(now)
     views.sweep(now)
+    continuations.sweep()
     following.sweep()
     host.catchUps.sweep()
     host.readings.sweep()

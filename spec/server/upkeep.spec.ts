@@ -13,6 +13,7 @@ describe('server/upkeep', () => {
       options: { heartbeat: 10, sessionTtl: 2_000 },
       log,
       views: part,
+      continuations: part,
       following: part,
       host: { catchUps: part, readings: part, ids: new Set() },
       streams: { beat() {} },

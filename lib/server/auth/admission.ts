@@ -50,7 +50,7 @@ export class Admissions {
   readonly #identification: Identification
   readonly #following: Dependencies | undefined
   readonly #traces: Traces | undefined
-  readonly #continuations: Continuations
+  readonly continuations: Continuations
 
   constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
     const { secret, sessionTtl, identityLookup, onError, limits } = options
@@ -66,7 +66,7 @@ export class Admissions {
     this.#identification = new Identification(identityLookup, onError, limits.identityValues, this.#traces)
     this.readsRequest = this.#identification.readsRequest
     this.rights = new Revocations(options, onError, () => sources.moments.now)
-    this.#continuations = new Continuations(this.rights, following, !this.readsRequest)
+    this.continuations = new Continuations(this.rights, following, !this.readsRequest)
   }
 
   /**
@@ -78,7 +78,7 @@ export class Admissions {
     if (moment !== undefined) {
       result.since = sinceOf(views, next, moment)
       this.regrants.note(next.session, before.views, views, moment)
-      this.#continuations.note(result)
+      this.continuations.note(result)
     }
     return result
   }
@@ -189,7 +189,7 @@ export class Admissions {
         if (!isStale && isCurrent && !admission.spent) {
           // Records the admission, since a bare EventSource reconnects with its first ticket. The positions
           // of this stream then stay valid.
-          if (renewed && admission.since) this.#continuations.note(admission)
+          if (renewed && admission.since) this.continuations.note(admission)
           return open({ admission, renewed, asks })
         }
         if (asks || admission.spent) throw await this.#stale(claims)
@@ -235,7 +235,7 @@ export class Admissions {
   ): Promise<{ moment?: string | undefined; before?: Grant | undefined }> {
     const moment = await this.#askMoment()
     if (!claims || moment === undefined) return { moment, before: claims }
-    return { moment, before: this.#continuations.grantOf(claims, now, moment) }
+    return { moment, before: this.continuations.grantOf(claims, now, moment) }
   }
 
   async #askMoment(): Promise<string | undefined> {

@@ -32,6 +32,11 @@ export class Continuations {
   note(admission: Admission): void {
     this.#last.delete(admission.session)
     this.#last.set(admission.session, admission)
+    this.sweep()
+  }
+
+  /** Forgets the sessions whose tokens have run out, and the oldest over the limit. */
+  sweep(): void {
     for (const [session, oldest] of this.#last) {
       if (this.#last.size <= MAX_SESSIONS && this.#rights.reaches(oldest)) break
       this.#last.delete(session)

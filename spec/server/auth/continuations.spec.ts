@@ -55,6 +55,17 @@ describe('server/auth/continuations', () => {
     expect(sinceOf(before)).to.deep.equal(['now'])
   })
 
+  it('forget a session whose tokens have run out, also where no other session comes', () => {
+    const { rights, continuations, admissionOf, sinceOf } = setUp()
+    const [old, young] = [admissionOf('old', 'then'), admissionOf('young', 'then')]
+    rights.refresh(() => true)
+    continuations.note(admissionOf('old', 'went on', { at: Revocations.now() + 1 }))
+    continuations.note(admissionOf('young', 'went on', { at: Revocations.now() + 2 * TTL }))
+    rights.reaches = ({ at }) => at > Revocations.now() + TTL
+    continuations.sweep()
+    expect([old, young].map((before) => sinceOf(before))).to.deep.equal([['now'], ['went on']])
+  })
+
   it('forget the oldest of over 10,000 sessions', () => {
     const { rights, continuations, admissionOf, sinceOf } = setUp()
     const [first, second] = ['first', 'second'].map((session) => admissionOf(session, 'then'))
