@@ -4,9 +4,13 @@ import type { Row } from './table.ts'
 /** Limits the characters of a generation: some 4,000 rows of a few columns. */
 const MAX_CHARACTERS = 1_000_000
 
+/** Stands for a description of a table, as long as all changes of the table are known. */
+interface Stamp {
+  readonly relation: Relation
+}
+
 interface KnownRow extends Row {
-  /** Stands for the description of the table, as long as all changes of the table are known. */
-  readonly stamp: object
+  readonly stamp: Stamp
 }
 
 /**
@@ -18,7 +22,8 @@ export class KnownRows {
   #young = new Map<string, KnownRow>()
   #old = new Map<string, KnownRow>()
   #characters = 0
-  #stamps = new WeakMap<Relation, object>()
+  /** The stamps of tables, by their oids. */
+  readonly #stamps = new Map<number, Stamp>()
 
   /**
    * Returns a row as its last change left it. A new description of its table, which a new connection brings
@@ -28,7 +33,7 @@ export class KnownRows {
     if (key === undefined) return undefined
     const name = nameOf(relation, key)
     const row = this.#young.get(name) ?? this.#old.get(name)
-    return row?.stamp === this.#stamps.get(relation) ? row : undefined
+    return row && row.stamp === this.#stampOf(relation) ? row : undefined
   }
 
   /**
@@ -45,8 +50,8 @@ export class KnownRows {
       this.#young = new Map()
       this.#characters = 0
     }
-    const stamp = this.#stamps.get(relation) ?? {}
-    this.#stamps.set(relation, stamp)
+    const stamp = this.#stampOf(relation) ?? { relation }
+    this.#stamps.set(relation.oid, stamp)
     this.#young.set(nameOf(relation, key), { cells, document, stamp })
   }
 
@@ -57,12 +62,24 @@ export class KnownRows {
   }
 
   /** Forgets the rows of a table, of which a change is not decoded. */
-  forget(relation: Relation): void {
-    this.#stamps.delete(relation)
+  forget({ oid }: Relation): void {
+    this.#stamps.delete(oid)
   }
 
   clear(): void {
-    this.#stamps = new WeakMap()
+    this.#stamps.clear()
+  }
+
+  /** Frees the memory of forgotten rows, and of those whose tables nobody is shown now. */
+  sweep(isShown: (relation: Relation) => boolean): void {
+    for (const { relation } of this.#stamps.values()) if (!isShown(relation)) this.forget(relation)
+    for (const rows of [this.#young, this.#old])
+      for (const [name, { stamp }] of rows) if (stamp !== this.#stampOf(stamp.relation)) rows.delete(name)
+  }
+
+  #stampOf(relation: Relation): Stamp | undefined {
+    const stamp = this.#stamps.get(relation.oid)
+    return stamp?.relation === relation ? stamp : undefined
   }
 }
 

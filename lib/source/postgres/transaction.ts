@@ -47,7 +47,8 @@ const names = new WeakMap<Relation, string>()
 /** Caches the table with whose facts a relation agrees: a comparison takes 2 µs. */
 const agreeing = new WeakMap<Relation, FollowedTable>()
 
-function nameOf(relation: Relation): string {
+/** Returns the name that collections and changes of a relation carry. */
+export function collectionOf(relation: Relation): string {
   const name = names.get(relation) ?? formatTableName(relation)
   names.set(relation, name)
   return name
@@ -94,7 +95,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
   }
   const row = (message: RowMessage): void => {
     const { relation } = message
-    const table = tableOf(nameOf(relation))
+    const table = tableOf(collectionOf(relation))
     if (!table || table.isRefused) return
     const shaped = shapedBy(relation, table)
     if (shaped !== table) {
@@ -139,7 +140,7 @@ export function translateTransaction(transaction: Transaction, options: Translat
         break
       case 'truncate':
         for (const relation of message.relations) {
-          const table = tableOf(nameOf(relation))
+          const table = tableOf(collectionOf(relation))
           if (table && !table.isRefused) changes.push(whole('clear', table.collection))
           ordinal += POSITIONS
         }

@@ -13,7 +13,7 @@ import { comparePositions, formatPosition, type Place } from './position.ts'
 import { endSession, stateOf } from './session.ts'
 import type { Snapshot } from './snapshot.ts'
 import { WalStream } from './stream.ts'
-import { type Transaction, type Translation, translateTransaction } from './transaction.ts'
+import { collectionOf, type Transaction, type Translation, translateTransaction } from './transaction.ts'
 import { WalQueue } from './wal-queue.ts'
 
 /** Options of a {@link WalFollowing}. */
@@ -177,7 +177,7 @@ export class WalFollowing {
       {
         started: (lsn) => this.#started(lsn),
         message: (message, bytes) => this.#message(message, bytes),
-        heartbeat: (lsn) => this.#queue.add({ reached: lsn }),
+        heartbeat: (lsn) => this.#beat(lsn),
       },
     )
     if (this.#closed) return
@@ -210,6 +210,12 @@ export class WalFollowing {
     }
     if (this.#at === undefined || lsn > this.#at) this.#at = lsn
     this.#loop.succeeded()
+  }
+
+  #beat(lsn: bigint): void {
+    const isShown = this.#listener.encoded?.isShown
+    if (isShown) this.#rows.sweep((relation) => isShown(collectionOf(relation)))
+    this.#queue.add({ reached: lsn })
   }
 
   #message(message: Message, bytes: number): void {

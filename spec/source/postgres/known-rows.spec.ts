@@ -42,6 +42,18 @@ describe('source/postgres/known-rows', () => {
     expect(known()).to.deep.equal(['a', 'b'])
   })
 
+  it('forgets the rows of tables that nobody is shown, when it is swept', () => {
+    const rows = new KnownRows()
+    const [users, teams] = [relation(1), relation(2)]
+    rows.set(users, 'a', row('a'))
+    rows.set(teams, 'b', row('b'))
+    rows.sweep(({ oid }) => oid === 2)
+    expect([rows.get(users, 'a'), rows.get(teams, 'b')]).to.deep.equal([undefined, rows.get(teams, 'b')])
+    expect(rows.get(teams, 'b')?.document.text).to.equal('b')
+    rows.set(users, 'c', row('c'))
+    expect(rows.get(users, 'a')).to.equal(undefined)
+  })
+
   it('keeps the rows that changed last, within its bounds', () => {
     const rows = new KnownRows()
     const users = relation(1)
