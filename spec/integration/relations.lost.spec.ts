@@ -170,6 +170,42 @@ describe('Rights by documents', () => {
     })
   }
 
+  describe('while a relation is read again, and the rights are granted anew meanwhile', () => {
+    beforeEach(async () => {
+      await collection('people').insertOne({ _id: 'ann', user: 'ann' })
+      serve(byRelation(), {
+        dependsOn: [{ collection: collection('people'), criteria: { user: '@user' } }],
+      } as Partial<ServerOptions>)
+    })
+
+    for (const [how, grantAnew] of [
+      ['by the lookup after the loss', async () => {}],
+      ['by a refresh', () => server.refresh({})],
+      [
+        'by many refreshes',
+        async () => {
+          for (let times = 0; times < 5; times++) {
+            await server.refresh({})
+            await pass()
+          }
+        },
+      ],
+    ] as const)
+      it(`${how}, show nothing that was written after their end`, async () => {
+        const ann = await connect()
+        source.hold()
+        await leave()
+        source.holdReads('links')
+        await source.lose()
+        await write(1, 'hidden')
+        await grantAnew()
+        await pass()
+        source.letThrough('links')
+        await shows(ann, 'old')
+        expectHidden(ann)
+      })
+  })
+
   it('show nothing when they are lost during the read of what they show', async () => {
     serve(byRelation())
     const ann = await connect()

@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { SourcePositions } from '../registry/source-positions.ts'
 import { Quota } from '../support/quota.ts'
-import type { Stream } from './stream.ts'
+import { rightsRead, type Stream } from './stream.ts'
 
 /** Limits the positions that one stream waits for at the same time. */
 const MAX_POSITIONS = 1_000
@@ -99,7 +99,7 @@ export class Barriers {
     }
     // Waits for documents that a right depends on, since the change may have granted or revoked rights by a
     // relation.
-    await Promise.all([stream.related?.settled(), stream.watching?.settled()])
+    await rightsRead(stream)
     while (isOpen() && !connection.ready) await new Promise<void>((resolve) => wakes.push(resolve))
     if (!isOpen()) return
     connection.send({ event: 'reached', data: { position } })

@@ -94,9 +94,28 @@ export function sendRequest({ connection, request }: Stream): void {
  * known ones may be out of date.
  */
 export async function rightsKnown(stream: Stream): Promise<void> {
-  await stream.related?.fresh()
-  if (stream.watching?.isStale) await stream.watching.settled()
-  await stream.looked
+  await lasting(stream, async ({ related, watching, looked }) => {
+    await related?.fresh()
+    if (watching?.isStale) await watching.settled()
+    await looked
+  })
+}
+
+/** Resolves when all documents that the rights of a stream depend on were read. */
+export async function rightsRead(stream: Stream): Promise<void> {
+  await lasting(stream, ({ related, watching }) => Promise.all([related?.settled(), watching?.settled()]))
+}
+
+/**
+ * Waits for what the rights of a stream depend on. Waits again after a new grant, which ends the wait for what
+ * it has replaced: the replacement may still be read.
+ */
+async function lasting(stream: Stream, wait: (parts: Stream) => Promise<unknown>): Promise<void> {
+  for (;;) {
+    const { related, watching, looked } = stream
+    await wait(stream)
+    if (stream.related === related && stream.watching === watching && stream.looked === looked) return
+  }
 }
 
 /** Checks whether the lookup of one admission began after that of another. */
