@@ -10,6 +10,7 @@ import { LocalClient, until } from '../support/local.ts'
 
 const USERS = ['ann', 'ben']
 const TEAMS = ['red', 'blue', 'green']
+const COLLECTIONS = ['links', 'tasks', 'people']
 const user = fc.constantFrom(...USERS)
 const team = fc.constantFrom(...TEAMS)
 const id = fc.nat(4)
@@ -22,8 +23,10 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ turns: fc.nat(6) }) },
   { weight: 3, arbitrary: fc.record({ hold: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ lose: fc.constant(true) }) },
-  { weight: 3, arbitrary: fc.record({ reads: fc.constantFrom('links', 'tasks'), held: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ reads: fc.constantFrom(...COLLECTIONS), held: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ come: user }) },
+  { weight: 2, arbitrary: fc.record({ refresh: user }) },
+  { weight: 1, arbitrary: fc.record({ touch: user }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
@@ -76,6 +79,7 @@ class World {
     }
     this.server = new Server({
       identityLookup: (given: unknown) => given,
+      dependsOn: [{ collection: this.source.store.collection('people'), criteria: { _id: '@user' } }],
       dataSources: { tasks: shown, latest: { ...shown, sort: { stamp: -1 }, limit: 2 } },
       onError: (error) => this.#errors.push(error),
     })
@@ -118,6 +122,10 @@ class World {
     else if ('reads' in step) {
       if (step.held) this.source.holdReads(step.reads)
       else this.source.letThrough(step.reads)
+    } else if ('refresh' in step) void this.server.refresh({ user: step.refresh })
+    else if ('touch' in step) {
+      const people = this.source.store.collection('people')
+      await people.updateOne({ _id: step.touch }, { $inc: { touched: 1 } }, { upsert: true })
     } else {
       // A client that waits for held reads comes later.
       void this.come(step.come)
@@ -126,7 +134,7 @@ class World {
 
   /** Ends all that is held, and waits until all clients show what they may see. */
   async settle(): Promise<void> {
-    for (const collection of ['links', 'tasks']) this.source.letThrough(collection)
+    for (const collection of COLLECTIONS) this.source.letThrough(collection)
     this.source.report()
     await until(() => this.witnesses.every(({ ready }) => ready), 'all are ready')
     const rows = (await this.tasks.find({}).toArray()) as Document[]

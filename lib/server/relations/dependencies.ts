@@ -28,6 +28,7 @@ export class Watching {
   readonly #watched: LiveQueryHandle[] = []
   readonly #listener: LiveQueryListener
   readonly #waiting: (() => void)[] = []
+  #isClosed = false
 
   /**
    * @param changed called after each change of the documents, and after their first read
@@ -53,7 +54,7 @@ export class Watching {
 
   /** Resolves after all documents were read, or after `close`. */
   async settled(): Promise<void> {
-    if (this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (!this.#isClosed && this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
   /** Whether known documents are read again, after a lost history for example. */
@@ -66,6 +67,7 @@ export class Watching {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const watched of this.#watched) watched.release()
     this.#wake()
   }
