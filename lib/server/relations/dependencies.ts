@@ -54,7 +54,8 @@ export class Watching {
 
   /** Resolves after all documents were read, or after `close`. */
   async settled(): Promise<void> {
-    if (!this.#isClosed && this.digest === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (!this.#isClosed && this.digest === undefined)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
   /** Whether known documents are read again, after a lost history for example. */

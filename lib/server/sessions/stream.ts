@@ -107,8 +107,8 @@ export async function rightsRead(stream: Stream): Promise<void> {
 }
 
 /**
- * Waits for what the rights of a stream depend on. Waits again after a new grant, which ends the wait for what
- * it has replaced: the replacement may still be read.
+ * Waits for the relations and documents that the rights of a stream depend on. Waits again after a new grant:
+ * it replaces them, which ends the wait for the earlier ones, and the new ones may still be read.
  */
 async function lasting(stream: Stream, wait: (parts: Stream) => Promise<unknown>): Promise<void> {
   for (;;) {
