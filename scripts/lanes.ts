@@ -66,6 +66,7 @@ export const LANES: readonly Lane[] = [
       'integration/law',
       'integration/relations.law',
       'integration/rights.law',
+      'integration/rights.resume.law',
       'source/callbacks/law',
     ].map((name) => `spec/${name}.spec.ts`),
   },

@@ -61,6 +61,17 @@ type Write = typeof write extends fc.Arbitrary<infer W> ? W : never
 const sorted = (documents: readonly Document[] = []) =>
   [...documents].sort((one, other) => Number(one._id) - Number(other._id))
 
+interface Peer {
+  rights: string
+  /** Lists what a client of these rights may have been shown of its own root, while it had them. */
+  readonly allowed: Set<string>
+  /** Tells when the rights last changed, in the order of the log. */
+  since: number
+  before: Seen[]
+  end: End
+  connection: Connection
+}
+
 /** A source, its views, and two clients that look at all of it and at a part. */
 class World {
   readonly store = memory()
@@ -73,7 +84,7 @@ class World {
   readonly #place: TestFeed
   readonly feed: Feed
   #serial = 100
-  peers: { rights: string; before: Seen[]; end: End; connection: Connection }[] = []
+  peers: Peer[] = []
 
   constructor(bytes: number, delay: () => number) {
     this.#place = feedOf(this.adapter, { bytes, point: (at) => `id${at}` })
@@ -111,7 +122,11 @@ class World {
   }
 
   async note(): Promise<void> {
-    for (const rights of Object.keys(QUERIES)) this.states.add(JSON.stringify(await this.image(rights)))
+    for (const rights of Object.keys(QUERIES)) {
+      const image = JSON.stringify(await this.image(rights))
+      this.states.add(image)
+      for (const peer of this.peers) if (peer.rights === rights) peer.allowed.add(image)
+    }
   }
 
   async take(step: Step): Promise<void> {
@@ -123,8 +138,10 @@ class World {
       await this.note()
     } else if ('rights' in step) {
       const peer = this.peer(step.peer)
+      if (peer.rights !== step.rights) peer.since = this.#place.log.head
       peer.rights = step.rights
       peer.connection.change(this.#viewsOf(step.rights), step.rights)
+      peer.allowed.add(JSON.stringify(await this.image(step.rights)))
     } else if ('hold' in step) {
       const { connection } = this.peer(step.peer)
       if (step.hold) connection.hold()
@@ -134,13 +151,14 @@ class World {
       end.stopped = step.stop
       if (!step.stop) end.read()
     } else {
-      const { rights, before, end, connection } = this.peer(step.peer)
+      const peer = this.peer(step.peer)
+      const { before, end, connection } = peer
       end.gone = true
       connection.close()
       // What was on its way when the connection broke.
       const seen = [...before, ...end.seen.slice(0, Math.max(0, end.seen.length - step.lost))]
       for (const each of step.back) await this.write(each)
-      this.peers[step.peer] = this.open(rights, seen)
+      this.peers[step.peer] = this.open({ ...peer, before: seen })
     }
   }
 
@@ -151,15 +169,15 @@ class World {
   }
 
   /** Opens a stream for a client that has seen these events before. */
-  open(rights: string, before: Seen[] = []) {
+  open({ rights, allowed, since, before }: Omit<Peer, 'end' | 'connection'>): Peer {
     const end = new End()
     const views = this.#viewsOf(rights)
     const trace = silentTrace(() => {
       for (const view of connection.views) this.#host.left(view)
     })
     const connection = new Connection(end, views, rights, this.#host, trace)
-    connection.start(this.#start(rights, views, before))
-    return { rights, before, end, connection }
+    connection.start(this.#start(rights, since, views, before))
+    return { rights, allowed, since, before, end, connection }
   }
 
   async settle(): Promise<void> {
@@ -180,11 +198,12 @@ class World {
     await Promise.all([...this.#views.values()].map((view) => view.close()))
   }
 
-  #start(rights: string, views: readonly View[], before: readonly Seen[]): ResumePlan {
+  #start(rights: string, since: number, views: readonly View[], before: readonly Seen[]): ResumePlan {
     const id = before.findLast((event) => event.id !== undefined)?.id
     const [, sequence, given] = /^id(\d+):(\w+)$/.exec(id ?? '') ?? []
     if (before.length === 0) return { presented: false, reasonFor: () => 'history-lost' }
-    const held = views.filter((view) => view.root === 'all' || given === rights)
+    const isGranted = given === rights && Number(sequence) >= since
+    const held = views.filter((view) => view.root === 'all' || isGranted)
     const points = new Map(
       held.filter((view) => view.reaches(Number(sequence))).map((view) => [view, Number(sequence)]),
     )
@@ -253,13 +272,17 @@ describe('Whatever happens to a stream', () => {
       fc.asyncProperty(script, async ([steps, bytes, delays]) => {
         const world = new World(bytes, () => delays.next().value ?? 0)
         for (let id = 0; id < 4; id++) await world.write({ kind: 'insert', id, team: id % 2 ? 'a' : 'b' })
-        world.peers = ['a', 'b'].map((rights) => world.open(rights))
+        for (const rights of ['a', 'b']) {
+          const allowed = new Set([JSON.stringify(await world.image(rights))])
+          world.peers.push(world.open({ rights, allowed, since: 0, before: [] }))
+        }
         for (const each of steps) await world.take(each)
         await world.settle()
-        for (const { rights, before, end } of world.peers) {
+        for (const { rights, allowed, before, end } of world.peers) {
           const model = modelOf([...before, ...end.seen], (root, documents) => {
             const state = JSON.stringify(sorted(documents))
-            expect(world.states.has(state), `${root} never was ${state}`).to.equal(true)
+            const states = root === 'own' ? allowed : world.states
+            expect(states.has(state), `${root} never was ${state}`).to.equal(true)
           })
           expect(sorted(model.all)).to.deep.equal(await world.image('all'))
           expect(sorted(model.own)).to.deep.equal(await world.image(rights))

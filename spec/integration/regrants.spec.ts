@@ -101,18 +101,19 @@ describe('A right that a client lost while it was away, and has again', () => {
         expectReset(await open(readsRequest ? await handshake(token) : token, position))
       })
 
-      it(`${how}, where what the identity depends on came back with another content`, async () => {
-        const members = store.collection('members')
-        await members.insertOne({ _id: 'ann', joined: 1 })
-        const dependsOn = [{ collection: members, criteria: { _id: '@user' } }]
-        const { handshake, open, visit, refused } = await start(readsRequest, { dependsOn })
-        const { token, position } = await visit()
-        await members.deleteOne({ _id: 'ann' })
-        await write()
-        await members.insertOne({ _id: 'ann', joined: 2 })
-        const next = readsRequest ? await handshake(await refused(token, position)) : token
-        expectReset(await open(next, position))
-      })
+      for (const joined of [1, 2])
+        it(`${how}, where what the identity depends on came back with ${joined === 1 ? 'the same' : 'another'} content`, async () => {
+          const members = store.collection('members')
+          await members.insertOne({ _id: 'ann', joined: 1 })
+          const dependsOn = [{ collection: members, criteria: { _id: '@user' } }]
+          const { handshake, open, visit, refused } = await start(readsRequest, { dependsOn })
+          const { token, position } = await visit()
+          await members.deleteOne({ _id: 'ann' })
+          await write()
+          await members.insertOne({ _id: 'ann', joined })
+          const next = readsRequest && joined === 2 ? await handshake(await refused(token, position)) : token
+          expectReset(await open(next, position))
+        })
     }
 
     it('by the token of a refusal, where both the loss and the return were told', async () => {

@@ -26,11 +26,11 @@ describe('A client that comes back to what it is related to', () => {
     })
     return url
   }
-  const handshake = async (url: string) => {
+  const handshake = async (url: string, userId = 'ann') => {
     const response = await fetch(`${url}/handshake`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ identity: { userId: 'ann' } }),
+      body: JSON.stringify({ identity: { userId } }),
     })
     return ((await response.json()) as { token: string }).token
   }
@@ -79,6 +79,27 @@ describe('A client that comes back to what it is related to', () => {
       ])
       expect(back.of('delta').map(({ data }) => data.root)).to.deep.equal(['all'])
       await until(() => back.names().includes('session'))
+    }
+  })
+
+  it('is shown nothing of a time without the relation, though others had it', async () => {
+    await store.collection('userstuffs').insertOne({ _id: 2, userId: 'ben', stuffId: 1 })
+    const urls = [await startNode(), await startNode()]
+    for (const url of urls) await open(url, await handshake(url, 'ben'))
+    const token = await handshake(urls[0] ?? '')
+    const stream = await open(urls[0] ?? '', token)
+    stream.close()
+    const link = (stuffId: number) =>
+      store.collection('userstuffs').updateOne({ _id: 1 }, { $set: { stuffId } })
+    const write = (text: string) => store.collection('stuffs').updateOne({ _id: 1 }, { $set: { text } })
+    await link(2)
+    await write('hidden')
+    await link(1)
+    await write('shown')
+    for (const url of urls) {
+      const back = await open(url, token, stream.lastId())
+      expect(JSON.stringify(back.events)).not.to.contain('hidden')
+      expect(JSON.stringify(back.events)).to.contain('shown')
     }
   })
 

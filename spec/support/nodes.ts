@@ -9,13 +9,16 @@ export class Nodes {
   readonly #streams: StreamReader[] = []
 
   constructor() {
-    afterEach(async () => {
-      for (const stream of this.#streams.splice(0)) stream.close()
-      for (const { server, listening } of this.#nodes.splice(0)) {
-        await server.disconnect()
-        await listening.close()
-      }
-    })
+    afterEach(() => this.end())
+  }
+
+  /** Ends all nodes and streams. */
+  async end(): Promise<void> {
+    for (const stream of this.#streams.splice(0)) stream.close()
+    for (const { server, listening } of this.#nodes.splice(0)) {
+      await server.disconnect()
+      await listening.close()
+    }
   }
 
   /** Starts a node; `url` is where Particle is. */

@@ -30,8 +30,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   #rights: string
   #begun = false
   #stalled = false
-  /** The last sequence of each live root while data is held back: see {@link Connection.hold}. */
-  #held: Map<View, number> | undefined
+  /** Whether data is held back: see {@link Connection.hold}. */
+  #held = false
   /** The events of a slow client that are sent after the client has caught up: the last of each name. */
   #kept: Map<string, ServerEvent> | undefined
   #closed = false
@@ -113,7 +113,9 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   send(event: ServerEvent): void {
     if (!this.#closed && !this.#stalled) {
       this.#trace.sent(event)
-      this.own.send(event)
+      // Moves the client past the change of its rights: its last position may be from before that change.
+      if (event.event === 'session') this.pushAtPresent(Buffer.from(encode(event)))
+      else this.own.send(event)
       // A client can cause any number of these by its requests, and read none.
       if (event.event === 'watching' || event.event === 'error') this.queue.check()
     }
@@ -242,8 +244,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   hold(): void {
     if (this.#closed || this.#held) return
     this.#leaveGroup()
-    const live = this.#stalled ? [] : this.#roots.list.filter(({ state }) => state === 'live')
-    this.#held = new Map(live.map(({ view }) => [view, this.#host.log.head]))
+    this.#held = true
+    if (!this.#stalled) for (const root of this.#roots.list) this.#roots.stop(root)
   }
 
   /**
@@ -255,22 +257,22 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   doubt(isMeant: (root: string) => boolean): void {
     if (this.#closed || !this.#begun) return
     for (const root of this.#roots.list) {
-      if (!isMeant(root.view.root)) continue
-      this.#held?.delete(root.view)
-      if (!this.isActive) continue
+      if (!isMeant(root.view.root) || !this.isActive) continue
       this.own.retractId()
       this.#roots.differ(root, dataOf(root), root.state === 'live' ? 'rights-changed' : undefined)
     }
   }
 
-  /** Sends the changes since {@link Connection.hold}. Loads the roots that had not been live. */
+  /**
+   * Brings the roots from their data at {@link Connection.hold} to the present. The changes in between are not
+   * replayed, since the client may have lacked the rights to them.
+   */
   release(): void {
-    const points = this.#held
-    if (!points) return
-    this.#held = undefined
+    if (!this.#held) return
+    this.#held = false
     if (this.#closed || this.#stalled || !this.#begun) return
     if (this.#roots.list.length === 0) this.readyNow()
-    this.#roots.start({ presented: true, points, reasonFor: () => 'rights-changed' })
+    for (const root of this.#roots.list) this.#roots.differ(root, root.known, 'rights-changed')
   }
 
   get outbox(): Outbox {
@@ -309,7 +311,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
     this.#stalled = true
     this.#trace.slow(this.#outbox.queue.buffered)
     this.#host.groups.leave(this)
-    this.#held?.clear()
+    for (const root of this.#roots.list) root.known = undefined
     this.#outbox.queue.drop(() => {
       this.#stalled = false
       for (const event of [...(this.#kept?.values() ?? [])]) this.send(event)

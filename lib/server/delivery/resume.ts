@@ -2,6 +2,7 @@ import { isoTime } from '../../model/iso-time.ts'
 import { PROTOCOL, type ServerEvent } from '../../protocol/messages.ts'
 import { parsePoint, parsePosition } from '../../protocol/position.ts'
 import { sourceOf } from '../../protocol/watched-root.ts'
+import type { SequenceOf } from '../feed/collection-entries.ts'
 import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
 import { withTimeout } from '../support/scheduling.ts'
@@ -26,6 +27,11 @@ export interface ResumeContext {
   log: Log
   /** The feeds in positions, in their order. */
   feeds: readonly Feed[]
+  /**
+   * Returns a function that checks whether the rights to a root have stayed the same since a position, also in
+   * between. Default: they have.
+   */
+  rightsSince?: (sequenceOf: SequenceOf) => (root: string) => boolean
   /** The fingerprints of the watched views that the position was given for, by root. */
   held?: Readonly<Record<string, string>>
 }
@@ -149,30 +155,40 @@ function startFrom(
   const held = views.filter((view) => given[view.root] === now[view.root] && granted(view))
   const isNew = (view: View) => isWatched(view) && !Object.hasOwn(given, view.root)
   const { sequence, adapters } = position
+  const plan = (points: ReadonlyMap<View, number>, sequenceOf: SequenceOf) => {
+    const isSame = here.rightsSince?.(sequenceOf) ?? (() => true)
+    const kept = held.filter(({ root }) => isSame(root))
+    const resuming = new Map([...points].filter(([view]) => kept.includes(view)))
+    return resumed(kept, resuming, isNew, position.rights)
+  }
   if (position.epoch === here.epoch) {
     if (sequence > here.log.head) return refused('position-unknown')
     const points = new Map(held.filter((view) => view.reaches(sequence)).map((view) => [view, sequence]))
-    return resumed(held, points, isNew, position.rights)
+    return plan(points, () => sequence)
   }
-  return locate(held, adapters, here).then((points) => resumed(held, points, isNew, position.rights))
+  return locate(held, adapters, here).then((points) => plan(points, (feed) => placeOf(feed, adapters, here)))
+}
+
+/** Returns the sequence of another process's position in a feed, as far as the feed has come to it. */
+function placeOf(feed: Feed, adapters: readonly string[], { log, feeds }: ResumeContext): number | undefined {
+  const position = feed.index === undefined ? undefined : adapters[feed.index]
+  if (feed.index === undefined || !position || feeds[feed.index] !== feed) return undefined
+  return log.find(feed, feed.index, position)
 }
 
 /** Finds the sequences of another process's positions in this process's order, by view. */
 async function locate(
   views: readonly View[],
   adapters: readonly string[],
-  { log, feeds }: ResumeContext,
+  here: ResumeContext,
 ): Promise<Map<View, number>> {
+  const { feeds } = here
   const points = new Map<View, number>()
   const find = async (view: View) => {
     const { feed } = view
     const position = feed.index === undefined ? undefined : adapters[feed.index]
-    if (
-      !position ||
-      feeds[feed.index ?? -1] !== feed ||
-      Number.isNaN(feed.adapter.compare(position, position))
-    )
-      return
+    const isKnown = position && feeds[feed.index ?? -1] === feed
+    if (!isKnown || Number.isNaN(feed.adapter.compare(position, position))) return
     // Skips a view without viewers: the client has left it or got other rights meanwhile. Nothing would
     // release its source again.
     if (view.viewers.size === 0) return
@@ -180,7 +196,7 @@ async function locate(
     // Waits for the source's past changes. A reset would wait for the same.
     await feed.present()
     if (!(await feed.reached(position, POSITION_TIMEOUT_MS))) return
-    const sequence = log.find(feed, feed.index ?? 0, position)
+    const sequence = placeOf(feed, adapters, here)
     if (sequence !== undefined && view.reaches(sequence, position)) points.set(view, sequence)
   }
   // Skips views that can't be opened. Their load reports the error.

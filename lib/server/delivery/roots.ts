@@ -10,7 +10,7 @@ import { isOpen, momentEnds } from './moments.ts'
 import type { Outbox } from './outbox.ts'
 import { byStrategy, type ReplayRequest, replay } from './replay.ts'
 import type { ResumePlan } from './resume.ts'
-import { type Root, rootOf } from './root.ts'
+import { dataOf, type Root, rootOf } from './root.ts'
 import type { StreamTrace } from './stream-trace.ts'
 import { BEHIND_BYTES } from './write-queue.ts'
 
@@ -130,6 +130,11 @@ export class Roots {
     root.known = known
     const generation = ++root.generation
     return () => this.#client.isActive && root.generation === generation
+  }
+
+  /** Stops a root, and keeps the client's data for a later {@link Roots.differ}. */
+  stop(root: Root): void {
+    this.#begin(root, dataOf(root))
   }
 
   /** Brings one root up to date by a snapshot. */

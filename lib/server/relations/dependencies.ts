@@ -2,6 +2,7 @@ import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../../policy/criteria.ts'
+import type { SequenceOf } from '../feed/collection-entries.ts'
 import { References } from '../hints/references.ts'
 import { Warnings } from '../hints/warnings.ts'
 import type { Dependency, DependsOn } from '../options/source-options.ts'
@@ -61,6 +62,11 @@ export class Watching {
   /** Whether known documents are read again, after a lost history for example. */
   get isStale(): boolean {
     return this.#watched.some(({ isStale }) => isStale)
+  }
+
+  /** Checks that the documents have stayed the same since a client's position, also in between. */
+  isSameSince(sequenceOf: SequenceOf): boolean {
+    return this.#watched.every((watched) => watched.isSameSince(sequenceOf))
   }
 
   add(watches: LiveQueries, spec: LiveQuerySpec): void {

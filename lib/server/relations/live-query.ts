@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
 import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
+import { idKey } from '../../model/id.ts'
 import { canonicalQuery, matcher } from '../../policy/criteria.ts'
 import { identityKey } from '../../policy/identity.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import type { Query } from '../../source/source.ts'
+import { isOfDocument } from '../feed/change.ts'
+import { CollectionEntries, type SequenceOf } from '../feed/collection-entries.ts'
 import type { Feed } from '../feed/feed.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
@@ -74,6 +77,23 @@ class LiveQuery implements Viewer, Receiver {
     if (!this.#list) return undefined
     this.#digest ??= digestOf([this.#key, ...this.#list.list.map(identityKey).sort()])
     return this.#digest
+  }
+
+  /**
+   * Checks that the documents have stayed the same since a sequence, also in between: a right that follows
+   * from them may have ended and come back. Returns false where that is unknown.
+   */
+  isSameSince(sequence: number | undefined, entries: CollectionEntries): boolean {
+    const { feed, collection, filter } = this.view
+    if (sequence === undefined || !this.#list) return false
+    const found = entries.after(sequence, feed, collection)
+    if (!found || found.length === 0) return found !== undefined
+    const held = new Set(this.#list.list.map(({ _id }) => idKey(_id ?? null)))
+    return found.every((entry) =>
+      entry
+        .changesOf(collection)
+        .every((change) => isOfDocument(change) && !filter.concerns(change, held.has(idKey(change.id)))),
+    )
   }
 
   /** Whether the known documents are read again, and may be out of date. */
@@ -162,6 +182,7 @@ export interface LiveQueryHandle {
   readonly documents: readonly Document[] | undefined
   readonly digest: string | undefined
   readonly isStale: boolean
+  isSameSince(sequenceOf: SequenceOf): boolean
   release(): void
 }
 
@@ -170,6 +191,7 @@ export class LiveQueries {
   /** The changes of rights that follow from the documents. */
   readonly rights: PendingRights
   readonly #log: Log
+  readonly #entries: CollectionEntries
   readonly #onError: (error: unknown) => void
   readonly #watches = new Map<Feed, Map<string, LiveQuery>>()
   /** The unused live queries, each with functions that keep or close it. */
@@ -178,6 +200,7 @@ export class LiveQueries {
 
   constructor(log: Log, onError: (error: unknown) => void, rights = new PendingRights()) {
     this.#log = log
+    this.#entries = new CollectionEntries(log)
     this.#onError = onError
     this.rights = rights
   }
@@ -212,12 +235,14 @@ export class LiveQueries {
       get isStale() {
         return watch.isStale
       },
+      isSameSince: (sequenceOf) => watch.isSameSince(sequenceOf(spec.feed), this.#entries),
       release,
     }
   }
 
   /** Frees unused memory of the views. */
   sweep(): void {
+    this.#entries.sweep()
     for (const ofFeed of this.#watches.values()) for (const { view } of ofFeed.values()) view.sweep()
   }
 

@@ -2,6 +2,7 @@ import type { Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Manifest } from '../../policy/manifest.ts'
 import { linkValues, type Relation } from '../../policy/relation.ts'
+import type { SequenceOf } from '../feed/collection-entries.ts'
 import type { PendingRights } from '../feed/pending-rights.ts'
 import type { IdentityRelation, RelationStep } from '../registry/relation-steps.ts'
 import type { LiveQueries, LiveQueryHandle, LiveQueryListener, LiveQuerySpec } from './live-query.ts'
@@ -43,6 +44,13 @@ class Chain {
   /** Whether a step is read again after a lost history, so that the values may include removed links. */
   get isStale(): boolean {
     return this.#levels.some((level) => [...level.values()].some((watched) => watched.isStale))
+  }
+
+  /** See {@link RelationResolver.isSameSince}. */
+  isSameSince(sequenceOf: SequenceOf): boolean {
+    return this.#levels.every((level) =>
+      [...level.values()].every((watched) => watched.isSameSince(sequenceOf)),
+    )
   }
 
   /** Follows the current links. Returns whether the values changed. */
@@ -141,6 +149,14 @@ export class RelationResolver {
     // Lets all queries notice a loss of this step: a client's view may notice it before them.
     await Promise.resolve()
     if (!this.#closed && this.#isStale) await new Promise<void>((resolve) => this.#waitingFresh.push(resolve))
+  }
+
+  /**
+   * Checks that the links have stayed the same since a client's position, also in between. A position from
+   * before a change must not be resumed: it would replay the changes of a time without the right.
+   */
+  isSameSince(sequenceOf: SequenceOf): boolean {
+    return [...this.#chains.values()].every((chain) => chain.isSameSince(sequenceOf))
   }
 
   /** Whether a relation leads to too many values, and therefore shows no documents. */

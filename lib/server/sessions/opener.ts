@@ -4,9 +4,10 @@ import type { Admissions } from '../auth/admission.ts'
 import type { Admission, Admitted } from '../auth/admitted.ts'
 import { Connection } from '../delivery/connection.ts'
 import type { ConnectionHost } from '../delivery/connection-host.ts'
-import { type ResumeContext, resumeFrom } from '../delivery/resume.ts'
+import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { StreamTrace } from '../delivery/stream-trace.ts'
+import type { SequenceOf } from '../feed/collection-entries.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
@@ -214,10 +215,24 @@ export class Opener {
     const plan = resumeFrom(position, connection.views, admission, {
       admissions,
       ...context,
+      rightsSince: (sequenceOf) => this.#rightsSince(stream, sequenceOf),
       ...(held && { held }),
     })
-    if (plan instanceof Promise) void plan.then((planned) => streams.begin(stream, planned))
-    else streams.begin(stream, plan)
+    const begin = (planned: ResumePlan) => {
+      // Plans anew after another grant meanwhile: a right may have ended, and come back.
+      if (stream.admission === admission) streams.begin(stream, planned)
+      else this.#resume(stream, position, held)
+    }
+    if (plan instanceof Promise) void plan.then(begin)
+    else begin(plan)
+  }
+
+  /** Checks whether the rights to a root have stayed the same since a position: see {@link ResumeContext}. */
+  #rightsSince({ related, watching }: Stream, sequenceOf: SequenceOf): (root: string) => boolean {
+    const { views } = this.#parts
+    if (watching && !watching.isSameSince(sequenceOf)) return () => false
+    const isSame = related?.isSameSince(sequenceOf) ?? true
+    return (root) => isSame || !views.isRelated(root)
   }
 }
 

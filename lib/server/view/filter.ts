@@ -108,6 +108,24 @@ export class ViewFilter {
   }
 
   /**
+   * Checks whether a change may add, change or remove a document of the view. `held` states whether the view
+   * has the document after later changes. A document that the view had only for a while is found by the change
+   * that added the document.
+   */
+  concerns(change: DocumentChange, held: boolean): boolean {
+    if (held) return !this.hides(change)
+    if (change.kind === 'delete') return false
+    const whole = documentAfter(change)
+    if (whole) return this.matches?.(whole) !== false
+    try {
+      const verdict = this.match(change)
+      return verdict === 'in' || verdict === 'unknown'
+    } catch {
+      return true
+    }
+  }
+
+  /**
    * Returns the visible operations of a change. `held` states whether the view had the document before.
    * Returns `MUST_RELOAD` when the change doesn't tell enough.
    *

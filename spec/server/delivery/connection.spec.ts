@@ -937,6 +937,55 @@ describe('server/connection', () => {
       expect(client.model.own).to.deep.equal(await truth(B.query))
     })
 
+    it('that end and come back while data is held back show nothing of the time between', async () => {
+      const { users, view, connected, truth } = await teams()
+      const [a, b] = [view(A), view(B)]
+      const keeper = await connected(a)
+      const { client, connection } = await connected(a)
+      connection.hold()
+      connection.change([b], 's')
+      await users.updateOne({ _id: 0 }, { $set: { name: 'hidden' } })
+      await users.insertOne({ _id: 9, name: 'hidden too', team: 'a' })
+      await users.deleteOne({ _id: 9 })
+      await users.updateOne({ _id: 0 }, { $set: { name: 'shown' } })
+      connection.change([a], 't')
+      connection.release()
+      await until(() => connection.ready)
+      await yieldToEventLoop()
+      expect(JSON.stringify(keeper.client.events)).to.contain('hidden')
+      expect(JSON.stringify(client.events.slice(3))).not.to.match(/hidden|"id":9|\[9/)
+      expect(client.model.own).to.deep.equal(await truth(A.query))
+    })
+
+    it('and that another change follows while data is held back, bring the last rights by a delta', async () => {
+      const { users, view, connected, truth } = await teams()
+      const { client, connection } = await connected(view(A))
+      connection.hold()
+      await users.updateOne({ _id: 0 }, { $set: { name: 'other' } })
+      connection.change([view(B)], 's')
+      connection.release()
+      await until(() => connection.ready)
+      await yieldToEventLoop()
+      expect(told(client, 3)).to.deep.equal([['ping', 'none'], ['delta own'], ['ready', 'id1:s']])
+      expect(client.model.own).to.deep.equal(await truth(B.query))
+    })
+
+    it('let a slow client whose data is held back begin anew', async () => {
+      const { users, view, connected, truth } = await teams({ maxBufferedBytes: 2000 })
+      const { client, connection } = await connected(view(A))
+      connection.hold()
+      client.stopped = true
+      for (let times = 0; times < 20; times++)
+        connection.send({ event: 'error', data: { code: 'UNAVAILABLE', message: 'x'.repeat(500) } })
+      await users.updateOne({ _id: 0 }, { $set: { name: 'other' } })
+      connection.release()
+      client.stopped = false
+      client.read()
+      await until(() => connection.ready)
+      await yieldToEventLoop()
+      expect(client.model.own).to.deep.equal(await truth(A.query))
+    })
+
     it('leave the roots alone whose views are the same, save that their ids wait', async () => {
       const { viewOf, view, connected, update, hold } = await teams()
       const [all, a, b] = [viewOf('all'), view(A), view(B)]
