@@ -264,8 +264,8 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   /**
-   * Brings the roots from their data at {@link Connection.hold} to the present. The changes in between are not
-   * replayed, since the client may have lacked the rights to them.
+   * Brings the roots from their data at {@link Connection.hold} to the present. Does not replay the changes in
+   * between, since the client may have lacked the rights to them.
    */
   release(): void {
     if (!this.#held) return

@@ -28,8 +28,8 @@ export interface ResumeContext {
   /** The feeds in positions, in their order. */
   feeds: readonly Feed[]
   /**
-   * Returns a function that checks whether the rights to a root have stayed the same since a position, also in
-   * between. Default: they have.
+   * Returns a function that checks whether the rights to a root have stayed the same since a position, and
+   * all the time since then. Default: they have.
    */
   rightsSince?: (sequenceOf: SequenceOf) => (root: string) => boolean
   /** The fingerprints of the watched views that the position was given for, by root. */

@@ -7,7 +7,6 @@ import type { ConnectionHost } from '../delivery/connection-host.ts'
 import { type ResumeContext, type ResumePlan, resumeFrom } from '../delivery/resume.ts'
 import type { Sink } from '../delivery/sink.ts'
 import { StreamTrace } from '../delivery/stream-trace.ts'
-import type { SequenceOf } from '../feed/collection-entries.ts'
 import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { Diagnostics } from '../support/diagnostics.ts'
@@ -210,12 +209,17 @@ export class Opener {
   }
 
   #resume(stream: Stream, position: string | undefined, held?: Record<string, string>): void {
-    const { admissions, context, streams } = this.#parts
+    const { admissions, context, streams, views } = this.#parts
     const { connection, admission } = stream
     const plan = resumeFrom(position, connection.views, admission, {
       admissions,
       ...context,
-      rightsSince: (sequenceOf) => this.#rightsSince(stream, sequenceOf),
+      rightsSince: (sequenceOf) => {
+        const { related, watching } = stream
+        if (watching && !watching.isSameSince(sequenceOf)) return () => false
+        const isSame = related?.isSameSince(sequenceOf) ?? true
+        return (root) => isSame || !views.isRelated(root)
+      },
       ...(held && { held }),
     })
     const begin = (planned: ResumePlan) => {
@@ -225,14 +229,6 @@ export class Opener {
     }
     if (plan instanceof Promise) void plan.then(begin)
     else begin(plan)
-  }
-
-  /** Checks whether the rights to a root have stayed the same since a position: see {@link ResumeContext}. */
-  #rightsSince({ related, watching }: Stream, sequenceOf: SequenceOf): (root: string) => boolean {
-    const { views } = this.#parts
-    if (watching && !watching.isSameSince(sequenceOf)) return () => false
-    const isSame = related?.isSameSince(sequenceOf) ?? true
-    return (root) => isSame || !views.isRelated(root)
   }
 }
 

@@ -109,8 +109,8 @@ export class ViewFilter {
 
   /**
    * Checks whether a change may add, change or remove a document of the view. `held` states whether the view
-   * has the document after later changes. A document that the view had only for a while is found by the change
-   * that added the document.
+   * has the document now. A document that the view had only for a while is found by the change that added the
+   * document.
    */
   concerns(change: DocumentChange, held: boolean): boolean {
     if (held) return !this.hides(change)
