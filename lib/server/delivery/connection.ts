@@ -264,7 +264,7 @@ export class Connection implements Viewer, Receiver, Member, LoadingClient {
   }
 
   /**
-   * Brings the roots from their data at {@link Connection.hold} to the present. Does not replay the changes in
+   * Brings the roots from their data at {@link Connection.hold} to the present. Replays no changes in
    * between, since the client may have lacked the rights to them.
    */
   release(): void {
