@@ -93,6 +93,24 @@ const outcome = async (
 }
 
 describe('server/resume', () => {
+  for (const epoch of ['now', 'other'])
+    it(`resets the roots whose rights have not stayed the same since a position of ${epoch}`, async () => {
+      const { here, viewOf, feeds } = await setUp()
+      const views = [viewOf('users'), viewOf('teams')]
+      const asked: unknown[] = []
+      const rightsSince: ResumeContext['rightsSince'] = (sequenceOf) => {
+        asked.push(...feeds.map(sequenceOf))
+        return (root) => root === 'users'
+      }
+      const text = at(views, { epoch })
+      const found = await outcome(text, views, undefined, { ...here, rightsSince })
+      expect(found).to.deep.equal({ users: 12, teams: 'rights-changed' })
+      expect(asked[0]).to.equal(12)
+      expect(await outcome(text, views, undefined, { ...here, rightsSince: () => () => false })).to.equal(
+        'rights-changed',
+      )
+    })
+
   describe('a position of this process', () => {
     const rows: [string, (both: View[], others: View[]) => [string | undefined, Rights?], unknown][] = [
       ['none', () => [undefined], undefined],

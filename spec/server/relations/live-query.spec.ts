@@ -58,6 +58,69 @@ describe('server/watch', () => {
     await watches.close()
   })
 
+  describe('knows whether its documents have stayed the same', () => {
+    type Links = ReturnType<typeof setUp>['links']
+    const ANN = { _id: 1, user: 'ann', to: 1, note: 'x' }
+    const rows: [string, (links: Links) => Promise<unknown>[], boolean][] = [
+      ['nothing', () => [], true],
+      ['a change of another', (links) => [links.updateOne({ _id: 2 }, { $set: { to: 3 } })], true],
+      ['the removal of another', (links) => [links.deleteOne({ _id: 2 })], true],
+      [
+        'a change of a field without account',
+        (links) => [links.updateOne({ _id: 1 }, { $set: { note: 'y' } })],
+        true,
+      ],
+      ['a change', (links) => [links.updateOne({ _id: 1 }, { $set: { to: 2 } })], false],
+      [
+        'a change that is taken back',
+        (links) => [2, 1].map((to) => links.updateOne({ _id: 1 }, { $set: { to } })),
+        false,
+      ],
+      ['a removal, and the same anew', (links) => [links.deleteOne({ _id: 1 }), links.insertOne(ANN)], false],
+      [
+        'one that came and went',
+        (links) => [links.insertOne({ _id: 3, user: 'ann', to: 3 }), links.deleteOne({ _id: 3 })],
+        false,
+      ],
+      [
+        'one that belonged to it for a while',
+        (links) => ['ann', 'ben'].map((user) => links.updateOne({ _id: 2 }, { $set: { user } })),
+        false,
+      ],
+      ['a collection that was emptied', (links) => [links.drop()], false],
+    ]
+    for (const [what, write, isSame] of rows)
+      it(`after ${what}: ${isSame ? 'yes' : 'no'}`, async () => {
+        const { links, take, log } = setUp()
+        await links.insertMany([ANN, { _id: 2, user: 'ben', to: 2 }])
+        const [ann] = [take('ann'), take('ben')]
+        await until(() => ann.documents !== undefined)
+        await links.updateOne({ _id: 1 }, { $set: { to: 9 } })
+        await links.updateOne({ _id: 1 }, { $set: { to: 1 } })
+        const before = log.head
+        await Promise.all(write(links))
+        await until(() => ann.digest !== undefined)
+        expect(ann.isSameSince(() => before)).to.equal(isSame)
+        // What was found for one client serves one with an earlier position, and one with a later one.
+        expect(ann.isSameSince(() => before - 2)).to.equal(false)
+        expect(ann.isSameSince(() => log.head)).to.equal(true)
+        expect(ann.isSameSince(() => undefined)).to.equal(false)
+      })
+
+    it('not where the log does not reach back as far', async () => {
+      const { links, take, log } = setUp()
+      await links.insertOne(ANN)
+      const ann = take('ann')
+      await until(() => ann.documents !== undefined)
+      const before = log.head
+      await links.updateOne({ _id: 7 }, { $set: { to: 2 } }, { upsert: true })
+      await until(() => log.head > before)
+      expect(ann.isSameSince(() => before)).to.equal(true)
+      log.clear()
+      expect(ann.isSameSince(() => before)).to.equal(false)
+    })
+  })
+
   it('reads equal ones once, and follows them until the last is released and a while has passed', async () => {
     const { adapter, links, take, told } = setUp()
     await links.insertOne({ _id: 1, user: 'ann', to: 1 })
