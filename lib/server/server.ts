@@ -183,7 +183,7 @@ export class Server<Identity = AnyIdentity> {
    * @param reason sent to the clients
    * @returns the number of ended streams of this process
    * @throws ParticleError `INVALID_QUERY`; the promise rejects with `SOURCE_FAILED` when the store does not
-   *   take the query, which then holds on this node alone
+   *   take the query within `controlTimeout`; it then holds on this node
    */
   revoke(predicate: Predicate<Identity>, reason?: string): number
   revoke(query: Query, reason?: string): Promise<number>

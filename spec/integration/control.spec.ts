@@ -174,6 +174,23 @@ describe('Revocations and refreshes on all nodes', () => {
     expect(await collection.find().toArray()).to.deep.equal([])
   })
 
+  it('reject in time where the store stalls, and hold at the node of the call', async () => {
+    let answer = () => {}
+    const append = () => new Promise<void>((resolve) => (answer = resolve))
+    const { server, url } = await start({
+      control: { collectionName: 'rights', adapter: adapterOf({ append }) },
+      controlTimeout: 100,
+    })
+    const ann = await connect(url, { userId: 7 })
+    for (const decide of [() => server.revoke({ userId: 7 }), () => server.refresh({ userId: 7 })]) {
+      const error = await decide().catch((reason: unknown) => reason)
+      expect(error).to.be.an.instanceOf(ParticleError).and.include({ code: 'SOURCE_FAILED' })
+      expect(String(error)).to.include('Call it again when the store is back: there was no answer in 100 ms')
+      answer()
+    }
+    await until(() => ann.status === 'refused', 'ann is refused')
+  })
+
   /** The store, with some methods replaced. */
   const adapterOf = (replaced: Partial<Adapter>): Adapter => {
     const methods = ['open', 'past', 'compare', 'read', 'lookup', 'append', 'discard'] as const

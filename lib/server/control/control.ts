@@ -25,7 +25,10 @@ export interface ControlOptions {
   queries: LiveQueries
   /** The name of this process, as tokens have it. */
   process: string
-  /** The time for which a node that can't follow the collection still opens streams, in milliseconds. */
+  /**
+   * The time for which a node that can't follow the collection still opens streams, and for which it waits
+   * for the store to take a decision, in milliseconds.
+   */
   timeout: number
   /** The time for which a decision may concern a token, in milliseconds. */
   lifetime: number
@@ -92,23 +95,29 @@ export class Control {
   /**
    * Stores a decision of this node for the others.
    *
-   * @throws ParticleError `SOURCE_FAILED` when the store does not take the decision
+   * @throws ParticleError `SOURCE_FAILED` when the store does not take the decision, or not in time
    */
   async store(query: Query, { at, reason }: Decision): Promise<void> {
-    const { feed, collection, process, lifetime } = this.#options
+    const { feed, collection, process, lifetime, timeout } = this.#options
     const kind = reason === undefined ? 'refresh' : 'revoke'
     const entry: ControlEntry = { kind, query, reason: reason ?? '', process, at, until: at + lifetime }
     const id = randomBytes(12).toString('base64url')
-    try {
-      await feed.adapter.append?.(collection, documentOf(id, entry))
-    } catch (cause) {
-      throw new ParticleError(
+    const failed = (why: string, cause?: unknown) =>
+      new ParticleError(
         'SOURCE_FAILED',
         `The ${kind} holds on this node, but ${collection} did not take it for the other nodes. ` +
-          `Call it again when the store is back: ${messageOf(cause)}`,
+          `Call it again when the store is back: ${why}`,
         { cause },
       )
+    const storing = async () => {
+      await feed.adapter.append?.(collection, documentOf(id, entry))
+      return true
     }
+    const stored = storing().catch((cause: unknown) => {
+      throw failed(messageOf(cause), cause)
+    })
+    // Limits the wait. A store that stalls, or that a driver is reconnecting to, may answer after hours.
+    if (!(await withTimeout(stored, timeout))) throw failed(`there was no answer in ${timeout} ms`)
   }
 
   close(): void {

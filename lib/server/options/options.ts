@@ -46,7 +46,8 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
    */
   control?: true | CollectionHandle | undefined
   /**
-   * Sets the milliseconds after which a node that can't follow `control` opens no streams. Default: 10,000.
+   * Sets the milliseconds after which a node that can't follow `control` opens no streams, and after which
+   * `revoke(query)` and `refresh(query)` reject where the store does not answer. Default: 10,000.
    */
   controlTimeout?: number | undefined
   /** Called once by `server.disconnect()`. */
