@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client'
 import type { RootStats, SourceStats, Stats } from '../server/stats.ts'
 
 /** The registry, and the beginning of all names. */
@@ -35,13 +35,18 @@ const SOURCES: Record<string, [help: string, value: (source: SourceStats) => num
   ],
 }
 
+/** Names the metrics that several processes don't add up to: a state, an age and a moment. */
+const LARGEST = new Set(['replay_age_seconds', 'source_failing', 'source_changed_timestamp_seconds'])
+
 /** Registers the metrics of `server.stats()`. Returns their names. */
 export function collectFigures(read: () => Stats, { register, prefix }: Place): string[] {
   const stats = shared(read)
   const names: string[] = []
   const named = (name: string) => {
     names.push(prefix + name)
-    return { name: prefix + name, registers: [register] }
+    // Tells the AggregatorRegistry of node:cluster, which takes the sum by default.
+    const aggregator: Aggregator = LARGEST.has(name) ? 'max' : 'sum'
+    return { name: prefix + name, registers: [register], aggregator }
   }
   for (const [name, [help, value]] of Object.entries(TOTALS)) {
     const gauge: Gauge = new Gauge({ ...named(name), help, collect: () => gauge.set(value(stats())) })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Gauge, Registry } from 'prom-client'
+import { AggregatorRegistry, Gauge, Registry } from 'prom-client'
 import { ParticleError } from '../../lib/errors.ts'
 import particle from '../../lib/index.ts'
 import { collectMetrics } from '../../lib/metrics/index.ts'
@@ -96,6 +96,33 @@ describe('The metrics of a server', () => {
       particle_ready_seconds_count: '2',
     })
     expect(Number(figures.particle_sent_bytes_total) - Number(before)).to.be.above(2 * 'Ada Lovelace'.length)
+  })
+
+  it('of several processes are a state, an age and a moment of one, and the sum of the rest', async () => {
+    const fails = () => Promise.reject(new Error('down'))
+    const adapter = { name: 'down', past: fails, open: fails, read: fails, compare: () => 0 }
+    const broken = { collection: { adapter, collectionName: 'x' }, manifest: true as const }
+    const own = new Server({
+      dataSources: { broken, users: { collection: users, manifest: true } },
+      onError() {},
+    })
+    const registers = [new Registry(), new Registry()]
+    for (const each of registers) collectMetrics(own, { register: each })
+    void own.register({}, () => {}).catch(() => {})
+    await eventually(() => own.stats().sources.down?.state === 'failing', 'the failure')
+    await eventually(() => own.stats().sources.memory?.state === 'open', 'the other source')
+    const last = own.stats().replay.changes
+    await users.updateOne({ _id: 1 }, { $set: { at: performance.now() } })
+    await eventually(() => own.stats().replay.changes > last, 'the change')
+    const figures = await Promise.all(registers.map((each) => each.getMetricsAsJSON()))
+    const text = await AggregatorRegistry.aggregate(figures).metrics()
+    await own.disconnect()
+    const figureOf = (name: string) =>
+      Number(new RegExp(`^particle_${name}(?:{.*})? (.*)$`, 'm').exec(text)?.[1])
+    expect(figureOf('connections')).to.equal(2)
+    expect(figureOf('source_failing')).to.equal(1)
+    expect(figureOf('source_changed_timestamp_seconds')).to.be.at.most(Date.now() / 1000)
+    expect(figureOf('replay_age_seconds')).to.be.below(figureOf('source_changed_timestamp_seconds'))
   })
 
   it('leave the registry when they are stopped', async () => {
