@@ -22,9 +22,9 @@ export interface TranslateOptions {
 export interface Translation {
   changes: Change[]
   /**
-   * Marks an update that no operation can express (a field's name with a dot or a bracket, or a path without
-   * its names from the server). The single change has no operations yet: the document must be looked up, and
-   * becomes a `set` of `.`.
+   * Marks an update that no operation can express: a field's name with a dot or a bracket, a path without its
+   * names from the server, or an event without a description. The single change has no operations yet: the
+   * document must be looked up, and becomes a `set` of `.`.
    */
   needsDocument: boolean
 }
@@ -103,22 +103,26 @@ export function eventTimestamp(event: ChangeStreamDocument): string {
   return isoTime(time ? time.t * 1000 : Date.now())
 }
 
-/** Returns the operations of an update; `undefined` for a path that can't be expressed, or is ambiguous. */
+/**
+ * Returns the operations of an update; `undefined` for a path that can't be expressed, or is ambiguous, and
+ * for an event that does not describe the update (Azure DocumentDB).
+ */
 export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {
+  if (!description) return undefined
   const operations: Operation[] = []
   const add = (path: string, operation: 'set' | 'unset' | 'truncate', data?: Json): boolean => {
-    const keys = segmentsOf(path, description?.disambiguatedPaths)
+    const keys = segmentsOf(path, description.disambiguatedPaths)
     if (!keys?.every(expressible)) return false
     operations.push(data === undefined ? { operation, path, keys } : { operation, path, keys, data })
     return true
   }
-  for (const { field, newSize } of description?.truncatedArrays ?? []) {
+  for (const { field, newSize } of description.truncatedArrays ?? []) {
     if (!add(field, 'truncate', Number(newSize))) return undefined
   }
-  for (const field of description?.removedFields ?? []) {
+  for (const field of description.removedFields ?? []) {
     if (!add(field, 'unset')) return undefined
   }
-  for (const [field, value] of Object.entries(description?.updatedFields ?? {})) {
+  for (const [field, value] of Object.entries(description.updatedFields ?? {})) {
     if (!add(field, 'set', bsonToJson(value))) return undefined
   }
   return operations

@@ -1,4 +1,5 @@
 import type { Document as BsonDocument, ChangeStreamDocument, Db, MongoClient, Timestamp } from 'mongodb'
+import { ParticleError } from '../../errors.ts'
 import { isoTime } from '../../model/iso-time.ts'
 import { completeChanges } from '../completion.ts'
 import { reportChanges } from '../report.ts'
@@ -141,7 +142,7 @@ export class Following {
     const incomplete = new Set<Change>()
     for (const event of inOrderOfMoves(events)) {
       const at = eventTime(event) ?? time
-      if (!at) continue
+      if (!at) throw withoutTime(event)
       if (!time || compareTimes(at, time) !== 0) ordinal = -1
       time = at
       const first = ordinal + 1
@@ -274,6 +275,15 @@ export class Following {
     if (this.#announced) this.#listener.lost(`MongoDB has lost the history: ${reason}`, this.position)
     else this.startPosition = this.position
   }
+}
+
+/** Creates the error of a server whose changes have no place, so that none may be left out in silence. */
+function withoutTime({ operationType }: StreamEvent): ParticleError {
+  return new ParticleError(
+    'SOURCE_FAILED',
+    `The server sent a change (${operationType}) without clusterTime, so that it has no position. Changes ` +
+      'need a server that sends it, as MongoDB does since 4.0',
+  )
 }
 
 /** Checks that events starting at a position's cluster time contain changes after the position. */

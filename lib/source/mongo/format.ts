@@ -52,7 +52,7 @@ export function prettyEvent(event: ChangeStreamDocument): PrettyEvent {
   if (event.operationType === 'insert' || event.operationType === 'replace') {
     result.data = documentToJson(event.fullDocument)
   } else if (event.operationType === 'update') {
-    const { updatedFields, removedFields, truncatedArrays } = event.updateDescription
+    const { updatedFields, removedFields, truncatedArrays } = event.updateDescription ?? {}
     result.update = {
       set: documentToJson(updatedFields ?? {}) as { [path: string]: Json },
       unset: [...(removedFields ?? [])],

@@ -81,6 +81,12 @@ describe('translate', () => {
     ])
   })
 
+  it('needs the document of an update that the event does not describe', () => {
+    const { changes, needsDocument } = read(event({ operationType: 'update', documentKey: { _id: id } }))
+    expect(needsDocument).to.equal(true)
+    expect(changes).to.have.length(1)
+  })
+
   it('takes the documents before and after a change from its pre-image', () => {
     const before = { _id: id, a: 1, list: [1, 2, 3] }
     const image = { _id: id.toHexString(), a: 1, list: [1, 2, 3] }

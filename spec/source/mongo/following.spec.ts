@@ -122,4 +122,10 @@ describe('Following', () => {
     expect(recorder.errors).to.have.length(1)
     expect(recorder.losses).to.deep.equal([])
   })
+  it('fails at a change without a time, rather than leave it out', async () => {
+    follow([eventAt(1, 0, { clusterTime: undefined, _id: { _data: 'AeARBpQ/AAAA' } })], '1000.1.4294967295')
+    await until(() => recorder.errors.length > 0)
+    expect(String(recorder.errors[0])).to.include('The server sent a change (insert) without clusterTime')
+    expect(told()).to.deep.equal([])
+  })
 })
