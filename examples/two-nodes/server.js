@@ -33,7 +33,9 @@ const port = Number(process.env.PORT ?? 3000)
 const http = app.listen(port, () => console.log(`${name} listens on port ${port}`))
 
 process.on('SIGTERM', async () => {
-  http.close(() => process.exit())
+  const closed = new Promise((resolve) => http.close(resolve))
   await server.disconnect()
   setTimeout(process.exit, 5_000).unref()
+  await closed
+  process.exit()
 })
