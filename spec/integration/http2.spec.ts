@@ -172,6 +172,17 @@ describe('Over HTTP/2', () => {
     })
   }
 
+  it('a session without a stream ends by http.close(), also beside one that has given its stream up', async () => {
+    const [idle, cancelled] = [open(), open()]
+    await shake(idle)
+    const { request } = await stream(cancelled)
+    request.close(http2.constants.NGHTTP2_CANCEL)
+    await eventually(() => server.stats().connections === 0, 'the release')
+    const closed = new Promise((resolve) => http.close(resolve))
+    await closed
+    await eventually(() => idle.closed && cancelled.closed, 'the end of the sessions')
+  })
+
   it('a closing server that still listens refuses with 503, and closes the session', async () => {
     const session = open()
     await shake(session)

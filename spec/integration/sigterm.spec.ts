@@ -14,8 +14,7 @@ const SAMPLE = /```js\n(process\.on\('SIGTERM'[\s\S]*?)```/g
  * Deploys meet this so: a browser has opened a connection ahead that carries no request yet, when its page's server
  * gets SIGTERM. Node waits a minute for such a connection.
  */
-describe('The SIGTERM handlers of the guides', function () {
-  this.timeout(60_000)
+describe('The SIGTERM handlers of the guides', () => {
   const programs: Program[] = []
   const sockets: Socket[] = []
   const clients: Client[] = []

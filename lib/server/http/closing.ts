@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Session } from 'node:http2'
 import type { Server as NetServer } from 'node:net'
 import { endResponse } from './response-sink.ts'
 
-/** The time between two checks of HTTP servers with open responses, in milliseconds. */
+/** The time between two checks of HTTP servers with open responses or HTTP/2 sessions, in milliseconds. */
 const INTERVAL = 250
 
 /**
- * Detects the close of an HTTP server, and ends its streams and its requests with an unread body. A server
- * emits `close` only after its last connection has ended, and these would never end by themselves.
+ * Detects the close of an HTTP server, and ends its streams, its requests with an unread body, and its HTTP/2
+ * sessions. A server emits `close` only after its last connection has ended, and these would never end by
+ * themselves.
  */
 export class Closing {
   /**
@@ -16,6 +18,8 @@ export class Closing {
   readonly #listened = new WeakSet<NetServer>()
   /** The function that ends each response, by server. */
   readonly #responses = new Map<NetServer, Map<ServerResponse, (response: ServerResponse) => void>>()
+  /** The open HTTP/2 sessions, by server. Node ends the idle connections of HTTP/1 by itself. */
+  readonly #sessions = new Map<NetServer, Set<ServerHttp2Session>>()
   /**
    * The one listener of all responses. Node calls it on the response, so that no stream needs its own
    * function.
@@ -53,7 +57,22 @@ export class Closing {
     this.#responses.set(server, responses)
     if (!responses.has(response)) response.on('close', this.#forget)
     responses.set(response, end)
-    this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
+    this.#start()
+  }
+
+  /** Ends an HTTP/2 session, after its open streams, when its HTTP server closes. */
+  watchSession(server: NetServer | undefined, session: ServerHttp2Session | undefined): void {
+    if (!server || !session || session.closed || this.#sessions.get(server)?.has(session)) return
+    if (server.listening) this.#listened.add(server)
+    if (!this.#listened.has(server)) return
+    const sessions = this.#sessions.get(server) ?? new Set()
+    this.#sessions.set(server, sessions.add(session))
+    session.once('close', () => {
+      sessions.delete(session)
+      if (sessions.size === 0 && this.#sessions.get(server) === sessions) this.#sessions.delete(server)
+      this.#rest()
+    })
+    this.#start()
   }
 
   /** Stops watching a response. */
@@ -61,7 +80,15 @@ export class Closing {
     for (const [server, responses] of this.#responses) {
       if (responses.delete(response) && responses.size === 0) this.#responses.delete(server)
     }
-    if (this.#responses.size > 0) return
+    this.#rest()
+  }
+
+  #start(): void {
+    this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
+  }
+
+  #rest(): void {
+    if (this.#responses.size > 0 || this.#sessions.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -71,6 +98,11 @@ export class Closing {
       if (server.listening || this.#isDraining()) continue
       this.#responses.delete(server)
       for (const [response, end] of responses) end(response)
+    }
+    for (const [server, sessions] of this.#sessions) {
+      if (server.listening || this.#isDraining()) continue
+      this.#sessions.delete(server)
+      for (const session of sessions) session.close()
     }
   }
 }

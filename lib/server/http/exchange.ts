@@ -7,7 +7,7 @@ import { EXCESS, excessEvent } from '../delivery/limit-events.ts'
 import type { Backend } from './backend.ts'
 import type { BodyReader } from './body.ts'
 import { type Closing, serverOf } from './closing.ts'
-import { retire, unhook } from './response.ts'
+import { retire, sessionOf, unhook } from './response.ts'
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
   INVALID_MESSAGE: 400,
@@ -66,6 +66,7 @@ export class Exchange {
     this.#query = query
     this.#purpose = purpose
     this.#httpServer = serverOf(request)
+    shared.closing.watchSession(this.#httpServer, sessionOf(response))
   }
 
   get server(): Backend {
