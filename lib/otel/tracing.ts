@@ -75,8 +75,8 @@ class Spans {
         break
       }
       case 'handshake.refused': {
-        const { code, status } = event
-        this.#span('handshake', now, now, { attributes: { status }, error: code })
+        const { code, status, ms } = event
+        this.#span('handshake', now - ms, now, { attributes: { status }, error: code })
         break
       }
       case 'stream.ready': {

@@ -27,9 +27,11 @@ describe('The spans of a server', () => {
   before(async () => {
     await users.insertOne({ _id: 1, name: 'Ada' })
     server = new Server({
-      identityLookup: (given) => {
+      identityLookup: async (given) => {
         if (Object(given).name === 'mallory') throw new Error('the database is down')
-        return Object(given).name === 'eve' ? null : { secret: 'of the identity' }
+        if (Object(given).name !== 'eve') return { secret: 'of the identity' }
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        return null
       },
       dataSources: { users: { collection: users, manifest: { name: true } } },
       onError: () => {},
@@ -102,6 +104,11 @@ describe('The spans of a server', () => {
       ['refused', SpanStatusCode.UNSET],
       ['failed', SpanStatusCode.ERROR],
     ])
+    // The span of a refused handshake lasts as long as its look-up, as that of an answered one does.
+    const millisecondsOf = (span?: ReadableSpan) =>
+      (span?.duration[0] ?? 0) * 1e3 + (span?.duration[1] ?? 0) / 1e6
+    const [looking = 0, shaking = 0] = ['lookup', 'handshake'].map((name) => millisecondsOf(spans(name)[0]))
+    expect(shaking).to.be.at.least(looking - 2)
   })
 
   it('hold nothing of an identity or a document, and end with the returned function', async () => {

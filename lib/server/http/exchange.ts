@@ -49,6 +49,7 @@ export class Exchange {
   readonly #query: string
   #parameters: URLSearchParams | undefined
   readonly #purpose: Purpose
+  readonly #began = performance.now()
   readonly #httpServer: NetServer | undefined
 
   constructor(
@@ -173,7 +174,13 @@ export class Exchange {
       diagnostics.traces.report('audit', { action: 'refusal', at: Date.now(), code, address })
     }
     if (purpose === 'other') return
-    const name = purpose === 'stream' ? 'stream.refused' : 'handshake.refused'
-    diagnostics.report(name, { status, code })
+    if (purpose === 'stream') diagnostics.report('stream.refused', { status, code })
+    else {
+      diagnostics.report('handshake.refused', {
+        status,
+        code,
+        ms: Math.round(performance.now() - this.#began),
+      })
+    }
   }
 }

@@ -16,8 +16,8 @@ export interface DebugFields {
    * here.
    */
   handshake: { session: string; continued: boolean; live: boolean; ms: number }
-  /** A handshake was refused by an error. */
-  'handshake.refused': { status: number; code: string }
+  /** A handshake was refused by an error, after `ms`. */
+  'handshake.refused': { status: number; code: string; ms: number }
   /** A stream was opened. `presented`: the client presented a position. */
   'stream.open': StreamFields & { roots: string[]; presented: boolean }
   /** A request for a stream was refused by an error. */
