@@ -64,10 +64,54 @@ describe('Revocations over the stores', () => {
     expect(await Promise.all(asked)).to.deep.equal([401, 401, 401, 200, 200, 200])
   }
 
+  /** Stalls the store: a revocation rejects, the other node and one that starts wait, and then all know it. */
+  const outlasts = async (
+    [first, second, third]: (Adapter & { collection(name: string): object })[],
+    signal: ((signal: 'SIGSTOP' | 'SIGCONT') => void) | undefined,
+  ) => {
+    const options = { secret: randomUUID(), control: true as const, controlTimeout: 1_000, onError: () => {} }
+    const start = (adapter = first) =>
+      nodes.start({
+        ...options,
+        identityLookup: (identity) => identity,
+        dataSources: { notes: { manifest: true, collection: adapter?.collection('notes') as never } },
+      })
+    const [one, other] = [await start(), await start(second)]
+    const ann = new Client({ url: other.url, identity: { userId: 7 }, onError: () => {} })
+    clients.push(ann)
+    await ann.ready()
+    const { token } = await shake(other.url, { userId: 7 })
+    expect(await one.server.readiness()).to.include({ ready: true, control: true })
+    signal?.('SIGSTOP')
+    try {
+      const error = await one.server.revoke({ userId: 7 }).catch((reason: unknown) => reason)
+      expect(String(error)).to.include('there was no answer in 1000 ms')
+      const late = await start(third)
+      expect(await late.server.readiness()).to.include({ ready: false, control: false })
+      expect(await statusOf(late.url, token)).to.equal(503)
+      expect(ann.status).to.equal('ready')
+      signal?.('SIGCONT')
+      await until(() => ann.status === 'refused', 'the store takes it, and ann is refused', 20_000)
+      let isReady = false
+      const look = () => {
+        void late.server.readiness().then(({ ready }) => {
+          isReady = ready
+        })
+        return isReady
+      }
+      await until(look, 'the late node is ready', 20_000)
+      expect(await statusOf(late.url, token)).to.equal(401)
+    } finally {
+      signal?.('SIGCONT')
+    }
+  }
+
   describe('of PostgreSQL', () => {
     let database: TestDatabase
+    let postgres: Awaited<ReturnType<typeof postgresOrSkip>>
     before(async function () {
-      database = await TestDatabase.create(await postgresOrSkip(this))
+      postgres = await postgresOrSkip(this)
+      database = await TestDatabase.create(postgres)
       await database.run('CREATE TABLE notes (_id integer PRIMARY KEY)')
       await database.run('CREATE TABLE particle_control (_id text PRIMARY KEY, entry text NOT NULL)')
     })
@@ -81,13 +125,24 @@ describe('Revocations over the stores', () => {
           adapters.push(await database.adapter(mode, tables, {}, database.newPool()))
         await holds(adapters as never)
       })
+
+    it('reject while the server stalls, and come to all nodes when it goes on', async function () {
+      if (!postgres.signal) return this.skip()
+      const tables = ['notes', 'particle_control']
+      const adapters: Adapter[] = []
+      for (let count = 0; count < 3; count++)
+        adapters.push(await database.adapter('replication', tables, {}, database.newPool()))
+      await outlasts(adapters as never, postgres.signal)
+    })
   })
 
   describe('of Redis', () => {
     const connections: Awaited<ReturnType<typeof connect>>[] = []
     const prefix = freshPrefix()
+    let redis: Awaited<ReturnType<typeof redisOrSkip>>
     before(async function () {
-      const { url } = await redisOrSkip(this)
+      redis = await redisOrSkip(this)
+      const { url } = redis
       for (let count = 0; count < 3; count++) connections.push(await connect(url))
     })
     after(async () => {
@@ -103,6 +158,12 @@ describe('Revocations over the stores', () => {
           ) as never,
         )
       })
+
+    it('reject while the server stalls, and come to all nodes when it goes on', async function () {
+      if (!redis.signal) return this.skip()
+      const adapters = connections.map((client) => freshAdapter(client, { prefix: `${prefix}stall:` }, true))
+      await outlasts(adapters as never, redis.signal)
+    })
   })
 
   describe('of MongoDB', function () {
