@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Document } from '../../../model/document.ts'
 import { isObject } from '../../../model/json.ts'
 import { PROTOCOL, type WireOperation } from '../../../protocol/messages.ts'
-import { check, delay, Mistake, shown } from '../case.ts'
+import { check, checkEqual, Mistake, shown } from '../case.ts'
 import type { Answer, Driver } from './driver.ts'
 import type { Exchange, Fields } from './exchange.ts'
 import { ScriptedServer } from './scripted.ts'
@@ -107,11 +108,7 @@ export class ClientScene {
   /** Checks what the client shows, once it has taken all events before. */
   async shows(stream: Exchange, expected: Record<string, unknown>): Promise<void> {
     const { data } = await this.settled(stream)
-    for (const [root, documents] of Object.entries(expected)) {
-      const text = shown(data[root])
-      if (!isDeepStrictEqual(data[root], documents))
-        throw new Mistake(`${root} is ${text}, and should be ${shown(documents)}`)
-    }
+    for (const [root, documents] of Object.entries(expected)) checkEqual(data[root], documents, root)
   }
 
   /** Waits until the client shows these documents. */
