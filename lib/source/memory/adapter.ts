@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown, requireFunction } from '../../model/unknown.ts'
-import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
+import type { Adapter, ChangeListener, EachBatch, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'
 import { compile } from './query.ts'
@@ -88,11 +88,7 @@ export class MemoryAdapter implements Adapter {
   }
 
   /** Reads in small batches, all as of the moment of the call. */
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch): Promise<Reading> {
     const matches = compile(query)
     const position = this.#feed.position
     const timestamp = new Date().toISOString()

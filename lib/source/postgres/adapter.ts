@@ -8,6 +8,7 @@ import type {
   Adapter,
   ChangeListener,
   CollectionHandle,
+  EachBatch,
   Query,
   Reading,
   ReadOptions,
@@ -139,12 +140,7 @@ export class PostgresAdapter implements Adapter {
   }
 
   /** Reads all documents in one repeatable-read transaction, on one connection of the pool. */
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-    options?: ReadOptions,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const changes = await this.#changes()
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }

@@ -3,7 +3,7 @@ import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { Query, ReadOptions } from '../source.ts'
+import type { EachBatch, Query, ReadOptions } from '../source.ts'
 import { loadTable } from './catalog.ts'
 import { toCondition } from './filter.ts'
 import { findOrder, firstRows } from './first.ts'
@@ -47,13 +47,13 @@ export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   { query, first }: Wanted,
   examine: Examine<T>,
-  each: (documents: Document[]) => void | Promise<void>,
+  each: EachBatch,
 ): Promise<T> {
   return await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toCondition(table, query, types)
-    const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+    const matches = matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
     const all = sql`FROM ${rowsOf(table)} WHERE ${where}`
     const order = first && (await findOrder(client, all, toRowOrder(table, first.sort, types)))

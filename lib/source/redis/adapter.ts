@@ -2,7 +2,15 @@ import { ParticleError } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
-import type { Adapter, ChangeListener, Query, Reading, ReadOptions, Subscription } from '../source.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  EachBatch,
+  Query,
+  Reading,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
 import { checkClient, type RedisClient } from './client.ts'
 import { RedisCollection } from './collection.ts'
 import { KeyspaceFeed } from './keyspace.ts'
@@ -91,12 +99,7 @@ export class RedisAdapter implements Adapter {
     return this.#feed.compare(a, b)
   }
 
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-    options?: ReadOptions,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const mapping = this.#mapping(collection)
     const from = await this.#feed.before(mapping)
     await readDocuments(this.#client, mapping, query, each, options)
