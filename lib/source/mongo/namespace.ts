@@ -14,15 +14,8 @@ export interface Namespace {
 /** Reads `'*'`, `'test.*'` or `'test.users'`. Throws `INVALID_OPTION`. */
 export function parseNamespace(text: string): Namespace {
   if (text === '*') return { text, source: (client) => client, holds: () => true }
-  const dot = typeof text === 'string' ? text.indexOf('.') : -1
-  const database = dot > 0 ? text.slice(0, dot) : ''
-  const collection = dot > 0 ? text.slice(dot + 1) : ''
-  if (
-    !database ||
-    database.includes('*') ||
-    !collection ||
-    (collection !== '*' && collection.includes('*'))
-  ) {
+  const [, database, collection] = /^([^.*]+)\.(\*|[^*]+)$/s.exec(text) ?? []
+  if (database === undefined || collection === undefined) {
     throw new ParticleError(
       'INVALID_OPTION',
       `A namespace is 'database.collection', 'database.*' or '*', but not ${JSON.stringify(text)}`,

@@ -7,11 +7,11 @@ import type { EachBatch, Query, ReadOptions } from '../source.ts'
 import { loadTable } from './catalog.ts'
 import { toCondition } from './filter.ts'
 import { findOrder, firstRows } from './first.ts'
-import { comparison } from './input.ts'
+import { among } from './input.ts'
 import { quote, quoteTable } from './name.ts'
 import { toRowOrder } from './order.ts'
 import { queryTexts, readingTransaction } from './session.ts'
-import { join, parameter, render, type Sql, sql } from './sql.ts'
+import { join, render, type Sql, sql } from './sql.ts'
 import { type Cells, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
@@ -138,22 +138,10 @@ function columnsOf(table: Table): string {
 function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
   const parts = table.key.map((name): Sql => {
     const type = typeOf(table, name, types)
-    const groups = new Map<string, { left: string; cast: string; texts: string[] }>()
-    for (const id of ids) {
-      const value = table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null
-      const how = type && comparison(type, value)
-      // Reads all rows for a type whose values can't be found by their JSON form.
-      if (!how) return sql`true`
-      const input = how.input(value)
-      if (input === undefined) continue
-      const left = how.left(quote(name))
-      const group = groups.get(`${left} ${how.cast}`) ?? { left, cast: how.cast, texts: [] }
-      groups.set(`${left} ${how.cast}`, group)
-      group.texts.push(input)
-    }
-    const conditions = [...groups.values()].map(
-      ({ left, cast, texts }) => sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
-    )
+    const values = ids.map((id) => (table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null))
+    const conditions = type && among(quote(name), type, values)
+    // Reads all rows for a type whose values can't be found by their JSON form.
+    if (!conditions) return sql`true`
     return conditions.length === 0 ? sql`false` : join(conditions, ' OR ')
   })
   return join(parts, ' AND ')

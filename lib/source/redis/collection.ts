@@ -7,12 +7,13 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject, toJson } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
+import { located } from '../least.ts'
 import type { Adapter, CollectionHandle } from '../source.ts'
 import { type RedisClient, send } from './client.ts'
 import { type Mapping, type RawDocument, withoutId } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { CLEAR, EXPIRE, runScript, STATE, WRITE } from './script.ts'
-import { changesOf, located, unchanged } from './update.ts'
+import { changesOf, unchanged } from './update.ts'
 
 /** Describes a time to live, as `SET` takes it: `EX` seconds or `PX` milliseconds. */
 export interface Expiry {
