@@ -151,8 +151,8 @@ export class Following {
       const place = { time: at, ordinal }
       if (!told || comparePlaces(place, reached ?? told) > 0) reached = place
       for (const [index, change] of changes.entries()) {
-        // Joins the changes of one cluster time, which were written at once: by a transaction, or by one write
-        // of many documents.
+        // Joins the changes of one cluster time, which were written at once: by a transaction, or by one
+        // write of many documents.
         if (last && compareTimes(at, last.at) === 0)
           change.transaction = last.change.transaction = `${at.t}.${at.i}`
         last = { change, at }
