@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { isoTime } from '../../model/iso-time.ts'
 import type { Change, ChangeListener, Subscription } from '../source.ts'
 import { History } from './history.ts'
@@ -141,8 +141,5 @@ export class Feed {
 /** Checks the `history` option. Throws `INVALID_OPTION`. */
 export function checkHistory(history: unknown): number {
   if (typeof history === 'number' && Number.isInteger(history) && history >= 0) return history
-  throw new ParticleError(
-    'INVALID_OPTION',
-    "memory()'s option 'history' must be a whole number of changes, from 0.",
-  )
+  throw invalidOption("memory()'s option 'history' must be a whole number of changes, from 0.")
 }

@@ -1,5 +1,5 @@
 import type { MongoClient } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Watchable } from './stream.ts'
 
 /** Describes a namespace: everything, a database (`test.*`), or a collection (`test.users`). */
@@ -16,8 +16,7 @@ export function parseNamespace(text: string): Namespace {
   if (text === '*') return { text, source: (client) => client, holds: () => true }
   const [, database, collection] = /^([^.*]+)\.(\*|[^*]+)$/s.exec(text) ?? []
   if (database === undefined || collection === undefined) {
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `A namespace is 'database.collection', 'database.*' or '*', but not ${JSON.stringify(text)}`,
     )
   }

@@ -1,5 +1,5 @@
 import type { Client, ClientConfig, Pool } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
@@ -74,12 +74,12 @@ export class PostgresAdapter implements Adapter {
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     refuseUnknown('collection(table, options): option', options, ['document'])
     if (options.document !== undefined && typeof options.document !== 'string')
-      throw invalid('collection(table, options): document must be the name of a column')
+      throw invalidOption('collection(table, options): document must be the name of a column')
     const name = parseTableName(table)
     const collection = formatTableName(name)
     const known = this.#references.get(collection)
     if (known && known.options.document !== options.document)
-      throw invalid(`The table ${collection} has other options already: repeat them`)
+      throw invalidOption(`The table ${collection} has other options already: repeat them`)
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
       // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
@@ -238,7 +238,7 @@ export class PostgresAdapter implements Adapter {
     const { level, installed, allowed } = rows[0] ?? {}
     if (changes === 'auto' && level === 'logical' && allowed) return replication()
     if (installed) return outbox()
-    throw invalid(
+    throw invalidOption(
       changes === 'triggers'
         ? `There is no outbox ${schema} in the database: ${RUN_INSTALL}`
         : `Logical replication needs wal_level = logical (it is ${level}) and a role with REPLICATION ` +
@@ -292,8 +292,4 @@ export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAda
   checkOptions(options)
   adapters.set(pool, adapter)
   return adapter
-}
-
-function invalid(message: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', message)
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption, ParticleError } from '../../errors.ts'
 import { applyAll } from '../../model/apply.ts'
 import { TOO_DEEP } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
@@ -219,13 +219,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
 function milliseconds({ EX, PX, ...rest }: Expiry): string | undefined {
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined || (EX !== undefined && PX !== undefined))
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'A time to live must be { EX: seconds } or { PX: milliseconds }',
-    )
+    throw invalidOption('A time to live must be { EX: seconds } or { PX: milliseconds }')
   const time = EX === undefined ? PX : EX * 1000
   if (time === undefined) return undefined
-  if (!(Number.isFinite(time) && time > 0))
-    throw new ParticleError('INVALID_OPTION', 'A time to live must be a number above 0')
+  if (!(Number.isFinite(time) && time > 0)) throw invalidOption('A time to live must be a number above 0')
   return String(Math.ceil(time))
 }
