@@ -90,7 +90,6 @@ export const EVENTS: Tests<ClientScene> = {
   async 'E4 a root is shown with its last part, and not before'(scene) {
     await scene.connect()
     const stream = await scene.stream()
-    stream.open()
     scene.manifest(stream, { notes: true })
     stream.send('payload', { root: 'notes', data: [{ _id: 1 }], part: 0, last: false })
     await scene.shows(stream, { notes: undefined })
@@ -100,7 +99,6 @@ export const EVENTS: Tests<ClientScene> = {
   async 'E4 deltas that come before the last part are applied after it'(scene) {
     await scene.connect()
     const stream = await scene.stream()
-    stream.open()
     scene.manifest(stream, { notes: true })
     stream.send('payload', { root: 'notes', data: [{ _id: 1, n: 1 }], part: 0, last: false })
     scene.delta(stream, 'notes', [{ operation: 'inc', id: 2, path: 'n', data: 5 }])

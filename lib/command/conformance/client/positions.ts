@@ -11,7 +11,6 @@ function count(scene: ClientScene, stream: Exchange, id?: string): void {
 
 /** Goes on with a stream from the position that the client has presented. */
 function resume(scene: ClientScene, stream: Exchange): void {
-  stream.open()
   scene.manifest(stream, { notes: true }, { resumed: true })
 }
 
@@ -48,7 +47,6 @@ export const POSITIONS: Tests<ClientScene> = {
   },
   async 'P8 a stream that does not resume replaces the documents, and the old ones stay until then'(scene) {
     const next = await scene.broken(await scene.start({ notes: notesOf(1), others: [{ _id: 7 }] }))
-    next.open()
     scene.manifest(next, { notes: true, others: true }, { reason: 'history-lost' })
     await scene.shows(next, { notes: notesOf(1), others: [{ _id: 7 }] })
     next.send('payload', { root: 'notes', data: notesOf(2), part: 0, last: true })
@@ -59,7 +57,6 @@ export const POSITIONS: Tests<ClientScene> = {
   },
   async 'P8 a stream that does not resume withdraws the position'(scene) {
     const next = await scene.broken(await scene.start({ notes: notesOf(1) }))
-    next.open()
     scene.manifest(next, { notes: true }, { reason: 'history-lost' })
     await scene.settled(next)
     checkEqual((await scene.broken(next)).position, '', 'the position of the third stream')

@@ -75,7 +75,7 @@ export const REQUESTS: Tests<ClientScene> = {
     const tries = scene.server.of('reached').length
     check(tries >= 2, `the client asks again before it opens another stream: it asked ${tries} times`)
     checkEqual(stream.reached, ['w1'], 'reached in the request for the stream')
-    await scene.begin(stream, { roots: { notes: undefined }, resumed: true })
+    await scene.begin(stream, { notes: undefined }, { resumed: true })
     stream.send('reached', { position: 'w1' })
     await reached
   },
@@ -163,7 +163,7 @@ export const REQUESTS: Tests<ClientScene> = {
     const next = await scene.stream('a stream after a handshake whose answer says live: false')
     checkEqual(next.position, 'p1', 'the position of the next stream')
     check(next.token !== 't1', 'the next stream has the token of the handshake')
-    await scene.begin(next, { roots: { notes: undefined }, resumed: true })
+    await scene.begin(next, { notes: undefined }, { resumed: true })
     await scene.closes(stream)
   },
   async 'C8 the status stays ready for a moment after a stream that ended in order, and not for long'(scene) {

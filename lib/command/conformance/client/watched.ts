@@ -62,7 +62,6 @@ export const WATCHED: Tests<ClientScene> = {
     await scene.watch('messages', A)
     scene.server.grant(shake)
     const stream = await scene.stream()
-    stream.open()
     if (stream.watch.length === 0) {
       scene.manifest(stream, NOTES)
       const asked = await scene.server.next('watch', 'a request for the watched root')
@@ -119,7 +118,6 @@ export const WATCHED: Tests<ClientScene> = {
     const next = await scene.broken(stream)
     checkEqual(namesOf(next.watch), [ROOM_A], 'the roots to watch')
     checkEqual(next.position, `p-${ROOM_A}`, 'the position')
-    next.open()
     scene.manifest(next, { notes: true, [ROOM_A]: true }, { resumed: true })
     scene.delta(next, ROOM_A, [{ operation: 'inc', id: 5, path: 'n' }], 'p3')
     next.send('ready', {}, 'p3')

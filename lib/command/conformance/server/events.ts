@@ -153,7 +153,7 @@ export const EVENTS: Tests<ServerScene> = {
     else await scene.login({ previous: scene.token })
     const { position } = stream
     const next = await scene.ready({ position })
-    checkEqual(next.of('manifest')[0]?.data.resumed, true, 'resumed, with the new token')
+    checkEqual(next.manifest?.resumed, true, 'resumed, with the new token')
     check(!stream.isEnded, 'the stream goes on')
   },
   async 'E11 the documents of a sorted root come in its order, and no more than its limit'(scene) {
@@ -184,7 +184,7 @@ export const EVENTS: Tests<ServerScene> = {
   async 'E12 roots of one adapter are a group, and all deltas of a moment but the last have more'(scene) {
     await scene.needs('accounts', 'savings')
     const stream = await connectBank(scene)
-    const together = stream.of('manifest')[0]?.data.together ?? []
+    const together = stream.manifest?.together ?? []
     const isGroup = together.some((group) => group.includes('accounts') && group.includes('savings'))
     check(isGroup, 'the manifest has accounts and savings together')
     await transfer(scene, 40)

@@ -12,9 +12,9 @@ const set = (scene: ServerScene, title: string) => ({
 
 /** Checks that a stream did not resume, for this reason, and has all of its roots. */
 function checkReset(stream: ServerStream, reason: string): void {
-  const manifest = stream.of('manifest')[0]?.data
+  const manifest = stream.manifest
   checkEqual([manifest?.resumed, manifest?.reason], [false, reason], 'resumed and reason of the manifest')
-  const roots = new Set(stream.of('payload').map(({ data }) => data.root))
+  const roots = new Set(stream.loaded)
   checkEqual([...roots].sort(), Object.keys(manifest?.sources ?? {}).sort(), 'the roots with a payload')
 }
 
@@ -68,7 +68,7 @@ export const POSITIONS: Tests<ServerScene> = {
     const { position, model } = await scene.connect()
     await scene.write(set(scene, 'b'))
     const stream = await scene.ready({ at, position, model })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+    checkEqual(stream.manifest?.resumed, true, 'resumed')
     stream.shows('tasks', [{ _id: scene.id(1), title: 'b' }])
   },
   async 'P10 a node that did not know the view sends the difference'(scene) {
@@ -83,7 +83,7 @@ export const POSITIONS: Tests<ServerScene> = {
       { _id: scene.id('a'), title: 'changed' },
       { _id: scene.id('c'), title: 'c' },
     ])
-    const roots = stream.of('payload').map(({ data }) => data.root)
+    const roots = stream.loaded
     check(!roots.includes('tasks'), 'the difference is no payload')
     check(!stream.text.includes(scene.id('c')), 'a document that did not change is not sent again')
   },
@@ -120,7 +120,7 @@ export const POSITIONS: Tests<ServerScene> = {
     before.close()
     for (const title of ['a', 'b', 'c']) await scene.write(set(scene, title))
     const stream = await scene.ready({ position: before.position, model: before.model })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+    checkEqual(stream.manifest?.resumed, true, 'resumed')
     checkEqual(stream.of('payload').length, 0, 'the number of payloads')
     const changes = deltasOf(stream, 'tasks')
     checkEqual(
@@ -154,7 +154,7 @@ export const POSITIONS: Tests<ServerScene> = {
     await scene.write({ collection: 'tasks', id: scene.id(1), set: { points: 7 } })
     for (const state of states) {
       const next = await scene.ready(state)
-      checkEqual(next.of('manifest')[0]?.data.resumed, true, 'resumed')
+      checkEqual(next.manifest?.resumed, true, 'resumed')
       next.shows('tasks', [...tasks('3', { points: 7 }), { _id: scene.id(2) }])
       next.close()
     }

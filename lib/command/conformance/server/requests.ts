@@ -39,7 +39,7 @@ export const REQUESTS: Tests<ServerScene> = {
     const next = await scene.login({ previous: token ?? null })
     checkEqual(next.session, session, 'the session')
     const stream = await scene.ready({ position, model })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+    checkEqual(stream.manifest?.resumed, true, 'resumed')
   },
   async 'R1 a handshake with any other text as previous begins another session'(scene) {
     const { session } = await scene.login()
@@ -52,7 +52,7 @@ export const REQUESTS: Tests<ServerScene> = {
     const next = await scene.login({ previous: token ?? null, fork: true })
     check(next.session !== session, 'the session is another one')
     const stream = await scene.ready({ position, model })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+    checkEqual(stream.manifest?.resumed, true, 'resumed')
   },
   ...Object.fromEntries(
     REFUSED.map(([title, status, asked]) => [
@@ -86,7 +86,7 @@ export const REQUESTS: Tests<ServerScene> = {
     const stream = await scene.openAt(`${await scene.other('open')}/stream`, {})
     checkEqual(stream.status, 200, 'the status')
     await stream.next('ready')
-    checkEqual(Object.keys(stream.of('manifest')[0]?.data.sources ?? {}), ['public'], 'the roots')
+    checkEqual(Object.keys(stream.manifest?.sources ?? {}), ['public'], 'the roots')
   },
   async 'R5 a position is taken from a header, from the address and from a body'(scene) {
     const { position } = await scene.connect()
@@ -149,7 +149,7 @@ export const REQUESTS: Tests<ServerScene> = {
     const other = await scene.openAt(`${url}/stream`, {})
     await other.next('ready')
     const stream = await scene.connect({ position: other.position })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, false, 'resumed')
+    checkEqual(stream.manifest?.resumed, false, 'resumed')
   },
   async 'R10 a handshake with previous renews the open stream, which goes on'(scene) {
     const stream = await scene.connect()

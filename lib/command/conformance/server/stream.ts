@@ -54,6 +54,16 @@ export class ServerStream {
     return this.events.findLast(({ id }) => id !== undefined)?.id ?? ''
   }
 
+  /** The data of the first manifest. */
+  get manifest(): EventOf<'manifest'>['data'] | undefined {
+    return this.of('manifest')[0]?.data
+  }
+
+  /** The roots of all payloads, in their order. */
+  get loaded(): string[] {
+    return this.of('payload').map(({ data }) => data.root)
+  }
+
   /** Lists the events of one name. */
   of<Name extends ServerEvent['event']>(name: Name): EventOf<Name>[] {
     return this.events.filter((each): each is EventOf<Name> => each.event === name)

@@ -54,7 +54,7 @@ export const WATCHED: Tests<ServerScene> = {
     const stream = await connect(scene, 'a')
     stream.shows(root, [message(scene, 'a', 1), message(scene, 'a', 2)])
     const other = await scene.ready()
-    check(!Object.hasOwn(other.of('manifest')[0]?.data.sources ?? {}, root), 'another stream lacks the root')
+    check(!Object.hasOwn(other.manifest?.sources ?? {}, root), 'another stream lacks the root')
   },
   async 'W1 another spelling of the name is refused'(scene) {
     await scene.needs('messages')
@@ -92,11 +92,7 @@ export const WATCHED: Tests<ServerScene> = {
     await scene.post('watch', { remove: [a] })
     await stream.until(() => stream.of('watching').length === 2, 'watching')
     checkEqual(stream.of('watching')[1]?.data.watch, [b], 'watch of the second event watching')
-    checkEqual(
-      stream.of('payload').filter(({ data }) => data.root === 'tasks').length,
-      1,
-      'the payloads of tasks',
-    )
+    checkEqual(stream.loaded.filter((each) => each === 'tasks').length, 1, 'the payloads of tasks')
   },
   async 'W3 live says whether there is a stream of the session'(scene) {
     await scene.needs('messages')
@@ -110,7 +106,7 @@ export const WATCHED: Tests<ServerScene> = {
     const mine = scene.room('a').root
     const stream = await scene.connect({ watch: [theirs, mine] })
     checkEqual((await refusal(stream, theirs)).code, 'FORBIDDEN', 'the code of the error')
-    const roots = Object.keys(stream.of('manifest')[0]?.data.sources ?? {})
+    const roots = Object.keys(stream.manifest?.sources ?? {})
     checkEqual([roots.includes(mine), roots.includes(theirs)], [true, false], 'whether the manifest has them')
     const { body } = await scene.post('watch', { add: [theirs] })
     const refused = Array.isArray(body.refused) ? body.refused : []
@@ -149,11 +145,7 @@ export const WATCHED: Tests<ServerScene> = {
       all.slice(2).map(({ _id }) => _id),
       'the documents of the difference',
     )
-    checkEqual(
-      stream.of('payload').filter(({ data }) => data.root === root).length,
-      1,
-      'the payloads of the root',
-    )
+    checkEqual(stream.loaded.filter((each) => each === root).length, 1, 'the payloads of the root')
   },
   async 'W8 roots in both lists go on from the position, and new roots are loaded'(scene) {
     await scene.needs('messages')
@@ -165,10 +157,10 @@ export const WATCHED: Tests<ServerScene> = {
     await write(scene, 'a', 1, 2)
     const { position, model } = before
     const stream = await scene.ready({ position, model, held: [a], watch: [a, b] })
-    checkEqual(stream.of('manifest')[0]?.data.resumed, true, 'resumed')
+    checkEqual(stream.manifest?.resumed, true, 'resumed')
     stream.shows(a, [message(scene, 'a', 1), message(scene, 'a', 2)])
     stream.shows(b, [message(scene, 'b', 1)])
-    const loaded = stream.of('payload').map(({ data }) => data.root)
+    const loaded = stream.loaded
     checkEqual([...new Set(loaded)], [b], 'the roots with a payload')
   },
   async 'W8 a position does not resume a root that it was not given for'(scene) {
