@@ -16,7 +16,7 @@ import type {
 } from '../source.ts'
 import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName, quoteTable } from './name.ts'
-import { checkOptions, type PostgresOptions } from './options.ts'
+import { checkOptions, type PostgresOptions, type Settings } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
@@ -39,13 +39,13 @@ export class PostgresAdapter implements Adapter {
   readonly store: string
   /** The pool of connections. The application ends the pool. */
   readonly pool: Pool
-  readonly #options: Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
+  readonly #options: Settings
   readonly #references = new Map<string, TableReference>()
   readonly #types = new TypeCatalog()
   readonly #host: HostSharing | undefined
   #choosing: Promise<Changes> | undefined
   #chosen: Changes | undefined
-  #open = 0
+  readonly #open = new Set<Subscription>()
 
   constructor(pool: Pool, options: PostgresOptions = {}) {
     this.pool = pool
@@ -83,7 +83,7 @@ export class PostgresAdapter implements Adapter {
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
       // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
-      if (this.#open > 0) void this.#prepare(collection).catch(() => {})
+      if (this.#open.size > 0) void this.#prepare(collection).catch(() => {})
       this.#host?.renew()
     }
     return { adapter: this, collectionName: collection }
@@ -118,17 +118,12 @@ export class PostgresAdapter implements Adapter {
       (error) => listener.error(error),
       signal,
     )
-    this.#open++
-    let isOpen = true
-    return {
-      ...subscription,
-      close: async () => {
-        if (!isOpen) return
-        isOpen = false
-        this.#open--
-        await subscription.close()
-      },
+    this.#open.add(subscription)
+    const close = async () => {
+      this.#open.delete(subscription)
+      await subscription.close()
     }
+    return { ...subscription, close }
   }
 
   async past(milliseconds: number): Promise<string> {
@@ -177,7 +172,7 @@ export class PostgresAdapter implements Adapter {
   /** Returns the table of a collection, and makes sure that its changes are reported from here on. */
   async #prepare(collection: string): Promise<TableReference> {
     const table = this.#reference(collection)
-    const isOpen = this.#open > 0 || this.#shared().length > 0
+    const isOpen = this.#open.size > 0 || this.#shared().length > 0
     if (isOpen) await (await this.#changes()).prepare(table.collection)
     return table
   }

@@ -37,6 +37,9 @@ export interface PostgresOptions {
   oncePerHost?: OncePerHost
 }
 
+/** Holds the options with their defaults. */
+export type Settings = Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
+
 const WAYS: readonly string[] = ['auto', 'replication', 'triggers']
 const NUMBERS = ['slotBytes', 'history', 'checkInterval'] as const
 const DEFAULTS = {
@@ -51,9 +54,7 @@ const DEFAULTS = {
 } as const
 
 /** Checks the options and adds the defaults. Throws `INVALID_OPTION`. */
-export function checkOptions(
-  options: PostgresOptions,
-): Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined } {
+export function checkOptions(options: PostgresOptions): Settings {
   refuseUnknown('postgres(pool, options): option', options, Object.keys(DEFAULTS))
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const all = { ...DEFAULTS, ...(given as PostgresOptions) }
