@@ -53,7 +53,7 @@ export class Client<T = Model> {
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
-  readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #store = new Store()
   readonly #live: LiveModel
   readonly #link: Link
   readonly #notifier: Notifier
