@@ -56,6 +56,7 @@ const ARROWS: Record<string, string[]> = {
     'model/',
     'policy/',
     'source/source.ts',
+    'source/least.ts',
     'source/host/',
     'source/backoff.ts',
     'source/report.ts',

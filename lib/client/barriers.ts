@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption, ParticleError } from '../errors.ts'
 import { isObject } from '../model/json.ts'
 import type { Clock } from './transport.ts'
 
@@ -58,10 +58,14 @@ export class Barriers {
   wait(position: string, options: ReachedOptions): Promise<void> {
     const { timeout = DEFAULT_TIMEOUT_MS, ...rest }: ReachedOptions = Object(options)
     if (typeof position !== 'string' || !FORM.test(position))
-      return Promise.reject(invalid('reached(position) takes the text that server.position(root) gave.'))
+      return Promise.reject(
+        invalidOption('reached(position) takes the text that server.position(root) gave.'),
+      )
     if (!isObject(options) || Object.keys(rest).length > 0 || typeof timeout !== 'number' || !(timeout > 0))
       return Promise.reject(
-        invalid('reached(position, { timeout }): timeout is a number of milliseconds, and the only option.'),
+        invalidOption(
+          'reached(position, { timeout }): timeout is a number of milliseconds, and the only option.',
+        ),
       )
     const barrier = this.#barriers.get(position) ?? { isProven: false, isAsked: false, waiters: new Set() }
     this.#barriers.set(position, barrier)
@@ -118,7 +122,7 @@ export class Barriers {
   /** Notes that the server has refused positions. Several are asked for one by one from now on. */
   refused(positions: readonly string[], message: string): void {
     if (positions.length > 1) this.#careful = true
-    else for (const position of positions) this.#settle(position, invalid(message))
+    else for (const position of positions) this.#settle(position, invalidOption(message))
   }
 
   reached(position: string): void {
@@ -143,8 +147,4 @@ export class Barriers {
     this.#cancel?.()
     this.#cancel = undefined
   }
-}
-
-function invalid(message: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', message)
 }

@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption, ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import type {
   DataOf,
@@ -53,7 +53,7 @@ export class Client<T = Model> {
    */
   readonly data: PartialModelOf<T>
   readonly #options: ClientOptions<T>
-  readonly #store = new Store<EventData['manifest']['sources'][string]>()
+  readonly #store = new Store()
   readonly #live: LiveModel
   readonly #link: Link
   readonly #notifier: Notifier
@@ -86,7 +86,7 @@ export class Client<T = Model> {
       notifier: this.#notifier,
       store: this.#store,
       call,
-      reportMistake: (sentence) => report(new ParticleError('INVALID_OPTION', sentence)),
+      reportMistake: (sentence) => report(invalidOption(sentence)),
     })
     const shared = { store: this.#store, notifier: this.#notifier, subscriptions: this.#subscriptions }
     this.#watches = new Watches({

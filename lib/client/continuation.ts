@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import type { Link } from './link.ts'
@@ -31,7 +31,7 @@ export function startFrom(parts: ContinuationParts): Persistence | undefined {
   const { options, live, watches, link, transport, prepared, onRestored } = parts
   const persistence = options.persist?.(parts)
   if (options.persist && !Object(persistence).opened)
-    throw new ParticleError('INVALID_OPTION', "The option persist must be such as indexedDB('app').")
+    throw invalidOption("The option persist must be such as indexedDB('app').")
   const restore = (model: InitialModel | undefined) => {
     if (model?.protocol !== PROTOCOL) return
     live.restore(model)

@@ -1,4 +1,4 @@
-import { type ErrorCode, ParticleError } from '../errors.ts'
+import { type ErrorCode, invalidOption, ParticleError } from '../errors.ts'
 import { decode } from '../protocol/decode.ts'
 import { type EventData, PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'
@@ -296,10 +296,7 @@ export class Link {
       const { protocol } = event.data
       if (protocol !== PROTOCOL) {
         this.#fail(
-          new ParticleError(
-            'INVALID_OPTION',
-            `The server speaks version ${protocol} of the protocol, this client ${PROTOCOL}.`,
-          ),
+          invalidOption(`The server speaks version ${protocol} of the protocol, this client ${PROTOCOL}.`),
           'lost',
         )
         return

@@ -1,5 +1,5 @@
 import type { InitialModel } from '../protocol/initial.ts'
-import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
+import type { ServerEvent } from '../protocol/messages.ts'
 import { type DataEvent, Moments } from './moments.ts'
 import type { Notifier, Target } from './notifier.ts'
 import type { Store } from './store.ts'
@@ -8,7 +8,7 @@ import type { Watches } from './watches.ts'
 
 /** Holds the parts of a live model. */
 export interface LiveModelOptions {
-  store: Store<WireManifest>
+  store: Store
   notifier: Notifier
   subscriptions: Subscriptions
   watches: Watches

@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption, type ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import { isObject } from '../model/json.ts'
 import type { PartialModelOf } from '../model/shape.ts'
@@ -147,5 +147,5 @@ export function checkOptions(options: ClientOptions<never>): void {
  * @throws ParticleError `INVALID_OPTION`, always
  */
 export function invalid(message: string): never {
-  throw new ParticleError('INVALID_OPTION', message)
+  throw invalidOption(message)
 }

@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import type { Operation } from '../model/operation.ts'
 import { parsePath } from '../model/path.ts'
 import type { WireManifest } from '../protocol/messages.ts'
@@ -13,10 +13,7 @@ import { isWatchedRoot } from '../protocol/watched-root.ts'
 export function parsePattern(pattern: string): string[] {
   const segments = typeof pattern === 'string' ? pattern.split('.') : ['']
   if (segments.some((segment) => segment === '' || (segment.includes('*') && !/^\*\*?$/.test(segment)))) {
-    throw new ParticleError(
-      'INVALID_OPTION',
-      `${pattern} is not a pattern, such as users, users.*.name or users.**`,
-    )
+    throw invalidOption(`${pattern} is not a pattern, such as users, users.*.name or users.**`)
   }
   return segments
 }

@@ -1,6 +1,5 @@
 import type { ParticleError } from '../errors.ts'
 import type { InitialModel } from '../protocol/initial.ts'
-import type { WireManifest } from '../protocol/messages.ts'
 import type { LiveModel } from './live-model.ts'
 import type { Store } from './store.ts'
 import type { Transport } from './transport.ts'
@@ -9,7 +8,7 @@ import type { WatchList } from './watch-list.ts'
 /** Describes a client, as far as its persistence uses it. */
 export interface PersistedClient {
   readonly transport: Pick<Transport, 'address' | 'token'>
-  readonly store: Pick<Store<WireManifest>, 'manifest' | 'data'>
+  readonly store: Pick<Store, 'manifest' | 'data'>
   readonly live: Pick<LiveModel, 'lastUpdated'>
   readonly watches: { readonly list: Pick<WatchList, 'held'> }
   /** Holds the position of the model; empty while no position describes the model. */

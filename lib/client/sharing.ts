@@ -1,6 +1,5 @@
 import type { Document } from '../model/document.ts'
 import { parseData } from '../protocol/decode.ts'
-import type { WireManifest } from '../protocol/messages.ts'
 import type { LinkOptions } from './link.ts'
 import { Store } from './store.ts'
 import type { Clock, Transport } from './transport.ts'
@@ -11,10 +10,7 @@ export interface SharedClient {
   transport: Transport
   clock: Clock
   /** Creates an empty model. */
-  createStore: () => Pick<
-    Store<WireManifest>,
-    'begin' | 'change' | 'reset' | 'payload' | 'delta' | 'settle' | 'getRoot'
-  >
+  createStore: () => Store
   /** Returns the documents of the client's own model. */
   documents: (root: string) => readonly Document[]
   /** Parses the data of an event. */
@@ -26,11 +22,7 @@ export interface SharedClient {
 export type Share = (client: SharedClient) => Promise<Transport>
 
 /** Makes a link share its stream with other tabs. */
-export async function shareStream(
-  share: Share,
-  parts: LinkOptions,
-  store: Store<WireManifest>,
-): Promise<void> {
+export async function shareStream(share: Share, parts: LinkOptions, store: Store): Promise<void> {
   parts.transport = await share({
     ...parts,
     createStore: () => new Store(),

@@ -3,16 +3,8 @@ import type { Document, Id, Model } from '../model/document.ts'
 import { IndexedList } from '../model/list.ts'
 import type { Delta, DocumentOperation } from '../model/operation.ts'
 import { INSPECT } from '../model/snapshot.ts'
+import type { EventData, WireManifest } from '../protocol/messages.ts'
 import { isWatchedRoot } from '../protocol/watched-root.ts'
-
-/** Holds one part of a root's documents, as a `payload` event carries it. */
-export interface PayloadPart {
-  root: string
-  data: Document[]
-  /** Counts from 0. */
-  part: number
-  last: boolean
-}
 
 /** Holds the received parts of a root during a load. The parts stay hidden until the last one. */
 interface Loading {
@@ -27,7 +19,7 @@ export const EMPTY: readonly Document[] = Object.freeze([])
 /**
  * Holds the local model. A root changes at once or not at all, so that no listener sees a half loaded root.
  */
-export class Store<M = unknown> {
+export class Store {
   /**
    * The documents of each root. A root's array is brought up to date when it is read here, or by
    * {@link Store.refresh}. A document itself never changes.
@@ -37,7 +29,7 @@ export class Store<M = unknown> {
     value: () => ({ ...this.data }),
   })
   /** The visible fields of each root. `undefined` until the server has sent the manifest. */
-  manifest: Record<string, M> | undefined
+  manifest: Record<string, WireManifest> | undefined
   readonly #lists = new Map<string, IndexedList>()
   readonly #loading = new Map<string, Loading>()
   readonly #snapshots = new Map<string, readonly Document[]>()
@@ -63,7 +55,7 @@ export class Store<M = unknown> {
    * Begins a stream. Removes and returns the roots that the stream no longer has. The other roots keep their
    * data until new data replaces it, unless the stream continues the last one (`resumed`).
    */
-  begin(sources: Record<string, M>, resumed: boolean): string[] {
+  begin(sources: Record<string, WireManifest>, resumed: boolean): string[] {
     const pending = new Set(
       Object.keys(sources).filter((root) => !resumed || this.#loading.has(root) || !this.#lists.has(root)),
     )
@@ -79,7 +71,7 @@ export class Store<M = unknown> {
    * Changes the roots of the open stream. Removes and returns the roots that the stream no longer has. New
    * roots lack their documents.
    */
-  change(sources: Record<string, M>): string[] {
+  change(sources: Record<string, WireManifest>): string[] {
     const loading = [...this.#loading]
     const removed = this.begin(sources, true)
     for (const [root, parts] of loading) if (Object.hasOwn(sources, root)) this.#loading.set(root, parts)
@@ -102,7 +94,7 @@ export class Store<M = unknown> {
    *
    * @throws ParticleError `INVALID_MESSAGE` when a part is missing
    */
-  payload({ root, data, part, last }: PayloadPart): boolean {
+  payload({ root, data, part, last }: Omit<EventData['payload'], 'timestamp'>): boolean {
     if (!this.#knows(root)) return false
     if (part === 0 && !this.#loading.get(root)?.oplist.length) this.reset(root)
     const loading = this.#loading.get(root)

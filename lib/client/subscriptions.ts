@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import { isObject } from '../model/json.ts'
 import { requireFunction } from '../model/unknown.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
@@ -53,7 +53,7 @@ export class Subscriptions {
     requireListener('on', given)
     const segments = parsePattern(pattern)
     if (typeof given !== 'function' && !scope && /[.*]/.test(pattern) && !isWatchedRoot(pattern))
-      throw new ParticleError('INVALID_OPTION', `on("${pattern}", { added, ... }) takes the name of one root`)
+      throw invalidOption(`on("${pattern}", { added, ... }) takes the name of one root`)
     const listener =
       typeof given === 'function'
         ? (given as Listener)

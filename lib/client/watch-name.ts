@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import { isObject } from '../model/json.ts'
 import { watchedRoot } from '../protocol/watched-root.ts'
 
@@ -9,8 +9,5 @@ import { watchedRoot } from '../protocol/watched-root.ts'
  */
 export function watchName(source: unknown, params: unknown): string {
   if (typeof source === 'string' && isObject(params)) return watchedRoot(source, params)
-  throw new ParticleError(
-    'INVALID_OPTION',
-    'watch(source, params) takes a name and an object, such as { room: 7 }.',
-  )
+  throw invalidOption('watch(source, params) takes a name and an object, such as { room: 7 }.')
 }

@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption, ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
 import type { AnyListener } from './listener.ts'
 import type { Notifier } from './notifier.ts'
@@ -126,7 +126,7 @@ export class Watch<D = Document> {
    */
   readonly more = (count: number): Promise<D[]> => {
     if (!Number.isInteger(count) || count < 1)
-      throw new ParticleError('INVALID_OPTION', 'more(count): count must be a positive integer.')
+      throw invalidOption('more(count): count must be a positive integer.')
     const promise = this.ready().then(() => this.#wait(this.#closed ? 0 : this.#root.grow(count)))
     promise.catch(() => {})
     return promise

@@ -130,7 +130,7 @@ async function runTail(args: readonly string[], output: Output): Promise<0 | 1> 
     output.out(HELP)
     return 0
   }
-  const target = tailTarget(positionals, text(values.identity), texts(values.header), texts(values.watch))
+  const target = tailTarget(positionals, values.identity, values.header, values.watch)
   const ended = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
   return await tail({ ...target, json: values.json === true }, process.stdout, ended.signal)
@@ -144,9 +144,9 @@ async function runConformance(args: readonly string[], output: Output): Promise<
   }
   const options = conformanceOptions({
     urls: positionals,
-    client: text(values.client),
-    fixture: text(values.fixture),
-    filter: texts(values.filter),
+    client: values.client,
+    fixture: values.fixture,
+    filter: values.filter ?? [],
     isList: values.list === true,
     isJson: values.json === true,
     timeout: number('timeout', values.timeout),
@@ -157,12 +157,13 @@ async function runConformance(args: readonly string[], output: Output): Promise<
 
 async function execute(args: readonly string[]): Promise<string> {
   const isInstall = args.includes('install')
-  const { values, positionals } = parse(args, isInstall ? INSTALL : COMMON)
+  // Refuses the options of install for anything else, but reads them as such.
+  const { values, positionals } = parse(args, isInstall ? INSTALL : (COMMON as typeof INSTALL))
   const [source, action, ...tables] = positionals
   if (values.help === true || args.length === 0) return HELP
   if (source !== 'postgres')
     throw new Misuse(`knows the commands tail, conformance and postgres, but not ${source ?? 'none'}`)
-  const connection: Connection = { url: text(values.url), schema: text(values.schema) }
+  const connection: Connection = { url: values.url, schema: values.schema }
   if (action === 'remove') {
     if (tables.length > 0)
       throw new Misuse(`remove takes away all triggers, and no table: ${tables.join(', ')}`)
@@ -171,18 +172,16 @@ async function execute(args: readonly string[]): Promise<string> {
   if (action !== 'install') throw new Misuse(`postgres knows install and remove, but not ${action ?? 'none'}`)
   if (tables.length === 0) throw new Misuse('install takes the names of tables, such as users or app.orders')
   return await install(connection, tables, {
-    grantTo: texts(values['grant-to']),
+    grantTo: values['grant-to'] ?? [],
     rows: number('rows', values.rows),
     history: number('history', values.history),
   })
 }
 
-type Values = Record<string, string | boolean | (string | boolean)[] | undefined>
-
-function parse(
+function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
-  options: NonNullable<ParseArgsConfig['options']>,
-): { values: Values; positionals: string[] } {
+  options: Options,
+) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
@@ -194,16 +193,8 @@ function parse(
   }
 }
 
-function text(value: Values[string]): string | undefined {
-  return typeof value === 'string' ? value : undefined
-}
-
-function texts(value: Values[string]): string[] {
-  return Array.isArray(value) ? value.map(String) : []
-}
-
-function number(name: string, value: Values[string]): number | undefined {
+function number(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined
-  if (typeof value === 'string' && /^[1-9]\d{0,14}$/.test(value)) return Number(value)
-  throw new Misuse(`--${name} is a whole number above 0, but not ${String(value)}`)
+  if (/^[1-9]\d{0,14}$/.test(value)) return Number(value)
+  throw new Misuse(`--${name} is a whole number above 0, but not ${value}`)
 }

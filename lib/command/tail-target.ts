@@ -14,8 +14,8 @@ export interface TailTarget {
 export function tailTarget(
   urls: readonly string[],
   identity: string | undefined,
-  headers: readonly string[],
-  watched: readonly string[],
+  headers: readonly string[] = [],
+  watched: readonly string[] = [],
 ): TailTarget {
   const [url, ...more] = urls
   if (url === undefined || more.length > 0)

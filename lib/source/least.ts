@@ -1,3 +1,4 @@
+import { applyAll } from '../model/apply.ts'
 import { diff, diffValue } from '../model/diff.ts'
 import type { Document, Json } from '../model/document.ts'
 import { child, valueAt } from '../model/json.ts'
@@ -10,7 +11,24 @@ import type { Operation } from '../model/operation.ts'
 export function differencesOf(before: Document, document: Document): Operation[] | undefined {
   const parts = diff(before, document)
   if (parts.length === 0 || parts.some(({ path }) => path === '.')) return undefined
-  return parts.map((part) => ({ ...part, keys: keysOf(document, part.path) }))
+  return parts.map((part) => located(part, document))
+}
+
+/**
+ * Adds the path's segments to an operation of `diff`. The document after it distinguishes positions of arrays
+ * from fields with numeric names.
+ */
+export function located(operation: Operation, document: Document): Operation {
+  return operation.path === '.' ? operation : { ...operation, keys: keysOf(document, operation.path) }
+}
+
+/** Computes the document after an update; `undefined` where an operation does not fit the document. */
+export function documentAfter(before: Document, operations: readonly Operation[]): Document | undefined {
+  try {
+    return applyAll(before, operations)
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -25,7 +43,7 @@ export function leastOperations(operation: Operation, before: Document, document
   const parts = diffValue(valueAt(before, keys), value, path)
   // Keeps the operation if only the order of fields differs.
   if (parts.length === 0) return [operation]
-  return parts.map((part) => ({ ...part, keys: keysOf(document, part.path) }))
+  return parts.map((part) => located(part, document))
 }
 
 /** Splits a path into segments, with the positions of arrays as numbers. */

@@ -1,12 +1,16 @@
 import type { Change, ChangeListener, ReportedChange } from './source.ts'
 
-/** Reports changes to a listener. Leaves out the encoded ones if the listener does not take them. */
+/**
+ * Reports changes to a listener, or the progress where there are none. Leaves out the encoded ones if the
+ * listener does not take them.
+ */
 export function reportChanges(
   listener: ChangeListener,
   changes: readonly ReportedChange[],
   position: string,
 ): void {
-  if (listener.encoded) listener.encoded.changes(changes, position)
+  if (changes.length === 0) listener.progress(position)
+  else if (listener.encoded) listener.encoded.changes(changes, position)
   else listener.changes(changes.filter(isDecoded), position)
 }
 

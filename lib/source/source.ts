@@ -122,6 +122,9 @@ export interface Reading {
   timestamp?: string
 }
 
+/** Receives the documents of a read, one batch after the other. */
+export type EachBatch = (documents: Document[]) => void | Promise<void>
+
 /** Represents a running subscription of an adapter. */
 export interface Subscription {
   /** The start of the changes: every change after this position is reported. */
@@ -182,12 +185,7 @@ export interface Adapter {
    * MongoDB's `sort` on JSON values. Of the documents that don't change during the read, none may be missing
    * before the last returned document. A source that can't guarantee this returns all documents.
    */
-  read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-    options?: ReadOptions,
-  ): Promise<Reading>
+  read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading>
   /**
    * Returns the current documents with these ids, in any order, without deleted ones. A source without this
    * method makes the server read the root again when an operation needs its document.

@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption, ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
 import type { InitialModel } from '../../protocol/initial.ts'
@@ -43,8 +43,7 @@ export function modelOf({
 export async function ownerOf(client: PersistedClient, key: string | number | undefined): Promise<string> {
   const identity = key ?? (await client.identity())
   if (identity === undefined || identity === null)
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       'persist needs to know whose data it keeps: give the option identity, or name the user by ' +
         "indexedDB('app', { key: user.id }); for data that all may see, { key: 'public' }.",
     )

@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Persist } from '../persistence.ts'
 import type { ChunkStore, Header, StoreChange } from './chunk-store.ts'
 import { ModelKeeper } from './model-keeper.ts'
@@ -36,8 +36,7 @@ export function indexedDB(name: string, options: PersistOptions = {}): Persist {
   const isKey = key === undefined || typeof key === 'string' || typeof key === 'number'
   const unknown = Object(options) === options ? Object.keys(rest)[0] : `${options}`
   if (typeof name !== 'string' || name === '' || !isKey || unknown !== undefined)
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `indexedDB(name, { key }) takes the name of a database, and a key that is a text or a number${
         unknown === undefined ? '' : `: the option "${unknown}" is not known`
       }.`,

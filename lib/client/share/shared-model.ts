@@ -1,5 +1,6 @@
 import type { EventData } from '../../protocol/messages.ts'
 import { isWatchedRoot, type WatchEntry } from '../../protocol/watched-root.ts'
+import type { Store } from '../store.ts'
 import type { StreamStart } from '../transport.ts'
 import { entriesOf, type Limits, limitsOf } from '../watch-list.ts'
 import type { SharedEvent } from './messages.ts'
@@ -26,7 +27,7 @@ export class SharedModel {
   asked: Limits = new Map()
   present: Limits = new Map()
   readonly #options: ShareOptions
-  #store: ReturnType<ShareOptions['createStore']> | undefined
+  #store: Store | undefined
   #manifest: EventData['manifest'] | undefined
   #isLoading = true
   /** Whether the last event ended a moment. */

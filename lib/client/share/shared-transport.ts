@@ -64,17 +64,12 @@ export class SharedTransport implements Transport {
       onDebug('share: the server does not say who this is, so this tab has a stream of its own')
       return transport.open(start, sink)
     }
-    let isOpen = true
     const member = new Member({
       ...this.#options,
       name: `particle ${VERSION} ${address} ${identity}`,
       start,
       grant: this.#grant,
-      sink: {
-        opened: () => isOpen && sink.opened(),
-        event: (name, data, id) => isOpen && sink.event(name, data, id),
-        lost: (error) => isOpen && sink.lost(error),
-      },
+      sink,
       onGrant: (grant) => {
         if (this.#member !== member) return
         this.#grant = grant
@@ -84,7 +79,6 @@ export class SharedTransport implements Transport {
     })
     this.#member = member
     return () => {
-      isOpen = false
       if (this.#member !== member) return
       this.#member = undefined
       member.close()

@@ -1,17 +1,27 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** Tests one behaviour. `Scene` gives the case the client, or the server, under test. */
+/**
+ * Tests behaviours, each by the number of its rule in docs/reference/protocol.md and a sentence:
+ * `E4 a root is shown with its last part`. A test rejects with a {@link Mistake} or a {@link Skip}; any other
+ * error is a failure too. `Scene` gives it the client, or the server, under test.
+ */
+export type Tests<Scene> = Readonly<Record<string, (scene: Scene) => Promise<void>>>
+
+/** Describes one test. */
 export interface Case<Scene> {
-  /** The number of the rule in docs/reference/protocol.md: `E4`. */
   rule: string
-  /** States the tested behaviour, as the end of a sentence about the rule. */
   title: string
-  /** The roots of the fixture that the case needs, beside `tasks`. */
-  needs?: readonly string[]
   /** Whether the case runs after the others, while no other does. */
-  isAlone?: true
-  /** Rejects with a {@link Mistake} or a {@link Skip}; any other error is a failure too. */
+  isAlone: boolean
   run: (scene: Scene) => Promise<void>
+}
+
+/** Lists tests as cases. */
+export function casesOf<Scene>(tests: Tests<Scene>, isAlone = false): Case<Scene>[] {
+  return Object.entries(tests).map(([sentence, run]) => {
+    const [rule = '', ...words] = sentence.split(' ')
+    return { rule, title: words.join(' '), isAlone, run }
+  })
 }
 
 /** Reports that the client or the server under test breaks a rule. */
@@ -38,11 +48,6 @@ export function check(condition: unknown, sentence: string): asserts condition {
 export function checkEqual(actual: unknown, expected: unknown, what: string): void {
   if (isDeepStrictEqual(actual, expected)) return
   throw new Mistake(`${what} is ${shown(actual)}, and should be ${shown(expected)}`)
-}
-
-/** Resolves after a number of milliseconds. */
-export function delay(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Case } from './case.ts'
 import { CLIENT_CASES, ClientStage } from './client/stage.ts'
 import { UNTESTED } from './rules.ts'
 import { type Outcome, runCases, type Stage } from './runner.ts'
-import { SERVER_CASES, ServerStage } from './server/stage.ts'
+import { SERVER_CASES, serverStage } from './server/stage.ts'
 
 /** Configures {@link conformance}. */
 export interface ConformanceOptions {
@@ -40,7 +40,7 @@ export async function conformance(
     await stage.end()
     return code
   }
-  return await run(SERVER_CASES, new ServerStage({ url: url ?? '', fixture, timeout }), options, write)
+  return await run(SERVER_CASES, serverStage({ url: url ?? '', fixture, timeout }), options, write)
 }
 
 async function run<Scene>(

@@ -11,7 +11,7 @@ export interface Outcome {
 /** Prepares and ends the scenes of cases. */
 export interface Stage<Scene> {
   /** Prepares a case. Rejects as a case does. */
-  open(next: Case<Scene>): Promise<Scene>
+  open(): Promise<Scene>
   /** Ends a case. Returns what helps to understand a failure, such as the output of the client's process. */
   close(scene: Scene, isGood: boolean): Promise<string>
 }
@@ -23,18 +23,10 @@ export async function runCases<Scene>(
   jobs: number,
   report: (outcome: Outcome) => void,
 ): Promise<void> {
-  await runTogether(
-    cases.filter(({ isAlone }) => !isAlone),
-    stage,
-    jobs,
-    report,
-  )
-  await runTogether(
-    cases.filter(({ isAlone }) => isAlone),
-    stage,
-    1,
-    report,
-  )
+  for (const isLast of [false, true]) {
+    const chosen = cases.filter(({ isAlone }) => isAlone === isLast)
+    await runTogether(chosen, stage, isLast ? 1 : jobs, report)
+  }
 }
 
 async function runTogether<Scene>(
@@ -64,7 +56,7 @@ async function runCase<Scene>(next: Case<Scene>, stage: Stage<Scene>): Promise<O
   let scene: Scene | undefined
   let failure: { error: unknown } | undefined
   try {
-    scene = await stage.open(next)
+    scene = await stage.open()
     await run(scene)
   } catch (error) {
     failure = { error }

@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { REPEATABLE } from '../../model/repeatable.ts'
-import type { Adapter, Change, ChangeListener, Query, Reading, Subscription } from '../source.ts'
+import type { Adapter, Change, ChangeListener, EachBatch, Query, Reading, Subscription } from '../source.ts'
 import { callback } from './call.ts'
 import {
   byDocument,
@@ -118,11 +118,7 @@ export class CallbackAdapter implements Adapter {
     return epochA === epochB ? countA - countB : Number.NaN
   }
 
-  async read(
-    _collection: string,
-    _query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-  ): Promise<Reading> {
+  async read(_collection: string, _query: Query, each: EachBatch): Promise<Reading> {
     const seen: Seen[] = []
     this.#readings.add(seen)
     try {

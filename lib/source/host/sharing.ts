@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { ChangeListener, Subscription } from '../source.ts'
 import { HostFollowing, type HostSource } from './following.ts'
 
@@ -16,10 +16,7 @@ export type OncePerHost = boolean | string
 /** Checks the option `oncePerHost`. Throws `INVALID_OPTION`. */
 export function checkOncePerHost(where: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean' || (typeof value === 'string' && value !== '')) return
-  throw new ParticleError(
-    'INVALID_OPTION',
-    `${where} oncePerHost must be true, false or the path of a folder`,
-  )
+  throw invalidOption(`${where} oncePerHost must be true, false or the path of a folder`)
 }
 
 /** Holds the subscriptions of one adapter that share the changes of their host. */

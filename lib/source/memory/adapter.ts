@@ -1,7 +1,7 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown, requireFunction } from '../../model/unknown.ts'
-import type { Adapter, ChangeListener, Query, Reading, Subscription } from '../source.ts'
+import type { Adapter, ChangeListener, EachBatch, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'
 import { compile } from './query.ts'
@@ -58,8 +58,7 @@ export class MemoryAdapter implements Adapter {
   transact<T>(work: () => T): T {
     requireFunction('transact(work): work', work)
     if (work.constructor.name === 'AsyncFunction') {
-      throw new ParticleError(
-        'INVALID_OPTION',
+      throw invalidOption(
         'transact(work): work is an async function, whose writes after an await would be no part of the ' +
           'transaction: start all writes in a plain function, and await the promises that it returns',
       )
@@ -88,11 +87,7 @@ export class MemoryAdapter implements Adapter {
   }
 
   /** Reads in small batches, all as of the moment of the call. */
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch): Promise<Reading> {
     const matches = compile(query)
     const position = this.#feed.position
     const timestamp = new Date().toISOString()
@@ -125,7 +120,7 @@ export class MemoryAdapter implements Adapter {
     const known = this.#collections.get(name)
     if (known) return known
     if (typeof name !== 'string' || name === '') {
-      throw new ParticleError('INVALID_OPTION', "A collection's name must be a string that is not empty.")
+      throw invalidOption("A collection's name must be a string that is not empty.")
     }
     const store = new Store()
     const collection = new MemoryCollection(this, name, store, (changes) => this.#feed.add(changes))

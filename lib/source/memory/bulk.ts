@@ -1,4 +1,5 @@
 import type { Id } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
 import { notKnown } from '../../model/unknown.ts'
 import type { Query } from '../source.ts'
 import type {
@@ -10,7 +11,6 @@ import type {
   UpdateResult,
 } from './results.ts'
 import { invalid } from './update.ts'
-import { isObject } from './value.ts'
 
 const NAMES = ['insertOne', 'updateOne', 'updateMany', 'replaceOne', 'deleteOne', 'deleteMany']
 

@@ -2,13 +2,13 @@ import { applyOwning } from '../../model/apply.ts'
 import type { Owned } from '../../model/change.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import { valueAt } from '../../model/json.ts'
+import { isObject, valueAt } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { positionOf } from '../../model/path.ts'
 import { leastOperations } from '../least.ts'
 import { expand, type Positions } from './positional.ts'
 import { invalid, type Step } from './update.ts'
-import { copy, isObject, same } from './value.ts'
+import { copy, same } from './value.ts'
 
 /** How far MongoDB fills an array up with `null` to reach a position. */
 const PADDING_LIMIT = 1_500_000

@@ -1,6 +1,5 @@
 import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
-import { idKey } from '../../model/id.ts'
 import { Order } from '../../policy/order.ts'
 import type { Adapter, CollectionHandle, DocumentChange, Query } from '../source.ts'
 import { bulkWrite } from './bulk.ts'
@@ -116,9 +115,7 @@ export class MemoryCollection<T extends object = Document> implements Collection
       return this.#upsert(identified({ ...content, ...(fixed === undefined ? {} : { _id: fixed }) }, content))
     }
     const id = before._id ?? null
-    const { _id = id, ...fields } = content
-    if (idKey(_id) !== idKey(id)) throw invalid("A replacement can't change `_id`.")
-    const document: Document = { _id: copy(id), ...fields }
+    const document = identified({ ...content, _id: copy(id) }, content)
     if (same(before as Json, document as Json)) return updateResult(1, 0)
     this.#store.put(document)
     const differences = diff(before, document).map((operation) => copyOf(operation))

@@ -1,9 +1,9 @@
 import { compare, typeOrder } from '../../model/compare.ts'
 import type { Document, Json } from '../../model/document.ts'
-import { child } from '../../model/json.ts'
+import { child, isObject } from '../../model/json.ts'
 import { positionOf } from '../../model/path.ts'
 import { segmentsOf } from './update.ts'
-import { copy, isObject } from './value.ts'
+import { copy } from './value.ts'
 
 /**
  * Collects the distinct values at a path, in their order. The elements of an array count as values. A

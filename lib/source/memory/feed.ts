@@ -1,6 +1,6 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
+import { isoTime } from '../../model/iso-time.ts'
 import type { Change, ChangeListener, Subscription } from '../source.ts'
-import { Clock } from './clock.ts'
 import { History } from './history.ts'
 import { random } from './identifier.ts'
 
@@ -20,7 +20,6 @@ interface Follower {
 export class Feed {
   readonly #epoch = random(5)
   readonly #history: History
-  readonly #clock = new Clock()
   readonly #followers = new Set<Follower>()
   /** The changes that are not reported yet, with the number of the last change of each report. */
   readonly #waiting: { changes: readonly Change[]; last: number }[] = []
@@ -68,7 +67,7 @@ export class Feed {
       for (const change of unplaced) this.#gathered.push(change)
       return
     }
-    const timestamp = this.#clock.now
+    const timestamp = isoTime(Date.now())
     for (const change of unplaced) {
       change.position = this.#format(this.#history.last + 1)
       change.timestamp = timestamp
@@ -142,8 +141,5 @@ export class Feed {
 /** Checks the `history` option. Throws `INVALID_OPTION`. */
 export function checkHistory(history: unknown): number {
   if (typeof history === 'number' && Number.isInteger(history) && history >= 0) return history
-  throw new ParticleError(
-    'INVALID_OPTION',
-    "memory()'s option 'history' must be a whole number of changes, from 0.",
-  )
+  throw invalidOption("memory()'s option 'history' must be a whole number of changes, from 0.")
 }

@@ -5,7 +5,7 @@ let counter = Number.parseInt(random(3), 16)
 
 /** Returns random bytes as lower-case hex. */
 export function random(bytes: number): string {
-  return hex(crypto.getRandomValues(new Uint8Array(bytes)))
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex')
 }
 
 /**
@@ -16,8 +16,4 @@ export function createId(now = Date.now()): string {
   counter = (counter + 1) % COUNTER_LIMIT
   const seconds = Math.floor(now / 1000)
   return seconds.toString(16).padStart(8, '0') + process + counter.toString(16).padStart(6, '0')
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

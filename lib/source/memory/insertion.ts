@@ -1,12 +1,13 @@
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
+import { isObject } from '../../model/json.ts'
 import type { Query } from '../source.ts'
 import { update as updated } from './change.ts'
 import { createId } from './identifier.ts'
 import type { Positions } from './positional.ts'
 import { compile, equalities } from './query.ts'
 import { invalid, type Step, segmentsOf } from './update.ts'
-import { isObject, stored } from './value.ts'
+import { stored } from './value.ts'
 
 /** Converts an application's value to a document. Throws `INVALID_OPERATION`. */
 export function documentOf(value: unknown): Document {
@@ -21,7 +22,8 @@ export function prepare(given: unknown): Document {
   const field = Object.keys(document).find((name) => name.startsWith('$'))
   if (field) throw invalid(`A document can't have a field '${field}': names that begin with $ are operators.`)
   // Sets the `_id` in the application's object too, as the driver does.
-  if (isObject(given) && given._id === undefined && Object.isExtensible(given)) given._id = document._id
+  if (isObject(given) && given._id === undefined && Object.isExtensible(given))
+    given._id = document._id ?? null
   return document
 }
 

@@ -1,10 +1,9 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
-import { child } from '../../model/json.ts'
+import { child, isObject } from '../../model/json.ts'
 import type { Query } from '../source.ts'
 import { compile, type Match } from './query.ts'
 import { invalid } from './update.ts'
-import { isObject } from './value.ts'
 
 /** Resolves the positions in an update's paths: `$` by the query, `$[name]` by the array filters. */
 export interface Positions {

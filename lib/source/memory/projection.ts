@@ -1,7 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
 import { compile } from './query.ts'
-import { isObject } from './value.ts'
 
 /** Describes the projection of a field: kept whole, left out, cut to a part, or projected by fields. */
 type Node = true | false | ((value: Json) => Json | undefined) | Tree

@@ -14,7 +14,7 @@ export type Match = (document: Document) => boolean
  */
 export function compile(query: Query): Match {
   checkQuery(query, 'The query')
-  return Object.keys(query).length === 0 ? () => true : matcher(query)
+  return matcher(query)
 }
 
 /** Returns the `_id` that a query requires by equality; `undefined` for other queries, which need a scan. */

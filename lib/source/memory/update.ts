@@ -1,8 +1,9 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { isObject } from '../../model/json.ts'
 import type { OperationName } from '../../model/operation.ts'
 import { notKnown } from '../../model/unknown.ts'
-import { isObject, stored } from './value.ts'
+import { stored } from './value.ts'
 
 /**
  * Describes one field of an update document: `{ $inc: { 'a.b': 1 } }` is the step

@@ -61,8 +61,3 @@ export function same(a: Json | undefined, b: Json | undefined): boolean {
     names.every((name, index) => name === others[index] && same(a[name], b[name]))
   )
 }
-
-/** Checks for an object that is not an array. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

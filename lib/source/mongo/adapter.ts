@@ -7,6 +7,7 @@ import type {
   Adapter,
   ChangeListener,
   CollectionHandle,
+  EachBatch,
   Query,
   ReadOptions,
   Subscription,
@@ -182,7 +183,7 @@ export class MongoAdapter implements Adapter {
   async read(
     collection: string,
     query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
+    each: EachBatch,
     first?: ReadOptions,
   ): Promise<{ from: string; to: string }> {
     // Skips the check for a query without documents, which asks for the position alone.
@@ -192,7 +193,7 @@ export class MongoAdapter implements Adapter {
 
   async #read(
     wanted: Pick<ReadRequest, 'collection' | 'query' | 'first' | 'ids'>,
-    each: (documents: Document[]) => void | Promise<void>,
+    each: EachBatch,
   ): Promise<{ from: string; to: string }> {
     const { collection } = wanted
     this.#know(collection)

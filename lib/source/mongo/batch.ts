@@ -40,7 +40,8 @@ export function lastTimeStart(batch: readonly StreamEvent[]): number {
   return start
 }
 
-function isAt(event: StreamEvent | undefined, time: ClusterTime): boolean {
+/** Checks that an event has a time. */
+export function isAt(event: StreamEvent | undefined, time: ClusterTime): boolean {
   const other = event && eventTime(event)
   return other !== undefined && compareTimes(other, time) === 0
 }

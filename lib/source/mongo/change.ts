@@ -1,10 +1,9 @@
 import type { ChangeStreamDocument, UpdateDescription } from 'mongodb'
-import { applyAll } from '../../model/apply.ts'
 import type { Document, Json } from '../../model/document.ts'
 import { isoTime } from '../../model/iso-time.ts'
 import type { Operation } from '../../model/operation.ts'
 import { positionOf } from '../../model/path.ts'
-import { differencesOf, leastOperations } from '../least.ts'
+import { differencesOf, documentAfter, leastOperations } from '../least.ts'
 import type { Change, DocumentChange } from '../source.ts'
 import { bsonToJson, documentToJson } from './bson.ts'
 import { clusterTime } from './time.ts'
@@ -67,6 +66,8 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
       const operations = updateOperations(event.updateDescription)
       const change = start(event, options, timestamp, operations ?? [])
       const { before } = change
+      // Computes the post-image from the pre-image, as MongoDB does, which spares the wire a second document.
+      // (SecantusDB's post-image may be later than the update.)
       const document = before && operations && documentAfter(before, operations)
       if (document) {
         change.operations = change.operations.flatMap((one) => leastOperations(one, before, document))
@@ -193,20 +194,6 @@ function start(
 function imageBefore(event: KeyedEvent): Document | undefined {
   const image = 'fullDocumentBeforeChange' in event ? event.fullDocumentBeforeChange : undefined
   return image ? documentToJson(image) : undefined
-}
-
-/**
- * Computes the document after an update from its pre-image, as MongoDB does for post-images (`fullDocument:
- * 'whenAvailable'`). This spares the wire the second document. (SecantusDB's post-image may be later than the
- * update.)
- */
-function documentAfter(before: Document, operations: readonly Operation[]): Document | undefined {
-  try {
-    return applyAll(before, operations)
-  } catch {
-    // Ignores a pre-image that does not fit its own update.
-    return undefined
-  }
 }
 
 /** Returns the name of a created view or time-series collection. */

@@ -1,5 +1,5 @@
 import type { Db } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 /**
@@ -59,8 +59,7 @@ export function checkDatabase(db: unknown): asserts db is Db {
     typeof client === 'object' && typeof databaseName === 'string' && typeof collection === 'function'
   if (isDatabase && client !== null) {
     if (!INTERNAL.has(String(databaseName))) return
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `MongoDB has no change streams of the database ${databaseName}: give mongo(database) another database`,
     )
   }
@@ -68,8 +67,7 @@ export function checkDatabase(db: unknown): asserts db is Db {
     db === undefined || db === null
       ? `this is ${db}; mongoose.connection.db is there only once mongoose is connected`
       : describeGiven(db, MISTAKEN)
-  throw new ParticleError(
-    'INVALID_OPTION',
+  throw invalidOption(
     `mongo(database) takes a database of the MongoDB driver, as client.db('name') returns it, but ${given}`,
   )
 }

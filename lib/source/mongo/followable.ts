@@ -1,5 +1,5 @@
 import type { Db, Document } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { ATLAS_ERROR, errorCode, isHopeless } from './server.ts'
 
 /** The first version that logs the oldest documents that a capped collection drops. */
@@ -15,7 +15,7 @@ const MONGODB_5_WIRE_VERSION = 13
 export async function checkFollowable(db: Db, name: string): Promise<void> {
   const system = 'is a system collection, of which MongoDB reports no changes. Show a collection of your own'
   const refusal = name.startsWith('system.') ? system : await refusalOf(db, name)
-  if (refusal !== undefined) throw new ParticleError('INVALID_OPTION', `The collection ${name} ${refusal}`)
+  if (refusal !== undefined) throw invalidOption(`The collection ${name} ${refusal}`)
 }
 
 async function refusalOf(db: Db, name: string): Promise<string | undefined> {

@@ -137,7 +137,7 @@ export class Following {
     const told = parsePosition(this.position)
     let reached: Place | undefined
     let isLate = false
-    const joining = new Joining()
+    let last: { change: ReportedChange; at: ClusterTime } | undefined
     const fresh: ReportedChange[] = []
     const incomplete = new Set<Change>()
     for (const event of inOrderOfMoves(events)) {
@@ -152,7 +152,11 @@ export class Following {
       const place = { time: at, ordinal }
       if (!told || comparePlaces(place, reached ?? told) > 0) reached = place
       for (const [index, change] of changes.entries()) {
-        joining.add(change, at)
+        // Joins the changes of one cluster time, which were written at once: by a transaction, or by one
+        // write of many documents.
+        if (last && compareTimes(at, last.at) === 0)
+          change.transaction = last.change.transaction = `${at.t}.${at.i}`
+        last = { change, at }
         if (needsDocument && change.kind !== 'encoded') incomplete.add(change)
         if (!told || comparePlaces({ time: at, ordinal: first + index }, told) > 0) fresh.push(change)
         else isLate ||= this.#isLate(change.position)
@@ -166,8 +170,7 @@ export class Following {
     this.#eventOrdinal = ordinal
     if (!reached) return
     this.position = formatPosition(reached.time, reached.ordinal)
-    if (complete.length > 0) reportChanges(this.#listener, complete, this.position)
-    else this.#listener.progress(this.position)
+    reportChanges(this.#listener, complete, this.position)
   }
 
   /** Searches for a document with the same id in JSON, when an insert may have created a second one. */
@@ -293,24 +296,4 @@ function exceeds(events: readonly ChangeStreamDocument[], position: string): boo
   const times = events.map((event) => eventTime(event))
   if (times.some((time) => !time || compareTimes(time, place.time) > 0)) return true
   return times.filter((time) => time && compareTimes(time, place.time) === 0).length > place.ordinal + 1
-}
-
-/**
- * Joins the changes of one cluster time, which were written at once: by a transaction, or by one write of
- * many documents.
- */
-class Joining {
-  #last: ReportedChange | undefined
-  #time: ClusterTime | undefined
-
-  /** Adds the next change. */
-  add(change: ReportedChange, time: ClusterTime): void {
-    if (this.#last && this.#time && compareTimes(time, this.#time) === 0) {
-      const transaction = `${time.t}.${time.i}`
-      this.#last.transaction = transaction
-      change.transaction = transaction
-    }
-    this.#last = change
-    this.#time = time
-  }
 }

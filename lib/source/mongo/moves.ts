@@ -1,7 +1,6 @@
-import { eventTime } from './batch.ts'
+import { eventTime, isAt } from './batch.ts'
 import { bsonToJson } from './bson.ts'
 import type { StreamEvent } from './raw-event.ts'
-import { compareTimes } from './time.ts'
 
 /** An event about one document. */
 type KeyedEvent = StreamEvent & { documentKey: { _id: unknown } }
@@ -16,7 +15,9 @@ export function inOrderOfMoves(events: readonly StreamEvent[]): readonly StreamE
   const ordered: StreamEvent[] = []
   for (let start = 0, end = 0; start < events.length; start = end) {
     end = start + 1
-    while (end < events.length && atOneTime(events[start], events[end])) end += 1
+    const [first] = events.slice(start, end)
+    const time = first && eventTime(first)
+    while (time && isAt(events[end], time)) end += 1
     const run = events.slice(start, end)
     ordered.push(...(run.length > 1 ? deletedFirst(run) : run))
   }
@@ -41,9 +42,4 @@ function isKeyed(event: StreamEvent): event is KeyedEvent {
 
 function isKeyedByShard(event: StreamEvent): boolean {
   return isKeyed(event) && Object.keys(event.documentKey).length > 1
-}
-
-function atOneTime(a: StreamEvent | undefined, b: StreamEvent | undefined): boolean {
-  const [one, other] = [a && eventTime(a), b && eventTime(b)]
-  return one !== undefined && other !== undefined && compareTimes(one, other) === 0
 }

@@ -1,5 +1,5 @@
 import type { MongoClient } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Watchable } from './stream.ts'
 
 /** Describes a namespace: everything, a database (`test.*`), or a collection (`test.users`). */
@@ -14,17 +14,9 @@ export interface Namespace {
 /** Reads `'*'`, `'test.*'` or `'test.users'`. Throws `INVALID_OPTION`. */
 export function parseNamespace(text: string): Namespace {
   if (text === '*') return { text, source: (client) => client, holds: () => true }
-  const dot = typeof text === 'string' ? text.indexOf('.') : -1
-  const database = dot > 0 ? text.slice(0, dot) : ''
-  const collection = dot > 0 ? text.slice(dot + 1) : ''
-  if (
-    !database ||
-    database.includes('*') ||
-    !collection ||
-    (collection !== '*' && collection.includes('*'))
-  ) {
-    throw new ParticleError(
-      'INVALID_OPTION',
+  const [, database, collection] = /^([^.*]+)\.(\*|[^*]+)$/s.exec(text) ?? []
+  if (database === undefined || collection === undefined) {
+    throw invalidOption(
       `A namespace is 'database.collection', 'database.*' or '*', but not ${JSON.stringify(text)}`,
     )
   }

@@ -1,6 +1,7 @@
 import type { Document as BsonDocument } from 'mongodb'
 import type { ReadOptions } from '../source.ts'
 import { bsonType } from './bson.ts'
+import { FIRST_DATE, LAST_DATE } from './value.ts'
 
 type Clause = Record<string, unknown>
 
@@ -26,10 +27,6 @@ const UNLIKE = [
   'minKey',
   'maxKey',
 ]
-
-/** Between these, texts of dates are in the order of the dates. */
-const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
-const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
 /**
  * Builds a filter for the documents that make MongoDB's order of a collection differ from the order of the

@@ -1,5 +1,6 @@
+import { isPlain } from '../../policy/query.ts'
 import type { Query } from '../source.ts'
-import { type BsonClasses, isShaped, readCandidates, sameInJson } from './value.ts'
+import { type BsonClasses, FIRST_DATE, isShaped, LAST_DATE, readCandidates, sameInJson } from './value.ts'
 
 type Clause = Record<string, unknown>
 
@@ -23,9 +24,6 @@ const NUMBERS_AS_TEXT = ['decimal', 'long']
 
 const ORDERS: ReadonlySet<string> = new Set(['$gt', '$gte', '$lt', '$lte'])
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?Z?)?)?)?$/
-/** The first of the Dates that have a text in JSON, and that every server of the wire protocol accepts. */
-const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
-const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
 /** Finds all documents. Replaces a condition that the server can't express. */
 const ANY: Clause = {}
@@ -68,8 +66,7 @@ function either(...clauses: Clause[]): Clause {
 }
 
 function isOperators(condition: unknown): condition is Record<string, unknown> {
-  if (typeof condition !== 'object' || condition === null || Array.isArray(condition)) return false
-  if (condition instanceof RegExp || condition instanceof Date) return false
+  if (!isPlain(condition)) return false
   const names = Object.keys(condition)
   return names.length > 0 && names.every((name) => name.startsWith('$'))
 }

@@ -10,7 +10,7 @@ import type {
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { Query, ReadOptions } from '../source.ts'
+import type { EachBatch, Query, ReadOptions } from '../source.ts'
 import { documentToJson } from './bson.ts'
 import { unlikeFilter } from './order.ts'
 import { toFilter } from './query.ts'
@@ -48,10 +48,7 @@ const NO_MAJORITY = new Set([148, 72])
  * Reads with the concern "majority" in a causal session: change streams report only the writes of a majority.
  * A weaker read would miss reported changes, or show writes that may be rolled back.
  */
-export async function readDocuments(
-  request: ReadRequest,
-  each: (documents: Document[]) => void | Promise<void>,
-): Promise<Timestamp | undefined> {
+export async function readDocuments(request: ReadRequest, each: EachBatch): Promise<Timestamp | undefined> {
   let handed = false
   try {
     return await readWith('majority', request, (documents) => {
@@ -68,7 +65,7 @@ export async function readDocuments(
 async function readWith(
   level: 'majority' | 'local',
   request: ReadRequest,
-  each: (documents: Document[]) => void | Promise<void>,
+  each: EachBatch,
 ): Promise<Timestamp | undefined> {
   const classes = await import('mongodb')
   const filter = request.ids
@@ -87,7 +84,7 @@ async function readWith(
     const collection = request.db.collection(request.collection)
     // Matches again, because the filter may find too much, and the server's equality (5 and Decimal128 5)
     // differs from that of the JSON forms.
-    const matches = Object.keys(request.query).length === 0 ? () => true : matcher(request.query)
+    const matches = matcher(request.query)
     const first = request.first && (await readFirst(collection, filter, request.first, options, matches))
     if (first) {
       if (first.length > 0) await each(first)

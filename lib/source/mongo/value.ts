@@ -1,4 +1,5 @@
 import type { Json } from '../../model/document.ts'
+import { isPlain } from '../../policy/query.ts'
 import { bsonToJson, bsonType } from './bson.ts'
 
 /**
@@ -6,6 +7,13 @@ import { bsonToJson, bsonType } from './bson.ts'
  * them.
  */
 export type BsonClasses = Pick<typeof import('mongodb'), 'Binary' | 'Decimal128' | 'Long' | 'ObjectId'>
+
+/**
+ * The first and the last of the Dates that have a text in JSON, and that every server of the wire protocol
+ * accepts. Between them, the texts are in the order of the dates.
+ */
+export const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
+export const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')
 
 const OBJECT_ID = /^[0-9a-f]{24}$/
 const ISO_DATE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -24,7 +32,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
  */
 function bsonCandidates(value: unknown, classes: BsonClasses): unknown[] {
   if (typeof value === 'string') return [value, ...stringCandidates(value, classes)]
-  if (typeof value !== 'object' || value === null || !isPlain(value)) return [value]
+  if (!isPlain(value) && !Array.isArray(value)) return [value]
   const converted = convertAll(value, classes)
   return (converted === value ? [value] : [value, converted]).map(writable)
 }
@@ -50,7 +58,7 @@ export function readCandidates(value: unknown, classes: BsonClasses): ReadCandid
   }
   if (bsonType(value) !== undefined || value instanceof Date)
     return readCandidates(bsonToJson(value), classes)
-  if (typeof value !== 'object' || !isPlain(value)) return { values: [value], types: [] }
+  if (!isPlain(value) && !Array.isArray(value)) return { values: [value], types: [] }
   if (isSimple(value)) return { values: [writable(value)], types: [] }
   // Searches all arrays or objects: each value within may have a type of its own.
   return { values: [], types: [Array.isArray(value) ? 'array' : 'object'] }
@@ -101,7 +109,7 @@ function isSimple(value: unknown): boolean {
  * takes the object for one of its classes and refuses it.
  */
 function writable(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !isPlain(value)) return value
+  if (!isPlain(value) && !Array.isArray(value)) return value
   if (Array.isArray(value)) return value.map(writable)
   const entries = Object.entries(value).map(([key, item]) => [key, writable(item)] as const)
   return Object.hasOwn(value, '_bsontype') ? new Map(entries) : Object.fromEntries(entries)
@@ -150,15 +158,9 @@ function decimals(text: string, classes: BsonClasses): unknown[] {
   }
 }
 
-function isPlain(value: object): boolean {
-  if (Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
 function convertAll(value: unknown, classes: BsonClasses): unknown {
   if (typeof value === 'string') return stringCandidates(value, classes)[0] ?? value
-  if (typeof value !== 'object' || value === null || !isPlain(value)) return value
+  if (!isPlain(value) && !Array.isArray(value)) return value
   if (Array.isArray(value)) {
     const items = value.map((item) => convertAll(item, classes))
     return items.some((item, index) => item !== value[index]) ? items : value

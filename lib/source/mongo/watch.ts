@@ -1,5 +1,5 @@
 import type { ChangeStreamDocument, MongoClient } from 'mongodb'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { Channel, type Watcher } from './channel.ts'
 import type { DriverClient } from './database.ts'
@@ -65,11 +65,11 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
   constructor(options: MongoWatchOptions<F> = {}) {
     refuseUnknown('MongoWatch: option', options, OPTIONS)
     if (options.client && options.url !== undefined)
-      throw invalid('MongoWatch takes a client or a url, not both')
+      throw invalidOption('MongoWatch takes a client or a url, not both')
     this.#options = options
     this.#format = options.format ?? 'normal'
     if (!FORMATS.includes(this.#format))
-      throw invalid(`MongoWatch: format ${notKnown(this.#format, FORMATS)}`)
+      throw invalidOption(`MongoWatch: format ${notKnown(this.#format, FORMATS)}`)
   }
 
   /**
@@ -125,8 +125,4 @@ export class MongoWatch<F extends WatchFormat = 'normal'> {
     if (this.#options.onError) this.#options.onError(error)
     else process.emitWarning(error instanceof Error ? error : String(error))
   }
-}
-
-function invalid(message: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', message)
 }

@@ -1,5 +1,5 @@
 import type { Client, ClientConfig, Pool } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
@@ -8,6 +8,7 @@ import type {
   Adapter,
   ChangeListener,
   CollectionHandle,
+  EachBatch,
   Query,
   Reading,
   ReadOptions,
@@ -15,7 +16,7 @@ import type {
 } from '../source.ts'
 import { type Changes, type Context, isHopeless } from './follower.ts'
 import { formatTableName, parseTableName, quoteTable } from './name.ts'
-import { checkOptions, type PostgresOptions } from './options.ts'
+import { checkOptions, type PostgresOptions, type Settings } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { checkPool } from './pool.ts'
 import { comparePositions } from './position.ts'
@@ -38,13 +39,13 @@ export class PostgresAdapter implements Adapter {
   readonly store: string
   /** The pool of connections. The application ends the pool. */
   readonly pool: Pool
-  readonly #options: Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
+  readonly #options: Settings
   readonly #references = new Map<string, TableReference>()
   readonly #types = new TypeCatalog()
   readonly #host: HostSharing | undefined
   #choosing: Promise<Changes> | undefined
   #chosen: Changes | undefined
-  #open = 0
+  readonly #open = new Set<Subscription>()
 
   constructor(pool: Pool, options: PostgresOptions = {}) {
     this.pool = pool
@@ -73,16 +74,16 @@ export class PostgresAdapter implements Adapter {
   collection<T extends object = Document>(table: string, options: TableOptions = {}): CollectionHandle<T> {
     refuseUnknown('collection(table, options): option', options, ['document'])
     if (options.document !== undefined && typeof options.document !== 'string')
-      throw invalid('collection(table, options): document must be the name of a column')
+      throw invalidOption('collection(table, options): document must be the name of a column')
     const name = parseTableName(table)
     const collection = formatTableName(name)
     const known = this.#references.get(collection)
     if (known && known.options.document !== options.document)
-      throw invalid(`The table ${collection} has other options already: repeat them`)
+      throw invalidOption(`The table ${collection} has other options already: repeat them`)
     if (!known) {
       this.#references.set(collection, { ...name, collection, options })
       // Adds the table to the open subscriptions. A read waits for this step, and reports its failure.
-      if (this.#open > 0) void this.#prepare(collection).catch(() => {})
+      if (this.#open.size > 0) void this.#prepare(collection).catch(() => {})
       this.#host?.renew()
     }
     return { adapter: this, collectionName: collection }
@@ -117,17 +118,12 @@ export class PostgresAdapter implements Adapter {
       (error) => listener.error(error),
       signal,
     )
-    this.#open++
-    let isOpen = true
-    return {
-      ...subscription,
-      close: async () => {
-        if (!isOpen) return
-        isOpen = false
-        this.#open--
-        await subscription.close()
-      },
+    this.#open.add(subscription)
+    const close = async () => {
+      this.#open.delete(subscription)
+      await subscription.close()
     }
+    return { ...subscription, close }
   }
 
   async past(milliseconds: number): Promise<string> {
@@ -139,12 +135,7 @@ export class PostgresAdapter implements Adapter {
   }
 
   /** Reads all documents in one repeatable-read transaction, on one connection of the pool. */
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-    options?: ReadOptions,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const changes = await this.#changes()
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }
@@ -181,7 +172,7 @@ export class PostgresAdapter implements Adapter {
   /** Returns the table of a collection, and makes sure that its changes are reported from here on. */
   async #prepare(collection: string): Promise<TableReference> {
     const table = this.#reference(collection)
-    const isOpen = this.#open > 0 || this.#shared().length > 0
+    const isOpen = this.#open.size > 0 || this.#shared().length > 0
     if (isOpen) await (await this.#changes()).prepare(table.collection)
     return table
   }
@@ -242,7 +233,7 @@ export class PostgresAdapter implements Adapter {
     const { level, installed, allowed } = rows[0] ?? {}
     if (changes === 'auto' && level === 'logical' && allowed) return replication()
     if (installed) return outbox()
-    throw invalid(
+    throw invalidOption(
       changes === 'triggers'
         ? `There is no outbox ${schema} in the database: ${RUN_INSTALL}`
         : `Logical replication needs wal_level = logical (it is ${level}) and a role with REPLICATION ` +
@@ -296,8 +287,4 @@ export function postgres(pool: Pool, options: PostgresOptions = {}): PostgresAda
   checkOptions(options)
   adapters.set(pool, adapter)
   return adapter
-}
-
-function invalid(message: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', message)
 }

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { formatLsn, parseLsn } from './position.ts'
 import { connect, release, stateOf } from './session.ts'
 
@@ -51,8 +51,7 @@ export class Anchor {
     )
     const { bound, status } = rows[0] ?? {}
     if (bound === null || bound === '-1') {
-      throw new ParticleError(
-        'INVALID_OPTION',
+      throw invalidOption(
         `The permanent slot ${slot} could fill the server's disk while no process advances it: set ` +
           `max_slot_wal_keep_size (say, to 4GB) on the server, or leave the option 'slot' out`,
       )

@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption, type ParticleError } from '../../errors.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
 import { queryTexts } from './session.ts'
 import { type Table, type TableReference, typeOf } from './table.ts'
@@ -167,5 +167,5 @@ function notGranted(right: string, role: string | null | undefined): string {
 }
 
 function unusable(table: TableName, what: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', `The table ${formatTableName(table)} ${what}`)
+  return invalidOption(`The table ${formatTableName(table)} ${what}`)
 }

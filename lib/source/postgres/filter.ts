@@ -1,20 +1,13 @@
 import type { Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { isPathName } from '../../model/path.ts'
+import { isPlain } from '../../policy/query.ts'
 import type { Query } from '../source.ts'
-import { comparison, text as storable } from './input.ts'
+import { among, type Condition, text as storable } from './input.ts'
 import { quote } from './name.ts'
 import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type, TypeCatalog } from './type.ts'
-
-/**
- * Represents a condition in SQL. The condition may hold for too many rows, never for too few. An exact
- * condition holds for the right rows only. NULL counts as false.
- */
-export interface Condition extends Sql {
-  exact: boolean
-}
 
 const ANY: Condition = { text: 'true', values: [], exact: false }
 const ALL: Condition = { text: 'true', values: [], exact: true }
@@ -106,22 +99,8 @@ class Filter {
   }
 
   #amongScalars({ column, type, loose }: ColumnExpression, wanted: readonly Json[]): Condition[] {
-    const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
-    for (const value of wanted) {
-      const how = comparison(type, value)
-      if (!how || type.kind === 'jsonb') return [ANY]
-      const input = how.input(value)
-      if (input === undefined) continue
-      const left = how.left(loose ? `(${column} COLLATE pg_catalog."C")` : column)
-      const key = `${left} ${how.cast}`
-      const group = groups.get(key) ?? { left, cast: how.cast, exact: how.exact, texts: [] }
-      groups.set(key, group)
-      group.texts.push(input)
-    }
-    return [...groups.values()].map(({ left, cast, exact, texts }) => ({
-      ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
-      exact,
-    }))
+    if (type.kind === 'jsonb' && wanted.length > 0) return [ANY]
+    return among(loose ? `(${column} COLLATE pg_catalog."C")` : column, type, wanted) ?? [ANY]
   }
 
   /** Tests the `_id` of a key with several columns, which is an object of them. */
@@ -245,12 +224,6 @@ function or(parts: readonly Condition[]): Condition {
 /** Negates an exact condition only: the opposite of a condition for too many rows would hold for too few. */
 function not(part: Condition): Condition {
   return part.exact ? { ...sql`(${part} IS NOT TRUE)`, exact: true } : ANY
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 function asJson(text: string): Sql {

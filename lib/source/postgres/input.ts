@@ -1,8 +1,9 @@
 import type { Json } from '../../model/document.ts'
+import { parameter, type Sql, sql } from './sql.ts'
 import type { Type } from './type.ts'
 
 /** Describes a comparison of a column with values in JSON form. */
-export interface Comparison {
+interface Comparison {
   /** Writes the left side of `=` for a column. */
   left(column: string): string
   /** The type of the value's side. */
@@ -76,7 +77,7 @@ const COMPARISONS: Partial<Record<Type['kind'], Comparison>> = {
 }
 
 /** Returns the way to find a value of a type; `undefined` if the database can't. */
-export function comparison(type: Type, value: Json): Comparison | undefined {
+function comparison(type: Type, value: Json): Comparison | undefined {
   if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz') {
     return isPlainDate(type, value)
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
@@ -85,6 +86,37 @@ export function comparison(type: Type, value: Json): Comparison | undefined {
   // Gives up for an integer past the safe range: it has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
+}
+
+/**
+ * Represents a condition in SQL. The condition may hold for too many rows, never for too few. An exact
+ * condition holds for the right rows only. NULL counts as false.
+ */
+export interface Condition extends Sql {
+  exact: boolean
+}
+
+/**
+ * Tests that a column has one of some values: one condition for each way to compare them. Returns `undefined`
+ * if the database can't find one of the values by its JSON form.
+ */
+export function among(column: string, type: Type, values: readonly Json[]): Condition[] | undefined {
+  const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
+  for (const value of values) {
+    const how = comparison(type, value)
+    if (!how) return undefined
+    const input = how.input(value)
+    if (input === undefined) continue
+    const left = how.left(column)
+    const key = `${left} ${how.cast}`
+    const group = groups.get(key) ?? { left, cast: how.cast, exact: how.exact, texts: [] }
+    groups.set(key, group)
+    group.texts.push(input)
+  }
+  return [...groups.values()].map(({ left, cast, exact, texts }) => ({
+    ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
+    exact,
+  }))
 }
 
 /** Checks for a real date or time in plain text, as most of the type's values have it. */

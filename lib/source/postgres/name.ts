@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 
 /** Names a table by schema and name. */
 export interface TableName {
@@ -46,8 +46,7 @@ export function quoteTable({ schema, name }: TableName): string {
 }
 
 function refuse(text: unknown): never {
-  throw new ParticleError(
-    'INVALID_OPTION',
+  throw invalidOption(
     `A table is named as 'users', 'schema.users' or '"with.dot"."users"', but not as ${JSON.stringify(text)}`,
   )
 }

@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import { checkName } from './triggers.ts'
@@ -37,6 +37,9 @@ export interface PostgresOptions {
   oncePerHost?: OncePerHost
 }
 
+/** Holds the options with their defaults. */
+export type Settings = Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined }
+
 const WAYS: readonly string[] = ['auto', 'replication', 'triggers']
 const NUMBERS = ['slotBytes', 'history', 'checkInterval'] as const
 const DEFAULTS = {
@@ -51,25 +54,19 @@ const DEFAULTS = {
 } as const
 
 /** Checks the options and adds the defaults. Throws `INVALID_OPTION`. */
-export function checkOptions(
-  options: PostgresOptions,
-): Required<Omit<PostgresOptions, 'slot'>> & { slot: string | undefined } {
+export function checkOptions(options: PostgresOptions): Settings {
   refuseUnknown('postgres(pool, options): option', options, Object.keys(DEFAULTS))
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const all = { ...DEFAULTS, ...(given as PostgresOptions) }
-  if (!WAYS.includes(all.changes)) throw invalid(`The option 'changes' ${notKnown(all.changes, WAYS)}`)
+  if (!WAYS.includes(all.changes)) throw invalidOption(`The option 'changes' ${notKnown(all.changes, WAYS)}`)
   if (all.changes === 'triggers' && all.slot !== undefined)
-    throw invalid("The option 'slot' is for logical replication, and 'changes' is 'triggers'")
+    throw invalidOption("The option 'slot' is for logical replication, and 'changes' is 'triggers'")
   checkName(all.publication, 'publication')
   checkName(all.schema, 'schema')
   if (all.slot !== undefined) checkName(all.slot, 'slot')
   checkOncePerHost('postgres(pool, options):', all.oncePerHost)
   for (const name of NUMBERS)
     if (!Number.isFinite(all[name]) || all[name] <= 0)
-      throw invalid(`The option '${name}' is a number above 0`)
+      throw invalidOption(`The option '${name}' is a number above 0`)
   return { ...all, slot: all.slot }
-}
-
-function invalid(message: string): ParticleError {
-  return new ParticleError('INVALID_OPTION', message)
 }

@@ -1,12 +1,12 @@
 import type { Client } from 'pg'
+import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { type ChangeContext, POSITIONS, type RowChange, translateRow } from './change.ts'
 import { type FollowedTable, parseNotice, shapeOf, withFacts } from './followed-table.ts'
 import { type Context, isHopeless } from './follower.ts'
-import { withinPatience } from './patience.ts'
 import { comparePositions, formatPosition, type Place } from './position.ts'
-import { settings } from './session.ts'
+import { settings, withinPatience } from './session.ts'
 import type { Column } from './table.ts'
 import { parseRow } from './value.ts'
 
@@ -175,8 +175,7 @@ export class OutboxFollowing {
     }
     if (told === this.position) return false
     this.position = told
-    if (changes.length > 0) this.#listener.changes(changes, told)
-    else this.#listener.progress(told)
+    reportChanges(this.#listener, changes, told)
     return true
   }
 

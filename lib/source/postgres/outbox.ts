@@ -1,5 +1,5 @@
 import type { Client, PoolClient } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'
@@ -139,8 +139,7 @@ export class Outbox implements Changes {
     )
     const [epoch, floor, next, ...cluster] = rows[0] ?? []
     if (!epoch)
-      throw new ParticleError(
-        'INVALID_OPTION',
+      throw invalidOption(
         `The outbox ${this.#schema} is incomplete: run npx particle postgres install, or installTriggers`,
       )
     return {

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 const OWN = 'give Particle a pool of its own, new pg.Pool({ connectionString })'
@@ -49,6 +49,5 @@ export function checkPool(pool: unknown): asserts pool is Pool {
       : ending
         ? 'this one was ended already'
         : undefined
-  if (given !== undefined)
-    throw new ParticleError('INVALID_OPTION', `postgres(pool) takes a Pool of the pg package, but ${given}`)
+  if (given !== undefined) throw invalidOption(`postgres(pool) takes a Pool of the pg package, but ${given}`)
 }

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
 import { connect, queryTexts, release, stateOf } from './session.ts'
 import type { Table } from './table.ts'
@@ -22,8 +22,7 @@ export async function ensurePublication(pool: Pool, publication: string): Promis
   const [known] = rows
   if (known?.whole) return
   if (known)
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `The publication ${publication} leaves out some operations: run ALTER PUBLICATION ` +
         `${quote(publication)} SET (publish = 'insert, update, delete, truncate')`,
     )
@@ -43,7 +42,7 @@ export async function publishTable(pool: Pool, publication: string, table: Table
     if ((await describePublishing(client, publication, table)) === undefined) {
       await define(client, `ALTER PUBLICATION ${quote(publication)} ADD TABLE ${quoteTable(table)}`)
       if ((await describePublishing(client, publication, table)) === undefined)
-        throw new ParticleError('INVALID_OPTION', await explainMissing(client, publication, table))
+        throw invalidOption(await explainMissing(client, publication, table))
     }
     await othersWritersEnd(client, table)
   } finally {
@@ -72,8 +71,7 @@ async function define(client: Pool | PoolClient, statement: string): Promise<voi
   await client.query(statement).catch((cause: unknown) => {
     if (DUPLICATE.has(stateOf(cause))) return
     if (stateOf(cause) !== FORBIDDEN) throw cause
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `This role may not set up logical replication: run ${statement} once, as the tables' owner`,
       { cause },
     )
@@ -96,8 +94,7 @@ export async function describePublishing(
 ): Promise<string | undefined> {
   const mend = (name: TableName) => `run ALTER TABLE ${quoteTable(name)} REPLICA IDENTITY DEFAULT`
   if (table.identity === 'n') {
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `The table ${table.collection} has REPLICA IDENTITY NOTHING, so that changes do not identify their ` +
         `rows: ${mend(table)}`,
     )
@@ -126,15 +123,13 @@ export async function describePublishing(
   const [filter, names, membership, odd] = found
   const told = new Set(JSON.parse(names ?? 'null') ?? table.columns.map(({ name }) => name))
   if (filter !== null || table.columns.some(({ name }) => !told.has(name)))
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `The publication ${publication} leaves out rows or columns of ${table.collection}: remove the table ` +
         'from it, and add the table without WHERE and without a list of columns',
     )
   if (odd) {
     const partition = JSON.parse(odd) as TableName
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `The partition ${formatTableName(partition)} has REPLICA IDENTITY USING INDEX, without the primary ` +
         `key, so that changes do not identify their rows: ${mend(partition)}`,
     )

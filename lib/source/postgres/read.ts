@@ -3,15 +3,15 @@ import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
-import type { Query, ReadOptions } from '../source.ts'
+import type { EachBatch, Query, ReadOptions } from '../source.ts'
 import { loadTable } from './catalog.ts'
 import { toCondition } from './filter.ts'
 import { findOrder, firstRows } from './first.ts'
-import { comparison } from './input.ts'
+import { among } from './input.ts'
 import { quote, quoteTable } from './name.ts'
 import { toRowOrder } from './order.ts'
 import { queryTexts, readingTransaction } from './session.ts'
-import { join, parameter, render, type Sql, sql } from './sql.ts'
+import { join, render, type Sql, sql } from './sql.ts'
 import { type Cells, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
@@ -47,13 +47,13 @@ export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   { query, first }: Wanted,
   examine: Examine<T>,
-  each: (documents: Document[]) => void | Promise<void>,
+  each: EachBatch,
 ): Promise<T> {
   return await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
     const where = toCondition(table, query, types)
-    const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+    const matches = matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
     const all = sql`FROM ${rowsOf(table)} WHERE ${where}`
     const order = first && (await findOrder(client, all, toRowOrder(table, first.sort, types)))
@@ -138,22 +138,10 @@ function columnsOf(table: Table): string {
 function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
   const parts = table.key.map((name): Sql => {
     const type = typeOf(table, name, types)
-    const groups = new Map<string, { left: string; cast: string; texts: string[] }>()
-    for (const id of ids) {
-      const value = table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null
-      const how = type && comparison(type, value)
-      // Reads all rows for a type whose values can't be found by their JSON form.
-      if (!how) return sql`true`
-      const input = how.input(value)
-      if (input === undefined) continue
-      const left = how.left(quote(name))
-      const group = groups.get(`${left} ${how.cast}`) ?? { left, cast: how.cast, texts: [] }
-      groups.set(`${left} ${how.cast}`, group)
-      group.texts.push(input)
-    }
-    const conditions = [...groups.values()].map(
-      ({ left, cast, texts }) => sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
-    )
+    const values = ids.map((id) => (table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null))
+    const conditions = type && among(quote(name), type, values)
+    // Reads all rows for a type whose values can't be found by their JSON form.
+    if (!conditions) return sql`true`
     return conditions.length === 0 ? sql`false` : join(conditions, ' OR ')
   })
   return join(parts, ' AND ')

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Lookup } from '../completion.ts'
 import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
@@ -204,8 +204,7 @@ export class Replication implements Changes {
   async #checkLevel(): Promise<void> {
     const { rows } = await this.#context.pool.query("SELECT pg_catalog.current_setting('wal_level') AS level")
     if (rows[0]?.level === 'logical') return
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `Logical replication needs wal_level = logical, but the server's is ${rows[0]?.level}: change the ` +
         `level and restart the server, or ${RUN_INSTALL}`,
     )

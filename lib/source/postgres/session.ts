@@ -1,4 +1,5 @@
 import type { Pool, PoolClient, QueryResult } from 'pg'
+import { pause } from '../backoff.ts'
 import { quoteTable, type TableName } from './name.ts'
 
 /** Describes a client of the `pg` package, as far as a query needs it. */
@@ -107,6 +108,13 @@ export async function readingTransaction<T>(
   } finally {
     release(client, broken)
   }
+}
+
+const PATIENCE_MS = 1500
+
+/** Waits for a promise, but only for a moment: a silent server must not delay a close. */
+export async function withinPatience(promise: Promise<unknown> | undefined): Promise<void> {
+  await Promise.race([promise, pause(PATIENCE_MS)])
 }
 
 /** Ends a session of the server, and waits for its end. */

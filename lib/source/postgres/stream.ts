@@ -1,9 +1,8 @@
 import type { Client, ClientConfig, Connection } from 'pg'
 import type { LogicalReplicationService } from 'pg-logical-replication'
-import { withinPatience } from './patience.ts'
 import { Decoder, type Message } from './pgoutput.ts'
 import { formatLsn, parseLsn } from './position.ts'
-import { settings } from './session.ts'
+import { settings, withinPatience } from './session.ts'
 
 /** Options of a {@link WalStream}. */
 export interface WalStreamOptions {

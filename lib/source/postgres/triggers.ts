@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
 import { connect, queryTexts, release, settingClauses, stateOf } from './session.ts'
@@ -32,10 +32,7 @@ const TRIGGER = 'particle_record'
 /** Checks a name that becomes part of others. Throws `INVALID_OPTION`. */
 export function checkName(name: unknown, option: string): string {
   if (typeof name === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(name)) return name
-  throw new ParticleError(
-    'INVALID_OPTION',
-    `The option '${option}' must be a name of up to 40 lower-case letters, digits and _`,
-  )
+  throw invalidOption(`The option '${option}' must be a name of up to 40 lower-case letters, digits and _`)
 }
 
 /**
@@ -58,7 +55,7 @@ export async function installTriggers(
   const { rows, history, grantTo = [] } = options
   for (const [name, value] of Object.entries({ rows, history })) {
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue
-    throw new ParticleError('INVALID_OPTION', `The option '${name}' must be a whole number above 0`)
+    throw invalidOption(`The option '${name}' must be a whole number above 0`)
   }
   const statements = [
     outboxSql(schema),
@@ -76,8 +73,7 @@ export async function installTriggers(
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {})
     if (!COLLIDING.has(stateOf(error))) throw error
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `A table and a partition of it can't both have triggers: show the whole table, with a criteria, or ` +
         `only partitions (${error instanceof Error ? error.message : error})`,
       { cause: error },
@@ -134,8 +130,7 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
     [table.oid, TRIGGER],
   )
   if (rows.length < 2)
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `The changes of the table ${table.collection} are not recorded: run npx particle postgres install ` +
         `${table.collection}, or installTriggers, once, as the table's owner`,
     )
@@ -143,8 +138,7 @@ export async function describeTriggers(client: PoolClient, table: Table): Promis
   if (silent) {
     const [trigger, schema = '', name = ''] = silent.map((text) => text ?? '')
     const statement = `ALTER TABLE ${quoteTable({ schema, name })} ENABLE ALWAYS TRIGGER ${trigger}`
-    throw new ParticleError(
-      'INVALID_OPTION',
+    throw invalidOption(
       `Some changes of the table ${table.collection} are not recorded, because a trigger does not fire for ` +
         `every write: run ${statement}, or installTriggers again`,
     )
@@ -163,8 +157,7 @@ async function checkSchema(pool: Pool, schema: string): Promise<void> {
   )
   const [other] = rows
   if (other === undefined) return
-  throw new ParticleError(
-    'INVALID_OPTION',
+  throw invalidOption(
     `The schema ${schema} contains ${other.name}, which is no part of an outbox: name a schema of its own`,
   )
 }

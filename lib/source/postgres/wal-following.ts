@@ -276,8 +276,7 @@ export class WalFollowing {
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
     if (position === this.position) return
-    if (fresh.length > 0) reportChanges(this.#listener, fresh, position)
-    else this.#listener.progress(position)
+    reportChanges(this.#listener, fresh, position)
     this.#at = lsn
     this.position = position
     this.#stream?.confirm(lsn)

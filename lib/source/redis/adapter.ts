@@ -1,8 +1,16 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
-import type { Adapter, ChangeListener, Query, Reading, ReadOptions, Subscription } from '../source.ts'
+import type {
+  Adapter,
+  ChangeListener,
+  EachBatch,
+  Query,
+  Reading,
+  ReadOptions,
+  Subscription,
+} from '../source.ts'
 import { checkClient, type RedisClient } from './client.ts'
 import { RedisCollection } from './collection.ts'
 import { KeyspaceFeed } from './keyspace.ts'
@@ -70,8 +78,7 @@ export class RedisAdapter implements Adapter {
     const known = this.#collections.get(name)
     if (!known) return this.#add(name, options === undefined ? {} : options).collection as RedisCollection<T>
     if (options !== undefined && canonical(toJson(options)) !== canonical(toJson(known.mapping.options))) {
-      throw new ParticleError(
-        'INVALID_OPTION',
+      throw invalidOption(
         `The collection ${name} has other options already: repeat them, or leave the options out`,
       )
     }
@@ -91,12 +98,7 @@ export class RedisAdapter implements Adapter {
     return this.#feed.compare(a, b)
   }
 
-  async read(
-    collection: string,
-    query: Query,
-    each: (documents: Document[]) => void | Promise<void>,
-    options?: ReadOptions,
-  ): Promise<Reading> {
+  async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const mapping = this.#mapping(collection)
     const from = await this.#feed.before(mapping)
     await readDocuments(this.#client, mapping, query, each, options)
@@ -124,8 +126,7 @@ export class RedisAdapter implements Adapter {
     const mapping = new Mapping(name, this.#settings.prefix, options)
     for (const [other, { mapping: known }] of this.#collections) {
       if (known.prefix.startsWith(mapping.prefix) || mapping.prefix.startsWith(known.prefix)) {
-        throw new ParticleError(
-          'INVALID_OPTION',
+        throw invalidOption(
           `The prefixes of the collections ${name} and ${other} overlap: ${mapping.prefix} and ` +
             `${known.prefix}. Give each collection a prefix that starts no other prefix`,
         )

@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption, ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 
 /** Describes a client of the package `redis` (`createClient()`), as far as Particle uses it. */
@@ -65,8 +65,7 @@ export function checkClient(client: unknown): asserts client is RedisClient {
     !MISTAKEN.some(([is]) => is(given as Record<string, unknown>))
   )
     return
-  throw new ParticleError(
-    'INVALID_OPTION',
+  throw invalidOption(
     'redis(client) takes a client of the package redis, as createClient() returns it, but ' +
       describeGiven(client, MISTAKEN),
   )

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { ParticleError } from '../../errors.ts'
+import { invalidOption, ParticleError } from '../../errors.ts'
 import { applyAll } from '../../model/apply.ts'
 import { TOO_DEEP } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
@@ -7,12 +7,13 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject, toJson } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
+import { located } from '../least.ts'
 import type { Adapter, CollectionHandle } from '../source.ts'
 import { type RedisClient, send } from './client.ts'
 import { type Mapping, type RawDocument, withoutId } from './mapping.ts'
 import type { Settings } from './options.ts'
 import { CLEAR, EXPIRE, runScript, STATE, WRITE } from './script.ts'
-import { changesOf, located, unchanged } from './update.ts'
+import { changesOf, unchanged } from './update.ts'
 
 /** Describes a time to live, as `SET` takes it: `EX` seconds or `PX` milliseconds. */
 export interface Expiry {
@@ -218,13 +219,9 @@ export class RedisCollection<T extends object = Document> implements CollectionH
 function milliseconds({ EX, PX, ...rest }: Expiry): string | undefined {
   const unknown = Object.keys(rest)[0]
   if (unknown !== undefined || (EX !== undefined && PX !== undefined))
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'A time to live must be { EX: seconds } or { PX: milliseconds }',
-    )
+    throw invalidOption('A time to live must be { EX: seconds } or { PX: milliseconds }')
   const time = EX === undefined ? PX : EX * 1000
   if (time === undefined) return undefined
-  if (!(Number.isFinite(time) && time > 0))
-    throw new ParticleError('INVALID_OPTION', 'A time to live must be a number above 0')
+  if (!(Number.isFinite(time) && time > 0)) throw invalidOption('A time to live must be a number above 0')
   return String(Math.ceil(time))
 }

@@ -1,14 +1,13 @@
-import { applyAll } from '../../model/apply.ts'
 import { walkable } from '../../model/bounds.ts'
 import { diff } from '../../model/diff.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { isPathName } from '../../model/path.ts'
+import { documentAfter, located } from '../least.ts'
 import type { Change, DocumentChange, EncodedChange } from '../source.ts'
 import { jsonDocument, type Mapping } from './mapping.ts'
 import { streamTimestamp } from './position.ts'
-import { located } from './update.ts'
 
 /**
  * Represents an entry of the stream, as Redis returns it: its id, and its fields and texts as a flat list.
@@ -162,7 +161,7 @@ function describe(
   const { id, before } = change
   const operations = operationsOf(fields, mapping)
   // Applies the operations where they are told: parsing the second document would cost more.
-  const document = (before && operations && applied(before, operations)) ?? documentOf(id, fields)
+  const document = (before && operations && documentAfter(before, operations)) ?? documentOf(id, fields)
   if (document) change.document = document
   if (operations) {
     change.kind = 'update'
@@ -180,15 +179,6 @@ function describe(
     change.operations = differing
   }
   return true
-}
-
-/** Computes the document after an update. Returns `undefined` where an operation does not fit it. */
-function applied(before: Document, operations: readonly Operation[]): Document | undefined {
-  try {
-    return applyAll(before, operations)
-  } catch {
-    return undefined
-  }
 }
 
 function documentOf(id: Id, fields: ReadonlyMap<string, string>): Document | undefined {

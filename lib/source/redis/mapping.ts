@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { walkable } from '../../model/bounds.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { field, isObject, type JsonObject } from '../../model/json.ts'
@@ -141,7 +141,7 @@ function globbed(text: string): string {
 
 function checkOptions(name: string, options: CollectionOptions): void {
   const refuse = (what: string): never => {
-    throw new ParticleError('INVALID_OPTION', `collection(${JSON.stringify(name)}, options) ${what}`)
+    throw invalidOption(`collection(${JSON.stringify(name)}, options) ${what}`)
   }
   if (typeof name !== 'string' || name === '') refuse('needs a name that is a string and not empty')
   if (typeof options !== 'object' || options === null) refuse('takes an object of options')

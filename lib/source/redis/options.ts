@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../errors.ts'
 import { refuseUnknown } from '../../model/unknown.ts'
 import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import type { RedisClient } from './client.ts'
@@ -60,5 +60,5 @@ export function settingsOf(client: RedisClient, options: RedisOptions): Settings
 }
 
 function refuse(what: string): never {
-  throw new ParticleError('INVALID_OPTION', `redis(client, options) ${what}`)
+  throw invalidOption(`redis(client, options) ${what}`)
 }

@@ -2,7 +2,7 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { toJson } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
 import { checkQuery, isPlain } from '../../policy/query.ts'
-import type { Query, ReadOptions } from '../source.ts'
+import type { EachBatch, Query, ReadOptions } from '../source.ts'
 import { type RedisClient, send } from './client.ts'
 import { First } from './first.ts'
 import type { Mapping, RawDocument } from './mapping.ts'
@@ -22,11 +22,11 @@ export async function readDocuments(
   client: RedisClient,
   mapping: Mapping,
   query: Query,
-  each: (documents: Document[]) => void | Promise<void>,
+  each: EachBatch,
   options?: ReadOptions,
 ): Promise<void> {
   checkQuery(query, 'The query')
-  const matches = Object.keys(query).length === 0 ? () => true : matcher(query)
+  const matches = matcher(query)
   const first = options && Number.isFinite(options.limit) ? new First(options) : undefined
   const scan = new Scan(client, mapping, () => planOf(query, mapping, first?.bound))
   const ids = queriedIds(query)

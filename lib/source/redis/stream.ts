@@ -204,8 +204,7 @@ class Following {
 
   #report(changes: readonly ReportedChange[], position: string): void {
     this.#position = position
-    if (changes.length > 0) reportChanges(this.#listener, changes, position)
-    else this.#listener.progress(position)
+    reportChanges(this.#listener, changes, position)
   }
 
   /**

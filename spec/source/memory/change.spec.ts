@@ -4,11 +4,10 @@ import { updateOne } from 'mingo'
 import { ParticleError } from '../../../lib/errors.ts'
 import { applyOp } from '../../../lib/model/apply.ts'
 import type { Document, Json } from '../../../lib/model/document.ts'
-import { toJson } from '../../../lib/model/json.ts'
+import { isObject, toJson } from '../../../lib/model/json.ts'
 import { update } from '../../../lib/source/memory/change.ts'
 import { parseFilters } from '../../../lib/source/memory/positional.ts'
 import { parseUpdate } from '../../../lib/source/memory/update.ts'
-import { isObject } from '../../../lib/source/memory/value.ts'
 import type { Query } from '../../../lib/source/source.ts'
 
 function change(before: Document, updates: object, query: Query = {}, arrayFilters?: object[]) {

@@ -134,31 +134,3 @@ export class Driver {
     this.#waiting.clear()
   }
 }
-
-/** Starts drivers, and lends each to one case after another. */
-export class Drivers {
-  readonly #idle: Driver[] = []
-  readonly #command: string
-  readonly #timeout: number
-
-  constructor(command: string, timeout: number) {
-    this.#command = command
-    this.#timeout = timeout
-  }
-
-  /** Lends a driver that no other case has. */
-  take(): Driver {
-    return this.#idle.pop() ?? new Driver(this.#command, this.#timeout)
-  }
-
-  /** Takes a driver back for the next case. */
-  give(driver: Driver): void {
-    if (driver.isOver) driver.kill()
-    else this.#idle.push(driver)
-  }
-
-  /** Ends all drivers that were given back. */
-  async end(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map((driver) => driver.end()))
-  }
-}

@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Document, Json } from '../../../model/document.ts'
 import { encode } from '../../../protocol/encode.ts'
 import type { WireOperation } from '../../../protocol/messages.ts'
-import { type Case, check, checkEqual, delay } from '../case.ts'
+import { check, checkEqual, type Tests } from '../case.ts'
 import { TIMESTAMP } from './exchange.ts'
 import type { ClientScene } from './scene.ts'
 
@@ -53,39 +54,30 @@ const PLACES: readonly [title: string, oplist: WireOperation[], ids: number[]][]
 ]
 
 /** The cases about the events of a stream, save for moments. */
-export const EVENTS: readonly Case<ClientScene>[] = [
-  {
-    rule: 'E1',
-    title: 'a stream is read from pieces that end anywhere, also within a character',
-    async run(scene) {
-      const stream = await scene.start({ notes: [{ _id: 1 }] })
-      const delta = { root: 'notes', timestamp: TIMESTAMP, oplist: [set(1, 'text', 'für 😀')] }
-      const bytes = Buffer.from(encode({ event: 'delta', data: delta, id: 'p2' }))
-      // Cuts the id, the name, both characters, and the end of the event.
-      const cuts = [4, 18, bytes.indexOf('ü') + 1, bytes.indexOf('😀') + 2, bytes.length - 1]
-      for (const [index, cut] of [...cuts, bytes.length].entries()) {
-        stream.write(bytes.subarray(cuts[index - 1] ?? 0, cut))
-        await delay(PIECE_MS)
-      }
-      await scene.becomes({ notes: [{ _id: 1, text: 'für 😀' }] })
-      checkEqual((await scene.broken(stream)).position, 'p2', 'the position of the next stream')
-    },
+export const EVENTS: Tests<ClientScene> = {
+  async 'E1 a stream is read from pieces that end anywhere, also within a character'(scene) {
+    const stream = await scene.start({ notes: [{ _id: 1 }] })
+    const delta = { root: 'notes', timestamp: TIMESTAMP, oplist: [set(1, 'text', 'für 😀')] }
+    const bytes = Buffer.from(encode({ event: 'delta', data: delta, id: 'p2' }))
+    // Cuts the id, the name, both characters, and the end of the event.
+    const cuts = [4, 18, bytes.indexOf('ü') + 1, bytes.indexOf('😀') + 2, bytes.length - 1]
+    for (const [index, cut] of [...cuts, bytes.length].entries()) {
+      stream.write(bytes.subarray(cuts[index - 1] ?? 0, cut))
+      await delay(PIECE_MS)
+    }
+    await scene.becomes({ notes: [{ _id: 1, text: 'für 😀' }] })
+    checkEqual((await scene.broken(stream)).position, 'p2', 'the position of the next stream')
   },
-  {
-    rule: 'E1',
-    title: 'of two lines id: in one event, the last counts',
-    async run(scene) {
-      const stream = await scene.start({ notes: [{ _id: 1 }] })
-      stream.write('id: p2\nid:\nevent: reset\ndata: {"root":"notes","reason":"slow-client"}\n\n')
-      await scene.settled(stream)
-      checkEqual((await scene.broken(stream)).position, '', 'the position of the next stream')
-    },
+  async 'E1 of two lines id: in one event, the last counts'(scene) {
+    const stream = await scene.start({ notes: [{ _id: 1 }] })
+    stream.write('id: p2\nid:\nevent: reset\ndata: {"root":"notes","reason":"slow-client"}\n\n')
+    await scene.settled(stream)
+    checkEqual((await scene.broken(stream)).position, '', 'the position of the next stream')
   },
-  ...IGNORED.map(
-    ([title, text]): Case<ClientScene> => ({
-      rule: 'E2',
-      title: `a client passes over ${title}`,
-      async run(scene) {
+  ...Object.fromEntries(
+    IGNORED.map(([title, text]) => [
+      `E2 a client passes over ${title}`,
+      async (scene: ClientScene) => {
         const notes = [{ _id: 1 }]
         const stream = await scene.start({ notes })
         stream.write(text)
@@ -93,168 +85,124 @@ export const EVENTS: readonly Case<ClientScene>[] = [
         checkEqual(scene.server.of('stream').length, 1, 'the number of streams')
         checkEqual((await scene.broken(stream)).position, 'p1', 'the position of the next stream')
       },
-    }),
+    ]),
   ),
-  {
-    rule: 'E4',
-    title: 'a root is shown with its last part, and not before',
-    async run(scene) {
-      await scene.connect()
-      const stream = await scene.stream()
-      stream.open()
-      scene.manifest(stream, { notes: true })
-      stream.send('payload', { root: 'notes', data: [{ _id: 1 }], part: 0, last: false })
-      await scene.shows(stream, { notes: undefined })
-      stream.send('payload', { root: 'notes', data: [{ _id: 2 }], part: 1, last: true })
-      await scene.shows(stream, { notes: [{ _id: 1 }, { _id: 2 }] })
-    },
+  async 'E4 a root is shown with its last part, and not before'(scene) {
+    await scene.connect()
+    const stream = await scene.stream()
+    scene.manifest(stream, { notes: true })
+    stream.send('payload', { root: 'notes', data: [{ _id: 1 }], part: 0, last: false })
+    await scene.shows(stream, { notes: undefined })
+    stream.send('payload', { root: 'notes', data: [{ _id: 2 }], part: 1, last: true })
+    await scene.shows(stream, { notes: [{ _id: 1 }, { _id: 2 }] })
   },
-  {
-    rule: 'E4',
-    title: 'deltas that come before the last part are applied after it',
-    async run(scene) {
-      await scene.connect()
-      const stream = await scene.stream()
-      stream.open()
-      scene.manifest(stream, { notes: true })
-      stream.send('payload', { root: 'notes', data: [{ _id: 1, n: 1 }], part: 0, last: false })
-      scene.delta(stream, 'notes', [{ operation: 'inc', id: 2, path: 'n', data: 5 }])
-      await scene.shows(stream, { notes: undefined })
-      stream.send('payload', { root: 'notes', data: [{ _id: 2, n: 1 }], part: 1, last: true })
-      const notes = [
-        { _id: 1, n: 1 },
-        { _id: 2, n: 6 },
-      ]
-      await scene.shows(stream, { notes })
-    },
+  async 'E4 deltas that come before the last part are applied after it'(scene) {
+    await scene.connect()
+    const stream = await scene.stream()
+    scene.manifest(stream, { notes: true })
+    stream.send('payload', { root: 'notes', data: [{ _id: 1, n: 1 }], part: 0, last: false })
+    scene.delta(stream, 'notes', [{ operation: 'inc', id: 2, path: 'n', data: 5 }])
+    await scene.shows(stream, { notes: undefined })
+    stream.send('payload', { root: 'notes', data: [{ _id: 2, n: 1 }], part: 1, last: true })
+    const notes = [
+      { _id: 1, n: 1 },
+      { _id: 2, n: 6 },
+    ]
+    await scene.shows(stream, { notes })
   },
-  {
-    rule: 'E5',
-    title: 'a delta with an operation that is refused changes nothing',
-    async run(scene) {
-      const notes = [{ _id: 1, n: 1 }]
-      const stream = await scene.start({ notes })
-      scene.delta(stream, 'notes', [set(1, 'n', 2), set(1, '__proto__.n', 2), set(1, 'n', 3)])
-      await scene.stream('the stream after an event that could not be applied')
-      checkEqual((await scene.state()).data.notes, notes, 'notes')
-    },
+  async 'E5 a delta with an operation that is refused changes nothing'(scene) {
+    const notes = [{ _id: 1, n: 1 }]
+    const stream = await scene.start({ notes })
+    scene.delta(stream, 'notes', [set(1, 'n', 2), set(1, '__proto__.n', 2), set(1, 'n', 3)])
+    await scene.stream('the stream after an event that could not be applied')
+    checkEqual((await scene.state()).data.notes, notes, 'notes')
   },
-  {
-    rule: 'E6',
-    title: 'the old documents of a root that is reset stay until the new ones are complete',
-    async run(scene) {
-      const stream = await scene.start({ notes: [{ _id: 1 }], others: [{ _id: 7 }] })
-      stream.send('reset', { root: 'notes', reason: 'source-changed' }, '')
-      stream.send('payload', { root: 'notes', data: [{ _id: 2 }], part: 0, last: false })
-      await scene.shows(stream, { notes: [{ _id: 1 }], others: [{ _id: 7 }] })
-      stream.send('payload', { root: 'notes', data: [{ _id: 3 }], part: 1, last: true })
-      await scene.shows(stream, { notes: [{ _id: 2 }, { _id: 3 }], others: [{ _id: 7 }] })
-    },
+  async 'E6 the old documents of a root that is reset stay until the new ones are complete'(scene) {
+    const stream = await scene.start({ notes: [{ _id: 1 }], others: [{ _id: 7 }] })
+    stream.send('reset', { root: 'notes', reason: 'source-changed' }, '')
+    stream.send('payload', { root: 'notes', data: [{ _id: 2 }], part: 0, last: false })
+    await scene.shows(stream, { notes: [{ _id: 1 }], others: [{ _id: 7 }] })
+    stream.send('payload', { root: 'notes', data: [{ _id: 3 }], part: 1, last: true })
+    await scene.shows(stream, { notes: [{ _id: 2 }, { _id: 3 }], others: [{ _id: 7 }] })
   },
-  {
-    rule: 'E8',
-    title: 'an error of a root leaves the stream open, and the other roots go on',
-    async run(scene) {
-      const stream = await scene.start({ notes: [{ _id: 1 }], others: [{ _id: 7 }] })
-      stream.send('error', { root: 'notes', code: 'SOURCE_FAILED', message: 'The source has failed' })
-      scene.delta(stream, 'others', [set(7, 'n', 1)])
-      await scene.shows(stream, { notes: [{ _id: 1 }], others: [{ _id: 7, n: 1 }] })
-    },
+  async 'E8 an error of a root leaves the stream open, and the other roots go on'(scene) {
+    const stream = await scene.start({ notes: [{ _id: 1 }], others: [{ _id: 7 }] })
+    stream.send('error', { root: 'notes', code: 'SOURCE_FAILED', message: 'The source has failed' })
+    scene.delta(stream, 'others', [set(7, 'n', 1)])
+    await scene.shows(stream, { notes: [{ _id: 1 }], others: [{ _id: 7, n: 1 }] })
   },
-  {
-    rule: 'E9',
-    title: 'a client takes two and a half heartbeats of silence for a loss, and comes back by its position',
-    async run(scene) {
-      scene.server.heartbeat = 400
-      const stream = await scene.start({ notes: [] })
-      const next = await scene.stream('a stream after two and a half heartbeats without a ping')
-      check(next.at - stream.at >= 950, 'the client waits for two and a half heartbeats')
-      checkEqual(next.position, 'p1', 'the position of the next stream')
-    },
+  async 'E9 a client takes two and a half heartbeats of silence for a loss, and comes back by its position'(
+    scene,
+  ) {
+    scene.server.heartbeat = 400
+    const stream = await scene.start({ notes: [] })
+    const next = await scene.stream('a stream after two and a half heartbeats without a ping')
+    check(next.at - stream.at >= 950, 'the client waits for two and a half heartbeats')
+    checkEqual(next.position, 'p1', 'the position of the next stream')
   },
-  {
-    rule: 'E9',
-    title: 'a ping is a sign of life',
-    async run(scene) {
-      scene.server.heartbeat = 400
-      const stream = await scene.start({ notes: [] })
-      for (let i = 0; i < 8; i++) {
-        stream.send('ping', {})
-        await delay(200)
-      }
-      checkEqual(
-        [stream.isClosed, scene.server.of('stream').length],
-        [false, 1],
-        'whether another stream began',
-      )
-    },
+  async 'E9 a ping is a sign of life'(scene) {
+    scene.server.heartbeat = 400
+    const stream = await scene.start({ notes: [] })
+    for (let i = 0; i < 8; i++) {
+      stream.send('ping', {})
+      await delay(200)
+    }
+    checkEqual(
+      [stream.isClosed, scene.server.of('stream').length],
+      [false, 1],
+      'whether another stream began',
+    )
   },
-  {
-    rule: 'E10',
-    title: 'the token of the event session takes the place of the last token',
-    async run(scene) {
-      const stream = await scene.start({ notes: [] })
-      stream.send('session', { token: 'renewed', expiresAt: new Date(Date.now() + 3_600_000).toISOString() })
-      await scene.settled(stream)
-      checkEqual((await scene.broken(stream)).token, 'renewed', 'the token of the next stream')
-    },
+  async 'E10 the token of the event session takes the place of the last token'(scene) {
+    const stream = await scene.start({ notes: [] })
+    stream.send('session', { token: 'renewed', expiresAt: new Date(Date.now() + 3_600_000).toISOString() })
+    await scene.settled(stream)
+    checkEqual((await scene.broken(stream)).token, 'renewed', 'the token of the next stream')
   },
-  {
-    rule: 'E10',
-    title: 'a token that has expired on an open stream leads to a handshake, and to a stream by its position',
-    async run(scene) {
-      const stream = await scene.start({ notes: [] })
-      stream.send('error', { code: 'TOKEN_EXPIRED', message: 'The token has expired' })
-      stream.end()
-      const next = await scene.stream('a stream after a handshake')
-      checkEqual([next.token, next.position], ['t2', 'p1'], 'the token and the position of the next stream')
-    },
+  async 'E10 a token that has expired on an open stream leads to a handshake and to a stream by its position'(
+    scene,
+  ) {
+    const stream = await scene.start({ notes: [] })
+    stream.send('error', { code: 'TOKEN_EXPIRED', message: 'The token has expired' })
+    stream.end()
+    const next = await scene.stream('a stream after a handshake')
+    checkEqual([next.token, next.position], ['t2', 'p1'], 'the token and the position of the next stream')
   },
-  {
-    rule: 'E11',
-    title: 'a payload keeps the order of its documents',
-    async run(scene) {
-      const notes = [3, 1, 2].map((_id): Document => ({ _id }))
-      const stream = await scene.start({ notes })
-      await scene.shows(stream, { notes })
-    },
+  async 'E11 a payload keeps the order of its documents'(scene) {
+    const notes = [3, 1, 2].map((_id): Document => ({ _id }))
+    const stream = await scene.start({ notes })
+    await scene.shows(stream, { notes })
   },
-  ...PLACES.map(
-    ([title, oplist, ids]): Case<ClientScene> => ({
-      rule: 'E11',
-      title: `at: ${title}`,
-      async run(scene) {
+  ...Object.fromEntries(
+    PLACES.map(([title, oplist, ids]) => [
+      `E11 at: ${title}`,
+      async (scene: ClientScene) => {
         const stream = await scene.start({ notes: [{ _id: 1 }, { _id: 2 }, { _id: 3 }] })
         scene.delta(stream, 'notes', oplist)
         await scene.shows(stream, { notes: ids.map((_id) => ({ _id })) })
       },
-    }),
+    ]),
   ),
-  {
-    rule: 'E15',
-    title: 'a client that waits for a position goes on when the event comes, and not before',
-    async run(scene) {
-      const stream = await scene.start({ notes: [] })
-      let isDone = false
-      scene.server.on.reached = (asked) => asked.answer(200, { live: true })
-      const reached = scene.reached('w1').then(() => {
-        isDone = true
-      })
-      await Promise.race([scene.server.next('reached', 'the position of a write'), reached])
-      stream.send('reached', { position: 'other' })
-      await scene.settled(stream)
-      check(!isDone, 'the client waits until its own position was reported')
-      scene.delta(stream, 'notes', [set(1, '.', { _id: 1 })], 'p2')
-      stream.send('reached', { position: 'w1' })
-      await reached
-      checkEqual((await scene.state()).data.notes, [{ _id: 1 }], 'notes at that time')
-    },
+  async 'E15 a client that waits for a position goes on when the event comes, and not before'(scene) {
+    const stream = await scene.start({ notes: [] })
+    let isDone = false
+    scene.server.on.reached = (asked) => asked.answer(200, { live: true })
+    const reached = scene.reached('w1').then(() => {
+      isDone = true
+    })
+    await Promise.race([scene.server.next('reached', 'the position of a write'), reached])
+    stream.send('reached', { position: 'other' })
+    await scene.settled(stream)
+    check(!isDone, 'the client waits until its own position was reported')
+    scene.delta(stream, 'notes', [set(1, '.', { _id: 1 })], 'p2')
+    stream.send('reached', { position: 'w1' })
+    await reached
+    checkEqual((await scene.state()).data.notes, [{ _id: 1 }], 'notes at that time')
   },
-  ...BROKEN.map(
-    ([title, text]): Case<ClientScene> => ({
-      rule: 'C3',
-      title: `a client starts clean after ${title}`,
-      async run(scene) {
+  ...Object.fromEntries(
+    BROKEN.map(([title, text]) => [
+      `C3 a client starts clean after ${title}`,
+      async (scene: ClientScene) => {
         const stream = await scene.start({ notes: [{ _id: 1 }] })
         stream.write(text)
         const next = await scene.stream('a stream after an event that could not be applied')
@@ -262,6 +210,6 @@ export const EVENTS: readonly Case<ClientScene>[] = [
         await scene.begin(next, { notes: [{ _id: 2 }] })
         await scene.shows(next, { notes: [{ _id: 2 }] })
       },
-    }),
+    ]),
   ),
-]
+}

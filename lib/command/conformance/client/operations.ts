@@ -1,6 +1,6 @@
 import type { Json } from '../../../model/document.ts'
 import type { OperationName } from '../../../model/operation.ts'
-import { type Case, check, checkEqual, shown } from '../case.ts'
+import { check, checkEqual, shown, type Tests } from '../case.ts'
 import type { ClientScene } from './scene.ts'
 
 type Fields = Record<string, Json>
@@ -66,60 +66,50 @@ const EFFECTS: Readonly<Record<string, readonly Effect[]>> = {
 }
 
 /** The cases about operations. */
-export const OPERATIONS: readonly Case<ClientScene>[] = [
-  ...Object.entries(EFFECTS).flatMap(([rule, effects]) =>
-    [...new Set(effects.map(([operation]) => operation))].map((operation): Case<ClientScene> => {
-      const own = effects.filter(([name]) => name === operation)
-      const places = { O1: '', O2: ' at an element of an array', O3: ' without data' }
-      return {
-        rule,
-        title: `${operation}${places[rule as keyof typeof places]}`,
-        run: (scene) => apply(scene, own),
-      }
-    }),
+export const OPERATIONS: Tests<ClientScene> = {
+  ...Object.fromEntries(
+    Object.entries(EFFECTS).flatMap(([rule, effects]) =>
+      [...new Set(effects.map(([operation]) => operation))].map((operation) => {
+        const own = effects.filter(([name]) => name === operation)
+        const places = { O1: '', O2: ' at an element of an array', O3: ' without data' }
+        const sentence = `${rule} ${operation}${places[rule as keyof typeof places]}`
+        return [sentence, (scene: ClientScene) => apply(scene, own)]
+      }),
+    ),
   ),
-  {
-    rule: 'O4',
-    title: 'set of the path . inserts at the end, or replaces in place; unset removes',
-    async run(scene) {
-      const stream = await scene.start({ notes: [{ _id: 1, a: 1 }, { _id: 'x' }, { _id: 3 }] })
-      scene.delta(stream, 'notes', [
-        { operation: 'set', id: 1, path: '.', data: { _id: 1, b: 2 } },
-        { operation: 'set', id: 4, path: '.', data: { _id: 4 } },
-        { operation: 'unset', id: 'x', path: '.' },
-      ])
-      await scene.shows(stream, { notes: [{ _id: 1, b: 2 }, { _id: 3 }, { _id: 4 }] })
-    },
+  async 'O4 set of the path . inserts at the end, or replaces in place; unset removes'(scene) {
+    const stream = await scene.start({ notes: [{ _id: 1, a: 1 }, { _id: 'x' }, { _id: 3 }] })
+    scene.delta(stream, 'notes', [
+      { operation: 'set', id: 1, path: '.', data: { _id: 1, b: 2 } },
+      { operation: 'set', id: 4, path: '.', data: { _id: 4 } },
+      { operation: 'unset', id: 'x', path: '.' },
+    ])
+    await scene.shows(stream, { notes: [{ _id: 1, b: 2 }, { _id: 3 }, { _id: 4 }] })
   },
-  {
-    rule: 'O5',
-    title: 'operations on documents that the client does not have do nothing',
-    async run(scene) {
-      const notes = [{ _id: 1 }]
-      const stream = await scene.start({ notes })
-      scene.delta(stream, 'notes', [
-        { operation: 'inc', id: 2, path: 'a', data: 1 },
-        { operation: 'set', id: '1', path: 'a', data: 1 },
-        { operation: 'unset', id: 3, path: '.' },
-        { operation: 'noop', id: 4, path: '.', at: 0 },
-      ])
-      await scene.shows(stream, { notes })
-    },
+  async 'O5 operations on documents that the client does not have do nothing'(scene) {
+    const notes = [{ _id: 1 }]
+    const stream = await scene.start({ notes })
+    scene.delta(stream, 'notes', [
+      { operation: 'inc', id: 2, path: 'a', data: 1 },
+      { operation: 'set', id: '1', path: 'a', data: 1 },
+      { operation: 'unset', id: 3, path: '.' },
+      { operation: 'noop', id: 4, path: '.', at: 0 },
+    ])
+    await scene.shows(stream, { notes })
   },
-  ...['__proto__', 'constructor', 'prototype'].map(
-    (name): Case<ClientScene> => ({
-      rule: 'O6',
-      title: `a path with ${name} is refused`,
-      async run(scene) {
+  ...Object.fromEntries(
+    ['__proto__', 'constructor', 'prototype'].map((name) => [
+      `O6 a path with ${name} is refused`,
+      async (scene: ClientScene) => {
         const notes = [{ _id: 1 }]
         const stream = await scene.start({ notes })
         scene.delta(stream, 'notes', [{ operation: 'set', id: 1, path: `a.${name}.b`, data: 1 }])
         const next = await scene.stream('a stream after an event that could not be applied')
         checkEqual(next.position, '', 'the position of the next stream')
       },
-    }),
+    ]),
   ),
-]
+}
 
 /** Applies each operation to a document of its own, and checks them all at the end. */
 async function apply(scene: ClientScene, effects: readonly Effect[]): Promise<void> {

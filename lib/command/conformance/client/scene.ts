@@ -1,30 +1,21 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Document } from '../../../model/document.ts'
 import { isObject } from '../../../model/json.ts'
 import { PROTOCOL, type WireOperation } from '../../../protocol/messages.ts'
-import { check, delay, Mistake, shown } from '../case.ts'
+import { check, checkEqual, Mistake, shown } from '../case.ts'
 import type { Answer, Driver } from './driver.ts'
 import type { Exchange, Fields } from './exchange.ts'
 import { ScriptedServer } from './scripted.ts'
 
-/** The documents of each root. */
-export type Roots = Record<string, Document[]>
+/** The documents of each root; undefined for a root that is not sent. */
+export type Roots = Record<string, Document[] | undefined>
 
 /** Describes the driver's answer to `state`. */
 export interface ClientState {
   status: string
   data: Record<string, unknown>
   errors: unknown[]
-}
-
-/** Describes how a stream begins. */
-export interface Start {
-  /** The roots of the manifest, with the documents of those that are sent. */
-  roots: Record<string, Document[] | undefined>
-  together?: string[][]
-  resumed?: boolean
-  /** The position with `ready`. Default: `p1`. */
-  position?: string
 }
 
 /** The identity that clients present. */
@@ -63,27 +54,26 @@ export class ClientScene {
   }
 
   /** Connects the client, and makes it ready with these roots. Resolves to its stream. */
-  async start(start: Start | Roots): Promise<Exchange> {
+  async start(roots: Roots, more?: Partial<Fields<'manifest'>>): Promise<Exchange> {
     await this.connect()
     const stream = await this.stream('the first stream')
-    await this.begin(stream, start)
+    await this.begin(stream, roots, more)
     return stream
   }
 
-  /** Opens a stream from its manifest to `ready`, and waits until the client is ready. */
-  async begin(stream: Exchange, start: Start | Roots): Promise<void> {
-    const { roots, position = 'p1', ...more } = isStart(start) ? start : { roots: start }
-    stream.open()
+  /** Opens a stream from its manifest to `ready` (position `p1`), and waits until the client is ready. */
+  async begin(stream: Exchange, roots: Roots, more?: Partial<Fields<'manifest'>>): Promise<void> {
     this.manifest(stream, roots, more)
     for (const [root, data] of Object.entries(roots)) {
       if (data) stream.send('payload', { root, data, part: 0, last: true })
     }
-    stream.send('ready', {}, position)
+    stream.send('ready', {}, 'p1')
     await this.until(({ status }) => status === 'ready', 'the client is ready after the event "ready"')
   }
 
-  /** Sends a manifest with these roots, and with the marker. */
+  /** Opens a stream by its manifest, with these roots and the marker. */
   manifest(stream: Exchange, roots: object, more: Partial<Fields<'manifest'>> = {}): void {
+    stream.open()
     const sources = Object.fromEntries([...Object.keys(roots), MARKER].map((root) => [root, true as const]))
     stream.send('manifest', { protocol: PROTOCOL, resumed: false, sources, ...more })
     if (!more.resumed) stream.send('payload', { root: MARKER, data: [{ _id: 'm' }], part: 0, last: true })
@@ -107,11 +97,7 @@ export class ClientScene {
   /** Checks what the client shows, once it has taken all events before. */
   async shows(stream: Exchange, expected: Record<string, unknown>): Promise<void> {
     const { data } = await this.settled(stream)
-    for (const [root, documents] of Object.entries(expected)) {
-      const text = shown(data[root])
-      if (!isDeepStrictEqual(data[root], documents))
-        throw new Mistake(`${root} is ${text}, and should be ${shown(documents)}`)
-    }
+    for (const [root, documents] of Object.entries(expected)) checkEqual(data[root], documents, root)
   }
 
   /** Waits until the client shows these documents. */
@@ -176,10 +162,6 @@ export class ClientScene {
       await this.server.close()
     }
   }
-}
-
-function isStart(start: Start | Roots): start is Start {
-  return isObject(start.roots)
 }
 
 function stateOf({ status, data, errors = [] }: Answer): ClientState {

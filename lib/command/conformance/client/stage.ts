@@ -1,36 +1,35 @@
-import type { Case } from '../case.ts'
+import { type Case, casesOf } from '../case.ts'
 import type { Stage } from '../runner.ts'
-import { Drivers } from './driver.ts'
+import { Driver } from './driver.ts'
 import { EVENTS } from './events.ts'
 import { MOMENTS } from './moments.ts'
 import { OPERATIONS } from './operations.ts'
 import { POSITIONS } from './positions.ts'
-import { REQUESTS } from './requests.ts'
+import { DELAYS, REQUESTS } from './requests.ts'
 import { ClientScene } from './scene.ts'
 import { WATCHED } from './watched.ts'
 
 /** All cases for clients. */
 export const CLIENT_CASES: readonly Case<ClientScene>[] = [
-  ...REQUESTS,
-  ...EVENTS,
-  ...MOMENTS,
-  ...OPERATIONS,
-  ...POSITIONS,
-  ...WATCHED,
+  ...[REQUESTS, EVENTS, MOMENTS, OPERATIONS, POSITIONS, WATCHED].flatMap((tests) => casesOf(tests)),
+  ...casesOf(DELAYS, true),
 ]
 
 /** Gives each case a client, by the driver's command, and a server that the case scripts. */
 export class ClientStage implements Stage<ClientScene> {
-  readonly #drivers: Drivers
+  readonly #command: string
   readonly #timeout: number
+  /** The drivers that no case has now. */
+  readonly #idle: Driver[] = []
 
   constructor(command: string, timeout: number) {
-    this.#drivers = new Drivers(command, timeout)
+    this.#command = command
     this.#timeout = timeout
   }
 
   async open(): Promise<ClientScene> {
-    const scene = new ClientScene(this.#drivers.take(), this.#timeout)
+    const driver = this.#idle.pop() ?? new Driver(this.#command, this.#timeout)
+    const scene = new ClientScene(driver, this.#timeout)
     await scene.listen()
     return scene
   }
@@ -42,8 +41,8 @@ export class ClientStage implements Stage<ClientScene> {
       () => true,
       () => false,
     )
-    if (isGood && isClosed) {
-      this.#drivers.give(driver)
+    if (isGood && isClosed && !driver.isOver) {
+      this.#idle.push(driver)
       return ''
     }
     driver.kill()
@@ -51,6 +50,6 @@ export class ClientStage implements Stage<ClientScene> {
   }
 
   async end(): Promise<void> {
-    await this.#drivers.end()
+    await Promise.all(this.#idle.splice(0).map((driver) => driver.end()))
   }
 }

@@ -11,6 +11,8 @@ export interface Target {
   url: string
   fixture: string
   timeout: number
+  /** The roots that the server lacks, as soon as a case has asked. */
+  missing?: Promise<readonly string[]>
 }
 
 /** A change of a collection, as the fixture takes it. */
@@ -70,6 +72,14 @@ export class ServerScene {
     const { status } = await this.ask(`${url}/handshake`, { body: { identity: null, carrier: 'header' } })
     if (status === 404) throw new Skip(`there is no server at ${url}`)
     return url
+  }
+
+  /** @throws Skip where the server lacks one of these roots */
+  async needs(...roots: string[]): Promise<void> {
+    this.target.missing ??= missingRoots(this.target)
+    const missing = await this.target.missing
+    const root = roots.find((each) => missing.includes(each))
+    if (root !== undefined) throw new Skip(`the server has no root ${root}`)
   }
 
   /** An id of a document that no other case has. */
@@ -202,6 +212,30 @@ export class ServerScene {
     if (answer.status === 404) throw new Skip(`the fixture has no route ${url}`)
     check(answer.status === 200, `the fixture answers ${url} with ${answer.status}: ${answer.text}`)
     return answer.body
+  }
+}
+
+/**
+ * Lists the roots that the fixture leaves out, by the answer to a user who may see all of them. Lists none
+ * where there is no such answer: the cases then tell what is wrong.
+ */
+async function missingRoots(target: Target): Promise<readonly string[]> {
+  const scene = new ServerScene(target)
+  const { root } = scene.room('probe')
+  try {
+    const stream = await scene.connect({ watch: [root] })
+    const { sources } = (await stream.next('manifest')).data
+    const isUnknown = stream
+      .of('error')
+      .some(({ data }) => data.root === root && data.code === 'INVALID_PARAMS')
+    return [
+      ...['accounts', 'savings', 'top'].filter((name) => !Object.hasOwn(sources, name)),
+      ...(isUnknown ? ['messages'] : []),
+    ]
+  } catch {
+    return []
+  } finally {
+    scene.close()
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Case, checkEqual } from '../case.ts'
+import { checkEqual, type Tests } from '../case.ts'
 import type { ServerScene } from './scene.ts'
 import type { ServerStream } from './stream.ts'
 
@@ -21,38 +21,28 @@ async function isFlooded(scene: ServerScene, stream: ServerStream): Promise<void
 }
 
 /**
- * The cases about clients that do not read. They run one by one: what they write may be more than the log of
+ * The cases about clients that do not read. They run alone: what they write may be more than the log of
  * the server holds, which others resume from.
  */
-export const SLOW: readonly Case<ServerScene>[] = [
-  {
-    rule: 'S1',
-    title: 'a client that falls behind is reset when it reads on, and then up to date',
-    isAlone: true,
-    async run(scene) {
-      await scene.write({ collection: 'tasks', insert: scene.task(1) })
-      const stream = await scene.connect()
-      stream.pause()
-      await flood(scene)
-      stream.resume()
-      await isFlooded(scene, stream)
-      const [reset] = stream.of('reset')
-      checkEqual([reset?.data.root, reset?.data.reason], ['tasks', 'slow-client'], 'the event reset')
-      checkEqual(reset?.id, '', 'the id of the event reset (P3)')
-      await stream.until(() => stream.position !== '', 'a position after the reset')
-    },
+export const SLOW: Tests<ServerScene> = {
+  async 'S1 a client that falls behind is reset when it reads on, and then up to date'(scene) {
+    await scene.write({ collection: 'tasks', insert: scene.task(1) })
+    const stream = await scene.connect()
+    stream.pause()
+    await flood(scene)
+    stream.resume()
+    await isFlooded(scene, stream)
+    const [reset] = stream.of('reset')
+    checkEqual([reset?.data.root, reset?.data.reason], ['tasks', 'slow-client'], 'the event reset')
+    checkEqual(reset?.id, '', 'the id of the event reset (P3)')
+    await stream.until(() => stream.position !== '', 'a position after the reset')
   },
-  {
-    rule: 'S2',
-    title: 'a client that does not read delays no other one',
-    isAlone: true,
-    async run(scene) {
-      await scene.write({ collection: 'tasks', insert: scene.task(1) })
-      const slow = await scene.connect()
-      slow.pause()
-      const quick = await scene.ready()
-      await flood(scene)
-      await isFlooded(scene, quick)
-    },
+  async 'S2 a client that does not read delays no other one'(scene) {
+    await scene.write({ collection: 'tasks', insert: scene.task(1) })
+    const slow = await scene.connect()
+    slow.pause()
+    const quick = await scene.ready()
+    await flood(scene)
+    await isFlooded(scene, quick)
   },
-]
+}

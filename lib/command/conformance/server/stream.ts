@@ -1,9 +1,10 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import { applyDelta } from '../../../model/delta.ts'
 import type { Document, Model } from '../../../model/document.ts'
 import { decode } from '../../../protocol/decode.ts'
 import type { ServerEvent } from '../../../protocol/messages.ts'
-import { check, checkEqual, delay, Mistake, shown } from '../case.ts'
+import { check, checkEqual, Mistake, shown } from '../case.ts'
 import { MAX_TEXT } from './http.ts'
 
 /** An event on the wire. `id` is there, perhaps empty, where the event has an `id:` line. */
@@ -53,6 +54,16 @@ export class ServerStream {
     return this.events.findLast(({ id }) => id !== undefined)?.id ?? ''
   }
 
+  /** The data of the first manifest. */
+  get manifest(): EventOf<'manifest'>['data'] | undefined {
+    return this.of('manifest')[0]?.data
+  }
+
+  /** The roots of all payloads, in their order. */
+  get loaded(): string[] {
+    return this.of('payload').map(({ data }) => data.root)
+  }
+
   /** Lists the events of one name. */
   of<Name extends ServerEvent['event']>(name: Name): EventOf<Name>[] {
     return this.events.filter((each): each is EventOf<Name> => each.event === name)
@@ -75,12 +86,6 @@ export class ServerStream {
         throw new Mistake(`${end ?? `within ${timeout} ms`}, without ${what}; it had ${this.#names()}`)
     }
     if (this.#mistake) throw this.#mistake
-  }
-
-  /** Waits until the server has ended the stream. */
-  async ends(): Promise<void> {
-    for (const deadline = performance.now() + this.#timeout; !this.isEnded; await delay(POLL_MS))
-      check(performance.now() < deadline, `the stream ends within ${this.#timeout} ms`)
   }
 
   /** Waits until the documents of a root are these, in any order. */
