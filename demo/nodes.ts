@@ -8,7 +8,8 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { shareSource } from './source.ts'
 
-const SERVER = fileURLToPath(new URL('server.ts', import.meta.url))
+/** The program of a node: this folder's, or a build of it. */
+const { NODE_PROGRAM: SERVER = fileURLToPath(new URL('server.ts', import.meta.url)) } = process.env
 /** How long a killed node stays away, so that the other one is seen to serve its clients. */
 const AWAY_MS = 3000
 

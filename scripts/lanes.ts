@@ -53,6 +53,16 @@ export const LANES: readonly Lane[] = [
       ...['moments.sources', 'reached.sources', 'unchanged.sources', 'takeover', 'nginx', 'http2.nginx'],
     ].map((name) => `spec/integration/${name}.spec.ts`),
   },
+  {
+    // Apart, since each of their collections takes as long as the heap of the process is large.
+    name: 'garbage',
+    paths: [
+      ...['connections', 'middlewares', 'slow', 'watch'].map((name) => `integration/${name}`),
+      ...['delivery/snapshot-readings', 'feed/log', 'http/body', 'registry/views'].map(
+        (name) => `server/${name}`,
+      ),
+    ].map((name) => `spec/${name}.spec.ts`),
+  },
   { name: 'mongo-law', paths: ['spec/source/mongo/law.spec.ts'] },
   { name: 'examples', paths: ['spec/examples/'] },
   { name: 'redis', paths: ['spec/source/redis/', 'spec/server/feed/bounded.spec.ts'] },

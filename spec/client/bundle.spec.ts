@@ -11,15 +11,24 @@ const MOST: Record<string, number> = {
   'client/persist.js': 3_600,
 }
 
+const built = new Map<string, ReturnType<typeof browserModule>>()
+
+/** Builds a module once for all tests, since each build takes a second or two of CPU time. */
+function moduleOf(name: string): ReturnType<typeof browserModule> {
+  const known = built.get(name) ?? browserModule(name)
+  built.set(name, known)
+  return known
+}
+
 describe('the bundle for browsers', () => {
   for (const name of browserModules()) {
     it(`has ${name} in at most ${MOST[name]} bytes, minified and gzipped`, async () => {
-      const { code } = await browserModule(name)
+      const { code } = await moduleOf(name)
       expect(gzipSync(code, { level: 9 }).length).to.be.at.most(MOST[name] ?? 0)
     })
 
     it(`holds nothing of Node, of the server or of a package in ${name}`, async () => {
-      const { code, inputs, imports } = await browserModule(name)
+      const { code, inputs, imports } = await moduleOf(name)
       const others = browserModules().map((other) => new URL(other, 'file:///').pathname)
       for (const path of imports) expect(others).to.include(new URL(path, `file:///${name}`).pathname)
       const own = /^lib\/(client|model|protocol|words|inspector|errors\.ts)/
@@ -28,7 +37,7 @@ describe('the bundle for browsers', () => {
     })
 
     it(`has the classes that a page must have once outside of ${name}`, async () => {
-      const { inputs } = await browserModule(name)
+      const { inputs } = await moduleOf(name)
       if (name === 'client.js') expect(inputs).to.include.members(['lib/errors.ts', 'lib/client/client.ts'])
       else expect(inputs).not.to.include('lib/errors.ts').and.not.to.include('lib/client/client.ts')
     })

@@ -12,6 +12,8 @@ const SCENES = [
   'integration/sorted',
   'server/http/session-routes',
 ]
+/** Names the tests that use no HTTP: how they are served is nothing to them. */
+const LOCAL = ['--invert', '--grep', 'whatever happens, from a source']
 const MOCHA = join(ROOT, 'node_modules', 'mocha', 'bin', 'mocha.js')
 
 describe('Through particle/fetch', function () {
@@ -20,7 +22,10 @@ describe('Through particle/fetch', function () {
   it('the scenes of other specs pass as they do over Node', async () => {
     const specs = SCENES.map((name) => `spec/${name}.spec.ts`)
     const env = { ...process.env, SERVED_BY: 'fetch' }
-    const output = await runProgram(process.execPath, [MOCHA, ...specs], 115_000, { cwd: ROOT, env })
+    const output = await runProgram(process.execPath, [MOCHA, ...LOCAL, ...specs], 115_000, {
+      cwd: ROOT,
+      env,
+    })
     expect(Number(/(\d+) passed/.exec(output)?.[1]), output).to.be.above(60)
   })
 })

@@ -1,6 +1,3 @@
-import { once } from 'node:events'
-import http from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { Client } from '../../lib/client/client.ts'
@@ -9,6 +6,7 @@ import { type DataSource, Server, type ServerOptions } from '../../lib/server/in
 import { type MemoryAdapter, memory } from '../../lib/source/memory/index.ts'
 import type { Change, ChangeListener } from '../../lib/source/source.ts'
 import { CountingAdapter } from '../support/counting.ts'
+import { type Listening, listen } from '../support/http.ts'
 import { LocalClient, until } from '../support/local.ts'
 import { readStream, type StreamReader } from '../support/stream.ts'
 
@@ -43,7 +41,7 @@ const SECRET = 'the secret of all nodes'
 
 describe('Sorted and limited views', () => {
   const servers: Server[] = []
-  const listenings: http.Server[] = []
+  const listenings: Listening[] = []
   const streams: StreamReader[] = []
   const clients: { close(): void }[] = []
   let store: MemoryAdapter
@@ -68,11 +66,10 @@ describe('Sorted and limited views', () => {
     servers.push(server)
     return server
   }
-  const listen = async (server: Server) => {
-    const listening = http.createServer(server.middleware()).listen(0)
+  const serve = async (server: Server) => {
+    const listening = await listen(server.middleware())
     listenings.push(listening)
-    await once(listening, 'listening')
-    return `http://localhost:${(listening.address() as AddressInfo).port}/particle`
+    return `${listening.url}/particle`
   }
   const connect = async (server: Server, identity?: unknown) => {
     const client = await LocalClient.connect(server, identity)
@@ -102,7 +99,7 @@ describe('Sorted and limited views', () => {
     for (const client of clients.splice(0)) client.close()
     for (const stream of streams.splice(0)) stream.close()
     for (const server of servers.splice(0)) await server.disconnect()
-    for (const listening of listenings.splice(0)) listening.close()
+    for (const listening of listenings.splice(0)) await listening.close()
     expect(errors).to.deep.equal([])
   })
 
@@ -254,7 +251,7 @@ describe('Sorted and limited views', () => {
 
   it('resume from a position by what came meanwhile, with its places', async () => {
     await write(1, 2, 3, 4)
-    const url = await listen(serverOf())
+    const url = await serve(serverOf())
     const open = async (headers: Record<string, string> = {}) => {
       const stream = await readStream(`${url}/stream`, headers)
       streams.push(stream)
@@ -283,13 +280,13 @@ describe('Sorted and limited views', () => {
         await until(() => stream.names().includes('ready'), 'ready')
         return stream
       }
-      const stream = await open(await listen(serverOf({ dataSources })))
+      const stream = await open(await serve(serverOf({ dataSources })))
       stream.close()
       await write(6)
       await messages().updateOne({ _id: 2 }, { $set: { at: 7, text: 'up' } })
       await messages().deleteOne({ _id: 5 })
       await messages().updateOne({ _id: 1 }, { $set: { text: 'never seen' } })
-      return await open(await listen(serverOf({ dataSources })), { 'Last-Event-ID': stream.lastId() })
+      return await open(await serve(serverOf({ dataSources })), { 'Last-Event-ID': stream.lastId() })
     }
     const first = { manifest: { text: true } as const, sort: { at: -1 } as const, limit: 3 }
 
@@ -358,7 +355,7 @@ describe('Sorted and limited views', () => {
 
   it('are seen in order by the client’s own model', async () => {
     await write(1, 2, 3)
-    const url = await listen(serverOf())
+    const url = await serve(serverOf())
     const client = new Client<{ messages: Document[] }>({ url })
     clients.push(client)
     await client.ready()

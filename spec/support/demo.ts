@@ -48,14 +48,14 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 /** Starts the demo's process on a port; `output()` is all it has printed. */
 export async function runDemo(
   port: string,
-  { args = [], file = 'demo/server.ts', env = {} }: DemoOptions = {},
+  { args = [], file, env = {} }: DemoOptions = {},
 ): Promise<Program> {
   const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
-  // The nodes start their servers themselves, as TypeScript.
-  const program = file === 'demo/server.ts' ? [await bundled(join(ROOT, file))] : ['--import', 'tsx', file]
-  return startProgram(process.execPath, [...program, ...args], {
+  const server = await bundled(join(ROOT, 'demo', 'server.ts'))
+  const program = file === undefined ? server : await bundled(join(ROOT, file))
+  return startProgram(process.execPath, [program, ...args], {
     cwd: ROOT,
-    env: { ...inherited, ...env, PORT: port },
+    env: { ...inherited, ...env, PORT: port, NODE_PROGRAM: server },
   })
 }
 

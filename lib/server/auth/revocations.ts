@@ -78,6 +78,8 @@ export class Revocations {
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
   #decisions: Known[] = []
+  /** The time of the oldest decision: nothing is forgotten before it is old enough. */
+  #earliest = Number.POSITIVE_INFINITY
   /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
   #stale: Pick<Known, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }
   /** The time of the newest revocation whose predicate was dropped. All tokens up to it are refused. */
@@ -210,7 +212,11 @@ export class Revocations {
 
   #add(decision: Decision, process: string, arrived?: number): Decision {
     const oldest = Revocations.now() - this.#ttl - LOOKUP_MS - CLOCK_MARGIN_MS
-    this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
+    if (this.#earliest < oldest) {
+      this.#decisions = this.#decisions.filter(({ at }) => at >= oldest)
+      this.#earliest = Math.min(...this.#decisions.map(({ at }) => at))
+    }
+    this.#earliest = Math.min(this.#earliest, decision.at)
     const known: Known = { ...decision, process, moment: this.#moment() }
     if (arrived !== undefined) known.arrived = arrived
     this.#decisions.push(known)
