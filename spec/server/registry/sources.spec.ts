@@ -236,6 +236,12 @@ describe('server/sources', () => {
     }
   })
 
+  it('make the view of a source without criteria once, for all identities', () => {
+    const sources = make({ users: { manifest: true, collection } })
+    const [first, second] = ['ann', 'ben'].map((name) => sources.viewsOf({ name })[0])
+    expect(first).to.equal(second)
+  })
+
   it('pass on what a criteria function throws', () => {
     const criteria = () => {
       throw new Error('mine')
