@@ -14,10 +14,7 @@ import { numberOption } from './options/number-option.ts'
 import { MAX_TIMER, type ResolvedOptions, type ServerOptions } from './options/options.ts'
 import { createParts, type Parts } from './parts.ts'
 import type { Doorway } from './sessions/doorway.ts'
-import type { Handshakes } from './sessions/handshakes.ts'
-import type { ModelSnapshots } from './sessions/model-snapshots.ts'
 import type { Registration } from './sessions/opener.ts'
-import type { SessionRequests } from './sessions/session-requests.ts'
 import type { Shutdown } from './shutdown.ts'
 import type { Stats } from './stats.ts'
 import type { Faults } from './support/faults.ts'
@@ -72,13 +69,8 @@ export class Server<Identity = AnyIdentity> {
    * @returns a promise of the function that disconnects the client, whose `reached` serves `onRegister`
    * @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`
    */
-  async register(
-    identity: unknown,
-    receiver: Receiver,
-    done?: (error?: Error) => void,
-  ): Promise<Registration> {
-    await this.#parts.rights.settle()
-    return this.#parts.registrations.register(identity, receiver, done)
+  register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<Registration> {
+    return this.#parts.doorway.register(identity, receiver, done)
   }
 
   /**
@@ -90,9 +82,8 @@ export class Server<Identity = AnyIdentity> {
    * @param params the parameters of a source that is watched
    * @throws ParticleError `INVALID_OPTION` for an unknown root, `TIMED_OUT` after 10 s, and a stream's errors
    */
-  async snapshot(...[identity, roots, params]: Parameters<ModelSnapshots['take']>): Promise<InitialModel> {
-    await this.#parts.rights.settle()
-    return this.#parts.snapshots.take(identity, roots, params)
+  snapshot(...[identity, roots, params]: Parameters<Doorway['snapshot']>): Promise<InitialModel> {
+    return this.#parts.doorway.snapshot(identity, roots, params)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
@@ -145,10 +136,9 @@ export class Server<Identity = AnyIdentity> {
     return probe(() => this.readiness())
   }
 
-  /** @internal Answers a handshake: see {@link Handshakes.grant}. */
-  async grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
-    await this.#parts.rights.settle()
-    return this.#parts.handshakes.grant(...handshake)
+  /** @internal See {@link Doorway.grant}. */
+  grant(...handshake: Parameters<Doorway['grant']>): Promise<Granted> {
+    return this.#parts.doorway.grant(...handshake)
   }
 
   /**
@@ -162,14 +152,14 @@ export class Server<Identity = AnyIdentity> {
     return this.#parts.positions.ask(root)
   }
 
-  /** @internal See {@link SessionRequests.reached}. */
-  reached(...request: Parameters<SessionRequests['reached']>): Promise<boolean> {
-    return this.#parts.requests.reached(...request)
+  /** @internal See {@link Doorway.reached}. */
+  reached(...request: Parameters<Doorway['reached']>): Promise<boolean> {
+    return this.#parts.doorway.reached(...request)
   }
 
-  /** @internal See {@link SessionRequests.watch}. */
-  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
-    return this.#parts.requests.watch(...request)
+  /** @internal See {@link Doorway.watch}. */
+  watch(...request: Parameters<Doorway['watch']>): ReturnType<Doorway['watch']> {
+    return this.#parts.doorway.watch(...request)
   }
 
   /**
