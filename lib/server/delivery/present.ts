@@ -2,9 +2,9 @@ import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { timeSlicer } from '../support/scheduling.ts'
+import { operationsAfter } from '../view/later-entries.ts'
 import { isCompact, type Parts, PartsWriter, replaced } from '../view/parts.ts'
 import { documentsOf, loadSnapshot, type Snapshot } from '../view/snapshot.ts'
 import type { View } from '../view/view.ts'
@@ -72,12 +72,8 @@ export class CurrentSnapshots {
   async #applied(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
     if (!view.resumes(snapshot.sequence)) return undefined
     const sequence = this.#log.head
-    const oplist: DocumentOperation[] = []
-    for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
-      const shown = view.frame(entry)
-      if (shown === MUST_RELOAD) return undefined
-      for (const operation of shown?.oplist ?? []) oplist.push(operation)
-    }
+    const oplist = operationsAfter(view, this.#log, snapshot.sequence)
+    if (!oplist) return undefined
     if (oplist.length === 0) return { ...snapshot, sequence }
     const parts = view.sortLimit
       ? await ordered(view.root, snapshot, oplist)
