@@ -216,6 +216,7 @@ const ARROWS: Record<string, string[]> = {
     'server/hints/',
     'server/delivery/',
     'server/auth/',
+    'server/sessions/',
     'node:',
   ],
   // The files that put the rooms together.

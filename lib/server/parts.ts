@@ -112,6 +112,6 @@ export function createParts(given: ServerOptions) {
     onOpened: () => upkeep.start(),
   })
   return {
-    ...{ options, faults, sources, control, rights, inspector, shutdown, stats, positions, doorway },
+    ...{ options, faults, sources, rights, inspector, shutdown, stats, positions, doorway },
   }
 }

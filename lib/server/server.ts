@@ -3,7 +3,6 @@ import { refuseUnknown } from '../model/unknown.ts'
 import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { InitialModel } from '../protocol/initial.ts'
-import type { AdmissionControl } from './auth/admission-control.ts'
 import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import type { Receiver } from './delivery/receiver.ts'
@@ -29,8 +28,6 @@ export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server
 export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
-  /** @internal Limits the requests of strangers. */
-  readonly control: AdmissionControl
   /** @internal Reports errors that clients can cause again and again. */
   readonly faults: Faults
   /** @internal Ends the server. */
@@ -42,9 +39,8 @@ export class Server<Identity = AnyIdentity> {
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   constructor(options: ServerOptions) {
     this.#parts = createParts(options)
-    const { options: resolved, control, faults, shutdown, inspector } = this.#parts
+    const { options: resolved, faults, shutdown, inspector } = this.#parts
     this.options = resolved
-    this.control = control
     this.faults = faults
     this.shutdown = shutdown
     this.inspector = inspector

@@ -13,7 +13,7 @@ export class Coalesced<T = void> {
     return (this.#running ?? this.#next) !== undefined
   }
 
-  /** Settles as a run that begins after the call, in a later step: all changes of this step are then known. */
+  /** Settles as a run that begins after the call, in a later step: it knows all changes of this step. */
   run(): Promise<T> {
     this.#next ??= this.#start()
     return this.#next
