@@ -107,9 +107,7 @@ export class Server<Identity = AnyIdentity> {
     if (typeof options !== 'object' || options === null)
       throw new ParticleError('INVALID_OPTION', 'drain takes an object, such as { ms: 30_000 }')
     refuseUnknown('drain(options): option', options, ['ms'])
-    await this.shutdown.drain(
-      numberOption('drain({ ms })', options.ms, DRAIN_MS, { least: 0, most: MAX_TIMER, unit: 'ms' }),
-    )
+    await this.shutdown.drain(numberOption('drain({ ms })', options.ms, [DRAIN_MS, 0, 'ms', MAX_TIMER]))
   }
 
   /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */

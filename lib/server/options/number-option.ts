@@ -1,12 +1,7 @@
 import { ParticleError } from '../../errors.ts'
 
-/** Describes the valid values of a number. */
-export interface Range {
-  least: number
-  most?: number
-  /** The unit that an error names, such as `ms`. Default: none. */
-  unit?: 'ms' | 'bytes'
-}
+/** Describes an option that is a number: its default, its least value, the unit, and its greatest value. */
+export type NumberForm = readonly [standard: number, least: number, unit?: 'ms' | 'bytes', most?: number]
 
 /**
  * Checks an option that is a number.
@@ -17,8 +12,7 @@ export interface Range {
 export function numberOption(
   name: string,
   value: unknown,
-  standard: number,
-  { least, most = Number.POSITIVE_INFINITY, unit }: Range,
+  [standard, least, unit, most = Number.POSITIVE_INFINITY]: NumberForm,
 ): number {
   if (value === undefined) return standard
   if (typeof value === 'number' && value >= least && value <= most) return value
@@ -30,4 +24,16 @@ export function numberOption(
     'INVALID_OPTION',
     `${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`,
   )
+}
+
+/** Checks the options of a table, as {@link numberOption} does. `prefix` precedes their names in errors. */
+export function numberOptions<Name extends string>(
+  forms: Readonly<Record<Name, NumberForm>>,
+  given: { readonly [N in NoInfer<Name>]?: unknown },
+  prefix = '',
+): Record<Name, number> {
+  const names = Object.keys(forms) as Name[]
+  return Object.fromEntries(
+    names.map((name) => [name, numberOption(`${prefix}${name}`, given[name], forms[name])]),
+  ) as Record<Name, number>
 }
