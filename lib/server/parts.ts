@@ -18,7 +18,6 @@ import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
 import { Rights } from './rights.ts'
 import { Barriers } from './sessions/barriers.ts'
-import { Decisions } from './sessions/decisions.ts'
 import { Doorway } from './sessions/doorway.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
 import { Opener } from './sessions/opener.ts'
@@ -68,13 +67,12 @@ export function createParts(given: ServerOptions) {
   const watches = new Watches(sources, limits.maxWatched, onFault)
   const onRenewal = (error: unknown) => faults.report(asError(error, 'renewal'))
   const streams = new Streams(admissions, views, watches, identities, onRenewal, following)
-  const decisions = new Decisions(admissions, streams, diagnostics.traces)
   const shared = createControl(options, sources, {
     queries,
     process: admissions.rights.process,
-    apply: (...decision) => decisions.take(...decision),
+    apply: (...decision) => rights.take(...decision),
   })
-  const rights = new Rights(decisions, shared, new Warnings(options))
+  const rights: Rights = new Rights(admissions, streams, options, shared)
 
   const connections = connectionHost(log, admissions.positions, {
     maxBufferedBytes,

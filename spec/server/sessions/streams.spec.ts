@@ -8,11 +8,12 @@ import type { Connection } from '../../../lib/server/delivery/connection.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
-import { Decisions } from '../../../lib/server/sessions/decisions.ts'
+import { Rights } from '../../../lib/server/rights.ts'
 import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
 import { Streams } from '../../../lib/server/sessions/streams.ts'
 import type { Watches } from '../../../lib/server/sessions/watches.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { Faults } from '../../../lib/server/support/faults.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 
@@ -107,10 +108,11 @@ describe('server/streams', () => {
     } as unknown as Views
     const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
     const opened = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
-    const decisions = new Decisions(admissions, opened)
+    const options = { onError: () => {}, diagnostics: new Diagnostics() }
+    const decisions = new Rights(admissions, opened, options, undefined)
     const streams = Object.assign(opened, {
-      revoke: (predicate: Predicate, reason: string) => decisions.revoke(predicate, reason).count,
-      refresh: (predicate: Predicate) => decisions.refresh(predicate).count,
+      revoke: (predicate: Predicate, reason: string) => decisions.revoke(predicate, reason),
+      refresh: (predicate: Predicate) => decisions.refresh(predicate),
     })
     const open = (name: string, { begun = true, ttl = HOUR } = {}) => {
       const told = new Told()
