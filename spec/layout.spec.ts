@@ -78,7 +78,6 @@ const ARROWS: Record<string, string[]> = {
   ],
   'server/support/': ['errors.ts', 'node:', 'model/count.ts'],
   'server/options/': [
-    'errors.ts',
     'model/',
     'policy/',
     'source/source.ts',

@@ -1,5 +1,5 @@
-import { ParticleError } from '../errors.ts'
 import { describeGiven } from '../model/given.ts'
+import { refuseOption } from '../model/unknown.ts'
 import { isPlain, type Query } from '../policy/query.ts'
 import type { Admissions } from './auth/admission.ts'
 import type { Decision, Predicate } from './auth/revocations.ts'
@@ -56,8 +56,7 @@ export class Rights {
 
   async #revokeEverywhere(selector: Query, reason: string): Promise<number> {
     checkIdentityQuery(selector, 'revoke(query): query')
-    if (typeof reason !== 'string')
-      throw new ParticleError('INVALID_OPTION', 'revoke(query, reason): reason must be a text')
+    if (typeof reason !== 'string') refuseOption('revoke(query, reason): reason must be a text')
     const { decision, count } = this.#revoke(predicateOf(selector), reason, this.#control !== undefined)
     await this.#control?.store(selector, decision)
     return count
@@ -130,8 +129,7 @@ export class Rights {
 
 function requireSelector(selector: unknown, method: string): asserts selector is Predicate | Query {
   if (!isPlain(selector) && typeof selector !== 'function')
-    throw new ParticleError(
-      'INVALID_OPTION',
+    refuseOption(
       `${method}() takes a query on the identity, such as { userId: 7 }, or a function, ` +
         `but ${describeGiven(selector)}`,
     )

@@ -1,5 +1,4 @@
-import { ParticleError } from '../errors.ts'
-import { refuseUnknown } from '../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../model/unknown.ts'
 import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { InitialModel } from '../protocol/initial.ts'
@@ -52,8 +51,7 @@ export class Server<Identity = AnyIdentity> {
    */
   middleware(): Handler<Identity> {
     // Rejects `app.use(server.middleware)`, which would call this method with a request and without a server.
-    if (!(this instanceof Server))
-      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
+    if (!(this instanceof Server)) refuseOption('middleware makes a handler: app.use(server.middleware())')
     return Object.assign(createHandler(this), { server: this })
   }
 
@@ -105,7 +103,7 @@ export class Server<Identity = AnyIdentity> {
    */
   async drain(options: { ms?: number } = {}): Promise<void> {
     if (typeof options !== 'object' || options === null)
-      throw new ParticleError('INVALID_OPTION', 'drain takes an object, such as { ms: 30_000 }')
+      refuseOption('drain takes an object, such as { ms: 30_000 }')
     refuseUnknown('drain(options): option', options, ['ms'])
     await this.shutdown.drain(numberOption('drain({ ms })', options.ms, [DRAIN_MS, 0, 'ms', MAX_TIMER]))
   }

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import { type AnyIdentity, identityKey } from '../../policy/identity.ts'
 import { type NumberForm, numberOptions } from './number-option.ts'
 
@@ -118,13 +117,13 @@ const NUMBERS: Readonly<Record<keyof Numbers, NumberForm>> = {
  */
 export function resolveLimits(limits: Limits<never> = {}): ResolvedLimits {
   if (typeof limits !== 'object' || limits === null)
-    throw new ParticleError('INVALID_OPTION', 'limits must be an object, such as { streamsPerAddress: 1000 }')
+    refuseOption('limits must be an object, such as { streamsPerAddress: 1000 }')
   refuseUnknown('option limits', limits, [...Object.keys(NUMBERS), 'key', 'excessStreams'])
   const { key, excessStreams = 'refuse' } = limits
   if (key !== undefined && typeof key !== 'function')
-    throw new ParticleError('INVALID_OPTION', 'limits.key must be a function (identity, request)')
+    refuseOption('limits.key must be a function (identity, request)')
   if (excessStreams !== 'refuse' && excessStreams !== 'replace')
-    throw new ParticleError('INVALID_OPTION', 'limits.excessStreams must be "refuse" or "replace"')
+    refuseOption('limits.excessStreams must be "refuse" or "replace"')
   const hasNoLimit = key === undefined && limits.streamsPerIdentity === undefined
   return {
     ...numberOptions(NUMBERS, limits, 'limits.'),

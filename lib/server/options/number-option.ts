@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 
 /** Describes an option that is a number: its default, its least value, the unit, and its greatest value. */
 export type NumberForm = readonly [standard: number, least: number, unit?: 'ms' | 'bytes', most?: number]
@@ -20,10 +20,7 @@ export function numberOption(
   const bound = isTooLarge ? `be at most ${most}` : `be a number of at least ${least}`
   const given =
     typeof value === 'string' ? JSON.stringify(value) : typeof value === 'number' ? value : typeof value
-  throw new ParticleError(
-    'INVALID_OPTION',
-    `${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`,
-  )
+  refuseOption(`${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`)
 }
 
 /** Checks the options of a table, as {@link numberOption} does. `prefix` precedes their names in errors. */

@@ -1,5 +1,4 @@
-import { ParticleError } from '../../errors.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
 import type { CollectionHandle } from '../../source/source.ts'
@@ -165,10 +164,6 @@ const KNOWN = [
   'inspector',
 ]
 
-function refuse(sentence: string): never {
-  throw new ParticleError('INVALID_OPTION', sentence)
-}
-
 /**
  * Checks the options and fills in the defaults.
  *
@@ -176,27 +171,29 @@ function refuse(sentence: string): never {
  */
 export function resolveOptions(options: ServerOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null)
-    refuse('particle.Server takes an object of options with dataSources')
+    refuseOption('particle.Server takes an object of options with dataSources')
   refuseUnknown('option', options, KNOWN)
   const { dataSources } = options
   if (typeof dataSources !== 'object' || dataSources === null || Array.isArray(dataSources)) {
-    refuse('dataSources must be an object of sources by root, such as { users: { manifest, collection } }')
+    refuseOption(
+      'dataSources must be an object of sources by root, such as { users: { manifest, collection } }',
+    )
   }
   for (const name of ['identityLookup', 'disconnect', 'onDebug', 'onError'] as const) {
     const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
+    if (value !== undefined && typeof value !== 'function') refuseOption(`${name} must be a function`)
   }
   if (options.compression !== undefined && typeof options.compression !== 'boolean')
-    refuse('compression must be true or false')
+    refuseOption('compression must be true or false')
   if (options.dependsOn !== undefined && options.identityLookup === undefined)
-    refuse('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
+    refuseOption('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
   const replay = options.replay ?? {}
-  if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
+  if (typeof replay !== 'object') refuseOption('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
   const numbers = numberOptions(NUMBERS, options)
   const { heartbeat, sessionTtl } = numbers
   if (sessionTtl < heartbeat * 2)
-    refuse(
+    refuseOption(
       `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): ` +
         'tokens are renewed between two pings',
     )
@@ -223,19 +220,19 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
 
 function pathOf(path: unknown): string {
   if (typeof path !== 'string' || !/^(\/[\w.~-]+)+$/.test(path))
-    refuse('path must be such as "/particle": it starts with a slash and does not end with one')
+    refuseOption('path must be such as "/particle": it starts with a slash and does not end with one')
   return path
 }
 
 function secretOf(secret: unknown): string | undefined {
   if (secret === undefined) return undefined
   if (typeof secret !== 'string' || secret.length < 16)
-    refuse('secret must be a string of at least 16 characters')
+    refuseOption('secret must be a string of at least 16 characters')
   return secret
 }
 
 function audienceOf(audience: unknown): string | undefined {
-  if (audience !== undefined && typeof audience !== 'string') refuse('audience must be a string')
+  if (audience !== undefined && typeof audience !== 'string') refuseOption('audience must be a string')
   return audience
 }
 
@@ -247,10 +244,10 @@ function origins(value: unknown): readonly string[] {
       typeof origin !== 'string' ||
       (origin !== '*' && !(/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/i.test(origin) && URL.canParse(origin)))
     ) {
-      refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
+      refuseOption('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
     }
     if (origin.length > 1 && origin.includes('*')) {
-      refuse(
+      refuseOption(
         `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: ` +
           'list each origin, or "*" alone for any without cookies',
       )

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
-import { ParticleError } from '../../errors.ts'
 import { describeGiven } from '../../model/given.ts'
 import { isObject } from '../../model/json.ts'
+import { refuseOption } from '../../model/unknown.ts'
 import { type Params, watchedRoot } from '../../protocol/watched-root.ts'
 
 /**
@@ -22,9 +22,7 @@ export function namesOf(
   params: Params | undefined,
 ): string[] {
   const list = typeof roots === 'string' ? [params === undefined ? roots : ([roots, params] as const)] : roots
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', `snapshot(identity, roots, params): ${sentence}`)
-  }
+  const refuse = (sentence: string): never => refuseOption(`snapshot(identity, roots, params): ${sentence}`)
   if (!Array.isArray(list))
     return refuse(
       `roots is a name, or a list such as ['users', ['messages', { room: 7 }]], but ${describeGiven(list)}`,
