@@ -16,11 +16,21 @@ import { since } from '../support/diagnostics.ts'
 import { fingerprintsOf } from '../view/fingerprint.ts'
 import type { Barriers } from './barriers.ts'
 import { ModelReader } from './model-reader.ts'
-import type { Opener, Registration, StreamRequest } from './opener.ts'
+import { closeOf, type Opener, type StreamRequest } from './opener.ts'
 import { isRequest, namesOf, type SnapshotRoots } from './snapshot-roots.ts'
 import type { Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
 import { entryOf, type Refusal } from './watches.ts'
+
+/**
+ * Closes a stream of a client of this process, reports positions to it (see `Barriers`), and changes its
+ * watched roots (see `StreamViews.watch`), which it returns.
+ */
+export interface Registration {
+  (): void
+  reached(positions: readonly string[]): void
+  watch(add: readonly WatchEntry[], remove: readonly string[]): Promise<WatchEntry[]>
+}
 
 /** Stands for the registration of a client that has gone, or was refused. */
 const GONE: Registration = Object.assign(() => {}, { reached: () => {}, watch: async () => [] })
@@ -116,15 +126,13 @@ export class Doorway {
     this.#refuseWhenFull()
     const { address } = request.origin ?? {}
     if (request.origin) control.stream(address)
-    let close: (() => void) | undefined
+    let stream: Stream | undefined
     try {
       await rights.follow()
-      close = await admissions.admit(token, browsers, (admitted) =>
-        this.#open((opener) => opener.open(admitted, request)),
-      )
-      return close
+      stream = await admissions.admit(token, browsers, (admitted) => this.#open(admitted, request))
+      return stream && closeOf(stream.connection)
     } finally {
-      if (!close && request.origin) control.streamEnded(address)
+      if (!stream && request.origin) control.streamEnded(address)
     }
   }
 
@@ -141,15 +149,27 @@ export class Doorway {
       this.#refuseWhenFull()
       const admission = await admissions.identify(toJson(identity ?? null), undefined)
       const sink = new ReceiverSink(receiver, options.onError)
-      const open = () => sink
-      const stop = await this.#openHere(admission, (opener, admitted) => opener.register(admitted, { open }))
+      const stream = await this.#openHere(admission, { open: () => sink })
       done?.()
-      return stop ?? GONE
+      return stream ? this.#registrationOf(stream) : GONE
     } catch (error) {
       if (!done) throw error
       done(error as Error)
       return GONE
     }
+  }
+
+  #registrationOf(stream: Stream): Registration {
+    const { barriers, streams } = this.#parts
+    const reached = (positions: readonly string[]) => {
+      barriers.check(positions)
+      barriers.report(stream, positions)
+    }
+    const watch = async (add: readonly WatchEntry[], remove: readonly string[]) => {
+      await streams.views.watch(stream, add, remove)
+      return [...stream.watched.values()].map(entryOf)
+    }
+    return Object.assign(closeOf(stream.connection), { reached, watch })
   }
 
   /** Reads the model of an identity, by a stream that ends with its first `ready`: see `Server.snapshot`. */
@@ -162,8 +182,7 @@ export class Doorway {
     const [given, request] = isRequest(identity) ? [null, identity] : [toJson(identity ?? null), undefined]
     const admission = await admissions.identify(given, request)
     const reader = new ModelReader(watch)
-    const asked = { roots: plain, watch, open: () => reader.sink }
-    const stream = await this.#openHere(admission, (opener, admitted) => opener.stream(admitted, asked))
+    const stream = await this.#openHere(admission, { roots: plain, watch, open: () => reader.sink })
     try {
       const model = await reader.model
       // The position was given for these views, which may be fewer than those of the identity.
@@ -245,17 +264,17 @@ export class Doorway {
   }
 
   /** Opens a stream of an admitted client. */
-  #open<T>(open: (opener: Opener) => T): T {
+  #open(admitted: Admitted, request: StreamRequest): Stream | undefined {
     this.#refuseWhenFull()
-    const stream = open(this.#parts.opener)
+    const stream = this.#parts.opener.open(admitted, request)
     if (stream) this.#parts.onOpened()
     return stream
   }
 
   /** Opens a stream of a client of this process, which needs no token of its own. */
-  #openHere<T>(admission: Admission, open: (opener: Opener, admitted: Admitted) => T): Promise<T> {
+  #openHere(admission: Admission, request: StreamRequest): Promise<Stream | undefined> {
     return this.#parts.admissions.open(admission, false, (admitted) =>
-      this.#open((opener) => open(opener, { ...admitted, renewed: false })),
+      this.#open({ ...admitted, renewed: false }, request),
     )
   }
 }
