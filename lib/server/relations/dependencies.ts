@@ -162,12 +162,11 @@ export class Dependencies {
     return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
-  /** Identifies the current documents that an identity depends on: see {@link Watching.digest}. */
-  dependencies(identity: Json, given: Json): string | undefined {
+  /** Identifies the current documents that an identity depends on. Returns `''` during a read, too. */
+  dependencies(identity: Json, given: Json): string {
     const watching = this.watch(identity, given, () => {})
-    if (!watching) return ''
-    watching.close()
-    return watching.digest
+    watching?.close()
+    return watching?.digest ?? ''
   }
 
   /**

@@ -32,7 +32,7 @@ const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'LIMIT_EXCEEDED']
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
-  readonly #following: Dependencies | undefined
+  readonly #following: Dependencies
   /** Limits the streams of each identity. */
   readonly identities: IdentityStreams
   /** Shows the views of an identity on its streams. */
@@ -50,7 +50,7 @@ export class Streams {
     watches: Watches,
     identities: IdentityStreams,
     onError: (error: unknown) => void,
-    following?: Dependencies,
+    following: Dependencies,
   ) {
     this.identities = identities
     this.#admissions = admissions
@@ -221,7 +221,7 @@ export class Streams {
   #followed(stream: Stream, related: RelationResolver): void {
     const { connection, admission } = stream
     try {
-      if (related.isTooLarge && this.#following) throw this.#following.excess()
+      if (related.isTooLarge) throw this.#following.excess()
       const fingerprints = this.views.show(stream, admission?.identity ?? {}, related)
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
       stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
@@ -245,7 +245,7 @@ export class Streams {
       if (this.open.has(stream)) stream.looked = this.#doubts.add(stream).then(() => stream.request?.settled)
     }
     const lost = () => stream.connection.doubt(() => true)
-    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt, lost)
+    stream.watching = this.#following.watch(admission.identity, admission.given, doubt, lost)
     watching?.close()
     if (stream.watching) stream.connection.rightsKnown = () => rightsKnown(stream)
     // Compares only dependencies that were read. The end of their read reports a change.
@@ -256,7 +256,7 @@ export class Streams {
   /** Moves a stream to another admission. Returns false when the new identity has too many streams. */
   #grant(stream: Stream, next: Admission, checked: Checked | undefined): boolean {
     if (!this.identities.move(stream, next)) return false
-    const related = this.#following?.related(next.identity)
+    const related = this.#following.related(next.identity)
     let fingerprints: Record<string, string>
     try {
       this.views.apply(stream, checked)

@@ -8,6 +8,7 @@ import type { Connection } from '../../../lib/server/delivery/connection.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
+import type { Dependencies } from '../../../lib/server/relations/dependencies.ts'
 import { Rights } from '../../../lib/server/rights.ts'
 import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
@@ -107,7 +108,9 @@ describe('server/streams', () => {
       left: ({ key }: View) => left.push(key),
     } as unknown as Views
     const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
-    const opened = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
+    const onError = (error: unknown) => errors.push(error)
+    const following = { related: () => undefined, watch: () => undefined } as unknown as Dependencies
+    const opened = new Streams(admissions, views, {} as Watches, identities, onError, following)
     const options = { onError: () => {}, diagnostics: new Diagnostics() }
     const decisions = new Rights(admissions, opened, options, undefined)
     const streams = Object.assign(opened, {
