@@ -8,20 +8,13 @@ import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import { Coalesced } from '../support/coalesced.ts'
+import { KeyedSets } from '../support/keyed-sets.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { rightsOf } from '../view/fingerprint.ts'
 import { Doubts } from './doubts.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
-import {
-  askForHandshake,
-  isNewer,
-  REFUSED,
-  rightsKnown,
-  SessionStreams,
-  type Stream,
-  sendRequest,
-} from './stream.ts'
+import { askForHandshake, isNewer, REFUSED, rightsKnown, type Stream, sendRequest } from './stream.ts'
 import { type Checked, StreamViews } from './stream-views.ts'
 import type { Watches } from './watches.ts'
 
@@ -40,7 +33,8 @@ export class Streams {
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly open = new Set<Stream>()
-  readonly #bySession = new SessionStreams()
+  /** The open streams by session, which has several until the server notices that a connection is dead. */
+  readonly #bySession = new KeyedSets<Stream>()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
 
@@ -67,7 +61,7 @@ export class Streams {
 
   add(stream: Stream): void {
     this.open.add(stream)
-    this.#bySession.add(stream)
+    this.#bySession.add(stream.admission?.session, stream)
     this.identities.add(stream)
     this.#relate(stream, stream.related)
     this.#watch(stream)
@@ -87,7 +81,7 @@ export class Streams {
   delete(stream: Stream): void {
     this.open.delete(stream)
     this.#doubts.delete(stream)
-    this.#bySession.delete(stream)
+    this.#bySession.delete(stream.admission?.session, stream)
     this.identities.delete(stream)
     stream.request?.settle()
     stream.related?.close()
@@ -108,14 +102,14 @@ export class Streams {
 
   /** Lists the session's open streams here. */
   of(session: string): Stream[] {
-    return this.#bySession.of(session)
+    return [...(this.#bySession.of(session) ?? [])]
   }
 
   /**
    * Moves a session's open streams to a new handshake's admission. Returns the result, if a stream continues.
    */
   async present(admission: Admission): Promise<Admission | undefined> {
-    const streams = this.#bySession.of(admission.session)
+    const streams = this.of(admission.session)
     const checked = await Promise.all(streams.map((stream) => this.views.check(stream, admission.identity)))
     const found = streams.map((stream, index) => this.#present(stream, admission, checked[index]))
     return found.findLast((each) => each !== undefined)
@@ -150,9 +144,13 @@ export class Streams {
     return stream.admission
   }
 
-  /** Ends the open streams of a session whose identity a new handshake refused. */
+  /**
+   * Ends the open streams of a session whose identity a handshake refused, but for those whose lookup began
+   * after it. A later handshake may have been faster, and found another user.
+   */
   refuse(session: string, at: number): void {
-    for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
+    for (const { connection, admission } of this.of(session))
+      if ((admission?.at ?? 0) <= at) connection.end(REFUSED)
   }
 
   /** Sends pings, ends streams after their life, and renews tokens that end within `soon` milliseconds. */
