@@ -79,7 +79,6 @@ const ARROWS: Record<string, string[]> = {
   ],
   'server/support/': ['errors.ts', 'node:', 'model/count.ts'],
   'server/options/': [
-    'errors.ts',
     'model/',
     'policy/',
     'source/source.ts',
@@ -217,6 +216,7 @@ const ARROWS: Record<string, string[]> = {
     'server/hints/',
     'server/delivery/',
     'server/auth/',
+    'server/sessions/',
     'node:',
   ],
   // The files that put the rooms together.

@@ -10,6 +10,11 @@ export function notKnown(name: unknown, known: Iterable<string>): string {
   return `${said}; ${meant === undefined ? `known are ${all.join(', ')}` : `"${meant}" was perhaps meant`}`
 }
 
+/** Refuses an option. @throws ParticleError `INVALID_OPTION` */
+export function refuseOption(sentence: string): never {
+  throw new ParticleError('INVALID_OPTION', sentence)
+}
+
 /**
  * Refuses anything but an object, and an object with an unknown key.
  *

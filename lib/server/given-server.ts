@@ -1,5 +1,5 @@
-import { ParticleError } from '../errors.ts'
 import { describeGiven, type Mistaken } from '../model/given.ts'
+import { refuseOption } from '../model/unknown.ts'
 
 /** The handler of a middleware, which is a function with the server as a field. */
 const HANDLER: Mistaken = [
@@ -15,8 +15,5 @@ const HANDLER: Mistaken = [
  */
 export function requireServer(what: string, given: { options: { diagnostics: object } }): void {
   if (given?.options?.diagnostics) return
-  throw new ParticleError(
-    'INVALID_OPTION',
-    `${what} takes a particle.Server, but ${describeGiven(given, [HANDLER])}`,
-  )
+  refuseOption(`${what} takes a particle.Server, but ${describeGiven(given, [HANDLER])}`)
 }

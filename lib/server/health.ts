@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ParticleError } from '../errors.ts'
+import { refuseOption } from '../model/unknown.ts'
 import type { Feed } from './feed/feed.ts'
 import type { SourceState } from './feed/source-report.ts'
 import { withTimeout } from './support/scheduling.ts'
@@ -80,9 +80,5 @@ function send(response: ServerResponse, status: number, body: object): void {
  * @throws ParticleError `INVALID_OPTION`
  */
 export function refuseCall(method: string, given: readonly unknown[]): void {
-  if (given.length > 0)
-    throw new ParticleError(
-      'INVALID_OPTION',
-      `${method} makes a handler: app.get('/${method}', server.${method}())`,
-    )
+  if (given.length > 0) refuseOption(`${method} makes a handler: app.get('/${method}', server.${method}())`)
 }

@@ -14,7 +14,7 @@ export type {
   DependsOn,
 } from './options/source-options.ts'
 export { type Handler, Server } from './server.ts'
-export type { SnapshotRoots } from './sessions/model-snapshots.ts'
+export type { SnapshotRoots } from './sessions/snapshot-roots.ts'
 export type { RootStats, SourceStats, Stats } from './stats.ts'
 export type { DebugEvent, DebugFields, DebugName } from './support/diagnostics.ts'
 export type { CreateMiddleware, ServerConstructor } from './typed.ts'

@@ -18,14 +18,9 @@ import { Dependencies } from './relations/dependencies.ts'
 import { LiveQueries } from './relations/live-query.ts'
 import { Rights } from './rights.ts'
 import { Barriers } from './sessions/barriers.ts'
-import { Decisions } from './sessions/decisions.ts'
 import { Doorway } from './sessions/doorway.ts'
-import { Handshakes } from './sessions/handshakes.ts'
 import { IdentityStreams } from './sessions/identity-streams.ts'
-import { ModelSnapshots } from './sessions/model-snapshots.ts'
 import { Opener } from './sessions/opener.ts'
-import { Registrations } from './sessions/registrations.ts'
-import { SessionRequests } from './sessions/session-requests.ts'
 import { Streams } from './sessions/streams.ts'
 import { Watches } from './sessions/watches.ts'
 import { Shutdown } from './shutdown.ts'
@@ -72,13 +67,12 @@ export function createParts(given: ServerOptions) {
   const watches = new Watches(sources, limits.maxWatched, onFault)
   const onRenewal = (error: unknown) => faults.report(asError(error, 'renewal'))
   const streams = new Streams(admissions, views, watches, identities, onRenewal, following)
-  const decisions = new Decisions(admissions, streams, diagnostics.traces)
   const shared = createControl(options, sources, {
     queries,
     process: admissions.rights.process,
-    apply: (...decision) => decisions.take(...decision),
+    apply: (...decision) => rights.take(...decision),
   })
-  const rights = new Rights(decisions, shared, new Warnings(options))
+  const rights: Rights = new Rights(admissions, streams, options, shared)
 
   const connections = connectionHost(log, admissions.positions, {
     maxBufferedBytes,
@@ -112,21 +106,10 @@ export function createParts(given: ServerOptions) {
     },
   })
   const doorway = new Doorway({
-    ...{ admissions, control, streams, opener, rights, shutdown },
-    maxConnections: options.maxConnections,
+    ...{ options, admissions, control, streams, opener, barriers, rights, shutdown },
     onOpened: () => upkeep.start(),
   })
-  const refuseWhenFull = () => doorway.refuseWhenFull()
-  const handshakes = new Handshakes(admissions, streams, control, diagnostics, refuseWhenFull)
-  const requests = new SessionRequests(admissions, streams, control, barriers)
-  const registrations = new Registrations(admissions, options.onError, refuseWhenFull, (admitted, sink) =>
-    doorway.open((each) => each.register(admitted, { open: () => sink })),
-  )
-  const snapshots = new ModelSnapshots(admissions, Object.keys(dataSources), (admitted, request) =>
-    doorway.open((each) => each.stream(admitted, request)),
-  )
   return {
-    ...{ options, faults, sources, control, rights, inspector, shutdown, stats },
-    ...{ positions, doorway, handshakes, requests, registrations, snapshots },
+    ...{ options, faults, sources, rights, inspector, shutdown, stats, positions, doorway },
   }
 }

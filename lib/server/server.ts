@@ -1,9 +1,7 @@
-import { ParticleError } from '../errors.ts'
-import { refuseUnknown } from '../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../model/unknown.ts'
 import type { Query } from '../policy/criteria.ts'
 import type { AnyIdentity } from '../policy/identity.ts'
 import type { InitialModel } from '../protocol/initial.ts'
-import type { AdmissionControl } from './auth/admission-control.ts'
 import type { Granted } from './auth/admitted.ts'
 import type { Predicate } from './auth/revocations.ts'
 import type { Receiver } from './delivery/receiver.ts'
@@ -13,11 +11,7 @@ import type { Inspector } from './inspector/inspector.ts'
 import { numberOption } from './options/number-option.ts'
 import { MAX_TIMER, type ResolvedOptions, type ServerOptions } from './options/options.ts'
 import { createParts, type Parts } from './parts.ts'
-import type { Doorway } from './sessions/doorway.ts'
-import type { Handshakes } from './sessions/handshakes.ts'
-import type { ModelSnapshots } from './sessions/model-snapshots.ts'
-import type { Registration } from './sessions/opener.ts'
-import type { SessionRequests } from './sessions/session-requests.ts'
+import type { Doorway, Registration } from './sessions/doorway.ts'
 import type { Shutdown } from './shutdown.ts'
 import type { Stats } from './stats.ts'
 import type { Faults } from './support/faults.ts'
@@ -32,8 +26,6 @@ export type Handler<Identity = AnyIdentity> = RequestHandler & { readonly server
 export class Server<Identity = AnyIdentity> {
   /** @internal */
   readonly options: ResolvedOptions
-  /** @internal Limits the requests of strangers. */
-  readonly control: AdmissionControl
   /** @internal Reports errors that clients can cause again and again. */
   readonly faults: Faults
   /** @internal Ends the server. */
@@ -45,9 +37,8 @@ export class Server<Identity = AnyIdentity> {
   /** @throws ParticleError `INVALID_OPTION`, `INVALID_MANIFEST` or `INVALID_QUERY` when an option is wrong */
   constructor(options: ServerOptions) {
     this.#parts = createParts(options)
-    const { options: resolved, control, faults, shutdown, inspector } = this.#parts
+    const { options: resolved, faults, shutdown, inspector } = this.#parts
     this.options = resolved
-    this.control = control
     this.faults = faults
     this.shutdown = shutdown
     this.inspector = inspector
@@ -59,8 +50,7 @@ export class Server<Identity = AnyIdentity> {
    */
   middleware(): Handler<Identity> {
     // Rejects `app.use(server.middleware)`, which would call this method with a request and without a server.
-    if (!(this instanceof Server))
-      throw new ParticleError('INVALID_OPTION', 'middleware makes a handler: app.use(server.middleware())')
+    if (!(this instanceof Server)) refuseOption('middleware makes a handler: app.use(server.middleware())')
     return Object.assign(createHandler(this), { server: this })
   }
 
@@ -72,13 +62,8 @@ export class Server<Identity = AnyIdentity> {
    * @returns a promise of the function that disconnects the client, whose `reached` serves `onRegister`
    * @throws ParticleError `UNAUTHORIZED` or `UNAVAILABLE`
    */
-  async register(
-    identity: unknown,
-    receiver: Receiver,
-    done?: (error?: Error) => void,
-  ): Promise<Registration> {
-    await this.#parts.rights.settle()
-    return this.#parts.registrations.register(identity, receiver, done)
+  register(identity: unknown, receiver: Receiver, done?: (error?: Error) => void): Promise<Registration> {
+    return this.#parts.doorway.register(identity, receiver, done)
   }
 
   /**
@@ -90,9 +75,8 @@ export class Server<Identity = AnyIdentity> {
    * @param params the parameters of a source that is watched
    * @throws ParticleError `INVALID_OPTION` for an unknown root, `TIMED_OUT` after 10 s, and a stream's errors
    */
-  async snapshot(...[identity, roots, params]: Parameters<ModelSnapshots['take']>): Promise<InitialModel> {
-    await this.#parts.rights.settle()
-    return this.#parts.snapshots.take(identity, roots, params)
+  snapshot(...[identity, roots, params]: Parameters<Doorway['snapshot']>): Promise<InitialModel> {
+    return this.#parts.doorway.snapshot(identity, roots, params)
   }
 
   /** Returns figures of the server, of each root, and of each source. */
@@ -118,11 +102,9 @@ export class Server<Identity = AnyIdentity> {
    */
   async drain(options: { ms?: number } = {}): Promise<void> {
     if (typeof options !== 'object' || options === null)
-      throw new ParticleError('INVALID_OPTION', 'drain takes an object, such as { ms: 30_000 }')
+      refuseOption('drain takes an object, such as { ms: 30_000 }')
     refuseUnknown('drain(options): option', options, ['ms'])
-    await this.shutdown.drain(
-      numberOption('drain({ ms })', options.ms, DRAIN_MS, { least: 0, most: MAX_TIMER, unit: 'ms' }),
-    )
+    await this.shutdown.drain(numberOption('drain({ ms })', options.ms, [DRAIN_MS, 0, 'ms', MAX_TIMER]))
   }
 
   /** Checks whether the server can serve clients: it was not closed, and each of its sources answers. */
@@ -145,10 +127,9 @@ export class Server<Identity = AnyIdentity> {
     return probe(() => this.readiness())
   }
 
-  /** @internal Answers a handshake: see {@link Handshakes.grant}. */
-  async grant(...handshake: Parameters<Handshakes['grant']>): Promise<Granted> {
-    await this.#parts.rights.settle()
-    return this.#parts.handshakes.grant(...handshake)
+  /** @internal See {@link Doorway.grant}. */
+  grant(...handshake: Parameters<Doorway['grant']>): Promise<Granted> {
+    return this.#parts.doorway.grant(...handshake)
   }
 
   /**
@@ -162,14 +143,14 @@ export class Server<Identity = AnyIdentity> {
     return this.#parts.positions.ask(root)
   }
 
-  /** @internal See {@link SessionRequests.reached}. */
-  reached(...request: Parameters<SessionRequests['reached']>): Promise<boolean> {
-    return this.#parts.requests.reached(...request)
+  /** @internal See {@link Doorway.reached}. */
+  reached(...request: Parameters<Doorway['reached']>): Promise<boolean> {
+    return this.#parts.doorway.reached(...request)
   }
 
-  /** @internal See {@link SessionRequests.watch}. */
-  watch(...request: Parameters<SessionRequests['watch']>): ReturnType<SessionRequests['watch']> {
-    return this.#parts.requests.watch(...request)
+  /** @internal See {@link Doorway.watch}. */
+  watch(...request: Parameters<Doorway['watch']>): ReturnType<Doorway['watch']> {
+    return this.#parts.doorway.watch(...request)
   }
 
   /**

@@ -48,17 +48,17 @@ export class Admissions {
   readonly tokens: Tokens
   readonly #warnings: Warnings
   readonly #identification: Identification
-  readonly #following: Dependencies | undefined
-  readonly #traces: Traces | undefined
+  readonly #following: Dependencies
+  readonly #traces: Traces
   readonly continuations: Continuations
 
-  constructor(options: ResolvedOptions, sources: Sources, following?: Dependencies) {
+  constructor(options: ResolvedOptions, sources: Sources, following: Dependencies) {
     const { secret, sessionTtl, identityLookup, onError, limits } = options
     this.#ttl = sessionTtl
     this.#sources = sources
     this.losses = new Losses(sources.moments)
     this.#following = following
-    this.#traces = options.diagnostics?.traces
+    this.#traces = options.diagnostics.traces
     this.#warnings = new Warnings(options)
     const scope = scopeOf(options)
     this.tokens = new Tokens(secret, scope, this.#warnings)
@@ -150,7 +150,7 @@ export class Admissions {
     if (token === undefined) {
       if (this.#identification.required)
         throw new ParticleError('UNAUTHORIZED', 'A stream needs a token: POST to handshake first')
-      await this.#following?.settle({}, null)
+      await this.#following.settle({}, null)
       return open({ renewed: false })
     }
     const claims = await this.tokens.open(token, browsers)
@@ -182,10 +182,10 @@ export class Admissions {
       let admission = claims
       for (let renewed = false; ; renewed = true) {
         const { identity, given, dependencies = '' } = admission
-        await this.#following?.settle(identity, given)
+        await this.#following.settle(identity, given)
         const isStale = this.#refuseRevoked(admission)
         // Skips the check after a new lookup, which has seen all earlier changes. Later ones find the stream.
-        const isCurrent = renewed || (this.#following?.dependencies(identity, given) ?? '') === dependencies
+        const isCurrent = renewed || this.#following.dependencies(identity, given) === dependencies
         if (!isStale && isCurrent && !admission.spent) {
           // Records the admission, since a bare EventSource reconnects with its first ticket. The positions
           // of this stream then stay valid.
@@ -277,19 +277,18 @@ export class Admissions {
       const note = () => {
         hasChanged = true
       }
-      const watching = known === undefined ? undefined : this.#following?.watch(known, given, note)
+      const watching = known === undefined ? undefined : this.#following.watch(known, given, note)
       try {
         const dependencies = watching ? watching.digest : ''
         const identity = await this.#identification.identify(given, request)
-        if (settle) await this.#following?.settle(identity, given)
+        if (settle) await this.#following.settle(identity, given)
         const { moment, before } = await grantOf({ given, identity })
         const admission = this.#admission(
           { session, given, identity, at, after: this.rights.stamp(after, at) },
           before,
           moment,
         )
-        const isCurrent =
-          !hasChanged && (this.#following?.dependencies(identity, given) ?? '') === dependencies
+        const isCurrent = !hasChanged && this.#following.dependencies(identity, given) === dependencies
         if (isCurrent && dependencies) admission.dependencies = dependencies
         // Judges the new admission. A lookup that ran during a refresh may have found the old rights.
         const { revoked, stale } = this.rights.judge(admission)
@@ -297,7 +296,7 @@ export class Admissions {
         if (revoked !== undefined && !isEarlier) return admission
         if (!stale && (isCurrent || !settle || tries >= MAX_LOOKUPS)) {
           const granted = { session, roots: Object.keys(admission.views) }
-          this.#traces?.report('audit', { action: 'grant', at: Date.now(), ...granted })
+          this.#traces.report('audit', { action: 'grant', at: Date.now(), ...granted })
           return admission
         }
         // Gives up on this request, which would show the same old session again. Only a new request knows of
@@ -316,7 +315,7 @@ export class Admissions {
     before: Grant | undefined,
     moment: string | undefined,
   ): Admission {
-    const related = this.#following?.related(known.identity)
+    const related = this.#following.related(known.identity)
     try {
       const views = fingerprintsOf(this.#sources.viewsOf(known.identity, related))
       // Counts the token's life from its request, not from the end of a slow body or lookup. Decisions on the

@@ -13,13 +13,13 @@ const MAX_SESSIONS = 10_000
 /** Decides how much of an older token's grant stays valid after a new lookup. */
 export class Continuations {
   readonly #rights: Revocations
-  readonly #following: Dependencies | undefined
+  readonly #following: Dependencies
   readonly #byGiven: boolean
   /** The last admission of each session's streams, the oldest first. */
   readonly #last = new Map<string, Admission>()
 
   /** @param byGiven whether a lookup uses nothing but the presented value */
-  constructor(rights: Revocations, following: Dependencies | undefined, byGiven: boolean) {
+  constructor(rights: Revocations, following: Dependencies, byGiven: boolean) {
     this.#rights = rights
     this.#following = following
     this.#byGiven = byGiven
@@ -64,6 +64,6 @@ export class Continuations {
   /** Checks that neither a decision nor a change of dependencies came after a lookup. */
   #isPresent(claims: Claims, { identity, given }: Client): boolean {
     if (this.#rights.judge(claims).stale) return false
-    return (this.#following?.dependencies(identity, given) ?? '') === (claims.dependencies ?? '')
+    return this.#following.dependencies(identity, given) === (claims.dependencies ?? '')
   }
 }

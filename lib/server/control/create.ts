@@ -1,5 +1,5 @@
-import { ParticleError } from '../../errors.ts'
 import { describeGiven } from '../../model/given.ts'
+import { refuseOption } from '../../model/unknown.ts'
 import type { Adapter, CollectionHandle } from '../../source/source.ts'
 import { CLOCK_MARGIN_MS, LOOKUP_MS } from '../auth/revocations.ts'
 import type { ResolvedOptions } from '../options/options.ts'
@@ -33,27 +33,24 @@ export function createControl(
 }
 
 function handleOf({ control, dataSources }: ResolvedOptions): CollectionHandle | undefined {
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', sentence)
-  }
   if (control === undefined) return undefined
   const handle = control === true ? named(handlesOf(dataSources)[0]?.adapter) : control
   if (handle === undefined)
-    return refuse('control is true, but the first source has no adapter: give adapter.collection(name)')
+    refuseOption('control is true, but the first source has no adapter: give adapter.collection(name)')
   if (!isHandle(handle))
-    return refuse(
+    refuseOption(
       "control must be true or adapter.collection('particle_control'), " +
         `but ${describeGiven(handle, MISTAKEN)}`,
     )
   const { adapter, collectionName } = handle
   const roots = handlesOf(dataSources)
   if (roots.some((root) => root.adapter === adapter && root.collectionName === collectionName))
-    return refuse(
+    refuseOption(
       `control is ${collectionName}, which a root of dataSources shows: give a collection for Particle ` +
         'alone, since it holds who was revoked',
     )
   if (!adapter.append || !adapter.discard)
-    return refuse(`control is a collection of ${adapter.name}, whose adapter has no append() and discard()`)
+    refuseOption(`control is a collection of ${adapter.name}, whose adapter has no append() and discard()`)
   return handle
 }
 

@@ -29,6 +29,11 @@ export class LoneSnapshots {
     }
   }
 
+  /** Forgets the views without a client, which have freed their snapshots, and those with several. */
+  sweep(): void {
+    for (const view of this.#views.keys()) if (view.viewers.size !== 1) this.#delete(view)
+  }
+
   #delete(view: View): void {
     this.#bytes -= this.#views.get(view) ?? 0
     this.#views.delete(view)

@@ -2,10 +2,10 @@ import { DocumentList } from '../../model/collection.ts'
 import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
-import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { timeSlicer } from '../support/scheduling.ts'
-import { isCompact, type Parts, PartsWriter, replaced } from '../view/parts.ts'
+import { operationsAfter } from '../view/later-entries.ts'
+import { isCompact, type Parts, PartsWriter, parsePart } from '../view/parts.ts'
 import { documentsOf, loadSnapshot, type Snapshot } from '../view/snapshot.ts'
 import type { View } from '../view/view.ts'
 
@@ -72,12 +72,8 @@ export class CurrentSnapshots {
   async #applied(view: View, snapshot: Snapshot): Promise<Snapshot | undefined> {
     if (!view.resumes(snapshot.sequence)) return undefined
     const sequence = this.#log.head
-    const oplist: DocumentOperation[] = []
-    for (const entry of this.#log.after(snapshot.sequence, view.feed)) {
-      const shown = view.frame(entry)
-      if (shown === MUST_RELOAD) return undefined
-      for (const operation of shown?.oplist ?? []) oplist.push(operation)
-    }
+    const oplist = operationsAfter(view, this.#log, snapshot.sequence)
+    if (!oplist) return undefined
     if (oplist.length === 0) return { ...snapshot, sequence }
     const parts = view.sortLimit
       ? await ordered(view.root, snapshot, oplist)
@@ -88,8 +84,15 @@ export class CurrentSnapshots {
   }
 }
 
-/** Applies operations to unordered documents, each found by its id. */
-async function unordered(root: string, before: Parts, oplist: readonly DocumentOperation[]): Promise<Parts> {
+/**
+ * Applies operations to unordered documents, each found by its id. Encodes only the events with a changed
+ * document, and the last event.
+ */
+async function unordered(
+  root: string,
+  { parts, keys }: Parts,
+  oplist: readonly DocumentOperation[],
+): Promise<Parts> {
   const operations = new Map<string, DocumentOperation[]>()
   for (const operation of oplist) {
     const key = idKey(operation.id)
@@ -103,18 +106,30 @@ async function unordered(root: string, before: Parts, oplist: readonly DocumentO
     operations.delete(key)
     return list.list[0]
   }
-  return replaced(
-    before,
-    new PartsWriter(root, new Date().toISOString()),
-    (key) => operations.has(key),
-    (key, document) => after(key, [document]),
-    function* () {
-      for (const key of [...operations.keys()]) {
-        const document = after(key, [])
-        if (document) yield [key, document]
+  const writer = new PartsWriter(root, new Date().toISOString())
+  const turn = timeSlicer(1)
+  for (const [number, part] of parts.entries()) {
+    const present = keys[number] ?? []
+    const last = number === parts.length - 1
+    if (!last && !present.some((key) => operations.has(key))) {
+      writer.addPart(part, present)
+    } else {
+      for (const [index, document] of parsePart(part).entries()) {
+        const key = present[index] ?? ''
+        const next = operations.has(key) ? after(key, [document]) : document
+        // Keeps one event for one, since the following events contain their numbers.
+        if (next) writer.add(key, JSON.stringify(next), last)
       }
-    },
-  )
+      if (!last) writer.endPart()
+    }
+    const pause = turn()
+    if (pause) await pause
+  }
+  for (const key of [...operations.keys()]) {
+    const document = after(key, [])
+    if (document) writer.add(key, JSON.stringify(document))
+  }
+  return writer.end()
 }
 
 /** Applies operations that move documents to ordered documents. */

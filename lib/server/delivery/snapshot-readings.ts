@@ -131,6 +131,7 @@ export class SnapshotReadings {
   /** Releases the snapshots without readers, and those that the log can't bring to the present. */
   sweep(): void {
     for (const view of this.#views.keys()) this.#settle(view)
+    this.#lone.sweep()
   }
 
   /** Begins to read a snapshot, or returns its only part, which needs no bookkeeping. */

@@ -54,11 +54,9 @@ export class Feed {
   #closing: Promise<void> | undefined
   #subscription: Subscription | undefined
   #pipeline: ChangePipeline | undefined
-  readonly #asking = new Coalesced(async () => {
-    this.#asked = (await this.adapter.read(this.#collection, { _id: { $in: [] } }, () => {})).to
-  })
-  #asked = ''
-  #joined: Promise<void> | undefined
+  readonly #asking = new Coalesced(
+    async () => (await this.adapter.read(this.#collection, { _id: { $in: [] } }, () => {})).to,
+  )
   readonly #batch: Batch
   /** The callers that wait for a position in the log. */
   readonly #waiting: PositionWaiters
@@ -160,14 +158,8 @@ export class Feed {
    * Asks the source for its position. No write from before the call comes after it, and an open adapter comes
    * to it soon. Rejects with the source's error.
    */
-  async ask(): Promise<string> {
-    // All who ask in one step share a question.
-    this.#joined ??= Promise.resolve().then(() => {
-      this.#joined = undefined
-      return this.#asking.run()
-    })
-    await this.#joined
-    return this.#asked
+  ask(): Promise<string> {
+    return this.#asking.run()
   }
 
   /** Whether the adapter is open, or being opened. */

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster'
-import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 import { referencesIn } from '../../policy/criteria.ts'
 import { isPlain } from '../../policy/query.ts'
 import { readsOfParameter, returnsNothing, usesParameter } from '../../source/callbacks/index.ts'
@@ -74,8 +74,7 @@ function refuseReferences(dataSources: Record<string, unknown>): void {
   for (const [root, source] of Object.entries(dataSources)) {
     const [name] = referencesIn((source as { criteria?: unknown } | null)?.criteria)
     if (name !== undefined)
-      throw new ParticleError(
-        'INVALID_OPTION',
+      refuseOption(
         `dataSources.${root}.criteria takes "@${name}" from the identity, ` +
           `but there is no identityLookup; write "@@${name}" for the text itself`,
       )

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 import { isAccepted } from './encodings.ts'
 
 /** The file with all modules. The address stands here as a whole, so that webpack takes the file along. */
@@ -52,10 +53,7 @@ export function moduleAddress(below: string): ModuleAddress | undefined {
  */
 export function importMap(path = '/particle'): { imports: Record<string, string> } {
   if (typeof path !== 'string' || !/^(?:\/|https?:\/\/)/.test(path))
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'importMap(path): path begins with a slash, as "/particle" does',
-    )
+    refuseOption('importMap(path): path begins with a slash, as "/particle" does')
   const { hash, modules } = browserModules()
   const base = path.replace(/\/+$/, '')
   return {

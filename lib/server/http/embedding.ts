@@ -1,4 +1,4 @@
-import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 
 /** Maps characters that could end a script's text to their escapes, which mean the same in JSON. */
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -18,9 +18,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
  */
 export function toScript(value: object): string {
   if (typeof value !== 'object' || value === null || typeof (value as { then?: unknown }).then === 'function')
-    throw new ParticleError(
-      'INVALID_OPTION',
-      'toScript(value) takes an object, such as the result of await server.snapshot(identity)',
-    )
+    refuseOption('toScript(value) takes an object, such as the result of await server.snapshot(identity)')
   return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => ESCAPES[character] ?? '')
 }

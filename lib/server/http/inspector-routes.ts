@@ -1,6 +1,6 @@
 import type { Exchange } from './exchange.ts'
 import { inspectorPage } from './inspector-page.ts'
-import { beginStream, isOpen, owned } from './response.ts'
+import { beginStream, isOpen } from './response.ts'
 
 /** Answers `GET {path}/inspect` with the inspector's page. */
 export async function inspect(exchange: Exchange): Promise<void> {
@@ -35,8 +35,6 @@ export async function inspectEvents(exchange: Exchange): Promise<void> {
 /** Runs the guard. Returns false when the client has gone meanwhile, or the guard itself has answered. */
 async function isAdmitted(exchange: Exchange): Promise<boolean> {
   const { server, request, response } = exchange
-  const turn = owned(response)
-  if (turn) await turn
   exchange.refuseWhenClosing()
   await server.inspector?.admit(request)
   exchange.refuseWhenClosing()

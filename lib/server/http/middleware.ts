@@ -90,6 +90,10 @@ export function createHandler(server: Backend): RequestHandler {
 
 async function answer({ handle }: Route, exchange: Exchange): Promise<void> {
   try {
+    // Waits for the connection first. A request behind a stream is never answered, and must cost no lookup
+    // and no memory for its body.
+    const turn = owned(exchange.response)
+    if (turn) await turn
     await handle(exchange)
   } catch (error) {
     exchange.fail(error)
@@ -111,10 +115,6 @@ function moduleRoute(path: string, pathname: string): Route | undefined {
 async function handshake(exchange: Exchange): Promise<void> {
   const { server, request, response, base } = exchange
   const at = Revocations.now()
-  // Waits for the connection first. A request behind a stream is never answered, and must cost no lookup and
-  // no memory for its body.
-  const turn = owned(response)
-  if (turn) await turn
   exchange.refuseWhenClosing()
   const body = await exchange.body(['identity', 'previous', 'carrier', 'fork'])
   const {
@@ -148,8 +148,6 @@ async function handshake(exchange: Exchange): Promise<void> {
 
 async function stream(exchange: Exchange): Promise<void> {
   const { server, request, response } = exchange
-  const turn = owned(response)
-  if (turn) await turn
   const { token, position, watch, held, reached } = await streamRequest(exchange)
   exchange.refuseWhenClosing()
   await server.openStream(token, browserValues(request), {

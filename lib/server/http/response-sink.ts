@@ -2,6 +2,7 @@ import { OutgoingMessage, type ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Sink } from '../delivery/sink.ts'
+import { MAX_TIMER } from '../options/options.ts'
 
 /** Sets the time of TCP's own probes of a silent peer, in milliseconds: libuv sends ten, a second apart. */
 const PROBING_MS = 11_000
@@ -10,8 +11,6 @@ const PROBING_MS = 11_000
  * after two to four heartbeats; two count as at least this time.
  */
 const MIN_PROBE_TIMEOUT_MS = 5_000
-/** Limits the delay of a timer, in milliseconds. */
-const MAX_PROBE_TIMEOUT_MS = 2_147_483_647
 
 /**
  * Writes to an HTTP response whose head was written before. Chunks go straight to the socket if nothing is
@@ -40,7 +39,7 @@ export class ResponseSink implements Sink {
     this.#headWaits = this.#socket !== undefined
     if (!this.#headWaits) response.flushHeaders()
     this.#stream = streamOf(response)
-    this.#probeTimeout = Math.min(MAX_PROBE_TIMEOUT_MS, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
+    this.#probeTimeout = Math.min(MAX_TIMER, Math.max(MIN_PROBE_TIMEOUT_MS, heartbeat * 2))
     // Stops writing after the end of the response, whose socket may then carry the next response.
     response.on('prefinish', () => {
       this.#ended = true

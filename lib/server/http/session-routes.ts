@@ -4,7 +4,6 @@ import type { Credentials } from '../auth/admitted.ts'
 import { browserValues } from './cookie.ts'
 import type { Exchange } from './exchange.ts'
 import { entriesOf, objectOf, textsOf, tokenOf } from './fields.ts'
-import { owned } from './response.ts'
 
 /** Answers `POST {path}/reached`. The session's open streams on this node then report each position. */
 export async function reached(exchange: Exchange): Promise<void> {
@@ -37,9 +36,7 @@ async function sessionRequest(
   fields: readonly string[],
   form: string,
 ): Promise<{ body: Record<string, unknown>; credentials: Credentials }> {
-  const { request, response } = exchange
-  const turn = owned(response)
-  if (turn) await turn
+  const { request } = exchange
   exchange.refuseWhenClosing()
   const body = objectOf(await exchange.body(fields), form)
   return {

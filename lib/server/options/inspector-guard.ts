@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 
 /**
  * Decides who may use the inspector, by the request for it: `(request) => request.user?.isAdmin === true`.
@@ -19,10 +19,9 @@ export function resolveInspector(value: unknown): InspectorGuard | undefined {
   if (value === undefined || value === false) return undefined
   if (typeof value === 'function') return value as InspectorGuard
   const form = 'such as (request) => request.user?.isAdmin === true'
-  if (value !== true) throw new ParticleError('INVALID_OPTION', `inspector must be a function, ${form}`)
+  if (value !== true) refuseOption(`inspector must be a function, ${form}`)
   if (process.env.NODE_ENV === 'production') {
-    throw new ParticleError(
-      'INVALID_OPTION',
+    refuseOption(
       `inspector needs a guard where NODE_ENV is production, since it shows documents: a function, ${form}`,
     )
   }

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import { type AnyIdentity, identityKey } from '../../policy/identity.ts'
-import { numberOption, type Range } from './number-option.ts'
+import { type NumberForm, numberOptions } from './number-option.ts'
 
 /**
  * Limits the requests of clients. `Infinity` switches a limit off. An address is the peer's address, or the
@@ -88,25 +87,25 @@ export type ResolvedLimits = { readonly [Name in keyof Required<Numbers>]: numbe
   readonly excessStreams: 'refuse' | 'replace'
 }
 
-/** The default and the minimum of each limit that is a number. */
-const NUMBERS: { readonly [Name in keyof Required<Numbers>]: readonly [standard: number, least: number] } = {
+/** The forms of the limits that are numbers. */
+const NUMBERS: Readonly<Record<keyof Numbers, NumberForm>> = {
   handshakesPerSecond: [2_000, 0.05],
   handshakesPerSecondPerAddress: [500, 0.05],
   handshakesWaiting: [10_000, 1],
   handshakesWaitingPerAddress: [5_000, 1],
   streamsPerAddress: [10_000, 1],
   streamsPerIdentity: [100, 1],
-  streamMs: [86_400_000, 1_000],
+  streamMs: [86_400_000, 1_000, 'ms'],
   views: [100_000, 1],
   maxWatched: [100, 1],
   restingViews: [10_000, 0],
   restingViewsPerAddress: [2_000, 0],
   snapshotDocuments: [500_000, 1],
-  snapshotBytes: [134_217_728, 1_024],
-  queryMs: [60_000, 10],
-  bodyBytes: [512_000, 1_024],
-  bodyMs: [10_000, 10],
-  bodyBytesWaiting: [67_108_864, 1_024],
+  snapshotBytes: [134_217_728, 1_024, 'bytes'],
+  queryMs: [60_000, 10, 'ms'],
+  bodyBytes: [512_000, 1_024, 'bytes'],
+  bodyMs: [10_000, 10, 'ms'],
+  bodyBytesWaiting: [67_108_864, 1_024, 'bytes'],
   identityValues: [6_000, 1],
   relationValues: [3_000, 1],
 }
@@ -118,30 +117,18 @@ const NUMBERS: { readonly [Name in keyof Required<Numbers>]: readonly [standard:
  */
 export function resolveLimits(limits: Limits<never> = {}): ResolvedLimits {
   if (typeof limits !== 'object' || limits === null)
-    throw new ParticleError('INVALID_OPTION', 'limits must be an object, such as { streamsPerAddress: 1000 }')
+    refuseOption('limits must be an object, such as { streamsPerAddress: 1000 }')
   refuseUnknown('option limits', limits, [...Object.keys(NUMBERS), 'key', 'excessStreams'])
-  const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [standard, least]]) => [
-      name,
-      numberOption(`limits.${name}`, limits[name as keyof Numbers], standard, { least, ...unitOf(name) }),
-    ]),
-  ) as Record<keyof Numbers, number>
   const { key, excessStreams = 'refuse' } = limits
   if (key !== undefined && typeof key !== 'function')
-    throw new ParticleError('INVALID_OPTION', 'limits.key must be a function (identity, request)')
+    refuseOption('limits.key must be a function (identity, request)')
   if (excessStreams !== 'refuse' && excessStreams !== 'replace')
-    throw new ParticleError('INVALID_OPTION', 'limits.excessStreams must be "refuse" or "replace"')
+    refuseOption('limits.excessStreams must be "refuse" or "replace"')
   const hasNoLimit = key === undefined && limits.streamsPerIdentity === undefined
   return {
-    ...numbers,
+    ...numberOptions(NUMBERS, limits, 'limits.'),
     ...(hasNoLimit ? { streamsPerIdentity: Number.POSITIVE_INFINITY } : {}),
     key: (key as ResolvedLimits['key'] | undefined) ?? identityKey,
     excessStreams,
   }
-}
-
-/** Reads the unit of a limit from its name. */
-function unitOf(name: string): Pick<Range, 'unit'> {
-  if (name.endsWith('Ms')) return { unit: 'ms' }
-  return /bytes/i.test(name) ? { unit: 'bytes' } : {}
 }

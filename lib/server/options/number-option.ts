@@ -1,12 +1,7 @@
-import { ParticleError } from '../../errors.ts'
+import { refuseOption } from '../../model/unknown.ts'
 
-/** Describes the valid values of a number. */
-export interface Range {
-  least: number
-  most?: number
-  /** The unit that an error names, such as `ms`. Default: none. */
-  unit?: 'ms' | 'bytes'
-}
+/** Describes an option that is a number: its default, its least value, the unit, and its greatest value. */
+export type NumberForm = readonly [standard: number, least: number, unit?: 'ms' | 'bytes', most?: number]
 
 /**
  * Checks an option that is a number.
@@ -17,8 +12,7 @@ export interface Range {
 export function numberOption(
   name: string,
   value: unknown,
-  standard: number,
-  { least, most = Number.POSITIVE_INFINITY, unit }: Range,
+  [standard, least, unit, most = Number.POSITIVE_INFINITY]: NumberForm,
 ): number {
   if (value === undefined) return standard
   if (typeof value === 'number' && value >= least && value <= most) return value
@@ -26,8 +20,17 @@ export function numberOption(
   const bound = isTooLarge ? `be at most ${most}` : `be a number of at least ${least}`
   const given =
     typeof value === 'string' ? JSON.stringify(value) : typeof value === 'number' ? value : typeof value
-  throw new ParticleError(
-    'INVALID_OPTION',
-    `${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`,
-  )
+  refuseOption(`${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`)
+}
+
+/** Checks the options of a table, as {@link numberOption} does. `prefix` precedes their names in errors. */
+export function numberOptions<Name extends string>(
+  forms: Readonly<Record<Name, NumberForm>>,
+  given: { readonly [N in NoInfer<Name>]?: unknown },
+  prefix = '',
+): Record<Name, number> {
+  const names = Object.keys(forms) as Name[]
+  return Object.fromEntries(
+    names.map((name) => [name, numberOption(`${prefix}${name}`, given[name], forms[name])]),
+  ) as Record<Name, number>
 }

@@ -1,5 +1,4 @@
-import { ParticleError } from '../../errors.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import type { AnyIdentity } from '../../policy/identity.ts'
 import type { CacheConfig } from '../../policy/relation.ts'
 import type { CollectionHandle } from '../../source/source.ts'
@@ -7,8 +6,7 @@ import { Diagnostics, type OnDebug } from '../support/diagnostics.ts'
 import type { Identified, IdentityLookup } from './identity-lookup.ts'
 import { type InspectorGuard, resolveInspector } from './inspector-guard.ts'
 import { type Limits, type ResolvedLimits, resolveLimits } from './limits.ts'
-import { numberOption } from './number-option.ts'
-
+import { type NumberForm, numberOptions } from './number-option.ts'
 import type { DataSource, DependsOn } from './source-options.ts'
 
 /**
@@ -18,9 +16,6 @@ export interface Replay {
   bytes: number
   ms: number
 }
-
-export type { IdentityLookup } from './identity-lookup.ts'
-export type { DataSource, DependsOn } from './source-options.ts'
 
 /** Configures a server. */
 export interface ServerOptions<Sources = Record<string, DataSource>, Identity = AnyIdentity> {
@@ -108,49 +103,42 @@ export interface ServerOptions<Sources = Record<string, DataSource>, Identity = 
   inspector?: boolean | InspectorGuard | undefined
 }
 
-const DEFAULTS = {
-  path: '/particle',
-  sessionTtl: 3_600_000,
-  heartbeat: 15_000,
-  compression: false,
-  retry: 1_000,
-  controlTimeout: 10_000,
-  maxBufferedBytes: 1_048_576,
-  replay: { bytes: 16_777_216, ms: 120_000 },
-  maxConnections: Number.POSITIVE_INFINITY,
-}
+/** Limits the delay of a timer, in milliseconds. A longer delay ends at once. */
+export const MAX_TIMER = 2_147_483_647
+/** Limits the validity of tokens to a hundred years, in milliseconds. */
+const MAX_TTL = 3_155_760_000_000
+
+/** The forms of the options that are numbers. */
+const NUMBERS = {
+  controlTimeout: [10_000, 100, 'ms', MAX_TIMER],
+  sessionTtl: [3_600_000, 1_000, 'ms', MAX_TTL],
+  heartbeat: [15_000, 10, 'ms', MAX_TIMER],
+  retry: [1_000, 0, 'ms', MAX_TIMER],
+  maxBufferedBytes: [1_048_576, 1_024, 'bytes'],
+  maxConnections: [Number.POSITIVE_INFINITY, 1],
+} as const satisfies Record<string, NumberForm>
+const REPLAY: Record<keyof Replay, NumberForm> = { bytes: [16_777_216, 0, 'bytes'], ms: [120_000, 0, 'ms'] }
 
 /** Holds the options with all defaults filled in. */
-export interface ResolvedOptions {
+export interface ResolvedOptions extends Record<keyof typeof NUMBERS, number> {
   identityLookup: IdentityLookup | undefined
   dependsOn: DependsOn | undefined
   cacheConfig: CacheConfig | undefined
   dataSources: Record<string, DataSource>
   /** Not checked yet: see `createControl`. */
   control: unknown
-  controlTimeout: number
   disconnect: (() => unknown) | undefined
   diagnostics: Diagnostics
   onError: (error: Error) => void
   path: string
   secret: string | undefined
   audience: string | undefined
-  sessionTtl: number
-  heartbeat: number
   compression: boolean
-  retry: number
-  maxBufferedBytes: number
   replay: Replay
-  maxConnections: number
   limits: ResolvedLimits
   allowOrigin: readonly string[]
   inspector: InspectorGuard | undefined
 }
-
-/** Limits the delay of a timer, in milliseconds. A longer delay ends at once. */
-export const MAX_TIMER = 2_147_483_647
-/** Limits the validity of tokens to a hundred years, in milliseconds. */
-const MAX_TTL = 3_155_760_000_000
 
 const KNOWN = [
   'identityLookup',
@@ -177,10 +165,6 @@ const KNOWN = [
   'inspector',
 ]
 
-function refuse(sentence: string): never {
-  throw new ParticleError('INVALID_OPTION', sentence)
-}
-
 /**
  * Checks the options and fills in the defaults.
  *
@@ -188,70 +172,47 @@ function refuse(sentence: string): never {
  */
 export function resolveOptions(options: ServerOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null)
-    refuse('particle.Server takes an object of options with dataSources')
+    refuseOption('particle.Server takes an object of options with dataSources')
   refuseUnknown('option', options, KNOWN)
   const { dataSources } = options
   if (typeof dataSources !== 'object' || dataSources === null || Array.isArray(dataSources)) {
-    refuse('dataSources must be an object of sources by root, such as { users: { manifest, collection } }')
+    refuseOption(
+      'dataSources must be an object of sources by root, such as { users: { manifest, collection } }',
+    )
   }
   for (const name of ['identityLookup', 'disconnect', 'onDebug', 'onError'] as const) {
     const value: unknown = options[name]
-    if (value !== undefined && typeof value !== 'function') refuse(`${name} must be a function`)
+    if (value !== undefined && typeof value !== 'function') refuseOption(`${name} must be a function`)
   }
   if (options.compression !== undefined && typeof options.compression !== 'boolean')
-    refuse('compression must be true or false')
+    refuseOption('compression must be true or false')
   if (options.dependsOn !== undefined && options.identityLookup === undefined)
-    refuse('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
+    refuseOption('dependsOn lists the documents that identityLookup reads, but there is no identityLookup')
   const replay = options.replay ?? {}
-  if (typeof replay !== 'object') refuse('replay must be { bytes, ms }')
+  if (typeof replay !== 'object') refuseOption('replay must be { bytes, ms }')
   refuseUnknown('option replay', replay, ['bytes', 'ms'])
-  const heartbeat = numberOption('heartbeat', options.heartbeat, DEFAULTS.heartbeat, {
-    least: 10,
-    most: MAX_TIMER,
-    unit: 'ms',
-  })
-  const sessionTtl = numberOption('sessionTtl', options.sessionTtl, DEFAULTS.sessionTtl, {
-    least: 1_000,
-    most: MAX_TTL,
-    unit: 'ms',
-  })
+  const numbers = numberOptions(NUMBERS, options)
+  const { heartbeat, sessionTtl } = numbers
   if (sessionTtl < heartbeat * 2)
-    refuse(
+    refuseOption(
       `sessionTtl (${sessionTtl}) must be at least twice the heartbeat (${heartbeat}): ` +
         'tokens are renewed between two pings',
     )
   return {
+    ...numbers,
     identityLookup: options.identityLookup,
     dependsOn: options.dependsOn,
     cacheConfig: options.cacheConfig,
     dataSources,
     control: (options.control as unknown) === false ? undefined : options.control,
-    controlTimeout: numberOption('controlTimeout', options.controlTimeout, DEFAULTS.controlTimeout, {
-      least: 100,
-      most: MAX_TIMER,
-      unit: 'ms',
-    }),
     disconnect: options.disconnect,
     diagnostics: new Diagnostics(options.onDebug),
     onError: options.onError ?? ((error) => console.error(error)),
-    path: pathOf(options.path ?? DEFAULTS.path),
+    path: pathOf(options.path ?? '/particle'),
     secret: secretOf(options.secret),
     audience: audienceOf(options.audience),
-    sessionTtl,
-    heartbeat,
-    compression: options.compression ?? DEFAULTS.compression,
-    retry: numberOption('retry', options.retry, DEFAULTS.retry, { least: 0, most: MAX_TIMER, unit: 'ms' }),
-    maxBufferedBytes: numberOption('maxBufferedBytes', options.maxBufferedBytes, DEFAULTS.maxBufferedBytes, {
-      least: 1_024,
-      unit: 'bytes',
-    }),
-    replay: {
-      bytes: numberOption('replay.bytes', replay.bytes, DEFAULTS.replay.bytes, { least: 0, unit: 'bytes' }),
-      ms: numberOption('replay.ms', replay.ms, DEFAULTS.replay.ms, { least: 0, unit: 'ms' }),
-    },
-    maxConnections: numberOption('maxConnections', options.maxConnections, DEFAULTS.maxConnections, {
-      least: 1,
-    }),
+    compression: options.compression ?? false,
+    replay: numberOptions(REPLAY, replay, 'replay.'),
     limits: resolveLimits(options.limits),
     allowOrigin: origins(options.allowOrigin),
     inspector: resolveInspector(options.inspector),
@@ -260,19 +221,19 @@ export function resolveOptions(options: ServerOptions): ResolvedOptions {
 
 function pathOf(path: unknown): string {
   if (typeof path !== 'string' || !/^(\/[\w.~-]+)+$/.test(path))
-    refuse('path must be such as "/particle": it starts with a slash and does not end with one')
+    refuseOption('path must be such as "/particle": it starts with a slash and does not end with one')
   return path
 }
 
 function secretOf(secret: unknown): string | undefined {
   if (secret === undefined) return undefined
   if (typeof secret !== 'string' || secret.length < 16)
-    refuse('secret must be a string of at least 16 characters')
+    refuseOption('secret must be a string of at least 16 characters')
   return secret
 }
 
 function audienceOf(audience: unknown): string | undefined {
-  if (audience !== undefined && typeof audience !== 'string') refuse('audience must be a string')
+  if (audience !== undefined && typeof audience !== 'string') refuseOption('audience must be a string')
   return audience
 }
 
@@ -284,10 +245,10 @@ function origins(value: unknown): readonly string[] {
       typeof origin !== 'string' ||
       (origin !== '*' && !(/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/i.test(origin) && URL.canParse(origin)))
     ) {
-      refuse('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
+      refuseOption('allowOrigin must be an origin such as "https://app.example.com", a list of them, or "*"')
     }
     if (origin.length > 1 && origin.includes('*')) {
-      refuse(
+      refuseOption(
         `allowOrigin compares whole origins, and "${origin}" has a "*" in it, which matches nothing: ` +
           'list each origin, or "*" alone for any without cookies',
       )

@@ -1,7 +1,6 @@
-import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { describeGiven } from '../../model/given.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import { type Criteria, parseCriteria } from '../../policy/criteria.ts'
 import { type Manifest, parseManifest } from '../../policy/manifest.ts'
 import { parseSortLimit, type SortLimit } from '../../policy/order.ts'
@@ -77,9 +76,7 @@ export function parseSource(
   warnings: Warnings,
 ): CallbacksSource | CollectionSource {
   const where = `dataSources.${root}`
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', `${where} ${sentence}`)
-  }
+  const refuse = (sentence: string): never => refuseOption(`${where} ${sentence}`)
   if (!ROOT.test(root) || REFUSED_ROOTS.has(root))
     refuse('is not a name of letters, digits, - and _ that starts with a letter')
   if (typeof source !== 'object' || source === null)
@@ -159,9 +156,7 @@ function parseWatch(
   sortLimit: SortLimit | undefined,
   where: string,
 ): WatchRules | undefined {
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', `${where} ${sentence}`)
-  }
+  const refuse = (sentence: string): never => refuseOption(`${where} ${sentence}`)
   if (params === undefined) {
     if (allow !== undefined || maxLimit !== undefined) refuse('has allow or maxLimit, which go with params')
     return undefined

@@ -1,5 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
+import { refuseOption } from '../../model/unknown.ts'
 import {
   type Criteria,
   canonicalQuery,
@@ -297,8 +298,7 @@ export class Sources {
     const steps = relation.steps.map(({ collection, from, to }) => {
       if (typeof collection === 'string') return { feed: own, collection, from, to }
       if (!isHandle(collection)) {
-        throw new ParticleError(
-          'INVALID_OPTION',
+        refuseOption(
           `related('@${relation.start}') has a step that is neither a name nor adapter.collection(name)`,
         )
       }

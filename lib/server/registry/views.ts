@@ -5,6 +5,7 @@ import { estimateBytes } from '../feed/change.ts'
 import type { Log } from '../feed/log.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
 import { type Diagnostics, since } from '../support/diagnostics.ts'
+import { KeyedSets } from '../support/keyed-sets.ts'
 import type { Snapshot } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
 import type { ViewSpec } from '../view/view-spec.ts'
@@ -42,7 +43,7 @@ export class Views {
   /** The address of the client that a view was created for. */
   readonly #owners = new WeakMap<View, string>()
   /** The idle views by address. */
-  readonly #restingOf = new Map<string, Set<View>>()
+  readonly #resting = new KeyedSets<View>()
   #bytes = 0
   readonly #closings = new Set<Promise<void>>()
 
@@ -158,11 +159,11 @@ export class Views {
     const isShared = view.feed.index !== undefined
     if (isShared && view.settled && !forGood) {
       this.#idle.set(view, { left: Date.now(), bytes: 0 })
-      this.#restingOwned(view)?.add(view)
+      const owner = this.#owners.get(view)
+      this.#resting.add(owner, view)
       this.#estimate(view)
       this.#track(view.rest())
-      const owned = this.#restingOf.get(this.#owners.get(view) ?? '')
-      if (owned) this.#fitOwned(owned)
+      this.#fitOwned(owner)
       this.#fit()
     } else this.#close(view)
   }
@@ -208,20 +209,13 @@ export class Views {
   }
 
   /** Closes the longest idle views of one address while their number exceeds the limit. */
-  #fitOwned(owned: ReadonlySet<View>): void {
+  #fitOwned(owner: string | undefined): void {
+    const owned = this.#resting.of(owner)
+    if (!owned) return
     for (const oldest of owned) {
       if (owned.size <= this.#limits.restingViewsPerAddress) break
       this.#close(oldest)
     }
-  }
-
-  /** Returns the idle views that were created for the same address. */
-  #restingOwned(view: View): Set<View> | undefined {
-    const owner = this.#owners.get(view)
-    if (owner === undefined) return undefined
-    const owned = this.#restingOf.get(owner) ?? new Set()
-    this.#restingOf.set(owner, owned)
-    return owned
   }
 
   #forgetIdle(view: View): void {
@@ -229,10 +223,7 @@ export class Views {
     if (!resting) return
     this.#bytes -= resting.bytes
     this.#idle.delete(view)
-    const owner = this.#owners.get(view) ?? ''
-    const owned = this.#restingOf.get(owner)
-    owned?.delete(view)
-    if (owned?.size === 0) this.#restingOf.delete(owner)
+    this.#resting.delete(this.#owners.get(view), view)
   }
 
   #close(view: View): void {

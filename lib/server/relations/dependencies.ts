@@ -1,6 +1,6 @@
 import { ParticleError } from '../../errors.ts'
 import type { Document, Json } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { refuseOption, refuseUnknown } from '../../model/unknown.ts'
 import { parseCriteria, resolveCriteria } from '../../policy/criteria.ts'
 import type { SequenceOf } from '../feed/collection-entries.ts'
 import { References } from '../hints/references.ts'
@@ -43,14 +43,14 @@ export class Watching {
    * Identifies the current documents. Returns `''` without documents to watch, and undefined during a read.
    */
   get digest(): string | undefined {
-    const digests = this.#watched.flatMap(({ digest }) => digest ?? [])
+    const digests = this.#watched.flatMap(({ query }) => query.digest ?? [])
     if (digests.length < this.#watched.length) return undefined
     return digests.length === 0 ? '' : digestOf(digests)
   }
 
   /** The documents as far as they were read. */
   get documents(): Document[] {
-    return this.#watched.flatMap(({ documents }) => documents ?? [])
+    return this.#watched.flatMap(({ query }) => query.documents ?? [])
   }
 
   /** Resolves after all documents were read, or after `close`. */
@@ -61,12 +61,12 @@ export class Watching {
 
   /** Whether known documents are read again, after a lost history for example. */
   get isStale(): boolean {
-    return this.#watched.some(({ isStale }) => isStale)
+    return this.#watched.some(({ query }) => query.isStale)
   }
 
   /** Checks that the documents have stayed the same since a client's position, also in between. */
   isSameSince(sequenceOf: SequenceOf): boolean {
-    return this.#watched.every((watched) => watched.isSameSince(sequenceOf))
+    return this.#watched.every(({ query }) => query.isSameSince(sequenceOf))
   }
 
   add(watches: LiveQueries, spec: LiveQuerySpec): void {
@@ -162,12 +162,11 @@ export class Dependencies {
     return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
-  /** Identifies the current documents that an identity depends on: see {@link Watching.digest}. */
-  dependencies(identity: Json, given: Json): string | undefined {
+  /** Identifies the current documents that an identity depends on. Returns `''` during a read, too. */
+  dependencies(identity: Json, given: Json): string {
     const watching = this.watch(identity, given, () => {})
-    if (!watching) return ''
-    watching.close()
-    return watching.digest
+    watching?.close()
+    return watching?.digest ?? ''
   }
 
   /**
@@ -222,18 +221,15 @@ export class Dependencies {
 }
 
 function parsed(list: readonly Dependency[]): Dependency[] {
-  const refuse = (sentence: string): never => {
-    throw new ParticleError('INVALID_OPTION', sentence)
-  }
   if (!Array.isArray(list))
-    refuse('dependsOn must be a list of { collection, criteria }, or a function that returns one')
+    refuseOption('dependsOn must be a list of { collection, criteria }, or a function that returns one')
   return list.map((dependency, index) => {
     const where = `dependsOn[${index}]`
     if (typeof dependency !== 'object' || dependency === null)
-      refuse(`${where} must be { collection, criteria }`)
+      refuseOption(`${where} must be { collection, criteria }`)
     refuseUnknown(`${where}: option`, dependency, ['collection', 'criteria'])
     const { collection, criteria } = dependency
-    if (!isHandle(collection)) refuse(`${where}.collection must be adapter.collection(name)`)
+    if (!isHandle(collection)) refuseOption(`${where}.collection must be adapter.collection(name)`)
     return criteria === undefined
       ? { collection }
       : { collection, criteria: parseCriteria(criteria, `${where}.criteria`) }

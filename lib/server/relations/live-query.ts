@@ -9,10 +9,10 @@ import type { Query } from '../../source/source.ts'
 import { isOfDocument } from '../feed/change.ts'
 import { CollectionEntries, type SequenceOf } from '../feed/collection-entries.ts'
 import type { Feed } from '../feed/feed.ts'
-import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { PendingRights } from '../feed/pending-rights.ts'
 import { retryUntil } from '../support/scheduling.ts'
+import { operationsAfter } from '../view/later-entries.ts'
 import { documentsOf } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
 import type { Receiver, Viewer } from '../view/view-spec.ts'
@@ -36,7 +36,7 @@ export interface LiveQuerySpec {
 export interface LiveQueryListener {
   /** Called synchronously with each change of the documents. */
   changed(): void
-  /** Called when the known documents are read again: see {@link LiveQueryHandle.isStale}. */
+  /** Called when the known documents are read again: see {@link LiveQuery.isStale}. */
   doubted?(): void
 }
 
@@ -50,6 +50,7 @@ class LiveQuery implements Viewer, Receiver {
   readonly listeners = new Set<LiveQueryListener>()
   readonly view: View
   readonly #log: Log
+  readonly #entries: CollectionEntries
   readonly #onError: (error: unknown) => void
   readonly #key: string
   #list: DocumentList | undefined
@@ -57,10 +58,17 @@ class LiveQuery implements Viewer, Receiver {
   /** Counts the reads. Work of an earlier read is discarded. */
   #generation = 0
 
-  constructor(key: string, { query, ...spec }: LiveQuerySpec, log: Log, onError: (error: unknown) => void) {
+  constructor(
+    key: string,
+    { query, ...spec }: LiveQuerySpec,
+    log: Log,
+    entries: CollectionEntries,
+    onError: (error: unknown) => void,
+  ) {
     const matches = Object.keys(query).length === 0 ? undefined : matcher(query)
     this.#key = key
     this.#log = log
+    this.#entries = entries
     this.#onError = onError
     const made = { ...spec, key, root: spec.collection, query, matches, decides: true }
     this.view = new View(made, log, onError)
@@ -83,10 +91,11 @@ class LiveQuery implements Viewer, Receiver {
    * Checks that the documents have stayed the same since a sequence, also in between: a right that follows
    * from them may have ended and come back. Returns false where that is unknown.
    */
-  isSameSince(sequence: number | undefined, entries: CollectionEntries): boolean {
+  isSameSince(sequenceOf: SequenceOf): boolean {
     const { feed, collection, filter } = this.view
+    const sequence = sequenceOf(feed)
     if (sequence === undefined || !this.#list) return false
-    const found = entries.after(sequence, feed, collection)
+    const found = this.#entries.after(sequence, feed, collection)
     if (!found || found.length === 0) return found !== undefined
     const held = new Set(this.#list.list.map(({ _id }) => idKey(_id ?? null)))
     return found.every((entry) =>
@@ -149,25 +158,18 @@ class LiveQuery implements Viewer, Receiver {
         const snapshot = await this.view.snapshot()
         const documents = await documentsOf(snapshot)
         if (!current()) return
+        const { sequence } = snapshot
+        // Reads again where the log can't supply the changes after the snapshot.
+        const later = this.view.resumes(sequence) && operationsAfter(this.view, this.#log, sequence)
+        if (!later) continue
         const list = new DocumentList([...documents.values()])
-        if (!this.#catchUp(list, snapshot.sequence)) continue
+        list.apply(later)
         this.#list = list
         this.#notify(list)
         return
       }
     }
     void retryUntil(attempt, current, this.#onError)
-  }
-
-  /** Applies the changes after a snapshot. Returns false when the log can't supply them. */
-  #catchUp(list: DocumentList, sequence: number): boolean {
-    if (!this.view.resumes(sequence)) return false
-    for (const entry of this.#log.after(sequence, this.view.feed)) {
-      const shown = this.view.frame(entry)
-      if (shown === MUST_RELOAD) return false
-      if (shown) list.apply(shown.oplist)
-    }
-    return true
   }
 }
 
@@ -178,11 +180,7 @@ export function digestOf(texts: readonly string[]): string {
 
 /** Shares a live query until `release`. */
 export interface LiveQueryHandle {
-  /** See {@link LiveQuery}. */
-  readonly documents: readonly Document[] | undefined
-  readonly digest: string | undefined
-  readonly isStale: boolean
-  isSameSince(sequenceOf: SequenceOf): boolean
+  readonly query: Pick<LiveQuery, 'documents' | 'digest' | 'isStale' | 'isSameSince'>
   release(): void
 }
 
@@ -210,7 +208,7 @@ export class LiveQueries {
     const key = JSON.stringify([spec.collection, canonicalQuery(spec.query), spec.manifest])
     const ofFeed = this.#watches.get(spec.feed) ?? new Map<string, LiveQuery>()
     this.#watches.set(spec.feed, ofFeed)
-    const watch = ofFeed.get(key) ?? new LiveQuery(key, spec, this.#log, this.#onError)
+    const watch = ofFeed.get(key) ?? new LiveQuery(key, spec, this.#log, this.#entries, this.#onError)
     ofFeed.set(key, watch)
     this.#lingering.get(watch)?.stay()
     // Copies the listener, so that one listener can be given twice.
@@ -225,19 +223,7 @@ export class LiveQueries {
         this.#closings.add(closing)
       })
     }
-    return {
-      get documents() {
-        return watch.documents
-      },
-      get digest() {
-        return watch.digest
-      },
-      get isStale() {
-        return watch.isStale
-      },
-      isSameSince: (sequenceOf) => watch.isSameSince(sequenceOf(spec.feed), this.#entries),
-      release,
-    }
+    return { query: watch, release }
   }
 
   /** Frees unused memory of the views. */

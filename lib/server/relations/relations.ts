@@ -43,13 +43,13 @@ class Chain {
 
   /** Whether a step is read again after a lost history, so that the values may include removed links. */
   get isStale(): boolean {
-    return this.#levels.some((level) => [...level.values()].some((watched) => watched.isStale))
+    return this.#levels.some((level) => [...level.values()].some(({ query }) => query.isStale))
   }
 
   /** See {@link RelationResolver.isSameSince}. */
   isSameSince(sequenceOf: SequenceOf): boolean {
     return this.#levels.every((level) =>
-      [...level.values()].every((watched) => watched.isSameSince(sequenceOf)),
+      [...level.values()].every(({ query }) => query.isSameSince(sequenceOf)),
     )
   }
 
@@ -92,8 +92,9 @@ class Chain {
     for (const [key, value] of values) {
       const watched = level.get(key) ?? this.#watches.take(specOf(step, value), this.#listener)
       level.set(key, watched)
-      if (!watched.documents) this.complete = false
-      for (const document of watched.documents ?? [])
+      const { documents } = watched.query
+      if (!documents) this.complete = false
+      for (const document of documents ?? [])
         for (const [own, found] of linkValues(document, step.to)) next.set(own, found)
     }
     return next

@@ -6,6 +6,7 @@ import type { ServerEvent } from '../../protocol/messages.ts'
 import type { Admission } from '../auth/admitted.ts'
 import type { ResolvedLimits } from '../options/limits.ts'
 import type { Faults } from '../support/faults.ts'
+import { KeyedSets } from '../support/keyed-sets.ts'
 import type { Stream } from './stream.ts'
 
 /** Ends a stream that a newer stream of its identity replaces. */
@@ -25,7 +26,7 @@ export class IdentityStreams {
   readonly #limits: ResolvedLimits
   readonly #faults: Faults
   /** The streams by the key of their identity, the oldest first. */
-  readonly #byKey = new Map<string, Set<Stream>>()
+  readonly #byKey = new KeyedSets<Stream>()
 
   constructor(limits: ResolvedLimits, faults: Faults) {
     this.#limits = limits
@@ -70,7 +71,7 @@ export class IdentityStreams {
   /** Ends one stream of an identity at its limit. Returns false when no stream may be ended. */
   #makeRoom(key: string | undefined, admission: Admission): boolean {
     const { streamsPerIdentity, excessStreams } = this.#limits
-    const streams = key === undefined ? undefined : this.#byKey.get(key)
+    const streams = this.#byKey.of(key)
     if (!streams || streams.size < streamsPerIdentity) return true
     // Ends the session's own earlier stream first. A client may reconnect before the server notices that its
     // last connection is dead.
@@ -82,18 +83,11 @@ export class IdentityStreams {
   }
 
   add(stream: Stream): void {
-    const { key } = stream
-    if (key === undefined) return
-    const streams = this.#byKey.get(key) ?? new Set()
-    this.#byKey.set(key, streams.add(stream))
+    this.#byKey.add(stream.key, stream)
   }
 
   delete(stream: Stream): void {
-    const { key } = stream
-    if (key === undefined) return
-    const streams = this.#byKey.get(key)
-    streams?.delete(stream)
-    if (streams?.size === 0) this.#byKey.delete(key)
+    this.#byKey.delete(stream.key, stream)
   }
 
   #keyOf({ identity }: Admission, request: IncomingMessage | undefined): string | undefined {

@@ -16,7 +16,6 @@ import type { Barriers } from './barriers.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { endOfLife, type Stream } from './stream.ts'
 import type { Streams } from './streams.ts'
-import { entryOf } from './watches.ts'
 
 /** Describes the request for a stream. */
 export interface StreamRequest {
@@ -58,16 +57,6 @@ interface OpenerParts {
   onLeft: (stream: Stream) => void
 }
 
-/**
- * Closes a stream of a client of this process, reports positions to it (see `Barriers`), and changes its
- * watched roots (see `StreamViews.watch`), which it returns.
- */
-export interface Registration {
-  (): void
-  reached(positions: readonly string[]): void
-  watch(add: readonly WatchEntry[], remove: readonly string[]): Promise<WatchEntry[]>
-}
-
 /** Stands for the watched roots of a client that watches none, as most do. */
 const NONE: Stream['watched'] = new Map()
 
@@ -102,31 +91,11 @@ export class Opener {
   }
 
   /**
-   * Opens a stream. Returns the function that closes the stream; undefined when the client has gone. Creates
-   * the functions that live as long as the stream in methods of their own. A closure keeps all variables that
-   * any closure of its function uses, and so would keep the request.
+   * Opens a stream. Returns undefined when the client has gone. Creates the functions that live as long as
+   * the stream in methods of their own. A closure keeps all variables that any closure of its function uses,
+   * and so would keep the request.
    */
-  open(admitted: Admitted, request: StreamRequest): (() => void) | undefined {
-    const stream = this.stream(admitted, request)
-    return stream && closeOf(stream.connection)
-  }
-
-  /** Opens a stream for a client of this process. */
-  register(admitted: Admitted, request: StreamRequest): Registration | undefined {
-    const stream = this.stream(admitted, request)
-    const reached = (positions: readonly string[]) => {
-      this.#parts.barriers.check(positions)
-      if (stream) this.#parts.barriers.report(stream, positions)
-    }
-    const watch = async (add: readonly WatchEntry[], remove: readonly string[]) => {
-      if (stream) await this.#parts.streams.views.watch(stream, add, remove)
-      return [...(stream?.watched.values() ?? [])].map(entryOf)
-    }
-    return stream && Object.assign(closeOf(stream.connection), { reached, watch })
-  }
-
-  /** Opens a stream as {@link Opener.open} does, and returns the stream. */
-  stream(admitted: Admitted, request: StreamRequest): Stream | undefined {
+  open(admitted: Admitted, request: StreamRequest): Stream | undefined {
     const { admission } = admitted
     const { origin, roots, reached = [], onClose } = request
     const key = this.#parts.identities.admit(admission, origin?.request)
@@ -232,6 +201,7 @@ export class Opener {
   }
 }
 
-function closeOf(connection: Connection): () => void {
+/** Returns the function that closes a stream. */
+export function closeOf(connection: Connection): () => void {
   return () => connection.close()
 }

@@ -118,7 +118,7 @@ export class StreamViews {
   async check(stream: Stream, identity: Json): Promise<Checked | undefined> {
     if (stream.watched.size === 0) return undefined
     const asked = [...stream.watched.values()]
-    const { refused } = await this.#watches.allowed(asked, identity)
+    const refused = await this.#watches.refusalsOf(asked, identity)
     return { asked: new Set(asked.map(({ root }) => root)), refused }
   }
 

@@ -6,7 +6,6 @@ import type { Watched } from '../registry/sources.ts'
 import type { Watching } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import type { Coalesced } from '../support/coalesced.ts'
-import { FewSet } from '../support/few-set.ts'
 import { type RenewalReason, RenewalRequest } from './renewal.ts'
 import type { Refusal } from './watches.ts'
 
@@ -121,37 +120,4 @@ async function lasting(stream: Stream, wait: (parts: Stream) => Promise<unknown>
 /** Checks whether the lookup of one admission began after that of another. */
 export function isNewer(admission: Admission | undefined, than: Admission): boolean {
   return admission !== undefined && admission.at > than.at
-}
-
-/**
- * Finds the open streams of a session. A session has several when a client reconnects before the server
- * notices that its last connection is dead.
- */
-export class SessionStreams {
-  readonly #streams = new Map<string, FewSet<Stream>>()
-
-  add(stream: Stream): void {
-    if (!stream.admission) return
-    const { session } = stream.admission
-    this.#streams.set(session, (this.#streams.get(session) ?? new FewSet<Stream>()).add(stream))
-  }
-
-  delete(stream: Stream): void {
-    const session = stream.admission?.session ?? ''
-    const streams = this.#streams.get(session)
-    streams?.delete(stream)
-    if (streams?.size === 0) this.#streams.delete(session)
-  }
-
-  of(session: string): Stream[] {
-    return [...(this.#streams.get(session) ?? [])]
-  }
-
-  /**
-   * Finds the streams whose lookup began before a time. A later handshake may have been faster, and found
-   * another user.
-   */
-  before(session: string, at: number): Stream[] {
-    return this.of(session).filter(({ admission }) => (admission?.at ?? 0) <= at)
-  }
 }

@@ -8,20 +8,13 @@ import type { Views } from '../registry/views.ts'
 import type { Dependencies } from '../relations/dependencies.ts'
 import type { RelationResolver } from '../relations/relations.ts'
 import { Coalesced } from '../support/coalesced.ts'
+import { KeyedSets } from '../support/keyed-sets.ts'
 import { withTimeout } from '../support/scheduling.ts'
 import { rightsOf } from '../view/fingerprint.ts'
 import { Doubts } from './doubts.ts'
 import type { IdentityStreams } from './identity-streams.ts'
 import { MAX_RENEWALS, REFRESH_TIMEOUT_MS } from './renewal.ts'
-import {
-  askForHandshake,
-  isNewer,
-  REFUSED,
-  rightsKnown,
-  SessionStreams,
-  type Stream,
-  sendRequest,
-} from './stream.ts'
+import { askForHandshake, isNewer, REFUSED, rightsKnown, type Stream, sendRequest } from './stream.ts'
 import { type Checked, StreamViews } from './stream-views.ts'
 import type { Watches } from './watches.ts'
 
@@ -32,7 +25,7 @@ const TOLD: readonly ErrorCode[] = ['UNAVAILABLE', 'LIMIT_EXCEEDED']
 export class Streams {
   readonly #admissions: Admissions
   readonly #views: Views
-  readonly #following: Dependencies | undefined
+  readonly #following: Dependencies
   /** Limits the streams of each identity. */
   readonly identities: IdentityStreams
   /** Shows the views of an identity on its streams. */
@@ -40,7 +33,8 @@ export class Streams {
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly open = new Set<Stream>()
-  readonly #bySession = new SessionStreams()
+  /** The open streams by session, which has several until the server notices that a connection is dead. */
+  readonly #bySession = new KeyedSets<Stream>()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
 
@@ -50,7 +44,7 @@ export class Streams {
     watches: Watches,
     identities: IdentityStreams,
     onError: (error: unknown) => void,
-    following?: Dependencies,
+    following: Dependencies,
   ) {
     this.identities = identities
     this.#admissions = admissions
@@ -67,7 +61,7 @@ export class Streams {
 
   add(stream: Stream): void {
     this.open.add(stream)
-    this.#bySession.add(stream)
+    this.#bySession.add(stream.admission?.session, stream)
     this.identities.add(stream)
     this.#relate(stream, stream.related)
     this.#watch(stream)
@@ -87,7 +81,7 @@ export class Streams {
   delete(stream: Stream): void {
     this.open.delete(stream)
     this.#doubts.delete(stream)
-    this.#bySession.delete(stream)
+    this.#bySession.delete(stream.admission?.session, stream)
     this.identities.delete(stream)
     stream.request?.settle()
     stream.related?.close()
@@ -108,14 +102,14 @@ export class Streams {
 
   /** Lists the session's open streams here. */
   of(session: string): Stream[] {
-    return this.#bySession.of(session)
+    return [...(this.#bySession.of(session) ?? [])]
   }
 
   /**
    * Moves a session's open streams to a new handshake's admission. Returns the result, if a stream continues.
    */
   async present(admission: Admission): Promise<Admission | undefined> {
-    const streams = this.#bySession.of(admission.session)
+    const streams = this.of(admission.session)
     const checked = await Promise.all(streams.map((stream) => this.views.check(stream, admission.identity)))
     const found = streams.map((stream, index) => this.#present(stream, admission, checked[index]))
     return found.findLast((each) => each !== undefined)
@@ -150,9 +144,13 @@ export class Streams {
     return stream.admission
   }
 
-  /** Ends the open streams of a session whose identity a new handshake refused. */
+  /**
+   * Ends the open streams of a session whose identity a handshake refused, but for those whose lookup began
+   * after it. A later handshake may have been faster, and found another user.
+   */
   refuse(session: string, at: number): void {
-    for (const { connection } of this.#bySession.before(session, at)) connection.end(REFUSED)
+    for (const { connection, admission } of this.of(session))
+      if ((admission?.at ?? 0) <= at) connection.end(REFUSED)
   }
 
   /** Sends pings, ends streams after their life, and renews tokens that end within `soon` milliseconds. */
@@ -221,7 +219,7 @@ export class Streams {
   #followed(stream: Stream, related: RelationResolver): void {
     const { connection, admission } = stream
     try {
-      if (related.isTooLarge && this.#following) throw this.#following.excess()
+      if (related.isTooLarge) throw this.#following.excess()
       const fingerprints = this.views.show(stream, admission?.identity ?? {}, related)
       if (!admission || rightsOf(admission.views) === rightsOf(fingerprints)) return
       stream.admission = this.#admissions.goOn(admission, admission, fingerprints)
@@ -245,7 +243,7 @@ export class Streams {
       if (this.open.has(stream)) stream.looked = this.#doubts.add(stream).then(() => stream.request?.settled)
     }
     const lost = () => stream.connection.doubt(() => true)
-    stream.watching = this.#following?.watch(admission.identity, admission.given, doubt, lost)
+    stream.watching = this.#following.watch(admission.identity, admission.given, doubt, lost)
     watching?.close()
     if (stream.watching) stream.connection.rightsKnown = () => rightsKnown(stream)
     // Compares only dependencies that were read. The end of their read reports a change.
@@ -256,7 +254,7 @@ export class Streams {
   /** Moves a stream to another admission. Returns false when the new identity has too many streams. */
   #grant(stream: Stream, next: Admission, checked: Checked | undefined): boolean {
     if (!this.identities.move(stream, next)) return false
-    const related = this.#following?.related(next.identity)
+    const related = this.#following.related(next.identity)
     let fingerprints: Record<string, string>
     try {
       this.views.apply(stream, checked)

@@ -57,23 +57,13 @@ export class Watches {
   }
 
   /** Asks the application's `allow` again, for roots that a client watches. */
-  async allowed(
-    watched: Iterable<Watched>,
-    identity: Json,
-  ): Promise<{ watched: Watched[]; refused: Refusal[] }> {
-    const refused: Refusal[] = []
-    const all = [...watched]
+  async refusalsOf(watched: readonly Watched[], identity: Json): Promise<Refusal[]> {
     const refusals = await Promise.all(
-      all.map((each) =>
+      watched.map((each) =>
         this.#refusalOf(each, identity).catch((error: unknown) => this.failure(each.root, error)),
       ),
     )
-    const kept = all.filter((_, index) => {
-      const refusal = refusals[index]
-      if (refusal) refused.push(refusal)
-      return !refusal
-    })
-    return { watched: kept, refused }
+    return refusals.filter((refusal) => refusal !== undefined)
   }
 
   /** Returns the keys of the entries' views. Entries that name no view are left out. */

@@ -1,37 +1,33 @@
-/** Runs one work at a time. All calls during a run share the next run, which begins after it. */
-export class Coalesced {
-  readonly #work: () => Promise<void>
-  #running: Promise<void> | undefined
-  #next: Promise<void> | undefined
+/** Runs one work at a time. All calls until a run begins share it. */
+export class Coalesced<T = void> {
+  readonly #work: () => Promise<T>
+  #running: Promise<T> | undefined
+  /** The run that has not begun. */
+  #next: Promise<T> | undefined
 
-  constructor(work: () => Promise<void>) {
+  constructor(work: () => Promise<T>) {
     this.#work = work
   }
 
   get isRunning(): boolean {
-    return this.#running !== undefined
+    return (this.#running ?? this.#next) !== undefined
   }
 
-  /** Settles as a run that begins after the call. */
-  run(): Promise<void> {
-    if (!this.#running) return this.#start()
-    this.#next ??= this.#running
-      .catch(() => {})
-      .then(() => {
-        this.#next = undefined
-        return this.#start()
-      })
+  /** Settles as a run that begins after the call, in a later step: it knows all changes of this step. */
+  run(): Promise<T> {
+    this.#next ??= this.#start()
     return this.#next
   }
 
-  #start(): Promise<void> {
-    // Runs in a later step. All changes of the present step are then known.
-    const running = Promise.resolve()
-      .then(this.#work)
-      .finally(() => {
-        if (this.#running === running) this.#running = undefined
-      })
+  async #start(): Promise<T> {
+    await this.#running?.catch(() => {})
+    const running = this.#work()
     this.#running = running
-    return running
+    this.#next = undefined
+    try {
+      return await running
+    } finally {
+      if (this.#running === running) this.#running = undefined
+    }
   }
 }

@@ -3,10 +3,10 @@ import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { DocumentOperation } from '../../model/operation.ts'
 import { shortOperation } from '../../protocol/delta.ts'
-import { MUST_RELOAD } from '../feed/frame.ts'
 import type { Log } from '../feed/log.ts'
 import { timeSlicer } from '../support/scheduling.ts'
 import { differenceOf, knownBefore, ordered, recallOf, type ViewDigest } from './difference.ts'
+import { operationsAfter } from './later-entries.ts'
 import { documentsOf, type Snapshot } from './snapshot.ts'
 import type { View } from './view.ts'
 
@@ -104,8 +104,10 @@ export class CatchUps {
       // Brings the documents to the present. A client that just gained access must see the current documents,
       // not those of the (older) snapshot.
       const { head } = this.#log
-      const documents = this.#brought(view, read, snapshot.sequence)
-      const operations = documents && (await lead(documents))
+      const later = operationsAfter(view, this.#log, snapshot.sequence)
+      if (!later) return undefined
+      const isSame = later.length === 0
+      const operations = await lead(isSame ? read : applied(read, later, view.sortLimit !== undefined))
       if (!operations) return undefined
       const most = Math.max(
         SMALL,
@@ -115,12 +117,9 @@ export class CatchUps {
       if (!texts) return undefined
       if (!view.resumes(head)) continue
       // Adds the changes that arrived during the encoding.
-      for (const entry of this.#log.after(head, view.feed)) {
-        const shown = view.frame(entry)
-        if (shown === MUST_RELOAD) return undefined
-        if (!shown) continue
-        for (const operation of shown.oplist) texts.push(JSON.stringify(shortOperation(operation)))
-      }
+      const latest = operationsAfter(view, this.#log, head)
+      if (!latest) return undefined
+      for (const operation of latest) texts.push(JSON.stringify(shortOperation(operation)))
       const sequence = this.#log.head
       if (texts.length === 0) return { body: undefined, sequence, since: head }
       const body = Buffer.from(`event: delta\ndata: [${JSON.stringify(view.root)},${texts.join(',')}]\n\n`)
@@ -135,23 +134,6 @@ export class CatchUps {
       if (view.frame(entry)) return true
     }
     return false
-  }
-
-  /**
-   * Brings the documents of a snapshot to the log's head. Returns undefined when an entry can't be applied.
-   */
-  #brought(
-    view: View,
-    documents: Map<string, Document>,
-    sequence: number,
-  ): Map<string, Document> | undefined {
-    const oplist: DocumentOperation[] = []
-    for (const entry of this.#log.after(sequence, view.feed)) {
-      const shown = view.frame(entry)
-      if (shown === MUST_RELOAD) return undefined
-      for (const operation of shown?.oplist ?? []) oplist.push(operation)
-    }
-    return oplist.length === 0 ? documents : applied(documents, oplist, view.sortLimit !== undefined)
   }
 
   #documentsOf(view: View, snapshot: Snapshot): Promise<Map<string, Document>> {

@@ -1,5 +1,4 @@
 import type { Document } from '../../model/document.ts'
-import { timeSlicer } from '../support/scheduling.ts'
 import { digestOf } from './digest.ts'
 
 /** Holds the encoded `payload` events of a root, and the documents that are in them. */
@@ -104,40 +103,6 @@ export function parsePart(part: Buffer): Document[] {
   const text = part.toString()
   const { data } = JSON.parse(text.slice(text.indexOf('data: ') + 6)) as { data: Document[] }
   return data
-}
-
-/**
- * Replaces some documents. Encodes only the events with such a document, and the last event. Calls `change`
- * for each key for which `changes` returns true: it returns the new document, or undefined for a removed
- * document. Appends the documents of `added`.
- */
-export async function replaced(
-  { parts, keys }: Parts,
-  writer: PartsWriter,
-  changes: (key: string) => boolean,
-  change: (key: string, document: Document) => Document | undefined,
-  added: () => Iterable<readonly [key: string, document: Document]>,
-): Promise<Parts> {
-  const turn = timeSlicer(1)
-  for (const [number, part] of parts.entries()) {
-    const present = keys[number] ?? []
-    const last = number === parts.length - 1
-    if (!last && !present.some(changes)) {
-      writer.addPart(part, present)
-    } else {
-      for (const [index, document] of parsePart(part).entries()) {
-        const key = present[index] ?? ''
-        const next = changes(key) ? change(key, document) : document
-        // Keeps one event for one, since the following events contain their numbers.
-        if (next) writer.add(key, JSON.stringify(next), last)
-      }
-      if (!last) writer.endPart()
-    }
-    const pause = turn()
-    if (pause) await pause
-  }
-  for (const [key, document] of added()) writer.add(key, JSON.stringify(document))
-  return writer.end()
 }
 
 /** Checks whether partly replaced events are about as few and as even as newly encoded ones. */

@@ -11,8 +11,8 @@ import type { ViewDigest } from './difference.ts'
 import { frameOf, type OnError } from './entry-frame.ts'
 import { outsidePause } from './excess-pause.ts'
 import { ViewFilter } from './filter.ts'
+import { isNear, operationsAfter } from './later-entries.ts'
 import { agree, Members, noteIn, type ReadonlyDigests } from './members.ts'
-import { isNear } from './nearness.ts'
 import { needsDocument } from './ordered-filter.ts'
 import { loadSnapshot, loads, type Snapshot } from './snapshot.ts'
 import type { SortedWindow } from './sorted-window.ts'
@@ -305,14 +305,12 @@ export class View {
    */
   #compare(snapshot: Snapshot, held: ReadonlyDigests): boolean {
     const read = snapshot.members
-    for (const entry of this.#log.after(snapshot.sequence, this.feed)) {
-      const shown = this.frame(entry)
-      if (shown === MUST_RELOAD) {
-        this.#unknow()
-        return false
-      }
-      if (shown) noteIn(read, shown.oplist)
+    const later = operationsAfter(this, this.#log, snapshot.sequence)
+    if (!later) {
+      this.#unknow()
+      return false
     }
+    noteIn(read, later)
     if (agree(held, read)) {
       this.#members.replace(read, this.window)
       return true

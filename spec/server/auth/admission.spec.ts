@@ -3,6 +3,8 @@ import { Admissions } from '../../../lib/server/auth/admission.ts'
 import { Log } from '../../../lib/server/feed/log.ts'
 import { resolveOptions, type ServerOptions } from '../../../lib/server/options/options.ts'
 import { Sources } from '../../../lib/server/registry/sources.ts'
+import { Dependencies } from '../../../lib/server/relations/dependencies.ts'
+import { LiveQueries } from '../../../lib/server/relations/live-query.ts'
 import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { fingerprintsOf } from '../../../lib/server/view/fingerprint.ts'
 import { memory } from '../../../lib/source/memory/index.ts'
@@ -37,7 +39,9 @@ describe('server/admission', () => {
       diagnostics: new Diagnostics(),
     }
     const sources = new Sources(resolved.dataSources, host)
-    const admissions = new Admissions(resolved, sources)
+    const queries = new LiveQueries(host.log, () => {})
+    const following = new Dependencies(sources, queries, undefined, () => {})
+    const admissions = new Admissions(resolved, sources, following)
     const viewsOf = (identity: object) => fingerprintsOf(sources.viewsOf(identity as never))
     return { admissions, viewsOf }
   }

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Admission } from '../../../lib/server/auth/admitted.ts'
 import { Continuations } from '../../../lib/server/auth/continuations.ts'
 import { Revocations } from '../../../lib/server/auth/revocations.ts'
+import type { Dependencies } from '../../../lib/server/relations/dependencies.ts'
 
 const TTL = 60_000
 
@@ -12,7 +13,8 @@ describe('server/auth/continuations', () => {
       () => {},
       () => 'decided',
     )
-    const continuations = new Continuations(rights, undefined, false)
+    const following = { dependencies: () => '' } as unknown as Dependencies
+    const continuations = new Continuations(rights, following, false)
     const admissionOf = (session: string, moment: string, more: Partial<Admission> = {}): Admission => {
       const at = Revocations.now()
       return {

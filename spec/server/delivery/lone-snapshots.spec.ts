@@ -24,7 +24,7 @@ describe('server/lone-snapshots', () => {
     }
     const addMany = (count: number, bytes?: number) =>
       Array.from({ length: count }, () => add(new Shown(), bytes))
-    return { add, addMany }
+    return { add, addMany, sweep: () => snapshots.sweep() }
   }
 
   it('keep the newest, up to a megabyte', () => {
@@ -50,6 +50,15 @@ describe('server/lone-snapshots', () => {
     other.viewers.size = 2
     addMany(30)
     expect([shared.isFree, other.isFree]).to.deep.equal([false, false])
+  })
+
+  it('forget the views that were left', () => {
+    const { add, addMany, sweep } = setUp()
+    const left = add(new Shown(), 1e6)
+    left.viewers.size = 0
+    sweep()
+    const others = addMany(10)
+    expect([left, ...others].map(({ isFree }) => isFree)).to.deep.equal(Array(11).fill(false))
   })
 
   it('count the bytes of a view once, however often its client reads it', () => {

@@ -38,22 +38,22 @@ describe('server/watch', () => {
       { _id: 2, user: 'ben', to: 2 },
     ])
     const ann = take('ann')
-    expect([ann.documents, ann.digest]).to.deep.equal([undefined, undefined])
-    await until(() => ann.documents !== undefined)
-    expect([ann.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
-    const first = ann.digest
+    expect([ann.query.documents, ann.query.digest]).to.deep.equal([undefined, undefined])
+    await until(() => ann.query.documents !== undefined)
+    expect([ann.query.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
+    const first = ann.query.digest
     await links.updateOne({ _id: 1 }, { $set: { note: 'y' } })
     await links.updateOne({ _id: 2 }, { $set: { to: 3 } })
     await links.updateOne({ _id: 2 }, { $set: { user: 'ann' } })
     await until(() => told() > 1)
-    expect(ann.documents).to.deep.equal([
+    expect(ann.query.documents).to.deep.equal([
       { _id: 1, to: 1 },
       { _id: 2, to: 3 },
     ])
     expect(told()).to.equal(2)
-    expect(ann.digest).not.to.equal(first)
+    expect(ann.query.digest).not.to.equal(first)
     await links.deleteMany({})
-    await until(() => ann.documents?.length === 0)
+    await until(() => ann.query.documents?.length === 0)
     ann.release()
     await watches.close()
   })
@@ -94,30 +94,30 @@ describe('server/watch', () => {
         const { links, take, log } = setUp()
         await links.insertMany([ANN, { _id: 2, user: 'ben', to: 2 }])
         const [ann] = [take('ann'), take('ben')]
-        await until(() => ann.documents !== undefined)
+        await until(() => ann.query.documents !== undefined)
         await links.updateOne({ _id: 1 }, { $set: { to: 9 } })
         await links.updateOne({ _id: 1 }, { $set: { to: 1 } })
         const before = log.head
         await Promise.all(write(links))
-        await until(() => ann.digest !== undefined)
-        expect(ann.isSameSince(() => before)).to.equal(isSame)
+        await until(() => ann.query.digest !== undefined)
+        expect(ann.query.isSameSince(() => before)).to.equal(isSame)
         // What was found for one client serves one with an earlier position, and one with a later one.
-        expect(ann.isSameSince(() => before - 2)).to.equal(false)
-        expect(ann.isSameSince(() => log.head)).to.equal(true)
-        expect(ann.isSameSince(() => undefined)).to.equal(false)
+        expect(ann.query.isSameSince(() => before - 2)).to.equal(false)
+        expect(ann.query.isSameSince(() => log.head)).to.equal(true)
+        expect(ann.query.isSameSince(() => undefined)).to.equal(false)
       })
 
     it('not where the log does not reach back as far', async () => {
       const { links, take, log } = setUp()
       await links.insertOne(ANN)
       const ann = take('ann')
-      await until(() => ann.documents !== undefined)
+      await until(() => ann.query.documents !== undefined)
       const before = log.head
       await links.updateOne({ _id: 7 }, { $set: { to: 2 } }, { upsert: true })
       await until(() => log.head > before)
-      expect(ann.isSameSince(() => before)).to.equal(true)
+      expect(ann.query.isSameSince(() => before)).to.equal(true)
       log.clear()
-      expect(ann.isSameSince(() => before)).to.equal(false)
+      expect(ann.query.isSameSince(() => before)).to.equal(false)
     })
   })
 
@@ -125,7 +125,7 @@ describe('server/watch', () => {
     const { adapter, links, take, told } = setUp()
     await links.insertOne({ _id: 1, user: 'ann', to: 1 })
     const [one, two] = [take('ann'), take('ann')]
-    await until(() => two.documents !== undefined)
+    await until(() => two.query.documents !== undefined)
     expect([adapter.reads, adapter.opens, told()]).to.deep.equal([1, 1, 2])
     one.release()
     one.release()
@@ -133,15 +133,15 @@ describe('server/watch', () => {
     await until(() => told() === 3)
     two.release()
     const three = take('ann')
-    expect(three.documents).to.deep.equal([{ _id: 1, to: 2 }])
+    expect(three.query.documents).to.deep.equal([{ _id: 1, to: 2 }])
     await links.updateOne({ _id: 1 }, { $set: { to: 3 } })
     await until(() => told() === 4)
     expect([adapter.reads, adapter.closes]).to.deep.equal([1, 0])
     three.release()
     await until(() => adapter.closes === 1)
     const four = take('ann')
-    await until(() => four.documents !== undefined)
-    expect([four.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 3 }], 2])
+    await until(() => four.query.documents !== undefined)
+    expect([four.query.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 3 }], 2])
     four.release()
   })
 
@@ -149,12 +149,12 @@ describe('server/watch', () => {
     const { adapter, links, take, watches } = setUp()
     await links.insertOne({ _id: 1, user: 'ann', to: 1 })
     const [ann, ben] = [take('ann'), take('ben')]
-    await until(() => ann.documents !== undefined && ben.documents !== undefined)
+    await until(() => ann.query.documents !== undefined && ben.query.documents !== undefined)
     ann.release()
     await watches.close()
     expect(adapter.closes).to.equal(0)
     await links.updateOne({ _id: 1 }, { $set: { user: 'ben' } })
-    await until(() => ben.documents?.length === 1)
+    await until(() => ben.query.documents?.length === 1)
     ben.release()
     await watches.close()
     expect(adapter.closes).to.equal(1)
@@ -166,8 +166,8 @@ describe('server/watch', () => {
     const failure = new Error('away')
     adapter.failures.push(failure)
     const ann = take('ann')
-    await until(() => ann.documents !== undefined)
-    expect([ann.documents, errors]).to.deep.equal([[{ _id: 1, to: 1 }], [failure]])
+    await until(() => ann.query.documents !== undefined)
+    expect([ann.query.documents, errors]).to.deep.equal([[{ _id: 1, to: 1 }], [failure]])
     ann.release()
   })
 
@@ -175,7 +175,7 @@ describe('server/watch', () => {
     const { adapter, store, links, take, told, watches } = setUp()
     await links.insertOne({ _id: 1, user: 'ann', to: 1 })
     const ann = take('ann')
-    await until(() => ann.documents !== undefined)
+    await until(() => ann.query.documents !== undefined)
     let go = () => {}
     adapter.gate = () =>
       new Promise((resolve) => {
@@ -186,13 +186,13 @@ describe('server/watch', () => {
       await position(store),
     )
     await until(() => adapter.reads === 2)
-    expect([ann.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
+    expect([ann.query.documents, told()]).to.deep.equal([[{ _id: 1, to: 1 }], 1])
     go()
     await until(() => told() === 2)
     adapter.gate = undefined
     adapter.listener?.lost('gone', await position(store))
     await until(() => told() === 3)
-    expect([ann.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 1 }], 3])
+    expect([ann.query.documents, adapter.reads]).to.deep.equal([[{ _id: 1, to: 1 }], 3])
     ann.release()
     await watches.close()
   })
@@ -210,8 +210,8 @@ describe('server/watch', () => {
     await links.updateOne({ _id: 1 }, { $set: { to: 2 } })
     await links.insertOne({ _id: 2, user: 'ann', to: 3 })
     go?.()
-    await until(() => ann.documents !== undefined)
-    expect(ann.documents).to.deep.equal([
+    await until(() => ann.query.documents !== undefined)
+    expect(ann.query.documents).to.deep.equal([
       { _id: 1, to: 2 },
       { _id: 2, to: 3 },
     ])

@@ -26,10 +26,7 @@ class Given {
       listener.changed()
     }
     return {
-      get documents() {
-        return found.documents
-      },
-      digest: undefined,
+      query: found,
       release: () => {
         found.shares--
       },

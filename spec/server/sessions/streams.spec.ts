@@ -8,11 +8,13 @@ import type { Connection } from '../../../lib/server/delivery/connection.ts'
 import type { ResumePlan } from '../../../lib/server/delivery/resume.ts'
 import { resolveLimits } from '../../../lib/server/options/limits.ts'
 import type { Views } from '../../../lib/server/registry/views.ts'
-import { Decisions } from '../../../lib/server/sessions/decisions.ts'
+import type { Dependencies } from '../../../lib/server/relations/dependencies.ts'
+import { Rights } from '../../../lib/server/rights.ts'
 import { IdentityStreams } from '../../../lib/server/sessions/identity-streams.ts'
 import type { Stream } from '../../../lib/server/sessions/stream.ts'
 import { Streams } from '../../../lib/server/sessions/streams.ts'
 import type { Watches } from '../../../lib/server/sessions/watches.ts'
+import { Diagnostics } from '../../../lib/server/support/diagnostics.ts'
 import { Faults } from '../../../lib/server/support/faults.ts'
 import type { View } from '../../../lib/server/view/view.ts'
 
@@ -106,11 +108,14 @@ describe('server/streams', () => {
       left: ({ key }: View) => left.push(key),
     } as unknown as Views
     const identities = new IdentityStreams(resolveLimits(), new Faults(() => {}))
-    const opened = new Streams(admissions, views, {} as Watches, identities, (error) => errors.push(error))
-    const decisions = new Decisions(admissions, opened)
+    const onError = (error: unknown) => errors.push(error)
+    const following = { related: () => undefined, watch: () => undefined } as unknown as Dependencies
+    const opened = new Streams(admissions, views, {} as Watches, identities, onError, following)
+    const options = { onError: () => {}, diagnostics: new Diagnostics() }
+    const decisions = new Rights(admissions, opened, options, undefined)
     const streams = Object.assign(opened, {
-      revoke: (predicate: Predicate, reason: string) => decisions.revoke(predicate, reason).count,
-      refresh: (predicate: Predicate) => decisions.refresh(predicate).count,
+      revoke: (predicate: Predicate, reason: string) => decisions.revoke(predicate, reason),
+      refresh: (predicate: Predicate) => decisions.refresh(predicate),
     })
     const open = (name: string, { begun = true, ttl = HOUR } = {}) => {
       const told = new Told()

@@ -6,8 +6,8 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 describe('server/support/coalesced', () => {
   it('runs one work at a time, and once more for all who asked meanwhile', async () => {
     const ends: (() => void)[] = []
-    const coalesced = new Coalesced(() => new Promise((resolve) => void ends.push(resolve)))
-    const runs = [coalesced.run()]
+    const coalesced = new Coalesced(() => new Promise<void>((resolve) => void ends.push(resolve)))
+    const runs = [coalesced.run(), coalesced.run()]
     await turn()
     for (let times = 0; times < 100; times++) runs.push(coalesced.run())
     await turn()
@@ -28,8 +28,10 @@ describe('server/support/coalesced', () => {
     const coalesced = new Coalesced(async () => {
       if (++runs === 1) throw new Error('once')
     })
-    const [first, second] = [coalesced.run(), coalesced.run()]
-    expect(await first.catch(String)).to.equal('Error: once')
+    const first = coalesced.run().catch(String)
+    await Promise.resolve()
+    const second = coalesced.run()
+    expect(await first).to.equal('Error: once')
     await second
     expect(runs).to.equal(2)
   })

@@ -1,7 +1,7 @@
 import type { Document as BsonDocument, Db } from 'mongodb'
 import type { Document, Model } from '../../../lib/model/document.ts'
 import { filterPayload, type Manifest } from '../../../lib/policy/manifest.ts'
-import type { DataSource } from '../../../lib/server/options/options.ts'
+import type { DataSource } from '../../../lib/server/options/source-options.ts'
 import type { MongoAdapter } from '../../../lib/source/mongo/adapter.ts'
 import { documentToJson } from '../../../lib/source/mongo/bson.ts'
 

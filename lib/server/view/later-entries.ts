@@ -1,7 +1,27 @@
-import type { Log, Origin } from '../feed/log.ts'
+import type { DocumentOperation } from '../../model/operation.ts'
+import { type FrameResult, MUST_RELOAD } from '../feed/frame.ts'
+import type { Entry, Log, Origin } from '../feed/log.ts'
 
 /** The cost of a read's query, as a number of changes. */
 const READ_COST = 1000
+
+/**
+ * Returns the operations by which a view has shown the entries after a sequence. Returns undefined when an
+ * entry can't be expressed by operations.
+ */
+export function operationsAfter(
+  view: { readonly feed: Origin; frame(entry: Entry): FrameResult | null },
+  log: Log,
+  sequence: number,
+): DocumentOperation[] | undefined {
+  const oplist: DocumentOperation[] = []
+  for (const entry of log.after(sequence, view.feed)) {
+    const shown = view.frame(entry)
+    if (shown === MUST_RELOAD) return undefined
+    for (const operation of shown?.oplist ?? []) oplist.push(operation)
+  }
+  return oplist
+}
 
 /** Describes the view whose changes are counted. */
 interface Counted {
