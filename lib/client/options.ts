@@ -1,7 +1,8 @@
-import { invalidOption, type ParticleError } from '../errors.ts'
+import type { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import { isObject } from '../model/json.ts'
 import type { PartialModelOf } from '../model/shape.ts'
+import { refuseOption } from '../model/unknown.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import type { ServerEvent } from '../protocol/messages.ts'
 import type { EventSourceConstructor } from './event-source.ts'
@@ -128,24 +129,15 @@ export const DEFAULT_LINGER_MS = 5000
  * @throws ParticleError `INVALID_OPTION` that names the option and what it takes
  */
 export function checkOptions(options: ClientOptions<never>): void {
-  if (!isObject(options)) invalid("A client takes an object of options, such as { url: '/particle' }.")
+  if (!isObject(options)) refuseOption("A client takes an object of options, such as { url: '/particle' }.")
   const checks = new Map<string, Check>(Object.entries(CHECKS))
   for (const [name, value] of Object.entries(options)) {
     const [fits, need] =
       checks.get(name) ??
-      invalid(`The option "${name}" is not known; known are ${[...checks.keys()].join(', ')}.`)
-    if (value !== undefined && !fits(value)) invalid(`The option ${name} must be ${need}.`)
+      refuseOption(`The option "${name}" is not known; known are ${[...checks.keys()].join(', ')}.`)
+    if (value !== undefined && !fits(value)) refuseOption(`The option ${name} must be ${need}.`)
   }
   const { onRegister, url, EventSource, fetch, share } = options
   if (onRegister && (url ?? EventSource ?? fetch ?? share))
-    invalid('onRegister replaces url, EventSource, fetch and share: give one or the other.')
-}
-
-/**
- * Throws an error about an option.
- *
- * @throws ParticleError `INVALID_OPTION`, always
- */
-export function invalid(message: string): never {
-  throw invalidOption(message)
+    refuseOption('onRegister replaces url, EventSource, fetch and share: give one or the other.')
 }

@@ -1,6 +1,7 @@
+import { refuseOption } from '../model/unknown.ts'
 import { absolute } from './address.ts'
 import { HttpTransport } from './http.ts'
-import { type ClientOptions, invalid } from './options.ts'
+import type { ClientOptions } from './options.ts'
 import { RegisterTransport } from './register.ts'
 import type { Clock, Transport } from './transport.ts'
 
@@ -21,12 +22,12 @@ export function transportOf(
   const streams = options.fetch ?? (globalThis.Response && 'body' in Response.prototype)
   const EventSource = options.EventSource ?? (streams ? undefined : globalThis.EventSource)
   if (!streams && !EventSource)
-    invalid('There is no fetch here that can stream: give one as an option, or an EventSource.')
+    refuseOption('There is no fetch here that can stream: give one as an option, or an EventSource.')
   let url: string
   try {
     url = absolute(String(options.url ?? '/particle'), base)
   } catch {
-    return invalid('Outside of a browser, url must be absolute: https://example.com/particle')
+    return refuseOption('Outside of a browser, url must be absolute: https://example.com/particle')
   }
   // Wraps fetch, because the browser's own fetch throws when called as a method.
   return new HttpTransport({ url, base, fetch: (...args) => fetch(...args), EventSource, clock })

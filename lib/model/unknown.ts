@@ -1,4 +1,4 @@
-import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../errors.ts'
 import { nearest } from './nearest.ts'
 
 /** Describes an unknown name: suggests the nearest known name, or else lists all known names. */
@@ -10,9 +10,13 @@ export function notKnown(name: unknown, known: Iterable<string>): string {
   return `${said}; ${meant === undefined ? `known are ${all.join(', ')}` : `"${meant}" was perhaps meant`}`
 }
 
-/** Refuses an option. @throws ParticleError `INVALID_OPTION` */
+/**
+ * Refuses an option, or another argument, that can't be used.
+ *
+ * @throws ParticleError `INVALID_OPTION`, always
+ */
 export function refuseOption(sentence: string): never {
-  throw new ParticleError('INVALID_OPTION', sentence)
+  throw invalidOption(sentence)
 }
 
 /**
@@ -23,9 +27,9 @@ export function refuseOption(sentence: string): never {
  */
 export function refuseUnknown(what: string, value: unknown, known: readonly string[]): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ParticleError('INVALID_OPTION', `${what}s must be an object: known are ${known.join(', ')}`)
+    refuseOption(`${what}s must be an object: known are ${known.join(', ')}`)
   const key = Object.keys(value).find((name) => !known.includes(name))
-  if (key !== undefined) throw new ParticleError('INVALID_OPTION', `${what} ${notKnown(key, known)}`)
+  if (key !== undefined) refuseOption(`${what} ${notKnown(key, known)}`)
 }
 
 /**
@@ -35,6 +39,6 @@ export function refuseUnknown(what: string, value: unknown, known: readonly stri
  * @throws ParticleError `INVALID_OPTION`
  */
 export function requireFunction(what: string, value: unknown): void {
-  if (typeof value === 'function') return
-  throw new ParticleError('INVALID_OPTION', `${what} must be a function (given: ${value && typeof value})`)
+  if (typeof value !== 'function')
+    refuseOption(`${what} must be a function (given: ${value && typeof value})`)
 }
