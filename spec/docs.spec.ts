@@ -16,9 +16,10 @@ const protocol = readFileSync(join(ROOT, 'docs/reference/protocol.md'), 'utf8')
 describe('docs/reference/protocol.md', () => {
   it('names for each rule a spec that is there', () => {
     const missing: string[] = []
-    const named = [...protocol.matchAll(/`(spec\/[\w./-]+)`, "([^"]+)"/g)]
+    const named = [...protocol.matchAll(/`(spec\/[\w./-]+)`,\s"([^"]+)"/g)]
     expect(named.length).to.be.above(50)
-    for (const [, file = '', title = ''] of named) {
+    for (const [, file = '', words = ''] of named) {
+      const title = words.replaceAll('\n', ' ')
       const text = existsSync(join(ROOT, file)) ? readFileSync(join(ROOT, file), 'utf8') : ''
       if (!text.includes(title)) missing.push(`${file}: ${title}`)
     }
@@ -85,6 +86,19 @@ function anchorsOf(page: string): string[] {
 }
 
 describe('The pages', () => {
+  it('keep their text within 110 columns', () => {
+    const long = pages().flatMap((page) =>
+      readFileSync(join(ROOT, page), 'utf8')
+        // Leaves out code, tables, pictures and the fields of a page.
+        .replace(/^---$.*?^---$/ms, '')
+        .replace(/^ *(```+).*?^ *\1$/gms, '')
+        .split('\n')
+        .filter((line) => line.length > 110 && !/^ *(\||<|!\[|alt=)/.test(line))
+        .map((line) => `${page}: ${line}`),
+    )
+    expect(long).to.deep.equal([])
+  })
+
   it('link to nothing that is not there', () => {
     const dead: string[] = []
     for (const page of pages()) {
