@@ -64,7 +64,7 @@ export class Rights {
 
   #revoke(predicate: Predicate, reason: string, isShared: boolean): { decision: Decision; count: number } {
     const decision = this.#admissions.rights.revoke(predicate, reason, isShared)
-    const streams = this.#meant(predicate)
+    const streams = this.#selected(predicate)
     for (const { connection } of streams) connection.end({ event: 'revoked', data: { reason } })
     this.#traces.report('audit', { action: 'decision', at: Date.now(), streams: streams.length })
     return { decision, count: streams.length }
@@ -86,7 +86,7 @@ export class Rights {
   #refresh(predicate: Predicate, isShared: boolean): { decision: Decision; count: Promise<number> } {
     const { rights, openings } = this.#admissions
     const decision = rights.refresh(predicate, isShared)
-    const streams = this.#meant(predicate)
+    const streams = this.#selected(predicate)
     const opened = openings.opened((client) => rights.meets(predicate, client), REFRESH_TIMEOUT_MS)
     const count = this.#streams.lookAnew(streams).then(async () => streams.length + (await opened))
     return { decision, count }
@@ -100,7 +100,7 @@ export class Rights {
     const { rights } = this.#admissions
     rights.take(decision, process)
     const doubted: Stream[] = []
-    for (const stream of this.#meant(decision.predicate)) {
+    for (const stream of this.#selected(decision.predicate)) {
       const { connection, admission } = stream
       const judged = admission ? rights.judge(admission) : { revoked: decision.reason, stale: true }
       if (judged.revoked !== undefined) connection.end({ event: 'revoked', data: { reason: judged.revoked } })
@@ -113,7 +113,7 @@ export class Rights {
     this.#control?.close()
   }
 
-  #meant(predicate: Predicate): Stream[] {
+  #selected(predicate: Predicate): Stream[] {
     return [...this.#streams.open].filter(({ admission }) => this.#admissions.meets(predicate, admission))
   }
 

@@ -11,14 +11,14 @@ import type { Operation } from '../model/operation.ts'
 export function differencesOf(before: Document, document: Document): Operation[] | undefined {
   const parts = diff(before, document)
   if (parts.length === 0 || parts.some(({ path }) => path === '.')) return undefined
-  return parts.map((part) => located(part, document))
+  return parts.map((part) => withKeys(part, document))
 }
 
 /**
  * Adds the path's segments to an operation of `diff`. The document after it distinguishes positions of arrays
  * from fields with numeric names.
  */
-export function located(operation: Operation, document: Document): Operation {
+export function withKeys(operation: Operation, document: Document): Operation {
   return operation.path === '.' ? operation : { ...operation, keys: keysOf(document, operation.path) }
 }
 
@@ -43,7 +43,7 @@ export function leastOperations(operation: Operation, before: Document, document
   const parts = diffValue(valueAt(before, keys), value, path)
   // Keeps the operation if only the order of fields differs.
   if (parts.length === 0) return [operation]
-  return parts.map((part) => located(part, document))
+  return parts.map((part) => withKeys(part, document))
 }
 
 /** Splits a path into segments, with the positions of arrays as numbers. */

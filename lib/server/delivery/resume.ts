@@ -31,7 +31,7 @@ export interface ResumeContext {
    * Returns a function that checks whether the rights to a root have stayed the same since a position, and
    * all the time since then. Default: they have.
    */
-  rightsSince?: (sequenceOf: SequenceOf) => (root: string) => boolean
+  rightsUnchangedSince?: (sequenceOf: SequenceOf) => (root: string) => boolean
   /** The fingerprints of the watched views that the position was given for, by root. */
   held?: Readonly<Record<string, string>>
 }
@@ -156,8 +156,8 @@ function startFrom(
   const isNew = (view: View) => isWatched(view) && !Object.hasOwn(given, view.root)
   const { sequence, adapters } = position
   const plan = (points: ReadonlyMap<View, number>, sequenceOf: SequenceOf) => {
-    const isSame = here.rightsSince?.(sequenceOf) ?? (() => true)
-    const kept = held.filter(({ root }) => isSame(root))
+    const isUnchanged = here.rightsUnchangedSince?.(sequenceOf) ?? (() => true)
+    const kept = held.filter(({ root }) => isUnchanged(root))
     const resuming = new Map([...points].filter(([view]) => kept.includes(view)))
     return resumed(kept, resuming, isNew, position.rights)
   }

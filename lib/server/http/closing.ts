@@ -70,7 +70,7 @@ export class Closing {
     session.once('close', () => {
       sessions.delete(session)
       if (sessions.size === 0 && this.#sessions.get(server) === sessions) this.#sessions.delete(server)
-      this.#rest()
+      this.#stopWhenIdle()
     })
     this.#start()
   }
@@ -80,14 +80,14 @@ export class Closing {
     for (const [server, responses] of this.#responses) {
       if (responses.delete(response) && responses.size === 0) this.#responses.delete(server)
     }
-    this.#rest()
+    this.#stopWhenIdle()
   }
 
   #start(): void {
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
   }
 
-  #rest(): void {
+  #stopWhenIdle(): void {
     if (this.#responses.size > 0 || this.#sessions.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined

@@ -65,8 +65,8 @@ export class Watching {
   }
 
   /** Checks that the documents have stayed the same since a client's position, also in between. */
-  isSameSince(sequenceOf: SequenceOf): boolean {
-    return this.#watched.every(({ query }) => query.isSameSince(sequenceOf))
+  isUnchangedSince(sequenceOf: SequenceOf): boolean {
+    return this.#watched.every(({ query }) => query.isUnchangedSince(sequenceOf))
   }
 
   add(watches: LiveQueries, spec: LiveQuerySpec): void {

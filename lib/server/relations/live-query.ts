@@ -91,7 +91,7 @@ class LiveQuery implements Viewer, Receiver {
    * Checks that the documents have stayed the same since a sequence, also in between: a right that follows
    * from them may have ended and come back. Returns false where that is unknown.
    */
-  isSameSince(sequenceOf: SequenceOf): boolean {
+  isUnchangedSince(sequenceOf: SequenceOf): boolean {
     const { feed, collection, filter } = this.view
     const sequence = sequenceOf(feed)
     if (sequence === undefined || !this.#list) return false
@@ -101,7 +101,7 @@ class LiveQuery implements Viewer, Receiver {
     return found.every((entry) =>
       entry
         .changesOf(collection)
-        .every((change) => isOfDocument(change) && !filter.concerns(change, held.has(idKey(change.id)))),
+        .every((change) => isOfDocument(change) && !filter.mayAffect(change, held.has(idKey(change.id)))),
     )
   }
 
@@ -180,7 +180,7 @@ export function digestOf(texts: readonly string[]): string {
 
 /** Shares a live query until `release`. */
 export interface LiveQueryHandle {
-  readonly query: Pick<LiveQuery, 'documents' | 'digest' | 'isStale' | 'isSameSince'>
+  readonly query: Pick<LiveQuery, 'documents' | 'digest' | 'isStale' | 'isUnchangedSince'>
   release(): void
 }
 

@@ -46,10 +46,10 @@ class Chain {
     return this.#levels.some((level) => [...level.values()].some(({ query }) => query.isStale))
   }
 
-  /** See {@link RelationResolver.isSameSince}. */
-  isSameSince(sequenceOf: SequenceOf): boolean {
+  /** See {@link RelationResolver.isUnchangedSince}. */
+  isUnchangedSince(sequenceOf: SequenceOf): boolean {
     return this.#levels.every((level) =>
-      [...level.values()].every(({ query }) => query.isSameSince(sequenceOf)),
+      [...level.values()].every(({ query }) => query.isUnchangedSince(sequenceOf)),
     )
   }
 
@@ -156,8 +156,8 @@ export class RelationResolver {
    * Checks that the links have stayed the same since a client's position, also in between. A position from
    * before a change must not be resumed: it would replay the changes of a time without the right.
    */
-  isSameSince(sequenceOf: SequenceOf): boolean {
-    return [...this.#chains.values()].every((chain) => chain.isSameSince(sequenceOf))
+  isUnchangedSince(sequenceOf: SequenceOf): boolean {
+    return [...this.#chains.values()].every((chain) => chain.isUnchangedSince(sequenceOf))
   }
 
   /** Whether a relation leads to too many values, and therefore shows no documents. */

@@ -183,11 +183,11 @@ export class Opener {
     const plan = resumeFrom(position, connection.views, admission, {
       admissions,
       ...context,
-      rightsSince: (sequenceOf) => {
+      rightsUnchangedSince: (sequenceOf) => {
         const { related, watching } = stream
-        if (watching && !watching.isSameSince(sequenceOf)) return () => false
-        const isSame = related?.isSameSince(sequenceOf) ?? true
-        return (root) => isSame || !views.isRelated(root)
+        if (watching && !watching.isUnchangedSince(sequenceOf)) return () => false
+        const isUnchanged = related?.isUnchangedSince(sequenceOf) ?? true
+        return (root) => isUnchanged || !views.isRelated(root)
       },
       ...(held && { held }),
     })

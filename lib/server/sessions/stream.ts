@@ -93,7 +93,7 @@ export function sendRequest({ connection, request }: Stream): void {
  * known ones may be out of date.
  */
 export async function rightsKnown(stream: Stream): Promise<void> {
-  await lasting(stream, async ({ related, watching, looked }) => {
+  await waitForRights(stream, async ({ related, watching, looked }) => {
     await related?.fresh()
     if (watching?.isStale) await watching.settled()
     await looked
@@ -102,14 +102,16 @@ export async function rightsKnown(stream: Stream): Promise<void> {
 
 /** Resolves when all documents that the rights of a stream depend on were read. */
 export async function rightsRead(stream: Stream): Promise<void> {
-  await lasting(stream, ({ related, watching }) => Promise.all([related?.settled(), watching?.settled()]))
+  await waitForRights(stream, ({ related, watching }) =>
+    Promise.all([related?.settled(), watching?.settled()]),
+  )
 }
 
 /**
  * Waits for the relations and documents that the rights of a stream depend on. Waits again after a new grant:
  * it replaces them, which ends the wait for the earlier ones, and the new ones may still be read.
  */
-async function lasting(stream: Stream, wait: (parts: Stream) => Promise<unknown>): Promise<void> {
+async function waitForRights(stream: Stream, wait: (parts: Stream) => Promise<unknown>): Promise<void> {
   for (;;) {
     const { related, watching, looked } = stream
     await wait(stream)

@@ -112,7 +112,7 @@ export class ViewFilter {
    * has the document now. A document that the view had only for a while is found by the change that added the
    * document.
    */
-  concerns(change: DocumentChange, held: boolean): boolean {
+  mayAffect(change: DocumentChange, held: boolean): boolean {
     if (held) return !this.hides(change)
     if (change.kind === 'delete') return false
     const whole = documentAfter(change)

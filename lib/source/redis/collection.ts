@@ -7,7 +7,7 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import { isObject, toJson } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
-import { located } from '../least.ts'
+import { withKeys } from '../least.ts'
 import type { Adapter, CollectionHandle } from '../source.ts'
 import { type RedisClient, send } from './client.ts'
 import { type Mapping, type RawDocument, withoutId } from './mapping.ts'
@@ -162,7 +162,12 @@ export class RedisCollection<T extends object = Document> implements CollectionH
   ): Promise<boolean> {
     const text = JSON.stringify(withoutId(after))
     const old = JSON.stringify(withoutId(before))
-    const entry = ['kind', 'update', 'operations', JSON.stringify(difference.map((op) => located(op, after)))]
+    const entry = [
+      'kind',
+      'update',
+      'operations',
+      JSON.stringify(difference.map((op) => withKeys(op, after))),
+    ]
     if (text.length <= REPEATED_LENGTH) entry.push('document', text)
     if (old.length <= REPEATED_LENGTH) entry.push('before', old)
     const common = { digest, ttl: 'keep', entry }

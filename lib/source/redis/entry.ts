@@ -4,7 +4,7 @@ import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { Operation } from '../../model/operation.ts'
 import { isPathName } from '../../model/path.ts'
-import { documentAfter, located } from '../least.ts'
+import { documentAfter, withKeys } from '../least.ts'
 import type { Change, DocumentChange, EncodedChange } from '../source.ts'
 import { jsonDocument, type Mapping } from './mapping.ts'
 import { streamTimestamp } from './position.ts'
@@ -173,7 +173,7 @@ function describe(
   if (kind === 'insert') change.kind = 'insert'
   else if (before) {
     // Reports only the difference, so that a write to hidden fields alone reaches no client.
-    const differing = diff(before, document).map((operation) => located(operation, document))
+    const differing = diff(before, document).map((operation) => withKeys(operation, document))
     if (differing.some(({ path }) => path === '.')) return true
     change.kind = 'update'
     change.operations = differing

@@ -98,17 +98,17 @@ describe('server/resume', () => {
       const { here, viewOf, feeds } = await setUp()
       const views = [viewOf('users'), viewOf('teams')]
       const asked: unknown[] = []
-      const rightsSince: ResumeContext['rightsSince'] = (sequenceOf) => {
+      const rightsUnchangedSince: ResumeContext['rightsUnchangedSince'] = (sequenceOf) => {
         asked.push(...feeds.map(sequenceOf))
         return (root) => root === 'users'
       }
       const text = at(views, { epoch })
-      const found = await outcome(text, views, undefined, { ...here, rightsSince })
+      const found = await outcome(text, views, undefined, { ...here, rightsUnchangedSince })
       expect(found).to.deep.equal({ users: 12, teams: 'rights-changed' })
       expect(asked[0]).to.equal(12)
-      expect(await outcome(text, views, undefined, { ...here, rightsSince: () => () => false })).to.equal(
-        'rights-changed',
-      )
+      expect(
+        await outcome(text, views, undefined, { ...here, rightsUnchangedSince: () => () => false }),
+      ).to.equal('rights-changed')
     })
 
   describe('a position of this process', () => {

@@ -100,11 +100,11 @@ describe('server/watch', () => {
         const before = log.head
         await Promise.all(write(links))
         await until(() => ann.query.digest !== undefined)
-        expect(ann.query.isSameSince(() => before)).to.equal(isSame)
+        expect(ann.query.isUnchangedSince(() => before)).to.equal(isSame)
         // What was found for one client serves one with an earlier position, and one with a later one.
-        expect(ann.query.isSameSince(() => before - 2)).to.equal(false)
-        expect(ann.query.isSameSince(() => log.head)).to.equal(true)
-        expect(ann.query.isSameSince(() => undefined)).to.equal(false)
+        expect(ann.query.isUnchangedSince(() => before - 2)).to.equal(false)
+        expect(ann.query.isUnchangedSince(() => log.head)).to.equal(true)
+        expect(ann.query.isUnchangedSince(() => undefined)).to.equal(false)
       })
 
     it('not where the log does not reach back as far', async () => {
@@ -115,9 +115,9 @@ describe('server/watch', () => {
       const before = log.head
       await links.updateOne({ _id: 7 }, { $set: { to: 2 } }, { upsert: true })
       await until(() => log.head > before)
-      expect(ann.query.isSameSince(() => before)).to.equal(true)
+      expect(ann.query.isUnchangedSince(() => before)).to.equal(true)
       log.clear()
-      expect(ann.query.isSameSince(() => before)).to.equal(false)
+      expect(ann.query.isUnchangedSince(() => before)).to.equal(false)
     })
   })
 
