@@ -39,7 +39,7 @@
  * - `METHOD_NOT_ALLOWED`: the route requires another method (HTTP 405).
  * - `CALLBACK_FAILED`: a function of the application threw, rejected, never answered, answered twice, or
  *   answered with a value that JSON cannot hold.
- * - `SOURCE_FAILED`: a data source could not be read or followed.
+ * - `SOURCE_FAILED`: a data source could not be read or followed, or did not store a decision on rights.
  * - `STORE_FAILED`: the browser's store could not be read or written (no space, or none at all). The client
  *   continues, and does not keep its model for the next visit.
  * - `LIMIT_EXCEEDED`: a root, a relation or an identity is larger than a limit allows.

@@ -35,7 +35,7 @@ const SOURCES: Record<string, [help: string, value: (source: SourceStats) => num
   ],
 }
 
-/** Names the metrics that several processes don't add up to: a state, an age and a moment. */
+/** Names the metrics whose sum over several processes means nothing: a state, an age and a moment. */
 const LARGEST = new Set(['replay_age_seconds', 'source_failing', 'source_changed_timestamp_seconds'])
 
 /** Registers the metrics of `server.stats()`. Returns their names. */
@@ -44,7 +44,7 @@ export function collectFigures(read: () => Stats, { register, prefix }: Place): 
   const names: string[] = []
   const named = (name: string) => {
     names.push(prefix + name)
-    // Tells the AggregatorRegistry of node:cluster, which takes the sum by default.
+    // Chooses how the AggregatorRegistry of node:cluster joins the processes. Its default is the sum.
     const aggregator: Aggregator = LARGEST.has(name) ? 'max' : 'sum'
     return { name: prefix + name, registers: [register], aggregator }
   }

@@ -46,7 +46,7 @@ export class Rights {
     await this.#control?.settle()
   }
 
-  /** Ends the streams that are selected. Returns the number of those that are open here. */
+  /** Ends the selected streams. Returns the number of streams that it ended here. */
   revoke(selector: Predicate | Query, reason: string): number | Promise<number> {
     requireSelector(selector, 'revoke')
     if (typeof selector !== 'function') return this.#revokeEverywhere(selector, reason)
@@ -70,7 +70,7 @@ export class Rights {
     return { decision, count: streams.length }
   }
 
-  /** Looks up the identities again that are selected. Resolves to the number of their streams here. */
+  /** Looks up the selected identities again. Resolves to the number of their streams here. */
   async refresh(selector: Predicate | Query): Promise<number> {
     requireSelector(selector, 'refresh')
     if (typeof selector === 'function') {

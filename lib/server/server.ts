@@ -164,7 +164,7 @@ export class Server<Identity = AnyIdentity> {
    * @param reason sent to the clients
    * @returns the number of ended streams of this process
    * @throws ParticleError `INVALID_QUERY`; the promise rejects with `SOURCE_FAILED` when the store does not
-   *   take the query within `controlTimeout`; it then holds on this node
+   *   take the query within `controlTimeout`: the query then holds on this node
    */
   revoke(predicate: Predicate<Identity>, reason?: string): number
   revoke(query: Query, reason?: string): Promise<number>

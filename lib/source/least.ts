@@ -15,14 +15,14 @@ export function differencesOf(before: Document, document: Document): Operation[]
 }
 
 /**
- * Adds the path's segments to an operation of `diff`. The document after it distinguishes positions of arrays
- * from fields with numeric names.
+ * Adds the path's segments to an operation of `diff`. Only the document after the operation tells positions
+ * of arrays from fields with numeric names.
  */
 export function withKeys(operation: Operation, document: Document): Operation {
   return operation.path === '.' ? operation : { ...operation, keys: keysOf(document, operation.path) }
 }
 
-/** Computes the document after an update; `undefined` where an operation does not fit the document. */
+/** Computes the document after an update; `undefined` if an operation does not fit the document. */
 export function documentAfter(before: Document, operations: readonly Operation[]): Document | undefined {
   try {
     return applyAll(before, operations)

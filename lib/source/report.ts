@@ -1,8 +1,8 @@
 import type { Change, ChangeListener, ReportedChange } from './source.ts'
 
 /**
- * Reports changes to a listener, or the progress where there are none. Leaves out the encoded ones if the
- * listener does not take them.
+ * Reports changes to a listener, or only the progress if there are no changes. Leaves out encoded changes if
+ * the listener does not take them.
  */
 export function reportChanges(
   listener: ChangeListener,

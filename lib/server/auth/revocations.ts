@@ -78,7 +78,7 @@ export class Revocations {
   readonly #ttl: number
   readonly #onError: (error: ParticleError) => void
   #decisions: Known[] = []
-  /** The time of the oldest decision: nothing is forgotten before it is old enough. */
+  /** The time of the oldest decision. No decision can be forgotten before the oldest has expired. */
   #earliest = Number.POSITIVE_INFINITY
   /** The newest refresh whose predicate was dropped. All tokens up to its time are stale. */
   #stale: Pick<Known, 'at' | 'moment'> = { at: Number.NEGATIVE_INFINITY, moment: '' }

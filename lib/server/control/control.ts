@@ -95,7 +95,7 @@ export class Control {
   /**
    * Stores a decision of this node for the others.
    *
-   * @throws ParticleError `SOURCE_FAILED` when the store does not take the decision, or not in time
+   * @throws ParticleError `SOURCE_FAILED` when the store refuses the decision, or does not answer in time
    */
   async store(query: Query, { at, reason }: Decision): Promise<void> {
     const { feed, collection, process, lifetime, timeout } = this.#options
@@ -116,7 +116,7 @@ export class Control {
     const stored = storing().catch((cause: unknown) => {
       throw failed(messageOf(cause), cause)
     })
-    // Limits the wait. A store that stalls, or that a driver is reconnecting to, may answer after hours.
+    // Limits the wait. A store may stall, or the driver may be connecting to it again, for hours.
     if (!(await withTimeout(stored, timeout))) throw failed(`there was no answer in ${timeout} ms`)
   }
 

@@ -28,8 +28,8 @@ export interface ResumeContext {
   /** The feeds in positions, in their order. */
   feeds: readonly Feed[]
   /**
-   * Returns a function that checks whether the rights to a root have stayed the same since a position, and
-   * all the time since then. Default: they have.
+   * Returns a function that checks whether the rights to a root have not changed since a position, not even
+   * for a while. Default: no rights have changed.
    */
   rightsUnchangedSince?: (sequenceOf: SequenceOf) => (root: string) => boolean
   /** The fingerprints of the watched views that the position was given for, by root. */
@@ -169,7 +169,7 @@ function startFrom(
   return locate(held, adapters, here).then((points) => plan(points, (feed) => placeOf(feed, adapters, here)))
 }
 
-/** Returns the sequence of another process's position in a feed, as far as the feed has come to it. */
+/** Finds the sequence of another process's position in a feed; undefined when the log has no place for it. */
 function placeOf(feed: Feed, adapters: readonly string[], { log, feeds }: ResumeContext): number | undefined {
   const position = feed.index === undefined ? undefined : adapters[feed.index]
   if (feed.index === undefined || !position || feeds[feed.index] !== feed) return undefined

@@ -20,5 +20,6 @@ export interface Backend extends Pick<Doorway, 'grant' | 'watch' | 'reached'> {
     | undefined
   /** Reports errors that clients can cause again and again. */
   readonly faults: { report(error: Error): void }
+  /** Opens a stream by its token or ticket: see {@link Doorway.enter}. */
   readonly openStream: Doorway['enter']
 }

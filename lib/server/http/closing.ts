@@ -8,8 +8,7 @@ const INTERVAL = 250
 
 /**
  * Detects the close of an HTTP server, and ends its streams, its requests with an unread body, and its HTTP/2
- * sessions. A server emits `close` only after its last connection has ended, and these would never end by
- * themselves.
+ * sessions. None of them ends by itself, and a server emits `close` only after its last connection has ended.
  */
 export class Closing {
   /**
@@ -87,6 +86,7 @@ export class Closing {
     this.#timer ??= setInterval(() => this.#look(), INTERVAL).unref()
   }
 
+  /** Stops the checks when nothing is watched. */
   #stopWhenIdle(): void {
     if (this.#responses.size > 0 || this.#sessions.size > 0) return
     clearInterval(this.#timer)

@@ -1,6 +1,6 @@
 import { refuseOption } from '../../model/unknown.ts'
 
-/** Describes an option that is a number: its default, its least value, the unit, and its greatest value. */
+/** Describes an option that is a number: its default, its least value, its unit, and its greatest value. */
 export type NumberForm = readonly [standard: number, least: number, unit?: 'ms' | 'bytes', most?: number]
 
 /**
@@ -23,7 +23,7 @@ export function numberOption(
   refuseOption(`${name} must ${bound}${unit ? ` ${unit}` : ''}: this is ${given}`)
 }
 
-/** Checks the options of a table, as {@link numberOption} does. `prefix` precedes their names in errors. */
+/** Checks each option of a table by {@link numberOption}. Errors put `prefix` before the option's name. */
 export function numberOptions<Name extends string>(
   forms: Readonly<Record<Name, NumberForm>>,
   given: { readonly [N in NoInfer<Name>]?: unknown },

@@ -64,7 +64,7 @@ export class Watching {
     return this.#watched.some(({ query }) => query.isStale)
   }
 
-  /** Checks that the documents have stayed the same since a client's position, also in between. */
+  /** Checks that the documents have not changed since a client's position, not even for a while. */
   isUnchangedSince(sequenceOf: SequenceOf): boolean {
     return this.#watched.every(({ query }) => query.isUnchangedSince(sequenceOf))
   }
@@ -162,7 +162,10 @@ export class Dependencies {
     return new ParticleError('LIMIT_EXCEEDED', `${what}: shorten it, or raise limits.relationValues`)
   }
 
-  /** Identifies the current documents that an identity depends on. Returns `''` during a read, too. */
+  /**
+   * Identifies the current documents that an identity depends on. Returns `''` without documents, and during
+   * a read.
+   */
   dependencies(identity: Json, given: Json): string {
     const watching = this.watch(identity, given, () => {})
     watching?.close()

@@ -88,8 +88,8 @@ class LiveQuery implements Viewer, Receiver {
   }
 
   /**
-   * Checks that the documents have stayed the same since a sequence, also in between: a right that follows
-   * from them may have ended and come back. Returns false where that is unknown.
+   * Checks that the documents have not changed since a client's position, not even for a while. Otherwise a
+   * right that follows from them may have ended and come back. Returns false when the log can't tell.
    */
   isUnchangedSince(sequenceOf: SequenceOf): boolean {
     const { feed, collection, filter } = this.view

@@ -153,8 +153,8 @@ export class RelationResolver {
   }
 
   /**
-   * Checks that the links have stayed the same since a client's position, also in between. A position from
-   * before a change must not be resumed: it would replay the changes of a time without the right.
+   * Checks that the links have not changed since a client's position, not even for a while. A position from
+   * before a change must not resume, since the replay would show the changes of a time without the right.
    */
   isUnchangedSince(sequenceOf: SequenceOf): boolean {
     return [...this.#chains.values()].every((chain) => chain.isUnchangedSince(sequenceOf))

@@ -50,7 +50,7 @@ interface DoorwayParts {
   onOpened: () => void
 }
 
-/** Answers what clients ask for: handshakes, streams while the server has room, and changes of streams. */
+/** Answers the requests of clients: handshakes, streams while the server has room, changes of streams. */
 export class Doorway {
   readonly #parts: DoorwayParts
 
@@ -187,7 +187,7 @@ export class Doorway {
       const model = await reader.model
       // The position was given for these views, which may be fewer than those of the identity.
       const views = (stream?.connection.views ?? []).filter(({ root }) => !isWatchedRoot(root))
-      // Seals a token that continues from the position, and opens no stream: whoever has the page has it.
+      // Seals a token that continues from the position, but opens no stream, since the page shows the token.
       const claims = {
         ...(stream?.admission ?? admission),
         previous: fingerprintsOf(views),
@@ -200,8 +200,10 @@ export class Doorway {
   }
 
   /**
-   * Reports positions to the session's streams here: see {@link Barriers.report}. Throws the errors of that,
-   * and of a request.
+   * Reports positions to the session's streams here: see {@link Barriers.report}. Resolves to whether there
+   * are any.
+   *
+   * @throws ParticleError `UNAUTHORIZED`, `INVALID_MESSAGE` or `TOO_MANY_REQUESTS`
    */
   async reached(credentials: Credentials, positions: readonly string[]): Promise<boolean> {
     const { barriers } = this.#parts
@@ -213,10 +215,10 @@ export class Doorway {
   }
 
   /**
-   * Changes the roots that the session's streams here watch: see {@link StreamViews.watch}. Throws the errors
-   * of a request.
+   * Changes the roots that the session's streams here watch: see `StreamViews.watch`.
    *
    * @returns whether there is such a stream, the refused roots, and all roots that are watched now
+   * @throws ParticleError `UNAUTHORIZED` or `TOO_MANY_REQUESTS`
    */
   async watch(
     credentials: Credentials,

@@ -192,7 +192,7 @@ export class Opener {
       ...(held && { held }),
     })
     const begin = (planned: ResumePlan) => {
-      // Plans anew after another grant meanwhile: a right may have ended, and come back.
+      // Plans anew if the rights were granted anew meanwhile. A right may have ended, and come back.
       if (stream.admission === admission) streams.begin(stream, planned)
       else this.#resume(stream, position, held)
     }

@@ -108,8 +108,8 @@ export async function rightsRead(stream: Stream): Promise<void> {
 }
 
 /**
- * Waits for the relations and documents that the rights of a stream depend on. Waits again after a new grant:
- * it replaces them, which ends the wait for the earlier ones, and the new ones may still be read.
+ * Waits for the relations and documents that the rights of a stream depend on. Waits again after a new grant,
+ * which replaces them: the wait for the earlier ones has ended, and the new ones may not be read yet.
  */
 async function waitForRights(stream: Stream, wait: (parts: Stream) => Promise<unknown>): Promise<void> {
   for (;;) {

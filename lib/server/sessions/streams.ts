@@ -33,7 +33,7 @@ export class Streams {
   readonly #doubts: Doubts
   readonly #onError: (error: unknown) => void
   readonly open = new Set<Stream>()
-  /** The open streams by session, which has several until the server notices that a connection is dead. */
+  /** The open streams by session. A session may have several until the server notices a dead connection. */
   readonly #bySession = new KeyedSets<Stream>()
   /** The streams that wait for a renewal of their rights. */
   readonly #due = new Set<Stream>()
@@ -145,8 +145,8 @@ export class Streams {
   }
 
   /**
-   * Ends the open streams of a session whose identity a handshake refused, but for those whose lookup began
-   * after it. A later handshake may have been faster, and found another user.
+   * Ends the open streams of a session whose identity a handshake refused. Keeps the streams whose lookup
+   * began after the handshake: a later one may have been faster, and found another user.
    */
   refuse(session: string, at: number): void {
     for (const { connection, admission } of this.of(session))

@@ -56,7 +56,7 @@ export class Watches {
     return { watched: found.filter((each) => each !== undefined), refused }
   }
 
-  /** Asks the application's `allow` again, for roots that a client watches. */
+  /** Asks the application's `allow` again for roots that a client watches. Returns the refusals. */
   async refusalsOf(watched: readonly Watched[], identity: Json): Promise<Refusal[]> {
     const refusals = await Promise.all(
       watched.map((each) =>

@@ -1,4 +1,4 @@
-/** Runs one work at a time. All calls until a run begins share it. */
+/** Runs one work at a time. All calls before a run begins share the run. */
 export class Coalesced<T = void> {
   readonly #work: () => Promise<T>
   #running: Promise<T> | undefined
@@ -13,7 +13,7 @@ export class Coalesced<T = void> {
     return (this.#running ?? this.#next) !== undefined
   }
 
-  /** Settles as a run that begins after the call, in a later step: it knows all changes of this step. */
+  /** Settles as the next run. The run begins in a later step, and so knows all changes of this step. */
   run(): Promise<T> {
     this.#next ??= this.#start()
     return this.#next

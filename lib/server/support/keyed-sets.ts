@@ -1,6 +1,6 @@
 import { FewSet } from './few-set.ts'
 
-/** Holds members by key, in the order of their arrival. A member without a key is not held. */
+/** Holds a set of members for each key, in the order of their arrival. Leaves out members without a key. */
 export class KeyedSets<T extends object> {
   readonly #sets = new Map<string, FewSet<T>>()
 

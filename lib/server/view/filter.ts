@@ -108,9 +108,9 @@ export class ViewFilter {
   }
 
   /**
-   * Checks whether a change may add, change or remove a document of the view. `held` states whether the view
-   * has the document now. A document that the view had only for a while is found by the change that added the
-   * document.
+   * Checks whether a past change may have changed the documents of the view. `held` states whether the view
+   * has the document now. Ignores removals of a document that the view does not have now: if the document was
+   * there for a while, the change that added it counts.
    */
   mayAffect(change: DocumentChange, held: boolean): boolean {
     if (held) return !this.hides(change)

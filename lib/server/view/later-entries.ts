@@ -6,8 +6,8 @@ import type { Entry, Log, Origin } from '../feed/log.ts'
 const READ_COST = 1000
 
 /**
- * Returns the operations by which a view has shown the entries after a sequence. Returns undefined when an
- * entry can't be expressed by operations.
+ * Returns the operations that a view shows for the log's entries after a sequence. Returns undefined when
+ * operations can't express an entry.
  */
 export function operationsAfter(
   view: { readonly feed: Origin; frame(entry: Entry): FrameResult | null },

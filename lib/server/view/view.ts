@@ -127,7 +127,7 @@ export class View {
 
   /**
    * Returns the entry's frame; null when the entry doesn't touch the view. A view with criteria or an order
-   * returns frames only for entries that {@link resumes} allows.
+   * returns frames only for entries that {@link View.resumes} allows.
    */
   frame(entry: Entry): FrameResult | null {
     const kept = entry.resultOf(this)

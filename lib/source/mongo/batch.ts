@@ -40,7 +40,7 @@ export function lastTimeStart(batch: readonly StreamEvent[]): number {
   return start
 }
 
-/** Checks that an event has a time. */
+/** Checks that an event happened at a cluster time. */
 export function isAt(event: StreamEvent | undefined, time: ClusterTime): boolean {
   const other = event && eventTime(event)
   return other !== undefined && compareTimes(other, time) === 0

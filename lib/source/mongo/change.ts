@@ -66,7 +66,7 @@ export function translate(event: ChangeStreamDocument, options: TranslateOptions
       const operations = updateOperations(event.updateDescription)
       const change = start(event, options, timestamp, operations ?? [])
       const { before } = change
-      // Computes the post-image from the pre-image, as MongoDB does, which spares the wire a second document.
+      // Computes the post-image from the pre-image, as MongoDB does, so that the server need not send it too.
       // (SecantusDB's post-image may be later than the update.)
       const document = before && operations && documentAfter(before, operations)
       if (document) {
@@ -105,7 +105,7 @@ export function eventTimestamp(event: ChangeStreamDocument): string {
 }
 
 /**
- * Returns the operations of an update; `undefined` for a path that can't be expressed, or is ambiguous, and
+ * Returns the operations of an update; `undefined` for a path that can't be expressed or is ambiguous, and
  * for an event that does not describe the update (Azure DocumentDB).
  */
 export function updateOperations(description: UpdateDescription | undefined): Operation[] | undefined {

@@ -280,7 +280,7 @@ export class Following {
   }
 }
 
-/** Creates the error of a server whose changes have no place, so that none may be left out in silence. */
+/** Creates the error for a change without a time, which has no position and must not be lost in silence. */
 function withoutTime({ operationType }: StreamEvent): ParticleError {
   return new ParticleError(
     'SOURCE_FAILED',

@@ -9,8 +9,8 @@ import { bsonToJson, bsonType } from './bson.ts'
 export type BsonClasses = Pick<typeof import('mongodb'), 'Binary' | 'Decimal128' | 'Long' | 'ObjectId'>
 
 /**
- * The first and the last of the Dates that have a text in JSON, and that every server of the wire protocol
- * accepts. Between them, the texts are in the order of the dates.
+ * Bound the Dates that have a text in JSON, and that every server of the wire protocol accepts. Between the
+ * two, the texts are in the order of the Dates.
  */
 export const FIRST_DATE = new Date('0001-01-01T00:00:00.000Z')
 export const LAST_DATE = new Date('9999-12-31T23:59:59.999Z')

@@ -97,8 +97,8 @@ export interface Condition extends Sql {
 }
 
 /**
- * Tests that a column has one of some values: one condition for each way to compare them. Returns `undefined`
- * if the database can't find one of the values by its JSON form.
+ * Tests whether a column has one of some values, by one condition for each way to compare them. Returns
+ * `undefined` if the database can't find a value by its JSON form.
  */
 export function among(column: string, type: Type, values: readonly Json[]): Condition[] | undefined {
   const groups = new Map<string, { left: string; cast: string; exact: boolean; texts: string[] }>()
