@@ -93,8 +93,3 @@ export class ParticleError extends Error {
     this.code = code
   }
 }
-
-/** Creates the error of an option, or of another argument, that can't be used. */
-export function invalidOption(message: string, options?: { cause?: unknown }): ParticleError {
-  return new ParticleError('INVALID_OPTION', message, options)
-}

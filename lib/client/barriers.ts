@@ -1,5 +1,6 @@
-import { invalidOption, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import { isObject } from '../model/json.ts'
+import { invalidOption } from '../model/unknown.ts'
 import type { Clock } from './transport.ts'
 
 /** Sets the time after which a position is given up by default, in milliseconds. */

@@ -1,4 +1,4 @@
-import { invalidOption, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import type { Model } from '../model/document.ts'
 import type {
   DataOf,
@@ -8,7 +8,7 @@ import type {
   WatchesOf,
   WatchParams,
 } from '../model/shape.ts'
-import { requireFunction } from '../model/unknown.ts'
+import { invalidOption, requireFunction } from '../model/unknown.ts'
 import type { EventData } from '../protocol/messages.ts'
 import { Barriers, type ReachedOptions } from './barriers.ts'
 import { callbacksOf } from './callbacks.ts'

@@ -1,4 +1,4 @@
-import { invalidOption } from '../errors.ts'
+import { invalidOption } from '../model/unknown.ts'
 import type { InitialModel } from '../protocol/initial.ts'
 import { PROTOCOL } from '../protocol/messages.ts'
 import type { Link } from './link.ts'

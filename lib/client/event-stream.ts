@@ -1,4 +1,5 @@
-import { invalidOption, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
+import { invalidOption } from '../model/unknown.ts'
 import { failureOf, networkFailure } from './answer.ts'
 import { eventParser } from './event-parser.ts'
 import type { Clock, Failure, Sink } from './transport.ts'
@@ -49,7 +50,7 @@ async function read(request: StreamRequest, sink: Sink, signal: AbortSignal): Pr
     const { status, headers, body } = response
     if (status !== 200 || !/^text\/event-stream\b/i.test(headers.get('Content-Type') ?? ''))
       return await refusalOf(asked, response, clock.now())
-    if (!body) throw invalidOption('This fetch can not stream: give an EventSource as an option.')
+    if (!body) throw invalidOption('This fetch cannot stream: give an EventSource as an option.')
     sink.opened()
     const reader = body.getReader()
     const text = new TextDecoder()

@@ -1,4 +1,5 @@
-import { type ErrorCode, invalidOption, ParticleError } from '../errors.ts'
+import { type ErrorCode, ParticleError } from '../errors.ts'
+import { invalidOption } from '../model/unknown.ts'
 import { decode } from '../protocol/decode.ts'
 import { type EventData, PROTOCOL, type ServerEvent } from '../protocol/messages.ts'
 import { backoff } from './backoff.ts'

@@ -1,6 +1,6 @@
-import { invalidOption } from '../errors.ts'
 import type { Operation } from '../model/operation.ts'
 import { parsePath } from '../model/path.ts'
+import { invalidOption } from '../model/unknown.ts'
 import type { WireManifest } from '../protocol/messages.ts'
 import { isWatchedRoot } from '../protocol/watched-root.ts'
 

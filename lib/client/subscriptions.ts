@@ -1,6 +1,5 @@
-import { invalidOption } from '../errors.ts'
 import { isObject } from '../model/json.ts'
-import { requireFunction } from '../model/unknown.ts'
+import { invalidOption, requireFunction } from '../model/unknown.ts'
 import type { ServerEvent, WireManifest } from '../protocol/messages.ts'
 import { isWatchedRoot } from '../protocol/watched-root.ts'
 import { differences } from './differences.ts'

@@ -1,5 +1,5 @@
-import { invalidOption } from '../errors.ts'
 import { isObject } from '../model/json.ts'
+import { invalidOption } from '../model/unknown.ts'
 import { watchedRoot } from '../protocol/watched-root.ts'
 
 /**

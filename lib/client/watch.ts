@@ -1,5 +1,6 @@
-import { invalidOption, ParticleError } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import type { Document } from '../model/document.ts'
+import { invalidOption } from '../model/unknown.ts'
 import type { AnyListener } from './listener.ts'
 import type { Notifier } from './notifier.ts'
 import type { Status } from './state.ts'

@@ -1,4 +1,4 @@
-import { invalidOption } from '../errors.ts'
+import { ParticleError } from '../errors.ts'
 import { nearest } from './nearest.ts'
 
 /** Describes an unknown name: suggests the nearest known name, or else lists all known names. */
@@ -8,6 +8,11 @@ export function notKnown(name: unknown, known: Iterable<string>): string {
   const meant = nearest(text, all)
   const said = `"${text.length > 100 ? `${text.slice(0, 100)}...` : text}" is not known`
   return `${said}; ${meant === undefined ? `known are ${all.join(', ')}` : `"${meant}" was perhaps meant`}`
+}
+
+/** Creates the error of an option, or of another argument, that can't be used. */
+export function invalidOption(message: string, options?: { cause?: unknown }): ParticleError {
+  return new ParticleError('INVALID_OPTION', message, options)
 }
 
 /**

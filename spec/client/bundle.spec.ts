@@ -36,6 +36,16 @@ describe('the bundle for browsers', () => {
       expect(new TextDecoder().decode(code)).not.to.match(/node:|\brequire\(|\bprocess\./)
     })
 
+    it(`exports from client.js what ${name} imports from it`, async () => {
+      const text = async (of: string) => new TextDecoder().decode((await moduleOf(of)).code)
+      const listed = (list = '') => list.split(',').map((each) => each.split(' as ')[0]?.trim())
+      const exported = /export\{([^}]*)\}/.exec(await text('client.js'))?.[1] ?? ''
+      const names = exported.split(',').map((each) => each.split(' as ').at(-1)?.trim())
+      expect(names).to.include.members(['Client', 'ParticleError'])
+      for (const [, list] of (await text(name)).matchAll(/import\{([^}]*)\}from"[^"]*client\.js"/g))
+        expect(names).to.include.members(listed(list))
+    })
+
     it(`has the classes that a page must have once outside of ${name}`, async () => {
       const { inputs } = await moduleOf(name)
       if (name === 'client.js') expect(inputs).to.include.members(['lib/errors.ts', 'lib/client/client.ts'])

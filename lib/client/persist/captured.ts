@@ -1,6 +1,7 @@
-import { invalidOption, ParticleError } from '../../errors.ts'
+import { ParticleError } from '../../errors.ts'
 import type { Json } from '../../model/document.ts'
 import { canonical } from '../../model/json.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { InitialModel } from '../../protocol/initial.ts'
 import { PROTOCOL } from '../../protocol/messages.ts'
 import { isWatchedRoot } from '../../protocol/watched-root.ts'

@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { Persist } from '../persistence.ts'
 import type { ChunkStore, Header, StoreChange } from './chunk-store.ts'
 import { ModelKeeper } from './model-keeper.ts'

@@ -1,4 +1,4 @@
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { ChangeListener, Subscription } from '../source.ts'
 import { HostFollowing, type HostSource } from './following.ts'
 

@@ -1,6 +1,5 @@
-import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import { refuseUnknown, requireFunction } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown, requireFunction } from '../../model/unknown.ts'
 import type { Adapter, ChangeListener, EachBatch, Query, Reading, Subscription } from '../source.ts'
 import { MemoryCollection } from './collection.ts'
 import { checkHistory, Feed } from './feed.ts'

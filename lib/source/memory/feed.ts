@@ -1,5 +1,5 @@
-import { invalidOption } from '../../errors.ts'
 import { isoTime } from '../../model/iso-time.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { Change, ChangeListener, Subscription } from '../source.ts'
 import { History } from './history.ts'
 import { random } from './identifier.ts'

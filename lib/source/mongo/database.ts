@@ -1,6 +1,6 @@
 import type { Db } from 'mongodb'
-import { invalidOption } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { invalidOption } from '../../model/unknown.ts'
 
 /**
  * Describes a client of the driver, of `mongodb` 6 or 7 or of the driver within mongoose. (Their classes have

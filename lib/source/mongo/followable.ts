@@ -1,5 +1,5 @@
 import type { Db, Document } from 'mongodb'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import { ATLAS_ERROR, errorCode, isHopeless } from './server.ts'
 
 /** The first version that logs the oldest documents that a capped collection drops. */

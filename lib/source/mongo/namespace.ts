@@ -1,5 +1,5 @@
 import type { MongoClient } from 'mongodb'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { Watchable } from './stream.ts'
 
 /** Describes a namespace: everything, a database (`test.*`), or a collection (`test.users`). */

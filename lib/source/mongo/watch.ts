@@ -1,6 +1,5 @@
 import type { ChangeStreamDocument, MongoClient } from 'mongodb'
-import { invalidOption } from '../../errors.ts'
-import { notKnown, refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { Channel, type Watcher } from './channel.ts'
 import type { DriverClient } from './database.ts'
 import type { NormalEvent, PrettyEvent } from './format.ts'

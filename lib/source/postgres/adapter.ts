@@ -1,7 +1,6 @@
 import type { Client, ClientConfig, Pool } from 'pg'
-import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
 import type {

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import { formatLsn, parseLsn } from './position.ts'
 import { connect, release, stateOf } from './session.ts'
 

@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg'
-import { invalidOption, type ParticleError } from '../../errors.ts'
+import type { ParticleError } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
 import { queryTexts } from './session.ts'
 import { type Table, type TableReference, typeOf } from './table.ts'

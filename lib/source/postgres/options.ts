@@ -1,5 +1,4 @@
-import { invalidOption } from '../../errors.ts'
-import { notKnown, refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import { checkName } from './triggers.ts'
 

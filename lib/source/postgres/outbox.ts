@@ -1,5 +1,5 @@
 import type { Client, PoolClient } from 'pg'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
 import { type Changes, type Context, Rounds } from './follower.ts'

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
-import { invalidOption } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { invalidOption } from '../../model/unknown.ts'
 
 const OWN = 'give Particle a pool of its own, new pg.Pool({ connectionString })'
 const MISTAKEN: readonly Mistaken[] = [

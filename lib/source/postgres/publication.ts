@@ -1,5 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import { formatTableName, quote, quoteTable, type TableName } from './name.ts'
 import { connect, queryTexts, release, stateOf } from './session.ts'
 import type { Table } from './table.ts'

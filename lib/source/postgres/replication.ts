@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
-import { invalidOption } from '../../errors.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import type { Lookup } from '../completion.ts'
 import type { Report } from '../host/index.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'

@@ -1,6 +1,5 @@
 import type { Pool, PoolClient } from 'pg'
-import { invalidOption } from '../../errors.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { formatTableName, parseTableName, quote, quoteTable, type TableName } from './name.ts'
 import { connect, queryTexts, release, settingClauses, stateOf } from './session.ts'
 import type { Table } from './table.ts'

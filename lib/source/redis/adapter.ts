@@ -1,6 +1,6 @@
-import { invalidOption } from '../../errors.ts'
 import type { Document, Id } from '../../model/document.ts'
 import { canonical, toJson } from '../../model/json.ts'
+import { invalidOption } from '../../model/unknown.ts'
 import { HostSharing, type HostSource } from '../host/index.ts'
 import type {
   Adapter,

@@ -1,5 +1,6 @@
-import { invalidOption, ParticleError } from '../../errors.ts'
+import { ParticleError } from '../../errors.ts'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { invalidOption } from '../../model/unknown.ts'
 
 /** Describes a client of the package `redis` (`createClient()`), as far as Particle uses it. */
 export interface RedisClient {

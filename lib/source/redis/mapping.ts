@@ -1,8 +1,7 @@
-import { invalidOption } from '../../errors.ts'
 import { walkable } from '../../model/bounds.ts'
 import type { Document, Id, Json } from '../../model/document.ts'
 import { field, isObject, type JsonObject } from '../../model/json.ts'
-import { notKnown, refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, notKnown, refuseUnknown } from '../../model/unknown.ts'
 import { CODECS, decode, decodeId, encode, encodeId, type RedisCodec } from './codec.ts'
 
 /** Describes the mapping between a collection's keys and documents. */

@@ -1,5 +1,4 @@
-import { invalidOption } from '../../errors.ts'
-import { refuseUnknown } from '../../model/unknown.ts'
+import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { checkOncePerHost, type OncePerHost } from '../host/index.ts'
 import type { RedisClient } from './client.ts'
 
