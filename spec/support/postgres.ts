@@ -99,33 +99,15 @@ export async function freshDatabase(server: PostgresServer): Promise<string> {
   return url.href
 }
 
-/** Holds the sessions that empty the databases: one that has done so before takes a third of the CPU time. */
-const janitors = new Map<string, Client>()
-
 /** Gives a database of {@link freshDatabase} back, whoever is still connected to it. */
 export async function releaseDatabase(server: PostgresServer, url: string, pool?: Pool): Promise<void> {
   await pool?.end()
-  const known = janitors.get(url)
-  const isEmpty = known !== undefined && (await empty(known).catch(() => false))
-  if (!isEmpty) await empty(await janitorOf(url))
+  await once(url, empty)
   spare.set(server, [...(spare.get(server) ?? []), url])
 }
 
-async function janitorOf(url: string): Promise<Client> {
-  const client = new Client(url)
-  // A spec may end it, or its server.
-  for (const event of ['error', 'end'] as const) client.on(event, () => forget(url, client))
-  await client.connect()
-  janitors.set(url, client)
-  return client
-}
-
-function forget(url: string, client: Client): void {
-  if (janitors.get(url) === client) janitors.delete(url)
-}
-
-/** Ends all other connections to a database, and drops all that is in it. Resolves to true. */
-async function empty(client: Client): Promise<true> {
+/** Ends all other connections to a database, and drops all that is in it. */
+async function empty(client: Client): Promise<void> {
   await client.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()`)
   const { rows } = await client.query<{ drop: string }>(`
@@ -144,7 +126,6 @@ async function empty(client: Client): Promise<true> {
   await client.query(`ALTER DATABASE ${database} RESET ALL`)
   await client.query('CREATE SCHEMA public')
   await client.query('GRANT USAGE ON SCHEMA public TO PUBLIC')
-  return true
 }
 
 /** Connects to a server for one task. */
