@@ -29,8 +29,8 @@ const SUBPATHS = {
 }
 const HEAD = `# Exports
 
-Use this page to look up what each subpath of the package exports. \`npm run docs:api\` makes this page from the comments in the
-code, and your editor shows the whole comments. Names with _type_ exist in TypeScript alone.
+Use this page to look up what each subpath of the package exports. \`npm run docs:api\` makes this page from the
+comments in the code, and your editor shows the whole comments. Names with _type_ exist in TypeScript alone.
 `
 
 interface Export {

@@ -24,7 +24,11 @@ const ROOT = join(import.meta.dirname, '..')
  * belongs to the lane with the longest path that fits it, so a new file needs no line here.
  */
 export const LANES: readonly Lane[] = [
-  { name: 'measured', alone: true, paths: ['spec/integration/guard.spec.ts'] },
+  {
+    name: 'measured',
+    alone: true,
+    paths: ['spec/integration/guard.spec.ts', 'spec/bindings/pages.spec.ts'],
+  },
   { name: 'chaos', alone: true, inCi: true, paths: ['spec/chaos/'] },
   {
     name: 'browser',
