@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 import { invalidOption } from '../../model/unknown.ts'
+import { wrongPools } from '../sql/wrong-pool.ts'
 
 const OWN = 'give Particle a pool of its own, new pg.Pool({ connectionString })'
 const MISTAKEN: readonly Mistaken[] = [
@@ -13,28 +14,10 @@ const MISTAKEN: readonly Mistaken[] = [
     'the package itself: give new pg.Pool({ connectionString })',
   ],
   [
-    ({ $client }) => $client !== undefined,
-    'a database of drizzle: give the pool that it was made with, db.$client',
-  ],
-  [({ $connect }) => typeof $connect === 'function', `a client of prisma: ${OWN}`],
-  [
-    ({ raw, schema, context }) => typeof raw === 'function' && (schema ?? context) !== undefined,
-    `an instance of knex: ${OWN}`,
-  ],
-  [
-    ({ selectFrom }) => typeof selectFrom === 'function',
-    `an instance of kysely: give the pool that it was made with`,
-  ],
-  [
     ({ unsafe, begin }) => typeof unsafe === 'function' && typeof begin === 'function',
     `a connection of postgres.js: ${OWN}`,
   ],
-  [({ createQueryRunner }) => typeof createQueryRunner === 'function', `a data source of typeorm: ${OWN}`],
-  [
-    ({ authenticate, connectionManager }) =>
-      typeof authenticate === 'function' && connectionManager !== undefined,
-    `an instance of sequelize: ${OWN}`,
-  ],
+  ...wrongPools(OWN),
 ]
 
 /**

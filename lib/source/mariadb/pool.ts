@@ -1,0 +1,67 @@
+import type { ConnectionOptions, Pool } from 'mysql2'
+import type { Pool as PromisePool } from 'mysql2/promise'
+import { describeGiven, type Mistaken } from '../../model/given.ts'
+import { invalidOption } from '../../model/unknown.ts'
+import { wrongPools } from '../sql/wrong-pool.ts'
+
+const HOW = 'mysql.createPool({ uri })'
+const OWN = `give Particle a pool of its own, ${HOW}`
+const MISTAKEN: readonly Mistaken[] = [
+  [
+    ({ createPool, createConnection }) =>
+      typeof createPool === 'function' && typeof createConnection === 'function',
+    `the package itself: give ${HOW}`,
+  ],
+  [
+    ({ activeConnections, taskQueueSize }) =>
+      typeof activeConnections === 'function' && typeof taskQueueSize === 'function',
+    `a pool of the package mariadb: ${OWN} of mysql2`,
+  ],
+  [
+    ({ add, of }) => typeof add === 'function' && typeof of === 'function',
+    'a pool cluster: give the pool of one server, because each server has a log of its own',
+  ],
+  [
+    ({ config, getConnection }) => config !== undefined && typeof getConnection === 'function',
+    `a pool of the package mysql: ${OWN} of mysql2`,
+  ],
+  [
+    ({ config, threadId }) => config !== undefined && threadId !== undefined,
+    `a single connection: give a pool, ${HOW}`,
+  ],
+  ...wrongPools(OWN),
+]
+
+/**
+ * Checks the argument of `mariadb()`, a pool of `mysql2` or of `mysql2/promise`. Returns the pool of `mysql2`.
+ *
+ * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
+ */
+export function checkPool(given: unknown): Pool {
+  const { pool: inner } = (given ?? {}) as { pool?: unknown }
+  const pool = inner === undefined ? given : inner
+  const { getConnection, promise, config, _closed } = (pool ?? {}) as { [name: string]: unknown }
+  const isPool =
+    typeof getConnection === 'function' && typeof promise === 'function' && typeof config === 'object'
+  const mistake = isPool
+    ? _closed
+      ? 'this one was ended already'
+      : undefined
+    : describeGiven(given, MISTAKEN)
+  if (mistake !== undefined)
+    throw invalidOption(`mariadb(pool) takes a pool of the mysql2 package, but ${mistake}`)
+  return pool as Pool
+}
+
+/** Returns the settings of the pool's connections, for a connection that stays. */
+export function connectionOptions(pool: Pool): ConnectionOptions {
+  const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
+  const { connectionConfig } = config
+  const { pool: _, ...options } = connectionConfig as ConnectionOptions & { pool?: unknown }
+  return options
+}
+
+/** Returns the pool's interface with promises. */
+export function promised(pool: Pool): PromisePool {
+  return pool.promise() as unknown as PromisePool
+}
