@@ -61,6 +61,7 @@ export const SECTIONS: readonly Section[] = [
       page('Memory', 'docs/sources/memory.md'),
       page('MongoDB', 'docs/sources/mongodb.md'),
       page('PostgreSQL', 'docs/sources/postgres.md'),
+      page('MariaDB', 'docs/sources/mariadb.md'),
       page('Redis', 'docs/sources/redis.md'),
       page('Callbacks', 'docs/sources/callbacks.md'),
       page('A source of your own', 'docs/sources/your-own.md'),
