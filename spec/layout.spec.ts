@@ -22,6 +22,7 @@ const ARROWS: Record<string, string[]> = {
   // What sources that follow a server share.
   'source/backoff.ts': [],
   'source/retry-loop.ts': ['errors.ts', 'source/backoff.ts'],
+  'source/rounds.ts': [],
   'source/completion.ts': ['model/', 'source/source.ts'],
   // What shares the changes of a source among the processes of a host.
   'source/host/': [
@@ -63,6 +64,7 @@ const ARROWS: Record<string, string[]> = {
     'source/retry-loop.ts',
     'node:',
   ],
+  'source/sql/': ['model/', 'node:'],
   'source/postgres/': [
     'errors.ts',
     'model/',
@@ -71,6 +73,8 @@ const ARROWS: Record<string, string[]> = {
     'source/host/',
     'source/backoff.ts',
     'source/report.ts',
+    'source/rounds.ts',
+    'source/sql/',
     'source/retry-loop.ts',
     'source/completion.ts',
     'pg',

@@ -8,7 +8,7 @@ export interface TableName {
 }
 
 /**
- * Parses `users` (of the pool's database), `app.users`, or `` `a.b`.`c` `` for names with a dot or a backtick.
+ * Parses `users` (of the pool's database), `app.users`, or, with a dot or a backtick in a name, `` `a.b`.`c` ``.
  * Keeps the case of letters.
  *
  * @param home the database of the pool's connections, if they have one
@@ -40,7 +40,6 @@ export function quoteTable({ database, name }: TableName): string {
 }
 
 function refuse(text: unknown): never {
-  throw invalidOption(
-    `A table is named as 'users', 'app.users' or '\`with.dot\`.\`users\`', but not as ${JSON.stringify(text)}`,
-  )
+  const given = JSON.stringify(text)
+  throw invalidOption(`A table is named as 'users', 'app.users' or '\`a.b\`.\`users\`', but not as ${given}`)
 }

@@ -3,8 +3,8 @@ import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 /** Options of {@link mariadb}. */
 export interface MariadbOptions {
   /**
-   * The interval of the checks of the log, in milliseconds. Within this time, Particle notices that the log was
-   * deleted (`RESET MASTER`). Default: 10,000.
+   * The interval of the checks of the log, in milliseconds. Within this time, Particle notices that the log
+   * was deleted (`RESET MASTER`). Default: 10,000.
    */
   checkInterval?: number
 }

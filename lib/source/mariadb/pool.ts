@@ -33,7 +33,8 @@ const MISTAKEN: readonly Mistaken[] = [
 ]
 
 /**
- * Checks the argument of `mariadb()`, a pool of `mysql2` or of `mysql2/promise`. Returns the pool of `mysql2`.
+ * Checks the argument of `mariadb()`: a pool of `mysql2` or of `mysql2/promise`. Returns the pool with
+ * callbacks.
  *
  * @throws ParticleError `INVALID_OPTION`, with a sentence that says what to pass instead
  */

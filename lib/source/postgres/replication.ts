@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
 import type { Pool, PoolClient } from 'pg'
 import { invalidOption } from '../../model/unknown.ts'
 import type { Lookup } from '../completion.ts'
 import type { Report } from '../host/index.ts'
+import { Rounds } from '../rounds.ts'
 import type { ChangeListener, Reading, Subscription } from '../source.ts'
+import { epochOf } from '../sql/epoch.ts'
 import { Anchor } from './anchor.ts'
-import { type Changes, type Context, Rounds } from './follower.ts'
+import type { Changes, Context } from './follower.ts'
 import { comparePositions, formatPosition, parseLsn, parsePosition } from './position.ts'
 import { describePublishing, ensurePublication, publishTable } from './publication.ts'
 import { queryTexts } from './session.ts'
@@ -251,9 +252,4 @@ export class Replication implements Changes {
     await ensurePublication(this.#context.pool, this.#options.publication)
     await this.#watch.check()
   }
-}
-
-/** Returns a short text that is equal for equal parts. */
-export function epochOf(parts: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 12)
 }
