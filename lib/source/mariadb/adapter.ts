@@ -155,9 +155,10 @@ export class MariadbAdapter implements Adapter {
 
   async discard(collection: string, ids: readonly Id[]): Promise<void> {
     if (ids.length === 0) return
-    await promised(this.pool).query(`DELETE FROM ${quoteTable(this.#reference(collection))} WHERE _id IN (?)`, [
-      ids,
-    ])
+    await promised(this.pool).query(
+      `DELETE FROM ${quoteTable(this.#reference(collection))} WHERE _id IN (?)`,
+      [ids],
+    )
   }
 
   /** Returns the table of a collection, and makes sure that its changes are reported from here on. */
