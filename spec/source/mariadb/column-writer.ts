@@ -82,17 +82,10 @@ export class ColumnWriter extends DifferenceWriter {
   }
 
   async #rows(on: Pool | PoolConnection): Promise<Document[]> {
-    // As text: the driver parses a column of JSON by itself, unless it was told not to.
-    const columns = NAMES.map((name) => (ENCODED.has(name) ? `CONCAT(${name}) AS ${name}` : name))
+    // As text: the driver parses JSON by itself, unless it was told not to, and rounds numbers of 17 digits.
+    const columns = NAMES.map((name) => `CONCAT(${name}) AS ${name}`)
     const [rows] = await on.query<RowDataPacket[]>(`SELECT ${columns} FROM ${this.#table}`)
-    return rows.map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([name, value]) => [
-          name,
-          ENCODED.has(name) && value !== null ? JSON.parse(value) : value,
-        ]),
-      ),
-    )
+    return rows.map((row) => Object.fromEntries(NAMES.map((name) => [name, decode(name, row[name])])))
   }
 
   async #transaction(run: (connection: PoolConnection) => Promise<void>): Promise<void> {
@@ -207,6 +200,11 @@ export class ColumnWriter extends DifferenceWriter {
 function encode(name: string, document: Document): unknown {
   const value = document[name] ?? null
   return ENCODED.has(name) && value !== null ? JSON.stringify(value) : value
+}
+
+function decode(name: string, text: string | null): Json {
+  if (text === null || (!ENCODED.has(name) && COLUMNS[name] !== 'DOUBLE')) return text
+  return JSON.parse(text)
 }
 
 function changed(before: Document, after: Document): string[] {
