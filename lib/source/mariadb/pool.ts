@@ -58,7 +58,13 @@ export function checkPool(given: unknown): Pool {
 export function connectionOptions(pool: Pool): ConnectionOptions {
   const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
   const { connectionConfig } = config
-  const { pool: _, ...options } = connectionConfig as ConnectionOptions & { pool?: unknown }
+  // Leaves out what mysql2 has added, and warns of where it is given.
+  const {
+    pool: _,
+    maxPacketSize: __,
+    clientFlags: ___,
+    ...options
+  } = connectionConfig as ConnectionOptions & { [added: string]: unknown }
   return options
 }
 
