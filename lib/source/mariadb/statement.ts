@@ -1,0 +1,141 @@
+import type { TableName } from './name.ts'
+
+/**
+ * Names the kinds of statements in a log of rows:
+ *
+ * - `begin`, `commit`, `rollback`, `savepoint`, `rollback to`: a transaction's control
+ * - `xa`: a part of a transaction of XA, whose outcome the log tells by other means
+ * - `xa commit`, `xa rollback`: the outcome of a prepared transaction
+ * - `upkeep`: changes no row and no table (rights, statistics)
+ * - `definition`: may change tables, or all rows of them (`ALTER`, `DROP`, `TRUNCATE`)
+ * - `data`: may change any row. A session with `binlog_format=STATEMENT` logs its writes so.
+ */
+export type StatementKind =
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'savepoint'
+  | 'rollback to'
+  | 'xa'
+  | 'xa commit'
+  | 'xa rollback'
+  | 'upkeep'
+  | 'definition'
+  | 'data'
+
+/** Lists the kinds by their first words. The longer words come first. */
+const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
+  ['BEGIN NOT', 'data'],
+  ['BEGIN', 'begin'],
+  ['START TRANSACTION', 'begin'],
+  ['COMMIT', 'commit'],
+  ['ROLLBACK TO', 'rollback to'],
+  ['ROLLBACK WORK TO', 'rollback to'],
+  ['ROLLBACK', 'rollback'],
+  ['SAVEPOINT', 'savepoint'],
+  ['RELEASE SAVEPOINT', 'savepoint'],
+  ['XA COMMIT', 'xa commit'],
+  ['XA ROLLBACK', 'xa rollback'],
+  ['XA', 'xa'],
+  // Drops tables of one session alone, which the log of rows never has changes of.
+  ['DROP TEMPORARY', 'upkeep'],
+  ['CREATE USER', 'upkeep'],
+  ['CREATE ROLE', 'upkeep'],
+  ['ALTER USER', 'upkeep'],
+  ['DROP USER', 'upkeep'],
+  ['DROP ROLE', 'upkeep'],
+  ['RENAME USER', 'upkeep'],
+  ['SET PASSWORD', 'upkeep'],
+  ['SET DEFAULT', 'upkeep'],
+  ['GRANT', 'upkeep'],
+  ['REVOKE', 'upkeep'],
+  ['FLUSH', 'upkeep'],
+  ['ANALYZE', 'upkeep'],
+  ['OPTIMIZE', 'upkeep'],
+  ['REPAIR', 'upkeep'],
+  ['CREATE', 'definition'],
+  ['ALTER', 'definition'],
+  ['DROP', 'definition'],
+  ['RENAME', 'definition'],
+  ['TRUNCATE', 'definition'],
+]
+
+/** Matches a space, a comment, or the marks around a comment that the server runs. */
+const SKIPPED = /^(?:\s+|\/\*M?!\d*|\*\/|\/\*[\s\S]*?\*\/|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|\()/
+const WORD = /^[A-Za-z_]+/
+
+/** Finds the kind of a statement by its first words. A statement with unknown words is `data`. */
+export function kindOf(text: string): StatementKind {
+  const words = `${firstWords(text)} `
+  return KINDS.find(([start]) => words.startsWith(`${start} `))?.[1] ?? 'data'
+}
+
+/** Returns the first words of a statement in upper case, up to three, without comments. */
+function firstWords(text: string): string {
+  const words: string[] = []
+  let rest = text
+  while (words.length < 3) {
+    rest = skip(rest)
+    const [word] = WORD.exec(rest) ?? []
+    if (word === undefined) break
+    words.push(word.toUpperCase())
+    rest = rest.slice(word.length)
+  }
+  return words.join(' ')
+}
+
+function skip(text: string): string {
+  let rest = text
+  for (let match = SKIPPED.exec(rest); match; match = SKIPPED.exec(rest)) rest = rest.slice(match[0].length)
+  return rest
+}
+
+/**
+ * Checks whether a statement may concern a table: names the table, or drops its database. Wrong for no
+ * statement that does, and right for some that do not: a name in a comment counts.
+ *
+ * @param home the default database of the statement's session
+ */
+export function concerns(text: string, home: string, { database, name }: TableName): boolean {
+  if (/^(?:CREATE OR|CREATE|ALTER|DROP) (?:REPLACE|DATABASE|SCHEMA)\b/.test(firstWords(text)))
+    if (/\b(?:DATABASE|SCHEMA)\b/i.test(text) && names(text, database)) return true
+  if (!names(text, name)) return false
+  return home.toLowerCase() === database.toLowerCase() || names(text, database)
+}
+
+/** Matches the ends of a name that needs no quotes. */
+const PLAIN = /^[\w$]+$/
+
+/** Checks whether a statement has this name in it, quoted or not, in any case of letters. */
+function names(text: string, name: string): boolean {
+  // Takes any letter outside ASCII for the name: the text is in the character set of its session, which the
+  // log's reader does not know.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+  if (/[^\x00-\x7f]/.test(name)) return /[^\x00-\x7f]/.test(text)
+  const lower = text.toLowerCase()
+  const wanted = name.toLowerCase()
+  if (!PLAIN.test(wanted))
+    return ['`', '"'].some((quote) => lower.includes(wanted.replaceAll(quote, quote + quote)))
+  for (let index = lower.indexOf(wanted); index >= 0; index = lower.indexOf(wanted, index + 1)) {
+    const before = lower[index - 1] ?? ' '
+    const after = lower[index + wanted.length] ?? ' '
+    if (!PLAIN.test(before) && !PLAIN.test(after)) return true
+  }
+  return false
+}
+
+const NAME = '(?:`((?:[^`]|``)+)`|([\\w$]+))'
+const TRUNCATE = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?(?:${NAME}\\s*\\.\\s*)?${NAME}\\s*;?\\s*$`, 'i')
+
+/**
+ * Checks that a statement empties exactly this table. `false` for a statement that can't be told for sure.
+ *
+ * @param home the default database of the statement's session
+ */
+export function truncates(text: string, home: string, table: TableName): boolean {
+  const [match, quotedDatabase, plainDatabase, quotedName, plainName] = TRUNCATE.exec(skip(text)) ?? []
+  if (match === undefined) return false
+  const unquoted = (quoted: string | undefined) => quoted?.replaceAll('``', '`')
+  const database = unquoted(quotedDatabase) ?? plainDatabase ?? home
+  return database === table.database && (unquoted(quotedName) ?? plainName) === table.name
+}

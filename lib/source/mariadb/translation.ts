@@ -1,0 +1,145 @@
+import { isoTime } from '../../model/iso-time.ts'
+import type { Change } from '../source.ts'
+import { cascades, fits, POSITIONS, translateRow } from './change.ts'
+import type { RowsEvent } from './log-event.ts'
+import type { TableName } from './name.ts'
+import { formatPosition, type Place } from './position.ts'
+import { concerns, kindOf, truncates } from './statement.ts'
+import type { Table, TableReference } from './table.ts'
+import type { Part, Transaction } from './transaction.ts'
+
+/** Describes the followed tables, as far as a translation needs them. */
+export interface Followed {
+  readonly references: Iterable<TableReference>
+  /** Returns the collection of a table that is followed. */
+  collection(table: TableName): string | undefined
+  /** Returns a table's definition; `undefined` if it is not known at present. */
+  definition(collection: string): Table | undefined
+  /** Checks whether a table can't be shown, so that its changes are of no use. */
+  isRefused(collection: string): boolean
+  /** Takes note that a table may have another definition from here on. */
+  altered(collection: string): void
+}
+
+/** The most rows of an event that get a position each. An event has no more than 1 GiB. */
+const MAX_ROWS = 2 ** 24
+
+/** Translates the parts of one transaction to changes. */
+export class Translation {
+  readonly changes: Change[] = []
+  readonly #place: Omit<Place, 'ordinal'>
+  readonly #followed: Followed
+  readonly #timestamp: string
+  readonly #transaction: string
+  /** The collections that are read again, so that their other changes in the transaction tell nothing. */
+  readonly #reloaded = new Set<string>()
+  /** The collections with changed rows. */
+  readonly #touched = new Set<string>()
+  #ordinal = 0
+
+  constructor({ at, time }: Transaction, place: Omit<Place, 'at' | 'ordinal'>, followed: Followed) {
+    this.#place = { ...place, at }
+    this.#followed = followed
+    this.#timestamp = isoTime(time)
+    this.#transaction = `${place.file}.${at}`
+  }
+
+  /** Adds the changes of a part. Its positions depend on the log alone, and not on the followed tables. */
+  add(part: Part): void {
+    this.#ordinal = Math.max(this.#ordinal, part.index * MAX_ROWS * POSITIONS)
+    switch (part.kind) {
+      case 'rows':
+        this.#rows(part)
+        break
+      case 'statement':
+        this.#statement(part)
+        break
+      case 'rollback to':
+        for (const collection of this.#touched) this.#whole('reload', collection)
+        break
+      default:
+        this.#reloadAll()
+    }
+  }
+
+  #rows(event: RowsEvent): void {
+    const collection = this.#followed.collection(event.table)
+    if (collection !== undefined) this.#ownRows(event, collection)
+    this.#children(event)
+  }
+
+  #ownRows(event: RowsEvent, collection: string): void {
+    this.#touched.add(collection)
+    const table = this.#followed.definition(collection)
+    if (!table || !event.isWhole || !describes(table, event)) {
+      this.#whole('reload', collection)
+      return
+    }
+    if (this.#reloaded.has(collection)) return
+    const first = this.#ordinal
+    for (const [row, change] of event.changes.entries()) {
+      const context = {
+        timestamp: this.#timestamp,
+        transaction: this.#transaction,
+        position: (index: number) => this.#position(first + row * POSITIONS + index + 1),
+      }
+      for (const translated of translateRow(table, change, context)) this.changes.push(translated)
+    }
+    this.#ordinal = first + event.changes.length * POSITIONS
+  }
+
+  /** Reloads the tables whose rows the server changed by a foreign key, without an event in the log. */
+  #children({ table, changes, isWhole }: RowsEvent): void {
+    for (const { collection } of this.#followed.references) {
+      const parents = this.#followed.definition(collection)?.parents ?? []
+      const parent = parents.find(({ database, name }) => database === table.database && name === table.name)
+      if (!parent) continue
+      const isReached = (change: (typeof changes)[number]) =>
+        isWhole ? cascades(parent, change) : change.kind !== 'insert'
+      if (changes.some(isReached)) this.#whole('reload', collection)
+    }
+  }
+
+  #statement({ home, text }: Part & { kind: 'statement' }): void {
+    const kind = kindOf(text)
+    if (kind === 'upkeep') return
+    for (const reference of this.#followed.references) {
+      const { collection } = reference
+      if (truncates(text, home, reference)) {
+        this.#whole('clear', collection)
+        continue
+      }
+      const parents = this.#followed.definition(collection)?.parents ?? []
+      const isConcerned = [reference, ...parents].some((table) => concerns(text, home, table))
+      if (isConcerned) this.#followed.altered(collection)
+      if (isConcerned || kind === 'data') this.#whole('reload', collection)
+    }
+  }
+
+  #reloadAll(): void {
+    for (const { collection } of this.#followed.references) this.#whole('reload', collection)
+  }
+
+  #whole(kind: 'clear' | 'reload', collection: string): void {
+    if (this.#reloaded.has(collection) || this.#followed.isRefused(collection)) return
+    if (kind === 'reload') this.#reloaded.add(collection)
+    this.#ordinal += 1
+    this.changes.push({
+      kind,
+      position: this.#position(this.#ordinal),
+      timestamp: this.#timestamp,
+      collection,
+      transaction: this.#transaction,
+    })
+  }
+
+  #position(ordinal: number): string {
+    return formatPosition({ ...this.#place, ordinal })
+  }
+}
+
+/** Checks that a table's definition is the one that an event's rows were written with. */
+function describes(table: Table, { names, typeCodes, key }: RowsEvent): boolean {
+  const isSameKey = key?.length === table.key.length && table.key.every((name, index) => key[index] === name)
+  return isSameKey && fits(table, { names, typeCodes })
+}

@@ -1,0 +1,219 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Connection, createConnection, type Pool, type RowDataPacket } from 'mysql2/promise'
+import { findOrInstall } from './debian.ts'
+import { freePort, type Program, runProgram, startProgram } from './process.ts'
+
+/** A MariaDB server for specs. */
+export interface MariadbServer {
+  /** Of a user with all rights, to no database. */
+  url: string
+  kind: 'MARIADB_URL' | 'mariadb'
+  version: string
+  /** Ends it; a server of `MARIADB_URL` is left running, without the databases of specs. */
+  stop(): Promise<void>
+  /** Stops it and starts it again on the same port with the same data; left out for a server of `MARIADB_URL`. */
+  restart?(signal?: NodeJS.Signals): Promise<void>
+  /** Freezes it by SIGSTOP, and lets it go on by SIGCONT; left out for `MARIADB_URL`. */
+  signal?(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** The folder of its data, where it is at hand. */
+  data?: string
+}
+
+export interface MariadbOptions {
+  /**
+   * Settings of the server, besides those of the binary log and what makes it fast: such a server is never the
+   * one of `MARIADB_URL`. An empty text is a setting without a value. `undefined` leaves a setting out, so that
+   * MariaDB's default holds.
+   */
+  settings?: Record<string, string | undefined>
+}
+
+/** Thrown when there is no server to be had. */
+class NoMariadb extends Error {}
+
+const PACKAGE = 'mariadb-server'
+const SETTINGS: Readonly<Record<string, string>> = {
+  'bind-address': '127.0.0.1',
+  'skip-name-resolve': 'ON',
+  'server-id': '1',
+  'log-bin': 'binlog',
+  'binlog-format': 'ROW',
+  'binlog-row-metadata': 'FULL',
+  'sync-binlog': '0',
+  // As Debian's own settings have it; without any settings, the server takes latin1.
+  'character-set-server': 'utf8mb4',
+  'collation-server': 'utf8mb4_general_ci',
+  'max-connections': '200',
+  // Writes at each commit without a flush: a server that was killed keeps its transactions, as its log does.
+  'innodb-flush-log-at-trx-commit': '2',
+  'innodb-buffer-pool-size': '32M',
+  'innodb-log-file-size': '32M',
+  'innodb-doublewrite': '0',
+  'aria-pagecache-buffer-size': '8M',
+  'key-buffer-size': '1M',
+}
+
+/** Starts a MariaDB server: `MARIADB_URL`; else the programs on the PATH or Debian's, which it installs where it may. */
+export async function startMariadb(options: MariadbOptions = {}): Promise<MariadbServer> {
+  const url = process.env.MARIADB_URL
+  const server = url && !options.settings ? await given(url) : await installed(options.settings ?? {})
+  console.log(`mariadb: ${server.version} on ${server.url.replace(/:[^:@/]*@/, '@')}`)
+  return server
+}
+
+let shared: Promise<MariadbServer> | undefined
+
+// At the top of a spec file this is a hook of the root suite.
+if (typeof after === 'function')
+  after(async () => await shared?.then((server) => server.stop()).catch(() => {}))
+
+async function sharedMariadb(): Promise<MariadbServer> {
+  shared ??= startMariadb()
+  return await shared
+}
+
+/**
+ * For a `before` hook: the shared server, or the one that `start` starts. Where none is to be had, the specs are
+ * skipped with the reason, but fail in CI.
+ */
+export async function mariadbOrSkip(
+  context: Mocha.Context,
+  start: () => Promise<MariadbServer> = sharedMariadb,
+): Promise<MariadbServer> {
+  context.timeout(400_000)
+  try {
+    return await start()
+  } catch (error) {
+    if (process.env.CI || !(error instanceof NoMariadb)) throw error
+    console.log(`mariadb: skipped. ${error.message}`)
+    return context.skip()
+  }
+}
+
+let databases = 0
+
+/** Holds the databases of each server that no spec has given back. */
+const taken = new Map<MariadbServer, Set<string>>()
+
+/** Creates a database that no other spec uses; the URL of a user with all rights to it. */
+export async function freshDatabase(server: MariadbServer): Promise<string> {
+  databases += 1
+  const name = `particle_${process.pid}_${Date.now().toString(36)}_${databases}`
+  await once(server.url, (connection) => connection.query(`CREATE DATABASE ${name}`))
+  taken.set(server, (taken.get(server) ?? new Set()).add(name))
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** Drops a database of {@link freshDatabase}, whoever is still connected to it. */
+export async function releaseDatabase(
+  server: MariadbServer,
+  url: string,
+  pool?: Pick<Pool, 'end'>,
+): Promise<void> {
+  await pool?.end()
+  const name = new URL(url).pathname.slice(1)
+  await once(server.url, (connection) => drop(connection, name))
+  taken.get(server)?.delete(name)
+}
+
+/** Ends all connections to a database, since one in a transaction would keep it from being dropped. */
+async function drop(connection: Connection, name: string): Promise<void> {
+  const [rows] = await connection.query<RowDataPacket[]>(
+    'SELECT id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
+    [name],
+  )
+  // A connection may end by itself before.
+  for (const { id } of rows) await connection.query(`KILL ${id}`).catch(() => {})
+  await connection.query(`DROP DATABASE IF EXISTS ${name}`)
+}
+
+/** Connects to a server for one task. */
+async function once<T>(url: string, task: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await createConnection({ uri: url, connectTimeout: 5000 })
+  // Without a listener, the end of the connection would be an error that nobody catches.
+  connection.on('error', () => {})
+  try {
+    return await task(connection)
+  } finally {
+    await connection.end()
+  }
+}
+
+async function given(url: string): Promise<MariadbServer> {
+  const stop = async () => {
+    const names = taken.get(server) ?? []
+    taken.delete(server)
+    await once(url, async (connection) => {
+      for (const name of names) await drop(connection, name)
+    })
+  }
+  const server: MariadbServer = { url, kind: 'MARIADB_URL', version: await versionOf(url), stop }
+  return server
+}
+
+async function installed(settings: Record<string, string | undefined>): Promise<MariadbServer> {
+  const [server, install] = ['mariadbd', 'mariadb-install-db'].map((name) => findOrInstall([name], PACKAGE))
+  if (server === undefined || install === undefined) {
+    throw new NoMariadb(`There is no MariaDB: set MARIADB_URL, or install the package ${PACKAGE}.`)
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'particle-mariadb-'))
+  const clean = () => rm(folder, { recursive: true, force: true })
+  const data = join(folder, 'data')
+  const port = await freePort()
+  const all = { ...SETTINGS, ...settings, port: String(port), socket: join(folder, 'socket') }
+  const words = Object.entries(all).flatMap(([name, value]) =>
+    value === undefined ? [] : `--${name}${value && `=${value}`}`,
+  )
+  // Before all other options, so that no settings of this machine hold; as root, the server asks for a user's name.
+  const own = ['--no-defaults', `--datadir=${data}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])]
+  const url = `mariadb://root@127.0.0.1:${port}`
+  const start = () => startProgram(server, [...own, ...words])
+  let program: Program | undefined
+  try {
+    const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve']
+    await runProgram(install, [...own, ...how], 120_000)
+    program = start()
+    await answers(program, url)
+  } catch (error) {
+    await program?.stop('SIGKILL')
+    await clean()
+    throw error
+  }
+  return {
+    url,
+    kind: 'mariadb',
+    data,
+    version: await versionOf(url),
+    stop: async () => {
+      // All of its data goes: SIGTERM would first write it.
+      await program?.stop('SIGKILL')
+      await clean()
+    },
+    restart: async (signal = 'SIGTERM') => {
+      await program?.stop(signal)
+      program = start()
+      await answers(program, url)
+    },
+    signal: (signal) => void program?.child.kill(signal),
+  }
+}
+
+async function answers(program: Program, url: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (program.child.exitCode !== null) break
+    if (await versionOf(url).catch(() => undefined)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`MariaDB did not answer: ${program.output()}`)
+}
+
+async function versionOf(url: string): Promise<string> {
+  return await once(url, async (connection) => {
+    const [rows] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version')
+    return String(rows[0]?.version)
+  })
+}
