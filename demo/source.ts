@@ -25,9 +25,14 @@ const SERVERS = {
     open: async (url: string) => (await import('./stores/postgres.ts')).openPostgres(url),
     start: async (): Promise<Server> => (await import('../spec/support/postgres.ts')).startPostgres(),
   },
+  mariadb: {
+    variable: 'MARIADB_URL',
+    open: async (url: string) => (await import('./stores/mariadb.ts')).openMariadb(url),
+    start: async (): Promise<Server> => (await import('../spec/support/mariadb.ts')).startMariadb(),
+  },
 }
 
-const USAGE = 'npm run demo -- --source memory|mongo|redis|postgres'
+const USAGE = 'npm run demo -- --source memory|mongo|redis|postgres|mariadb'
 
 /** Opens the board that the command line asks for. Throws a sentence where that can't be. */
 export async function openSource(args: string[]): Promise<Store> {
@@ -57,7 +62,7 @@ export async function shareSource(
 ): Promise<{ env: Record<string, string>; stop(): Promise<void> }> {
   const source = sourceOf(args)
   if (source === 'memory')
-    throw new Error('Two nodes need a database: npm run demo:nodes -- --source mongo|redis|postgres')
+    throw new Error('Two nodes need a database: npm run demo:nodes -- --source mongo|redis|postgres|mariadb')
   const { variable, start } = SERVERS[source]
   const url = process.env[variable]
   if (url) return { env: { [variable]: url }, stop: async () => {} }
@@ -78,7 +83,11 @@ function sourceOf(args: string[]): keyof typeof SERVERS | 'memory' {
     throw new Error(`The demo has no ${what}. It takes one option: ${USAGE}`)
   }
   const source = values.source ?? (process.env.MONGODB_URL ? 'mongo' : 'memory')
-  if (source === 'memory' || source === 'mongo' || source === 'redis' || source === 'postgres') return source
+  if (source === 'memory' || isServer(source)) return source
   const what = typeof source === 'string' && source ? `There is no source ${source}` : 'Name a source'
   throw new Error(`${what}: ${USAGE}`)
+}
+
+function isServer(source: unknown): source is keyof typeof SERVERS {
+  return typeof source === 'string' && Object.hasOwn(SERVERS, source)
 }

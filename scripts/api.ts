@@ -17,6 +17,7 @@ const SUBPATHS = {
   'particle/memory': 'source/memory/index.ts',
   'particle/mongo': 'source/mongo/index.ts',
   'particle/postgres': 'source/postgres/index.ts',
+  'particle/mariadb': 'source/mariadb/index.ts',
   'particle/redis': 'source/redis/index.ts',
   'particle/fetch': 'fetch/index.ts',
   'particle/react': 'react/index.ts',

@@ -40,6 +40,7 @@ export const LANES: readonly Lane[] = [
   },
   { name: 'life', paths: ['spec/life/'] },
   { name: 'postgres', paths: ['spec/source/postgres/', 'spec/command/'] },
+  { name: 'mariadb', paths: ['spec/source/mariadb/', 'spec/life/mariadb.spec.ts'] },
   { name: 'mongo', paths: ['spec/source/mongo/'] },
   { name: 'unit', paths: ['spec/'] },
   { name: 'integration', paths: ['spec/integration/'] },

@@ -16,7 +16,7 @@ const SCRIPTS = ['js', 'jsx', 'ts', 'tsx', 'cjs']
 /** Components, which the compilers of their frameworks read. */
 const COMPONENTS = ['vue', 'svelte']
 /** The specs of the Python client compile its blocks. */
-const OTHERS = ['sh', 'nginx', 'yaml', 'html', 'python', '']
+const OTHERS = ['sh', 'nginx', 'yaml', 'html', 'python', 'sql', 'ini', '']
 /** Whole programs that other specs run: of README, the tutorial and the source of one's own. */
 const RUN = ['README.md', 'docs/start/tutorial.md']
 

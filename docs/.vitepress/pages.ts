@@ -61,6 +61,7 @@ export const SECTIONS: readonly Section[] = [
       page('Memory', 'docs/sources/memory.md'),
       page('MongoDB', 'docs/sources/mongodb.md'),
       page('PostgreSQL', 'docs/sources/postgres.md'),
+      page('MariaDB', 'docs/sources/mariadb.md'),
       page('Redis', 'docs/sources/redis.md'),
       page('Callbacks', 'docs/sources/callbacks.md'),
       page('A source of your own', 'docs/sources/your-own.md'),
@@ -127,7 +128,7 @@ export const SECTIONS: readonly Section[] = [
         'docs/about/decisions/09-json-queries.md',
       ),
       page('ES modules, with CommonJS beside them', 'docs/about/decisions/10-two-module-formats.md'),
-      page('No source for MySQL yet', 'docs/about/decisions/11-no-mysql-yet.md'),
+      page('MariaDB, and no MySQL yet', 'docs/about/decisions/11-mariadb-and-not-mysql.md'),
     ],
   },
 ]

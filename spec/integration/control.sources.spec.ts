@@ -5,6 +5,7 @@ import { MongoClient } from 'mongodb'
 import { Client } from '../../lib/client/client.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import type { Adapter } from '../../lib/source/source.ts'
+import { TestDatabase as MariadbDatabase } from '../source/mariadb/database.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
@@ -12,6 +13,7 @@ import { bundled } from '../support/bundled.ts'
 import type { ControlNodeOptions } from '../support/control/node.ts'
 import { shake } from '../support/http.ts'
 import { until } from '../support/local.ts'
+import { mariadbOrSkip } from '../support/mariadb.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { Nodes } from '../support/nodes.ts'
 import { postgresOrSkip } from '../support/postgres.ts'
@@ -133,6 +135,30 @@ describe('Revocations over the stores', () => {
       for (let count = 0; count < 3; count++)
         adapters.push(await database.adapter('replication', tables, {}, database.newPool()))
       await outlasts(adapters as never, postgres.signal)
+    })
+  })
+
+  describe('of MariaDB', () => {
+    let database: MariadbDatabase
+    let mariadb: Awaited<ReturnType<typeof mariadbOrSkip>>
+    before(async function () {
+      mariadb = await mariadbOrSkip(this)
+      database = await MariadbDatabase.create(mariadb)
+      await database.run('CREATE TABLE notes (_id integer PRIMARY KEY)')
+      await database.run('CREATE TABLE particle_control (_id varchar(64) PRIMARY KEY, entry text NOT NULL)')
+    })
+    after(() => database?.close())
+
+    const adapters = () =>
+      [1, 2, 3].map(() => database.adapter(['notes', 'particle_control'], {}, database.newPool()))
+
+    it('come to all nodes', async () => {
+      await holds(adapters() as never)
+    })
+
+    it('reject while the server stalls, and come to all nodes when it goes on', async function () {
+      if (!mariadb.signal) return this.skip()
+      await outlasts(adapters() as never, mariadb.signal)
     })
   })
 

@@ -13,6 +13,7 @@ const SOURCES = [
   { source: 'mongo', variable: 'MONGODB_URL' },
   { source: 'redis', variable: 'REDIS_URL' },
   { source: 'postgres', variable: 'POSTGRES_URL' },
+  { source: 'mariadb', variable: 'MARIADB_URL' },
 ]
 
 describe('the demo on each source', function () {
@@ -60,7 +61,7 @@ describe('the demo on each source', function () {
         console.log(`      ${error.message}`)
         return this.skip()
       })
-      const server = /(?:mongodb|redis|postgres):\/\/\S+/.exec(demo.output())?.[0] ?? ''
+      const server = /(?:mongodb|redis|postgres|mariadb):\/\/\S+/.exec(demo.output())?.[0] ?? ''
       const board = await openPage(demo)
       expect(await board.names('ada')).to.deep.equal(['Ada Okafor', 'Ben Ito', 'Chloé Martin'])
       await board.box('ben', 'Redraw the empty states').check()
@@ -178,7 +179,7 @@ describe('the demo on each source', function () {
         const [code] = await once(child, 'close')
         expect(code).to.equal(1)
         expect(output().trim(), output()).to.match(
-          /^[A-Z].*: npm run demo -- --source memory\|mongo\|redis\|postgres$/,
+          /^[A-Z].*: npm run demo -- --source memory\|mongo\|redis\|postgres\|mariadb$/,
         )
       }),
     )

@@ -4,10 +4,12 @@ import type { DataSource } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import type { CollectionHandle } from '../../lib/source/source.ts'
+import { TestDatabase as MariadbDatabase } from '../source/mariadb/database.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
 import { BANK, BANK_NAMES, type Bank, type BankName, tally } from '../support/bank.ts'
+import { mariadbOrSkip } from '../support/mariadb.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { postgresOrSkip } from '../support/postgres.ts'
 import { redisOrSkip } from '../support/redis.ts'
@@ -132,5 +134,29 @@ describe('Money that moves between two roots in transactions', function () {
         })
       })
     }
+  })
+
+  describe('of MariaDB', () => {
+    let database: MariadbDatabase
+    before(async function () {
+      database = await MariadbDatabase.create(await mariadbOrSkip(this))
+    })
+    after(() => database?.close())
+
+    it('is never shown torn', async () => {
+      await database.run(
+        ...BANK_NAMES.flatMap((name) => [
+          `CREATE TABLE ${name} (id integer PRIMARY KEY, n integer)`,
+          `INSERT INTO ${name} VALUES (1, ${BANK[name].n})`,
+        ]),
+      )
+      await expectWhole({
+        dataSources: () => sourcesOf(database.adapter(BANK_NAMES)),
+        move: () =>
+          database.transaction(
+            ...BANK_NAMES.map((name) => `UPDATE ${name} SET n = n ${name === 'account' ? '-' : '+'} 1`),
+          ),
+      })
+    })
   })
 })

@@ -93,6 +93,7 @@ describe('The packed package, installed into an empty folder', function () {
       './memory',
       './mongo',
       './postgres',
+      './mariadb',
       './redis',
       './fetch',
       './react',

@@ -4,11 +4,13 @@ import { type DataSource, Server } from '../../lib/index.ts'
 import { memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import type { CollectionHandle } from '../../lib/source/source.ts'
+import { TestDatabase as MariadbDatabase } from '../source/mariadb/database.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
 import { type Listening, listen, shake } from '../support/http.ts'
 import { late } from '../support/late.ts'
+import { mariadbOrSkip } from '../support/mariadb.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { postgresOrSkip } from '../support/postgres.ts'
 import { redisOrSkip } from '../support/redis.ts'
@@ -138,6 +140,23 @@ describe('The position of a write', () => {
         })
       })
     }
+  })
+
+  describe('over two processes of MariaDB', () => {
+    let database: MariadbDatabase
+    before(async function () {
+      database = await MariadbDatabase.create(await mariadbOrSkip(this))
+    })
+    after(() => database?.close())
+
+    it('is reported', async () => {
+      await database.run('CREATE TABLE tasks (_id integer PRIMARY KEY, team text)')
+      const adapters = [database.adapter(['tasks']), database.adapter(['tasks'], {}, database.newPool())]
+      await holds({
+        nodes: adapters.map((adapter) => adapter.collection('tasks')) as unknown as Store['nodes'],
+        write: (id, team) => database.pool.query('INSERT INTO tasks VALUES (?, ?)', [id, team]),
+      })
+    })
   })
 
   describe('over two processes of Redis', () => {

@@ -3,10 +3,12 @@ import { MongoClient } from 'mongodb'
 import { type DataSource, Server } from '../../lib/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import type { CollectionHandle } from '../../lib/source/source.ts'
+import { TestDatabase as MariadbDatabase } from '../source/mariadb/database.ts'
 import { freshDatabase, imagesOrSkip } from '../source/mongo/fold.ts'
 import { MODES, TestDatabase } from '../source/postgres/database.ts'
 import { connect, freshAdapter, freshPrefix, removeAll } from '../source/redis/harness.ts'
 import { LocalClient, until } from '../support/local.ts'
+import { mariadbOrSkip } from '../support/mariadb.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { postgresOrSkip } from '../support/postgres.ts'
 import { redisOrSkip } from '../support/redis.ts'
@@ -56,6 +58,32 @@ describe('A write of hidden fields alone', () => {
         })
       }
     }
+  })
+
+  describe('of MariaDB', () => {
+    let database: MariadbDatabase
+    before(async function () {
+      database = await MariadbDatabase.create(await mariadbOrSkip(this))
+    })
+    after(() => database?.close())
+
+    it('sends nothing', async () => {
+      await database.run(
+        'CREATE TABLE people (id integer PRIMARY KEY, name text, address json, secret text)',
+        `INSERT INTO people VALUES (1, 'Ann', '{"city":"Bonn","zip":"1"}', 's')`,
+      )
+      const ids = await heard(database.adapter(['people']).collection('people'), () =>
+        database.run(
+          "UPDATE people SET secret = 't'",
+          `UPDATE people SET address = '{"city":"Bonn","zip":"2"}'`,
+          // The same value in another text: MariaDB keeps the text of a JSON column as it was written.
+          `UPDATE people SET address = '{ "zip": "2", "city": "Bonn" }'`,
+          "UPDATE people SET name = 'Ann'",
+          "INSERT INTO people VALUES (2, 'mark', NULL, '')",
+        ),
+      )
+      expect(ids).to.deep.equal([2])
+    })
   })
 
   describe('of Redis', () => {

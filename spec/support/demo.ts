@@ -50,7 +50,7 @@ export async function runDemo(
   port: string,
   { args = [], file, env = {} }: DemoOptions = {},
 ): Promise<Program> {
-  const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, ...inherited } = process.env
+  const { MONGODB_URL: _, REDIS_URL: __, POSTGRES_URL: ___, MARIADB_URL: ____, ...inherited } = process.env
   const server = await bundled(join(ROOT, 'demo', 'server.ts'))
   const program = file === undefined ? server : await bundled(join(ROOT, file))
   return startProgram(process.execPath, [program, ...args], {

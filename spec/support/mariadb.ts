@@ -24,7 +24,8 @@ export interface MariadbServer {
 export interface MariadbOptions {
   /**
    * Settings of the server, besides those of the binary log and what makes it fast: such a server is never the
-   * one of `MARIADB_URL`. `undefined` leaves a setting out, so that MariaDB's default holds.
+   * one of `MARIADB_URL`. An empty text is a setting without a value. `undefined` leaves a setting out, so that
+   * MariaDB's default holds.
    */
   settings?: Record<string, string | undefined>
 }
@@ -165,7 +166,7 @@ async function installed(settings: Record<string, string | undefined>): Promise<
   const port = await freePort()
   const all = { ...SETTINGS, ...settings, port: String(port), socket: join(folder, 'socket') }
   const words = Object.entries(all).flatMap(([name, value]) =>
-    value === undefined ? [] : `--${name}=${value}`,
+    value === undefined ? [] : `--${name}${value && `=${value}`}`,
   )
   // Before all other options, so that no settings of this machine hold; as root, the server asks for a user's name.
   const own = ['--no-defaults', `--datadir=${data}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])]

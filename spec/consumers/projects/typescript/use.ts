@@ -3,6 +3,7 @@ import type { ErrorCode, ServerOptions } from 'particle'
 import particle from 'particle'
 import { Client, type ParticleError } from 'particle/client'
 import { type FetchRequest, fetchHandler } from 'particle/fetch'
+import { mariadb } from 'particle/mariadb'
 import { memory } from 'particle/memory'
 import { MongoWatch, mongo } from 'particle/mongo'
 import { postgres } from 'particle/postgres'
@@ -53,4 +54,4 @@ particle.nothing
 // @ts-expect-error: no such code
 const wrong: ErrorCode = 'NONE'
 export const all = { born, client, code, connections, path, web, wrong }
-export const sources = [mongo, MongoWatch, postgres, redis(createClient()).collection('users').update]
+export const sources = [mariadb, mongo, MongoWatch, postgres, redis(createClient()).collection('users').update]
