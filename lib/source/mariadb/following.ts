@@ -11,11 +11,12 @@ import { splitFileName } from './packet.ts'
 import { connectionOptions } from './pool.ts'
 import { comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
 import { isHopeless } from './server.ts'
+import { loadDefinition } from './snapshot.ts'
 import { type Transaction, Transactions } from './transaction.ts'
 import { Translation } from './translation.ts'
 
 /** Options of a {@link Following}. */
-export interface FollowingOptions extends Pick<DefinitionsOptions, 'references' | 'load'> {
+export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'> {
   pool: Pool
   files: LogFiles
   /** The place to start at; `undefined` for now. */
@@ -76,7 +77,7 @@ export class Following {
     })
     this.#definitions = new Definitions({
       references: options.references,
-      load: options.load,
+      load: (reference) => loadDefinition(options.pool, reference),
       loaded: () => this.#select(),
       failed: (error) => listener.error(error),
       signal: this.#loop.signal,

@@ -53,6 +53,22 @@ export async function inSnapshot(
   }
 }
 
+/**
+ * Loads a table's present definition; `undefined` for a missing table. Takes all of it from one moment: several
+ * queries would mix the definitions before and after an ALTER TABLE.
+ *
+ * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
+ */
+export async function loadDefinition(pool: Pool, reference: TableReference): Promise<Table | undefined> {
+  let loaded: Table | undefined
+  const keep = async (_: PoolConnection, table: Table) => {
+    loaded = table
+    return true
+  }
+  await inSnapshot(pool, reference, keep, () => true)
+  return loaded
+}
+
 /** Returns the place of the transaction's own snapshot, which MariaDB takes together with it. */
 async function placeOf(connection: PoolConnection): Promise<LogPlace> {
   const rows = await ask(connection, "SHOW STATUS LIKE 'binlog_snapshot_%'")

@@ -320,7 +320,7 @@ describe('source/mariadb/following', () => {
         texts.every((text) => text === 'insert users "6" {"_id":"6","id":"6","name":"f"}'),
       )
       expect(told[0]).to.equal('reload users')
-      await follower.recorder.until(() => follower.recorder.errors.length === 0)
+      expect(follower.recorder.errors).to.deep.equal([])
       await eventually(async () => {
         await db.run("UPDATE users SET name = CONCAT(name, 'x')")
         return (await follower.told())[0]?.startsWith('update users "6"') === true

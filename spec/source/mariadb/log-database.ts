@@ -1,7 +1,6 @@
 import { createPool, type Pool } from 'mysql2'
 import type { PoolConnection, RowDataPacket } from 'mysql2/promise'
 import type { Document } from '../../../lib/model/document.ts'
-import { loadTable } from '../../../lib/source/mariadb/catalog.ts'
 import { Following, type FollowingOptions } from '../../../lib/source/mariadb/following.ts'
 import { LogFiles } from '../../../lib/source/mariadb/log-files.ts'
 import { parseTableName } from '../../../lib/source/mariadb/name.ts'
@@ -23,20 +22,9 @@ export class LogFollower {
   constructor(database: LogDatabase, tables: readonly string[], options: Partial<FollowingOptions> = {}) {
     this.#database = database
     for (const table of tables) this.refer(table)
-    const load = async (reference: TableReference) => {
-      const connection = await promised(database.pool).getConnection()
-      try {
-        return await loadTable(connection, reference)
-      } finally {
-        connection.release()
-      }
-    }
     const { pool, files } = database
     const references = () => this.references
-    this.following = new Following(
-      { pool, files, references, load, from: undefined, ...options },
-      this.recorder,
-    )
+    this.following = new Following({ pool, files, references, from: undefined, ...options }, this.recorder)
   }
 
   refer(table: string): void {
