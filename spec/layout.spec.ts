@@ -64,7 +64,7 @@ const ARROWS: Record<string, string[]> = {
     'source/retry-loop.ts',
     'node:',
   ],
-  'source/sql/': ['model/', 'node:'],
+  'source/sql/': ['model/', 'policy/', 'source/source.ts', 'node:'],
   'source/postgres/': [
     'errors.ts',
     'model/',

@@ -154,7 +154,7 @@ function inCatalog({ database, name }: TableName): string {
 }
 
 function columnsOf(listed: readonly Listed[], { json }: Definition): Column[] {
-  return listed.flatMap(({ name, dataType, isGenerated, charset, collation, size }): Column[] => {
+  return listed.flatMap(({ name, dataType, columnType, isGenerated, charset, collation, size }): Column[] => {
     const kind = kindOf(dataType)
     if (kind === undefined || isGenerated || name === '__proto__') return []
     return [
@@ -164,6 +164,7 @@ function columnsOf(listed: readonly Listed[], { json }: Definition): Column[] {
           kind: kind === 'text' && json.has(name) ? 'json' : kind,
           ...(charset !== undefined && collation !== undefined ? { charset, collation } : {}),
           ...(size === undefined ? {} : { size }),
+          ...(/zerofill/.test(columnType) ? { isPadded: true } : {}),
         },
       },
     ]

@@ -32,16 +32,21 @@ export interface Layout {
   readonly names: readonly string[] | undefined
   /** The codes of their types. */
   readonly typeCodes: readonly number[]
+  /** The names of the primary key's columns, in the key's order, if the log has them. */
+  readonly key?: readonly string[] | undefined
 }
 
 /**
  * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before or
  * after an ALTER TABLE.
  */
-export function fits({ logged }: Pick<Table, 'logged'>, { names, typeCodes }: Layout): boolean {
+export function fits(table: Pick<Table, 'logged' | 'key'>, { names, typeCodes, key }: Layout): boolean {
+  const { logged } = table
   if (names?.length !== logged.length || typeCodes.length !== logged.length) return false
-  return logged.every(
-    ({ name, codes }, index) => names[index] === name && codes.includes(typeCodes[index] ?? -1),
+  const isSameKey = key === undefined || JSON.stringify(key) === JSON.stringify(table.key)
+  return (
+    isSameKey &&
+    logged.every(({ name, codes }, index) => names[index] === name && codes.includes(typeCodes[index] ?? -1))
   )
 }
 
@@ -70,10 +75,10 @@ export function translateRow(
 }
 
 /** Checks whether a changed row of a parent may change rows of the other table by a foreign key. */
-export function cascades({ deletes, updates }: Parent, { kind, before, after }: RowChange): boolean {
+export function cascades({ onDelete, onUpdate }: Parent, { kind, before, after }: RowChange): boolean {
   if (kind === 'insert') return false
-  if (kind === 'delete' || !before || !after) return deletes
-  return updates.some((name) => !isSame(before[name], after[name]))
+  if (kind === 'delete' || !before || !after) return onDelete
+  return onUpdate.some((name) => !isSame(before[name], after[name]))
 }
 
 function isSame(a: Cell, b: Cell): boolean {

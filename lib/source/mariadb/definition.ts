@@ -24,14 +24,14 @@ export function parseDefinition(statement: string, database: string): Definition
   const json = new Set([...text.matchAll(JSON_CHECK)].map(([, name = '']) => unquote(name)))
   const parents = [...text.matchAll(FOREIGN_KEY)].flatMap((match): Parent[] => {
     const [, outer, name = '', columns = '', , actions = ''] = match
-    const deletes = new RegExp(`ON DELETE (?:${CHANGES})`).test(actions)
+    const onDelete = new RegExp(`ON DELETE (?:${CHANGES})`).test(actions)
     const isUpdated = new RegExp(`ON UPDATE (?:${CHANGES})`).test(actions)
-    if (!deletes && !isUpdated) return []
-    const updates = isUpdated
+    if (!onDelete && !isUpdated) return []
+    const onUpdate = isUpdated
       ? [...columns.matchAll(new RegExp(NAME, 'g'))].map(([, part = '']) => unquote(part))
       : []
     return [
-      { database: outer === undefined ? database : unquote(outer), name: unquote(name), deletes, updates },
+      { database: outer === undefined ? database : unquote(outer), name: unquote(name), onDelete, onUpdate },
     ]
   })
   return { json, parents }

@@ -38,9 +38,9 @@ export interface LoggedColumn {
  */
 export interface Parent extends TableName {
   /** Marks a parent whose deleted rows change the other table. */
-  readonly deletes: boolean
+  readonly onDelete: boolean
   /** The columns whose changes change the other table. */
-  readonly updates: readonly string[]
+  readonly onUpdate: readonly string[]
 }
 
 /** Describes a table, as far as a read of its rows and a translation of their changes need it. */

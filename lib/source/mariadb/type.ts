@@ -28,6 +28,8 @@ export interface Type {
   readonly collation?: string
   /** The digits of a second's fraction, the bits of a BIT, or the most bytes of a text. */
   readonly size?: number
+  /** Marks a number that a read returns with leading zeros. */
+  readonly isPadded?: boolean
 }
 
 /** Describes a type of the catalog: its kind, and its codes in the binary log. */

@@ -1,9 +1,9 @@
-import { diff } from '../../model/diff.ts'
-import type { Document, Id, Json } from '../../model/document.ts'
+import type { Document } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
 import type { Operation } from '../../model/operation.ts'
 import { isPathName } from '../../model/path.ts'
-import type { Change, DocumentChange } from '../source.ts'
+import type { Change } from '../source.ts'
+import { changeOf, difference, reload, removal, whole } from '../sql/change.ts'
 import { type Cells, type Column, type Row, type TableReference, toDocument, toId } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
@@ -62,88 +62,50 @@ export interface RowTranslation {
  */
 export function translateRow(table: KeyedTable, row: RowChange, context: ChangeContext): RowTranslation {
   const { types } = context
-  // Sets the fields of one object: each copy by a spread that adds fields has a hidden class of its own.
-  const changeOf = (kind: DocumentChange['kind'], index: number, id: Id, operations: Operation[]) => {
-    const { timestamp, transaction } = context
-    const change: DocumentChange = {
-      kind,
-      position: context.position(index),
-      timestamp,
-      collection: table.collection,
-      transaction,
-      id,
-      operations,
-    }
-    return change
-  }
+  const { timestamp, transaction } = context
+  const position = (index: number) => context.position(index)
+  const place = { collection: table.collection, timestamp, transaction, position }
   const oldId = row.old && toId(table, row.columns, row.old, types)
   const before =
     row.old && row.full
       ? { cells: row.old, document: toDocument(table, row.columns, row.old, types) }
       : row.known
-  const removal = (id: Id): Change => {
-    const change = changeOf('delete', 0, id, [{ operation: 'unset', path: '.' }])
-    if (before) change.before = before.document
-    return change
-  }
-  const reload = (): RowTranslation => {
-    const { position, timestamp, collection, transaction } = changeOf('update', 0, null, [])
-    return complete([{ kind: 'reload', position, timestamp, collection, transaction: transaction ?? '' }])
-  }
+  const again = (): RowTranslation => complete([reload(place)])
   // Skips a table with a new key that is not known yet: a notice of it follows.
   const isKnown =
     table.key.length > 0 && table.key.every((name) => row.columns.some((one) => one.name === name))
-  if (!isKnown) return reload()
+  if (!isKnown) return again()
   if (!row.cells) {
     // Reloads if another index than the key identifies rows: then the removed row is unknown.
-    return oldId === undefined ? reload() : complete([removal(oldId)])
+    return oldId === undefined ? again() : complete([removal(place, oldId, before?.document)])
   }
   const cells = before ? filled(row.cells, before.cells) : row.cells
   const id = toId(table, row.columns, cells, types) ?? oldId ?? null
   const told = wholeDocument(table, row.columns, cells, types, before)
   const after = told && { cells, document: told }
-  const whole = (kind: 'insert' | 'replace', index: number): DocumentChange => {
-    const change = changeOf(kind, index, id, told ? [setAll(told)] : [])
-    if (told) change.document = told
-    return change
-  }
   const moved = row.kind === 'update' && oldId !== undefined && idKey(oldId) !== idKey(id)
   if (row.kind === 'insert' || moved) {
-    const insert = whole('insert', 1)
-    return { changes: moved ? [removal(oldId), insert] : [insert], incomplete: !told, row: after }
+    const insert = whole(place, 'insert', 1, id, told)
+    const changes = moved ? [removal(place, oldId, before?.document), insert] : [insert]
+    return { changes, incomplete: !told, row: after }
   }
-  if (before && told) {
-    const operations = diff(before.document, told)
-    if (operations.length === 0) return complete([], after)
-    const change = replaces(before.document, operations)
-      ? whole('replace', 0)
-      : changeOf('update', 0, id, operations)
-    change.before = before.document
-    change.document = told
-    return complete([change], after)
-  }
+  if (before && told) return complete(difference(place, before.document, told), after)
+  const replacement = () => whole(place, 'replace', 0, id, told)
   if (table.options.document !== undefined) {
     // Keeps the old document for columns left unchanged by TOAST.
-    return complete(told ? [whole('replace', 0)] : [], after)
+    return complete(told ? [replacement()] : [], after)
   }
   const document = told ?? toDocument(table, row.columns, cells, types)
   const operations: Operation[] = []
   for (const [path, value] of Object.entries(document)) {
     if (path === '_id') continue
-    if (!isPathName(path)) return { changes: [whole('replace', 0)], incomplete: !told, row: after }
+    if (!isPathName(path)) return { changes: [replacement()], incomplete: !told, row: after }
     operations.push({ operation: 'set', path, data: value ?? null })
   }
   if (operations.length === 0) return complete([], after)
-  const change = changeOf('update', 0, id, operations)
+  const change = changeOf(place, 'update', 0, id, operations)
   if (told) change.document = told
   return complete([change], after)
-}
-
-/** Checks that an update kept no field: a `set` of the whole document is shorter then. */
-function replaces(before: Document, operations: readonly Operation[]): boolean {
-  const fields = Object.keys(before).length - 1
-  if (operations[0]?.path === '.') return true
-  return fields > 0 && operations.filter(({ path }) => Object.hasOwn(before, path)).length === fields
 }
 
 /** Builds the document, if all of its cells were reported. */
@@ -164,10 +126,6 @@ function wholeDocument(
 function filled(cells: Cells, old: Cells): Cells {
   if (!cells.includes(undefined)) return cells
   return cells.map((cell, index) => (cell === undefined ? old[index] : cell))
-}
-
-function setAll(document: Document): Operation {
-  return { operation: 'set', path: '.', data: document as Json }
 }
 
 function complete(changes: Change[], row?: Row): RowTranslation {

@@ -1,5 +1,7 @@
 import type { Json } from '../../model/document.ts'
-import { parameter, type Sql, sql } from './sql.ts'
+import type { Condition } from '../sql/condition.ts'
+import { isPlainDate, isPlainTime } from '../sql/iso.ts'
+import { parameter, sql } from '../sql/sql.ts'
 import type { Type } from './type.ts'
 
 /** Describes a comparison of a column with values in JSON form. */
@@ -18,9 +20,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const BIG = /^-?[1-9]\d{15,18}$/
 /** Bounds the digits as PostgreSQL does. A longer text is no numeric. */
 const NUMERIC = /^(?:-?\d{1,131072}(?:\.\d{1,16383})?|NaN|-?Infinity)$/
-const DATE = /^\d{4}-\d\d-\d\d$/
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 
 const itself = (column: string) => column
 const asText = (column: string) => `${column}::pg_catalog.text`
@@ -79,21 +79,15 @@ const COMPARISONS: Partial<Record<Type['kind'], Comparison>> = {
 /** Returns the way to find a value of a type; `undefined` if the database can't. */
 function comparison(type: Type, value: Json): Comparison | undefined {
   if (type.kind === 'date' || type.kind === 'timestamp' || type.kind === 'timestamptz') {
-    return isPlainDate(type, value)
+    const isPlain =
+      type.kind === 'date' ? isPlainDate(value) : isPlainTime(value, type.kind === 'timestamp' ? '' : 'Z')
+    return isPlain
       ? { left: itself, cast: type.kind, input: (date) => text(date), exact: true }
       : { ...written, exact: type.kind === 'date' }
   }
   // Gives up for an integer past the safe range: it has the JSON form of a text.
   if (type.kind === 'jsonb' && /"-?\d{16,}"/.test(JSON.stringify(value))) return undefined
   return COMPARISONS[type.kind]
-}
-
-/**
- * Represents a condition in SQL. The condition may hold for too many rows, never for too few. An exact
- * condition holds for the right rows only. NULL counts as false.
- */
-export interface Condition extends Sql {
-  exact: boolean
 }
 
 /**
@@ -117,20 +111,6 @@ export function among(column: string, type: Type, values: readonly Json[]): Cond
     ...sql`${left} = ANY(${parameter(texts)}::pg_catalog.${cast}[])`,
     exact,
   }))
-}
-
-/** Checks for a real date or time in plain text, as most of the type's values have it. */
-function isPlainDate(type: Type, value: Json): boolean {
-  if (typeof value !== 'string') return false
-  if (type.kind === 'date') return DATE.test(value) && exists(`${value}T00:00:00.000Z`)
-  const match = TIMESTAMP.exec(value)
-  if (!match || (match[1] === 'Z') !== (type.kind === 'timestamptz')) return false
-  return exists(`${value.slice(0, 23)}Z`)
-}
-
-function exists(iso: string): boolean {
-  const date = new Date(iso)
-  return !Number.isNaN(date.getTime()) && date.toISOString() === iso && date.getUTCFullYear() > 0
 }
 
 /** Returns a string that PostgreSQL can hold: without U+0000, and without half of a surrogate pair. */

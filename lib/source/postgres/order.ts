@@ -1,42 +1,11 @@
 import type { ReadOptions } from '../source.ts'
+import type { Place } from '../sql/field.ts'
+import { type Ordering, type RowOrder, toRowOrder as rowOrder } from '../sql/order.ts'
+import { join, parameter, type Sql, sql } from '../sql/sql.ts'
 import { asWritten, text as storable } from './input.ts'
 import { quote } from './name.ts'
-import { join, parameter, type Sql, sql } from './sql.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Kind, TypeCatalog } from './type.ts'
-
-/** Describes an order of rows that is the order of the documents' JSON forms. */
-export interface RowOrder {
-  /** The expressions of ORDER BY. */
-  by: Sql
-  /** A condition for the rows that break the order; `undefined` if there can be none. */
-  odd: Sql | undefined
-  /** The range in which an index finds the first rows; `undefined` if `by` is enough, or no index could. */
-  range: Range | undefined
-}
-
-/** Describes a column whose own order equals that of the JSON forms, except for some values. */
-export interface Range {
-  direction: 1 | -1
-  /** The column, as an index has it. */
-  column: string
-  /** The type of the values. */
-  cast: string
-  /** A condition for the values in order. All other values, and NULL, may be anywhere. */
-  inside: string | undefined
-  /** The last value, in the direction, that may come before the column's value in JSON. */
-  last: string
-}
-
-/**
- * Describes expressions that, one after the other, give the order of a column's JSON forms, with NULL for
- * null.
- */
-interface Ordering {
-  exact: readonly Sql[]
-  odd?: Sql | undefined
-  range?: Omit<Range, 'direction'>
-}
 
 /** The kinds whose JSON forms are ASCII texts, which every encoding sorts in the order of Unicode. */
 const ASCII: ReadonlySet<Kind> = new Set(['numeric', 'bytes', 'date', 'timestamp', 'timestamptz', 'uuid'])
@@ -62,44 +31,14 @@ export function toRowOrder(
   sort: ReadOptions['sort'],
   types: TypeCatalog,
 ): RowOrder | undefined {
-  const by: Sql[] = []
-  const odd: Sql[] = []
-  let range: Range | undefined
-  for (const [path, direction] of sort) {
-    for (const place of placesOf(table, path)) {
-      const found = orderingOf(table, place, direction, types)
-      if (!found) return undefined
-      const isPlain = table.required.has(place.name) && found.exact[0]?.text === found.range?.column
-      if (by.length === 0 && found.range && !isPlain) range = { ...found.range, direction }
+  return rowOrder(table, sort, {
+    orderingOf: (place, direction) => orderingOf(table, place, direction, types),
+    write: (expression, direction, isPlain) => {
       // Omits NULLS FIRST and LAST for a column without NULLs, because an index has them at its other end.
       const nulls = isPlain ? '' : direction === 1 ? ' NULLS FIRST' : ' NULLS LAST'
-      for (const one of found.exact) by.push(sql`${one} ${direction === 1 ? 'ASC' : 'DESC'}${nulls}`)
-      if (found.odd) odd.push(found.odd)
-    }
-  }
-  if (by.length === 0) return undefined
-  const list = { text: by.map(({ text }) => text).join(', '), values: by.flatMap(({ values }) => values) }
-  return { by: list, odd: odd.length > 0 ? join(odd, ' OR ') : undefined, range }
-}
-
-/** Describes a column, and the path within its values. */
-interface Place {
-  name: string
-  within: readonly string[]
-}
-
-/** Finds the columns for the values at a path of the documents; none if all values are null. */
-function placesOf({ key, options, columns }: Table, path: string): Place[] {
-  const [first = '', ...rest] = path.split('.')
-  if (first !== '_id') {
-    if (options.document !== undefined) return [{ name: options.document, within: [first, ...rest] }]
-    return columns.some(({ name }) => name === first) ? [{ name: first, within: rest }] : []
-  }
-  if (key.length === 1) return key.map((name) => ({ name, within: rest }))
-  // Sorts numeric field names first, as objects do, because objects are compared field by field.
-  const names = Object.keys(Object.fromEntries(key.map((name) => [name, true])))
-  const [second, ...within] = rest
-  return names.filter((name) => second === undefined || name === second).map((name) => ({ name, within }))
+      return sql`${expression} ${direction === 1 ? 'ASC' : 'DESC'}${nulls}`
+    },
+  })
 }
 
 function orderingOf(
@@ -120,9 +59,9 @@ function columnOrdering(column: string, kind: Kind, direction: 1 | -1): Ordering
   const exact = (...texts: string[]) => texts.map((text): Sql => ({ text, values: [] }))
   const range = (inside: string | undefined, as = column, last = as) => ({
     column: as,
-    cast: CASTS[kind] ?? kind,
     inside,
     last,
+    bound: (text: string) => sql`${parameter(text)}::pg_catalog.${CASTS[kind] ?? kind}`,
   })
   switch (kind) {
     case 'boolean':

@@ -1,17 +1,18 @@
 import type { Pool, PoolClient } from 'pg'
 import type { Document, Id } from '../../model/document.ts'
 import { idKey } from '../../model/id.ts'
-import { isObject } from '../../model/json.ts'
 import { matcher } from '../../policy/criteria.ts'
 import type { EachBatch, Query, ReadOptions } from '../source.ts'
+import { toIdCondition } from '../sql/filter.ts'
+import { findOrder, firstRows } from '../sql/order.ts'
+import { type Sql, sql } from '../sql/sql.ts'
 import { loadTable } from './catalog.ts'
 import { toCondition } from './filter.ts'
-import { findOrder, firstRows } from './first.ts'
 import { among } from './input.ts'
 import { quote, quoteTable } from './name.ts'
 import { toRowOrder } from './order.ts'
+import { render } from './render.ts'
 import { queryTexts, readingTransaction } from './session.ts'
-import { join, render, type Sql, sql } from './sql.ts'
 import { type Cells, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { TypeCatalog } from './type.ts'
 
@@ -56,9 +57,11 @@ export async function readDocuments<T>(
     const matches = matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
     const all = sql`FROM ${rowsOf(table)} WHERE ${where}`
-    const order = first && (await findOrder(client, all, toRowOrder(table, first.sort, types)))
+    const ask = (part: Sql) => askRows(client, part)
+    const order = first && (await findOrder(ask, all, toRowOrder(table, first.sort, types)))
     if (order) {
-      const documents = toDocuments(await firstRows(client, columnsOf(table), all, order, first.limit))
+      const select = await firstRows(ask, columnsOf(table), all, order, first.limit)
+      const documents = toDocuments(await ask(select))
       if (documents.every(matches)) {
         if (documents.length > 0) await each(documents)
         return
@@ -92,9 +95,11 @@ export async function lookupDocuments<T>(
   const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
     if (!table) return
-    const where = toIdCondition(table, ids, types)
-    const select = render(sql`SELECT ${columnsOf(table)} FROM ${rowsOf(table)} WHERE ${where}`)
-    const { rows } = await queryTexts(client, select.sql, select.values)
+    const where = toIdCondition(table, ids, (name, values) => {
+      const type = typeOf(table, name, types)
+      return type && among(quote(name), type, values)
+    })
+    const rows = await askRows(client, sql`SELECT ${columnsOf(table)} FROM ${rowsOf(table)} WHERE ${where}`)
     documents.push(...rows.map((row) => toDocument(table, table.columns, row, types)))
   })
   const wanted = new Set(ids.map(idKey))
@@ -131,18 +136,7 @@ function columnsOf(table: Table): string {
   return table.columns.map(({ name }) => quote(name)).join(', ')
 }
 
-/**
- * Builds a condition for the rows whose key columns, each by itself, have values of these ids: all wanted
- * rows, and few others.
- */
-function toIdCondition(table: Table, ids: readonly Id[], types: TypeCatalog): Sql {
-  const parts = table.key.map((name): Sql => {
-    const type = typeOf(table, name, types)
-    const values = ids.map((id) => (table.key.length === 1 ? id : isObject(id) ? (id[name] ?? null) : null))
-    const conditions = type && among(quote(name), type, values)
-    // Reads all rows for a type whose values can't be found by their JSON form.
-    if (!conditions) return sql`true`
-    return conditions.length === 0 ? sql`false` : join(conditions, ' OR ')
-  })
-  return join(parts, ' AND ')
+async function askRows(client: PoolClient, query: Sql): Promise<Cells[]> {
+  const { sql: text, values } = render(query)
+  return (await queryTexts(client, text, values)).rows
 }

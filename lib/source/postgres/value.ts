@@ -1,5 +1,6 @@
-import { walkable } from '../../model/bounds.ts'
 import type { Json } from '../../model/document.ts'
+import { toIso } from '../sql/iso.ts'
+import { parseJson } from '../sql/json-text.ts'
 import type { Type } from './type.ts'
 
 /**
@@ -67,48 +68,8 @@ const TIMESTAMP = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(\+00)?$/
 function timestamp(text: string): string {
   const match = TIMESTAMP.exec(text)
   if (!match) return text
-  const [, date, time, digits = '', zone] = match
-  const fraction = digits.padEnd(6, '0')
-  return `${date}T${time}.${fraction.endsWith('000') ? fraction.slice(0, 3) : fraction}${zone ? 'Z' : ''}`
-}
-
-/** Matches a string of JSON, an integer past the safe range, or another number. */
-const TOKENS = /"(?:[^"\\]+|\\.)*"|-?\d[\d.eE+-]*/g
-const LONG_DIGITS = /\d{16}/
-
-/** Checks for an integer that a JavaScript number would round. */
-function isRounded(token: string): boolean {
-  if (!/^-?\d{16,}$/.test(token)) return false
-  const [digits = '', exponent] = Number(token).toExponential().split('e+')
-  if (exponent === undefined) return false
-  const [sign] = /^-?/.exec(token) ?? ['']
-  const given = digits.replace(/[-.]/g, '').padEnd(Number(exponent) + 1, '0')
-  return `${sign}${given}` !== token
-}
-
-/** Puts quotes around the integers that a JavaScript number would round. */
-function quoteBigIntegers(text: string): string {
-  return text.replace(TOKENS, (token) => (isRounded(token) ? `"${token}"` : token))
-}
-
-/**
- * Matches everything that JSON.parse alone would get wrong: a number that overflows, a field named
- * `__proto__`, and -0.
- */
-const DELICATE = /\d{200}|\d[eE]\+?\d{3}|__proto__|\\u|(?:^|[[:,\s])-0/
-
-function parseJson(text: string): Json {
-  const value = walkable(JSON.parse(LONG_DIGITS.test(text) ? quoteBigIntegers(text) : text) as Json)
-  return DELICATE.test(text) ? clean(value) : value
-}
-
-function clean(value: Json): Json {
-  // Adds zero, because JSON turns -0 into 0.
-  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null
-  if (Array.isArray(value)) return value.map(clean)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).filter(([name]) => name !== '__proto__')
-  return Object.fromEntries(entries.map(([name, inner]) => [name, clean(inner)]))
+  const [, date = '', time = '', digits = '', zone] = match
+  return toIso(date, time, digits, zone ? 'Z' : '')
 }
 
 /**

@@ -6,7 +6,7 @@ import { matcher } from '../../../lib/policy/criteria.ts'
 import { loadTable } from '../../../lib/source/postgres/catalog.ts'
 import { toCondition } from '../../../lib/source/postgres/filter.ts'
 import type { PostgresAdapter } from '../../../lib/source/postgres/index.ts'
-import { render } from '../../../lib/source/postgres/sql.ts'
+import { render } from '../../../lib/source/postgres/render.ts'
 import { TypeCatalog } from '../../../lib/source/postgres/type.ts'
 import { type PostgresServer, postgresOrSkip } from '../../support/postgres.ts'
 import { readAll } from '../mongo/fold.ts'
@@ -115,6 +115,8 @@ const VALUES: unknown[] = [
     '2024-05-06T07:08:09.010Z',
     '2024-05-06T07:08:09.010',
     '2024-05-06T07:08:09.010001Z',
+    '2024-05-06T07:08:09.010000Z',
+    '2024-05-06T07:08:09.010000',
     '2024-05-06 07:08:09+00',
   ],
   ...['2024-05-06T00:00:00.000Z', '2024-05-06T00:00:00.000', '2024-13-01T00:00:00.000Z', '2024-05-06T07:08Z'],

@@ -28,8 +28,8 @@ export function join(parts: readonly Sql[], between: string): Sql {
   }
 }
 
-/** Renders SQL for a client: `$1`, `$2` and so on, and their values. */
-export function render({ text, values }: Sql): { sql: string; values: unknown[] } {
-  let count = 0
-  return { sql: text.replaceAll('\0', () => `$${++count}`), values: [...values] }
+/** Writes SQL, with a text in the place of each value. */
+export function writeSql({ text, values }: Sql, write: (value: unknown) => string): string {
+  let index = 0
+  return text.replaceAll('\0', () => write(values[index++]))
 }

@@ -1,0 +1,99 @@
+import type { ReadOptions } from '../source.ts'
+import type { Place } from '../sql/field.ts'
+import { type Ordering, type RowOrder, toRowOrder as rowOrder } from '../sql/order.ts'
+import { type Sql, sql } from '../sql/sql.ts'
+import { asBytes, asNumber, plain } from './input.ts'
+import { quote } from './name.ts'
+import { type Table, typeOf } from './table.ts'
+import type { Type } from './type.ts'
+
+const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
+const SAFE_BITS = 53
+/** The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of `session.ts`. */
+const SORTED_BYTES = 1024
+const SORTED_BLOB = 765
+const MILLISECONDS = 3
+
+/** Converts MongoDB's `sort` of documents to an order of rows; `undefined` if MariaDB can't express it. */
+export function toRowOrder(table: Table, sort: ReadOptions['sort']): RowOrder | undefined {
+  return rowOrder(table, sort, {
+    orderingOf: ({ name, within }: Place, direction) => {
+      const type = typeOf(table, name)
+      if (!type || type.kind === 'json' || type.kind === 'set') return undefined
+      // Gives fields of other values no order: no other type has fields.
+      return within.length > 0 ? { exact: [] } : orderingOf(quote(name), type, direction)
+    },
+    // Has NULL first in ascending order by itself.
+    write: (expression, direction) => sql`${expression} ${direction === 1 ? 'ASC' : 'DESC'}`,
+  })
+}
+
+function orderingOf(
+  column: string,
+  { kind, size = 0, isPadded }: Type,
+  direction: 1 | -1,
+): Ordering | undefined {
+  switch (kind) {
+    case 'integer':
+    case 'double':
+    case 'float':
+    case 'date':
+    case 'datetime':
+      return { exact: exact(column) }
+    case 'year':
+      return { exact: exact(asNumber(column)) }
+    case 'bigint':
+      return bigOrdering(column)
+    case 'bit':
+      return size > SAFE_BITS ? bigOrdering(asNumber(column)) : { exact: exact(column) }
+    case 'decimal':
+      return isPadded ? undefined : { exact: exact(asBytes(column)) }
+    case 'timestamp':
+      return size > MILLISECONDS ? microOrdering(column, direction) : { exact: exact(column) }
+    case 'bytes': {
+      const base64 = `REPLACE(TO_BASE64(${column}), CHAR(10), '')`
+      return { exact: exact(asBytes(base64)), odd: longer(column, size, SORTED_BLOB) }
+    }
+    default: {
+      const bytes = asBytes(column)
+      return { exact: exact(bytes), odd: longer(bytes, size, SORTED_BYTES) }
+    }
+  }
+}
+
+/** Sorts integers past the safe range as texts, after all numbers. */
+function bigOrdering(column: string): Ordering {
+  const inside = `${column} ${SAFE}`
+  return {
+    exact: exact(
+      `(${column} NOT ${SAFE})`,
+      `CASE WHEN ${column} NOT ${SAFE} THEN ${asBytes(asNumber(column))} END`,
+      `CASE WHEN ${inside} THEN ${column} END`,
+    ),
+    range: { column, inside: `(${inside})`, last: column, bound: plain },
+  }
+}
+
+/** Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`. */
+function microOrdering(column: string, direction: 1 | -1): Ordering {
+  const micros = `MICROSECOND(${column}) % 1000`
+  const step = direction === 1 ? `999 - ${micros}` : `-(${micros})`
+  return {
+    exact: exact(`FLOOR(UNIX_TIMESTAMP(${column}) * 1000)`, `(${micros} = 0)`, micros),
+    range: {
+      column,
+      inside: undefined,
+      last: `TIMESTAMPADD(MICROSECOND, ${step}, ${column})`,
+      bound: (text) => plain(`TIMESTAMP'${text}'`),
+    },
+  }
+}
+
+/** Finds values that are too long to be sorted by all of their bytes. */
+function longer(column: string, size: number, most: number): Sql | undefined {
+  return size > most ? plain(`OCTET_LENGTH(${column}) > ${most}`) : undefined
+}
+
+function exact(...texts: string[]): Sql[] {
+  return texts.map(plain)
+}
