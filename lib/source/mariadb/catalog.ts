@@ -78,7 +78,8 @@ async function showTable(
   child: TableReference,
 ): Promise<string | undefined> {
   try {
-    await ask(connection, `SELECT * FROM ${quoteTable(table)} LIMIT 0`)
+    // Keeps the names of columns from mysql2, which refuses a result with a column __proto__.
+    await ask(connection, `SELECT 1 FROM (SELECT * FROM ${quoteTable(table)}) rows_of LIMIT 0`)
     const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
     return row?.[1] ?? ''
   } catch (error) {

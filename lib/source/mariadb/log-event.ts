@@ -28,25 +28,26 @@ interface Location {
 }
 
 /** Describes an event of the log, as far as the changes of tables depend on it. */
-export type LogEvent = Location & (
-  | {
-      /** Begins a transaction, or announces a statement without one. */
-      readonly kind: 'begin'
-      /** Marks the announcement of one statement, which no commit follows. */
-      readonly isAlone: boolean
-      /** The name of a transaction of XA that is prepared, or completed, here. */
-      readonly xid: string | undefined
-    }
-  | RowsEvent
-  | { readonly kind: 'statement'; readonly home: string; readonly text: string }
-  | { readonly kind: 'commit' }
-  /** Ends a prepared transaction of XA. */
-  | { readonly kind: 'prepared' }
-  /** Stands for an event that may change any row: an event of a session's statement, or a gap in the log. */
-  | { readonly kind: 'unknown' }
-  /** Stands for an event that changes nothing. */
-  | { readonly kind: 'reached' }
-)
+export type LogEvent = Location &
+  (
+    | {
+        /** Begins a transaction, or announces a statement without one. */
+        readonly kind: 'begin'
+        /** Marks the announcement of one statement, which no commit follows. */
+        readonly isAlone: boolean
+        /** The name of a transaction of XA that is prepared, or completed, here. */
+        readonly xid: string | undefined
+      }
+    | RowsEvent
+    | { readonly kind: 'statement'; readonly home: string; readonly text: string }
+    | { readonly kind: 'commit' }
+    /** Ends a prepared transaction of XA. */
+    | { readonly kind: 'prepared' }
+    /** Stands for an event that may change any row: an event of a session's statement, or a gap in the log. */
+    | { readonly kind: 'unknown' }
+    /** Stands for an event that changes nothing. */
+    | { readonly kind: 'reached' }
+  )
 
 type Without<T> = T extends unknown ? Omit<T, keyof Location> : never
 type Content = Without<LogEvent>
