@@ -65,6 +65,26 @@ export async function loadTable(
 }
 
 /**
+ * Describes a table's definition; `undefined` for a missing table. The text differs after the table was altered,
+ * dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be altered from here on.
+ *
+ * @throws ParticleError `INVALID_OPTION` if the account may not read the table
+ */
+export async function describeTable(
+  connection: Pick<Connection, 'query'>,
+  table: TableReference,
+): Promise<string | undefined> {
+  const statement = await showTable(connection, table, table)
+  if (statement === undefined) return undefined
+  const rows = await ask(
+    connection,
+    `SELECT table_name, table_type, engine, create_time FROM information_schema.tables ${inCatalog(table)}`,
+  )
+  // Leaves out the next number, which each insert changes.
+  return JSON.stringify([statement.replace(/ AUTO_INCREMENT=\d+/, ''), rows])
+}
+
+/**
  * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which locks
  * its definition until the transaction ends, and needs the right to all columns.
  *
