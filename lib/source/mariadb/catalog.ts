@@ -238,7 +238,7 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   const { document } = table.options
   if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
   if (!key.every((name) => columns.some((column) => column.name === name)))
-    throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
+    throw unusable(table, 'has a column __proto__ in its primary key, which no document can have: rename it')
   const column = columns.find(({ name }) => name === document)
   if (document !== undefined && column?.type.kind !== 'json')
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type JSON`)
