@@ -51,8 +51,6 @@ export interface Table extends TableReference {
   readonly logged: readonly LoggedColumn[]
   /** The names of the primary key's columns, in the key's order. */
   readonly key: readonly string[]
-  /** Columns that are never NULL. */
-  readonly required: ReadonlySet<string>
   readonly parents: readonly Parent[]
 }
 
