@@ -117,19 +117,19 @@ export class LogDatabase {
     return await this.follower(tables, { from: place }).opened()
   }
 
-  /** Reads a table of the columns `id` and `name` in a snapshot with its place in the log. */
+  /** Reads a table with the key `id` in a snapshot with its place in the log. */
   async snapshot(table: string): Promise<TableSnapshot> {
     return await this.session(async (connection) => {
       await connection.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const [status] = await connection.query<RowDataPacket[]>("SHOW STATUS LIKE 'binlog_snapshot_%'")
-      const [rows] = await connection.query<RowDataPacket[]>(`SELECT id, name FROM ${table}`)
+      const [rows] = await connection.query<RowDataPacket[]>(`SELECT * FROM ${table}`)
       const [file, at] = ['file', 'position'].map(
         (name) => status.find((row) => row.Variable_name === `Binlog_snapshot_${name}`)?.Value,
       )
       return {
         position: await this.files.position(String(file), Number(at)),
-        documents: rows.map(({ id, name }) => ({ _id: id, id, name })),
+        documents: rows.map((row) => ({ _id: row.id, ...row })),
       }
     })
   }
