@@ -21,7 +21,7 @@ const write = fc.oneof(
 const transaction = fc
   .tuple(fc.array(write, { minLength: 1, maxLength: 4 }), fc.constantFrom('COMMIT', 'ROLLBACK'))
   .map(([writes, end]) => ['BEGIN', ...writes, end])
-const definition = fc.constantFrom(
+const definition = fc.constantFrom<string[]>(
   ['ALTER TABLE users ADD COLUMN IF NOT EXISTS age INT DEFAULT 7'],
   ['ALTER TABLE users DROP COLUMN IF EXISTS age'],
   ['ALTER TABLE users ADD COLUMN IF NOT EXISTS age VARCHAR(9) DEFAULT 7 FIRST'],
@@ -32,7 +32,7 @@ const definition = fc.constantFrom(
   ],
   ['TRUNCATE users'],
 )
-const upheaval = fc.constantFrom(
+const upheaval = fc.constantFrom<string[]>(
   ['FLUSH LOGS'],
   ["SET binlog_row_image = 'MINIMAL'", "UPDATE users SET name = 'm'"],
   ["SET binlog_format = 'STATEMENT'", "UPDATE users SET name = 't'"],
