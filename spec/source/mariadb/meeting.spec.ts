@@ -6,7 +6,7 @@ import { type MariadbServer, mariadbOrSkip } from '../../support/mariadb.ts'
 import { Copy } from '../mongo/fold.ts'
 import { LogDatabase, type TableSnapshot } from './log-database.ts'
 
-const RUNS = Number(process.env.PARTICLE_RUNS ?? 12)
+const RUNS = Number(process.env.RUNS ?? 12)
 
 /** What one session does, as statements. */
 const id = fc.integer({ min: 1, max: 6 })
