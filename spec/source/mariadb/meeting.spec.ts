@@ -46,8 +46,8 @@ const step = fc.oneof(
 )
 const session = fc.array(step, { minLength: 3, maxLength: 10 })
 
-/** Errors that one session's statements may meet by those of the other: no such table, one that exists, a deadlock. */
-const MET = new Set([1146, 1050, 1213, 1205, 1054, 1136, 1091, 1060])
+/** Errors that one session's statements may meet by those of the other: no such table, an equal key, a deadlock. */
+const MET = new Set([1062, 1146, 1050, 1213, 1205, 1054, 1136, 1091, 1060])
 
 describe('source/mariadb, the meeting of snapshots and the log', () => {
   let server: MariadbServer
@@ -117,8 +117,12 @@ function judge(
       isKnown = false
       reloads += 1
     }
-    if (isKnown) {
-      copy.apply(between)
+    if (isKnown) copy.apply(between)
+    // Lets a snapshot be ahead by one statement that is in the engine, and in the log a moment later: the table is
+    // locked until then, so that no other change of it can come between.
+    const following = changes[next]
+    const isAhead = following !== undefined && !('id' in following)
+    if (isKnown && !isAhead) {
       expect(copy.sorted('users'), `at ${position}`).to.deep.equal(sorted(documents))
       compared += 1
     }
