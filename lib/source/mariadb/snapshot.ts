@@ -1,6 +1,7 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
 import { loadTable } from './catalog.ts'
+import { quoteTable } from './name.ts'
 import { promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
@@ -34,11 +35,19 @@ export async function inSnapshot(
     const connection = await promised(pool).getConnection()
     let isClean = false
     try {
+      const form = await formOf(connection, reference)
       await connection.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const place = await placeOf(connection)
       // Locks the table's definition before its rows are read.
       const table = await loadTable(connection, reference)
+      if ((await formOf(connection, reference)) !== form) {
+        // Takes another snapshot: the server reads its rows with columns that were added later, or finds no
+        // table that was renamed later.
+        await connection.query('ROLLBACK')
+        isClean = true
+        continue
+      }
       isClean = !table || (await run(connection, table))
       if (isClean) await connection.query('COMMIT')
       return place
@@ -67,6 +76,17 @@ export async function loadDefinition(pool: Pool, reference: TableReference): Pro
   }
   await inSnapshot(pool, reference, keep, () => true)
   return loaded
+}
+
+/** Returns the text of a table's definition, without the number of its next row; `undefined` without a table. */
+async function formOf(connection: PoolConnection, table: TableReference): Promise<string | undefined> {
+  try {
+    const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
+    return row?.[1]?.replace(/ AUTO_INCREMENT=\d+/, '')
+  } catch {
+    // Leaves the report of an error to the reading of the definition.
+    return undefined
+  }
 }
 
 /** Returns the place of the transaction's own snapshot, which MariaDB takes together with it. */

@@ -93,12 +93,12 @@ export class Translation {
   /** Reloads the tables whose rows the server changed by a foreign key, without an event in the log. */
   #children({ table, changes, isWhole }: RowsEvent): void {
     for (const { collection } of this.#followed.references) {
-      const parent = this.#followed
+      // Lists a table more than once if it has several foreign keys.
+      const parents = this.#followed
         .parents(collection)
-        .find(({ database, name }) => database === table.database && name === table.name)
-      if (!parent) continue
+        .filter(({ database, name }) => database === table.database && name === table.name)
       const isReached = (change: (typeof changes)[number]) =>
-        isWhole ? cascades(parent, change) : change.kind !== 'insert'
+        parents.some((parent) => (isWhole ? cascades(parent, change) : change.kind !== 'insert'))
       if (changes.some(isReached)) this.#whole('reload', collection)
     }
   }

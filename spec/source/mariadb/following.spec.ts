@@ -496,6 +496,17 @@ describe('source/mariadb/following, and what happens to a server', () => {
       expect(follower.recorder.losses).to.deep.equal([])
     })
 
+  it('reports a row of more bytes than a packet has', async () => {
+    await db.run('SET GLOBAL max_allowed_packet = 64 * 1024 * 1024')
+    await db.run('CREATE TABLE texts (id INT PRIMARY KEY, name LONGTEXT)')
+    const follower = await db.follow(['texts'])
+    await db.run("INSERT INTO texts VALUES (1, REPEAT('x', 20000000))", "INSERT INTO texts VALUES (2, 'y')")
+    expect((await follower.told()).map(({ length }) => length)).to.deep.equal([
+      `insert texts 1 ${user(1, '')}`.length + 20_000_000,
+      `insert texts 2 ${user(2, 'y')}`.length,
+    ])
+  })
+
   it('gives a frozen server up after three heartbeats, says so, and goes on once it runs', async () => {
     const follower = await db.follower(['users'], { heartbeat: 100 }).opened()
     server.signal?.('SIGSTOP')
