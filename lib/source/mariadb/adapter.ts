@@ -13,7 +13,6 @@ import type {
   ReadOptions,
   Subscription,
 } from '../source.ts'
-import { loadTable } from './catalog.ts'
 import { Following } from './following.ts'
 import { LogFiles } from './log-files.ts'
 import { formatTableName, parseTableName, quoteTable } from './name.ts'
@@ -22,7 +21,7 @@ import { checkPool, connectionOptions, promised } from './pool.ts'
 import { comparePositions, parsePosition } from './position.ts'
 import { lookupDocuments, readDocuments } from './read.ts'
 import { examineServer, isHopeless } from './server.ts'
-import type { Table, TableOptions, TableReference } from './table.ts'
+import type { TableOptions, TableReference } from './table.ts'
 
 /**
  * Adapts a MariaDB server as a source: tables are collections, rows are documents. Made by {@link mariadb}.
@@ -98,11 +97,8 @@ export class MariadbAdapter implements Adapter {
     const following = new Following(
       {
         pool: this.pool,
-        epoch: () => this.#epoch(),
         files: this.#files,
         references: () => this.#references,
-        load: (reference) => this.#load(reference),
-        checkInterval: this.#options.checkInterval,
         from: honoured(from, epoch, head),
       },
       listener,
@@ -176,15 +172,6 @@ export class MariadbAdapter implements Adapter {
     const same = this.#references.get(reference.collection)
     if (!same) this.#references.set(reference.collection, reference)
     return same ?? reference
-  }
-
-  async #load(reference: TableReference): Promise<Table | undefined> {
-    const connection = await promised(this.pool).getConnection()
-    try {
-      return await loadTable(connection, reference)
-    } finally {
-      connection.release()
-    }
   }
 
   /** Checks the server, and identifies it. A failover can lead to another server at any time. */

@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
 import type ZongJi from '@vlasky/zongji'
 import type { Connection, ConnectionOptions } from 'mysql2'
+import { ParticleError } from '../../errors.ts'
 import { type LogEvent, LogReader } from './log-event.ts'
 import { type Header, headerOf, nextFileOf } from './packet.ts'
+import { numberOf } from './session.ts'
 
 /** Options of a {@link Dump}. */
 export interface DumpOptions {
@@ -41,6 +43,9 @@ const MISSED_HEARTBEATS = 3
 const OFFSETS = 2 ** 32
 const FORMAT_EVENT = 15
 const ROTATE_EVENT = 4
+const UNDECODABLE = 'SOURCE_FAILED'
+/** ER_MASTER_FATAL_ERROR_READING_BINLOG: before the first event, the place is missing in the log. */
+const FATAL_READING = 1236
 const END_OF_DUMP = 0xfe
 /** Keeps the other connection open for a year, the longest time: it rests while the log is read. */
 const RESTING = 'SET SESSION wait_timeout = 31536000'
@@ -59,6 +64,7 @@ export class Dump {
   #events: LogReader
   #file: string
   #hasChecksums = true
+  #hasBegun = false
   /** Counts the ticks since the last packet. */
   #silence = 0
   #isClosed = false
@@ -138,11 +144,11 @@ export class Dump {
       try {
         work()
       } catch (error) {
-        this.fail(error)
+        this.fail(this.#describe(error))
       }
     }
     // Stops at the first failure: the reader would go on with the next event, and leave this one out.
-    reader.on('error', (error) => guarded(() => this.fail(error)))
+    reader.on('error', (error) => guarded(() => this.fail(this.#describe(error))))
     reader.on('binlog', (event) => guarded(() => this.#read(event)))
     reader.on('ready', () => {
       const connection = reader.connection as Inside | null
@@ -199,6 +205,7 @@ export class Dump {
     // Reads the algorithm: the byte before the event's own checksum, 0 for none.
     const hasChecksums = body.at(-5) === 1
     if (hasChecksums === this.#hasChecksums) {
+      this.#hasBegun = true
       this.#handler.file(this.#file, timestamp, this.#events.at)
       return
     }
@@ -209,10 +216,28 @@ export class Dump {
     this.#start(at).catch((error) => this.fail(error))
   }
 
+  /** Tells a failure to read the log from a lost connection, whose errors have a code of the system's. */
+  #describe(error: unknown): unknown {
+    const { errno, fatal, message } = error as { errno?: unknown; fatal?: unknown; message?: unknown }
+    const isConnection = errno !== undefined || fatal !== undefined
+    if (isConnection && !(isGone(error) && this.#hasBegun)) return error
+    return new ParticleError(UNDECODABLE, `The server's log can't be read on: ${message}`, { cause: error })
+  }
+
   #read(event: Parameters<LogReader['read']>[0]): void {
     const read = this.#events.read(event)
     if (read) this.#handler.event(read)
   }
+}
+
+/** Checks for the failure to read an event, which may fail in the same way each time. */
+export function isUndecodable(error: unknown): boolean {
+  return error instanceof ParticleError && error.code === UNDECODABLE
+}
+
+/** Checks for the failure to begin a dump, because the log lacks its file or its place. */
+export function isGone(error: unknown): boolean {
+  return numberOf(error) === FATAL_READING
 }
 
 /** Ends a reader, with its connections and the server's side of them. */

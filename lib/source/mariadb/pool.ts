@@ -54,11 +54,19 @@ export function checkPool(given: unknown): Pool {
   return pool as Pool
 }
 
-/** Returns the settings of the pool's connections, for a connection that stays. */
+/**
+ * Returns the settings of the pool's connections, for a connection that stays. Leaves out what mysql2 computes
+ * from other settings, because it warns of them as options.
+ */
 export function connectionOptions(pool: Pool): ConnectionOptions {
   const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
   const { connectionConfig } = config
-  const { pool: _, ...options } = connectionConfig as ConnectionOptions & { pool?: unknown }
+  const {
+    pool: _,
+    clientFlags: __,
+    maxPacketSize: ___,
+    ...options
+  } = connectionConfig as ConnectionOptions & Record<'pool' | 'clientFlags' | 'maxPacketSize', unknown>
   return options
 }
 

@@ -68,6 +68,25 @@ export async function inSnapshot(
   }
 }
 
+/**
+ * Loads a table's present definition; `undefined` for a missing table. Takes all of it from one moment: several
+ * queries would mix the definitions before and after an ALTER TABLE.
+ *
+ * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
+ */
+export async function loadDefinition(pool: Pool, reference: TableReference): Promise<Table | undefined> {
+  const connection = await promised(pool).getConnection()
+  let isClean = false
+  try {
+    const { table } = await load(connection, reference)
+    isClean = true
+    return table
+  } finally {
+    if (isClean) connection.release()
+    else connection.destroy()
+  }
+}
+
 /** Loads a table while nobody can alter it. */
 async function load(connection: PoolConnection, reference: TableReference): Promise<Known> {
   await connection.query('START TRANSACTION READ ONLY')

@@ -5,7 +5,7 @@ import type { RowsEvent } from './log-event.ts'
 import type { TableName } from './name.ts'
 import { formatPosition, type Place } from './position.ts'
 import { concerns, kindOf, truncates } from './statement.ts'
-import type { Table, TableReference } from './table.ts'
+import type { Parent, Table, TableReference } from './table.ts'
 import type { Part, Transaction } from './transaction.ts'
 
 /** Describes the followed tables, as far as a translation needs them. */
@@ -15,6 +15,8 @@ export interface Followed {
   collection(table: TableName): string | undefined
   /** Returns a table's definition; `undefined` if it is not known at present. */
   definition(collection: string): Table | undefined
+  /** Returns the tables whose changed rows change rows of a followed table, as far as they are known. */
+  parents(collection: string): readonly Parent[]
   /** Checks whether a table can't be shown, so that its changes are of no use. */
   isRefused(collection: string): boolean
   /** Takes note that a table may have another definition from here on. */
@@ -91,11 +93,12 @@ export class Translation {
   /** Reloads the tables whose rows the server changed by a foreign key, without an event in the log. */
   #children({ table, changes, isWhole }: RowsEvent): void {
     for (const { collection } of this.#followed.references) {
-      const parents = this.#followed.definition(collection)?.parents ?? []
-      const parent = parents.find(({ database, name }) => database === table.database && name === table.name)
-      if (!parent) continue
+      // Lists a table more than once if it has several foreign keys.
+      const parents = this.#followed
+        .parents(collection)
+        .filter(({ database, name }) => database === table.database && name === table.name)
       const isReached = (change: (typeof changes)[number]) =>
-        isWhole ? cascades(parent, change) : change.kind !== 'insert'
+        parents.some((parent) => (isWhole ? cascades(parent, change) : change.kind !== 'insert'))
       if (changes.some(isReached)) this.#whole('reload', collection)
     }
   }
@@ -109,8 +112,9 @@ export class Translation {
         this.#whole('clear', collection)
         continue
       }
-      const parents = this.#followed.definition(collection)?.parents ?? []
-      const isConcerned = [reference, ...parents].some((table) => concerns(text, home, table))
+      const isConcerned = [reference, ...this.#followed.parents(collection)].some((table) =>
+        concerns(text, home, table),
+      )
       if (isConcerned) this.#followed.altered(collection)
       if (isConcerned || kind === 'data') this.#whole('reload', collection)
     }

@@ -1,0 +1,146 @@
+import { ParticleError } from '../../errors.ts'
+import { persist } from '../backoff.ts'
+import type { TableName } from './name.ts'
+import type { Parent, Table, TableReference } from './table.ts'
+import type { Followed } from './translation.ts'
+
+/** Options of {@link Definitions}. */
+export interface DefinitionsOptions {
+  /** Returns the collections' tables by the collections' names. The map grows. */
+  references(): ReadonlyMap<string, TableReference>
+  /** Loads a table's present definition; `undefined` for a missing table. */
+  load(reference: TableReference): Promise<Table | undefined>
+  /** Reports that a table has a definition again. */
+  loaded(): void
+  /** Reports a failure to load, or a table that can't be shown any more. */
+  failed(error: unknown): void
+  /** Ends all attempts to load. */
+  signal: AbortSignal
+}
+
+/**
+ * Keeps the followed tables' present definitions. The log may be behind: then rows of an earlier definition
+ * don't fit, or a statement that follows in the log makes the table be read again.
+ */
+export class Definitions implements Followed {
+  readonly #options: DefinitionsOptions
+  readonly #known = new Map<string, Table | 'missing' | 'refused'>()
+  /** The parents of the last definition, which count until the next one is loaded. */
+  readonly #parents = new Map<string, readonly Parent[]>()
+  /** Counts the changes of each definition, so that a load that began before one has no effect. */
+  readonly #generations = new Map<string, number>()
+  readonly #loading = new Set<string>()
+  /** The collections by the names of their tables. */
+  #collections = new Map<string, string>()
+  #size = 0
+
+  constructor(options: DefinitionsOptions) {
+    this.#options = options
+  }
+
+  get references(): Iterable<TableReference> {
+    return this.#options.references().values()
+  }
+
+  collection(table: TableName): string | undefined {
+    const references = this.#options.references()
+    if (references.size !== this.#size) {
+      this.#size = references.size
+      this.#collections = new Map([...references.values()].map((one) => [textOf(one), one.collection]))
+    }
+    return this.#collections.get(textOf(table))
+  }
+
+  definition(collection: string): Table | undefined {
+    const known = this.#known.get(collection)
+    return typeof known === 'object' ? known : undefined
+  }
+
+  parents(collection: string): readonly Parent[] {
+    return this.#parents.get(collection) ?? []
+  }
+
+  isRefused(collection: string): boolean {
+    return this.#known.get(collection) === 'refused'
+  }
+
+  altered(collection: string): void {
+    this.#forget(collection)
+    if (this.#loading.has(collection)) return
+    this.#loading.add(collection)
+    void this.#reload(collection).finally(() => this.#loading.delete(collection))
+  }
+
+  /** Returns the tables whose rows changes depend on: the followed tables, and the parents of foreign keys. */
+  tablesOf({ collection, database, name }: TableReference): TableName[] {
+    return [{ database, name }, ...this.parents(collection)]
+  }
+
+  /**
+   * Loads a definition that is not known.
+   *
+   * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
+   */
+  async prepare(collection: string): Promise<void> {
+    if (!this.definition(collection)) await this.#load(collection)
+  }
+
+  /**
+   * Loads all definitions anew. Keeps those of tables that can be shown if some can't be, whose reads report
+   * the reason. Rejects if none can be shown.
+   */
+  async loadAll(): Promise<void> {
+    const refusals: unknown[] = []
+    const collections = [...this.#options.references().keys()]
+    for (const collection of collections) {
+      this.#forget(collection)
+      await this.#load(collection).catch((error: unknown) => {
+        if (!(error instanceof ParticleError)) throw error
+        refusals.push(error)
+      })
+    }
+    if (refusals.length > 0 && refusals.length === collections.length) throw refusals[0]
+  }
+
+  #forget(collection: string): void {
+    this.#known.delete(collection)
+    this.#generations.set(collection, this.#generation(collection) + 1)
+  }
+
+  #generation(collection: string): number {
+    return this.#generations.get(collection) ?? 0
+  }
+
+  async #reload(collection: string): Promise<void> {
+    const { failed, signal } = this.#options
+    const isHopeless = (error: unknown) => error instanceof ParticleError
+    for (let generation = -1; generation !== this.#generation(collection); ) {
+      generation = this.#generation(collection)
+      await persist(() => this.#load(collection), isHopeless, failed, signal).catch((error: unknown) => {
+        if (!signal.aborted) failed(error)
+      })
+      if (signal.aborted) return
+    }
+  }
+
+  async #load(collection: string): Promise<void> {
+    const reference = this.#options.references().get(collection)
+    if (!reference) return
+    const generation = this.#generation(collection)
+    const isCurrent = () => generation === this.#generation(collection)
+    try {
+      const table = await this.#options.load(reference)
+      if (!isCurrent()) return
+      this.#known.set(collection, table ?? 'missing')
+      this.#parents.set(collection, table?.parents ?? [])
+    } catch (error) {
+      if (error instanceof ParticleError && isCurrent()) this.#known.set(collection, 'refused')
+      throw error
+    }
+    this.#options.loaded()
+  }
+}
+
+function textOf({ database, name }: TableName): string {
+  return `${database}\0${name}`
+}
