@@ -1,9 +1,9 @@
 import type { Pool } from 'mysql2'
-import type { RowDataPacket } from 'mysql2/promise'
 import { ParticleError } from '../../errors.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { epochOf } from '../sql/epoch.ts'
 import { promised } from './pool.ts'
+import { ask, numberOf } from './session.ts'
 
 /** Lists the settings that a log with whole rows and names needs, by their wanted values. */
 const WANTED: Readonly<Record<string, readonly string[]>> = {
@@ -31,16 +31,19 @@ export interface ServerState {
  * @throws ParticleError `INVALID_OPTION` with the setting to change
  */
 export async function examineServer(pool: Pool, databases: ReadonlySet<string>): Promise<ServerState> {
-  const rows = await ask(pool, VARIABLES)
-  const variables = new Map(rows.map((row) => [String(row.Variable_name), String(row.Value)]))
+  const connection = promised(pool)
+  const rows = await ask(connection, VARIABLES)
+  const variables = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
   refuseVersion(variables.get('version') ?? '')
   for (const [name, values] of Object.entries(WANTED)) {
     const value = variables.get(name) ?? 'missing'
     if (!values.includes(value.toUpperCase())) throw invalidOption(remedy(name, value, values[0] ?? ''))
   }
-  await refuseForeignChanges(pool, variables)
-  const [status] = await ask(pool, 'SHOW MASTER STATUS')
-  refuseUnlogged(databases, String(status?.Binlog_Do_DB ?? ''), String(status?.Binlog_Ignore_DB ?? ''))
+  // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
+  const [replications] = await ask(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
+  refuseForeignChanges(variables, Number(replications?.[1] ?? 0))
+  const [status] = await ask(connection, 'SHOW MASTER STATUS')
+  refuseUnlogged(databases, status?.[2] ?? '', status?.[3] ?? '')
   return { epoch: epochOf(identityOf(variables)) }
 }
 
@@ -73,12 +76,10 @@ function remedy(name: string, value: string, wanted: string): string {
 }
 
 /** Refuses a server that gets changes from other servers, and leaves them out of its own log. */
-async function refuseForeignChanges(pool: Pool, variables: ReadonlyMap<string, string>): Promise<void> {
-  if (/^(ON|1)$/i.test(variables.get('log_slave_updates') ?? '')) return
-  const inCluster = /^(ON|1)$/i.test(variables.get('wsrep_on') ?? '')
-  // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
-  const [status] = await ask(pool, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
-  if (!inCluster && Number(status?.Value ?? 0) === 0) return
+function refuseForeignChanges(variables: ReadonlyMap<string, string>, replications: number): void {
+  if (isOn(variables.get('log_slave_updates'))) return
+  const inCluster = isOn(variables.get('wsrep_on'))
+  if (!inCluster && replications === 0) return
   throw invalidOption(
     `This server gets changes from ${inCluster ? 'other nodes of a Galera cluster' : 'a primary'}, and its ` +
       'log lacks them: set log_slave_updates = ON in the section [mariadb] of my.cnf, and restart the server',
@@ -97,14 +98,8 @@ function refuseUnlogged(databases: ReadonlySet<string>, only: string, ignored: s
   }
 }
 
-async function ask(pool: Pool, statement: string): Promise<RowDataPacket[]> {
-  const [rows] = await promised(pool).query<RowDataPacket[]>({
-    sql: statement,
-    rowsAsArray: false,
-    nestTables: false,
-    typeCast: true,
-  })
-  return rows
+function isOn(value: string | undefined): boolean {
+  return /^(?:ON|1)$/i.test(value ?? '')
 }
 
 /**
@@ -116,6 +111,5 @@ const HOPELESS: ReadonlySet<number> = new Set([1044, 1045, 1142, 1143, 1227, 169
 
 /** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {
-  const { errno } = (error ?? {}) as { errno?: unknown }
-  return error instanceof ParticleError || (typeof errno === 'number' && HOPELESS.has(errno))
+  return error instanceof ParticleError || HOPELESS.has(numberOf(error) ?? 0)
 }

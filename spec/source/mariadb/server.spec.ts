@@ -5,14 +5,19 @@ import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/m
 
 /** A pool that answers as a server with these variables would. */
 function answering(variables: Record<string, string>, status: Record<string, string> = {}): Pool {
-  const query = async ({ sql }: { sql: string }) => [
-    sql.includes('VARIABLES')
-      ? Object.entries(variables).map(([name, value]) => ({ Variable_name: name, Value: value }))
+  const query = async ({ sql }: { sql: string }) => {
+    const {
+      Slaves_running: replications = '0',
+      Binlog_Do_DB: only = '',
+      Binlog_Ignore_DB: ignored = '',
+    } = status
+    const rows = sql.includes('VARIABLES')
+      ? Object.entries(variables)
       : sql.includes('Slaves_running')
-        ? [{ Variable_name: 'Slaves_running', Value: status.Slaves_running ?? '0' }]
-        : [{ File: 'binlog.000001', Position: 4, Binlog_Do_DB: '', Binlog_Ignore_DB: '', ...status }],
-    [],
-  ]
+        ? [['Slaves_running', replications]]
+        : [['binlog.000001', '4', only, ignored]]
+    return [rows.map((row) => row.map((cell) => Buffer.from(cell))), []]
+  }
   return { promise: () => ({ query }) } as unknown as Pool
 }
 
