@@ -7,8 +7,8 @@ import { toValue } from './value.ts'
 /** Describes the way from a table's rows to documents. */
 export interface TableOptions {
   /**
-   * The column of type `JSON` whose object is the document. All other columns are left out, except the primary
-   * key, which is the document's `_id`.
+   * The column of type `JSON` whose object is the document. All other columns are left out, except the
+   * primary key, which is the document's `_id`.
    */
   document?: string
 }
