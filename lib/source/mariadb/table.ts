@@ -96,7 +96,7 @@ export function toDocument(
 }
 
 /** Returns the `_id` of a row: its primary key's value, or an object of several columns' values. */
-export function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
+function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
   const values = key.map((name): [string, Json] => {
     const index = columns.findIndex((column) => column.name === name)
     const column = columns[index]
