@@ -30,7 +30,6 @@ interface Listed {
   dataType: string
   columnType: string
   isGenerated: boolean
-  isRequired: boolean
   charset: string | undefined
   collation: string | undefined
   size: number | undefined
@@ -61,9 +60,28 @@ export async function loadTable(
     columns,
     logged: listed.map(({ name, dataType }) => ({ name, codes: codesOf(dataType) })),
     key,
-    required: new Set(listed.filter(({ isRequired }) => isRequired).map(({ name }) => name)),
     parents: await findParents(connection, reference, definition.parents),
   }
+}
+
+/**
+ * Describes a table's definition; `undefined` for a missing table. The text differs after the table was altered,
+ * dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be altered from here on.
+ *
+ * @throws ParticleError `INVALID_OPTION` if the account may not read the table
+ */
+export async function describeTable(
+  connection: Pick<Connection, 'query'>,
+  table: TableReference,
+): Promise<string | undefined> {
+  const statement = await showTable(connection, table, table)
+  if (statement === undefined) return undefined
+  const rows = await ask(
+    connection,
+    `SELECT table_name, table_type, engine, create_time FROM information_schema.tables ${inCatalog(table)}`,
+  )
+  // Leaves out the next number, which each insert changes.
+  return JSON.stringify([statement.replace(/ AUTO_INCREMENT=\d+/, ''), rows])
 }
 
 /**
@@ -78,7 +96,8 @@ async function showTable(
   child: TableReference,
 ): Promise<string | undefined> {
   try {
-    await ask(connection, `SELECT * FROM ${quoteTable(table)} LIMIT 0`)
+    // Keeps the names of columns from mysql2, which refuses a result with a column __proto__.
+    await ask(connection, `SELECT 1 FROM (SELECT * FROM ${quoteTable(table)}) rows_of LIMIT 0`)
     const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
     return row?.[1] ?? ''
   } catch (error) {
@@ -121,18 +140,17 @@ async function refuseKind(connection: Pick<Connection, 'query'>, table: TableNam
 async function listColumns(connection: Pick<Connection, 'query'>, table: TableName): Promise<Listed[]> {
   const rows = await ask(
     connection,
-    `SELECT column_name, data_type, column_type, is_nullable, extra, character_set_name, collation_name,
+    `SELECT column_name, data_type, column_type, extra, character_set_name, collation_name,
       COALESCE(datetime_precision, character_maximum_length * 4, numeric_precision), table_name
       FROM information_schema.columns ${inCatalog(table)} ORDER BY ordinal_position`,
   )
   return rows
-    .filter((row) => row[8] === table.name)
-    .map(([name, dataType, columnType, nullable, extra, charset, collation, size]) => ({
+    .filter((row) => row[7] === table.name)
+    .map(([name, dataType, columnType, extra, charset, collation, size]) => ({
       name: name ?? '',
       dataType: dataType?.toLowerCase() ?? '',
       columnType: columnType ?? '',
       isGenerated: /GENERATED/.test(extra ?? ''),
-      isRequired: nullable === 'NO',
       charset: charset ?? undefined,
       collation: collation ?? undefined,
       size: /^year\(2\)/.test(columnType ?? '') ? 2 : typeof size === 'string' ? Number(size) : undefined,
@@ -220,7 +238,7 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   const { document } = table.options
   if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
   if (!key.every((name) => columns.some((column) => column.name === name)))
-    throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
+    throw unusable(table, 'has a column __proto__ in its primary key, which no document can have: rename it')
   const column = columns.find(({ name }) => name === document)
   if (document !== undefined && column?.type.kind !== 'json')
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type JSON`)

@@ -227,7 +227,7 @@ export class Following {
     return tables
   }
 
-  /** Selects the tables that are wanted now. Reads a collection again if rows of it may have been left out. */
+  /** Selects the tables that are wanted now. Reads a collection again if its rows may have been left out. */
   #select(): void {
     if (!this.#dump) return
     const selected = this.#selected
@@ -237,6 +237,7 @@ export class Following {
         this.#again.add(reference.collection)
     }
     if (this.#again.size === 0) return
+    this.#transactions.widen()
     this.#dump.select()
     this.#schedule()
   }

@@ -240,6 +240,23 @@ describe('source/mariadb/following', () => {
       expectAscending(follower)
     })
 
+    it('reloads tables for a prepared transaction of before they were followed', async () => {
+      await db.run('CREATE TABLE others (id INT PRIMARY KEY, name VARCHAR(20))')
+      const follower = await db.follow(['users'])
+      await db.run(
+        "XA START 'late'",
+        "INSERT INTO others VALUES (1, 'x')",
+        "XA END 'late'",
+        "XA PREPARE 'late'",
+      )
+      await follower.caughtUp()
+      follower.refer('others')
+      await follower.following.prepare('others')
+      expect(await follower.told()).to.deep.equal(['reload others'])
+      await db.run("XA COMMIT 'late'")
+      expect(await follower.told()).to.include('reload others')
+    })
+
     it('follows a log with compressed events', async () => {
       await db.run('SET GLOBAL log_bin_compress = ON', 'SET GLOBAL log_bin_compress_min_len = 10')
       try {
