@@ -62,20 +62,28 @@ export async function inSnapshot(
   }
 }
 
+/** Represents a table's definition. */
+export interface LoadedTable {
+  /** `undefined` for a missing table. */
+  table: Table | undefined
+  /** A place in the log before which all statements are that this definition comes from. */
+  place: LogPlace
+}
+
 /**
- * Loads a table's present definition; `undefined` for a missing table. Takes all of it from one moment: several
- * queries would mix the definitions before and after an ALTER TABLE.
+ * Loads a table's present definition. Takes all of it from one moment: several queries would mix the definitions
+ * before and after an ALTER TABLE.
  *
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
-export async function loadDefinition(pool: Pool, reference: TableReference): Promise<Table | undefined> {
+export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
   let loaded: Table | undefined
   const keep = async (_: PoolConnection, table: Table) => {
     loaded = table
     return true
   }
-  await inSnapshot(pool, reference, keep, () => true)
-  return loaded
+  const place = await inSnapshot(pool, reference, keep, () => true)
+  return { table: loaded, place }
 }
 
 /** Returns the text of a table's definition, without the number of its next row; `undefined` without a table. */
