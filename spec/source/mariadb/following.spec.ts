@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { comparePositions as compare } from '../../../lib/source/mariadb/position.ts'
+import { promised } from '../../../lib/source/mariadb/pool.ts'
+import { comparePositions as compare, parsePosition } from '../../../lib/source/mariadb/position.ts'
 import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/mariadb.ts'
 import { LogDatabase, type LogFollower } from './log-database.ts'
 
@@ -327,6 +328,19 @@ describe('source/mariadb/following', () => {
       })
     })
 
+    it('reloads a table for rows of before an ALTER that it knows already', async () => {
+      for (const change of [
+        'DROP COLUMN name, ADD COLUMN title VARCHAR(20)',
+        'MODIFY title INT',
+        'DROP PRIMARY KEY, ADD PRIMARY KEY (title)',
+      ]) {
+        const from = await db.files.present()
+        await db.run('INSERT INTO users VALUES (1, 5)', 'DELETE FROM users', `ALTER TABLE users ${change}`)
+        const follower = await db.follow(['users'], from)
+        expect(await follower.told(), change).to.deep.equal(['reload users', 'reload users', 'reload users'])
+      }
+    })
+
     it('reloads a table whose database is dropped', async () => {
       const other = `${db.name}_other`
       await db.run(`CREATE DATABASE ${other}`, `CREATE TABLE ${other}.things (id INT PRIMARY KEY)`)
@@ -461,10 +475,12 @@ describe('source/mariadb/following, and what happens to a server', () => {
   })
 
   it('starts anew at a position of before RESET MASTER, though the log is longer than it was', async () => {
+    await db.run('FLUSH LOGS')
     const from = await db.files.present()
+    const { file = 0 } = parsePosition(from) ?? {}
     await waitForNextSecond()
     await db.run('RESET MASTER')
-    for (let count = 0; count < 5; count += 1) await db.run('FLUSH LOGS')
+    for (let count = 1; count < file; count += 1) await db.run('FLUSH LOGS')
     await db.run(`INSERT INTO users SELECT seq, 'some text' FROM seq_1_to_2000`)
     const follower = await db.follow(['users'], from)
     expect(follower.following.startPosition).not.to.equal(from)
@@ -525,6 +541,23 @@ describe('source/mariadb/following, and what happens to a server', () => {
     const follower = await db.follower(['users'], { heartbeat: 20 }).opened()
     await eventually(async () => (await db.files.present()) !== '', 25)
     expect(follower.recorder.errors).to.deep.equal([])
+  })
+
+  it('closes while it looks for its place on a frozen server', async function () {
+    this.timeout(10_000)
+    // Leaves an idle connection in the pool, whose next query waits without an end.
+    await promised(db.pool).query('SELECT 1')
+    server.signal?.('SIGSTOP')
+    try {
+      const { following } = db.follower(['users'])
+      const rejected = following.opened.catch((error: unknown) => error)
+      // The first attempt begins after the current turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      await following.close()
+      expect(await rejected).to.have.property('code', 'CLOSED')
+    } finally {
+      server.signal?.('SIGCONT')
+    }
   })
 
   it('closes while the server is frozen', async () => {
