@@ -65,6 +65,26 @@ export async function loadTable(
 }
 
 /**
+ * Describes a table's definition; `undefined` for a missing table. The text differs after the table was altered,
+ * dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be altered from here on.
+ *
+ * @throws ParticleError `INVALID_OPTION` if the account may not read the table
+ */
+export async function describeTable(
+  connection: Pick<Connection, 'query'>,
+  table: TableReference,
+): Promise<string | undefined> {
+  const statement = await showTable(connection, table, table)
+  if (statement === undefined) return undefined
+  const rows = await ask(
+    connection,
+    `SELECT table_name, table_type, engine, create_time FROM information_schema.tables ${inCatalog(table)}`,
+  )
+  // Leaves out the next number, which each insert changes.
+  return JSON.stringify([statement.replace(/ AUTO_INCREMENT=\d+/, ''), rows])
+}
+
+/**
  * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which locks
  * its definition until the transaction ends, and needs the right to all columns.
  *
@@ -218,7 +238,7 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   const { document } = table.options
   if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
   if (!key.every((name) => columns.some((column) => column.name === name)))
-    throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
+    throw unusable(table, 'has a column __proto__ in its primary key, which no document can have: rename it')
   const column = columns.find(({ name }) => name === document)
   if (document !== undefined && column?.type.kind !== 'json')
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type JSON`)

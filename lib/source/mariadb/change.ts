@@ -1,6 +1,7 @@
 import type { Change } from '../source.ts'
 import { changesOf, reload } from '../sql/change.ts'
-import { type Cell, type Cells, type Parent, type Table, toDocument } from './table.ts'
+import { type Cells, type Parent, type Table, toDocument } from './table.ts'
+import type { Cell } from './type.ts'
 import { isLost } from './value.ts'
 
 /** Holds a row of the log: its cells by the names of its columns. */

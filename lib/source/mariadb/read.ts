@@ -131,12 +131,19 @@ async function eachBatch(
 ): Promise<boolean> {
   const { connection: inner } = connection as unknown as { connection: Connection }
   const rows = inner.query(rawQuery(query.text)).stream({ highWaterMark: BATCH })
+  // Hears of a lost connection, which mysql2 tells to the connection alone.
+  const lost = (error: Error) => void rows.destroy(error)
+  inner.on('error', lost)
   let batch: RawRow[] = []
-  for await (const row of rows) {
-    batch.push(row as RawRow)
-    if (batch.length < BATCH) continue
-    if (!(await each(batch))) return false
-    batch = []
+  try {
+    for await (const row of rows) {
+      batch.push(row as RawRow)
+      if (batch.length < BATCH) continue
+      if (!(await each(batch))) return false
+      batch = []
+    }
+  } finally {
+    inner.off('error', lost)
   }
   await each(batch)
   return true

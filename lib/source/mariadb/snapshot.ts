@@ -1,7 +1,6 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
-import { loadTable } from './catalog.ts'
-import { quoteTable } from './name.ts'
+import { describeTable, loadTable } from './catalog.ts'
 import { promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
@@ -18,10 +17,19 @@ const ALTERED = 1412
 /** Runs within a snapshot. Returns `false` if it left rows of a query unread. */
 export type InSnapshot = (connection: PoolConnection, table: Table) => Promise<boolean>
 
+/** Holds a table, and the text that describes its definition: `undefined` for a missing one. */
+interface Known {
+  description: string | undefined
+  table: Table | undefined
+}
+
+/** Keeps the definitions of earlier reads. */
+const known = new WeakMap<Pool, Map<string, Known>>()
+
 /**
  * Runs in one snapshot of the database, on a connection of the pool, and returns the snapshot's place in the
- * log. Skips a missing table. Takes another snapshot if the table was emptied or altered after the first one,
- * as long as `run` has not succeeded in reading.
+ * log. Skips a missing table. Takes another snapshot if the table was altered between the last one and the lock
+ * of its definition: the rows would be those of another table.
  *
  * @param isRepeatable tells whether `run` may run again
  */
@@ -31,28 +39,26 @@ export async function inSnapshot(
   run: InSnapshot,
   isRepeatable: () => boolean,
 ): Promise<LogPlace> {
+  const definitions = known.get(pool) ?? new Map<string, Known>()
+  known.set(pool, definitions)
+  const key = JSON.stringify([reference.database, reference.name, reference.options.document])
   for (;;) {
     const connection = await promised(pool).getConnection()
     let isClean = false
     try {
-      const form = await formOf(connection, reference)
+      const { description, table } = definitions.get(key) ?? (await load(connection, reference))
       await connection.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const place = await placeOf(connection)
-      // Locks the table's definition before its rows are read.
-      const table = await loadTable(connection, reference)
-      if ((await formOf(connection, reference)) !== form) {
-        // Takes another snapshot: the server reads its rows with columns that were added later, or finds no
-        // table that was renamed later.
-        await connection.query('ROLLBACK')
-        isClean = true
-        continue
-      }
-      isClean = !table || (await run(connection, table))
+      const isSame = (await describeTable(connection, reference)) === description
+      if (isSame) definitions.set(key, { description, table })
+      else definitions.delete(key)
+      isClean = !isSame || !table || (await run(connection, table))
       if (isClean) await connection.query('COMMIT')
-      return place
+      if (isSame) return place
     } catch (error) {
       isClean = false
+      definitions.delete(key)
       if (numberOf(error) !== ALTERED || !isRepeatable()) throw error
     } finally {
       // Ends a connection with unread rows, because they would be sent before the next answer.
@@ -66,7 +72,7 @@ export async function inSnapshot(
 export interface LoadedTable {
   /** `undefined` for a missing table. */
   table: Table | undefined
-  /** A place in the log before which all statements are that this definition comes from. */
+  /** A place in the log: the definition has come from all statements before it, and maybe from later ones. */
   place: LogPlace
 }
 
@@ -77,24 +83,26 @@ export interface LoadedTable {
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
 export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
-  let loaded: Table | undefined
-  const keep = async (_: PoolConnection, table: Table) => {
-    loaded = table
-    return true
+  const connection = await promised(pool).getConnection()
+  let isClean = false
+  try {
+    const [[file, at] = []] = await ask(connection, 'SHOW MASTER STATUS')
+    const { table } = await load(connection, reference)
+    isClean = true
+    return { table, place: { file: file ?? '', at: Number(at) } }
+  } finally {
+    if (isClean) connection.release()
+    else connection.destroy()
   }
-  const place = await inSnapshot(pool, reference, keep, () => true)
-  return { table: loaded, place }
 }
 
-/** Returns the text of a table's definition, without the number of its next row; `undefined` without a table. */
-async function formOf(connection: PoolConnection, table: TableReference): Promise<string | undefined> {
-  try {
-    const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
-    return row?.[1]?.replace(/ AUTO_INCREMENT=\d+/, '')
-  } catch {
-    // Leaves the report of an error to the reading of the definition.
-    return undefined
-  }
+/** Loads a table while nobody can alter it. */
+async function load(connection: PoolConnection, reference: TableReference): Promise<Known> {
+  await connection.query('START TRANSACTION READ ONLY')
+  const description = await describeTable(connection, reference)
+  const table = description === undefined ? undefined : await loadTable(connection, reference)
+  await connection.query('COMMIT')
+  return { description, table }
 }
 
 /** Returns the place of the transaction's own snapshot, which MariaDB takes together with it. */

@@ -1,7 +1,7 @@
 import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { TableName } from './name.ts'
-import type { Type } from './type.ts'
+import type { Cell, Type } from './type.ts'
 import { toValue } from './value.ts'
 
 /** Describes the way from a table's rows to documents. */
@@ -53,12 +53,6 @@ export interface Table extends TableReference {
   readonly key: readonly string[]
   readonly parents: readonly Parent[]
 }
-
-/**
- * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log of
- * an address and a UUID; texts and numbers of all others; `null` for NULL.
- */
-export type Cell = string | number | Buffer | null | undefined
 
 /** Holds a row: one cell for each of the table's columns. */
 export type Cells = readonly Cell[]

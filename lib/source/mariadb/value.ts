@@ -3,8 +3,7 @@ import { toIso } from '../sql/iso.ts'
 import { parseJson } from '../sql/json-text.ts'
 import { formatInet4, formatInet6, formatUuid } from './address.ts'
 import { isUnicode } from './charset.ts'
-import type { Cell } from './table.ts'
-import type { Type } from './type.ts'
+import type { Cell, Type } from './type.ts'
 
 /**
  * Converts a cell to JSON. The result is the same for cells from reads and from the log:
