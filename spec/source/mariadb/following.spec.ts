@@ -358,6 +358,17 @@ describe('source/mariadb/following', () => {
       }
     })
 
+    it('follows a database that is named as a property of each object', async () => {
+      await db.run('CREATE DATABASE `constructor`', 'CREATE TABLE `constructor`.users (id INT PRIMARY KEY)')
+      try {
+        const follower = await db.follow(['constructor.users', 'users'])
+        await db.run('INSERT INTO `constructor`.users VALUES (1)')
+        expect(await follower.told()).to.deep.equal(['insert constructor.users 1 {"_id":1,"id":1}'])
+      } finally {
+        await db.run('DROP DATABASE `constructor`')
+      }
+    })
+
     it('reloads a table whose database is dropped', async () => {
       const other = `${db.name}_other`
       await db.run(`CREATE DATABASE ${other}`, `CREATE TABLE ${other}.things (id INT PRIMARY KEY)`)
@@ -478,6 +489,21 @@ describe('source/mariadb/following, and what happens to a server', () => {
     expect(await follower.told()).to.have.length(1)
     expect(follower.recorder.losses).to.deep.equal([])
     expectAscending(follower)
+  })
+
+  it('tells the loss of the history once the server’s clock goes back, and goes on from there', async () => {
+    const follower = await db.follow(['users'])
+    await db.run("INSERT INTO users VALUES (1, 'a')")
+    await follower.told()
+    await db.run('SET timestamp = 1000000000', 'FLUSH BINARY LOGS')
+    await follower.recorder.until(() => follower.recorder.losses.length > 0)
+    expect(follower.recorder.losses[0]?.reason).to.include('time')
+    await follower.told()
+    await db.run("INSERT INTO users VALUES (2, 'b')")
+    expect(await follower.told()).to.deep.equal([`insert users 2 ${user(2, 'b')}`])
+    await db.run('FLUSH BINARY LOGS', "INSERT INTO users VALUES (3, 'c')")
+    expect(await follower.told()).to.deep.equal([`insert users 3 ${user(3, 'c')}`])
+    expect(follower.recorder.losses).to.have.length(1)
   })
 
   it('tells the loss of the history after RESET MASTER', async () => {
