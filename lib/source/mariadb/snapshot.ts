@@ -68,19 +68,28 @@ export async function inSnapshot(
   }
 }
 
+/** Represents a table's definition. */
+export interface LoadedTable {
+  /** `undefined` for a missing table. */
+  table: Table | undefined
+  /** A place in the log: the definition has come from all statements before it, and maybe from later ones. */
+  place: LogPlace
+}
+
 /**
- * Loads a table's present definition; `undefined` for a missing table. Takes all of it from one moment:
- * several queries would mix the definitions before and after an ALTER TABLE.
+ * Loads a table's present definition. Takes all of it from one moment: several queries would mix the
+ * definitions before and after an ALTER TABLE.
  *
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
-export async function loadDefinition(pool: Pool, reference: TableReference): Promise<Table | undefined> {
+export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
   const connection = await promised(pool).getConnection()
   let isClean = false
   try {
+    const [[file, at] = []] = await ask(connection, 'SHOW MASTER STATUS')
     const { table } = await load(connection, reference)
     isClean = true
-    return table
+    return { table, place: { file: file ?? '', at: Number(at) } }
   } finally {
     if (isClean) connection.release()
     else connection.destroy()
