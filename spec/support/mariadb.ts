@@ -168,8 +168,9 @@ async function installed(settings: Record<string, string | undefined>): Promise<
   const words = Object.entries(all).flatMap(([name, value]) =>
     value === undefined ? [] : `--${name}${value && `=${value}`}`,
   )
-  // Before all other options, so that no settings of this machine hold; as root, the server asks for a user's name.
-  const own = ['--no-defaults', `--datadir=${data}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])]
+  // In front, so that no settings of this machine hold. A folder of its own for temporary tables: a server that
+  // starts deletes those of others in its folder, which crashes them. As root, the server asks for a user's name.
+  const own = ['--no-defaults', `--datadir=${data}`, `--tmpdir=${folder}`, ...userOption()]
   const url = `mariadb://root@127.0.0.1:${port}`
   const start = () => startProgram(server, [...own, ...words])
   let program: Program | undefined
@@ -200,6 +201,10 @@ async function installed(settings: Record<string, string | undefined>): Promise<
     },
     signal: (signal) => void program?.child.kill(signal),
   }
+}
+
+function userOption(): string[] {
+  return process.getuid?.() === 0 ? ['--user=root'] : []
 }
 
 async function answers(program: Program, url: string): Promise<void> {

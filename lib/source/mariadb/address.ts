@@ -9,7 +9,8 @@ export function formatInet4(bytes: Buffer): string {
 }
 
 /**
- * Writes the bytes of an INET6 as MariaDB does: without leading zeros, with `::` for the longest run of zeros,
+ * Writes the bytes of an INET6 as MariaDB does: without leading zeros, with `::` for the longest run of zeros
+ * (also for a single group, unlike RFC 5952),
  * and with a dotted end for an IPv4 address.
  */
 export function formatInet6(bytes: Buffer): string {
@@ -20,7 +21,7 @@ export function formatInet6(bytes: Buffer): string {
   const dotted = isMapped || isCompatible
   const texts = groups.slice(0, dotted ? 6 : 8).map((group) => group.toString(16))
   if (dotted) texts.push(formatInet4(bytes.subarray(12)))
-  if (run.length < 2) return texts.join(':')
+  if (run.length === 0) return texts.join(':')
   const head = texts.slice(0, run.start).join(':')
   return `${head}::${texts.slice(run.start + run.length).join(':')}`
 }

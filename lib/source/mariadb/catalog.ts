@@ -21,7 +21,8 @@ const KINDS: Readonly<Record<string, string>> = {
   'SYSTEM VIEW': 'is a view of the server, whose changes MariaDB does not log: name a table',
   SEQUENCE: 'is a sequence, which has no rows: name a table',
   'SYSTEM VERSIONED':
-    'is WITH SYSTEM VERSIONING, so that its log has rows of the past: run ALTER TABLE ... DROP SYSTEM VERSIONING',
+    'is WITH SYSTEM VERSIONING, so that its log has rows of the past: run ALTER TABLE ... DROP SYSTEM ' +
+    'VERSIONING',
 }
 
 /** A column as the catalog has it. */
@@ -30,18 +31,17 @@ interface Listed {
   dataType: string
   columnType: string
   isGenerated: boolean
-  isRequired: boolean
   charset: string | undefined
   collation: string | undefined
   size: number | undefined
 }
 
 /**
- * Loads a table from the catalog; `undefined` for a missing table. In a transaction, the table can't be altered
- * from here on.
+ * Loads a table from the catalog; `undefined` for a missing table. In a transaction, the table can't be
+ * altered from here on.
  *
  * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or changes would be missed: a view, no
- *   primary key, another engine than InnoDB, and so on
+ * primary key, another engine than InnoDB, and so on
  */
 export async function loadTable(
   connection: Pick<Connection, 'query'>,
@@ -61,14 +61,27 @@ export async function loadTable(
     columns,
     logged: listed.map(({ name, dataType }) => ({ name, codes: codesOf(dataType) })),
     key,
-    required: new Set(listed.filter(({ isRequired }) => isRequired).map(({ name }) => name)),
     parents: await findParents(connection, reference, definition.parents),
   }
 }
 
 /**
- * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which locks
- * its definition until the transaction ends, and needs the right to all columns.
+ * Locks a table's definition until the transaction ends. Returns the statement that creates the table, without
+ * the number of its next row, which each insert changes; `undefined` for a missing table.
+ *
+ * @throws ParticleError `INVALID_OPTION` if the account may not read the table
+ */
+export async function lockTable(
+  connection: Pick<Connection, 'query'>,
+  table: TableReference,
+): Promise<string | undefined> {
+  const statement = await showTable(connection, table, table)
+  return statement?.replace(/ AUTO_INCREMENT=\d+/, '')
+}
+
+/**
+ * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which
+ * locks its definition until the transaction ends, and needs the right to all columns.
  *
  * @param child the table that needs this one
  */
@@ -78,7 +91,8 @@ async function showTable(
   child: TableReference,
 ): Promise<string | undefined> {
   try {
-    await ask(connection, `SELECT * FROM ${quoteTable(table)} LIMIT 0`)
+    // Keeps the names of columns from mysql2, which refuses a result with a column __proto__.
+    await ask(connection, `SELECT 1 FROM (SELECT * FROM ${quoteTable(table)}) rows_of LIMIT 0`)
     const [row] = await ask(connection, `SHOW CREATE TABLE ${quoteTable(table)}`)
     return row?.[1] ?? ''
   } catch (error) {
@@ -90,7 +104,8 @@ async function showTable(
     const whose =
       table === child
         ? 'is not fully readable'
-        : `has a foreign key that changes its rows with those of ${quoteTable(table)}, which is not fully readable`
+        : `has a foreign key that changes its rows with those of ${quoteTable(table)}, which is not fully ` +
+          'readable'
     throw unusable(child, `${whose} for this account: ${grant}`)
   }
 }
@@ -114,25 +129,25 @@ async function refuseKind(connection: Pick<Connection, 'query'>, table: TableNam
   if (engine !== 'InnoDB')
     throw unusable(
       table,
-      `is of the engine ${engine}, of which no read is exact: run ALTER TABLE ${quoteTable(table)} ENGINE = InnoDB`,
+      `is of the engine ${engine}, of which no read is exact: run ALTER TABLE ${quoteTable(table)} ` +
+        'ENGINE = InnoDB',
     )
 }
 
 async function listColumns(connection: Pick<Connection, 'query'>, table: TableName): Promise<Listed[]> {
   const rows = await ask(
     connection,
-    `SELECT column_name, data_type, column_type, is_nullable, extra, character_set_name, collation_name,
+    `SELECT column_name, data_type, column_type, extra, character_set_name, collation_name,
       COALESCE(datetime_precision, character_maximum_length * 4, numeric_precision), table_name
       FROM information_schema.columns ${inCatalog(table)} ORDER BY ordinal_position`,
   )
   return rows
-    .filter((row) => row[8] === table.name)
-    .map(([name, dataType, columnType, nullable, extra, charset, collation, size]) => ({
+    .filter((row) => row[7] === table.name)
+    .map(([name, dataType, columnType, extra, charset, collation, size]) => ({
       name: name ?? '',
       dataType: dataType?.toLowerCase() ?? '',
       columnType: columnType ?? '',
       isGenerated: /GENERATED/.test(extra ?? ''),
-      isRequired: nullable === 'NO',
       charset: charset ?? undefined,
       collation: collation ?? undefined,
       size: /^year\(2\)/.test(columnType ?? '') ? 2 : typeof size === 'string' ? Number(size) : undefined,
@@ -203,14 +218,14 @@ function refuseColumns(table: TableName, listed: readonly Listed[]): void {
     if (columnType.includes('mariadb-5.3'))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the format of MariaDB 5.3, which its log does not tell from another: ` +
-          `set mysql56_temporal_format = ON, and ${modify} FORCE`,
+        `has a column ${quote(name)} in the format of MariaDB 5.3, which its log does not tell from ` +
+          `another: set mysql56_temporal_format = ON, and ${modify} FORCE`,
       )
     if (charset !== undefined && !isGenerated && !isDecodable(charset))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't tell exactly ` +
-          `from the log: ${modify} CONVERT TO CHARACTER SET utf8mb4`,
+        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't tell ` +
+          `exactly from the log: ${modify} CONVERT TO CHARACTER SET utf8mb4`,
       )
   }
 }
@@ -220,7 +235,7 @@ function refuseKey(table: TableReference, key: readonly string[], columns: reado
   const { document } = table.options
   if (key.length === 0) throw unusable(table, 'has no primary key: add one, which becomes the _id')
   if (!key.every((name) => columns.some((column) => column.name === name)))
-    throw unusable(table, 'has a generated column in its primary key: use other columns for the key')
+    throw unusable(table, 'has a column __proto__ in its primary key, which no document can have: rename it')
   const column = columns.find(({ name }) => name === document)
   if (document !== undefined && column?.type.kind !== 'json')
     throw unusable(table, `has no column ${JSON.stringify(document)} of the type JSON`)

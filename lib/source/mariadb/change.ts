@@ -1,6 +1,7 @@
 import type { Change } from '../source.ts'
 import { changesOf, reload } from '../sql/change.ts'
-import { type Cell, type Cells, type Parent, type Table, toDocument } from './table.ts'
+import { type Cells, type Parent, type Table, toDocument } from './table.ts'
+import type { Cell } from './type.ts'
 import { isLost } from './value.ts'
 
 /** Holds a row of the log: its cells by the names of its columns. */
@@ -37,8 +38,8 @@ export interface Layout {
 }
 
 /**
- * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before or
- * after an ALTER TABLE.
+ * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before
+ * or after an ALTER TABLE.
  */
 export function fits(table: Pick<Table, 'logged' | 'key'>, { names, typeCodes, key }: Layout): boolean {
   const { logged } = table
@@ -78,7 +79,11 @@ export function translateRow(
 export function cascades({ onDelete, onUpdate }: Parent, { kind, before, after }: RowChange): boolean {
   if (kind === 'insert') return false
   if (kind === 'delete' || !before || !after) return onDelete
-  return onUpdate.some((name) => !isSame(before[name], after[name]))
+  return onUpdate.some((name) => {
+    // Finds the column in any case: a foreign key made before its parent keeps the case of its statement.
+    const column = Object.keys(before).find((one) => one.toLowerCase() === name.toLowerCase())
+    return column === undefined || !isSame(before[column], after[column])
+  })
 }
 
 function isSame(a: Cell, b: Cell): boolean {
@@ -89,6 +94,6 @@ function cellsOf({ columns }: Table, row: LoggedRow): Cells {
   return columns.map(({ name }) => row[name])
 }
 
-function hasLost({ columns }: Table, cells: Cells): boolean {
-  return columns.some(({ type }, index) => isLost(type, cells[index]))
+function hasLost({ columns, key }: Table, cells: Cells): boolean {
+  return columns.some(({ name, type }, index) => isLost(type, cells[index], key.includes(name)))
 }

@@ -1,15 +1,17 @@
 import { ParticleError } from '../../errors.ts'
 import { persist } from '../backoff.ts'
 import type { TableName } from './name.ts'
+import { splitFileName } from './packet.ts'
+import type { LoadedTable } from './snapshot.ts'
 import type { Parent, Table, TableReference } from './table.ts'
-import type { Followed } from './translation.ts'
+import type { Followed, Point } from './translation.ts'
 
 /** Options of {@link Definitions}. */
 export interface DefinitionsOptions {
   /** Returns the collections' tables by the collections' names. The map grows. */
   references(): ReadonlyMap<string, TableReference>
-  /** Loads a table's present definition; `undefined` for a missing table. */
-  load(reference: TableReference): Promise<Table | undefined>
+  /** Loads a table's present definition. */
+  load(reference: TableReference): Promise<LoadedTable>
   /** Reports that a table has a definition again. */
   loaded(): void
   /** Reports a failure to load, or a table that can't be shown any more. */
@@ -25,6 +27,8 @@ export interface DefinitionsOptions {
 export class Definitions implements Followed {
   readonly #options: DefinitionsOptions
   readonly #known = new Map<string, Table | 'missing' | 'refused'>()
+  /** The places in the log that the definitions were loaded at. */
+  readonly #places = new Map<string, Point>()
   /** The parents of the last definition, which count until the next one is loaded. */
   readonly #parents = new Map<string, readonly Parent[]>()
   /** Counts the changes of each definition, so that a load that began before one has no effect. */
@@ -64,14 +68,17 @@ export class Definitions implements Followed {
     return this.#known.get(collection) === 'refused'
   }
 
-  altered(collection: string): void {
+  altered(collection: string, at: Point): void {
+    // Keeps a definition of after the statement, since the log is behind: the rows that follow are of this
+    // definition, or another statement follows, which makes the table be read again.
+    if (this.#isLater(collection, at)) return
     this.#forget(collection)
     if (this.#loading.has(collection)) return
     this.#loading.add(collection)
     void this.#reload(collection).finally(() => this.#loading.delete(collection))
   }
 
-  /** Returns the tables whose rows changes depend on: the followed tables, and the parents of foreign keys. */
+  /** Returns the tables whose rows a collection depends on: its own, and the parents of foreign keys. */
   tablesOf({ collection, database, name }: TableReference): TableName[] {
     return [{ database, name }, ...this.parents(collection)]
   }
@@ -102,8 +109,14 @@ export class Definitions implements Followed {
     if (refusals.length > 0 && refusals.length === collections.length) throw refusals[0]
   }
 
+  #isLater(collection: string, { file, at }: Point): boolean {
+    const loaded = this.#places.get(collection)
+    return loaded !== undefined && (loaded.file > file || (loaded.file === file && loaded.at > at))
+  }
+
   #forget(collection: string): void {
     this.#known.delete(collection)
+    this.#places.delete(collection)
     this.#generations.set(collection, this.#generation(collection) + 1)
   }
 
@@ -129,9 +142,10 @@ export class Definitions implements Followed {
     const generation = this.#generation(collection)
     const isCurrent = () => generation === this.#generation(collection)
     try {
-      const table = await this.#options.load(reference)
+      const { table, place } = await this.#options.load(reference)
       if (!isCurrent()) return
       this.#known.set(collection, table ?? 'missing')
+      this.#places.set(collection, { file: splitFileName(place.file).file, at: place.at })
       this.#parents.set(collection, table?.parents ?? [])
     } catch (error) {
       if (error instanceof ParticleError && isCurrent()) this.#known.set(collection, 'refused')

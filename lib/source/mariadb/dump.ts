@@ -4,6 +4,7 @@ import type { Connection, ConnectionOptions } from 'mysql2'
 import { ParticleError } from '../../errors.ts'
 import { type LogEvent, LogReader } from './log-event.ts'
 import { type Header, headerOf, nextFileOf } from './packet.ts'
+import { numberOf } from './session.ts'
 
 /** Options of a {@link Dump}. */
 export interface DumpOptions {
@@ -151,7 +152,8 @@ export class Dump {
     reader.on('binlog', (event) => guarded(() => this.#read(event)))
     reader.on('ready', () => {
       const connection = reader.connection as Inside | null
-      const set = `SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = ${heartbeat * 1_000_000}`
+      const nanoseconds = heartbeat * 1_000_000
+      const set = `SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = ${nanoseconds}`
       // Waits for this answer: all packets after it are events of the log.
       connection?.query(set, (error) =>
         guarded(() => {
@@ -219,7 +221,7 @@ export class Dump {
   #describe(error: unknown): unknown {
     const { errno, fatal, message } = error as { errno?: unknown; fatal?: unknown; message?: unknown }
     const isConnection = errno !== undefined || fatal !== undefined
-    if (isConnection && (errno !== FATAL_READING || !this.#hasBegun)) return error
+    if (isConnection && !(isGone(error) && this.#hasBegun)) return error
     return new ParticleError(UNDECODABLE, `The server's log can't be read on: ${message}`, { cause: error })
   }
 
@@ -232,6 +234,11 @@ export class Dump {
 /** Checks for the failure to read an event, which may fail in the same way each time. */
 export function isUndecodable(error: unknown): boolean {
   return error instanceof ParticleError && error.code === UNDECODABLE
+}
+
+/** Checks for the failure to begin a dump, because the log lacks its file or its place. */
+export function isGone(error: unknown): boolean {
+  return numberOf(error) === FATAL_READING
 }
 
 /** Ends a reader, with its connections and the server's side of them. */

@@ -4,7 +4,7 @@ import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { Definitions, type DefinitionsOptions } from './definitions.ts'
-import { Dump, isUndecodable } from './dump.ts'
+import { Dump, isGone, isUndecodable } from './dump.ts'
 import type { LogEvent } from './log-event.ts'
 import type { LogFiles } from './log-files.ts'
 import { splitFileName } from './packet.ts'
@@ -60,6 +60,8 @@ export class Following {
   #announced = false
   /** The position at which an event could not be decoded. */
   #failedAt: string | undefined
+  /** Marks an attempt at a place that was missing, until the next dump begins. */
+  #isGone = false
   #finish: () => void = () => {}
   readonly #end = new Promise<void>((resolve) => {
     this.#finish = resolve
@@ -118,7 +120,7 @@ export class Following {
     const start = await Promise.race([this.#locate(), this.#end])
     if (!start || this.#loop.isClosed) return
     const { place, name } = start
-    const { pool, heartbeat = HEARTBEAT_MS } = this.#options
+    const { pool, files, heartbeat = HEARTBEAT_MS } = this.#options
     let isStarted = false
     const dump = new Dump(
       {
@@ -131,6 +133,7 @@ export class Following {
       {
         file: (fileName, birth, at) => {
           const { file } = splitFileName(fileName)
+          files.learn(fileName, birth)
           this.#transactions.begin(at)
           this.#reached = { ...place, file, birth, at, ordinal: 0 }
           if (isStarted) this.#schedule()
@@ -166,12 +169,18 @@ export class Following {
     this.#transactions = new Transactions()
   }
 
-  #failed(error: unknown): undefined {
+  #failed(error: unknown): 'at once' | undefined {
+    // Looks at the log again, which tells why: it was deleted since it was looked at.
+    if (isGone(error) && !this.#isGone) {
+      this.#isGone = true
+      return 'at once'
+    }
     this.#listener.error(error)
-    if (!isUndecodable(error)) return
+    if (!isUndecodable(error)) return undefined
     // Gives the place up the second time: the first failure may come from a log that is being deleted.
     if (this.#failedAt === this.position) this.#drop('an event of the log could not be decoded')
     else this.#failedAt = this.position
+    return undefined
   }
 
   #started(place: Place): void {
@@ -185,6 +194,7 @@ export class Following {
       this.#listener.lost(`The history is lost: ${this.#reason}`, position)
     }
     this.#reason = undefined
+    this.#isGone = false
     this.#place = place
     this.#loop.succeeded()
   }
@@ -206,7 +216,8 @@ export class Following {
 
   /** Returns the tables whose rows are wanted, by their databases. */
   #tables(): Record<string, string[]> {
-    const tables: Record<string, string[]> = {}
+    // Has no names of its own, because a database may be named as a property of each object.
+    const tables: Record<string, string[]> = Object.create(null)
     this.#selected = new Set()
     for (const reference of this.#definitions.references) {
       for (const { database, name } of this.#definitions.tablesOf(reference)) {
@@ -217,7 +228,7 @@ export class Following {
     return tables
   }
 
-  /** Selects the tables that are wanted now. Reads a collection again if rows of it may have been left out. */
+  /** Selects the tables that are wanted now. Reads a collection again if its rows may have been left out. */
   #select(): void {
     if (!this.#dump) return
     const selected = this.#selected
@@ -227,6 +238,7 @@ export class Following {
         this.#again.add(reference.collection)
     }
     if (this.#again.size === 0) return
+    this.#transactions.widen()
     this.#dump.select()
     this.#schedule()
   }
@@ -247,6 +259,15 @@ export class Following {
   #report(): void {
     this.#isScheduled = false
     if (this.#loop.isClosed || !this.#reached) return
+    const reached = formatPosition(this.#reached)
+    if (Number.isNaN(comparePositions(reached, this.position))) {
+      // Gives all positions of before up: the server's clock was set back, so that this file is older than the
+      // last one, as after a RESET MASTER.
+      this.#changes = []
+      this.position = reached
+      this.#place = this.#reached
+      this.#listener.lost('The history is lost: the time of the log went back', reached)
+    }
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
     this.#changes = []
@@ -254,7 +275,6 @@ export class Following {
     const isFresh = ({ position }: Change) => comparePositions(position, this.position) > 0
     const [first] = changes
     const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
-    const reached = formatPosition(this.#reached)
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
     if (position === this.position) return

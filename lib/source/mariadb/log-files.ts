@@ -1,5 +1,5 @@
 import type { Pool } from 'mysql2'
-import { Dump } from './dump.ts'
+import { Dump, isGone } from './dump.ts'
 import { joinFileName, splitFileName } from './packet.ts'
 import { connectionOptions, promised } from './pool.ts'
 import { formatPosition, type Place } from './position.ts'
@@ -11,6 +11,8 @@ const MAX_PAST_BYTES = 64 * 1024 * 1024
 const FIRST = 4
 /** A replica can't ask for a later offset. */
 const OFFSETS = 2 ** 32
+const PURGED = 'the file of the log was deleted (PURGE BINARY LOGS, or binlog_expire_logs_seconds)'
+const RESET = 'the log was deleted (RESET MASTER)'
 const HEARTBEAT_MS = 5000
 
 /** Knows the files of a server's binary log. */
@@ -19,7 +21,7 @@ export class LogFiles {
   readonly #identify: () => Promise<string>
   #epoch: string | undefined
   /** The times when files were created, by the files' names. */
-  readonly #births = new Map<string, number>()
+  readonly #births = new Map<string, Promise<number>>()
 
   /** @param epoch identifies the server, and its log */
   constructor(pool: Pool, epoch: () => Promise<string>) {
@@ -35,8 +37,20 @@ export class LogFiles {
   /** Returns the place of the log's present end. */
   async end(): Promise<Place> {
     this.#epoch = await this.#identify()
-    const { name, at } = await this.#status()
-    return await this.#place(name, at)
+    for (;;) {
+      const { name, at } = await this.#status()
+      try {
+        return await this.#place(name, at)
+      } catch (error) {
+        // Tries again if the file was ended and deleted in between.
+        if (!isGone(error) || (await this.#status()).name === name) throw error
+      }
+    }
+  }
+
+  /** Takes note of a file's creation, in seconds since 1970. */
+  learn(name: string, birth: number): void {
+    this.#births.set(name, Promise.resolve(birth))
   }
 
   /** Returns the position of an offset in a file, as the server tells the place of a snapshot. */
@@ -50,8 +64,8 @@ export class LogFiles {
   }
 
   /**
-   * Returns the start of the newest file that was created so many milliseconds ago, or of the oldest file that
-   * is not far back. Returns the present end if the present file is long.
+   * Returns the start of the newest file that was created so many milliseconds ago, or of the oldest file
+   * that is not far back. Returns the present end if the present file is long.
    */
   async past(milliseconds: number): Promise<string> {
     const end = await this.end()
@@ -60,7 +74,11 @@ export class LogFiles {
     for (const { name, size } of (await this.#list()).reverse()) {
       bytes += size
       if (bytes > MAX_PAST_BYTES) break
-      start = await this.#place(name, FIRST)
+      const place = await this.#place(name, FIRST).catch((error: unknown) => {
+        if (!isGone(error)) throw error
+      })
+      if (!place) break
+      start = place
       if (start.birth * 1000 <= Date.now() - milliseconds) break
     }
     return formatPosition(start)
@@ -71,16 +89,17 @@ export class LogFiles {
     this.#epoch = await this.#identify()
     if (epoch !== this.#epoch) return 'the server is another one, or its log has another name'
     const files = await this.#list()
-    const found = files.find(({ name }) => splitFileName(name).file === file)
+    const listed = files.find(({ name }) => splitFileName(name).file === file)
     const newest = files.at(-1)
-    if (!found)
-      return newest && splitFileName(newest.name).file > file
-        ? 'the file of the log was deleted (PURGE BINARY LOGS, or binlog_expire_logs_seconds)'
-        : 'the log was deleted (RESET MASTER)'
+    if (!listed) return newest && splitFileName(newest.name).file > file ? PURGED : RESET
     // Asks the server anew: the log may have been deleted since.
     this.#births.clear()
-    if ((await this.#birthOf(found.name)) !== birth) return 'the log was deleted (RESET MASTER)'
-    if (found.size < at) return 'the server has lost the end of its log'
+    const found = await this.#birthOf(listed.name).catch((error: unknown) => {
+      if (!isGone(error)) throw error
+    })
+    if (found === undefined) return PURGED
+    if (found !== birth) return RESET
+    if (listed.size < at) return 'the server has lost the end of its log'
     return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
   }
 
@@ -90,10 +109,20 @@ export class LogFiles {
     return { epoch: this.#epoch, file: splitFileName(name).file, birth, at, ordinal: 0 }
   }
 
-  /** Finds out when a file was created: its first event has the time. */
+  /** Finds out when a file was created, once for all who ask. Asks again after a failure. */
   async #birthOf(name: string): Promise<number> {
-    const known = this.#births.get(name)
-    if (known !== undefined) return known
+    const birth = this.#births.get(name) ?? this.#readBirth(name)
+    this.#births.set(name, birth)
+    try {
+      return await birth
+    } catch (error) {
+      if (this.#births.get(name) === birth) this.#births.delete(name)
+      throw error
+    }
+  }
+
+  /** Reads a file's first event, which has the time of the file's creation. */
+  async #readBirth(name: string): Promise<number> {
     let found = Number.NaN
     const dump: Dump = new Dump(
       {
@@ -112,7 +141,6 @@ export class LogFiles {
       },
     )
     await dump.run()
-    this.#births.set(name, found)
     return found
   }
 

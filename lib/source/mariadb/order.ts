@@ -4,19 +4,23 @@ import { type Ordering, type RowOrder, toRowOrder as rowOrder } from '../sql/ord
 import { type Sql, sql } from '../sql/sql.ts'
 import { asBytes, asNumber, plain } from './input.ts'
 import { quote } from './name.ts'
+import { literal } from './session.ts'
 import { type Table, typeOf } from './table.ts'
 import type { Type } from './type.ts'
 
 const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
 const SAFE_BITS = 53
-/** The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of `session.ts`. */
+/**
+ * The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of
+ * `session.ts`.
+ */
 const SORTED_BYTES = 1024
 const SORTED_BLOB = 765
 const MILLISECONDS = 3
 
 /** Converts MongoDB's `sort` of documents to an order of rows; `undefined` if MariaDB can't express it. */
 export function toRowOrder(table: Table, sort: ReadOptions['sort']): RowOrder | undefined {
-  return rowOrder(table, sort, {
+  const order = rowOrder(table, sort, {
     orderingOf: ({ name, within }: Place, direction) => {
       const type = typeOf(table, name)
       if (!type || type.kind === 'json' || type.kind === 'set') return undefined
@@ -26,6 +30,9 @@ export function toRowOrder(table: Table, sort: ReadOptions['sort']): RowOrder | 
     // Has NULL first in ascending order by itself.
     write: (expression, direction) => sql`${expression} ${direction === 1 ? 'ASC' : 'DESC'}`,
   })
+  // Sorts by a column alone in the order of its index. Two columns would sort all rows.
+  const isAlone = order?.range && /^`[^`]*` (?:ASC|DESC)$/.test(order.by.text)
+  return order && isAlone ? { ...order, range: undefined } : order
 }
 
 function orderingOf(
@@ -35,11 +42,13 @@ function orderingOf(
 ): Ordering | undefined {
   switch (kind) {
     case 'integer':
+      return plainOrdering(column, column, plain)
     case 'double':
     case 'float':
+      return plainOrdering(column, `CAST(${column} AS DOUBLE)`, plain)
     case 'date':
     case 'datetime':
-      return { exact: exact(column) }
+      return plainOrdering(column, column, (text) => plain(literal(text)))
     case 'year':
       return { exact: exact(asNumber(column)) }
     case 'bigint':
@@ -49,7 +58,9 @@ function orderingOf(
     case 'decimal':
       return isPadded ? undefined : { exact: exact(asBytes(column)) }
     case 'timestamp':
-      return size > MILLISECONDS ? microOrdering(column, direction) : { exact: exact(column) }
+      return size > MILLISECONDS
+        ? microOrdering(column, direction)
+        : plainOrdering(column, column, (text) => plain(literal(text)))
     case 'bytes': {
       const base64 = `REPLACE(TO_BASE64(${column}), CHAR(10), '')`
       return { exact: exact(asBytes(base64)), odd: longer(column, size, SORTED_BLOB) }
@@ -59,6 +70,11 @@ function orderingOf(
       return { exact: exact(bytes), odd: longer(bytes, size, SORTED_BYTES) }
     }
   }
+}
+
+/** Sorts by a column as an index has it. */
+function plainOrdering(column: string, last: string, bound: (text: string) => Sql): Ordering {
+  return { exact: exact(column), range: { column, inside: undefined, last, bound } }
 }
 
 /** Sorts integers past the safe range as texts, after all numbers. */
@@ -74,7 +90,9 @@ function bigOrdering(column: string): Ordering {
   }
 }
 
-/** Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`. */
+/**
+ * Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`.
+ */
 function microOrdering(column: string, direction: 1 | -1): Ordering {
   const micros = `MICROSECOND(${column}) % 1000`
   const step = direction === 1 ? `999 - ${micros}` : `-(${micros})`
@@ -84,7 +102,7 @@ function microOrdering(column: string, direction: 1 | -1): Ordering {
       column,
       inside: undefined,
       last: `TIMESTAMPADD(MICROSECOND, ${step}, ${column})`,
-      bound: (text) => plain(`TIMESTAMP'${text}'`),
+      bound: (text) => plain(literal(text)),
     },
   }
 }

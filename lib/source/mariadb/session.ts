@@ -8,7 +8,7 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 const SETTINGS: Readonly<Record<string, string>> = {
   character_set_results: 'utf8mb4',
   time_zone: "'+00:00'",
-  sql_mode: "''",
+  sql_mode: "'ALLOW_INVALID_DATES'",
   sql_quote_show_create: '1',
   sql_select_limit: '18446744073709551615',
   max_sort_length: '1024',
@@ -20,8 +20,8 @@ const PREFIX = `SET STATEMENT ${Object.entries(SETTINGS)
   .join(', ')} FOR `
 
 /**
- * Returns a query of the settings' texts, for a connection of any pool: each row is an array of the bytes that
- * the server sent. The settings hold for this statement alone.
+ * Returns a query of the settings' texts, for a connection of any pool: each row is an array of the bytes
+ * that the server sent. The settings hold for this statement alone.
  */
 export function rawQuery(statement: string): QueryOptions {
   return {

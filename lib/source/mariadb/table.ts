@@ -1,14 +1,14 @@
 import type { Document, Id, Json } from '../../model/document.ts'
 import { isObject } from '../../model/json.ts'
 import type { TableName } from './name.ts'
-import type { Type } from './type.ts'
+import type { Cell, Type } from './type.ts'
 import { toValue } from './value.ts'
 
 /** Describes the way from a table's rows to documents. */
 export interface TableOptions {
   /**
-   * The column of type `JSON` whose object is the document. All other columns are left out, except the primary
-   * key, which is the document's `_id`.
+   * The column of type `JSON` whose object is the document. All other columns are left out, except the
+   * primary key, which is the document's `_id`.
    */
   document?: string
 }
@@ -51,16 +51,8 @@ export interface Table extends TableReference {
   readonly logged: readonly LoggedColumn[]
   /** The names of the primary key's columns, in the key's order. */
   readonly key: readonly string[]
-  /** Columns that are never NULL. */
-  readonly required: ReadonlySet<string>
   readonly parents: readonly Parent[]
 }
-
-/**
- * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log of
- * an address and a UUID; texts and numbers of all others; `null` for NULL.
- */
-export type Cell = string | number | Buffer | null | undefined
 
 /** Holds a row: one cell for each of the table's columns. */
 export type Cells = readonly Cell[]
@@ -104,7 +96,7 @@ export function toDocument(
 }
 
 /** Returns the `_id` of a row: its primary key's value, or an object of several columns' values. */
-export function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
+function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
   const values = key.map((name): [string, Json] => {
     const index = columns.findIndex((column) => column.name === name)
     const column = columns[index]

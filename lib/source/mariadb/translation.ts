@@ -8,6 +8,9 @@ import { concerns, kindOf, truncates } from './statement.ts'
 import type { Parent, Table, TableReference } from './table.ts'
 import type { Part, Transaction } from './transaction.ts'
 
+/** Represents the start of a transaction in the log: the file's number, and the offset. */
+export type Point = Pick<Place, 'file' | 'at'>
+
 /** Describes the followed tables, as far as a translation needs them. */
 export interface Followed {
   readonly references: Iterable<TableReference>
@@ -19,8 +22,8 @@ export interface Followed {
   parents(collection: string): readonly Parent[]
   /** Checks whether a table can't be shown, so that its changes are of no use. */
   isRefused(collection: string): boolean
-  /** Takes note that a table may have another definition from here on. */
-  altered(collection: string): void
+  /** Takes note that a table may have another definition after the transaction that starts at a place. */
+  altered(collection: string, at: Point): void
 }
 
 /** The most rows of an event that get a position each. An event has no more than 1 GiB. */
@@ -93,12 +96,12 @@ export class Translation {
   /** Reloads the tables whose rows the server changed by a foreign key, without an event in the log. */
   #children({ table, changes, isWhole }: RowsEvent): void {
     for (const { collection } of this.#followed.references) {
-      const parent = this.#followed
+      // Lists a table more than once if it has several foreign keys.
+      const parents = this.#followed
         .parents(collection)
-        .find(({ database, name }) => database === table.database && name === table.name)
-      if (!parent) continue
+        .filter(({ database, name }) => database === table.database && name === table.name)
       const isReached = (change: (typeof changes)[number]) =>
-        isWhole ? cascades(parent, change) : change.kind !== 'insert'
+        parents.some((parent) => (isWhole ? cascades(parent, change) : change.kind !== 'insert'))
       if (changes.some(isReached)) this.#whole('reload', collection)
     }
   }
@@ -115,7 +118,7 @@ export class Translation {
       const isConcerned = [reference, ...this.#followed.parents(collection)].some((table) =>
         concerns(text, home, table),
       )
-      if (isConcerned) this.#followed.altered(collection)
+      if (isConcerned) this.#followed.altered(collection, this.#place)
       if (isConcerned || kind === 'data') this.#whole('reload', collection)
     }
   }

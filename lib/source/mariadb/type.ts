@@ -32,6 +32,12 @@ export interface Type {
   readonly isPadded?: boolean
 }
 
+/**
+ * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log
+ * of an address and a UUID; texts and numbers of all others; `null` for NULL.
+ */
+export type Cell = string | number | Buffer | null | undefined
+
 /** Describes a type of the catalog: its kind, and its codes in the binary log. */
 interface Known {
   kind: Kind

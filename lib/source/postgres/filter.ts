@@ -110,7 +110,7 @@ interface ColumnExpression {
   loose: boolean
 }
 
-/** Tests dates with a day more than asked for, and includes dates whose texts have another length. */
+/** Tests dates with some days more than asked for, and includes dates whose texts have another length. */
 function orderDate(column: string, { kind }: Type, operator: string, bound: string): Condition {
   const wider = widerBound(operator, bound)
   if (wider === undefined) return ANY

@@ -1,4 +1,8 @@
-const DAY_MS = 86_400_000
+/**
+ * The distance of a wider bound: JavaScript reads a day past the month's end, `02-31`, as one of the next
+ * month.
+ */
+const SLACK_MS = 4 * 86_400_000
 const DATE = /^\d{4}-\d\d-\d\d$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
 const DATE_LIKE = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z?)?)?)?$/
@@ -33,14 +37,15 @@ function exists(iso: string): boolean {
 }
 
 /**
- * Returns a bound for dates and times, in ISO 8601, that is a day wider than the asked one, because texts and
- * times differ in order at the edges. Returns `undefined` for a text that is no date, or at the end of years.
+ * Returns a bound for dates and times, in ISO 8601, that is some days wider than the asked one, because
+ * texts and times differ in order at the edges. Returns `undefined` for a text that is no date, or at the
+ * end of years.
  */
 export function widerBound(operator: string, bound: string): string | undefined {
   if (!DATE_LIKE.test(bound)) return undefined
   const time = Date.parse(bound.includes('T') && !bound.endsWith('Z') ? `${bound}Z` : bound)
   if (Number.isNaN(time)) return undefined
-  const wider = new Date(time + (operator.startsWith('>') ? -DAY_MS : DAY_MS))
+  const wider = new Date(time + (operator.startsWith('>') ? -SLACK_MS : SLACK_MS))
   const year = wider.getUTCFullYear()
   return year < 1 || year > 9999 ? undefined : wider.toISOString()
 }

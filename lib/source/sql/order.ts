@@ -47,9 +47,13 @@ export interface ColumnOrders {
   write(expression: Sql, direction: 1 | -1, isPlain: boolean): Sql
 }
 
-/** Converts MongoDB's `sort` of documents to an order of rows; `undefined` if the database can't express it. */
+/**
+ * Converts MongoDB's `sort` of documents to an order of rows; `undefined` if the database can't express it.
+ *
+ * @param table may name columns that are never NULL, by which an index alone finds the first rows
+ */
 export function toRowOrder(
-  table: Fields & { readonly required: ReadonlySet<string> },
+  table: Fields & { readonly required?: ReadonlySet<string> },
   sort: ReadOptions['sort'],
   orders: ColumnOrders,
 ): RowOrder | undefined {
@@ -60,7 +64,7 @@ export function toRowOrder(
     for (const place of placesOf(table, path)) {
       const found = orders.orderingOf(place, direction)
       if (!found) return undefined
-      const isPlain = table.required.has(place.name) && found.exact[0]?.text === found.range?.column
+      const isPlain = table.required?.has(place.name) === true && found.exact[0]?.text === found.range?.column
       if (by.length === 0 && found.range && !isPlain) range = { ...found.range, direction }
       for (const one of found.exact) by.push(orders.write(one, direction, isPlain))
       if (found.odd) odd.push(found.odd)

@@ -46,7 +46,7 @@ export class TestDatabase {
 
   /** An adapter of the database that knows these tables. */
   adapter(tables: readonly string[], options: MariadbOptions = {}, pool = this.pool): MariadbAdapter {
-    const adapter = mariadb(pool, { checkInterval: 200, ...options })
+    const adapter = mariadb(pool, options)
     for (const table of tables) adapter.collection(table)
     return adapter
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { comparePositions as compare } from '../../../lib/source/mariadb/position.ts'
+import { promised } from '../../../lib/source/mariadb/pool.ts'
+import { comparePositions as compare, parsePosition } from '../../../lib/source/mariadb/position.ts'
 import { type MariadbServer, mariadbOrSkip, startMariadb } from '../../support/mariadb.ts'
 import { LogDatabase, type LogFollower } from './log-database.ts'
 
@@ -239,6 +240,23 @@ describe('source/mariadb/following', () => {
       expectAscending(follower)
     })
 
+    it('reloads tables for a prepared transaction of before they were followed', async () => {
+      await db.run('CREATE TABLE others (id INT PRIMARY KEY, name VARCHAR(20))')
+      const follower = await db.follow(['users'])
+      await db.run(
+        "XA START 'late'",
+        "INSERT INTO others VALUES (1, 'x')",
+        "XA END 'late'",
+        "XA PREPARE 'late'",
+      )
+      await follower.caughtUp()
+      follower.refer('others')
+      await follower.following.prepare('others')
+      expect(await follower.told()).to.deep.equal(['reload others'])
+      await db.run("XA COMMIT 'late'")
+      expect(await follower.told()).to.include('reload others')
+    })
+
     it('follows a log with compressed events', async () => {
       await db.run('SET GLOBAL log_bin_compress = ON', 'SET GLOBAL log_bin_compress_min_len = 10')
       try {
@@ -325,6 +343,30 @@ describe('source/mariadb/following', () => {
         await db.run("UPDATE users SET name = CONCAT(name, 'x')")
         return (await follower.told())[0]?.startsWith('update users "6"') === true
       })
+    })
+
+    it('reloads a table for rows of before an ALTER that it knows already', async () => {
+      for (const change of [
+        'DROP COLUMN name, ADD COLUMN title VARCHAR(20)',
+        'MODIFY title INT',
+        'DROP PRIMARY KEY, ADD PRIMARY KEY (title)',
+      ]) {
+        const from = await db.files.present()
+        await db.run('INSERT INTO users VALUES (1, 5)', 'DELETE FROM users', `ALTER TABLE users ${change}`)
+        const follower = await db.follow(['users'], from)
+        expect(await follower.told(), change).to.deep.equal(['reload users', 'reload users', 'reload users'])
+      }
+    })
+
+    it('follows a database that is named as a property of each object', async () => {
+      await db.run('CREATE DATABASE `constructor`', 'CREATE TABLE `constructor`.users (id INT PRIMARY KEY)')
+      try {
+        const follower = await db.follow(['constructor.users', 'users'])
+        await db.run('INSERT INTO `constructor`.users VALUES (1)')
+        expect(await follower.told()).to.deep.equal(['insert constructor.users 1 {"_id":1,"id":1}'])
+      } finally {
+        await db.run('DROP DATABASE `constructor`')
+      }
     })
 
     it('reloads a table whose database is dropped', async () => {
@@ -449,6 +491,21 @@ describe('source/mariadb/following, and what happens to a server', () => {
     expectAscending(follower)
   })
 
+  it('tells the loss of the history once the server’s clock goes back, and goes on from there', async () => {
+    const follower = await db.follow(['users'])
+    await db.run("INSERT INTO users VALUES (1, 'a')")
+    await follower.told()
+    await db.run('SET timestamp = 1000000000', 'FLUSH BINARY LOGS')
+    await follower.recorder.until(() => follower.recorder.losses.length > 0)
+    expect(follower.recorder.losses[0]?.reason).to.include('time')
+    await follower.told()
+    await db.run("INSERT INTO users VALUES (2, 'b')")
+    expect(await follower.told()).to.deep.equal([`insert users 2 ${user(2, 'b')}`])
+    await db.run('FLUSH BINARY LOGS', "INSERT INTO users VALUES (3, 'c')")
+    expect(await follower.told()).to.deep.equal([`insert users 3 ${user(3, 'c')}`])
+    expect(follower.recorder.losses).to.have.length(1)
+  })
+
   it('tells the loss of the history after RESET MASTER', async () => {
     const follower = await db.follow(['users'])
     await db.run('FLUSH LOGS', "INSERT INTO users VALUES (1, 'a')")
@@ -461,10 +518,12 @@ describe('source/mariadb/following, and what happens to a server', () => {
   })
 
   it('starts anew at a position of before RESET MASTER, though the log is longer than it was', async () => {
+    await db.run('FLUSH LOGS')
     const from = await db.files.present()
+    const { file = 0 } = parsePosition(from) ?? {}
     await waitForNextSecond()
     await db.run('RESET MASTER')
-    for (let count = 0; count < 5; count += 1) await db.run('FLUSH LOGS')
+    for (let count = 1; count < file; count += 1) await db.run('FLUSH LOGS')
     await db.run(`INSERT INTO users SELECT seq, 'some text' FROM seq_1_to_2000`)
     const follower = await db.follow(['users'], from)
     expect(follower.following.startPosition).not.to.equal(from)
@@ -496,6 +555,17 @@ describe('source/mariadb/following, and what happens to a server', () => {
       expect(follower.recorder.losses).to.deep.equal([])
     })
 
+  it('reports a row of more bytes than a packet has', async () => {
+    await db.run('SET GLOBAL max_allowed_packet = 64 * 1024 * 1024')
+    await db.run('CREATE TABLE texts (id INT PRIMARY KEY, name LONGTEXT)')
+    const follower = await db.follow(['texts'])
+    await db.run("INSERT INTO texts VALUES (1, REPEAT('x', 20000000))", "INSERT INTO texts VALUES (2, 'y')")
+    expect((await follower.told()).map(({ length }) => length)).to.deep.equal([
+      `insert texts 1 ${user(1, '')}`.length + 20_000_000,
+      `insert texts 2 ${user(2, 'y')}`.length,
+    ])
+  })
+
   it('gives a frozen server up after three heartbeats, says so, and goes on once it runs', async () => {
     const follower = await db.follower(['users'], { heartbeat: 100 }).opened()
     server.signal?.('SIGSTOP')
@@ -514,6 +584,23 @@ describe('source/mariadb/following, and what happens to a server', () => {
     const follower = await db.follower(['users'], { heartbeat: 20 }).opened()
     await eventually(async () => (await db.files.present()) !== '', 25)
     expect(follower.recorder.errors).to.deep.equal([])
+  })
+
+  it('closes while it looks for its place on a frozen server', async function () {
+    this.timeout(10_000)
+    // Leaves an idle connection in the pool, whose next query waits without an end.
+    await promised(db.pool).query('SELECT 1')
+    server.signal?.('SIGSTOP')
+    try {
+      const { following } = db.follower(['users'])
+      const rejected = following.opened.catch((error: unknown) => error)
+      // The first attempt begins after the current turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      await following.close()
+      expect(await rejected).to.have.property('code', 'CLOSED')
+    } finally {
+      server.signal?.('SIGCONT')
+    }
   })
 
   it('closes while the server is frozen', async () => {

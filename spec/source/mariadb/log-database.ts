@@ -6,6 +6,7 @@ import { LogFiles } from '../../../lib/source/mariadb/log-files.ts'
 import { parseTableName } from '../../../lib/source/mariadb/name.ts'
 import { promised } from '../../../lib/source/mariadb/pool.ts'
 import { comparePositions, parsePosition } from '../../../lib/source/mariadb/position.ts'
+import { readDocuments } from '../../../lib/source/mariadb/read.ts'
 import { examineServer } from '../../../lib/source/mariadb/server.ts'
 import type { TableReference } from '../../../lib/source/mariadb/table.ts'
 import type { Change } from '../../../lib/source/source.ts'
@@ -117,21 +118,16 @@ export class LogDatabase {
     return await this.follower(tables, { from: place }).opened()
   }
 
-  /** Reads a table of the columns `id` and `name` in a snapshot with its place in the log. */
+  /** Reads a table in a snapshot, with its place in the log. */
   async snapshot(table: string): Promise<TableSnapshot> {
-    return await this.session(async (connection) => {
-      await connection.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-      await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
-      const [status] = await connection.query<RowDataPacket[]>("SHOW STATUS LIKE 'binlog_snapshot_%'")
-      const [rows] = await connection.query<RowDataPacket[]>(`SELECT id, name FROM ${table}`)
-      const [file, at] = ['file', 'position'].map(
-        (name) => status.find((row) => row.Variable_name === `Binlog_snapshot_${name}`)?.Value,
-      )
-      return {
-        position: await this.files.position(String(file), Number(at)),
-        documents: rows.map(({ id, name }) => ({ _id: id, id, name })),
-      }
-    })
+    const reference = { ...parseTableName(table, this.name), collection: table, options: {} }
+    const documents: Document[] = []
+    const { file, at } = await readDocuments(
+      { pool: this.pool, table: reference },
+      { query: {} },
+      (batch) => void documents.push(...batch),
+    )
+    return { position: await this.files.position(file, at), documents }
   }
 
   /** Ends the sessions of the server that send the log to the followers. */
