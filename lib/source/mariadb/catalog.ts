@@ -66,8 +66,8 @@ export async function loadTable(
 }
 
 /**
- * Locks a table's definition until the transaction ends. Returns the statement that creates the table, without
- * the number of its next row, which each insert changes; `undefined` for a missing table.
+ * Locks a table's definition until the transaction ends. Returns the statement that creates the table,
+ * without the number of its next row, which each insert changes; `undefined` for a missing table.
  *
  * @throws ParticleError `INVALID_OPTION` if the account may not read the table
  */

@@ -31,8 +31,8 @@ const HARMLESS = /^(?:use `(?:[^`]|``)+`; )?(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|X
 
 /**
  * Runs in one snapshot of the database, on a connection of the pool, and returns the snapshot's place in the
- * log. Skips a missing table. Takes another snapshot if a table was altered between the last one and the lock of
- * the definition: the rows would be those of another table.
+ * log. Skips a missing table. Takes another snapshot if a table was altered between the last one and the
+ * lock of the definition: the rows would be those of another table.
  *
  * @param isRepeatable tells whether `run` may run again
  */
@@ -65,7 +65,9 @@ export async function inSnapshot(
   }
 }
 
-/** Locks a table's definition until the transaction ends, and loads it, if it is not that of an earlier read. */
+/**
+ * Locks a table's definition until the transaction ends, and loads it, if it is not that of an earlier read.
+ */
 async function lockedTable(
   pool: Pool,
   connection: PoolConnection,
@@ -84,8 +86,8 @@ async function lockedTable(
 }
 
 /**
- * Checks whether any table was altered after a place in the log. Compares no definitions, because a table may be
- * swapped with one of the same definition (RENAME, EXCHANGE PARTITION).
+ * Checks whether any table was altered after a place in the log. Compares no definitions, because a table
+ * may be swapped with one of the same definition (RENAME, EXCHANGE PARTITION).
  */
 async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Promise<boolean> {
   const present = await presentPlace(connection)
