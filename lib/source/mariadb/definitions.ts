@@ -78,7 +78,7 @@ export class Definitions implements Followed {
     void this.#reload(collection).finally(() => this.#loading.delete(collection))
   }
 
-  /** Returns the tables whose rows changes depend on: the followed tables, and the parents of foreign keys. */
+  /** Returns the tables whose rows a collection depends on: its own, and the parents of foreign keys. */
   tablesOf({ collection, database, name }: TableReference): TableName[] {
     return [{ database, name }, ...this.parents(collection)]
   }

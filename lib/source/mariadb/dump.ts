@@ -152,7 +152,8 @@ export class Dump {
     reader.on('binlog', (event) => guarded(() => this.#read(event)))
     reader.on('ready', () => {
       const connection = reader.connection as Inside | null
-      const set = `SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = ${heartbeat * 1_000_000}`
+      const nanoseconds = heartbeat * 1_000_000
+      const set = `SET @master_binlog_checksum = 'CRC32', @master_heartbeat_period = ${nanoseconds}`
       // Waits for this answer: all packets after it are events of the log.
       connection?.query(set, (error) =>
         guarded(() => {

@@ -216,7 +216,8 @@ export class Following {
 
   /** Returns the tables whose rows are wanted, by their databases. */
   #tables(): Record<string, string[]> {
-    const tables: Record<string, string[]> = {}
+    // Has no names of its own, because a database may be named as a property of each object.
+    const tables: Record<string, string[]> = Object.create(null)
     this.#selected = new Set()
     for (const reference of this.#definitions.references) {
       for (const { database, name } of this.#definitions.tablesOf(reference)) {
@@ -227,7 +228,7 @@ export class Following {
     return tables
   }
 
-  /** Selects the tables that are wanted now. Reads a collection again if rows of it may have been left out. */
+  /** Selects the tables that are wanted now. Reads a collection again if its rows may have been left out. */
   #select(): void {
     if (!this.#dump) return
     const selected = this.#selected
@@ -237,6 +238,7 @@ export class Following {
         this.#again.add(reference.collection)
     }
     if (this.#again.size === 0) return
+    this.#transactions.widen()
     this.#dump.select()
     this.#schedule()
   }
@@ -257,6 +259,15 @@ export class Following {
   #report(): void {
     this.#isScheduled = false
     if (this.#loop.isClosed || !this.#reached) return
+    const reached = formatPosition(this.#reached)
+    if (Number.isNaN(comparePositions(reached, this.position))) {
+      // Gives all positions of before up: the server's clock was set back, so that this file is older than the
+      // last one, as after a RESET MASTER.
+      this.#changes = []
+      this.position = reached
+      this.#place = this.#reached
+      this.#listener.lost('The history is lost: the time of the log went back', reached)
+    }
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
     this.#changes = []
@@ -264,7 +275,6 @@ export class Following {
     const isFresh = ({ position }: Change) => comparePositions(position, this.position) > 0
     const [first] = changes
     const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
-    const reached = formatPosition(this.#reached)
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
     if (position === this.position) return

@@ -12,7 +12,7 @@ export interface RowsEvent {
   readonly typeCodes: readonly number[]
   /** The names of the primary key's columns, in the key's order; left out with the others. */
   readonly key: readonly string[] | undefined
-  /** Marks rows with all of their columns: a session may set `binlog_row_image` to another value than FULL. */
+  /** Marks rows with all of their columns: a session may set another `binlog_row_image` than FULL. */
   readonly isWhole: boolean
   readonly changes: readonly RowChange[]
 }
@@ -43,7 +43,7 @@ export type LogEvent = Location &
     | { readonly kind: 'commit' }
     /** Ends a prepared transaction of XA. */
     | { readonly kind: 'prepared' }
-    /** Stands for an event that may change any row: an event of a session's statement, or a gap in the log. */
+    /** Stands for an event that may change any row: a part of a session's statement, or a gap in the log. */
     | { readonly kind: 'unknown' }
     /** Stands for an event that changes nothing. */
     | { readonly kind: 'reached' }

@@ -21,7 +21,7 @@ export class LogFiles {
   readonly #identify: () => Promise<string>
   #epoch: string | undefined
   /** The times when files were created, by the files' names. */
-  readonly #births = new Map<string, number>()
+  readonly #births = new Map<string, Promise<number>>()
 
   /** @param epoch identifies the server, and its log */
   constructor(pool: Pool, epoch: () => Promise<string>) {
@@ -50,7 +50,7 @@ export class LogFiles {
 
   /** Takes note of a file's creation, in seconds since 1970. */
   learn(name: string, birth: number): void {
-    this.#births.set(name, birth)
+    this.#births.set(name, Promise.resolve(birth))
   }
 
   /** Returns the position of an offset in a file, as the server tells the place of a snapshot. */
@@ -64,8 +64,8 @@ export class LogFiles {
   }
 
   /**
-   * Returns the start of the newest file that was created so many milliseconds ago, or of the oldest file that
-   * is not far back. Returns the present end if the present file is long.
+   * Returns the start of the newest file that was created so many milliseconds ago, or of the oldest file
+   * that is not far back. Returns the present end if the present file is long.
    */
   async past(milliseconds: number): Promise<string> {
     const end = await this.end()
@@ -109,10 +109,20 @@ export class LogFiles {
     return { epoch: this.#epoch, file: splitFileName(name).file, birth, at, ordinal: 0 }
   }
 
-  /** Finds out when a file was created: its first event has the time. */
+  /** Finds out when a file was created, once for all who ask. Asks again after a failure. */
   async #birthOf(name: string): Promise<number> {
-    const known = this.#births.get(name)
-    if (known !== undefined) return known
+    const birth = this.#births.get(name) ?? this.#readBirth(name)
+    this.#births.set(name, birth)
+    try {
+      return await birth
+    } catch (error) {
+      if (this.#births.get(name) === birth) this.#births.delete(name)
+      throw error
+    }
+  }
+
+  /** Reads a file's first event, which has the time of the file's creation. */
+  async #readBirth(name: string): Promise<number> {
     let found = Number.NaN
     const dump: Dump = new Dump(
       {
@@ -131,7 +141,6 @@ export class LogFiles {
       },
     )
     await dump.run()
-    this.#births.set(name, found)
     return found
   }
 

@@ -50,7 +50,9 @@ const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
   ['GRANT', 'upkeep'],
   ['REVOKE', 'upkeep'],
   ['FLUSH', 'upkeep'],
-  ['ANALYZE', 'upkeep'],
+  ['ANALYZE TABLE', 'upkeep'],
+  ['ANALYZE LOCAL TABLE', 'upkeep'],
+  ['ANALYZE NO_WRITE_TO_BINLOG TABLE', 'upkeep'],
   ['OPTIMIZE', 'upkeep'],
   ['REPAIR', 'upkeep'],
   ['CREATE', 'definition'],
@@ -64,17 +66,21 @@ const KINDS: readonly (readonly [words: string, kind: StatementKind])[] = [
 const SKIPPED = /^(?:\s+|\/\*M?!\d*|\*\/|\/\*[\s\S]*?\*\/|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|\()/
 const WORD = /^[A-Za-z_]+/
 
+/** Matches the creation of a table, which in a log of rows has no query: functions of one may change rows. */
+const CREATION = /^CREATE (?:OR REPLACE )?(?:TEMPORARY )?TABLE /
+
 /** Finds the kind of a statement by its first words. A statement with unknown words is `data`. */
 export function kindOf(text: string): StatementKind {
   const words = `${firstWords(text)} `
+  if (CREATION.test(words) && /\bSELECT\b/i.test(text)) return 'data'
   return KINDS.find(([start]) => words.startsWith(`${start} `))?.[1] ?? 'data'
 }
 
-/** Returns the first words of a statement in upper case, up to three, without comments. */
+/** Returns the first words of a statement in upper case, up to five, without comments. */
 function firstWords(text: string): string {
   const words: string[] = []
   let rest = text
-  while (words.length < 3) {
+  while (words.length < 5) {
     rest = skip(rest)
     const [word] = WORD.exec(rest) ?? []
     if (word === undefined) break

@@ -56,6 +56,15 @@ export class Transactions {
     this.#at = at
   }
 
+  /**
+   * Takes note that rows of more tables are wanted from here on. A transaction that was prepared before lacks
+   * them, so that its commit may change any rows.
+   */
+  widen(): void {
+    this.#prepared.clear()
+    if (this.#begun?.xid !== undefined) this.#begun.parts.splice(0, Infinity, { kind: 'unknown', index: 1 })
+  }
+
   /** Takes an event. Returns the transaction that ends with it. */
   add(event: LogEvent): Transaction | undefined {
     const transaction = this.#add(event)

@@ -240,6 +240,23 @@ describe('source/mariadb/following', () => {
       expectAscending(follower)
     })
 
+    it('reloads tables for a prepared transaction of before they were followed', async () => {
+      await db.run('CREATE TABLE others (id INT PRIMARY KEY, name VARCHAR(20))')
+      const follower = await db.follow(['users'])
+      await db.run(
+        "XA START 'late'",
+        "INSERT INTO others VALUES (1, 'x')",
+        "XA END 'late'",
+        "XA PREPARE 'late'",
+      )
+      await follower.caughtUp()
+      follower.refer('others')
+      await follower.following.prepare('others')
+      expect(await follower.told()).to.deep.equal(['reload others'])
+      await db.run("XA COMMIT 'late'")
+      expect(await follower.told()).to.include('reload others')
+    })
+
     it('follows a log with compressed events', async () => {
       await db.run('SET GLOBAL log_bin_compress = ON', 'SET GLOBAL log_bin_compress_min_len = 10')
       try {
@@ -338,6 +355,17 @@ describe('source/mariadb/following', () => {
         await db.run('INSERT INTO users VALUES (1, 5)', 'DELETE FROM users', `ALTER TABLE users ${change}`)
         const follower = await db.follow(['users'], from)
         expect(await follower.told(), change).to.deep.equal(['reload users', 'reload users', 'reload users'])
+      }
+    })
+
+    it('follows a database that is named as a property of each object', async () => {
+      await db.run('CREATE DATABASE `constructor`', 'CREATE TABLE `constructor`.users (id INT PRIMARY KEY)')
+      try {
+        const follower = await db.follow(['constructor.users', 'users'])
+        await db.run('INSERT INTO `constructor`.users VALUES (1)')
+        expect(await follower.told()).to.deep.equal(['insert constructor.users 1 {"_id":1,"id":1}'])
+      } finally {
+        await db.run('DROP DATABASE `constructor`')
       }
     })
 
@@ -463,6 +491,21 @@ describe('source/mariadb/following, and what happens to a server', () => {
     expect(await follower.told()).to.have.length(1)
     expect(follower.recorder.losses).to.deep.equal([])
     expectAscending(follower)
+  })
+
+  it('tells the loss of the history once the server’s clock goes back, and goes on from there', async () => {
+    const follower = await db.follow(['users'])
+    await db.run("INSERT INTO users VALUES (1, 'a')")
+    await follower.told()
+    await db.run('SET timestamp = 1000000000', 'FLUSH BINARY LOGS')
+    await follower.recorder.until(() => follower.recorder.losses.length > 0)
+    expect(follower.recorder.losses[0]?.reason).to.include('time')
+    await follower.told()
+    await db.run("INSERT INTO users VALUES (2, 'b')")
+    expect(await follower.told()).to.deep.equal([`insert users 2 ${user(2, 'b')}`])
+    await db.run('FLUSH BINARY LOGS', "INSERT INTO users VALUES (3, 'c')")
+    expect(await follower.told()).to.deep.equal([`insert users 3 ${user(3, 'c')}`])
+    expect(follower.recorder.losses).to.have.length(1)
   })
 
   it('tells the loss of the history after RESET MASTER', async () => {

@@ -19,6 +19,8 @@ describe('source/mariadb/statement', () => {
       'DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `users`',
       'CREATE USER x',
       'FLUSH TABLES',
+      'ANALYZE TABLE users',
+      'ANALYZE /* x */ LOCAL TABLE users',
       'OPTIMIZE TABLE users',
       "SET PASSWORD FOR 'x'@'%' = 'y'",
     ],
@@ -33,6 +35,7 @@ describe('source/mariadb/statement', () => {
       'RENAME TABLE users TO people',
       'TRUNCATE users',
       'DROP DATABASE app',
+      'CREATE OR REPLACE VIEW x AS SELECT 1',
     ],
     data: [
       'INSERT INTO users VALUES (1)',
@@ -41,6 +44,11 @@ describe('source/mariadb/statement', () => {
       'REPLACE users VALUES (1)',
       "LOAD DATA INFILE 'x' INTO TABLE users",
       'CALL change_users()',
+      // Runs the statement that it analyzes.
+      'ANALYZE UPDATE users SET x = 1',
+      'ANALYZE FORMAT=JSON DELETE FROM users',
+      'CREATE TABLE x SELECT change_users()',
+      'CREATE OR REPLACE TABLE x (id INT) AS SELECT change_users()',
       'WITH x AS (SELECT 1) SELECT 1',
       'SET STATEMENT max_statement_time = 1 FOR UPDATE users SET x = 1',
       '(SELECT change_users())',

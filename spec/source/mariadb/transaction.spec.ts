@@ -116,6 +116,17 @@ describe('source/mariadb/transaction', () => {
     ])
   })
 
+  it('takes a transaction that was prepared, or is, for unknown once more tables are wanted', () => {
+    const transactions = started()
+    read(transactions, begin(false, 'a'), ROWS, { kind: 'prepared' }, begin(false, 'b'), ROWS)
+    transactions.widen()
+    read(transactions, ROWS, { kind: 'prepared' })
+    for (const xid of ['a', 'b'])
+      expect(kindsOf(read(transactions, begin(true, xid), statement('XA COMMIT')))[0]?.[0]).to.equal(
+        'unknown',
+      )
+  })
+
   it('reports an event outside of transactions that may be anything', () => {
     expect(kindsOf(read(started(), { kind: 'reached' }, { kind: 'unknown' }))).to.deep.equal([['unknown']])
   })
