@@ -2,6 +2,7 @@ import type { Pool } from 'mysql2'
 import { isoTime } from '../../model/iso-time.ts'
 import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
+import { Rounds } from '../rounds.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { Definitions, type DefinitionsOptions } from './definitions.ts'
 import { Dump, isGone, isUndecodable } from './dump.ts'
@@ -21,6 +22,8 @@ export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'>
   files: LogFiles
   /** The place to start at; `undefined` for now. */
   from: Place | undefined
+  /** The interval of the checks that the log was not deleted, in milliseconds. */
+  checkInterval: number
   /** The time after which a silent server sends a heartbeat, in milliseconds. Default: 5000. */
   heartbeat?: number
 }
@@ -43,6 +46,7 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #loop: RetryLoop
   readonly #definitions: Definitions
+  readonly #rounds = new Rounds()
   #transactions = new Transactions()
   #dump: Dump | undefined
   /** The tables whose rows the dump decodes. */
@@ -77,6 +81,11 @@ export class Following {
       failed: (error) => this.#failed(error),
       recovered: () => listener.progress(this.position),
     })
+    this.#rounds.begin(
+      options.checkInterval,
+      () => this.#check(),
+      (error) => this.#dump?.fail(error),
+    )
     this.#definitions = new Definitions({
       references: options.references,
       load: (reference) => loadDefinition(options.pool, reference),
@@ -110,6 +119,7 @@ export class Following {
   }
 
   async close(): Promise<void> {
+    this.#rounds.end()
     const closed = this.#loop.close()
     this.#finish()
     this.#dump?.close()
@@ -151,6 +161,18 @@ export class Following {
       // Reports all whole transactions first: only then is the next start known.
       this.#report()
     }
+  }
+
+  /**
+   * Checks that the log was not deleted. After a RESET MASTER, the server keeps the first file of the log open
+   * for its dumps, and sends heartbeats without an end.
+   */
+  async #check(): Promise<void> {
+    const [dump, place] = [this.#dump, this.#reached]
+    if (!dump || !place) return
+    const isThere = await this.#options.files.reaches(place)
+    if (!isThere && dump === this.#dump)
+      dump.fail(new Error('The log ends before the place that was reached'))
   }
 
   /** Finds the place to start at. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2'
 import { Dump, isGone } from './dump.ts'
 import { joinFileName, splitFileName } from './packet.ts'
-import { connectionOptions, promised } from './pool.ts'
+import { connectionOptions, onConnection } from './pool.ts'
 import { formatPosition, type Place } from './position.ts'
 import { ask } from './session.ts'
 
@@ -103,6 +103,13 @@ export class LogFiles {
     return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
   }
 
+  /** Checks that the log's end is not before a place that was reached: else the log was deleted. */
+  async reaches({ file, at }: Place): Promise<boolean> {
+    const end = await this.#status()
+    const present = splitFileName(end.name).file
+    return present === file ? end.at >= at : present > file
+  }
+
   async #place(name: string, at: number): Promise<Place> {
     this.#epoch ??= await this.#identify()
     const birth = await this.#birthOf(name)
@@ -156,11 +163,6 @@ export class LogFiles {
   }
 
   async #ask(statement: string): Promise<(string | null)[][]> {
-    const connection = await promised(this.#pool).getConnection()
-    try {
-      return await ask(connection, statement)
-    } finally {
-      connection.release()
-    }
+    return await onConnection(this.#pool, (connection) => ask(connection, statement))
   }
 }

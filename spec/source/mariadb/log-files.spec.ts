@@ -72,7 +72,7 @@ describe('source/mariadb/log-files', () => {
   it('tells why a place is missing: another server, a purged file, a log that is shorter or was deleted', async () => {
     const place = await end()
     expect(await db.files.missing({ ...place, epoch: '000000000000' })).to.include('another one')
-    expect(await db.files.missing({ ...place, at: place.at + 1 })).to.include('lost the end')
+    expect(await db.files.missing({ ...place, at: place.at + 1_000_000 })).to.include('lost the end')
     expect(await db.files.missing({ ...place, file: place.file + 1 })).to.include('RESET MASTER')
     expect(await db.files.missing({ ...place, birth: place.birth - 1 })).to.include('RESET MASTER')
     await db.run('FLUSH LOGS', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY')
