@@ -1,5 +1,6 @@
 import type { Pool } from 'mysql2'
 import { isoTime } from '../../model/iso-time.ts'
+import { pause, persist } from '../backoff.ts'
 import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
 import { Rounds } from '../rounds.ts'
@@ -10,7 +11,7 @@ import type { LogEvent } from './log-event.ts'
 import type { LogFiles } from './log-files.ts'
 import { splitFileName } from './packet.ts'
 import { connectionOptions } from './pool.ts'
-import { comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
+import { comparePlaces, comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
 import { isHopeless } from './server.ts'
 import { loadDefinition } from './snapshot.ts'
 import { type Transaction, Transactions } from './transaction.ts'
@@ -29,6 +30,7 @@ export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'>
 }
 
 const HEARTBEAT_MS = 5000
+const SETTLING_MS = 50
 
 /**
  * Follows the binary log for one listener: keeps a dump open, joins its events to transactions, and reports
@@ -53,6 +55,8 @@ export class Following {
   #selected = new Set<string>()
   /** The collections to read again as soon as no transaction is under way. */
   readonly #again = new Set<string>()
+  /** The collections to read again after a commit of XA, and the places from which on the engine has it. */
+  readonly #settled = new Map<ReadonlySet<string>, Place>()
   /** The place to start the next dump at; `undefined` for now. */
   #place: Place | undefined
   /** Explains why the place was given up. */
@@ -132,6 +136,8 @@ export class Following {
     const { place, name } = start
     const { pool, files, heartbeat = HEARTBEAT_MS } = this.#options
     let isStarted = false
+    // Drops changes that the listener did not take: the dump starts before them.
+    this.#changes = []
     const dump = new Dump(
       {
         config: connectionOptions(pool),
@@ -164,8 +170,8 @@ export class Following {
   }
 
   /**
-   * Checks that the log was not deleted. After a RESET MASTER, the server keeps the first file of the log open
-   * for its dumps, and sends heartbeats without an end.
+   * Checks that the log was not deleted. After a RESET MASTER, the server keeps the first file of the log
+   * open for its dumps, and sends heartbeats without an end.
    */
   async #check(): Promise<void> {
     const [dump, place] = [this.#dump, this.#reached]
@@ -234,6 +240,40 @@ export class Following {
     const translation = new Translation(transaction, this.#reached, this.#definitions)
     for (const part of transaction.parts) translation.add(part)
     for (const change of translation.changes) this.#changes.push(change)
+    if (transaction.xid === undefined || translation.changes.length === 0) return
+    const collections = new Set(translation.changes.map(({ collection }) => collection))
+    void this.#settle(transaction.xid, collections)
+  }
+
+  /**
+   * Makes collections be read again once the engine has a transaction of XA. MariaDB logs such a commit before
+   * the engine has it: a snapshot between lacks the rows, at a place after the commit.
+   */
+  async #settle(xid: string, collections: ReadonlySet<string>): Promise<void> {
+    const { files } = this.#options
+    const { signal } = this.#loop
+    const ask = async () => ((await files.isPrepared(xid)) ? undefined : await files.end())
+    const failed = (error: unknown) => this.#listener.error(error)
+    try {
+      let end: Place | undefined
+      while (!end) {
+        end = await persist(ask, () => false, failed, signal)
+        if (!end) await pause(SETTLING_MS, signal)
+      }
+      this.#settled.set(collections, end)
+      this.#schedule()
+    } catch (error) {
+      if (!signal.aborted) failed(error)
+    }
+  }
+
+  /** Finds the collections to read again: the log was read up to the place at which the engine had all. */
+  #applySettled(reached: Place): void {
+    for (const [collections, end] of this.#settled) {
+      if (comparePlaces(reached, end) < 0) continue
+      this.#settled.delete(collections)
+      for (const collection of collections) this.#again.add(collection)
+    }
   }
 
   /** Returns the tables whose rows are wanted, by their databases. */
@@ -283,24 +323,28 @@ export class Following {
     if (this.#loop.isClosed || !this.#reached) return
     const reached = formatPosition(this.#reached)
     if (Number.isNaN(comparePositions(reached, this.position))) {
-      // Gives all positions of before up: the server's clock was set back, so that this file is older than the
-      // last one, as after a RESET MASTER.
+      // Gives all positions of before up: the server's clock was set back, so that this file is older than
+      // the last one, as after a RESET MASTER.
       this.#changes = []
       this.position = reached
       this.#place = this.#reached
       this.#listener.lost('The history is lost: the time of the log went back', reached)
     }
+    this.#applySettled(this.#reached)
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
-    this.#changes = []
     // Skips the changes that come again after a lost connection.
     const isFresh = ({ position }: Change) => comparePositions(position, this.position) > 0
     const [first] = changes
     const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
-    if (position === this.position) return
+    if (position === this.position) {
+      this.#changes = []
+      return
+    }
     reportChanges(this.#listener, fresh, position)
+    this.#changes = []
     this.position = position
     this.#place = parsePosition(position)
   }

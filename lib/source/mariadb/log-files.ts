@@ -103,6 +103,16 @@ export class LogFiles {
     return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
   }
 
+  /** Checks whether a transaction of XA, by its `xid`, is still prepared in the engine. */
+  async isPrepared(xid: string): Promise<boolean> {
+    const [format, first = '', second = ''] = xid.split(':')
+    const data = Buffer.from(first + second, 'hex').toString()
+    const rows = await this.#ask('XA RECOVER')
+    return rows.some(
+      ([id, length, , bytes]) => id === format && Number(length) * 2 === first.length && bytes === data,
+    )
+  }
+
   /** Checks that the log's end is not before a place that was reached: else the log was deleted. */
   async reaches({ file, at }: Place): Promise<boolean> {
     const end = await this.#status()

@@ -55,8 +55,8 @@ export function checkPool(given: unknown): Pool {
 }
 
 /**
- * Returns the settings of the pool's connections, for a connection that stays. Leaves out settings that mysql2
- * computes from others, because it warns of them as options.
+ * Returns the settings of the pool's connections, for a connection that stays. Leaves out settings that
+ * mysql2 computes from others, because it warns of them as options.
  */
 export function connectionOptions(pool: Pool): ConnectionOptions {
   const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
