@@ -21,7 +21,8 @@ const KINDS: Readonly<Record<string, string>> = {
   'SYSTEM VIEW': 'is a view of the server, whose changes MariaDB does not log: name a table',
   SEQUENCE: 'is a sequence, which has no rows: name a table',
   'SYSTEM VERSIONED':
-    'is WITH SYSTEM VERSIONING, so that its log has rows of the past: run ALTER TABLE ... DROP SYSTEM VERSIONING',
+    'is WITH SYSTEM VERSIONING, so that its log has rows of the past: run ALTER TABLE ... DROP SYSTEM ' +
+    'VERSIONING',
 }
 
 /** A column as the catalog has it. */
@@ -36,11 +37,11 @@ interface Listed {
 }
 
 /**
- * Loads a table from the catalog; `undefined` for a missing table. In a transaction, the table can't be altered
- * from here on.
+ * Loads a table from the catalog; `undefined` for a missing table. In a transaction, the table can't be
+ * altered from here on.
  *
  * @throws ParticleError `INVALID_OPTION` if rows can't be documents, or changes would be missed: a view, no
- *   primary key, another engine than InnoDB, and so on
+ * primary key, another engine than InnoDB, and so on
  */
 export async function loadTable(
   connection: Pick<Connection, 'query'>,
@@ -65,8 +66,9 @@ export async function loadTable(
 }
 
 /**
- * Describes a table's definition; `undefined` for a missing table. The text differs after the table was altered,
- * dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be altered from here on.
+ * Describes a table's definition; `undefined` for a missing table. The text differs after the table was
+ * altered, dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be
+ * altered from here on.
  *
  * @throws ParticleError `INVALID_OPTION` if the account may not read the table
  */
@@ -85,8 +87,8 @@ export async function describeTable(
 }
 
 /**
- * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which locks
- * its definition until the transaction ends, and needs the right to all columns.
+ * Returns the statement that creates a table; `undefined` for a missing table. Reads no row of it, which
+ * locks its definition until the transaction ends, and needs the right to all columns.
  *
  * @param child the table that needs this one
  */
@@ -109,7 +111,8 @@ async function showTable(
     const whose =
       table === child
         ? 'is not fully readable'
-        : `has a foreign key that changes its rows with those of ${quoteTable(table)}, which is not fully readable`
+        : `has a foreign key that changes its rows with those of ${quoteTable(table)}, which is not fully ` +
+          'readable'
     throw unusable(child, `${whose} for this account: ${grant}`)
   }
 }
@@ -133,7 +136,8 @@ async function refuseKind(connection: Pick<Connection, 'query'>, table: TableNam
   if (engine !== 'InnoDB')
     throw unusable(
       table,
-      `is of the engine ${engine}, of which no read is exact: run ALTER TABLE ${quoteTable(table)} ENGINE = InnoDB`,
+      `is of the engine ${engine}, of which no read is exact: run ALTER TABLE ${quoteTable(table)} ` +
+        'ENGINE = InnoDB',
     )
 }
 
@@ -221,14 +225,14 @@ function refuseColumns(table: TableName, listed: readonly Listed[]): void {
     if (columnType.includes('mariadb-5.3'))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the format of MariaDB 5.3, which its log does not tell from another: ` +
-          `set mysql56_temporal_format = ON, and ${modify} FORCE`,
+        `has a column ${quote(name)} in the format of MariaDB 5.3, which its log does not tell from ` +
+          `another: set mysql56_temporal_format = ON, and ${modify} FORCE`,
       )
     if (charset !== undefined && !isGenerated && !isDecodable(charset))
       throw unusable(
         table,
-        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't tell exactly ` +
-          `from the log: ${modify} CONVERT TO CHARACTER SET utf8mb4`,
+        `has a column ${quote(name)} in the character set ${charset}, whose texts Particle can't tell ` +
+          `exactly from the log: ${modify} CONVERT TO CHARACTER SET utf8mb4`,
       )
   }
 }

@@ -38,8 +38,8 @@ export interface Layout {
 }
 
 /**
- * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before or
- * after an ALTER TABLE.
+ * Checks that rows of the log have the columns of a table's definition. If not, the definition is of before
+ * or after an ALTER TABLE.
  */
 export function fits(table: Pick<Table, 'logged' | 'key'>, { names, typeCodes, key }: Layout): boolean {
   const { logged } = table
@@ -90,6 +90,6 @@ function cellsOf({ columns }: Table, row: LoggedRow): Cells {
   return columns.map(({ name }) => row[name])
 }
 
-function hasLost({ columns }: Table, cells: Cells): boolean {
-  return columns.some(({ type }, index) => isLost(type, cells[index]))
+function hasLost({ columns, key }: Table, cells: Cells): boolean {
+  return columns.some(({ name, type }, index) => isLost(type, cells[index], key.includes(name)))
 }

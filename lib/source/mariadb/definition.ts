@@ -3,8 +3,9 @@ import type { Parent } from './table.ts'
 const NAME = '`((?:[^`]|``)+)`'
 const TEXTS = /`(?:[^`]|``)+`|'(?:[^'\\]|\\[\s\S]|'')*'/g
 const JSON_CHECK = new RegExp(`CHECK \\(json_valid\\(${NAME}\\)\\)`, 'g')
+const NAMES = `(?:${NAME}(?:, )?)+`
 const FOREIGN_KEY = new RegExp(
-  `FOREIGN KEY \\([^)]*\\) REFERENCES (?:${NAME}\\.)?${NAME} \\(((?:${NAME}(?:, )?)+)\\)([^\\n,]*)`,
+  `FOREIGN KEY \\(${NAMES}\\) REFERENCES (?:${NAME}\\.)?${NAME} \\((${NAMES})\\)([^\\n,]*)`,
   'g',
 )
 const CHANGES = 'CASCADE|SET NULL|SET DEFAULT'
@@ -23,7 +24,7 @@ export function parseDefinition(statement: string, database: string): Definition
   const text = statement.replace(TEXTS, (part) => (part.startsWith('`') ? part : "''"))
   const json = new Set([...text.matchAll(JSON_CHECK)].map(([, name = '']) => unquote(name)))
   const parents = [...text.matchAll(FOREIGN_KEY)].flatMap((match): Parent[] => {
-    const [, outer, name = '', columns = '', , actions = ''] = match
+    const [, , outer, name = '', columns = '', , actions = ''] = match
     const onDelete = new RegExp(`ON DELETE (?:${CHANGES})`).test(actions)
     const isUpdated = new RegExp(`ON UPDATE (?:${CHANGES})`).test(actions)
     if (!onDelete && !isUpdated) return []

@@ -80,7 +80,8 @@ function compareText(column: string, { kind }: Type, operator: string, bound: st
       : { ...exactly(`${column} ${operator} ${timeLiteral(wider)}`), exact: false }
   }
   if (kind !== 'text' && kind !== 'enum') return ANY
-  // Compares in the database only below the surrogates: up to there, UTF-8 and JavaScript have the same order.
+  // Compares in the database only below the surrogates: up to there, UTF-8 and JavaScript have the same
+  // order.
   const bytes = /[\ud800-\uffff]/.test(bound) ? undefined : textBytes(bound)
   return bytes === undefined ? ANY : exactly(`${asBytes(column)} ${operator} ${bytes}`)
 }

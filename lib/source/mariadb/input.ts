@@ -123,8 +123,8 @@ function comparison(type: Type): Comparison | undefined {
 }
 
 /**
- * Tests whether a column has one of some values. Returns `undefined` if the database can't find a value by its
- * JSON form.
+ * Tests whether a column has one of some values. Returns `undefined` if the database can't find a value by
+ * its JSON form.
  */
 export function among(column: string, type: Type, values: readonly Json[]): Condition[] | undefined {
   const how = comparison(type)
@@ -166,8 +166,10 @@ export function plain(text: string): Sql {
 }
 
 /** Writes a text in the column's own character set and collation, so that an index can find it. */
-function collated({ charset = 'utf8mb4', collation }: Type, value: Json): string | undefined {
-  if (typeof value !== 'string' || textBytes(value) === undefined) return undefined
+function collated({ charset = 'utf8mb4', collation }: Type, value: Json): string | undefined | null {
+  if (typeof value !== 'string') return undefined
+  // Gives up for halves of surrogate pairs, and for the character that reads have in their place.
+  if (textBytes(value) === undefined || value.includes('\ufffd')) return null
   const text = charset === 'utf8mb4' ? literal(value) : `CONVERT(${literal(value)} USING ${charset})`
   return collation === undefined ? text : `${text} COLLATE ${collation}`
 }

@@ -10,7 +10,10 @@ import type { Type } from './type.ts'
 
 const SAFE = 'BETWEEN -9007199254740991 AND 9007199254740991'
 const SAFE_BITS = 53
-/** The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of `session.ts`. */
+/**
+ * The bytes of a text, and of a BLOB in base64, that MariaDB compares with `max_sort_length` of
+ * `session.ts`.
+ */
 const SORTED_BYTES = 1024
 const SORTED_BLOB = 765
 const MILLISECONDS = 3
@@ -87,7 +90,9 @@ function bigOrdering(column: string): Ordering {
   }
 }
 
-/** Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`. */
+/**
+ * Sorts texts with a Z, in which a full millisecond comes after all its microseconds: `.010001Z`, `.010Z`.
+ */
 function microOrdering(column: string, direction: 1 | -1): Ordering {
   const micros = `MICROSECOND(${column}) % 1000`
   const step = direction === 1 ? `999 - ${micros}` : `-(${micros})`

@@ -15,6 +15,7 @@ import { ask, rawQuery } from './session.ts'
 import { inSnapshot, type LogPlace } from './snapshot.ts'
 import { type Cells, type Column, type Table, type TableReference, toDocument, typeOf } from './table.ts'
 import type { Kind } from './type.ts'
+import { decodeText } from './value.ts'
 
 /** Describes the database and the table of a read. */
 export interface ReadRequest {
@@ -37,8 +38,9 @@ const BATCH = 1000
 const BYTES: ReadonlySet<Kind> = new Set(['bytes', 'bit'])
 
 /**
- * Reads the documents that match a query in batches of 1,000, all from one snapshot. Delivers each batch before
- * it takes more rows from the server. Returns the snapshot's place in the log. A missing table has no documents.
+ * Reads the documents that match a query in batches of 1,000, all from one snapshot. Delivers each batch
+ * before it takes more rows from the server. Returns the snapshot's place in the log. A missing table has no
+ * documents.
  */
 export async function readDocuments(
   { pool, table: reference }: ReadRequest,
@@ -101,15 +103,18 @@ export async function lookupDocuments(
   return { documents: documents.filter(({ _id }) => wanted.has(idKey(_id ?? null))), ...place }
 }
 
-/** Selects a column. A FLOAT's own text lacks digits, and so does that of a DOUBLE with a fixed number of them. */
+/**
+ * Selects a column. A FLOAT's own text lacks digits, and so does that of a DOUBLE with a fixed number of
+ * them.
+ */
 function selected({ name, type: { kind } }: Column): string {
   return kind === 'float' || kind === 'double' ? `CAST(${quote(name)} AS DOUBLE)` : quote(name)
 }
 
-function cellsOf({ columns }: Table, row: RawRow): Cells {
-  return columns.map(({ type }, index) => {
+function cellsOf({ columns, key }: Table, row: RawRow): Cells {
+  return columns.map(({ name, type }, index) => {
     const cell = row[index] ?? null
-    return cell === null || BYTES.has(type.kind) ? cell : cell.toString()
+    return cell === null || BYTES.has(type.kind) ? cell : decodeText(cell, key.includes(name))
   })
 }
 

@@ -20,8 +20,8 @@ const PREFIX = `SET STATEMENT ${Object.entries(SETTINGS)
   .join(', ')} FOR `
 
 /**
- * Returns a query of the settings' texts, for a connection of any pool: each row is an array of the bytes that
- * the server sent. The settings hold for this statement alone.
+ * Returns a query of the settings' texts, for a connection of any pool: each row is an array of the bytes
+ * that the server sent. The settings hold for this statement alone.
  */
 export function rawQuery(statement: string): QueryOptions {
   return {

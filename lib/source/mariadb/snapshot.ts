@@ -28,8 +28,8 @@ const known = new WeakMap<Pool, Map<string, Known>>()
 
 /**
  * Runs in one snapshot of the database, on a connection of the pool, and returns the snapshot's place in the
- * log. Skips a missing table. Takes another snapshot if the table was altered between the last one and the lock
- * of its definition: the rows would be those of another table.
+ * log. Skips a missing table. Takes another snapshot if the table was altered between the last one and the
+ * lock of its definition: the rows would be those of another table.
  *
  * @param isRepeatable tells whether `run` may run again
  */
@@ -77,8 +77,8 @@ export interface LoadedTable {
 }
 
 /**
- * Loads a table's present definition. Takes all of it from one moment: several queries would mix the definitions
- * before and after an ALTER TABLE.
+ * Loads a table's present definition. Takes all of it from one moment: several queries would mix the
+ * definitions before and after an ALTER TABLE.
  *
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */

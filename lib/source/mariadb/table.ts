@@ -7,8 +7,8 @@ import { toValue } from './value.ts'
 /** Describes the way from a table's rows to documents. */
 export interface TableOptions {
   /**
-   * The column of type `JSON` whose object is the document. All other columns are left out, except the primary
-   * key, which is the document's `_id`.
+   * The column of type `JSON` whose object is the document. All other columns are left out, except the
+   * primary key, which is the document's `_id`.
    */
   document?: string
 }
@@ -96,7 +96,7 @@ export function toDocument(
 }
 
 /** Returns the `_id` of a row: its primary key's value, or an object of several columns' values. */
-export function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
+function toId({ key, columns }: Pick<Table, 'columns' | 'key'>, cells: Cells): Id {
   const values = key.map((name): [string, Json] => {
     const index = columns.findIndex((column) => column.name === name)
     const column = columns[index]

@@ -33,8 +33,8 @@ export interface Type {
 }
 
 /**
- * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log of
- * an address and a UUID; texts and numbers of all others; `null` for NULL.
+ * Holds a value as the log has it, or as a read returns it: bytes of a BLOB, a BINARY, a BIT, and in the log
+ * of an address and a UUID; texts and numbers of all others; `null` for NULL.
  */
 export type Cell = string | number | Buffer | null | undefined
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { Json } from '../../model/document.ts'
 import { toIso } from '../sql/iso.ts'
 import { parseJson } from '../sql/json-text.ts'
@@ -73,14 +74,40 @@ export function toValue(type: Type, cell: Cell): Json {
   }
 }
 
+/** A text with half of a surrogate pair in bytes, as MariaDB takes it against the rules of UTF-8. */
+const HALF = /[\ud800-\udfff]/
+
 /**
- * Checks for a text that the log's decoding lost: bytes, or a replacement character in place of a character
- * that the text's own character set has.
+ * Checks for a text that the log's decoding lost: bytes, a replacement character in place of a character that
+ * the text's own character set has, or halves of surrogate pairs in UCS-2.
+ *
+ * @param isKey marks a column that tells rows apart, also those of which a half of a pair was lost
  */
-export function isLost({ kind, charset }: Type, cell: Cell): boolean {
+export function isLost({ kind, charset }: Type, cell: Cell, isKey: boolean): boolean {
   if (charset === undefined) return false
   if (kind !== 'text' && kind !== 'json' && kind !== 'enum' && kind !== 'set') return false
-  return Buffer.isBuffer(cell) || (typeof cell === 'string' && !isUnicode(charset) && cell.includes('\ufffd'))
+  if (typeof cell !== 'string') return Buffer.isBuffer(cell)
+  if (charset === 'ucs2' && HALF.test(cell)) return true
+  return (isKey || !isUnicode(charset)) && cell.includes('\ufffd')
+}
+
+/**
+ * Decodes the bytes of a text from a read. Keeps halves of surrogate pairs in a key, which MariaDB stores and
+ * tells apart.
+ */
+export function decodeText(bytes: Buffer, isKey: boolean): string {
+  const text = bytes.toString()
+  if (!isKey || !text.includes('\ufffd') || isUtf8(bytes)) return text
+  const halves = /\xed([\xa0-\xbf])([\x80-\xbf])/
+  return bytes
+    .toString('latin1')
+    .split(new RegExp(`(${halves.source.replaceAll(/[()]/g, '')})`))
+    .map((part) => {
+      const [, high, low] = halves.exec(part) ?? []
+      if (high === undefined || low === undefined) return Buffer.from(part, 'latin1').toString()
+      return String.fromCharCode(0xd000 | ((high.charCodeAt(0) & 0x3f) << 6) | (low.charCodeAt(0) & 0x3f))
+    })
+    .join('')
 }
 
 function integer(value: bigint): Json {
@@ -97,7 +124,9 @@ function year(number: number, digits: number): Json {
   return number === 1900 ? 0 : number
 }
 
-/** Returns the number with the fewest digits that a FLOAT rounds to the same value: 0.1, not 0.10000000149. */
+/**
+ * Returns the number with the fewest digits that a FLOAT rounds to the same value: 0.1, not 0.10000000149.
+ */
 export function shortest(value: number): number {
   for (let digits = 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))
@@ -114,8 +143,8 @@ function time(text: string, zone: '' | 'Z'): string {
 }
 
 /**
- * Mends a TIMESTAMP past 2038, which MariaDB has since 11.5: the log's decoding takes its seconds for negative
- * ones. No TIMESTAMP is before 1970.
+ * Mends a TIMESTAMP past 2038, which MariaDB has since 11.5: the log's decoding takes its seconds for
+ * negative ones. No TIMESTAMP is before 1970.
  */
 function past2038(text: string): string {
   if (text >= '1970' || text.startsWith('0000')) return text
@@ -125,7 +154,9 @@ function past2038(text: string): string {
 
 const FULL_MINUTE = /^-(\d+):(\d\d):64/
 
-/** Mends a negative TIME of full minutes, which the log's decoding writes as `-00:00:64`, not as `-00:01:00`. */
+/**
+ * Mends a negative TIME of full minutes, which the log's decoding writes as `-00:00:64`, not as `-00:01:00`.
+ */
 function duration(text: string): string {
   return text.replace(FULL_MINUTE, (_, hours: string, minutes: string) => {
     const minute = Number(minutes) + 1

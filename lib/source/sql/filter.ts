@@ -24,8 +24,8 @@ export interface ColumnTests {
 }
 
 /**
- * Converts a query to the condition of a WHERE clause. The condition finds all rows whose documents match, and
- * maybe more, so that the reader must match again.
+ * Converts a query to the condition of a WHERE clause. The condition finds all rows whose documents match,
+ * and maybe more, so that the reader must match again.
  *
  * The database tests `$eq $ne $in $nin` of scalars, `$gt $gte $lt $lte` of numbers, texts, dates and times,
  * `$exists` of columns, null and missing fields, joined by `$and $or $nor $not`. All other conditions hold

@@ -1,4 +1,7 @@
-/** The distance of a wider bound: JavaScript reads a day past the month's end, `02-31`, as one of the next month. */
+/**
+ * The distance of a wider bound: JavaScript reads a day past the month's end, `02-31`, as one of the next
+ * month.
+ */
 const SLACK_MS = 4 * 86_400_000
 const DATE = /^\d{4}-\d\d-\d\d$/
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:\d{3})?(Z?)$/
@@ -34,8 +37,9 @@ function exists(iso: string): boolean {
 }
 
 /**
- * Returns a bound for dates and times, in ISO 8601, that is some days wider than the asked one, because texts
- * and times differ in order at the edges. Returns `undefined` for a text that is no date, or at the end of years.
+ * Returns a bound for dates and times, in ISO 8601, that is some days wider than the asked one, because
+ * texts and times differ in order at the edges. Returns `undefined` for a text that is no date, or at the
+ * end of years.
  */
 export function widerBound(operator: string, bound: string): string | undefined {
   if (!DATE_LIKE.test(bound)) return undefined

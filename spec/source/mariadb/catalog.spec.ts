@@ -235,14 +235,14 @@ describe('source/mariadb/definition', () => {
   it('finds the foreign keys that change rows', () => {
     const { parents } = parse([
       'CONSTRAINT `1` FOREIGN KEY (`a`, `b`) REFERENCES `other`.`x``y` (`c`, `d`) ON DELETE CASCADE ON UPDATE SET NULL',
-      'CONSTRAINT `2` FOREIGN KEY (`a`) REFERENCES `z` (`c`) ON UPDATE CASCADE',
+      'CONSTRAINT `2` FOREIGN KEY (`a (x), ``y`) REFERENCES `z (q)` (`c (x)`) ON UPDATE CASCADE',
       'CONSTRAINT `3` FOREIGN KEY (`a`) REFERENCES `no` (`c`) ON DELETE NO ACTION',
       'CONSTRAINT `4` FOREIGN KEY (`a`) REFERENCES `no` (`c`)',
       "`k` text COMMENT 'FOREIGN KEY (`a`) REFERENCES `no` (`c`) ON DELETE CASCADE'",
     ])
     expect(parents).to.deep.equal([
       { database: 'other', name: 'x`y', onDelete: true, onUpdate: ['c', 'd'] },
-      { database: 'app', name: 'z', onDelete: false, onUpdate: ['c'] },
+      { database: 'app', name: 'z (q)', onDelete: false, onUpdate: ['c (x)'] },
     ])
   })
 })

@@ -387,10 +387,12 @@ describe('source/mariadb/following', () => {
       const follower = await db.follow(['users'])
       await db.run('ALTER TABLE users DROP PRIMARY KEY')
       expect(await follower.told()).to.deep.equal(['reload users'])
-      await follower.recorder.until(() => follower.recorder.errors.length > 0)
-      expect(follower.recorder.errors[0]).to.have.property('code', 'INVALID_OPTION')
-      await db.run("INSERT INTO users VALUES (1, 'a')")
-      expect(await follower.told()).to.deep.equal([])
+      // Several times: rows are a reload until it is known that the table can't be shown.
+      await eventually(async () => {
+        await db.run("INSERT INTO users VALUES (1, 'a')")
+        return (await follower.told()).length === 0
+      })
+      expect(follower.recorder.errors, 'a failure of all tables').to.deep.equal([])
       await db.run('ALTER TABLE users ADD PRIMARY KEY (id)')
       await follower.told()
       await eventually(async () => {

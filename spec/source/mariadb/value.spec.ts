@@ -325,6 +325,42 @@ describe('source/mariadb/value on a real server', () => {
           ofId.get(document._id)?.[`c${index}`],
         )
   }).timeout(30_000)
+
+  it('tells keys apart with halves of surrogate pairs, which MariaDB takes, and reloads at their changes', async () => {
+    await database.run(
+      'CREATE OR REPLACE TABLE halves (id VARCHAR(9) PRIMARY KEY, n INT) CHARACTER SET utf8mb4',
+    )
+    const table = await database.table('halves')
+    const logged = await database.logged(
+      () =>
+        write(
+          "INSERT INTO halves VALUES (_utf8mb4 X'EDA08061', 1), (_utf8mb4 X'EDA081', 2), ('\ufffd', 3), ('a', 4)",
+        ),
+      [table],
+    )
+    const read = (await database.read('halves')).map(({ _id, n }) => [_id, n])
+    expect(read).to.have.deep.members([
+      ['\ud800a', 1],
+      ['\ud801', 2],
+      ['\ufffd', 3],
+      ['a', 4],
+    ])
+    expect(told(logged).map(({ _id }) => _id)).to.deep.equal(['reload', 'reload', 'reload', 'a'])
+    for (const [id, n] of read) {
+      expect(await database.read('halves', { _id: id })).to.deep.equal([{ _id: id, id, n }])
+      expect(await database.read('halves', { _id: { $ne: id } })).to.have.length(3)
+    }
+  })
+
+  it('reloads at a change of a text with halves of surrogate pairs in UCS-2', async () => {
+    await database.run('CREATE OR REPLACE TABLE halves (id INT PRIMARY KEY, t VARCHAR(9) CHARACTER SET ucs2)')
+    const table = await database.table('halves')
+    const logged = await database.logged(
+      () => write("INSERT INTO halves VALUES (1, _ucs2 X'D800'), (2, _ucs2 X'D83DDE00'), (3, _ucs2 X'0061')"),
+      [table],
+    )
+    expect(told(logged).map(({ _id }) => _id)).to.deep.equal(['reload', 'reload', 3])
+  })
 })
 
 describe('source/mariadb/value', () => {
