@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
 import { describeTable, loadTable } from './catalog.ts'
-import { promised } from './pool.ts'
+import { onConnection, promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
 
@@ -83,17 +83,11 @@ export interface LoadedTable {
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
 export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
-  const connection = await promised(pool).getConnection()
-  let isClean = false
-  try {
+  return await onConnection(pool, async (connection) => {
     const [[file, at] = []] = await ask(connection, 'SHOW MASTER STATUS')
     const { table } = await load(connection, reference)
-    isClean = true
     return { table, place: { file: file ?? '', at: Number(at) } }
-  } finally {
-    if (isClean) connection.release()
-    else connection.destroy()
-  }
+  })
 }
 
 /** Loads a table while nobody can alter it. */
