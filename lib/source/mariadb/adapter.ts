@@ -99,6 +99,7 @@ export class MariadbAdapter implements Adapter {
         pool: this.pool,
         files: this.#files,
         references: () => this.#references,
+        checkInterval: this.#options.checkInterval,
         from: honoured(from, epoch, head),
       },
       listener,

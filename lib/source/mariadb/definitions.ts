@@ -14,7 +14,7 @@ export interface DefinitionsOptions {
   load(reference: TableReference): Promise<LoadedTable>
   /** Reports that a table has a definition again. */
   loaded(): void
-  /** Reports a failure to load, or a table that can't be shown any more. */
+  /** Reports a failure to load. */
   failed(error: unknown): void
   /** Ends all attempts to load. */
   signal: AbortSignal
@@ -129,9 +129,8 @@ export class Definitions implements Followed {
     const isHopeless = (error: unknown) => error instanceof ParticleError
     for (let generation = -1; generation !== this.#generation(collection); ) {
       generation = this.#generation(collection)
-      await persist(() => this.#load(collection), isHopeless, failed, signal).catch((error: unknown) => {
-        if (!signal.aborted) failed(error)
-      })
+      // Leaves the report of a table that can't be shown to its reads, since a failure is one of all tables.
+      await persist(() => this.#load(collection), isHopeless, failed, signal).catch(() => {})
       if (signal.aborted) return
     }
   }

@@ -1,7 +1,9 @@
 import type { Pool } from 'mysql2'
 import { isoTime } from '../../model/iso-time.ts'
+import { pause, persist } from '../backoff.ts'
 import { reportChanges } from '../report.ts'
 import { RetryLoop } from '../retry-loop.ts'
+import { Rounds } from '../rounds.ts'
 import type { Change, ChangeListener } from '../source.ts'
 import { Definitions, type DefinitionsOptions } from './definitions.ts'
 import { Dump, isGone, isUndecodable } from './dump.ts'
@@ -9,7 +11,7 @@ import type { LogEvent } from './log-event.ts'
 import type { LogFiles } from './log-files.ts'
 import { splitFileName } from './packet.ts'
 import { connectionOptions } from './pool.ts'
-import { comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
+import { comparePlaces, comparePositions, formatPosition, type Place, parsePosition } from './position.ts'
 import { isHopeless } from './server.ts'
 import { loadDefinition } from './snapshot.ts'
 import { type Transaction, Transactions } from './transaction.ts'
@@ -21,11 +23,14 @@ export interface FollowingOptions extends Pick<DefinitionsOptions, 'references'>
   files: LogFiles
   /** The place to start at; `undefined` for now. */
   from: Place | undefined
+  /** The interval of the checks that the log was not deleted, in milliseconds. */
+  checkInterval: number
   /** The time after which a silent server sends a heartbeat, in milliseconds. Default: 5000. */
   heartbeat?: number
 }
 
 const HEARTBEAT_MS = 5000
+const SETTLING_MS = 50
 
 /**
  * Follows the binary log for one listener: keeps a dump open, joins its events to transactions, and reports
@@ -43,12 +48,15 @@ export class Following {
   readonly #listener: ChangeListener
   readonly #loop: RetryLoop
   readonly #definitions: Definitions
+  readonly #rounds = new Rounds()
   #transactions = new Transactions()
   #dump: Dump | undefined
   /** The tables whose rows the dump decodes. */
   #selected = new Set<string>()
   /** The collections to read again as soon as no transaction is under way. */
   readonly #again = new Set<string>()
+  /** The collections to read again after a commit of XA, and the places from which on the engine has it. */
+  readonly #settled = new Map<ReadonlySet<string>, Place>()
   /** The place to start the next dump at; `undefined` for now. */
   #place: Place | undefined
   /** Explains why the place was given up. */
@@ -77,6 +85,11 @@ export class Following {
       failed: (error) => this.#failed(error),
       recovered: () => listener.progress(this.position),
     })
+    this.#rounds.begin(
+      options.checkInterval,
+      () => this.#check(),
+      (error) => this.#dump?.fail(error),
+    )
     this.#definitions = new Definitions({
       references: options.references,
       load: (reference) => loadDefinition(options.pool, reference),
@@ -110,6 +123,7 @@ export class Following {
   }
 
   async close(): Promise<void> {
+    this.#rounds.end()
     const closed = this.#loop.close()
     this.#finish()
     this.#dump?.close()
@@ -122,6 +136,8 @@ export class Following {
     const { place, name } = start
     const { pool, files, heartbeat = HEARTBEAT_MS } = this.#options
     let isStarted = false
+    // Drops changes that the listener did not take: the dump starts before them.
+    this.#changes = []
     const dump = new Dump(
       {
         config: connectionOptions(pool),
@@ -151,6 +167,18 @@ export class Following {
       // Reports all whole transactions first: only then is the next start known.
       this.#report()
     }
+  }
+
+  /**
+   * Checks that the log was not deleted. After a RESET MASTER, the server keeps the first file of the log
+   * open for its dumps, and sends heartbeats without an end.
+   */
+  async #check(): Promise<void> {
+    const [dump, place] = [this.#dump, this.#reached]
+    if (!dump || !place) return
+    const isThere = await this.#options.files.reaches(place)
+    if (!isThere && dump === this.#dump)
+      dump.fail(new Error('The log ends before the place that was reached'))
   }
 
   /** Finds the place to start at. */
@@ -212,6 +240,40 @@ export class Following {
     const translation = new Translation(transaction, this.#reached, this.#definitions)
     for (const part of transaction.parts) translation.add(part)
     for (const change of translation.changes) this.#changes.push(change)
+    if (transaction.xid === undefined || translation.changes.length === 0) return
+    const collections = new Set(translation.changes.map(({ collection }) => collection))
+    void this.#settle(transaction.xid, collections)
+  }
+
+  /**
+   * Makes collections be read again once the engine has a transaction of XA. MariaDB logs such a commit before
+   * the engine has it: a snapshot between lacks the rows, at a place after the commit.
+   */
+  async #settle(xid: string, collections: ReadonlySet<string>): Promise<void> {
+    const { files } = this.#options
+    const { signal } = this.#loop
+    const ask = async () => ((await files.isPrepared(xid)) ? undefined : await files.end())
+    const failed = (error: unknown) => this.#listener.error(error)
+    try {
+      let end: Place | undefined
+      while (!end) {
+        end = await persist(ask, () => false, failed, signal)
+        if (!end) await pause(SETTLING_MS, signal)
+      }
+      this.#settled.set(collections, end)
+      this.#schedule()
+    } catch (error) {
+      if (!signal.aborted) failed(error)
+    }
+  }
+
+  /** Finds the collections to read again: the log was read up to the place at which the engine had all. */
+  #applySettled(reached: Place): void {
+    for (const [collections, end] of this.#settled) {
+      if (comparePlaces(reached, end) < 0) continue
+      this.#settled.delete(collections)
+      for (const collection of collections) this.#again.add(collection)
+    }
   }
 
   /** Returns the tables whose rows are wanted, by their databases. */
@@ -261,24 +323,28 @@ export class Following {
     if (this.#loop.isClosed || !this.#reached) return
     const reached = formatPosition(this.#reached)
     if (Number.isNaN(comparePositions(reached, this.position))) {
-      // Gives all positions of before up: the server's clock was set back, so that this file is older than the
-      // last one, as after a RESET MASTER.
+      // Gives all positions of before up: the server's clock was set back, so that this file is older than
+      // the last one, as after a RESET MASTER.
       this.#changes = []
       this.position = reached
       this.#place = this.#reached
       this.#listener.lost('The history is lost: the time of the log went back', reached)
     }
+    this.#applySettled(this.#reached)
     if (!this.#transactions.isOpen) this.#readAgain()
     const changes = this.#changes
-    this.#changes = []
     // Skips the changes that come again after a lost connection.
     const isFresh = ({ position }: Change) => comparePositions(position, this.position) > 0
     const [first] = changes
     const fresh = first && !isFresh(first) ? changes.filter(isFresh) : changes
     const last = fresh.at(-1)?.position ?? this.position
     const position = comparePositions(reached, last) > 0 ? reached : last
-    if (position === this.position) return
+    if (position === this.position) {
+      this.#changes = []
+      return
+    }
     reportChanges(this.#listener, fresh, position)
+    this.#changes = []
     this.position = position
     this.#place = parsePosition(position)
   }

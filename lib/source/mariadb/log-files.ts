@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2'
 import { Dump, isGone } from './dump.ts'
 import { joinFileName, splitFileName } from './packet.ts'
-import { connectionOptions, promised } from './pool.ts'
+import { connectionOptions, onConnection } from './pool.ts'
 import { formatPosition, type Place } from './position.ts'
 import { ask } from './session.ts'
 
@@ -103,6 +103,23 @@ export class LogFiles {
     return at < OFFSETS ? undefined : 'the file of the log has more than 4 GiB'
   }
 
+  /** Checks whether a transaction of XA, by its `xid`, is still prepared in the engine. */
+  async isPrepared(xid: string): Promise<boolean> {
+    const [format, first = '', second = ''] = xid.split(':')
+    const data = Buffer.from(first + second, 'hex').toString()
+    const rows = await this.#ask('XA RECOVER')
+    return rows.some(
+      ([id, length, , bytes]) => id === format && Number(length) * 2 === first.length && bytes === data,
+    )
+  }
+
+  /** Checks that the log's end is not before a place that was reached: else the log was deleted. */
+  async reaches({ file, at }: Place): Promise<boolean> {
+    const end = await this.#status()
+    const present = splitFileName(end.name).file
+    return present === file ? end.at >= at : present > file
+  }
+
   async #place(name: string, at: number): Promise<Place> {
     this.#epoch ??= await this.#identify()
     const birth = await this.#birthOf(name)
@@ -156,11 +173,6 @@ export class LogFiles {
   }
 
   async #ask(statement: string): Promise<(string | null)[][]> {
-    const connection = await promised(this.#pool).getConnection()
-    try {
-      return await ask(connection, statement)
-    } finally {
-      connection.release()
-    }
+    return await onConnection(this.#pool, (connection) => ask(connection, statement))
   }
 }

@@ -1,5 +1,5 @@
 import type { ConnectionOptions, Pool } from 'mysql2'
-import type { Pool as PromisePool } from 'mysql2/promise'
+import type { PoolConnection, Pool as PromisePool } from 'mysql2/promise'
 import { describeGiven, type Mistaken } from '../../model/given.ts'
 import { invalidOption } from '../../model/unknown.ts'
 import { wrongPools } from '../sql/wrong-pool.ts'
@@ -55,8 +55,8 @@ export function checkPool(given: unknown): Pool {
 }
 
 /**
- * Returns the settings of the pool's connections, for a connection that stays. Leaves out settings that mysql2
- * computes from others, because it warns of them as options.
+ * Returns the settings of the pool's connections, for a connection that stays. Leaves out settings that
+ * mysql2 computes from others, because it warns of them as options.
  */
 export function connectionOptions(pool: Pool): ConnectionOptions {
   const { config } = pool as unknown as { config: { connectionConfig: ConnectionOptions } }
@@ -68,6 +68,37 @@ export function connectionOptions(pool: Pool): ConnectionOptions {
     ...options
   } = connectionConfig as ConnectionOptions & Record<'pool' | 'clientFlags' | 'maxPacketSize', unknown>
   return options
+}
+
+/** The wait for a server's answer: a connection whose network has gone tells nothing for many minutes. */
+const PATIENCE_MS = 10_000
+
+/**
+ * Runs a task of short questions on a connection of the pool. Ends the connection if the task fails, or takes
+ * longer than that.
+ *
+ * @param patience in milliseconds
+ */
+export async function onConnection<T>(
+  pool: Pool,
+  task: (connection: PoolConnection) => Promise<T>,
+  patience = PATIENCE_MS,
+): Promise<T> {
+  const connection = await promised(pool).getConnection()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('The server does not answer')), patience).unref()
+  })
+  try {
+    const result = await Promise.race([task(connection), late])
+    connection.release()
+    return result
+  } catch (error) {
+    connection.destroy()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Returns the pool's interface with promises. */

@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
 import { loadTable, lockTable } from './catalog.ts'
-import { promised } from './pool.ts'
+import { onConnection, promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
 
@@ -112,19 +112,13 @@ export interface LoadedTable {
  * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
  */
 export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
-  const connection = await promised(pool).getConnection()
-  let isClean = false
-  try {
+  return await onConnection(pool, async (connection) => {
     const place = await presentPlace(connection)
     await connection.query('START TRANSACTION READ ONLY')
     const table = await loadTable(connection, reference)
     await connection.query('COMMIT')
-    isClean = true
     return { table, place }
-  } finally {
-    if (isClean) connection.release()
-    else connection.destroy()
-  }
+  })
 }
 
 /** Returns the place at the log's end. */

@@ -20,6 +20,8 @@ export interface Transaction {
   /** The time of the commit, in milliseconds since 1970. */
   readonly time: number
   readonly parts: readonly Part[]
+  /** The name of a prepared transaction of XA that commits here: `format:hex:hex`. */
+  readonly xid?: string | undefined
 }
 
 /** Represents a transaction that has begun. */
@@ -140,6 +142,6 @@ export class Transactions {
   #end({ end, time }: LogEvent): Transaction | undefined {
     const begun = this.#begun
     this.#begun = undefined
-    return begun && { at: begun.at, end, time, parts: begun.parts }
+    return begun && { at: begun.at, end, time, parts: begun.parts, xid: begun.xid }
   }
 }

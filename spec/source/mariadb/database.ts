@@ -1,4 +1,4 @@
-import { createPool, type Pool } from 'mysql2/promise'
+import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise'
 import { type MariadbAdapter, type MariadbOptions, mariadb } from '../../../lib/source/mariadb/index.ts'
 import type { Subscription } from '../../../lib/source/source.ts'
 import { freshDatabase, type MariadbServer, mariadbOrSkip, releaseDatabase } from '../../support/mariadb.ts'
@@ -57,6 +57,15 @@ export class TestDatabase {
     this.#subscriptions.push(subscription)
     if (recorder.position === '') recorder.position = subscription.position
     return { adapter, recorder, subscription }
+  }
+
+  /** How many dumps of this database's followers the server sends. */
+  async dumps(): Promise<number> {
+    const [rows] = await this.pool.query<RowDataPacket[]>(
+      `SELECT COUNT(*) AS count FROM information_schema.processlist
+        WHERE command = 'Binlog Dump' AND db = DATABASE()`,
+    )
+    return Number(rows[0]?.count)
   }
 
   async close(): Promise<void> {

@@ -25,7 +25,10 @@ export class LogFollower {
     for (const table of tables) this.refer(table)
     const { pool, files } = database
     const references = () => this.references
-    this.following = new Following({ pool, files, references, from: undefined, ...options }, this.recorder)
+    this.following = new Following(
+      { pool, files, references, checkInterval: 10_000, from: undefined, ...options },
+      this.recorder,
+    )
   }
 
   refer(table: string): void {

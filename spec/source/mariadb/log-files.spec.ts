@@ -62,6 +62,23 @@ describe('source/mariadb/log-files', () => {
     await db.run('FLUSH LOGS', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY')
   })
 
+  it('tells whether the engine still has a transaction of XA as prepared', async () => {
+    const xid = `7:${Buffer.from('a\u00e9').toString('hex')}:${Buffer.from('b').toString('hex')}`
+    const [, gtrid, bqual] = xid.split(':')
+    const name = `X'${gtrid}', X'${bqual}', 7`
+    await db.run(
+      `XA START ${name}`,
+      "INSERT INTO texts (text) VALUES ('x')",
+      `XA END ${name}`,
+      `XA PREPARE ${name}`,
+    )
+    expect(await db.files.isPrepared(xid)).to.equal(true)
+    for (const other of [xid.replace('7:', '8:'), `7:${gtrid}${bqual}:`, `7:${gtrid}:`])
+      expect(await db.files.isPrepared(other), other).to.equal(false)
+    await db.run(`XA COMMIT ${name}`)
+    expect(await db.files.isPrepared(xid)).to.equal(false)
+  })
+
   it('finds nothing missing at a place that the log has', async () => {
     const place = await end()
     await db.run('FLUSH LOGS')
@@ -72,7 +89,7 @@ describe('source/mariadb/log-files', () => {
   it('tells why a place is missing: another server, a purged file, a log that is shorter or was deleted', async () => {
     const place = await end()
     expect(await db.files.missing({ ...place, epoch: '000000000000' })).to.include('another one')
-    expect(await db.files.missing({ ...place, at: place.at + 1 })).to.include('lost the end')
+    expect(await db.files.missing({ ...place, at: place.at + 1_000_000 })).to.include('lost the end')
     expect(await db.files.missing({ ...place, file: place.file + 1 })).to.include('RESET MASTER')
     expect(await db.files.missing({ ...place, birth: place.birth - 1 })).to.include('RESET MASTER')
     await db.run('FLUSH LOGS', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 DAY')

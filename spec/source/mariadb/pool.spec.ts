@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import mysql from 'mysql2'
 import promises from 'mysql2/promise'
 import { mariadb } from '../../../lib/source/mariadb/index.ts'
+import { onConnection } from '../../../lib/source/mariadb/pool.ts'
 import { failure } from '../../support/failure.ts'
 
 const OPTIONS = { host: '127.0.0.1', port: 1, database: 'app' }
@@ -44,6 +45,21 @@ describe('source/mariadb/pool', () => {
     }
     connection.destroy()
     cluster.end()
+  })
+
+  it('gives a connection back after its task, and ends one that fails or does not answer', async () => {
+    const done: string[] = []
+    const connection = { release: () => done.push('released'), destroy: () => done.push('destroyed') }
+    const pool = { promise: () => ({ getConnection: async () => connection }) } as unknown as mysql.Pool
+    const failed = (task: () => Promise<unknown>) =>
+      onConnection(pool, task, 20).then(
+        () => 'none',
+        ({ message }: Error) => message,
+      )
+    expect(await onConnection(pool, async () => 5)).to.equal(5)
+    expect(await failed(() => Promise.reject(new Error('no')))).to.equal('no')
+    expect(await failed(() => new Promise(() => {}))).to.include('does not answer')
+    expect(done).to.deep.equal(['released', 'destroyed', 'destroyed'])
   })
 
   it('refuses unknown options and a check interval that is no time', () => {
