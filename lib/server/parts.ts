@@ -95,7 +95,7 @@ export function createParts(given: ServerOptions) {
     dependencies: following,
     streams,
     host: connections,
-    context: { epoch, log, feeds: sources.feeds },
+    context: { epoch, log },
     diagnostics,
     retry: Buffer.from(`retry: ${options.retry}\n\n`),
     identities,
