@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { chromiumOrSkip } from '../support/chromium.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { settles } from '../support/life/tab.ts'
 import { buildPage, Site } from './site.ts'
 
@@ -19,12 +19,11 @@ export class Visit {
   constructor(framework: string) {
     let browser: Browser
     before(async function (this: Mocha.Context) {
-      browser = await chromiumOrSkip(this)
+      browser = await sharedBrowser(this)
     })
     before(async () => {
       this.#script = await buildPage(framework)
     })
-    after(async () => await browser?.close())
     beforeEach(async () => {
       this.site = new Site()
       this.page = await browser.newPage()
