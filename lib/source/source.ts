@@ -120,6 +120,8 @@ export interface Reading {
   from: string
   to: string
   timestamp?: string
+  /** Whether the store has no such collection, in a store where a collection must be created first. */
+  isMissing?: boolean
 }
 
 /** Receives the documents of a read, one batch after the other. */

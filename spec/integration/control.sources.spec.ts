@@ -66,6 +66,31 @@ describe('Revocations over the stores', () => {
     expect(await Promise.all(asked)).to.deep.equal([401, 401, 401, 200, 200, 200])
   }
 
+  /** Lets a node without the table open no streams, until the table is created. */
+  const waitsForTable = async (
+    adapter: Adapter & { collection(name: string): object },
+    create: () => Promise<unknown>,
+  ) => {
+    const errors: string[] = []
+    const { url, server } = await nodes.start({
+      secret: randomUUID(),
+      identityLookup: (identity) => identity,
+      dataSources: { notes: { manifest: true, collection: adapter.collection('notes') as never } },
+      control: adapter.collection('decisions') as never,
+      controlTimeout: 1_000,
+      onError: ({ message }) => errors.push(message),
+    })
+    expect(await server.readiness()).to.include({ ready: false, control: false })
+    const client = new Client({ url, identity: { userId: 7 }, onError: () => {} })
+    clients.push(client)
+    await until(() => errors.length > 0, 'the missing table is reported')
+    expect(errors.join()).to.include('There is no table decisions in the database').and.include('create it')
+    expect(client.status).not.to.equal('ready')
+    await create()
+    await until(() => client.status === 'ready', 'the client is served', 20_000)
+    expect(errors).to.have.length(1)
+  }
+
   /** Stalls the store: a revocation rejects, the other node and one that starts wait, and then all know it. */
   const outlasts = async (
     [first, second, third]: (Adapter & { collection(name: string): object })[],
@@ -128,6 +153,12 @@ describe('Revocations over the stores', () => {
         await holds(adapters as never)
       })
 
+    it('open no streams without their table, which is reported by its name', async () => {
+      const adapter = await database.adapter('replication', ['notes'], {}, database.newPool())
+      const create = () => database.run('CREATE TABLE decisions (_id text PRIMARY KEY, entry text NOT NULL)')
+      await waitsForTable(adapter as never, create)
+    })
+
     it('reject while the server stalls, and come to all nodes when it goes on', async function () {
       if (!postgres.signal) return this.skip()
       const tables = ['notes', 'particle_control']
@@ -154,6 +185,13 @@ describe('Revocations over the stores', () => {
 
     it('come to all nodes', async () => {
       await holds(adapters() as never)
+    })
+
+    it('open no streams without their table, which is reported by its name', async () => {
+      const adapter = database.adapter(['notes'], {}, database.newPool())
+      const create = () =>
+        database.run('CREATE TABLE decisions (_id varchar(64) PRIMARY KEY, entry text NOT NULL)')
+      await waitsForTable(adapter as never, create)
     })
 
     it('reject while the server stalls, and come to all nodes when it goes on', async function () {

@@ -58,6 +58,8 @@ export class Control {
   #timer: NodeJS.Timeout | undefined
   #swept = Number.NEGATIVE_INFINITY
   #isReported = false
+  /** Marks a store without the collection, which must be created first. */
+  #isMissing = false
   #closed = false
 
   constructor(options: ControlOptions) {
@@ -132,7 +134,10 @@ export class Control {
     const { feed, collection, queries } = this.#options
     const watching = new Watching(() => this.#applyAll())
     this.#watching = watching
-    watching.add(queries, { feed, collection, query: {}, manifest: { entry: true } })
+    const sample = (_: unknown, isMissing: boolean) => {
+      this.#isMissing = isMissing
+    }
+    watching.add(queries, { feed, collection, query: {}, manifest: { entry: true }, sample })
     this.#applyAll()
     void this.#check()
   }
@@ -184,7 +189,7 @@ export class Control {
       if (!(await this.#barrier.reached(await feed.ask(), timeout))) return false
       // Waits for the new read after a lost history.
       await this.#watching?.settled()
-      return feed.isOpen()
+      return feed.isOpen() && !this.#isMissing
     }
     const reached = reaching().catch(() => false)
     const isReached = (await withTimeout(reached, timeout)) ?? false
@@ -198,10 +203,14 @@ export class Control {
     if (this.isCurrent) this.#isReported = false
     if (this.isCurrent || this.#isReported || this.#closed) return
     this.#isReported = true
+    const problem = this.#isMissing
+      ? `There is no table ${collection} in the database, which the option control needs: create it, as ` +
+        'docs/guides/nodes.md says. '
+      : `The collection ${collection} of the option control could not be followed for ${timeout} ms. `
     onError(
       new ParticleError(
         'SOURCE_FAILED',
-        `The collection ${collection} of the option control could not be followed for ${timeout} ms. ` +
+        problem +
           'This node may not know what other nodes have revoked, and opens no streams until it can follow ' +
           'again',
       ),

@@ -120,13 +120,22 @@ export function parseSource(
           'an arrow function returns a query by ({ ... }), in parentheses',
       )
     }
-    const sample = fieldHint(
+    const hint = fieldHint(
       [
         { where: `${where}.manifest`, names: listedBy(manifest) },
         { where: `${where}.sort`, names: sortLimit?.order.fields ?? [] },
       ],
       warnings,
     )
+    const sample: ViewSpec['sample'] = (documents, isMissing) => {
+      hint?.(documents)
+      if (!isMissing) return
+      warnings.error(
+        `${where}.collection`,
+        `${where}.collection: the database has no table ${JSON.stringify(collection.collectionName)}, so that ` +
+          'the root is empty until the table is created. Is the name right?',
+      )
+    }
     return {
       kind: 'collection',
       ...common,

@@ -12,6 +12,7 @@ import type { Feed } from '../feed/feed.ts'
 import type { Log } from '../feed/log.ts'
 import { PendingRights } from '../feed/pending-rights.ts'
 import { retryUntil } from '../support/scheduling.ts'
+import type { Sample } from '../view/filter.ts'
 import { operationsAfter } from '../view/later-entries.ts'
 import { documentsOf } from '../view/snapshot.ts'
 import { View } from '../view/view.ts'
@@ -30,6 +31,8 @@ export interface LiveQuerySpec {
   query: Query
   /** The fields whose changes matter. */
   manifest: Manifest
+  /** Learns at each read whether the store lacks the collection. */
+  sample?: Sample
 }
 
 /** Listens to a live query. */

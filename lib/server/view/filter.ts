@@ -10,6 +10,9 @@ import { documentAfter, touchedBy } from '../feed/change.ts'
 import { MUST_RELOAD } from '../feed/frame.ts'
 import { withoutUnchanged } from './unchanged.ts'
 
+/** Checks the documents of a snapshot, and whether the store lacks their collection. */
+export type Sample = (documents: readonly Document[], isMissing: boolean) => void
+
 /** Filters documents and changes by a view's criteria and manifest. Remembers no documents. */
 export class ViewFilter {
   readonly manifest: Manifest
@@ -18,7 +21,7 @@ export class ViewFilter {
   /** The order of the documents; undefined when the view has no order. */
   readonly order: Order | undefined
   /** Checks visible documents before the manifest hides their fields. */
-  readonly sample: ((documents: readonly Document[]) => void) | undefined
+  readonly sample: Sample | undefined
   readonly #query: Query
   /** Judges updates. Created at the first use, since few views need it. */
   #judge: UpdateMatcher | undefined
@@ -28,7 +31,7 @@ export class ViewFilter {
     query: Query,
     matches: ((document: Document) => boolean) | undefined,
     order?: Order,
-    sample?: (documents: readonly Document[]) => void,
+    sample?: Sample,
   ) {
     this.manifest = manifest
     this.matches = matches

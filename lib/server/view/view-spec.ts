@@ -6,6 +6,7 @@ import type { Feed } from '../feed/feed.ts'
 import type { Frame } from '../feed/frame.ts'
 import type { Entry } from '../feed/log.ts'
 import type { ViewDigest } from './difference.ts'
+import type { Sample } from './filter.ts'
 
 /** Identifies a view for its viewers. */
 export interface Observed {
@@ -45,7 +46,7 @@ export interface ViewSpec {
   /** The order and the maximum number of documents; undefined when the view has no order. */
   sortLimit?: SortLimit | undefined
   /** Checks the documents of each snapshot before the manifest hides their fields. */
-  sample?: ((documents: readonly Document[]) => void) | undefined
+  sample?: Sample | undefined
   /** Called with each new snapshot and the begin of its read, by `performance.now()`. */
   onRead?:
     | ((snapshot: { documents: number; parts: readonly Buffer[] }, began: number, root: string) => void)

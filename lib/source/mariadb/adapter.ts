@@ -134,9 +134,10 @@ export class MariadbAdapter implements Adapter {
   /** Reads all documents in one snapshot, on one connection of the pool. */
   async read(collection: string, query: Query, each: EachBatch, options?: ReadOptions): Promise<Reading> {
     const table = await this.#prepare(collection)
-    const { file, at } = await readDocuments({ pool: this.pool, table }, { query, first: options }, each)
+    const request = { pool: this.pool, table }
+    const { file, at, isMissing } = await readDocuments(request, { query, first: options }, each)
     const position = await this.#files.position(file, at)
-    return { from: position, to: position }
+    return { from: position, to: position, ...(isMissing ? { isMissing } : {}) }
   }
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {

@@ -46,15 +46,17 @@ export async function readDocuments(
   { pool, table: reference }: ReadRequest,
   { query, first }: Wanted,
   each: EachBatch,
-): Promise<LogPlace> {
+): Promise<LogPlace & { isMissing: boolean }> {
   const matches = matcher(query)
   let isRepeatable = true
+  let isMissing = true
   const deliver = async (documents: Document[]) => {
     if (documents.length === 0) return
     isRepeatable = false
     await each(documents)
   }
   const run = async (connection: PoolConnection, table: Table) => {
+    isMissing = false
     const all = sql`FROM ${quoteTable(table)} WHERE ${toCondition(table, query)}`
     const columns = table.columns.map(selected).join(', ')
     const answer = (part: Sql) => ask(connection, part.text)
@@ -79,7 +81,8 @@ export async function readDocuments(
       return wanted > 0
     })
   }
-  return await inSnapshot(pool, reference, run, () => isRepeatable)
+  const place = await inSnapshot(pool, reference, run, () => isRepeatable)
+  return { ...place, isMissing }
 }
 
 /** Returns the documents with these ids (in JSON form) from one snapshot, and its place in the log. */

@@ -1,4 +1,4 @@
-import type { Client, ClientConfig, Pool } from 'pg'
+import type { Client, ClientConfig, Pool, PoolClient } from 'pg'
 import type { Document, Id } from '../../model/document.ts'
 import { invalidOption, refuseUnknown } from '../../model/unknown.ts'
 import { persist } from '../backoff.ts'
@@ -139,9 +139,10 @@ export class PostgresAdapter implements Adapter {
     const table = await this.#prepare(collection)
     const request = { pool: this.pool, table, types: this.#types }
     const wanted = { query, first: options }
-    const reading = await readDocuments(request, wanted, (client) => changes.examine(client), each)
+    const examine = (client: PoolClient) => changes.examine(client)
+    const { reading, isMissing } = await readDocuments(request, wanted, examine, each)
     this.#reach(changes, reading)
-    return reading
+    return isMissing ? { ...reading, isMissing } : reading
   }
 
   async lookup(collection: string, ids: readonly Id[]): Promise<{ documents: Document[]; position: string }> {

@@ -41,18 +41,22 @@ export interface Wanted {
 
 /**
  * Reads the documents that match a query in batches of 1,000, all from one snapshot that `examine` accepts.
- * Delivers each batch before the next request. Returns the answer of `examine`. A missing table has no
- * documents.
+ * Delivers each batch before the next request. Returns the answer of `examine`, and whether the table is
+ * missing: then it has no documents.
  */
 export async function readDocuments<T>(
   { pool, table: reference, types }: ReadRequest,
   { query, first }: Wanted,
   examine: Examine<T>,
   each: EachBatch,
-): Promise<T> {
-  return await inSnapshot({ pool, reference }, examine, async (client) => {
+): Promise<{ reading: T; isMissing: boolean }> {
+  let isMissing = false
+  const reading = await inSnapshot({ pool, reference }, examine, async (client) => {
     const table = await loadTable(client, reference, types)
-    if (!table) return
+    if (!table) {
+      isMissing = true
+      return
+    }
     const where = toCondition(table, query, types)
     const matches = matcher(query)
     const toDocuments = (rows: Cells[]) => rows.map((row) => toDocument(table, table.columns, row, types))
@@ -80,6 +84,7 @@ export async function readDocuments<T>(
       if (rows.length < BATCH) return
     }
   })
+  return { reading, isMissing }
 }
 
 /**
