@@ -51,6 +51,25 @@ describe('source/mariadb/adapter', function () {
     expect(adapter).to.deep.include({ name: 'mariadb', store: home })
   })
 
+  it('says that a table is missing, once, until it is created', async () => {
+    const adapter = db.adapter(['prodcts'])
+    const errors: string[] = []
+    const server = new Server({
+      dataSources: { products: { manifest: true, collection: adapter.collection('prodcts') } },
+      onError: ({ message }) => errors.push(message),
+    })
+    const clients = [new LocalClient(server), new LocalClient(server)]
+    for (const client of clients) await client.ready()
+    expect(errors).to.have.length(1)
+    expect(errors[0]).to.include('dataSources.products.collection: the database has no table "prodcts"')
+    await db.run('CREATE TABLE prodcts (id INT PRIMARY KEY)', 'INSERT INTO prodcts VALUES (1)')
+    await until(() => clients.every(({ model }) => model.products?.length === 1), 'the table is shown')
+    expect(await readAll(adapter, 'prodcts')).not.to.have.property('isMissing')
+    expect(errors).to.have.length(1)
+    for (const client of clients) client.close()
+    await server.disconnect()
+  })
+
   it('shows a table of another database of the server', async () => {
     const other = await freshDatabase(db.server)
     const name = new URL(other).pathname.slice(1)
