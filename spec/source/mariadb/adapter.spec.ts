@@ -58,15 +58,15 @@ describe('source/mariadb/adapter', function () {
       dataSources: { products: { manifest: true, collection: adapter.collection('prodcts') } },
       onError: ({ message }) => errors.push(message),
     })
-    const clients = [new LocalClient(server), new LocalClient(server)]
-    for (const client of clients) await client.ready()
+    const clients = [await LocalClient.connect(server), await LocalClient.connect(server)]
+    await until(() => clients.every(({ ready }) => ready), 'both are ready')
     expect(errors).to.have.length(1)
     expect(errors[0]).to.include('dataSources.products.collection: the database has no table "prodcts"')
     await db.run('CREATE TABLE prodcts (id INT PRIMARY KEY)', 'INSERT INTO prodcts VALUES (1)')
     await until(() => clients.every(({ model }) => model.products?.length === 1), 'the table is shown')
     expect(await readAll(adapter, 'prodcts')).not.to.have.property('isMissing')
     expect(errors).to.have.length(1)
-    for (const client of clients) client.close()
+    for (const client of clients) client.stop()
     await server.disconnect()
   })
 

@@ -441,6 +441,13 @@ describe('source/postgres/adapter on a real server', () => {
         expect(await database.leftovers()).to.deep.equal({ slots: 0, connections: 0 })
       })
 
+      it('tells a missing table from an empty one', async () => {
+        await database.run('CREATE TABLE users (id integer PRIMARY KEY)')
+        const adapter = await database.adapter(mode, ['users'])
+        expect(await adapter.read('user', {}, () => {})).to.have.property('isMissing', true)
+        expect(await adapter.read('users', {}, () => {})).not.to.have.property('isMissing')
+      })
+
       it('refuses what is no table', async () => {
         await database.run(
           'CREATE TABLE users (id integer PRIMARY KEY)',
