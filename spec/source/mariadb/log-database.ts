@@ -81,7 +81,7 @@ export class LogDatabase {
     this.server = server
     this.#url = url
     this.name = new URL(url).pathname.slice(1)
-    this.pool = createPool({ uri: url, connectionLimit: 5 })
+    this.pool = createPool({ uri: url, connectionLimit: 12 })
     this.files = new LogFiles(this.pool, () => this.epoch())
   }
 

@@ -54,4 +54,10 @@ particle.nothing
 // @ts-expect-error: no such code
 const wrong: ErrorCode = 'NONE'
 export const all = { born, client, code, connections, path, web, wrong }
-export const sources = [mariadb, mongo, MongoWatch, postgres, redis(createClient()).collection('users').update]
+export const sources = [
+  mariadb,
+  mongo,
+  MongoWatch,
+  postgres,
+  redis(createClient()).collection('users').update,
+]
