@@ -27,7 +27,7 @@ export const LANES: readonly Lane[] = [
   {
     name: 'measured',
     alone: true,
-    paths: ['spec/integration/guard.spec.ts', 'spec/bindings/pages.spec.ts'],
+    paths: ['spec/integration/guard.spec.ts', 'spec/bindings/frames.spec.ts'],
   },
   { name: 'chaos', alone: true, inCi: true, paths: ['spec/chaos/'] },
   {

@@ -81,9 +81,12 @@ describe('The code blocks of the pages', function () {
     await writeFile(join(FOLDER, 'options.ts'), OPTIONS)
     await writeFile(join(FOLDER, 'neighbour.ts'), NEIGHBOUR)
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-    const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', FOLDER]).catch(
-      (error) => error,
-    )
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      tsc,
+      '-p',
+      FOLDER,
+      '--singleThreaded',
+    ]).catch((error) => error)
     const errors = String(stdout)
       .split('\n')
       .filter(

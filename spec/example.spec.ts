@@ -62,9 +62,12 @@ describe('The source of docs/sources/your-own.md', () => {
   it('has no errors of types', async function () {
     this.timeout(60_000)
     const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-    const { stdout } = await promisify(execFile)(process.execPath, [tsc, '-p', join(FOLDER, 'types')]).catch(
-      (error) => error,
-    )
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      tsc,
+      '-p',
+      join(FOLDER, 'types'),
+      '--singleThreaded',
+    ]).catch((error) => error)
     expect(stdout).to.equal('')
   })
 

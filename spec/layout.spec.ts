@@ -288,7 +288,15 @@ function faultsOf(file: string, text: string): string[] {
   if (file.endsWith('/index.ts') && !onlyExports(text)) {
     problems.push(`${file} does more than to re-export`)
   }
+  problems.push(...strayLinks(text).map((name) => `${file} links to ${name}, which it does not have`))
   return problems
+}
+
+/** Lists the names that comments link to, and that the file neither declares nor imports: such a link is dead. */
+function strayLinks(text: string): string[] {
+  const words = new Set(withoutComments(text).match(/[\w$]+/g))
+  const names = [...text.matchAll(/\{@link\s+([\w$]+)/g)].map(([, name = '']) => name)
+  return names.filter((name) => !words.has(name))
 }
 
 function wrongArrows(file: string, targets: readonly string[], arrows: typeof ARROWS): string[] {
@@ -405,7 +413,7 @@ function files(folder: string): string[] {
 }
 
 describe('The layout of lib', () => {
-  it('has the stated arrows and no others, no circle, short files, and index files that only re-export', () => {
+  it('has the stated arrows and no others, no circle, short files, no dead links, and index files that only re-export', () => {
     const all = files(ROOT)
     expect(all).to.include.members(['errors.ts', 'model/operation.ts', 'source/source.ts'])
     const texts = new Map(all.map((file) => [file, readFileSync(join(ROOT, file), 'utf8')]))
@@ -449,6 +457,7 @@ describe('The layout of lib', () => {
       ['model/wide.ts', 'x'.repeat(WIDEST + 1)],
       ['client/index.ts', "import { x } from './store.ts'\nexport const y = x"],
       ['client/index.ts', 'export const y = 1'],
+      ['model/path.ts', '/** As {@link Path.of} does. */\nexport const y = 1'],
     ]
     const allowed: [file: string, text: string][] = [
       ['source/mongo/read.ts', "import { ObjectId } from 'mongodb/lib/bson'"],
@@ -473,6 +482,7 @@ describe('The layout of lib', () => {
       ['index.ts', "import { Client } from './client/index.ts'\nexport default { Client }"],
       ['model/long.ts', 'x\n'.repeat(LONGEST)],
       ['model/wide.ts', 'x'.repeat(WIDEST)],
+      ['model/path.ts', "/** As {@link Id.of} does. */\nimport type { Id } from './id.ts'"],
     ]
     for (const [verb, cases, faults] of [
       ['refuses', refused, 1],

@@ -1,6 +1,5 @@
 /** The board in MongoDB, or in this process's memory, whose collections have the methods of the driver's. */
 
-import { MongoClient } from 'mongodb'
 import { memory } from 'particle/memory'
 import { mongo } from 'particle/mongo'
 import {
@@ -23,6 +22,7 @@ export async function openMemory(): Promise<Store> {
 
 /** A board in the database `particle_board`, which stays. Change streams need a replica set. */
 export async function openMongo(url: string): Promise<Store> {
+  const { MongoClient } = await import('mongodb') // the board in memory starts without the driver
   const client = await MongoClient.connect(url, { serverSelectionTimeoutMS: 5000 })
   const db = client.db('particle_board')
   const tables = tablesOf(db) // written to by the driver, from wherever it may be

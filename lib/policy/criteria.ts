@@ -3,9 +3,10 @@ import { ANSWER_BOUNDS, excessOf } from '../model/bounds.ts'
 import type { Json } from '../model/document.ts'
 import type { AnyIdentity } from './identity.ts'
 import type { ParamValues } from './params.ts'
-import { checkQuery, compile, isPlain, LISTING, type Query } from './query.ts'
-import { isReference, look, NOTHING, refuseTaken } from './reference.ts'
+import { checkQuery, compile, isPlain, type Query } from './query.ts'
+import { look, NOTHING, refuseTaken } from './reference.ts'
 import { isRelationText, Relation } from './relation.ts'
+import { resolveQuery } from './resolution.ts'
 
 export { canonicalQuery, matcher, type Query } from './query.ts'
 export { referencesIn } from './reference.ts'
@@ -21,12 +22,6 @@ export { referencesIn } from './reference.ts'
 export type Criteria<Identity = AnyIdentity, Params = ParamValues> =
   | Query
   | ((identity: Identity, params: Params) => Query | null | undefined | false)
-
-/**
- * The operators whose value may come from the identity. In all other operators the value could become a
- * pattern or a condition.
- */
-const COMPARING: ReadonlySet<string> = new Set(['$eq', '$ne', '$gt', '$gte', '$lt', '$lte'])
 
 /**
  * Checks a declared criteria, so that a mistake stops the server from starting.
@@ -68,8 +63,8 @@ export function parseCriteria(
     if (params === 'any' || params?.includes(name)) return 'x'
     throw new ParticleError('INVALID_QUERY', `${where} has ":${name}", which is no parameter of the source`)
   }
-  const context = { where, look: () => 'x', param: params && param, related: () => [], negated: false }
-  compile(resolveQuery(criteria, context) as Query, where)
+  const values = { where, look: () => 'x', param: params && param, related: () => [], negated: false }
+  compile(resolveQuery(criteria, values) as Query, where)
   return criteria
 }
 
@@ -182,137 +177,6 @@ interface ResolveOptions {
   onUndefined?: (path: string) => void
   /** The parameters of a watched root; undefined for a source without parameters. */
   params?: ParamValues | undefined
-}
-
-interface Context {
-  where: string
-  look: (path: string) => unknown
-  /** Returns the value of a parameter; undefined for a source without parameters. */
-  param?: ((name: string) => unknown) | undefined
-  related: (relation: Relation) => readonly Json[] | undefined
-  /** Marks the inside of a `$not` or `$nor`, where a missing part would match more documents. */
-  negated: boolean
-}
-
-/** Resolves an object whose keys are fields, or operators on queries. */
-function resolveQuery(query: Query, context: Context): unknown {
-  return resolveEntries(query, (key, value) => {
-    if (!key.startsWith('$')) return resolveField(value, context)
-    if (!Array.isArray(value)) return resolveValue(value, refusing(key, context))
-    const inner = key === '$nor' ? { ...context, negated: true } : context
-    return resolveList(value, (element) => (isPlain(element) ? resolveQuery(element, inner) : element))
-  })
-}
-
-/** Resolves a field's part of the query: a value, or an object of operators. */
-function resolveField(value: unknown, context: Context): unknown {
-  if (value instanceof Relation) return resolveOperators({ $in: value }, context)
-  if (isPlain(value))
-    return isOperators(value) ? resolveOperators(value, context) : resolveValue(value, context)
-  const resolved = resolveValue(value, context)
-  const compound = typeof value === 'string' && typeof resolved === 'object' && resolved !== null
-  return compound ? { $eq: resolved } : resolved
-}
-
-function resolveOperators(operators: Record<string, unknown>, context: Context): unknown {
-  return resolveEntries(operators, (key, value) => {
-    if (LISTING.has(key)) return resolveMembers(key, value, context)
-    if (COMPARING.has(key)) return resolveValue(value, context)
-    if (key === '$not' && isPlain(value)) return resolveOperators(value, { ...context, negated: true })
-    if (key === '$elemMatch' && isPlain(value)) {
-      return isOperators(value) ? resolveOperators(value, context) : resolveQuery(value, context)
-    }
-    return resolveValue(value, refusing(key, context))
-  })
-}
-
-/**
- * Resolves the list of an `$in` and similar operators. Splices arrays of the identity into the list, and
- * leaves out missing values if the query then matches less.
- */
-function resolveMembers(key: string, value: unknown, context: Context): unknown {
-  const optional = key === '$in' && !context.negated && Array.isArray(value)
-  const members: unknown[] = []
-  for (const member of Array.isArray(value) ? value : [value]) {
-    if (member instanceof Relation && key !== '$all') {
-      const values = context.related(member)
-      if (!values && !optional) return NOTHING
-      members.push(...(values ?? []))
-      continue
-    }
-    const resolved = resolveValue(member, context)
-    if (resolved === NOTHING) {
-      if (!optional) return NOTHING
-    } else if (typeof member === 'string' && Array.isArray(resolved)) {
-      // Drops nulls: a null in a list matches the documents that have no such field.
-      members.push(...resolved.filter((element) => element !== null))
-    } else {
-      members.push(resolved)
-    }
-  }
-  // Leaves a single plain value to the query's compiler, which refuses it.
-  const reference = value instanceof Relation || (typeof value === 'string' && isReference(value))
-  return Array.isArray(value) || reference ? members : value
-}
-
-function resolveValue(value: unknown, context: Context): unknown {
-  if (value instanceof Relation) {
-    throw new ParticleError(
-      'INVALID_QUERY',
-      `${context.where} has a relation in a wrong place: use it as a field's value, or in an $in or $nin`,
-    )
-  }
-  if (typeof value === 'string') {
-    if (context.param && value.startsWith(':')) {
-      return value.startsWith('::') ? value.slice(1) : context.param(value.slice(1))
-    }
-    if (!value.startsWith('@')) return value
-    if (!isReference(value)) return value.slice(1)
-    const path = value.slice(1)
-    if (path.split('.').includes('')) {
-      throw new ParticleError(
-        'INVALID_QUERY',
-        `${context.where} has "${value}", which names no field of the identity`,
-      )
-    }
-    return context.look(path)
-  }
-  if (Array.isArray(value)) return resolveList(value, (element) => resolveValue(element, context))
-  return isPlain(value) ? resolveEntries(value, (_key, inner) => resolveValue(inner, context)) : value
-}
-
-function refusing(key: string, context: Context): Context {
-  const refuse = (sign: string, from: string) => (name: string) => {
-    throw new ParticleError(
-      'INVALID_QUERY',
-      `${context.where} takes "${sign}${name}" from the ${from} for ${key}, which takes no value: write ` +
-        `"${sign}${sign}${name}" for the text itself`,
-    )
-  }
-  const param = context.param && refuse(':', 'parameters')
-  return { ...context, look: refuse('@', 'identity'), param }
-}
-
-function isOperators(value: Record<string, unknown>): boolean {
-  return Object.keys(value).some((key) => key.startsWith('$'))
-}
-
-function resolveEntries(
-  from: Record<string, unknown>,
-  each: (key: string, value: unknown) => unknown,
-): unknown {
-  const entries: [string, unknown][] = []
-  for (const [key, value] of Object.entries(from)) {
-    const resolved = each(key, value)
-    if (resolved === NOTHING) return NOTHING
-    entries.push([key, resolved])
-  }
-  return Object.fromEntries(entries)
-}
-
-function resolveList(from: readonly unknown[], each: (value: unknown) => unknown): unknown {
-  const list = from.map(each)
-  return list.includes(NOTHING) ? NOTHING : list
 }
 
 /** Returns the path to the first undefined part of a value; `undefined` if there is none. */

@@ -25,6 +25,17 @@ export function equalitiesOf(query: Query): Map<string, Scalar[]> {
   return found
 }
 
+/**
+ * Returns the values of a condition that is nothing but an equality with one of some values; undefined for
+ * another condition.
+ */
+export function requiredValues(condition: unknown): readonly unknown[] | undefined {
+  if (!isPlain(condition)) return [condition]
+  if (Object.keys(condition).length !== 1) return undefined
+  if ('$eq' in condition) return [condition.$eq]
+  return Array.isArray(condition.$in) ? condition.$in : undefined
+}
+
 function valuesOf(condition: unknown): Scalar[] | undefined {
   if (!isPlain(condition)) return scalars([condition])
   if ('$eq' in condition) return scalars([condition.$eq])

@@ -46,6 +46,7 @@ export function createParts(given: ServerOptions) {
   const { diagnostics, replay, maxBufferedBytes, limits, dataSources, cacheConfig, dependsOn } = options
   const faults = new Faults(options.onError)
   const failed = (error: unknown, source: string) => faults.pass(asError(error, source))
+  const onFault = (error: Error) => faults.report(error)
   const log = new Log(replay)
   const epoch = randomBytes(6).toString('hex')
   const point = (sequence: number, adapters: readonly string[] = sources.positions) =>
@@ -56,11 +57,9 @@ export function createParts(given: ServerOptions) {
   const sources: Sources = new Sources(dataSources, { ...base, rights: pending }, links)
   checkSetup(options, new Warnings(options))
   const queries = new LiveQueries(log, (error) => failed(error, 'relations'), pending)
-  const onDependency = (error: unknown) => failed(error, 'dependsOn')
-  const following = new Dependencies(sources, queries, dependsOn, onDependency, limits.relationValues)
+  const following = new Dependencies(sources, queries, dependsOn, onFault, limits.relationValues)
   const views = new Views(sources, log, failed, limits, diagnostics)
 
-  const onFault = (error: Error) => faults.report(error)
   const control = new AdmissionControl(limits, options.maxConnections, faults)
   const admissions = new Admissions({ ...options, onError: onFault }, sources, following)
   const identities = new IdentityStreams(limits, faults)
@@ -95,7 +94,7 @@ export function createParts(given: ServerOptions) {
     dependencies: following,
     streams,
     host: connections,
-    context: { epoch, log, feeds: sources.feeds },
+    context: { epoch, log },
     diagnostics,
     retry: Buffer.from(`retry: ${options.retry}\n\n`),
     identities,

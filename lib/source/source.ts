@@ -159,6 +159,11 @@ export interface Adapter {
    */
   readonly readsAhead?: boolean
   /**
+   * Whether the documents are in this process, so that a query costs no more than its documents. The server
+   * doesn't join the queries of such a source.
+   */
+  readonly inProcess?: boolean
+  /**
    * Starts to report changes. All changes after `from` are reported if the source's history reaches back to
    * `from`; otherwise all changes from now on. The returned `position` says which. Rejects only when another
    * attempt can't help (a standalone MongoDB, for example), or once `signal` is aborted: the caller no longer

@@ -7,8 +7,8 @@ import { Server, type ServerOptions } from '../../lib/server/index.ts'
 import { type MemoryCollection, memory } from '../../lib/source/memory/index.ts'
 import { mongo } from '../../lib/source/mongo/index.ts'
 import { freshDatabase } from '../source/mongo/fold.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { type Listening, listen } from '../support/http.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { until } from '../support/local.ts'
 import { mongoOrSkip } from '../support/mongod.ts'
 import { openStream, type SseReader } from '../support/sse.ts'
@@ -133,9 +133,8 @@ describe('A write of many documents', () => {
   describe('in a page that renders all of its rows each time', () => {
     let browser: Browser
     before(async function () {
-      browser = await chromiumOrSkip(this)
+      browser = await sharedBrowser(this)
     })
-    after(() => browser?.close())
 
     it('renders at most once a frame, however many writes come', async () => {
       const users = memory().collection<Row>('users')

@@ -2,8 +2,8 @@ import axe from 'axe-core'
 import { expect } from 'chai'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { BoardPage } from '../support/board.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { callApi, type Demo, startDemo, until } from '../support/demo.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 
 const PHONE = { width: 390, height: 844 }
 const LAPTOP = { width: 1280, height: 800 }
@@ -16,7 +16,7 @@ describe("the demo's page", function () {
   let board: BoardPage
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
 
   beforeEach(async () => {
@@ -28,10 +28,6 @@ describe("the demo's page", function () {
   afterEach(async () => {
     await page.close()
     await demo.stop()
-  })
-
-  after(async () => {
-    await browser?.close()
   })
 
   const bar = () => page.getByRole('button', { name: /On the wire/ })

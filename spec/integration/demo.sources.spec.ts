@@ -4,10 +4,10 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { BoardPage } from '../support/board.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { callApi, type Demo, runDemo, startDemo, until } from '../support/demo.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 
 const SOURCES = [
   { source: 'mongo', variable: 'MONGODB_URL' },
@@ -21,9 +21,10 @@ describe('the demo on each source', function () {
   let browser: Browser
   let folder: string
   const demos: Demo[] = []
+  const pages: Page[] = []
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
 
   beforeEach(async () => {
@@ -32,12 +33,9 @@ describe('the demo on each source', function () {
   })
 
   afterEach(async () => {
+    for (const page of pages.splice(0)) await page.close()
     for (const demo of demos.splice(0).reverse()) await demo.stop()
     await rm(folder, { recursive: true, force: true })
-  })
-
-  after(async () => {
-    await browser?.close()
   })
 
   async function start(source: string, env: Record<string, string> = {}): Promise<Demo> {
@@ -48,6 +46,7 @@ describe('the demo on each source', function () {
 
   async function openPage(demo: Demo): Promise<BoardPage> {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
+    pages.push(page)
     const board = new BoardPage(page)
     await board.open(demo.url)
     return board

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { BoardPage } from '../support/board.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { callApi, type Demo, recordStream, runDemo, startDemo, until } from '../support/demo.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 
 /** Names of fields that a member may not see. The page says that they are hidden; no stream names them. */
 const HIDDEN = ['salary', 'email', 'notes']
@@ -20,7 +20,7 @@ describe('the demo', function () {
   let board: BoardPage
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
 
   beforeEach(async () => {
@@ -40,7 +40,6 @@ describe('the demo', function () {
 
   after(async () => {
     await spare?.then((started) => started.stop())
-    await browser?.close()
   })
 
   const pane = (user: string) => board.pane(user)

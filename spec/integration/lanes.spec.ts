@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { assign, LANES, specFiles } from '../../scripts/lanes.ts'
+import { bundled } from '../support/bundled.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
@@ -47,7 +48,7 @@ describe('The lanes of the specs', () => {
       const files = texts.map((_, index) => join(folder, `${index}.spec.cjs`))
       await Promise.all(files.map((file, index) => writeFile(file, texts[index] ?? '')))
       const { CI: _, ...env } = process.env
-      const args = ['--import', 'tsx', 'scripts/test.ts', ...files, ...options]
+      const args = [await bundled(join(ROOT, 'scripts', 'test.ts')), ...files, ...options]
       return await new Promise((resolve) => {
         execFile(process.execPath, args, { cwd: ROOT, env }, (error, stdout) => {
           const lines = stdout.split('\n').filter((line) => /^skipped: |^\d+ passed/.test(line))

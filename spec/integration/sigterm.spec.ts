@@ -3,11 +3,13 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Client } from '../../lib/client/client.ts'
+import { bundled } from '../support/bundled.ts'
 import { until } from '../support/local.ts'
 import { freePort, type Program, startProgram } from '../support/process.ts'
 
-const GUIDES = join(import.meta.dirname, '..', '..', 'docs', 'guides')
-const LIB = join(import.meta.dirname, '..', '..', 'lib')
+const ROOT = join(import.meta.dirname, '..', '..')
+const GUIDES = join(ROOT, 'docs', 'guides')
+const BRIDGE = join(ROOT, 'spec', 'support', 'bridge.ts')
 const SAMPLE = /```js\n(process\.on\('SIGTERM'[\s\S]*?)```/g
 
 /*
@@ -31,10 +33,10 @@ describe('The SIGTERM handlers of the guides', () => {
     const code = `
       import { createServer } from 'node:http'
       import { setTimeout as pause } from 'node:timers/promises'
-      import { fetchHandler } from '${LIB}/fetch/index.ts'
-      import { Server } from '${LIB}/server/index.ts'
-      import { memory } from '${LIB}/source/memory/index.ts'
-      import { bridge } from '${LIB}/../spec/support/bridge.ts'
+      import { Server } from 'particle'
+      import { fetchHandler } from 'particle/fetch'
+      import { memory } from 'particle/memory'
+      import { bridge } from '${await bundled(BRIDGE)}'
       const notes = { manifest: true, collection: memory().collection('notes') }
       const disconnect = async () => {
         await pause(50)
@@ -44,7 +46,7 @@ describe('The SIGTERM handlers of the guides', () => {
       const http = createServer(${handler})
       http.listen(${port}, '127.0.0.1', () => console.log('listening'))
       ${sample.replace('20_000', '100')}`
-    const program = startProgram(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
+    const program = startProgram(process.execPath, ['--input-type=module', '-e', code], { cwd: ROOT })
     programs.push(program)
     await until(() => program.output().includes('listening'), 'it listens', 20_000)
     const client = new Client({ url: `http://127.0.0.1:${port}/particle`, onError: () => {} })

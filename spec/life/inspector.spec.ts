@@ -5,8 +5,8 @@ import helmet from 'helmet'
 import type { Browser, Page } from 'playwright-core'
 import { Server } from '../../lib/server/server.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { eventually, type Listening, listen } from '../support/http.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { LocalClient } from '../support/local.ts'
 
 /** A text that runs script wherever it is read as HTML, and sets `owned`. */
@@ -49,7 +49,7 @@ describe('The inspector, in Chromium', function () {
   let store = memory()
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
   beforeEach(async () => {
     store = memory()
@@ -72,7 +72,6 @@ describe('The inspector, in Chromium', function () {
     await server.disconnect()
     await listening.close()
   })
-  after(async () => await browser?.close())
 
   const open = () => page.goto(`${listening.url}/particle/inspect?key=open`)
   const log = () => page.getByRole('list', { name: 'Events of the connection' })

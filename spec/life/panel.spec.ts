@@ -4,8 +4,8 @@ import helmet from 'helmet'
 import type { Browser, Page } from 'playwright-core'
 import { Server } from '../../lib/server/server.ts'
 import { memory } from '../../lib/source/memory/index.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { type Listening, listen } from '../support/http.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 
 const HOSTILE = '<img src=x onerror="owned=1">'
 
@@ -30,7 +30,7 @@ describe('The panel of inspect(client), in Chromium', function () {
   const mistakes: string[] = []
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
   beforeEach(async () => {
     store = memory()
@@ -55,7 +55,6 @@ describe('The panel of inspect(client), in Chromium', function () {
     await server.disconnect()
     await listening.close()
   })
-  after(async () => await browser?.close())
 
   const panel = () => page.getByRole('complementary', { name: 'Particle' })
 

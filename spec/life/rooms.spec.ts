@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import type { Browser, Page } from 'playwright-core'
 import { Chat, type Message, SHOWN } from '../support/chat.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
 import { Balancer } from '../support/cluster/balancer.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { settles } from '../support/life/tab.ts'
 
 /** How long rooms are switched. `ROOMS_SECONDS=60` takes a minute. */
@@ -45,7 +45,7 @@ describe('A page of a chat of rooms, in Chromium', function () {
   let page: Page
 
   before(async function () {
-    browser = await chromiumOrSkip(this)
+    browser = await sharedBrowser(this)
   })
   beforeEach(async () => {
     chat = new Chat()
@@ -57,7 +57,6 @@ describe('A page of a chat of rooms, in Chromium', function () {
     balancer?.close()
     await chat.stop()
   })
-  after(async () => await browser?.close())
 
   const open = (room: number) =>
     page.evaluate((number) => (globalThis as unknown as { open(room: number): void }).open(number), room)

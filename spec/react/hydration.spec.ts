@@ -8,7 +8,7 @@ import { Client, type ClientOptions } from '../../lib/client/index.ts'
 import * as hooks from '../../lib/react/index.ts'
 import { makeApp } from '../bindings/apps/hydration/app.ts'
 import { buildPage, Site } from '../bindings/site.ts'
-import { chromiumOrSkip } from '../support/chromium.ts'
+import { sharedBrowser } from '../support/life/browser.ts'
 import { settles } from '../support/life/tab.ts'
 
 describe('react on a server', function () {
@@ -54,9 +54,8 @@ describe('react on a server', function () {
     let browser: Browser
 
     before(async function () {
-      browser = await chromiumOrSkip(this)
+      browser = await sharedBrowser(this)
     })
-    after(async () => await browser?.close())
 
     /** Renders the page by a client that opens nothing, and lets Chromium take it over. */
     async function takeOver(

@@ -25,8 +25,6 @@ export interface ResumeContext {
   }
   epoch: string
   log: Log
-  /** The feeds in positions, in their order. */
-  feeds: readonly Feed[]
   /**
    * Returns a function that checks whether the rights to a root have not changed since a position, not even
    * for a while. Default: no rights have changed.
@@ -97,27 +95,28 @@ export function resumeFrom(
   claims: Granted | undefined,
   here: ResumeContext,
 ): ResumePlan | Promise<ResumePlan> {
-  const behind = claims ? views.filter((view) => isBehind(view, claims)) : []
-  if (behind.length === 0) return startFrom(text, views, claims, here)
-  const granted = behind.map(({ root, feed }) => placeIn(claims, root, feed))
-  return Promise.all(
-    behind.map(({ feed }, index) => feed.reached(granted[index] ?? '', POSITION_TIMEOUT_MS)),
-  ).then(() => startFrom(text, views, claims, here))
+  const waits = claims ? views.flatMap((view) => reachesGrant(view, claims) ?? []) : []
+  if (waits.length === 0) return startFrom(text, views, claims, here)
+  return Promise.all(waits).then(() => startFrom(text, views, claims, here))
 }
 
 /**
- * Checks whether a followed source has not reached the moment of a view's grant. The client may not see the
- * earlier documents.
+ * Waits until a followed source has reached the moment of a view's grant. The client may not see the earlier
+ * documents. Returns undefined if there is nothing to wait for.
  */
-function isBehind({ root, feed }: View, claims: Grant): boolean {
-  const granted = placeIn(claims, root, feed)
-  return feed.position !== undefined && granted !== '' && feed.adapter.compare(feed.position, granted) < 0
+function reachesGrant({ root, feed }: View, claims: Grant): Promise<boolean> | undefined {
+  const moment = momentOf(claims, root)
+  const point = moment === undefined ? undefined : parsePoint(moment)
+  const granted = point && positionOf(feed, point.adapters)
+  if (granted === undefined || feed.position === undefined) return undefined
+  return feed.adapter.compare(feed.position, granted) < 0
+    ? feed.reached(granted, POSITION_TIMEOUT_MS)
+    : undefined
 }
 
-/** Returns the store's position at the moment of a root's grant. */
-function placeIn(claims: Grant | undefined, root: string, { index }: Feed): string {
-  const moment = claims && momentOf(claims, root)
-  return (moment !== undefined && index !== undefined && parsePoint(moment)?.adapters[index]) || ''
+/** Returns a feed's own position among those of all feeds. */
+function positionOf({ index }: Feed, adapters: readonly string[]): string | undefined {
+  return (index !== undefined && adapters[index]) || undefined
 }
 
 function startFrom(
@@ -166,29 +165,27 @@ function startFrom(
     const points = new Map(held.filter((view) => view.reaches(sequence)).map((view) => [view, sequence]))
     return plan(points, () => sequence)
   }
-  return locate(held, adapters, here).then((points) => plan(points, (feed) => placeOf(feed, adapters, here)))
+  const { log } = here
+  return locate(held, adapters, log).then((points) => plan(points, (feed) => placeOf(feed, adapters, log)))
 }
 
 /** Finds the sequence of another process's position in a feed; undefined when the log has no place for it. */
-function placeOf(feed: Feed, adapters: readonly string[], { log, feeds }: ResumeContext): number | undefined {
-  const position = feed.index === undefined ? undefined : adapters[feed.index]
-  if (feed.index === undefined || !position || feeds[feed.index] !== feed) return undefined
-  return log.find(feed, feed.index, position)
+function placeOf(feed: Feed, adapters: readonly string[], log: Log): number | undefined {
+  const position = positionOf(feed, adapters)
+  return feed.index === undefined || position === undefined ? undefined : log.find(feed, feed.index, position)
 }
 
 /** Finds the sequences of another process's positions in this process's order, by view. */
 async function locate(
   views: readonly View[],
   adapters: readonly string[],
-  here: ResumeContext,
+  log: Log,
 ): Promise<Map<View, number>> {
-  const { feeds } = here
   const points = new Map<View, number>()
   const find = async (view: View) => {
     const { feed } = view
-    const position = feed.index === undefined ? undefined : adapters[feed.index]
-    const isKnown = position && feeds[feed.index ?? -1] === feed
-    if (!isKnown || Number.isNaN(feed.adapter.compare(position, position))) return
+    const position = positionOf(feed, adapters)
+    if (position === undefined || Number.isNaN(feed.adapter.compare(position, position))) return
     // Skips a view without viewers: the client has left it or got other rights meanwhile. Nothing would
     // release its source again.
     if (view.viewers.size === 0) return
@@ -196,7 +193,7 @@ async function locate(
     // Waits for the source's past changes. A reset would wait for the same.
     await feed.present()
     if (!(await feed.reached(position, POSITION_TIMEOUT_MS))) return
-    const sequence = placeOf(feed, adapters, here)
+    const sequence = placeOf(feed, adapters, log)
     if (sequence !== undefined && view.reaches(sequence, position)) points.set(view, sequence)
   }
   // Skips views that can't be opened. Their load reports the error.

@@ -8,6 +8,7 @@ import { bounded } from './bounded.ts'
 import { sizeOf } from './change.ts'
 import { ChangePipeline } from './change-pipeline.ts'
 import type { FeedHost, FeedLimits } from './feed-host.ts'
+import { JointReads } from './joint-reads.ts'
 import type { Entry } from './log.ts'
 import { PositionWaiters } from './position-waiters.ts'
 import { Router, viewsTouchedBy } from './router.ts'
@@ -33,6 +34,8 @@ const GAP_BYTES = 200
  */
 export class Feed {
   readonly adapter: Adapter
+  /** Reads the documents of views. */
+  readonly reads: JointReads
   readonly report: SourceReport
   /** The index among the adapters of a position; undefined for a source that positions do not include. */
   readonly index: number | undefined
@@ -68,6 +71,7 @@ export class Feed {
   constructor(adapter: Adapter, host: FeedHost, index?: number, collection = '', name = adapter.name) {
     const { limits } = host
     this.adapter = bounded(adapter, (error) => host.onError(error, adapter.name), limits?.queryMs)
+    this.reads = new JointReads(this.adapter)
     this.limits = limits
     this.report = new SourceReport(name, host.diagnostics)
     this.#batch = new Batch((views, streams) => this.report.delivered(views, streams), host.rights)

@@ -5,7 +5,7 @@ import { isCrossOrigin, isEncrypted } from './cors.ts'
 
 /**
  * The name of the browser cookie: one short random value per browser, to which the tickets of native
- * EventSources are bound (see {@link Tickets}). The value contains nothing of a session. It therefore never
+ * EventSources are bound (`Tickets`). The value contains nothing of a session. It therefore never
  * grows, and serves all tabs, identities and servers of the browser.
  */
 const NAME = 'particle'

@@ -21,9 +21,6 @@ import { RelationResolver } from './relations.ts'
 /** Limits the wait of a client for its relations and dependencies, in milliseconds. */
 const READ_TIMEOUT_MS = 5_000
 
-/** Sets the pause between two reports of failures of `dependsOn`, in milliseconds. */
-const REPORT_PAUSE_MS = 60_000
-
 /** Watches documents, such as those that an identity depends on, until `close`. */
 export class Watching {
   readonly #watched: LiveQueryHandle[] = []
@@ -94,17 +91,19 @@ export class Dependencies {
   readonly #sources: Sources
   readonly #watches: LiveQueries
   readonly #dependsOn: DependsOn | undefined
-  readonly #onError: (error: unknown) => void
+  readonly #onError: (error: Error) => void
   readonly #references: References
   readonly #relationValues: number
-  #reportedAt = Number.NEGATIVE_INFINITY
 
-  /** @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` for an invalid `dependsOn` */
+  /**
+   * @param onError called for each failure of `dependsOn`, several times for one admission
+   * @throws ParticleError `INVALID_OPTION` or `INVALID_QUERY` for an invalid `dependsOn`
+   */
   constructor(
     sources: Sources,
     watches: LiveQueries,
     dependsOn: DependsOn | undefined,
-    onError: (error: unknown) => void,
+    onError: (error: Error) => void,
     relationValues = Number.POSITIVE_INFINITY,
   ) {
     this.#relationValues = relationValues
@@ -183,7 +182,7 @@ export class Dependencies {
       for (const spec of this.#specsOf(this.#dependsOn, identity, given)) watching.add(this.#watches, spec)
     } catch (cause) {
       watching.close()
-      this.#report(cause)
+      this.#onError(new ParticleError('CALLBACK_FAILED', `dependsOn failed: ${cause}`, { cause }))
       return undefined
     }
     return watching
@@ -197,17 +196,6 @@ export class Dependencies {
   /** Closes the live queries that nobody uses. */
   close(): Promise<void> {
     return this.#watches.close()
-  }
-
-  /**
-   * Reports a failure of the application's function, once a minute. An admission calls that function several
-   * times.
-   */
-  #report(cause: unknown): void {
-    const now = performance.now()
-    if (now - this.#reportedAt < REPORT_PAUSE_MS) return
-    this.#reportedAt = now
-    this.#onError(new ParticleError('CALLBACK_FAILED', `dependsOn failed: ${cause}`, { cause }))
   }
 
   #specsOf(dependsOn: DependsOn, identity: Json, given: Json): LiveQuerySpec[] {

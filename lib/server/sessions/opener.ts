@@ -45,7 +45,7 @@ interface OpenerParts {
   streams: Streams
   host: ConnectionHost
   /** The process's order, against which positions are checked. */
-  context: Pick<ResumeContext, 'epoch' | 'log' | 'feeds'>
+  context: Pick<ResumeContext, 'epoch' | 'log'>
   diagnostics: Diagnostics
   /** The `retry` line at the beginning of a stream. */
   retry: Buffer

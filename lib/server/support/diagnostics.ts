@@ -1,6 +1,5 @@
-import { type Channel, channel } from 'node:diagnostics_channel'
 import { counted } from '../../model/count.ts'
-import { guarded } from './failure.ts'
+import { channelsOf, Publisher } from './publisher.ts'
 import { type Trace, Traces } from './traces.ts'
 
 /**
@@ -101,58 +100,42 @@ const SENTENCES: { [N in DebugName]: (fields: DebugFields[N]) => string } = {
 /** The names of all events. */
 export const DEBUG_NAMES = Object.keys(SENTENCES) as DebugName[]
 
-/** The channels, created once. A look-up by name at each event would cost more than the event. */
-const CHANNELS = Object.fromEntries(DEBUG_NAMES.map((name) => [name, channel(`particle:${name}`)])) as Record<
-  DebugName,
-  Channel
->
+const CHANNELS = channelsOf(DEBUG_NAMES)
 
 /** Reports the events of a server to its `onDebug` and to the process's diagnostics channels. */
-export class Diagnostics {
+export class Diagnostics extends Publisher<DebugFields> {
   /** Reports the steps that are too frequent for `onDebug`. */
   readonly traces = new Traces()
-  readonly #listeners = new Set<OnDebug>()
 
   constructor(onDebug?: OnDebug) {
+    super(CHANNELS)
     if (onDebug) this.listen(onDebug)
   }
 
-  /** Calls a listener with each event. Returns a function that ends it. */
+  /**
+   * Calls a listener with each event and its sentence, which is built from the fields if none was reported.
+   * Returns a function that ends it.
+   */
   listen(onDebug: OnDebug): () => void {
-    const listener = guarded(onDebug)
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.subscribe((event, message) => onDebug(message ?? sentenceOf(event), event))
   }
 
   /** Calls listeners with each event and each trace. Returns a function that ends both. */
   observe(onEvent: (event: DebugEvent) => void, onTrace: (trace: Trace) => void): () => void {
-    const ends = [this.listen((_sentence, event) => onEvent(event)), this.traces.listen(onTrace)]
+    const ends = [this.subscribe(onEvent), this.traces.subscribe(onTrace)]
     return () => {
       for (const end of ends) end()
     }
-  }
-
-  /** Checks whether an event has listeners, since its fields cost time. */
-  has(name: DebugName): boolean {
-    return this.#listeners.size > 0 || CHANNELS[name].hasSubscribers
-  }
-
-  /**
-   * Reports an event, if it has a listener. Builds the sentence from the fields, unless `message` is given.
-   */
-  report<N extends DebugName>(name: N, fields: DebugFields[N], message?: string): void {
-    if (!this.has(name)) return
-    const event = { name, ...fields } as DebugEvent
-    CHANNELS[name].publish(event)
-    if (this.#listeners.size === 0) return
-    const sentence = message ?? SENTENCES[name](fields)
-    for (const listener of this.#listeners) listener(sentence, event)
   }
 }
 
 /** Returns the whole milliseconds since a time of `performance.now()`. */
 export function since(began: number): number {
   return Math.round(performance.now() - began)
+}
+
+function sentenceOf(event: DebugEvent): string {
+  return (SENTENCES[event.name] as (fields: DebugEvent) => string)(event)
 }
 
 function of({ stream, session }: StreamFields): string {

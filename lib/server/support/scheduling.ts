@@ -43,24 +43,23 @@ export function timeSlicer(every = 16): () => Promise<void> | undefined {
 const MAX_PASSING = 32
 
 /**
- * Creates a function that lets some callers pass in each turn of the event loop, first in, first out. Many
- * that come at once would otherwise advance in step: the first ones would be done as late as the last ones,
- * and the garbage collector would copy what all of them use meanwhile.
+ * Creates a function that lets some callers pass at the end of each turn of the event loop, first in, first
+ * out. Many that come at once would otherwise advance in step: the first ones would be done as late as the
+ * last ones, and the garbage collector would copy what all of them use meanwhile.
+ *
+ * Callers of one turn pass together, also those that come by different sockets.
  */
-export function turnstile(): () => Promise<void> | undefined {
-  let passed = 0
+export function turnstile(): () => Promise<void> {
   const waiting: (() => void)[] = []
   const letPass = () => {
     const next = waiting.splice(0, MAX_PASSING)
-    passed = next.length
-    if (passed > 0) setImmediate(letPass)
+    if (waiting.length > 0) setImmediate(letPass)
     for (const pass of next) pass()
   }
-  return () => {
-    if (passed >= MAX_PASSING) return new Promise((resolve) => waiting.push(resolve))
-    if (passed++ === 0) setImmediate(letPass)
-    return undefined
-  }
+  return () =>
+    new Promise((resolve) => {
+      if (waiting.push(resolve) === 1) setImmediate(letPass)
+    })
 }
 
 const MIN_RETRY_MS = 500

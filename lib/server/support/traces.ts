@@ -1,5 +1,4 @@
-import { type Channel, channel } from 'node:diagnostics_channel'
-import { guarded } from './failure.ts'
+import { channelsOf, type Named, Publisher } from './publisher.ts'
 
 /**
  * Describes the fields of each trace beside its name. Traces occur with each change and each look-up, so that
@@ -51,40 +50,14 @@ interface Span {
   ended: number
 }
 
-/** The name of a trace. */
-export type TraceName = keyof TraceFields
-
 /** A trace, as the channel `particle:<name>` of `node:diagnostics_channel` publishes it. */
-export type Trace = { [N in TraceName]: { name: N } & TraceFields[N] }[TraceName]
+export type Trace = Named<TraceFields>
 
-/** The channels, created once, as those of the debug events. */
-const CHANNELS: Record<TraceName, Channel> = {
-  delivery: channel('particle:delivery'),
-  lookup: channel('particle:lookup'),
-  audit: channel('particle:audit'),
-}
+const CHANNELS = channelsOf(['delivery', 'lookup', 'audit'])
 
 /** Reports the traces of a server to listeners, and to the process's diagnostics channels. */
-export class Traces {
-  readonly #listeners = new Set<(trace: Trace) => void>()
-
-  /** Checks whether a trace has listeners, since its fields cost time. */
-  has(name: TraceName): boolean {
-    return this.#listeners.size > 0 || CHANNELS[name].hasSubscribers
-  }
-
-  /** Calls a listener with each trace. Returns a function that ends it. */
-  listen(onTrace: (trace: Trace) => void): () => void {
-    // An exporter that throws must not disturb the lookup or the delivery that it is told of.
-    const listener = guarded(onTrace)
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
-  }
-
-  report<N extends TraceName>(name: N, fields: TraceFields[N]): void {
-    if (!this.has(name)) return
-    const trace = { name, ...fields } as Trace
-    CHANNELS[name].publish(trace)
-    for (const listener of this.#listeners) listener(trace)
+export class Traces extends Publisher<TraceFields> {
+  constructor() {
+    super(CHANNELS)
   }
 }

@@ -41,7 +41,10 @@ interface Read extends Omit<ViewSpec, 'key' | 'sample' | 'manifest' | 'matches'>
 /** The size of the texts that are encoded before the clock is read, in bytes. */
 const STEP_SIZE = 4 * 1024
 
-/** Lets the loads of all views begin one after the other, where many begin at once. */
+/**
+ * Lets the loads of all views begin some at a time, where many begin at once. Those that pass in one turn may
+ * share a query: see `JointReads`.
+ */
 export const loads = turnstile()
 
 /** Documents by the keys of their ids. */
@@ -90,7 +93,7 @@ export async function loadSnapshot(
   const put = (documents: readonly Document[]) => builder.add(documents)
   const reading: Reading = top
     ? await feed.adapter.read(view.collection, view.query, put, top.options)
-    : await feed.adapter.read(view.collection, view.query, put)
+    : await feed.reads.read(view.collection, view.query, view.filter.matches, put)
   // Waits for the changes up to the end of the read. A closed feed would never reach it.
   if (!stale()) await feed.reached(reading.to)
   if (stale()) return undefined

@@ -17,7 +17,7 @@ const OBJECT_FACTOR = 3
 export interface HostSource {
   /** Returns everything that the changes depend on, as text. Only processes with the same text share. */
   key(): string
-  /** Opens a stream of this process: {@link Adapter.open}. */
+  /** Opens a stream of this process: `Adapter.open`. */
   open(listener: ChangeListener, from?: string, signal?: AbortSignal): Promise<Subscription>
   compare(a: string, b: string): number
   /** Brings the open streams of this process to a position, unless they come to it soon anyway. */

@@ -26,8 +26,8 @@ import type { TableOptions, TableReference } from './table.ts'
 /**
  * Adapts a MariaDB server as a source: tables are collections, rows are documents. Made by {@link mariadb}.
  *
- * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log, where the epoch
- * identifies the server. They are the same on every node.
+ * Positions are `<epoch>.<file>-<birth>.<offset>.<ordinal>`: places in the server's binary log, where the
+ * epoch identifies the server. They are the same on every node.
  */
 export class MariadbAdapter implements Adapter {
   readonly name = 'mariadb'

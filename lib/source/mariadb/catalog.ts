@@ -66,24 +66,17 @@ export async function loadTable(
 }
 
 /**
- * Describes a table's definition; `undefined` for a missing table. The text differs after the table was
- * altered, dropped and created, emptied by TRUNCATE, or renamed. In a transaction, the table can't be
- * altered from here on.
+ * Locks a table's definition until the transaction ends. Returns the statement that creates the table,
+ * without the number of its next row, which each insert changes; `undefined` for a missing table.
  *
  * @throws ParticleError `INVALID_OPTION` if the account may not read the table
  */
-export async function describeTable(
+export async function lockTable(
   connection: Pick<Connection, 'query'>,
   table: TableReference,
 ): Promise<string | undefined> {
   const statement = await showTable(connection, table, table)
-  if (statement === undefined) return undefined
-  const rows = await ask(
-    connection,
-    `SELECT table_name, table_type, engine, create_time FROM information_schema.tables ${inCatalog(table)}`,
-  )
-  // Leaves out the next number, which each insert changes.
-  return JSON.stringify([statement.replace(/ AUTO_INCREMENT=\d+/, ''), rows])
+  return statement?.replace(/ AUTO_INCREMENT=\d+/, '')
 }
 
 /**

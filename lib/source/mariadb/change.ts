@@ -79,7 +79,11 @@ export function translateRow(
 export function cascades({ onDelete, onUpdate }: Parent, { kind, before, after }: RowChange): boolean {
   if (kind === 'insert') return false
   if (kind === 'delete' || !before || !after) return onDelete
-  return onUpdate.some((name) => !isSame(before[name], after[name]))
+  return onUpdate.some((name) => {
+    // Finds the column in any case: a foreign key made before its parent keeps the case of its statement.
+    const column = Object.keys(before).find((one) => one.toLowerCase() === name.toLowerCase())
+    return column === undefined || !isSame(before[column], after[column])
+  })
 }
 
 function isSame(a: Cell, b: Cell): boolean {

@@ -7,15 +7,23 @@ export interface TableName {
   readonly name: string
 }
 
+/** A server has no names of more characters. */
+const MAX_LENGTH = 64
+
 /**
- * Parses `users` (of the pool's database), `app.users`, or, with a dot or a backtick in a name, `` `a.b`.`c` ``.
- * Keeps the case of letters.
+ * Parses `users` (of the pool's database), `app.users`, or `` `a.b`.`c` `` for names with a dot or a
+ * backtick. Keeps the case of letters.
  *
  * @param home the database of the pool's connections, if they have one
  * @throws ParticleError `INVALID_OPTION`
  */
 export function parseTableName(text: string, home: string | undefined): TableName {
   const [name, database = home] = splitName(text, '`') ?? refuse(text)
+  for (const part of [name, database ?? '']) {
+    if (/\s$/.test(part)) throw invalidOption(`The name ${JSON.stringify(part)} ends with a space: remove it`)
+    if ([...part].length > MAX_LENGTH)
+      throw invalidOption(`The name ${JSON.stringify(part)} has more than ${MAX_LENGTH} characters`)
+  }
   if (database === undefined)
     throw invalidOption(
       `The table ${JSON.stringify(text)} needs its database: give the pool the option 'database', or name ` +

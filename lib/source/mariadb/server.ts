@@ -35,14 +35,13 @@ export async function examineServer(pool: Pool, databases: ReadonlySet<string>):
   const rows = await ask(connection, VARIABLES)
   const variables = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']))
   refuseVersion(variables.get('version') ?? '')
-  for (const [name, values] of Object.entries(WANTED)) {
-    const value = variables.get(name) ?? 'missing'
-    if (!values.includes(value.toUpperCase())) throw invalidOption(remedy(name, value, values[0] ?? ''))
-  }
+  refuseSettings(variables)
   // Counts the running replications, which needs no privilege: SHOW ALL SLAVES STATUS would.
   const [replications] = await ask(connection, "SHOW GLOBAL STATUS LIKE 'Slaves_running'")
   refuseForeignChanges(variables, Number(replications?.[1] ?? 0))
-  const [status] = await ask(connection, 'SHOW MASTER STATUS')
+  const [status] = await ask(connection, 'SHOW MASTER STATUS').catch((error: unknown) => {
+    throw describeDenial(error)
+  })
   refuseUnlogged(databases, status?.[2] ?? '', status?.[3] ?? '')
   return { epoch: epochOf(identityOf(variables)) }
 }
@@ -66,13 +65,28 @@ function refuseVersion(version: string): void {
     throw invalidOption(`mariadb(pool) needs MariaDB ${OLDEST.join('.')} or later, and this is ${version}`)
 }
 
-function remedy(name: string, value: string, wanted: string): string {
-  const how =
-    name === 'log_bin'
-      ? "add 'log_bin' and 'server_id = 1' to the section [mariadb] of the server's my.cnf, and restart it"
-      : `run SET GLOBAL ${name} = '${wanted}', add ${name} = ${wanted} to the section [mariadb] of the ` +
-        "server's my.cnf, and let applications connect anew"
-  return `The server's log lacks what Particle shows: ${name} is ${value}, and must be ${wanted}: ${how}`
+/** Refuses all wrong settings at once, so that one restart of the server mends them. */
+function refuseSettings(variables: ReadonlyMap<string, string>): void {
+  const wrong = Object.entries(WANTED).flatMap(([name, values]) => {
+    const value = variables.get(name) ?? 'missing'
+    return values.includes(value.toUpperCase()) ? [] : [{ name, value, wanted: values[0] ?? '' }]
+  })
+  if (wrong.length === 0) return
+  const found = wrong
+    .map(({ name, value, wanted }) => `${name} is ${value}, and must be ${wanted}`)
+    .join('; ')
+  const lines = wrong
+    .map(({ name, wanted }) => (name === 'log_bin' ? name : `${name} = ${wanted}`))
+    .join(', ')
+  // Only the binary log itself needs a restart: the other settings hold for connections that come later.
+  const statements = wrong.map(({ name, wanted }) => `SET GLOBAL ${name} = '${wanted}'`).join(', ')
+  const how = wrong.some(({ name }) => name === 'log_bin')
+    ? 'and restart the server'
+    : `and restart the server, or run ${statements} and let the applications connect again`
+  throw invalidOption(
+    `The server's log lacks what Particle needs: ${found}. Write ${lines} into the section [mariadb] of ` +
+      `the server's my.cnf, ${how}`,
+  )
 }
 
 /** Refuses a server that gets changes from other servers, and leaves them out of its own log. */
@@ -108,6 +122,18 @@ function isOn(value: string | undefined): boolean {
  * ER_ACCESS_DENIED_NO_PASSWORD_ERROR.
  */
 const HOPELESS: ReadonlySet<number> = new Set([1044, 1045, 1142, 1143, 1227, 1698])
+
+/** ER_SPECIFIC_ACCESS_DENIED_ERROR: the account lacks a right that is no right on tables. */
+const LACKS_RIGHT = 1227
+
+/** Returns an error that names the missing right to follow the log; any other error as it is. */
+export function describeDenial(error: unknown): unknown {
+  if (numberOf(error) !== LACKS_RIGHT) return error
+  return invalidOption(
+    'The account of the pool must not read the binary log: run GRANT REPLICATION SLAVE, BINLOG MONITOR ' +
+      'ON *.* TO the account (before MariaDB 10.5.2: REPLICATION SLAVE, REPLICATION CLIENT)',
+  )
+}
 
 /** Checks for an error that another attempt can't mend. */
 export function isHopeless(error: unknown): boolean {

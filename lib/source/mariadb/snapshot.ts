@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2'
 import type { PoolConnection } from 'mysql2/promise'
 import { pause } from '../backoff.ts'
-import { describeTable, loadTable } from './catalog.ts'
+import { loadTable, lockTable } from './catalog.ts'
 import { onConnection, promised } from './pool.ts'
 import { ask, numberOf } from './session.ts'
 import type { Table, TableReference } from './table.ts'
@@ -35,19 +35,22 @@ const firstWhole = new WeakMap<Pool, LogPlace>()
 /** Runs within a snapshot. Returns `false` if it left rows of a query unread. */
 export type InSnapshot = (connection: PoolConnection, table: Table) => Promise<boolean>
 
-/** Holds a table, and the text that describes its definition: `undefined` for a missing one. */
+/** Holds a table, and the statement of its definition. */
 interface Known {
-  description: string | undefined
-  table: Table | undefined
+  statement: string
+  table: Table
 }
 
-/** Keeps the definitions of earlier reads. */
+/** Keeps the definitions of earlier reads, which need no further look at the catalog. */
 const known = new WeakMap<Pool, Map<string, Known>>()
+
+/** Matches statements in the log that alter no table. */
+const HARMLESS = /^(?:use `(?:[^`]|``)+`; )?(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA)\b/i
 
 /**
  * Runs in one snapshot of the database, on a connection of the pool, and returns the snapshot's place in the
- * log. Skips a missing table. Takes another snapshot if the table was altered between the last one and the
- * lock of its definition: the rows would be those of another table.
+ * log. Skips a missing table. Takes another snapshot if a table was altered between the last one and the
+ * lock of the definition: the rows would be those of another table.
  *
  * @param isRepeatable tells whether `run` may run again
  */
@@ -57,29 +60,23 @@ export async function inSnapshot(
   run: InSnapshot,
   isRepeatable: () => boolean,
 ): Promise<LogPlace> {
-  const definitions = known.get(pool) ?? new Map<string, Known>()
-  known.set(pool, definitions)
-  const key = JSON.stringify([reference.database, reference.name, reference.options.document])
   const end = Date.now() + MAX_SETTLING_MS
   for (;;) {
     const connection = await promised(pool).getConnection()
     let isClean = false
     try {
-      const { description, table } = definitions.get(key) ?? (await load(connection, reference))
       await connection.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
       await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
       const place = await placeOf(connection)
-      const isSame = (await describeTable(connection, reference)) === description
-      if (isSame) definitions.set(key, { description, table })
-      else definitions.delete(key)
+      const table = await lockedTable(pool, connection, reference)
       const isWhole = Date.now() > end || (await hasAllBefore(pool, connection, place))
-      isClean = !isSame || !isWhole || !table || (await run(connection, table))
+      const isExact = isWhole && !(await isAltered(connection, place))
+      isClean = !isExact || !table || (await run(connection, table))
       if (isClean) await connection.query('COMMIT')
-      if (isSame && isWhole) return place
+      if (isExact) return place
       if (!isWhole) await pause(SETTLING_MS)
     } catch (error) {
       isClean = false
-      definitions.delete(key)
       if (numberOf(error) !== ALTERED || !isRepeatable()) throw error
     } finally {
       // Ends a connection with unread rows, because they would be sent before the next answer.
@@ -89,35 +86,36 @@ export async function inSnapshot(
   }
 }
 
-/** Represents a table's definition. */
-export interface LoadedTable {
-  /** `undefined` for a missing table. */
-  table: Table | undefined
-  /** A place in the log: the definition has come from all statements before it, and maybe from later ones. */
-  place: LogPlace
+/**
+ * Locks a table's definition until the transaction ends, and loads it, if it is not that of an earlier read.
+ */
+async function lockedTable(
+  pool: Pool,
+  connection: PoolConnection,
+  reference: TableReference,
+): Promise<Table | undefined> {
+  const statement = await lockTable(connection, reference)
+  if (statement === undefined) return undefined
+  const definitions = known.get(pool) ?? new Map<string, Known>()
+  known.set(pool, definitions)
+  const key = JSON.stringify([reference.database, reference.name, reference.options.document])
+  const last = definitions.get(key)
+  if (last?.statement === statement) return last.table
+  const table = await loadTable(connection, reference)
+  if (table) definitions.set(key, { statement, table })
+  return table
 }
 
 /**
- * Loads a table's present definition. Takes all of it from one moment: several queries would mix the
- * definitions before and after an ALTER TABLE.
- *
- * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
+ * Checks whether any table was altered after a place in the log. Compares no definitions, because a table
+ * may be swapped with one of the same definition (RENAME, EXCHANGE PARTITION).
  */
-export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
-  return await onConnection(pool, async (connection) => {
-    const [[file, at] = []] = await ask(connection, 'SHOW MASTER STATUS')
-    const { table } = await load(connection, reference)
-    return { table, place: { file: file ?? '', at: Number(at) } }
-  })
-}
-
-/** Loads a table while nobody can alter it. */
-async function load(connection: PoolConnection, reference: TableReference): Promise<Known> {
-  await connection.query('START TRANSACTION READ ONLY')
-  const description = await describeTable(connection, reference)
-  const table = description === undefined ? undefined : await loadTable(connection, reference)
-  await connection.query('COMMIT')
-  return { description, table }
+async function isAltered(connection: PoolConnection, { file, at }: LogPlace): Promise<boolean> {
+  const present = await presentPlace(connection)
+  if (present.file !== file) return true
+  if (present.at === at) return false
+  const events = await ask(connection, `SHOW BINLOG EVENTS IN ${quoteText(file)} FROM ${at}`)
+  return events.some(([, , type, , , info]) => /^Query/.test(type ?? '') && !HARMLESS.test(info ?? ''))
 }
 
 /**
@@ -143,9 +141,34 @@ async function hasAllBefore(
   return isWhole
 }
 
-/** Writes a text as a literal of SQL, for statements that take no other form. */
-function quoteText(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
+/** Represents a table's definition. */
+export interface LoadedTable {
+  /** `undefined` for a missing table. */
+  table: Table | undefined
+  /** A place in the log: the definition has come from all statements before it, and maybe from later ones. */
+  place: LogPlace
+}
+
+/**
+ * Loads a table's present definition. Takes all of it from one moment: several queries would mix the
+ * definitions before and after an ALTER TABLE.
+ *
+ * @throws ParticleError `INVALID_OPTION` for a table that can't be shown
+ */
+export async function loadDefinition(pool: Pool, reference: TableReference): Promise<LoadedTable> {
+  return await onConnection(pool, async (connection) => {
+    const place = await presentPlace(connection)
+    await connection.query('START TRANSACTION READ ONLY')
+    const table = await loadTable(connection, reference)
+    await connection.query('COMMIT')
+    return { table, place }
+  })
+}
+
+/** Returns the place at the log's end. */
+async function presentPlace(connection: PoolConnection): Promise<LogPlace> {
+  const [[file, at] = []] = await ask(connection, 'SHOW MASTER STATUS')
+  return { file: file ?? '', at: Number(at ?? 0) }
 }
 
 /** Returns the place of the transaction's own snapshot, which MariaDB takes together with it. */
@@ -156,4 +179,9 @@ async function placeOf(connection: PoolConnection): Promise<LogPlace> {
     file: status.get('binlog_snapshot_file') ?? '',
     at: Number(status.get('binlog_snapshot_position') ?? 0),
   }
+}
+
+/** Writes the name of a file of the log as SQL. */
+function quoteText(name: string): string {
+  return `'${name.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
 }

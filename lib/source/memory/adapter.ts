@@ -30,6 +30,7 @@ interface Entry {
  */
 export class MemoryAdapter implements Adapter {
   readonly name = 'memory'
+  readonly inProcess = true
   readonly #feed: Feed
   readonly #collections = new Map<string, Entry>()
 

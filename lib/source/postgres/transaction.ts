@@ -34,7 +34,7 @@ export interface TranslateOptions {
   types: TypeCatalog
   /** Returns the table of a followed collection. */
   table(collection: string): FollowedTable | undefined
-  /** The prefix of the messages that hold a {@link TableNotice}. */
+  /** The prefix of the messages that hold a `TableNotice`. */
   prefix: string
   /** The rows that changed last. A repeated translation needs them as they were before it. */
   rows: KnownRows

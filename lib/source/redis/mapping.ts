@@ -114,7 +114,7 @@ export function jsonDocument(id: Id, text: string): Document | undefined {
   }
 }
 
-/** Replaces, in place, the fields of a string of JSON that can't be walked by {@link TOO_DEEP}. */
+/** Replaces, in place, the fields of a string of JSON that can't be walked by `TOO_DEEP`. */
 function walkableFields(fields: JsonObject): JsonObject {
   for (const name in fields) {
     const value = fields[name]

@@ -187,7 +187,7 @@ end
 
 /**
  * Scans for about 2 ms. Returns the next cursor, the number of scanned keys, and a flat list of the keys that
- * may match with their replies of {@link READ}; 1 for a key that there was no time for. ARGV: a cursor, the
+ * may match with their replies of `READ`; 1 for a key that there was no time for. ARGV: a cursor, the
  * pattern of the keys, their prefix, a plan or ''.
  */
 export const SCAN_SELECTED: Script = script(`${JUDGE_FUNCTIONS}

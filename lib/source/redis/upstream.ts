@@ -32,7 +32,7 @@ const SWITCHED_OFF =
 const IGNORED = new Set(['expire', 'persist', 'new'])
 
 /**
- * Holds the two connections of a {@link KeyspaceFeed}: one for notifications, one for reads. The loss of one
+ * Holds the two connections of a `KeyspaceFeed`: one for notifications, one for reads. The loss of one
  * ends both.
  */
 export class Upstream {

@@ -55,7 +55,6 @@ const setUp = async () => {
     admissions: { positions: PLAIN, regrants: new Regrants(), losses: new Regrants() },
     epoch: 'now',
     log,
-    feeds,
   }
   const opened: string[] = []
   const viewOf = (root: string, { key = root, feed = first as Feed, least = FLOOR, viewers = 1 } = {}) =>

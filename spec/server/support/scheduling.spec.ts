@@ -53,7 +53,7 @@ describe('server/pause', () => {
     }
   })
 
-  it('lets 32 of those pass in a turn that come at once, first in, first out', async () => {
+  it('lets 32 of those pass at the end of a turn that come at once, first in, first out', async () => {
     const pass = turnstile()
     const order: number[] = []
     const all = Array.from({ length: 70 }, async (_, number) => {
@@ -61,16 +61,39 @@ describe('server/pause', () => {
       order.push(number)
     })
     const counts: number[] = []
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 4; turn++) {
       await Promise.resolve()
       counts.push(order.length)
       await yieldToEventLoop()
     }
     await Promise.all(all)
     expect(order).to.deep.equal(Array.from({ length: 70 }, (_, number) => number))
-    expect(counts).to.deep.equal([32, 64, 70])
-    await yieldToEventLoop()
-    expect(pass()).to.equal(undefined)
+    expect(counts).to.deep.equal([0, 32, 64, 70])
+  })
+
+  it('lets those pass together that come by different events of one turn', async () => {
+    const pass = turnstile()
+    let turn = 0
+    let passed = 0
+    const count = () => {
+      turn++
+      if (passed < 2) setImmediate(count)
+    }
+    count()
+    const come = async () => {
+      const before = passed
+      await pass()
+      passed++
+      return { before, turn }
+    }
+    // Both timers are due in the same turn, and promises go on between them.
+    const event = () =>
+      new Promise<Awaited<ReturnType<typeof come>>>((resolve, reject) => {
+        setTimeout(() => come().then(resolve, reject), 1)
+      })
+    const [first, second] = await Promise.all([event(), event()])
+    expect([first.before, second.before]).to.deep.equal([0, 0])
+    expect(second.turn).to.equal(first.turn)
   })
 
   describe('persists', () => {

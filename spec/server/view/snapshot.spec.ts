@@ -131,6 +131,72 @@ describe('server/snapshot', () => {
     }
   }
 
+  for (const [name, change] of rows) {
+    it(`holds ${name} made while it was read with other views by one query`, async () => {
+      for (let when = 0; when <= DOCUMENTS.length; when++) {
+        for (const late of [false, true]) {
+          const adapter = new Interleaved(structuredClone(DOCUMENTS))
+          adapter.late = late
+          adapter.during = (index) => {
+            if (index === when) change(adapter)
+          }
+          const place = feedOf(adapter)
+          const teams = ['a', 'b', 'c']
+          const views = teams.map((team) => viewOf(place, { key: team, query: { team } }))
+          const begun = adapter.reads
+          const snapshots = views.map((view) => view.snapshot())
+          await Promise.race(snapshots)
+          // A change by operations alone makes the view that its document enters read again, and no other one.
+          expect(adapter.reads - begun).to.be.at.most(2)
+          for (const [at, snapshot] of (await Promise.all(snapshots)).entries()) {
+            const truth = [...adapter.documents.values()].filter(({ team }) => team === teams[at])
+            expect(sorted(documentsOf(snapshot))).to.deep.equal(sorted(truth))
+          }
+        }
+      }
+    })
+  }
+
+  it('is read by as few queries as there are turns of the pace, whose views get their documents each', async () => {
+    const adapter = new Interleaved(Array.from({ length: 100 }, (_, _id) => ({ _id, team: _id })))
+    const place = feedOf(adapter)
+    const snapshots = await Promise.all(
+      Array.from({ length: 100 }, (_, team) => viewOf(place, { key: `${team}`, query: { team } }).snapshot()),
+    )
+    expect(adapter.reads).to.equal(4)
+    for (const [team, snapshot] of snapshots.entries())
+      expect(documentsOf(snapshot)).to.deep.equal([{ _id: team, team }])
+  })
+
+  it('comes to the other views of its query when its view is closed while it is read', async () => {
+    const adapter = new Interleaved(structuredClone(DOCUMENTS))
+    const place = feedOf(adapter)
+    const [closed, other] = ['a', 'b'].map((team) => viewOf(place, { key: team, query: { team } }))
+    const closing: unknown[] = []
+    adapter.during = (index) => {
+      if (index === 2) closing.push(closed?.close())
+    }
+    const [ended, read] = await Promise.allSettled([closed?.snapshot(), other?.snapshot()])
+    await Promise.all(closing)
+    expect(closing).to.have.length(1)
+    expect(ended.status === 'rejected' && ended.reason.code).to.equal('CLOSED')
+    expect(read.status === 'fulfilled' && read.value?.documents).to.equal(3)
+    expect(adapter.reads).to.equal(1)
+  })
+
+  it('comes to the other views of its query when its view is larger than a limit', async () => {
+    const adapter = new Interleaved(
+      Array.from({ length: 20 }, (_, _id) => ({ _id, team: _id < 15 ? 'a' : 'b' })),
+    )
+    const place = feedOf(adapter)
+    Object.assign(place.feed, { limits: { snapshotDocuments: 10, snapshotBytes: 1e6 } })
+    const [large, small] = ['a', 'b'].map((team) => viewOf(place, { key: team, query: { team } }))
+    const [refused, read] = await Promise.allSettled([large?.snapshot(), small?.snapshot()])
+    expect(refused.status === 'rejected' && refused.reason.code).to.equal('LIMIT_EXCEEDED')
+    expect(read.status === 'fulfilled' && read.value?.documents).to.equal(5)
+    expect(adapter.reads).to.equal(1)
+  })
+
   const id = fc.nat(6)
   const team = fc.constantFrom('a', 'b')
   const data = fc.nat(9)

@@ -180,6 +180,14 @@ describe('source/mariadb/change', () => {
       expect(cascades({ ...parent, onDelete: false }, { kind: 'delete', before })).to.equal(false)
     })
 
+    it('finds a column whose name the foreign key has in another case, and takes a missing one for changed', () => {
+      const change = (names: string[], id: number) =>
+        cascades({ ...parent, onUpdate: names }, { kind: 'update', before, after: { ...before, id } })
+      expect(change(['ID'], 2)).to.equal(true)
+      expect(change(['ID'], 1)).to.equal(false)
+      expect(change(['other'], 1)).to.equal(true)
+    })
+
     it('needs a change of a column that the foreign key names', () => {
       const update = (after: object) =>
         cascades(parent, { kind: 'update', before, after: { ...before, ...after } })

@@ -90,6 +90,7 @@ describe('source/mariadb/log-files', () => {
     const place = await end()
     expect(await db.files.missing({ ...place, epoch: '000000000000' })).to.include('another one')
     expect(await db.files.missing({ ...place, at: place.at + 1_000_000 })).to.include('lost the end')
+    expect(await db.files.missing({ ...place, at: 1 })).to.be.a('string')
     expect(await db.files.missing({ ...place, file: place.file + 1 })).to.include('RESET MASTER')
     expect(await db.files.missing({ ...place, birth: place.birth - 1 })).to.include('RESET MASTER')
     await db.purge()

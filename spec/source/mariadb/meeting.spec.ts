@@ -98,7 +98,7 @@ describe('source/mariadb, the meeting of snapshots and the log', () => {
     const own = await mariadbOrSkip(this, () =>
       process.env.MARIADB_URL
         ? this.skip()
-        : startMariadb({ settings: { 'max-binlog-size': '4096', 'sync-binlog': '1' } }),
+        : startMariadb({ settings: { 'max-binlog-size': '16384', 'sync-binlog': '1' } }),
     )
     const db = await LogDatabase.create(own)
     try {
@@ -112,12 +112,12 @@ describe('source/mariadb, the meeting of snapshots and the log', () => {
         })
       const writers = [1, 2, 3, 4, 5, 6, 7, 8].map(write)
       const snapshots: TableSnapshot[] = []
-      while (snapshots.length < 100) snapshots.push(await db.snapshot('users'))
+      while (snapshots.length < 200) snapshots.push(await db.snapshot('users'))
       isWriting = false
       await Promise.all(writers)
       await follower.caughtUp()
       expect(follower.recorder.losses).to.deep.equal([])
-      expect(judge(snapshots, follower.recorder.changesSeen)).to.deep.equal({ compared: 99, reloads: 0 })
+      expect(judge(snapshots, follower.recorder.changesSeen)).to.deep.equal({ compared: 199, reloads: 0 })
     } finally {
       await db.release()
       await own.stop()

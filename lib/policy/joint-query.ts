@@ -1,0 +1,110 @@
+import type { Document } from '../model/document.ts'
+import { equalitiesOf, requiredValues, type Scalar, scalarsAt } from './equality.ts'
+import { canonicalQuery, type Query } from './query.ts'
+
+/** Describes a query by the plain values that it requires of fields, and by all other conditions. */
+export interface QueryForm {
+  /** Equal for queries that differ only in the values that they require of the same fields. */
+  readonly text: string
+  /** The fields with the values that the query accepts, at least one field. */
+  readonly required: ReadonlyMap<string, RequiredValues>
+  /** The other conditions. */
+  readonly rest: Query
+  /** The number of accepted values of all fields. */
+  readonly weight: number
+}
+
+interface RequiredValues {
+  /** The values as the query has them. */
+  readonly given: readonly unknown[]
+  /** The values in JSON. */
+  readonly scalars: readonly Scalar[]
+}
+
+/** Describes the query that stands for several queries of one form. */
+export interface JointQuery {
+  /** Matches the documents that at least one of the queries matches. */
+  readonly query: Query
+  /** The field by which documents are assigned to the queries. */
+  readonly field: string
+}
+
+/** Returns the form of a query; undefined for a query that requires no plain values of any field. */
+export function formOf(query: Query): QueryForm | undefined {
+  const required = new Map<string, RequiredValues>()
+  const rest: Query = {}
+  let weight = 0
+  for (const [field, condition] of Object.entries(query)) {
+    const given = field.startsWith('$') ? undefined : requiredValues(condition)
+    const scalars = given && equalitiesOf({ [field]: condition }).get(field)
+    if (scalars) {
+      required.set(field, { given, scalars })
+      weight += scalars.length
+    } else rest[field] = condition
+  }
+  if (required.size === 0) return undefined
+  const text = JSON.stringify([[...required.keys()].sort(), canonicalQuery(rest)])
+  return { text, required, rest, weight }
+}
+
+/**
+ * Joins queries of one form. A store can look each field's values up in an index as it does for one of the
+ * queries.
+ */
+export function joinQueries(forms: readonly [QueryForm, ...QueryForm[]]): JointQuery {
+  const [first] = forms
+  const query: Query = { ...first.rest }
+  const varying: string[] = []
+  let field = ''
+  let most = -1
+  for (const name of first.required.keys()) {
+    const union = new Map<Scalar, unknown>()
+    for (const { required } of forms) {
+      const { given = [], scalars = [] } = required.get(name) ?? {}
+      for (const [at, scalar] of scalars.entries()) if (!union.has(scalar)) union.set(scalar, given[at])
+    }
+    query[name] = among([...union.values()])
+    if (forms.some(({ required }) => new Set(required.get(name)?.scalars).size < union.size))
+      varying.push(name)
+    if (union.size <= most) continue
+    most = union.size
+    field = name
+  }
+  // Keeps the values of each query together, where more than one field varies.
+  if (varying.length > 1) {
+    const each = forms.map(({ required }) =>
+      Object.fromEntries(varying.map((name) => [name, among(required.get(name)?.given ?? [])])),
+    )
+    query.$and = [...((first.rest.$and ?? []) as Query[]), { $or: each }]
+  }
+  return { query, field }
+}
+
+function among(values: readonly unknown[]): unknown {
+  return values.length === 1 ? values[0] : { $in: values }
+}
+
+/** Finds, for each document, the owners of the queries that may match it. */
+export class JointIndex<Owner> {
+  readonly #field: string
+  readonly #owners = new Map<Scalar, Owner[]>()
+
+  constructor(field: string) {
+    this.#field = field
+  }
+
+  add(owner: Owner, { required }: QueryForm): void {
+    for (const scalar of new Set(required.get(this.#field)?.scalars)) {
+      const owners = this.#owners.get(scalar)
+      if (owners) owners.push(owner)
+      else this.#owners.set(scalar, [owner])
+    }
+  }
+
+  of(document: Document): Iterable<Owner> {
+    const scalars = scalarsAt(document, this.#field)
+    const [first] = scalars
+    if (first !== undefined && scalars.length === 1) return this.#owners.get(first) ?? []
+    return new Set(scalars.flatMap((scalar) => this.#owners.get(scalar) ?? []))
+  }
+}
