@@ -191,8 +191,8 @@ function honoured(from: string | undefined, epoch: string, head: string) {
 const adapters = new WeakMap<Pool, MariadbAdapter>()
 
 /**
- * Adapts a server as a source. The same pool gives the same adapter, so that a process follows the server once.
- * The options of the first call count.
+ * Adapts a server as a source. The same pool gives the same adapter, so that a process follows the server
+ * once. The options of the first call count.
  *
  *     const db = mariadb(mysql.createPool({ uri: 'mysql://particle@localhost/app' }))
  *     new Server({ dataSources: { users: { manifest: true, collection: db.collection('users') } } })
